@@ -1,0 +1,54 @@
+# Every command of the project. `make help` lists them.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DATA ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up test test-fast check fix bench docs lock browser
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+setup: $(VENV)/.ready ## Install everything into .venv (seconds when nothing changed)
+
+$(VENV)/.ready: pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[service,api,inference,training,s3,dev]'
+	@touch $@
+
+demo: setup ## The main job, end to end, with no server installed (DATA=folder for your own class folders)
+	@$(BIN)/tsukiji demo $(if $(DATA),--data '$(DATA)')
+
+up: setup ## Service and workers in the foreground; Ctrl-C stops everything
+	@$(BIN)/tsukiji up
+
+test: setup ## All tests
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+
+test-fast: setup ## The tests that start no processes
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m 'not slow'
+
+check: setup ## Lint, formatting, types, import contracts; changes nothing
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fix: setup ## Repair what lint and formatting can repair
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup ## All benchmarks, short form
+	@for name in batches; do $(BIN)/python -m bench.$$name --quick --json || exit 1; done
+
+docs: setup ## Renew the pages that are generated from the settings
+	$(BIN)/python -m tests.settings_pages
+
+lock: setup ## Renew constraints.txt
+	$(BIN)/uv pip compile --quiet --universal --no-header --no-annotate --no-emit-index-url --no-emit-find-links --all-extras --python-version 3.11 --upgrade pyproject.toml --output-file constraints.txt
+
+browser: ## Install headless Chromium for the page's tests (Debian and its children)
+	@command -v chromium >/dev/null || { apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium; }

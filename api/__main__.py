@@ -1,0 +1,107 @@
+"""`python -m api`: serve the front with uvicorn until a signal, or until whoever started it has gone."""
+
+import argparse
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+from pathlib import Path
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+
+from api.main import create_app
+from tsukiji import log
+from tsukiji.errors import Invalid
+from tsukiji.settings import load
+
+GRACE_SECONDS = 2
+"""Open requests get this long to end after a signal; those that only wait let go at once."""
+
+
+class Server(uvicorn.Server):
+    """Lets held connections go when it is told to stop, and says when it listens."""
+
+    def __init__(self, app: FastAPI, announce: Path | None) -> None:
+        config = uvicorn.Config(
+            app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=GRACE_SECONDS
+        )
+        super().__init__(config)
+        self.app = app
+        self.announce = announce
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.announce and self.started and sockets:
+            write_announcement(self.announce, sockets[0])
+
+    def stop(self, _signal: int = 0, _frame: FrameType | None = None) -> None:
+        """Stop from any thread, or as a signal's handler."""
+        self.should_exit = True
+        if services := getattr(self.app.state, "services", None):
+            services.stopping.set()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        super().handle_exit(sig, frame)
+        self.stop()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = parse(arguments)
+    try:
+        settings = load()
+    except Invalid as error:
+        sys.exit(f"{error.detail} {error.hint or ''}")
+    log.configure(settings.log, "api")
+    listener = open_listener(
+        options.fd, options.host or settings.api.host, settings.api.port if options.port is None else options.port
+    )
+    server = Server(create_app(settings), options.announce)
+    # uvicorn raises a signal again once it has stopped; ours then finds a server that has stopped, and we end with 0.
+    signal.signal(signal.SIGTERM, server.stop)
+    signal.signal(signal.SIGINT, server.stop)
+    if options.watch_stdin:
+        threading.Thread(target=wait_for_end_of_input, args=(server,), name="watch-stdin", daemon=True).start()
+    server.run(sockets=[listener])
+    return 0
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m api", description=__doc__)
+    parser.add_argument("--host", help="address to listen on (TSUKIJI_API_HOST)")
+    parser.add_argument("--port", type=int, help="port to listen on, 0 for a free one (TSUKIJI_API_PORT)")
+    parser.add_argument("--fd", type=int, help="a socket that listens already, inherited under this number")
+    parser.add_argument("--announce", type=Path, metavar="FILE", help='write {"url": ...} there once it listens')
+    parser.add_argument("--watch-stdin", action="store_true", help="stop when standard input ends")
+    return parser.parse_args(arguments)
+
+
+def open_listener(fd: int | None, host: str, port: int) -> socket.socket:
+    if fd is not None:
+        return socket.socket(fileno=fd)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family)
+
+
+def write_announcement(path: Path, listener: socket.socket) -> None:
+    """Write the address whole or not at all: others wait for this file."""
+    host, port = listener.getsockname()[:2]
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - read, not bound
+    name = f"[{reachable}]" if ":" in reachable else reachable
+    draft = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    draft.write_text(json.dumps({"url": f"http://{name}:{port}", "pid": os.getpid()}), "utf-8")
+    draft.replace(path)
+
+
+def wait_for_end_of_input(server: Server) -> None:
+    # os.read and not sys.stdin: a daemon thread blocked in sys.stdin aborts the interpreter when it exits.
+    while os.read(0, 1024):
+        pass
+    server.stop()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

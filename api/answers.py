@@ -1,0 +1,207 @@
+"""Rows to the words on the wire. Knows no request; whatever an answer needs was read before."""
+
+import struct
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from db import models as rows
+from db.batches import ResultRow
+from tsukiji import types
+from tsukiji.jobs import TERMINAL, JobKind, JobStatus
+
+PLURALS = {
+    JobKind.TRAINING: "trainings",
+    JobKind.BATCH: "batches",
+    JobKind.PREDICTION: "predictions",
+    JobKind.IMPORT: "imports",
+}
+COUNTED = frozenset({JobKind.BATCH, JobKind.PREDICTION})
+
+
+def dataset(
+    row: rows.Dataset, labels: Sequence[tuple[str | None, int]] = (), splits: Mapping[str, int] | None = None
+) -> types.Dataset:
+    return types.Dataset(
+        id=row.id,
+        name=row.name,
+        description=row.description,
+        images=sum(count for _, count in labels),
+        classes=[types.ClassCount(label=label, images=count) for label, count in labels],
+        splits=dict(splits or {}),
+        created_at=row.created_at,
+    )
+
+
+def image(row: rows.Image) -> types.Image:
+    return types.Image.model_validate(columns(row) | {"links": image_links(row.id)})
+
+
+def image_links(image_id: str) -> dict[str, str]:
+    place = f"/v1/images/{image_id}"
+    return {"self": place, "original": f"{place}/content", "thumb": f"{place}/content?variant=thumb"}
+
+
+def model(row: rows.Model, aliases: Sequence[str] = (), evaluation_id: str | None = None) -> types.Model:
+    place = f"/v1/models/{row.id}"
+    links = {"self": place, "package": f"{place}/package", "predict": f"{place}/predict"}
+    if evaluation_id:
+        links["evaluation"] = f"/v1/evaluations/{evaluation_id}"
+    if row.training_id:
+        links["training"] = f"/v1/trainings/{row.training_id}"
+    return types.Model.model_validate(
+        columns(row)
+        | {
+            "image_size": row.recipe.get("image_size", 0),
+            "pretrained": row.recipe.get("pretrained", False),
+            "aliases": list(aliases),
+            "evaluation_id": evaluation_id,
+            "links": links,
+        }
+    )
+
+
+def alias(row: rows.Alias) -> types.Alias:
+    return types.Alias(name=row.name, model_id=row.model_id, updated_at=row.updated_at)
+
+
+def evaluation(row: rows.Evaluation) -> types.Evaluation:
+    place = f"/v1/evaluations/{row.id}"
+    links = {
+        "self": place,
+        "items": f"{place}/items",
+        "confusion_csv": f"{place}/confusion.csv",
+        "confusion_png": f"{place}/confusion.png",
+        "model": f"/v1/models/{row.model_id}",
+    }
+    return types.Evaluation.model_validate(columns(row) | {"links": links})
+
+
+def evaluation_item(row: rows.EvaluationItem) -> types.EvaluationItem:
+    links = image_links(row.image_id) if row.image_id else {}
+    values = {name: value for name, value in columns(row).items() if name in types.EvaluationItem.model_fields}
+    return types.EvaluationItem.model_validate(values | {"links": links})
+
+
+def verdict(row: rows.ImportItem) -> types.FileVerdict:
+    return types.FileVerdict.model_validate(columns(row))
+
+
+def event(row: rows.JobEvent) -> types.JobEvent:
+    return types.JobEvent.model_validate(columns(row))
+
+
+def job(row: rows.Job, position: int | None = None, result: dict[str, Any] | None = None) -> types.Job:
+    """Return the envelope. `position` is how many wait before it; `result` stands in for the row's."""
+    waits = row.status == JobStatus.QUEUED
+    return types.Job(
+        object=row.kind,
+        id=row.id,
+        status=row.status,
+        done=row.status in TERMINAL,
+        phase=row.phase or ("waiting" if waits else None),
+        progress=progress(row, position),
+        counts=counts(row) if row.kind in COUNTED else None,
+        attempt=row.attempt,
+        created_at=row.created_at,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        cancel_requested_at=row.cancel_requested_at,
+        created_by=row.created_by,
+        metadata=row.meta,
+        retry_of=row.retry_of,
+        error=types.Problem.model_validate(row.error) if row.error else None,
+        result=result if result is not None else row.result,
+        links=job_links(row),
+        request=row.request,
+    )
+
+
+def progress(row: rows.Job, position: int | None = None) -> types.Progress:
+    fraction = 1.0 if row.status == JobStatus.SUCCEEDED else min(1.0, row.completed / row.total) if row.total else 0.0
+    extra = dict(row.detail or {}) | ({} if position is None else {"queue_position": position})
+    return types.Progress(
+        fraction=max(0.0, fraction),
+        unit=row.unit,
+        completed=row.completed,
+        total=row.total,
+        eta_seconds=row.eta_seconds,
+        **{name: value for name, value in extra.items() if name != "eta_seconds"},
+    )
+
+
+def counts(row: rows.Job) -> types.ItemCounts:
+    left = row.items_total - row.items_succeeded - row.items_errored
+    done = row.status in TERMINAL
+    return types.ItemCounts(
+        total=row.items_total,
+        queued=0 if done else left,
+        succeeded=row.items_succeeded,
+        errored=row.items_errored,
+        cancelled=left if done else 0,
+    )
+
+
+def job_place(row: rows.Job) -> str:
+    return f"/v1/{PLURALS[JobKind(row.kind)]}/{row.id}"
+
+
+def job_links(row: rows.Job) -> dict[str, str]:
+    place, generic = job_place(row), f"/v1/jobs/{row.id}"
+    links = {"self": place, "events": f"{generic}/events", "cancel": f"{generic}/cancel"}
+    match row.kind:
+        case JobKind.TRAINING:
+            links |= {"metrics": f"{place}/metrics", "finish": f"{place}/finish"}
+        case JobKind.BATCH:
+            links |= {"items": f"{place}/items", "results": f"{place}/results"}
+        case JobKind.IMPORT:
+            links["items"] = f"{place}/items"
+    result = row.result or {}
+    for name, wanted in (
+        ("model", result.get("model_id") or row.model_id),
+        ("evaluation", result.get("evaluation_id")),
+    ):
+        if wanted:
+            links[name] = f"/v1/{name}s/{wanted}"
+    if row.dataset_id:
+        links["dataset"] = f"/v1/datasets/{row.dataset_id}"
+    return links
+
+
+def prediction(found: ResultRow, batch: rows.Job) -> types.Prediction:
+    """Return one image's result; one that was never reached is queued, or cancelled once its batch has ended."""
+    item, row, request = found.item, found.prediction, batch.request
+    known: dict[str, Any] = {
+        "seq": item.seq,
+        "custom_id": item.custom_id,
+        "true_label": item.true_label,
+        "model": request["model"],
+        "image": types.ImageInfo(sha256=item.sha256),
+    }
+    if row is None:
+        return types.Prediction(**known, status="cancelled" if batch.status in TERMINAL else "queued")
+    known["image"] = types.ImageInfo(sha256=item.sha256, width=row.width, height=row.height)
+    if row.label is None or row.score is None:
+        return types.Prediction(**known, status="errored", error=types.Problem.model_validate(row.error))
+    sure = row.score >= request["threshold"]
+    return types.Prediction(
+        **known,
+        status="succeeded",
+        label=row.label,
+        score=row.score,
+        decision=row.label if sure else None,
+        abstained=not sure,
+        abstain_reason=None if sure else "below_threshold",
+        scores=best(row.probabilities or b"", request["label_names"], request["top_k"]),
+    )
+
+
+def best(probabilities: bytes, label_names: Sequence[str], top_k: int) -> list[types.Score]:
+    """Return the likeliest labels from float32, little-endian, in the order of `label_names`."""
+    values = struct.unpack(f"<{len(probabilities) // 4}f", probabilities)
+    ranked = sorted(zip(label_names, values, strict=True), key=lambda pair: -pair[1])
+    return [types.Score(label=label, score=score) for label, score in ranked[:top_k]]
+
+
+def columns(row: rows.Base) -> dict[str, Any]:
+    """Return a row's loaded columns by name."""
+    return {name: value for name, value in vars(row).items() if not name.startswith("_")}

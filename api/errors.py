@@ -1,0 +1,192 @@
+"""Errors as HTTP: one table of numbers, one shape (RFC 9457 `application/problem+json`), one handler."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+
+from db.session import DatabaseUnavailable, PoolExhausted, RowExists, ValueRefused
+from tsukiji import errors
+from tsukiji.errors import Conflict, Invalid, NotFound, TsukijiError
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class MethodNotAllowed(TsukijiError):
+    code = "method_not_allowed"
+    title = "This address does not take this method"
+
+
+class HostNotAllowed(TsukijiError):
+    code = "host_not_allowed"
+    title = "The service does not answer to this host name"
+    hint = "Add the name to TSUKIJI_API_ALLOWED_HOSTS."
+
+
+class DatabaseAway(TsukijiError):
+    code = "database_unavailable"
+    title = "The database does not answer"
+    hint = "Try again shortly."
+    retriable = True
+
+
+class ChangedMeanwhile(Conflict):
+    code = "changed_meanwhile"
+    title = "Somebody else changed the same thing at this moment"
+    hint = "Try again."
+    retriable = True
+
+
+class NotReady(TsukijiError):
+    code = "not_ready"
+    title = "Something that the service needs does not answer"
+    retriable = True
+
+
+STATUS: dict[type[TsukijiError], int] = {
+    errors.NotFound: 404,
+    errors.Conflict: 409,
+    errors.Invalid: 422,
+    errors.Unauthorized: 401,
+    errors.Forbidden: 403,
+    errors.TooLarge: 413,
+    errors.UnsupportedMediaType: 415,
+    errors.QueueFull: 429,
+    errors.ImageError: 422,
+    errors.ArchiveError: 422,
+    errors.DatasetTooSmall: 422,
+    errors.StorageFull: 507,
+    errors.StorageUnavailable: 503,
+    MethodNotAllowed: 405,
+    HostNotAllowed: 421,
+    DatabaseAway: 503,
+    NotReady: 503,
+    TsukijiError: 500,
+}
+"""A class not listed has its parent's number."""
+
+RETRY_SECONDS = {429: 10, 503: 2, 507: 60}
+
+HTTP_ERRORS: dict[int, type[TsukijiError]] = {
+    400: errors.Invalid,
+    404: errors.NotFound,
+    405: MethodNotAllowed,
+    413: errors.TooLarge,
+    415: errors.UnsupportedMediaType,
+}
+
+
+def status_of(error: type[TsukijiError]) -> int:
+    return next(STATUS[parent] for parent in error.__mro__ if parent in STATUS)
+
+
+def recognise(error: Exception) -> TsukijiError:
+    """Return the error in our words; what nobody foresaw is `internal`, and says nothing of its insides."""
+    match error:
+        case TsukijiError():
+            return error
+        case RequestValidationError():
+            return describe_validation(error.errors())
+        case HTTPException():
+            kind = HTTP_ERRORS.get(error.status_code, Invalid)
+            return kind("" if kind is not Invalid else str(error.detail))
+        case DatabaseUnavailable() | PoolExhausted():
+            return DatabaseAway()
+        case RowExists():
+            return ChangedMeanwhile()
+        case ValueRefused():
+            return Invalid("The database cannot keep one of these values.", hint="Leave out NUL characters.")
+    return errors.InternalError()
+
+
+def describe_validation(found: Sequence[Any]) -> Invalid:
+    """Return one error with a line per place: `pointer` into the body (RFC 6901), or `parameter`."""
+    lines = [describe_place(error["loc"]) | {"code": error["type"], "detail": error["msg"]} for error in found]
+    first = lines[0]
+    place = first.get("parameter") or first.get("pointer")
+    return Invalid(f"{place}: {first['detail']}", errors=lines)
+
+
+def describe_place(loc: Sequence[int | str]) -> dict[str, str]:
+    if not loc or loc[0] != "body":
+        return {"parameter": str(loc[-1]) if loc else ""}
+    if len(loc) == 2 and isinstance(loc[1], int):  # where the JSON breaks off
+        return {"pointer": "#"}
+    steps = (str(step).replace("~", "~0").replace("/", "~1") for step in loc[1:])
+    return {"pointer": "#" + "".join(f"/{step}" for step in steps)}
+
+
+def invalid_field(pointer: str, detail: str, hint: str | None = None) -> Invalid:
+    """Return the error of one place in the body."""
+    return Invalid(
+        f"{pointer}: {detail}", hint=hint, errors=[{"pointer": pointer, "code": "invalid", "detail": detail}]
+    )
+
+
+def validated(model: type[Model], values: Mapping[str, Any], place: str) -> Model:
+    """Check what came by query or form like a JSON body.
+
+    Raises:
+        RequestValidationError: with `place` ("body" or "query") before each location.
+    """
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        found = [
+            line | {"loc": (place, *line["loc"])} for line in error.errors(include_url=False, include_context=False)
+        ]
+        raise RequestValidationError(found) from error
+
+
+def problem_response(
+    error: TsukijiError, request_id: str | None, headers: Mapping[str, str] | None = None
+) -> JSONResponse:
+    status = status_of(type(error))
+    body = {"type": f"/problems/{error.code}", "status": status, "request_id": request_id, **error.to_dict()}
+    extra = {"retry-after": str(RETRY_SECONDS[status])} if status in RETRY_SECONDS else {}
+    if status == 409:
+        extra["x-should-retry"] = "true" if error.retriable else "false"
+    if status == 401:
+        extra["www-authenticate"] = 'Bearer realm="tsukiji"'
+    return JSONResponse(body, status, headers={**extra, **(headers or {})}, media_type="application/problem+json")
+
+
+def answer_error(request: Request, error: Exception) -> JSONResponse:
+    """The one handler."""
+    allowed = {
+        name: value for name, value in (getattr(error, "headers", None) or {}).items() if name.lower() == "allow"
+    }
+    known = recognise(error)
+    if isinstance(known, NotFound) and isinstance(error, HTTPException):
+        known = NotFound(f"There is nothing at {request.url.path}.", hint="/docs lists the addresses.")
+    request.state.problem = known.code
+    return problem_response(known, getattr(request.state, "request_id", None), allowed)
+
+
+def install(app: FastAPI) -> None:
+    foreseen = (
+        TsukijiError,
+        RequestValidationError,
+        HTTPException,
+        DatabaseUnavailable,
+        PoolExhausted,
+        RowExists,
+        ValueRefused,
+    )
+    for kind in foreseen:
+        app.add_exception_handler(kind, answer_error)
+
+
+def catalogue() -> dict[str, type[TsukijiError]]:
+    """Return every error by its code: the tree, as far as it is imported."""
+    return {kind.code: kind for kind in descend(TsukijiError)}
+
+
+def descend(kind: type[TsukijiError]) -> Iterator[type[TsukijiError]]:
+    for child in kind.__subclasses__():
+        yield child
+        yield from descend(child)

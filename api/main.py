@@ -1,0 +1,78 @@
+"""The application, put together; `python -m api` serves it. Knows every part of the front and none of its work."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from fastapi import APIRouter, Depends, FastAPI
+from fastapi.routing import APIRoute
+
+from api import docs, errors
+from api.dependencies import find_caller
+from api.middleware import BodyLimit, Front, Gate, check_origin, host_check
+from api.page import routes as page
+from api.routes import (
+    aliases,
+    batches,
+    datasets,
+    evaluations,
+    images,
+    imports,
+    jobs,
+    models,
+    predict,
+    service,
+    trainings,
+)
+from api.schemas import RESPONSES, Documented
+from api.services import Services, open_services
+from tsukiji import __doc__ as summary
+from tsukiji import __version__
+from tsukiji.settings import Settings
+
+DESCRIPTION = """
+Start long work with POST: the answer is `202` with the job and its address. Poll it as `Retry-After` says, or hold the
+poll with `Prefer: wait=N`, or follow `/v1/jobs/{id}/events`. Errors are `application/problem+json` with a `code` that
+stays, and a `hint`. Every POST that makes something takes an `Idempotency-Key`.
+"""
+NOUNS = (datasets, images, imports, trainings, models, aliases, evaluations, batches, predict, jobs, service)
+
+
+def create_app(settings: Settings, make_services: Callable[[Settings], Services] = open_services) -> FastAPI:
+    """Return the application; its database, store and wake-ups are opened when it starts, and closed when it ends."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        services = app.state.services = make_services(settings)
+        yield
+        services.stopping.set()
+        services.database.close()
+
+    app = Documented(
+        title="Tsukiji",
+        version=__version__,
+        summary=summary,
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        generate_unique_id_function=name_operation,
+        responses=RESPONSES,
+    )
+    v1 = APIRouter(prefix="/v1", dependencies=[Depends(find_caller)])
+    for noun in NOUNS:
+        v1.include_router(noun.router)
+    app.include_router(v1)
+    app.include_router(service.health)
+    app.include_router(page.router)
+    docs.install(app)
+    errors.install(app)
+    app.add_middleware(BodyLimit, limits=settings.limits)
+    app.add_middleware(Gate, check=check_origin)
+    app.add_middleware(Gate, check=host_check(settings.api.allowed_hosts))
+    app.add_middleware(Front)  # the last one added is the outermost
+    return app
+
+
+def name_operation(route: APIRoute) -> str:
+    return route.name

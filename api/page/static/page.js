@@ -1,0 +1,129 @@
+// The page with JavaScript: the same form, answered in place. Uses the public /v1 with the page's cookie.
+const byId = (id) => document.getElementById(id);
+const form = byId("try");
+const input = byId("files");
+const drop = byId("drop");
+const WAIT = { Prefer: "wait=20" };
+
+let asked = 0; // only the newest question may write its answer
+let current = null;
+
+for (const element of document.querySelectorAll(".js-only")) element.hidden = false;
+form.classList.add("live");
+
+form.addEventListener("submit", (event) => {
+  event.preventDefault();
+  ask(input.files[0] ?? current);
+});
+input.addEventListener("change", () => ask(input.files[0]));
+for (const id of ["model", "threshold"]) byId(id).addEventListener("change", () => ask(current));
+byId("model").addEventListener("change", showCall);
+document.addEventListener("paste", (event) => ask(pictureIn(event.clipboardData)));
+document.addEventListener("dragover", (event) => {
+  event.preventDefault();
+  drop.classList.add("over");
+});
+document.addEventListener("dragleave", (event) => {
+  if (!event.relatedTarget) drop.classList.remove("over");
+});
+document.addEventListener("drop", (event) => {
+  event.preventDefault();
+  drop.classList.remove("over");
+  ask(pictureIn(event.dataTransfer));
+});
+
+const later = new URLSearchParams(location.search).get("prediction");
+if (later && byId("result").hidden && byId("problem").hidden) follow(`/v1/predictions/${encodeURIComponent(later)}`, ++asked);
+
+function pictureIn(transfer) {
+  return [...(transfer?.files ?? [])].find((file) => file.type.startsWith("image/")) ?? transfer?.files?.[0];
+}
+
+async function ask(file) {
+  if (!file) return;
+  current = file;
+  const number = ++asked;
+  showPicture(file);
+  say("Looking …");
+  const body = new FormData();
+  body.append("files", file, file.name || "picture");
+  body.append("threshold", byId("threshold").value);
+  const model = encodeURIComponent(byId("model").value);
+  await answer(number, () => fetch(`/v1/models/${model}/predict`, { method: "POST", body, headers: WAIT }));
+}
+
+async function follow(url, number) {
+  await answer(number, () => fetch(url, { headers: WAIT }));
+}
+
+async function answer(number, request) {
+  try {
+    const response = await request();
+    const job = await response.json();
+    if (number !== asked) return;
+    if (response.status === 401) location.reload(); // signed out meanwhile
+    else if (!response.ok) complain(job);
+    else if (job.done) showResult(job);
+    else {
+      say("The picture waits for a worker …");
+      await follow(job.links.self, number);
+    }
+  } catch {
+    if (number === asked) complain({ detail: "The service cannot be reached.", hint: "Is it still running?" });
+  }
+}
+
+function showPicture(file) {
+  const picture = byId("picture");
+  if (picture.src.startsWith("blob:")) URL.revokeObjectURL(picture.src);
+  picture.src = URL.createObjectURL(file);
+  picture.hidden = false;
+  byId("result").hidden = false;
+  byId("problem").hidden = true;
+  byId("unsure").hidden = true;
+  byId("decision").textContent = "";
+  byId("kinds").replaceChildren();
+}
+
+function showResult(job) {
+  const prediction = job.result?.predictions?.[0];
+  if (!prediction || prediction.error) {
+    complain(prediction?.error ?? job.error);
+    return;
+  }
+  byId("result").hidden = false;
+  byId("decision").textContent = prediction.abstained ? "None of these" : prediction.decision;
+  byId("unsure").hidden = !prediction.abstained;
+  byId("kinds").replaceChildren(...prediction.scores.map(kindRow));
+  const best = prediction.scores[0];
+  say(`${byId("decision").textContent}: ${best.label}, ${percent(best.score)}`, "spoken");
+}
+
+function kindRow({ label, score }) {
+  const row = byId("kind").content.firstElementChild.cloneNode(true);
+  row.querySelector(".kind").textContent = label;
+  row.querySelector(".share").textContent = percent(score);
+  row.querySelector(".fill").setAttribute("width", (100 * score).toFixed(2));
+  return row;
+}
+
+function percent(share) {
+  return share > 0 && share < 0.0005 ? "< 0.1 %" : `${(100 * share).toFixed(1)} %`;
+}
+
+function say(text, manner = "") {
+  byId("status").textContent = text;
+  byId("status").className = `status ${manner}`;
+}
+
+function complain(problem) {
+  say("");
+  const strong = document.createElement("strong");
+  strong.textContent = problem?.detail || problem?.title || "Something went wrong.";
+  byId("problem").replaceChildren(strong, ` ${problem?.hint ?? ""}`);
+  byId("problem").hidden = false;
+}
+
+function showCall() {
+  byId("curl-url").textContent = `${location.origin}/v1/models/${encodeURIComponent(byId("model").value)}/predict`;
+}

@@ -1,0 +1,146 @@
+"""Batches: many images, classified in the background."""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Header, Query, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response, StreamingResponse
+
+from api import answers
+from api.dependencies import Caller, Reading, ServicesDep
+from api.errors import invalid_field, validated
+from api.idempotency import Made, OnceDep
+from api.job_answers import answer_poll, answer_start
+from api.paging import PagingDep
+from api.results import csv_table, json_lines
+from api.schemas import BINARY, FILES, OPTIONS, TEXT, TEXTS, body, bytes_answer, form
+from api.services import Services
+from api.submissions import Work, check_unique, dataset_work, keep_item, start_batch
+from api.uploads import Form, file_name, media_type, read_file, read_form, receive_archive
+from api.waiting import Prefer
+from db import batches, jobs, registry
+from db.models import ApiKey
+from tsukiji.errors import UnsupportedMediaType
+from tsukiji.jobs import TERMINAL, JobKind
+from tsukiji.types import BatchCreate, BatchOptions, Job, Page, Prediction
+
+router = APIRouter(prefix="/batches", tags=["batches"])
+
+ItemStatus = Literal["queued", "succeeded", "errored", "cancelled"]
+UPLOAD = form(["files", "model"], files=FILES, custom_ids=TEXTS, model=TEXT, **OPTIONS)
+REQUEST = {
+    "schema": {"$ref": "#/components/schemas/BatchCreate"},
+    "example": {"model": "production", "input": {"dataset": "sushi", "split": "valid"}, "top_k": 3},
+}
+FIELDS = {"model", "top_k", "threshold"}
+
+
+@router.post("", status_code=202, response_model=Job, openapi_extra=body(json=REQUEST, multipart=UPLOAD, zip=BINARY))
+async def create_batch(request: Request, services: ServicesDep, caller: Caller, once: OnceDep) -> Response:
+    """Classify many images: a data set (JSON), files (multipart), or a zip (raw, options in the query)."""
+    match media_type(request):
+        case "application/json":
+            made = await from_json(request, services, caller, once)
+        case "multipart/form-data":
+            made = await from_files(request, services, caller, once)
+        case "application/zip":
+            made = await from_zip(request, services, caller, once)
+        case other:
+            raise UnsupportedMediaType(f"{other!r}: send application/json, multipart/form-data or application/zip.")
+    return await run_in_threadpool(answer_start, services, made)
+
+
+async def from_json(request: Request, services: Services, caller: ApiKey, once: OnceDep) -> Made:
+    try:
+        wish = BatchCreate.model_validate_json(await request.body())
+    except ValidationError as error:
+        found = [
+            line | {"loc": ("body", *line["loc"])} for line in error.errors(include_url=False, include_context=False)
+        ]
+        raise RequestValidationError(found) from error
+    options = BatchOptions.model_validate(wish.model_dump(exclude={"input"}))
+    work = await run_in_threadpool(dataset_work, services, wish.input)
+    return await run_in_threadpool(start_batch, services, caller, once, options, work)
+
+
+async def from_files(request: Request, services: Services, caller: ApiKey, once: OnceDep) -> Made:
+    async with read_form(request, services.settings.limits.request_files, FIELDS | {"custom_ids"}) as sent:
+        options = read_options(sent)
+        await run_in_threadpool(find_model, services, options.model)
+        work = await run_in_threadpool(keep_files, services, sent)
+    return await run_in_threadpool(start_batch, services, caller, once, options, work)
+
+
+async def from_zip(request: Request, services: Services, caller: ApiKey, once: OnceDep) -> Made:
+    query = dict(request.query_params)
+    filename = query.pop("filename", None)
+    options = validated(BatchOptions, query, "query")
+    await run_in_threadpool(find_model, services, options.model)
+    upload = await receive_archive(request, services)
+    work = Work({"type": "zip", "filename": filename}, upload=upload)
+    return await run_in_threadpool(start_batch, services, caller, once, options, work)
+
+
+def read_options(sent: Form, **fixed: str) -> BatchOptions:
+    values: dict[str, Any] = {name: sent.one(name) for name in FIELDS if name in sent.fields}
+    return validated(BatchOptions, values | fixed, "body")
+
+
+def find_model(services: Services, model: str) -> None:
+    """Raise NotFound before anything large travels or is kept."""
+    with services.database.reading() as session:
+        registry.find_model(session, model)
+
+
+def keep_files(services: Services, sent: Form) -> Work:
+    names = [file_name(upload, number) for number, upload in enumerate(sent.files)]
+    custom_ids = sent.fields.get("custom_ids") or names
+    if len(custom_ids) != len(names):
+        raise invalid_field("#/custom_ids", f"{len(custom_ids)} for {len(names)} files; send one for each")
+    check_unique(custom_ids)
+    largest = services.settings.limits.image_bytes
+    pairs = zip(custom_ids, sent.files, strict=True)
+    items = [keep_item(services, custom_id, read_file(upload, largest)) for custom_id, upload in pairs]
+    return Work({"type": "files"}, items)
+
+
+@router.get("")
+def list_batches(session: Reading, paging: PagingDep) -> Page[Job]:
+    """List the batches, newest first."""
+    return paging.answer(jobs.page(session, paging.window(), JobKind.BATCH), answers.job)
+
+
+@router.get("/{batch}", response_model=Job)
+async def get_batch(batch: str, request: Request, services: ServicesDep, _prefer: Prefer = None) -> Response:
+    return await answer_poll(request, services, batch, JobKind.BATCH)
+
+
+@router.get("/{batch}/items")
+def list_items(
+    batch: str, session: Reading, paging: PagingDep, status: Annotated[ItemStatus | None, Query()] = None
+) -> Page[Prediction]:
+    """List the images with what is known of them, in the order of the input."""
+    window = paging.window(status)
+    job = jobs.find(session, batch, JobKind.BATCH)
+    # An image that was never reached has one name while the batch goes on, and another once it has ended.
+    unreached = "cancelled" if job.status in TERMINAL else "queued"
+    if status in {"queued", "cancelled"} and status != unreached:
+        return paging.page([], None)
+    rows, cursor = batches.results(session, job.id, window, "queued" if status == unreached else status)
+    return paging.page([answers.prediction(row, job) for row in rows], cursor)
+
+
+@router.get(
+    "/{batch}/results", response_class=StreamingResponse, responses=bytes_answer("application/jsonl", "text/csv")
+)
+def get_results(
+    batch: str, services: ServicesDep, accept: Annotated[str, Header(description="`text/csv` for CSV.")] = "*/*"
+) -> StreamingResponse:
+    """Stream what is known by now: JSON lines, or CSV by Accept. May be read while the batch runs."""
+    with services.database.reading() as session:
+        job = jobs.find(session, batch, JobKind.BATCH)
+    if "text/csv" in accept:
+        return StreamingResponse(csv_table(services, job), media_type="text/csv; charset=utf-8")
+    return StreamingResponse(json_lines(services, job), media_type="application/jsonl")

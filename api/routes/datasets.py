@@ -1,0 +1,53 @@
+"""Data sets: create, list, look, delete."""
+
+from fastapi import APIRouter, Response
+
+from api import answers
+from api.dependencies import Reading, ServicesDep, Transaction
+from api.idempotency import OnceDep, fingerprint_of
+from api.paging import PagingDep
+from db import datasets
+from db.session import Session
+from tsukiji.types import Dataset, DatasetCreate, Page
+
+router = APIRouter(prefix="/datasets", tags=["datasets"])
+
+
+@router.post("", status_code=201)
+def create_dataset(body: DatasetCreate, services: ServicesDep, once: OnceDep, response: Response) -> Dataset:
+    """Make an empty data set."""
+    made = once.make(
+        services,
+        fingerprint_of(body.model_dump()),
+        lambda session: datasets.create(session, body.name, body.description).id,
+    )
+    response.headers.update({"location": f"/v1/datasets/{made.id}", **made.headers})
+    with services.database.reading() as session:
+        return describe(session, made.id)
+
+
+@router.get("")
+def list_datasets(session: Reading, paging: PagingDep) -> Page[Dataset]:
+    """List the data sets, newest first."""
+    rows = datasets.page(session, paging.window())
+    ids = [row.id for row in rows.data]
+    labels, splits = datasets.count_labels(session, ids), datasets.count_splits(session, ids)
+    return paging.answer(rows, lambda row: answers.dataset(row, labels[row.id], splits[row.id]))
+
+
+@router.get("/{dataset}")
+def get_dataset(dataset: str, session: Reading) -> Dataset:
+    """Look at a data set: images per label and per split. By id or name."""
+    return describe(session, dataset)
+
+
+@router.delete("/{dataset}", status_code=204)
+def delete_dataset(dataset: str, session: Transaction) -> None:
+    """Delete a data set with its images. Models that were trained on it stay."""
+    datasets.remove(session, datasets.find(session, dataset).id)
+
+
+def describe(session: Session, dataset: str) -> Dataset:
+    row = datasets.find(session, dataset)
+    labels, splits = datasets.count_labels(session, [row.id]), datasets.count_splits(session, [row.id])
+    return answers.dataset(row, labels[row.id], splits[row.id])

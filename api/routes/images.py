@@ -1,0 +1,114 @@
+"""Images of a data set: send, list, look at, delete."""
+
+from typing import Annotated, Literal
+from urllib.parse import quote
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import Field, StringConstraints
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import StreamingResponse
+
+from api import answers
+from api.dependencies import Reading, ServicesDep, Transaction
+from api.intake import take_files
+from api.paging import PagingDep
+from api.schemas import FILES, TEXT, TEXTS, body, bytes_answer, form
+from api.uploads import read_form
+from db import datasets
+from tsukiji import types
+from tsukiji.types import Page, Split, UploadResult
+from tsukiji.vision.decode import thumbnail
+
+router = APIRouter(tags=["images"])
+
+THUMB_SIDE = 192
+MEDIA_TYPES = {"MPO": "image/jpeg"}
+CACHED = {"cache-control": "private, max-age=31536000, immutable"}
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
+class HashCheck(types.Request):
+    sha256: Annotated[list[Sha256], Field(max_length=10_000)]
+
+
+class KnownHashes(types.Answer):
+    known: list[str]
+
+
+UPLOAD = form(["files"], files=FILES, labels=TEXTS, label=TEXT, split={"enum": ["train", "valid", "test"]})
+
+
+@router.post(
+    "/datasets/{dataset}/images",
+    status_code=201,
+    openapi_extra=body(multipart=UPLOAD),
+    responses={200: {"model": UploadResult}},
+)
+async def add_images(dataset: str, request: Request, services: ServicesDep, response: Response) -> UploadResult:
+    """Send pictures: `files`, with `labels` in the same order or one `label` for all.
+
+    A picture that the data set holds already is a duplicate, so sending again does no harm. 200 if none was new.
+    """
+    async with read_form(request, services.settings.limits.request_files, {"label", "labels", "split"}) as sent:
+        result = await run_in_threadpool(take_files, services, dataset, sent)
+    response.status_code = 201 if result.accepted else 200
+    return result
+
+
+@router.post("/datasets/{dataset}/images/check")
+def check_images(dataset: str, body: HashCheck, session: Reading) -> KnownHashes:
+    """Ask which pictures (by sha256) the data set holds, to send only the others."""
+    found = datasets.known(session, datasets.find(session, dataset).id, sorted(set(body.sha256)))
+    return KnownHashes(known=sorted(found))
+
+
+@router.get("/datasets/{dataset}/images")
+def list_images(
+    dataset: str,
+    session: Reading,
+    paging: PagingDep,
+    label: str | None = None,
+    unlabelled: Annotated[bool, Query(description="Only those without a label.")] = False,
+    split: Split | None = None,
+) -> Page[types.Image]:
+    """List the images, oldest first."""
+    window = paging.window(label, str(unlabelled), split)
+    dataset_id = datasets.find(session, dataset).id
+    rows = datasets.page_images(session, dataset_id, window, label=label, unlabelled=unlabelled, split=split)
+    return paging.answer(rows, answers.image)
+
+
+@router.get("/images/{image}")
+def get_image(image: str, session: Reading) -> types.Image:
+    return answers.image(datasets.find_image(session, image))
+
+
+@router.delete("/images/{image}", status_code=204)
+def delete_image(image: str, session: Transaction) -> None:
+    """Delete an image. Snapshots that trainings took of the data set keep its name and hash."""
+    datasets.remove_image(session, datasets.find_image(session, image).id)
+
+
+@router.get("/images/{image}/content", response_class=Response, responses=bytes_answer("image/*", "image/webp"))
+def get_content(
+    image: str, request: Request, services: ServicesDep, variant: Literal["original", "thumb"] = "original"
+) -> Response:
+    """Fetch the picture: the file as it was sent, or a small WebP to look at."""
+    with services.database.reading() as session:
+        row = datasets.find_image(session, image)
+    tag = f'"{row.sha256}"' if variant == "original" else f'"{row.sha256}-{THUMB_SIDE}"'
+    headers = CACHED | {"etag": tag}
+    if tag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    if variant == "thumb":
+        small = thumbnail(services.store.read(row.sha256), THUMB_SIDE, services.decode_limits)
+        return Response(small, media_type="image/webp", headers=headers | {"content-disposition": "inline"})
+    headers |= {"content-length": str(row.bytes), "content-disposition": attachment(row.name)}
+    media_type = MEDIA_TYPES.get(row.format, f"image/{row.format.lower()}")
+    return StreamingResponse(services.store.stream(row.sha256), media_type=media_type, headers=headers)
+
+
+def attachment(name: str) -> str:
+    """Return Content-Disposition for a file to be saved (RFC 6266)."""
+    last = name.replace("\\", "/").rsplit("/", 1)[-1]
+    return f"attachment; filename*=UTF-8''{quote(last, safe='')}"

@@ -1,0 +1,91 @@
+"""Jobs: all long work in one list and one envelope."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Request, Response
+from starlette.responses import JSONResponse, StreamingResponse
+
+from api import answers
+from api.dependencies import Reading, ServicesDep
+from api.events import follow, read_news
+from api.job_answers import answer_poll, respond
+from api.paging import PagingDep
+from api.waiting import Prefer
+from db import jobs
+from db.pages import Rows
+from tsukiji.errors import Invalid
+from tsukiji.jobs import TERMINAL, JobKind, JobStatus
+from tsukiji.types import Job, JobEvent, Page
+
+router = APIRouter(prefix="/jobs", tags=["jobs"])
+
+STREAM: dict[int | str, dict[str, Any]] = {
+    200: {
+        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        "description": "status, progress, metric, log, done",
+    },
+    204: {"description": "The job has ended and everything was told"},
+}
+
+
+@router.get("")
+def list_jobs(
+    session: Reading, paging: PagingDep, kind: JobKind | None = None, status: JobStatus | None = None
+) -> Page[Job]:
+    """List all jobs, newest first."""
+    return paging.answer(jobs.page(session, paging.window(kind, status), kind, status), answers.job)
+
+
+@router.get("/{job}", response_model=Job)
+async def get_job(job: str, request: Request, services: ServicesDep, _prefer: Prefer = None) -> Response:
+    """Look at a job of any kind. `Prefer: wait=N` holds the answer until something changes."""
+    return await answer_poll(request, services, job)
+
+
+@router.post("/{job}/cancel", response_model=Job)
+def cancel_job(job: str, services: ServicesDep) -> Response:
+    """Stop a job and keep what is finished. One that has ended stays as it is."""
+    with services.database.transaction() as session:
+        row = jobs.request_cancel(session, job)
+    return respond(services, row, 200)
+
+
+@router.get("/{job}/events", response_model=Page[JobEvent], responses=STREAM)
+def get_events(
+    job: str,
+    services: ServicesDep,
+    paging: PagingDep,
+    accept: Annotated[str, Header(description="`application/json` for a page instead of a stream.")] = "*/*",
+    last_event_id: Annotated[str | None, Header(description="Go on after this event.")] = None,
+) -> Response:
+    """Follow a job: server-sent events, those of the past first; the stream ends after `done`."""
+    after = read_event_id(last_event_id)
+    if "application/json" in accept:
+        return list_events(job, services, paging)
+    news = read_news(services, job, after)
+    if after and not news.events and news.job.status in TERMINAL:
+        return Response(status_code=204)  # tells a browser not to connect again
+    headers = {"cache-control": "no-cache", "x-accel-buffering": "no"}
+    return StreamingResponse(follow(services, job, after), media_type="text/event-stream", headers=headers)
+
+
+def read_event_id(text: str | None) -> int:
+    if not text:
+        return 0
+    if not (text.isascii() and text.isdecimal() and len(text) < 19):
+        line = {"parameter": "Last-Event-ID", "code": "invalid", "detail": "the id of an event"}
+        raise Invalid("Last-Event-ID is malformed.", errors=[line])
+    return int(text)
+
+
+def list_events(job: str, services: ServicesDep, paging: PagingDep) -> Response:
+    window = paging.window()
+    with services.database.reading() as session:
+        row = jobs.find(session, job)
+        events = jobs.events(session, row.id, window.after(int) or 0, window.limit + 1)
+    more = len(events) > window.limit
+    events = events[: window.limit]
+    rows = Rows(events, window.cursor_after(events[-1].id) if more else None)
+    page = paging.answer(rows, answers.event)
+    link = {name: value for name, value in paging.response.headers.items() if name == "link"}
+    return JSONResponse(page.model_dump(mode="json"), headers=link)

@@ -1,0 +1,75 @@
+"""Predict: a few images, answered at once where workers are quick enough."""
+
+from fastapi import APIRouter, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from api.dependencies import Caller, ServicesDep
+from api.errors import validated
+from api.idempotency import OnceDep
+from api.job_answers import answer_poll, respond
+from api.routes.batches import FIELDS, find_model, read_options
+from api.schemas import BINARY, FILES, OPTIONS, body, form
+from api.services import Services
+from api.submissions import Item, Work, keep_item, start_batch
+from api.uploads import Form, file_name, media_type, read_file, read_form
+from api.waiting import Prefer, has_ended, hold, parse_wait, read_job
+from tsukiji.errors import UnsupportedMediaType
+from tsukiji.jobs import JobKind
+from tsukiji.types import BatchOptions, Job
+
+router = APIRouter(tags=["predict"])
+
+WAIT_SECONDS = 10
+
+
+@router.post(
+    "/models/{model}/predict",
+    response_model=Job,
+    responses={202: {"model": Job, "description": "Not ready yet: poll the job"}},
+    openapi_extra=body(multipart=form(["files"], files=FILES, **OPTIONS), image=BINARY),
+)
+async def predict(
+    model: str, request: Request, services: ServicesDep, caller: Caller, once: OnceDep, prefer: Prefer = None
+) -> Response:
+    """Classify 1 to 16 images: multipart `files`, or one picture as the raw body (then with options in the query).
+
+    200 with `result.predictions` once they are there; 202 when that takes longer than `Prefer: wait=N` (default 10).
+    """
+    seconds = parse_wait(prefer, services.settings.api.max_wait_seconds, WAIT_SECONDS)
+    await run_in_threadpool(find_model, services, model)
+    options, items = await receive(request, services, model)
+    work = Work({"type": "files"}, items)
+    made = await run_in_threadpool(start_batch, services, caller, once, options, work, JobKind.PREDICTION)
+    job, waited = await hold(
+        request, services, await run_in_threadpool(read_job, services, made.id), seconds, has_ended
+    )
+    headers = made.headers | ({"preference-applied": f"wait={seconds:g}"} if waited and prefer else {})
+    status = 200 if has_ended(job) else 202
+    return await run_in_threadpool(respond, services, job, status, headers)
+
+
+async def receive(request: Request, services: Services, model: str) -> tuple[BatchOptions, list[Item]]:
+    kind = media_type(request)
+    if kind.startswith("image/"):
+        options = validated(BatchOptions, dict(request.query_params) | {"model": model}, "query")
+        data = await request.body()
+        return options, [await run_in_threadpool(keep_item, services, "image", data)]
+    if kind != "multipart/form-data":
+        raise UnsupportedMediaType(f"{kind!r}: send multipart/form-data, or a picture with its image/* type.")
+    async with read_form(request, services.settings.limits.predict_images, FIELDS - {"model"}) as sent:
+        for name in (FIELDS - {"model"}) & request.query_params.keys():
+            sent.fields.setdefault(name, [request.query_params[name]])
+        options = read_options(sent, model=model)
+        return options, await run_in_threadpool(keep_files, services, sent)
+
+
+def keep_files(services: Services, sent: Form) -> list[Item]:
+    largest = services.settings.limits.image_bytes
+    files = enumerate(sent.files)
+    return [keep_item(services, file_name(upload, number), read_file(upload, largest)) for number, upload in files]
+
+
+@router.get("/predictions/{prediction}", response_model=Job)
+async def get_prediction(prediction: str, request: Request, services: ServicesDep, _prefer: Prefer = None) -> Response:
+    return await answer_poll(request, services, prediction, JobKind.PREDICTION)

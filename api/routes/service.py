@@ -1,0 +1,81 @@
+"""The service itself: what it is, what it allows, whether it is well, what its errors mean."""
+
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from starlette.responses import JSONResponse
+
+from api.dependencies import Reading, ServicesDep
+from api.errors import NotReady, catalogue, status_of
+from api.page.rendering import render
+from api.paging import MAX_LIMIT
+from db import workers
+from tsukiji import __version__
+from tsukiji.errors import NotFound, TsukijiError
+from tsukiji.types import Info, WorkerInfo
+
+router = APIRouter(tags=["service"])
+health = APIRouter(tags=["health"])
+
+PRESENT_SECONDS = 60
+FEATURES = ["datasets", "imports", "trainings", "models", "evaluations", "batches", "predict", "events", "wait"]
+
+
+@router.get("/info")
+def get_info(session: Reading) -> Info:
+    """Which version this is, what it can do, and which workers are there."""
+    present = workers.present(session, PRESENT_SECONDS)
+    listed = [WorkerInfo(queue=row.queue, worker=row.worker, device=row.device, seen_at=row.seen_at) for row in present]
+    return Info(version=__version__, features=FEATURES, workers=listed)
+
+
+@router.get("/limits")
+def get_limits(services: ServicesDep) -> dict[str, float]:
+    """Every limit: bytes, pixels, files, images, seconds."""
+    settings = services.settings
+    extra = {"page_items": MAX_LIMIT, "wait_seconds": settings.api.max_wait_seconds}
+    return {**settings.limits.model_dump(), **extra}
+
+
+@health.get("/livez")
+@health.get("/healthz", include_in_schema=False)
+def get_live() -> dict[str, str]:
+    """Is the process there? Asks nobody else."""
+    return {"status": "ok"}
+
+
+@health.get("/readyz")
+def get_ready(services: ServicesDep) -> Response:
+    """Can requests be served? A broker that is away is told, but work only starts later for it: rows are sent again."""
+    found = {
+        "database": state_of(services.database.check),
+        "store": state_of(services.store.check),
+        "broker": state_of(services.wakeups.check),
+    }
+    ready = found["database"] == found["store"] == "ok"
+    body = {"status": "ready" if ready else "unready", "checks": found}
+    return JSONResponse(body, 200 if ready else status_of(NotReady), headers={} if ready else {"retry-after": "2"})
+
+
+def state_of(check: Callable[[], object]) -> str:
+    """Return "ok", or a word for what is wrong; addresses and passwords of servers stay in the log."""
+    try:
+        check()
+    except TsukijiError as error:
+        return error.code
+    except Exception as error:  # noqa: BLE001 - a check may fail in any way, and must be told, not raised
+        return type(error).__name__
+    return "ok"
+
+
+@health.get("/problems/{code}", response_class=Response)
+def get_problem(code: str, request: Request) -> Response:
+    """What an error code means, and the way out: as a page, or JSON by Accept."""
+    kind = catalogue().get(code)
+    if kind is None:
+        raise NotFound(f"There is no problem {code!r}.")
+    facts: dict[str, Any] = {"code": code, "title": kind.title, "hint": kind.hint, "status": status_of(kind)}
+    if "text/html" in request.headers.get("accept", ""):
+        return render(request, "problem.html", problem=facts)
+    return JSONResponse({"type": f"/problems/{code}", **facts, "retriable": kind.retriable})

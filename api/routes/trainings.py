@@ -1,0 +1,47 @@
+"""Trainings: a data set and a recipe become a model."""
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from api import answers
+from api.dependencies import Caller, Reading, ServicesDep, Transaction
+from api.idempotency import OnceDep
+from api.job_answers import answer_poll, answer_start
+from api.paging import PagingDep
+from api.submissions import start_training
+from api.waiting import Prefer
+from db import jobs
+from tsukiji.jobs import JobKind
+from tsukiji.types import EpochMetrics, Job, Page, TrainingCreate
+
+router = APIRouter(prefix="/trainings", tags=["trainings"])
+
+
+@router.post("", status_code=202, response_model=Job)
+def create_training(body: TrainingCreate, services: ServicesDep, caller: Caller, once: OnceDep) -> Response:
+    """Start a training on all labelled images of a data set; the data set is frozen into a snapshot first."""
+    return answer_start(services, start_training(services, caller, once, body))
+
+
+@router.get("")
+def list_trainings(session: Reading, paging: PagingDep) -> Page[Job]:
+    """List the trainings, newest first."""
+    return paging.answer(jobs.page(session, paging.window(), JobKind.TRAINING), answers.job)
+
+
+@router.get("/{training}", response_model=Job)
+async def get_training(training: str, request: Request, services: ServicesDep, _prefer: Prefer = None) -> Response:
+    return await answer_poll(request, services, training, JobKind.TRAINING)
+
+
+@router.get("/{training}/metrics")
+def list_metrics(training: str, session: Reading) -> Page[EpochMetrics]:
+    """List the finished epochs, all on one page."""
+    job = jobs.find(session, training, JobKind.TRAINING)
+    return Page(data=[EpochMetrics.model_validate(epoch) for epoch in jobs.metrics(session, job.id)])
+
+
+@router.post("/{training}/finish")
+def finish_training(training: str, session: Transaction) -> Job:
+    """Stop now and keep the best so far. To stop and keep nothing, cancel the job."""
+    return answers.job(jobs.request_finish(session, jobs.find(session, training, JobKind.TRAINING).id))

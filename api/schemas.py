@@ -1,0 +1,70 @@
+"""What OpenAPI must be told where the code reads a body by itself, and the problem that stands on every 4xx."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from pydantic.json_schema import models_json_schema
+
+from tsukiji.types import BatchCreate
+
+PROBLEM: dict[str, Any] = {
+    "description": "A problem (RFC 9457)",
+    "content": {
+        "application/problem+json": {
+            "schema": {"$ref": "#/components/schemas/Problem"},
+            "example": {
+                "type": "/problems/not_found",
+                "code": "not_found",
+                "title": "There is no such thing",
+                "status": 404,
+                "detail": "There is no data set 'sushi'.",
+                "hint": "Check the id; lists show what exists.",
+                "retriable": False,
+                "request_id": "req_01kb0m9x2v8q4d6w0z3y7t5r1n",
+            },
+        }
+    },
+}
+RESPONSES: dict[int | str, dict[str, Any]] = {"4XX": PROBLEM}
+FILES = {"type": "array", "items": {"type": "string", "format": "binary"}}
+TEXTS = {"type": "array", "items": {"type": "string"}}
+TEXT = {"type": "string"}
+OPTIONS = {
+    "top_k": {"type": "integer", "minimum": 1, "maximum": 100, "default": 3},
+    "threshold": {"type": "number", "minimum": 0, "maximum": 1, "default": 0},
+}
+
+
+def body(**contents: dict[str, Any]) -> dict[str, Any]:
+    """Return `openapi_extra` for a body of these kinds: `multipart`, `zip`, `image`, `json`."""
+    types = {
+        "multipart": "multipart/form-data",
+        "zip": "application/zip",
+        "image": "image/*",
+        "json": "application/json",
+    }
+    return {"requestBody": {"required": True, "content": {types[kind]: value for kind, value in contents.items()}}}
+
+
+def form(required: list[str], **properties: dict[str, Any]) -> dict[str, Any]:
+    return {"schema": {"type": "object", "required": required, "properties": properties}}
+
+
+BINARY = {"schema": {"type": "string", "format": "binary"}}
+
+
+def bytes_answer(*media_types: str) -> dict[int | str, dict[str, Any]]:
+    """Return `responses` for an answer that is a file."""
+    return {200: {"content": dict.fromkeys(media_types, BINARY), "description": "The file"}}
+
+
+class Documented(FastAPI):
+    """An application whose schema also names what no signature mentions."""
+
+    def openapi(self) -> dict[str, Any]:
+        if not self.openapi_schema:
+            schema = super().openapi()
+            template = "#/components/schemas/{model}"
+            _, definitions = models_json_schema([(BatchCreate, "validation")], ref_template=template)
+            schema["components"]["schemas"] |= definitions["$defs"]
+        return super().openapi()

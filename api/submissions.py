@@ -1,0 +1,225 @@
+"""Starting work: rows in one transaction, wake-ups after it. Knows no HTTP."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from api.errors import invalid_field
+from api.idempotency import Made, Once, fingerprint_of
+from api.services import Services
+from db import batches, blobs, datasets, jobs, registry
+from db.models import ApiKey, Image, Job
+from db.session import Session
+from tsukiji.errors import ImageTooManyBytes, QueueFull, TsukijiError
+from tsukiji.jobs import JobKind, Task
+from tsukiji.snapshots import SnapshotItem, assign_splits, check_trainable, dumps
+from tsukiji.storage import Blob
+from tsukiji.types import BatchInput, BatchOptions, TrainingCreate
+
+PREDICTION_PRIORITY = 5
+
+
+@dataclass(frozen=True)
+class Item:
+    """A file that is to be classified: its blob, or why there is none."""
+
+    custom_id: str
+    blob: Blob | None
+    error: TsukijiError | None = None
+
+    @property
+    def row(self) -> dict[str, Any]:
+        error = self.error and self.error.to_dict()
+        return {"custom_id": self.custom_id, "sha256": self.blob and self.blob.sha256, "error": error}
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a batch or prediction reads: items that are here already, a zip archive, or a data set."""
+
+    source: dict[str, Any]
+    items: Sequence[Item] = ()
+    upload: Blob | None = None
+
+    @property
+    def fingerprint(self) -> list[Any]:
+        return [self.source, [item.row for item in self.items], self.upload and self.upload.sha256]
+
+
+# --- trainings -------------------------------------------------------------------------------------------------------
+
+
+def start_training(services: Services, caller: ApiKey, once: Once, body: TrainingCreate) -> Made:
+    """Freeze the data set into a snapshot, and queue a training on it.
+
+    Raises:
+        NotFound, DatasetTooSmall, QueueFull
+    """
+    fingerprint = fingerprint_of(body.model_dump())
+    if made := once.found(services, fingerprint):
+        return made
+    dataset_id, items = frozen(services, body)
+    warnings = check_trainable(items, services.settings.limits.class_min_images)
+    blob = services.store.put(dumps(items))
+
+    def make(session: Session) -> str:
+        check_room(session, services, JobKind.TRAINING, caller)
+        dataset = datasets.find(session, dataset_id)
+        snapshot = registry.add_snapshot(session, dataset.id, blob.sha256, blob.size, len(items))
+        request = {
+            "dataset": dataset.id,
+            "dataset_name": dataset.name,
+            "recipe": body.recipe.model_dump(),
+            "name": body.name or dataset.name,
+            "warnings": warnings,
+        }
+        columns = {"dataset_id": dataset.id, "snapshot_id": snapshot.id, "meta": body.metadata}
+        return create(
+            session, services, caller, JobKind.TRAINING, request, unit="epochs", total=body.recipe.epochs, **columns
+        ).id
+
+    made = once.make(services, fingerprint, make)
+    if not made.replayed:
+        services.wake(Task.TRAINING, made.id)
+    return made
+
+
+def frozen(services: Services, body: TrainingCreate) -> tuple[str, list[SnapshotItem]]:
+    """Return the data set's id and its labelled images, each with a split."""
+    with services.database.reading() as session:
+        dataset = datasets.find(session, body.dataset)
+        items = [snapshot_item(image) for image in datasets.labelled_images(session, dataset.id)]
+    recipe = body.recipe
+    return dataset.id, assign_splits(items, valid_fraction=recipe.valid_fraction, seed=recipe.seed)
+
+
+def snapshot_item(image: Image) -> SnapshotItem:
+    fields = ("sha256", "name", "label", "split")
+    return SnapshotItem(image_id=image.id, **{name: getattr(image, name) for name in fields})
+
+
+# --- imports ---------------------------------------------------------------------------------------------------------
+
+
+def start_import(
+    services: Services, caller: ApiKey, once: Once, dataset: str, upload: Blob, filename: str | None
+) -> Made:
+    """Queue the reading of an archive into a data set.
+
+    Raises:
+        NotFound
+    """
+
+    def make(session: Session) -> str:
+        row = datasets.find(session, dataset)
+        blobs.keep(session, [(upload.sha256, upload.size)])
+        request = {"dataset": row.id, "filename": filename}
+        columns = {"dataset_id": row.id, "upload_sha256": upload.sha256}
+        return create(session, services, caller, JobKind.IMPORT, request, unit="files", **columns).id
+
+    made = once.make(services, fingerprint_of([dataset, filename, upload.sha256]), make)
+    if not made.replayed:
+        services.wake(Task.IMPORT, made.id)
+    return made
+
+
+# --- batches and predictions -----------------------------------------------------------------------------------------
+
+
+def start_batch(
+    services: Services,
+    caller: ApiKey,
+    once: Once,
+    options: BatchOptions,
+    work: Work,
+    kind: JobKind = JobKind.BATCH,
+) -> Made:
+    """Queue a batch, or a prediction: a small one that goes first. Files are cut into chunks here, others by a worker.
+
+    Raises:
+        NotFound, QueueFull
+    """
+    chunk_ids: list[str] = []
+    priority = PREDICTION_PRIORITY if kind == JobKind.PREDICTION else 0
+
+    def make(session: Session) -> str:
+        check_room(session, services, kind, caller)
+        model = registry.find_model(session, options.model)
+        request = {
+            "model": model.id,
+            "model_name": model.name,
+            "label_names": model.label_names,
+            "top_k": options.top_k,
+            "threshold": options.threshold,
+            "input": work.source,
+        }
+        columns = {"model_id": model.id, "dataset_id": work.source.get("dataset"), "meta": options.metadata}
+        if work.upload:
+            blobs.keep(session, [(work.upload.sha256, work.upload.size)])
+            columns["upload_sha256"] = work.upload.sha256
+        job = create(session, services, caller, kind, request, unit="images", priority=priority, **columns)
+        if work.items:
+            chunk_ids[:] = add_items(session, services, job, work.items)
+        return job.id
+
+    made = once.make(services, fingerprint_of([options.model_dump(), work.fingerprint]), make)
+    if not made.replayed:
+        wake_batch(services, made.id, chunk_ids, priority)
+    return made
+
+
+def add_items(session: Session, services: Services, job: Job, items: Sequence[Item]) -> list[str]:
+    settings = services.settings.jobs
+    blobs.keep(session, [(item.blob.sha256, item.blob.size) for item in items if item.blob])
+    batches.add_items(session, job.id, [item.row for item in items])
+    return batches.cut(session, job, len(items), settings.chunk_images, settings.max_attempts)
+
+
+def wake_batch(services: Services, job_id: str, chunk_ids: Sequence[str], priority: int) -> None:
+    """Wake a worker for each chunk, or for the planning where there are none yet."""
+    if not chunk_ids:
+        services.wake(Task.BATCH, job_id)
+        return
+    services.wake_chunks(chunk_ids, priority)
+
+
+def dataset_work(services: Services, source: BatchInput) -> Work:
+    with services.database.reading() as session:
+        dataset = datasets.find(session, source.dataset)
+    return Work({"type": "dataset", "dataset": dataset.id, "split": source.split})
+
+
+def keep_item(services: Services, custom_id: str, data: bytes) -> Item:
+    """Keep one file's bytes; one that is too large becomes an item with its reason. Workers look inside."""
+    largest = services.settings.limits.image_bytes
+    if len(data) > largest:
+        return Item(custom_id, None, ImageTooManyBytes(f"More than {largest:,} bytes."))
+    return Item(custom_id, services.store.put(data))
+
+
+def check_unique(custom_ids: Sequence[str]) -> None:
+    """Raise Invalid, listing what stands there twice: results could not be told apart."""
+    twice = sorted(name for name, count in Counter(custom_ids).items() if count > 1)
+    if twice:
+        listed = ", ".join(repr(name) for name in twice[:20])
+        raise invalid_field("#/custom_ids", f"each may occur once; these occur more often: {listed}")
+
+
+# --- what they share -------------------------------------------------------------------------------------------------
+
+
+def create(
+    session: Session, services: Services, caller: ApiKey, kind: JobKind, request: dict[str, Any], **columns: Any
+) -> Job:
+    attempts = services.settings.jobs.max_attempts
+    return jobs.create(session, kind, request=request, max_attempts=attempts, created_by=caller.id, **columns)
+
+
+def check_room(session: Session, services: Services, kind: JobKind, caller: ApiKey) -> None:
+    """Raise QueueFull where this key has too many unfinished jobs of the kind."""
+    limits = services.settings.limits
+    allowed = limits.queued_trainings if kind == JobKind.TRAINING else limits.queued_batches
+    active = jobs.count_active(session, kind, caller.id)
+    if active >= allowed:
+        raise QueueFull(f"This key has {active} unfinished jobs of the kind {kind}; at most {allowed} are allowed.")

@@ -1,0 +1,138 @@
+"""Bodies that are no JSON: forms with files, and archives that go straight to a file. Knows no rows."""
+
+import tempfile
+import zipfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import IO
+
+from fastapi import Request
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import FormData, UploadFile
+from starlette.exceptions import HTTPException
+
+from api.errors import invalid_field
+from api.services import Services
+from tsukiji.errors import ArchiveUnreadable, Invalid, TooLarge, UnsupportedMediaType
+from tsukiji.storage import Blob
+from tsukiji.storage.disk import disk_errors
+
+FIELD_BYTES = 64 * 1024
+COPY_BYTES = 2**20
+NAME_CHARACTERS = 1000
+
+
+@dataclass(frozen=True)
+class Form:
+    files: list[UploadFile]
+    fields: dict[str, list[str]]
+
+    def one(self, name: str) -> str | None:
+        """Return a field's only value.
+
+        Raises:
+            Invalid: it was sent more than once.
+        """
+        values = self.fields.get(name, [])
+        if len(values) > 1:
+            raise invalid_field(f"#/{name}", "send this field once")
+        return values[0] if values else None
+
+
+@asynccontextmanager
+async def read_form(request: Request, max_files: int, fields: set[str]) -> AsyncIterator[Form]:
+    """Read a multipart form whose files are all named `files`; its temporary files live as long as the block.
+
+    Raises:
+        UnsupportedMediaType, TooLarge, Invalid: the form is none, has too much in it, or has unknown fields.
+    """
+    if media_type(request) != "multipart/form-data":
+        raise UnsupportedMediaType("Send multipart/form-data, with the pictures as `files`.")
+    try:
+        async with request.form(max_files=max_files, max_fields=2 * max_files + 20, max_part_size=FIELD_BYTES) as form:
+            yield sort_parts(form, fields)
+    except HTTPException as error:
+        if error.status_code == 413:
+            raise
+        too_many = "Too many" in error.detail or "exceeded maximum" in error.detail
+        raise (TooLarge if too_many else Invalid)(f"{error.detail}") from error
+
+
+def sort_parts(form: FormData, known: set[str]) -> Form:
+    files: list[UploadFile] = []
+    fields: dict[str, list[str]] = {}
+    for name, value in form.multi_items():
+        if isinstance(value, UploadFile):
+            if name != "files":
+                raise invalid_field(f"#/{name}", "files are sent as `files`")
+            files.append(value)
+        elif name in known:
+            fields.setdefault(name, []).append(value)
+        else:
+            raise invalid_field(f"#/{name}", f"unknown field; known are {', '.join(sorted(known))}")
+    if not files:
+        raise invalid_field("#/files", "no file was sent", "Send at least one part named `files` with a file name.")
+    return Form(files, fields)
+
+
+def file_name(upload: UploadFile, number: int) -> str:
+    """Return the name that was sent, made harmless to keep, or a number where there is none."""
+    name = "".join(char for char in upload.filename or "" if char >= " ")
+    return name[-NAME_CHARACTERS:] or f"file-{number}"
+
+
+def read_file(upload: UploadFile, max_bytes: int) -> bytes:
+    """Return the file's bytes, one more than allowed at most: whoever takes them says that it is too large."""
+    upload.file.seek(0)
+    return upload.file.read(max_bytes + 1)
+
+
+async def receive_body(request: Request, file: IO[bytes]) -> None:
+    """Write the raw body to a file as it comes; no thread is held while the network is slow."""
+    async for piece in request.stream():
+        if piece:
+            await run_in_threadpool(write, file, piece)
+
+
+def write(file: IO[bytes], piece: bytes) -> None:
+    with disk_errors():
+        file.write(piece)
+
+
+async def receive_archive(request: Request, services: Services) -> Blob:
+    """Return the blob of a zip archive that came as the raw body.
+
+    Raises:
+        UnsupportedMediaType: the body is said to be something else.
+        ArchiveUnreadable: it is no zip archive.
+    """
+    if media_type(request) != "application/zip":
+        raise UnsupportedMediaType("Send the archive as the raw body, with Content-Type: application/zip.")
+    with spool(services) as file:
+        await receive_body(request, file)
+        return await run_in_threadpool(keep_archive, services, file)
+
+
+@contextmanager
+def spool(services: Services) -> Iterator[IO[bytes]]:
+    """Open a nameless file on the disk of our data, where there is room; it is gone whatever happens."""
+    folder = services.settings.cache_dir / "uploads"
+    with disk_errors():
+        folder.mkdir(parents=True, exist_ok=True)
+    with disk_errors(), tempfile.TemporaryFile(dir=folder) as file:
+        yield file
+
+
+def keep_archive(services: Services, file: IO[bytes]) -> Blob:
+    with disk_errors():
+        file.flush()
+    if not zipfile.is_zipfile(file):
+        raise ArchiveUnreadable
+    file.seek(0)
+    return services.store.put(iter(partial(file.read, COPY_BYTES), b""))
+
+
+def media_type(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()

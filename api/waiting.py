@@ -1,0 +1,86 @@
+"""Holding a request until its job moves: `Prefer: wait=N` (RFC 7240). Knows jobs' rows, no kinds of work."""
+
+import re
+import time
+from collections.abc import Callable
+from typing import Annotated
+
+import anyio
+from fastapi import Header, Request
+from starlette.concurrency import run_in_threadpool
+
+from api.services import Services
+from db import jobs
+from db.models import Job
+from tsukiji.errors import Invalid
+from tsukiji.jobs import TERMINAL
+
+FIRST_PAUSE = 0.02
+LONGEST_PAUSE = 0.5
+GROWTH = 1.3
+
+Prefer = Annotated[
+    str | None, Header(description="`wait=N` holds the answer for up to N seconds.", examples=["wait=30"])
+]
+
+
+def parse_wait(prefer: str | None, longest: float, default: float | None = None) -> float | None:
+    """Return the seconds that the caller wants to wait, at most `longest`; `wait` alone means the longest.
+
+    Raises:
+        Invalid: the number is none.
+    """
+    for preference in (prefer or "").split(","):
+        name, _, value = preference.partition(";")[0].strip().partition("=")
+        name, value = name.strip().lower(), value.strip().strip('"')
+        if name == "respond-async":
+            return None
+        if name == "wait":
+            if not re.fullmatch(r"(\d{1,9}(\.\d{0,9})?)?", value):
+                line = {"parameter": "Prefer", "code": "invalid", "detail": "wait=N takes seconds"}
+                raise Invalid("The Prefer header is malformed.", errors=[line])
+            return min(float(value), longest) if value else longest
+    return None if default is None else min(default, longest)
+
+
+class Pauses:
+    """Short pauses first, longer ones while nothing happens."""
+
+    def __init__(self) -> None:
+        self._next = FIRST_PAUSE
+
+    def reset(self) -> None:
+        self._next = FIRST_PAUSE
+
+    async def pause(self, at_most: float = LONGEST_PAUSE) -> None:
+        await anyio.sleep(max(0.0, min(self._next, at_most)))
+        self._next = min(LONGEST_PAUSE, self._next * GROWTH)
+
+
+async def hold(
+    request: Request, services: Services, job: Job, seconds: float | None, enough: Callable[[Job], bool]
+) -> tuple[Job, bool]:
+    """Return the job as soon as it is `enough` or has ended, or after `seconds`; and whether that was waited for.
+
+    Nobody waits while the server stops, when the caller has gone, or when too many wait already.
+    """
+    if not seconds:
+        return job, False
+    with services.hold() as welcome:
+        deadline, pauses = time.monotonic() + seconds, Pauses()
+        while welcome and not (job.status in TERMINAL or enough(job) or services.stopping.is_set()):
+            left = deadline - time.monotonic()
+            if left <= 0 or await request.is_disconnected():
+                break
+            await pauses.pause(left)
+            job = await run_in_threadpool(read_job, services, job.id)
+    return job, welcome
+
+
+def read_job(services: Services, job_id: str) -> Job:
+    with services.database.reading() as session:
+        return jobs.find(session, job_id)
+
+
+def has_ended(job: Job) -> bool:
+    return job.status in TERMINAL

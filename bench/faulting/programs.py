@@ -1,0 +1,249 @@
+"""The programs of a service as child processes that can be killed and frozen one by one. Knows no rows.
+
+A program that dies is started again after a short pause, as a container's restart policy would. None outlives us: each
+watches its standard input, which ends with us, even where we are killed.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import redis
+import structlog
+
+from tests.services import free_port, ping_redis, postgres_database, wait_until
+from worker.services import WORKER_VARIABLE
+
+log = structlog.get_logger(__name__)
+
+ROOT: Final = Path(__file__).parents[2]
+RESTART_SECONDS: Final = 0.5
+STOP_SECONDS: Final = 20
+ROLES: Final = ("dispatcher", "intake", "infer", "train")
+PROGRAMS: Final = {"embedded": ("api", *ROLES), "servers": ("api", *ROLES, *ROLES)}
+"""One of each, as `tsukiji up` has it; two of each, that get into each other's way and take each other's work."""
+TIMES: Final = {"lease": 6.0, "beat": 2.0, "tick": 0.5, "resend": 5.0, "stop": 4.0}
+SETTINGS: Final = {
+    **{f"TSUKIJI_JOBS_{name.upper()}_SECONDS": str(seconds) for name, seconds in TIMES.items()},
+    "TSUKIJI_JOBS_MAX_ATTEMPTS": "100",  # the kills are random: no work is to blame for those it meets
+    "TSUKIJI_JOBS_CHUNK_IMAGES": "6",
+    "TSUKIJI_INFERENCE_BATCH_SIZE": "2",
+    "TSUKIJI_TRAINING_WORKERS": "0",
+    "TSUKIJI_WEIGHTS_DOWNLOAD": "false",
+    "TSUKIJI_API_HOST": "127.0.0.1",
+    "TSUKIJI_LOG_FORMAT": "json",
+}
+"""Short leases, so that a run of minutes holds many of them; small chunks, so that there are many claims."""
+
+
+@dataclass
+class Program:
+    """One program of the service, through all of its lives."""
+
+    role: str
+    number: int
+    environment: dict[str, str]
+    log: Path
+    starts: int = 0
+    process: subprocess.Popen[bytes] | None = None
+    frozen: list[int] = field(default_factory=list)
+    restart_at: float | None = None
+    killed: bool = False
+
+    @property
+    def worker(self) -> str:
+        """Who holds its leases; another one in each life."""
+        return f"{self.role}{self.number}@{self.starts}"
+
+    def start(self) -> None:
+        self.starts += 1
+        self.killed = False
+        module = ["api"] if self.role == "api" else ["worker", self.role]
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", *module, "--watch-stdin"],
+                cwd=ROOT,
+                env=self.environment | {WORKER_VARIABLE: self.worker},
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self.restart_at = None
+
+    def revive(self) -> bool:
+        """Start it again if it died a while ago; returns whether it did."""
+        if self.process is None or self.process.poll() is None:
+            return False
+        if self.restart_at is None:
+            log.info("program_died", target=self.worker, killed=self.killed, status=self.process.returncode)
+            self.restart_at = time.monotonic() + RESTART_SECONDS
+        if time.monotonic() < self.restart_at:
+            return False
+        self._close()
+        self.start()
+        return True
+
+    @property
+    def children(self) -> list[int]:
+        return [] if self.process is None else descendants(self.process.pid)
+
+    @property
+    def tree(self) -> list[int]:
+        """The process and all below it, those too that made a session of their own."""
+        return [] if self.process is None or self.process.poll() is not None else [*self.children, self.process.pid]
+
+    def kill(self) -> None:
+        """End it as the loss of its machine or container does."""
+        self.killed = True
+        send(signal.SIGKILL, self.tree)
+        if self.process is not None:
+            self.process.wait()
+        self.frozen = []
+
+    def freeze(self) -> None:
+        self.frozen = self.tree
+        send(signal.SIGSTOP, self.frozen)
+
+    def thaw(self) -> None:
+        send(signal.SIGCONT, self.frozen)
+        self.frozen = []
+
+    def stop(self, deadline: float) -> None:
+        """Wait for the end that SIGTERM asked for, and take what is left by force."""
+        if self.process is None:
+            return
+        below = self.children
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(max(0.1, deadline - time.monotonic()))
+        self.kill()
+        send(signal.SIGKILL, [pid for pid in below if pid in table()])
+        self._close()
+
+    def _close(self) -> None:
+        if self.process is not None and self.process.stdin:
+            self.process.stdin.close()
+
+
+class Broker:
+    """A Redis of our own, which keeps nothing when it dies."""
+
+    def __init__(self) -> None:
+        port = free_port()
+        self.url = f"redis://127.0.0.1:{port}/0"
+        self._command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        self.start()
+
+    def start(self) -> None:
+        quiet = subprocess.DEVNULL
+        self.process = subprocess.Popen(self._command, stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True)
+        if not wait_until(lambda: ping_redis(self.url)):
+            raise RuntimeError("redis-server did not start")
+
+    def flush(self) -> None:
+        with redis.Redis.from_url(self.url) as client:
+            client.flushall()
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+class Stack:
+    """All programs of one service; `broker` is None where messages are files in `queue_folder`."""
+
+    def __init__(self, folder: Path, kind: str, places: dict[str, str], broker: Broker | None) -> None:
+        self.broker = broker
+        self.restarts = 0
+        self.died = 0
+        """Of these, how many had died of themselves."""
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.queue_folder = folder / "data" / "queue"
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("TSUKIJI_")}
+        environment = inherited | SETTINGS | places | {"TSUKIJI_API_PORT": str(self.port)}
+        roles = enumerate(PROGRAMS[kind])
+        self.programs = [Program(role, number, environment, folder / f"{role}{number}.log") for number, role in roles]
+
+    def start(self) -> None:
+        for program in self.programs:
+            program.start()
+
+    def revive(self) -> None:
+        for program in self.programs:
+            killed = program.killed
+            if program.revive():
+                self.restarts += 1
+                self.died += not killed
+
+    def of(self, *roles: str) -> list[Program]:
+        """Return the programs of these roles that run and are not frozen."""
+        return [program for program in self.programs if program.role in roles and program.tree and not program.frozen]
+
+    def shifts(self) -> Iterator[list[Program]]:
+        """Let one worker of each role work at a time, the others frozen; yields those that work."""
+        workers = [program for program in self.programs if program.role != "api"]
+        for first in range(0, len(workers), len(ROLES)):
+            shift = workers[first : first + len(ROLES)]
+            for program in workers:
+                if program not in shift:
+                    program.freeze()
+            yield shift
+            for program in workers:
+                program.thaw()
+
+    def stop(self) -> None:
+        for program in self.programs:
+            program.thaw()
+            if program.process is not None and program.process.poll() is None:
+                program.process.terminate()
+        deadline = time.monotonic() + STOP_SECONDS
+        for program in self.programs:
+            program.stop(deadline)
+
+
+@contextmanager
+def servers(kind: str) -> Iterator[tuple[dict[str, str], Broker | None]]:
+    """Yield the variables that say where database and broker are; `embedded` has none, all is files."""
+    if kind == "embedded":
+        yield {}, None
+        return
+    with postgres_database() as database_url:
+        broker = Broker()
+        try:
+            yield {"TSUKIJI_DATABASE_URL": database_url, "TSUKIJI_BROKER_URL": broker.url}, broker
+        finally:
+            broker.kill()
+
+
+def send(number: signal.Signals, pids: list[int]) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
+def descendants(pid: int) -> list[int]:
+    below: dict[int, list[int]] = {}
+    for child, parent in table().items():
+        below.setdefault(parent, []).append(child)
+    found: list[int] = []
+    todo = [pid]
+    while todo:
+        children = below.get(todo.pop(), [])
+        found += children
+        todo += children
+    return found
+
+
+def table() -> dict[int, int]:
+    """Return every living process with its parent."""
+    lines = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,stat="], capture_output=True, text=True, check=True).stdout
+    rows = (line.split() for line in lines.splitlines())
+    return {int(pid): int(parent) for pid, parent, state in rows if not state.startswith("Z")}

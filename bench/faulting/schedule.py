@@ -1,0 +1,228 @@
+"""The faults, dealt from a shuffled deck, and how long each piece of work that they hit waits for its next worker."""
+
+import random
+import shutil
+import signal
+import time
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+from sqlalchemy import select, text
+
+from bench.faulting.load import Users
+from bench.faulting.programs import TIMES, Program, Stack, send
+from db.models import Chunk, Job
+from db.session import Database
+from tsukiji.jobs import TASK_OF, JobKind, JobStatus, Task
+from tsukiji.queue import Wakeups
+
+log = structlog.get_logger(__name__)
+
+GAP_SECONDS: Final = (1.5, 5.5)
+"""Between two faults: a worker that imports torch is there again after some seconds, and may be hit before."""
+FREEZE_SECONDS: Final = TIMES["lease"] + 3
+AIM_SECONDS: Final = 2
+AIMED: Final = 0.75
+COPIES: Final = 20
+ACTIVE: Final = (JobStatus.QUEUED, JobStatus.RUNNING)
+DECK: Final = {
+    "kill_worker": 4,
+    "kill_child": 3,
+    "kill_dispatcher": 2,
+    "kill_api": 2,
+    "freeze_worker": 2,
+    "repeat_messages": 2,
+    "lose_messages": 1,
+}
+SERVERS_DECK: Final = {"restart_broker": 1, "cut_database": 1}
+WORKERS: Final = ("train", "infer", "infer", "intake")
+
+
+@dataclass(frozen=True)
+class Hit:
+    """Work whose worker was killed."""
+
+    attempt: int
+    at: float
+
+
+class Recoveries:
+    """Looks at the rows until what a dead worker held is claimed again."""
+
+    def __init__(self, database: Database) -> None:
+        self.seconds: list[float] = []
+        self._database = database
+        self._hits: dict[str, Hit] = {}
+
+    def held_by(self, worker: str) -> dict[str, int]:
+        """Return the attempt by id of the jobs and chunks that a worker holds now."""
+        with self._database.reading() as session:
+            return {
+                row.id: row.attempt
+                for table in (Job, Chunk)
+                for row in session.execute(
+                    select(table.id, table.attempt).where(
+                        table.lease_owner == worker, table.status == JobStatus.RUNNING
+                    )
+                )
+            }
+
+    def note(self, held: dict[str, int], at: float) -> None:
+        self._hits |= {row_id: Hit(attempt, at) for row_id, attempt in held.items()}
+
+    def look(self) -> None:
+        if not self._hits:
+            return
+        with self._database.reading() as session:
+            rows = [
+                row
+                for table in (Job, Chunk)
+                for row in session.execute(
+                    select(table.id, table.attempt, table.status).where(table.id.in_(self._hits))
+                )
+            ]
+        for row in rows:
+            hit = self._hits[row.id]
+            if row.attempt > hit.attempt:
+                self.seconds.append(time.monotonic() - hit.at)
+            if row.attempt > hit.attempt or row.status not in ACTIVE:
+                del self._hits[row.id]
+
+
+class Faults:
+    """Deals one fault after the other; `step` is to be called again and again."""
+
+    def __init__(self, stack: Stack, users: Users, database: Database, wakeups: Wakeups, seed: int) -> None:
+        self.kills = 0
+        self.dealt: dict[str, int] = {}
+        self.recoveries = Recoveries(database)
+        self._stack, self._users, self._database, self._wakeups = stack, users, database, wakeups
+        self._chance = random.Random(seed)
+        self._deck: list[str] = []
+        self._thaws: list[tuple[float, Program]] = []
+        self._due = time.monotonic() + self._chance.uniform(*GAP_SECONDS)
+
+    def step(self) -> None:
+        """Bring back what is due, and do the next fault when its time has come."""
+        self.tend()
+        if time.monotonic() < self._due:
+            return
+        name = self._deal()
+        self.dealt[name] = self.dealt.get(name, 0) + 1
+        log.info("fault", name=name)
+        getattr(self, name)()
+        self._due = time.monotonic() + self._chance.uniform(*GAP_SECONDS)
+
+    def tend(self) -> None:
+        self._stack.revive()
+        for moment, program in list(self._thaws):
+            if time.monotonic() >= moment:
+                program.thaw()
+                self._thaws.remove((moment, program))
+        self.recoveries.look()
+
+    def end(self) -> None:
+        """Let everything run that was frozen."""
+        self._thaws = [(0, program) for _, program in self._thaws]
+        self.tend()
+
+    @property
+    def all_there(self) -> bool:
+        return all(program.tree for program in self._stack.programs)
+
+    def _deal(self) -> str:
+        if not self._deck:
+            cards = DECK if self._stack.broker is None else DECK | SERVERS_DECK
+            self._deck = [name for name, count in cards.items() for _ in range(count)]
+            self._chance.shuffle(self._deck)
+        return self._deck.pop()
+
+    # --- programs ----------------------------------------------------------------------------------------------------
+
+    def kill_worker(self) -> None:
+        self._kill(self._aim())
+
+    def kill_dispatcher(self) -> None:
+        self._kill(self._pick("dispatcher"))
+
+    def kill_api(self) -> None:
+        self._kill(self._pick("api"))
+
+    def kill_child(self) -> None:
+        """End the process that does the work, and leave the one that watches it."""
+        program = self._aim()
+        children = program.children if program else []
+        if program is None or not children:
+            self._kill(program)
+            return
+        held = self.recoveries.held_by(program.worker)
+        send(signal.SIGKILL, [self._chance.choice(children)])
+        self.recoveries.note(held, time.monotonic())
+        self.kills += 1
+        log.info("child_killed", target=program.worker, held=list(held))
+
+    def freeze_worker(self) -> None:
+        """Longer than its lease: it wakes up in the belief that the work is still its own."""
+        program = self._aim()
+        if program is not None:
+            program.freeze()
+            log.info("program_frozen", target=program.worker)
+            self._thaws.append((time.monotonic() + FREEZE_SECONDS, program))
+
+    def _kill(self, program: Program | None) -> None:
+        if program is None:
+            return
+        held = self.recoveries.held_by(program.worker)
+        program.kill()
+        self.recoveries.note(held, time.monotonic())
+        self.kills += 1
+        log.info("program_killed", target=program.worker, held=list(held))
+
+    def _pick(self, role: str) -> Program | None:
+        programs = self._stack.of(role)
+        return self._chance.choice(programs) if programs else None
+
+    def _aim(self) -> Program | None:
+        """Choose a worker; mostly wait for one that holds work, for those moments are short."""
+        role = self._chance.choice(WORKERS)
+        deadline = time.monotonic() + (AIM_SECONDS if self._chance.random() < AIMED else 0)
+        while time.monotonic() < deadline:
+            for program in self._stack.of(role):
+                if self.recoveries.held_by(program.worker):
+                    return program
+            time.sleep(0.01)
+        return self._pick(role)
+
+    # --- messages and servers ----------------------------------------------------------------------------------------
+
+    def repeat_messages(self) -> None:
+        """Send the wake-ups of a few jobs, ended ones among them, many times over."""
+        known = [job.id for job in self._users.accepted]
+        recent = known[-8:] + self._chance.sample(known, min(2, len(known)))
+        with self._database.reading() as session:
+            jobs = session.execute(select(Job.id, Job.kind).where(Job.id.in_(recent))).all()
+            chunks = session.scalars(select(Chunk.id).where(Chunk.job_id.in_(recent))).all()
+        wakeups = [(TASK_OF[JobKind(kind)], job_id) for job_id, kind in jobs] + [(Task.CHUNK, name) for name in chunks]
+        for task, row_id in self._chance.sample(wakeups, min(10, len(wakeups))):
+            for _ in range(COPIES):
+                self._wakeups.send(task, row_id)
+
+    def lose_messages(self) -> None:
+        if self._stack.broker is None:
+            shutil.rmtree(self._stack.queue_folder, ignore_errors=True)
+        else:
+            self._stack.broker.flush()
+
+    def restart_broker(self) -> None:
+        broker = self._stack.broker
+        if broker is not None:
+            broker.kill()
+            time.sleep(self._chance.uniform(0, 3))
+            broker.start()
+
+    def cut_database(self) -> None:
+        """Do to every connection what the restart of PostgreSQL does."""
+        others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
+        with self._database.reading() as session:
+            session.execute(text(f"{others} AND pid <> pg_backend_pid()"))

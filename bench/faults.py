@@ -1,0 +1,162 @@
+"""A service under faults: every accepted job must reach its end, once, whatever dies meanwhile.
+
+`python -m bench.faults --minutes M --seed S --stack embedded|servers [--json]` runs the programs of a service, loads
+them as users would, kills and freezes them by a seeded schedule, lets them drain, and compares each promise with rows
+and blobs. Exit status 1 where anything is lost, stuck, wrong or there twice.
+"""
+
+import argparse
+import random
+import signal
+import statistics
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final
+
+from bench.faulting.checker import Checker, Verdict
+from bench.faulting.load import PER_CLASS, RECIPE, Lesson, Users, make_pictures
+from bench.faulting.programs import Stack, servers
+from bench.faulting.schedule import Faults
+from bench.report import show
+from db import keys
+from db.session import Database
+from db.upgrade import upgrade
+from tsukiji import Client, log
+from tsukiji.queue import Wakeups, create_app
+from tsukiji.settings import BrokerSettings, DatabaseSettings, DataSettings, LogSettings, Settings
+from tsukiji.storage import open_store
+
+STEP_SECONDS: Final = 0.1
+DRAIN_SECONDS: Final = 180
+READY_SECONDS: Final = 120
+ROLL_CALL_SECONDS: Final = 120
+PATIENT_RETRIES: Final = 12
+SHOWN: Final = 20
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=1, help="how long faults happen; the draining comes on top")
+    parser.add_argument("--seed", type=int, default=0, help="of the schedule and of the load")
+    parser.add_argument("--stack", choices=("embedded", "servers"), default="embedded")
+    parser.add_argument("--folder", type=Path, help="an empty folder that keeps data and logs; temporary by default")
+    parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
+    options = parser.parse_args()
+    signal.signal(signal.SIGTERM, leave)
+    log.configure(LogSettings(), "faults")
+    figures, problems = run(options.stack, options.minutes, options.seed, options.folder)
+    for problem in problems[:SHOWN]:
+        print(problem, file=sys.stderr)
+    show("a service under faults", figures, as_json=options.json)
+    sys.exit(1 if problems else 0)
+
+
+def leave(_number: int, _frame: FrameType | None) -> None:
+    """End in good order when told to: all that was started is stopped."""
+    raise SystemExit(128 + signal.SIGTERM)
+
+
+def run(kind: str, minutes: float, seed: int, folder: Path | None = None) -> tuple[dict[str, Any], list[str]]:
+    """Return the figures, and a line for each broken promise."""
+    with ExitStack() as cleanup:
+        home = folder or Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="tsukiji-faults-")))
+        home.mkdir(parents=True, exist_ok=True)
+        places, broker = cleanup.enter_context(servers(kind))
+        settings = settings_of(home, places)
+        upgrade(settings)
+        database = Database(settings)
+        cleanup.callback(database.close)
+        with database.transaction() as session:
+            _, key = keys.create(session, "faults")
+        stack = Stack(home, kind, places, broker)
+        cleanup.callback(stack.stop)
+        stack.start()
+        lesson = teach(stack.url, key, home / "lesson")
+        users = Users(stack.url, key, seed, lesson)
+        cleanup.callback(users.close)
+        faults = Faults(stack, users, database, Wakeups(create_app(settings)), seed)
+        suffer(users, faults, 60 * minutes)
+        deaf = call_roll(stack, users)
+        with database.reading() as session:
+            verdict = Checker(session, open_store(settings)).check(users.accepted)
+        verdict.twice += users.twice
+        verdict.wrong += users.unanswered
+        verdict.deaf = deaf
+        figures = figures_of(users, faults, stack, verdict) | {"stack": kind, "minutes": minutes, "seed": seed}
+        return figures, lines_of(verdict)
+
+
+def settings_of(home: Path, places: dict[str, str]) -> Settings:
+    """Return the settings that the programs have, as far as they say where things are."""
+    places["TSUKIJI_DATA_DIR"] = str(home / "data")
+    return Settings(
+        data=DataSettings(dir=home / "data"),
+        database=DatabaseSettings(url=places.get("TSUKIJI_DATABASE_URL")),
+        broker=BrokerSettings(url=places.get("TSUKIJI_BROKER_URL")),
+    )
+
+
+def teach(url: str, key: str, folder: Path) -> Lesson:
+    """Make a data set and a model while all is well."""
+    for name, data in make_pictures(random.Random(0), 2 * PER_CLASS).items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
+    with Client(url, key, max_retries=PATIENT_RETRIES) as client:
+        dataset = client.datasets.create("lesson")
+        dataset.upload(folder)
+        training = client.trainings.create(dataset, RECIPE | {"epochs": 1}).wait(READY_SECONDS)
+    return Lesson(training.id, dataset.id, (training.result or {})["model_id"])
+
+
+def suffer(users: Users, faults: Faults, seconds: float) -> None:
+    """Let faults happen for a while, then let everything come to its end."""
+    users.start()
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        faults.step()
+        time.sleep(STEP_SECONDS)
+    faults.end()
+    users.finish(DRAIN_SECONDS)
+    while users.busy or not faults.all_there:
+        faults.tend()
+        time.sleep(STEP_SECONDS)
+
+
+def call_roll(stack: Stack, users: Users) -> list[str]:
+    """Return what is left undone with each worker alone: nobody would miss one that is deaf while another works."""
+    return [
+        f"{kind}: not done within {ROLL_CALL_SECONDS} s by {', '.join(program.worker for program in shift)}"
+        for shift in stack.shifts()
+        for kind in users.try_out(ROLL_CALL_SECONDS)
+    ]
+
+
+def figures_of(users: Users, faults: Faults, stack: Stack, verdict: Verdict) -> dict[str, Any]:
+    seconds = faults.recoveries.seconds
+    quantiles = statistics.quantiles(seconds, n=20, method="inclusive") if len(seconds) > 1 else seconds * 19
+    return {
+        "accepted": len(users.accepted),
+        "finished": verdict.finished,
+        **{name: len(found) for name, found in asdict(verdict).items() if isinstance(found, list)},
+        "kills": faults.kills,
+        "restarts": stack.restarts,
+        "died": stack.died,
+        "faults": sum(faults.dealt.values()),
+        "recoveries": len(seconds),
+        "recovery_seconds_p50": statistics.median(seconds) if seconds else None,
+        "recovery_seconds_p95": quantiles[18] if seconds else None,
+    }
+
+
+def lines_of(verdict: Verdict) -> list[str]:
+    lists = {name: found for name, found in asdict(verdict).items() if isinstance(found, list)}
+    return [f"{name}: {fact}" for name, found in lists.items() for fact in found]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The schema the programs agree on: tables, transactions, named queries, migrations. Knows no torch, no HTTP."""

@@ -1,0 +1,289 @@
+"""Batches: items, chunks and predictions. A chunk's effects are committed once, however often it runs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from sqlalchemy import ColumnElement, CursorResult, func, insert, or_, select, update
+from sqlalchemy.orm import Session
+
+from db import jobs
+from db.clock import now
+from db.models import BatchItem, Chunk, Job, Prediction
+from db.pages import Window
+from tsukiji.errors import NoImageSucceeded, TsukijiError
+from tsukiji.ids import new_id
+from tsukiji.jobs import ACTIVE, JobStatus
+
+INSERT_ROWS = 1000
+OPEN = {JobStatus.QUEUED, JobStatus.RUNNING}
+
+
+@dataclass(frozen=True)
+class Work:
+    """A claimed chunk with all that its worker needs to know."""
+
+    chunk: Chunk
+    job: Job
+    items: list[BatchItem]
+
+
+@dataclass(frozen=True)
+class ResultRow:
+    item: BatchItem
+    prediction: Prediction | None
+
+
+def add_items(session: Session, job_id: str, items: Sequence[dict[str, Any]]) -> None:
+    """Insert items (custom_id, sha256, true_label, error) in order; `seq` counts from 0. Blobs must be kept already."""
+    rows = [{"job_id": job_id, "seq": seq, "true_label": None, "error": None, **item} for seq, item in enumerate(items)]
+    for start in range(0, len(rows), INSERT_ROWS):
+        session.execute(insert(BatchItem), rows[start : start + INSERT_ROWS])
+
+
+def cut(session: Session, job: Job, items: int, chunk_images: int, max_attempts: int) -> list[str]:
+    """Cut a batch whose items are in place into chunks, and say that it is planned; returns the chunks' ids.
+
+    From here on the chunks hold the leases, and the job none. A batch that is being cancelled gets no chunks and ends.
+    """
+    goes_on = jobs.lock(session, job.id).cancel_requested_at is None
+    rows: list[dict[str, Any]] = [
+        {
+            "id": new_id("chk"),
+            "job_id": job.id,
+            "first_seq": first,
+            "last_seq": min(first + chunk_images, items) - 1,
+            "priority": job.priority,
+            "max_attempts": max_attempts,
+        }
+        for first in range(0, items if goes_on else 0, chunk_images)
+    ]
+    if rows:
+        session.execute(insert(Chunk), rows)
+    planned = {"planned": True, "items_total": items, "total": items, "unit": "images", "phase": None}
+    jobs.change(session, Job.id == job.id, lease_owner=None, lease_expires_at=None, **planned)
+    if not rows:
+        settle(session, job.id)
+    return [row["id"] for row in rows]
+
+
+def claim_chunk(session: Session, chunk_id: str, worker: str, lease_seconds: float) -> Work | None:
+    """Take a queued chunk of a batch that goes on; None when it is not to be had."""
+    job_id = session.scalar(select(Chunk.job_id).where(Chunk.id == chunk_id))
+    if job_id is None:
+        return None
+    jobs.lock(session, job_id)
+    goes_on = select(Job.id).where(Job.id == Chunk.job_id, Job.status.in_(OPEN)).exists()
+    statement = update(Chunk).where(
+        Chunk.id == chunk_id, Chunk.status == JobStatus.QUEUED, Chunk.attempt < Chunk.max_attempts, goes_on
+    )
+    lease = {"lease_owner": worker, "lease_expires_at": now(lease_seconds)}
+    if not changed(session, statement.values(status=JobStatus.RUNNING, attempt=Chunk.attempt + 1, **lease)):
+        return None
+    chunk = session.get_one(Chunk, chunk_id, populate_existing=True)
+    started: dict[str, Any] = {"started_at": func.coalesce(Job.started_at, now()), "phase": "classifying"}
+    jobs.move(session, chunk.job_id, JobStatus.RUNNING, worker=worker, **started)
+    items = select(BatchItem).where(
+        BatchItem.job_id == chunk.job_id, BatchItem.seq.between(chunk.first_seq, chunk.last_seq)
+    )
+    return Work(chunk, jobs.find(session, chunk.job_id), list(session.scalars(items.order_by(BatchItem.seq))))
+
+
+def beat_chunk(session: Session, chunk: Chunk, lease_seconds: float) -> jobs.Signals:
+    """Renew the chunk's lease and learn whether to stop."""
+    changed(session, held(chunk.id, chunk.attempt).values(lease_expires_at=now(lease_seconds)))
+    return chunk_signals(session, chunk)
+
+
+def finish_chunk(session: Session, chunk: Chunk, predictions: Sequence[dict[str, Any]]) -> bool:
+    """Write a chunk's predictions, counters and end, all or nothing. False: the attempt is not current, roll back."""
+    jobs.lock(session, chunk.job_id)
+    if not end_chunk(session, chunk, JobStatus.SUCCEEDED):
+        return False
+    rows = [{"job_id": chunk.job_id, **prediction} for prediction in predictions]
+    for start in range(0, len(rows), INSERT_ROWS):
+        session.execute(insert(Prediction), rows[start : start + INSERT_ROWS])
+    count(session, chunk.job_id, rows)
+    settle(session, chunk.job_id)
+    return True
+
+
+def fail_chunk(session: Session, chunk: Chunk, error: TsukijiError) -> bool:
+    """End a chunk badly: each of its images gets the reason, the batch goes on."""
+    jobs.lock(session, chunk.job_id)
+    if not end_chunk(session, chunk, JobStatus.FAILED):
+        return False
+    rows = [
+        blank_prediction(seq) | {"job_id": chunk.job_id, "error": error.to_dict()}
+        for seq in range(chunk.first_seq, chunk.last_seq + 1)
+    ]
+    session.execute(insert(Prediction), rows)
+    count(session, chunk.job_id, rows)
+    settle(session, chunk.job_id)
+    return True
+
+
+def cancel_chunk(session: Session, chunk: Chunk) -> bool:
+    """End a chunk whose batch is being cancelled."""
+    jobs.lock(session, chunk.job_id)
+    ended = end_chunk(session, chunk, JobStatus.CANCELLED)
+    settle(session, chunk.job_id)
+    return ended
+
+
+def give_back_chunk(session: Session, chunk: Chunk) -> bool:
+    """Put a chunk back into the queue: its worker stops. That is no failed attempt."""
+    return requeue_chunk(session, chunk, max_attempts=Chunk.max_attempts + 1, **jobs.NOBODY)
+
+
+def requeue_chunk(session: Session, chunk: Chunk, **values: Any) -> bool:
+    """Put a chunk back into the queue, or end it where its batch does not go on: nobody would take it again."""
+    if jobs.lock(session, chunk.job_id).status not in OPEN:
+        return cancel_chunk(session, chunk)
+    return changed(session, held(chunk.id, chunk.attempt).values(status=JobStatus.QUEUED, **values))
+
+
+def chunk_signals(session: Session, chunk: Chunk) -> jobs.Signals:
+    """Learn whether to stop, between two beats; writes nothing."""
+    current = session.get(Chunk, chunk.id, populate_existing=True)
+    if current is None or current.attempt != chunk.attempt or current.status != JobStatus.RUNNING:
+        return jobs.Signals(lost=True)
+    job = jobs.find(session, chunk.job_id)
+    return jobs.Signals(cancel=job.cancel_requested_at is not None or job.status not in ACTIVE)
+
+
+def retry_chunk(session: Session, chunk: Chunk, error: TsukijiError) -> None:
+    """Put a chunk that met an unexpected error back into the queue, or fail it after its last attempt."""
+    if chunk.attempt >= chunk.max_attempts:
+        fail_chunk(session, chunk, error)
+    else:
+        requeue_chunk(session, chunk, **jobs.NOBODY | {"sent_at": now()})
+
+
+def abort(session: Session, job_id: str, error: TsukijiError) -> None:
+    """End a batch that cannot go on; what is done stays."""
+    jobs.lock(session, job_id)
+    open_chunks = update(Chunk).where(Chunk.job_id == job_id, Chunk.status.in_(OPEN))
+    ended = {"status": JobStatus.CANCELLED, "lease_owner": None, "lease_expires_at": None}
+    session.execute(open_chunks.values(**ended), execution_options={"synchronize_session": False})
+    jobs.fail(session, job_id, None, error)
+
+
+def blank_prediction(seq: int) -> dict[str, Any]:
+    """Return a row's every column, for executemany."""
+    names = ("label", "score", "probabilities", "width", "height", "error")
+    return {"seq": seq, **dict.fromkeys(names)}
+
+
+def count(session: Session, job_id: str, rows: Sequence[dict[str, Any]]) -> None:
+    """Add finished items to the batch's counters."""
+    errored = sum(row["error"] is not None for row in rows)
+    jobs.change(
+        session,
+        Job.id == job_id,
+        completed=Job.completed + len(rows),
+        items_succeeded=Job.items_succeeded + len(rows) - errored,
+        items_errored=Job.items_errored + errored,
+    )
+
+
+def settle(session: Session, job_id: str) -> None:
+    """End a batch whose last chunk has ended."""
+    open_chunks = select(func.count()).where(Chunk.job_id == job_id, Chunk.status.in_(OPEN))
+    job = jobs.find(session, job_id)
+    if not job.planned or session.scalar(open_chunks):
+        return
+    if job.cancel_requested_at is not None and job.items_succeeded + job.items_errored < job.items_total:
+        jobs.move(session, job_id, JobStatus.CANCELLED)
+    elif job.items_succeeded == 0:
+        jobs.move(session, job_id, JobStatus.FAILED, error=NoImageSucceeded().to_dict())
+    else:
+        jobs.move(session, job_id, JobStatus.SUCCEEDED)
+
+
+def held(chunk_id: str, attempt: int) -> Any:
+    return update(Chunk).where(Chunk.id == chunk_id, Chunk.attempt == attempt, Chunk.status == JobStatus.RUNNING)
+
+
+def end_chunk(session: Session, chunk: Chunk, status: JobStatus) -> bool:
+    statement = held(chunk.id, chunk.attempt).values(status=status, lease_owner=None, lease_expires_at=None)
+    return changed(session, statement)
+
+
+def changed(session: Session, statement: Any) -> bool:
+    result = session.execute(statement, execution_options={"synchronize_session": False})
+    return cast("CursorResult[Any]", result).rowcount == 1
+
+
+# --- what the dispatcher does ----------------------------------------------------------------------------------------
+
+
+def expired_chunks(session: Session) -> list[Chunk]:
+    """Return the chunks whose worker has gone silent."""
+    query = select(Chunk).where(Chunk.status == JobStatus.RUNNING, Chunk.lease_expires_at < now())
+    return list(session.scalars(query.limit(500)))
+
+
+def recover_chunk(session: Session, chunk: Chunk) -> None:
+    """Requeue a chunk whose lease ran out, or end it: cancelled with its batch, failed after its last attempt."""
+    job = jobs.lock(session, chunk.job_id)
+    still = select(Chunk.id).where(
+        Chunk.id == chunk.id,
+        Chunk.attempt == chunk.attempt,
+        Chunk.status == JobStatus.RUNNING,
+        Chunk.lease_expires_at < now(),
+    )
+    if session.scalar(still) is None:
+        return  # renewed, ended or claimed again since it was listed
+    if job.cancel_requested_at is not None or job.status not in ACTIVE:
+        cancel_chunk(session, chunk)
+    elif chunk.attempt >= chunk.max_attempts:
+        fail_chunk(session, chunk, jobs.worker_lost(chunk.attempt))
+    else:
+        changed(session, held(chunk.id, chunk.attempt).values(status=JobStatus.QUEUED, **jobs.NOBODY))
+        data = {"message": "chunk requeued", "chunk": chunk.id, "why": "lease_expired"}
+        jobs.record(session, chunk.job_id, "log", data, attempt=chunk.attempt, worker=chunk.lease_owner)
+
+
+def unsent_chunks(session: Session, resend_seconds: float) -> list[Chunk]:
+    """Return the queued chunks that no message may have woken, urgent ones first."""
+    due = or_(Chunk.sent_at.is_(None), Chunk.sent_at < now(-resend_seconds))
+    goes_on = select(Job.id).where(Job.id == Chunk.job_id, Job.status.in_(OPEN)).exists()
+    query = select(Chunk).where(Chunk.status == JobStatus.QUEUED, due, goes_on)
+    return list(session.scalars(query.order_by(Chunk.priority.desc(), Chunk.id).limit(500)))
+
+
+def mark_chunks_sent(session: Session, chunk_ids: list[str]) -> None:
+    still = (Chunk.id.in_(chunk_ids), Chunk.status == JobStatus.QUEUED)
+    session.execute(update(Chunk).where(*still).values(sent_at=now()))
+
+
+# --- what a user reads -----------------------------------------------------------------------------------------------
+
+
+def results(
+    session: Session, job_id: str, window: Window, status: str | None = None
+) -> tuple[list[ResultRow], str | None]:
+    """Return one page of items with their predictions, in the order of the input."""
+    query = (
+        select(BatchItem, Prediction)
+        .outerjoin(Prediction, (Prediction.job_id == BatchItem.job_id) & (Prediction.seq == BatchItem.seq))
+        .where(BatchItem.job_id == job_id, *STATUS_FILTERS[status])
+        .order_by(BatchItem.seq)
+        .limit(window.limit + 1)
+    )
+    after = window.after(int)
+    if after is not None:
+        query = query.where(BatchItem.seq > after)
+    rows = [ResultRow(item, prediction) for item, prediction in session.execute(query)]
+    more = len(rows) > window.limit
+    rows = rows[: window.limit]
+    return rows, window.cursor_after(rows[-1].item.seq) if more else None
+
+
+STATUS_FILTERS: dict[str | None, tuple[ColumnElement[bool], ...]] = {
+    None: (),
+    "succeeded": (Prediction.label.is_not(None),),
+    "errored": (Prediction.seq.is_not(None), Prediction.label.is_(None)),
+    "queued": (Prediction.seq.is_(None),),
+}

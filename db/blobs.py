@@ -1,0 +1,63 @@
+"""Which bytes are kept, and the sweeping of those that nothing refers to any more."""
+
+from collections.abc import Iterable
+from typing import cast
+
+from sqlalchemy import ColumnElement, Select, delete, exists, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from db.clock import now
+from db.models import Base, Blob
+
+
+def upsert(session: Session, table: type[Base]) -> postgresql.Insert:
+    """Return the dialect's INSERT, which may say ON CONFLICT; both dialects spell it alike."""
+    if session.get_bind().dialect.name == "sqlite":
+        return cast("postgresql.Insert", sqlite.insert(table))
+    return postgresql.insert(table)
+
+
+def keep(session: Session, blobs: Iterable[tuple[str, int]]) -> None:
+    """Note bytes (sha256, size) that the store holds, in the transaction that refers to them."""
+    rows = [{"sha256": sha256, "bytes": size} for sha256, size in sorted(set(blobs))]
+    if rows:
+        session.execute(
+            upsert(session, Blob).on_conflict_do_update(index_elements=[Blob.sha256], set_={"used_at": now()}), rows
+        )
+
+
+def release(session: Session, hashes: Select[str]) -> None:
+    """Say that a reference to these bytes is about to go: their grace time begins now, for whoever still reads them."""
+    session.execute(
+        update(Blob).where(Blob.sha256.in_(hashes)).values(used_at=now()),
+        execution_options={"synchronize_session": False},
+    )
+
+
+def sweep(session: Session, grace_hours: float, limit: int = 500) -> list[str]:
+    """Forget bytes that nothing refers to and nobody used for the grace time; returns what the store may delete."""
+    query = select(Blob.sha256).where(Blob.used_at < now(-3600 * grace_hours), *unused()).limit(limit)
+    return forget(session, list(session.scalars(query)))
+
+
+def forget(session: Session, hashes: list[str]) -> list[str]:
+    """Forget those of these bytes that nothing refers to; returns what the store may delete."""
+    statement = delete(Blob).where(Blob.sha256.in_(hashes), *unused()).returning(Blob.sha256)
+    return list(session.scalars(statement, execution_options={"synchronize_session": False}))
+
+
+def unused() -> list[ColumnElement[bool]]:
+    """Return a condition per table that refers to blobs."""
+    references = [
+        exists().where(table.c[key.parent.name] == Blob.sha256)
+        for table in Base.metadata.tables.values()
+        for key in table.foreign_keys
+        if key.column.table is Blob.__table__
+    ]
+    return [~reference for reference in references]
+
+
+def is_kept(session: Session, sha256: str) -> bool:
+    """Has somebody taken these bytes up again?"""
+    return session.get(Blob, sha256) is not None

@@ -1,0 +1,57 @@
+"""The one clock: the database's. A worker's own clock may be wrong; no lease may depend on it."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import DateTime, String
+from sqlalchemy.engine import Dialect
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+SQLITE_FORMAT = "%Y-%m-%d %H:%M:%f"  # strftime's %f is seconds with milliseconds; sorts as text
+
+
+class Timestamp(TypeDecorator[datetime]):
+    """An instant in UTC: `timestamptz` in PostgreSQL, sortable text with milliseconds in SQLite."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Return text for SQLite: its own DateTime would misread the milliseconds that its clock writes."""
+        return dialect.type_descriptor(String(23) if dialect.name == "sqlite" else DateTime(timezone=True))
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        """Write an aware instant."""
+        if value is None or dialect.name != "sqlite":
+            return value
+        return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.") + f"{value.microsecond // 1000:03d}"
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        """Read an aware instant."""
+        if isinstance(value, str):
+            return datetime.fromisoformat(value).replace(tzinfo=UTC)
+        return value if value is None else value.astimezone(UTC)
+
+
+class now(FunctionElement[datetime]):  # noqa: N801 - stands in SQL expressions like `func.now()`
+    """The database's clock at this very statement, `seconds` later (or earlier, when negative)."""
+
+    type = Timestamp()
+    inherit_cache = False
+
+    def __init__(self, seconds: float = 0) -> None:
+        super().__init__()
+        self.seconds = float(seconds)
+
+
+@compiles(now, "postgresql")
+def _postgresql(element: now, _compiler: SQLCompiler, **_kw: Any) -> str:
+    return f"(clock_timestamp() + make_interval(secs => {element.seconds!r}))"
+
+
+@compiles(now, "sqlite")
+def _sqlite(element: now, _compiler: SQLCompiler, **_kw: Any) -> str:
+    return f"strftime('{SQLITE_FORMAT}', 'now', '{element.seconds:+f} seconds')"

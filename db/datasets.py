@@ -1,0 +1,159 @@
+"""Data sets and their images."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session
+
+from db.blobs import keep, release, upsert
+from db.models import Dataset, Image
+from db.pages import Rows, Window, fetch
+from tsukiji.errors import Conflict, NotFound
+from tsukiji.ids import new_id
+
+
+@dataclass(frozen=True)
+class NewImage:
+    """A picture that was decoded once and whose bytes are in the store."""
+
+    name: str
+    label: str | None
+    split: str | None
+    sha256: str
+    width: int
+    height: int
+    bytes: int
+    format: str
+
+
+def create(session: Session, name: str, description: str = "") -> Dataset:
+    """Insert a data set.
+
+    Raises:
+        Conflict: the name is taken.
+    """
+    if session.scalar(select(Dataset.id).where(Dataset.name == name)):
+        raise Conflict(
+            f"There is a data set named {name!r} already.", hint="Take another name, or add images to that one."
+        )
+    dataset = Dataset(id=new_id("ds"), name=name, description=description)
+    session.add(dataset)
+    session.flush()
+    return dataset
+
+
+def find(session: Session, id_or_name: str) -> Dataset:
+    """Return the data set of this id, or else of this name.
+
+    Raises:
+        NotFound: there is neither.
+    """
+    query = select(Dataset).where((Dataset.id == id_or_name) | (Dataset.name == id_or_name))
+    matches = sorted(session.scalars(query), key=lambda dataset: dataset.id != id_or_name)
+    if not matches:
+        raise NotFound(f"There is no data set {id_or_name!r}.")
+    return matches[0]
+
+
+def page(session: Session, window: Window) -> Rows[Dataset]:
+    return fetch(session, select(Dataset), Dataset.id, window, newest=True)
+
+
+def remove(session: Session, dataset_id: str) -> None:
+    """Delete a data set with its images; their bytes go when nothing else refers to them."""
+    release(session, select(Image.sha256).where(Image.dataset_id == dataset_id))
+    session.execute(delete(Dataset).where(Dataset.id == dataset_id))
+
+
+def count_labels(session: Session, dataset_ids: Sequence[str]) -> dict[str, list[tuple[str | None, int]]]:
+    """Return images per label for each data set, most first."""
+    counted = func.count()
+    query = select(Image.dataset_id, Image.label, counted).where(Image.dataset_id.in_(dataset_ids))
+    counts: dict[str, list[tuple[str | None, int]]] = {dataset_id: [] for dataset_id in dataset_ids}
+    for dataset_id, label, images in session.execute(query.group_by(Image.dataset_id, Image.label)):
+        counts[dataset_id].append((label, images))
+    for rows in counts.values():
+        rows.sort(key=lambda row: (-row[1], row[0] or ""))
+    return counts
+
+
+def count_splits(session: Session, dataset_ids: Sequence[str]) -> dict[str, dict[str, int]]:
+    """Return images per split for each data set; `unassigned` for those without."""
+    query = select(Image.dataset_id, Image.split, func.count()).where(Image.dataset_id.in_(dataset_ids))
+    counts: dict[str, dict[str, int]] = {dataset_id: {} for dataset_id in dataset_ids}
+    for dataset_id, split, images in session.execute(query.group_by(Image.dataset_id, Image.split)):
+        counts[dataset_id][split or "unassigned"] = images
+    return counts
+
+
+def add_images(session: Session, dataset_id: str, images: Iterable[NewImage]) -> list[tuple[str, bool]]:
+    """Insert images, each picture once; returns (image id, was it new) for each, in order."""
+    images = list(images)
+    keep(session, ((image.sha256, image.bytes) for image in images))
+    rows: dict[str, dict[str, Any]] = {}
+    for image in images:
+        rows.setdefault(image.sha256, {"id": new_id("img"), "dataset_id": dataset_id, **vars(image)})
+    if rows:
+        insert = upsert(session, Image).on_conflict_do_nothing()
+        session.execute(insert, list(rows.values()))
+    stored = known(session, dataset_id, list(rows))
+    answers, seen = [], set()
+    for image in images:
+        image_id = stored[image.sha256]
+        answers.append((image_id, image_id == rows[image.sha256]["id"] and image_id not in seen))
+        seen.add(image_id)
+    return answers
+
+
+def known(session: Session, dataset_id: str, hashes: Sequence[str]) -> dict[str, str]:
+    """Return image ids by sha256, for those of the hashes that the data set holds."""
+    found: dict[str, str] = {}
+    for start in range(0, len(hashes), 500):
+        part = hashes[start : start + 500]
+        query = select(Image.sha256, Image.id).where(Image.dataset_id == dataset_id, Image.sha256.in_(part))
+        found.update((sha256, image_id) for sha256, image_id in session.execute(query))
+    return found
+
+
+def page_images(
+    session: Session,
+    dataset_id: str,
+    window: Window,
+    *,
+    label: str | None = None,
+    unlabelled: bool = False,
+    split: str | None = None,
+) -> Rows[Image]:
+    """Oldest first."""
+    query = select(Image).where(Image.dataset_id == dataset_id)
+    if unlabelled:
+        query = query.where(Image.label.is_(None))
+    elif label is not None:
+        query = query.where(Image.label == label)
+    if split is not None:
+        query = query.where(Image.split == split)
+    return fetch(session, query, Image.id, window)
+
+
+def labelled_images(session: Session, dataset_id: str) -> list[Image]:
+    """Return every image that has a label, for a snapshot."""
+    return list(session.scalars(select(Image).where(Image.dataset_id == dataset_id, Image.label.is_not(None))))
+
+
+def find_image(session: Session, image_id: str) -> Image:
+    """Return the image.
+
+    Raises:
+        NotFound: there is none of this id.
+    """
+    image = session.get(Image, image_id)
+    if image is None:
+        raise NotFound(f"There is no image {image_id!r}.")
+    return image
+
+
+def remove_image(session: Session, image_id: str) -> None:
+    release(session, select(Image.sha256).where(Image.id == image_id))
+    session.execute(delete(Image).where(Image.id == image_id))

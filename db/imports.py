@@ -1,0 +1,34 @@
+"""What became of each file of an import."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import func, insert, select
+from sqlalchemy.orm import Session
+
+from db.models import ImportItem
+from db.pages import Rows, Window, fetch
+
+
+def add_verdicts(session: Session, job_id: str, verdicts: Sequence[dict[str, Any]]) -> None:
+    """Write verdicts (seq, name, verdict, label, image_id, error)."""
+    if verdicts:
+        session.execute(insert(ImportItem), [{"job_id": job_id, **verdict} for verdict in verdicts])
+
+
+def count_verdicts(session: Session, job_id: str) -> dict[str, int]:
+    query = select(ImportItem.verdict, func.count()).where(ImportItem.job_id == job_id).group_by(ImportItem.verdict)
+    return {row[0]: row[1] for row in session.execute(query)}
+
+
+def next_seq(session: Session, job_id: str) -> int:
+    """Return where an import that was interrupted goes on."""
+    last = session.scalar(select(func.max(ImportItem.seq)).where(ImportItem.job_id == job_id))
+    return 0 if last is None else last + 1
+
+
+def page_verdicts(session: Session, job_id: str, window: Window, verdict: str | None = None) -> Rows[ImportItem]:
+    query = select(ImportItem).where(ImportItem.job_id == job_id)
+    if verdict is not None:
+        query = query.where(ImportItem.verdict == verdict)
+    return fetch(session, query, ImportItem.seq, window)

@@ -1,0 +1,303 @@
+"""Jobs as rows: every move is a compare-and-set that the state table allows, and leaves a line of history.
+
+A worker that claims gets the next `attempt`; that number fences every later write: a zombie's write changes no row.
+"""
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+from sqlalchemy import ColumnElement, CursorResult, func, or_, select, update
+from sqlalchemy.orm import Session
+
+from db.clock import now
+from db.models import Chunk, Job, JobEvent
+from db.pages import Rows, Window, fetch
+from tsukiji.errors import NotFound, TsukijiError, WorkerLost
+from tsukiji.ids import new_id
+from tsukiji.jobs import ACTIVE, PREFIX_OF, TERMINAL, JobKind, JobStatus, sources_of
+
+NOBODY: dict[str, Any] = {"lease_owner": None, "lease_expires_at": None, "sent_at": None}
+"""Columns of a job or chunk that waits for a worker and for a message."""
+
+
+HELD = frozenset({JobStatus.RUNNING, JobStatus.CANCELLING})
+"""The states in which a worker may hold a job."""
+
+
+@dataclass(frozen=True)
+class Signals:
+    """What a worker learns when it renews its lease."""
+
+    lost: bool = False
+    """The work is somebody else's now, or ended: write nothing more."""
+    cancel: bool = False
+    finish: bool = False
+
+    @property
+    def stop(self) -> bool:
+        return self.lost or self.cancel
+
+
+def create(session: Session, kind: JobKind, *, request: dict[str, Any], max_attempts: int, **columns: Any) -> Job:
+    """Insert a queued job. Send its wake-up only after the transaction has been committed."""
+    job_id = new_id(PREFIX_OF[kind])
+    age = job_id.partition("_")[2]
+    job = Job(id=job_id, age=age, kind=kind, request=request, max_attempts=max_attempts, **columns)
+    session.add(job)
+    session.flush()
+    record(session, job.id, "status", {"status": JobStatus.QUEUED})
+    return job
+
+
+def find(session: Session, job_id: str, kind: JobKind | None = None) -> Job:
+    """Return the job.
+
+    Raises:
+        NotFound: there is none of this id (and kind).
+    """
+    job = session.get(Job, job_id, populate_existing=True)
+    if job is None or (kind is not None and job.kind != kind):
+        raise NotFound(f"There is no {kind or 'job'} {job_id!r}.")
+    return job
+
+
+def lock(session: Session, job_id: str) -> Job:
+    """Return the job, its row locked before any of its chunks': last chunks see each other, none waits in a circle.
+
+    In SQLite the transaction holds the one write lock from its start.
+
+    Raises:
+        NotFound: there is none of this id.
+    """
+    session.execute(select(Job.id).where(Job.id == job_id).with_for_update())
+    return find(session, job_id)
+
+
+def page(session: Session, window: Window, kind: str | None = None, status: str | None = None) -> Rows[Job]:
+    """Newest first."""
+    query = select(Job)
+    if kind is not None:
+        query = query.where(Job.kind == kind)
+    if status is not None:
+        query = query.where(Job.status == status)
+    return fetch(session, query, Job.age, window, newest=True)
+
+
+def count_active(session: Session, kind: JobKind, created_by: str | None) -> int:
+    """Count the unfinished jobs of one kind and key."""
+    query = select(func.count()).where(Job.kind == kind, Job.created_by == created_by, Job.status.in_(ACTIVE))
+    return session.scalar(query) or 0
+
+
+def record(
+    session: Session, job_id: str, event: str, data: dict[str, Any], *, attempt: int = 0, worker: str | None = None
+) -> None:
+    """Append one line to the job's history."""
+    session.add(JobEvent(job_id=job_id, event=event, data=data, attempt=attempt, worker=worker))
+
+
+def events(session: Session, job_id: str, after: int = 0, limit: int = 200) -> list[JobEvent]:
+    """Return the history after an event's id, oldest first."""
+    query = select(JobEvent).where(JobEvent.job_id == job_id, JobEvent.id > after)
+    return list(session.scalars(query.order_by(JobEvent.id).limit(limit)))
+
+
+def metrics(session: Session, job_id: str) -> list[dict[str, Any]]:
+    """Return the epochs of a training in order; an epoch that a later attempt repeated counts once, as it ended."""
+    query = select(JobEvent).where(JobEvent.job_id == job_id, JobEvent.event == "metric").order_by(JobEvent.id)
+    epochs = {line.data["epoch"]: line.data for line in session.scalars(query)}
+    return [epochs[number] for number in sorted(epochs)]
+
+
+def change(session: Session, *conditions: ColumnElement[bool], **values: Any) -> bool:
+    """Update the one job that meets the conditions; False when there is none."""
+    statement = update(Job).where(*conditions).values(version=Job.version + 1, **values)
+    result = cast("CursorResult[Any]", session.execute(statement, execution_options={"synchronize_session": False}))
+    return result.rowcount == 1
+
+
+def holding(attempt: int) -> tuple[ColumnElement[bool], ...]:
+    """Return the fence: the attempt is the newest, and was not given back, recovered or planned away meanwhile."""
+    return (Job.attempt == attempt, Job.lease_owner.is_not(None))
+
+
+def move(
+    session: Session,
+    job_id: str,
+    to: JobStatus,
+    *conditions: ColumnElement[bool],
+    attempt: int | None = None,
+    worker: str | None = None,
+    why: str | None = None,
+    **values: Any,
+) -> bool:
+    """Move a job to a state if the table allows it from where it stands, and write that down; False if it does not."""
+    fence = () if attempt is None else holding(attempt)
+    if to in TERMINAL:
+        values |= {
+            "finished_at": now(),
+            "lease_owner": None,
+            "lease_expires_at": None,
+            "phase": None,
+            "eta_seconds": None,
+        }
+    allowed = Job.status.in_(sources_of(to))
+    if not change(session, Job.id == job_id, allowed, *fence, *conditions, status=to, **values):
+        return False
+    data = {"status": to} | ({"why": why} if why else {})
+    event = "done" if to in TERMINAL else "status"
+    record(session, job_id, event, data, attempt=attempt or 0, worker=worker)
+    return True
+
+
+# --- what a worker does ----------------------------------------------------------------------------------------------
+
+
+def claim(session: Session, job_id: str, worker: str, lease_seconds: float) -> Job | None:
+    """Take a queued job: the next attempt is ours until the lease ends. None when it is not to be had."""
+    mine = {"lease_owner": worker, "lease_expires_at": now(lease_seconds), "attempt": Job.attempt + 1}
+    taken = change(
+        session,
+        Job.id == job_id,
+        Job.status == JobStatus.QUEUED,
+        Job.attempt < Job.max_attempts,
+        Job.planned.is_(False),
+        status=JobStatus.RUNNING,
+        started_at=func.coalesce(Job.started_at, now()),
+        **mine,
+    )
+    if not taken:
+        return None
+    job = find(session, job_id)
+    record(session, job_id, "status", {"status": JobStatus.RUNNING}, attempt=job.attempt, worker=worker)
+    return job
+
+
+def beat(session: Session, job_id: str, attempt: int, lease_seconds: float, **progress: Any) -> Signals:
+    """Renew the lease, write progress, and learn whether to stop."""
+    if not change(session, Job.id == job_id, *holding(attempt), lease_expires_at=now(lease_seconds), **progress):
+        return Signals(lost=True)
+    job = find(session, job_id)
+    return Signals(cancel=job.cancel_requested_at is not None, finish=job.finish_requested_at is not None)
+
+
+def finish(session: Session, job_id: str, attempt: int, result: dict[str, Any], **values: Any) -> bool:
+    """End the job well, in the transaction that writes its results. False: the attempt is not current, roll back."""
+    return move(session, job_id, JobStatus.SUCCEEDED, attempt=attempt, result=result, completed=Job.total, **values)
+
+
+def fail(session: Session, job_id: str, attempt: int | None, error: TsukijiError) -> bool:
+    """End the job badly, with the reason."""
+    return move(session, job_id, JobStatus.FAILED, attempt=attempt, error=error.to_dict(), why=error.code)
+
+
+def give_back(session: Session, job_id: str, attempt: int, why: str) -> bool:
+    """Put the work back into the queue: its worker stops. That is no failed attempt, so one more is granted."""
+    return move(
+        session,
+        job_id,
+        JobStatus.QUEUED,
+        attempt=attempt,
+        why=why,
+        max_attempts=Job.max_attempts + 1,
+        **NOBODY,
+    )
+
+
+def signals(session: Session, job_id: str, attempt: int) -> Signals:
+    """Learn whether to stop, between two beats; writes nothing."""
+    job = session.get(Job, job_id, populate_existing=True)
+    if job is None or job.attempt != attempt or job.lease_owner is None:
+        return Signals(lost=True)
+    return Signals(cancel=job.cancel_requested_at is not None, finish=job.finish_requested_at is not None)
+
+
+def retry(session: Session, job: Job, error: TsukijiError) -> None:
+    """Put a job that met an unexpected error back into the queue, or fail it after its last attempt."""
+    if job.attempt >= job.max_attempts or not move(
+        session, job.id, JobStatus.QUEUED, attempt=job.attempt, why=error.code, **NOBODY | {"sent_at": now()}
+    ):
+        fail(session, job.id, job.attempt, error)
+
+
+# --- what a user asks ------------------------------------------------------------------------------------------------
+
+
+def request_cancel(session: Session, job_id: str) -> Job:
+    """Ask a job to stop; one that has ended stays as it is. Chunks that wait are cancelled here and now."""
+    job = lock(session, job_id)
+    if job.status in TERMINAL:
+        return job
+    change(session, Job.id == job_id, Job.cancel_requested_at.is_(None), cancel_requested_at=now())
+    waiting = update(Chunk).where(Chunk.job_id == job_id, Chunk.status == JobStatus.QUEUED)
+    session.execute(waiting.values(status=JobStatus.CANCELLED), execution_options={"synchronize_session": False})
+    working = job.lease_owner is not None or session.scalar(
+        select(func.count()).where(Chunk.job_id == job_id, Chunk.status == JobStatus.RUNNING)
+    )
+    # A batch between two chunks is RUNNING with nobody at work: it passes through CANCELLING at once.
+    moved = job.status == JobStatus.QUEUED and move(session, job_id, JobStatus.CANCELLED, why="asked")
+    if not moved:
+        move(session, job_id, JobStatus.CANCELLING, why="asked")
+        if not working:
+            move(session, job_id, JobStatus.CANCELLED)
+    return find(session, job_id)
+
+
+def request_finish(session: Session, job_id: str) -> Job:
+    """Ask a training to stop and keep the best so far."""
+    change(
+        session,
+        Job.id == job_id,
+        Job.status.in_(ACTIVE),
+        finish_requested_at=func.coalesce(Job.finish_requested_at, now()),
+    )
+    return find(session, job_id)
+
+
+# --- what the dispatcher does ----------------------------------------------------------------------------------------
+
+
+def expired(session: Session) -> list[Job]:
+    """Return the jobs whose worker has gone silent."""
+    held = Job.status.in_(HELD)
+    return list(session.scalars(select(Job).where(held, Job.lease_expires_at < now()).limit(500)))
+
+
+def recover(session: Session, job: Job) -> JobStatus | None:
+    """Requeue a job whose lease ran out, or end it: cancelled when that was asked, failed after its last attempt."""
+    still = (Job.lease_expires_at < now(),)
+    target, values = JobStatus.QUEUED, NOBODY
+    if job.status == JobStatus.CANCELLING:
+        target, values = JobStatus.CANCELLED, {}
+    elif job.attempt >= job.max_attempts:
+        target, values = JobStatus.FAILED, {"error": worker_lost(job.attempt).to_dict()}
+    moved = move(
+        session, job.id, target, *still, attempt=job.attempt, worker=job.lease_owner, why="lease_expired", **values
+    )
+    return target if moved else None
+
+
+def worker_lost(attempts: int) -> TsukijiError:
+    """Return the error of work that ended its worker (or lost it) each time."""
+    return WorkerLost(f"{attempts} workers in a row went silent while they held this work.", attempts=attempts)
+
+
+def unsent(session: Session, resend_seconds: float) -> list[Job]:
+    """Return the queued jobs that no message may have woken."""
+    due = or_(Job.sent_at.is_(None), Job.sent_at < now(-resend_seconds))
+    query = select(Job).where(Job.status == JobStatus.QUEUED, Job.planned.is_(False), due)
+    return list(session.scalars(query.order_by(Job.priority.desc(), Job.id).limit(500)))
+
+
+def mark_sent(session: Session, job_ids: list[str]) -> None:
+    """Note that messages went out."""
+    still = (Job.id.in_(job_ids), Job.status == JobStatus.QUEUED)
+    session.execute(update(Job).where(*still).values(sent_at=now()))
+
+
+def queue_position(session: Session, job: Job) -> int | None:
+    """Return how many queued jobs of the kind stand before this one; None when it does not wait."""
+    if job.status != JobStatus.QUEUED:
+        return None
+    before = select(func.count()).where(Job.kind == job.kind, Job.status == JobStatus.QUEUED, Job.id < job.id)
+    return session.scalar(before) or 0

@@ -1,0 +1,96 @@
+"""API keys and page sessions: shown once, stored hashed. 128 random bits and more need no slow hash."""
+
+import hashlib
+import secrets
+import string
+import zlib
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.orm import Session
+
+from db.clock import now
+from db.models import ApiKey, PageSession
+from tsukiji.errors import NotFound
+from tsukiji.ids import new_id
+
+BASE62 = string.digits + string.ascii_letters
+PREFIX = "tsk_"
+
+
+def create(session: Session, name: str) -> tuple[ApiKey, str]:
+    """Insert a key; returns the row and the secret, which is nowhere kept."""
+    secret = make_secret()
+    key = ApiKey(id=new_id("key"), name=name, prefix=secret[:8], hash=digest(secret))
+    session.add(key)
+    session.flush()
+    return key, secret
+
+
+def make_secret() -> str:
+    """Return `tsk_`, 30 random characters (178 bits) and 6 of CRC-32, so that scanners can tell a real leak offline."""
+    body = "".join(secrets.choice(BASE62) for _ in range(30))
+    return PREFIX + body + checksum(body)
+
+
+def checksum(body: str) -> str:
+    number = zlib.crc32(body.encode())
+    return "".join(BASE62[number // 62**place % 62] for place in range(5, -1, -1))
+
+
+def digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def verify(session: Session, secret: str) -> ApiKey | None:
+    """Return the key that this secret belongs to, unless it is malformed, unknown or revoked."""
+    body = secret.removeprefix(PREFIX)
+    if not secret.startswith(PREFIX) or checksum(body[:-6]) != body[-6:]:  # no secret is compared here
+        return None
+    return session.scalar(select(ApiKey).where(ApiKey.hash == digest(secret), ApiKey.revoked_at.is_(None)))
+
+
+def touch(session: Session, key_id: str) -> None:
+    """Note that a key is in use, at most once a minute."""
+    stale = ApiKey.last_used_at.is_(None) | (ApiKey.last_used_at < now(-60))
+    session.execute(update(ApiKey).where(ApiKey.id == key_id, stale).values(last_used_at=now()))
+
+
+def all_keys(session: Session) -> list[ApiKey]:
+    return list(session.scalars(select(ApiKey).order_by(ApiKey.id)))
+
+
+def revoke(session: Session, id_or_prefix: str) -> ApiKey:
+    """End a key at once, and every page that it signed in.
+
+    Raises:
+        NotFound: no key has this id or prefix.
+    """
+    key = session.scalar(select(ApiKey).where((ApiKey.id == id_or_prefix) | (ApiKey.prefix == id_or_prefix)))
+    if key is None:
+        raise NotFound(f"There is no key {id_or_prefix!r}.")
+    session.execute(
+        update(ApiKey).where(ApiKey.id == key.id).values(revoked_at=func.coalesce(ApiKey.revoked_at, now()))
+    )
+    session.execute(delete(PageSession).where(PageSession.key_id == key.id))
+    session.refresh(key)
+    return key
+
+
+def sign_in(session: Session, key_id: str, hours: float) -> str:
+    """Open a page session; returns the cookie's token."""
+    token = secrets.token_urlsafe(32)
+    session.execute(delete(PageSession).where(PageSession.expires_at < now()))
+    session.add(PageSession(hash=digest(token), key_id=key_id, expires_at=now(3600 * hours)))
+    return token
+
+
+def signed_in(session: Session, token: str) -> ApiKey | None:
+    """Return the key behind a cookie's token while the session lasts and the key is valid."""
+    query = select(ApiKey).join(PageSession, PageSession.key_id == ApiKey.id)
+    return session.scalar(
+        query.where(PageSession.hash == digest(token), PageSession.expires_at > now(), ApiKey.revoked_at.is_(None))
+    )
+
+
+def sign_out(session: Session, token: str) -> None:
+    session.execute(delete(PageSession).where(PageSession.hash == digest(token)))

@@ -1,0 +1,32 @@
+"""Alembic's entry: runs each migration in its own transaction, one process at a time."""
+
+from alembic import context
+from sqlalchemy import Connection, text
+
+from db.models import Base
+
+ADVISORY_LOCK = 7_854_217  # any number that nobody else uses
+
+
+def run(connection: Connection) -> None:
+    context.configure(
+        connection=connection,
+        target_metadata=Base.metadata,
+        transaction_per_migration=True,
+        compare_type=False,  # JSON, JSONB and our timestamps differ by dialect on purpose
+    )
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SET lock_timeout = '10s'"))
+        connection.execute(text(f"SELECT pg_advisory_lock({ADVISORY_LOCK})"))
+        connection.commit()
+    try:
+        with context.begin_transaction():
+            context.run_migrations()
+    finally:
+        if connection.dialect.name == "postgresql":
+            connection.rollback()
+            connection.execute(text(f"SELECT pg_advisory_unlock({ADVISORY_LOCK})"))
+            connection.commit()
+
+
+run(context.config.attributes["connection"])

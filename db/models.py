@@ -1,0 +1,319 @@
+"""The tables. Every rule of a job's states stands in `tsukiji.jobs`; the CHECKs here are built from it."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from db.clock import Timestamp, now
+from tsukiji.jobs import JobKind, JobStatus
+
+Json = JSON().with_variant(JSONB(), "postgresql")
+Identity = BigInteger().with_variant(Integer(), "sqlite")  # only INTEGER counts up by itself in SQLite
+CONVENTION = {
+    "ix": "ix_%(column_0_label)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+def one_of(column: str, values: type[JobStatus | JobKind] | tuple[str, ...]) -> str:
+    """Return the CHECK that a column holds one of these words."""
+    return f"{column} IN ({', '.join(repr(str(value)) for value in values)})"
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(naming_convention=CONVENTION)
+    type_annotation_map = {datetime: Timestamp, dict[str, Any]: Json, list[str]: Json, list[int]: Json}  # noqa: RUF012 - SQLAlchemy's own class attribute
+
+
+class ApiKey(Base):
+    __tablename__ = "api_keys"
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    name: Mapped[str] = mapped_column(String(200))
+    prefix: Mapped[str] = mapped_column(String(12))
+    hash: Mapped[str] = mapped_column(String(64), unique=True)
+    created_at: Mapped[datetime] = mapped_column(default=now())
+    last_used_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+
+
+class PageSession(Base):
+    """A browser that is signed in to the page; the cookie's token is stored hashed."""
+
+    __tablename__ = "page_sessions"
+    hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    key_id: Mapped[str] = mapped_column(ForeignKey("api_keys.id", ondelete="CASCADE"))
+    expires_at: Mapped[datetime]
+
+
+class Blob(Base):
+    """Bytes in the store. What refers to them does so by foreign key, so nothing in use can be swept."""
+
+    __tablename__ = "blobs"
+    sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
+    bytes: Mapped[int] = mapped_column(BigInteger)
+    used_at: Mapped[datetime] = mapped_column(default=now(), index=True)
+
+
+class Dataset(Base):
+    __tablename__ = "datasets"
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    name: Mapped[str] = mapped_column(String(200), unique=True)
+    description: Mapped[str] = mapped_column(Text, default="")
+    created_at: Mapped[datetime] = mapped_column(default=now())
+
+
+class Image(Base):
+    __tablename__ = "images"
+    __table_args__ = (
+        UniqueConstraint("dataset_id", "sha256"),
+        Index("ix_images_dataset_label", "dataset_id", "label", "id"),
+        CheckConstraint("split IS NULL OR " + one_of("split", ("train", "valid", "test")), name="split"),
+    )
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    dataset_id: Mapped[str] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"))
+    sha256: Mapped[str] = mapped_column(ForeignKey("blobs.sha256"), index=True)
+    name: Mapped[str] = mapped_column(Text)
+    label: Mapped[str | None] = mapped_column(String(200))
+    split: Mapped[str | None] = mapped_column(String(5))
+    width: Mapped[int]
+    height: Mapped[int]
+    bytes: Mapped[int]
+    format: Mapped[str] = mapped_column(String(10))
+    created_at: Mapped[datetime] = mapped_column(default=now())
+
+
+class Snapshot(Base):
+    """A frozen list of images; the list itself is the blob of this hash (`tsukiji.snapshots`)."""
+
+    __tablename__ = "snapshots"
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    dataset_id: Mapped[str | None] = mapped_column(ForeignKey("datasets.id", ondelete="SET NULL"), index=True)
+    sha256: Mapped[str] = mapped_column(ForeignKey("blobs.sha256"), index=True)
+    images: Mapped[int]
+    created_at: Mapped[datetime] = mapped_column(default=now())
+
+
+class Model(Base):
+    __tablename__ = "models"
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    name: Mapped[str] = mapped_column(String(200), index=True)
+    dataset_id: Mapped[str | None] = mapped_column(ForeignKey("datasets.id", ondelete="SET NULL"), index=True)
+    snapshot_id: Mapped[str | None] = mapped_column(ForeignKey("snapshots.id", ondelete="SET NULL"))
+    training_id: Mapped[str | None] = mapped_column(String(40), index=True)
+    backbone: Mapped[str] = mapped_column(String(60))
+    label_names: Mapped[list[str]]
+    recipe: Mapped[dict[str, Any]]
+    accuracy: Mapped[float | None]
+    bytes: Mapped[int] = mapped_column(BigInteger)
+    created_at: Mapped[datetime] = mapped_column(default=now())
+
+
+class ModelFile(Base):
+    __tablename__ = "model_files"
+    model_id: Mapped[str] = mapped_column(ForeignKey("models.id", ondelete="CASCADE"), primary_key=True)
+    name: Mapped[str] = mapped_column(String(200), primary_key=True)
+    sha256: Mapped[str] = mapped_column(ForeignKey("blobs.sha256"), index=True)
+    bytes: Mapped[int] = mapped_column(BigInteger)
+
+
+class Alias(Base):
+    __tablename__ = "aliases"
+    name: Mapped[str] = mapped_column(String(200), primary_key=True)
+    model_id: Mapped[str] = mapped_column(ForeignKey("models.id"), index=True)
+    updated_at: Mapped[datetime] = mapped_column(default=now(), onupdate=now())
+
+
+class Job(Base):
+    """All long work. `attempt` is the fencing token: whoever reports must hold the attempt that runs."""
+
+    __tablename__ = "jobs"
+    __table_args__ = (
+        CheckConstraint(one_of("status", JobStatus), name="status"),
+        CheckConstraint(one_of("kind", JobKind), name="kind"),
+        Index("ix_jobs_kind_created", "kind", "created_at", "id"),
+        Index("ix_jobs_status_lease", "status", "lease_expires_at"),
+    )
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    age: Mapped[str] = mapped_column(String(26), unique=True)
+    """The id without its prefix: sorts jobs of all kinds by time of making."""
+    kind: Mapped[str] = mapped_column(String(12))
+    status: Mapped[str] = mapped_column(String(12), default=JobStatus.QUEUED)
+    phase: Mapped[str | None] = mapped_column(String(40))
+    priority: Mapped[int] = mapped_column(default=0)
+    request: Mapped[dict[str, Any]]
+    result: Mapped[dict[str, Any] | None]
+    error: Mapped[dict[str, Any] | None]
+    meta: Mapped[dict[str, Any]] = mapped_column("metadata", default=dict)
+
+    dataset_id: Mapped[str | None] = mapped_column(ForeignKey("datasets.id", ondelete="SET NULL"), index=True)
+    model_id: Mapped[str | None] = mapped_column(ForeignKey("models.id", ondelete="SET NULL"), index=True)
+    snapshot_id: Mapped[str | None] = mapped_column(ForeignKey("snapshots.id", ondelete="SET NULL"))
+    created_by: Mapped[str | None] = mapped_column(ForeignKey("api_keys.id", ondelete="SET NULL"))
+    retry_of: Mapped[str | None] = mapped_column(String(40))
+    upload_sha256: Mapped[str | None] = mapped_column(ForeignKey("blobs.sha256"), index=True)
+    checkpoint_sha256: Mapped[str | None] = mapped_column(ForeignKey("blobs.sha256"), index=True)
+
+    attempt: Mapped[int] = mapped_column(default=0)
+    max_attempts: Mapped[int] = mapped_column(default=3)
+    lease_owner: Mapped[str | None] = mapped_column(String(120))
+    lease_expires_at: Mapped[datetime | None]
+    sent_at: Mapped[datetime | None]
+    cancel_requested_at: Mapped[datetime | None]
+    finish_requested_at: Mapped[datetime | None]
+
+    unit: Mapped[str] = mapped_column(String(20), default="items")
+    completed: Mapped[float] = mapped_column(Float, default=0)
+    total: Mapped[float] = mapped_column(Float, default=0)
+    eta_seconds: Mapped[float | None]
+    detail: Mapped[dict[str, Any] | None]
+    """Of the progress: a training's epoch, batch and losses."""
+    planned: Mapped[bool] = mapped_column(default=False)
+    """Are all items and chunks of this batch known?"""
+    items_total: Mapped[int] = mapped_column(default=0)
+    items_succeeded: Mapped[int] = mapped_column(default=0)
+    items_errored: Mapped[int] = mapped_column(default=0)
+
+    version: Mapped[int] = mapped_column(default=1)
+    created_at: Mapped[datetime] = mapped_column(default=now())
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+
+
+class JobEvent(Base):
+    """The append-only history: who moved the job, when, to what, in which attempt."""
+
+    __tablename__ = "job_events"
+    __table_args__ = (Index("ix_job_events_job", "job_id", "id"),)
+    id: Mapped[int] = mapped_column(Identity, primary_key=True, autoincrement=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
+    event: Mapped[str] = mapped_column(String(12))
+    at: Mapped[datetime] = mapped_column(default=now())
+    attempt: Mapped[int] = mapped_column(default=0)
+    worker: Mapped[str | None] = mapped_column(String(120))
+    data: Mapped[dict[str, Any]] = mapped_column(default=dict)
+
+
+class ImportItem(Base):
+    """What became of one file of an import."""
+
+    __tablename__ = "import_items"
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    seq: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(Text)
+    verdict: Mapped[str] = mapped_column(String(10))
+    label: Mapped[str | None] = mapped_column(String(200))
+    image_id: Mapped[str | None] = mapped_column(String(40))
+    error: Mapped[dict[str, Any] | None]
+
+
+class Chunk(Base):
+    """A slice of a batch: items `first_seq` to `last_seq`, both included."""
+
+    __tablename__ = "chunks"
+    __table_args__ = (
+        CheckConstraint(one_of("status", JobStatus), name="status"),
+        Index("ix_chunks_job_status", "job_id", "status"),
+        Index("ix_chunks_status_lease", "status", "lease_expires_at"),
+    )
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
+    first_seq: Mapped[int]
+    last_seq: Mapped[int]
+    status: Mapped[str] = mapped_column(String(12), default=JobStatus.QUEUED)
+    priority: Mapped[int] = mapped_column(default=0)
+    attempt: Mapped[int] = mapped_column(default=0)
+    max_attempts: Mapped[int] = mapped_column(default=3)
+    lease_owner: Mapped[str | None] = mapped_column(String(120))
+    lease_expires_at: Mapped[datetime | None]
+    sent_at: Mapped[datetime | None]
+
+
+class BatchItem(Base):
+    """One image to classify. `error` is set where it is already known that it cannot be."""
+
+    __tablename__ = "batch_items"
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    seq: Mapped[int] = mapped_column(primary_key=True)
+    custom_id: Mapped[str] = mapped_column(Text)
+    sha256: Mapped[str | None] = mapped_column(ForeignKey("blobs.sha256"), index=True)
+    true_label: Mapped[str | None] = mapped_column(String(200))
+    error: Mapped[dict[str, Any] | None]
+
+
+class Prediction(Base):
+    """One image's result. `probabilities` is float32, little-endian, in the order of the job's `label_names`."""
+
+    __tablename__ = "predictions"
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    seq: Mapped[int] = mapped_column(primary_key=True)
+    label: Mapped[str | None] = mapped_column(String(200))
+    score: Mapped[float | None]
+    probabilities: Mapped[bytes | None] = mapped_column(LargeBinary)
+    width: Mapped[int | None]
+    height: Mapped[int | None]
+    error: Mapped[dict[str, Any] | None]
+
+
+class Evaluation(Base):
+    __tablename__ = "evaluations"
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    model_id: Mapped[str] = mapped_column(ForeignKey("models.id", ondelete="CASCADE"), index=True)
+    dataset_id: Mapped[str | None] = mapped_column(ForeignKey("datasets.id", ondelete="SET NULL"))
+    snapshot_id: Mapped[str | None] = mapped_column(ForeignKey("snapshots.id", ondelete="SET NULL"))
+    split: Mapped[str] = mapped_column(String(5))
+    metrics: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime] = mapped_column(default=now())
+
+
+class EvaluationItem(Base):
+    __tablename__ = "evaluation_items"
+    __table_args__ = (Index("ix_evaluation_items_cell", "evaluation_id", "true_label", "predicted_label", "seq"),)
+    evaluation_id: Mapped[str] = mapped_column(ForeignKey("evaluations.id", ondelete="CASCADE"), primary_key=True)
+    seq: Mapped[int] = mapped_column(primary_key=True)
+    image_id: Mapped[str | None] = mapped_column(String(40))
+    name: Mapped[str] = mapped_column(Text)
+    sha256: Mapped[str] = mapped_column(String(64))
+    true_label: Mapped[str] = mapped_column(String(200))
+    predicted_label: Mapped[str] = mapped_column(String(200))
+    score: Mapped[float]
+    loss: Mapped[float]
+    probabilities: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class IdempotencyKey(Base):
+    """`scope` hashes the caller's key with who called what; the row is written in the work's own transaction."""
+
+    __tablename__ = "idempotency_keys"
+    scope: Mapped[str] = mapped_column(String(64), primary_key=True)
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    resource_id: Mapped[str] = mapped_column(String(40))
+    created_at: Mapped[datetime] = mapped_column(default=now(), index=True)
+
+
+class WorkerSeen(Base):
+    """When a worker process last said that it is there."""
+
+    __tablename__ = "workers_seen"
+    worker: Mapped[str] = mapped_column(String(120), primary_key=True)
+    queue: Mapped[str] = mapped_column(String(20))
+    device: Mapped[str | None] = mapped_column(String(60))
+    seen_at: Mapped[datetime] = mapped_column(default=now())

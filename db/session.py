@@ -1,0 +1,85 @@
+"""Engines and transactions. One unit of work is one transaction; `commit` stands in this file and nowhere else."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import DataError as ValueRefused
+from sqlalchemy.exc import IntegrityError as RowExists
+from sqlalchemy.exc import OperationalError as DatabaseUnavailable
+from sqlalchemy.exc import TimeoutError as PoolExhausted
+from sqlalchemy.orm import Session
+
+from tsukiji.settings import Settings
+
+__all__ = ["Database", "DatabaseUnavailable", "PoolExhausted", "RowExists", "Session", "ValueRefused"]
+
+BUSY_SECONDS = 15
+
+
+class Database:
+    """One per process: connections do not survive a fork."""
+
+    def __init__(self, settings: Settings) -> None:
+        url = make_url(settings.database_url)
+        if url.get_backend_name() == "sqlite":
+            self.engine = open_sqlite(url.render_as_string(hide_password=False))
+        else:
+            self.engine = create_engine(
+                url, pool_size=settings.database.pool_size, max_overflow=20, pool_pre_ping=True, pool_recycle=1800
+            )
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """A unit of work that writes: committed at the end, rolled back on any error."""
+        with self.engine.connect() as connection, Session(connection, expire_on_commit=False) as session:
+            try:
+                yield session
+                session.commit()
+            except BaseException:
+                session.close()
+                if connection.dialect.name == "sqlite":
+                    # A cursor that the error left unread keeps its old snapshot, and the next BEGIN IMMEDIATE on this
+                    # connection would fail at once: it is not used again.
+                    connection.invalidate()
+                raise
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """A unit of work that only reads; in SQLite it never waits for a writer."""
+        with self.engine.connect().execution_options(reading=True) as connection, Session(connection) as session:
+            yield session
+
+    def check(self) -> None:
+        """Raise SQLAlchemy's error when the database does not answer."""
+        with self.reading() as session:
+            session.execute(text("SELECT 1"))
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+def open_sqlite(url: str) -> Engine:
+    """Open SQLite so that several processes may write: WAL, and the write lock taken at the start of a transaction.
+
+    A transaction that reads first and writes later could not wait for the lock, whatever the timeout.
+    """
+    path = make_url(url).database
+    if path:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # BEGIN is ours, below
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", f"busy_timeout={BUSY_SECONDS}000"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Any) -> None:
+        reading = connection.get_execution_options().get("reading")
+        connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+    return engine

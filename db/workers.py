@@ -1,0 +1,32 @@
+"""Which workers are there."""
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
+
+from db.blobs import upsert
+from db.clock import now
+from db.models import Chunk, Job, WorkerSeen
+
+
+def report(session: Session, worker: str, queue: str, device: str | None) -> None:
+    """Say that a worker is there."""
+    values = {"queue": queue, "device": device, "seen_at": now()}
+    insert = upsert(session, WorkerSeen).values(worker=worker, **values)
+    session.execute(insert.on_conflict_do_update(index_elements=[WorkerSeen.worker], set_=values))
+
+
+def present(session: Session, seconds: float) -> list[WorkerSeen]:
+    """Return the workers that reported within this time."""
+    query = select(WorkerSeen).where(WorkerSeen.seen_at > now(-seconds))
+    return list(session.scalars(query.order_by(WorkerSeen.queue, WorkerSeen.worker)))
+
+
+def release(session: Session, worker: str | None = None) -> None:
+    """End the leases of a worker that is known to be dead, or of all workers where none can be alive."""
+    for table in (Job, Chunk):
+        held = update(table).where(table.lease_owner.is_not(None) if worker is None else table.lease_owner == worker)
+        session.execute(held.where(table.lease_expires_at.is_not(None)).values(lease_expires_at=now(-1)))
+
+
+def leave(session: Session, worker: str) -> None:
+    session.execute(delete(WorkerSeen).where(WorkerSeen.worker == worker))

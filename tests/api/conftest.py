@@ -1,0 +1,247 @@
+"""A real application on SQLite, built by the migrations, with a store in memory.
+
+Work is done by calling `db` as a worker does.
+"""
+
+import io
+import struct
+import zipfile
+from contextlib import ExitStack
+
+import pytest
+from PIL import Image
+from starlette.testclient import TestClient
+from structlog.testing import capture_logs
+
+from api.main import create_app
+from api.services import Services
+from db import batches, jobs, keys, registry
+from db.models import Evaluation, Model
+from db.session import Database
+from db.upgrade import upgrade
+from tsukiji.errors import BrokerUnavailable
+from tsukiji.ids import new_id
+from tsukiji.settings import DataSettings, LimitSettings, Settings
+from tsukiji.storage.memory import MemoryStore
+
+LABELS = ["eel", "squid", "tuna"]
+NO_CHROMIUM = "Chromium is not there; `make browser` installs it, or set TSUKIJI_TEST_CHROMIUM to its path"
+
+
+def pytest_terminal_summary(terminalreporter):
+    skipped = [report for report in terminalreporter.stats.get("skipped", []) if NO_CHROMIUM in report.longrepr[2]]
+    if skipped:
+        terminalreporter.write_line(f"LEFT OUT: {len(skipped)} tests, because {NO_CHROMIUM}", yellow=True, bold=True)
+
+
+class RecordedWakeups:
+    """A broker that takes everything and tells nobody."""
+
+    def __init__(self):
+        self.sent = []
+        self.away = False
+
+    def send(self, task, row_id, *, priority=0):
+        if self.away:
+            return False
+        self.sent.append((str(task), row_id, priority))
+        return True
+
+    def check(self):
+        if self.away:
+            raise BrokerUnavailable("gone")
+
+
+@pytest.fixture(autouse=True)
+def logged():
+    """What the application wrote into its log."""
+    with capture_logs() as lines:
+        yield lines
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory):
+    """The migrated database, made once and copied for each test."""
+    folder = tmp_path_factory.mktemp("migrated")
+    settings = Settings(data=DataSettings(dir=folder))
+    upgrade(settings)
+    database = Database(settings)
+    with database.engine.connect() as connection:
+        connection.exec_driver_sql("ROLLBACK")
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    database.close()
+    return (folder / "tsukiji.db").read_bytes()
+
+
+@pytest.fixture
+def settings(tmp_path, empty_database):
+    (tmp_path / "tsukiji.db").write_bytes(empty_database)
+    return make_settings(tmp_path)
+
+
+def make_settings(folder):
+    limits = LimitSettings(class_min_images=2, image_bytes=200_000, json_bytes=20_000, predict_bytes=600_000)
+    return Settings(data=DataSettings(dir=folder), limits=limits)
+
+
+class Current:
+    """The services of the test that runs; the application is put together once for all of them."""
+
+    services = None
+
+
+@pytest.fixture(scope="session")
+def app(tmp_path_factory):
+    return create_app(make_settings(tmp_path_factory.mktemp("unused")), lambda _settings: Current.services)
+
+
+@pytest.fixture
+def services(settings):
+    made = Current.services = Services(settings, Database(settings), MemoryStore(), RecordedWakeups())
+    yield made
+    made.database.close()
+
+
+@pytest.fixture
+def start(app, services):
+    """Open a client; `start()` is one that has no key."""
+    with ExitStack() as opened:
+
+        def open_client(key=None, **options):
+            headers = {"Authorization": f"Bearer {key}"} if key else {}
+            client = TestClient(app, base_url="http://127.0.0.1:8000", headers=headers, **options)
+            return opened.enter_context(client)
+
+        yield open_client
+
+
+@pytest.fixture
+def key(services):
+    with services.database.transaction() as session:
+        return keys.create(session, "tests")[1]
+
+
+@pytest.fixture
+def client(start, key):
+    return start(key)
+
+
+@pytest.fixture
+def stranger(start):
+    return start()
+
+
+def picture(colour=(200, 80, 40), size=(24, 20), kind="PNG"):
+    buffer = io.BytesIO()
+    Image.new("RGB", size, colour).save(buffer, kind)
+    return buffer.getvalue()
+
+
+def pictures(count, shade=0):
+    return [picture((shade, number % 256, number // 256)) for number in range(count)]
+
+
+def archive(files):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as file:
+        for name, data in files.items():
+            file.writestr(name, data)
+    return buffer.getvalue()
+
+
+def as_files(blobs, field="files"):
+    return [(field, (f"{number}.png", data, "image/png")) for number, data in enumerate(blobs)]
+
+
+@pytest.fixture
+def dataset(client):
+    """A data set with four pictures of each of two kinds."""
+    made = client.post("/v1/datasets", json={"name": "sushi"}).json()
+    for shade, label in enumerate(("eel", "tuna")):
+        sent = client.post(
+            f"/v1/datasets/{made['id']}/images", files=as_files(pictures(4, shade * 9)), data={"label": label}
+        )
+        assert sent.json()["accepted"] == 4
+    return made["id"]
+
+
+@pytest.fixture
+def model(services):
+    """A model as a training registers it: package, evaluation, alias."""
+    with services.database.transaction() as session:
+        row = Model(
+            id=new_id("mdl"),
+            name="sushi",
+            backbone="resnet34",
+            label_names=LABELS,
+            recipe={"image_size": 224, "pretrained": True},
+            accuracy=0.9,
+            bytes=11,
+        )
+        files = {"manifest.json": b"{}", "model.safetensors": b"weights!!"}
+        blobs = {name: services.store.put(data) for name, data in files.items()}
+        registry.add_model(session, row, {name: (blob.sha256, blob.size) for name, blob in blobs.items()})
+        metrics = {
+            "accuracy": 0.75,
+            "loss": 0.5,
+            "images": 4,
+            "label_names": LABELS,
+            "per_class": [
+                {"label": label, "precision": 1.0, "recall": 1.0, "f1": 1.0, "support": 1} for label in LABELS
+            ],
+            "confusion": [[1, 1, 0], [0, 1, 0], [0, 0, 1]],
+        }
+        evaluation = Evaluation(id=new_id("evl"), model_id=row.id, split="valid", metrics=metrics)
+        item = {"image_id": None, "sha256": "0" * 64, "score": 0.6, "loss": 0.5, "probabilities": b""}
+        cells = [("eel", "eel"), ("eel", "squid"), ("squid", "squid"), ("tuna", "tuna")]
+        registry.add_evaluation(
+            session,
+            evaluation,
+            [
+                item | {"seq": seq, "name": f"{seq}.png", "true_label": true, "predicted_label": predicted}
+                for seq, (true, predicted) in enumerate(cells)
+            ],
+        )
+        registry.put_alias(session, "production", row.id)
+        return row.id
+
+
+def work(services, probabilities=(0.1, 0.2, 0.7), chunks=None, errors=()):
+    """Do what a worker of the queue `infer` does with the chunks that were sent; `errors` are seqs that fail."""
+    sent = [row_id for task, row_id, _ in services.wakeups.sent if task == "chunk.run"]
+    for chunk_id in sent[:chunks]:
+        with services.database.transaction() as session:
+            claimed = batches.claim_chunk(session, chunk_id, "test", 30)
+            if claimed is None:
+                continue
+            rows = [predict(item, probabilities, item.seq in errors) for item in claimed.items]
+            assert batches.finish_chunk(session, claimed.chunk, rows)
+
+
+def predict(item, probabilities, failed):
+    row = batches.blank_prediction(item.seq)
+    if item.error or failed:
+        return row | {"error": item.error or {"code": "truncated", "title": "cut", "detail": "cut short"}}
+    best = max(range(len(probabilities)), key=probabilities.__getitem__)
+    blob = struct.pack(f"<{len(probabilities)}f", *probabilities)
+    return row | {
+        "label": LABELS[best],
+        "score": probabilities[best],
+        "probabilities": blob,
+        "width": 24,
+        "height": 20,
+    }
+
+
+def run_job(services, job_id, result):
+    """Do what a worker does with a whole job: claim it, report an epoch, end it well."""
+    with services.database.transaction() as session:
+        job = jobs.claim(session, job_id, "test", 30)
+        epoch = {"epoch": 1, "train_loss": 1.0, "valid_loss": 0.5, "accuracy": 0.9, "seconds": 2.0}
+        jobs.record(session, job_id, "metric", epoch, attempt=job.attempt)
+        assert jobs.finish(session, job_id, job.attempt, result)
+
+
+def limited(settings, **limits):
+    """Return settings with other limits."""
+    return settings.model_copy(update={"limits": settings.limits.model_copy(update=limits)})

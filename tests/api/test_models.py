@@ -1,0 +1,75 @@
+"""Models, their packages, aliases and evaluations."""
+
+import csv
+import io
+import zipfile
+
+from PIL import Image
+
+from api.pictures import draw_confusion
+
+
+def test_model_is_found_by_id_alias_and_name(client, model):
+    for word in (model, "production", "sushi"):
+        found = client.get(f"/v1/models/{word}").json()
+        assert found["id"] == model
+    assert found["aliases"] == ["production"]
+    assert found["image_size"] == 224
+    assert found["links"]["evaluation"] == f"/v1/evaluations/{found['evaluation_id']}"
+    assert client.get("/v1/models").json()["data"] == [found]
+
+
+def test_package_is_a_zip_of_its_files(client, model):
+    answer = client.get(f"/v1/models/{model}/package")
+    assert answer.headers["content-type"] == "application/zip"
+    assert "sushi.zip" in answer.headers["content-disposition"]
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as package:
+        assert package.testzip() is None
+        assert package.read("model.safetensors") == b"weights!!"
+        assert {entry.compress_type for entry in package.infolist()} == {zipfile.ZIP_STORED}
+    assert client.get(f"/v1/models/{model}/package").content == answer.content
+
+
+def test_alias_protects_its_model(client, model):
+    refused = client.delete(f"/v1/models/{model}")
+    assert (refused.status_code, refused.headers["x-should-retry"]) == (409, "false")
+    assert client.delete("/v1/aliases/production").status_code == 204
+    assert client.delete(f"/v1/models/{model}").status_code == 204
+    assert client.get(f"/v1/models/{model}").status_code == 404
+
+
+def test_aliases(client, model):
+    put = client.put("/v1/aliases/canary", json={"model": "sushi"})
+    assert put.json()["model_id"] == model
+    assert client.get("/v1/aliases/canary").json()["name"] == "canary"
+    assert [alias["name"] for alias in client.get("/v1/aliases").json()["data"]] == ["canary", "production"]
+    assert client.put("/v1/aliases/canary", json={"model": "nope"}).status_code == 404
+    assert client.get("/v1/aliases/nope").status_code == 404
+
+
+def test_evaluation_in_numbers(client, model):
+    listed = client.get("/v1/evaluations", params={"model": "production"}).json()["data"]
+    found = client.get(listed[0]["links"]["self"]).json()
+    assert found["metrics"]["accuracy"] == 0.75
+    table = list(csv.reader(io.StringIO(client.get(found["links"]["confusion_csv"]).text)))
+    assert table[0][1:] == ["eel", "squid", "tuna"]
+    assert table[1] == ["eel", "1", "1", "0"]
+    cell = client.get(found["links"]["items"], params={"true": "eel", "predicted": "squid"}).json()["data"]
+    assert [item["name"] for item in cell] == ["1.png"]
+    assert len(client.get(found["links"]["items"]).json()["data"]) == 4
+
+
+def test_evaluation_as_a_picture(client, model):
+    listed = client.get("/v1/evaluations").json()["data"]
+    answer = client.get(listed[0]["links"]["confusion_png"])
+    assert answer.headers["content-type"] == "image/png"
+    with Image.open(io.BytesIO(answer.content)) as image:
+        assert min(image.size) > 300
+
+
+def test_many_classes_and_odd_names_are_drawn():
+    count = 90
+    matrix = [[int(row == column) for column in range(count)] for row in range(count)]
+    with Image.open(io.BytesIO(draw_confusion([f"${n}$_^" for n in range(count)], matrix))) as image:
+        assert max(image.size) < 4000
+    assert draw_confusion(["$a$b_{", "c"], [[0, 0], [0, 0]]).startswith(b"\x89PNG")

@@ -1,0 +1,60 @@
+"""Servers as fixtures. Where one is missing, its tests are left out, and the last lines of the run say so."""
+
+import fcntl
+import signal
+import tempfile
+from collections import Counter
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests import services
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell that runs us in the background has Ctrl-C ignored, and the programs that we start would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@contextmanager
+def required(service):
+    try:
+        with service as url:
+            yield url
+    except services.Unavailable as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def postgres_url():
+    """A fresh database on a real server, one for the whole run."""
+    with required(services.postgres_database()) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def redis_url():
+    with required(services.redis_server()) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_server():
+    with required(services.rabbitmq_server()) as url:
+        yield url
+
+
+@pytest.fixture
+def rabbitmq_url(rabbitmq_server):
+    """One test at a time, also of those that run beside us: they share the broker's queues."""
+    with (Path(tempfile.gettempdir()) / "tsukiji-tests-rabbitmq.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield rabbitmq_server
+
+
+def pytest_terminal_summary(terminalreporter):
+    """No test is left out silently, even under `-q`."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    reasons = Counter(report.longrepr[2].removeprefix("Skipped: ") for report in skipped)
+    for reason, count in reasons.items():
+        terminalreporter.write_line(f"tests left out: {count}, because {reason}", yellow=True, bold=True)

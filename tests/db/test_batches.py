@@ -1,0 +1,269 @@
+import threading
+
+import pytest
+from sqlalchemy import func, select, update
+
+from db import batches, blobs, jobs
+from db.batches import Work
+from db.clock import now
+from db.models import Chunk, Prediction
+from db.pages import Window
+from tsukiji.errors import GpuOutOfMemory, ModelGone
+from tsukiji.jobs import JobKind
+
+LEASE = 30
+
+
+def make(session, images=10, chunk_images=4):
+    blobs.keep(session, [(f"{number:064x}", 1) for number in range(images)])
+    job = jobs.create(session, JobKind.BATCH, request={}, max_attempts=3)
+    items = [{"custom_id": f"{number}.jpg", "sha256": f"{number:064x}"} for number in range(images)]
+    batches.add_items(session, job.id, items)
+    return job, batches.cut(session, job, images, chunk_images, 3)
+
+
+def claim(session, chunk_id) -> Work:
+    work = batches.claim_chunk(session, chunk_id, "w", LEASE)
+    assert work is not None
+    return work
+
+
+def rows(work, bad=()):
+    return [
+        batches.blank_prediction(item.seq)
+        | (
+            {"error": {"code": "truncated"}}
+            if item.seq in bad
+            else {"label": "cat", "score": 0.9, "probabilities": b""}
+        )
+        for item in work.items
+    ]
+
+
+def predictions(session, job):
+    return session.scalar(select(func.count()).where(Prediction.job_id == job.id))
+
+
+def test_a_batch_ends_with_its_last_chunk(session):
+    job, chunks = make(session)
+    assert len(chunks) == 3
+    for chunk_id in chunks:
+        assert jobs.find(session, job.id).status != "succeeded"
+        work = claim(session, chunk_id)
+        assert jobs.find(session, job.id).status == "running"
+        assert batches.finish_chunk(session, work.chunk, rows(work, bad={3}))
+    ended = jobs.find(session, job.id)
+    assert (ended.status, ended.items_succeeded, ended.items_errored, ended.completed) == ("succeeded", 9, 1, 10)
+
+
+def test_the_same_message_many_times_commits_once(session):
+    job, (chunk_id, *_) = make(session)
+    work = claim(session, chunk_id)
+    assert batches.claim_chunk(session, chunk_id, "w2", LEASE) is None
+    assert batches.finish_chunk(session, work.chunk, rows(work))
+    assert not batches.finish_chunk(session, work.chunk, rows(work))
+    assert batches.claim_chunk(session, chunk_id, "w2", LEASE) is None
+    assert predictions(session, job) == 4
+
+
+def test_a_zombie_s_chunk_is_refused_and_the_heir_s_counts(session):
+    job, (chunk_id, *_) = make(session)
+    zombie = claim(session, chunk_id)
+    session.expunge(zombie.chunk)
+    session.execute(update(Chunk).where(Chunk.id == chunk_id).values(lease_expires_at=now(-1)))
+    (expired,) = batches.expired_chunks(session)
+    batches.recover_chunk(session, expired)
+    heir = claim(session, chunk_id)
+    assert not batches.finish_chunk(session, zombie.chunk, rows(zombie))
+    assert batches.chunk_signals(session, zombie.chunk).lost
+    assert batches.finish_chunk(session, heir.chunk, rows(heir))
+    assert jobs.find(session, job.id).items_succeeded == 4
+
+
+def test_a_chunk_that_kills_each_worker_fails_alone(session):
+    job, chunks = make(session)
+    for _ in range(3):
+        claim(session, chunks[0])
+        session.execute(update(Chunk).where(Chunk.id == chunks[0]).values(lease_expires_at=now(-1)))
+        (expired,) = batches.expired_chunks(session)
+        session.refresh(expired)
+        batches.recover_chunk(session, expired)
+    for chunk_id in chunks[1:]:
+        work = claim(session, chunk_id)
+        batches.finish_chunk(session, work.chunk, rows(work))
+    ended = jobs.find(session, job.id)
+    assert (ended.status, ended.items_succeeded, ended.items_errored) == ("succeeded", 6, 4)
+    first, _ = batches.results(session, job.id, Window(1))
+    assert first[0].prediction.error["code"] == "worker_lost"
+
+
+def test_no_good_image_makes_a_failed_batch(session):
+    job, (chunk_id,) = make(session, images=2)
+    work = claim(session, chunk_id)
+    batches.finish_chunk(session, work.chunk, rows(work, bad={0, 1}))
+    ended = jobs.find(session, job.id)
+    assert (ended.status, ended.error["code"]) == ("failed", "no_image_succeeded")
+
+
+def test_cancel_keeps_what_is_done(session):
+    job, chunks = make(session)
+    done = claim(session, chunks[0])
+    batches.finish_chunk(session, done.chunk, rows(done))
+    running = claim(session, chunks[1])
+    assert jobs.request_cancel(session, job.id).status == "cancelling"
+    assert batches.claim_chunk(session, chunks[2], "w", LEASE) is None
+    assert batches.chunk_signals(session, running.chunk).cancel
+    batches.cancel_chunk(session, running.chunk)
+    ended = jobs.find(session, job.id)
+    assert (ended.status, ended.items_succeeded, predictions(session, job)) == ("cancelled", 4, 4)
+
+
+@pytest.mark.parametrize(
+    "put_back", [batches.give_back_chunk, lambda session, chunk: batches.retry_chunk(session, chunk, GpuOutOfMemory())]
+)
+def test_a_chunk_that_is_put_back_during_a_cancel_ends_the_batch(session, put_back):
+    job, (chunk_id,) = make(session, images=2)
+    work = claim(session, chunk_id)
+    assert jobs.request_cancel(session, job.id).status == "cancelling"
+    put_back(session, work.chunk)
+    assert jobs.find(session, job.id).status == "cancelled"
+
+
+def test_cancel_between_two_chunks_is_at_once(session):
+    job, chunks = make(session)
+    work = claim(session, chunks[0])
+    batches.finish_chunk(session, work.chunk, rows(work))
+    assert jobs.request_cancel(session, job.id).status == "cancelled"
+
+
+def test_a_batch_that_cannot_go_on_keeps_what_is_done(session):
+    job, chunks = make(session)
+    work = claim(session, chunks[0])
+    batches.finish_chunk(session, work.chunk, rows(work))
+    batches.abort(session, job.id, ModelGone())
+    ended = jobs.find(session, job.id)
+    assert (ended.status, ended.error["code"], predictions(session, job)) == ("failed", "model_gone", 4)
+    assert batches.claim_chunk(session, chunks[1], "w", LEASE) is None
+
+
+def test_errors_of_a_chunk_go_to_its_images(session):
+    job, chunks = make(session)
+    work = claim(session, chunks[0])
+    batches.fail_chunk(session, work.chunk, GpuOutOfMemory())
+    found, _ = batches.results(session, job.id, Window(10), "errored")
+    assert [row.prediction.error["code"] for row in found] == ["gpu_out_of_memory"] * 4
+
+
+def test_giving_back_costs_no_attempt_and_trying_again_does(session):
+    _, chunks = make(session)
+    for _ in range(5):
+        assert batches.give_back_chunk(session, claim(session, chunks[0]).chunk)
+    attempts = 0
+    while work := batches.claim_chunk(session, chunks[0], "w", LEASE):
+        batches.retry_chunk(session, work.chunk, GpuOutOfMemory())
+        attempts += 1
+    assert attempts == 3
+
+
+def test_two_last_chunks_at_once_end_the_batch(database):
+    with database.transaction() as session:
+        job, chunks = make(session, images=8, chunk_images=1)
+    start = threading.Barrier(len(chunks))
+
+    def work(chunk_id):
+        with database.transaction() as session:
+            claimed = claim(session, chunk_id)
+        start.wait()
+        with database.transaction() as session:
+            batches.finish_chunk(session, claimed.chunk, rows(claimed))
+
+    threads = [threading.Thread(target=work, args=(chunk_id,)) for chunk_id in chunks]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with database.reading() as session:
+        ended = jobs.find(session, job.id)
+        assert (ended.status, ended.items_succeeded) == ("succeeded", 8)
+
+
+def test_results_come_in_the_order_of_the_input_while_running(session):
+    job, chunks = make(session)
+    last = claim(session, chunks[2])
+    batches.finish_chunk(session, last.chunk, rows(last))
+    page, cursor = batches.results(session, job.id, Window(9))
+    assert [row.item.custom_id for row in page] == [f"{number}.jpg" for number in range(9)]
+    assert [row.prediction is None for row in page] == [True] * 8 + [False]
+    rest, end = batches.results(session, job.id, Window(9, cursor))
+    assert ([row.item.seq for row in rest], end) == ([9], None)
+    waiting, _ = batches.results(session, job.id, Window(50), "queued")
+    assert len(waiting) == 8
+
+
+@pytest.mark.parametrize("status", ["succeeded", "errored"])
+def test_results_can_be_filtered(session, status):
+    job, chunks = make(session)
+    work = claim(session, chunks[0])
+    batches.finish_chunk(session, work.chunk, rows(work, bad={1}))
+    found, _ = batches.results(session, job.id, Window(50), status)
+    assert [row.item.seq for row in found] == ([0, 2, 3] if status == "succeeded" else [1])
+
+
+def test_chunks_that_no_message_woke_are_found_urgent_ones_first(session):
+    _, slow = make(session, images=4)
+    urgent_job = jobs.create(session, JobKind.PREDICTION, request={}, max_attempts=3, priority=5)
+    blobs.keep(session, [("f" * 64, 1)])
+    batches.add_items(session, urgent_job.id, [{"custom_id": "a", "sha256": "f" * 64}])
+    urgent = batches.cut(session, urgent_job, 1, 4, 3)
+    assert [chunk.id for chunk in batches.unsent_chunks(session, 60)] == [*urgent, *slow]
+    batches.mark_chunks_sent(session, urgent)
+    assert [chunk.id for chunk in batches.unsent_chunks(session, 60)] == slow
+
+
+def test_last_chunks_that_are_cancelled_at_once_end_the_batch(database):
+    with database.transaction() as session:
+        job, chunks = make(session, images=8, chunk_images=1)
+        claimed = [claim(session, chunk_id) for chunk_id in chunks]
+    with database.transaction() as session:
+        jobs.request_cancel(session, job.id)
+    start, errors = threading.Barrier(len(chunks)), []
+
+    def cancel(work):
+        try:
+            with database.transaction() as session:
+                start.wait()
+                batches.cancel_chunk(session, work.chunk)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the assertion shows it
+            errors.append(error)
+
+    threads = [threading.Thread(target=cancel, args=(work,)) for work in claimed]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with database.reading() as session:
+        assert (errors, jobs.find(session, job.id).status) == ([], "cancelled")
+
+
+def test_claims_and_a_cancel_at_once_never_wait_in_a_circle(database):
+    for _ in range(5):
+        with database.transaction() as session:
+            job, chunks = make(session, images=6, chunk_images=1)
+        start, errors = threading.Barrier(len(chunks) + 1), []
+
+        def together(act, start=start, errors=errors):
+            try:
+                start.wait()
+                with database.transaction() as session:
+                    act(session)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the assertion shows it
+                errors.append(error)
+
+        acts = [lambda session, job=job: jobs.request_cancel(session, job.id)]
+        acts += [lambda session, chunk=chunk: batches.claim_chunk(session, chunk, "w", LEASE) for chunk in chunks]
+        threads = [threading.Thread(target=together, args=(act,)) for act in acts]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert errors == []

@@ -1,0 +1,197 @@
+import itertools
+import threading
+
+import pytest
+from sqlalchemy import update
+
+from db import jobs
+from db.clock import now
+from db.jobs import Signals
+from db.models import Job
+from tsukiji.errors import NanLoss, NotFound
+from tsukiji.jobs import TRANSITIONS, JobKind, JobStatus
+
+LEASE = 30
+
+
+def make(session, **columns):
+    return jobs.create(session, JobKind.TRAINING, request={}, max_attempts=3, **columns)
+
+
+def put(session, job, **columns):
+    session.execute(update(Job).where(Job.id == job.id).values(**columns))
+
+
+def test_only_the_table_s_moves_are_made(session):
+    for start, target in itertools.product(JobStatus, JobStatus):
+        job = make(session)
+        put(session, job, status=start)
+        moved = jobs.move(session, job.id, target)
+        assert moved == (target in TRANSITIONS[start]), f"{start} to {target}"
+        assert jobs.find(session, job.id).status == (target if moved else start)
+
+
+def test_a_claim_takes_the_job_once(session):
+    job = make(session)
+    claimed = jobs.claim(session, job.id, "w1", LEASE)
+    assert (claimed.status, claimed.attempt, claimed.lease_owner) == ("running", 1, "w1")
+    assert claimed.started_at is not None
+    assert jobs.claim(session, job.id, "w2", LEASE) is None
+
+
+def test_eight_workers_race_and_one_wins(database):
+    with database.transaction() as session:
+        job = make(session)
+    won, start = [], threading.Barrier(8)
+
+    def race(worker):
+        start.wait()
+        with database.transaction() as session:
+            if jobs.claim(session, job.id, worker, LEASE):
+                won.append(worker)
+
+    threads = [threading.Thread(target=race, args=(f"w{number}",)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(won) == 1
+
+
+def test_a_zombie_s_writes_change_nothing(session):
+    job = make(session)
+    assert jobs.claim(session, job.id, "w1", LEASE).attempt == 1
+    put(session, job, lease_expires_at=now(-1))
+    assert jobs.recover(session, jobs.expired(session)[0]) == JobStatus.QUEUED
+
+    def write_late():
+        assert jobs.beat(session, job.id, 1, LEASE, completed=9) == Signals(lost=True)
+        assert not jobs.finish(session, job.id, 1, {"by": "zombie"})
+        assert not jobs.fail(session, job.id, 1, NanLoss())
+        assert not jobs.give_back(session, job.id, 1, "late")
+
+    write_late()  # while the job waits, its number is still the zombie's
+    assert jobs.claim(session, job.id, "w2", LEASE).attempt == 2
+    write_late()
+    assert jobs.finish(session, job.id, 2, {"by": "heir"})
+    assert jobs.find(session, job.id).result == {"by": "heir"}
+
+
+def test_a_lease_that_is_renewed_does_not_expire(session):
+    job = make(session)
+    jobs.claim(session, job.id, "w1", LEASE)
+    assert jobs.expired(session) == []
+    put(session, job, lease_expires_at=now(-1))
+    assert jobs.beat(session, job.id, 1, LEASE, completed=1) == Signals()
+    assert jobs.expired(session) == []
+
+
+def test_poison_fails_after_its_last_attempt_with_the_reason(session):
+    job = make(session)
+    for _ in range(3):
+        assert jobs.claim(session, job.id, "w", LEASE)
+        put(session, job, lease_expires_at=now(-1))
+        jobs.recover(session, jobs.find(session, job.id))
+    ended = jobs.find(session, job.id)
+    assert (ended.status, ended.error["code"], ended.error["attempts"]) == ("failed", "worker_lost", 3)
+    assert jobs.claim(session, job.id, "w", LEASE) is None
+
+
+def test_giving_back_costs_no_attempt(session):
+    job = make(session)
+    for attempt in range(1, 7):
+        assert jobs.claim(session, job.id, "w", LEASE).attempt == attempt
+        assert jobs.give_back(session, job.id, attempt, "worker_stopping")
+    assert jobs.find(session, job.id).status == "queued"
+
+
+def test_cancel_of_a_waiting_job_is_at_once_and_of_an_ended_one_nothing(session):
+    job = make(session)
+    assert jobs.request_cancel(session, job.id).status == "cancelled"
+    assert jobs.request_cancel(session, job.id).status == "cancelled"
+    other = make(session)
+    jobs.claim(session, other.id, "w", LEASE)
+    jobs.finish(session, other.id, 1, {})
+    assert jobs.request_cancel(session, other.id).status == "succeeded"
+
+
+def test_cancel_of_a_running_job_reaches_its_worker(session):
+    job = make(session)
+    jobs.claim(session, job.id, "w", LEASE)
+    assert jobs.request_cancel(session, job.id).status == "cancelling"
+    assert jobs.beat(session, job.id, 1, LEASE).cancel
+    assert jobs.signals(session, job.id, 1).cancel
+    assert jobs.move(session, job.id, JobStatus.CANCELLED, attempt=1)
+
+
+def test_a_worker_that_dies_while_cancelling_leaves_a_cancelled_job(session):
+    job = make(session)
+    jobs.claim(session, job.id, "w", LEASE)
+    jobs.request_cancel(session, job.id)
+    put(session, job, lease_expires_at=now(-1))
+    assert jobs.recover(session, jobs.find(session, job.id)) == JobStatus.CANCELLED
+
+
+def test_finish_is_a_wish_that_the_worker_sees(session):
+    job = make(session)
+    jobs.claim(session, job.id, "w", LEASE)
+    jobs.request_finish(session, job.id)
+    assert jobs.beat(session, job.id, 1, LEASE) == Signals(finish=True)
+
+
+def test_unexpected_errors_are_tried_again_until_the_last_attempt(session):
+    job = make(session)
+    for expected in ("queued", "queued", "failed"):
+        jobs.retry(session, jobs.claim(session, job.id, "w", LEASE), NanLoss("a detail"))
+        assert jobs.find(session, job.id).status == expected
+    assert jobs.find(session, job.id).error["detail"] == "a detail"
+
+
+def test_what_no_message_woke_is_found_again(session):
+    job = make(session)
+    assert [row.id for row in jobs.unsent(session, 60)] == [job.id]
+    jobs.mark_sent(session, [job.id])
+    assert jobs.unsent(session, 60) == []
+    put(session, job, sent_at=now(-61))
+    assert [row.id for row in jobs.unsent(session, 60)] == [job.id]
+
+
+def test_the_history_tells_who_moved_the_job_and_why(session):
+    job = make(session)
+    jobs.claim(session, job.id, "w1", LEASE)
+    jobs.give_back(session, job.id, 1, "worker_stopping")
+    jobs.claim(session, job.id, "w2", LEASE)
+    jobs.finish(session, job.id, 2, {})
+    session.flush()
+    lines = [(line.event, line.data["status"], line.worker, line.attempt) for line in jobs.events(session, job.id)]
+    assert lines == [
+        ("status", "queued", None, 0),
+        ("status", "running", "w1", 1),
+        ("status", "queued", None, 1),
+        ("status", "running", "w2", 2),
+        ("done", "succeeded", None, 2),
+    ]
+
+
+def test_an_epoch_that_was_repeated_counts_once(session):
+    job = make(session)
+    for epoch, accuracy in ((1, 0.5), (2, 0.6), (2, 0.7)):
+        jobs.record(session, job.id, "metric", {"epoch": epoch, "accuracy": accuracy})
+    session.flush()
+    assert [(line["epoch"], line["accuracy"]) for line in jobs.metrics(session, job.id)] == [(1, 0.5), (2, 0.7)]
+
+
+def test_every_write_shows_in_the_version(session):
+    job = make(session)
+    versions = [jobs.find(session, job.id).version]
+    jobs.claim(session, job.id, "w", LEASE)
+    versions.append(jobs.find(session, job.id).version)
+    jobs.beat(session, job.id, 1, LEASE, completed=1)
+    versions.append(jobs.find(session, job.id).version)
+    assert versions == sorted(set(versions))
+
+
+def test_a_job_of_another_kind_is_not_found(session):
+    job = make(session)
+    with pytest.raises(NotFound):
+        jobs.find(session, job.id, JobKind.BATCH)

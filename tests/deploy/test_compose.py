@@ -1,0 +1,161 @@
+"""What a user of the compose files relies on, read from the files themselves; `test_stack` runs their commands."""
+
+import re
+from importlib.util import find_spec
+
+import pytest
+import yaml
+
+from tests.deploy import compose
+from tests.deploy.compose import ROOT, Image
+from tests.settings_pages import variables
+from tsukiji.settings import GROUPS, JobSettings
+
+FILES = {"cpu": ("docker-compose.yml",), "gpu": ("docker-compose.yml", "docker-compose.gpu.yml")}
+SERVERS = {"postgres", "redis"}
+WORKERS = {"worker-train", "worker-infer", "worker-intake", "dispatcher"}
+PROGRAMS = WORKERS | {"api", "migrate"}
+SETTINGS = {name for kind in GROUPS.values() for name, _ in variables(kind)}
+
+
+@pytest.fixture(params=FILES)
+def services(request):
+    """The services as Compose sees them, of a user who has set the password and nothing else."""
+    return compose.fill_in(compose.read(*FILES[request.param]), {"POSTGRES_PASSWORD": "chosen"})["services"]
+
+
+def module_of(command):
+    assert command[:2] == ["python", "-m"]
+    name = command[2]
+    return f"{name}.__main__" if find_spec(name).submodule_search_locations else name
+
+
+def seconds(duration):
+    return int(re.fullmatch(r"(\d+)s", duration)[1])
+
+
+def test_the_services_are_all_there(services):
+    assert services.keys() == SERVERS | PROGRAMS
+
+
+def test_every_command_and_every_check_of_ours_is_a_module_that_exists(services):
+    for name in PROGRAMS:
+        assert find_spec(module_of(services[name]["command"])), name
+    for name in WORKERS:
+        check = services[name]["healthcheck"]["test"]
+        assert find_spec(module_of(check[1:]))
+        assert check[-1] == services[name]["command"][-1]
+
+
+def test_every_service_that_stays_has_a_health_check(services):
+    assert {name for name, service in services.items() if "healthcheck" not in service} == {"migrate"}
+
+
+def test_programs_start_after_the_migrations_and_those_after_the_database(services):
+    assert services["migrate"]["depends_on"] == {"postgres": {"condition": "service_healthy"}}
+    assert services["migrate"]["restart"] == "no"
+    for name in PROGRAMS - {"migrate"}:
+        assert services[name]["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
+        assert services[name]["restart"] == "unless-stopped"
+
+
+def test_nothing_starts_without_a_password_of_the_users_own():
+    with pytest.raises(KeyError, match="POSTGRES_PASSWORD"):
+        compose.fill_in(compose.read(), {})
+
+
+@pytest.mark.parametrize("file", ["docker-compose.yml", "docker-compose.gpu.yml"])
+def test_no_secret_is_written_down(file):
+    secret = re.compile(r"(?im)^\s*\w*(?:password|secret|token|api_key)\w*\s*[:=]\s*(?!\$\{\w+:\?)\S+")
+    text = (ROOT / file).read_text("utf-8")
+    assert not secret.search(text)
+    assert not re.search(r"://[^\s@/]*:[^\s@/]+@", text)
+
+
+def test_only_the_front_is_published_and_only_to_this_machine(services):
+    assert {name: service["ports"] for name, service in services.items() if "ports" in service} == {
+        "api": ["127.0.0.1:8000:8000"]
+    }
+    assert services["api"]["environment"]["TSUKIJI_API_PORT"] == "8000"
+
+
+def test_database_and_broker_are_reached_from_inside_only(services):
+    assert compose.read()["networks"]["inside"] == {"internal": True}
+    for name in SERVERS:
+        assert services[name]["networks"] == ["inside"]
+
+
+def test_the_broker_forgets_nothing(services):
+    command = " ".join(services["redis"]["command"])
+    for option in ("--appendonly yes", "--appendfsync everysec", "--maxmemory-policy noeviction"):
+        assert option in command
+    assert "redis:/data" in services["redis"]["volumes"]
+
+
+def test_blobs_are_shared_and_outlive_their_containers(services):
+    volumes = compose.read()["volumes"]
+    for name in PROGRAMS - {"migrate"}:
+        assert {"data:/data", "cache:/cache"} <= set(services[name]["volumes"])
+        assert services[name]["environment"]["TSUKIJI_STORAGE_URL"].startswith("file:///data/")
+    named = [volume for service in services.values() for volume in service["volumes"] if not volume.startswith(".")]
+    assert {volume.split(":")[0] for volume in named} == volumes.keys()
+
+
+def test_stopping_takes_no_work_by_force(services):
+    for name in PROGRAMS:
+        assert seconds(services[name]["stop_grace_period"]) > 2 * JobSettings().stop_seconds
+
+
+def test_containers_may_do_little(services):
+    for name, service in services.items():
+        assert service["read_only"] is True, name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert service["init"] is True, name
+        assert service["logging"]["options"].keys() == {"max-size", "max-file"}, name
+    for name in PROGRAMS:
+        assert Image(services[name]["build"]["dockerfile"]).every("USER") == ["10001:10001"], name
+    for name in SERVERS:
+        assert services[name]["user"] == name
+
+
+def test_trainings_have_room_to_share_decoded_pictures(services):
+    assert services["worker-train"]["shm_size"] == "2g"
+
+
+def test_every_variable_is_one_that_somebody_reads(services):
+    for service in services.values():
+        assert {name for name in service.get("environment", {}) if name.startswith("TSUKIJI_")} <= SETTINGS
+    for name in ("api", "worker"):
+        ours = {key for key in Image(f"deploy/{name}.Dockerfile").environment if key.startswith("TSUKIJI_")}
+        assert ours <= SETTINGS
+
+
+def test_every_variable_that_is_filled_in_is_in_the_example():
+    offered = set(re.findall(r"(?m)^#?([A-Z_]+)=", (ROOT / ".env.example").read_text("utf-8")))
+    assert compose.names_in([compose.read(name) for name in FILES["gpu"]]) <= offered
+
+
+def test_the_overlay_gives_a_gpu_to_both_workers_that_compute():
+    services = compose.fill_in(compose.read("docker-compose.gpu.yml"), {})["services"]
+    for name, setting in (("worker-train", "TSUKIJI_TRAINING_DEVICE"), ("worker-infer", "TSUKIJI_INFERENCE_DEVICE")):
+        (device,) = services[name]["deploy"]["resources"]["reservations"]["devices"]
+        assert device == {"driver": "nvidia", "device_ids": ["0"], "capabilities": ["gpu"]}
+        assert services[name]["environment"] == {setting: "cuda"}
+    assert {services[name]["build"]["args"]["TORCH"] for name in WORKERS} == {"cuda"}
+
+
+def test_the_two_kinds_of_images_are_told_apart_by_name():
+    def images(*names):
+        found = compose.read(*names)["services"]
+        return {found[name]["image"]: found[name]["build"]["args"]["TORCH"] for name in WORKERS}
+
+    assert images(*FILES["cpu"]) == {"tsukiji-worker:cpu": "cpu"}
+    assert images(*FILES["gpu"]) == {"tsukiji-worker:cuda": "cuda"}
+
+
+def test_filling_in_follows_compose():
+    text = {"a": ["${X}", "${X:-d}", "${EMPTY:-d}", "$${X}", '${NONE:-["a","b"]}'], "n": 1}
+    filled = compose.fill_in(text, {"X": "x", "EMPTY": ""})
+    assert filled == {"a": ["x", "x", "d", "${X}", '["a","b"]'], "n": 1}
+    assert yaml.safe_load(filled["a"][4]) == ["a", "b"]

@@ -1,0 +1,165 @@
+"""`tsukiji up` as a user runs it, on both ways to run: the main job, Ctrl-C in the middle, a second start, a crash."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import services
+from tests.conftest import required
+from tests.e2e.journey import RECIPE, fill, run_journey, write_pictures
+from tests.services import wait_until
+from tsukiji import Client
+
+ROOT = Path(__file__).parents[2]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+class Service:
+    """`python -m worker up` on a data folder that outlives it."""
+
+    def __init__(self, folder: Path, stack: dict[str, str], key: str | None = None):
+        self.announced = folder / "announced.json"
+        self.announced.unlink(missing_ok=True)
+        self.log = (folder / "service.log").open("ab")
+        mine = {"TSUKIJI_DATA_DIR": str(folder / "data"), "TSUKIJI_API_PORT": "0"}
+        quick = {"TSUKIJI_JOBS_LEASE_SECONDS": "6", "TSUKIJI_JOBS_BEAT_SECONDS": "2", "TSUKIJI_TRAINING_WORKERS": "0"}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "worker", "up", "--announce", str(self.announced)],
+            cwd=ROOT,
+            env=os.environ | mine | quick | stack,
+            stdout=subprocess.PIPE,
+            stderr=self.log,
+            stdin=subprocess.DEVNULL,
+            text=True,
+        )
+        assert wait_until(lambda: self.announced.exists() or self.process.poll() is not None, seconds=120)
+        told = json.loads(self.announced.read_text())
+        self.key = told["api_key"] or key
+        self.client = Client(told["url"], self.key)
+
+    def descendants(self):
+        """Return the pids of every process below ours."""
+        table = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+        children = {}
+        for line in table.splitlines():
+            pid, parent = map(int, line.split())
+            children.setdefault(parent, []).append(pid)
+        found, todo = [], [self.process.pid]
+        while todo:
+            below = children.get(todo.pop(), [])
+            found += below
+            todo += below
+        return found
+
+    def end(self, number, seconds=40):
+        """Send a signal; returns the exit status and what was printed."""
+        self.client.close()
+        self.process.send_signal(number)
+        printed, _ = self.process.communicate(timeout=seconds)
+        self.log.close()
+        return self.process.returncode, printed
+
+
+@pytest.fixture(params=["embedded", "servers"])
+def stack(request):
+    """The settings of one way to run: nothing but files, or PostgreSQL and Redis."""
+    if request.param == "embedded":
+        yield {}
+        return
+    with required(services.postgres_database()) as database_url, required(services.redis_server()) as broker_url:
+        yield {"TSUKIJI_DATABASE_URL": database_url, "TSUKIJI_BROKER_URL": broker_url}
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Start a service on the test's data folder; one that a failed test leaves behind is killed."""
+    started = []
+
+    def begin(settings, key=None):
+        started.append(Service(tmp_path, settings, key))
+        return started[-1]
+
+    yield begin
+    for service in started:
+        if service.process.poll() is None:
+            service.end(signal.SIGKILL)
+
+
+def alive(pids):
+    """Return those that still run (a zombie does not)."""
+    table = subprocess.run(["ps", "-A", "-o", "pid=,stat="], capture_output=True, text=True, check=True).stdout
+    running = {int(pid) for pid, state in map(str.split, table.splitlines()) if not state.startswith("Z")}
+    return [pid for pid in pids if pid in running]
+
+
+def test_the_main_job_then_ctrl_c_leaves_nothing_behind(tmp_path, start, stack):
+    service = start(stack)
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    run_journey(service.client, pictures)
+    pids = service.descendants()
+    assert len(pids) >= 5
+    status, printed = service.end(signal.SIGINT)
+    assert status == 0
+    assert service.key in printed
+    assert str(service.client.url).rstrip("/") in printed
+    assert alive(pids) == []
+
+
+def test_a_second_start_continues_the_jobs_and_shows_no_second_key(tmp_path, start, stack):
+    first = start(stack)
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    dataset = fill(first.client, write_pictures(pictures), "pets")
+    training = first.client.trainings.create(dataset, RECIPE | {"epochs": 6})
+    assert wait_until(lambda: list(training.metrics()), seconds=120)
+    pids = first.descendants()
+    status, _ = first.end(signal.SIGINT)
+    assert (status, alive(pids)) == (0, [])
+
+    second = start(stack, first.key)
+    assert json.loads(second.announced.read_text())["api_key"] is None
+    continued = second.client.trainings.get(training.id).wait(300)
+    assert (continued.status, continued.attempt) == ("succeeded", 2)
+    assert [row.epoch for row in continued.metrics()] == [1, 2, 3, 4, 5, 6]
+    epochs = [event.data["epoch"] for event in continued.events() if event.event == "metric"]
+    assert epochs == [1, 2, 3, 4, 5, 6], "no finished epoch was trained again"
+    assert second.end(signal.SIGTERM)[0] == 0
+
+
+def test_kill_9_on_everything_at_once_loses_nothing(tmp_path, start, stack):
+    first = start(stack)
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    dataset = fill(first.client, write_pictures(pictures), "pets")
+    training = first.client.trainings.create(dataset, RECIPE | {"epochs": 4})
+    assert wait_until(lambda: first.client.trainings.get(training.id).status == "running", seconds=60)
+    pids = first.descendants()
+    assert first.end(signal.SIGKILL)[0] == -signal.SIGKILL
+    assert wait_until(lambda: not alive(pids), seconds=30)
+
+    second = start(stack, first.key)
+    ended = second.client.trainings.get(training.id).wait(300)
+    assert ended.status == "succeeded", (tmp_path / "service.log").read_text()[-2000:]
+    assert second.end(signal.SIGINT)[0] == 0
+
+
+def test_two_services_on_one_data_folder_are_refused(tmp_path, start):
+    service = start({})
+    other = subprocess.run(
+        [sys.executable, "-m", "worker", "up"],
+        cwd=ROOT,
+        env=os.environ | {"TSUKIJI_DATA_DIR": str(tmp_path / "data"), "TSUKIJI_API_PORT": "0"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert other.returncode == 1
+    assert "TSUKIJI_DATA_DIR" in other.stderr
+    assert service.end(signal.SIGINT)[0] == 0

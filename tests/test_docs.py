@@ -1,0 +1,200 @@
+"""The documents say what is there: addresses, errors, commands, settings, folders, links."""
+
+import ast
+import json
+import re
+import shlex
+from functools import cache
+from pathlib import Path
+
+import pytest
+import typer
+from fastapi.routing import APIRoute
+
+from api import docs as docs_pages
+from api.errors import catalogue, status_of
+from api.main import create_app
+from api.page import routes as page
+from api.routes import service
+from tests.settings_pages import ROOT, TABLE_END, variables
+from tsukiji import types
+from tsukiji.cli.app import app as cli
+from tsukiji.settings import GROUPS, Settings
+
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+HTTP_API = ROOT / "docs" / "http-api.md"
+
+each_page = pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+
+
+def prose(path):
+    """The text without its code blocks."""
+    return re.sub(r"^```.*?^```", "", path.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
+
+
+def code(path, language):
+    return re.findall(rf"^```{language}\n(.*?)^```", path.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
+
+
+def anchors(path):
+    """The addresses of a page's headings, as GitHub makes them."""
+    titles = re.findall(r"^#+ (.+)$", prose(path), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@each_page
+def test_every_relative_link_leads_somewhere(path):
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose(path)):
+        if "://" in target:
+            continue
+        place, _, anchor = target.partition("#")
+        file = path.parent / place if place else path
+        assert file.exists(), target
+        assert not anchor or anchor in anchors(file), target
+
+
+@each_page
+def test_a_page_names_no_place_that_a_stranger_lacks(path):
+    text = path.read_text("utf-8")
+    assert str(ROOT) not in text
+    assert set(re.findall(r"https?://([^/:\s`\"]+)", text)) <= {"127.0.0.1"}
+
+
+def test_every_page_can_be_reached_from_the_readme():
+    reached, waiting = set(), [ROOT / "README.md"]
+    while waiting:
+        path = waiting.pop()
+        if path in reached:
+            continue
+        reached.add(path)
+        targets = re.findall(r"\]\(([^)#\s]+\.md)[^)]*\)", prose(path))
+        waiting += [(path.parent / target).resolve() for target in targets if "://" not in target]
+    assert set(PAGES) <= reached
+
+
+def test_the_folder_map_names_what_exists_and_all_rooms():
+    rows = re.findall(r"^\| `([\w./-]+)` \|", (ROOT / "README.md").read_text("utf-8"), flags=re.MULTILINE)
+    assert [row for row in rows if not (ROOT / row).exists()] == []
+    rooms = {f"{path.parent.name}/" for path in ROOT.glob("*/__init__.py")} | {"docs/", "deploy/"}
+    assert rooms <= set(rows)
+
+
+# --- the HTTP API ----------------------------------------------------------------------------------------------------
+
+
+def test_every_error_is_documented_with_its_number_and_no_other():
+    ours = {
+        error_code: status_of(kind)
+        for error_code, kind in catalogue().items()
+        if kind.__module__ in {"tsukiji.errors", "api.errors"}
+    }
+    rows = re.findall(r"^\| `(\w+)` \| (\d{3}) \|", HTTP_API.read_text("utf-8"), flags=re.MULTILINE)
+    assert len(rows) == len(dict(rows)), "one row for each"
+    assert {error_code: int(status) for error_code, status in rows} == ours
+
+
+@cache
+def addresses():
+    """Method and path of every route, those that the schema leaves out included."""
+    app = create_app(Settings())
+    schema = {f"{method.upper()} {path}" for path, methods in app.openapi()["paths"].items() for method in methods}
+    routers = (service.health, page.router, docs_pages.router)
+    routes = [route for router in routers for route in router.routes if isinstance(route, APIRoute)]
+    hidden = {f"{method} {route.path}" for route in routes for method in route.methods}
+    return schema | hidden | {f"GET {app.openapi_url}"}
+
+
+def test_every_address_is_documented_and_no_other():
+    documented = set(re.findall(r"`((?:GET|POST|PUT|PATCH|DELETE) /[^`?\s]*)`", HTTP_API.read_text("utf-8")))
+    assert documented == addresses()
+
+
+def test_the_other_pages_name_addresses_that_exist():
+    known = {re.sub(r"\{\w+\}", "{}", address) for address in addresses()}
+    for path in PAGES:
+        for address in re.findall(r"`((?:GET|POST|PUT|PATCH|DELETE) /[^`?\s]*)", prose(path)):
+            assert re.sub(r"\{\w+\}", "{}", address) in known, f"{path.name}: {address}"
+
+
+def test_examples_are_what_the_service_answers():
+    job, listing, problem = code(HTTP_API, "json")
+    assert set(json.loads(job)) <= set(types.Job.model_fields)
+    assert types.Job.model_validate_json(job).counts.total == 179
+    assert set(json.loads(listing)) == set(types.Page.model_fields)
+    assert types.Problem.model_validate_json(problem).title == catalogue()["not_found"].title
+
+
+# --- the command line ------------------------------------------------------------------------------------------------
+
+
+@cache
+def commands():
+    """Every command by its words, with its options."""
+
+    def descend(command, words):
+        if hasattr(command, "commands"):
+            for name, child in command.commands.items():
+                yield from descend(child, [*words, name])
+        else:
+            yield " ".join(words), {option for parameter in command.params for option in parameter.opts}
+
+    return dict(descend(typer.main.get_command(cli), []))
+
+
+def test_every_command_is_documented_and_no_other():
+    rows = re.findall(r"^\| `tsukiji ([a-z]+(?: [a-z]+)?)", (ROOT / "docs" / "cli.md").read_text("utf-8"), re.MULTILINE)
+    assert set(rows) == commands().keys()
+    assert len(rows) == len(set(rows))
+
+
+@each_page
+def test_commands_are_written_as_they_are_understood(path):
+    blocks = "\n".join(code(path, "sh")).replace("\\\n", " ")
+    inline = re.findall(r"`(tsukiji [^`]+)`", prose(path))
+    for line in [*re.findall(r"^(tsukiji .*)$", blocks, flags=re.MULTILINE), *inline]:
+        words = shlex.split(line, comments=True)[1:]
+        if words[0].startswith(("-", "COMMAND")):
+            continue
+        name = next((name for name in (" ".join(words[:2]), words[0]) if name in commands()), None)
+        if name is None and len(words) == 1:
+            assert any(command.startswith(f"{words[0]} ") for command in commands()), line
+            continue
+        assert name is not None, line
+        assert {word for word in words if word.startswith("-")} <= commands()[name] | {"--help"}, line
+
+
+@each_page
+def test_make_targets_and_settings_exist(path):
+    text = path.read_text("utf-8")
+    targets = set(re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text("utf-8"), flags=re.MULTILINE))
+    named = re.findall(r"(?:^|`)make ([a-z-]+)", text, flags=re.MULTILINE)
+    assert set(named) <= targets
+    assert set(re.findall(r"TSUKIJI_[A-Z_]*[A-Z]", text)) <= settings()
+
+
+def settings():
+    """Every variable, and the beginnings that a group shares."""
+    names = {name for kind in GROUPS.values() for name, _ in variables(kind)}
+    groups = {kind.model_config["env_prefix"].rstrip("_") for kind in GROUPS.values()}
+    return names | groups | set(re.findall(r"TSUKIJI_\w+", TABLE_END))
+
+
+# --- the rest --------------------------------------------------------------------------------------------------------
+
+
+@each_page
+def test_python_examples_are_python(path):
+    for example in code(path, "python"):
+        ast.parse(example)
+
+
+def test_the_picture_of_the_page_is_small():
+    assert (ROOT / "docs" / "images" / "page.png").stat().st_size < 200 * 1024
+
+
+def test_decisions_have_the_parts_of_the_template():
+    pages = sorted(Path(ROOT / "docs" / "decisions").glob("[0-9]*.md"))
+    assert [page.name[:4] for page in pages] == [f"{number:04}" for number in range(len(pages))]
+    parts = ["## Context", "## Decision", "## Consequences", "## Alternatives"]
+    for path in pages:
+        assert re.findall(r"^## .+$", path.read_text("utf-8"), flags=re.MULTILINE) == parts, path.name

@@ -1,0 +1,87 @@
+import json
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from tests.settings_pages import PAGES, ROOT, variables
+from tsukiji.errors import Invalid
+from tsukiji.settings import GROUPS, load
+
+NAMES = [name for kind in GROUPS.values() for name, _ in variables(kind)]
+
+
+@pytest.fixture(autouse=True)
+def empty_environment(monkeypatch):
+    for name in NAMES:
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_generated_pages_say_what_the_settings_say(path):
+    assert path.read_text("utf-8") == PAGES[path](), f"{path.name} is older than tsukiji/settings.py: run `make docs`"
+
+
+def test_every_variable_that_the_programs_name_is_documented():
+    documented = set(re.findall(r"TSUKIJI_[A-Z_]*[A-Z]", (ROOT / "docs" / "settings.md").read_text("utf-8")))
+    sources = [path for room in ("api", "db", "training", "tsukiji", "worker") for path in (ROOT / room).rglob("*.py")]
+    named = {
+        name for path in sources for name in re.findall(r"\bTSUKIJI_[A-Z]+_?[A-Z_]*[A-Z]\b", path.read_text("utf-8"))
+    }
+    assert len(named) > 5
+    assert named <= documented
+
+
+def test_every_setting_has_a_variable_of_its_own_and_a_description():
+    assert len(set(NAMES)) == len(NAMES)
+    assert all(field.description for kind in GROUPS.values() for _, field in variables(kind))
+
+
+def test_without_variables_everything_has_its_default():
+    settings = load()
+    assert settings.api.port == 8000
+    assert settings.database_url == f"sqlite:///{Path('tsukiji-data').resolve()}/tsukiji.db"
+    assert settings.storage_url == f"file://{Path('tsukiji-data').resolve()}/blobs"
+
+
+def test_variables_are_read(monkeypatch):
+    monkeypatch.setenv("TSUKIJI_DATABASE_URL", "postgres://somebody@somewhere/tsukiji")
+    monkeypatch.setenv("TSUKIJI_API_ALLOWED_HOSTS", json.dumps(["photos.example"]))
+    monkeypatch.setenv("TSUKIJI_WEIGHTS_DOWNLOAD", "false")
+    settings = load()
+    assert settings.database_url == "postgresql+psycopg://somebody@somewhere/tsukiji"
+    assert settings.api.allowed_hosts == ["photos.example"]
+    assert settings.weights.download is False
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_empty_variable_counts_as_unset(name, monkeypatch):
+    expected = load()
+    monkeypatch.setenv(name, "")
+    assert load() == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("TSUKIJI_API_PORT", "eighty"),
+        ("TSUKIJI_API_PORT", "65536"),
+        ("TSUKIJI_API_ALLOWED_HOSTS", "photos.example"),
+        ("TSUKIJI_LIMIT_IMAGE_BYTES", "0"),
+        ("TSUKIJI_JOBS_LEASE_SECONDS", "-1"),
+        ("TSUKIJI_LOG_LEVEL", "loud"),
+    ],
+)
+def test_a_malformed_value_names_its_variable(name, value, monkeypatch):
+    monkeypatch.setenv(name, value)
+    with pytest.raises(Invalid, match=name):
+        load()
+
+
+def test_settings_do_not_change_after_they_are_read():
+    settings = load()
+    with pytest.raises(ValidationError):
+        settings.api.port = 1
+    with pytest.raises(ValidationError):
+        settings.api = settings.api

@@ -1,0 +1,36 @@
+from types import SimpleNamespace
+
+import pytest
+import torch
+from fastai.callback.core import CancelFitException
+
+from training.callbacks import Obey
+from training.control import Control
+from tsukiji.errors import NanLoss
+
+
+def obey(control: Control, *, loss: float = 0.5, training: bool = True) -> Obey:
+    callback = Obey(control, [])
+    callback.learn = SimpleNamespace(loss=torch.tensor(loss), training=training, epoch=2)
+    return callback
+
+
+@pytest.mark.parametrize("loss", [float("nan"), float("inf")])
+def test_loss_that_is_no_number_fails_with_the_epoch(loss: float) -> None:
+    with pytest.raises(NanLoss, match="epoch 3"):
+        obey(Control(), loss=loss)("after_batch")
+
+
+def test_finish_lets_a_measurement_end() -> None:
+    control = Control()
+    control.obey("finish")
+    obey(control, training=False)("after_batch")
+    with pytest.raises(CancelFitException):
+        obey(control, training=True)("after_batch")
+
+
+def test_cancel_does_not() -> None:
+    control = Control()
+    control.obey("cancel")
+    with pytest.raises(CancelFitException):
+        obey(control, training=False)("after_batch")

@@ -1,0 +1,97 @@
+import json
+
+import pytest
+
+from tests.tsukiji.client.service import Answer, job, lines, prediction
+
+GOOD = {"total": 2, "queued": 0, "succeeded": 2, "errored": 0}
+MIXED = {"total": 2, "queued": 0, "succeeded": 1, "errored": 1}
+BROKEN = prediction("b.png", None, status="errored", scores=[], error={"code": "truncated", "title": "cut short"})
+
+
+@pytest.fixture
+def pictures(service, tmp_path):
+    (tmp_path / "a.png").write_bytes(b"a")
+    (tmp_path / "b.png").write_bytes(b"b")
+    service.answer("POST", "/v1/batches", Answer(job("queued", "bat_1", "batch", counts=GOOD), 202))
+    service.answer("GET", "/v1/jobs/bat_1", job("succeeded", "bat_1", "batch", counts=GOOD))
+    service.answer("GET", "/v1/batches/bat_1/results", lines(prediction("a.png"), prediction("b.png")))
+    return tmp_path
+
+
+def test_waits_and_prints_a_line_for_each(run, pictures):
+    result = run("classify", pictures, "--model", "pets")
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[1] == "a.png\tcat\tcat 0.900  dog 0.100"
+    assert "2 labelled, 0 with errors" in result.stderr
+
+
+def test_json_is_the_results_line_by_line(run, pictures):
+    result = run("classify", pictures / "a.png", pictures / "b.png", "-m", "pets", "--json")
+    assert [json.loads(line)["custom_id"] for line in result.stdout.splitlines()] == ["a.png", "b.png"]
+
+
+def test_options_reach_the_service(service, run, pictures):
+    run("classify", pictures, "--model", "pets", "--top", "5", "--threshold", "0.5")
+    asked = service.asked[0]
+    assert [asked.field(name) for name in ("model", "top_k", "threshold")] == [["pets"], ["5"], ["0.5"]]
+
+
+@pytest.mark.parametrize(("name", "kind"), [("out.csv", "text/csv"), ("out.jsonl", "application/jsonl")])
+def test_output_goes_to_a_file(service, run, pictures, name, kind):
+    service.answer("GET", "/v1/batches/bat_1/results", b"content")
+    result = run("classify", pictures, "-m", "pets", "-o", pictures / name, "--json")
+    assert (pictures / name).read_bytes() == b"content"
+    assert service.asked[-1].headers["accept"] == kind
+    assert json.loads(result.stdout)["id"] == "bat_1"
+
+
+def test_an_output_of_another_kind_is_refused_before_anything_is_sent(service, run, pictures):
+    assert run("classify", pictures, "-m", "pets", "-o", "out.xlsx").exit_code == 2
+    assert not service.asked
+
+
+def test_no_wait(service, run, pictures):
+    result = run("classify", pictures, "-m", "pets", "--no-wait", "--json")
+    assert json.loads(result.stdout)["status"] == "queued"
+    assert len(service.asked) == 1
+
+
+def test_bad_pictures_are_listed_and_an_error_if_one_asks(service, run, pictures):
+    service.answer("GET", "/v1/jobs/bat_1", job("succeeded", "bat_1", "batch", counts=MIXED))
+    service.answer("GET", "/v1/batches/bat_1/results", lines(prediction("a.png"), BROKEN))
+    result = run("classify", pictures, "-m", "pets")
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[2] == "b.png\t-\ttruncated: cut short"
+    assert run("classify", pictures, "-m", "pets", "--fail-on-item-error").exit_code == 8
+
+
+def test_a_batch_without_a_good_picture_still_lists_the_reasons(service, run, pictures):
+    error = {"code": "no_good_item", "title": "none"}
+    service.answer("GET", "/v1/jobs/bat_1", job("failed", "bat_1", "batch", error=error))
+    service.answer("GET", "/v1/batches/bat_1/results", lines(BROKEN))
+    result = run("classify", pictures, "-m", "pets", "--json")
+    assert result.exit_code == 5
+    assert json.loads(result.stdout)["error"]["code"] == "truncated"
+
+
+def test_a_zip_goes_alone(service, run, pictures):
+    (pictures / "more.zip").write_bytes(b"zipped")
+    assert run("classify", pictures / "more.zip", pictures / "a.png", "-m", "pets").exit_code == 2
+    assert run("classify", pictures / "more.zip", "-m", "pets").exit_code == 0
+    assert service.asked_for("POST", "/v1/batches")[0].body == b"zipped"
+
+
+def test_a_folder_without_pictures(run, service, tmp_path):
+    result = run("classify", tmp_path, "-m", "pets")
+    assert result.exit_code == 2
+    assert "no pictures" in result.stderr
+
+
+def test_predict(service, run, pictures):
+    answered = job("succeeded", "prd_1", "prediction", result={"predictions": [prediction("a.png"), BROKEN]})
+    service.answer("POST", "/v1/models/pets/predict", answered)
+    result = run("predict", pictures / "a.png", pictures / "b.png", "-m", "pets", "--top", "2")
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[1:] == ["a.png\tcat\tcat 0.900  dog 0.100", "b.png\t-\ttruncated: cut short"]
+    assert run("predict", pictures / "b.png", "-m", "pets", "--fail-on-item-error", "--json").exit_code == 8

@@ -1,0 +1,96 @@
+import json
+
+from tests.tsukiji.client.service import NOW, Answer, evaluation, failed, job, model, page
+
+ALIAS = {"object": "alias", "name": "production", "model_id": "mdl_1", "updated_at": NOW}
+
+
+def test_list_models(service, run):
+    service.answer("GET", "/v1/models", page(model(accuracy=0.98765, aliases=["production", "best"])))
+    assert run("models", "ls").stdout.splitlines()[1].split("\t")[:5] == [
+        "mdl_1",
+        "pets",
+        "0.9877",
+        "2",
+        "production, best",
+    ]
+
+
+def test_show_a_model_with_its_evaluation(service, run):
+    service.answer("GET", "/v1/models/pets", model())
+    service.answer("GET", "/v1/evaluations/evl_1", evaluation())
+    shown = run("models", "show", "pets").stdout
+    assert "labels\tcat, dog" in shown
+    assert "0.7500\t4\t0.4000" in shown
+    assert json.loads(run("models", "show", "pets", "--json").stdout)["id"] == "mdl_1"
+
+
+def test_many_labels_show_the_commonest_confusions(service, run):
+    names = [f"kind {number}" for number in range(20)]
+    confusion = [[9 if i == j else 0 for j in range(20)] for i in range(20)]
+    confusion[3][4], confusion[5][6] = 1, 2
+    metrics = evaluation()["metrics"] | {"label_names": names, "confusion": confusion, "per_class": []}
+    service.answer("GET", "/v1/models/pets", model())
+    service.answer("GET", "/v1/evaluations/evl_1", evaluation(metrics=metrics))
+    assert run("models", "show", "pets").stdout.splitlines()[-2:] == ["kind 5\tkind 6\t2", "kind 3\tkind 4\t1"]
+
+
+def test_export(service, run, tmp_path):
+    service.answer("GET", "/v1/models/production", model())
+    service.answer("GET", "/v1/models/mdl_1/package", b"zipped")
+    result = run("models", "export", "production", "-o", tmp_path / "model.zip", "--json")
+    assert json.loads(result.stdout) == {"model": "mdl_1", "path": str(tmp_path / "model.zip"), "bytes": 6}
+    assert (tmp_path / "model.zip").read_bytes() == b"zipped"
+
+
+def test_export_to_a_place_that_is_not_there(service, run, tmp_path):
+    service.answer("GET", "/v1/models/pets", model())
+    service.answer("GET", "/v1/models/mdl_1/package", b"zipped")
+    assert run("models", "export", "pets", "-o", tmp_path / "no/model.zip").exit_code == 1
+
+
+def test_remove_a_model(service, run):
+    service.answer("GET", "/v1/models/pets", model())
+    service.answer("DELETE", "/v1/models/mdl_1", Answer(b"", 204))
+    assert run("models", "rm", "pets").exit_code == 2
+    assert run("models", "rm", "pets", "-y").exit_code == 0
+
+
+def test_alias_sets_looks_up_lists_and_takes_away(service, run):
+    service.answer("PUT", "/v1/aliases/production", ALIAS)
+    service.answer("GET", "/v1/aliases/production", ALIAS)
+    service.answer("GET", "/v1/aliases", page(ALIAS))
+    service.answer("DELETE", "/v1/aliases/production", Answer(b"", 204))
+    for arguments in (["production", "mdl_1"], ["production"], []):
+        assert json.loads(run("models", "alias", *arguments, "--json").stdout)["model_id"] == "mdl_1"
+    assert run("models", "alias", "production", "--rm").exit_code == 0
+    assert service.asked[-1].method == "DELETE"
+    assert run("models", "alias", "--rm").exit_code == 2
+
+
+def test_list_jobs_by_kind_and_status(service, run):
+    service.answer("GET", "/v1/jobs", page(job("running")))
+    line = run("jobs", "ls", "--kind", "training", "--status", "running").stdout.splitlines()[1]
+    assert line.split("\t")[:5] == ["trn_1", "training", "running", "50%", "-"]
+    assert service.asked[0].query == {"kind": ["training"], "status": ["running"]}
+
+
+def test_show_a_job_with_its_error(service, run):
+    service.answer("GET", "/v1/jobs/trn_1", failed("nan_loss", attempt=2))
+    shown = run("jobs", "show", "trn_1").stdout.splitlines()
+    assert "error\tnan_loss: it was nan_loss" in shown
+    assert "attempt\t2" in shown
+
+
+def test_cancel_is_a_request(service, run):
+    service.answer("POST", "/v1/jobs/trn_1/cancel", job("cancelling"))
+    result = run("jobs", "cancel", "trn_1", "--json")
+    assert json.loads(result.stdout)["status"] == "cancelling"
+    assert "tsukiji jobs watch trn_1" in result.stderr
+
+
+def test_item_errors_of_a_watched_batch(service, run):
+    counts = {"total": 2, "queued": 0, "succeeded": 1, "errored": 1}
+    service.answer("GET", "/v1/jobs/bat_1", job("succeeded", "bat_1", "batch", counts=counts))
+    assert run("jobs", "watch", "bat_1", "--fail-on-item-error").exit_code == 8
+    assert "images errored\t1" in run("jobs", "watch", "bat_1").stdout

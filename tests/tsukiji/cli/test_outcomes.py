@@ -1,0 +1,110 @@
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from tests.tsukiji.client.service import Answer, dataset, failed, job, page, problem
+
+COMMAND = [sys.executable, "-c", "from tsukiji.cli import main; main()"]
+
+
+@pytest.mark.parametrize(("status", "code"), [(400, 1), (401, 3), (403, 3), (404, 4), (409, 1), (422, 1), (500, 1)])
+def test_a_refusal_is_a_sentence_a_way_out_and_a_code(service, run, status, code):
+    headers = {"x-should-retry": "false"}
+    service.answer(
+        "GET", "/v1/datasets/x", problem(status, "some", "what happened", hint="what to do", headers=headers)
+    )
+    result = run("datasets", "show", "x")
+    assert result.exit_code == code
+    assert result.stderr.splitlines()[:2] == ["what happened", "what to do"]
+    assert result.stdout == ""
+
+
+def test_every_field_that_is_wrong_is_named(service, run):
+    errors = [{"pointer": "#/recipe/epochs", "detail": "must be at least 1"}]
+    service.answer("POST", "/v1/trainings", problem(422, "invalid_request", "The request is not valid", errors=errors))
+    assert "#/recipe/epochs must be at least 1" in run("train", "pets", "--epochs", "0").stderr
+
+
+@pytest.mark.parametrize(("record", "code"), [(job("succeeded"), 0), (failed("nan_loss"), 5), (job("expired"), 5)])
+def test_a_job_s_end_is_the_exit_code(service, run, record, code):
+    service.answer("GET", "/v1/jobs/trn_1", record)
+    assert run("jobs", "watch", "trn_1").exit_code == code
+
+
+def test_a_failed_job_says_why_and_what_to_do(service, run):
+    service.answer("GET", "/v1/jobs/trn_1", failed("nan_loss"))
+    result = run("jobs", "watch", "trn_1", "--json")
+    assert "nan_loss: it was nan_loss.\ndo something else\n" in result.stderr
+
+
+def test_cancelled_while_it_was_watched(service, run):
+    service.answer("GET", "/v1/jobs/bat_1", job("running", "bat_1", "batch"), job("cancelled", "bat_1", "batch"))
+    assert run("jobs", "watch", "bat_1").exit_code == 6
+
+
+def test_time_to_wait_is_over(service, run):
+    service.answer("GET", "/v1/jobs/bat_1", Answer(job("running", "bat_1", "batch"), headers={"Retry-After": "0"}))
+    result = run("jobs", "watch", "bat_1", "--timeout", "0.05")
+    assert result.exit_code == 7
+    assert "tsukiji jobs watch bat_1" in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [["jobs", "watch"], ["nonsense"], ["train", "x", "--epochs", "many"]])
+def test_wrong_usage(run, arguments):
+    assert run(*arguments).exit_code == 2
+
+
+def test_a_wrong_address_is_wrong_usage(run, monkeypatch):
+    monkeypatch.setenv("TSUKIJI_URL", "nowhere")
+    assert run("datasets", "ls").exit_code == 2
+
+
+def test_nobody_there(monkeypatch):
+    environment = {**os.environ, "TSUKIJI_URL": "http://127.0.0.1:9"}
+    result = subprocess.run([*COMMAND, "doctor"], env=environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert "tsukiji up" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_something_else_answers_there(service, run):
+    service.answer("GET", "/v1/datasets/x", Answer(b"<html>hello</html>"))
+    result = run("datasets", "show", "x")
+    assert result.exit_code == 1
+    assert "TSUKIJI_URL" in result.stderr
+
+
+def test_ctrl_c_ends_the_waiting_and_never_the_job(service):
+    polled, over = threading.Event(), threading.Event()
+
+    def hold(_asked):
+        polled.set()
+        over.wait(20)
+        return job("running")
+
+    service.answer("POST", "/v1/trainings", Answer(job("queued"), 202))
+    service.answer("GET", "/v1/jobs/trn_1", hold)
+    command = [*COMMAND, "train", "pets", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert polled.wait(20)
+        process.send_signal(signal.SIGINT)
+        stdout, stderr = process.communicate(timeout=20)
+        over.set()
+    assert process.returncode == 130
+    assert "tsukiji jobs watch trn_1" in stderr
+    assert "Traceback" not in stderr
+    assert stdout == ""
+    assert not service.asked_for("POST", "/v1/jobs/trn_1/cancel")
+
+
+def test_a_reader_that_has_read_enough_is_no_error(service):
+    service.answer("GET", "/v1/datasets", page(*[dataset(f"pets {number}") for number in range(5000)]))
+    command = [*COMMAND, "datasets", "ls", "--limit", "5000"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "id\tname\timages\tlabels\tcreated\n"
+        process.stdout.close()
+        assert process.stderr.read() == ""

@@ -1,0 +1,98 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import tsukiji
+from tsukiji.cli import programs
+
+TELL = """
+import json, os, sys
+names = ("TSUKIJI_API_HOST", "TSUKIJI_API_PORT", "TSUKIJI_DATA_DIR")
+told = {name: os.environ.get(name) for name in names}
+print(json.dumps({"arguments": sys.argv[1:], "folder": os.getcwd(), **told}))
+sys.exit(7)
+"""
+STOP_AT_LEISURE = """
+import signal, sys, time
+try:
+    print("up", flush=True)
+    signal.pause()
+except KeyboardInterrupt:
+    time.sleep(0.2)
+    print("stopped in good order", flush=True)
+    sys.exit(0)
+"""
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch):
+    """A checkout whose programs only tell how they were called."""
+    for name in ("worker", "db", "tsukiji"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").touch()
+        (tmp_path / name / "__main__.py").write_text(TELL)
+    monkeypatch.setattr(tsukiji, "__file__", str(tmp_path / "tsukiji" / "__init__.py"))
+    return tmp_path
+
+
+def test_up_passes_its_options_and_returns_the_program_s_code(checkout, run, capfd, monkeypatch):
+    monkeypatch.chdir(checkout.parent)
+    result = run("up", "--host", "0.0.0.0", "--port", "0", "--data-dir", "here")
+    told = json.loads(capfd.readouterr().out)
+    assert result.exit_code == 7
+    assert told["arguments"] == ["up"]
+    assert (told["TSUKIJI_API_HOST"], told["TSUKIJI_API_PORT"]) == ("0.0.0.0", "0")
+    assert told["TSUKIJI_DATA_DIR"] == str(checkout.parent / "here")
+    assert told["folder"] == str(checkout)
+
+
+def test_a_relative_data_folder_means_the_caller_s(checkout, run, capfd, monkeypatch):
+    monkeypatch.chdir(checkout.parent)
+    monkeypatch.setenv("TSUKIJI_DATA_DIR", "mine")
+    run("up")
+    assert json.loads(capfd.readouterr().out)["TSUKIJI_DATA_DIR"] == str(checkout.parent / "mine")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "passed"),
+    [
+        (["create", "--name", "ci", "--json"], ["keys", "create", "--name", "ci", "--json"]),
+        (["ls"], ["keys", "ls"]),
+        (["revoke", "key_1"], ["keys", "revoke", "key_1"]),
+    ],
+)
+def test_keys_are_made_where_the_database_is(checkout, run, capfd, arguments, passed):
+    assert run("keys", *arguments).exit_code == 7
+    assert json.loads(capfd.readouterr().out)["arguments"] == passed
+
+
+@pytest.mark.parametrize("arguments", [["up"], ["keys", "ls"], ["demo"]])
+def test_a_client_alone_says_how_to_get_the_programs(run, tmp_path, monkeypatch, arguments):
+    monkeypatch.setattr(tsukiji, "__file__", str(tmp_path / "site-packages" / "tsukiji" / "__init__.py"))
+    result = run(*arguments)
+    assert result.exit_code == 1
+    assert "holds the client alone" in result.stderr
+    assert "make up" in result.stderr
+
+
+def test_ctrl_c_lets_the_program_stop_in_its_own_time(checkout):
+    (checkout / "worker" / "__main__.py").write_text(STOP_AT_LEISURE)
+    code = "import sys, tsukiji; tsukiji.__file__ = sys.argv.pop(); from tsukiji.cli import main; main()"
+    command = [sys.executable, "-c", code, "up", tsukiji.__file__]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        assert process.stdout.readline() == "up\n"
+        os.killpg(process.pid, signal.SIGINT)
+        stdout, stderr = process.communicate(timeout=20)
+    assert process.returncode == 0, stderr
+    assert stdout == "stopped in good order\n"
+
+
+def test_this_installation_is_a_checkout():
+    assert programs.checkout() == Path(__file__).parents[3]

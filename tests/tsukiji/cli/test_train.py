@@ -1,0 +1,101 @@
+import json
+
+import pytest
+
+from tests.tsukiji.cli.terminal import on_a_terminal
+from tests.tsukiji.client.service import STREAM, Answer, evaluation, events, failed, job
+
+RESULT = {"model_id": "mdl_1", "evaluation_id": "evl_1", "weights_source": "none", "warnings": ["few images of dog"]}
+METRIC = {"epoch": 1, "train_loss": 0.5, "valid_loss": 0.25, "accuracy": 0.75, "seconds": 3}
+PROGRESS = {"epoch": 1, "epochs": 1, "batch": 1, "batches": 2, "loss": 0.7, "accuracy": None}
+
+
+@pytest.fixture
+def trained(service):
+    service.answer("POST", "/v1/trainings", Answer(job("queued"), 202))
+    service.answer("GET", "/v1/jobs/trn_1", job("succeeded", result=RESULT))
+    service.answer("GET", "/v1/evaluations/evl_1", evaluation())
+    history = events((1, "status", {"status": "running"}), (None, "progress", PROGRESS), (2, "metric", METRIC))
+    done = events((3, "done", {"status": "succeeded"}))
+    service.answer("GET", "/v1/jobs/trn_1/events", Answer(history + done, headers=STREAM))
+    return service
+
+
+def test_prints_how_good_it_is(trained, run):
+    result = run("train", "pets")
+    assert result.exit_code == 0
+    lines = [line.split("\t") for line in result.stdout.splitlines()]
+    assert ["model", "mdl_1"] in lines
+    assert ["0.7500", "4", "0.4000"] in lines
+    assert ["dog", "1.0000", "0.5000", "0.7000", "2"] in lines
+    assert lines[-2:] == [["cat", "2", "0"], ["dog", "1", "1"]]
+
+
+def test_epochs_and_warnings_go_to_standard_error(trained, run):
+    result = run("train", "pets")
+    assert "epoch   1  loss 0.5000  validation loss 0.2500  accuracy 0.7500  3.0 s" in result.stderr
+    assert "warning: few images of dog" in result.stderr
+
+
+def test_json_is_one_object_and_nothing_else(trained, run):
+    result = run("train", "pets", "--json")
+    (line,) = result.stdout.splitlines()
+    assert json.loads(line)["result"] == RESULT
+
+
+def test_every_option_reaches_the_recipe(trained, run):
+    options = "--preset standard --epochs 3 --image-size 64 --batch-size 8 --learning-rate 0.01 --valid-fraction 0.2"
+    more = "--seed 7 --backbone resnet18 --no-pretrained --no-flip --name m --no-wait"
+    assert run("train", "pets", *options.split(), *more.split()).exit_code == 0
+    asked = trained.asked[0].json
+    assert (asked["dataset"], asked["name"]) == ("pets", "m")
+    assert asked["recipe"] == {
+        "preset": "standard",
+        "epochs": 3,
+        "image_size": 64,
+        "batch_size": 8,
+        "learning_rate": 0.01,
+        "valid_fraction": 0.2,
+        "seed": 7,
+        "backbone": "resnet18",
+        "pretrained": False,
+        "flip": False,
+    }
+
+
+def test_no_wait_returns_at_once(trained, run):
+    result = run("train", "pets", "--no-wait", "--json")
+    assert json.loads(result.stdout)["status"] == "queued"
+    assert trained.asked[0].json["recipe"] == {}
+    assert len(trained.asked) == 1
+
+
+def test_without_events_the_wait_goes_on(trained, run):
+    trained.answer("GET", "/v1/jobs/trn_1/events", Answer(b"no", 503, {"x-should-retry": "false"}))
+    assert run("train", "pets").exit_code == 0
+
+
+def test_weights_that_are_missing(trained, run):
+    trained.answer("GET", "/v1/jobs/trn_1", failed("weights_unavailable"))
+    result = run("train", "pets")
+    assert result.exit_code == 5
+    assert "weights_unavailable" in result.stderr
+    assert "do something else" in result.stderr
+
+
+def test_on_a_terminal_the_bar_moves(trained):
+    progress = {"fraction": 0.5, "unit": "epochs", "completed": 1, "total": 2, "eta_seconds": 61}
+    running = Answer(job("running", progress=progress), headers={"Retry-After": "1"})
+    trained.answer("GET", "/v1/jobs/trn_1", running, job("succeeded", result=RESULT))
+    shown = on_a_terminal("train", "pets")
+    assert "epoch 1/1 loss 0.700" in shown
+    assert "0:01:01 left" in shown
+    assert "true \\ predicted" in shown
+
+
+def test_no_color_is_obeyed(trained, monkeypatch):
+    monkeypatch.setenv("NO_COLOR", "1")
+    trained.answer("GET", "/v1/jobs/trn_1", failed("nan_loss"))
+    assert "\x1b[31m" not in on_a_terminal("train", "pets")
+    monkeypatch.delenv("NO_COLOR")
+    assert "\x1b[31m" in on_a_terminal("train", "pets")

@@ -1,0 +1,135 @@
+import io
+import zipfile
+
+import pytest
+
+import tsukiji
+from tests.tsukiji.client.service import Answer, job, lines, model, page, prediction, problem
+from tsukiji.client import _files
+
+BATCHES = "/v1/batches"
+
+
+@pytest.fixture(autouse=True)
+def started(service):
+    service.answer("POST", BATCHES, Answer(job("queued", "bat_1", "batch"), 202))
+
+
+def write(folder, *names):
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(name.encode())
+
+
+def entries(asked):
+    with zipfile.ZipFile(io.BytesIO(asked.body)) as archive:
+        return {entry.filename: (archive.read(entry), entry.compress_type) for entry in archive.infolist()}
+
+
+def test_files_keep_their_path_below_the_common_folder(client, service, tmp_path):
+    write(tmp_path, "in/a/1.png", "in/a/2.PNG", "in/a/notes.txt", "in/a/.hidden.png")
+    client.batches.create(model="pets", images=[tmp_path / "in"], top_k=2, threshold=0.5)
+    (asked,) = service.asked
+    assert asked.field("custom_ids") == asked.field("files") == ["a/1.png", "a/2.PNG"]
+    assert [asked.field(name) for name in ("model", "top_k", "threshold")] == [["pets"], ["2"], ["0.5"]]
+
+
+def test_a_file_that_is_named_is_sent_whatever_its_name_and_once(client, service, tmp_path):
+    write(tmp_path, "a/picture", "a/1.png")
+    client.batches.create(model="pets", images=[tmp_path / "a/picture", tmp_path / "a", tmp_path / "a/1.png"])
+    assert service.asked[0].field("custom_ids") == ["picture", "1.png"]
+
+
+def test_more_than_a_request_may_hold_goes_as_a_stored_zip(client, service, tmp_path):
+    names = [f"{number:03}.png" for number in range(101)]
+    write(tmp_path, *names)
+    client.batches.create(model="my pets", images=[tmp_path], top_k=1)
+    (asked,) = service.asked
+    assert asked.headers["content-type"] == "application/zip"
+    assert asked.query == {"model": ["my pets"], "top_k": ["1"], "threshold": ["0.0"]}
+    assert entries(asked) == {name: (name.encode(), zipfile.ZIP_STORED) for name in names}
+
+
+def test_too_many_bytes_go_as_a_zip_too(client, service, tmp_path, monkeypatch):
+    monkeypatch.setattr(_files, "REQUEST_BYTES", 2**20 + 10)
+    write(tmp_path, "a/long enough.png", "b.png")
+    client.batches.create(model="pets", images=[tmp_path])
+    assert sorted(entries(service.asked[0])) == ["a/long enough.png", "b.png"]
+
+
+def test_a_zip_goes_as_it_is_also_the_second_time(client, service, tmp_path):
+    write(tmp_path, "some.zip")
+    service.answer("POST", BATCHES, problem(503, "busy"), Answer(job("queued", "bat_1", "batch"), 202))
+    client.batches.create(model="pets", zip=tmp_path / "some.zip")
+    assert [asked.body for asked in service.asked] == [b"some.zip", b"some.zip"]
+
+
+def test_a_split_of_a_data_set(client, service):
+    service.answer("GET", "/v1/models/pets", model())
+    client.batches.create(model=client.models.get("pets"), dataset="dst_1", split="valid")
+    wanted = {"model": "mdl_1", "top_k": 3, "threshold": 0.0, "input": {"dataset": "dst_1", "split": "valid"}}
+    assert service.asked[-1].json == wanted
+
+
+@pytest.mark.parametrize("sources", [{}, {"images": ["a"], "dataset": "b"}])
+def test_one_source_and_no_more(client, sources):
+    with pytest.raises(ValueError, match="exactly one"):
+        client.batches.create(model="pets", **sources)
+
+
+def test_no_pictures_and_no_such_path(client, tmp_path):
+    with pytest.raises(ValueError, match="no pictures"):
+        client.batches.create(model="pets", images=[tmp_path])
+    with pytest.raises(FileNotFoundError):
+        client.batches.create(model="pets", images=[tmp_path / "missing.png"])
+
+
+@pytest.fixture
+def batch(client, service):
+    service.answer("GET", f"{BATCHES}/bat_1", job("succeeded", "bat_1", "batch"))
+    return client.batches.get("bat_1")
+
+
+def test_results_stream_as_predictions(batch, service):
+    bad = prediction("b.png", None, status="errored", error={"code": "truncated", "title": "cut"})
+    service.answer("GET", f"{BATCHES}/bat_1/results", lines(prediction("a.png"), bad))
+    found = list(batch.results())
+    assert [(one.custom_id, one.label, one.error and one.error.code) for one in found] == [
+        ("a.png", "cat", None),
+        ("b.png", None, "truncated"),
+    ]
+    assert service.asked[-1].headers["accept"] == "application/jsonl"
+
+
+def test_results_that_break_off_are_an_error(batch, service):
+    service.answer("GET", f"{BATCHES}/bat_1/results", Answer(lines(prediction()), cut=True))
+    with pytest.raises(tsukiji.APIConnectionError):
+        list(batch.results())
+
+
+@pytest.mark.parametrize(("name", "kind"), [("out.csv", "text/csv"), ("out.jsonl", "application/jsonl")])
+def test_save_asks_for_the_format_of_the_ending(batch, service, tmp_path, name, kind):
+    service.answer("GET", f"{BATCHES}/bat_1/results", b"content")
+    assert batch.save(tmp_path / name).read_bytes() == b"content"
+    assert service.asked[-1].headers["accept"] == kind
+
+
+def test_a_download_that_breaks_off_leaves_what_was_there(batch, service, tmp_path):
+    target = tmp_path / "out.csv"
+    target.write_text("old")
+    service.answer("GET", f"{BATCHES}/bat_1/results", Answer(b"half", cut=True))
+    with pytest.raises(tsukiji.APIConnectionError):
+        batch.save(target)
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_save_knows_two_formats(batch, tmp_path):
+    with pytest.raises(ValueError, match=r"\.csv or \.jsonl"):
+        batch.save(tmp_path / "out.xlsx")
+
+
+def test_items_by_status(batch, service):
+    service.answer("GET", f"{BATCHES}/bat_1/items", page(prediction()))
+    assert [item.custom_id for item in batch.items("succeeded")] == ["a.png"]
+    assert service.asked[-1].query == {"status": ["succeeded"]}

@@ -1,0 +1,90 @@
+import pytest
+
+import tsukiji
+from tests.tsukiji.client.service import NOW, Answer, evaluation, failed, job, model, page, prediction
+
+PREDICT = "/v1/models/production/predict"
+
+
+def answered(*predictions):
+    return job("succeeded", "prd_1", "prediction", result={"predictions": list(predictions)})
+
+
+def test_one_picture_one_prediction(client, service, tmp_path):
+    (tmp_path / "fish.png").write_bytes(b"fish")
+    service.answer("POST", PREDICT, answered(prediction("fish.png")))
+    found = client.predict(tmp_path / "fish.png", "production", top_k=2, threshold=0.25)
+    assert found.label == "cat"
+    (asked,) = service.asked
+    assert ("files", "fish.png", b"fish") in asked.parts
+    assert (asked.field("top_k"), asked.field("threshold")) == (["2"], ["0.25"])
+    assert asked.headers["prefer"] == "wait=10"
+
+
+def test_several_pictures_several_predictions(client, service):
+    service.answer("POST", PREDICT, answered(prediction("1"), prediction("2", "dog")))
+    assert [found.label for found in client.predict([b"one", b"two"], "production")] == ["cat", "dog"]
+    assert [content for name, _, content in service.asked[0].parts if name == "files"] == [b"one", b"two"]
+
+
+def test_a_slow_prediction_is_waited_for(client, service):
+    service.answer("POST", PREDICT, Answer(job("running", "prd_1", "prediction"), 202))
+    service.answer("GET", "/v1/jobs/prd_1", answered(prediction()))
+    assert client.predict(b"picture", "production").label == "cat"
+
+
+def test_a_prediction_that_failed(client, service):
+    service.answer("POST", PREDICT, failed("not_an_image", "prd_1"))
+    with pytest.raises(tsukiji.JobFailedError, match="not_an_image"):
+        client.predict(b"picture", "production")
+
+
+def test_a_model_predicts_downloads_and_knows_its_evaluation(client, service, tmp_path):
+    service.answer("GET", "/v1/models", page(model()))
+    service.answer("POST", "/v1/models/mdl_1/predict", answered(prediction()))
+    service.answer("GET", "/v1/models/mdl_1/package", b"zipped")
+    service.answer("GET", "/v1/evaluations/evl_1", evaluation())
+    (found,) = client.models.list()
+    assert found.predict([b"x"])[0].label == "cat"
+    assert found.download(tmp_path / "model.zip").read_bytes() == b"zipped"
+    assert found.evaluation.metrics.accuracy == 0.75
+
+
+def test_pictures_and_tables_of_an_evaluation(client, service):
+    service.answer("GET", "/v1/evaluations", page(evaluation()))
+    service.answer("GET", "/v1/evaluations/evl_1/confusion.png", b"\x89PNG")
+    service.answer(
+        "GET", "/v1/evaluations/evl_1/confusion.csv", Answer(b"cat,dog", headers={"Content-Type": "text/csv"})
+    )
+    (found,) = client.evaluations.list(model="mdl_1")
+    assert found.confusion_png() == b"\x89PNG"
+    assert found.confusion_csv() == "cat,dog"
+    assert service.asked[0].query == {"model": ["mdl_1"]}
+
+
+def test_aliases(client, service):
+    record = {"object": "alias", "name": "production", "model_id": "mdl_1", "updated_at": NOW}
+    service.answer("PUT", "/v1/aliases/production", record)
+    service.answer("GET", "/v1/aliases/production", record)
+    service.answer("GET", "/v1/aliases", page(record))
+    service.answer("DELETE", "/v1/aliases/production", Answer(b"", 204))
+    assert client.aliases.set("production", "mdl_1").model_id == "mdl_1"
+    assert service.asked[0].json == {"model": "mdl_1"}
+    assert client.aliases.get("production") == next(iter(client.aliases.list()))
+    client.aliases.delete("production")
+    assert service.asked[-1].method == "DELETE"
+
+
+def test_single_images(client, service):
+    image = {"id": "img_1", "dataset_id": "dst_1", "name": "a.png", "label": None, "split": None, "sha256": "0"}
+    image |= {"width": 1, "height": 1, "bytes": 1, "format": "PNG", "created_at": NOW}
+    service.answer("GET", "/v1/images/img_1", image)
+    service.answer("GET", "/v1/images/img_1/content", b"pixels")
+    service.answer("GET", "/v1/datasets/pets/images", page(image))
+    service.answer("DELETE", "/v1/images/img_1", Answer(b"", 204))
+    assert client.images.content(client.images.get("img_1"), "thumb") == b"pixels"
+    assert service.asked[-1].query == {"variant": ["thumb"]}
+    assert [found.id for found in client.images.list("pets", label="cat", split="train")] == ["img_1"]
+    assert service.asked[-1].query == {"label": ["cat"], "split": ["train"]}
+    client.images.delete("img_1")
+    assert service.asked[-1].method == "DELETE"

@@ -1,0 +1,304 @@
+import random
+import stat
+import struct
+import unicodedata
+import zipfile
+import zlib
+
+import pytest
+
+from tsukiji import errors
+from tsukiji.archive import ArchiveLimits, entries
+from tsukiji.settings import LimitSettings
+
+LIMITS = ArchiveLimits(max_bytes=2**24, max_entries=50, max_expanded_bytes=2**27, max_entry_bytes=2**22, max_ratio=100)
+STORED, DEFLATED = zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED
+
+
+@pytest.fixture
+def pack(tmp_path):
+    """Write a zip of (name or ZipInfo, bytes) pairs."""
+
+    def write(*files, method=DEFLATED):
+        path = tmp_path / "pictures.zip"
+        with zipfile.ZipFile(path, "w", method) as archive:
+            for name, data in files:
+                archive.writestr(name, data)
+        return path
+
+    return write
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_written(tmp_path, monkeypatch):
+    """Whatever an archive holds, reading it leaves no file behind."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    yield
+    assert list((tmp_path / "here").iterdir()) == []
+    assert {path.name for path in tmp_path.iterdir()} <= {"here", "pictures.zip"}
+
+
+def verdicts(path, limits=LIMITS):
+    """Name to bytes, or to the code of the error."""
+    found = []
+    for entry in entries(path, limits):
+        try:
+            found.append((entry.name, entry.read()))
+        except errors.ArchiveError as error:
+            found.append((entry.name, error.code))
+    return found
+
+
+def patch(path, old, new, count=None):
+    data = path.read_bytes()
+    assert data.count(old) >= 1
+    path.write_bytes(data.replace(old, new, *([] if count is None else [count])))
+
+
+def test_good_files_come_out_whole_in_their_order(pack):
+    big = random.Random(1).randbytes(2**21)
+    path = pack(
+        ("cat/2.jpg", b"two"), ("cat/", b""), ("cat/1.jpg", big), ("empty.jpg", b""), ("./dog//3.jpg", b"three")
+    )
+    assert verdicts(path) == [("cat/2.jpg", b"two"), ("cat/1.jpg", big), ("empty.jpg", b""), ("dog/3.jpg", b"three")]
+
+
+def test_bad_entries_say_so_before_they_are_read(pack):
+    [entry] = entries(pack(("../evil.jpg", b"x")), LIMITS)
+    assert isinstance(entry.error, errors.EntryUnsafePath)
+    assert entry.name == "../evil.jpg"
+
+
+def test_an_empty_archive_has_no_entries(pack):
+    assert verdicts(pack()) == []
+
+
+# --- names -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../evil.jpg",
+        "../../evil.jpg",
+        "a/../../evil.jpg",
+        "a/..",
+        "/etc/evil.jpg",
+        "C:/evil.jpg",
+        "c:evil.jpg",
+        "a\\b.jpg",
+        "\\\\host\\x.jpg",
+        "a\nb.jpg",
+        "a\x7f.jpg",
+    ],
+)
+def test_names_that_lead_outside_are_refused(pack, name):
+    assert verdicts(pack((name, b"x"), ("good.jpg", b"y"))) == [(name, "unsafe_path"), ("good.jpg", b"y")]
+
+
+def test_a_name_cut_at_a_nul_is_refused(pack):
+    path = pack(("evil.jpg#.txt", b"x"))
+    patch(path, b"evil.jpg#.txt", b"evil.jpg\0.txt")
+    assert verdicts(path) == [("evil.jpg\0.txt", "unsafe_path")]
+
+
+def test_a_name_that_is_empty_is_refused(pack):
+    path = pack(("#", b"x"))
+    patch(path, b"#", b"\0")
+    assert [code for _, code in verdicts(path)] == ["unsafe_path"]
+
+
+@pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFCHR, stat.S_IFBLK, stat.S_IFIFO, stat.S_IFSOCK])
+def test_links_and_devices_are_refused(pack, kind):
+    info = zipfile.ZipInfo("cat/1.jpg")
+    info.create_system, info.external_attr = 3, (kind | 0o777) << 16
+    assert verdicts(pack((info, b"/etc/passwd"))) == [("cat/1.jpg", "unsafe_path")]
+
+
+def test_names_are_composed_and_doubles_found(pack):
+    composed, decomposed = (unicodedata.normalize(form, "pâté/1.jpg") for form in ("NFC", "NFD"))
+    assert composed != decomposed
+    assert verdicts(pack((decomposed, b"1"), (composed, b"2"))) == [(composed, b"1"), (composed, "duplicate_entry")]
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name:UserWarning")
+def test_the_same_name_twice_counts_once(pack):
+    path = pack(("cat/1.jpg", b"1"), ("cat/1.jpg", b"2"), ("cat/./1.jpg", b"3"), ("Cat/1.jpg", b"4"))
+    assert [verdict for _, verdict in verdicts(path)] == [b"1", "duplicate_entry", "duplicate_entry", b"4"]
+
+
+def test_a_refused_entry_does_not_make_the_next_a_double(pack):
+    info = zipfile.ZipInfo("cat/1.jpg")
+    info.create_system, info.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
+    path = pack((info, b"2.jpg"), ("cat#1.jpg", b"a picture"))
+    patch(path, b"cat#1.jpg", b"cat/1.jpg")
+    assert [verdict for _, verdict in verdicts(path)] == ["unsafe_path", b"a picture"]
+
+
+def test_utf8_without_its_flag_is_read_as_meant(pack):
+    path = pack(("寿司/1.jpg", b"x"))
+    data = bytearray(path.read_bytes())
+    for signature, offset in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        at = data.index(signature) + offset
+        assert data[at + 1] == 8
+        data[at + 1] = 0
+    path.write_bytes(data)
+    assert verdicts(path) == [("寿司/1.jpg", b"x")]
+
+
+@pytest.mark.parametrize("name", ["__MACOSX/cat/._1.jpg", ".DS_Store", "cat/.1.jpg", "Thumbs.db", "cat/desktop.ini"])
+def test_what_systems_leave_behind_is_passed_over(pack, name):
+    assert verdicts(pack((name, b"x"))) == [(name, "ignored_entry")]
+
+
+# --- contents --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["more.zip", "cat/more.TAR", "more.tar.gz", "more.7z", "more.rar", "more.tgz"])
+def test_archives_inside_are_known_by_name(pack, name):
+    assert verdicts(pack((name, b"x"))) == [(name, "nested_archive")]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"PK\3\4....",
+        b"PK\5\6" + bytes(18),
+        b"\x1f\x8b\x08",
+        b"BZh9",
+        b"\xfd7zXZ\0",
+        b"7z\xbc\xaf\x27\x1c",
+        b"Rar!\x1a\x07\0",
+        b"\x28\xb5\x2f\xfd",
+        bytes(257) + b"ustar",
+    ],
+)
+def test_archives_inside_are_known_by_content(pack, data):
+    assert verdicts(pack(("cat/1.jpg", data))) == [("cat/1.jpg", "nested_archive")]
+
+
+def test_encrypted_entries_are_refused(pack):
+    path = pack(("cat/1.jpg", b"x"))
+    data = bytearray(path.read_bytes())
+    data[data.index(b"PK\3\4") + 6] |= 1
+    data[data.index(b"PK\1\2") + 8] |= 1
+    path.write_bytes(data)
+    assert verdicts(path) == [("cat/1.jpg", "encrypted_entry")]
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_methods_that_unpack_without_a_bound_are_refused(pack, method):
+    assert verdicts(pack(("cat/1.jpg", bytes(1000)), method=method)) == [("cat/1.jpg", "unreadable_entry")]
+
+
+def test_large_entries_are_refused(pack):
+    path = pack(("a.jpg", bytes(2**22 + 1)), ("b.jpg", bytes(2**22)), method=STORED)
+    assert [verdict for _, verdict in verdicts(path)] == ["entry_too_large", bytes(2**22)]
+
+
+def test_what_unpacks_to_a_hundredfold_is_refused(pack):
+    path = pack(("bomb.bmp", bytes(2**21)), ("small.bmp", bytes(2**20)))
+    assert [verdict for _, verdict in verdicts(path)] == ["entry_too_large", bytes(2**20)]
+
+
+def test_damaged_bytes_are_found(pack):
+    path = pack(("a.jpg", b"some picture"), ("b.jpg", b"y"), method=STORED)
+    patch(path, b"some picture", b"same picture")
+    assert verdicts(path) == [("a.jpg", "unreadable_entry"), ("b.jpg", b"y")]
+
+
+@pytest.mark.parametrize("claimed", [10, 10_000])
+@pytest.mark.parametrize("method", [STORED, DEFLATED])
+def test_a_size_that_lies_is_found_and_bounds_what_is_read(pack, claimed, method):
+    data = b"0123456789" * 100
+    path = pack(("a.jpg", data), ("b.jpg", b"y"), method=method)
+    patch(path, struct.pack("<L", len(data)) + struct.pack("<HH", 5, 0), struct.pack("<LHH", claimed, 5, 0))
+    assert verdicts(path) == [("a.jpg", "unreadable_entry"), ("b.jpg", b"y")]
+
+
+def test_an_entry_that_points_into_nothing_is_refused_alone(pack):
+    path = pack(("a.jpg", b"x"), ("b.jpg", b"y"))
+    data = bytearray(path.read_bytes())
+    at = data.index(b"PK\1\2") + 42
+    data[at : at + 4] = struct.pack("<L", len(data) - 5)
+    path.write_bytes(data)
+    assert verdicts(path) == [("a.jpg", "unreadable_entry"), ("b.jpg", b"y")]
+
+
+# --- the whole -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"x", b"PK\3\4", b"PK\5\6" + bytes(5), b"a text" * 999, b"\x1f\x8b\x08" + bytes(99)]
+)
+def test_what_is_no_zip_is_called_so(tmp_path, data):
+    path = tmp_path / "pictures.zip"
+    path.write_bytes(data)
+    with pytest.raises(errors.ArchiveUnreadable):
+        verdicts(path)
+
+
+@pytest.mark.parametrize("part", [0.5, 0.95])
+def test_half_an_archive_is_unreadable(pack, part):
+    path = pack(*((f"{number}.jpg", b"x" * 99) for number in range(20)), method=STORED)
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * part)])
+    with pytest.raises(errors.ArchiveUnreadable):
+        verdicts(path)
+
+
+def test_a_damaged_listing_is_unreadable(pack):
+    path = pack(("a.jpg", b"x"), ("b.jpg", b"y"))
+    patch(path, b"PK\1\2", b"PK\1\3", 1)
+    with pytest.raises(errors.ArchiveUnreadable):
+        verdicts(path)
+
+
+def test_archives_have_a_size(pack):
+    path = pack(("a.jpg", bytes(5000)), method=STORED)
+    with pytest.raises(errors.ArchiveTooLarge):
+        verdicts(path, ArchiveLimits(5000, 50, 2**27, 2**22, 100))
+
+
+def test_archives_have_a_size_unpacked(pack):
+    path = pack(*((f"{number}.bmp", bytes(2**20)) for number in range(3)))
+    with pytest.raises(errors.ArchiveTooLarge, match="unpacks to"):
+        verdicts(path, ArchiveLimits(2**24, 50, 2**20 * 3 - 1, 2**22, 100))
+
+
+def test_archives_have_a_number_of_entries(pack):
+    files = [(f"{number}.jpg", b"x") for number in range(51)]
+    assert len(verdicts(pack(*files[:50]))) == 50
+    with pytest.raises(errors.ArchiveTooManyEntries):
+        verdicts(pack(*files))
+
+
+def test_a_listing_is_refused_before_it_fills_the_memory(pack):
+    info = zipfile.ZipInfo("a.jpg")
+    info.comment = b"x" * 60_000
+    files = [(info, b"x")] * 100
+    with pytest.warns(UserWarning, match="Duplicate name"):
+        path = pack(*files)
+    with pytest.raises(errors.ArchiveTooManyEntries, match="listing alone"):
+        verdicts(path, ArchiveLimits(2**24, 50, 2**27, 2**22, 100))
+
+
+def test_entries_that_share_their_bytes_are_not_opened_twice(pack):
+    """David Fifield's bomb: many names for one place; the sum of what they claim is what counts."""
+    path = pack(*((f"{number}.bmp", zlib.compress(bytes(9))) for number in range(9)), method=STORED)
+    data = bytearray(path.read_bytes())
+    at = data.index(b"PK\1\2")
+    first = data[at + 42 : at + 46]
+    while (at := data.find(b"PK\1\2", at + 4)) > 0:
+        data[at + 42 : at + 46] = first
+    path.write_bytes(data)
+    assert [verdict for _, verdict in verdicts(path)][1:] == ["unreadable_entry"] * 8
+
+
+def test_limits_come_from_the_settings():
+    settings = LimitSettings.model_construct()
+    limits = ArchiveLimits.of(settings)
+    assert limits.max_entry_bytes == settings.image_bytes
+    assert limits.max_expanded_bytes == settings.archive_expanded_bytes
+    assert (limits.max_bytes, limits.max_entries) == (settings.archive_bytes, settings.archive_entries)
+    assert limits.max_ratio == settings.archive_ratio

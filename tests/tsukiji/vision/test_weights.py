@@ -1,0 +1,209 @@
+import hashlib
+import threading
+import time
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torchvision.models import resnet18, resnet34
+
+from tsukiji.errors import Invalid, WeightsInvalid, WeightsUnavailable
+from tsukiji.vision import weights
+from tsukiji.vision.model import build
+from tsukiji.vision.weights import load_backbone_weights
+
+OWN_NAME = "resnet18-f37072fd.pth"
+
+
+@pytest.fixture(scope="module")
+def state():
+    torch.manual_seed(0)
+    return resnet18().state_dict()
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    """An empty cache of torchvision's, and no way around a server on this machine."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setenv("no_proxy", "*")
+    folder = tmp_path / "torch" / "hub" / "checkpoints"
+    folder.mkdir(parents=True)
+    return folder
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "weights").mkdir()
+    return tmp_path / "weights"
+
+
+def fits(loaded, state):
+    build("resnet18", 3).load_state_dict(loaded, strict=False)
+    return loaded.keys() == {name for name in state if not name.startswith("fc.")} and all(
+        torch.equal(tensor, state[name]) for name, tensor in loaded.items()
+    )
+
+
+@pytest.mark.parametrize("name", ["resnet18.safetensors", "resnet18.pth", "resnet18.pt", OWN_NAME])
+def test_the_folder_comes_first(folder, state, name, cache):
+    torch.save({}, cache / OWN_NAME)
+    (save_file if name.endswith("safetensors") else torch.save)(state, folder / name)
+    loaded, source = load_backbone_weights("resnet18", folder=folder, download=False)
+    assert fits(loaded, state)
+    assert source == f"weights folder ({name})"
+
+
+def test_then_torchvisions_cache(folder, state, cache):
+    torch.save(state, cache / OWN_NAME)
+    for where in (folder, None):
+        loaded, source = load_backbone_weights("resnet18", folder=where, download=True)
+        assert fits(loaded, state)
+        assert source == "torchvision cache"
+
+
+def test_half_precision_and_old_checkpoints_are_taken(folder, state):
+    old = {name: tensor.half() for name, tensor in state.items() if tensor.is_floating_point()}
+    save_file(old, folder / "resnet18.safetensors")
+    loaded, _ = load_backbone_weights("resnet18", folder=folder, download=False)
+    assert loaded["conv1.weight"].dtype == torch.float32
+    assert loaded["bn1.num_batches_tracked"] == 0
+
+
+def test_nowhere_says_where_it_looked(folder):
+    with pytest.raises(WeightsUnavailable, match=r"resnet18\.safetensors.*downloads are off") as caught:
+        load_backbone_weights("resnet18", folder=folder, download=False)
+    assert str(folder) in caught.value.detail
+    assert "TSUKIJI_WEIGHTS_DIR" in caught.value.hint
+
+
+def test_an_unknown_backbone_is_named():
+    with pytest.raises(Invalid, match="alexnet"):
+        load_backbone_weights("alexnet", folder=None, download=False)
+
+
+# --- damage ----------------------------------------------------------------------------------------------------------
+
+
+def spoiled(state, **changes):
+    return {name: tensor for name, tensor in (state | changes).items() if tensor is not None}
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"conv1.weight": None}, "lacks conv1.weight"),
+        ({"conv1.weight": torch.zeros(64, 1, 7, 7)}, "lacks conv1.weight"),
+        ({"layer9.weight": torch.zeros(1)}, "another architecture"),
+        ({"bn1.weight": torch.full((64,), float("nan"))}, "not numbers"),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused(folder, state, changes, reason):
+    torch.save(spoiled(state, **changes), folder / "resnet18.pth")
+    with pytest.raises(WeightsInvalid, match=reason):
+        load_backbone_weights("resnet18", folder=folder, download=False)
+
+
+def test_weights_of_another_backbone_are_refused(folder):
+    torch.save(resnet34().state_dict(), folder / "resnet18.pth")
+    with pytest.raises(WeightsInvalid, match="another architecture"):
+        load_backbone_weights("resnet18", folder=folder, download=False)
+
+
+@pytest.mark.parametrize("name", ["resnet18.safetensors", "resnet18.pth"])
+@pytest.mark.parametrize("data", [b"", b"junk" * 100, b"PK\3\4" + bytes(99)])
+def test_damaged_files_are_refused(folder, name, data):
+    (folder / name).write_bytes(data)
+    with pytest.raises(WeightsInvalid, match="cannot be read"):
+        load_backbone_weights("resnet18", folder=folder, download=False)
+
+
+def test_a_list_is_no_state_dict(folder):
+    torch.save([1, 2], folder / "resnet18.pth")
+    with pytest.raises(WeightsInvalid, match="no state dict"):
+        load_backbone_weights("resnet18", folder=folder, download=False)
+
+
+class Payload:
+    def __reduce__(self):
+        return (print, ("code from a weights file was run",))
+
+
+def test_code_in_a_weights_file_is_never_run(folder, capsys):
+    torch.save({"conv1.weight": Payload()}, folder / "resnet18.pth")
+    with pytest.raises(WeightsInvalid):
+        load_backbone_weights("resnet18", folder=folder, download=False)
+    assert "code" not in capsys.readouterr().out
+
+
+# --- download --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def address(monkeypatch):
+    """Have torchvision name another address for resnet18's weights."""
+
+    def point(url):
+        class Versions(list):
+            DEFAULT = SimpleNamespace(url=url)
+
+        monkeypatch.setattr(weights, "get_model_weights", lambda _: Versions())
+
+    return point
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def served(tmp_path):
+    """A folder, and the address at which a server of this machine offers it."""
+    folder = tmp_path / "served"
+    folder.mkdir()
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder)) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield folder, f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_weights_are_downloaded_once(address, served, state, cache):
+    folder, url = served
+    torch.save(state, folder / "new.pth")
+    name = f"resnet18-{hashlib.sha256((folder / 'new.pth').read_bytes()).hexdigest()[:8]}.pth"
+    (folder / "new.pth").rename(folder / name)
+    address(f"{url}/{name}")
+    assert load_backbone_weights("resnet18", folder=None, download=True)[1] == "torchvision download"
+    assert [path.name for path in cache.iterdir()] == [name]
+    assert load_backbone_weights("resnet18", folder=None, download=True)[1] == "torchvision cache"
+
+
+def test_a_download_that_was_tampered_with_leaves_nothing(address, served, state, cache):
+    folder, url = served
+    torch.save(state, folder / "resnet18-00000000.pth")
+    address(f"{url}/resnet18-00000000.pth")
+    with pytest.raises(WeightsUnavailable, match="hash"):
+        load_backbone_weights("resnet18", folder=None, download=True)
+    assert list(cache.iterdir()) == []
+
+
+def test_a_missing_file_on_the_server(address, served, cache):
+    address(f"{served[1]}/resnet18-00000000.pth")
+    with pytest.raises(WeightsUnavailable, match="404"):
+        load_backbone_weights("resnet18", folder=None, download=True)
+    assert list(cache.iterdir()) == []
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9/resnet18-00000000.pth", "http://weights.invalid/resnet18.pth"])
+def test_a_closed_network_is_noticed_soon(address, url, cache):
+    address(url)
+    started = time.monotonic()
+    with pytest.raises(WeightsUnavailable, match="at its address"):
+        load_backbone_weights("resnet18", folder=None, download=True)
+    assert time.monotonic() - started < 15
+    assert list(cache.iterdir()) == []

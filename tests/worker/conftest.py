@@ -1,0 +1,157 @@
+import zipfile
+from datetime import UTC, datetime
+
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+from db import blobs, datasets, jobs, registry
+from db.models import Model
+from db.upgrade import upgrade
+from tsukiji import snapshots
+from tsukiji.ids import new_id
+from tsukiji.jobs import JobKind
+from tsukiji.settings import DataSettings, JobSettings, Settings, TrainingSettings
+from tsukiji.types import Recipe
+from tsukiji.vision import package
+from tsukiji.vision.model import build
+from tsukiji.vision.preprocess import Preprocess
+from worker.services import open_services
+from worker.stopping import stopping
+
+RECIPE = Recipe(backbone="resnet18", epochs=2, image_size=32, pretrained=False, batch_size=8)
+
+
+@pytest.fixture
+def services(tmp_path):
+    """A worker's services on the embedded database, store and queue."""
+    settings = Settings(
+        data=DataSettings(dir=tmp_path),
+        jobs=JobSettings(lease_seconds=5, beat_seconds=1, tick_seconds=0.05, chunk_images=4),
+        training=TrainingSettings(device="cpu", workers=0),
+    )
+    upgrade(settings)
+    services = open_services(settings)
+    yield services
+    stopping.clear()
+    services.database.close()
+
+
+def picture(number, side=24):
+    """A picture that no other number gives: mostly red when even, mostly blue when odd."""
+    red, blue = (200, 40) if number % 2 == 0 else (40, 200)
+    image = Image.new("RGB", (side, side), (red, number % 200, blue))
+    image.putpixel((0, 0), (number // 200, 0, 0))
+    return image
+
+
+@pytest.fixture
+def archive(tmp_path):
+    """Write a zip; values are bytes, or a number for that picture."""
+
+    def write(files):
+        path = tmp_path / "archive.zip"
+        with zipfile.ZipFile(path, "w") as file:
+            for name, content in files.items():
+                with file.open(name, "w") as entry:
+                    if isinstance(content, bytes):
+                        entry.write(content)
+                    else:
+                        picture(content).save(entry, "PNG")
+        return path
+
+    return write
+
+
+@pytest.fixture
+def pets(archive):
+    """A zip of two classes."""
+    return archive({f"{'red' if number % 2 == 0 else 'blue'}/{number}.png": number for number in range(24)})
+
+
+@pytest.fixture
+def submit(services):
+    """Make the rows that the API makes."""
+    return Submissions(services)
+
+
+class Submissions:
+    def __init__(self, services):
+        self.services = services
+
+    def job(self, kind, **columns):
+        with self.services.database.transaction() as session:
+            if columns.get("upload_sha256"):
+                blobs.keep(session, [(columns["upload_sha256"], 1)])
+            return jobs.create(session, kind, max_attempts=3, **columns)
+
+    def import_zip(self, path, name="pets"):
+        blob = self.services.store.put(path)
+        with self.services.database.transaction() as session:
+            dataset = datasets.create(session, name)
+        request = {"dataset": dataset.id}
+        return self.job(JobKind.IMPORT, request=request, dataset_id=dataset.id, upload_sha256=blob.sha256, unit="files")
+
+    def training(self, dataset_id, recipe=RECIPE):
+        with self.services.database.reading() as session:
+            images = datasets.labelled_images(session, dataset_id)
+        items = [snapshots.SnapshotItem(i.id, i.sha256, i.name, i.label, i.split) for i in images]
+        blob = self.services.store.put(snapshots.dumps(snapshots.assign_splits(items, valid_fraction=0.3, seed=1)))
+        with self.services.database.transaction() as session:
+            snapshot = registry.add_snapshot(session, dataset_id, blob.sha256, blob.size, len(items))
+        return self.job(
+            JobKind.TRAINING,
+            request={"recipe": recipe.model_dump(), "name": "pets"},
+            dataset_id=dataset_id,
+            snapshot_id=snapshot.id,
+            unit="epochs",
+            total=recipe.epochs,
+        )
+
+    def batch(self, model, source, **columns):
+        request = {"model": model.id, "label_names": model.label_names, "top_k": 3, "threshold": 0, "input": source}
+        return self.job(JobKind.BATCH, request=request, model_id=model.id, **columns)
+
+    def find(self, job):
+        with self.services.database.reading() as session:
+            return jobs.find(session, job.id)
+
+    def history(self, job):
+        with self.services.database.reading() as session:
+            return jobs.events(session, job.id)
+
+
+@pytest.fixture(scope="session")
+def package_folder(tmp_path_factory):
+    """A sealed package of an untrained network."""
+    folder = tmp_path_factory.mktemp("package")
+    torch.manual_seed(0)
+    model = build("resnet18", 2)
+    save_file(model.state_dict(), folder / package.WEIGHTS)
+    config = package.ModelConfig(
+        architecture="resnet18", num_classes=2, num_features=512, label_names=["blue", "red"], pretrained=False
+    )
+    package.write_part(folder, package.CONFIG, config)
+    package.write_part(folder, package.PREPROCESS, Preprocess(size=32))
+    package.write_part(folder, package.CALIBRATION, package.Calibration())
+    package.seal(folder, model_id="mdl_test", created=datetime.now(UTC), versions={})
+    return folder
+
+
+@pytest.fixture
+def model(services, package_folder):
+    """A registered model."""
+    files = {path.name: services.store.put(path) for path in package_folder.iterdir()}
+    row = Model(
+        id=new_id("mdl"),
+        name="pets",
+        backbone="resnet18",
+        label_names=["blue", "red"],
+        recipe={},
+        accuracy=None,
+        bytes=1,
+    )
+    with services.database.transaction() as session:
+        registry.add_model(session, row, {name: (blob.sha256, blob.size) for name, blob in files.items()})
+    return row

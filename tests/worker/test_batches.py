@@ -1,0 +1,157 @@
+import time
+
+import numpy as np
+import pytest
+
+from db import batches, datasets, jobs, registry
+from db.pages import Window
+from tsukiji.settings import LimitSettings
+from worker import chunks
+from worker.batches import plan
+from worker.claimed import work
+from worker.imports import run as run_import
+from worker.lease import Lease
+from worker.models import ModelCache
+from worker.stopping import stopping
+
+
+@pytest.fixture
+def models(services):
+    return ModelCache(services)
+
+
+def run_chunks(services, models):
+    with services.database.reading() as session:
+        waiting = batches.unsent_chunks(session, 0)
+    for chunk in waiting:
+        chunks.run(services, models, chunk.id)
+
+
+def results(services, job):
+    with services.database.reading() as session:
+        return batches.results(session, job.id, Window(1000))[0]
+
+
+def submit_zip(services, submit, model, path):
+    blob = services.store.put(path)
+    return submit.batch(model, {"type": "zip", "filename": "x.zip"}, upload_sha256=blob.sha256)
+
+
+def test_a_zip_becomes_predictions_in_its_order(services, submit, model, models, archive):
+    files = {f"night/{number}.png": number for number in range(10)} | {"night/bad.jpg": b"no", "../x.jpg": b"no"}
+    job = submit_zip(services, submit, model, archive(files))
+    work(services, job.id, plan)
+    run_chunks(services, models)
+    ended = submit.find(job)
+    assert (ended.status, ended.items_succeeded, ended.items_errored) == ("succeeded", 10, 2)
+    rows = results(services, job)
+    assert [row.item.custom_id for row in rows] == list(files)
+    assert [row.prediction.error["code"] for row in rows[10:]] == ["not_an_image", "unsafe_path"]
+    probabilities = np.frombuffer(rows[0].prediction.probabilities, "<f4")
+    assert probabilities.sum() == pytest.approx(1)
+    assert rows[0].prediction.label == model.label_names[probabilities.argmax()]
+    assert (rows[0].prediction.width, rows[0].prediction.height) == (24, 24)
+
+
+def test_a_data_set_becomes_a_batch_with_its_true_labels(services, submit, model, models, pets):
+    imported = submit.import_zip(pets)
+    work(services, imported.id, run_import)
+    source = {"type": "dataset", "dataset": imported.dataset_id, "split": None}
+    job = submit.batch(model, source, dataset_id=imported.dataset_id)
+    work(services, job.id, plan)
+    run_chunks(services, models)
+    assert submit.find(job).items_succeeded == 24
+    assert {row.item.true_label for row in results(services, job)} == {"red", "blue"}
+
+
+def test_an_empty_batch_and_one_too_large_fail_with_the_reason(services, submit, model, archive):
+    empty = submit_zip(services, submit, model, archive({}))
+    work(services, empty.id, plan)
+    assert submit.find(empty).error["code"] == "batch_empty"
+    limited = services.settings.model_copy(update={"limits": LimitSettings(batch_items=2)})
+    object.__setattr__(services, "settings", limited)
+    large = submit_zip(services, submit, model, archive({f"{number}.png": number for number in range(3)}))
+    work(services, large.id, plan)
+    assert submit.find(large).error["code"] == "batch_too_large"
+
+
+def test_a_model_deleted_in_the_middle_fails_the_batch_and_keeps_what_is_done(services, submit, model, archive):
+    job = submit_zip(services, submit, model, archive({f"{number}.png": number for number in range(8)}))
+    work(services, job.id, plan)
+    with services.database.reading() as session:
+        first, second = batches.unsent_chunks(session, 0)
+    chunks.run(services, ModelCache(services), first.id)
+    with services.database.transaction() as session:
+        registry.remove_model(session, model.id)
+    chunks.run(services, ModelCache(services), second.id)
+    ended = submit.find(job)
+    assert (ended.status, ended.error["code"], ended.items_succeeded) == ("failed", "model_gone", 4)
+
+
+def test_bytes_that_are_gone_or_altered_cost_only_their_image(services, submit, model, models, archive):
+    job = submit_zip(services, submit, model, archive({f"{number}.png": number for number in range(3)}))
+    work(services, job.id, plan)
+    gone, altered, _ = results(services, job)
+    services.store.delete(gone.item.sha256)
+    path = services.store.local_path(altered.item.sha256)
+    path.chmod(0o644)
+    path.write_bytes(b"other")
+    run_chunks(services, models)
+    ended = submit.find(job)
+    assert (ended.status, ended.items_succeeded) == ("succeeded", 1)
+    codes = [row.prediction.error and row.prediction.error["code"] for row in results(services, job)]
+    assert codes == ["blob_missing", "blob_corrupt", None]
+
+
+def test_a_worker_that_stops_gives_its_chunk_back(services, submit, model, models, archive):
+    job = submit_zip(services, submit, model, archive({"1.png": 1}))
+    work(services, job.id, plan)
+    stopping.set()
+    run_chunks(services, models)
+    assert submit.find(job).items_succeeded == 0
+    stopping.clear()
+    run_chunks(services, models)
+    assert submit.find(job).status == "succeeded"
+
+
+def test_cancel_reaches_a_chunk_that_is_under_way(services, submit, model, models, archive, monkeypatch):
+    job = submit_zip(services, submit, model, archive({"1.png": 1, "2.png": 2}))
+    work(services, job.id, plan)
+    held = []
+
+    class Watched(Lease):
+        def __enter__(self):
+            held.append(self)
+            return super().__enter__()
+
+    real = chunks.read
+
+    def read(*arguments):
+        with services.database.transaction() as session:
+            jobs.request_cancel(session, job.id)
+        deadline = time.monotonic() + 10
+        while not held[0].signals.cancel and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return real(*arguments)
+
+    monkeypatch.setattr(chunks, "read", read)
+    monkeypatch.setattr(chunks, "Lease", Watched)
+    run_chunks(services, models)
+    ended = submit.find(job)
+    assert (ended.status, ended.items_succeeded) == ("cancelled", 0)
+
+
+def test_the_split_is_the_one_the_model_was_trained_with(services, submit, model, models, pets):
+    imported = submit.import_zip(pets)
+    work(services, imported.id, run_import)
+    training = submit.training(imported.dataset_id)
+    with services.database.transaction() as session:
+        row = session.get_one(type(model), model.id)
+        row.snapshot_id, row.dataset_id = training.snapshot_id, imported.dataset_id
+    source = {"type": "dataset", "dataset": imported.dataset_id, "split": "valid"}
+    job = submit.batch(model, source, dataset_id=imported.dataset_id)
+    work(services, job.id, plan)
+    run_chunks(services, models)
+    assert submit.find(job).items_succeeded == 8, "30% of 12 in each of two classes, as the snapshot says"
+    with services.database.reading() as session:
+        assert datasets.count_splits(session, [imported.dataset_id])[imported.dataset_id] == {"unassigned": 24}

@@ -1,0 +1,134 @@
+import struct
+import zipfile
+import zlib
+from io import BytesIO
+
+from db import datasets, imports, jobs
+from db.pages import Window
+from tsukiji.jobs import JobStatus
+from tsukiji.settings import LimitSettings
+from worker.claimed import work
+from worker.imports import run
+
+
+def png_header(width, height):
+    """A tiny file that claims to be a huge picture."""
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 9)) + chunk(b"IEND", b"")
+    )
+
+
+def nested():
+    buffer = BytesIO()
+    with zipfile.ZipFile(buffer, "w") as file:
+        file.writestr("cat/1.jpg", b"x")
+    return buffer.getvalue()
+
+
+def verdicts(services, job):
+    with services.database.reading() as session:
+        rows = imports.page_verdicts(session, job.id, Window(5000)).data
+    return {row.name: (row.verdict, row.error and row.error["code"]) for row in rows}
+
+
+def test_every_good_picture_lands_and_every_bad_one_is_listed_with_its_reason(services, submit, archive, tmp_path):
+    good = {f"pets/{'cat' if number % 3 else 'dog'}/{number}.png": number for number in range(1000)}
+    whole = archive({"a.png": 1}).read_bytes()
+    bad = {
+        "pets/cat/cut.png": zipfile.ZipFile(BytesIO(whole)).read("a.png")[:60],
+        "pets/cat/text.jpg": b"this is no picture at all",
+        "pets/cat/bomb.png": png_header(30_000, 30_000),
+        "../../evil.jpg": b"evil",
+        "pets/cat/more.zip": nested(),
+    }
+    job = submit.import_zip(archive(good | bad | {"pets/.DS_Store": b"x", "__MACOSX/pets/cat/._1.png": b"x"}))
+    before = set(tmp_path.parent.rglob("*evil*"))
+    work(services, job.id, run)
+
+    ended = submit.find(job)
+    assert ended.status == JobStatus.SUCCEEDED
+    assert (ended.result["accepted"], ended.result["duplicates"], ended.result["rejected"]) == (1000, 0, 5)
+    listed = verdicts(services, job)
+    assert len(listed) == 1005
+    assert {name: listed[name] for name in bad} == {
+        "pets/cat/cut.png": ("rejected", "truncated"),
+        "pets/cat/text.jpg": ("rejected", "not_an_image"),
+        "pets/cat/bomb.png": ("rejected", "too_many_pixels"),
+        "../../evil.jpg": ("rejected", "unsafe_path"),
+        "pets/cat/more.zip": ("rejected", "nested_archive"),
+    }
+    assert set(tmp_path.parent.rglob("*evil*")) == before
+    with services.database.reading() as session:
+        labels = datasets.count_labels(session, [ended.dataset_id])[ended.dataset_id]
+    assert dict(labels) == {"cat": 666, "dog": 334}
+    assert not services.store.exists(job.upload_sha256), "the archive is not needed any more"
+
+
+def test_a_picture_that_is_there_twice_is_stored_once(services, submit, archive):
+    job = submit.import_zip(archive({"cat/1.png": 1, "cat/2.png": 2, "dog/again.png": 1}))
+    work(services, job.id, run)
+    listed = verdicts(services, job)
+    assert [verdict for verdict, _ in listed.values()] == ["accepted", "accepted", "duplicate"]
+
+
+def test_folders_named_like_splits_are_splits(services, submit, archive):
+    job = submit.import_zip(archive({"train/cat/1.png": 1, "valid/cat/2.png": 2, "test/dog/3.png": 3, "dog/4.png": 4}))
+    work(services, job.id, run)
+    with services.database.reading() as session:
+        splits = datasets.count_splits(session, [job.dataset_id])[job.dataset_id]
+    assert splits == {"train": 1, "valid": 1, "test": 1, "unassigned": 1}
+
+
+def test_an_import_that_was_interrupted_goes_on_where_it_was(services, submit, archive, monkeypatch):
+    job = submit.import_zip(archive({f"cat/{number}.png": number for number in range(250)}))
+    real, calls = services.store.put, []
+
+    def dies(data):
+        calls.append(1)
+        if len(calls) == 150:
+            raise KeyboardInterrupt
+        return real(data)
+
+    monkeypatch.setattr(services.store, "put", dies)
+    try:
+        work(services, job.id, run)
+    except KeyboardInterrupt:
+        pass
+    else:
+        raise AssertionError("it did not die")
+    assert len(verdicts(services, job)) == 100, "what was committed stays"
+    with services.database.transaction() as session:
+        jobs.give_back(session, job.id, 1, "test")
+    monkeypatch.setattr(services.store, "put", real)
+    work(services, job.id, run)
+    assert submit.find(job).result["accepted"] == 250
+
+
+def test_what_is_no_archive_fails_with_the_way_out(services, submit, tmp_path):
+    (tmp_path / "no.zip").write_bytes(b"no zip at all")
+    job = submit.import_zip(tmp_path / "no.zip")
+    work(services, job.id, run)
+    ended = submit.find(job)
+    assert (ended.status, ended.error["code"]) == ("failed", "archive_unreadable")
+    assert ended.error["hint"]
+
+
+def test_labels_have_limits(services, submit, archive):
+    limited = services.settings.model_copy(update={"limits": LimitSettings(dataset_classes=2)})
+    object.__setattr__(services, "settings", limited)
+    job = submit.import_zip(archive({"a/1.png": 1, "b/2.png": 2, "c/3.png": 3, "x" * 201 + "/4.png": 4}))
+    work(services, job.id, run)
+    assert [code for _, code in verdicts(services, job).values()] == [None, None, "label_refused", "label_refused"]
+
+
+def test_a_data_set_that_vanished_fails_its_import(services, submit, archive):
+    job = submit.import_zip(archive({"a/1.png": 1}))
+    with services.database.transaction() as session:
+        datasets.remove(session, job.dataset_id)
+    work(services, job.id, run)
+    assert submit.find(job).status == "failed"

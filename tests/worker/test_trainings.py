@@ -1,0 +1,150 @@
+import threading
+import time
+
+import pytest
+
+from db import batches, jobs, registry
+from db.pages import Window
+from tests.worker.conftest import RECIPE
+from tsukiji.storage.memory import MemoryStore
+from tsukiji.vision.predictor import Predictor
+from worker import chunks, trainings
+from worker.batches import plan
+from worker.claimed import work
+from worker.imports import run as run_import
+from worker.models import ModelCache
+from worker.stopping import stopping
+
+
+@pytest.fixture
+def dataset_id(services, submit, pets):
+    job = submit.import_zip(pets)
+    work(services, job.id, run_import)
+    return job.dataset_id
+
+
+def in_thread(services, job):
+    thread = threading.Thread(target=work, args=(services, job.id, trainings.run))
+    thread.start()
+    return thread
+
+
+def until(condition, seconds=60):
+    """Wait for what is to happen, not for a time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.02)
+
+
+def test_a_training_registers_a_model_and_its_evaluation(services, submit, dataset_id):
+    job = submit.training(dataset_id)
+    work(services, job.id, trainings.run)
+    ended = submit.find(job)
+    assert (ended.status, ended.completed, ended.error) == ("succeeded", 2, None)
+    with services.database.reading() as session:
+        model = registry.find_model(session, ended.result["model_id"])
+        evaluation = registry.find_evaluation(session, ended.result["evaluation_id"])
+        items = registry.page_evaluation_items(session, evaluation.id, Window(100)).data
+        epochs = jobs.metrics(session, job.id)
+    assert model.label_names == ["blue", "red"]
+    assert [epoch["epoch"] for epoch in epochs] == [1, 2]
+    assert len(items) == sum(map(sum, evaluation.metrics["confusion"])) == 8
+    right = sum(item.true_label == item.predicted_label for item in items)
+    assert right / len(items) == pytest.approx(evaluation.metrics["accuracy"]) == pytest.approx(model.accuracy)
+    assert isinstance(ModelCache(services).get(model.id), Predictor)
+    assert ended.checkpoint_sha256 is None
+    assert not any(services.work_folder("x").parent.glob(f"{job.id}*")), "nothing is left lying about"
+
+
+def test_a_store_on_another_machine_serves_as_well(services, submit, pets):
+    """As with S3: no blob is a file here, each is fetched."""
+    object.__setattr__(services, "store", MemoryStore())
+    imported = submit.import_zip(pets)
+    work(services, imported.id, run_import)
+    job = submit.training(imported.dataset_id, RECIPE.model_copy(update={"epochs": 1}))
+    work(services, job.id, trainings.run)
+    ended = submit.find(job)
+    assert (ended.status, ended.error) == ("succeeded", None)
+    source = {"type": "dataset", "dataset": imported.dataset_id, "split": "valid"}
+    with services.database.reading() as session:
+        model = registry.find_model(session, ended.result["model_id"])
+    batch = submit.batch(model, source, dataset_id=imported.dataset_id)
+    work(services, batch.id, plan)
+    with services.database.reading() as session:
+        waiting = batches.unsent_chunks(session, 0)
+    for chunk in waiting:
+        chunks.run(services, ModelCache(services), chunk.id)
+    assert submit.find(batch).items_succeeded == 8
+
+
+def test_a_worker_that_stops_gives_the_training_back_and_the_next_goes_on(services, submit, dataset_id):
+    job = submit.training(dataset_id, RECIPE.model_copy(update={"epochs": 3}))
+    thread = in_thread(services, job)
+    until(lambda: submit.find(job).checkpoint_sha256)
+    stopping.set()
+    thread.join(20)
+    given_back = submit.find(job)
+    assert (given_back.status, given_back.lease_owner) == ("queued", None)
+    stopping.clear()
+    work(services, job.id, trainings.run)
+    ended = submit.find(job)
+    assert (ended.status, ended.attempt) == ("succeeded", 2)
+    with services.database.reading() as session:
+        assert [epoch["epoch"] for epoch in jobs.metrics(session, job.id)] == [1, 2, 3]
+    first_attempt = {line.data["epoch"] for line in submit.history(job) if line.event == "metric" and line.attempt == 1}
+    second_attempt = {
+        line.data["epoch"] for line in submit.history(job) if line.event == "metric" and line.attempt == 2
+    }
+    assert first_attempt.isdisjoint(second_attempt), "no finished epoch was trained again"
+
+
+def test_cancel_takes_effect_within_seconds_and_leaves_no_model(services, submit, dataset_id):
+    job = submit.training(dataset_id, RECIPE.model_copy(update={"epochs": 500}))
+    thread = in_thread(services, job)
+    until(lambda: submit.find(job).phase == "training")
+    with services.database.transaction() as session:
+        assert jobs.request_cancel(session, job.id).status == "cancelling"
+    thread.join(20)
+    assert submit.find(job).status == "cancelled"
+    with services.database.reading() as session:
+        assert registry.page_models(session, Window()).data == []
+
+
+def test_finish_keeps_the_best_so_far(services, submit, dataset_id):
+    job = submit.training(dataset_id, RECIPE.model_copy(update={"epochs": 500}))
+    thread = in_thread(services, job)
+    until(lambda: submit.find(job).completed >= 1)
+    with services.database.transaction() as session:
+        jobs.request_finish(session, job.id)
+    thread.join(60)
+    ended = submit.find(job)
+    assert (ended.status, ended.result["finished_early"]) == ("succeeded", True)
+    assert ended.result["epochs"] < 500
+
+
+def test_weights_that_cannot_be_had_fail_the_training_with_the_way_out(
+    services, submit, dataset_id, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "no-weights"))
+    offline = services.settings.weights.model_copy(update={"download": False})
+    object.__setattr__(services, "settings", services.settings.model_copy(update={"weights": offline}))
+    job = submit.training(dataset_id, RECIPE.model_copy(update={"pretrained": True}))
+    work(services, job.id, trainings.run)
+    ended = submit.find(job)
+    assert (ended.status, ended.error["code"]) == ("failed", "weights_unavailable")
+    assert "TSUKIJI_WEIGHTS_DIR" in ended.error["hint"]
+
+
+def test_a_training_whose_lease_went_to_another_writes_nothing(services, submit, dataset_id):
+    job = submit.training(dataset_id)
+    thread = in_thread(services, job)
+    until(lambda: submit.find(job).phase == "training")
+    with services.database.transaction() as session:  # as the dispatcher does with an expired lease
+        jobs.move(session, job.id, jobs.JobStatus.QUEUED, attempt=1, **jobs.NOBODY)
+        jobs.claim(session, job.id, "somebody else", 60)
+    thread.join(20)
+    current = submit.find(job)
+    assert (current.status, current.lease_owner, current.attempt) == ("running", "somebody else", 2)
+    with services.database.reading() as session:
+        assert registry.page_models(session, Window()).data == []

@@ -1,0 +1,141 @@
+"""What happens between the steps of a training: orders, events, checkpoints, seeds. Knows no pixels.
+
+Epochs are counted from 1 in all that leaves the engine; fastai's own `epoch` counts from 0.
+"""
+
+import random
+import time
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from fastai.callback.core import Callback, CancelFitException
+from fastai.torch_core import set_seed
+
+from training import checkpoints
+from training.control import Control
+from training.events import Events
+from tsukiji.errors import NanLoss
+from tsukiji.types import EpochMetrics
+
+EVENT_SECONDS: Final = 0.5
+VALID_COST: Final = 0.5
+"""A batch without a backward pass costs about this part of one with; used until an epoch has been measured."""
+
+
+class Reseed(Callback):
+    """Draws every epoch's random numbers from (seed, epoch), so that a resumed run goes on as the undisturbed one."""
+
+    order = -20
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+
+    def before_epoch(self) -> None:
+        number = int(np.random.SeedSequence([self._seed, self.epoch]).generate_state(1)[0])
+        set_seed(number, reproducible=True)
+        self.dls.train.rng = random.Random(number)  # noqa: S311 — shuffles pictures, guards nothing
+
+
+class Obey(Callback):
+    """Stops within a batch when told to, or when the loss is no number any more."""
+
+    order = -5
+
+    def __init__(self, control: Control, history: list[EpochMetrics]) -> None:
+        self._control, self._history = control, history
+
+    def before_epoch(self) -> None:
+        if self._control.finishing and self._history:
+            raise CancelFitException
+
+    def after_batch(self) -> None:
+        if self._control.cancelling or (self._control.finishing and self.training):
+            raise CancelFitException
+        if self.training and not torch.isfinite(self.loss):
+            raise NanLoss(f"The loss became {float(self.loss)} in epoch {self.epoch + 1}.")
+
+
+class Tell(Callback):
+    """Sends progress twice a second and the metrics of each epoch, and keeps those in `history`."""
+
+    order = 55  # after fastai's Recorder
+
+    def __init__(self, events: Events, history: list[EpochMetrics]) -> None:
+        self._events, self._history = events, history
+        self._began = self._sent = 0.0
+
+    def before_train(self) -> None:
+        self._began = time.monotonic()
+
+    def after_batch(self) -> None:
+        now = time.monotonic()
+        if not self.training or now - self._sent < EVENT_SECONDS:
+            return
+        self._sent = now
+        self._events.send(
+            "progress",
+            epoch=self.epoch + 1,
+            epochs=self.n_epoch,
+            batch=self.iter + 1,
+            batches=self.n_iter,
+            loss=float(self.smooth_loss),
+            eta_seconds=round(self._eta(now - self._began), 1),
+        )
+
+    def after_epoch(self) -> None:
+        if self.epoch < len(self._history):  # skipped: an earlier attempt has done it
+            return
+        train_loss, valid_loss, accuracy = map(float, self.recorder.final_record)
+        if not np.isfinite(valid_loss):
+            raise NanLoss(f"The loss on the held-out images became {valid_loss} in epoch {self.epoch + 1}.")
+        metrics = EpochMetrics(
+            epoch=self.epoch + 1,
+            train_loss=train_loss,
+            valid_loss=valid_loss,
+            accuracy=accuracy,
+            seconds=round(time.monotonic() - self._began, 3),
+        )
+        self._history.append(metrics)
+        self._events.send("epoch", **metrics.model_dump())
+
+    def _eta(self, elapsed: float) -> float:
+        """Seconds to the last epoch's end, by the epochs so far, or by the batches of the first."""
+        if self._history:
+            epoch_seconds = sum(metrics.seconds for metrics in self._history) / len(self._history)
+        else:
+            batches = int(self.n_iter) + VALID_COST * len(self.dls.valid)
+            epoch_seconds = elapsed / int(self.iter + 1) * batches
+        return max(0.0, epoch_seconds - elapsed) + epoch_seconds * int(self.n_epoch - self.epoch - 1)
+
+
+class Checkpoint(Callback):
+    """Saves after each epoch, and puts back what fastai resets as a fit starts."""
+
+    order = 60  # after Tell
+
+    def __init__(
+        self, folder: Path, fingerprint: str, events: Events, history: list[EpochMetrics], state: dict[str, Any] | None
+    ) -> None:
+        self._folder, self._fingerprint, self._events, self._history = folder, fingerprint, events, history
+        self._state = state
+        self._done = len(history)
+
+    def before_epoch(self) -> None:
+        if not self._state:
+            return
+        smooth = self._state["smooth_loss"]
+        self.recorder.smooth_loss.count, self.recorder.smooth_loss.val = smooth["count"], torch.tensor(smooth["val"])
+        if self._state["scaler"]:
+            self.learn.scaler.load_state_dict(self._state["scaler"])
+        self._state = None
+
+    def after_epoch(self) -> None:
+        if len(self._history) == self._done:
+            return
+        self._done = len(self._history)
+        path = checkpoints.path_of(self._folder, self._done)
+        checkpoints.save(path, self.learn, self._history, self._fingerprint)
+        checkpoints.prune(self._folder, self._history)
+        self._events.send("checkpoint", epoch=self._done, path=str(path))

@@ -1,0 +1,82 @@
+"""Checkpoints: what a training needs to go on after its process died. Tensors and plain values, no pickled code."""
+
+import pickle
+from collections.abc import Iterable, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from fastai.learner import Learner
+
+from training.run import Run, draft_of
+from tsukiji.errors import BlobCorrupt, Invalid
+from tsukiji.types import EpochMetrics
+
+KEPT: Final = 2
+UNREADABLE: Final = (OSError, EOFError, RuntimeError, KeyError, TypeError, ValueError, pickle.UnpicklingError)
+"""What `torch.load` raises on a file that is missing, cut short or something else."""
+
+
+def fingerprint_of(run: Run) -> str:
+    """What must be the same for one attempt to go on where another stopped."""
+    return sha256(f"{run.snapshot_sha256}\n{run.recipe.model_dump_json()}\n{run.label_names}".encode()).hexdigest()
+
+
+def path_of(folder: Path, epoch: int) -> Path:
+    """Where the checkpoint lies that is made when `epoch` epochs are done."""
+    return folder / f"epoch-{epoch:04}.pt"
+
+
+def save(path: Path, learner: Learner, history: Sequence[EpochMetrics], fingerprint: str) -> None:
+    """Write the state after an epoch; the file appears whole or not at all."""
+    smooth, scaler = learner.recorder.smooth_loss, getattr(learner, "scaler", None)
+    optimizer = learner.opt.state_dict()
+    hypers = [{name: float(value) for name, value in group.items()} for group in optimizer["hypers"]]
+    state = {
+        "fingerprint": fingerprint,
+        "history": [metrics.model_dump() for metrics in history],
+        "model": learner.model.state_dict(),
+        "optimizer": {"state": list(optimizer["state"]), "hypers": hypers},
+        "smooth_loss": {"count": smooth.count, "val": float(smooth.val)},
+        "scaler": scaler.state_dict() if scaler else {},
+    }
+    with draft_of(path) as draft:
+        torch.save(state, draft)
+
+
+def load(path: Path, fingerprint: str, device: torch.device) -> dict[str, Any]:
+    """Read a checkpoint.
+
+    Raises:
+        BlobCorrupt: the file is missing or damaged.
+        Invalid: it belongs to another run.
+    """
+    try:
+        state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+        fits = state["fingerprint"] == fingerprint
+    except UNREADABLE as error:
+        raise BlobCorrupt(f"The checkpoint {path.name} cannot be read: {error}") from error
+    if not fits:
+        raise Invalid(f"The checkpoint {path.name} belongs to another data set or recipe.")
+    return state
+
+
+def restore(learner: Learner, state: dict[str, Any]) -> None:
+    """Put weights and optimiser back; the rest is the callback's, once fastai has reset its recorder."""
+    learner.model.load_state_dict(state["model"])
+    if learner.opt is None:
+        learner.create_opt()
+    learner.opt.load_state_dict(state["optimizer"])
+
+
+def prune(folder: Path, history: Sequence[EpochMetrics]) -> None:
+    """Keep the newest two, and the best, which `finish` goes back to."""
+    keep = {path_of(folder, metrics.epoch) for metrics in [*history[-KEPT:], *ranked(history)[:1]]}
+    for path in set(folder.glob("epoch-*.pt")) - keep:
+        path.unlink()
+
+
+def ranked(history: Iterable[EpochMetrics]) -> list[EpochMetrics]:
+    """Best first: lowest loss on the held-out images."""
+    return sorted(history, key=lambda metrics: metrics.valid_loss)

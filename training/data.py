@@ -1,0 +1,84 @@
+"""From pictures on disk to batches on the device. The pixels come from `tsukiji.vision`, as they do when serving."""
+
+import sys
+from typing import Any
+
+import torch
+from fastai.data.core import DataLoaders, Datasets
+from fastai.data.transforms import Categorize, IntToFloatTensor, Normalize, ToTensor
+from fastai.torch_core import default_device
+from fastai.vision.augment import Resize, aug_transforms
+from fastai.vision.core import PILImage
+from fasttransform import Transform
+
+from training.run import Picture, Run
+from tsukiji.errors import BlobMissing, ImageError
+from tsukiji.vision.decode import DecodeLimits, decode
+from tsukiji.vision.preprocess import Preprocess
+
+
+class Open(Transform):
+    """Picture to RGB image; says which picture if it fails."""
+
+    def __init__(self, limits: DecodeLimits, target_side: int) -> None:
+        self.limits, self.target_side = limits, target_side
+        super().__init__()
+
+    def encodes(self, picture: Picture) -> Any:
+        try:
+            return PILImage(decode(picture.path.read_bytes(), self.limits, target_side=self.target_side))
+        except ImageError as error:
+            raise type(error)(f"{picture.name}: {error.detail}") from error
+        except OSError as error:
+            raise BlobMissing(f"{picture.name}: {error}") from error
+
+
+class Fit(Transform):
+    """Held-out images: the very pixels that serving sees."""
+
+    split_idx = 1
+
+    def __init__(self, preprocess: Preprocess) -> None:
+        self.preprocess = preprocess
+        super().__init__()
+
+    def encodes(self, image: PILImage) -> Any:
+        return PILImage(self.preprocess.fit(image))
+
+
+def _label_of(picture: Picture) -> str:
+    return picture.label
+
+
+def load_data(run: Run, preprocess: Preprocess, device: torch.device) -> DataLoaders:
+    """Return fastai's loaders of the train and valid images, labels numbered as in `run.label_names`.
+
+    Training images are cropped at random by fastai's default `Resize` and augmented by its `aug_transforms`.
+
+    Raises:
+        DatasetTooSmall: a split has no images.
+    """
+    recipe, train, valid = run.recipe, run.of_split("train"), run.of_split("valid")
+    use_device(device)
+    opening = Open(DecodeLimits(**run.limits), preprocess.size)
+    naming = [_label_of, Categorize(vocab=run.label_names, sort=False)]
+    crop = Resize(preprocess.size)
+    crop.split_idx = 0  # of the training images alone
+    stats = Normalize.from_stats(preprocess.mean, preprocess.std)
+    augmented = [IntToFloatTensor, *aug_transforms(do_flip=recipe.flip), stats]
+    # fastai's affine transforms run on held-out images too: an identity resampling, which changes the sixth digit.
+    plain = [IntToFloatTensor, stats]
+    return Datasets(run.images, [[opening], naming], splits=(train, valid)).dataloaders(
+        bs=min(recipe.batch_size, len(train)),  # or fastai would drop the only batch, for it is not full
+        after_item=[crop, Fit(preprocess), ToTensor],
+        dl_kwargs=[{"after_batch": augmented}, {"after_batch": plain}],
+        num_workers=run.workers if sys.platform == "linux" else 0,  # a process elsewhere costs more than it gives
+        device=device,
+    )
+
+
+def use_device(device: torch.device) -> None:
+    """Make it fastai's default, which some of its transforms and callbacks turn to unasked."""
+    if device.type == "cuda" and device.index is not None:
+        torch.cuda.set_device(device)
+    default_device(device.type != "cpu")

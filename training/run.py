@@ -1,0 +1,115 @@
+"""What a training gets and what it leaves behind, as files in its own folder. Knows no fastai and no torch."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from tsukiji.errors import DatasetTooSmall, Invalid
+from tsukiji.types import EpochMetrics, Metrics, Recipe, Split
+
+RUN_FILE: Final = "run.json"
+REPORT_FILE: Final = "report.json"
+PACKAGE_FOLDER: Final = "package"
+CHECKPOINT_FOLDER: Final = "checkpoints"
+
+
+class Picture(BaseModel):
+    """One image of the snapshot; `path` is a local file with its bytes, as `tsukiji.vision.decode` takes them."""
+
+    model_config = ConfigDict(frozen=True)
+
+    path: Path
+    label: str
+    split: Split
+    sha256: str
+    name: str
+    image_id: str | None = None
+
+
+class Run(BaseModel):
+    """`run.json`: all that a training needs to know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    recipe: Recipe
+    model_id: str
+    model_name: str
+    images: list[Picture]
+    snapshot_sha256: str
+    weights_dir: Path | None = None
+    download: bool = True
+    device: str = "auto"
+    workers: int = 0
+    """Processes that decode pictures; 0 decodes between the steps."""
+    limits: dict[str, Any] = {}
+    """Fields of `tsukiji.vision.decode.DecodeLimits`; its defaults where absent."""
+    resume: Path | None = None
+    """A checkpoint of an earlier attempt at this very run."""
+
+    @property
+    def label_names(self) -> list[str]:
+        """Sorted, so that two runs over one snapshot number their classes alike; `test` images add none."""
+        return sorted({picture.label for picture in self.images if picture.split != "test"})
+
+    def of_split(self, split: Split) -> list[int]:
+        """Return the indices into `images` that belong to a split.
+
+        Raises:
+            DatasetTooSmall: none does.
+        """
+        if indices := [index for index, picture in enumerate(self.images) if picture.split == split]:
+            return indices
+        raise DatasetTooSmall(f"No image has the split {split}.")
+
+
+class ItemResult(BaseModel):
+    """What the finished model says about one held-out image; `index` counts in `Run.images`."""
+
+    index: int
+    predicted: str
+    score: float
+    loss: float
+    """Cross-entropy, nats."""
+    probabilities: list[float]
+    """In the order of `metrics.label_names`."""
+
+
+class Report(BaseModel):
+    """`report.json`: written last, so that its presence says the package is whole."""
+
+    metrics: Metrics
+    items: list[ItemResult]
+    history: list[EpochMetrics]
+    epoch: int
+    """The epoch, counted from 1, whose weights the package holds; 0 if it was finished within the first."""
+    finished_early: bool
+    weights_source: str
+    """Where the first weights came from; `random` where the recipe asked for that."""
+    seconds: float
+    """Of this attempt."""
+    device: str
+    versions: dict[str, str]
+
+
+def load(folder: Path) -> Run:
+    """Read `run.json`.
+
+    Raises:
+        Invalid: there is none, or it does not fit.
+    """
+    try:
+        return Run.model_validate_json((folder / RUN_FILE).read_bytes())
+    except (OSError, ValidationError) as error:
+        raise Invalid(f"The run cannot be read: {error}") from error
+
+
+@contextmanager
+def draft_of(path: Path) -> Iterator[Path]:
+    """Yield a path to write to; it becomes `path` at the end, so that `path` is either whole or not there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.part")
+    yield draft
+    draft.replace(path)

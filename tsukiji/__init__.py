@@ -1,0 +1,72 @@
+"""Tsukiji sorts pictures: train a classifier on folders of images, then label images by the thousand."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tsukiji.client import (
+        APIConnectionError,
+        APIError,
+        APIStatusError,
+        APITimeoutError,
+        AuthenticationError,
+        BadRequestError,
+        Batch,
+        Client,
+        ConflictError,
+        Dataset,
+        Evaluation,
+        Import,
+        InternalServerError,
+        Job,
+        JobCancelledError,
+        JobError,
+        JobExpiredError,
+        JobFailedError,
+        Model,
+        NotFoundError,
+        Paged,
+        PermissionDeniedError,
+        RateLimitError,
+        Training,
+        UnprocessableEntityError,
+        WaitTimeout,
+    )
+
+__version__ = "0.1.0"
+__all__ = [
+    "APIConnectionError",
+    "APIError",
+    "APIStatusError",
+    "APITimeoutError",
+    "AuthenticationError",
+    "BadRequestError",
+    "Batch",
+    "Client",
+    "ConflictError",
+    "Dataset",
+    "Evaluation",
+    "Import",
+    "InternalServerError",
+    "Job",
+    "JobCancelledError",
+    "JobError",
+    "JobExpiredError",
+    "JobFailedError",
+    "Model",
+    "NotFoundError",
+    "Paged",
+    "PermissionDeniedError",
+    "RateLimitError",
+    "Training",
+    "UnprocessableEntityError",
+    "WaitTimeout",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # The service's own processes import this package too; only who asks for the client pays for it (PEP 562).
+    if name in __all__:
+        return getattr(import_module("tsukiji.client"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,52 @@
+"""The tree of commands. Knows their names, nothing of what they do."""
+
+from typing import Annotated
+
+import typer
+
+from tsukiji import __version__
+from tsukiji.cli import datasets, jobs, models, programs
+from tsukiji.cli.classify import classify, predict
+from tsukiji.cli.demo import demo
+from tsukiji.cli.doctor import doctor
+from tsukiji.cli.outcomes import Outcomes
+from tsukiji.cli.train import train
+
+app = typer.Typer(
+    cls=Outcomes,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"tsukiji {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON; may also stand after the command.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Sort pictures: train a classifier on folders of images, then label images by the thousand.
+
+    TSUKIJI_URL and TSUKIJI_API_KEY say which service to talk to.
+    """
+
+
+app.command("up")(programs.up)
+app.command("demo")(demo)
+app.command("doctor")(doctor)
+app.add_typer(datasets.app, name="datasets")
+app.command("train")(train)
+app.add_typer(models.app, name="models")
+app.command("classify")(classify)
+app.command("predict")(predict)
+app.add_typer(jobs.app, name="jobs")
+app.add_typer(programs.keys, name="keys")

@@ -1,0 +1,105 @@
+"""`tsukiji classify` for any number of pictures in the background, `tsukiji predict` for a few at once."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from tsukiji import types
+from tsukiji.cli.datasets import FailOnItemError
+from tsukiji.cli.outcomes import ExitCode
+from tsukiji.cli.output import AsJson, note, print_fields, print_json, print_records, text
+from tsukiji.cli.waiting import wait
+from tsukiji.client import Batch, Client
+
+ModelOption = Annotated[str, typer.Option("--model", "-m", help="Id, alias or name of a model.")]
+Top = Annotated[int, typer.Option("--top", min=1, max=100, help="How many labels to list.")]
+Threshold = Annotated[float, typer.Option("--threshold", min=0, max=1, help="Below this: none of these.")]
+
+
+def describe(found: types.Prediction) -> str:
+    """Write the likeliest labels with their probabilities, or what is wrong with the picture."""
+    if found.error:
+        return f"{found.error.code}: {found.error.detail or found.error.title}"
+    return likeliest(found.scores)
+
+
+def likeliest(scores: Iterable[types.Score]) -> str:
+    return "  ".join(f"{text(row.label)} {row.score:.3f}" for row in scores)
+
+
+COLUMNS: Final = {
+    "image": lambda found: found.custom_id,
+    "decision": lambda found: found.decision,
+    "likeliest": describe,
+}
+
+
+def classify(
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", exists=True, help="Files, folders, or one zip.")],
+    model: ModelOption,
+    top: Top = 3,
+    threshold: Threshold = 0.0,
+    target: Annotated[Path | None, typer.Option("-o", "--output", help="Save as .csv or .jsonl.")] = None,
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Start it and return.")] = False,
+    timeout: Annotated[float | None, typer.Option("--timeout", help="Seconds to wait.")] = None,
+    fail_on_item_error: FailOnItemError = False,
+    as_json: AsJson = False,
+) -> None:
+    """Label pictures in the background and wait for the results. Bad pictures are listed, the others go on."""
+    if target and target.suffix.lower() not in Batch.FORMATS:
+        raise typer.BadParameter("results are saved as .csv or .jsonl")
+    with Client() as client:
+        job = start(client, paths, model, top, threshold)
+        note(f"batch {job.id}")
+        if no_wait:
+            show_job(job, as_json)
+            return
+        finish(wait(job, timeout), target, as_json)
+    if fail_on_item_error and job.counts and job.counts.errored:
+        raise typer.Exit(ExitCode.ITEM_ERRORS)
+
+
+def predict(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", exists=True, dir_okay=False, help="Up to 16.")],
+    model: ModelOption,
+    top: Top = 3,
+    threshold: Threshold = 0.0,
+    fail_on_item_error: FailOnItemError = False,
+    as_json: AsJson = False,
+) -> None:
+    """Label up to 16 pictures at once."""
+    with Client() as client:
+        found = client.predict(files, model, top_k=top, threshold=threshold)
+    print_records(found, COLUMNS, as_json)
+    if fail_on_item_error and any(prediction.error for prediction in found):
+        raise typer.Exit(ExitCode.ITEM_ERRORS)
+
+
+def start(client: Client, paths: list[Path], model: str, top: int, threshold: float) -> Batch:
+    zips = [path for path in paths if path.suffix.lower() == ".zip"]
+    if zips and len(paths) > 1:
+        raise typer.BadParameter("a zip goes alone: name one zip, or files and folders")
+    if zips:
+        return client.batches.create(model=model, zip=zips[0], top_k=top, threshold=threshold)
+    return client.batches.create(model=model, images=paths, top_k=top, threshold=threshold)
+
+
+def finish(job: Batch, target: Path | None, as_json: bool) -> None:
+    """Hand out what there is, also of a batch that ended badly, and then raise why it did."""
+    if target:
+        note(f"saved {job.save(target)}")
+        show_job(job, as_json)
+    else:
+        print_records(job.results(), COLUMNS, as_json)
+    if job.counts:
+        note(f"{job.counts.succeeded} labelled, {job.counts.errored} with errors")
+    job.raise_for_status()
+
+
+def show_job(job: Batch, as_json: bool) -> None:
+    if as_json:
+        print_json(job)
+    else:
+        print_fields({"batch": job.id, "status": job.status})

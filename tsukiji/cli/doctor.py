@@ -1,0 +1,98 @@
+"""`tsukiji doctor`: look at everything the main job needs, a line each, with a way out for what is missing."""
+
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import typer
+from pydantic import BaseModel, ValidationError
+
+from tsukiji import __version__, types
+from tsukiji.cli.outcomes import ExitCode, describe
+from tsukiji.cli.output import AsJson, note, print_records
+from tsukiji.cli.programs import ProgramsMissing, checkout
+from tsukiji.client import APIError, AuthenticationError, Client
+
+SILENT_SECONDS: Final = 60
+QUEUES: Final = ("train", "infer", "intake")
+FREE_BYTES: Final = 2 * 2**30
+
+
+class Finding(BaseModel):
+    check: str
+    ok: bool
+    detail: str
+    hint: str | None = None
+
+
+def doctor(as_json: AsJson = False) -> None:
+    """Check Python, the service, the key, the workers, the disk and the programs."""
+    findings = [python_version(), *service(), disk(), programs()]
+    columns: dict[str, Callable[[Finding], object]] = {
+        "check": lambda finding: finding.check,
+        "": lambda finding: "ok" if finding.ok else "PROBLEM",
+        "found": lambda finding: finding.detail,
+    }
+    print_records(findings, columns, as_json)
+    for finding in findings:
+        if not finding.ok and finding.hint:
+            note(f"{finding.check}: {finding.hint}", style="yellow")
+    if not all(finding.ok for finding in findings):
+        raise typer.Exit(ExitCode.OTHER)
+
+
+def python_version() -> Finding:
+    detail = f"{platform.python_version()}, tsukiji {__version__}"
+    return Finding(check="python", ok=sys.version_info >= (3, 11), detail=detail, hint="Install Python 3.11 or later.")
+
+
+def service() -> list[Finding]:
+    """Look at the service, and where it answers at the key and the workers."""
+    with Client(timeout=5, max_retries=0) as client:
+        try:
+            info = client.info()
+        except AuthenticationError as error:
+            key = Finding(check="key", ok=False, detail=error.detail, hint=key_hint())
+            return [Finding(check="service", ok=True, detail=client.url), key]
+        except (APIError, ValidationError, ValueError) as error:
+            detail, _, hint = describe(error).partition("\n")
+            return [Finding(check="service", ok=False, detail=detail, hint=hint or None)]
+        found = Finding(check="service", ok=True, detail=f"{client.url}, version {info.version}")
+        return [found, Finding(check="key", ok=True, detail="accepted"), workers(info)]
+
+
+def key_hint() -> str:
+    made = "Make one with `tsukiji keys create --name NAME` where the service runs"
+    return f"{made}, and set TSUKIJI_API_KEY to it." if not os.environ.get("TSUKIJI_API_KEY") else f"{made}."
+
+
+def workers(info: types.Info) -> Finding:
+    """Each queue needs a worker that was heard of within a minute."""
+    now = datetime.now(UTC)
+    awake = [worker for worker in info.workers if (now - worker.seen_at).total_seconds() < SILENT_SECONDS]
+    served = {queue for worker in awake for queue in worker.queue.split(",")}
+    missing = [queue for queue in QUEUES if queue not in served]
+    detail = ", ".join(f"{worker.queue} on {worker.device or 'cpu'}" for worker in awake) or "none"
+    hint = f"No worker serves {', '.join(missing)}; start one, or all with `tsukiji up`."
+    return Finding(check="workers", ok=not missing, detail=detail, hint=hint)
+
+
+def disk() -> Finding:
+    place = Path(os.environ.get("TSUKIJI_DATA_DIR") or ".").absolute()
+    existing = next(folder for folder in (place, *place.parents) if folder.exists())
+    free = shutil.disk_usage(existing).free
+    detail = f"{free / 2**30:.1f} GiB free at {existing}"
+    return Finding(check="disk", ok=free >= FREE_BYTES, detail=detail, hint="Free some space; 2 GiB are a beginning.")
+
+
+def programs() -> Finding:
+    """A client without the programs is whole; it only cannot run a service itself."""
+    try:
+        return Finding(check="programs", ok=True, detail=f"in {checkout()}")
+    except ProgramsMissing:
+        return Finding(check="programs", ok=True, detail="not here: this installation holds the client alone")

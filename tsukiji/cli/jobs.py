@@ -1,0 +1,89 @@
+"""`tsukiji jobs`: all long work in one list."""
+
+from itertools import islice
+from typing import Annotated
+
+import typer
+
+from tsukiji.cli.datasets import FailOnItemError, Limit
+from tsukiji.cli.outcomes import ExitCode
+from tsukiji.cli.output import AsJson, note, print_fields, print_json, print_records
+from tsukiji.cli.waiting import wait
+from tsukiji.client import Client, Job
+
+app = typer.Typer(no_args_is_help=True, help="Trainings, batches and imports: all long work.")
+
+JobId = Annotated[str, typer.Argument(metavar="JOB", help="Id of a job.")]
+
+
+@app.command("ls")
+def list_jobs(
+    kind: Annotated[str | None, typer.Option("--kind", help="training, batch, prediction or import.")] = None,
+    status: Annotated[str | None, typer.Option("--status", help="queued, running, succeeded, ...")] = None,
+    limit: Limit = 50,
+    as_json: AsJson = False,
+) -> None:
+    """List the jobs, newest first."""
+    columns = {
+        "id": lambda job: job.id,
+        "kind": lambda job: job.object,
+        "status": lambda job: job.status,
+        "done": lambda job: f"{job.progress.fraction:.0%}",
+        "errors": lambda job: job.counts.errored if job.counts else None,
+        "created": lambda job: job.created_at,
+    }
+    with Client() as client:
+        print_records(islice(client.jobs.list(kind=kind, status=status), limit), columns, as_json)
+
+
+@app.command("show")
+def show(job: JobId, as_json: AsJson = False) -> None:
+    """Show one job."""
+    with Client() as client:
+        show_job(client.jobs.get(job), as_json)
+
+
+@app.command("watch")
+def watch(
+    job: JobId,
+    timeout: Annotated[float | None, typer.Option("--timeout", help="Seconds to wait.")] = None,
+    fail_on_item_error: FailOnItemError = False,
+    as_json: AsJson = False,
+) -> None:
+    """Follow a job to its end; Ctrl-C stops the watching, not the job."""
+    with Client() as client:
+        found = wait(client.jobs.get(job), timeout)
+    show_job(found, as_json)
+    found.raise_for_status()
+    if fail_on_item_error and found.counts and found.counts.errored:
+        raise typer.Exit(ExitCode.ITEM_ERRORS)
+
+
+@app.command("cancel")
+def cancel(job: JobId, as_json: AsJson = False) -> None:
+    """Ask a job to stop; what is finished of it stays."""
+    with Client() as client:
+        found = client.jobs.cancel(job)
+    if not found.done:
+        note(f"{found.id} stops as soon as it can; `tsukiji jobs watch {found.id}` waits for that")
+    show_job(found, as_json)
+
+
+def show_job(job: Job, as_json: bool) -> None:
+    if as_json:
+        print_json(job)
+        return
+    fields = {
+        "id": job.id,
+        "kind": job.object,
+        "status": job.status,
+        "phase": job.phase,
+        "done": f"{job.progress.completed:g} of {job.progress.total:g} {job.progress.unit}",
+        "attempt": job.attempt,
+        "created": job.created_at,
+        "started": job.started_at,
+        "finished": job.finished_at,
+    }
+    counts = {f"images {name}": count for name, count in job.counts.model_dump().items()} if job.counts else {}
+    error = {"error": f"{job.error.code}: {job.error.detail or job.error.title}"} if job.error else {}
+    print_fields({**fields, **counts, **(job.result or {}), **error})

@@ -1,0 +1,113 @@
+"""How a command ends: its exit code, and what a person is told. Knows no command."""
+
+from enum import IntEnum
+from json import JSONDecodeError
+from typing import Any, Final
+
+import typer
+from pydantic import ValidationError
+from typer.core import TyperGroup
+
+from tsukiji.cli.output import note
+from tsukiji.client import (
+    APIConnectionError,
+    APIError,
+    APIStatusError,
+    AuthenticationError,
+    JobCancelledError,
+    JobError,
+    NotFoundError,
+    PermissionDeniedError,
+    WaitTimeout,
+)
+
+
+class ExitCode(IntEnum):
+    OK = 0
+    OTHER = 1
+    USAGE = 2
+    AUTH = 3
+    NOT_FOUND = 4
+    JOB_FAILED = 5
+    CANCELLED = 6
+    WAIT_TIMED_OUT = 7
+    ITEM_ERRORS = 8
+    INTERRUPTED = 130
+
+
+EXPECTED: Final = (APIError, JobError, OSError, ValueError)
+"""What can be said in a sentence. Anything else is a bug, and its traceback is wanted."""
+
+
+class Outcomes(TyperGroup):
+    """The root of all commands: turns the errors that are expected into a sentence and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise  # whoever read our output has read enough
+        except EXPECTED as error:
+            note(describe(error), style="red")
+            raise typer.Exit(exit_code(error)) from error
+
+
+def exit_code(error: Exception) -> ExitCode:
+    match error:
+        case AuthenticationError() | PermissionDeniedError():
+            return ExitCode.AUTH
+        case NotFoundError():
+            return ExitCode.NOT_FOUND
+        case WaitTimeout():
+            return ExitCode.WAIT_TIMED_OUT
+        case JobCancelledError():
+            return ExitCode.CANCELLED
+        case JobError():
+            return ExitCode.JOB_FAILED
+        case ValidationError() | JSONDecodeError():
+            return ExitCode.OTHER
+        case ValueError():
+            return ExitCode.USAGE
+        case _:
+            return ExitCode.OTHER
+
+
+def describe(error: Exception) -> str:
+    """Say what happened and what to do about it."""
+    match error:
+        case APIStatusError():
+            return _lines(error.detail, *_particulars(error), error.hint, _trace(error))
+        case APIConnectionError():
+            return _lines(
+                f"The service does not answer: {error}",
+                "Start one with `tsukiji up`, or set TSUKIJI_URL to where it runs.",
+            )
+        case WaitTimeout():
+            return _lines(f"The time to wait is over; {error}.", reattach(error.job.id))
+        case JobError():
+            return _lines(f"{error}.", error.job.error.hint if error.job.error else None)
+        case ValidationError() | JSONDecodeError():
+            return "The server does not answer like a Tsukiji service of this version; check TSUKIJI_URL."
+        case _:
+            return str(error)
+
+
+def reattach(job_id: str) -> str:
+    return f"It goes on. `tsukiji jobs watch {job_id}` follows it, `tsukiji jobs cancel {job_id}` stops it."
+
+
+def _particulars(error: APIStatusError) -> list[str]:
+    """Name each field that is wrong."""
+    return [
+        f"  {item.get('pointer') or item.get('parameter') or ''} {item.get('detail', '')}".rstrip()
+        for item in error.problem.errors or []
+    ]
+
+
+def _trace(error: APIStatusError) -> str | None:
+    """A person can do nothing about a fault of the server but name it to who runs it."""
+    return f"(request {error.request_id})" if error.request_id and error.status_code >= 500 else None
+
+
+def _lines(*lines: str | None) -> str:
+    return "\n".join(line for line in lines if line)

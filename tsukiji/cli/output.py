@@ -1,0 +1,89 @@
+"""Data on standard output, everything else on standard error. Knows no command.
+
+On a terminal data are tables; in a pipe they are tab-separated lines with a header; with `--json` they are one JSON
+object, or one on each line, in the shape of the API.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Annotated, Any, Final, TypeVar
+
+import typer
+from pydantic import BaseModel
+from rich.console import Console
+from rich.table import Table
+
+R = TypeVar("R", bound=BaseModel)
+
+OUT: Final = Console(markup=False, highlight=False)
+ERR: Final = Console(stderr=True, markup=False, highlight=False)
+
+
+def _or_before(ctx: typer.Context, wanted: bool) -> bool:
+    """Take `--json` from before the command as well."""
+    return wanted or bool(ctx.find_root().params.get("as_json"))
+
+
+AsJson = Annotated[
+    bool, typer.Option("--json", callback=_or_before, help="Print JSON in the shape of the API, and nothing else.")
+]
+
+
+def note(text: str, style: str | None = None) -> None:
+    ERR.print(text, style=style, soft_wrap=True)
+
+
+def print_json(record: BaseModel | Mapping[str, Any]) -> None:
+    typer.echo(record.model_dump_json() if isinstance(record, BaseModel) else json.dumps(record))
+
+
+def print_records(records: Iterable[R], columns: Mapping[str, Callable[[R], Any]], as_json: bool) -> None:
+    """Print a list, each record as it comes where it can be."""
+    if as_json:
+        for record in records:
+            print_json(record)
+        return
+    print_table(columns, ([read(record) for read in columns.values()] for record in records))
+
+
+def print_fields(fields: Mapping[str, Any]) -> None:
+    """Print one thing, a line for each of its facts."""
+    if not OUT.is_terminal:
+        for name, value in fields.items():
+            typer.echo(f"{name}\t{text(value)}")
+        return
+    grid = Table.grid(padding=(0, 2))
+    for name, value in fields.items():
+        grid.add_row(name, text(value))
+    OUT.print(grid)
+
+
+def print_table(columns: Iterable[str], rows: Iterable[Iterable[Any]], to: Console = OUT) -> None:
+    if to is OUT and not OUT.is_terminal:
+        for row in ([*columns], *rows):
+            typer.echo("\t".join(text(cell) for cell in row))
+        return
+    table = Table(*columns, box=None, header_style="bold", pad_edge=False)
+    for row in rows:
+        table.add_row(*(text(cell) for cell in row))
+    to.print(table)
+
+
+def text(value: Any) -> str:
+    """Write a value as a person reads it: times in local time, fractions with four digits, nothing as a dash."""
+    match value:
+        case None | "":
+            return "-"
+        case datetime():
+            return value.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+        case float():
+            return f"{value:.4f}"
+        case list():
+            return ", ".join(text(item) for item in value) or "-"
+        case _:
+            return str(value).translate(CONTROL)
+
+
+CONTROL: Final = dict.fromkeys([*range(32), *range(127, 160)], "�")
+"""Names come from strangers' archives: no tab may break a line of data, no escape may reach the terminal."""

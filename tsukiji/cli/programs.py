@@ -1,0 +1,97 @@
+"""The programs beside the client: found in a checkout, started as processes. Knows their command lines alone.
+
+The wheel holds the client and this command line; `up`, `keys` and `demo` need a checkout, installed editable.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+import tsukiji
+from tsukiji.cli.output import AsJson
+
+keys = typer.Typer(no_args_is_help=True, help="API keys; needs to run where the service's database is.")
+
+HOW_TO_GET: Final = (
+    "This installation holds the client alone. The service runs from a checkout of the repository (`make setup`, then "
+    "`make up`) or from its container images (docker-compose.yml)."
+)
+
+
+class ProgramsMissing(OSError):
+    """There is no checkout around this installation."""
+
+
+def checkout() -> Path:
+    """Return the folder that holds `worker/` and `db/`.
+
+    Raises:
+        ProgramsMissing: there is none.
+    """
+    root = Path(tsukiji.__file__).resolve().parents[1]
+    if not ((root / "worker" / "__init__.py").is_file() and (root / "db").is_dir()):
+        raise ProgramsMissing(HOW_TO_GET)
+    return root
+
+
+def environment(**settings: object) -> dict[str, str]:
+    """Return this process's environment with settings laid over it, and paths made absolute.
+
+    The programs run in the checkout's folder, so a relative path of the caller would mean something else there.
+    """
+    given = {f"TSUKIJI_{name}": str(value) for name, value in settings.items() if value is not None}
+    combined = {**os.environ, **given}
+    if combined.get("TSUKIJI_DATA_DIR"):
+        combined["TSUKIJI_DATA_DIR"] = str(Path(combined["TSUKIJI_DATA_DIR"]).absolute())
+    return combined
+
+
+def run(*arguments: str, **settings: object) -> int:
+    """Run a program in the foreground and return its exit code; Ctrl-C is its own affair."""
+    command = [sys.executable, "-m", *arguments]
+    with subprocess.Popen(command, cwd=checkout(), env=environment(**settings)) as child:
+        while True:
+            try:
+                return child.wait()
+            except KeyboardInterrupt:
+                continue  # the terminal has told the child as well; it stops in its own time
+
+
+def up(
+    host: Annotated[str | None, typer.Option("--host", help="Address to listen on; loopback by default.")] = None,
+    port: Annotated[int | None, typer.Option("--port", min=0, max=65535, help="0 takes a free one.")] = None,
+    data_dir: Annotated[Path | None, typer.Option("--data-dir", help="Where everything is kept.")] = None,
+) -> None:
+    """Run the service and its workers in the foreground; Ctrl-C stops everything."""
+    raise typer.Exit(run("worker", "up", API_HOST=host, API_PORT=port, DATA_DIR=data_dir))
+
+
+@keys.command("create")
+def create_key(
+    name: Annotated[str, typer.Option("--name", help="Who or what will use it.")], as_json: AsJson = False
+) -> None:
+    """Make a key and print it: this once, and never again."""
+    raise typer.Exit(run("db", "keys", "create", "--name", name, *json_flag(as_json)))
+
+
+@keys.command("ls")
+def list_keys(as_json: AsJson = False) -> None:
+    """List the keys; not the secrets, which nobody holds."""
+    raise typer.Exit(run("db", "keys", "ls", *json_flag(as_json)))
+
+
+@keys.command("revoke")
+def revoke_key(
+    key: Annotated[str, typer.Argument(metavar="KEY", help="Id of a key, or its first eight characters.")],
+    as_json: AsJson = False,
+) -> None:
+    """End a key at once."""
+    raise typer.Exit(run("db", "keys", "revoke", key, *json_flag(as_json)))
+
+
+def json_flag(as_json: bool) -> list[str]:
+    return ["--json"] if as_json else []

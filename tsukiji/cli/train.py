@@ -1,0 +1,76 @@
+"""`tsukiji train`: from a data set to a model, with a live bar and an honest report."""
+
+from typing import Annotated, Any
+
+import typer
+
+from tsukiji.cli.output import AsJson, note, print_fields, print_json
+from tsukiji.cli.report import print_metrics
+from tsukiji.cli.waiting import wait
+from tsukiji.client import Client, Training
+
+
+def train(
+    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="Id or name of a data set.")],
+    preset: Annotated[str | None, typer.Option("--preset", help="A named recipe of the service.")] = None,
+    epochs: Annotated[int | None, typer.Option("--epochs")] = None,
+    image_size: Annotated[int | None, typer.Option("--image-size", help="Pixels on each side.")] = None,
+    batch_size: Annotated[int | None, typer.Option("--batch-size")] = None,
+    learning_rate: Annotated[float | None, typer.Option("--learning-rate", help="Peak of one cycle.")] = None,
+    valid_fraction: Annotated[float | None, typer.Option("--valid-fraction", help="Held out of each label.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed")] = None,
+    backbone: Annotated[str | None, typer.Option("--backbone", help="resnet18, resnet34 or resnet50.")] = None,
+    no_pretrained: Annotated[bool, typer.Option("--no-pretrained", help="Start from random weights.")] = False,
+    no_flip: Annotated[bool, typer.Option("--no-flip", help="Never mirror: for text, digits, signs.")] = False,
+    name: Annotated[str | None, typer.Option("--name", help="The model's name; the data set's by default.")] = None,
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Start it and return.")] = False,
+    timeout: Annotated[float | None, typer.Option("--timeout", help="Seconds to wait.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train a model and print how good it is. What is left out is the service's default."""
+    recipe = {
+        "preset": preset,
+        "epochs": epochs,
+        "image_size": image_size,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "valid_fraction": valid_fraction,
+        "seed": seed,
+        "backbone": backbone,
+        "pretrained": False if no_pretrained else None,
+        "flip": False if no_flip else None,
+    }
+    with Client() as client:
+        job = client.trainings.create(dataset, given(recipe), name=name)
+        note(f"training {job.id}")
+        if no_wait:
+            show_started(job, as_json)
+        else:
+            show_result(wait(job, timeout), as_json)
+
+
+def given(options: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def show_started(job: Training, as_json: bool) -> None:
+    if as_json:
+        print_json(job)
+    else:
+        print_fields({"training": job.id, "status": job.status})
+
+
+def show_result(job: Training, as_json: bool) -> None:
+    """Print what came of a finished training, or raise what stopped it."""
+    if as_json:
+        print_json(job)
+    job.raise_for_status()
+    result = job.result or {}
+    for warning in result.get("warnings") or []:
+        note(f"warning: {warning}", style="yellow")
+    if as_json:
+        return
+    print_fields({"model": result.get("model_id"), "weights": result.get("weights_source")})
+    evaluation = job.evaluation
+    if evaluation:
+        print_metrics(evaluation.metrics)

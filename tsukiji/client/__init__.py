@@ -1,0 +1,59 @@
+"""The Python client of a Tsukiji service. Knows HTTP and nothing of how the service works."""
+
+from tsukiji.client._batches import Batch
+from tsukiji.client._client import Client
+from tsukiji.client._datasets import Dataset
+from tsukiji.client._evaluations import Evaluation
+from tsukiji.client._exceptions import (
+    APIConnectionError,
+    APIError,
+    APIStatusError,
+    APITimeoutError,
+    AuthenticationError,
+    BadRequestError,
+    ConflictError,
+    InternalServerError,
+    JobCancelledError,
+    JobError,
+    JobExpiredError,
+    JobFailedError,
+    NotFoundError,
+    PermissionDeniedError,
+    RateLimitError,
+    UnprocessableEntityError,
+    WaitTimeout,
+)
+from tsukiji.client._imports import Import
+from tsukiji.client._job import Job
+from tsukiji.client._models import Model
+from tsukiji.client._pages import Paged
+from tsukiji.client._trainings import Training
+
+__all__ = [
+    "APIConnectionError",
+    "APIError",
+    "APIStatusError",
+    "APITimeoutError",
+    "AuthenticationError",
+    "BadRequestError",
+    "Batch",
+    "Client",
+    "ConflictError",
+    "Dataset",
+    "Evaluation",
+    "Import",
+    "InternalServerError",
+    "Job",
+    "JobCancelledError",
+    "JobError",
+    "JobExpiredError",
+    "JobFailedError",
+    "Model",
+    "NotFoundError",
+    "Paged",
+    "PermissionDeniedError",
+    "RateLimitError",
+    "Training",
+    "UnprocessableEntityError",
+    "WaitTimeout",
+]

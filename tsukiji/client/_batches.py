@@ -1,0 +1,107 @@
+"""Batches: many pictures, classified in the background."""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, BinaryIO, ClassVar
+
+import httpx2
+
+from tsukiji import types
+from tsukiji.client._base import path
+from tsukiji.client._bound import Identified, Resource, id_of
+from tsukiji.client._downloads import save
+from tsukiji.client._files import LocalFile, fit_one_request, packed, pictures_at
+from tsukiji.client._job import Job
+from tsukiji.client._pages import Paged
+from tsukiji.client._uploads import UPLOAD_SECONDS
+
+
+class Batch(Job):
+    FORMATS: ClassVar = {".csv": "text/csv", ".jsonl": "application/jsonl"}
+
+    def results(self) -> Iterator[types.Prediction]:
+        """Stream every result so far, not in the order of sending: match them by `custom_id`."""
+        with self._transport.stream(
+            "GET", path("batches", self.id, "results"), headers={"Accept": "application/jsonl"}
+        ) as response:
+            for line in response.iter_lines():
+                if line:
+                    yield types.Prediction.model_validate_json(line)
+
+    def items(self, status: str | None = None) -> Paged[types.Prediction]:
+        return self._transport.paged(path("batches", self.id, "items"), types.Prediction.model_validate, status=status)
+
+    def save(self, target: str | os.PathLike[str]) -> Path:
+        """Save the results as the target's ending says: `.csv` or `.jsonl`.
+
+        Raises:
+            ValueError: the ending says neither.
+        """
+        wanted = self.FORMATS.get(Path(target).suffix.lower())
+        if wanted is None:
+            raise ValueError(f"{target}: results are saved as .csv or .jsonl")
+        return save(self._transport, path("batches", self.id, "results"), Path(target), wanted)
+
+
+class Batches(Resource):
+    def create(
+        self,
+        *,
+        model: str | Identified,
+        images: Iterable[str | os.PathLike[str]] | None = None,
+        zip: str | os.PathLike[str] | None = None,  # noqa: A002 - what the command line and the service call it too
+        dataset: str | Identified | None = None,
+        split: types.Split | None = None,
+        top_k: int = 3,
+        threshold: float = 0.0,
+    ) -> Batch:
+        """Classify `images` (files and folders), the pictures in a `zip`, or those of a `dataset` and its `split`.
+
+        Images keep their path, relative to the folder they have in common, as `custom_id`. More than one request may
+        hold (100 files, 256 MiB) are packed into a temporary zip first.
+
+        Raises:
+            ValueError: none or several of images, zip and dataset; or no pictures among the images.
+            FileNotFoundError: a path leads nowhere.
+            APIError: the service refused or cannot be reached.
+        """
+        if sum(source is not None for source in (images, zip, dataset)) != 1:
+            raise ValueError("a batch takes exactly one of images, zip and dataset")
+        options: dict[str, Any] = {"model": id_of(model), "top_k": top_k, "threshold": threshold}
+        if dataset is not None:
+            response = self._post(json=options | {"input": _dataset_input(dataset, split)})
+        elif zip is not None:
+            with Path(zip).open("rb") as archive:
+                response = self._post_zip(archive, options)
+        else:
+            response = self._post_files(pictures_at(images or []), options)
+        return Batch.bind(self._transport, response.json())
+
+    def get(self, job_id: str) -> Batch:
+        return Batch.bind(self._transport, self._transport.request("GET", path("batches", job_id)).json())
+
+    def list(self, *, page_size: int | None = None) -> Paged[Batch]:
+        return self._transport.paged(path("batches"), lambda data: Batch.bind(self._transport, data), limit=page_size)
+
+    def _post(self, **options: Any) -> httpx2.Response:
+        return self._transport.request("POST", path("batches"), timeout=UPLOAD_SECONDS, **options)
+
+    def _post_zip(self, archive: BinaryIO, options: dict[str, Any]) -> httpx2.Response:
+        return self._post(content=archive, params=options, headers={"Content-Type": "application/zip"})
+
+    def _post_files(self, files: Sequence[LocalFile], options: dict[str, Any]) -> httpx2.Response:
+        if not files:
+            raise ValueError("there are no pictures among the images of this batch")
+        if not fit_one_request(files):
+            with packed(files) as archive:
+                return self._post_zip(archive, options)
+        with ExitStack() as stack:
+            parts = [("files", (file.name, stack.enter_context(file.path.open("rb")))) for file in files]
+            form = {name: str(value) for name, value in options.items()}
+            return self._post(files=parts, data=form | {"custom_ids": [file.name for file in files]})
+
+
+def _dataset_input(dataset: str | Identified, split: types.Split | None) -> dict[str, str]:
+    return {"dataset": id_of(dataset)} | ({"split": split} if split else {})

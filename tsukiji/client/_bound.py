@@ -1,0 +1,41 @@
+"""Records that know the line they came by, so that they can act. Knows no particular record."""
+
+from typing import Any, Protocol, Self
+
+from pydantic import BaseModel, PrivateAttr
+
+from tsukiji.client._transport import Transport
+
+
+class Identified(Protocol):
+    @property
+    def id(self) -> str: ...
+
+
+def id_of(thing: str | Identified) -> str:
+    """Take an id, a name or the record itself."""
+    return thing if isinstance(thing, str) else thing.id
+
+
+class Bound(BaseModel):
+    _transport: Transport = PrivateAttr()
+
+    @classmethod
+    def bind(cls, transport: Transport, data: Any) -> Self:
+        return cls.model_validate(data, context=transport)
+
+    def model_post_init(self, context: Any) -> None:
+        self._transport = context
+
+    def _absorb(self, data: Any) -> Self:
+        """Take over every field of a newer record of the same thing."""
+        for name, value in type(self).model_validate(data):
+            setattr(self, name, value)
+        return self
+
+
+class Resource:
+    """One branch of the client's tree."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport

@@ -1,0 +1,114 @@
+"""The client: one connection and the tree of resources on it."""
+
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, overload
+
+from tsukiji import types
+from tsukiji.client._base import configure, path
+from tsukiji.client._batches import Batches
+from tsukiji.client._bound import Identified, id_of
+from tsukiji.client._datasets import Datasets
+from tsukiji.client._evaluations import Evaluations
+from tsukiji.client._images import Images
+from tsukiji.client._imports import Imports
+from tsukiji.client._jobs import Jobs
+from tsukiji.client._models import Aliases, Models
+from tsukiji.client._predictions import Picture, predict
+from tsukiji.client._trainings import Trainings
+from tsukiji.client._transport import Transport
+
+
+class Client:
+    """A connection to one Tsukiji service; safe to share between threads.
+
+    Args:
+        url: the service's address; TSUKIJI_URL, else http://127.0.0.1:8000, by default.
+        api_key: `tsk_...`; TSUKIJI_API_KEY by default.
+        timeout: seconds of silence before a call is given up.
+        max_retries: how often a call is tried again after a broken line, 408, 409, 429 or 500 and above.
+
+    Raises:
+        ValueError: the address is no http or https URL.
+    """
+
+    def __init__(
+        self, url: str | None = None, api_key: str | None = None, *, timeout: float = 60, max_retries: int = 2
+    ) -> None:
+        self._transport = Transport(configure(url, api_key, timeout, max_retries))
+        self.datasets = Datasets(self._transport)
+        self.images = Images(self._transport)
+        self.imports = Imports(self._transport)
+        self.trainings = Trainings(self._transport)
+        self.models = Models(self._transport)
+        self.aliases = Aliases(self._transport)
+        self.evaluations = Evaluations(self._transport)
+        self.batches = Batches(self._transport)
+        self.jobs = Jobs(self._transport)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._transport.close()
+
+    @property
+    def url(self) -> str:
+        return self._transport.config.url
+
+    @overload
+    def predict(
+        self, picture: Picture, /, model: str | Identified, *, top_k: int = 3, threshold: float = 0.0, wait: int = 10
+    ) -> types.Prediction: ...
+
+    @overload
+    def predict(
+        self,
+        pictures: list[str] | list[Path] | list[bytes] | tuple[Picture, ...],
+        /,
+        model: str | Identified,
+        *,
+        top_k: int = 3,
+        threshold: float = 0.0,
+        wait: int = 10,
+    ) -> list[types.Prediction]: ...
+
+    def predict(
+        self,
+        pictures: Picture | list[str] | list[Path] | list[bytes] | tuple[Picture, ...],
+        /,
+        model: str | Identified,
+        *,
+        top_k: int = 3,
+        threshold: float = 0.0,
+        wait: int = 10,
+    ) -> types.Prediction | list[types.Prediction]:
+        """Classify one picture, or a list of up to 16: paths, or the bytes of picture files.
+
+        Args:
+            pictures: one gives one prediction, a list gives a list in its order.
+            model: id, alias or name, or the model itself.
+            top_k: how many labels each prediction lists.
+            threshold: below this probability the decision is None.
+            wait: seconds the service may hold the call; after them the client polls.
+
+        Raises:
+            JobFailedError: no picture could be classified.
+            APIError: the service refused or cannot be reached.
+        """
+        if isinstance(pictures, (list, tuple)):
+            return predict(self._transport, pictures, id_of(model), top_k, threshold, wait)
+        return predict(self._transport, [pictures], id_of(model), top_k, threshold, wait)[0]
+
+    def info(self) -> types.Info:
+        """Ask for the service's version, features and workers."""
+        return types.Info.model_validate(self._transport.request("GET", path("info")).json())
+
+    def limits(self) -> dict[str, Any]:
+        limits: dict[str, Any] = self._transport.request("GET", path("limits")).json()
+        return limits

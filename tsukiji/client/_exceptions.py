@@ -1,0 +1,105 @@
+"""What can go wrong between a program and its service: the call, or the job behind it.
+
+APIError                        the call failed
+├── APIConnectionError          no answer came
+│   └── APITimeoutError         no answer came in time
+└── APIStatusError              the service said no: status_code, code, detail, hint, request_id, problem
+    ├── BadRequestError 400, AuthenticationError 401, PermissionDeniedError 403, NotFoundError 404
+    ├── ConflictError 409, UnprocessableEntityError 422, RateLimitError 429
+    └── InternalServerError     500 and above
+JobError                        the calls went well, the job did not: job
+├── JobFailedError, JobCancelledError, JobExpiredError
+└── WaitTimeout                 the job goes on, only the waiting is over
+"""
+
+from tsukiji import types
+
+
+class APIError(Exception):
+    """A call to the service failed."""
+
+
+class APIConnectionError(APIError):
+    """The service cannot be reached, or the line broke."""
+
+
+class APITimeoutError(APIConnectionError):
+    """The service did not answer in time."""
+
+
+class APIStatusError(APIError):
+    """The service refused. `problem` is its own account (RFC 9457)."""
+
+    def __init__(self, status_code: int, problem: types.Problem) -> None:
+        super().__init__(problem.detail or problem.title)
+        self.status_code = status_code
+        self.problem = problem
+        self.code = problem.code
+        self.detail = problem.detail or problem.title
+        self.hint = problem.hint
+        self.request_id = problem.request_id
+
+    def __str__(self) -> str:
+        hint = f" {self.hint}" if self.hint else ""
+        return f"{self.status_code} {self.code}: {self.detail}{hint}"
+
+
+class BadRequestError(APIStatusError):
+    pass
+
+
+class AuthenticationError(APIStatusError):
+    pass
+
+
+class PermissionDeniedError(APIStatusError):
+    pass
+
+
+class NotFoundError(APIStatusError):
+    pass
+
+
+class ConflictError(APIStatusError):
+    pass
+
+
+class UnprocessableEntityError(APIStatusError):
+    pass
+
+
+class RateLimitError(APIStatusError):
+    pass
+
+
+class InternalServerError(APIStatusError):
+    pass
+
+
+class JobError(Exception):
+    """A job did not bring what was asked for; `job` is its last known record."""
+
+    def __init__(self, job: types.Job) -> None:
+        self.job = job
+        super().__init__(self.describe())
+
+    def describe(self) -> str:
+        error = self.job.error
+        reason = f": {error.code}: {error.detail or error.title}" if error else ""
+        return f"{self.job.object} {self.job.id} is {self.job.status}{reason}"
+
+
+class JobFailedError(JobError):
+    """The job ended in an error; `job.error` says which."""
+
+
+class JobCancelledError(JobError):
+    """The job was cancelled."""
+
+
+class JobExpiredError(JobError):
+    """The job ran past its deadline."""
+
+
+class WaitTimeout(JobError):
+    """The time to wait is over; the job itself goes on."""

@@ -1,0 +1,95 @@
+"""The handle of one job: refresh, wait, follow, cancel. Knows no kind of job."""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Final, Self
+
+from tsukiji import types
+from tsukiji.client._base import path, retry_after
+from tsukiji.client._bound import Bound
+from tsukiji.client._events import follow
+from tsukiji.client._exceptions import JobCancelledError, JobError, JobExpiredError, JobFailedError, WaitTimeout
+
+HOLD_SECONDS: Final = 30
+PAUSE_SECONDS: Final = 0.25
+"""Between two polls that the server itself holds."""
+PATIENT_RETRIES: Final = 8
+"""A wait outlives a restart of the service: eight delays make about 40 s."""
+ERROR_OF: Final[dict[str, type[JobError]]] = {
+    "failed": JobFailedError,
+    "cancelled": JobCancelledError,
+    "expired": JobExpiredError,
+}
+
+
+class Job(Bound, types.Job):
+    """All long work: test `done`, then read `result` or `error`."""
+
+    def refresh(self) -> Self:
+        return self._absorb(self._transport.request("GET", path("jobs", self.id)).json())
+
+    def cancel(self) -> Self:
+        """Ask the job to stop; it may take a moment, and it may end as it would have."""
+        return self._absorb(self._transport.request("POST", path("jobs", self.id, "cancel")).json())
+
+    def events(self, *, after: int = 0) -> Iterator[types.JobEvent]:
+        """Yield the job's history and then what happens, until it is done; a broken line is taken up again."""
+        return follow(self._transport, self.id, after)
+
+    def wait(
+        self,
+        timeout: float | None = None,
+        progress: "Callable[[Job], None] | None" = None,
+        *,
+        raise_on_error: bool = True,
+    ) -> Self:
+        """Return when the job is done; the server sets the pace.
+
+        Args:
+            timeout: seconds; None waits for ever.
+            progress: called with this handle at once and after each change.
+            raise_on_error: raise where the job did not succeed. Single bad images never raise: see `counts`.
+
+        Raises:
+            WaitTimeout: time is over; the job goes on.
+            JobFailedError, JobCancelledError, JobExpiredError: it ended so.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        report = progress or (lambda _: None)
+        report(self)
+        etag: str | None = None
+        while not self.done:
+            etag, pause = self._poll(etag, self._left(deadline), report)
+            if not self.done:
+                self._transport.sleep(min(pause, self._left(deadline)))
+        if raise_on_error:
+            self.raise_for_status()
+        return self
+
+    def raise_for_status(self) -> None:
+        """Raise the error that fits a job that ended badly."""
+        if self.status in ERROR_OF:
+            raise ERROR_OF[self.status](self)
+
+    def _poll(self, etag: str | None, left: float, report: "Callable[[Job], None]") -> tuple[str | None, float]:
+        """Ask once, let the server hold the answer, and return its ETag and the seconds to pause."""
+        hold = int(min(HOLD_SECONDS, left))
+        headers = ({"Prefer": f"wait={hold}"} if hold else {}) | ({"If-None-Match": etag} if etag else {})
+        timeout = self._transport.config.timeout_seconds + hold
+        response = self._transport.request(
+            "GET", path("jobs", self.id), headers=headers, timeout=timeout, max_retries=PATIENT_RETRIES
+        )
+        if response.status_code != 304:
+            self._absorb(response.json())
+            report(self)
+        held = "preference-applied" in response.headers
+        told = retry_after(response.headers)
+        return response.headers.get("etag", etag), PAUSE_SECONDS if held else 1.0 if told is None else told
+
+    def _left(self, deadline: float | None) -> float:
+        if deadline is None:
+            return float("inf")
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise WaitTimeout(self)
+        return left

@@ -1,0 +1,28 @@
+"""All long work in one list, each record with the handle of its kind."""
+
+from typing import Any, Final
+
+from tsukiji.client._base import path
+from tsukiji.client._batches import Batch
+from tsukiji.client._bound import Resource
+from tsukiji.client._imports import Import
+from tsukiji.client._job import Job
+from tsukiji.client._pages import Paged
+from tsukiji.client._trainings import Training
+
+HANDLE_OF: Final[dict[str, type[Job]]] = {"training": Training, "batch": Batch, "import": Import}
+
+
+class Jobs(Resource):
+    def get(self, job_id: str) -> Job:
+        return self._bind(self._transport.request("GET", path("jobs", job_id)).json())
+
+    def cancel(self, job_id: str) -> Job:
+        """Ask a job to stop; a finished one is returned as it is."""
+        return self._bind(self._transport.request("POST", path("jobs", job_id, "cancel")).json())
+
+    def list(self, *, kind: str | None = None, status: str | None = None, page_size: int | None = None) -> Paged[Job]:
+        return self._transport.paged(path("jobs"), self._bind, kind=kind, status=status, limit=page_size)
+
+    def _bind(self, data: Any) -> Job:
+        return HANDLE_OF.get(data["object"], Job).bind(self._transport, data)

@@ -1,0 +1,59 @@
+"""Trainings: a data set and a recipe in, a model out."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tsukiji import types
+from tsukiji.client._base import path
+from tsukiji.client._bound import Identified, Resource, id_of
+from tsukiji.client._evaluations import Evaluation, Evaluations
+from tsukiji.client._job import Job
+from tsukiji.client._models import Model, Models
+from tsukiji.client._pages import Paged
+
+
+class Training(Job):
+    def metrics(self) -> Paged[types.EpochMetrics]:
+        return self._transport.paged(path("trainings", self.id, "metrics"), types.EpochMetrics.model_validate)
+
+    def finish(self) -> "Training":
+        """Stop now and keep the best so far, where `cancel` would discard it."""
+        return self._absorb(self._transport.request("POST", path("trainings", self.id, "finish")).json())
+
+    @property
+    def model(self) -> Model | None:
+        """What came of it, once it has succeeded; asks the service."""
+        model_id = (self.result or {}).get("model_id")
+        return Models(self._transport).get(model_id) if model_id else None
+
+    @property
+    def evaluation(self) -> Evaluation | None:
+        """How good the model is on the held-out pictures, once it has succeeded; asks the service."""
+        evaluation_id = (self.result or {}).get("evaluation_id")
+        return Evaluations(self._transport).get(evaluation_id) if evaluation_id else None
+
+
+class Trainings(Resource):
+    def create(
+        self,
+        dataset: str | Identified,
+        recipe: types.Recipe | Mapping[str, Any] | None = None,
+        *,
+        name: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> Training:
+        """Start a training. What the recipe leaves out is the service's default."""
+        wanted = recipe.model_dump(exclude_unset=True) if isinstance(recipe, types.Recipe) else dict(recipe or {})
+        asked = {"dataset": id_of(dataset), "recipe": wanted, "name": name, "metadata": dict(metadata or {})}
+        response = self._transport.request(
+            "POST", path("trainings"), json={key: value for key, value in asked.items() if value is not None}
+        )
+        return Training.bind(self._transport, response.json())
+
+    def get(self, job_id: str) -> Training:
+        return Training.bind(self._transport, self._transport.request("GET", path("trainings", job_id)).json())
+
+    def list(self, *, page_size: int | None = None) -> Paged[Training]:
+        return self._transport.paged(
+            path("trainings"), lambda data: Training.bind(self._transport, data), limit=page_size
+        )

@@ -1,0 +1,323 @@
+"""Every error the service can name. Knows no HTTP: the numbers stand in `api/errors.py`.
+
+TsukijiError
+├── NotFound, Conflict, Invalid, Unauthorized, Forbidden, TooLarge, UnsupportedMediaType, QueueFull
+├── ImageError          one picture is at fault; the others go on
+│   ├── NotAnImage, UnsupportedFormat, ImageTruncated
+│   └── ImageTooManyBytes, ImageTooManyPixels, ImageBadDimensions
+├── ArchiveError        one archive, or one entry of it, is at fault
+│   ├── ArchiveUnreadable, ArchiveTooLarge, ArchiveTooManyEntries
+│   └── EntryUnsafePath, EntryNested, EntryEncrypted, EntryTooLarge, EntryDuplicate, EntryIgnored,
+│       EntryUnreadable
+├── DatasetTooSmall, WeightsUnavailable, WeightsInvalid, NanLoss, GpuOutOfMemory, TrainingCrashed
+├── ModelGone           the model of a job was deleted
+├── PackageInvalid      a model directory that is incomplete, altered or of another format
+├── BlobMissing, BlobCorrupt, StorageFull, StorageUnavailable, BrokerUnavailable
+└── WorkerLost, DeadlineExceeded, InternalError
+"""
+
+from typing import Any, ClassVar
+
+
+class TsukijiError(Exception):
+    """An error with a stable code, a sentence for a person and a way out.
+
+    Args:
+        detail: what happened, in a sentence.
+        hint: what to do about it; the class's own hint by default.
+        extra: further members for programs (JSON values).
+    """
+
+    code: ClassVar[str] = "internal"
+    title: ClassVar[str] = "Something went wrong inside Tsukiji"
+    hint: str | None = None
+    retriable: ClassVar[bool] = False
+
+    def __init__(self, detail: str = "", *, hint: str | None = None, **extra: Any) -> None:
+        super().__init__(detail or self.title)
+        self.detail = detail or self.title
+        self.extra = extra
+        if hint is not None:
+            self.hint = hint
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the error as it stands in a job, an item or a problem document."""
+        return {
+            "code": self.code,
+            "title": self.title,
+            "detail": self.detail,
+            "hint": self.hint,
+            "retriable": self.retriable,
+            **self.extra,
+        }
+
+
+class NotFound(TsukijiError):
+    code = "not_found"
+    title = "There is no such thing"
+    hint = "Check the id; lists show what exists."
+
+
+class Conflict(TsukijiError):
+    code = "conflict"
+    title = "This does not go with what is there"
+
+
+class Invalid(TsukijiError):
+    code = "invalid_request"
+    title = "The request is not valid"
+
+
+class Unauthorized(TsukijiError):
+    code = "unauthorized"
+    title = "An API key is needed"
+    hint = "Send `Authorization: Bearer <key>`; make one with `tsukiji keys create`."
+
+
+class Forbidden(TsukijiError):
+    code = "forbidden"
+    title = "This is not allowed"
+
+
+class TooLarge(TsukijiError):
+    code = "too_large"
+    title = "The request is too large"
+    hint = "GET /v1/limits shows the limits; send fewer or smaller files, or an archive."
+
+
+class UnsupportedMediaType(TsukijiError):
+    code = "unsupported_media_type"
+    title = "This content type is not taken here"
+
+
+class QueueFull(TsukijiError):
+    code = "queue_full"
+    title = "Too many jobs are waiting"
+    hint = "Wait for some to finish, or cancel some."
+    retriable = True
+
+
+class ImageError(TsukijiError):
+    code = "image_error"
+    title = "The picture cannot be used"
+
+
+class NotAnImage(ImageError):
+    code = "not_an_image"
+    title = "The file is not a picture"
+    hint = "Send JPEG, PNG, WebP, AVIF, GIF, BMP or TIFF."
+
+
+class UnsupportedFormat(ImageError):
+    code = "unsupported_format"
+    title = "The picture's format is not taken"
+    hint = "Convert it to JPEG or PNG."
+
+
+class ImageTruncated(ImageError):
+    code = "truncated"
+    title = "The picture is cut short or damaged"
+    hint = "Send the file again, whole."
+
+
+class ImageTooManyBytes(ImageError):
+    code = "too_many_bytes"
+    title = "The file is too large"
+    hint = "Save it smaller; GET /v1/limits shows the limit."
+
+
+class ImageTooManyPixels(ImageError):
+    code = "too_many_pixels"
+    title = "The picture has too many pixels"
+    hint = "Scale it down; GET /v1/limits shows the limit."
+
+
+class ImageBadDimensions(ImageError):
+    code = "bad_dimensions"
+    title = "The picture's width or height is out of bounds"
+    hint = "GET /v1/limits shows the bounds."
+
+
+class ArchiveError(TsukijiError):
+    code = "archive_error"
+    title = "The archive cannot be used"
+
+
+class ArchiveUnreadable(ArchiveError):
+    code = "archive_unreadable"
+    title = "The file is not a readable zip archive"
+    hint = "Make the archive again and send it whole."
+
+
+class ArchiveTooLarge(ArchiveError):
+    code = "archive_too_large"
+    title = "The archive is larger than allowed"
+    hint = "Split it; GET /v1/limits shows the limits."
+
+
+class ArchiveTooManyEntries(ArchiveError):
+    code = "archive_too_many_entries"
+    title = "The archive holds more files than allowed"
+    hint = "Split it; GET /v1/limits shows the limits."
+
+
+class EntryUnsafePath(ArchiveError):
+    code = "unsafe_path"
+    title = "The entry's path leads outside, or is no plain file"
+
+
+class EntryNested(ArchiveError):
+    code = "nested_archive"
+    title = "An archive inside an archive is not opened"
+    hint = "Unpack it and send its pictures."
+
+
+class EntryEncrypted(ArchiveError):
+    code = "encrypted_entry"
+    title = "The entry is encrypted"
+
+
+class EntryTooLarge(ArchiveError):
+    code = "entry_too_large"
+    title = "The entry is larger than allowed, or unpacks to more than it says"
+
+
+class EntryDuplicate(ArchiveError):
+    code = "duplicate_entry"
+    title = "The archive holds this name twice"
+
+
+class EntryIgnored(ArchiveError):
+    code = "ignored_entry"
+    title = "A file that systems leave behind; not a picture of yours"
+
+
+class EntryUnreadable(ArchiveError):
+    code = "unreadable_entry"
+    title = "The entry is damaged, or packed in a way that is not read"
+    hint = "Make the archive again with ordinary (deflate) compression."
+
+
+class LabelRefused(Invalid):
+    code = "label_refused"
+    title = "The label is too long, or the data set has too many"
+    hint = "GET /v1/limits shows the limits; rename the folder."
+
+
+class BatchTooLarge(Invalid):
+    code = "batch_too_large"
+    title = "The batch holds more images than allowed"
+    hint = "Split it; GET /v1/limits shows the limit."
+
+
+class BatchEmpty(Invalid):
+    code = "batch_empty"
+    title = "The batch holds no images"
+    hint = "Check the archive, or the data set and its split."
+
+
+class NoImageSucceeded(TsukijiError):
+    code = "no_image_succeeded"
+    title = "None of the images could be classified"
+    hint = "The items list each image's reason."
+
+
+class IdempotencyKeyReused(Invalid):
+    code = "idempotency_key_reused"
+    title = "This Idempotency-Key was used for another request"
+    hint = "Use a new key for each new request."
+
+
+class DatasetTooSmall(TsukijiError):
+    code = "dataset_too_small"
+    title = "The data set is too small to train on"
+    hint = "Add labelled images: at least two labels, and the minimum of images for each."
+
+
+class WeightsUnavailable(TsukijiError):
+    code = "weights_unavailable"
+    title = "The pretrained weights cannot be had"
+    hint = (
+        "Put the file into the folder named by TSUKIJI_WEIGHTS_DIR (a torchvision state dict or safetensors), "
+        "let the worker reach the internet once, or ask for random weights with recipe.pretrained=false."
+    )
+
+
+class WeightsInvalid(TsukijiError):
+    code = "weights_invalid"
+    title = "The weights file does not fit the backbone"
+
+
+class NanLoss(TsukijiError):
+    code = "nan_loss"
+    title = "The loss is no longer a number"
+    hint = "Lower recipe.learning_rate."
+
+
+class GpuOutOfMemory(TsukijiError):
+    code = "gpu_out_of_memory"
+    title = "The device has too little memory"
+    hint = "Lower recipe.batch_size or recipe.image_size."
+
+
+class TrainingCrashed(TsukijiError):
+    code = "training_crashed"
+    title = "The training process ended without a result"
+    hint = "If the system ended it for want of memory, lower recipe.batch_size or recipe.image_size."
+    retriable = True
+
+
+class PackageInvalid(TsukijiError):
+    code = "package_invalid"
+    title = "The model package is incomplete, altered or of another format"
+
+
+class ModelGone(TsukijiError):
+    code = "model_gone"
+    title = "The model was deleted"
+    hint = "Choose a model that exists; what was classified before is kept."
+
+
+class BlobMissing(TsukijiError):
+    code = "blob_missing"
+    title = "Stored bytes are gone from the store"
+
+
+class BlobCorrupt(TsukijiError):
+    code = "blob_corrupt"
+    title = "Stored bytes do not match their hash"
+
+
+class StorageFull(TsukijiError):
+    code = "storage_full"
+    title = "The store is full"
+    hint = "Free space or move the store, then try again."
+    retriable = True
+
+
+class StorageUnavailable(TsukijiError):
+    code = "storage_unavailable"
+    title = "The store cannot be reached"
+    retriable = True
+
+
+class BrokerUnavailable(TsukijiError):
+    code = "broker_unavailable"
+    title = "The queue's broker cannot be reached"
+    hint = "Nothing is lost: work that was accepted starts once the broker is back."
+    retriable = True
+
+
+class WorkerLost(TsukijiError):
+    code = "worker_lost"
+    title = "The worker died each time it took this work"
+
+
+class DeadlineExceeded(TsukijiError):
+    code = "deadline_exceeded"
+    title = "The work took longer than allowed"
+
+
+class InternalError(TsukijiError):
+    code = "internal"
+    hint = "The logs hold the details under this job's or request's id."

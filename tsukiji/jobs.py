@@ -1,0 +1,78 @@
+"""The state machine of every job, as data. Knows no database: `db/` makes the moves, these tables allow them."""
+
+from enum import StrEnum
+from typing import Final
+
+
+class JobStatus(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    CANCELLING = "cancelling"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+
+class JobKind(StrEnum):
+    TRAINING = "training"
+    BATCH = "batch"
+    PREDICTION = "prediction"
+    IMPORT = "import"
+
+
+TRANSITIONS: Final[dict[JobStatus, frozenset[JobStatus]]] = {
+    JobStatus.QUEUED: frozenset({JobStatus.RUNNING, JobStatus.CANCELLED, JobStatus.FAILED, JobStatus.EXPIRED}),
+    # RUNNING to QUEUED: the worker gave the work back, or its lease ran out.
+    JobStatus.RUNNING: frozenset(
+        {JobStatus.QUEUED, JobStatus.CANCELLING, JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.EXPIRED}
+    ),
+    # A job that ends while its cancellation is on the way has ended as it did.
+    JobStatus.CANCELLING: frozenset({JobStatus.CANCELLED, JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.EXPIRED}),
+    JobStatus.SUCCEEDED: frozenset(),
+    JobStatus.FAILED: frozenset(),
+    JobStatus.CANCELLED: frozenset(),
+    JobStatus.EXPIRED: frozenset(),
+}
+TERMINAL: Final = frozenset(status for status, following in TRANSITIONS.items() if not following)
+ACTIVE: Final = frozenset(JobStatus) - TERMINAL
+
+
+def sources_of(target: JobStatus) -> frozenset[JobStatus]:
+    """Return the states from which a job may move to `target`."""
+    return frozenset(status for status, following in TRANSITIONS.items() if target in following)
+
+
+class Queue(StrEnum):
+    """The queues; each has worker processes of its own, so that long work never keeps short work waiting."""
+
+    TRAIN = "train"
+    INFER = "infer"
+    INTAKE = "intake"
+
+
+class Task(StrEnum):
+    """The names of the messages. A message carries one id and nothing else."""
+
+    TRAINING = "training.run"
+    IMPORT = "import.run"
+    BATCH = "batch.plan"
+    CHUNK = "chunk.run"
+
+
+QUEUE_OF: Final = {
+    Task.TRAINING: Queue.TRAIN,
+    Task.IMPORT: Queue.INTAKE,
+    Task.BATCH: Queue.INTAKE,
+    Task.CHUNK: Queue.INFER,
+}
+TASK_OF: Final = {JobKind.TRAINING: Task.TRAINING, JobKind.IMPORT: Task.IMPORT, JobKind.BATCH: Task.BATCH}
+"""A prediction has no task of its own: its one chunk is sent at once."""
+
+PREFIX_OF: Final = {
+    JobKind.TRAINING: "trn",
+    JobKind.BATCH: "bat",
+    JobKind.PREDICTION: "prd",
+    JobKind.IMPORT: "imp",
+}
+"""What an id begins with."""

@@ -1,0 +1,33 @@
+"""What a file's place among folders says about it. Pure: the client and the service both ask here."""
+
+import unicodedata
+from pathlib import PurePosixPath
+from typing import Final, Literal
+
+SPLITS: Final[dict[str, Literal["train", "valid", "test"]]] = {
+    "train": "train",
+    "valid": "valid",
+    "val": "valid",
+    "validation": "valid",
+    "test": "test",
+}
+CLUTTER: Final = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
+
+
+def label_and_split(name: str) -> tuple[str | None, Literal["train", "valid", "test"] | None]:
+    """Return the label and the split of a picture from its relative path, both None where the path says nothing.
+
+    The parent folder is the label, as in torchvision's ImageFolder. A folder above it that is named like a split is
+    one, at the top or inside the one folder that people wrap around everything (`pets/train/cat/1.jpg`). Labels come
+    back in Unicode form NFC, because some systems store folder names decomposed.
+    """
+    folders = PurePosixPath(unicodedata.normalize("NFC", name)).parts[:-1]
+    if not folders:
+        return None, None
+    split = next((SPLITS[folder.lower()] for folder in folders[:-1][:2] if folder.lower() in SPLITS), None)
+    return folders[-1], split
+
+
+def is_clutter(name: str) -> bool:
+    """Return whether a relative path names something that systems leave behind, or a hidden file."""
+    return any(part.startswith(".") or part.lower() in CLUTTER for part in PurePosixPath(name).parts)

@@ -1,0 +1,165 @@
+"""Settings: one `TSUKIJI_<GROUP>_<NAME>` environment variable each, typed, frozen, read once by each program's start.
+
+`docs/settings.md` lists them; a test keeps the two equal. Only `load()` reads the environment.
+"""
+
+from pathlib import Path
+from typing import Any, Final, Literal, cast
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+
+from tsukiji.errors import Invalid
+
+
+class Group(BaseSettings):
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+
+
+class DataSettings(Group, env_prefix="TSUKIJI_DATA_"):
+    dir: Path = Field(Path("tsukiji-data"), description="Where the embedded database, queue and blobs lie.")
+
+
+class DatabaseSettings(Group, env_prefix="TSUKIJI_DATABASE_"):
+    url: str | None = Field(None, description="SQLAlchemy URL; SQLite in the data folder by default.")
+    pool_size: int = Field(10, ge=1, description="Connections that one process keeps (PostgreSQL).")
+
+
+class BrokerSettings(Group, env_prefix="TSUKIJI_BROKER_"):
+    url: str | None = Field(None, description="`redis://` or `amqp://` URL; files in the data folder by default.")
+    poll_seconds: float = Field(0.03, gt=0, description="How often an idle worker looks for files (embedded).")
+
+
+class StorageSettings(Group, env_prefix="TSUKIJI_STORAGE_"):
+    url: str | None = Field(None, description="`file:///path` or `s3://bucket/prefix`; the data folder by default.")
+    endpoint_url: str | None = Field(None, description="S3-compatible server other than AWS.")
+    cache_dir: Path | None = Field(None, description="Where workers keep local copies; in the data folder by default.")
+
+
+class ApiSettings(Group, env_prefix="TSUKIJI_API_"):
+    host: str = Field("127.0.0.1", description="Address to listen on; keys are needed on every one.")
+    port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    allowed_hosts: list[str] = Field(
+        ["localhost", "127.0.0.1", "[::1]"],
+        description='Host names the service answers to, as JSON; `["*"]` for any.',
+    )
+    max_wait_seconds: float = Field(60, ge=0, description="Longest `Prefer: wait=N`.")
+    session_hours: float = Field(12, gt=0, description="How long the page stays signed in.")
+
+
+class LimitSettings(Group, env_prefix="TSUKIJI_LIMIT_"):
+    image_bytes: int = Field(20 * 2**20, ge=1, description="Bytes of one picture.")
+    image_pixels: int = Field(50_000_000, ge=1, description="Width times height of one picture.")
+    image_side: int = Field(16_384, ge=1, description="Longest side of a picture, pixels.")
+    image_min_side: int = Field(4, ge=1, description="Shortest side of a picture, pixels.")
+    request_files: int = Field(100, ge=1, description="Files in one multipart request.")
+    request_bytes: int = Field(256 * 2**20, ge=1, description="Bytes of one multipart request.")
+    json_bytes: int = Field(2**20, ge=1, description="Bytes of one JSON request.")
+    predict_images: int = Field(16, ge=1, description="Images in one predict request.")
+    predict_bytes: int = Field(64 * 2**20, ge=1, description="Bytes of one predict request.")
+    archive_bytes: int = Field(10 * 2**30, ge=1, description="Bytes of one archive.")
+    archive_entries: int = Field(200_000, ge=1, description="Files in one archive.")
+    archive_expanded_bytes: int = Field(50 * 2**30, ge=1, description="Bytes an archive may unpack to.")
+    archive_ratio: float = Field(100, gt=1, description="Times an archive entry may grow when unpacked.")
+    batch_items: int = Field(100_000, ge=1, description="Images in one batch.")
+    dataset_classes: int = Field(500, ge=2, description="Labels in one data set.")
+    class_min_images: int = Field(5, ge=2, description="Labelled images each class needs before a training.")
+    queued_trainings: int = Field(20, ge=1, description="Trainings one key may have unfinished.")
+    queued_batches: int = Field(100, ge=1, description="Batches one key may have unfinished.")
+
+
+class JobSettings(Group, env_prefix="TSUKIJI_JOBS_"):
+    lease_seconds: float = Field(30, gt=0, description="A worker that is silent for this long has lost its work.")
+    beat_seconds: float = Field(10, gt=0, description="How often a working worker renews its lease.")
+    tick_seconds: float = Field(2, gt=0, description="How often the dispatcher looks for lost and unsent work.")
+    resend_seconds: float = Field(60, gt=0, description="A queued row that no message woke is sent again after this.")
+    max_attempts: int = Field(3, ge=1, description="Starts of one job or chunk before it fails with worker_lost.")
+    chunk_images: int = Field(64, ge=1, description="Images a batch is cut into chunks of.")
+    stop_seconds: float = Field(8, gt=0, description="Time that work gets to stop when its worker is stopped.")
+    training_hours: float = Field(24, gt=0, description="Deadline of one training.")
+    blob_grace_hours: float = Field(24, ge=0, description="Bytes that nothing refers to are deleted after this.")
+
+
+class InferenceSettings(Group, env_prefix="TSUKIJI_INFERENCE_"):
+    device: str = Field("auto", description="`auto`, `cpu`, `cuda`, `cuda:1`, `mps`.")
+    batch_size: int = Field(32, ge=1, description="Images in one forward pass.")
+    models: int = Field(4, ge=1, description="Models a worker keeps warm.")
+
+
+class TrainingSettings(Group, env_prefix="TSUKIJI_TRAINING_"):
+    device: str = Field("auto", description="`auto`, `cpu`, `cuda`, `cuda:1`, `mps`.")
+    workers: int = Field(2, ge=0, description="Processes that decode pictures for a training.")
+    threads: int = Field(0, ge=0, description="Processor threads of a training; 0 leaves one core to everybody else.")
+
+
+class WeightsSettings(Group, env_prefix="TSUKIJI_WEIGHTS_"):
+    dir: Path | None = Field(None, description="Folder of backbone weights, looked into before any download.")
+    download: bool = Field(True, description="May a worker download ImageNet weights that it lacks?")
+
+
+class LogSettings(Group, env_prefix="TSUKIJI_LOG_"):
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is written.")
+    format: Literal["auto", "json", "console"] = Field("auto", description="`auto`: console on a terminal, else JSON.")
+
+
+class Settings(BaseModel):
+    """All groups. Construct with `load()`; tests construct their own with explicit groups."""
+
+    model_config = ConfigDict(frozen=True)
+
+    data: DataSettings = Field(default_factory=DataSettings)
+    database: DatabaseSettings = Field(default_factory=DatabaseSettings)
+    broker: BrokerSettings = Field(default_factory=BrokerSettings)
+    storage: StorageSettings = Field(default_factory=StorageSettings)
+    api: ApiSettings = Field(default_factory=ApiSettings)
+    limits: LimitSettings = Field(default_factory=LimitSettings)
+    jobs: JobSettings = Field(default_factory=JobSettings)
+    inference: InferenceSettings = Field(default_factory=InferenceSettings)
+    training: TrainingSettings = Field(default_factory=TrainingSettings)
+    weights: WeightsSettings = Field(default_factory=WeightsSettings)
+    log: LogSettings = Field(default_factory=LogSettings)
+
+    @property
+    def database_url(self) -> str:
+        """The SQLAlchemy URL; psycopg 3 is the one PostgreSQL driver."""
+        url = self.database.url or f"sqlite:///{self.data.dir.resolve() / 'tsukiji.db'}"
+        scheme, _, rest = url.partition("://")
+        return f"postgresql+psycopg://{rest}" if scheme in {"postgres", "postgresql"} else url
+
+    @property
+    def broker_url(self) -> str:
+        return self.broker.url or f"files://{self.data.dir.resolve() / 'queue'}"
+
+    @property
+    def storage_url(self) -> str:
+        return self.storage.url or f"file://{self.data.dir.resolve() / 'blobs'}"
+
+    @property
+    def cache_dir(self) -> Path:
+        return self.storage.cache_dir or self.data.dir.resolve() / "cache"
+
+
+GROUPS: Final[dict[str, type[Group]]] = {
+    name: cast("type[Group]", field.annotation) for name, field in Settings.model_fields.items()
+}
+
+
+def load() -> Settings:
+    """Read the environment.
+
+    Raises:
+        Invalid: a variable is malformed; the message names it.
+    """
+    return Settings(**{name: _read(kind) for name, kind in GROUPS.items()})
+
+
+def _read(kind: type[Group]) -> Any:
+    prefix = kind.model_config["env_prefix"]
+    try:
+        return kind()
+    except ValidationError as error:
+        found = {str(problem["loc"][0]): problem["msg"] for problem in error.errors()}
+    except SettingsError as error:  # what should be JSON is not; only the message tells which
+        found = {name: "it should be JSON" for name in kind.model_fields if f'"{name}"' in str(error)}
+    problems = "; ".join(f"{prefix}{name.upper()}: {problem}" for name, problem in found.items())
+    raise Invalid(problems, hint="docs/settings.md says what each setting takes.")

@@ -1,0 +1,120 @@
+"""What every store of blobs can do, and what they share. Knows no particular store."""
+
+import hashlib
+import re
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Protocol
+
+from tsukiji.errors import BlobCorrupt, BlobMissing, Invalid
+from tsukiji.storage.disk import disk_errors, draft, publish
+
+CHUNK_BYTES = 2**20
+Source = bytes | Path | Iterable[bytes]
+
+
+@dataclass(frozen=True)
+class Blob:
+    """Bytes in a store: `sha256` in lower-case hex, `size` in bytes."""
+
+    sha256: str
+    size: int
+
+
+class BlobStore(Protocol):
+    """A store of blobs; safe to use from many threads and many processes at once.
+
+    Every verb that takes a sha256 raises `Invalid` where it is none; every verb raises `StorageUnavailable` where the
+    store cannot be reached.
+    """
+
+    @abstractmethod
+    def put(self, source: Source) -> Blob:
+        """Keep the bytes; once this returns they survive a crash. The same bytes are kept once.
+
+        Raises:
+            StorageFull: there is no room; nothing is left behind.
+        """
+
+    @abstractmethod
+    def stream(self, sha256: str, chunk: int = CHUNK_BYTES) -> Iterator[bytes]:
+        """Yield the bytes in pieces of at most `chunk`. Errors come while iterating.
+
+        Raises:
+            BlobMissing: nothing is kept under this hash.
+            BlobCorrupt: the bytes do not match it (known, and raised, after the last piece).
+        """
+
+    @abstractmethod
+    def exists(self, sha256: str) -> bool: ...
+
+    @abstractmethod
+    def delete(self, sha256: str) -> None:
+        """Forget the bytes, if they are there."""
+
+    @abstractmethod
+    def check(self) -> None:
+        """Return if the store can be used now; raise `StorageUnavailable` or `StorageFull` if it cannot."""
+
+    def local_path(self, sha256: str) -> Path | None:
+        """Return the blob's own file, to be read only, where the store has it as one on this machine."""
+        check_sha256(sha256)
+        return None
+
+    def read(self, sha256: str) -> bytes:
+        """Return the bytes, verified. Raises what `stream` raises."""
+        return b"".join(self.stream(sha256))
+
+    def fetch(self, sha256: str, target: Path) -> None:
+        """Copy the bytes, verified, to the file `target`: all of them or none. Raises what `stream` and `put` raise."""
+        with draft(target.parent) as file:
+            pour(self.stream(sha256), file)
+            publish(file, target)
+
+
+def pour(source: Source, file: IO[bytes]) -> Blob:
+    """Write `source` to `file` and hash it on the way; an error of the source itself passes as it is."""
+    digest, size = hashlib.sha256(), 0
+    for piece in _pieces(source):
+        digest.update(piece)
+        size += len(piece)
+        with disk_errors():
+            file.write(piece)
+    return Blob(digest.hexdigest(), size)
+
+
+def verify(sha256: str, pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield `pieces`, then raise `BlobCorrupt` if they were not the bytes of that hash."""
+    digest = hashlib.sha256()
+    for piece in pieces:
+        digest.update(piece)
+        yield piece
+    if digest.hexdigest() != sha256:
+        raise BlobCorrupt(f"The bytes kept as {sha256} have another hash.", hint="Send the file again.", sha256=sha256)
+
+
+def check_sha256(text: str) -> None:
+    """Raise `Invalid` unless this is a hash: what reaches a path or a key is never anything else."""
+    if not re.fullmatch("[0-9a-f]{64}", text):
+        raise Invalid(f"{text[:80]!r} is not a sha256.", hint="Give 64 hexadecimal digits in lower case.")
+
+
+def missing(sha256: str) -> BlobMissing:
+    return BlobMissing(f"Nothing is kept under {sha256}.", hint="Send the file again.", sha256=sha256)
+
+
+def read_pieces(file: IO[bytes], chunk: int = CHUNK_BYTES) -> Iterator[bytes]:
+    while piece := file.read(chunk):
+        yield piece
+
+
+def _pieces(source: Source) -> Iterator[bytes]:
+    if isinstance(source, bytes):
+        yield source
+    elif isinstance(source, Path):
+        with source.open("rb") as file:
+            yield from read_pieces(file)
+    else:
+        yield from source

@@ -1,0 +1,62 @@
+"""Files that appear whole or not at all, and the disk's errors in our words. Knows no blobs."""
+
+import errno
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from tsukiji.errors import StorageFull, StorageUnavailable
+
+FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+@contextmanager
+def disk_errors() -> Iterator[None]:
+    """Turn an `OSError` into `StorageFull` or `StorageUnavailable`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in FULL:
+            raise StorageFull(f"The disk has no room: {error}") from error
+        raise StorageUnavailable(f"The disk refused: {error}") from error
+
+
+@contextmanager
+def draft(folder: Path) -> Iterator[IO[bytes]]:
+    """Open a new file in `folder` to write into; it is gone at the end unless it was published."""
+    path = folder / f"{secrets.token_hex(16)}.tmp"
+    with disk_errors():
+        folder.mkdir(parents=True, exist_ok=True)
+        file = path.open("xb")
+    try:
+        yield file
+    finally:
+        with suppress(OSError):  # closing writes what is left: after a full disk that fails once more
+            file.close()
+        with suppress(OSError):  # the first error is the one to tell; a draft left behind is swept a day later
+            path.unlink(missing_ok=True)
+
+
+def publish(file: IO[bytes], target: Path) -> None:
+    """Give a draft its final name, once all of it is on the disk; both must be on one file system."""
+    with disk_errors():
+        file.flush()
+        os.fsync(file.fileno())
+        file.close()  # Windows renames no open file
+        target.parent.mkdir(parents=True, exist_ok=True)
+        Path(file.name).replace(target)
+        _sync_folder(target.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Without this a power cut may take the new name away again. Windows can open no folder, and needs none."""
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,75 @@
+"""Blobs as files in one folder: `ab/cd/<sha256>`, drafts in `tmp`. Workers on this machine read them in place."""
+
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+from tsukiji.storage.blobs import CHUNK_BYTES, Blob, BlobStore, Source, check_sha256, missing, pour, read_pieces, verify
+from tsukiji.storage.disk import disk_errors, draft, publish
+
+STALE_SECONDS = 24 * 3600
+
+
+class LocalStore(BlobStore):
+    def __init__(self, root: Path) -> None:
+        self.root = root.resolve()
+        self._drafts = self.root / "tmp"
+        with disk_errors():
+            self._drafts.mkdir(parents=True, exist_ok=True)
+            self._sweep()
+
+    def put(self, source: Source) -> Blob:
+        with draft(self._drafts) as file:
+            blob = pour(source, file)
+            path = self._path(blob.sha256)
+            if not _has_size(path, blob.size):  # a file cut short, by whatever, is replaced
+                publish(file, path)
+        return blob
+
+    def stream(self, sha256: str, chunk: int = CHUNK_BYTES) -> Iterator[bytes]:
+        with self._open(sha256) as file, disk_errors():
+            yield from verify(sha256, read_pieces(file, chunk))
+
+    def exists(self, sha256: str) -> bool:
+        return self.local_path(sha256) is not None
+
+    def delete(self, sha256: str) -> None:
+        with disk_errors():
+            self._path(sha256).unlink(missing_ok=True)
+
+    def check(self) -> None:
+        with draft(self._drafts) as file, disk_errors():
+            file.write(b"?")
+            file.flush()
+
+    def local_path(self, sha256: str) -> Path | None:
+        path = self._path(sha256)
+        with disk_errors():
+            return path if path.is_file() else None
+
+    def _open(self, sha256: str) -> IO[bytes]:
+        path = self._path(sha256)
+        with disk_errors():
+            try:
+                return path.open("rb")
+            except FileNotFoundError as error:
+                raise missing(sha256) from error
+
+    def _path(self, sha256: str) -> Path:
+        check_sha256(sha256)
+        return self.root / sha256[:2] / sha256[2:4] / sha256
+
+    def _sweep(self) -> None:
+        """Remove the drafts that a crash left; a day is longer than any upload takes."""
+        oldest = time.time() - STALE_SECONDS
+        for path in self._drafts.iterdir():
+            with suppress(FileNotFoundError):  # another process has just finished with it
+                if path.stat().st_mtime < oldest:
+                    path.unlink()
+
+
+def _has_size(path: Path, size: int) -> bool:
+    with disk_errors():
+        return path.is_file() and path.stat().st_size == size

@@ -1,0 +1,29 @@
+"""Which device to compute on. Knows no model."""
+
+import torch
+
+from tsukiji.errors import Invalid
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device called `name`; `auto` is the best one here: CUDA, then Apple's MPS, then the CPU.
+
+    Raises:
+        Invalid: there is no such device on this machine.
+    """
+    if name == "auto":
+        return torch.device(_best())
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise Invalid(
+            f"There is no device {name!r} here: {error}", hint="Use auto, cpu, cuda, cuda:1 or mps."
+        ) from error
+    return device
+
+
+def _best() -> str:
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"

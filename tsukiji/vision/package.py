@@ -1,0 +1,172 @@
+"""A model as a folder without pickle: named files, and a manifest of their hashes. Knows neither torch nor a store.
+
+`manifest.json` is written last, by `seal`; `verify` trusts nothing that it does not list.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Final, Literal, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from tsukiji.errors import PackageInvalid
+from tsukiji.vision.preprocess import Preprocess
+
+FORMAT: Final = "tsukiji-model/1"
+MANIFEST: Final = "manifest.json"
+WEIGHTS: Final = "model.safetensors"
+CONFIG: Final = "config.json"
+PREPROCESS: Final = "preprocess.json"
+CALIBRATION: Final = "calibration.json"
+EVALUATION: Final = "evaluation.json"
+CARD: Final = "README.md"
+
+REQUIRED: Final = frozenset({WEIGHTS, CONFIG, PREPROCESS, CALIBRATION})
+# No suffix that anything unpickles; a plain name, so that nothing outside the folder can be meant.
+SAFE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*\.(json|safetensors|md|txt|csv|png|onnx)")
+MAX_JSON_BYTES: Final = 64 * 2**20
+
+
+class Part(BaseModel):
+    """One JSON file of the package. Unknown members are left alone: a later version may add some."""
+
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False, extra="ignore")
+
+
+class FileFacts(Part):
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    bytes: Annotated[int, Field(ge=0)]
+
+
+class Manifest(Part):
+    format: Literal["tsukiji-model/1"] = FORMAT
+    model_id: str
+    created: datetime
+    versions: dict[str, str] = {}
+    """Of the programs that made it, by name."""
+    files: dict[str, FileFacts]
+
+
+class ModelConfig(Part):
+    """timm's members, plus the head."""
+
+    architecture: Literal["resnet18", "resnet34", "resnet50"]
+    num_classes: Annotated[int, Field(ge=1)]
+    num_features: Annotated[int, Field(ge=1)]
+    label_names: list[Annotated[str, Field(min_length=1)]]
+    """In the order of the network's outputs."""
+    head: Literal["fastai_concat_v1"] = "fastai_concat_v1"
+    pretrained: bool
+
+    @model_validator(mode="after")
+    def _check_labels(self) -> Self:
+        if len(set(self.label_names)) != len(self.label_names) or len(self.label_names) != self.num_classes:
+            raise ValueError("label_names must be num_classes different names")
+        return self
+
+
+class Calibration(Part):
+    """Logits are divided by `temperature` before the softmax. A score below its threshold is "none of these"."""
+
+    temperature: Annotated[float, Field(gt=0)] = 1.0
+    threshold: Annotated[float, Field(ge=0, le=1)] | None = None
+    thresholds: dict[str, Annotated[float, Field(ge=0, le=1)]] = {}
+    """Per label, where it differs."""
+
+
+P = TypeVar("P", bound=Part)
+
+
+def write_part(folder: Path, name: str, part: Part | Preprocess) -> None:
+    """Write one JSON file of the package."""
+    values = part.to_dict() if isinstance(part, Preprocess) else part.model_dump(mode="json")
+    text = json.dumps(values, indent=2, ensure_ascii=False)
+    (folder / name).write_text(text + "\n", encoding="utf-8")
+
+
+def seal(folder: Path, *, model_id: str, created: datetime, versions: Mapping[str, str]) -> Manifest:
+    """Write the manifest over all files in the folder; to be called when they are complete.
+
+    Raises:
+        PackageInvalid: a required file is missing, or one has no business in a package.
+    """
+    files = {name: _facts(folder / name) for name in sorted(_names(folder))}
+    manifest = Manifest(model_id=model_id, created=created, versions=dict(versions), files=files)
+    _check_names(manifest)
+    write_part(folder, MANIFEST, manifest)
+    return manifest
+
+
+def verify(folder: Path) -> Manifest:
+    """Return the manifest, having held every file against it.
+
+    Raises:
+        PackageInvalid: a file is missing, altered, not listed or unsafely named, or the format is another.
+    """
+    manifest = _read(folder, MANIFEST, Manifest)
+    _check_names(manifest)
+    if unlisted := sorted(_names(folder) - manifest.files.keys()):
+        raise PackageInvalid(f"The manifest does not list {', '.join(unlisted)}.")
+    for name, facts in manifest.files.items():
+        if not (folder / name).is_file():
+            raise PackageInvalid(f"{name} is missing.")
+        if _facts(folder / name) != facts:
+            raise PackageInvalid(f"{name} was altered after the package was sealed.")
+    return manifest
+
+
+def read_config(folder: Path) -> ModelConfig:
+    """Raises: PackageInvalid: the file is missing or not valid."""
+    return _read(folder, CONFIG, ModelConfig)
+
+
+def read_calibration(folder: Path) -> Calibration:
+    """Raises: PackageInvalid: the file is missing or not valid."""
+    return _read(folder, CALIBRATION, Calibration)
+
+
+def read_preprocess(folder: Path) -> Preprocess:
+    """Raises: PackageInvalid: the file is missing or not valid."""
+    try:
+        return Preprocess.from_dict(json.loads(_text(folder, PREPROCESS)))
+    except (ValueError, TypeError) as error:
+        raise PackageInvalid(f"{PREPROCESS} is not valid: {error}") from error
+
+
+def _read(folder: Path, name: str, part: type[P]) -> P:
+    try:
+        return part.model_validate_json(_text(folder, name))
+    except ValidationError as error:
+        raise PackageInvalid(f"{name} is not valid: {error}") from error
+
+
+def _text(folder: Path, name: str) -> bytes:
+    path = folder / name
+    if path.is_symlink() or not path.is_file():
+        raise PackageInvalid(f"{name} is missing.")
+    if path.stat().st_size > MAX_JSON_BYTES:
+        raise PackageInvalid(f"{name} is too large.")
+    return path.read_bytes()
+
+
+def _names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir() if path.name != MANIFEST}
+
+
+def _check_names(manifest: Manifest) -> None:
+    if unsafe := sorted(name for name in manifest.files if not SAFE_NAME.fullmatch(name) or name == MANIFEST):
+        raise PackageInvalid(f"A model package cannot hold {', '.join(unsafe)}.")
+    if missing := sorted(REQUIRED - manifest.files.keys()):
+        raise PackageInvalid(f"{', '.join(missing)} is missing.")
+
+
+def _facts(path: Path) -> FileFacts:
+    if path.is_symlink() or not path.is_file():
+        raise PackageInvalid(f"A model package cannot hold {path.name}: it is no plain file.")
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return FileFacts(sha256=digest, bytes=path.stat().st_size)

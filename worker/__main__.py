@@ -1,0 +1,111 @@
+"""`python -m worker train|infer|intake|dispatcher|up`: one process of the service, or all of them."""
+
+import argparse
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+
+import structlog
+from celery.signals import worker_ready, worker_shutdown
+
+from tsukiji import log
+from tsukiji.errors import Invalid
+from tsukiji.jobs import Queue
+from tsukiji.queue import WORKER_OPTIONS
+from tsukiji.settings import Settings, load
+from worker.dispatcher import dispatch
+from worker.presence import announce
+from worker.services import WORKER_VARIABLE, name_worker, open_services
+from worker.stopping import watch_parent
+from worker.supervisor import up
+from worker.tasks import register
+
+# A training is a process of its own, supervised by a thread; the others work in this very process: when it dies it is
+# started anew, and its leases say what it held. Not prefork: see docs/decisions/0012-no-prefork.md.
+POOLS = {Queue.TRAIN: "threads", Queue.INFER: "solo", Queue.INTAKE: "solo"}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m worker", description=__doc__)
+    parser.add_argument("role", choices=[*map(str, Queue), "dispatcher", "up"])
+    parser.add_argument("--watch-stdin", action="store_true", help="stop when standard input ends")
+    parser.add_argument("--announce", type=Path, help="up: write the address and a new key to this file when ready")
+    options = parser.parse_args(arguments)
+    try:
+        settings = load()
+    except Invalid as error:
+        parser.error(f"{error.detail} {error.hint or ''}")
+    log.configure(settings.log, options.role if options.role in {"up", "dispatcher"} else f"worker-{options.role}")
+    if options.role == "up":
+        if options.watch_stdin:
+            watch_parent()
+        return up(settings, options.announce)
+    os.environ.setdefault(WORKER_VARIABLE, name_worker(options.role))
+    if options.role == "dispatcher":
+        return run_dispatcher(settings, watch=options.watch_stdin)
+    return run_worker(settings, Queue(options.role), watch=options.watch_stdin)
+
+
+def run_worker(settings: Settings, queue: Queue, *, watch: bool) -> int:
+    """Be a Celery worker of one queue until told to stop."""
+    name = os.environ[WORKER_VARIABLE]
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # see worker/engine.py
+    app = register(settings, queue)
+    device = {Queue.TRAIN: settings.training.device, Queue.INFER: settings.inference.device}.get(queue)
+
+    def ready(**_: object) -> None:
+        worker_shutdown.connect(leaving(announce(settings, name, queue, device)), weak=False)
+        if watch:
+            watch_parent()
+        structlog.get_logger(__name__).info("worker_ready", queue=queue, worker=name)
+
+    worker_ready.connect(ready, weak=False)
+    argv = [
+        "--quiet",
+        "worker",
+        "-Q",
+        queue,
+        "-P",
+        POOLS[queue],
+        "-c",
+        "1",
+        "-n",
+        name,
+        "--loglevel",
+        "warning",
+        *WORKER_OPTIONS,
+    ]
+    app.worker_main(argv)
+    return 0
+
+
+def leaving(leave: Callable[[], None]) -> Callable[..., None]:
+    def on_shutdown(**_: object) -> None:
+        leave()
+
+    return on_shutdown
+
+
+def run_dispatcher(settings: Settings, *, watch: bool) -> int:
+    stop = threading.Event()
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGTERM, on_signal)
+    signal.signal(signal.SIGINT, on_signal)
+    if watch:
+        watch_parent()
+    services = open_services(settings)
+    leave = announce(settings, services.worker, "dispatcher", None)
+    dispatch(services, stop)
+    leave()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

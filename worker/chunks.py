@@ -1,0 +1,138 @@
+"""One chunk of a batch: claim, read, decode, predict, and commit everything at once."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import structlog
+from PIL import Image
+
+from db import batches
+from db.batches import Work
+from db.models import BatchItem
+from tsukiji.errors import (
+    BlobCorrupt,
+    BlobMissing,
+    ImageError,
+    InternalError,
+    ModelGone,
+    TsukijiError,
+)
+from tsukiji.vision.decode import decode, measure
+from tsukiji.vision.predictor import Predictor
+from worker.lease import Lease, Stopped
+from worker.models import ModelCache
+from worker.services import Services
+
+log = structlog.get_logger(__name__)
+
+
+def run(services: Services, models: ModelCache, chunk_id: str) -> None:
+    """Classify a chunk's images, unless it is somebody else's or done already."""
+    with services.database.transaction() as session:
+        work = batches.claim_chunk(session, chunk_id, services.worker, services.settings.jobs.lease_seconds)
+    if work is None:
+        log.info("chunk_refused", chunk=chunk_id)
+        return
+    with structlog.contextvars.bound_contextvars(job_id=work.job.id, chunk=chunk_id, attempt=work.chunk.attempt):
+        try:
+            classify(services, models, work)
+        except Exception as error:  # noqa: BLE001 - the last frame of the work: whatever it met is told to the row
+            report(services, work, error)
+
+
+def classify(services: Services, models: ModelCache, work: Work) -> None:
+    chunk, lease_seconds = work.chunk, services.settings.jobs.lease_seconds
+    lease = Lease(
+        services.database,
+        services.settings.jobs,
+        beat=lambda session: batches.beat_chunk(session, chunk, lease_seconds),
+        look=lambda session: batches.chunk_signals(session, chunk),
+    )
+    try:
+        with lease:
+            rows = predict(services, models.get(work.job.request["model"]), work.items, lease)
+    except Stopped:
+        leave(services, work, lease)
+        return
+    with services.database.transaction() as session:
+        done = batches.finish_chunk(session, chunk, rows)
+    log.info("chunk_finished" if done else "chunk_write_refused", images=len(rows))
+
+
+def predict(services: Services, predictor: Predictor, items: list[BatchItem], lease: Lease) -> list[dict[str, Any]]:
+    """Return one row per item, in order. Pictures are decoded a forward pass at a time, so memory stays flat."""
+    rows: list[dict[str, Any]] = []
+    for start in range(0, len(items), predictor.batch_size):
+        part = items[start : start + predictor.batch_size]
+        lease.check()
+        pictures = [read(services, item, predictor.preprocess.size) for item in part]
+        lease.check()
+        good = [picture.pixels for picture in pictures if isinstance(picture, Picture)]
+        probabilities = iter(predictor.predict(good))
+        for item, picture in zip(part, pictures, strict=True):
+            row = batches.blank_prediction(item.seq)
+            if isinstance(picture, Picture):
+                row |= answer(predictor, next(probabilities)) | {"width": picture.width, "height": picture.height}
+            else:
+                row["error"] = picture
+            rows.append(row)
+    return rows
+
+
+def answer(predictor: Predictor, probabilities: npt.NDArray[np.float32]) -> dict[str, Any]:
+    best = int(probabilities.argmax())
+    return {
+        "label": predictor.label_names[best],
+        "score": float(probabilities[best]),
+        "probabilities": probabilities.astype("<f4").tobytes(),
+    }
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A decoded picture, and the size of the one that was sent: large ones are decoded smaller."""
+
+    pixels: Image.Image
+    width: int
+    height: int
+
+
+def read(services: Services, item: BatchItem, side: int) -> Picture | dict[str, Any] | None:
+    """Return an item's picture, or the error that stands in its stead: one bad image costs only itself."""
+    if item.sha256 is None:
+        return item.error
+    try:
+        data = services.store.read(item.sha256)
+        width, height = measure(data, services.decode_limits)
+        return Picture(decode(data, services.decode_limits, target_side=side), width, height)
+    except (ImageError, BlobMissing, BlobCorrupt) as error:
+        return error.to_dict()
+
+
+def leave(services: Services, work: Work, lease: Lease) -> None:
+    """Leave a chunk unfinished: cancelled with its batch, or back into the queue because this worker stops."""
+    with services.database.transaction() as session:
+        if lease.signals.lost:
+            log.warning("chunk_lost")
+        elif lease.signals.cancel:
+            batches.cancel_chunk(session, work.chunk)
+        else:
+            batches.give_back_chunk(session, work.chunk)
+            log.info("chunk_given_back")
+
+
+def report(services: Services, work: Work, error: Exception) -> None:
+    """Tell the row what the work met: the batch ends, or its images get the reason, or it is tried again."""
+    with services.database.transaction() as session:
+        match error:
+            case ModelGone():
+                batches.abort(session, work.job.id, error)
+            case TsukijiError() if error.retriable:
+                batches.retry_chunk(session, work.chunk, error)
+            case TsukijiError():
+                batches.fail_chunk(session, work.chunk, error)
+            case _:
+                log.error("chunk_failed", exc_info=error)
+                batches.retry_chunk(session, work.chunk, InternalError(f"{type(error).__name__}: {error}"))

@@ -1,0 +1,105 @@
+"""An import: a zip of class folders becomes images of a data set. Every file gets a verdict; none stops the others."""
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+from db import datasets, imports, jobs
+from db.datasets import NewImage
+from db.models import Job
+from tsukiji.archive import Entry
+from tsukiji.errors import Invalid, LabelRefused, TsukijiError
+from tsukiji.labels import label_and_split
+from tsukiji.vision.decode import probe
+from worker.archives import discard, files_of, local_archive
+from worker.claimed import Stale
+from worker.lease import Lease
+from worker.services import Services
+
+COMMIT_FILES = 100
+LABEL_CHARACTERS = 200
+
+
+def run(services: Services, job: Job, lease: Lease) -> None:
+    """Read the archive from where an earlier attempt stopped, and commit verdicts as they come."""
+    dataset_id = dataset_of(job)
+    with services.database.reading() as session:
+        start = imports.next_seq(session, job.id)
+        labels = {label for label, _ in datasets.count_labels(session, [dataset_id])[dataset_id] if label}
+    with local_archive(services, job) as path:
+        total = sum(1 for _ in files_of(services, path))
+        rest = itertools.islice(enumerate(files_of(services, path)), start, None)
+        verdicts = (intake(services, seq, entry, labels, lease) for seq, entry in rest)
+        while part := list(itertools.islice(verdicts, COMMIT_FILES)):
+            commit(services, job, part, total)
+    end(services, job)
+
+
+def dataset_of(job: Job) -> str:
+    """Return the id of the data set; a job whose data set was deleted cannot go on."""
+    if job.dataset_id is None:
+        raise Invalid("The data set was deleted.", hint="Make it again, and send the archive again.")
+    return job.dataset_id
+
+
+def intake(services: Services, seq: int, entry: Entry, labels: set[str], lease: Lease) -> dict[str, Any]:
+    """Decode one picture once, keep its bytes, and return its verdict; `image` is what is to be inserted."""
+    lease.check()
+    label, split = label_and_split(entry.name)
+    verdict = {"seq": seq, "name": entry.name, "label": label, "error": None, "image": None}
+    try:
+        check_label(services, label, labels)
+        data = entry.read()
+        facts = probe(data, services.decode_limits)
+        blob = services.store.put(data)
+    except TsukijiError as error:
+        if error.retriable:  # the store is full or away: that is not the picture's fault
+            raise
+        return verdict | {"error": error.to_dict()}
+    image = NewImage(entry.name, label, split, blob.sha256, facts.width, facts.height, blob.size, facts.format)
+    return verdict | {"image": image}
+
+
+def check_label(services: Services, label: str | None, labels: set[str]) -> None:
+    """Raise LabelRefused if the data set cannot take this label; else count it among the data set's."""
+    if label is None:
+        return
+    if len(label) > LABEL_CHARACTERS:
+        raise LabelRefused(f"The label has {len(label)} characters; {LABEL_CHARACTERS} are allowed.")
+    if label not in labels and len(labels) >= services.settings.limits.dataset_classes:
+        raise LabelRefused(f"The data set has {len(labels)} labels; no more are allowed.")
+    labels.add(label)
+
+
+def commit(services: Services, job: Job, verdicts: list[dict[str, Any]], total: int) -> None:
+    """Write images, verdicts and progress, all or nothing, while the attempt is ours."""
+    with services.database.transaction() as session:
+        progress = {"completed": verdicts[-1]["seq"] + 1, "total": total, "phase": "reading"}
+        if jobs.beat(session, job.id, job.attempt, services.settings.jobs.lease_seconds, **progress).lost:
+            raise Stale
+        added = iter(datasets.add_images(session, dataset_of(job), [row["image"] for row in verdicts if row["image"]]))
+        imports.add_verdicts(session, job.id, [settle(row, added) for row in verdicts])
+
+
+def settle(row: dict[str, Any], added: Iterator[tuple[str, bool]]) -> dict[str, Any]:
+    """Return a verdict as its row, now that it is known which pictures were new."""
+    image = row.pop("image")
+    if image is None:
+        return row | {"verdict": "rejected", "image_id": None}
+    image_id, new = next(added)
+    return row | {"verdict": "accepted" if new else "duplicate", "image_id": image_id}
+
+
+def end(services: Services, job: Job) -> None:
+    """End the job with its counts; the archive itself is not needed any more."""
+    with services.database.transaction() as session:
+        counts = imports.count_verdicts(session, job.id)
+        result = {
+            "dataset_id": job.dataset_id,
+            "accepted": counts.get("accepted", 0),
+            "duplicates": counts.get("duplicate", 0),
+            "rejected": counts.get("rejected", 0),
+        }
+        if not jobs.finish(session, job.id, job.attempt, result, upload_sha256=None):
+            raise Stale
+    discard(services, job.upload_sha256)

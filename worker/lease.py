@@ -1,0 +1,87 @@
+"""Holding on to claimed work: a thread renews the lease while the work goes on, and learns when it has to stop."""
+
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+import structlog
+
+from db.jobs import Signals
+from db.session import Database, DatabaseUnavailable, Session
+from tsukiji.settings import JobSettings
+from worker.stopping import stopping
+
+log = structlog.get_logger(__name__)
+
+LOOK_SECONDS = 0.5
+"""How often the thread looks whether the user cancelled; only every `beat_seconds` does it write."""
+
+
+class Stopped(Exception):
+    """The work is to be left where it stands. Look at the lease's signals for the reason."""
+
+
+class Lease:
+    """Used as a context manager around claimed work.
+
+    Args:
+        beat: renews the lease, in a transaction of its own.
+        look: learns the same and writes nothing.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        settings: JobSettings,
+        *,
+        beat: Callable[[Session], Signals],
+        look: Callable[[Session], Signals],
+    ) -> None:
+        self.signals = Signals()
+        self._database = database
+        self._settings = settings
+        self._beat = beat
+        self._look = look
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._hold, name="lease", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    @property
+    def shutdown(self) -> bool:
+        """Does this worker want to stop?"""
+        return stopping.is_set()
+
+    def check(self) -> None:
+        """Raise Stopped if the work is to be left."""
+        if self.signals.stop or self.shutdown:
+            raise Stopped
+
+    def _hold(self) -> None:
+        looks_per_beat = max(1, round(self._settings.beat_seconds / LOOK_SECONDS))
+        looks = 0
+        while not self._ended.wait(LOOK_SECONDS):
+            looks += 1
+            try:
+                self.signals = self._renew() if looks % looks_per_beat == 0 else self._learn()
+            except DatabaseUnavailable as error:
+                # The lease goes on until it ends; if the database is back before that, nothing has happened.
+                log.warning("lease_beat_failed", error=str(error.orig))
+            if self.signals.lost:
+                log.warning("lease_lost")
+                return
+
+    def _renew(self) -> Signals:
+        with self._database.transaction() as session:
+            return self._beat(session)
+
+    def _learn(self) -> Signals:
+        with self._database.reading() as session:
+            return self._look(session)

@@ -1,0 +1,53 @@
+"""Models kept warm: a package is fetched from the store once, and stays loaded until others push it out."""
+
+import shutil
+from collections import OrderedDict
+from pathlib import Path
+
+import structlog
+
+from db import registry
+from tsukiji.errors import ModelGone, NotFound
+from tsukiji.vision.predictor import Predictor
+from worker.services import Services
+
+log = structlog.get_logger(__name__)
+
+
+class ModelCache:
+    """The least recently used model goes first. Use from one thread."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._warm: OrderedDict[str, Predictor] = OrderedDict()
+
+    def get(self, model_id: str) -> Predictor:
+        """Return a loaded model.
+
+        Raises:
+            ModelGone: it was deleted.
+            PackageInvalid, BlobMissing, BlobCorrupt: its package is damaged.
+        """
+        if model_id not in self._warm:
+            inference = self._services.settings.inference
+            self._warm[model_id] = Predictor.load(self._fetch(model_id), inference.device, inference.batch_size)
+            log.info("model_loaded", model_id=model_id, device=str(self._warm[model_id].device))
+            while len(self._warm) > inference.models:
+                self._warm.popitem(last=False)
+        self._warm.move_to_end(model_id)
+        return self._warm[model_id]
+
+    def _fetch(self, model_id: str) -> Path:
+        """Make the package's folder from its blobs, whole or not at all."""
+        try:
+            with self._services.database.reading() as session:
+                registry.find_model(session, model_id)
+                files = [(file.name, file.sha256) for file in registry.model_files(session, model_id)]
+        except NotFound as error:
+            raise ModelGone(f"The model {model_id} was deleted.") from error
+        folder = self._services.work_folder(f"models-{self._services.worker}") / model_id
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        for name, sha256 in files:
+            self._services.store.fetch(sha256, folder / name)
+        return folder

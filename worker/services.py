@@ -1,0 +1,43 @@
+"""What a worker process works with: settings, database, store, wake-ups, and its own name."""
+
+import os
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+from db.session import Database
+from tsukiji.queue import Wakeups, create_app
+from tsukiji.settings import Settings
+from tsukiji.storage import BlobStore, open_store
+from tsukiji.vision.decode import DecodeLimits
+
+WORKER_VARIABLE = "TSUKIJI_WORKER_NAME"
+
+
+@dataclass(frozen=True)
+class Services:
+    settings: Settings
+    database: Database
+    store: BlobStore
+    wakeups: Wakeups
+    worker: str
+    """Who holds our leases; the same in a worker and its child, so that a supervisor can end them."""
+
+    @property
+    def decode_limits(self) -> DecodeLimits:
+        return DecodeLimits.of(self.settings.limits)
+
+    def work_folder(self, name: str) -> Path:
+        """Return a folder of one's own for files that nobody needs afterwards."""
+        folder = self.settings.cache_dir / "work" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+
+def open_services(settings: Settings) -> Services:
+    name = os.environ.get(WORKER_VARIABLE) or name_worker("worker")
+    return Services(settings, Database(settings), open_store(settings), Wakeups(create_app(settings)), name)
+
+
+def name_worker(role: str) -> str:
+    return f"{role}@{socket.gethostname()}:{os.getpid()}"

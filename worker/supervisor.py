@@ -1,0 +1,208 @@
+"""`tsukiji up`: the whole service on one machine, in the foreground: starts its programs, revives what dies, stops all.
+
+Children are told to stop by SIGTERM; they also watch standard input, so that not even kill -9 on us leaves one behind.
+"""
+
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import structlog
+
+from db import keys, workers
+from db.session import Database
+from db.upgrade import upgrade
+from tsukiji.errors import Conflict
+from tsukiji.jobs import Queue
+from tsukiji.settings import Settings
+from worker.services import WORKER_VARIABLE, name_worker
+
+log = structlog.get_logger(__name__)
+
+ROOT = Path(__file__).parent.parent
+READY_SECONDS = 60
+POLL_SECONDS = 0.1
+SOON_SECONDS = 5
+"""A child that lives less long than this is restarted after a pause that grows up to `PAUSE_SECONDS`."""
+PAUSE_SECONDS = 30
+
+
+class AlreadyRunning(Conflict):
+    code = "already_running"
+    title = "Another Tsukiji uses this data folder"
+
+
+def up(settings: Settings, announce: Path | None) -> int:
+    """Run everything until SIGINT or SIGTERM; returns the exit status."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        with single_instance(settings):
+            return run(settings, announce, stop)
+    except AlreadyRunning as error:
+        sys.stderr.write(f"{error.title}: {error.detail}\n{error.hint}\n")
+        return 1
+
+
+def run(settings: Settings, announce: Path | None, stop: threading.Event) -> int:
+    first_key = prepare(settings)
+    with tempfile.TemporaryDirectory(prefix="tsukiji-up-") as folder:
+        address = Path(folder) / "address.json"
+        children = [Child("api", ["api", "--watch-stdin", "--announce", str(address)])]
+        children += [Child(str(role), ["worker", str(role), "--watch-stdin"]) for role in (*Queue, "dispatcher")]
+        try:
+            for child in children:
+                child.start()
+            url = wait_for_address(address, children[0], stop)
+            if url is not None:
+                tell(url, first_key, announce)
+            while not stop.wait(POLL_SECONDS):
+                for child in children:
+                    child.revive(settings)
+        finally:
+            stop_all(children, settings.jobs.stop_seconds)
+    return 0 if url is not None or stop.is_set() else 1
+
+
+@contextmanager
+def single_instance(settings: Settings) -> Iterator[None]:
+    """Hold the data folder's lock: two services on one embedded database would undo each other's work.
+
+    Raises:
+        AlreadyRunning: somebody else holds it.
+    """
+    folder = settings.data.dir.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            hint = "Stop it first, or set TSUKIJI_DATA_DIR to another folder."
+            raise AlreadyRunning(f"{folder} is in use.", hint=hint) from error
+        yield
+
+
+def prepare(settings: Settings) -> str | None:
+    """Bring the database up to date; returns a new key if there is none yet."""
+    upgrade(settings)
+    database = Database(settings)
+    try:
+        with database.transaction() as session:
+            if settings.database.url is None:
+                workers.release(session)  # we hold the lock, so whoever held these leases is dead
+            return None if keys.all_keys(session) else keys.create(session, "first key")[1]
+    finally:
+        database.close()
+
+
+@dataclass
+class Child:
+    """One program of the service."""
+
+    name: str
+    arguments: list[str]
+    process: subprocess.Popen[bytes] | None = None
+    worker: str = ""
+    started: float = 0
+    restart_at: float | None = None
+    pause: float = field(default=0.5)
+
+    def start(self) -> None:
+        self.worker = f"{name_worker(self.name)}:{time.time_ns() // 1_000_000}"
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", *self.arguments],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=sys.stderr.fileno(),  # ours carries the address and the key
+            start_new_session=True,  # Ctrl-C in the terminal is for us; we tell the children
+            env=os.environ | {WORKER_VARIABLE: self.worker},
+        )
+        self.started = time.monotonic()
+        self.restart_at = None
+
+    def revive(self, settings: Settings) -> None:
+        """Start the program again if it has died, and free what it held."""
+        if self.process is None or self.process.poll() is None:
+            return
+        if self.restart_at is None:
+            log.error("program_died", program=self.name, status=self.process.returncode)
+            self.pause = min(PAUSE_SECONDS, self.pause * 2) if time.monotonic() - self.started < SOON_SECONDS else 0.5
+            self.restart_at = time.monotonic() + self.pause
+            release(settings, self.worker)
+        elif time.monotonic() >= self.restart_at:
+            self.start()
+
+    def stop(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+
+    def end(self, deadline: float) -> None:
+        """Wait until the program has ended; after the deadline it is killed with all of its own children."""
+        if self.process is None:
+            return
+        try:
+            self.process.wait(max(0.1, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            log.warning("program_killed", program=self.name)
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+        if self.process.stdin:
+            self.process.stdin.close()
+
+
+def release(settings: Settings, worker: str) -> None:
+    """End a dead worker's leases: its work need not wait for them."""
+    database = Database(settings)
+    try:
+        with database.transaction() as session:
+            workers.release(session, worker)
+            workers.leave(session, worker)
+    finally:
+        database.close()
+
+
+def stop_all(children: list[Child], stop_seconds: float) -> None:
+    for child in children:
+        child.stop()
+    deadline = time.monotonic() + 2 * stop_seconds
+    for child in children:
+        child.end(deadline)
+
+
+def wait_for_address(path: Path, api: Child, stop: threading.Event) -> str | None:
+    """Return the API's address once it listens; None when it ends instead, or we are told to stop."""
+    deadline = time.monotonic() + READY_SECONDS
+    while not path.exists():
+        dead = api.process is None or api.process.poll() is not None
+        if dead or time.monotonic() > deadline:
+            log.error("api_not_ready")
+            return None
+        if stop.wait(POLL_SECONDS):
+            return None
+    url: str = json.loads(path.read_text())["url"]
+    return url
+
+
+def tell(url: str, first_key: str | None, announce: Path | None) -> None:
+    """Say where the service is; the key is shown this once."""
+    lines = [f"Tsukiji is up: {url}/"]
+    if first_key:
+        lines += [f"API key (shown once): {first_key}", f"Open the page signed in: {url}/#key={first_key}"]
+    sys.stdout.write("\n".join([*lines, "Ctrl-C stops everything.", ""]))
+    sys.stdout.flush()
+    if announce:
+        draft = announce.with_name(f".{announce.name}.part")
+        draft.touch(mode=0o600)
+        draft.write_text(json.dumps({"url": url, "api_key": first_key}))
+        draft.replace(announce)

@@ -1,0 +1,271 @@
+"""A training: the snapshot's pictures and the recipe go into the engine, a registered model comes out."""
+
+import shutil
+import time
+from array import array
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from db import blobs, jobs, registry
+from db.models import Evaluation, Job, Model
+from training.run import PACKAGE_FOLDER, REPORT_FILE, RUN_FILE, Picture, Report, Run
+from tsukiji import errors, snapshots
+from tsukiji.errors import DeadlineExceeded, InternalError, TrainingCrashed, TsukijiError
+from tsukiji.ids import new_id
+from tsukiji.types import Recipe
+from tsukiji.vision import package
+from worker.archives import discard
+from worker.claimed import Stale
+from worker.engine import Engine
+from worker.lease import Lease
+from worker.services import Services
+
+log = structlog.get_logger(__name__)
+
+TICK_SECONDS = 0.2
+WRITE_SECONDS = 1.0
+"""Progress reaches the row at most this often."""
+
+
+def run(services: Services, job: Job, lease: Lease) -> None:
+    """Train, and end the job in the transaction that registers the model."""
+    folder = services.work_folder(f"{job.id}-{job.attempt}")
+    try:
+        job_run = prepare(services, job, folder, lease)
+        settings = services.settings
+        with Engine(folder, settings.jobs.stop_seconds, settings.training.threads) as engine:
+            Watch(services, job, lease, engine).follow()
+        register(services, job, job_run, folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def prepare(services: Services, job: Job, folder: Path, lease: Lease) -> Run:
+    """Write `run.json`, with every picture as a local file, and the last checkpoint if there is one."""
+    with services.database.reading() as session:
+        snapshot = registry.find_snapshot(session, job.snapshot_id or "")
+    settings = services.settings
+    items = snapshots.loads(services.store.read(snapshot.sha256))
+    job_run = Run(
+        recipe=Recipe.model_validate(job.request["recipe"]),
+        model_id=new_id("mdl"),
+        model_name=job.request["name"],
+        images=[picture(services, item, folder, lease) for item in items],
+        snapshot_sha256=snapshot.sha256,
+        weights_dir=settings.weights.dir and settings.weights.dir.resolve(),
+        download=settings.weights.download,
+        device=settings.training.device,
+        workers=settings.training.workers,
+        limits=vars_of(services),
+        resume=local(services, job.checkpoint_sha256, folder / "resume") if job.checkpoint_sha256 else None,
+    )
+    (folder / RUN_FILE).write_text(job_run.model_dump_json(), encoding="utf-8")
+    return job_run
+
+
+def vars_of(services: Services) -> dict[str, Any]:
+    limits = services.decode_limits
+    return {name: getattr(limits, name) for name in limits.__dataclass_fields__}
+
+
+def picture(services: Services, item: snapshots.SnapshotItem, folder: Path, lease: Lease) -> Picture:
+    lease.check()
+    path = local(services, item.sha256, folder / "images" / item.sha256)
+    return Picture(
+        path=path,
+        label=item.label,
+        split=item.split or "train",
+        sha256=item.sha256,
+        name=item.name,
+        image_id=item.image_id,
+    )
+
+
+def local(services: Services, sha256: str, target: Path) -> Path:
+    """Return the store's own file where it has one, else a copy at `target`."""
+    if path := services.store.local_path(sha256):
+        return path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    services.store.fetch(sha256, target)
+    return target
+
+
+class Watch:
+    """Follows a running engine: its events go to the row, the row's wishes go to it."""
+
+    def __init__(self, services: Services, job: Job, lease: Lease, engine: Engine) -> None:
+        self._services, self._job, self._lease, self._engine = services, job, lease, engine
+        self._deadline = time.monotonic() + 3600 * services.settings.jobs.training_hours
+        self._written = 0.0
+        self._detail: dict[str, Any] = {}
+        self._epoch: dict[str, Any] = {}
+        self._finishing = False
+        self._error: dict[str, Any] | None = None
+        self._checkpoint = job.checkpoint_sha256
+
+    def follow(self) -> None:
+        """Return when the engine has done its work.
+
+        Raises:
+            Stopped: the user cancelled, the lease is lost, or this worker stops.
+            TsukijiError: why the training failed.
+        """
+        for event in self._engine.events(TICK_SECONDS):
+            self._pass_wishes()
+            if event is not None:
+                getattr(self, f"_on_{event.pop('type')}", self._ignore)(event)
+        if self._error:
+            raise named(self._error)
+        if self._engine.returncode != 0:
+            tail = self._engine.tail
+            raise TrainingCrashed(
+                f"It ended with status {self._engine.returncode}: {tail[-1] if tail else ''}", log=tail
+            )
+
+    def _pass_wishes(self) -> None:
+        self._lease.check()
+        if self._lease.signals.finish and not self._finishing:
+            self._finishing = True
+            self._engine.order("finish")
+        if time.monotonic() > self._deadline:
+            hours = self._services.settings.jobs.training_hours
+            raise DeadlineExceeded(f"A training may take {hours} hours.", hint="Use fewer epochs or images.")
+
+    def _write(self, **values: Any) -> None:
+        lease_seconds = self._services.settings.jobs.lease_seconds
+        with self._services.database.transaction() as session:
+            if jobs.beat(session, self._job.id, self._job.attempt, lease_seconds, **values).lost:
+                raise Stale
+        self._written = time.monotonic()
+
+    def _record(self, name: str, data: dict[str, Any]) -> None:
+        with self._services.database.transaction() as session:
+            if jobs.signals(session, self._job.id, self._job.attempt).lost:
+                raise Stale
+            worker = self._services.worker
+            jobs.record(session, self._job.id, name, data, attempt=self._job.attempt, worker=worker)
+
+    def _on_phase(self, event: dict[str, Any]) -> None:
+        self._write(phase=event["name"])
+
+    def _on_progress(self, event: dict[str, Any]) -> None:
+        self._detail |= event
+        if time.monotonic() - self._written >= WRITE_SECONDS:
+            done = event["epoch"] - 1 + event["batch"] / max(1, event["batches"])
+            eta = event.get("eta_seconds")
+            self._write(completed=done, eta_seconds=eta, detail=self._detail, phase="training")
+
+    def _on_epoch(self, event: dict[str, Any]) -> None:
+        """Note an epoch; it counts as finished once its checkpoint is safe, or the next attempt would repeat it."""
+        self._detail |= {"accuracy": event["accuracy"], "epoch": event["epoch"]}
+        self._epoch = event
+
+    def _on_checkpoint(self, event: dict[str, Any]) -> None:
+        """Keep the newest checkpoint where any worker can find it, and its epoch's metrics with it: both or neither."""
+        blob = self._services.store.put(Path(event["path"]))
+        progress = {"completed": event["epoch"], "detail": self._detail, "checkpoint_sha256": blob.sha256}
+        job, lease_seconds = self._job, self._services.settings.jobs.lease_seconds
+        with self._services.database.transaction() as session:
+            blobs.keep(session, [(blob.sha256, blob.size)])
+            if jobs.beat(session, job.id, job.attempt, lease_seconds, **progress).lost:
+                raise Stale
+            worker = self._services.worker
+            jobs.record(session, job.id, "metric", self._epoch, attempt=job.attempt, worker=worker)
+        older, self._checkpoint = self._checkpoint, blob.sha256
+        if older != blob.sha256:
+            discard(self._services, older)
+
+    def _on_log(self, event: dict[str, Any]) -> None:
+        self._record("log", event)
+
+    def _on_error(self, event: dict[str, Any]) -> None:
+        self._error = event
+
+    def _ignore(self, event: dict[str, Any]) -> None:
+        """`done` needs no answer: the process ends by itself."""
+
+
+def named(problem: dict[str, Any]) -> TsukijiError:
+    """Return the error that the engine told, as the class of its code; one that it did not expect is tried again."""
+    if problem["code"] == InternalError.code:
+        return TrainingCrashed(problem["detail"])
+    known = {
+        kind.code: kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, TsukijiError)
+    }
+    extra = {
+        name: value for name, value in problem.items() if name not in {"code", "title", "detail", "hint", "retriable"}
+    }
+    return known.get(problem["code"], TrainingCrashed)(problem["detail"], hint=problem["hint"], **extra)
+
+
+def register(services: Services, job: Job, job_run: Run, folder: Path) -> None:
+    """Keep the package's bytes, then end the job and insert the model with its evaluation, all or nothing."""
+    report = Report.model_validate_json((folder / REPORT_FILE).read_bytes())
+    package.verify(folder / PACKAGE_FOLDER)
+    files = {path.name: services.store.put(path) for path in sorted((folder / PACKAGE_FOLDER).iterdir())}
+    evaluation_id = new_id("evl")
+    result = {
+        "model_id": job_run.model_id,
+        "evaluation_id": evaluation_id,
+        "accuracy": report.metrics.accuracy,
+        "weights_source": report.weights_source,
+        "epochs": len(report.history),
+        "finished_early": report.finished_early,
+        "device": report.device,
+        "seconds": report.seconds,
+        "warnings": job.request.get("warnings", []),
+    }
+    with services.database.transaction() as session:
+        if not jobs.finish(session, job.id, job.attempt, result, checkpoint_sha256=None):
+            raise Stale
+        model = model_of(job, job_run, report, sum(blob.size for blob in files.values()))
+        registry.add_model(session, model, {name: (blob.sha256, blob.size) for name, blob in files.items()})
+        evaluation = Evaluation(
+            id=evaluation_id,
+            model_id=model.id,
+            dataset_id=job.dataset_id,
+            snapshot_id=job.snapshot_id,
+            split="valid",
+            metrics=report.metrics.model_dump(),
+        )
+        registry.add_evaluation(session, evaluation, items_of(job_run, report))
+        checkpoint = jobs.find(session, job.id).checkpoint_sha256
+    discard(services, checkpoint)
+
+
+def model_of(job: Job, job_run: Run, report: Report, size: int) -> Model:
+    return Model(
+        id=job_run.model_id,
+        name=job_run.model_name,
+        dataset_id=job.dataset_id,
+        snapshot_id=job.snapshot_id,
+        training_id=job.id,
+        backbone=job_run.recipe.backbone,
+        label_names=report.metrics.label_names,
+        recipe=job_run.recipe.model_dump(),
+        accuracy=report.metrics.accuracy,
+        bytes=size,
+    )
+
+
+def items_of(job_run: Run, report: Report) -> list[dict[str, Any]]:
+    """Return the evaluation's rows."""
+    rows = []
+    for seq, item in enumerate(report.items):
+        image = job_run.images[item.index]
+        rows.append(
+            {
+                "seq": seq,
+                "image_id": image.image_id,
+                "name": image.name,
+                "sha256": image.sha256,
+                "true_label": image.label,
+                "predicted_label": item.predicted,
+                "score": item.score,
+                "loss": item.loss,
+                "probabilities": array("f", item.probabilities).tobytes(),
+            }
+        )
+    return rows
