@@ -5,20 +5,29 @@ ends the process; so by hand: `sleep infinity | python -m training RUN_DIR`.
 """
 
 import errno
+import os
 import sys
+import tempfile
 import traceback
 from pathlib import Path
+from typing import Final
 
 from training.control import Cancelled, Control, Exit
 from training.events import open_stream
 from training.job import train
 from tsukiji.errors import GpuOutOfMemory, ImageError, InternalError, StorageFull, TsukijiError
 
+TEMPORARY_PATH: Final = 107 - len("/pymp-12345678/listener-12345678")
+"""Bytes that the path of the temporary folder may have, so that Linux takes a socket in it."""
+
 
 def main(folder: Path) -> Exit:
     """Run the training that `folder` describes; whatever goes wrong is an event."""
     events, control = open_stream(), Control()
     control.watch()
+    if len(os.fsencode(tempfile.gettempdir())) > TEMPORARY_PATH:
+        # Decoding processes hand pictures over by a socket there, and where it cannot be made they lose them silently.
+        tempfile.tempdir = "/tmp"  # noqa: S108 — names in it are drawn by `mkdtemp`
     try:
         train(folder, events, control)
     except Cancelled:

@@ -16,7 +16,7 @@ from fastai.torch_core import set_seed
 from training import checkpoints
 from training.control import Control
 from training.events import Events
-from tsukiji.errors import NanLoss
+from tsukiji.errors import NanLoss, TrainingCrashed
 from tsukiji.types import EpochMetrics
 
 EVENT_SECONDS: Final = 0.5
@@ -55,6 +55,27 @@ class Obey(Callback):
             raise CancelFitException
         if self.training and not torch.isfinite(self.loss):
             raise NanLoss(f"The loss became {float(self.loss)} in epoch {self.epoch + 1}.")
+
+
+class Count(Callback):
+    """Sees to it that every batch arrives: decoding processes that cannot hand one over end without an error."""
+
+    def before_train(self) -> None:
+        self._seen = 0
+
+    before_validate = before_train
+
+    def after_batch(self) -> None:
+        self._seen += 1
+
+    def after_train(self) -> None:
+        if self._seen != self.n_iter:
+            raise TrainingCrashed(
+                f"{self._seen} of {self.n_iter} batches arrived in epoch {self.epoch + 1}.",
+                hint="The worker's log says what the decoding processes met; TSUKIJI_TRAINING_WORKERS=0 does without.",
+            )
+
+    after_validate = after_train
 
 
 class Tell(Callback):

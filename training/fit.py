@@ -19,7 +19,7 @@ from torch import nn
 from torchvision import models
 
 from training import checkpoints
-from training.callbacks import Checkpoint, Obey, Reseed, Tell
+from training.callbacks import Checkpoint, Count, Obey, Reseed, Tell
 from training.control import Control
 from training.data import load_data
 from training.events import Events
@@ -111,6 +111,7 @@ class Fit:
         callbacks = [
             Reseed(recipe.seed),
             Obey(self.control, self.history),
+            Count(),
             Tell(self.events, self.history),
             Checkpoint(self._checkpoints, self._fingerprint, self.events, self.history, state),
         ]

@@ -4,9 +4,9 @@ import pytest
 import torch
 from fastai.callback.core import CancelFitException
 
-from training.callbacks import Obey
+from training.callbacks import Count, Obey
 from training.control import Control
-from tsukiji.errors import NanLoss
+from tsukiji.errors import NanLoss, TrainingCrashed
 
 
 def obey(control: Control, *, loss: float = 0.5, training: bool = True) -> Obey:
@@ -34,3 +34,12 @@ def test_cancel_does_not() -> None:
     control.obey("cancel")
     with pytest.raises(CancelFitException):
         obey(control, training=False)("after_batch")
+
+
+def test_a_batch_that_did_not_arrive_fails_the_training() -> None:
+    count = Count()
+    count.learn = SimpleNamespace(n_iter=2, epoch=0, train_iter=0, pct_train=0, training=True)
+    count("before_train")
+    count("after_batch")
+    with pytest.raises(TrainingCrashed, match="1 of 2 batches"):
+        count("after_train")

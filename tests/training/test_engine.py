@@ -152,3 +152,14 @@ def test_damaged_picture_is_named(
     assert error["code"] == "truncated"
     assert error["detail"].startswith("damaged.png: ")
     assert "Traceback" not in error["detail"]
+
+
+def test_decoding_processes_work_where_temporary_paths_are_long(
+    make_run: MakeRun, start: Start, tmp_path: Path
+) -> None:
+    """Their sockets lie in the temporary folder; where one's path is too long, every picture was lost in silence."""
+    long = tmp_path / ("t" * 100)
+    long.mkdir()
+    engine = start(make_run(workers=2, recipe={"epochs": 1}), TMPDIR=str(long))
+    assert engine.wait() == Exit.DONE
+    assert engine.of("epoch")[0]["valid_loss"] > 0
