@@ -2,7 +2,7 @@
 
 import struct
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from db import models as rows
 from db.batches import ResultRow
@@ -105,6 +105,7 @@ def job(row: rows.Job, position: int | None = None, result: dict[str, Any] | Non
         created_at=row.created_at,
         started_at=row.started_at,
         finished_at=row.finished_at,
+        deadline_at=row.deadline_at,
         cancel_requested_at=row.cancel_requested_at,
         created_by=row.created_by,
         metadata=row.meta,
@@ -131,13 +132,14 @@ def progress(row: rows.Job, position: int | None = None) -> types.Progress:
 
 def counts(row: rows.Job) -> types.ItemCounts:
     left = row.items_total - row.items_succeeded - row.items_errored
-    done = row.status in TERMINAL
+    done, late = row.status in TERMINAL, row.status == JobStatus.EXPIRED
     return types.ItemCounts(
         total=row.items_total,
         queued=0 if done else left,
         succeeded=row.items_succeeded,
         errored=row.items_errored,
-        cancelled=left if done else 0,
+        cancelled=left if done and not late else 0,
+        expired=left if late else 0,
     )
 
 
@@ -168,7 +170,7 @@ def job_links(row: rows.Job) -> dict[str, str]:
 
 
 def prediction(found: ResultRow, batch: rows.Job) -> types.Prediction:
-    """Return one image's result; one that was never reached is queued, or cancelled once its batch has ended."""
+    """Return one image's result; one that was never reached is queued, or ended with its batch."""
     item, row, request = found.item, found.prediction, batch.request
     known: dict[str, Any] = {
         "seq": item.seq,
@@ -178,7 +180,7 @@ def prediction(found: ResultRow, batch: rows.Job) -> types.Prediction:
         "image": types.ImageInfo(sha256=item.sha256),
     }
     if row is None:
-        return types.Prediction(**known, status="cancelled" if batch.status in TERMINAL else "queued")
+        return types.Prediction(**known, status=unreached(batch))
     known["image"] = types.ImageInfo(sha256=item.sha256, width=row.width, height=row.height)
     if row.label is None or row.score is None:
         return types.Prediction(**known, status="errored", error=types.Problem.model_validate(row.error))
@@ -193,6 +195,13 @@ def prediction(found: ResultRow, batch: rows.Job) -> types.Prediction:
         abstain_reason=None if sure else "below_threshold",
         scores=best(row.probabilities or b"", request["label_names"], request["top_k"]),
     )
+
+
+def unreached(batch: rows.Job) -> Literal["queued", "cancelled", "expired"]:
+    """Return what an image without a result is called: one name while the batch goes on, another once it has ended."""
+    if batch.status not in TERMINAL:
+        return "queued"
+    return "expired" if batch.status == JobStatus.EXPIRED else "cancelled"
 
 
 def best(probabilities: bytes, label_names: Sequence[str], top_k: int) -> list[types.Score]:

@@ -94,6 +94,8 @@ def recognise(error: Exception) -> TsukijiError:
         case HTTPException():
             kind = HTTP_ERRORS.get(error.status_code, Invalid)
             return kind("" if kind is not Invalid else str(error.detail))
+        case DatabaseUnavailable() if "disk is full" in str(error) or "No space left" in str(error):
+            return errors.StorageFull("The database's disk has no room.")
         case DatabaseUnavailable() | PoolExhausted():
             return DatabaseAway()
         case RowExists():

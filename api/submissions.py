@@ -9,6 +9,7 @@ from api.errors import invalid_field
 from api.idempotency import Made, Once, fingerprint_of
 from api.services import Services
 from db import batches, blobs, datasets, jobs, registry
+from db.clock import now
 from db.models import ApiKey, Image, Job
 from db.session import Session
 from tsukiji.errors import ImageTooManyBytes, QueueFull, TsukijiError
@@ -18,6 +19,12 @@ from tsukiji.storage import Blob
 from tsukiji.types import BatchInput, BatchOptions, TrainingCreate
 
 PREDICTION_PRIORITY = 5
+LIMIT_OF = {
+    JobKind.TRAINING: "trainings",
+    JobKind.BATCH: "batches",
+    JobKind.PREDICTION: "batches",
+    JobKind.IMPORT: "imports",
+}
 
 
 @dataclass(frozen=True)
@@ -108,10 +115,11 @@ def start_import(
     """Queue the reading of an archive into a data set.
 
     Raises:
-        NotFound
+        NotFound, QueueFull
     """
 
     def make(session: Session) -> str:
+        check_room(session, services, JobKind.IMPORT, caller)
         row = datasets.find(session, dataset)
         blobs.keep(session, [(upload.sha256, upload.size)])
         request = {"dataset": row.id, "filename": filename}
@@ -155,6 +163,7 @@ def start_batch(
             "input": work.source,
         }
         columns = {"model_id": model.id, "dataset_id": work.source.get("dataset"), "meta": options.metadata}
+        columns["deadline_at"] = now(options.deadline_seconds or 3600 * services.settings.jobs.batch_hours)
         if work.upload:
             blobs.keep(session, [(work.upload.sha256, work.upload.size)])
             columns["upload_sha256"] = work.upload.sha256
@@ -217,9 +226,23 @@ def create(
 
 
 def check_room(session: Session, services: Services, kind: JobKind, caller: ApiKey) -> None:
-    """Raise QueueFull where this key has too many unfinished jobs of the kind."""
-    limits = services.settings.limits
-    allowed = limits.queued_trainings if kind == JobKind.TRAINING else limits.queued_batches
-    active = jobs.count_active(session, kind, caller.id)
-    if active >= allowed:
-        raise QueueFull(f"This key has {active} unfinished jobs of the kind {kind}; at most {allowed} are allowed.")
+    """Raise QueueFull where this key, or all together, have too many unfinished jobs of the kind.
+
+    The error's extra members say how many there are (`unfinished`, `limit`), and where the caller's oldest one stands
+    (`oldest`, and `position`: how many of the kind start before it).
+    """
+    limits, name = services.settings.limits, LIMIT_OF[kind]
+    mine, all_keys = jobs.count_active(session, kind, caller.id), jobs.count_active(session, kind)
+    for who, count, limit in (
+        ("This key has", mine, getattr(limits, f"queued_{name}")),
+        ("All keys together have", all_keys, getattr(limits, f"all_queued_{name}")),
+    ):
+        if count >= limit:
+            oldest = jobs.oldest_active(session, kind, caller.id)
+            raise QueueFull(
+                f"{who} {count} unfinished jobs of the kind {kind}; at most {limit} are allowed.",
+                unfinished=count,
+                limit=limit,
+                oldest=oldest and oldest.id,
+                position=oldest and jobs.queue_position(session, oldest),
+            )

@@ -95,6 +95,13 @@ def beat_chunk(session: Session, chunk: Chunk, lease_seconds: float) -> jobs.Sig
     return chunk_signals(session, chunk)
 
 
+def drop_chunk(session: Session, chunk: Chunk, why: str) -> None:
+    """End the chunk's lease now, as if its worker had died, and write down why: the work hangs in there."""
+    if changed(session, held(chunk.id, chunk.attempt).values(lease_expires_at=now(-1))):
+        data = {"message": "the worker gave up a chunk", "chunk": chunk.id, "why": why}
+        jobs.record(session, chunk.job_id, "log", data, attempt=chunk.attempt, worker=chunk.lease_owner)
+
+
 def finish_chunk(session: Session, chunk: Chunk, predictions: Sequence[dict[str, Any]]) -> bool:
     """Write a chunk's predictions, counters and end, all or nothing. False: the attempt is not current, roll back."""
     jobs.lock(session, chunk.job_id)
@@ -163,9 +170,7 @@ def retry_chunk(session: Session, chunk: Chunk, error: TsukijiError) -> None:
 def abort(session: Session, job_id: str, error: TsukijiError) -> None:
     """End a batch that cannot go on; what is done stays."""
     jobs.lock(session, job_id)
-    open_chunks = update(Chunk).where(Chunk.job_id == job_id, Chunk.status.in_(OPEN))
-    ended = {"status": JobStatus.CANCELLED, "lease_owner": None, "lease_expires_at": None}
-    session.execute(open_chunks.values(**ended), execution_options={"synchronize_session": False})
+    jobs.close_chunks(session, job_id, JobStatus.CANCELLED, OPEN)
     jobs.fail(session, job_id, None, error)
 
 

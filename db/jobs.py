@@ -3,6 +3,7 @@
 A worker that claims gets the next `attempt`; that number fences every later write: a zombie's write changes no row.
 """
 
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -12,7 +13,7 @@ from sqlalchemy.orm import Session
 from db.clock import now
 from db.models import Chunk, Job, JobEvent
 from db.pages import Rows, Window, fetch
-from tsukiji.errors import NotFound, TsukijiError, WorkerLost
+from tsukiji.errors import DeadlineExceeded, NotFound, TsukijiError, WorkerLost
 from tsukiji.ids import new_id
 from tsukiji.jobs import ACTIVE, PREFIX_OF, TERMINAL, JobKind, JobStatus, sources_of
 
@@ -45,7 +46,7 @@ def create(session: Session, kind: JobKind, *, request: dict[str, Any], max_atte
     job = Job(id=job_id, age=age, kind=kind, request=request, max_attempts=max_attempts, **columns)
     session.add(job)
     session.flush()
-    record(session, job.id, "status", {"status": JobStatus.QUEUED})
+    record(session, job.id, "status", {"status": JobStatus.QUEUED, "by": job.created_by})
     return job
 
 
@@ -83,10 +84,16 @@ def page(session: Session, window: Window, kind: str | None = None, status: str 
     return fetch(session, query, Job.age, window, newest=True)
 
 
-def count_active(session: Session, kind: JobKind, created_by: str | None) -> int:
-    """Count the unfinished jobs of one kind and key."""
-    query = select(func.count()).where(Job.kind == kind, Job.created_by == created_by, Job.status.in_(ACTIVE))
-    return session.scalar(query) or 0
+def count_active(session: Session, kind: JobKind, created_by: str | None = None) -> int:
+    """Count the unfinished jobs of one kind, of one key or of all."""
+    mine = () if created_by is None else (Job.created_by == created_by,)
+    return session.scalar(select(func.count()).where(Job.kind == kind, Job.status.in_(ACTIVE), *mine)) or 0
+
+
+def oldest_active(session: Session, kind: JobKind, created_by: str) -> Job | None:
+    """Return a key's oldest unfinished job of one kind."""
+    mine = (Job.kind == kind, Job.created_by == created_by, Job.status.in_(ACTIVE))
+    return session.scalar(select(Job).where(*mine).order_by(Job.id).limit(1))
 
 
 def record(
@@ -129,9 +136,13 @@ def move(
     attempt: int | None = None,
     worker: str | None = None,
     why: str | None = None,
+    by: str | None = None,
     **values: Any,
 ) -> bool:
-    """Move a job to a state if the table allows it from where it stands, and write that down; False if it does not."""
+    """Move a job to a state if the table allows it from where it stands, and write that down; False if it does not.
+
+    The history says who moved it (`worker`, or `by`: the id of a key) and `why`.
+    """
     fence = () if attempt is None else holding(attempt)
     if to in TERMINAL:
         values |= {
@@ -144,7 +155,7 @@ def move(
     allowed = Job.status.in_(sources_of(to))
     if not change(session, Job.id == job_id, allowed, *fence, *conditions, status=to, **values):
         return False
-    data = {"status": to} | ({"why": why} if why else {})
+    data = {"status": to} | ({"why": why} if why else {}) | ({"by": by} if by else {})
     event = "done" if to in TERMINAL else "status"
     record(session, job_id, event, data, attempt=attempt or 0, worker=worker)
     return True
@@ -153,8 +164,11 @@ def move(
 # --- what a worker does ----------------------------------------------------------------------------------------------
 
 
-def claim(session: Session, job_id: str, worker: str, lease_seconds: float) -> Job | None:
-    """Take a queued job: the next attempt is ours until the lease ends. None when it is not to be had."""
+def claim(session: Session, job_id: str, worker: str, lease_seconds: float, work_seconds: float = 86400) -> Job | None:
+    """Take a queued job: the next attempt is ours until the lease ends. None when it is not to be had.
+
+    A job without a deadline gets one with its first start: `work_seconds` from now.
+    """
     mine = {"lease_owner": worker, "lease_expires_at": now(lease_seconds), "attempt": Job.attempt + 1}
     taken = change(
         session,
@@ -164,6 +178,7 @@ def claim(session: Session, job_id: str, worker: str, lease_seconds: float) -> J
         Job.planned.is_(False),
         status=JobStatus.RUNNING,
         started_at=func.coalesce(Job.started_at, now()),
+        deadline_at=func.coalesce(Job.deadline_at, now(work_seconds)),
         **mine,
     )
     if not taken:
@@ -179,6 +194,12 @@ def beat(session: Session, job_id: str, attempt: int, lease_seconds: float, **pr
         return Signals(lost=True)
     job = find(session, job_id)
     return Signals(cancel=job.cancel_requested_at is not None, finish=job.finish_requested_at is not None)
+
+
+def drop(session: Session, job_id: str, attempt: int, why: str) -> None:
+    """End the lease now, as if its worker had died, and write down why: the work hangs in there."""
+    if change(session, Job.id == job_id, *holding(attempt), lease_expires_at=now(-1)):
+        record(session, job_id, "log", {"message": "the worker gave up", "why": why}, attempt=attempt)
 
 
 def finish(session: Session, job_id: str, attempt: int, result: dict[str, Any], **values: Any) -> bool:
@@ -223,34 +244,30 @@ def retry(session: Session, job: Job, error: TsukijiError) -> None:
 # --- what a user asks ------------------------------------------------------------------------------------------------
 
 
-def request_cancel(session: Session, job_id: str) -> Job:
+def request_cancel(session: Session, job_id: str, by: str | None = None) -> Job:
     """Ask a job to stop; one that has ended stays as it is. Chunks that wait are cancelled here and now."""
     job = lock(session, job_id)
     if job.status in TERMINAL:
         return job
     change(session, Job.id == job_id, Job.cancel_requested_at.is_(None), cancel_requested_at=now())
-    waiting = update(Chunk).where(Chunk.job_id == job_id, Chunk.status == JobStatus.QUEUED)
-    session.execute(waiting.values(status=JobStatus.CANCELLED), execution_options={"synchronize_session": False})
+    close_chunks(session, job_id, JobStatus.CANCELLED, {JobStatus.QUEUED})
     working = job.lease_owner is not None or session.scalar(
         select(func.count()).where(Chunk.job_id == job_id, Chunk.status == JobStatus.RUNNING)
     )
     # A batch between two chunks is RUNNING with nobody at work: it passes through CANCELLING at once.
-    moved = job.status == JobStatus.QUEUED and move(session, job_id, JobStatus.CANCELLED, why="asked")
+    moved = job.status == JobStatus.QUEUED and move(session, job_id, JobStatus.CANCELLED, why="asked", by=by)
     if not moved:
-        move(session, job_id, JobStatus.CANCELLING, why="asked")
+        move(session, job_id, JobStatus.CANCELLING, why="asked", by=by)
         if not working:
             move(session, job_id, JobStatus.CANCELLED)
     return find(session, job_id)
 
 
-def request_finish(session: Session, job_id: str) -> Job:
+def request_finish(session: Session, job_id: str, by: str | None = None) -> Job:
     """Ask a training to stop and keep the best so far."""
-    change(
-        session,
-        Job.id == job_id,
-        Job.status.in_(ACTIVE),
-        finish_requested_at=func.coalesce(Job.finish_requested_at, now()),
-    )
+    still = (Job.status.in_(ACTIVE), Job.finish_requested_at.is_(None))
+    if change(session, Job.id == job_id, *still, finish_requested_at=now()):
+        record(session, job_id, "log", {"message": "asked to finish early", "by": by})
     return find(session, job_id)
 
 
@@ -275,6 +292,29 @@ def recover(session: Session, job: Job) -> JobStatus | None:
         session, job.id, target, *still, attempt=job.attempt, worker=job.lease_owner, why="lease_expired", **values
     )
     return target if moved else None
+
+
+def overdue(session: Session) -> list[Job]:
+    """Return the jobs whose deadline has passed."""
+    return list(session.scalars(select(Job).where(Job.status.in_(ACTIVE), Job.deadline_at < now()).limit(500)))
+
+
+def expire(session: Session, job: Job) -> bool:
+    """End a job whose deadline has passed. What a batch has finished is kept; whoever works on it learns and stops."""
+    lock(session, job.id)
+    error = DeadlineExceeded(f"It was to be done by {job.deadline_at:%Y-%m-%d %H:%M:%S} UTC.")
+    late = Job.deadline_at < now()
+    if not move(session, job.id, JobStatus.EXPIRED, late, why=error.code, error=error.to_dict()):
+        return False
+    close_chunks(session, job.id, JobStatus.EXPIRED, ACTIVE)
+    return True
+
+
+def close_chunks(session: Session, job_id: str, status: JobStatus, which: AbstractSet[JobStatus]) -> None:
+    """End a batch's chunks that are in one of these states; a worker that holds one has lost it."""
+    chunks = update(Chunk).where(Chunk.job_id == job_id, Chunk.status.in_(which))
+    ended = {"status": status, "lease_owner": None, "lease_expires_at": None}
+    session.execute(chunks.values(**ended), execution_options={"synchronize_session": False})
 
 
 def worker_lost(attempts: int) -> TsukijiError:

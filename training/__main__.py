@@ -15,7 +15,7 @@ from typing import Final
 from training.control import Cancelled, Control, Exit
 from training.events import open_stream
 from training.job import train
-from tsukiji.errors import GpuOutOfMemory, ImageError, InternalError, StorageFull, TsukijiError
+from tsukiji.errors import GpuOutOfMemory, InternalError, StorageFull, TsukijiError
 
 TEMPORARY_PATH: Final = 107 - len("/pymp-12345678/listener-12345678")
 """Bytes that the path of the temporary folder may have, so that Linux takes a socket in it."""
@@ -43,10 +43,8 @@ def main(folder: Path) -> Exit:
 def named(error: Exception) -> TsukijiError:
     """Return the error as one of ours."""
     match error:
-        case ImageError():
-            return type(error)(_without_worker(error.detail), hint=error.hint)
         case TsukijiError():
-            return error
+            return type(error)(_without_worker(error.detail), hint=error.hint, **error.extra)
         case RuntimeError() if "out of memory" in str(error):  # torch.OutOfMemoryError, and other devices' words for it
             return GpuOutOfMemory(str(error).partition(". ")[0] + ".")
         case OSError(errno=errno.ENOSPC):

@@ -92,7 +92,10 @@ class Tell(Callback):
 
     def after_batch(self) -> None:
         now = time.monotonic()
-        if not self.training or now - self._sent < EVENT_SECONDS:
+        if not self.training:
+            self._events.alive()
+            return
+        if now - self._sent < EVENT_SECONDS:
             return
         self._sent = now
         self._events.send(

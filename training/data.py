@@ -12,25 +12,19 @@ from fastai.vision.core import PILImage
 from fasttransform import Transform
 
 from training.run import Picture, Run
-from tsukiji.errors import BlobMissing, ImageError
-from tsukiji.vision.decode import DecodeLimits, decode
+from tsukiji.vision.decode import DecodeLimits
 from tsukiji.vision.preprocess import Preprocess
 
 
 class Open(Transform):
-    """Picture to RGB image; says which picture if it fails."""
+    """Picture to RGB image, at least as large as training needs it."""
 
     def __init__(self, limits: DecodeLimits, target_side: int) -> None:
         self.limits, self.target_side = limits, target_side
         super().__init__()
 
     def encodes(self, picture: Picture) -> Any:
-        try:
-            return PILImage(decode(picture.path.read_bytes(), self.limits, target_side=self.target_side))
-        except ImageError as error:
-            raise type(error)(f"{picture.name}: {error.detail}") from error
-        except OSError as error:
-            raise BlobMissing(f"{picture.name}: {error}") from error
+        return PILImage(picture.open(self.limits, self.target_side))
 
 
 class Fit(Transform):

@@ -9,16 +9,17 @@ from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from training.control import Control
+from training.events import Events
 from training.run import ItemResult, Run
 from tsukiji.types import ClassMetrics, Metrics
-from tsukiji.vision.decode import DecodeLimits, decode
+from tsukiji.vision.decode import DecodeLimits
 from tsukiji.vision.predictor import Predictor
 
 LEAST: Final = float(np.finfo(np.float32).tiny)
 """A probability of 0 costs as much as this one, so that no loss is infinite."""
 
 
-def evaluate(predictor: Predictor, run: Run, control: Control) -> tuple[Metrics, list[ItemResult]]:
+def evaluate(predictor: Predictor, run: Run, control: Control, events: Events) -> tuple[Metrics, list[ItemResult]]:
     """Measure on the images of the split `valid`.
 
     Raises:
@@ -26,7 +27,7 @@ def evaluate(predictor: Predictor, run: Run, control: Control) -> tuple[Metrics,
         DatasetTooSmall: there are none.
     """
     indices = run.of_split("valid")
-    probabilities = np.concatenate(list(_predicted(predictor, run, indices, control)))
+    probabilities = np.concatenate(list(_predicted(predictor, run, indices, control, events)))
     truth = np.array([predictor.label_names.index(run.images[index].label) for index in indices])
     losses = -np.log(np.maximum(probabilities[np.arange(len(truth)), truth], LEAST))
     metrics = measure(truth, probabilities.argmax(axis=1), losses, predictor.label_names)
@@ -61,13 +62,14 @@ def measure(
 
 
 def _predicted(
-    predictor: Predictor, run: Run, indices: Sequence[int], control: Control
+    predictor: Predictor, run: Run, indices: Sequence[int], control: Control, events: Events
 ) -> Iterator[NDArray[np.float32]]:
     limits, side = DecodeLimits(**run.limits), predictor.preprocess.size
     remaining = iter(indices)
     while batch := list(islice(remaining, predictor.batch_size)):
         control.check()
-        yield predictor.predict([decode(run.images[i].path.read_bytes(), limits, target_side=side) for i in batch])
+        events.alive()
+        yield predictor.predict([run.images[i].open(limits, side) for i in batch])
 
 
 def _item(index: int, row: NDArray[np.float32], loss: float, label_names: Sequence[str]) -> ItemResult:

@@ -2,11 +2,13 @@
 
 import json
 import os
-from typing import Any, Literal
+import time
+from typing import Any, Final, Literal
 
 from training.control import leave
 
-Type = Literal["phase", "progress", "epoch", "checkpoint", "log", "error", "done"]
+Type = Literal["phase", "progress", "epoch", "checkpoint", "alive", "log", "error", "done"]
+ALIVE_SECONDS: Final = 5
 
 
 class Events:
@@ -14,9 +16,16 @@ class Events:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
+        self._sent = 0.0
+
+    def alive(self) -> None:
+        """Give a sign of life where there is nothing else to tell, now and then: who is silent for long is stopped."""
+        if time.monotonic() - self._sent > ALIVE_SECONDS:
+            self.send("alive")
 
     def send(self, event: Type, **data: Any) -> None:
         line = json.dumps({"type": event, **data}, allow_nan=False) + "\n"
+        self._sent = time.monotonic()
         view = memoryview(line.encode())
         try:
             while view:

@@ -32,7 +32,7 @@ def train(folder: Path, events: Events, control: Control) -> Report:
     export.write_package(package, run, fitted, preprocess)
     events.send("phase", name="evaluating")
     predictor = Predictor.load(package, run.device, run.recipe.batch_size)
-    metrics, items = evaluate(predictor, run, control)
+    metrics, items = evaluate(predictor, run, control, events)
     export.add_evaluation(package, run, fitted, metrics)
     report = Report(
         metrics=metrics,

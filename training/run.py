@@ -1,14 +1,17 @@
 """What a training gets and what it leaves behind, as files in its own folder. Knows no fastai and no torch."""
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from PIL import Image
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from tsukiji.errors import DatasetTooSmall, Invalid
+from tsukiji.errors import BlobCorrupt, BlobMissing, DatasetTooSmall, ImageError, Invalid
 from tsukiji.types import EpochMetrics, Metrics, Recipe, Split
+from tsukiji.vision.decode import DecodeLimits, decode
 
 RUN_FILE: Final = "run.json"
 REPORT_FILE: Final = "report.json"
@@ -27,6 +30,23 @@ class Picture(BaseModel):
     sha256: str
     name: str
     image_id: str | None = None
+
+    def open(self, limits: DecodeLimits, target_side: int) -> Image.Image:
+        """Return the RGB image; bytes that have changed since they were stored are never learnt from.
+
+        Raises:
+            BlobMissing, BlobCorrupt, ImageError: named after the picture.
+        """
+        try:
+            data = self.path.read_bytes()
+        except OSError as error:
+            raise BlobMissing(f"{self.name}: {error}") from error
+        if hashlib.sha256(data).hexdigest() != self.sha256:
+            raise BlobCorrupt(f"{self.name}: its bytes have changed since they were stored, as {self.sha256}.")
+        try:
+            return decode(data, limits, target_side=target_side)
+        except ImageError as error:
+            raise type(error)(f"{self.name}: {error.detail}") from error
 
 
 class Run(BaseModel):

@@ -267,6 +267,22 @@ class TrainingCrashed(TsukijiError):
     retriable = True
 
 
+class WorkStalled(TsukijiError):
+    code = "stalled"
+    title = "The work made no progress for too long"
+    hint = "If it is only slow, raise TSUKIJI_JOBS_STALL_SECONDS; else look into the worker's log."
+    retriable = True
+
+
+class OutOfMemory(TsukijiError):
+    code = "out_of_memory"
+    title = "The work needed more memory than it may have"
+    hint = (
+        "Lower recipe.batch_size, recipe.image_size or TSUKIJI_TRAINING_WORKERS, "
+        "or raise TSUKIJI_JOBS_TRAINING_MEMORY_MB."
+    )
+
+
 class PackageInvalid(TsukijiError):
     code = "package_invalid"
     title = "The model package is incomplete, altered or of another format"
@@ -281,11 +297,13 @@ class ModelGone(TsukijiError):
 class BlobMissing(TsukijiError):
     code = "blob_missing"
     title = "Stored bytes are gone from the store"
+    hint = "Send the picture again, or put the store back from a backup."
 
 
 class BlobCorrupt(TsukijiError):
     code = "blob_corrupt"
     title = "Stored bytes do not match their hash"
+    hint = "Check the disk; then send the picture again, which replaces the bytes, or restore the store's backup."
 
 
 class StorageFull(TsukijiError):
@@ -311,11 +329,15 @@ class BrokerUnavailable(TsukijiError):
 class WorkerLost(TsukijiError):
     code = "worker_lost"
     title = "The worker died each time it took this work"
+    hint = (
+        "Look into the workers' logs; often memory was short, or one picture is to blame: halve the batch to find it."
+    )
 
 
 class DeadlineExceeded(TsukijiError):
     code = "deadline_exceeded"
-    title = "The work took longer than allowed"
+    title = "The work was not done in the time it was given"
+    hint = "What is finished is kept. Start it again with more time (deadline_seconds), or with more workers."
 
 
 class InternalError(TsukijiError):

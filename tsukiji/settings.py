@@ -65,7 +65,11 @@ class LimitSettings(Group, env_prefix="TSUKIJI_LIMIT_"):
     dataset_classes: int = Field(500, ge=2, description="Labels in one data set.")
     class_min_images: int = Field(5, ge=2, description="Labelled images each class needs before a training.")
     queued_trainings: int = Field(20, ge=1, description="Trainings one key may have unfinished.")
-    queued_batches: int = Field(100, ge=1, description="Batches one key may have unfinished.")
+    queued_batches: int = Field(100, ge=1, description="Batches one key may have unfinished; predictions likewise.")
+    queued_imports: int = Field(50, ge=1, description="Imports one key may have unfinished.")
+    all_queued_trainings: int = Field(100, ge=1, description="Unfinished trainings of all keys together.")
+    all_queued_batches: int = Field(1000, ge=1, description="Unfinished batches of all keys; predictions likewise.")
+    all_queued_imports: int = Field(200, ge=1, description="Unfinished imports of all keys together.")
 
 
 class JobSettings(Group, env_prefix="TSUKIJI_JOBS_"):
@@ -76,7 +80,11 @@ class JobSettings(Group, env_prefix="TSUKIJI_JOBS_"):
     max_attempts: int = Field(3, ge=1, description="Starts of one job or chunk before it fails with worker_lost.")
     chunk_images: int = Field(64, ge=1, description="Images a batch is cut into chunks of.")
     stop_seconds: float = Field(8, gt=0, description="Time that work gets to stop when its worker is stopped.")
-    training_hours: float = Field(24, gt=0, description="Deadline of one training.")
+    stall_seconds: float = Field(600, gt=0, description="Work that makes no progress for this long is taken away.")
+    training_hours: float = Field(24, gt=0, description="Deadline of a training or import, from its first start.")
+    batch_hours: float = Field(24, gt=0, description="Deadline of a batch that names none, from its submission.")
+    worker_memory_mb: int = Field(0, ge=0, description="A worker above this is replaced; 0: half of the machine's.")
+    training_memory_mb: int = Field(0, ge=0, description="A training above this fails; 0: 90% of the machine's.")
     blob_grace_hours: float = Field(24, ge=0, description="Bytes that nothing refers to are deleted after this.")
 
 

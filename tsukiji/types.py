@@ -134,6 +134,7 @@ class ItemCounts(Answer):
     succeeded: int
     errored: int
     cancelled: int = 0
+    expired: int = 0
 
 
 class Job(Answer):
@@ -150,6 +151,8 @@ class Job(Answer):
     created_at: datetime
     started_at: datetime | None = None
     finished_at: datetime | None = None
+    deadline_at: datetime | None = None
+    """What is not done by then is given up; a training or import has one from its first start on."""
     cancel_requested_at: datetime | None = None
     created_by: str | None = None
     metadata: dict[str, str] = {}
@@ -306,6 +309,9 @@ class BatchOptions(Request):
     model: str = Field(description="Id, alias or name of a model.", examples=["production"])
     top_k: int = Field(3, ge=1, le=100, description="How many labels each result lists.")
     threshold: float = Field(0.0, ge=0, le=1, description="Below this probability the decision is null.")
+    deadline_seconds: int | None = Field(
+        None, ge=1, le=30 * 86400, description="Give up what is not classified by then; the service's default if null."
+    )
     metadata: Metadata = {}
 
 
@@ -329,7 +335,7 @@ class Prediction(Answer):
 
     seq: int
     custom_id: str
-    status: Literal["queued", "succeeded", "errored", "cancelled"]
+    status: Literal["queued", "succeeded", "errored", "cancelled", "expired"]
     label: str | None = None
     score: float | None = None
     decision: str | None = None

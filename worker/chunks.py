@@ -18,6 +18,7 @@ from tsukiji.errors import (
     InternalError,
     ModelGone,
     TsukijiError,
+    WorkStalled,
 )
 from tsukiji.vision.decode import decode, measure
 from tsukiji.vision.predictor import Predictor
@@ -49,6 +50,7 @@ def classify(services: Services, models: ModelCache, work: Work) -> None:
         services.settings.jobs,
         beat=lambda session: batches.beat_chunk(session, chunk, lease_seconds),
         look=lambda session: batches.chunk_signals(session, chunk),
+        drop=lambda session: batches.drop_chunk(session, chunk, WorkStalled.code),
     )
     try:
         with lease:

@@ -6,7 +6,7 @@ import structlog
 
 from db import jobs
 from db.models import Job
-from tsukiji.errors import InternalError, TsukijiError
+from tsukiji.errors import InternalError, TsukijiError, WorkStalled
 from tsukiji.jobs import JobStatus
 from worker.lease import Lease, Stopped
 from worker.services import Services
@@ -26,7 +26,8 @@ def work(services: Services, job_id: str, do: Callable[[Services, Job, Lease], N
     """
     settings = services.settings.jobs
     with services.database.transaction() as session:
-        job = jobs.claim(session, job_id, services.worker, settings.lease_seconds)
+        seconds = 3600 * settings.training_hours
+        job = jobs.claim(session, job_id, services.worker, settings.lease_seconds, seconds)
     if job is None:
         log.info("job_refused", job_id=job_id)
         return
@@ -35,6 +36,7 @@ def work(services: Services, job_id: str, do: Callable[[Services, Job, Lease], N
         settings,
         beat=lambda session: jobs.beat(session, job.id, job.attempt, settings.lease_seconds),
         look=lambda session: jobs.signals(session, job.id, job.attempt),
+        drop=lambda session: jobs.drop(session, job.id, job.attempt, WorkStalled.code),
     )
     with structlog.contextvars.bound_contextvars(job_id=job.id, attempt=job.attempt):
         log.info("job_started", kind=job.kind)

@@ -21,6 +21,7 @@ def dispatch(services: Services, stop: threading.Event) -> None:
     housekeeping = time.monotonic()
     while not stop.wait(services.settings.jobs.tick_seconds):
         try:
+            expire(services)
             recover(services)
             send(services)
             if time.monotonic() - housekeeping > HOUSEKEEPING_SECONDS:
@@ -28,6 +29,16 @@ def dispatch(services: Services, stop: threading.Event) -> None:
                 housekeeping = time.monotonic()
         except (DatabaseUnavailable, StorageUnavailable) as error:
             log.warning("tick_failed", error=str(error))
+
+
+def expire(services: Services) -> None:
+    """End what was not done in time."""
+    with services.database.reading() as session:
+        late = jobs.overdue(session)
+    for job in late:
+        with services.database.transaction() as session:
+            if jobs.expire(session, job):
+                log.warning("job_expired", job_id=job.id, deadline=str(job.deadline_at))
 
 
 def recover(services: Services) -> None:

@@ -70,6 +70,10 @@ class Engine:
                 stream.close()
 
     @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
     def returncode(self) -> int | None:
         return self._process.poll()
 

@@ -1,6 +1,12 @@
-"""Holding on to claimed work: a thread renews the lease while the work goes on, and learns when it has to stop."""
+"""Holding on to claimed work: a thread renews the lease while the work goes on, and learns when it has to stop.
 
+Work that makes no progress any more is taken from this process, and this process from the service: what it hangs in
+cannot be stopped from outside, and whoever started it starts it again.
+"""
+
+import os
 import threading
+import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self
@@ -16,6 +22,8 @@ log = structlog.get_logger(__name__)
 
 LOOK_SECONDS = 0.5
 """How often the thread looks whether the user cancelled; only every `beat_seconds` does it write."""
+STALLED = 75
+"""Exit status of a process that hung."""
 
 
 class Stopped(Exception):
@@ -28,6 +36,8 @@ class Lease:
     Args:
         beat: renews the lease, in a transaction of its own.
         look: learns the same and writes nothing.
+        drop: ends the lease at once, and tells the history why: the work has stalled.
+        end_process: ends this process; tests have their own.
     """
 
     def __init__(
@@ -37,12 +47,17 @@ class Lease:
         *,
         beat: Callable[[Session], Signals],
         look: Callable[[Session], Signals],
+        drop: Callable[[Session], None],
+        end_process: Callable[[int], object] = os._exit,
     ) -> None:
         self.signals = Signals()
         self._database = database
         self._settings = settings
         self._beat = beat
         self._look = look
+        self._drop = drop
+        self._end_process = end_process
+        self._moved = time.monotonic()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._hold, name="lease", daemon=True)
 
@@ -60,7 +75,8 @@ class Lease:
         return stopping.is_set()
 
     def check(self) -> None:
-        """Raise Stopped if the work is to be left."""
+        """Say that the work goes on; raise Stopped if it is to be left."""
+        self._moved = time.monotonic()
         if self.signals.stop or self.shutdown:
             raise Stopped
 
@@ -69,6 +85,9 @@ class Lease:
         looks = 0
         while not self._ended.wait(LOOK_SECONDS):
             looks += 1
+            if time.monotonic() - self._moved > self._settings.stall_seconds:
+                self._give_up()
+                return
             try:
                 self.signals = self._renew() if looks % looks_per_beat == 0 else self._learn()
             except DatabaseUnavailable as error:
@@ -77,6 +96,15 @@ class Lease:
             if self.signals.lost:
                 log.warning("lease_lost")
                 return
+
+    def _give_up(self) -> None:
+        log.error("work_stalled", seconds=self._settings.stall_seconds)
+        try:
+            with self._database.transaction() as session:
+                self._drop(session)
+        except DatabaseUnavailable as error:
+            log.warning("stall_not_told", error=str(error.orig))  # the lease ends by itself
+        self._end_process(STALLED)
 
     def _renew(self) -> Signals:
         with self._database.transaction() as session:

@@ -20,7 +20,7 @@ from pathlib import Path
 import structlog
 
 from db import keys, workers
-from db.session import Database
+from db.session import Database, DatabaseUnavailable
 from db.upgrade import upgrade
 from tsukiji.errors import Conflict
 from tsukiji.jobs import Queue
@@ -67,9 +67,13 @@ def run(settings: Settings, announce: Path | None, stop: threading.Event) -> int
             url = wait_for_address(address, children[0], stop)
             if url is not None:
                 tell(url, first_key, announce)
+            rollcall = time.monotonic()
             while not stop.wait(POLL_SECONDS):
                 for child in children:
                     child.revive(settings)
+                if time.monotonic() - rollcall > settings.jobs.beat_seconds:
+                    rollcall = time.monotonic()
+                    call_roll(settings, children[1:])
         finally:
             stop_all(children, settings.jobs.stop_seconds)
     return 0 if url is not None or stop.is_set() else 1
@@ -117,6 +121,7 @@ class Child:
     started: float = 0
     restart_at: float | None = None
     pause: float = field(default=0.5)
+    silent_since: float | None = None
 
     def start(self) -> None:
         self.worker = f"{name_worker(self.name)}:{time.time_ns() // 1_000_000}"
@@ -129,7 +134,7 @@ class Child:
             env=os.environ | {WORKER_VARIABLE: self.worker},
         )
         self.started = time.monotonic()
-        self.restart_at = None
+        self.restart_at = self.silent_since = None
 
     def revive(self, settings: Settings) -> None:
         """Start the program again if it has died, and free what it held."""
@@ -142,6 +147,17 @@ class Child:
             release(settings, self.worker)
         elif time.monotonic() >= self.restart_at:
             self.start()
+
+    def check_in(self, *, present: bool, patience: float) -> None:
+        """Kill the program, for `revive` to start it again, if it has not reported for long: it hangs."""
+        young = time.monotonic() - self.started < READY_SECONDS
+        if present or young or self.process is None or self.process.poll() is not None:
+            self.silent_since = None
+            return
+        self.silent_since = self.silent_since or time.monotonic()
+        if time.monotonic() - self.silent_since > patience:
+            log.error("program_silent", program=self.name)
+            os.killpg(self.process.pid, signal.SIGKILL)
 
     def stop(self) -> None:
         if self.process is not None and self.process.poll() is None:
@@ -159,6 +175,25 @@ class Child:
             self.process.wait()
         if self.process.stdin:
             self.process.stdin.close()
+
+
+def call_roll(settings: Settings, workers_started: list[Child]) -> None:
+    """Find the workers that live and report no more, such as one that hangs where no thread of it can run.
+
+    Two looks, a lease apart by this process's own clock: after a machine has slept, all seem silent for a moment.
+    """
+    patience = settings.jobs.lease_seconds
+    database = Database(settings)
+    try:
+        with database.reading() as session:
+            present = {row.worker for row in workers.present(session, 2 * patience)}
+    except DatabaseUnavailable as error:
+        log.warning("rollcall_failed", error=str(error.orig))
+        return
+    finally:
+        database.close()
+    for child in workers_started:
+        child.check_in(present=child.worker in present, patience=patience)
 
 
 def release(settings: Settings, worker: str) -> None:

@@ -14,7 +14,7 @@ from tsukiji import log
 from tsukiji.jobs import QUEUE_OF, Queue, Task
 from tsukiji.queue import create_app
 from tsukiji.settings import Settings
-from worker import batches, imports, trainings
+from worker import batches, imports, memory, trainings
 from worker.claimed import work
 from worker.services import Services, open_services
 
@@ -33,14 +33,15 @@ def register(settings: Settings, queue: Queue) -> celery.Celery:
     }
     for task, act in acts.items():
         if QUEUE_OF[task] == queue:
-            app.task(name=task.value)(as_task(act))
+            app.task(name=task.value)(as_task(act, settings))
     return app
 
 
-def as_task(act: Callable[[str], None]) -> Callable[[str], None]:
+def as_task(act: Callable[[str], None], settings: Settings) -> Callable[[str], None]:
     def run(row_id: str) -> None:
         structlog.contextvars.clear_contextvars()
         act(row_id)
+        memory.retire_if_grown(settings.jobs.worker_memory_mb)
 
     return run
 

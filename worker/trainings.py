@@ -12,10 +12,11 @@ from db import blobs, jobs, registry
 from db.models import Evaluation, Job, Model
 from training.run import PACKAGE_FOLDER, REPORT_FILE, RUN_FILE, Picture, Report, Run
 from tsukiji import errors, snapshots
-from tsukiji.errors import DeadlineExceeded, InternalError, TrainingCrashed, TsukijiError
+from tsukiji.errors import InternalError, TrainingCrashed, TsukijiError, WorkStalled
 from tsukiji.ids import new_id
 from tsukiji.types import Recipe
 from tsukiji.vision import package
+from worker import memory
 from worker.archives import discard
 from worker.claimed import Stale
 from worker.engine import Engine
@@ -25,6 +26,7 @@ from worker.services import Services
 log = structlog.get_logger(__name__)
 
 TICK_SECONDS = 0.2
+WEIGH_SECONDS = 2.0
 WRITE_SECONDS = 1.0
 """Progress reaches the row at most this often."""
 
@@ -97,8 +99,8 @@ class Watch:
 
     def __init__(self, services: Services, job: Job, lease: Lease, engine: Engine) -> None:
         self._services, self._job, self._lease, self._engine = services, job, lease, engine
-        self._deadline = time.monotonic() + 3600 * services.settings.jobs.training_hours
-        self._written = 0.0
+        self._heard = time.monotonic()
+        self._written = self._weighed = 0.0
         self._detail: dict[str, Any] = {}
         self._epoch: dict[str, Any] = {}
         self._finishing = False
@@ -114,6 +116,7 @@ class Watch:
         """
         for event in self._engine.events(TICK_SECONDS):
             self._pass_wishes()
+            self._look_after(silent=event is None)
             if event is not None:
                 getattr(self, f"_on_{event.pop('type')}", self._ignore)(event)
         if self._error:
@@ -129,9 +132,17 @@ class Watch:
         if self._lease.signals.finish and not self._finishing:
             self._finishing = True
             self._engine.order("finish")
-        if time.monotonic() > self._deadline:
-            hours = self._services.settings.jobs.training_hours
-            raise DeadlineExceeded(f"A training may take {hours} hours.", hint="Use fewer epochs or images.")
+
+    def _look_after(self, *, silent: bool) -> None:
+        """Raise if the engine hangs, or takes more memory than it may: before the system kills whom it likes."""
+        settings, now = self._services.settings.jobs, time.monotonic()
+        if not silent:
+            self._heard = now
+        if now - self._heard > settings.stall_seconds:
+            raise WorkStalled(f"Nothing was heard of the training for {settings.stall_seconds:g} s.")
+        if now - self._weighed > WEIGH_SECONDS:
+            self._weighed = now
+            memory.check(self._engine.pid, settings.training_memory_mb)
 
     def _write(self, **values: Any) -> None:
         lease_seconds = self._services.settings.jobs.lease_seconds

@@ -23,18 +23,18 @@ from api.waiting import Prefer
 from db import batches, jobs, registry
 from db.models import ApiKey
 from tsukiji.errors import UnsupportedMediaType
-from tsukiji.jobs import TERMINAL, JobKind
+from tsukiji.jobs import JobKind
 from tsukiji.types import BatchCreate, BatchOptions, Job, Page, Prediction
 
 router = APIRouter(prefix="/batches", tags=["batches"])
 
-ItemStatus = Literal["queued", "succeeded", "errored", "cancelled"]
+ItemStatus = Literal["queued", "succeeded", "errored", "cancelled", "expired"]
 UPLOAD = form(["files", "model"], files=FILES, custom_ids=TEXTS, model=TEXT, **OPTIONS)
 REQUEST = {
     "schema": {"$ref": "#/components/schemas/BatchCreate"},
     "example": {"model": "production", "input": {"dataset": "sushi", "split": "valid"}, "top_k": 3},
 }
-FIELDS = {"model", "top_k", "threshold"}
+FIELDS = {"model", "top_k", "threshold", "deadline_seconds"}
 
 
 @router.post("", status_code=202, response_model=Job, openapi_extra=body(json=REQUEST, multipart=UPLOAD, zip=BINARY))
@@ -124,9 +124,8 @@ def list_items(
     """List the images with what is known of them, in the order of the input."""
     window = paging.window(status)
     job = jobs.find(session, batch, JobKind.BATCH)
-    # An image that was never reached has one name while the batch goes on, and another once it has ended.
-    unreached = "cancelled" if job.status in TERMINAL else "queued"
-    if status in {"queued", "cancelled"} and status != unreached:
+    unreached = answers.unreached(job)
+    if status in {"queued", "cancelled", "expired"} and status != unreached:
         return paging.page([], None)
     rows, cursor = batches.results(session, job.id, window, "queued" if status == unreached else status)
     return paging.page([answers.prediction(row, job) for row in rows], cursor)

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Header, Request, Response
 from starlette.responses import JSONResponse, StreamingResponse
 
 from api import answers
-from api.dependencies import Reading, ServicesDep
+from api.dependencies import Caller, Reading, ServicesDep
 from api.events import follow, read_news
 from api.job_answers import answer_poll, respond
 from api.paging import PagingDep
@@ -43,10 +43,10 @@ async def get_job(job: str, request: Request, services: ServicesDep, _prefer: Pr
 
 
 @router.post("/{job}/cancel", response_model=Job)
-def cancel_job(job: str, services: ServicesDep) -> Response:
+def cancel_job(job: str, services: ServicesDep, caller: Caller) -> Response:
     """Stop a job and keep what is finished. One that has ended stays as it is."""
     with services.database.transaction() as session:
-        row = jobs.request_cancel(session, job)
+        row = jobs.request_cancel(session, job, by=caller.id)
     return respond(services, row, 200)
 
 

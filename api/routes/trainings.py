@@ -42,6 +42,7 @@ def list_metrics(training: str, session: Reading) -> Page[EpochMetrics]:
 
 
 @router.post("/{training}/finish")
-def finish_training(training: str, session: Transaction) -> Job:
+def finish_training(training: str, session: Transaction, caller: Caller) -> Job:
     """Stop now and keep the best so far. To stop and keep nothing, cancel the job."""
-    return answers.job(jobs.request_finish(session, jobs.find(session, training, JobKind.TRAINING).id))
+    job = jobs.find(session, training, JobKind.TRAINING)
+    return answers.job(jobs.request_finish(session, job.id, by=caller.id))

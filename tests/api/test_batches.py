@@ -4,11 +4,17 @@ import csv
 import io
 import json
 import threading
+from datetime import datetime
 
 import pytest
+from sqlalchemy import update
 
+from db import keys
+from db.clock import now
+from db.models import Job
 from tests.api.conftest import archive, as_files, limited, picture, pictures, work
 from tests.api.test_jobs import ZIP
+from worker.dispatcher import expire
 
 
 @pytest.fixture
@@ -30,7 +36,7 @@ def lines(answer):
 def test_files_become_chunks(services, batch, model):
     assert batch["request"]["model"] == model
     assert (batch["request"]["top_k"], batch["request"]["threshold"]) == (2, 0.5)
-    assert batch["counts"] == {"total": 5, "queued": 5, "succeeded": 0, "errored": 0, "cancelled": 0}
+    assert batch["counts"] == {"total": 5, "queued": 5, "succeeded": 0, "errored": 0, "cancelled": 0, "expired": 0}
     assert [(task, priority) for task, _, priority in services.wakeups.sent] == [("chunk.run", 0)] * 3
 
 
@@ -43,7 +49,7 @@ def test_results_are_read_while_it_runs(client, services, batch):
     work(services, errors={4})
     done = client.get(batch["links"]["self"]).json()
     assert (done["status"], done["progress"]["fraction"]) == ("succeeded", 1.0)
-    assert done["counts"] == {"total": 5, "queued": 0, "succeeded": 4, "errored": 1, "cancelled": 0}
+    assert done["counts"] == {"total": 5, "queued": 0, "succeeded": 4, "errored": 1, "cancelled": 0, "expired": 0}
     rows = lines(client.get(batch["links"]["results"]))
     assert [row["custom_id"] for row in rows] == [f"{number}.png" for number in range(5)]
     assert rows[0]["decision"] == rows[0]["label"] == "tuna"
@@ -83,7 +89,7 @@ def test_items_by_status(client, services, batch):
     assert seqs == {"queued": [2, 3, 4], "succeeded": [0], "errored": [1], "cancelled": []}
     client.post(batch["links"]["cancel"])
     stopped = client.get(batch["links"]["self"]).json()
-    assert stopped["counts"] == {"total": 5, "queued": 0, "succeeded": 1, "errored": 1, "cancelled": 3}
+    assert stopped["counts"] == {"total": 5, "queued": 0, "succeeded": 1, "errored": 1, "cancelled": 3, "expired": 0}
     found = client.get(batch["links"]["items"], params={"status": "cancelled"}).json()["data"]
     assert [(row["seq"], row["status"]) for row in found] == [(2, "cancelled"), (3, "cancelled"), (4, "cancelled")]
     assert len(lines(client.get(batch["links"]["results"]))) == 5
@@ -207,3 +213,44 @@ def test_predict_with_an_unknown_model_or_option(client, model):
     assert client.post("/v1/models/nope/predict", files=as_files([picture()])).status_code == 404
     answer = client.post(f"/v1/models/{model}/predict", files=as_files([picture()]), data={"topk": "1"})
     assert answer.json()["errors"][0]["pointer"] == "#/topk"
+
+
+# --- deadlines and full queues ---------------------------------------------------------------------------------------
+
+
+def test_what_is_not_done_by_the_deadline_expires_and_the_rest_is_kept(client, services, model):
+    services.settings = services.settings.model_copy(
+        update={"jobs": services.settings.jobs.model_copy(update={"chunk_images": 2})}
+    )
+    form = {"model": "production", "deadline_seconds": "3600"}
+    batch = client.post("/v1/batches", files=as_files(pictures(5, 40)), data=form).json()
+    asked = datetime.fromisoformat(batch["deadline_at"]) - datetime.fromisoformat(batch["created_at"])
+    assert abs(asked.total_seconds() - 3600) < 60
+    work(services, chunks=1)
+    with services.database.transaction() as session:
+        session.execute(update(Job).where(Job.id == batch["id"]).values(deadline_at=now(-1)))
+    expire(services)
+    done = client.get(batch["links"]["self"]).json()
+    assert (done["status"], done["done"], done["error"]["code"]) == ("expired", True, "deadline_exceeded")
+    assert done["counts"] == {"total": 5, "queued": 0, "succeeded": 2, "errored": 0, "cancelled": 0, "expired": 3}
+    items = f"{batch['links']['items']}?status="
+    assert [row["seq"] for row in client.get(items + "succeeded").json()["data"]] == [0, 1]
+    assert [row["seq"] for row in client.get(items + "expired").json()["data"]] == [2, 3, 4]
+    assert client.get(items + "queued").json()["data"] == []
+    assert client.post(batch["links"]["cancel"]).json()["status"] == "expired", "an end is final"
+
+
+def test_a_full_queue_says_who_waits_where(client, start, services, batch, model):
+    def ask(caller):
+        return caller.post("/v1/batches", files=as_files(pictures(1)), data={"model": model})
+
+    services.settings = limited(services.settings, queued_batches=1)
+    mine = ask(client).json()
+    assert (mine["unfinished"], mine["limit"], mine["oldest"], mine["position"]) == (1, 1, batch["id"], 0)
+    with services.database.transaction() as session:
+        other = start(keys.create(session, "other")[1])
+    assert ask(other).status_code == 202, "one key's jobs do not fill another's queue"
+    services.settings = limited(services.settings, queued_batches=10, all_queued_batches=2)
+    full = ask(other)
+    assert (full.status_code, full.json()["code"], full.json()["unfinished"]) == (429, "queue_full", 2)
+    assert full.json()["position"] == 1, "one batch starts before the caller's"

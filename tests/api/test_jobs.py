@@ -298,3 +298,18 @@ def test_batch_work_shows_in_the_events(client, services, model):
     work(services)
     lines = events_in(client.get(job["links"]["events"]).text)
     assert [line["event"] for line in lines if "id" in line][-1] == "done"
+
+
+def test_imports_are_limited_too(client, services, dataset):
+    services.settings = limited(services.settings, queued_imports=1)
+    place = f"/v1/datasets/{dataset}/imports"
+    assert client.post(place, content=archive({"eel/1.png": picture()}), headers=ZIP).status_code == 202
+    assert client.post(place, content=archive({"eel/2.png": picture()}), headers=ZIP).json()["code"] == "queue_full"
+
+
+def test_the_history_says_who_moved_a_job(client, training):
+    client.post(training["links"]["finish"])
+    client.post(training["links"]["cancel"])
+    events = client.get(training["links"]["events"], headers={"Accept": "application/json"}).json()["data"]
+    assert {event["data"]["by"] for event in events} == {training["created_by"]}
+    assert [event["data"].get("status") for event in events] == ["queued", None, "cancelled"]

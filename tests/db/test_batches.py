@@ -6,7 +6,7 @@ from sqlalchemy import func, select, update
 from db import batches, blobs, jobs
 from db.batches import Work
 from db.clock import now
-from db.models import Chunk, Prediction
+from db.models import Chunk, Job, Prediction
 from db.pages import Window
 from tsukiji.errors import GpuOutOfMemory, ModelGone
 from tsukiji.jobs import JobKind
@@ -267,3 +267,28 @@ def test_claims_and_a_cancel_at_once_never_wait_in_a_circle(database):
         for thread in threads:
             thread.join()
         assert errors == []
+
+
+def test_an_expired_batch_takes_no_late_chunk(session):
+    job, (first, second, _) = make(session)
+    done, late = claim(session, first), claim(session, second)
+    assert batches.finish_chunk(session, done.chunk, rows(done))
+    session.execute(update(Job).where(Job.id == job.id).values(deadline_at=now(-1)))
+    (overdue,) = jobs.overdue(session)
+    assert jobs.expire(session, overdue)
+    assert batches.chunk_signals(session, late.chunk).lost
+    assert not batches.finish_chunk(session, late.chunk, rows(late))
+    ended = jobs.find(session, job.id)
+    assert (ended.status, ended.items_succeeded, predictions(session, job)) == ("expired", 4, 4)
+    assert batches.unsent_chunks(session, 0) == []
+
+
+def test_a_dropped_chunk_goes_to_another_worker_at_once(session):
+    job, (chunk_id, *_) = make(session)
+    work = claim(session, chunk_id)
+    batches.drop_chunk(session, work.chunk, "stalled")
+    (silent,) = batches.expired_chunks(session)
+    batches.recover_chunk(session, silent)
+    assert claim(session, chunk_id).chunk.attempt == 2
+    whys = [line.data["why"] for line in jobs.events(session, job.id) if line.event == "log"]
+    assert whys == ["stalled", "lease_expired"]

@@ -195,3 +195,44 @@ def test_a_job_of_another_kind_is_not_found(session):
     job = make(session)
     with pytest.raises(NotFound):
         jobs.find(session, job.id, JobKind.BATCH)
+
+
+def test_work_has_its_deadline_from_the_first_start_on(session):
+    job = make(session)
+    assert job.deadline_at is None
+    first = jobs.claim(session, job.id, "w1", LEASE, 3600)
+    deadline = first.deadline_at
+    assert 3500 < (deadline - first.started_at).total_seconds() < 3700
+    jobs.give_back(session, job.id, first.attempt, "worker_stopping")
+    assert jobs.claim(session, job.id, "w2", LEASE, 7200).deadline_at == deadline, "a new attempt gets no more time"
+
+
+@pytest.mark.parametrize("status", ["queued", "running", "cancelling"])
+def test_a_job_whose_deadline_has_passed_expires_wherever_it_stands(session, status):
+    job = make(session)
+    if status != "queued":
+        jobs.claim(session, job.id, "w1", LEASE)
+    if status == "cancelling":
+        jobs.request_cancel(session, job.id)
+    assert jobs.overdue(session) == []
+    put(session, job, deadline_at=now(-1))
+    (late,) = jobs.overdue(session)
+    assert late.status == status
+    assert jobs.expire(session, late)
+    ended = jobs.find(session, job.id)
+    assert (ended.status, ended.error["code"], ended.lease_owner) == ("expired", "deadline_exceeded", None)
+    assert jobs.beat(session, job.id, ended.attempt, LEASE) == Signals(lost=True), "whoever works on it learns"
+    assert not jobs.finish(session, job.id, ended.attempt, {}), "and its late result is refused"
+    assert not jobs.expire(session, late), "an end is final"
+
+
+def test_dropped_work_is_recovered_at_once_and_costs_an_attempt(session):
+    job = make(session)
+    jobs.claim(session, job.id, "w1", LEASE)
+    jobs.drop(session, job.id, 1, "stalled")
+    (silent,) = jobs.expired(session)
+    assert jobs.recover(session, silent) == "queued"
+    assert [line.data.get("why") for line in jobs.events(session, job.id)] == [None, None, "stalled", "lease_expired"]
+    jobs.claim(session, job.id, "w2", LEASE)
+    jobs.drop(session, job.id, 1, "stalled")
+    assert jobs.expired(session) == [], "the work of another attempt is not dropped"

@@ -56,11 +56,13 @@ class Batches(Resource):
         split: types.Split | None = None,
         top_k: int = 3,
         threshold: float = 0.0,
+        deadline_seconds: int | None = None,
     ) -> Batch:
         """Classify `images` (files and folders), the pictures in a `zip`, or those of a `dataset` and its `split`.
 
         Images keep their path, relative to the folder they have in common, as `custom_id`. More than one request may
-        hold (100 files, 256 MiB) are packed into a temporary zip first.
+        hold (100 files, 256 MiB) are packed into a temporary zip first. What is not classified `deadline_seconds` from
+        now is given up: the batch ends as `expired` and keeps its results so far; the service has a default (24 hours).
 
         Raises:
             ValueError: none or several of images, zip and dataset; or no pictures among the images.
@@ -70,6 +72,8 @@ class Batches(Resource):
         if sum(source is not None for source in (images, zip, dataset)) != 1:
             raise ValueError("a batch takes exactly one of images, zip and dataset")
         options: dict[str, Any] = {"model": id_of(model), "top_k": top_k, "threshold": threshold}
+        if deadline_seconds is not None:
+            options["deadline_seconds"] = deadline_seconds
         if dataset is not None:
             response = self._post(json=options | {"input": _dataset_input(dataset, split)})
         elif zip is not None:

@@ -1,5 +1,6 @@
 """Blobs as files in one folder: `ab/cd/<sha256>`, drafts in `tmp`. Workers on this machine read them in place."""
 
+import hashlib
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -24,7 +25,7 @@ class LocalStore(BlobStore):
         with draft(self._drafts) as file:
             blob = pour(source, file)
             path = self._path(blob.sha256)
-            if not _has_size(path, blob.size):  # a file cut short, by whatever, is replaced
+            if not _is_whole(path, blob):  # a file that was cut short or altered, by whatever, is replaced
                 publish(file, path)
         return blob
 
@@ -70,6 +71,9 @@ class LocalStore(BlobStore):
                     path.unlink()
 
 
-def _has_size(path: Path, size: int) -> bool:
+def _is_whole(path: Path, blob: Blob) -> bool:
     with disk_errors():
-        return path.is_file() and path.stat().st_size == size
+        if not path.is_file() or path.stat().st_size != blob.size:
+            return False
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == blob.sha256

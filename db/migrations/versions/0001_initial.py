@@ -185,6 +185,7 @@ def upgrade() -> None:
         sa.Column("lease_owner", sa.String(length=120), nullable=True),
         sa.Column("lease_expires_at", db.clock.Timestamp(), nullable=True),
         sa.Column("sent_at", db.clock.Timestamp(), nullable=True),
+        sa.Column("deadline_at", db.clock.Timestamp(), nullable=True),
         sa.Column("cancel_requested_at", db.clock.Timestamp(), nullable=True),
         sa.Column("finish_requested_at", db.clock.Timestamp(), nullable=True),
         sa.Column("unit", sa.String(length=20), nullable=False),
@@ -222,6 +223,7 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_jobs_checkpoint_sha256"), "jobs", ["checkpoint_sha256"], unique=False)
     op.create_index(op.f("ix_jobs_dataset_id"), "jobs", ["dataset_id"], unique=False)
+    op.create_index(op.f("ix_jobs_deadline_at"), "jobs", ["deadline_at"], unique=False)
     op.create_index("ix_jobs_kind_created", "jobs", ["kind", "created_at", "id"], unique=False)
     op.create_index(op.f("ix_jobs_model_id"), "jobs", ["model_id"], unique=False)
     op.create_index("ix_jobs_status_lease", "jobs", ["status", "lease_expires_at"], unique=False)
@@ -358,6 +360,7 @@ def downgrade() -> None:
     op.drop_index("ix_jobs_status_lease", table_name="jobs")
     op.drop_index(op.f("ix_jobs_model_id"), table_name="jobs")
     op.drop_index("ix_jobs_kind_created", table_name="jobs")
+    op.drop_index(op.f("ix_jobs_deadline_at"), table_name="jobs")
     op.drop_index(op.f("ix_jobs_dataset_id"), table_name="jobs")
     op.drop_index(op.f("ix_jobs_checkpoint_sha256"), table_name="jobs")
     op.drop_table("jobs")

@@ -1,0 +1,141 @@
+"""Work that hangs, that takes too much memory, or whose bytes have changed: it ends, and says why."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from db import batches, datasets
+from tests.services import wait_until
+from tests.worker.conftest import RECIPE
+from tsukiji.errors import OutOfMemory
+from worker import chunks, lease, memory, supervisor, trainings
+from worker.batches import plan
+from worker.claimed import work
+from worker.engine import Engine
+from worker.imports import run as run_import
+from worker.models import ModelCache
+from worker.supervisor import Child
+
+
+def with_jobs(services, **changes):
+    jobs = services.settings.jobs.model_copy(update=changes)
+    object.__setattr__(services, "settings", services.settings.model_copy(update={"jobs": jobs}))
+
+
+@pytest.fixture
+def ended(monkeypatch):
+    """Collects the exit status of what would have ended this process."""
+    statuses = []
+    defaults = lease.Lease.__init__.__kwdefaults__
+    monkeypatch.setitem(defaults, "end_process", statuses.append)
+    return statuses
+
+
+def test_a_chunk_that_hangs_goes_to_another_worker_while_this_one_ends(
+    services, submit, model, pets, ended, monkeypatch
+):
+    blob = services.store.put(pets)
+    job = submit.batch(model, {"type": "zip"}, upload_sha256=blob.sha256)
+    work(services, job.id, plan)
+    with services.database.reading() as session:
+        chunk_id = batches.unsent_chunks(session, 0)[0].id
+    hangs = threading.Event()
+    monkeypatch.setattr(chunks, "read", lambda *_: hangs.wait())
+    with_jobs(services, stall_seconds=0.1)
+    thread = threading.Thread(target=chunks.run, args=(services, ModelCache(services), chunk_id), daemon=True)
+    thread.start()
+    assert wait_until(lambda: ended == [lease.STALLED])
+    with services.database.transaction() as session:
+        (silent,) = batches.expired_chunks(session)
+        assert silent.id == chunk_id
+        batches.recover_chunk(session, silent)
+        assert batches.claim_chunk(session, chunk_id, "another", 30).chunk.attempt == 2
+    assert "stalled" in [line.data.get("why") for line in submit.history(job)]
+    monkeypatch.undo()
+    hangs.set()
+    thread.join(30)
+    assert submit.find(job).items_succeeded == 0, "what the first one still has to say comes too late"
+
+
+@pytest.fixture
+def training(services, submit, pets):
+    imported = submit.import_zip(pets)
+    work(services, imported.id, run_import)
+    return submit.training(imported.dataset_id, RECIPE.model_copy(update={"epochs": 500}))
+
+
+def test_a_training_process_that_hangs_is_ended_and_the_training_tried_again(services, submit, training, monkeypatch):
+    with_jobs(services, stall_seconds=1)
+    monkeypatch.setattr(
+        trainings.Watch,
+        "_on_phase",
+        lambda self, _event: os.killpg(self._engine.pid, signal.SIGSTOP),  # it lives, and says nothing any more
+    )
+    pids = []
+    enter = Engine.__enter__
+    monkeypatch.setattr(Engine, "__enter__", lambda self: (enter(self), pids.append(self.pid))[0])
+    with_jobs(services, stall_seconds=1, stop_seconds=0.5)
+    work(services, training.id, trainings.run)
+    row = submit.find(training)
+    assert (row.status, row.attempt) == ("queued", 1)
+    assert submit.history(training)[-1].data["why"] == "stalled"
+    with pytest.raises(ProcessLookupError):
+        os.kill(pids[0], 0)
+
+
+def test_a_training_that_takes_too_much_memory_fails_and_says_so(services, submit, training):
+    with_jobs(services, training_memory_mb=1)
+    work(services, training.id, trainings.run)
+    row = submit.find(training)
+    assert (row.status, row.error["code"]) == ("failed", "out_of_memory")
+    assert "batch_size" in row.error["hint"]
+
+
+def test_a_picture_whose_bytes_have_changed_is_never_learnt_from(services, submit, training):
+    with services.database.reading() as session:
+        sha256 = datasets.labelled_images(session, training.dataset_id)[0].sha256
+    path = services.store.local_path(sha256)
+    path.chmod(0o644)
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    work(services, training.id, trainings.run)
+    row = submit.find(training)
+    assert (row.status, row.error["code"]) == ("failed", "blob_corrupt")
+    assert sha256 in row.error["detail"]
+
+
+def test_memory_is_that_of_a_process_and_its_children():
+    code = "import os; held = bytearray(80_000_000); os.fork(); print(flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        assert 80 < memory.family(process.pid) < 400
+        with pytest.raises(OutOfMemory, match="40 MB are allowed"):
+            memory.check(process.pid, 40)
+        memory.check(process.pid, 4000)
+        process.stdin.write(b"\n\n")
+        process.stdin.close()
+    assert memory.family(process.pid) == 0, "one that has ended weighs nothing"
+
+
+def test_a_worker_that_has_grown_asks_to_be_stopped():
+    code = "from worker.memory import retire_if_grown as r; r(100_000); print('small', flush=True); r(1); input()"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"small\n"
+        assert process.wait(30) == -signal.SIGTERM
+
+
+def test_the_supervisor_replaces_a_program_that_lives_and_reports_no_more(monkeypatch):
+    monkeypatch.setattr(supervisor, "READY_SECONDS", 0)
+    child = Child("infer", ["this", "--help"])
+    with subprocess.Popen(["sleep", "1000"], start_new_session=True) as child.process:
+        child.check_in(present=False, patience=30)
+        child.check_in(present=True, patience=0)
+        child.check_in(present=False, patience=30)
+        assert child.process.poll() is None, "once silent, then heard of: it lives"
+        child.silent_since = time.monotonic() - 31
+        child.check_in(present=False, patience=30)
+        assert child.process.wait(10) == -signal.SIGKILL

@@ -1,0 +1,211 @@
+"""The database is away for a while: work that was under way is done once all the same, and no program ends of it."""
+
+import logging
+import sqlite3
+import threading
+from contextlib import suppress
+
+import pytest
+from celery.contrib.testing.worker import start_worker
+from sqlalchemy import Engine, event, func, select, update
+from sqlalchemy.exc import OperationalError
+
+from db import batches, datasets, jobs
+from db.clock import now
+from db.models import Chunk, Job, Prediction
+from db.session import DatabaseUnavailable
+from tests.services import wait_until
+from tests.worker.test_dispatcher import Recorder, with_broker
+from tsukiji.jobs import JobKind, Queue, Task
+from worker import chunks, dispatcher, imports, lease
+from worker.batches import plan
+from worker.claimed import work
+from worker.models import ModelCache
+from worker.tasks import register
+
+
+class Outage:
+    """While it lasts the database answers nothing, in all threads of this process."""
+
+    def __init__(self):
+        self.lasts = False
+        self.refused = 0
+        self._first, self._once = None, False
+
+    def begin_with(self, statement, *, once=False):
+        """Begin when a statement like this comes; `once`, end again at once."""
+        self._first, self._once = statement, once
+
+    def meet(self, _connection, _cursor, statement, parameters, _context, _executemany):
+        begins = self._first is not None and statement.startswith(self._first)
+        if begins:
+            self._first, self.lasts = None, not self._once
+        if begins or self.lasts:
+            self.refused += 1
+            raise OperationalError(statement, parameters, sqlite3.OperationalError("the server closed the connection"))
+
+
+@pytest.fixture
+def outage():
+    outage = Outage()
+    event.listen(Engine, "before_cursor_execute", outage.meet)
+    yield outage
+    event.remove(Engine, "before_cursor_execute", outage.meet)
+
+
+@pytest.fixture
+def models(services):
+    return ModelCache(services)
+
+
+@pytest.fixture
+def batch(services, submit, model, archive):
+    """A batch of one chunk with three pictures."""
+    blob = services.store.put(archive({f"{number}.png": number for number in range(3)}))
+    job = submit.batch(model, {"type": "zip", "filename": "x.zip"}, upload_sha256=blob.sha256)
+    work(services, job.id, plan)
+    return job
+
+
+def chunk_of(services, job):
+    with services.database.reading() as session:
+        return session.scalars(select(Chunk).where(Chunk.job_id == job.id)).one()
+
+
+def predictions_of(services, job):
+    with services.database.reading() as session:
+        return session.scalar(select(func.count()).select_from(Prediction).where(Prediction.job_id == job.id))
+
+
+def run_out(services):
+    """Let the time of all leases pass, and a dispatcher look."""
+    with services.database.transaction() as session:
+        for table in (Job, Chunk):
+            session.execute(update(table).where(table.lease_owner.is_not(None)).values(lease_expires_at=now(-1)))
+    dispatcher.recover(services)
+
+
+def test_a_dispatcher_goes_on_when_the_database_is_back(services, submit, outage):
+    job = submit.job(JobKind.TRAINING, request={})
+    broker, stop = with_broker(services, Recorder()), threading.Event()
+    outage.lasts = True
+    thread = threading.Thread(target=dispatcher.dispatch, args=(services, stop))
+    thread.start()
+    try:
+        assert wait_until(lambda: outage.refused >= 3)
+        assert broker.sent == []
+        outage.lasts = False
+        assert wait_until(lambda: broker.sent == [(Task.TRAINING, job.id)])
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_an_outage_shorter_than_a_lease_costs_a_running_job_nothing(services, submit, outage, monkeypatch):
+    monkeypatch.setattr(lease, "LOOK_SECONDS", 0.02)
+    job = submit.job(JobKind.TRAINING, request={})
+
+    def do(services, job, held):
+        outage.lasts = True
+        assert wait_until(lambda: outage.refused >= 3)
+        outage.lasts = False
+        with services.database.transaction() as session:
+            jobs.request_finish(session, job.id)
+        assert wait_until(lambda: held.signals.finish), "the lease's thread lives, and learns again"
+        held.check()
+        with services.database.transaction() as session:
+            assert jobs.finish(session, job.id, job.attempt, {})
+
+    work(services, job.id, do)
+    ended = submit.find(job)
+    assert (ended.status, ended.attempt) == ("succeeded", 1)
+
+
+@pytest.mark.parametrize("statement", ["INSERT INTO predictions", "UPDATE chunks", "UPDATE jobs"])
+def test_a_finished_chunk_that_could_not_be_written_is_repeated_after_its_lease(
+    services, models, batch, outage, monkeypatch, statement
+):
+    chunk = chunk_of(services, batch)
+    real = chunks.predict
+
+    def predict(*arguments):
+        rows = real(*arguments)
+        outage.begin_with(statement)
+        return rows
+
+    with monkeypatch.context() as patch, suppress(DatabaseUnavailable):
+        patch.setattr(chunks, "predict", predict)
+        chunks.run(services, models, chunk.id)
+    assert outage.refused > 0
+    outage.lasts = False
+    assert predictions_of(services, batch) == 0, "all or nothing"
+    run_out(services)
+    chunks.run(services, models, chunk.id)
+    ended = submit_find(services, batch)
+    assert (ended.status, ended.items_succeeded, ended.items_errored) == ("succeeded", 3, 0)
+    assert predictions_of(services, batch) == 3
+
+
+def submit_find(services, job):
+    with services.database.reading() as session:
+        return jobs.find(session, job.id)
+
+
+def test_a_chunk_that_met_a_short_outage_is_tried_again_and_loses_no_picture(services, models, batch, outage):
+    outage.begin_with("INSERT INTO predictions", once=True)
+    chunk = chunk_of(services, batch)
+    chunks.run(services, models, chunk.id)
+    run_out(services)
+    chunks.run(services, models, chunk.id)
+    ended = submit_find(services, batch)
+    assert (ended.status, ended.items_succeeded, predictions_of(services, batch)) == ("succeeded", 3, 3)
+
+
+def test_work_whose_claim_could_not_be_written_still_waits(services, models, batch, outage):
+    chunk = chunk_of(services, batch)
+    outage.lasts = True
+    with suppress(DatabaseUnavailable):
+        chunks.run(services, models, chunk.id)
+    outage.lasts = False
+    waiting = chunk_of(services, batch)
+    assert (waiting.status, waiting.attempt) == ("queued", 0)
+    with services.database.reading() as session:
+        assert [row.id for row in batches.unsent_chunks(session, 0)] == [chunk.id]
+
+
+def test_an_import_goes_on_where_the_outage_met_it(services, submit, pets, outage, monkeypatch):
+    monkeypatch.setattr(imports, "COMMIT_FILES", 10)
+    job = submit.import_zip(pets)
+    real, commits = imports.commit, []
+
+    def commit(*arguments):
+        commits.append(arguments)
+        if len(commits) == 2:
+            outage.begin_with("INSERT INTO import_items")
+        real(*arguments)
+
+    monkeypatch.setattr(imports, "commit", commit)
+    with suppress(DatabaseUnavailable):
+        work(services, job.id, imports.run)
+    assert outage.refused > 0
+    outage.lasts = False
+    run_out(services)
+    work(services, job.id, imports.run)
+    ended = submit.find(job)
+    assert (ended.status, ended.result["accepted"], ended.result["duplicates"]) == ("succeeded", 24, 0)
+    with services.database.reading() as session:
+        assert datasets.count_splits(session, [job.dataset_id])[job.dataset_id] == {"unassigned": 24}
+
+
+def test_a_celery_worker_lives_on_and_tells_its_log(services, submit, pets, outage, caplog):
+    job = submit.import_zip(pets)
+    app = register(services.settings, Queue.INTAKE)
+    caplog.set_level(logging.ERROR)
+    outage.lasts = True
+    with start_worker(app, pool="solo", perform_ping_check=False, queues=[Queue.INTAKE.value], loglevel="ERROR"):
+        assert services.wakeups.send(Task.IMPORT, job.id)
+        assert wait_until(lambda: "closed the connection" in caplog.text)
+        outage.lasts = False
+        assert submit.find(job).status == "queued"
+        assert services.wakeups.send(Task.IMPORT, job.id)
+        assert wait_until(lambda: submit.find(job).status == "succeeded")

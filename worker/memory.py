@@ -1,0 +1,53 @@
+"""How much memory work may take: a training that takes more fails, a worker that has grown is replaced."""
+
+import os
+import signal
+
+import psutil
+import structlog
+
+from tsukiji.errors import OutOfMemory
+
+log = structlog.get_logger(__name__)
+
+MEGABYTE = 2**20
+TRAINING_SHARE = 0.9
+WORKER_SHARE = 0.5
+"""Of the machine's memory, where the settings name no number."""
+
+
+def check(pid: int, limit_mb: int) -> None:
+    """Weigh a process with all below it.
+
+    Raises:
+        OutOfMemory: they hold more than `limit_mb`; 0 stands for 90% of what the machine has.
+    """
+    allowed, used = allowance(limit_mb, TRAINING_SHARE), family(pid)
+    if used > allowed:
+        raise OutOfMemory(f"It held {used:,.0f} MB; {allowed:,.0f} MB are allowed.")
+
+
+def retire_if_grown(limit_mb: int) -> None:
+    """Stop this worker in good order, between two tasks, when it holds more than `limit_mb` (0: half the machine's).
+
+    Whoever started it starts a new one: memory that a library has lost comes back in no other way.
+    """
+    allowed, used = allowance(limit_mb, WORKER_SHARE), psutil.Process().memory_info().rss / MEGABYTE
+    if used > allowed:
+        log.warning("worker_retires", megabytes=round(used), allowed=round(allowed))
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def allowance(limit_mb: int, share: float) -> float:
+    return limit_mb or share * psutil.virtual_memory().total / MEGABYTE
+
+
+def family(pid: int) -> float:
+    """Return the megabytes of a process and its descendants; what they share (Linux tells) counts once."""
+    try:
+        first = psutil.Process(pid)
+        infos = [process.memory_info() for process in (first, *first.children(recursive=True)) if process.is_running()]
+    except psutil.NoSuchProcess:
+        return 0.0
+    shared = [getattr(info, "shared", 0) for info in infos]
+    return float(sum(info.rss for info in infos) - sum(shared) + max(shared)) / MEGABYTE
