@@ -1,8 +1,8 @@
 """A service under faults: every accepted job must reach its end, once, whatever dies meanwhile.
 
-`python -m bench.faults --minutes M --seed S --stack embedded|servers [--json]` runs the programs of a service, loads
-them as users would, kills and freezes them by a seeded schedule, lets them drain, and compares each promise with rows
-and blobs. Exit status 1 where anything is lost, stuck, wrong or there twice.
+`python -m bench.faults --minutes M --seed S --stack embedded|servers|rabbitmq [--json]` runs the programs of a service,
+loads them as users would, hits them and their servers by a seeded schedule, lets them drain, and compares each promise
+with rows and blobs. Exit status 1 where anything is lost, stuck, wrong or there twice.
 """
 
 import argparse
@@ -20,8 +20,9 @@ from typing import Any, Final
 
 from bench.faulting.checker import Checker, Verdict
 from bench.faulting.load import PER_CLASS, RECIPE, Lesson, Users, make_pictures
-from bench.faulting.programs import Stack, servers
+from bench.faulting.programs import PROGRAMS, Stack
 from bench.faulting.schedule import Faults
+from bench.faulting.servers import servers
 from bench.report import show
 from db import keys
 from db.session import Database
@@ -43,7 +44,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=1, help="how long faults happen; the draining comes on top")
     parser.add_argument("--seed", type=int, default=0, help="of the schedule and of the load")
-    parser.add_argument("--stack", choices=("embedded", "servers"), default="embedded")
+    parser.add_argument("--stack", choices=tuple(PROGRAMS), default="embedded")
     parser.add_argument("--folder", type=Path, help="an empty folder that keeps data and logs; temporary by default")
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
     options = parser.parse_args()
@@ -66,14 +67,14 @@ def run(kind: str, minutes: float, seed: int, folder: Path | None = None) -> tup
     with ExitStack() as cleanup:
         home = folder or Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="tsukiji-faults-")))
         home.mkdir(parents=True, exist_ok=True)
-        places, broker = cleanup.enter_context(servers(kind))
-        settings = settings_of(home, places)
+        started = cleanup.enter_context(servers(kind))
+        settings = settings_of(home, started.places)
         upgrade(settings)
         database = Database(settings)
         cleanup.callback(database.close)
         with database.transaction() as session:
             _, key = keys.create(session, "faults")
-        stack = Stack(home, kind, places, broker)
+        stack = Stack(home, kind, started)
         cleanup.callback(stack.stop)
         stack.start()
         lesson = teach(stack.url, key, home / "lesson")
@@ -93,7 +94,6 @@ def run(kind: str, minutes: float, seed: int, folder: Path | None = None) -> tup
 
 def settings_of(home: Path, places: dict[str, str]) -> Settings:
     """Return the settings that the programs have, as far as they say where things are."""
-    places["TSUKIJI_DATA_DIR"] = str(home / "data")
     return Settings(
         data=DataSettings(dir=home / "data"),
         database=DatabaseSettings(url=places.get("TSUKIJI_DATABASE_URL")),
@@ -147,6 +147,7 @@ def figures_of(users: Users, faults: Faults, stack: Stack, verdict: Verdict) -> 
         "restarts": stack.restarts,
         "died": stack.died,
         "faults": sum(faults.dealt.values()),
+        "dealt": faults.dealt,
         "recoveries": len(seconds),
         "recovery_seconds_p50": statistics.median(seconds) if seconds else None,
         "recovery_seconds_p95": quantiles[18] if seconds else None,

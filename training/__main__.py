@@ -17,6 +17,7 @@ from training.events import open_stream
 from training.job import train
 from tsukiji.errors import GpuOutOfMemory, InternalError, StorageFull, TsukijiError
 
+NICENESS: Final = 10
 TEMPORARY_PATH: Final = 107 - len("/pymp-12345678/listener-12345678")
 """Bytes that the path of the temporary folder may have, so that Linux takes a socket in it."""
 
@@ -25,6 +26,8 @@ def main(folder: Path) -> Exit:
     """Run the training that `folder` describes; whatever goes wrong is an event."""
     events, control = open_stream(), Control()
     control.watch()
+    if hasattr(os, "nice"):
+        os.nice(NICENESS)  # on a machine without a GPU, whoever waits for a prediction goes first
     if len(os.fsencode(tempfile.gettempdir())) > TEMPORARY_PATH:
         # Decoding processes hand pictures over by a socket there, and where it cannot be made they lose them silently.
         tempfile.tempdir = "/tmp"  # noqa: S108 — names in it are drawn by `mkdtemp`

@@ -10,15 +10,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-import redis
 import structlog
 
-from tests.services import free_port, ping_redis, postgres_database, wait_until
+from bench.faulting.servers import Servers
+from tests.services import free_port
 from worker.services import WORKER_VARIABLE
 
 log = structlog.get_logger(__name__)
@@ -27,7 +27,11 @@ ROOT: Final = Path(__file__).parents[2]
 RESTART_SECONDS: Final = 0.5
 STOP_SECONDS: Final = 20
 ROLES: Final = ("dispatcher", "intake", "infer", "train")
-PROGRAMS: Final = {"embedded": ("api", *ROLES), "servers": ("api", *ROLES, *ROLES)}
+PROGRAMS: Final = {
+    "embedded": ("api", *ROLES),
+    "servers": ("api", *ROLES, *ROLES),
+    "rabbitmq": ("api", *ROLES),
+}
 """One of each, as `tsukiji up` has it; two of each, that get into each other's way and take each other's work."""
 TIMES: Final = {"lease": 6.0, "beat": 2.0, "tick": 0.5, "resend": 5.0, "stop": 4.0}
 SETTINGS: Final = {
@@ -132,43 +136,22 @@ class Program:
             self.process.stdin.close()
 
 
-class Broker:
-    """A Redis of our own, which keeps nothing when it dies."""
-
-    def __init__(self) -> None:
-        port = free_port()
-        self.url = f"redis://127.0.0.1:{port}/0"
-        self._command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-        self.start()
-
-    def start(self) -> None:
-        quiet = subprocess.DEVNULL
-        self.process = subprocess.Popen(self._command, stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True)
-        if not wait_until(lambda: ping_redis(self.url)):
-            raise RuntimeError("redis-server did not start")
-
-    def flush(self) -> None:
-        with redis.Redis.from_url(self.url) as client:
-            client.flushall()
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-
 class Stack:
-    """All programs of one service; `broker` is None where messages are files in `queue_folder`."""
+    """All programs of one service, its servers, and the folders where others keep their messages and bytes."""
 
-    def __init__(self, folder: Path, kind: str, places: dict[str, str], broker: Broker | None) -> None:
-        self.broker = broker
+    def __init__(self, folder: Path, kind: str, servers: Servers) -> None:
+        self.servers = servers
         self.restarts = 0
         self.died = 0
         """Of these, how many had died of themselves."""
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.queue_folder = folder / "data" / "queue"
+        self.drafts_folder = folder / "data" / "blobs" / "tmp"
+        """Every blob is written here first."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("TSUKIJI_")}
-        environment = inherited | SETTINGS | places | {"TSUKIJI_API_PORT": str(self.port)}
+        environment = inherited | SETTINGS | servers.places
+        environment |= {"TSUKIJI_DATA_DIR": str(folder / "data"), "TSUKIJI_API_PORT": str(self.port)}
         roles = enumerate(PROGRAMS[kind])
         self.programs = [Program(role, number, environment, folder / f"{role}{number}.log") for number, role in roles]
 
@@ -207,20 +190,6 @@ class Stack:
         deadline = time.monotonic() + STOP_SECONDS
         for program in self.programs:
             program.stop(deadline)
-
-
-@contextmanager
-def servers(kind: str) -> Iterator[tuple[dict[str, str], Broker | None]]:
-    """Yield the variables that say where database and broker are; `embedded` has none, all is files."""
-    if kind == "embedded":
-        yield {}, None
-        return
-    with postgres_database() as database_url:
-        broker = Broker()
-        try:
-            yield {"TSUKIJI_DATABASE_URL": database_url, "TSUKIJI_BROKER_URL": broker.url}, broker
-        finally:
-            broker.kill()
 
 
 def send(number: signal.Signals, pids: list[int]) -> None:

@@ -4,6 +4,7 @@ import random
 import shutil
 import signal
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -25,6 +26,8 @@ FREEZE_SECONDS: Final = TIMES["lease"] + 3
 AIM_SECONDS: Final = 2
 AIMED: Final = 0.75
 COPIES: Final = 20
+AWAY_SECONDS: Final = (0, 3)
+LOCKED_SECONDS: Final = (2, 6)
 ACTIVE: Final = (JobStatus.QUEUED, JobStatus.RUNNING)
 DECK: Final = {
     "kill_worker": 4,
@@ -34,8 +37,8 @@ DECK: Final = {
     "freeze_worker": 2,
     "repeat_messages": 2,
     "lose_messages": 1,
+    "lock_storage": 1,
 }
-SERVERS_DECK: Final = {"restart_broker": 1, "cut_database": 1}
 WORKERS: Final = ("train", "infer", "infer", "intake")
 
 
@@ -100,7 +103,7 @@ class Faults:
         self._stack, self._users, self._database, self._wakeups = stack, users, database, wakeups
         self._chance = random.Random(seed)
         self._deck: list[str] = []
-        self._thaws: list[tuple[float, Program]] = []
+        self._undo: list[tuple[float, Callable[[], None]]] = []
         self._due = time.monotonic() + self._chance.uniform(*GAP_SECONDS)
 
     def step(self) -> None:
@@ -116,15 +119,16 @@ class Faults:
 
     def tend(self) -> None:
         self._stack.revive()
-        for moment, program in list(self._thaws):
+        for due in list(self._undo):
+            moment, undo = due
             if time.monotonic() >= moment:
-                program.thaw()
-                self._thaws.remove((moment, program))
+                undo()
+                self._undo.remove(due)
         self.recoveries.look()
 
     def end(self) -> None:
-        """Let everything run that was frozen."""
-        self._thaws = [(0, program) for _, program in self._thaws]
+        """Undo whatever lasts: programs run again, the store takes bytes."""
+        self._undo = [(0, undo) for _, undo in self._undo]
         self.tend()
 
     @property
@@ -132,11 +136,22 @@ class Faults:
         return all(program.tree for program in self._stack.programs)
 
     def _deal(self) -> str:
+        """Return the next card: of each deck, one of every kind comes first, so that a short run sees them all."""
         if not self._deck:
-            cards = DECK if self._stack.broker is None else DECK | SERVERS_DECK
-            self._deck = [name for name, count in cards.items() for _ in range(count)]
-            self._chance.shuffle(self._deck)
+            cards = DECK | self._servers_deck()
+            firsts = list(cards)
+            others = [name for name, count in cards.items() for _ in range(count - 1)]
+            self._chance.shuffle(firsts)
+            self._chance.shuffle(others)
+            self._deck = others + firsts
         return self._deck.pop()
+
+    def _servers_deck(self) -> dict[str, int]:
+        servers = self._stack.servers
+        if servers.broker is None:
+            return {}
+        database = "cut_database" if servers.postgres is None else "restart_database"
+        return {database: 1} | ({"restart_broker": 1} if servers.broker.restartable else {})
 
     # --- programs ----------------------------------------------------------------------------------------------------
 
@@ -168,7 +183,7 @@ class Faults:
         if program is not None:
             program.freeze()
             log.info("program_frozen", target=program.worker)
-            self._thaws.append((time.monotonic() + FREEZE_SECONDS, program))
+            self._undo.append((time.monotonic() + FREEZE_SECONDS, program.thaw))
 
     def _kill(self, program: Program | None) -> None:
         if program is None:
@@ -209,17 +224,34 @@ class Faults:
                 self._wakeups.send(task, row_id)
 
     def lose_messages(self) -> None:
-        if self._stack.broker is None:
+        broker = self._stack.servers.broker
+        if broker is None:
             shutil.rmtree(self._stack.queue_folder, ignore_errors=True)
         else:
-            self._stack.broker.flush()
+            broker.lose()
+
+    def lock_storage(self) -> None:
+        """Let every new blob fail for a while. Root may write where the mode forbids it, but not into a plain file."""
+        drafts = self._stack.drafts_folder
+        away = drafts.with_name("away")
+        if away.exists():
+            return
+
+        def unlock() -> None:
+            drafts.unlink()
+            away.rename(drafts)
+
+        drafts.rename(away)
+        drafts.touch()
+        self._undo.append((time.monotonic() + self._chance.uniform(*LOCKED_SECONDS), unlock))
 
     def restart_broker(self) -> None:
-        broker = self._stack.broker
-        if broker is not None:
-            broker.kill()
-            time.sleep(self._chance.uniform(0, 3))
-            broker.start()
+        if self._stack.servers.broker is not None:
+            self._stack.servers.broker.restart(self._chance.uniform(*AWAY_SECONDS))
+
+    def restart_database(self) -> None:
+        if self._stack.servers.postgres is not None:
+            self._stack.servers.postgres.restart(self._chance.uniform(*AWAY_SECONDS))
 
     def cut_database(self) -> None:
         """Do to every connection what the restart of PostgreSQL does."""

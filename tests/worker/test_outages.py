@@ -4,6 +4,7 @@ import logging
 import sqlite3
 import threading
 from contextlib import suppress
+from unittest.mock import Mock
 
 import pytest
 from celery.contrib.testing.worker import start_worker
@@ -20,7 +21,6 @@ from tsukiji.jobs import JobKind, Queue, Task
 from worker import chunks, dispatcher, imports, lease
 from worker.batches import plan
 from worker.claimed import work
-from worker.models import ModelCache
 from worker.tasks import register
 
 
@@ -54,8 +54,14 @@ def outage():
 
 
 @pytest.fixture
-def models(services):
-    return ModelCache(services)
+def models(monkeypatch):
+    """Models that find everything red, at once."""
+
+    def predict(_services, _predictor, items, _lease):
+        return [batches.blank_prediction(item.seq) | {"label": "red", "score": 1.0} for item in items]
+
+    monkeypatch.setattr(chunks, "predict", predict)
+    return Mock()
 
 
 @pytest.fixture
@@ -121,43 +127,31 @@ def test_an_outage_shorter_than_a_lease_costs_a_running_job_nothing(services, su
     assert (ended.status, ended.attempt) == ("succeeded", 1)
 
 
-@pytest.mark.parametrize("statement", ["INSERT INTO predictions", "UPDATE chunks", "UPDATE jobs"])
+@pytest.mark.parametrize("statement", ["INSERT INTO predictions", "UPDATE jobs SET completed"])
 def test_a_finished_chunk_that_could_not_be_written_is_repeated_after_its_lease(
-    services, models, batch, outage, monkeypatch, statement
+    services, submit, models, batch, outage, statement
 ):
     chunk = chunk_of(services, batch)
-    real = chunks.predict
-
-    def predict(*arguments):
-        rows = real(*arguments)
-        outage.begin_with(statement)
-        return rows
-
-    with monkeypatch.context() as patch, suppress(DatabaseUnavailable):
-        patch.setattr(chunks, "predict", predict)
+    outage.begin_with(statement)
+    with suppress(DatabaseUnavailable):
         chunks.run(services, models, chunk.id)
     assert outage.refused > 0
     outage.lasts = False
     assert predictions_of(services, batch) == 0, "all or nothing"
     run_out(services)
     chunks.run(services, models, chunk.id)
-    ended = submit_find(services, batch)
+    ended = submit.find(batch)
     assert (ended.status, ended.items_succeeded, ended.items_errored) == ("succeeded", 3, 0)
     assert predictions_of(services, batch) == 3
 
 
-def submit_find(services, job):
-    with services.database.reading() as session:
-        return jobs.find(session, job.id)
-
-
-def test_a_chunk_that_met_a_short_outage_is_tried_again_and_loses_no_picture(services, models, batch, outage):
+def test_a_chunk_that_met_a_short_outage_is_tried_again_and_loses_no_picture(services, submit, models, batch, outage):
     outage.begin_with("INSERT INTO predictions", once=True)
     chunk = chunk_of(services, batch)
     chunks.run(services, models, chunk.id)
     run_out(services)
     chunks.run(services, models, chunk.id)
-    ended = submit_find(services, batch)
+    ended = submit.find(batch)
     assert (ended.status, ended.items_succeeded, predictions_of(services, batch)) == ("succeeded", 3, 3)
 
 
@@ -197,7 +191,8 @@ def test_an_import_goes_on_where_the_outage_met_it(services, submit, pets, outag
         assert datasets.count_splits(session, [job.dataset_id])[job.dataset_id] == {"unassigned": 24}
 
 
-def test_a_celery_worker_lives_on_and_tells_its_log(services, submit, pets, outage, caplog):
+def test_a_celery_worker_lives_on_and_tells_its_log(services, submit, pets, outage, caplog, monkeypatch):
+    monkeypatch.setattr("tsukiji.log.configure", lambda *_: None)  # pytest's own handlers stay
     job = submit.import_zip(pets)
     app = register(services.settings, Queue.INTAKE)
     caplog.set_level(logging.ERROR)

@@ -1,0 +1,147 @@
+"""What the benchmarks of the job machinery share: programs, and rows and blobs as the API makes them, without HTTP.
+
+The network has random weights: what it answers makes no difference to the time it takes.
+"""
+
+import io
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+import numpy as np
+from PIL import Image
+from safetensors.torch import save_file
+
+from bench.faulting.programs import STOP_SECONDS, Program, send
+from db import batches, blobs, jobs, registry
+from db.models import Model
+from tsukiji.ids import new_id
+from tsukiji.jobs import JobKind
+from tsukiji.settings import BrokerSettings, DatabaseSettings, DataSettings, Settings
+from tsukiji.vision import package
+from tsukiji.vision.model import build
+from tsukiji.vision.preprocess import Preprocess
+from worker.services import Services
+
+LABELS: Final = ["even", "odd"]
+PICTURE: Final = (300, 240)
+GRAIN: Final = 8
+
+
+def settings_of(folder: Path, places: dict[str, str]) -> Settings:
+    """Return settings for these places (`TSUKIJI_..._URL`), everything else as a service has it by default."""
+    return Settings(
+        data=DataSettings(dir=folder),
+        database=DatabaseSettings(url=places.get("TSUKIJI_DATABASE_URL")),
+        broker=BrokerSettings(url=places.get("TSUKIJI_BROKER_URL")),
+    )
+
+
+def make_pictures(count: int) -> list[bytes]:
+    """Return JPEG files, no two alike, that cost a decoder what small photos cost: smooth shapes under some noise."""
+    random = np.random.default_rng(0)
+    width, height = PICTURE
+    files = []
+    for _ in range(count):
+        coarse = Image.fromarray(random.integers(0, 256, (6, 8, 3), dtype=np.uint8))
+        smooth = np.asarray(coarse.resize(PICTURE, Image.Resampling.BICUBIC))
+        grain = random.normal(0, GRAIN, (height, width, 3))
+        file = io.BytesIO()
+        Image.fromarray(np.clip(smooth + grain, 0, 255).astype(np.uint8)).save(file, "JPEG", quality=90)
+        files.append(file.getvalue())
+    return files
+
+
+def add_model(services: Services, backbone: str, side: int) -> Model:
+    """Seal and register a package of a fresh network for pictures of `side` pixels."""
+    network = build(backbone, len(LABELS))
+    row = Model(
+        id=new_id("mdl"), name="bench", backbone=backbone, label_names=LABELS, recipe={}, accuracy=None, bytes=1
+    )
+    with TemporaryDirectory() as place:
+        folder = Path(place)
+        save_file(network.state_dict(), folder / package.WEIGHTS)
+        config = package.ModelConfig(
+            architecture=backbone,
+            num_classes=len(LABELS),
+            num_features=network.num_features,
+            label_names=LABELS,
+            pretrained=False,
+        )
+        package.write_part(folder, package.CONFIG, config)
+        package.write_part(folder, package.PREPROCESS, Preprocess(size=side))
+        package.write_part(folder, package.CALIBRATION, package.Calibration())
+        package.seal(folder, model_id=row.id, created=datetime.now(UTC), versions={})
+        files = {path.name: services.store.put(path) for path in folder.iterdir()}
+    with services.database.transaction() as session:
+        registry.add_model(session, row, {name: (blob.sha256, blob.size) for name, blob in files.items()})
+    return row
+
+
+def store(services: Services, pictures: Sequence[bytes]) -> list[str]:
+    """Keep pictures in the store; returns their hashes."""
+    kept = [services.store.put(data) for data in pictures]
+    with services.database.transaction() as session:
+        blobs.keep(session, [(blob.sha256, blob.size) for blob in kept])
+    return [blob.sha256 for blob in kept]
+
+
+def add_batch(services: Services, model: Model, hashes: Sequence[str | None], images: int) -> tuple[str, list[str]]:
+    """Insert a batch of this many images, the pictures in turns; returns the ids of the job and of its chunks.
+
+    No hash stands for a file that is no picture: such an image costs its bookkeeping and nothing else.
+    """
+    request = {"model": model.id, "label_names": LABELS, "top_k": 2, "threshold": 0, "input": {"type": "files"}}
+    items = [
+        {"custom_id": f"{number:06}.jpg", "sha256": sha256, "error": None if sha256 else {"code": "not_an_image"}}
+        for number, sha256 in ((number, hashes[number % len(hashes)]) for number in range(images))
+    ]
+    settings = services.settings.jobs
+    attempts = settings.max_attempts
+    with services.database.transaction() as session:
+        columns = {"model_id": model.id, "unit": "images"}
+        job = jobs.create(session, JobKind.BATCH, request=request, max_attempts=attempts, **columns)
+        batches.add_items(session, job.id, items)
+        return job.id, batches.cut(session, job, images, settings.chunk_images, attempts)
+
+
+def environment_of(settings: Settings, **more: str) -> dict[str, str]:
+    """Return what a program of the service is started with: its places, and `TSUKIJI_` before each further name."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("TSUKIJI_")}
+    own = {
+        "DATA_DIR": str(settings.data.dir),
+        "DATABASE_URL": settings.database_url,
+        "BROKER_URL": settings.broker_url,
+        "LOG_FORMAT": "json",
+        **more,
+    }
+    return inherited | {f"TSUKIJI_{name}": value for name, value in own.items()}
+
+
+@contextmanager
+def running(programs: Sequence[Program]) -> Iterator[None]:
+    """Start programs, and stop them in good order."""
+    try:
+        for program in programs:
+            program.start()
+        yield
+    finally:
+        for program in programs:
+            program.thaw()
+            send(signal.SIGTERM, program.tree[-1:])  # the program itself; it ends what is below it
+        deadline = time.monotonic() + STOP_SECONDS
+        for program in programs:
+            program.stop(deadline)
+
+
+def read_log(program: Program) -> list[dict[str, Any]]:
+    """Return the events that a program has written so far; a line that is just being written is left out."""
+    lines = program.log.read_text("utf-8").split("\n")[:-1] if program.log.exists() else []
+    return [json.loads(line) for line in lines if line.startswith("{")]

@@ -1,0 +1,210 @@
+"""The servers that a service leans on, of our own wherever that can be, so that they may die under it.
+
+`embedded` has none: all is files. `servers` is PostgreSQL and Redis, `rabbitmq` is PostgreSQL and RabbitMQ.
+"""
+
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Protocol
+from urllib.parse import urlsplit
+
+import kombu
+import psycopg
+import redis
+import structlog
+
+from tests.services import RABBITMQ, free_port, ping_redis, postgres_database, rabbitmq_server, wait_until
+from tsukiji.jobs import Queue
+
+log = structlog.get_logger(__name__)
+
+QUIET: Final = subprocess.DEVNULL
+STOP_SECONDS: Final = 20
+
+
+class Broker(Protocol):
+    url: str
+    restartable: bool
+
+    def lose(self) -> None:
+        """Forget every message."""
+
+    def restart(self, away: float) -> None:
+        """End every connection; be away for so many seconds, where that can be had."""
+
+
+@dataclass(frozen=True)
+class Servers:
+    places: dict[str, str] = field(default_factory=dict)
+    """The variables that say where they are."""
+    broker: Broker | None = None
+    postgres: "Postgres | None" = None
+    """None where the database is a file, or on a server that is not ours to restart."""
+
+
+@contextmanager
+def servers(kind: str) -> Iterator[Servers]:
+    with ExitStack() as cleanup:
+        if kind == "embedded":
+            yield Servers()
+            return
+        postgres = Postgres.create()
+        if postgres is None:
+            log.warning("no_own_postgres", then="connections are cut where it would be restarted")
+            database_url = cleanup.enter_context(postgres_database())
+        else:
+            cleanup.callback(postgres.remove)
+            postgres.start()
+            database_url = postgres.url
+        broker: Broker
+        if kind == "rabbitmq":
+            broker = RabbitMQ(cleanup.enter_context(rabbitmq()))
+        else:
+            broker = Redis()
+            cleanup.callback(broker.kill)
+        yield Servers({"TSUKIJI_DATABASE_URL": database_url, "TSUKIJI_BROKER_URL": broker.url}, broker, postgres)
+
+
+class Redis:
+    """A Redis of our own, which keeps nothing when it dies."""
+
+    restartable = True
+
+    def __init__(self) -> None:
+        port = free_port()
+        self.url = f"redis://127.0.0.1:{port}/0"
+        self._command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        self.start()
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(self._command, stdin=QUIET, stdout=QUIET, stderr=QUIET, start_new_session=True)
+        if not wait_until(lambda: ping_redis(self.url)):
+            raise RuntimeError("redis-server did not start")
+
+    def lose(self) -> None:
+        with redis.Redis.from_url(self.url) as client:
+            client.flushall()
+
+    def restart(self, away: float) -> None:
+        self.kill()
+        time.sleep(away)
+        self.start()
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+class RabbitMQ:
+    """A virtual host on a server that is not ours: its queues can be emptied and its connections closed."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._host = urlsplit(url).path.removeprefix("/")
+        self.restartable = self._host.startswith("tsukiji")
+
+    def lose(self) -> None:
+        with kombu.Connection(self.url) as connection:
+            for queue in Queue:
+                try:
+                    connection.default_channel.queue_purge(queue.value)
+                except connection.channel_errors:  # no worker has made it yet; the error closed the channel
+                    connection.close()
+
+    def restart(self, away: float) -> None:
+        rabbitmqctl("close_all_connections", "--vhost", self._host, "restart")
+
+
+@contextmanager
+def rabbitmq() -> Iterator[str]:
+    """Make a virtual host of our own; where `rabbitmqctl` cannot, take the queues of the default one."""
+    host = f"tsukiji-faults-{secrets.token_hex(6)}"
+    user = urlsplit(RABBITMQ.url).username or "guest"
+    try:
+        rabbitmqctl("add_vhost", host)
+    except (OSError, subprocess.CalledProcessError):
+        log.warning("no_own_vhost", then="connections to the broker are never closed")
+        with rabbitmq_server() as url:
+            yield url
+        return
+    try:
+        rabbitmqctl("set_permissions", "--vhost", host, user, ".*", ".*", ".*")
+        yield urlsplit(RABBITMQ.url)._replace(path=f"/{host}").geturl()
+    finally:
+        rabbitmqctl("delete_vhost", host)
+
+
+def rabbitmqctl(*arguments: str) -> None:
+    subprocess.run(["rabbitmqctl", "--quiet", *arguments], check=True, stdout=QUIET, stderr=QUIET)
+
+
+class Postgres:
+    """A cluster of our own in a temporary folder. Every commit is on the disk: that is what a restart must keep."""
+
+    def __init__(self, binaries: Path, user: str | None) -> None:
+        self._binaries, self._user = binaries, user
+        self._folder = Path(tempfile.mkdtemp(prefix="tsukiji-postgres-"))
+        if user:
+            shutil.chown(self._folder, user, user)
+        data = self._folder / "data"
+        self._run("initdb", "-D", str(data), "-U", "postgres", "-A", "trust", "--no-sync").wait()
+        port = free_port()
+        self.url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
+        options = {"listen_addresses": "127.0.0.1", "unix_socket_directories": "", "port": port}
+        flags = [part for key, value in options.items() for part in ("-c", f"{key}={value}")]
+        self._server = ["postgres", "-D", str(data), *flags]
+
+    @classmethod
+    def create(cls) -> "Postgres | None":
+        """Return a cluster that is yet to be started; None where there are no binaries, or nobody to run them."""
+        places = [Path(found).parent] if (found := shutil.which("initdb")) else []
+        places += sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: float(path.parent.name))
+        user = "postgres" if os.geteuid() == 0 else None  # it refuses to run as root
+        return cls(places[-1], user) if places else None
+
+    def start(self) -> None:
+        self._process = self._run(*self._server)
+        if not wait_until(self._answers):
+            raise RuntimeError("postgres did not start")
+
+    def restart(self, away: float) -> None:
+        """Do what `pg_ctl restart -m immediate` does: nothing is written back, the log is replayed at the start."""
+        self._process.send_signal(signal.SIGQUIT)
+        self._process.wait(STOP_SECONDS)
+        time.sleep(away)
+        self.start()
+
+    def remove(self) -> None:
+        if hasattr(self, "_process"):
+            self._process.send_signal(signal.SIGQUIT)
+            self._process.wait(STOP_SECONDS)
+        shutil.rmtree(self._folder)
+
+    def _run(self, program: str, *arguments: str) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [str(self._binaries / program), *arguments],
+            cwd=self._folder,
+            stdin=QUIET,
+            stdout=QUIET,
+            stderr=QUIET,
+            start_new_session=True,
+            user=self._user,
+            group=self._user,
+            extra_groups=[] if self._user else None,
+        )
+
+    def _answers(self) -> bool:
+        try:
+            psycopg.connect(self.url, connect_timeout=2).close()
+        except psycopg.OperationalError:
+            return False
+        return True

@@ -1,0 +1,149 @@
+"""What every kind of job goes through, and what trainings do beside."""
+
+from typing import ClassVar
+
+from db import jobs
+from db.clock import now
+from db.models import Job
+from tests.db.machine.base import DEADLINE, LEASE, WORKERS, Claim, Machine
+from tsukiji.errors import GpuOutOfMemory, NanLoss
+from tsukiji.jobs import JobKind, JobStatus
+
+
+class JobMachine(Machine):
+    kind = JobKind.TRAINING
+    deeds: ClassVar[dict[str, str]] = Machine.deeds | {
+        "create": "service",
+        "deliver": "made",
+        "beat": "claims",
+        "leave_cancelled": "claims",
+        "fail": "claims",
+        "retry": "claims",
+        "give_back": "claims",
+        "lapse": "claims",
+        "drop": "claims",
+        "look_for_silent": "claims",
+        "recover": "silent",
+        "look_for_unwoken": "made",
+        "mark_sent": "unwoken",
+        "look_for_overdue": "made",
+        "expire": "overdue",
+        "cancel": "made",
+    }
+
+    def create(self, _service: str, number: int) -> None:
+        """Accept a job; with `number` 2, one that has to be done soon."""
+        with self.database.transaction() as session:
+            deadline = {"deadline_at": now(DEADLINE)} if number == 2 else {}
+            job = jobs.create(session, self.kind, request={}, max_attempts=number + 1, **deadline)
+        self.known["made"].append(job.id)
+
+    # --- a worker's deeds ---
+
+    def deliver(self, job_id: str, number: int) -> None:
+        with self.database.transaction() as session:
+            job = jobs.claim(session, job_id, WORKERS[number], LEASE)
+        if job is not None:
+            self.believe(Claim(job_id, job.attempt, WORKERS[number], job), "claims")
+
+    def beat(self, claim: Claim, _number: int) -> None:
+        with self.late(claim) as session:
+            signals = jobs.beat(session, claim.id, claim.attempt, LEASE)
+        self.learn(claim, signals)
+
+    def leave_cancelled(self, claim: Claim, _number: int) -> None:
+        with self.late(claim) as session:
+            if jobs.signals(session, claim.id, claim.attempt).cancel:
+                assert jobs.move(session, claim.id, JobStatus.CANCELLED, attempt=claim.attempt, worker=claim.worker)
+                self.let_go(claim)
+
+    def fail(self, claim: Claim, _number: int) -> None:
+        with self.late(claim) as session:
+            jobs.fail(session, claim.id, claim.attempt, NanLoss())
+        self.let_go(claim)
+
+    def retry(self, claim: Claim, _number: int) -> None:
+        with self.late(claim) as session:
+            jobs.retry(session, claim.work, GpuOutOfMemory())
+        self.let_go(claim)
+
+    def give_back(self, claim: Claim, _number: int) -> None:
+        with self.late(claim) as session:
+            given = jobs.give_back(session, claim.id, claim.attempt, "worker_stopping")
+        if given:
+            self.let_go(claim)
+
+    def drop(self, claim: Claim, _number: int) -> None:
+        """The work hangs: its worker gives it up."""
+        with self.late(claim) as session:
+            jobs.drop(session, claim.id, claim.attempt, "stalled")
+        self.let_go(claim)
+
+    def lapse(self, claim: Claim, _number: int) -> None:
+        self.age(Job, claim)
+
+    # --- a dispatcher's, and a user's ---
+
+    def look_for_silent(self, _claim: Claim, _number: int) -> None:
+        with self.database.reading() as session:
+            self.known["silent"] += sorted(jobs.expired(session), key=lambda job: job.age)
+
+    def recover(self, job: Job, _number: int) -> None:
+        with self.database.transaction() as session:
+            jobs.recover(session, job)
+
+    def look_for_overdue(self, _job_id: str, _number: int) -> None:
+        with self.database.reading() as session:
+            self.known["overdue"] += sorted(jobs.overdue(session), key=lambda job: job.age)
+
+    def expire(self, job: Job, _number: int) -> None:
+        with self.database.transaction() as session:
+            ended = jobs.expire(session, job)
+        if ended:
+            self.forget(job.id)
+
+    def look_for_unwoken(self, _job_id: str, _number: int) -> None:
+        with self.database.reading() as session:
+            self.known["unwoken"].append([job.id for job in jobs.unsent(session, 60)])
+
+    def mark_sent(self, job_ids: list[str], _number: int) -> None:
+        with self.database.transaction() as session:
+            jobs.mark_sent(session, job_ids)
+
+    def cancel(self, job_id: str, _number: int) -> None:
+        with self.database.transaction() as session:
+            jobs.request_cancel(session, job_id)
+
+    # --- the end ---
+
+    def work(self, job_id: str) -> None:
+        with self.database.transaction() as session:
+            job = jobs.claim(session, job_id, "honest", LEASE)
+            assert job is not None, "woken, but not to be had"
+            assert jobs.finish(session, job_id, job.attempt, {})
+
+    def go_round(self) -> None:
+        self.pass_time()
+        with self.database.transaction() as session:
+            for job in jobs.overdue(session):
+                jobs.expire(session, job)
+            for job in jobs.expired(session):
+                jobs.recover(session, job)
+        with self.database.reading() as session:
+            waiting = [job.id for job in jobs.unsent(session, 60)]
+        for job_id in waiting:
+            self.work(job_id)
+
+
+class TrainingMachine(JobMachine):
+    deeds = JobMachine.deeds | {"finish": "claims", "request_finish": "made"}
+
+    def finish(self, claim: Claim, _number: int) -> None:
+        with self.late(claim) as session:
+            done = jobs.finish(session, claim.id, claim.attempt, {"by": claim.attempt})
+        assert done or self.believers.get(claim.id) != claim, "good work was refused"
+        self.let_go(claim)
+
+    def request_finish(self, job_id: str, _number: int) -> None:
+        with self.database.transaction() as session:
+            jobs.request_finish(session, job_id)
