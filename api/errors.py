@@ -19,19 +19,13 @@ Model = TypeVar("Model", bound=BaseModel)
 class MethodNotAllowed(TsukijiError):
     code = "method_not_allowed"
     title = "This address does not take this method"
+    hint = "The `Allow` header lists the methods."
 
 
 class HostNotAllowed(TsukijiError):
     code = "host_not_allowed"
     title = "The service does not answer to this host name"
     hint = "Add the name to TSUKIJI_API_ALLOWED_HOSTS."
-
-
-class DatabaseAway(TsukijiError):
-    code = "database_unavailable"
-    title = "The database does not answer"
-    hint = "Try again shortly."
-    retriable = True
 
 
 class ChangedMeanwhile(Conflict):
@@ -44,6 +38,7 @@ class ChangedMeanwhile(Conflict):
 class NotReady(TsukijiError):
     code = "not_ready"
     title = "Something that the service needs does not answer"
+    hint = "GET /readyz says what is missing."
     retriable = True
 
 
@@ -63,7 +58,7 @@ STATUS: dict[type[TsukijiError], int] = {
     errors.StorageUnavailable: 503,
     MethodNotAllowed: 405,
     HostNotAllowed: 421,
-    DatabaseAway: 503,
+    errors.DatabaseAway: 503,
     NotReady: 503,
     TsukijiError: 500,
 }
@@ -97,7 +92,7 @@ def recognise(error: Exception) -> TsukijiError:
         case DatabaseUnavailable() if "disk is full" in str(error) or "No space left" in str(error):
             return errors.StorageFull("The database's disk has no room.")
         case DatabaseUnavailable() | PoolExhausted():
-            return DatabaseAway()
+            return errors.DatabaseAway()
         case RowExists():
             return ChangedMeanwhile()
         case ValueRefused():

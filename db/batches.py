@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, CursorResult, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, CursorResult, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from db import jobs
@@ -89,6 +89,11 @@ def claim_chunk(session: Session, chunk_id: str, worker: str, lease_seconds: flo
     return Work(chunk, jobs.find(session, chunk.job_id), list(session.scalars(items.order_by(BatchItem.seq))))
 
 
+def is_queued(session: Session, chunk_id: str) -> bool:
+    """Is a message about this chunk worth a claim? Takes no lock, so that many messages for one chunk cost little."""
+    return session.scalar(select(Chunk.status).where(Chunk.id == chunk_id)) == JobStatus.QUEUED
+
+
 def beat_chunk(session: Session, chunk: Chunk, lease_seconds: float) -> jobs.Signals:
     """Renew the chunk's lease and learn whether to stop."""
     changed(session, held(chunk.id, chunk.attempt).values(lease_expires_at=now(lease_seconds)))
@@ -161,10 +166,11 @@ def chunk_signals(session: Session, chunk: Chunk) -> jobs.Signals:
 
 def retry_chunk(session: Session, chunk: Chunk, error: TsukijiError) -> None:
     """Put a chunk that met an unexpected error back into the queue, or fail it after its last attempt."""
-    if chunk.attempt >= chunk.max_attempts:
+    granted = jobs.more_attempts(Chunk, error)
+    if chunk.attempt >= chunk.max_attempts and not granted:
         fail_chunk(session, chunk, error)
     else:
-        requeue_chunk(session, chunk, **jobs.NOBODY | {"sent_at": now()})
+        requeue_chunk(session, chunk, **jobs.NOBODY | {"sent_at": now()} | granted)
 
 
 def abort(session: Session, job_id: str, error: TsukijiError) -> None:
@@ -201,9 +207,17 @@ def settle(session: Session, job_id: str) -> None:
     if job.cancel_requested_at is not None and job.items_succeeded + job.items_errored < job.items_total:
         jobs.move(session, job_id, JobStatus.CANCELLED)
     elif job.items_succeeded == 0:
-        jobs.move(session, job_id, JobStatus.FAILED, error=NoImageSucceeded().to_dict())
+        error = NoImageSucceeded(reasons=reasons(session, job_id))
+        jobs.move(session, job_id, JobStatus.FAILED, error=error.to_dict(), why=error.code)
     else:
         jobs.move(session, job_id, JobStatus.SUCCEEDED)
+
+
+def reasons(session: Session, job_id: str) -> dict[str, int]:
+    """Return the codes of a batch's errors with how many images met each, most first."""
+    code = Prediction.error["code"].as_string()
+    query = select(code, func.count()).where(Prediction.job_id == job_id, Prediction.label.is_(None))
+    return {row[0]: row[1] for row in session.execute(query.group_by(code).order_by(func.count().desc()))}
 
 
 def held(chunk_id: str, attempt: int) -> Any:
@@ -252,7 +266,7 @@ def recover_chunk(session: Session, chunk: Chunk) -> None:
 
 def unsent_chunks(session: Session, resend_seconds: float) -> list[Chunk]:
     """Return the queued chunks that no message may have woken, urgent ones first."""
-    due = or_(Chunk.sent_at.is_(None), Chunk.sent_at < now(-resend_seconds))
+    due = jobs.is_due(Chunk.sent_at, resend_seconds)
     goes_on = select(Job.id).where(Job.id == Chunk.job_id, Job.status.in_(OPEN)).exists()
     query = select(Chunk).where(Chunk.status == JobStatus.QUEUED, due, goes_on)
     return list(session.scalars(query.order_by(Chunk.priority.desc(), Chunk.id).limit(500)))

@@ -151,6 +151,8 @@ def move(
             "lease_expires_at": None,
             "phase": None,
             "eta_seconds": None,
+            "checkpoint_sha256": None,
+            "upload_sha256": None,
         }
     allowed = Job.status.in_(sources_of(to))
     if not change(session, Job.id == job_id, allowed, *fence, *conditions, status=to, **values):
@@ -186,6 +188,11 @@ def claim(session: Session, job_id: str, worker: str, lease_seconds: float, work
     job = find(session, job_id)
     record(session, job_id, "status", {"status": JobStatus.RUNNING}, attempt=job.attempt, worker=worker)
     return job
+
+
+def is_queued(session: Session, job_id: str) -> bool:
+    """Is a message about this job worth a claim? Takes no lock, so that many messages for one job cost little."""
+    return session.scalar(select(Job.status).where(Job.id == job_id)) == JobStatus.QUEUED
 
 
 def beat(session: Session, job_id: str, attempt: int, lease_seconds: float, **progress: Any) -> Signals:
@@ -235,10 +242,17 @@ def signals(session: Session, job_id: str, attempt: int) -> Signals:
 
 def retry(session: Session, job: Job, error: TsukijiError) -> None:
     """Put a job that met an unexpected error back into the queue, or fail it after its last attempt."""
-    if job.attempt >= job.max_attempts or not move(
-        session, job.id, JobStatus.QUEUED, attempt=job.attempt, why=error.code, **NOBODY | {"sent_at": now()}
+    granted = more_attempts(Job, error)
+    later = NOBODY | {"sent_at": now()} | granted
+    if (job.attempt >= job.max_attempts and not granted) or not move(
+        session, job.id, JobStatus.QUEUED, attempt=job.attempt, why=error.code, **later
     ):
         fail(session, job.id, job.attempt, error)
+
+
+def more_attempts(table: type[Job] | type[Chunk], error: TsukijiError) -> dict[str, Any]:
+    """Return what to write so that an outage, which is not the work's fault, costs no attempt; its deadline stands."""
+    return {"max_attempts": table.max_attempts + 1} if error.outage else {}
 
 
 # --- what a user asks ------------------------------------------------------------------------------------------------
@@ -322,9 +336,27 @@ def worker_lost(attempts: int) -> TsukijiError:
     return WorkerLost(f"{attempts} workers in a row went silent while they held this work.", attempts=attempts)
 
 
+def shorten(session: Session, lease_seconds: float) -> int:
+    """Shorten the leases that end later than any can: the clock was set back, and a dead worker's would last for long.
+
+    Returns how many; a worker that lives renews its own before it ends.
+    """
+    shortened = 0
+    for table in (Job, Chunk):
+        statement = update(table).where(table.lease_expires_at > now(2 * lease_seconds))
+        values = statement.values(lease_expires_at=now(lease_seconds))
+        shortened += cast("CursorResult[Any]", session.execute(values)).rowcount
+    return shortened
+
+
+def is_due(sent_at: Any, resend_seconds: float) -> ColumnElement[bool]:
+    """Return whether a message is to be sent: there was none, it was long ago, or (clock set back) lies far ahead."""
+    return or_(sent_at.is_(None), sent_at < now(-resend_seconds), sent_at > now(resend_seconds))
+
+
 def unsent(session: Session, resend_seconds: float) -> list[Job]:
     """Return the queued jobs that no message may have woken."""
-    due = or_(Job.sent_at.is_(None), Job.sent_at < now(-resend_seconds))
+    due = is_due(Job.sent_at, resend_seconds)
     query = select(Job).where(Job.status == JobStatus.QUEUED, Job.planned.is_(False), due)
     return list(session.scalars(query.order_by(Job.priority.desc(), Job.id).limit(500)))
 

@@ -1,9 +1,10 @@
 """Engines and transactions. One unit of work is one transaction; `commit` stands in this file and nowhere else."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import DataError as ValueRefused
@@ -16,7 +17,10 @@ from tsukiji.settings import Settings
 
 __all__ = ["Database", "DatabaseUnavailable", "PoolExhausted", "RowExists", "Session", "ValueRefused"]
 
+T = TypeVar("T")
+
 BUSY_SECONDS = 15
+INSIST_SECONDS = 0.5
 
 
 class Database:
@@ -45,6 +49,21 @@ class Database:
                     # connection would fail at once: it is not used again.
                     connection.invalidate()
                 raise
+
+    def insist(self, act: Callable[[Session], T], seconds: float) -> T:
+        """Do a unit of work again and again while the database is away, for up to `seconds`; returns what `act` does.
+
+        A commit whose answer was lost may have been made: `act` must be fenced, so that a second one changes nothing.
+        """
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                with self.transaction() as session:
+                    return act(session)
+            except DatabaseUnavailable:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(INSIST_SECONDS)
 
     @contextmanager
     def reading(self) -> Iterator[Session]:

@@ -12,7 +12,7 @@ import typer
 from fastapi.routing import APIRoute
 
 from api import docs as docs_pages
-from api.errors import catalogue, status_of
+from api.errors import catalogue
 from api.main import create_app
 from api.page import routes as page
 from api.routes import service
@@ -80,17 +80,6 @@ def test_the_folder_map_names_what_exists_and_all_rooms():
 
 
 # --- the HTTP API ----------------------------------------------------------------------------------------------------
-
-
-def test_every_error_is_documented_with_its_number_and_no_other():
-    ours = {
-        error_code: status_of(kind)
-        for error_code, kind in catalogue().items()
-        if kind.__module__ in {"tsukiji.errors", "api.errors"}
-    }
-    rows = re.findall(r"^\| `(\w+)` \| (\d{3}) \|", HTTP_API.read_text("utf-8"), flags=re.MULTILINE)
-    assert len(rows) == len(dict(rows)), "one row for each"
-    assert {error_code: int(status) for error_code, status in rows} == ours
 
 
 @cache

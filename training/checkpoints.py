@@ -10,7 +10,7 @@ import torch
 from fastai.learner import Learner
 
 from training.run import Run, draft_of
-from tsukiji.errors import BlobCorrupt, Invalid
+from tsukiji.errors import BlobCorrupt
 from tsukiji.types import EpochMetrics
 
 KEPT: Final = 2
@@ -49,8 +49,7 @@ def load(path: Path, fingerprint: str, device: torch.device) -> dict[str, Any]:
     """Read a checkpoint.
 
     Raises:
-        BlobCorrupt: the file is missing or damaged.
-        Invalid: it belongs to another run.
+        BlobCorrupt: the file is missing or damaged, or belongs to another run (or another version's notion of it).
     """
     try:
         state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
@@ -58,7 +57,7 @@ def load(path: Path, fingerprint: str, device: torch.device) -> dict[str, Any]:
     except UNREADABLE as error:
         raise BlobCorrupt(f"The checkpoint {path.name} cannot be read: {error}") from error
     if not fits:
-        raise Invalid(f"The checkpoint {path.name} belongs to another data set or recipe.")
+        raise BlobCorrupt(f"The checkpoint {path.name} belongs to another data set or recipe.")
     return state
 
 

@@ -32,6 +32,8 @@ class TsukijiError(Exception):
     title: ClassVar[str] = "Something went wrong inside Tsukiji"
     hint: str | None = None
     retriable: ClassVar[bool] = False
+    outage: ClassVar[bool] = False
+    """Is something away that all work needs? Then the work waits for it, and no attempt is counted."""
 
     def __init__(self, detail: str = "", *, hint: str | None = None, **extra: Any) -> None:
         super().__init__(detail or self.title)
@@ -61,11 +63,13 @@ class NotFound(TsukijiError):
 class Conflict(TsukijiError):
     code = "conflict"
     title = "This does not go with what is there"
+    hint = "`detail` says what with; take another name, or move what stands there first."
 
 
 class Invalid(TsukijiError):
     code = "invalid_request"
     title = "The request is not valid"
+    hint = "`errors` names each place that is wrong."
 
 
 class Unauthorized(TsukijiError):
@@ -77,6 +81,7 @@ class Unauthorized(TsukijiError):
 class Forbidden(TsukijiError):
     code = "forbidden"
     title = "This is not allowed"
+    hint = "Send the key as a Bearer token; a page elsewhere cannot use your cookie."
 
 
 class TooLarge(TsukijiError):
@@ -88,6 +93,7 @@ class TooLarge(TsukijiError):
 class UnsupportedMediaType(TsukijiError):
     code = "unsupported_media_type"
     title = "This content type is not taken here"
+    hint = "`detail` says what to send."
 
 
 class QueueFull(TsukijiError):
@@ -164,6 +170,7 @@ class ArchiveTooManyEntries(ArchiveError):
 class EntryUnsafePath(ArchiveError):
     code = "unsafe_path"
     title = "The entry's path leads outside, or is no plain file"
+    hint = "Pack plain files, with relative paths and no `..`."
 
 
 class EntryNested(ArchiveError):
@@ -175,21 +182,25 @@ class EntryNested(ArchiveError):
 class EntryEncrypted(ArchiveError):
     code = "encrypted_entry"
     title = "The entry is encrypted"
+    hint = "Pack it without a password."
 
 
 class EntryTooLarge(ArchiveError):
     code = "entry_too_large"
     title = "The entry is larger than allowed, or unpacks to more than it says"
+    hint = "GET /v1/limits shows the limits; leave the file out, or scale it down."
 
 
 class EntryDuplicate(ArchiveError):
     code = "duplicate_entry"
     title = "The archive holds this name twice"
+    hint = "The first one was taken; give the other a name of its own."
 
 
 class EntryIgnored(ArchiveError):
     code = "ignored_entry"
     title = "A file that systems leave behind; not a picture of yours"
+    hint = "Nothing to do; it is not counted."
 
 
 class EntryUnreadable(ArchiveError):
@@ -246,6 +257,7 @@ class WeightsUnavailable(TsukijiError):
 class WeightsInvalid(TsukijiError):
     code = "weights_invalid"
     title = "The weights file does not fit the backbone"
+    hint = "Put the file for this very backbone into the weights folder."
 
 
 class NanLoss(TsukijiError):
@@ -286,6 +298,7 @@ class OutOfMemory(TsukijiError):
 class PackageInvalid(TsukijiError):
     code = "package_invalid"
     title = "The model package is incomplete, altered or of another format"
+    hint = "Train again, or restore the store from a backup."
 
 
 class ModelGone(TsukijiError):
@@ -311,12 +324,15 @@ class StorageFull(TsukijiError):
     title = "The store is full"
     hint = "Free space or move the store, then try again."
     retriable = True
+    outage = True
 
 
 class StorageUnavailable(TsukijiError):
     code = "storage_unavailable"
     title = "The store cannot be reached"
+    hint = "Bring it back, or wait: nothing that was accepted is lost, and work goes on once it answers."
     retriable = True
+    outage = True
 
 
 class BrokerUnavailable(TsukijiError):
@@ -324,6 +340,14 @@ class BrokerUnavailable(TsukijiError):
     title = "The queue's broker cannot be reached"
     hint = "Nothing is lost: work that was accepted starts once the broker is back."
     retriable = True
+
+
+class DatabaseAway(TsukijiError):
+    code = "database_unavailable"
+    title = "The database does not answer"
+    hint = "Try again shortly."
+    retriable = True
+    outage = True
 
 
 class WorkerLost(TsukijiError):

@@ -11,17 +11,17 @@ from PIL import Image
 from db import batches
 from db.batches import Work
 from db.models import BatchItem
+from db.session import Session
 from tsukiji.errors import (
     BlobCorrupt,
     BlobMissing,
     ImageError,
-    InternalError,
     ModelGone,
-    TsukijiError,
     WorkStalled,
 )
 from tsukiji.vision.decode import decode, measure
 from tsukiji.vision.predictor import Predictor
+from worker.claimed import is_tried_again, recognise
 from worker.lease import Lease, Stopped
 from worker.models import ModelCache
 from worker.services import Services
@@ -31,8 +31,7 @@ log = structlog.get_logger(__name__)
 
 def run(services: Services, models: ModelCache, chunk_id: str) -> None:
     """Classify a chunk's images, unless it is somebody else's or done already."""
-    with services.database.transaction() as session:
-        work = batches.claim_chunk(session, chunk_id, services.worker, services.settings.jobs.lease_seconds)
+    work = claim(services, chunk_id)
     if work is None:
         log.info("chunk_refused", chunk=chunk_id)
         return
@@ -41,6 +40,14 @@ def run(services: Services, models: ModelCache, chunk_id: str) -> None:
             classify(services, models, work)
         except Exception as error:  # noqa: BLE001 - the last frame of the work: whatever it met is told to the row
             report(services, work, error)
+
+
+def claim(services: Services, chunk_id: str) -> Work | None:
+    with services.database.reading() as session:
+        if not batches.is_queued(session, chunk_id):
+            return None
+    with services.database.transaction() as session:
+        return batches.claim_chunk(session, chunk_id, services.worker, services.settings.jobs.lease_seconds)
 
 
 def classify(services: Services, models: ModelCache, work: Work) -> None:
@@ -58,8 +65,7 @@ def classify(services: Services, models: ModelCache, work: Work) -> None:
     except Stopped:
         leave(services, work, lease)
         return
-    with services.database.transaction() as session:
-        done = batches.finish_chunk(session, chunk, rows)
+    done = services.insist(lambda session: batches.finish_chunk(session, chunk, rows))
     log.info("chunk_finished" if done else "chunk_write_refused", images=len(rows))
 
 
@@ -115,26 +121,27 @@ def read(services: Services, item: BatchItem, side: int) -> Picture | dict[str, 
 
 def leave(services: Services, work: Work, lease: Lease) -> None:
     """Leave a chunk unfinished: cancelled with its batch, or back into the queue because this worker stops."""
-    with services.database.transaction() as session:
-        if lease.signals.lost:
-            log.warning("chunk_lost")
-        elif lease.signals.cancel:
-            batches.cancel_chunk(session, work.chunk)
-        else:
-            batches.give_back_chunk(session, work.chunk)
-            log.info("chunk_given_back")
+    if lease.signals.lost:
+        log.warning("chunk_lost")
+        return
+    cancelled = lease.signals.cancel
+    services.insist(
+        lambda session: (batches.cancel_chunk if cancelled else batches.give_back_chunk)(session, work.chunk)
+    )
+    log.info("chunk_cancelled" if cancelled else "chunk_given_back")
 
 
 def report(services: Services, work: Work, error: Exception) -> None:
     """Tell the row what the work met: the batch ends, or its images get the reason, or it is tried again."""
-    with services.database.transaction() as session:
-        match error:
-            case ModelGone():
-                batches.abort(session, work.job.id, error)
-            case TsukijiError() if error.retriable:
-                batches.retry_chunk(session, work.chunk, error)
-            case TsukijiError():
-                batches.fail_chunk(session, work.chunk, error)
-            case _:
-                log.error("chunk_failed", exc_info=error)
-                batches.retry_chunk(session, work.chunk, InternalError(f"{type(error).__name__}: {error}"))
+    log.warning("chunk_failed", exc_info=error)
+    known = recognise(error)
+
+    def tell(session: Session) -> None:
+        if isinstance(known, ModelGone):
+            batches.abort(session, work.job.id, known)
+        elif is_tried_again(known):
+            batches.retry_chunk(session, work.chunk, known)
+        else:
+            batches.fail_chunk(session, work.chunk, known)
+
+    services.insist(tell)

@@ -6,7 +6,8 @@ import structlog
 
 from db import jobs
 from db.models import Job
-from tsukiji.errors import InternalError, TsukijiError, WorkStalled
+from db.session import DatabaseUnavailable, PoolExhausted, Session
+from tsukiji.errors import DatabaseAway, InternalError, TsukijiError, WorkStalled
 from tsukiji.jobs import JobStatus
 from worker.lease import Lease, Stopped
 from worker.services import Services
@@ -25,9 +26,7 @@ def work(services: Services, job_id: str, do: Callable[[Services, Job, Lease], N
     `TsukijiError` when the job is to fail, and anything else when it is to be tried again.
     """
     settings = services.settings.jobs
-    with services.database.transaction() as session:
-        seconds = 3600 * settings.training_hours
-        job = jobs.claim(session, job_id, services.worker, settings.lease_seconds, seconds)
+    job = claim(services, job_id)
     if job is None:
         log.info("job_refused", job_id=job_id)
         return
@@ -50,9 +49,21 @@ def work(services: Services, job_id: str, do: Callable[[Services, Job, Lease], N
             report(services, job, error)
 
 
+def claim(services: Services, job_id: str) -> Job | None:
+    settings = services.settings.jobs
+    with services.database.reading() as session:
+        if not jobs.is_queued(session, job_id):
+            return None
+    with services.database.transaction() as session:
+        return jobs.claim(
+            session, job_id, services.worker, settings.lease_seconds, work_seconds=3600 * settings.training_hours
+        )
+
+
 def leave(services: Services, job: Job, lease: Lease) -> None:
     """Leave a job unfinished: cancelled as asked, or back into the queue because this worker stops."""
-    with services.database.transaction() as session:
+
+    def tell(session: Session) -> None:
         if lease.signals.cancel:
             jobs.move(session, job.id, JobStatus.CANCELLED, attempt=job.attempt, worker=services.worker)
         elif lease.shutdown and not lease.signals.lost:
@@ -60,15 +71,33 @@ def leave(services: Services, job: Job, lease: Lease) -> None:
         else:
             log.warning("job_lost")
 
+    services.insist(tell)
+
 
 def report(services: Services, job: Job, error: Exception) -> None:
     """Tell the row what the work met."""
     log.warning("job_failed", exc_info=error)
-    with services.database.transaction() as session:
-        match error:
-            case TsukijiError() if error.retriable:
-                jobs.retry(session, job, error)
-            case TsukijiError():
-                jobs.fail(session, job.id, job.attempt, error)
-            case _:
-                jobs.retry(session, job, InternalError(f"{type(error).__name__}: {error}"))
+    known = recognise(error)
+
+    def tell(session: Session) -> None:
+        if is_tried_again(known):
+            jobs.retry(session, job, known)
+        else:
+            jobs.fail(session, job.id, job.attempt, known)
+
+    services.insist(tell)
+
+
+def recognise(error: Exception) -> TsukijiError:
+    """Return the error in our words."""
+    match error:
+        case TsukijiError():
+            return error
+        case DatabaseUnavailable() | PoolExhausted():
+            return DatabaseAway()
+    return InternalError(f"{type(error).__name__}: {error}")
+
+
+def is_tried_again(error: TsukijiError) -> bool:
+    """Is the work to be tried again? Yes too where nobody foresaw the error: it may not happen twice."""
+    return error.retriable or isinstance(error, InternalError)

@@ -6,8 +6,6 @@ import time
 import structlog
 
 from db import batches, blobs, idempotency, jobs
-from db.session import DatabaseUnavailable
-from tsukiji.errors import StorageUnavailable
 from tsukiji.jobs import TASK_OF, JobKind, Task
 from worker.services import Services
 
@@ -27,8 +25,8 @@ def dispatch(services: Services, stop: threading.Event) -> None:
             if time.monotonic() - housekeeping > HOUSEKEEPING_SECONDS:
                 clean(services)
                 housekeeping = time.monotonic()
-        except (DatabaseUnavailable, StorageUnavailable) as error:
-            log.warning("tick_failed", error=str(error))
+        except Exception as error:
+            log.warning("tick_failed", exc_info=error)
 
 
 def expire(services: Services) -> None:
@@ -43,6 +41,9 @@ def expire(services: Services) -> None:
 
 def recover(services: Services) -> None:
     """Requeue or end what a silent worker held. Each in a transaction of its own: one bad row stops no other."""
+    with services.database.transaction() as session:
+        if shortened := jobs.shorten(session, services.settings.jobs.lease_seconds):
+            log.warning("clock_set_back", leases=shortened)
     with services.database.reading() as session:
         silent, silent_chunks = jobs.expired(session), batches.expired_chunks(session)
     for job in silent:

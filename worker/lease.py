@@ -93,6 +93,8 @@ class Lease:
             except DatabaseUnavailable as error:
                 # The lease goes on until it ends; if the database is back before that, nothing has happened.
                 log.warning("lease_beat_failed", error=str(error.orig))
+            except Exception as error:
+                log.warning("lease_beat_failed", exc_info=error)
             if self.signals.lost:
                 log.warning("lease_lost")
                 return

@@ -2,15 +2,19 @@
 
 import os
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
-from db.session import Database
+from db.session import Database, Session
 from tsukiji.queue import Wakeups, create_app
 from tsukiji.settings import Settings
 from tsukiji.storage import BlobStore, open_store
 from tsukiji.vision.decode import DecodeLimits
+from worker.stopping import stopping
 
+T = TypeVar("T")
 WORKER_VARIABLE = "TSUKIJI_WORKER_NAME"
 
 
@@ -22,6 +26,13 @@ class Services:
     wakeups: Wakeups
     worker: str
     """Who holds our leases; the same in a worker and its child, so that a supervisor can end them."""
+
+    def insist(self, act: Callable[[Session], T]) -> T:
+        """Do a fenced unit of work; while the database is away, for as long as a lease could last."""
+        jobs = self.settings.jobs
+        return self.database.insist(
+            act, min(jobs.lease_seconds, jobs.stop_seconds) if stopping.is_set() else jobs.lease_seconds
+        )
 
     @property
     def decode_limits(self) -> DecodeLimits:

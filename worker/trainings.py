@@ -10,9 +10,10 @@ import structlog
 
 from db import blobs, jobs, registry
 from db.models import Evaluation, Job, Model
+from db.session import Session
 from training.run import PACKAGE_FOLDER, REPORT_FILE, RUN_FILE, Picture, Report, Run
 from tsukiji import errors, snapshots
-from tsukiji.errors import InternalError, TrainingCrashed, TsukijiError, WorkStalled
+from tsukiji.errors import BlobCorrupt, BlobMissing, InternalError, TrainingCrashed, TsukijiError, WorkStalled
 from tsukiji.ids import new_id
 from tsukiji.types import Recipe
 from tsukiji.vision import package
@@ -34,6 +35,9 @@ WRITE_SECONDS = 1.0
 def run(services: Services, job: Job, lease: Lease) -> None:
     """Train, and end the job in the transaction that registers the model."""
     folder = services.work_folder(f"{job.id}-{job.attempt}")
+    for left in folder.parent.glob(f"{job.id}-*"):  # by an attempt that was killed on this machine
+        if left != folder:
+            shutil.rmtree(left, ignore_errors=True)
     try:
         job_run = prepare(services, job, folder, lease)
         settings = services.settings
@@ -61,10 +65,22 @@ def prepare(services: Services, job: Job, folder: Path, lease: Lease) -> Run:
         device=settings.training.device,
         workers=settings.training.workers,
         limits=vars_of(services),
-        resume=local(services, job.checkpoint_sha256, folder / "resume") if job.checkpoint_sha256 else None,
+        resume=checkpoint_of(services, job, folder / "resume"),
     )
     (folder / RUN_FILE).write_text(job_run.model_dump_json(), encoding="utf-8")
     return job_run
+
+
+def checkpoint_of(services: Services, job: Job, target: Path) -> Path | None:
+    """Copy the last checkpoint to `target`; one that is gone or damaged costs its epochs, not the training."""
+    if job.checkpoint_sha256 is None:
+        return None
+    try:
+        services.store.fetch(job.checkpoint_sha256, target)
+    except (BlobMissing, BlobCorrupt) as error:
+        log.warning("checkpoint_unusable", error=error.detail)
+        return None
+    return target
 
 
 def vars_of(services: Services) -> dict[str, Any]:
@@ -102,7 +118,8 @@ class Watch:
         self._heard = time.monotonic()
         self._written = self._weighed = 0.0
         self._detail: dict[str, Any] = {}
-        self._epoch: dict[str, Any] = {}
+        self._epochs: list[dict[str, Any]] = []
+        """Finished, and not yet in a checkpoint that is safe."""
         self._finishing = False
         self._error: dict[str, Any] | None = None
         self._checkpoint = job.checkpoint_sha256
@@ -146,17 +163,20 @@ class Watch:
 
     def _write(self, **values: Any) -> None:
         lease_seconds = self._services.settings.jobs.lease_seconds
-        with self._services.database.transaction() as session:
-            if jobs.beat(session, self._job.id, self._job.attempt, lease_seconds, **values).lost:
-                raise Stale
+        job = self._job
+        if self._services.insist(lambda session: jobs.beat(session, job.id, job.attempt, lease_seconds, **values)).lost:
+            raise Stale
         self._written = time.monotonic()
 
     def _record(self, name: str, data: dict[str, Any]) -> None:
-        with self._services.database.transaction() as session:
-            if jobs.signals(session, self._job.id, self._job.attempt).lost:
+        job, worker = self._job, self._services.worker
+
+        def write(session: Session) -> None:
+            if jobs.signals(session, job.id, job.attempt).lost:
                 raise Stale
-            worker = self._services.worker
-            jobs.record(session, self._job.id, name, data, attempt=self._job.attempt, worker=worker)
+            jobs.record(session, job.id, name, data, attempt=job.attempt, worker=worker)
+
+        self._services.insist(write)
 
     def _on_phase(self, event: dict[str, Any]) -> None:
         self._write(phase=event["name"])
@@ -171,19 +191,31 @@ class Watch:
     def _on_epoch(self, event: dict[str, Any]) -> None:
         """Note an epoch; it counts as finished once its checkpoint is safe, or the next attempt would repeat it."""
         self._detail |= {"accuracy": event["accuracy"], "epoch": event["epoch"]}
-        self._epoch = event
+        self._epochs.append(event)
 
     def _on_checkpoint(self, event: dict[str, Any]) -> None:
         """Keep the newest checkpoint where any worker can find it, and its epoch's metrics with it: both or neither."""
-        blob = self._services.store.put(Path(event["path"]))
-        progress = {"completed": event["epoch"], "detail": self._detail, "checkpoint_sha256": blob.sha256}
-        job, lease_seconds = self._job, self._services.settings.jobs.lease_seconds
-        with self._services.database.transaction() as session:
+        try:
+            blob = self._services.store.put(Path(event["path"]))
+        except FileNotFoundError:
+            return  # the engine is ahead and has pruned it: a newer one is on its way, and takes these metrics along
+        job, worker, settings = self._job, self._services.worker, self._services.settings.jobs
+        progress = {
+            "completed": event["epoch"],
+            "detail": self._detail,
+            "checkpoint_sha256": blob.sha256,
+            "max_attempts": job.attempt + settings.max_attempts,  # what makes progress is no poison: count anew
+        }
+
+        def write(session: Session) -> None:
             blobs.keep(session, [(blob.sha256, blob.size)])
-            if jobs.beat(session, job.id, job.attempt, lease_seconds, **progress).lost:
+            if jobs.beat(session, job.id, job.attempt, settings.lease_seconds, **progress).lost:
                 raise Stale
-            worker = self._services.worker
-            jobs.record(session, job.id, "metric", self._epoch, attempt=job.attempt, worker=worker)
+            for epoch in self._epochs:
+                jobs.record(session, job.id, "metric", epoch, attempt=job.attempt, worker=worker)
+
+        self._services.insist(write)
+        self._epochs = []
         older, self._checkpoint = self._checkpoint, blob.sha256
         if older != blob.sha256:
             discard(self._services, older)
@@ -228,8 +260,10 @@ def register(services: Services, job: Job, job_run: Run, folder: Path) -> None:
         "seconds": report.seconds,
         "warnings": job.request.get("warnings", []),
     }
-    with services.database.transaction() as session:
-        if not jobs.finish(session, job.id, job.attempt, result, checkpoint_sha256=None):
+
+    def end(session: Session) -> str | None:
+        checkpoint = jobs.find(session, job.id).checkpoint_sha256  # before the end lets go of it
+        if not jobs.finish(session, job.id, job.attempt, result):
             raise Stale
         model = model_of(job, job_run, report, sum(blob.size for blob in files.values()))
         registry.add_model(session, model, {name: (blob.sha256, blob.size) for name, blob in files.items()})
@@ -242,8 +276,9 @@ def register(services: Services, job: Job, job_run: Run, folder: Path) -> None:
             metrics=report.metrics.model_dump(),
         )
         registry.add_evaluation(session, evaluation, items_of(job_run, report))
-        checkpoint = jobs.find(session, job.id).checkpoint_sha256
-    discard(services, checkpoint)
+        return checkpoint
+
+    discard(services, services.insist(end))
 
 
 def model_of(job: Job, job_run: Run, report: Report, size: int) -> Model:

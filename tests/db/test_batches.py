@@ -292,3 +292,21 @@ def test_a_dropped_chunk_goes_to_another_worker_at_once(session):
     assert claim(session, chunk_id).chunk.attempt == 2
     whys = [line.data["why"] for line in jobs.events(session, job.id) if line.event == "log"]
     assert whys == ["stalled", "lease_expired"]
+
+
+def test_a_batch_without_a_good_image_says_what_they_met(session):
+    job, (chunk_id, other, last) = make(session)
+    for lost in (chunk_id, other):
+        for _ in range(3):
+            put_late(session, claim(session, lost).chunk)
+    work = claim(session, last)
+    batches.finish_chunk(session, work.chunk, rows(work, bad={8, 9}))
+    ended = jobs.find(session, job.id)
+    assert (ended.status, ended.error["code"]) == ("failed", "no_image_succeeded")
+    assert ended.error["reasons"] == {"worker_lost": 8, "truncated": 2}
+
+
+def put_late(session, chunk):
+    """Let a chunk's lease run out, and a dispatcher see it."""
+    session.execute(update(Chunk).where(Chunk.id == chunk.id).values(lease_expires_at=now(-1)))
+    batches.recover_chunk(session, chunk)

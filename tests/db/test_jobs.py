@@ -8,7 +8,7 @@ from db import jobs
 from db.clock import now
 from db.jobs import Signals
 from db.models import Job
-from tsukiji.errors import NanLoss, NotFound
+from tsukiji.errors import NanLoss, NotFound, StorageUnavailable, TrainingCrashed
 from tsukiji.jobs import TRANSITIONS, JobKind, JobStatus
 
 LEASE = 30
@@ -236,3 +236,26 @@ def test_dropped_work_is_recovered_at_once_and_costs_an_attempt(session):
     jobs.claim(session, job.id, "w2", LEASE)
     jobs.drop(session, job.id, 1, "stalled")
     assert jobs.expired(session) == [], "the work of another attempt is not dropped"
+
+
+def test_an_outage_costs_no_attempt_and_the_work_waits(session):
+    job = make(session)
+    for _ in range(5):
+        jobs.retry(session, jobs.claim(session, job.id, "w", LEASE), StorageUnavailable("gone"))
+        assert jobs.find(session, job.id).status == "queued"
+        assert jobs.unsent(session, 60) == [], "not at once: the store will hardly be back"
+    for _ in range(3):
+        jobs.retry(session, jobs.claim(session, job.id, "w", LEASE), TrainingCrashed("gone"))
+    assert jobs.find(session, job.id).error["code"] == "training_crashed", "all else has three attempts"
+
+
+def test_after_the_clock_was_set_back_nothing_waits_for_the_old_time(session):
+    dead, waiting = make(session), make(session)
+    jobs.claim(session, dead.id, "w", LEASE)
+    put(session, dead, lease_expires_at=now(3600))
+    put(session, waiting, sent_at=now(3600))
+    assert [job.id for job in jobs.unsent(session, 60)] == [waiting.id]
+    assert jobs.shorten(session, LEASE) == 1
+    assert jobs.shorten(session, LEASE) == 0
+    remains = jobs.find(session, dead.id).lease_expires_at - jobs.find(session, dead.id).started_at
+    assert remains.total_seconds() < LEASE + 5

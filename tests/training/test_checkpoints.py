@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from training import checkpoints
-from tsukiji.errors import BlobCorrupt, Invalid
+from tsukiji.errors import BlobCorrupt
 from tsukiji.types import EpochMetrics
 
 CPU = torch.device("cpu")
@@ -33,7 +33,7 @@ def test_file_that_is_missing_or_damaged_says_so(tmp_path: Path, data: bytes | N
 
 def test_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
     torch.save({"fingerprint": "theirs"}, tmp_path / "epoch-0001.pt")
-    with pytest.raises(Invalid):
+    with pytest.raises(BlobCorrupt, match="another data set"):
         checkpoints.load(tmp_path / "epoch-0001.pt", "mine", CPU)
 
 

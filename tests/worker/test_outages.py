@@ -153,6 +153,7 @@ def test_a_chunk_that_met_a_short_outage_is_tried_again_and_loses_no_picture(ser
     chunks.run(services, models, chunk.id)
     ended = submit.find(batch)
     assert (ended.status, ended.items_succeeded, predictions_of(services, batch)) == ("succeeded", 3, 3)
+    assert chunk_of(services, batch).attempt == 1, "it was only written a little later"
 
 
 def test_work_whose_claim_could_not_be_written_still_waits(services, models, batch, outage):

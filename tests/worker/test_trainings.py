@@ -2,8 +2,11 @@ import threading
 import time
 
 import pytest
+from sqlalchemy import update
 
 from db import batches, jobs, registry
+from db.clock import now
+from db.models import Job
 from db.pages import Window
 from tests.worker.conftest import RECIPE
 from tsukiji.storage.memory import MemoryStore
@@ -148,3 +151,33 @@ def test_a_training_whose_lease_went_to_another_writes_nothing(services, submit,
     assert (current.status, current.lease_owner, current.attempt) == ("running", "somebody else", 2)
     with services.database.reading() as session:
         assert registry.page_models(session, Window()).data == []
+
+
+def test_a_training_that_makes_progress_is_no_poison(services, submit, dataset_id):
+    """Each worker dies after an epoch, more often than work may be tried: it comes to its end all the same."""
+    job = submit.training(dataset_id, RECIPE.model_copy(update={"epochs": 5}))
+    for epoch in range(1, 5):
+        thread = in_thread(services, job)
+        until(lambda epoch=epoch: submit.find(job).completed >= epoch)
+        with services.database.transaction() as session:
+            session.execute(update(Job).values(lease_expires_at=now(-1)))
+            jobs.recover(session, jobs.find(session, job.id))
+        thread.join(20)
+    work(services, job.id, trainings.run)
+    ended = submit.find(job)
+    assert (ended.status, ended.attempt) == ("succeeded", 5)
+    with services.database.reading() as session:
+        assert [epoch["epoch"] for epoch in jobs.metrics(session, job.id)] == [1, 2, 3, 4, 5]
+    assert not any(services.work_folder("x").parent.glob(f"{job.id}*")), "nothing of the dead is left lying about"
+
+
+def test_a_checkpoint_that_is_gone_costs_its_epochs_and_not_the_training(services, submit, dataset_id):
+    job = submit.training(dataset_id, RECIPE.model_copy(update={"epochs": 3}))
+    thread = in_thread(services, job)
+    until(lambda: submit.find(job).checkpoint_sha256)
+    stopping.set()
+    thread.join(20)
+    stopping.clear()
+    services.store.delete(submit.find(job).checkpoint_sha256)
+    work(services, job.id, trainings.run)
+    assert submit.find(job).status == "succeeded"
