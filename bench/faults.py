@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from bench.faulting.checker import Checker, Verdict
 from bench.faulting.load import PER_CLASS, RECIPE, Lesson, Users, make_pictures
-from bench.faulting.programs import PROGRAMS, Stack
+from bench.faulting.programs import LEASE_SECONDS, PROGRAMS, Stack
 from bench.faulting.schedule import Faults
 from bench.faulting.servers import servers
 from bench.report import show
@@ -45,12 +45,13 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=1, help="how long faults happen; the draining comes on top")
     parser.add_argument("--seed", type=int, default=0, help="of the schedule and of the load")
     parser.add_argument("--stack", choices=tuple(PROGRAMS), default="embedded")
+    parser.add_argument("--lease", type=float, default=LEASE_SECONDS, help="seconds; the product's default is 30")
     parser.add_argument("--folder", type=Path, help="an empty folder that keeps data and logs; temporary by default")
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, leave)
     log.configure(LogSettings(), "faults")
-    figures, problems = run(options.stack, options.minutes, options.seed, options.folder)
+    figures, problems = run(options.stack, options.minutes, options.seed, options.folder, options.lease)
     for problem in problems[:SHOWN]:
         print(problem, file=sys.stderr)
     show("a service under faults", figures, as_json=options.json)
@@ -62,7 +63,9 @@ def leave(_number: int, _frame: FrameType | None) -> None:
     raise SystemExit(128 + signal.SIGTERM)
 
 
-def run(kind: str, minutes: float, seed: int, folder: Path | None = None) -> tuple[dict[str, Any], list[str]]:
+def run(
+    kind: str, minutes: float, seed: int, folder: Path | None = None, lease: float = LEASE_SECONDS
+) -> tuple[dict[str, Any], list[str]]:
     """Return the figures, and a line for each broken promise."""
     with ExitStack() as cleanup:
         home = folder or Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="tsukiji-faults-")))
@@ -74,7 +77,7 @@ def run(kind: str, minutes: float, seed: int, folder: Path | None = None) -> tup
         cleanup.callback(database.close)
         with database.transaction() as session:
             _, key = keys.create(session, "faults")
-        stack = Stack(home, kind, started)
+        stack = Stack(home, kind, started, lease)
         cleanup.callback(stack.stop)
         stack.start()
         lesson = teach(stack.url, key, home / "lesson")
@@ -151,6 +154,7 @@ def figures_of(users: Users, faults: Faults, stack: Stack, verdict: Verdict) -> 
         "recoveries": len(seconds),
         "recovery_seconds_p50": statistics.median(seconds) if seconds else None,
         "recovery_seconds_p95": quantiles[18] if seconds else None,
+        "recovery_target_seconds": stack.lease + 5,
     }
 
 

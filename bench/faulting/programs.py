@@ -33,9 +33,11 @@ PROGRAMS: Final = {
     "rabbitmq": ("api", *ROLES),
 }
 """One of each, as `tsukiji up` has it; two of each, that get into each other's way and take each other's work."""
-TIMES: Final = {"lease": 6.0, "beat": 2.0, "tick": 0.5, "resend": 5.0, "stop": 4.0}
+LEASE_SECONDS: Final = 6.0
 SETTINGS: Final = {
-    **{f"TSUKIJI_JOBS_{name.upper()}_SECONDS": str(seconds) for name, seconds in TIMES.items()},
+    "TSUKIJI_JOBS_TICK_SECONDS": "0.5",
+    "TSUKIJI_JOBS_RESEND_SECONDS": "5",
+    "TSUKIJI_JOBS_STOP_SECONDS": "4",
     "TSUKIJI_JOBS_MAX_ATTEMPTS": "100",  # the kills are random: no work is to blame for those it meets
     "TSUKIJI_JOBS_CHUNK_IMAGES": "6",
     "TSUKIJI_INFERENCE_BATCH_SIZE": "2",
@@ -44,7 +46,7 @@ SETTINGS: Final = {
     "TSUKIJI_API_HOST": "127.0.0.1",
     "TSUKIJI_LOG_FORMAT": "json",
 }
-"""Short leases, so that a run of minutes holds many of them; small chunks, so that there are many claims."""
+"""Small chunks, so that there are many claims; short leases, so that a run of minutes holds many of them."""
 
 
 @dataclass
@@ -139,8 +141,9 @@ class Program:
 class Stack:
     """All programs of one service, its servers, and the folders where others keep their messages and bytes."""
 
-    def __init__(self, folder: Path, kind: str, servers: Servers) -> None:
+    def __init__(self, folder: Path, kind: str, servers: Servers, lease: float = LEASE_SECONDS) -> None:
         self.servers = servers
+        self.lease = lease
         self.restarts = 0
         self.died = 0
         """Of these, how many had died of themselves."""
@@ -151,6 +154,7 @@ class Stack:
         """Every blob is written here first."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("TSUKIJI_")}
         environment = inherited | SETTINGS | servers.places
+        environment |= {"TSUKIJI_JOBS_LEASE_SECONDS": str(lease), "TSUKIJI_JOBS_BEAT_SECONDS": str(lease / 3)}
         environment |= {"TSUKIJI_DATA_DIR": str(folder / "data"), "TSUKIJI_API_PORT": str(self.port)}
         roles = enumerate(PROGRAMS[kind])
         self.programs = [Program(role, number, environment, folder / f"{role}{number}.log") for number, role in roles]

@@ -12,7 +12,7 @@ import structlog
 from sqlalchemy import select, text
 
 from bench.faulting.load import Users
-from bench.faulting.programs import TIMES, Program, Stack, send
+from bench.faulting.programs import Program, Stack, send
 from db.models import Chunk, Job
 from db.session import Database
 from tsukiji.jobs import TASK_OF, JobKind, JobStatus, Task
@@ -22,7 +22,8 @@ log = structlog.get_logger(__name__)
 
 GAP_SECONDS: Final = (1.5, 5.5)
 """Between two faults: a worker that imports torch is there again after some seconds, and may be hit before."""
-FREEZE_SECONDS: Final = TIMES["lease"] + 3
+FREEZE_SECONDS: Final = 3
+"""That a program is frozen for, beyond its lease."""
 AIM_SECONDS: Final = 2
 AIMED: Final = 0.75
 COPIES: Final = 20
@@ -183,7 +184,7 @@ class Faults:
         if program is not None:
             program.freeze()
             log.info("program_frozen", target=program.worker)
-            self._undo.append((time.monotonic() + FREEZE_SECONDS, program.thaw))
+            self._undo.append((time.monotonic() + self._stack.lease + FREEZE_SECONDS, program.thaw))
 
     def _kill(self, program: Program | None) -> None:
         if program is None:

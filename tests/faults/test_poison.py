@@ -14,7 +14,7 @@ from PIL import Image
 from tests.e2e.journey import fill, train, write_pictures
 from tests.faults.poisoned import POISON
 from tests.services import wait_until
-from tsukiji import Client
+from tsukiji import Client, JobFailedError
 
 ROOT = Path(__file__).parents[2]
 ATTEMPTS = 3
@@ -69,8 +69,9 @@ def test_a_poisonous_picture_fails_after_three_attempts_and_blocks_nobody(tmp_pa
     good = client.batches.create(model=model, images=[pictures]).wait(JOB_SECONDS)
     assert (good.status, good.counts) == ("succeeded", warm.counts)
 
-    bad.wait(JOB_SECONDS)
-    assert bad.status == "failed"
+    with pytest.raises(JobFailedError):
+        bad.wait(JOB_SECONDS)
+    assert (bad.status, bad.error.reasons) == ("failed", {"worker_lost": 1})
     (result,) = bad.results()
     assert (result.status, result.error.code) == ("errored", "worker_lost")
     assert str(ATTEMPTS) in result.error.detail
