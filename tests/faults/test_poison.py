@@ -1,23 +1,12 @@
 """A picture that kills its worker each time: its batch is told so after three attempts, and nobody else's waits."""
 
-import hashlib
-import json
-import os
-import signal
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 from PIL import Image
 
 from tests.e2e.journey import fill, train, write_pictures
-from tests.faults.poisoned import POISON
-from tests.services import wait_until
-from tsukiji import Client, JobFailedError
+from tests.faults.poisoned import ATTEMPTS, poisoned_service
+from tsukiji import JobFailedError
 
-ROOT = Path(__file__).parents[2]
-ATTEMPTS = 3
 JOB_SECONDS = 300
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -32,32 +21,8 @@ def poison(tmp_path):
 
 @pytest.fixture
 def client(tmp_path, poison):
-    """A client of a service with one inference worker, the supervisor reviving it."""
-    announced = tmp_path / "announced.json"
-    mine = {
-        POISON: hashlib.sha256(poison.read_bytes()).hexdigest(),
-        "TSUKIJI_DATA_DIR": str(tmp_path / "data"),
-        "TSUKIJI_API_PORT": "0",
-        "TSUKIJI_TRAINING_WORKERS": "0",
-        "TSUKIJI_JOBS_MAX_ATTEMPTS": str(ATTEMPTS),
-    }
-    with (tmp_path / "service.log").open("wb") as log:
-        service = subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.poisoned", "up", "--announce", str(announced)],
-            cwd=ROOT,
-            env=os.environ | mine,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-        )
-    try:
-        assert wait_until(lambda: announced.exists() or service.poll() is not None, seconds=120)
-        told = json.loads(announced.read_text())
-        with Client(told["url"], told["api_key"]) as client:
-            yield client
-    finally:
-        service.send_signal(signal.SIGTERM)
-        service.wait(60)
+    with poisoned_service(tmp_path, poison) as client:
+        yield client
 
 
 def test_a_poisonous_picture_fails_after_three_attempts_and_blocks_nobody(tmp_path, client, poison):
