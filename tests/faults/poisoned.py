@@ -27,7 +27,7 @@ ATTEMPTS = 3
 
 @contextmanager
 def poisoned_service(folder: Path, poison: Path) -> Iterator[Client]:
-    """Yield a client of a service with one inference worker, which the picture `poison` kills; `service.log` has all."""
+    """Yield a client of a service with one inference worker, which the picture `poison` kills."""
     announced = folder / "announced.json"
     mine = {
         POISON: hashlib.sha256(poison.read_bytes()).hexdigest(),
