@@ -14,6 +14,7 @@ import tempfile
 import time
 from contextlib import ExitStack
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final
@@ -31,6 +32,7 @@ from tsukiji import Client, log
 from tsukiji.queue import Wakeups, create_app
 from tsukiji.settings import BrokerSettings, DatabaseSettings, DataSettings, LogSettings, Settings
 from tsukiji.storage import open_store
+from worker.supervisor import release
 
 STEP_SECONDS: Final = 0.1
 DRAIN_SECONDS: Final = 180
@@ -78,6 +80,8 @@ def run(
         with database.transaction() as session:
             _, key = keys.create(session, "faults")
         stack = Stack(home, kind, started, lease)
+        if kind == "embedded":
+            stack.on_death = partial(release, settings)  # as `tsukiji up` does
         cleanup.callback(stack.stop)
         stack.start()
         lesson = teach(stack.url, key, home / "lesson")

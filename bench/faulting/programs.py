@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -84,6 +84,11 @@ class Program:
             )
         self.restart_at = None
 
+    @property
+    def is_new_dead(self) -> bool:
+        """Has it died since the last look?"""
+        return self.process is not None and self.process.poll() is not None and self.restart_at is None
+
     def revive(self) -> bool:
         """Start it again if it died a while ago; returns whether it did."""
         if self.process is None or self.process.poll() is None:
@@ -144,6 +149,8 @@ class Stack:
     def __init__(self, folder: Path, kind: str, servers: Servers, lease: float = LEASE_SECONDS) -> None:
         self.servers = servers
         self.lease = lease
+        self.on_death: Callable[[str], None] = lambda _worker: None
+        """What a supervisor does for a worker that it sees die, besides starting it again."""
         self.restarts = 0
         self.died = 0
         """Of these, how many had died of themselves."""
@@ -165,7 +172,9 @@ class Stack:
 
     def revive(self) -> None:
         for program in self.programs:
-            killed = program.killed
+            killed, dead = program.killed, program.worker
+            if program.is_new_dead:
+                self.on_death(dead)
             if program.revive():
                 self.restarts += 1
                 self.died += not killed
