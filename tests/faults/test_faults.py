@@ -10,7 +10,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 SEEDS = {"embedded": 59, "servers": 428, "rabbitmq": 2424}
 """They deal a killed worker, a locked store and, where there are any, restarted servers before all else."""
-MINUTES = {"embedded": 0.45, "servers": 0.45, "rabbitmq": 0.3}
+MINUTES = {"embedded": 0.35, "servers": 0.35, "rabbitmq": 0.25}
 SERVICES = {
     "embedded": [],
     "servers": [services.postgres_database, services.redis_server],
