@@ -145,7 +145,6 @@ def call_roll(stack: Stack, users: Users) -> list[str]:
 
 def figures_of(users: Users, faults: Faults, stack: Stack, verdict: Verdict) -> dict[str, Any]:
     seconds = faults.recoveries.seconds
-    quantiles = statistics.quantiles(seconds, n=20, method="inclusive") if len(seconds) > 1 else seconds * 19
     return {
         "accepted": len(users.accepted),
         "finished": verdict.finished,
@@ -157,9 +156,17 @@ def figures_of(users: Users, faults: Faults, stack: Stack, verdict: Verdict) -> 
         "dealt": faults.dealt,
         "recoveries": len(seconds),
         "recovery_seconds_p50": statistics.median(seconds) if seconds else None,
-        "recovery_seconds_p95": quantiles[18] if seconds else None,
+        "recovery_seconds_p95": p95(seconds),
+        "recoveries_alone": len(faults.recoveries.alone),
+        "recovery_alone_seconds_p95": p95(faults.recoveries.alone),
         "recovery_target_seconds": stack.lease + 5,
     }
+
+
+def p95(seconds: list[float]) -> float | None:
+    if len(seconds) < 2:
+        return seconds[0] if seconds else None
+    return statistics.quantiles(seconds, n=20, method="inclusive")[18]
 
 
 def lines_of(verdict: Verdict) -> list[str]:

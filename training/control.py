@@ -1,12 +1,17 @@
 """Orders from the process that started this one, over standard input. Knows no training."""
 
+import ctypes
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from enum import IntEnum
+from functools import partial
 from types import FrameType
-from typing import NoReturn
+from typing import Final, NoReturn
+
+PR_SET_PDEATHSIG: Final = 1
 
 
 class Exit(IntEnum):
@@ -57,6 +62,8 @@ class Control:
 
     def watch(self) -> None:
         """Start listening; from now on this process does not outlive its starter."""
+        if sys.platform == "linux":
+            os.register_at_fork(after_in_child=partial(_end_with_parent, ctypes.CDLL(None), os.getpid()))
         for stop in (signal.SIGTERM, signal.SIGINT):
             signal.signal(stop, _leave_on_signal)
         threading.Thread(target=self._read, name="control", daemon=True).start()
@@ -75,6 +82,16 @@ def leave() -> NoReturn:
     for process in multiprocessing.active_children():
         process.kill()
     os._exit(Exit.ABANDONED)
+
+
+def _end_with_parent(libc: ctypes.CDLL, parent: int) -> None:
+    """Let the system kill this child when its parent ends.
+
+    `leave` cannot know a child that is being forked at that moment; one did wait for ever, and kept our output open.
+    """
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(Exit.ABANDONED)
 
 
 def _leave_on_signal(_signal: int, _frame: FrameType | None) -> NoReturn:

@@ -40,6 +40,7 @@ DECK: Final = {
     "lose_messages": 1,
     "lock_storage": 1,
 }
+OF_ALL: Final = {"lose_messages", "lock_storage", "restart_broker", "restart_database", "cut_database"}
 WORKERS: Final = ("train", "infer", "infer", "intake")
 
 
@@ -49,13 +50,20 @@ class Hit:
 
     attempt: int
     at: float
+    role: str
+    """Of the workers that can take it."""
 
 
 class Recoveries:
-    """Looks at the rows until what a dead worker held is claimed again."""
+    """Looks at the rows until what a dead worker held is claimed again.
+
+    `alone`: the seconds of those during which no other fault met the dispatcher, a server or a worker of that role.
+    """
 
     def __init__(self, database: Database) -> None:
         self.seconds: list[float] = []
+        self.alone: list[float] = []
+        self._disturbed: set[str] = set()
         self._database = database
         self._hits: dict[str, Hit] = {}
 
@@ -72,8 +80,16 @@ class Recoveries:
                 )
             }
 
-    def note(self, held: dict[str, int], at: float) -> None:
-        self._hits |= {row_id: Hit(attempt, at) for row_id, attempt in held.items()}
+    def note(self, held: dict[str, int], at: float, role: str) -> None:
+        """Note what a worker held that was killed."""
+        self.disturb(role)
+        self._disturbed -= held.keys()
+        self._hits |= {row_id: Hit(attempt, at, role) for row_id, attempt in held.items()}
+
+    def disturb(self, role: str | None = None) -> None:
+        """Note that a fault met workers of a role, or (None) what all need."""
+        everybody = role is None or role == "dispatcher"
+        self._disturbed |= {row_id for row_id, hit in self._hits.items() if everybody or hit.role == role}
 
     def look(self) -> None:
         if not self._hits:
@@ -89,7 +105,10 @@ class Recoveries:
         for row in rows:
             hit = self._hits[row.id]
             if row.attempt > hit.attempt:
-                self.seconds.append(time.monotonic() - hit.at)
+                seconds = time.monotonic() - hit.at
+                self.seconds.append(seconds)
+                if row.id not in self._disturbed:
+                    self.alone.append(seconds)
             if row.attempt > hit.attempt or row.status not in ACTIVE:
                 del self._hits[row.id]
 
@@ -115,6 +134,8 @@ class Faults:
         name = self._deal()
         self.dealt[name] = self.dealt.get(name, 0) + 1
         log.info("fault", name=name)
+        if name in OF_ALL:
+            self.recoveries.disturb()
         getattr(self, name)()
         self._due = time.monotonic() + self._chance.uniform(*GAP_SECONDS)
 
@@ -174,7 +195,7 @@ class Faults:
             return
         held = self.recoveries.held_by(program.worker)
         send(signal.SIGKILL, [self._chance.choice(children)])
-        self.recoveries.note(held, time.monotonic())
+        self.recoveries.note(held, time.monotonic(), program.role)
         self.kills += 1
         log.info("child_killed", target=program.worker, held=list(held))
 
@@ -183,6 +204,7 @@ class Faults:
         program = self._aim()
         if program is not None:
             program.freeze()
+            self.recoveries.disturb(program.role)
             log.info("program_frozen", target=program.worker)
             self._undo.append((time.monotonic() + self._stack.lease + FREEZE_SECONDS, program.thaw))
 
@@ -191,7 +213,7 @@ class Faults:
             return
         held = self.recoveries.held_by(program.worker)
         program.kill()
-        self.recoveries.note(held, time.monotonic())
+        self.recoveries.note(held, time.monotonic(), program.role)
         self.kills += 1
         log.info("program_killed", target=program.worker, held=list(held))
 

@@ -1,6 +1,9 @@
+import subprocess
+import sys
+
 import pytest
 
-from training.control import Cancelled, Control
+from training.control import Cancelled, Control, Exit
 
 
 def test_orders_are_lines() -> None:
@@ -13,3 +16,18 @@ def test_orders_are_lines() -> None:
     control.obey("cancel")
     with pytest.raises(Cancelled):
         control.check()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="decoding processes are used on Linux alone")
+def test_a_child_that_is_forked_at_the_last_moment_ends_too() -> None:
+    """It is in no list of children yet; it would hold on to the standard output for ever."""
+    code = (
+        "import os, time; from training.control import Control, leave\n"
+        "Control().watch()\n"
+        "if os.fork() == 0: time.sleep(1000)\n"
+        "leave()"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        assert process.stdout.read() == b""
+        assert process.wait(30) == Exit.ABANDONED

@@ -1,5 +1,6 @@
 """The engine as a worker meets it: a folder in, a folder out, events on one pipe, orders on the other."""
 
+import hashlib
 import json
 import signal
 import subprocess
@@ -145,7 +146,12 @@ def test_damaged_picture_is_named(
 ) -> None:
     damaged = tmp_path / "damaged.png"
     damaged.write_bytes(Path(pictures[5]["path"]).read_bytes()[:600])
-    images = [*pictures[:5], {**pictures[5], "path": str(damaged), "name": "damaged.png"}, *pictures[6:]]
+    sha256 = hashlib.sha256(damaged.read_bytes()).hexdigest()
+    images = [
+        *pictures[:5],
+        pictures[5] | {"path": str(damaged), "sha256": sha256, "name": "damaged.png"},
+        *pictures[6:],
+    ]
     engine = start(make_run(images=images, workers=1))
     assert engine.wait() == Exit.FAILED
     error = engine.events[-1]
