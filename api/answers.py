@@ -2,8 +2,10 @@
 
 import struct
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, Literal
 
+from api.decisions import AS_ASKED, Wish
 from db import models as rows
 from db.batches import ResultRow
 from tsukiji import types
@@ -14,8 +16,10 @@ PLURALS = {
     JobKind.BATCH: "batches",
     JobKind.PREDICTION: "predictions",
     JobKind.IMPORT: "imports",
+    JobKind.EVALUATION: "jobs",  # an address under `/v1/evaluations` is that of the result
+    JobKind.EXPORT: "jobs",  # what they make has an address of its own, below the model
 }
-COUNTED = frozenset({JobKind.BATCH, JobKind.PREDICTION})
+COUNTED = frozenset({JobKind.BATCH, JobKind.PREDICTION, JobKind.EVALUATION})
 
 
 def dataset(
@@ -43,7 +47,8 @@ def image_links(image_id: str) -> dict[str, str]:
 
 def model(row: rows.Model, aliases: Sequence[str] = (), evaluation_id: str | None = None) -> types.Model:
     place = f"/v1/models/{row.id}"
-    links = {"self": place, "package": f"{place}/package", "predict": f"{place}/predict"}
+    links = {"self": place, "package": f"{place}/package", "predict": f"{place}/predict", "exports": f"{place}/exports"}
+    links["suspects"] = f"{place}/suspects"
     if evaluation_id:
         links["evaluation"] = f"/v1/evaluations/{evaluation_id}"
     if row.training_id:
@@ -60,11 +65,27 @@ def model(row: rows.Model, aliases: Sequence[str] = (), evaluation_id: str | Non
     )
 
 
+def export(row: rows.ModelExport) -> types.ModelExport:
+    links = {"self": export_place(row.model_id, row.format), "model": f"/v1/models/{row.model_id}"}
+    return types.ModelExport.model_validate(columns(row) | {"links": links})
+
+
+def export_place(model_id: str, wanted: str) -> str:
+    return f"/v1/models/{model_id}/exports/{wanted}"
+
+
 def alias(row: rows.Alias) -> types.Alias:
     return types.Alias(name=row.name, model_id=row.model_id, updated_at=row.updated_at)
 
 
-def evaluation(row: rows.Evaluation) -> types.Evaluation:
+def alias_move(row: rows.AliasMove, existing: AbstractSet[str]) -> types.AliasMove:
+    return types.AliasMove(
+        model_id=row.model_id, moved_by=row.moved_by, at=row.at, model_exists=row.model_id in existing
+    )
+
+
+def evaluation(row: rows.Evaluation, leakage: dict[str, Any] | None = None) -> types.Evaluation:
+    """Return the answer; `leakage` is what its snapshot says."""
     place = f"/v1/evaluations/{row.id}"
     links = {
         "self": place,
@@ -73,13 +94,49 @@ def evaluation(row: rows.Evaluation) -> types.Evaluation:
         "confusion_png": f"{place}/confusion.png",
         "model": f"/v1/models/{row.model_id}",
     }
-    return types.Evaluation.model_validate(columns(row) | {"links": links})
+    return types.Evaluation.model_validate(
+        columns(row) | {"leakage": leakage, "links": links, "warnings": evaluation_warnings(row)}
+    )
+
+
+def listed_evaluation(row: rows.Evaluation, leakage: dict[str, Any] | None = None) -> types.Evaluation:
+    """Return an evaluation without what is long."""
+    found = evaluation(row, leakage)
+    found.metrics.curves, found.metrics.sweep = [], []
+    return found
+
+
+def evaluation_warnings(row: rows.Evaluation) -> list[dict[str, Any]]:
+    if not row.seen_in_training:
+        return []
+    detail = f"The model learnt from {row.seen_in_training} of these images: on those it looks better than it is."
+    return [{"code": "seen_in_training", "detail": detail}]
 
 
 def evaluation_item(row: rows.EvaluationItem) -> types.EvaluationItem:
     links = image_links(row.image_id) if row.image_id else {}
     values = {name: value for name, value in columns(row).items() if name in types.EvaluationItem.model_fields}
     return types.EvaluationItem.model_validate(values | {"links": links})
+
+
+def compared_image(a: rows.EvaluationItem, b: rows.EvaluationItem) -> types.ComparedImage:
+    return types.ComparedImage(
+        image_id=a.image_id,
+        name=a.name,
+        sha256=a.sha256,
+        true_label=a.true_label,
+        label_a=a.predicted_label,
+        label_b=b.predicted_label,
+        score_a=a.score,
+        score_b=b.score,
+        links=image_links(a.image_id) if a.image_id else {},
+    )
+
+
+def suspect(row: rows.LabelSuspect) -> types.LabelSuspect:
+    return types.LabelSuspect.model_validate(
+        columns(row) | {"links": image_links(row.image_id) if row.image_id else {}}
+    )
 
 
 def verdict(row: rows.ImportItem) -> types.FileVerdict:
@@ -157,6 +214,8 @@ def job_links(row: rows.Job) -> dict[str, str]:
             links |= {"items": f"{place}/items", "results": f"{place}/results"}
         case JobKind.IMPORT:
             links["items"] = f"{place}/items"
+        case JobKind.EXPORT if row.status == JobStatus.SUCCEEDED and row.model_id:
+            links["export"] = export_place(row.model_id, row.request["format"])
     result = row.result or {}
     for name, wanted in (
         ("model", result.get("model_id") or row.model_id),
@@ -169,7 +228,7 @@ def job_links(row: rows.Job) -> dict[str, str]:
     return links
 
 
-def prediction(found: ResultRow, batch: rows.Job) -> types.Prediction:
+def prediction(found: ResultRow, batch: rows.Job, wish: Wish = AS_ASKED) -> types.Prediction:
     """Return one image's result; one that was never reached is queued, or ended with its batch."""
     item, row, request = found.item, found.prediction, batch.request
     known: dict[str, Any] = {
@@ -184,15 +243,16 @@ def prediction(found: ResultRow, batch: rows.Job) -> types.Prediction:
     known["image"] = types.ImageInfo(sha256=item.sha256, width=row.width, height=row.height)
     if row.label is None or row.score is None:
         return types.Prediction(**known, status="errored", error=types.Problem.model_validate(row.error))
-    sure = row.score >= request["threshold"]
+    refusal = wish.rule(batch).refusal(row.score, row.known_score)
     return types.Prediction(
         **known,
         status="succeeded",
         label=row.label,
         score=row.score,
-        decision=row.label if sure else None,
-        abstained=not sure,
-        abstain_reason=None if sure else "below_threshold",
+        known_score=row.known_score,
+        decision=None if refusal else row.label,
+        abstained=refusal is not None,
+        abstain_reason=refusal,
         scores=best(row.probabilities or b"", request["label_names"], request["top_k"]),
     )
 

@@ -16,7 +16,7 @@ from tsukiji.errors import ImageError
 from tsukiji.types import FileVerdict, Problem, Split, UploadResult
 from tsukiji.vision.decode import probe
 
-LABEL_CHARACTERS = 200
+WORD_CHARACTERS = 200
 SPLITS: tuple[str, ...] = get_args(Split)
 
 
@@ -27,6 +27,7 @@ class Wish:
     name: str
     label: str | None
     split: str | None
+    group: str | None
 
 
 def take_files(services: Services, dataset: str, form: Form) -> UploadResult:
@@ -54,7 +55,18 @@ def look(services: Services, wish: Wish, upload: UploadFile) -> NewImage | FileV
         problem = Problem.model_validate(error.to_dict())
         return FileVerdict(name=wish.name, verdict="rejected", label=wish.label, error=problem)
     blob = services.store.put(data)
-    return NewImage(wish.name, wish.label, wish.split, blob.sha256, facts.width, facts.height, blob.size, facts.format)
+    return NewImage(
+        name=wish.name,
+        label=wish.label,
+        split=wish.split,
+        sha256=blob.sha256,
+        width=facts.width,
+        height=facts.height,
+        bytes=blob.size,
+        format=facts.format,
+        group=wish.group,
+        phash=facts.phash,
+    )
 
 
 def verdict(image: NewImage, image_id: str, new: bool) -> FileVerdict:
@@ -77,30 +89,31 @@ def read_wishes(form: Form) -> list[Wish]:
     if split is not None and split not in SPLITS:
         raise invalid_field("#/split", f"one of {', '.join(SPLITS)}")
     names = [file_name(upload, number) for number, upload in enumerate(form.files)]
-    return [Wish(name, label, split) for name, label in zip(names, read_labels(form), strict=True)]
+    told = zip(names, read_words(form, "label"), read_words(form, "group"), strict=True)
+    return [Wish(name, label, split, group) for name, label, group in told]
 
 
-def read_labels(form: Form) -> Sequence[str | None]:
-    """Return a label for each file: from `labels` one by one, or from one `label` for all; empty means none."""
-    one, many = form.one("label"), form.fields.get("labels")
+def read_words(form: Form, name: str) -> Sequence[str | None]:
+    """Return a label or group for each file: from `labels` one by one, or one `label` for all; empty means none."""
+    one, many = form.one(name), form.fields.get(f"{name}s")
     if many is None:
-        return [clean_label(one, "#/label")] * len(form.files)
+        return [clean_word(one, name, f"#/{name}")] * len(form.files)
     if one is not None:
-        raise invalid_field("#/label", "send either `label` or `labels`")
+        raise invalid_field(f"#/{name}", f"send either `{name}` or `{name}s`")
     if len(many) != len(form.files):
-        raise invalid_field("#/labels", f"{len(many)} labels for {len(form.files)} files; send one for each")
-    return [clean_label(label, f"#/labels/{number}") for number, label in enumerate(many)]
+        raise invalid_field(f"#/{name}s", f"{len(many)} {name}s for {len(form.files)} files; send one for each")
+    return [clean_word(word, name, f"#/{name}s/{number}") for number, word in enumerate(many)]
 
 
-def clean_label(text: str | None, pointer: str) -> str | None:
-    label = unicodedata.normalize("NFC", text or "").strip()
-    if not label:
+def clean_word(text: str | None, name: str, pointer: str) -> str | None:
+    word = unicodedata.normalize("NFC", text or "").strip()
+    if not word:
         return None
-    if len(label) > LABEL_CHARACTERS:
-        raise invalid_field(pointer, f"a label has at most {LABEL_CHARACTERS} characters; this has {len(label)}")
-    if any(unicodedata.category(char) in {"Cc", "Cs"} for char in label):
-        raise invalid_field(pointer, "a label has no control characters")
-    return label
+    if len(word) > WORD_CHARACTERS:
+        raise invalid_field(pointer, f"a {name} has at most {WORD_CHARACTERS} characters; this has {len(word)}")
+    if any(unicodedata.category(char) in {"Cc", "Cs"} for char in word):
+        raise invalid_field(pointer, f"a {name} has no control characters")
+    return word
 
 
 def check_labels(services: Services, dataset: str, labels: set[str]) -> None:

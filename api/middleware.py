@@ -183,7 +183,7 @@ class BodyLimit:
 LIMITS = (
     (re.compile(r"/v1/datasets/[^/]+/imports"), "", "archive_bytes"),
     (re.compile(r"/v1/batches"), "application/zip", "archive_bytes"),
-    (re.compile(r"/v1/batches|/v1/datasets/[^/]+/images"), "multipart/", "request_bytes"),
+    (re.compile(r"/v1/batches|/v1/datasets/[^/]+/images|/v1/models"), "multipart/", "request_bytes"),
     (re.compile(r"/v1/models/[^/]+/predict|/"), "", "predict_bytes"),
 )
 """Path, beginning of the content type, limit; the first that fits counts."""

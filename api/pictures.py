@@ -13,8 +13,8 @@ NAMED_CLASSES = 60
 LABEL_CHARACTERS = 24
 
 
-def draw_confusion(label_names: Sequence[str], confusion: Sequence[Sequence[int]]) -> bytes:
-    """Return a PNG: rows are true labels; shades are fractions of the row, numbers are images."""
+def draw_confusion(label_names: Sequence[str], confusion: Sequence[Sequence[int]], *, normalise: bool = False) -> bytes:
+    """Return a PNG: rows are true labels; shades are fractions of the row, numbers are images, or those fractions."""
     matrix = np.asarray(confusion, dtype=float).reshape(len(label_names), len(label_names))
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     side = 3 + 0.38 * min(max(len(label_names), 4), NAMED_CLASSES)
@@ -24,7 +24,7 @@ def draw_confusion(label_names: Sequence[str], confusion: Sequence[Sequence[int]
     axes.set(xlabel="predicted", ylabel="true")
     name_ticks(axes, label_names)
     if len(label_names) <= NUMBERED_CLASSES:
-        write_numbers(axes, matrix, shares)
+        write_numbers(axes, shares if normalise else matrix, shares, ".2f" if normalise else ".0f")
     buffer = io.BytesIO()
     FigureCanvasAgg(figure).print_png(buffer)
     return buffer.getvalue()
@@ -39,7 +39,7 @@ def name_ticks(axes: Axes, label_names: Sequence[str]) -> None:
     axes.set_yticks(range(len(names)), names)
 
 
-def write_numbers(axes: Axes, matrix: np.ndarray, shares: np.ndarray) -> None:
-    for row, column in np.argwhere(matrix > 0):
+def write_numbers(axes: Axes, numbers: np.ndarray, shares: np.ndarray, form: str) -> None:
+    for row, column in np.argwhere(numbers > 0):
         colour = "white" if shares[row, column] > 0.5 else "black"
-        axes.text(column, row, f"{matrix[row, column]:.0f}", ha="center", va="center", color=colour, fontsize=8)
+        axes.text(column, row, f"{numbers[row, column]:{form}}", ha="center", va="center", color=colour, fontsize=8)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from api import answers
+from api.decisions import AS_ASKED, Wish
 from api.services import Services
 from api.tables import csv_lines
 from db import batches, jobs
@@ -15,28 +16,28 @@ from tsukiji.types import Prediction
 PAGE_ROWS = 500
 
 
-def read_results(services: Services, job_id: str) -> Iterator[Prediction]:
+def read_results(services: Services, job_id: str, wish: Wish = AS_ASKED) -> Iterator[Prediction]:
     """Yield what is known by now in the order of the input; what still waits is left out."""
     cursor: str | None = None
     while True:
         with services.database.reading() as session:
             job = jobs.find(session, job_id)
             rows, cursor = batches.results(session, job_id, Window(PAGE_ROWS, cursor))
-        found = (answers.prediction(row, job) for row in rows)
+        found = (answers.prediction(row, job, wish) for row in rows)
         yield from (prediction for prediction in found if prediction.status != "queued")
         if cursor is None:
             return
 
 
-def json_lines(services: Services, job: Job) -> Iterator[bytes]:
-    return in_pieces(prediction.model_dump_json() + "\n" for prediction in read_results(services, job.id))
+def json_lines(services: Services, job: Job, wish: Wish) -> Iterator[bytes]:
+    return in_pieces(prediction.model_dump_json() + "\n" for prediction in read_results(services, job.id, wish))
 
 
-def csv_table(services: Services, job: Job) -> Iterator[bytes]:
+def csv_table(services: Services, job: Job, wish: Wish) -> Iterator[bytes]:
     top_k = min(job.request["top_k"], len(job.request["label_names"]))
-    head = ["custom_id", "status", "label", "score", "decision"]
+    head = ["custom_id", "status", "label", "score", "known_score", "decision"]
     head += [f"{column}_{rank}" for rank in range(1, top_k + 1) for column in ("label", "score")]
-    rows = (csv_row(prediction, top_k) for prediction in read_results(services, job.id))
+    rows = (csv_row(prediction, top_k) for prediction in read_results(services, job.id, wish))
     return in_pieces(csv_lines(itertools.chain([[*head, "error"]], rows)))
 
 
@@ -47,6 +48,7 @@ def csv_row(prediction: Prediction, top_k: int) -> list[Any]:
         prediction.status,
         prediction.label,
         prediction.score,
+        prediction.known_score,
         prediction.decision,
         *best,
         *[None] * (2 * top_k - len(best)),

@@ -32,6 +32,7 @@ TEXT = {"type": "string"}
 OPTIONS = {
     "top_k": {"type": "integer", "minimum": 1, "maximum": 100, "default": 3},
     "threshold": {"type": "number", "minimum": 0, "maximum": 1, "default": 0},
+    "min_known": {"type": "number", "minimum": 0, "maximum": 1},
     "deadline_seconds": {"type": "integer", "minimum": 1, "maximum": 2592000},
 }
 

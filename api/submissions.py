@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from api.errors import invalid_field
 from api.idempotency import Made, Once, fingerprint_of
@@ -14,16 +14,22 @@ from db.models import ApiKey, Image, Job
 from db.session import Session
 from tsukiji.errors import ImageTooManyBytes, QueueFull, TsukijiError
 from tsukiji.jobs import JobKind, Task
-from tsukiji.snapshots import SnapshotItem, assign_splits, check_trainable, dumps
+from tsukiji.preflight import check_trainable
+from tsukiji.snapshots import SnapshotItem, dumps
+from tsukiji.splits import Draw, assign_splits
 from tsukiji.storage import Blob
-from tsukiji.types import BatchInput, BatchOptions, TrainingCreate
+from tsukiji.types import BatchInput, BatchOptions, Split, TrainingCreate
 
 PREDICTION_PRIORITY = 5
+UNKNOWN_IMAGES = 2000
+"""So many are enough to measure a rate."""
 LIMIT_OF = {
     JobKind.TRAINING: "trainings",
     JobKind.BATCH: "batches",
     JobKind.PREDICTION: "batches",
     JobKind.IMPORT: "imports",
+    JobKind.EVALUATION: "batches",
+    JobKind.EXPORT: "imports",
 }
 
 
@@ -66,14 +72,17 @@ def start_training(services: Services, caller: ApiKey, once: Once, body: Trainin
     fingerprint = fingerprint_of(body.model_dump())
     if made := once.found(services, fingerprint):
         return made
-    dataset_id, items = frozen(services, body)
-    warnings = check_trainable(items, services.settings.limits.class_min_images)
-    blob = services.store.put(dumps(items))
+    dataset_id, draw, drawn = frozen(services, body)
+    warnings = check_trainable(draw, services.settings.limits.class_min_images)
+    blob = services.store.put(dumps(draw.items))
+    unknown = None if body.unknown is None else freeze_unknown(services, body.unknown, dataset_id)
 
     def make(session: Session) -> str:
         check_room(session, services, JobKind.TRAINING, caller)
         dataset = datasets.find(session, dataset_id)
-        snapshot = registry.add_snapshot(session, dataset.id, blob.sha256, blob.size, len(items))
+        leakage = draw.leakage.model_dump()
+        snapshot = registry.add_snapshot(session, dataset.id, blob.sha256, blob.size, len(draw.items), leakage)
+        datasets.keep_splits(session, dataset.id, drawn)
         request = {
             "dataset": dataset.id,
             "dataset_name": dataset.name,
@@ -81,6 +90,8 @@ def start_training(services: Services, caller: ApiKey, once: Once, body: Trainin
             "name": body.name or dataset.name,
             "warnings": warnings,
         }
+        if unknown:
+            request |= {"unknown": unknown.dataset_id, "unknown_snapshot": unknown.add(session)}
         columns = {"dataset_id": dataset.id, "snapshot_id": snapshot.id, "meta": body.metadata}
         return create(
             session, services, caller, JobKind.TRAINING, request, unit="epochs", total=body.recipe.epochs, **columns
@@ -92,17 +103,52 @@ def start_training(services: Services, caller: ApiKey, once: Once, body: Trainin
     return made
 
 
-def frozen(services: Services, body: TrainingCreate) -> tuple[str, list[SnapshotItem]]:
-    """Return the data set's id and its labelled images, each with a split."""
+@dataclass(frozen=True)
+class UnknownImages:
+    """Images of other things, to measure "none of these" on."""
+
+    dataset_id: str
+    blob: Blob
+    images: int
+
+    def add(self, session: Session) -> str:
+        """Insert them as a snapshot, and return its id."""
+        return registry.add_snapshot(session, self.dataset_id, self.blob.sha256, self.blob.size, self.images).id
+
+
+def freeze_unknown(services: Services, name: str, dataset_id: str) -> UnknownImages:
+    """Freeze a data set of other things; labelled or not, its images are all taken for one kind.
+
+    Raises:
+        NotFound: there is none of this id or name.
+        Invalid: it has no images, or is the one that is learnt from.
+    """
+    with services.database.reading() as session:
+        dataset = datasets.find(session, name)
+        images = datasets.all_images(session, dataset.id, UNKNOWN_IMAGES)
+    if dataset.id == dataset_id:
+        raise invalid_field("#/unknown", "this data set is the one to learn from; give one of other things")
+    if not images:
+        raise invalid_field("#/unknown", "this data set has no images")
+    items = [SnapshotItem(image.id, image.sha256, image.name, image.label or "unknown") for image in images]
+    return UnknownImages(dataset.id, services.store.put(dumps(items)), len(items))
+
+
+def frozen(services: Services, body: TrainingCreate) -> tuple[str, Draw, dict[str, Split]]:
+    """Return the data set's id, its labelled images, each with a split, and the splits that the user did not set."""
     with services.database.reading() as session:
         dataset = datasets.find(session, body.dataset)
-        items = [snapshot_item(image) for image in datasets.labelled_images(session, dataset.id)]
+        images = datasets.labelled_images(session, dataset.id)
+    kept = {image.id: cast("Split", image.drawn_split) for image in images if image.drawn_split and not body.resplit}
     recipe = body.recipe
-    return dataset.id, assign_splits(items, valid_fraction=recipe.valid_fraction, seed=recipe.seed)
+    draw = assign_splits(map(snapshot_item, images), valid_fraction=recipe.valid_fraction, seed=recipe.seed, drawn=kept)
+    theirs = {image.id for image in images if image.split}
+    drawn = {item.image_id: item.split for item in draw.items if item.split and item.image_id not in theirs}
+    return dataset.id, draw, drawn
 
 
 def snapshot_item(image: Image) -> SnapshotItem:
-    fields = ("sha256", "name", "label", "split")
+    fields = ("sha256", "name", "label", "split", "group", "phash")
     return SnapshotItem(image_id=image.id, **{name: getattr(image, name) for name in fields})
 
 
@@ -160,6 +206,7 @@ def start_batch(
             "label_names": model.label_names,
             "top_k": options.top_k,
             "threshold": options.threshold,
+            "min_known": options.min_known,
             "input": work.source,
         }
         columns = {"model_id": model.id, "dataset_id": work.source.get("dataset"), "meta": options.metadata}

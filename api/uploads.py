@@ -42,17 +42,17 @@ class Form:
 
 
 @asynccontextmanager
-async def read_form(request: Request, max_files: int, fields: set[str]) -> AsyncIterator[Form]:
-    """Read a multipart form whose files are all named `files`; its temporary files live as long as the block.
+async def read_form(request: Request, max_files: int, fields: set[str], part: str = "files") -> AsyncIterator[Form]:
+    """Read a multipart form whose files are all named `part`; its temporary files live as long as the block.
 
     Raises:
         UnsupportedMediaType, TooLarge, Invalid: the form is none, has too much in it, or has unknown fields.
     """
     if media_type(request) != "multipart/form-data":
-        raise UnsupportedMediaType("Send multipart/form-data, with the pictures as `files`.")
+        raise UnsupportedMediaType(f"Send multipart/form-data, with what is sent as `{part}`.")
     try:
         async with request.form(max_files=max_files, max_fields=2 * max_files + 20, max_part_size=FIELD_BYTES) as form:
-            yield sort_parts(form, fields)
+            yield sort_parts(form, fields, part)
     except HTTPException as error:
         if error.status_code == 413:
             raise
@@ -60,20 +60,21 @@ async def read_form(request: Request, max_files: int, fields: set[str]) -> Async
         raise (TooLarge if too_many else Invalid)(f"{error.detail}") from error
 
 
-def sort_parts(form: FormData, known: set[str]) -> Form:
+def sort_parts(form: FormData, known: set[str], part: str) -> Form:
     files: list[UploadFile] = []
     fields: dict[str, list[str]] = {}
     for name, value in form.multi_items():
         if isinstance(value, UploadFile):
-            if name != "files":
-                raise invalid_field(f"#/{name}", "files are sent as `files`")
+            if name != part:
+                raise invalid_field(f"#/{name}", f"files are sent as `{part}`")
             files.append(value)
         elif name in known:
             fields.setdefault(name, []).append(value)
         else:
             raise invalid_field(f"#/{name}", f"unknown field; known are {', '.join(sorted(known))}")
     if not files:
-        raise invalid_field("#/files", "no file was sent", "Send at least one part named `files` with a file name.")
+        hint = f"Send at least one part named `{part}` with a file name."
+        raise invalid_field(f"#/{part}", "no file was sent", hint)
     return Form(files, fields)
 
 

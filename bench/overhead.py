@@ -134,11 +134,12 @@ def run_bare(services: Services, models: ModelCache, model: Model, items: list[B
         part = items[start : start + predictor.batch_size]
         pictures = [chunks.read(services, item, predictor.preprocess.size) for item in part]
         good = [picture for picture in pictures if isinstance(picture, chunks.Picture)]
-        probabilities = iter(predictor.predict([picture.pixels for picture in good]))
+        answers = predictor.answer([picture.pixels for picture in good])
+        found = iter(zip(answers.probabilities, chunks.known_scores(answers), strict=True))
         for item, picture in zip(part, pictures, strict=True):
             row = {"job_id": item.job_id} | batches.blank_prediction(item.seq)
             if isinstance(picture, chunks.Picture):
-                answer = chunks.answer(predictor, next(probabilities))
+                answer = chunks.answer(predictor, *next(found))
                 row |= answer | {"width": picture.width, "height": picture.height}
             else:
                 row["error"] = picture

@@ -13,7 +13,7 @@ from db.models import BatchItem, Chunk, Job, Prediction
 from db.pages import Window
 from tsukiji.errors import NoImageSucceeded, TsukijiError
 from tsukiji.ids import new_id
-from tsukiji.jobs import ACTIVE, JobStatus
+from tsukiji.jobs import ACTIVE, MEASURING, JobKind, JobStatus
 
 INSERT_ROWS = 1000
 OPEN = {JobStatus.QUEUED, JobStatus.RUNNING}
@@ -182,7 +182,7 @@ def abort(session: Session, job_id: str, error: TsukijiError) -> None:
 
 def blank_prediction(seq: int) -> dict[str, Any]:
     """Return a row's every column, for executemany."""
-    names = ("label", "score", "probabilities", "width", "height", "error")
+    names = ("label", "score", "known_score", "probabilities", "width", "height", "error")
     return {"seq": seq, **dict.fromkeys(names)}
 
 
@@ -199,16 +199,21 @@ def count(session: Session, job_id: str, rows: Sequence[dict[str, Any]]) -> None
 
 
 def settle(session: Session, job_id: str) -> None:
-    """End a batch whose last chunk has ended."""
+    """End a batch whose last chunk has ended; an evaluation then waits to be measured."""
     open_chunks = select(func.count()).where(Chunk.job_id == job_id, Chunk.status.in_(OPEN))
     job = jobs.find(session, job_id)
-    if not job.planned or session.scalar(open_chunks):
+    if not job.planned or job.phase == MEASURING or session.scalar(open_chunks):
         return
-    if job.cancel_requested_at is not None and job.items_succeeded + job.items_errored < job.items_total:
+    unfinished = job.kind == JobKind.EVALUATION or job.items_succeeded + job.items_errored < job.items_total
+    if job.cancel_requested_at is not None and unfinished:
         jobs.move(session, job_id, JobStatus.CANCELLED)
     elif job.items_succeeded == 0:
         error = NoImageSucceeded(reasons=reasons(session, job_id))
         jobs.move(session, job_id, JobStatus.FAILED, error=error.to_dict(), why=error.code)
+    elif job.kind == JobKind.EVALUATION:
+        # Those that planning took do not count.
+        fresh: dict[str, Any] = {"max_attempts": Job.attempt + Job.max_attempts}
+        jobs.move(session, job_id, JobStatus.QUEUED, phase=MEASURING, why="classified", **jobs.NOBODY, **fresh)
     else:
         jobs.move(session, job_id, JobStatus.SUCCEEDED)
 

@@ -1,10 +1,10 @@
 """Data sets and their images."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from db.blobs import keep, release, upsert
@@ -26,6 +26,9 @@ class NewImage:
     height: int
     bytes: int
     format: str
+    group: str | None = None
+    """The user's own: pictures of one group are never learnt from and held out both."""
+    phash: str | None = None
 
 
 def create(session: Session, name: str, description: str = "") -> Dataset:
@@ -140,6 +143,46 @@ def page_images(
 def labelled_images(session: Session, dataset_id: str) -> list[Image]:
     """Return every image that has a label, for a snapshot."""
     return list(session.scalars(select(Image).where(Image.dataset_id == dataset_id, Image.label.is_not(None))))
+
+
+def all_images(session: Session, dataset_id: str, limit: int) -> list[Image]:
+    """Return up to `limit` images, oldest first."""
+    return list(session.scalars(select(Image).where(Image.dataset_id == dataset_id).order_by(Image.id).limit(limit)))
+
+
+def labels_in(session: Session, dataset_id: str, split: str | None = None) -> set[str]:
+    """Return the labels of a data set's images, or of one split as its rows have it."""
+    query = select(Image.label).where(Image.dataset_id == dataset_id, Image.label.is_not(None)).distinct()
+    if split is not None:
+        query = query.where(func.coalesce(Image.split, Image.drawn_split) == split)
+    return {label for label in session.scalars(query) if label is not None}
+
+
+def names_of(session: Session, dataset_id: str) -> dict[str, tuple[str, str]]:
+    """Return id and name of each image, by sha256."""
+    query = select(Image.sha256, Image.id, Image.name).where(Image.dataset_id == dataset_id)
+    return {sha256: (image_id, name) for sha256, image_id, name in session.execute(query)}
+
+
+def keep_splits(session: Session, dataset_id: str, drawn: Mapping[str, str]) -> None:
+    """Write the splits that were drawn, image id -> split, for later trainings to keep.
+
+    The data set's row is locked first: of two that write, one waits for the other, and its splits stand in the end.
+    Only what differs is written then, which is little for most trainings.
+    """
+    session.execute(select(Dataset.id).where(Dataset.id == dataset_id).with_for_update(key_share=True))
+    known = session.execute(select(Image.id, Image.drawn_split).where(Image.dataset_id == dataset_id))
+    by_split: dict[str, list[str]] = {}
+    for image_id, before in known:
+        if (split := drawn.get(image_id, before)) != before and split is not None:
+            by_split.setdefault(split, []).append(image_id)
+    for split, image_ids in by_split.items():
+        for start in range(0, len(image_ids), 500):
+            part = image_ids[start : start + 500]
+            session.execute(
+                update(Image).where(Image.id.in_(part)).values(drawn_split=split),
+                execution_options={"synchronize_session": False},
+            )
 
 
 def find_image(session: Session, image_id: str) -> Image:

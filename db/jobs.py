@@ -15,11 +15,14 @@ from db.models import Chunk, Job, JobEvent
 from db.pages import Rows, Window, fetch
 from tsukiji.errors import DeadlineExceeded, NotFound, TsukijiError, WorkerLost
 from tsukiji.ids import new_id
-from tsukiji.jobs import ACTIVE, PREFIX_OF, TERMINAL, JobKind, JobStatus, sources_of
+from tsukiji.jobs import ACTIVE, MEASURING, PREFIX_OF, TERMINAL, JobKind, JobStatus, sources_of
 
 NOBODY: dict[str, Any] = {"lease_owner": None, "lease_expires_at": None, "sent_at": None}
 """Columns of a job or chunk that waits for a worker and for a message."""
 
+
+WHOLE = or_(Job.planned.is_(False), Job.phase == MEASURING)
+"""Is the job itself to be claimed, and not its chunks?"""
 
 HELD = frozenset({JobStatus.RUNNING, JobStatus.CANCELLING})
 """The states in which a worker may hold a job."""
@@ -177,7 +180,7 @@ def claim(session: Session, job_id: str, worker: str, lease_seconds: float, work
         Job.id == job_id,
         Job.status == JobStatus.QUEUED,
         Job.attempt < Job.max_attempts,
-        Job.planned.is_(False),
+        WHOLE,
         status=JobStatus.RUNNING,
         started_at=func.coalesce(Job.started_at, now()),
         deadline_at=func.coalesce(Job.deadline_at, now(work_seconds)),
@@ -357,7 +360,7 @@ def is_due(sent_at: Any, resend_seconds: float) -> ColumnElement[bool]:
 def unsent(session: Session, resend_seconds: float) -> list[Job]:
     """Return the queued jobs that no message may have woken."""
     due = is_due(Job.sent_at, resend_seconds)
-    query = select(Job).where(Job.status == JobStatus.QUEUED, Job.planned.is_(False), due)
+    query = select(Job).where(Job.status == JobStatus.QUEUED, WHOLE, due)
     return list(session.scalars(query.order_by(Job.priority.desc(), Job.id).limit(500)))
 
 

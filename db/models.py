@@ -94,6 +94,13 @@ class Image(Base):
     name: Mapped[str] = mapped_column(Text)
     label: Mapped[str | None] = mapped_column(String(200))
     split: Mapped[str | None] = mapped_column(String(5))
+    """As the user set it."""
+    drawn_split: Mapped[str | None] = mapped_column(String(5))
+    """As the first training drew it; later ones keep it."""
+    group: Mapped[str | None] = mapped_column("group_name", String(200))
+    """The user's own: pictures of one group never stand on both sides."""
+    phash: Mapped[str | None] = mapped_column(String(16))
+    """Perceptual hash, 64 bits in hex; of images that came before there was one, null."""
     width: Mapped[int]
     height: Mapped[int]
     bytes: Mapped[int]
@@ -109,6 +116,7 @@ class Snapshot(Base):
     dataset_id: Mapped[str | None] = mapped_column(ForeignKey("datasets.id", ondelete="SET NULL"), index=True)
     sha256: Mapped[str] = mapped_column(ForeignKey("blobs.sha256"), index=True)
     images: Mapped[int]
+    leakage: Mapped[dict[str, Any] | None]
     created_at: Mapped[datetime] = mapped_column(default=now())
 
 
@@ -123,6 +131,11 @@ class Model(Base):
     label_names: Mapped[list[str]]
     recipe: Mapped[dict[str, Any]]
     accuracy: Mapped[float | None]
+    weights_source: Mapped[str | None] = mapped_column(Text)
+    imported_from: Mapped[str | None] = mapped_column(String(40))
+    """The id that its package gives it, where it was trained elsewhere."""
+    versions: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    """Of the programs that made it, by name."""
     bytes: Mapped[int] = mapped_column(BigInteger)
     created_at: Mapped[datetime] = mapped_column(default=now())
 
@@ -135,11 +148,36 @@ class ModelFile(Base):
     bytes: Mapped[int] = mapped_column(BigInteger)
 
 
+class ModelExport(Base):
+    """A model in another format, made on request; `facts` is what was measured about it."""
+
+    __tablename__ = "model_exports"
+    model_id: Mapped[str] = mapped_column(ForeignKey("models.id", ondelete="CASCADE"), primary_key=True)
+    format: Mapped[str] = mapped_column(String(20), primary_key=True)
+    sha256: Mapped[str] = mapped_column(ForeignKey("blobs.sha256"), index=True)
+    bytes: Mapped[int] = mapped_column(BigInteger)
+    facts: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime] = mapped_column(default=now())
+
+
 class Alias(Base):
     __tablename__ = "aliases"
     name: Mapped[str] = mapped_column(String(200), primary_key=True)
     model_id: Mapped[str] = mapped_column(ForeignKey("models.id"), index=True)
     updated_at: Mapped[datetime] = mapped_column(default=now(), onupdate=now())
+
+
+class AliasMove(Base):
+    """Where an alias has pointed: the newest line is now, the one before is where a roll-back leads."""
+
+    __tablename__ = "alias_moves"
+    __table_args__ = (Index("ix_alias_moves_name", "name", "id"),)
+    id: Mapped[int] = mapped_column(Identity, primary_key=True, autoincrement=True)
+    name: Mapped[str] = mapped_column(String(200))
+    model_id: Mapped[str | None] = mapped_column(String(40))
+    """Null where the alias was deleted."""
+    moved_by: Mapped[str | None] = mapped_column(String(40))
+    at: Mapped[datetime] = mapped_column(default=now())
 
 
 class Job(Base):
@@ -268,6 +306,7 @@ class Prediction(Base):
     seq: Mapped[int] = mapped_column(primary_key=True)
     label: Mapped[str | None] = mapped_column(String(200))
     score: Mapped[float | None]
+    known_score: Mapped[float | None]
     probabilities: Mapped[bytes | None] = mapped_column(LargeBinary)
     width: Mapped[int | None]
     height: Mapped[int | None]
@@ -281,13 +320,21 @@ class Evaluation(Base):
     dataset_id: Mapped[str | None] = mapped_column(ForeignKey("datasets.id", ondelete="SET NULL"))
     snapshot_id: Mapped[str | None] = mapped_column(ForeignKey("snapshots.id", ondelete="SET NULL"))
     split: Mapped[str] = mapped_column(String(5))
+    """`all`: the whole data set."""
     metrics: Mapped[dict[str, Any]]
+    errored: Mapped[int] = mapped_column(default=0)
+    """Images that could not be read."""
+    seen_in_training: Mapped[int] = mapped_column(default=0)
+    """Images that the model learnt from."""
     created_at: Mapped[datetime] = mapped_column(default=now())
 
 
 class EvaluationItem(Base):
     __tablename__ = "evaluation_items"
-    __table_args__ = (Index("ix_evaluation_items_cell", "evaluation_id", "true_label", "predicted_label", "seq"),)
+    __table_args__ = (
+        Index("ix_evaluation_items_cell", "evaluation_id", "true_label", "predicted_label", "seq"),
+        Index("ix_evaluation_items_content", "evaluation_id", "sha256"),
+    )
     evaluation_id: Mapped[str] = mapped_column(ForeignKey("evaluations.id", ondelete="CASCADE"), primary_key=True)
     seq: Mapped[int] = mapped_column(primary_key=True)
     image_id: Mapped[str | None] = mapped_column(String(40))
@@ -297,7 +344,23 @@ class EvaluationItem(Base):
     predicted_label: Mapped[str] = mapped_column(String(200))
     score: Mapped[float]
     loss: Mapped[float]
+    known_score: Mapped[float | None]
     probabilities: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class LabelSuspect(Base):
+    """An image whose label may be wrong, as a model's training found; rank 1 is the most suspicious."""
+
+    __tablename__ = "label_suspects"
+    model_id: Mapped[str] = mapped_column(ForeignKey("models.id", ondelete="CASCADE"), primary_key=True)
+    rank: Mapped[int] = mapped_column(primary_key=True)
+    image_id: Mapped[str | None] = mapped_column(String(40))
+    name: Mapped[str] = mapped_column(Text)
+    sha256: Mapped[str] = mapped_column(String(64))
+    split: Mapped[str] = mapped_column(String(5))
+    label: Mapped[str] = mapped_column(String(200))
+    suggested_label: Mapped[str] = mapped_column(String(200))
+    score: Mapped[float]
 
 
 class IdempotencyKey(Base):

@@ -1,23 +1,24 @@
-"""Models, their files, aliases, snapshots and evaluations."""
+"""Models, their files, snapshots and evaluations; aliases are named in `db.aliases`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import Select, delete, insert, or_, select
 from sqlalchemy.orm import Session
 
-from db.blobs import keep, upsert
-from db.clock import now
-from db.models import Alias, Evaluation, EvaluationItem, Model, ModelFile, Snapshot
+from db.blobs import keep
+from db.models import Alias, Evaluation, EvaluationItem, LabelSuspect, Model, ModelFile, Snapshot
 from db.pages import Rows, Window, fetch
-from tsukiji.errors import Conflict, NotFound
+from tsukiji.errors import Conflict, Invalid, NotFound
 from tsukiji.ids import new_id
 
 
-def add_snapshot(session: Session, dataset_id: str, sha256: str, size: int, images: int) -> Snapshot:
+def add_snapshot(
+    session: Session, dataset_id: str, sha256: str, size: int, images: int, leakage: dict[str, Any] | None = None
+) -> Snapshot:
     """Insert a snapshot; its list is a blob already in the store."""
     keep(session, [(sha256, size)])
-    snapshot = Snapshot(id=new_id("snp"), dataset_id=dataset_id, sha256=sha256, images=images)
+    snapshot = Snapshot(id=new_id("snp"), dataset_id=dataset_id, sha256=sha256, images=images, leakage=leakage)
     session.add(snapshot)
     session.flush()
     return snapshot
@@ -33,6 +34,13 @@ def find_snapshot(session: Session, snapshot_id: str) -> Snapshot:
     if snapshot is None:
         raise NotFound(f"There is no snapshot {snapshot_id!r}.")
     return snapshot
+
+
+def leakages(session: Session, snapshot_ids: Iterable[str | None]) -> dict[str | None, dict[str, Any] | None]:
+    """Return what each snapshot says about leakage, by its id."""
+    wanted = {snapshot_id for snapshot_id in snapshot_ids if snapshot_id}
+    query = select(Snapshot.id, Snapshot.leakage).where(Snapshot.id.in_(wanted))
+    return {row.id: row.leakage for row in session.execute(query)}
 
 
 def add_model(session: Session, model: Model, files: Mapping[str, tuple[str, int]]) -> None:
@@ -88,34 +96,6 @@ def aliases_of(session: Session, model_ids: Sequence[str]) -> dict[str, list[str
     return names
 
 
-def put_alias(session: Session, name: str, model_id: str) -> Alias:
-    """Point an alias to a model, newly or anew."""
-    insert_alias = upsert(session, Alias).values(name=name, model_id=model_id, updated_at=now())
-    moved = {"model_id": model_id, "updated_at": now()}
-    session.execute(insert_alias.on_conflict_do_update(index_elements=[Alias.name], set_=moved))
-    return find_alias(session, name)
-
-
-def find_alias(session: Session, name: str) -> Alias:
-    """Return the alias.
-
-    Raises:
-        NotFound: there is none of this name.
-    """
-    alias = session.get(Alias, name, populate_existing=True)
-    if alias is None:
-        raise NotFound(f"There is no alias {name!r}.")
-    return alias
-
-
-def page_aliases(session: Session, window: Window) -> Rows[Alias]:
-    return fetch(session, select(Alias), Alias.name, window)
-
-
-def remove_alias(session: Session, name: str) -> None:
-    session.delete(find_alias(session, name))
-
-
 def add_evaluation(session: Session, evaluation: Evaluation, items: Sequence[dict[str, Any]]) -> None:
     """Insert an evaluation with its items (seq, image_id, name, sha256, true_label, predicted_label, ...)."""
     session.add(evaluation)
@@ -123,6 +103,17 @@ def add_evaluation(session: Session, evaluation: Evaluation, items: Sequence[dic
     rows = [{"evaluation_id": evaluation.id, **item} for item in items]
     if rows:
         session.execute(insert(EvaluationItem), rows)
+
+
+def add_suspects(session: Session, model_id: str, rows: Sequence[dict[str, Any]]) -> None:
+    """Insert the images whose labels a model's training found suspicious."""
+    if rows:
+        session.execute(insert(LabelSuspect), [{"model_id": model_id, **row} for row in rows])
+
+
+def page_suspects(session: Session, model_id: str, window: Window) -> Rows[LabelSuspect]:
+    """Most suspicious first."""
+    return fetch(session, select(LabelSuspect).where(LabelSuspect.model_id == model_id), LabelSuspect.rank, window)
 
 
 def find_evaluation(session: Session, evaluation_id: str) -> Evaluation:
@@ -144,19 +135,42 @@ def page_evaluations(session: Session, window: Window, model_id: str | None = No
     return fetch(session, query, Evaluation.id, window, newest=True)
 
 
-def latest_evaluations(session: Session, model_ids: Sequence[str]) -> dict[str, str]:
-    """Return the id of each model's newest evaluation."""
-    query = select(Evaluation.model_id, Evaluation.id).where(Evaluation.model_id.in_(model_ids)).order_by(Evaluation.id)
-    return {row.model_id: row.id for row in session.execute(query)}
+def own_evaluations(session: Session, model_ids: Sequence[str]) -> dict[str, str]:
+    """Return the id of each model's first evaluation: that of its training, where it was trained here."""
+    query = select(Evaluation.model_id, Evaluation.id).where(Evaluation.model_id.in_(model_ids))
+    return {row.model_id: row.id for row in session.execute(query.order_by(Evaluation.id.desc()))}
 
 
 def page_evaluation_items(
-    session: Session, evaluation_id: str, window: Window, true: str | None = None, predicted: str | None = None
+    session: Session,
+    evaluation_id: str,
+    window: Window,
+    true: str | None = None,
+    predicted: str | None = None,
+    *,
+    worst_first: bool = False,
 ) -> Rows[EvaluationItem]:
-    """Return the images behind a cell, a row or a column of the confusion matrix, or all."""
+    """Return the images behind a cell, a row or a column of the confusion matrix, or all; by `seq`, or by loss."""
     query = select(EvaluationItem).where(EvaluationItem.evaluation_id == evaluation_id)
     if true is not None:
         query = query.where(EvaluationItem.true_label == true)
     if predicted is not None:
         query = query.where(EvaluationItem.predicted_label == predicted)
-    return fetch(session, query, EvaluationItem.seq, window)
+    return by_loss(session, query, window) if worst_first else fetch(session, query, EvaluationItem.seq, window)
+
+
+def by_loss(session: Session, query: Select[EvaluationItem], window: Window) -> Rows[EvaluationItem]:
+    """Return one page, highest loss first; images of equal loss stand in the order of `seq`."""
+    match window.after(list):
+        case None:
+            pass
+        case [float() | int() as loss, int() as seq]:
+            lower, equal = EvaluationItem.loss < loss, EvaluationItem.loss == loss
+            query = query.where(or_(lower, equal & (EvaluationItem.seq > seq)))
+        case _:
+            raise Invalid("The cursor is damaged.", hint="Take `next_cursor` from the page before.")
+    order = (EvaluationItem.loss.desc(), EvaluationItem.seq)
+    rows = list(session.scalars(query.order_by(*order).limit(window.limit + 1)))
+    more = len(rows) > window.limit
+    rows = rows[: window.limit]
+    return Rows(rows, window.cursor_after([rows[-1].loss, rows[-1].seq]) if more else None)

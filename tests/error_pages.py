@@ -35,8 +35,8 @@ AREAS = {
     ),
     "Data sets": "label_refused dataset_too_small",
     "Trainings and models": (
-        "weights_unavailable weights_invalid nan_loss gpu_out_of_memory out_of_memory training_crashed"
-        " model_gone package_invalid"
+        "backbone_unavailable weights_unavailable weights_invalid nan_loss gpu_out_of_memory out_of_memory"
+        " training_crashed model_gone package_invalid labels_unknown no_shared_images export_failed"
     ),
     "Jobs and workers": "batch_empty batch_too_large no_image_succeeded worker_lost stalled deadline_exceeded internal",
     "Storage and servers": (

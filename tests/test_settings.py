@@ -45,6 +45,13 @@ def test_without_variables_everything_has_its_default():
     assert settings.storage_url == f"file://{Path('tsukiji-data').resolve()}/blobs"
 
 
+def test_the_weights_folder_lies_in_the_data_folder_unless_it_is_named(monkeypatch, tmp_path):
+    monkeypatch.setenv("TSUKIJI_DATA_DIR", str(tmp_path))
+    assert load().weights_dir == tmp_path / "weights"
+    monkeypatch.setenv("TSUKIJI_WEIGHTS_DIR", "/somewhere")
+    assert load().weights_dir == Path("/somewhere")
+
+
 def test_variables_are_read(monkeypatch):
     monkeypatch.setenv("TSUKIJI_DATABASE_URL", "postgres://somebody@somewhere/tsukiji")
     monkeypatch.setenv("TSUKIJI_API_ALLOWED_HOSTS", json.dumps(["photos.example"]))

@@ -15,6 +15,7 @@ from fastai.torch_core import set_seed
 
 from training import checkpoints
 from training.control import Control
+from training.course import Course
 from training.events import Events
 from tsukiji.errors import NanLoss, TrainingCrashed
 from tsukiji.types import EpochMetrics
@@ -23,17 +24,21 @@ EVENT_SECONDS: Final = 0.5
 VALID_COST: Final = 0.5
 """A batch without a backward pass costs about this part of one with; used until an epoch has been measured."""
 
+CHECKPOINT_SECONDS: Final = 2.0
+"""Epochs that are shorter share a checkpoint: repeating them costs less than saving each."""
+
 
 class Reseed(Callback):
     """Draws every epoch's random numbers from (seed, epoch), so that a resumed run goes on as the undisturbed one."""
 
     order = -20
 
-    def __init__(self, seed: int) -> None:
-        self._seed = seed
+    def __init__(self, seed: int, course: Course) -> None:
+        self._seed, self._course = seed, course
 
     def before_epoch(self) -> None:
-        number = int(np.random.SeedSequence([self._seed, self.epoch]).generate_state(1)[0])
+        epoch = self._course.before + self.epoch
+        number = int(np.random.SeedSequence([self._seed, epoch]).generate_state(1)[0])
         set_seed(number, reproducible=True)
         self.dls.train.rng = random.Random(number)  # noqa: S311 — shuffles pictures, guards nothing
 
@@ -43,18 +48,33 @@ class Obey(Callback):
 
     order = -5
 
-    def __init__(self, control: Control, history: list[EpochMetrics]) -> None:
-        self._control, self._history = control, history
+    def __init__(self, control: Control, course: Course) -> None:
+        self._control, self._course = control, course
 
     def before_epoch(self) -> None:
-        if self._control.finishing and self._history:
+        if self._control.finishing and self._course.history:
             raise CancelFitException
 
     def after_batch(self) -> None:
         if self._control.cancelling or (self._control.finishing and self.training):
             raise CancelFitException
         if self.training and not torch.isfinite(self.loss):
-            raise NanLoss(f"The loss became {float(self.loss)} in epoch {self.epoch + 1}.")
+            raise NanLoss(f"The loss became {float(self.loss)} in epoch {self._course.before + self.epoch + 1}.")
+
+
+class StopWhenWorse(Callback):
+    """Ends the training when so many epochs in a row were no better than the best: what follows would not be kept."""
+
+    order = 70  # after Checkpoint
+
+    def __init__(self, course: Course, patience: int) -> None:
+        self._course, self._patience = course, patience
+
+    def after_epoch(self) -> None:
+        history = self._course.history
+        best = min(range(len(history)), key=lambda number: history[number].valid_loss)
+        if len(history) - 1 - best >= self._patience:
+            raise CancelFitException
 
 
 class Count(Callback):
@@ -83,8 +103,8 @@ class Tell(Callback):
 
     order = 55  # after fastai's Recorder
 
-    def __init__(self, events: Events, history: list[EpochMetrics]) -> None:
-        self._events, self._history = events, history
+    def __init__(self, events: Events, course: Course) -> None:
+        self._events, self._course = events, course
         self._began = self._sent = 0.0
 
     def before_train(self) -> None:
@@ -100,8 +120,8 @@ class Tell(Callback):
         self._sent = now
         self._events.send(
             "progress",
-            epoch=self.epoch + 1,
-            epochs=self.n_epoch,
+            epoch=self._course.before + self.epoch + 1,
+            epochs=self._course.epochs,
             batch=self.iter + 1,
             batches=self.n_iter,
             loss=float(self.smooth_loss),
@@ -109,29 +129,32 @@ class Tell(Callback):
         )
 
     def after_epoch(self) -> None:
-        if self.epoch < len(self._history):  # skipped: an earlier attempt has done it
+        epoch = self._course.before + self.epoch + 1
+        if epoch <= len(self._course.history):  # skipped: an earlier attempt has done it
             return
         train_loss, valid_loss, accuracy = map(float, self.recorder.final_record)
         if not np.isfinite(valid_loss):
-            raise NanLoss(f"The loss on the held-out images became {valid_loss} in epoch {self.epoch + 1}.")
+            raise NanLoss(f"The loss on the held-out images became {valid_loss} in epoch {epoch}.")
         metrics = EpochMetrics(
-            epoch=self.epoch + 1,
+            epoch=epoch,
             train_loss=train_loss,
             valid_loss=valid_loss,
             accuracy=accuracy,
             seconds=round(time.monotonic() - self._began, 3),
         )
-        self._history.append(metrics)
+        self._course.history.append(metrics)
         self._events.send("epoch", **metrics.model_dump())
 
     def _eta(self, elapsed: float) -> float:
-        """Seconds to the last epoch's end, by the epochs so far, or by the batches of the first."""
-        if self._history:
-            epoch_seconds = sum(metrics.seconds for metrics in self._history) / len(self._history)
+        """Seconds to the last epoch's end, by this stage's epochs so far, or by the batches of its first."""
+        done = self._course.history[self._course.before :]
+        if done:
+            epoch_seconds = sum(metrics.seconds for metrics in done) / len(done)
         else:
             batches = int(self.n_iter) + VALID_COST * len(self.dls.valid)
             epoch_seconds = elapsed / int(self.iter + 1) * batches
-        return max(0.0, epoch_seconds - elapsed) + epoch_seconds * int(self.n_epoch - self.epoch - 1)
+        left = self._course.epochs - self._course.before - int(self.epoch) - 1
+        return max(0.0, epoch_seconds - elapsed) + epoch_seconds * left
 
 
 class Checkpoint(Callback):
@@ -140,11 +163,12 @@ class Checkpoint(Callback):
     order = 60  # after Tell
 
     def __init__(
-        self, folder: Path, fingerprint: str, events: Events, history: list[EpochMetrics], state: dict[str, Any] | None
+        self, folder: Path, fingerprint: str, events: Events, course: Course, state: dict[str, Any] | None
     ) -> None:
-        self._folder, self._fingerprint, self._events, self._history = folder, fingerprint, events, history
+        self._folder, self._fingerprint, self._events, self._course = folder, fingerprint, events, course
         self._state = state
-        self._done = len(history)
+        self._done = len(course.history)
+        self._saved = 0.0
 
     def before_epoch(self) -> None:
         if not self._state:
@@ -156,10 +180,16 @@ class Checkpoint(Callback):
         self._state = None
 
     def after_epoch(self) -> None:
-        if len(self._history) == self._done:
+        course = self._course
+        if len(course.history) == self._done:
             return
-        self._done = len(self._history)
+        self._done = len(course.history)
+        if checkpoints.ranked(course.history)[0].epoch == self._done:
+            course.best = self._done, {name: tensor.clone() for name, tensor in self.learn.model.state_dict().items()}
+        if time.monotonic() - self._saved < CHECKPOINT_SECONDS and self._done < course.epochs:
+            return
         path = checkpoints.path_of(self._folder, self._done)
-        checkpoints.save(path, self.learn, self._history, self._fingerprint)
-        checkpoints.prune(self._folder, self._history)
+        checkpoints.save(path, self.learn, course, self._fingerprint)
+        checkpoints.prune(self._folder, self._done)
+        self._saved = time.monotonic()
         self._events.send("checkpoint", epoch=self._done, path=str(path))

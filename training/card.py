@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Final
 
 from training.run import Run
-from tsukiji.types import Metrics
+from tsukiji.types import Leakage, Metrics
 
 MIX_UPS: Final = 5
 
@@ -21,8 +21,8 @@ Sorts pictures into {classes} kinds: {labels}. Made by Tsukiji, with fastai, fro
 
 ## How good it is
 
-Of {images} held-out pictures, which it never learnt from, **{accuracy:.1%}** were named rightly
-(cross-entropy {loss:.3f}).
+Of {images} held-out pictures, which it never learnt from, **{accuracy:.1%}** were named rightly{interval}
+(cross-entropy {loss:.3f}).{leakage}
 
 | label | precision | recall | F1 | pictures |
 |---|---:|---:|---:|---:|
@@ -41,9 +41,10 @@ First weights: {weights}.
 
 ## What it is not for
 
-It knows the kinds above and nothing else: whatever it is shown, it names one of them. The figures hold for pictures
-like those it was measured on; a new camera, place or season wants a new measurement. Its probabilities are the
-network's own, not calibrated. No check for fairness was made; do not use it to judge people.
+The figures hold for pictures like those it was measured on; a new camera, place or season wants a new measurement.
+{unknown}
+{calibration}
+No check for fairness was made; do not use it to judge people.
 
 ## How to use it
 
@@ -55,10 +56,12 @@ from tsukiji.vision.predictor import Predictor
 predictor = Predictor.load(Path("this-folder"))
 picture = decode(Path("picture.jpg").read_bytes(), target_side=predictor.preprocess.size)
 probabilities = predictor.predict([picture])[0]  # in the order of predictor.label_names
+known = predictor.answer([picture]).known_scores[0]  # below {min_known:g}: none of these kinds
 ```
 
-`model.safetensors` holds {backbone} under torchvision's names and the head under `head.`; `preprocess.json` says how
-a picture becomes {size} x {size} pixels. There is no pickle in this folder.
+`model.safetensors` holds {backbone} under its library's names and the head under `head.`; `preprocess.json` says how
+a picture becomes {size} x {size} pixels. There is no pickle in this folder. `tsukiji models verify` checks it, and
+tries it on the held-out pictures `example-N.png`, whose expected answers stand in `examples.json`.
 """
 
 
@@ -74,7 +77,9 @@ def write_card(run: Run, metrics: Metrics, weights_source: str) -> str:
         labels=", ".join(map(_plain, metrics.label_names)),
         images=metrics.images,
         accuracy=metrics.accuracy,
+        interval=_interval(metrics),
         loss=metrics.loss,
+        leakage=_leakage(run.leakage),
         rows="\n".join(
             f"| {_plain(row.label)} | {row.precision:.3f} | {row.recall:.3f} | {row.f1:.3f} | {row.support} |"
             for row in metrics.per_class
@@ -84,8 +89,23 @@ def write_card(run: Run, metrics: Metrics, weights_source: str) -> str:
         train_counts=", ".join(f"{_plain(label)}: {count}" for label, count in sorted(learnt.items())),
         snapshot=run.snapshot_sha256,
         weights=_plain(weights_source),
+        unknown=_unknown(metrics),
+        calibration=_calibration(metrics),
+        min_known=metrics.unknown.min_known if metrics.unknown else 0,
         recipe="\n".join(f"| {name} | {value} |" for name, value in recipe.model_dump().items()),
         size=recipe.image_size,
+    )
+
+
+def _leakage(found: Leakage | None) -> str:
+    """Return what is known about pictures that stand on both sides, as a sentence or two."""
+    if found is None:
+        return ""
+    kept = f"{found.near_duplicates} of the pictures have near-duplicates ({found.near_duplicate_groups} groups)"
+    if not found.straddling:
+        return f" {kept}; none has one on the other side of the split."
+    return (
+        f" {kept}. Groups that stand on both sides of the split, so that the figures flatter: **{found.straddling}**."
     )
 
 
@@ -101,6 +121,38 @@ def _mix_ups(metrics: Metrics) -> str:
     )
     worst = [f"- {_plain(true)} taken for {_plain(taken)}: {-count}" for count, true, taken in found[:MIX_UPS] if count]
     return "\n".join(["What it mixes up most:", "", *worst]) if worst else "It mixed up none of them."
+
+
+def _interval(metrics: Metrics) -> str:
+    if metrics.accuracy_interval is None:
+        return ""
+    low, high = metrics.accuracy_interval
+    return f", 95% interval {low:.1%} to {high:.1%}"
+
+
+def _unknown(metrics: Metrics) -> str:
+    rates = metrics.unknown
+    if rates is None:
+        return "It knows the kinds above and nothing else: whatever it is shown, it names one of them."
+    text = (
+        'It answers "none of these" where a picture looks too little like what it learnt: '
+        f"{rates.false_rejections:.1%} of held-out pictures of its kinds are turned away by mistake"
+    )
+    if rates.false_acceptances is not None:
+        text += f"; of a kind that is left out of what it learnt, {rates.false_acceptances:.0%} still pass for known"
+    if rates.given:
+        text += f"; of {rates.given.images} pictures of other things, {rates.given.false_acceptances:.0%} do"
+    return f"{text}."
+
+
+def _calibration(metrics: Metrics) -> str:
+    found = metrics.calibration
+    if found is None:
+        return "Its probabilities are the network's own, not calibrated."
+    return (
+        f"Its probabilities are calibrated (temperature {found.temperature:.2f}): expected calibration error "
+        f"{found.ece_before:.3f} before, {found.ece_after:.3f} after."
+    )
 
 
 def _plain(text: str) -> str:

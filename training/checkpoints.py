@@ -1,7 +1,7 @@
 """Checkpoints: what a training needs to go on after its process died. Tensors and plain values, no pickled code."""
 
 import pickle
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
@@ -9,6 +9,7 @@ from typing import Any, Final
 import torch
 from fastai.learner import Learner
 
+from training.course import Course
 from training.run import Run, draft_of
 from tsukiji.errors import BlobCorrupt
 from tsukiji.types import EpochMetrics
@@ -28,15 +29,20 @@ def path_of(folder: Path, epoch: int) -> Path:
     return folder / f"epoch-{epoch:04}.pt"
 
 
-def save(path: Path, learner: Learner, history: Sequence[EpochMetrics], fingerprint: str) -> None:
-    """Write the state after an epoch; the file appears whole or not at all."""
+def save(path: Path, learner: Learner, course: Course, fingerprint: str) -> None:
+    """Write the state after an epoch; the file appears whole or not at all.
+
+    The best epoch's weights go along, where that was an earlier one: whoever goes on from here may have to return them.
+    """
     smooth, scaler = learner.recorder.smooth_loss, getattr(learner, "scaler", None)
     optimizer = learner.opt.state_dict()
     hypers = [{name: float(value) for name, value in group.items()} for group in optimizer["hypers"]]
     state = {
         "fingerprint": fingerprint,
-        "history": [metrics.model_dump() for metrics in history],
+        "history": [metrics.model_dump() for metrics in course.history],
+        "learning_rate": course.learning_rate,
         "model": learner.model.state_dict(),
+        "best": course.best if course.best and course.best[0] != len(course.history) else None,
         "optimizer": {"state": list(optimizer["state"]), "hypers": hypers},
         "smooth_loss": {"count": smooth.count, "val": float(smooth.val)},
         "scaler": scaler.state_dict() if scaler else {},
@@ -69,10 +75,10 @@ def restore(learner: Learner, state: dict[str, Any]) -> None:
     learner.opt.load_state_dict(state["optimizer"])
 
 
-def prune(folder: Path, history: Sequence[EpochMetrics]) -> None:
-    """Keep the newest two, and the best, which `finish` goes back to."""
-    keep = {path_of(folder, metrics.epoch) for metrics in [*history[-KEPT:], *ranked(history)[:1]]}
-    for path in set(folder.glob("epoch-*.pt")) - keep:
+def prune(folder: Path, newest: int) -> None:
+    """Keep the newest two: who is told of one may come for it when the next is there already."""
+    kept = sorted(folder.glob("epoch-*.pt"))
+    for path in [path for path in kept if path <= path_of(folder, newest)][:-KEPT]:
         path.unlink()
 
 

@@ -1,83 +1,86 @@
-"""How good a finished package is on held-out images, measured through the very path that serves. Knows no fastai."""
+"""How good a finished network is: on held-out images and unknown things, and what it says of labels. No fastai here."""
 
-from collections.abc import Iterator, Sequence
-from itertools import islice
-from typing import Final
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-from training.control import Control
-from training.events import Events
-from training.run import ItemResult, Run
-from tsukiji.types import ClassMetrics, Metrics
-from tsukiji.vision.decode import DecodeLimits
-from tsukiji.vision.predictor import Predictor
+from training import novelty, suspects
+from training.measure import fit_temperature, losses, measure
+from training.run import ItemResult, Picture, Run, Suspect
+from tsukiji.types import Metrics
+from tsukiji.vision.known import Known
+from tsukiji.vision.predictor import Predictor, softmax
 
-LEAST: Final = float(np.finfo(np.float32).tiny)
-"""A probability of 0 costs as much as this one, so that no loss is infinite."""
+Floats = NDArray[np.float32]
+Embed = Callable[[Sequence[Picture]], Floats]
+"""Embeddings (N, E) of pictures."""
 
 
-def evaluate(predictor: Predictor, run: Run, control: Control, events: Events) -> tuple[Metrics, list[ItemResult]]:
+@dataclass(frozen=True)
+class Findings:
+    """What an evaluation found, and what the package needs of it."""
+
+    metrics: Metrics
+    items: list[ItemResult]
+    temperature: float
+    known: Known
+
+
+def evaluate(predictor: Predictor, run: Run, embed: Embed) -> Findings:
     """Measure on the images of the split `valid`.
+
+    Args:
+        predictor: of the finished network, without temperature and statistics.
+        run: the images.
+        embed: makes embeddings by this very network, through the pixel path that serves.
 
     Raises:
         Cancelled: that was ordered.
-        DatasetTooSmall: there are none.
+        DatasetTooSmall: there are no such images.
     """
-    indices = run.of_split("valid")
-    probabilities = np.concatenate(list(_predicted(predictor, run, indices, control, events)))
-    truth = np.array([predictor.label_names.index(run.images[index].label) for index in indices])
-    losses = -np.log(np.maximum(probabilities[np.arange(len(truth)), truth], LEAST))
-    metrics = measure(truth, probabilities.argmax(axis=1), losses, predictor.label_names)
-    items = [
-        _item(index, row, float(loss), predictor.label_names)
-        for index, row, loss in zip(indices, probabilities, losses, strict=True)
-    ]
-    return metrics, items
-
-
-def measure(
-    truth: NDArray[np.int64], taken_for: NDArray[np.int64], losses: NDArray[np.float32], label_names: Sequence[str]
-) -> Metrics:
-    """Return the metrics of N images: true and predicted class numbers and cross-entropies, each of shape (N,).
-
-    A ratio without a denominator (a class that is never predicted, or has no images) counts as 0, as in scikit-learn.
-    """
-    classes = range(len(label_names))
-    columns = precision_recall_fscore_support(truth, taken_for, labels=classes, zero_division=0)
-    per_class = [
-        ClassMetrics(label=label, precision=float(p), recall=float(r), f1=float(f), support=int(n))
-        for label, p, r, f, n in zip(label_names, *columns, strict=True)
-    ]
-    return Metrics(
-        accuracy=float((truth == taken_for).mean()),
-        loss=float(losses.mean()),
-        images=len(truth),
-        label_names=list(label_names),
-        per_class=per_class,
-        confusion=confusion_matrix(truth, taken_for, labels=classes).tolist(),
+    train, valid = run.of_split("train"), run.of_split("valid")
+    held_out, learnt = (embed([run.images[index] for index in part]) for part in (valid, train))
+    unknown = predictor.looks(embed(run.unknown)) if run.unknown else None
+    truth, logits = classes_of(run, valid), predictor.decide(held_out)
+    temperature = fit_temperature(logits, truth)
+    probabilities = softmax(logits / np.float32(temperature))
+    looks = predictor.looks(held_out)
+    known, rates = novelty.measure(
+        predictor.looks(learnt), classes_of(run, train), looks, truth, predictor.label_names, unknown
     )
+    metrics = measure(truth, probabilities, predictor.label_names, logits)
+    metrics.unknown = rates
+    found = zip(valid, probabilities, losses(truth, probabilities), known.scores(looks), strict=True)
+    items = [_item(index, row, float(loss), float(score), predictor.label_names) for index, row, loss, score in found]
+    return Findings(metrics, items, temperature, known)
 
 
-def _predicted(
-    predictor: Predictor, run: Run, indices: Sequence[int], control: Control, events: Events
-) -> Iterator[NDArray[np.float32]]:
-    limits, side = DecodeLimits(**run.limits), predictor.preprocess.size
-    remaining = iter(indices)
-    while batch := list(islice(remaining, predictor.batch_size)):
-        control.check()
-        events.alive()
-        yield predictor.predict([run.images[i].open(limits, side) for i in batch])
+def suspect(run: Run, embed: Embed) -> list[Suspect]:
+    """Return the train and valid images whose labels may be wrong, most suspicious first."""
+    indices = [index for index, picture in enumerate(run.images) if picture.split != "test"]
+    names, classes = run.label_names, classes_of(run, indices)
+    scores = suspects.leave_one_out(embed([run.images[index] for index in indices]), classes, len(names))
+    return [
+        Suspect(index=indices[image], suggested_label=names[other], score=score)
+        for image, other, score in suspects.rank(scores, classes)
+    ]
 
 
-def _item(index: int, row: NDArray[np.float32], loss: float, label_names: Sequence[str]) -> ItemResult:
+def classes_of(run: Run, indices: Sequence[int]) -> NDArray[np.int64]:
+    """Return the class numbers of images."""
+    numbers = {label: number for number, label in enumerate(run.label_names)}
+    return np.array([numbers[run.images[index].label] for index in indices], np.int64)
+
+
+def _item(index: int, row: Floats, loss: float, known_score: float, label_names: Sequence[str]) -> ItemResult:
     best = int(row.argmax())
     return ItemResult(
         index=index,
         predicted=label_names[best],
         score=float(row[best]),
         loss=loss,
+        known_score=known_score,
         probabilities=[float(value) for value in row],
     )

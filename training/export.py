@@ -6,18 +6,27 @@ from collections import Counter
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any, Final
 
 from safetensors.torch import save_file
 
 import tsukiji
 from training.card import write_card
+from training.evaluate import Findings
 from training.fit import Fitted
 from training.run import Run
 from tsukiji.types import EpochMetrics, Metrics, Split
+from tsukiji.types.batches import MIN_KNOWN
 from tsukiji.vision import package
-from tsukiji.vision.model import build, load_fastai_state
-from tsukiji.vision.package import Calibration, ModelConfig, Part
+from tsukiji.vision.backbones import backbone_of
+from tsukiji.vision.decode import DecodeLimits, decode
+from tsukiji.vision.known import save as save_known
+from tsukiji.vision.model import build
+from tsukiji.vision.package import Calibration, Example, Examples, KnownFacts, ModelConfig, Part
+from tsukiji.vision.predictor import Predictor
 from tsukiji.vision.preprocess import Preprocess
+
+EXAMPLE_IMAGES: Final = 5
 
 
 class EvaluationPart(Part):
@@ -28,14 +37,17 @@ class EvaluationPart(Part):
     split: Split
     images: dict[str, int]
     """Of the snapshot, per split."""
+    recipe: dict[str, Any]
     epoch: int
     history: list[EpochMetrics]
     metrics: Metrics
 
 
-def versions() -> dict[str, str]:
+def versions(run: Run) -> dict[str, str]:
     """Return what has a say in the numbers, by name."""
-    libraries = ("fastai", "torch", "torchvision", "pillow")
+    libraries = ["fastai", "torch", "torchvision", "pillow"]
+    if backbone_of(run.recipe.backbone).library == "timm":
+        libraries.append("timm")
     ours = {"tsukiji": tsukiji.__version__, "python": platform.python_version()}
     return ours | {name: version(name) for name in libraries}
 
@@ -45,7 +57,7 @@ def write_package(folder: Path, run: Run, fitted: Fitted, preprocess: Preprocess
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     recipe, label_names = run.recipe, run.label_names
-    tensors = {name: tensor.cpu().contiguous() for name, tensor in load_fastai_state(fitted.weights).items()}
+    tensors = {name: tensor.cpu().contiguous() for name, tensor in fitted.weights.items()}
     save_file(tensors, folder / package.WEIGHTS)
     config = ModelConfig(
         architecture=recipe.backbone,
@@ -60,13 +72,17 @@ def write_package(folder: Path, run: Run, fitted: Fitted, preprocess: Preprocess
     _seal(folder, run)
 
 
-def add_evaluation(folder: Path, run: Run, fitted: Fitted, metrics: Metrics) -> None:
-    """Add the evaluation and the model card, and seal the package anew."""
+def add_evaluation(folder: Path, run: Run, fitted: Fitted, findings: Findings) -> None:
+    """Add calibration, statistics for "none of these", evaluation and model card, and seal the package anew."""
+    metrics, facts = findings.metrics, KnownFacts(min_known=MIN_KNOWN)
+    package.write_part(folder, package.CALIBRATION, Calibration(temperature=findings.temperature, known=facts))
+    save_known(findings.known, folder / package.KNOWN)
     evaluation = EvaluationPart(
         snapshot_sha256=run.snapshot_sha256,
         seed=run.recipe.seed,
         split="valid",
         images=dict(Counter(picture.split for picture in run.images)),
+        recipe=run.recipe.model_dump(mode="json"),
         epoch=fitted.epoch,
         history=fitted.history,
         metrics=metrics,
@@ -76,5 +92,46 @@ def add_evaluation(folder: Path, run: Run, fitted: Fitted, metrics: Metrics) -> 
     _seal(folder, run)
 
 
+def add_examples(folder: Path, run: Run, count: int = EXAMPLE_IMAGES) -> None:
+    """Add up to `count` held-out images as the network sees them, with its answers, for a self-test; seal anew.
+
+    To be called when weights and calibration are final. Each is a PNG of the preprocessed square, which preprocessing
+    leaves as it is; the answers are those of the stored file, on the CPU, so that they can be had again anywhere.
+
+    Raises:
+        DatasetTooSmall: the run has no held-out images.
+        PackageInvalid: the package was not sealed.
+    """
+    predictor = Predictor.load(folder, "cpu")
+    preprocess, limits = predictor.preprocess, DecodeLimits(**run.limits)
+    chosen = [run.images[index] for index in _one_of_each(run, count)]
+    names = [f"example-{number}.png" for number in range(1, len(chosen) + 1)]
+    for name, picture in zip(names, chosen, strict=True):
+        preprocess.fit(picture.open(limits, preprocess.size)).save(folder / name)
+    answers = predictor.predict([decode((folder / name).read_bytes()) for name in names])
+    examples = [
+        Example(
+            file=name,
+            true_label=picture.label,
+            label=predictor.label_names[int(row.argmax())],
+            probabilities=[float(value) for value in row],
+        )
+        for name, picture, row in zip(names, chosen, answers, strict=True)
+    ]
+    package.write_part(folder, package.EXAMPLES, Examples(examples=examples))
+    _seal(folder, run)
+
+
+def _one_of_each(run: Run, count: int) -> list[int]:
+    """Return indices of held-out images: the first of each label, then the second of each, and so on."""
+    held_out, seen = run.of_split("valid"), Counter[str]()
+    ranks = {}
+    for index in held_out:
+        label = run.images[index].label
+        ranks[index] = seen[label]
+        seen[label] += 1
+    return sorted(held_out, key=lambda index: (ranks[index], index))[:count]
+
+
 def _seal(folder: Path, run: Run) -> None:
-    package.seal(folder, model_id=run.model_id, created=datetime.now(UTC), versions=versions())
+    package.seal(folder, model_id=run.model_id, created=datetime.now(UTC), versions=versions(run))

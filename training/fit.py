@@ -1,94 +1,102 @@
-"""From a recipe to trained weights, by fastai. Knows no package and no report."""
+"""A learner through the epochs of a run, stage by stage, from where an earlier attempt stopped. Knows no pixels."""
 
 import shutil
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import torch
 from fastai.callback import schedule  # noqa: F401 — adds `fit_one_cycle` to Learner
-from fastai.callback.fp16 import MixedPrecision
-from fastai.callback.progress import ProgressCallback
-from fastai.data.core import DataLoaders
 from fastai.learner import Learner
-from fastai.metrics import accuracy
-from fastai.torch_core import set_seed
-from fastai.vision.learner import create_body, model_meta, vision_learner
-from torch import nn
-from torchvision import models
+from fastai.losses import CrossEntropyLossFlat
 
 from training import checkpoints
-from training.callbacks import Checkpoint, Count, Obey, Reseed, Tell
+from training.callbacks import Checkpoint, Count, Obey, Reseed, StopWhenWorse, Tell
 from training.control import Control
-from training.data import load_data
+from training.course import Course, Weights
 from training.events import Events
 from training.run import CHECKPOINT_FOLDER, Run
 from tsukiji.errors import BlobCorrupt
-from tsukiji.types import EpochMetrics, Recipe
-from tsukiji.vision.preprocess import Preprocess
-from tsukiji.vision.weights import load_backbone_weights
+from tsukiji.types import EpochMetrics
 
-RANDOM_WEIGHTS: Final = "random"
-Weights = dict[str, torch.Tensor]
+UNEVEN: Final = 2.0
+"""`class_weights: auto` weighs where the largest class has more than so many times the images of the smallest."""
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """A trained network's weights in fastai's names, and how it came to be; `epoch` as in `Report`."""
+    """A trained network's weights in our names, and how it came to be; `epoch` as in `Report`."""
 
     weights: Weights
     history: list[EpochMetrics]
     epoch: int
     source: str
+    learning_rate: float
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One `fit_one_cycle`; `options` are those of fastai's function, `unfrozen` says that the body learns too."""
+
+    epochs: int
+    learning_rate: float | slice
+    unfrozen: bool = False
+    options: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass
 class Fit:
-    """One attempt at one run; `history` grows by one with each epoch."""
+    """One attempt at one run.
+
+    Attributes:
+        keep_best: return the best epoch's weights even where the training was not ended early.
+        patience: epochs in a row without a better one after which the training ends; None goes on to the last.
+    """
 
     run: Run
     folder: Path
     device: torch.device
     events: Events
     control: Control
-    history: list[EpochMetrics] = field(default_factory=list)
+    keep_best: bool = False
+    patience: int | None = None
 
-    def train(self, preprocess: Preprocess) -> Fitted:
-        """Train as the recipe says, going on from the checkpoint `run.resume` if there is one.
+    def __post_init__(self) -> None:
+        self.course = Course(self.run.recipe.epochs)
+        self._fingerprint = checkpoints.fingerprint_of(self.run)
+        self._checkpoints = self.folder / CHECKPOINT_FOLDER
+        self._state = self._load()
+
+    @property
+    def done(self) -> int:
+        """Epochs that are finished, in this attempt or an earlier one."""
+        return len(self.course.history)
+
+    def train(self, learner: Learner, stages: Sequence[Stage]) -> tuple[Weights, int]:
+        """Run the stages; return the weights to keep, under the learner's names, and the epoch that they are from.
 
         Raises:
             Cancelled: that was ordered.
-            TsukijiError: too small a data set, weights that cannot be had, a picture that cannot be read, a loss that
-                is no number.
+            TsukijiError: a picture that cannot be read, a loss that is no number.
         """
-        self.events.send("phase", name="loading")
-        body, source = self._first_weights()
-        set_seed(self.run.recipe.seed, reproducible=True)
-        learner = build_learner(self.run.recipe, load_data(self.run, preprocess, self.device), body)
-        state = self._resume(learner)
+        learner.loss_func = loss_of(self.run, self.device)
+        if self._state and self.done >= self.course.epochs:
+            learner.model.load_state_dict(self._state["model"])
         self.control.check()
         self.events.send("phase", name="training")
-        self._run_epochs(learner, state)
+        for stage in stages:
+            if self.done < self.course.before + stage.epochs and not self._is_over():
+                self._run_stage(learner, stage)
+            self.course.before += stage.epochs
         self.control.check()
-        weights, epoch = self._choose(learner)
-        return Fitted(weights, self.history, epoch, source)
+        best = self.course.best
+        if best and (self.keep_best or self.done < self.course.epochs):
+            return best[1], best[0]
+        return learner.model.state_dict(), self.done
 
-    @property
-    def _checkpoints(self) -> Path:
-        return self.folder / CHECKPOINT_FOLDER
-
-    @property
-    def _fingerprint(self) -> str:
-        return checkpoints.fingerprint_of(self.run)
-
-    def _first_weights(self) -> tuple[Weights | None, str]:
-        if not self.run.recipe.pretrained:
-            return None, RANDOM_WEIGHTS
-        return load_backbone_weights(self.run.recipe.backbone, folder=self.run.weights_dir, download=self.run.download)
-
-    def _resume(self, learner: Learner) -> dict[str, Any] | None:
-        """Put a checkpoint's state into the learner and `history`; return what the callbacks put back later."""
+    def _load(self) -> dict[str, Any] | None:
+        """Read the checkpoint `run.resume` if there is one, and take over its history."""
         if self.run.resume is None:
             return None
         try:
@@ -96,53 +104,53 @@ class Fit:
         except BlobCorrupt as error:
             self.events.send("log", message=f"Starting anew. {error.detail}")
             return None
-        checkpoints.restore(learner, state)
-        self.history += [EpochMetrics(**metrics) for metrics in state["history"]]
-        here = checkpoints.path_of(self._checkpoints, len(self.history))
+        self.course.history += [EpochMetrics(**metrics) for metrics in state["history"]]
+        self.course.learning_rate = state["learning_rate"]
+        self.course.best = tuple(state["best"]) if state["best"] else (self.done, state["model"])
+        here = checkpoints.path_of(self._checkpoints, self.done)
         if here.absolute() != self.run.resume.absolute():
             here.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(self.run.resume, here)
         return state
 
-    def _run_epochs(self, learner: Learner, state: dict[str, Any] | None) -> None:
-        recipe, done = self.run.recipe, len(self.history)
-        if done >= recipe.epochs:
-            return
+    def _is_over(self) -> bool:
+        """Has the training been finished early, by an order or for want of progress?"""
+        if self.control.finishing and self.done:
+            return True
+        best = self.course.best
+        return self.patience is not None and best is not None and self.done - best[0] >= self.patience
+
+    def _run_stage(self, learner: Learner, stage: Stage) -> None:
+        course, within, state = self.course, self.done - self.course.before, self._state
+        self._state = None
+        if state:
+            learner.model.load_state_dict(state["model"])
+        if stage.unfrozen:
+            learner.unfreeze()
+        if state and within:
+            checkpoints.restore(learner, state)
         callbacks = [
-            Reseed(recipe.seed),
-            Obey(self.control, self.history),
+            Reseed(self.run.recipe.seed, course),
+            Obey(self.control, course),
             Count(),
-            Tell(self.events, self.history),
-            Checkpoint(self._checkpoints, self._fingerprint, self.events, self.history, state),
+            Tell(self.events, course),
+            Checkpoint(self._checkpoints, self._fingerprint, self.events, course, state if within else None),
         ]
+        if self.patience is not None:
+            callbacks.append(StopWhenWorse(course, self.patience))
         with learner.no_logging():
-            learner.fit_one_cycle(recipe.epochs, lr_max=recipe.learning_rate, cbs=callbacks, start_epoch=done)
-
-    def _choose(self, learner: Learner) -> tuple[Weights, int]:
-        """The last epoch's weights; where the training was finished early, the best epoch's."""
-        done = len(self.history)
-        if done < self.run.recipe.epochs:
-            for metrics in checkpoints.ranked(self.history):
-                path = checkpoints.path_of(self._checkpoints, metrics.epoch)
-                with suppress(BlobCorrupt):  # this attempt may have been given the newest alone
-                    return checkpoints.load(path, self._fingerprint, self.device)["model"], metrics.epoch
-        return learner.model.state_dict(), done
+            learner.fit_one_cycle(
+                stage.epochs, lr_max=stage.learning_rate, cbs=callbacks, start_epoch=within, **stage.options
+            )
 
 
-def build_learner(recipe: Recipe, loaders: DataLoaders, body: Weights | None) -> Learner:
-    """Return fastai's `vision_learner`; with `body`, a torchvision state dict without `fc`, pretrained and frozen.
-
-    Built without weights first, since fastai itself would download them.
-    """
-    architecture = getattr(models, recipe.backbone)
-    learner = vision_learner(loaders, architecture, pretrained=False, normalize=False, metrics=accuracy)
-    learner.remove_cbs(ProgressCallback)
-    if loaders.device.type == "cuda":
-        learner.add_cb(MixedPrecision())
-    if body is not None:
-        backbone = architecture(weights=None)
-        backbone.fc = nn.Identity()
-        backbone.load_state_dict(body)
-        learner.model[0].load_state_dict(create_body(backbone, cut=model_meta[architecture]["cut"]).state_dict())
-        learner.freeze()
-    return learner
+def loss_of(run: Run, device: torch.device) -> CrossEntropyLossFlat:
+    """Return cross-entropy, weighed by class as the recipe says: n / (classes * n of the class), mean 1 over images."""
+    names = run.label_names
+    counts = torch.zeros(len(names))
+    for index in run.of_split("train"):
+        counts[names.index(run.images[index].label)] += 1
+    weigh = run.recipe.class_weights
+    if weigh == "none" or (weigh == "auto" and counts.max() <= UNEVEN * counts.min()):
+        return CrossEntropyLossFlat()
+    return CrossEntropyLossFlat(weight=(counts.sum() / (len(names) * counts)).to(device))

@@ -1,19 +1,26 @@
-"""The order of a training: fit, package, evaluate, report."""
+"""The order of a training: weights, fit, package, evaluate, report."""
 
 import time
+from functools import partial
 from pathlib import Path
 
 import torch
 
-from training import export
+from training import export, recipes
 from training.control import Control
-from training.evaluate import evaluate
+from training.evaluate import Embed, evaluate, suspect
 from training.events import Events
-from training.fit import Fit
-from training.run import PACKAGE_FOLDER, REPORT_FILE, Report, draft_of, load
+from training.features import MIRRORED, PLAIN, Embedder, Kept, space_of
+from training.run import PACKAGE_FOLDER, REPORT_FILE, Report, Run, draft_of, load
+from tsukiji.types import Preset
+from tsukiji.vision.backbones import preprocess_of
 from tsukiji.vision.device import choose_device
+from tsukiji.vision.model import Classifier, build
 from tsukiji.vision.predictor import Predictor
-from tsukiji.vision.preprocess import Preprocess
+from tsukiji.vision.weights import load_backbone_weights
+
+RANDOM_WEIGHTS = "random"
+QUICK: Preset = "quick"
 
 
 def train(folder: Path, events: Events, control: Control) -> Report:
@@ -25,29 +32,70 @@ def train(folder: Path, events: Events, control: Control) -> Report:
     """
     began = time.monotonic()
     run = load(folder)
-    device, preprocess = choose_device(run.device), Preprocess(size=run.recipe.image_size)
-    fitted = Fit(run, folder, device, events, control).train(preprocess)
+    run.of_split("train"), run.of_split("valid")  # before anything is spent
+    events.send("phase", name="loading")
+    task = prepare(run, folder, events, control)
+    fitted = recipes.train(task)
     package = folder / PACKAGE_FOLDER
     events.send("phase", name="exporting")
-    export.write_package(package, run, fitted, preprocess)
+    export.write_package(package, run, fitted, task.preprocess)
     events.send("phase", name="evaluating")
     predictor = Predictor.load(package, run.device, run.recipe.batch_size)
-    metrics, items = evaluate(predictor, run, control, events)
-    export.add_evaluation(package, run, fitted, metrics)
+    own = task.embedder if run.recipe.preset == QUICK else None
+    own = own or Embedder(run, predictor.model, task.preprocess, task.device, None, control, events)
+    findings = evaluate(predictor, run, lambda pictures: own.embed(pictures)[0])
+    found = suspect(run, several_views(task.embedder or own, mirror=run.recipe.flip))
+    export.add_evaluation(package, run, fitted, findings)
+    export.add_examples(package, run)
     report = Report(
-        metrics=metrics,
-        items=items,
+        metrics=findings.metrics,
+        items=findings.items,
+        suspects=found,
         history=fitted.history,
         epoch=fitted.epoch,
         finished_early=len(fitted.history) < run.recipe.epochs,
+        learning_rate=fitted.learning_rate,
         weights_source=fitted.source,
         seconds=round(time.monotonic() - began, 3),
-        device=_name(device),
-        versions=export.versions(),
+        device=_name(task.device),
+        versions=export.versions(run),
     )
     with draft_of(folder / REPORT_FILE) as draft:
         draft.write_text(report.model_dump_json(), encoding="utf-8")
     return report
+
+
+def prepare(run: Run, folder: Path, events: Events, control: Control) -> recipes.Task:
+    """Find the weights, and what makes embeddings with them.
+
+    Raises:
+        WeightsUnavailable, WeightsInvalid, BackboneUnavailable, Invalid
+    """
+    recipe, device = run.recipe, choose_device(run.device)
+    preprocess = preprocess_of(recipe.backbone, recipe.image_size)
+    task = partial(recipes.Task, run=run, folder=folder, device=device, preprocess=preprocess)
+    task = partial(task, events=events, control=control)
+    if not recipe.pretrained:
+        return task(body=None, source=RANDOM_WEIGHTS, embedder=None)
+    body, source = load_backbone_weights(recipe.backbone, folder=run.weights_dir, download=run.download)
+    kept = run.features and Kept(run.features, space_of(body, recipe.backbone, preprocess), run.features_bytes)
+    model = frozen(recipe.backbone, body, device)
+    embedder = Embedder(run, model, preprocess, device, kept or None, control, events)
+    return task(body=body, source=source, embedder=embedder)
+
+
+def frozen(backbone: str, body: dict[str, torch.Tensor], device: torch.device) -> Classifier:
+    """Return a network that makes embeddings; its head is never asked."""
+    model = build(backbone, 1)
+    model.load_body(body)
+    layout = torch.contiguous_format if device.type == "mps" else torch.channels_last
+    return model.eval().requires_grad_(False).to(device).to(memory_format=layout)
+
+
+def several_views(embedder: Embedder, *, mirror: bool) -> Embed:
+    """Return a function to the mean embeddings of pictures and, where they may be mirrored, their mirror images."""
+    views = (PLAIN, MIRRORED) if mirror else (PLAIN,)
+    return lambda pictures: embedder.embed(pictures, views).mean(axis=0)
 
 
 def _name(device: torch.device) -> str:

@@ -10,7 +10,7 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tsukiji.errors import BlobCorrupt, BlobMissing, DatasetTooSmall, ImageError, Invalid
-from tsukiji.types import EpochMetrics, Metrics, Recipe, Split
+from tsukiji.types import EpochMetrics, Leakage, Metrics, Recipe, Split
 from tsukiji.vision.decode import DecodeLimits, decode
 
 RUN_FILE: Final = "run.json"
@@ -58,7 +58,11 @@ class Run(BaseModel):
     model_id: str
     model_name: str
     images: list[Picture]
+    unknown: list[Picture] = []
+    """Images of other things, to measure "none of these" on; nothing is learnt from them."""
     snapshot_sha256: str
+    leakage: Leakage | None = None
+    """What was found out about the split, for the model card."""
     weights_dir: Path | None = None
     download: bool = True
     device: str = "auto"
@@ -66,6 +70,9 @@ class Run(BaseModel):
     """Processes that decode pictures; 0 decodes between the steps."""
     limits: dict[str, Any] = {}
     """Fields of `tsukiji.vision.decode.DecodeLimits`; its defaults where absent."""
+    features: Path | None = None
+    """The file where embeddings are kept between trainings; none are kept without it."""
+    features_bytes: int = 2**31
     resume: Path | None = None
     """A checkpoint of an earlier attempt at this very run."""
 
@@ -93,8 +100,17 @@ class ItemResult(BaseModel):
     score: float
     loss: float
     """Cross-entropy, nats."""
+    known_score: float
     probabilities: list[float]
     """In the order of `metrics.label_names`."""
+
+
+class Suspect(BaseModel):
+    """An image whose label may be wrong; `index` counts in `Run.images`, `score` is that of its label (0..1)."""
+
+    index: int
+    suggested_label: str
+    score: float
 
 
 class Report(BaseModel):
@@ -102,10 +118,14 @@ class Report(BaseModel):
 
     metrics: Metrics
     items: list[ItemResult]
+    suspects: list[Suspect]
+    """Most suspicious first."""
     history: list[EpochMetrics]
     epoch: int
     """The epoch, counted from 1, whose weights the package holds; 0 if it was finished within the first."""
     finished_early: bool
+    """By an order, or because further epochs would have been no better."""
+    learning_rate: float
     weights_source: str
     """Where the first weights came from; `random` where the recipe asked for that."""
     seconds: float

@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path, PurePosixPath
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from tsukiji.errors import (
     ArchiveError,
@@ -30,7 +30,9 @@ from tsukiji.errors import (
     EntryUnsafePath,
 )
 from tsukiji.labels import is_clutter
-from tsukiji.settings import LimitSettings
+
+if TYPE_CHECKING:  # it needs pydantic-settings, which a client that checks a package lacks
+    from tsukiji.settings import LimitSettings
 
 ARCHIVE_SUFFIXES: Final = frozenset(
     {".zip", ".tar", ".gz", ".tgz", ".bz2", ".tbz2", ".xz", ".txz", ".7z", ".rar", ".zst", ".jar"}
@@ -83,7 +85,7 @@ class ArchiveLimits:
     max_ratio: float
 
     @classmethod
-    def of(cls, limits: LimitSettings) -> Self:
+    def of(cls, limits: "LimitSettings") -> Self:
         return cls(
             max_bytes=limits.archive_bytes,
             max_entries=limits.archive_entries,

@@ -9,7 +9,8 @@ TsukijiError
 │   ├── ArchiveUnreadable, ArchiveTooLarge, ArchiveTooManyEntries
 │   └── EntryUnsafePath, EntryNested, EntryEncrypted, EntryTooLarge, EntryDuplicate, EntryIgnored,
 │       EntryUnreadable
-├── DatasetTooSmall, WeightsUnavailable, WeightsInvalid, NanLoss, GpuOutOfMemory, TrainingCrashed
+├── DatasetTooSmall, BackboneUnavailable, WeightsUnavailable, WeightsInvalid, NanLoss, GpuOutOfMemory, TrainingCrashed
+├── ExportFailed        a model could not be written in another format
 ├── ModelGone           the model of a job was deleted
 ├── PackageInvalid      a model directory that is incomplete, altered or of another format
 ├── BlobMissing, BlobCorrupt, StorageFull, StorageUnavailable, BrokerUnavailable
@@ -227,6 +228,18 @@ class BatchEmpty(Invalid):
     hint = "Check the archive, or the data set and its split."
 
 
+class LabelsUnknown(Invalid):
+    code = "labels_unknown"
+    title = "The data set has labels that the model does not know"
+    hint = "Evaluate on a data set or split of the model's own labels (`labels` lists the others), or relabel these."
+
+
+class NoSharedImages(Invalid):
+    code = "no_shared_images"
+    title = "The two evaluations hold no image in common"
+    hint = "Evaluate both models on the same data set and split, then compare those."
+
+
 class NoImageSucceeded(TsukijiError):
     code = "no_image_succeeded"
     title = "None of the images could be classified"
@@ -245,19 +258,25 @@ class DatasetTooSmall(TsukijiError):
     hint = "Add labelled images: at least two labels, and the minimum of images for each."
 
 
+class BackboneUnavailable(TsukijiError):
+    code = "backbone_unavailable"
+    title = "The backbone needs a library that is not installed"
+    hint = "Install it where the workers run: pip install 'tsukiji[timm]'. Or choose resnet18, resnet34 or resnet50."
+
+
 class WeightsUnavailable(TsukijiError):
     code = "weights_unavailable"
     title = "The pretrained weights cannot be had"
     hint = (
-        "Put the file into the folder named by TSUKIJI_WEIGHTS_DIR (a torchvision state dict or safetensors), "
-        "let the worker reach the internet once, or ask for random weights with recipe.pretrained=false."
+        "Give the worker a file of them with `tsukiji weights add FILE` (its folder is TSUKIJI_WEIGHTS_DIR), let it "
+        "reach the internet once, or ask for random weights with recipe.pretrained=false."
     )
 
 
 class WeightsInvalid(TsukijiError):
     code = "weights_invalid"
     title = "The weights file does not fit the backbone"
-    hint = "Put the file for this very backbone into the weights folder."
+    hint = "`tsukiji weights add FILE` takes a state dict of this very backbone, and says what does not fit."
 
 
 class NanLoss(TsukijiError):
@@ -298,7 +317,13 @@ class OutOfMemory(TsukijiError):
 class PackageInvalid(TsukijiError):
     code = "package_invalid"
     title = "The model package is incomplete, altered or of another format"
-    hint = "Train again, or restore the store from a backup."
+    hint = "Fetch or send the package again, whole; of a model here: train again, or restore the store's backup."
+
+
+class ExportFailed(TsukijiError):
+    code = "export_failed"
+    title = "The model could not be written in this format"
+    hint = "The package itself is whole: GET /v1/models/{model}/package fetches it."
 
 
 class ModelGone(TsukijiError):

@@ -19,6 +19,8 @@ class JobKind(StrEnum):
     BATCH = "batch"
     PREDICTION = "prediction"
     IMPORT = "import"
+    EVALUATION = "evaluation"
+    EXPORT = "export"
 
 
 TRANSITIONS: Final[dict[JobStatus, frozenset[JobStatus]]] = {
@@ -58,6 +60,8 @@ class Task(StrEnum):
     IMPORT = "import.run"
     BATCH = "batch.plan"
     CHUNK = "chunk.run"
+    EVALUATION = "evaluation.run"
+    EXPORT = "export.run"
 
 
 QUEUE_OF: Final = {
@@ -65,14 +69,28 @@ QUEUE_OF: Final = {
     Task.IMPORT: Queue.INTAKE,
     Task.BATCH: Queue.INTAKE,
     Task.CHUNK: Queue.INFER,
+    Task.EVALUATION: Queue.INTAKE,
+    # A minute in a process of its own: neither behind trainings of hours nor before predictions of milliseconds.
+    Task.EXPORT: Queue.INTAKE,
 }
-TASK_OF: Final = {JobKind.TRAINING: Task.TRAINING, JobKind.IMPORT: Task.IMPORT, JobKind.BATCH: Task.BATCH}
+TASK_OF: Final = {
+    JobKind.TRAINING: Task.TRAINING,
+    JobKind.IMPORT: Task.IMPORT,
+    JobKind.BATCH: Task.BATCH,
+    JobKind.EVALUATION: Task.EVALUATION,
+    JobKind.EXPORT: Task.EXPORT,
+}
 """A prediction has no task of its own: its one chunk is sent at once."""
+
+MEASURING: Final = "measuring"
+"""The phase of an evaluation whose images are all classified: the job is claimed once more, and measured."""
 
 PREFIX_OF: Final = {
     JobKind.TRAINING: "trn",
     JobKind.BATCH: "bat",
     JobKind.PREDICTION: "prd",
     JobKind.IMPORT: "imp",
+    JobKind.EVALUATION: "evj",
+    JobKind.EXPORT: "exp",
 }
 """What an id begins with."""

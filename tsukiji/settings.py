@@ -66,10 +66,10 @@ class LimitSettings(Group, env_prefix="TSUKIJI_LIMIT_"):
     class_min_images: int = Field(5, ge=2, description="Labelled images each class needs before a training.")
     queued_trainings: int = Field(20, ge=1, description="Trainings one key may have unfinished.")
     queued_batches: int = Field(100, ge=1, description="Batches one key may have unfinished; predictions likewise.")
-    queued_imports: int = Field(50, ge=1, description="Imports one key may have unfinished.")
+    queued_imports: int = Field(50, ge=1, description="Imports one key may have unfinished; exports likewise.")
     all_queued_trainings: int = Field(100, ge=1, description="Unfinished trainings of all keys together.")
     all_queued_batches: int = Field(1000, ge=1, description="Unfinished batches of all keys; predictions likewise.")
-    all_queued_imports: int = Field(200, ge=1, description="Unfinished imports of all keys together.")
+    all_queued_imports: int = Field(200, ge=1, description="Unfinished imports of all keys together; exports likewise.")
 
 
 class JobSettings(Group, env_prefix="TSUKIJI_JOBS_"):
@@ -97,11 +97,14 @@ class InferenceSettings(Group, env_prefix="TSUKIJI_INFERENCE_"):
 class TrainingSettings(Group, env_prefix="TSUKIJI_TRAINING_"):
     device: str = Field("auto", description="`auto`, `cpu`, `cuda`, `cuda:1`, `mps`.")
     workers: int = Field(2, ge=0, description="Processes that decode pictures for a training.")
+    features_mb: int = Field(2048, ge=0, description="Disk for features kept between trainings; 0 keeps none.")
     threads: int = Field(0, ge=0, description="Processor threads of a training; 0 leaves one core to everybody else.")
 
 
 class WeightsSettings(Group, env_prefix="TSUKIJI_WEIGHTS_"):
-    dir: Path | None = Field(None, description="Folder of backbone weights, looked into before any download.")
+    dir: Path | None = Field(
+        None, description="Folder of backbone weights, looked into first; `weights` in the data folder by default."
+    )
     download: bool = Field(True, description="May a worker download ImageNet weights that it lacks?")
 
 
@@ -145,6 +148,10 @@ class Settings(BaseModel):
     @property
     def cache_dir(self) -> Path:
         return self.storage.cache_dir or self.data.dir.resolve() / "cache"
+
+    @property
+    def weights_dir(self) -> Path:
+        return (self.weights.dir or self.data.dir / "weights").resolve()
 
 
 GROUPS: Final[dict[str, type[Group]]] = {

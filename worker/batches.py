@@ -21,7 +21,16 @@ PAGE = 1000
 
 def plan(services: Services, job: Job, lease: Lease) -> None:
     """Write all items and chunks in one transaction, so that a batch is planned once or not at all."""
-    items = from_zip(services, job, lease) if job.upload_sha256 else from_dataset(services, job)
+    store(services, job, from_zip(services, job, lease) if job.upload_sha256 else from_dataset(services, job))
+
+
+def store(services: Services, job: Job, items: list[dict[str, Any]]) -> None:
+    """Insert the items, cut them into chunks, and wake workers for those.
+
+    Raises:
+        BatchEmpty, BatchTooLarge
+        Stale: the attempt is not current.
+    """
     if not items:
         raise BatchEmpty(f"Nothing to classify in {job.request['input']}.")
     check_size(services, len(items))
@@ -67,7 +76,10 @@ def item_of(services: Services, entry: Entry) -> dict[str, Any]:
 
 
 def from_dataset(services: Services, job: Job) -> list[dict[str, Any]]:
-    """Return an item for every image of the data set, or of one split as the model's training saw it."""
+    """Return an item for every image of the data set, or of one split as the model's training saw it.
+
+    The splits of images that it did not see are those of the data set.
+    """
     source = job.request["input"]
     with services.database.reading() as session:
         dataset = datasets.find(session, source["dataset"])
@@ -77,7 +89,7 @@ def from_dataset(services: Services, job: Job) -> list[dict[str, Any]]:
         while True:
             rows = datasets.page_images(session, dataset.id, window)
             for image in rows.data:
-                split = image.split if splits is None else splits.get(image.sha256)
+                split = (splits or {}).get(image.sha256, image.split or image.drawn_split)
                 if source["split"] in {None, split}:
                     items.append(
                         {

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import structlog
 from PIL import Image
 
-from db import batches
+from db import batches, jobs
 from db.batches import Work
 from db.models import BatchItem
 from db.session import Session
@@ -19,8 +19,9 @@ from tsukiji.errors import (
     ModelGone,
     WorkStalled,
 )
+from tsukiji.jobs import JobKind, Task
 from tsukiji.vision.decode import decode, measure
-from tsukiji.vision.predictor import Predictor
+from tsukiji.vision.predictor import Answers, Predictor
 from worker.claimed import is_tried_again, recognise
 from worker.lease import Lease, Stopped
 from worker.models import ModelCache
@@ -38,8 +39,19 @@ def run(services: Services, models: ModelCache, chunk_id: str) -> None:
     with structlog.contextvars.bound_contextvars(job_id=work.job.id, chunk=chunk_id, attempt=work.chunk.attempt):
         try:
             classify(services, models, work)
+            if work.job.kind == JobKind.EVALUATION:
+                wake_measuring(services, work.job.id)
         except Exception as error:  # noqa: BLE001 - the last frame of the work: whatever it met is told to the row
             report(services, work, error)
+
+
+def wake_measuring(services: Services, job_id: str) -> None:
+    """Send for who measures, if this was the last chunk; else the dispatcher would, at its next tick."""
+    with services.database.reading() as session:
+        waits = jobs.is_queued(session, job_id)
+    if waits and services.wakeups.send(Task.EVALUATION, job_id):
+        with services.database.transaction() as session:
+            jobs.mark_sent(session, [job_id])
 
 
 def claim(services: Services, chunk_id: str) -> Work | None:
@@ -78,22 +90,31 @@ def predict(services: Services, predictor: Predictor, items: list[BatchItem], le
         pictures = [read(services, item, predictor.preprocess.size) for item in part]
         lease.check()
         good = [picture.pixels for picture in pictures if isinstance(picture, Picture)]
-        probabilities = iter(predictor.predict(good))
+        answers = predictor.answer(good)
+        found = iter(zip(answers.probabilities, known_scores(answers), strict=True))
         for item, picture in zip(part, pictures, strict=True):
             row = batches.blank_prediction(item.seq)
             if isinstance(picture, Picture):
-                row |= answer(predictor, next(probabilities)) | {"width": picture.width, "height": picture.height}
+                row |= answer(predictor, *next(found)) | {"width": picture.width, "height": picture.height}
             else:
                 row["error"] = picture
             rows.append(row)
     return rows
 
 
-def answer(predictor: Predictor, probabilities: npt.NDArray[np.float32]) -> dict[str, Any]:
+def known_scores(answers: Answers) -> list[float | None]:
+    """Return a known score for each picture; None where the model has no statistics for it."""
+    if answers.known_scores is None:
+        return [None] * len(answers.probabilities)
+    return [float(score) for score in answers.known_scores]
+
+
+def answer(predictor: Predictor, probabilities: npt.NDArray[np.float32], known_score: float | None) -> dict[str, Any]:
     best = int(probabilities.argmax())
     return {
         "label": predictor.label_names[best],
         "score": float(probabilities[best]),
+        "known_score": known_score,
         "probabilities": probabilities.astype("<f4").tobytes(),
     }
 

@@ -1,4 +1,7 @@
-"""The training engine as a child process: events come out, orders go in, and it ends when we do. Knows no rows."""
+"""The engine (a training or a conversion) as a child process: events come out, orders go in, it ends when we do.
+
+Knows no rows.
+"""
 
 import json
 import os
@@ -21,13 +24,14 @@ TAIL_LINES = 20
 
 
 class Engine:
-    """`python -m training FOLDER` as a context manager: on leaving it, the process is gone.
+    """`python -m MODULE FOLDER` as a context manager: on leaving it, the process is gone.
 
     Its own process means a fresh CUDA context, DataLoader workers, memory that returns, and a crash of its own.
     """
 
-    def __init__(self, folder: Path, stop_seconds: float, threads: int = 0) -> None:
+    def __init__(self, folder: Path, stop_seconds: float, threads: int = 0, module: str = "training") -> None:
         self._folder = folder
+        self._module = module
         self._threads = threads or max(1, (os.cpu_count() or 1) - 1)
         self._stop_seconds = stop_seconds
         self._lines: queue.Queue[bytes | None] = queue.Queue()
@@ -37,7 +41,7 @@ class Engine:
     def __enter__(self) -> Self:
         pipe = subprocess.PIPE
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "training", str(self._folder)],
+            [sys.executable, "-m", self._module, str(self._folder)],
             cwd=ROOT,
             stdin=pipe,
             stdout=pipe,

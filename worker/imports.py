@@ -56,7 +56,17 @@ def intake(services: Services, seq: int, entry: Entry, labels: set[str], lease: 
         if error.retriable:  # the store is full or away: that is not the picture's fault
             raise
         return verdict | {"error": error.to_dict()}
-    image = NewImage(entry.name, label, split, blob.sha256, facts.width, facts.height, blob.size, facts.format)
+    image = NewImage(
+        name=entry.name,
+        label=label,
+        split=split,
+        sha256=blob.sha256,
+        width=facts.width,
+        height=facts.height,
+        bytes=blob.size,
+        format=facts.format,
+        phash=facts.phash,
+    )
     return verdict | {"image": image}
 
 

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import structlog
 
-from db import registry
-from tsukiji.errors import ModelGone, NotFound
 from tsukiji.vision.predictor import Predictor
+from worker.packages import fetch_package
 from worker.services import Services
 
 log = structlog.get_logger(__name__)
@@ -39,15 +38,7 @@ class ModelCache:
 
     def _fetch(self, model_id: str) -> Path:
         """Make the package's folder from its blobs, whole or not at all."""
-        try:
-            with self._services.database.reading() as session:
-                registry.find_model(session, model_id)
-                files = [(file.name, file.sha256) for file in registry.model_files(session, model_id)]
-        except NotFound as error:
-            raise ModelGone(f"The model {model_id} was deleted.") from error
         folder = self._services.work_folder(f"models-{self._services.worker}") / model_id
         shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
-        for name, sha256 in files:
-            self._services.store.fetch(sha256, folder / name)
+        fetch_package(self._services, model_id, folder)
         return folder

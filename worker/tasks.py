@@ -14,7 +14,7 @@ from tsukiji import log
 from tsukiji.jobs import QUEUE_OF, Queue, Task
 from tsukiji.queue import create_app
 from tsukiji.settings import Settings
-from worker import batches, imports, memory, trainings
+from worker import batches, exports, imports, memory, trainings
 from worker.claimed import work
 from worker.services import Services, open_services
 
@@ -30,6 +30,8 @@ def register(settings: Settings, queue: Queue) -> celery.Celery:
         Task.IMPORT: process.import_archive,
         Task.BATCH: process.plan_batch,
         Task.CHUNK: process.classify,
+        Task.EVALUATION: process.evaluate,
+        Task.EXPORT: process.export,
     }
     for task, act in acts.items():
         if QUEUE_OF[task] == queue:
@@ -78,6 +80,13 @@ class Process:
 
     def plan_batch(self, job_id: str) -> None:
         work(self.services, job_id, batches.plan)
+
+    def evaluate(self, job_id: str) -> None:
+        # Imports scikit-learn, which the other work does without.
+        work(self.services, job_id, import_module("worker.evaluations").run)
+
+    def export(self, job_id: str) -> None:
+        work(self.services, job_id, exports.run)
 
     def classify(self, chunk_id: str) -> None:
         self._chunks.run(self.services, self._models, chunk_id)

@@ -15,7 +15,7 @@ from training.run import PACKAGE_FOLDER, REPORT_FILE, RUN_FILE, Picture, Report,
 from tsukiji import errors, snapshots
 from tsukiji.errors import BlobCorrupt, BlobMissing, InternalError, TrainingCrashed, TsukijiError, WorkStalled
 from tsukiji.ids import new_id
-from tsukiji.types import Recipe
+from tsukiji.types import Leakage, Recipe
 from tsukiji.vision import package
 from worker import memory
 from worker.archives import discard
@@ -59,16 +59,30 @@ def prepare(services: Services, job: Job, folder: Path, lease: Lease) -> Run:
         model_id=new_id("mdl"),
         model_name=job.request["name"],
         images=[picture(services, item, folder, lease) for item in items],
+        unknown=unknown_pictures(services, job, folder, lease),
         snapshot_sha256=snapshot.sha256,
-        weights_dir=settings.weights.dir and settings.weights.dir.resolve(),
+        leakage=Leakage.model_validate(snapshot.leakage) if snapshot.leakage else None,
+        weights_dir=settings.weights_dir,
         download=settings.weights.download,
         device=settings.training.device,
         workers=settings.training.workers,
         limits=vars_of(services),
+        features=settings.cache_dir / "features.db" if settings.training.features_mb else None,
+        features_bytes=settings.training.features_mb * 2**20,
         resume=checkpoint_of(services, job, folder / "resume"),
     )
     (folder / RUN_FILE).write_text(job_run.model_dump_json(), encoding="utf-8")
     return job_run
+
+
+def unknown_pictures(services: Services, job: Job, folder: Path, lease: Lease) -> list[Picture]:
+    """Return the images of other things that the user gave to measure "none of these" on."""
+    snapshot_id = job.request.get("unknown_snapshot")
+    if snapshot_id is None:
+        return []
+    with services.database.reading() as session:
+        snapshot = registry.find_snapshot(session, snapshot_id)
+    return [picture(services, item, folder, lease) for item in snapshots.loads(services.store.read(snapshot.sha256))]
 
 
 def checkpoint_of(services: Services, job: Job, target: Path) -> Path | None:
@@ -253,6 +267,8 @@ def register(services: Services, job: Job, job_run: Run, folder: Path) -> None:
         "model_id": job_run.model_id,
         "evaluation_id": evaluation_id,
         "accuracy": report.metrics.accuracy,
+        "suspected_labels": len(report.suspects),
+        "learning_rate": report.learning_rate,
         "weights_source": report.weights_source,
         "epochs": len(report.history),
         "finished_early": report.finished_early,
@@ -276,6 +292,7 @@ def register(services: Services, job: Job, job_run: Run, folder: Path) -> None:
             metrics=report.metrics.model_dump(),
         )
         registry.add_evaluation(session, evaluation, items_of(job_run, report))
+        registry.add_suspects(session, model.id, suspects_of(job_run, report))
         return checkpoint
 
     discard(services, services.insist(end))
@@ -292,6 +309,8 @@ def model_of(job: Job, job_run: Run, report: Report, size: int) -> Model:
         label_names=report.metrics.label_names,
         recipe=job_run.recipe.model_dump(),
         accuracy=report.metrics.accuracy,
+        weights_source=report.weights_source,
+        versions=report.versions,
         bytes=size,
     )
 
@@ -311,7 +330,28 @@ def items_of(job_run: Run, report: Report) -> list[dict[str, Any]]:
                 "predicted_label": item.predicted,
                 "score": item.score,
                 "loss": item.loss,
+                "known_score": item.known_score,
                 "probabilities": array("f", item.probabilities).tobytes(),
+            }
+        )
+    return rows
+
+
+def suspects_of(job_run: Run, report: Report) -> list[dict[str, Any]]:
+    """Return rows of the images whose labels may be wrong."""
+    rows = []
+    for rank, found in enumerate(report.suspects, 1):
+        image = job_run.images[found.index]
+        rows.append(
+            {
+                "rank": rank,
+                "image_id": image.image_id,
+                "name": image.name,
+                "sha256": image.sha256,
+                "split": image.split,
+                "label": image.label,
+                "suggested_label": found.suggested_label,
+                "score": found.score,
             }
         )
     return rows

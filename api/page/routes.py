@@ -20,7 +20,7 @@ from api.services import Services
 from api.submissions import Work, start_batch
 from api.uploads import read_form
 from api.waiting import has_ended, hold, read_job
-from db import jobs, keys, registry
+from db import aliases, jobs, keys, registry
 from db.models import ApiKey
 from db.pages import Window
 from db.session import Session
@@ -105,10 +105,10 @@ def show_models(
 def list_models(session: Session) -> dict[str, Any]:
     """Return what can be chosen: aliases first, then models, newest first."""
     models = registry.page_models(session, Window(LISTED)).data
-    aliases = registry.page_aliases(session, Window(LISTED)).data
+    named = aliases.page(session, Window(LISTED)).data
     return {
         "models": [answers.model(model) for model in models],
-        "aliases": [(alias.name, registry.find_model(session, alias.model_id).name) for alias in aliases],
+        "aliases": [(alias.name, registry.find_model(session, alias.model_id).name) for alias in named],
     }
 
 

@@ -1,32 +1,47 @@
-"""Aliases: a name like `production` that points to a model."""
+"""Aliases: a name like `production` that points to a model, and where it has pointed."""
 
 from fastapi import APIRouter
 
 from api import answers
-from api.dependencies import Reading, Transaction
+from api.dependencies import Caller, Reading, Transaction
 from api.paging import PagingDep
-from db import registry
-from tsukiji.types import Alias, AliasPut, Name, Page
+from db import aliases, registry
+from tsukiji.types import Alias, AliasMove, AliasPut, Name, Page
 
 router = APIRouter(prefix="/aliases", tags=["aliases"])
 
 
 @router.get("")
 def list_aliases(session: Reading, paging: PagingDep) -> Page[Alias]:
-    return paging.answer(registry.page_aliases(session, paging.window()), answers.alias)
+    return paging.answer(aliases.page(session, paging.window()), answers.alias)
 
 
 @router.put("/{name}")
-def put_alias(name: Name, body: AliasPut, session: Transaction) -> Alias:
+def put_alias(name: Name, body: AliasPut, session: Transaction, caller: Caller) -> Alias:
     """Point the alias to a model; it moves at once and whole."""
-    return answers.alias(registry.put_alias(session, name, registry.find_model(session, body.model).id))
+    model = registry.find_model(session, body.model)
+    return answers.alias(aliases.put(session, name, model.id, by=caller.id))
 
 
 @router.get("/{name}")
 def get_alias(name: str, session: Reading) -> Alias:
-    return answers.alias(registry.find_alias(session, name))
+    return answers.alias(aliases.find(session, name))
 
 
 @router.delete("/{name}", status_code=204)
-def delete_alias(name: str, session: Transaction) -> None:
-    registry.remove_alias(session, name)
+def delete_alias(name: str, session: Transaction, caller: Caller) -> None:
+    aliases.remove(session, name, by=caller.id)
+
+
+@router.get("/{name}/history")
+def list_alias_moves(name: str, session: Reading, paging: PagingDep) -> Page[AliasMove]:
+    """List where the alias has pointed, newest first: when it was moved, and by which key."""
+    rows = aliases.page_moves(session, name, paging.window())
+    existing = aliases.existing(session, {row.model_id for row in rows.data if row.model_id})
+    return paging.answer(rows, lambda row: answers.alias_move(row, existing))
+
+
+@router.post("/{name}/rollback")
+def roll_back_alias(name: str, session: Transaction, caller: Caller) -> Alias:
+    """Point the alias to the model before this one; done twice, it is where it was."""
+    return answers.alias(aliases.roll_back(session, name, by=caller.id))

@@ -9,6 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
 from api import answers
+from api.decisions import WishDep
 from api.dependencies import Caller, Reading, ServicesDep
 from api.errors import invalid_field, validated
 from api.idempotency import Made, OnceDep
@@ -34,7 +35,7 @@ REQUEST = {
     "schema": {"$ref": "#/components/schemas/BatchCreate"},
     "example": {"model": "production", "input": {"dataset": "sushi", "split": "valid"}, "top_k": 3},
 }
-FIELDS = {"model", "top_k", "threshold", "deadline_seconds"}
+FIELDS = {"model", "top_k", "threshold", "min_known", "deadline_seconds"}
 
 
 @router.post("", status_code=202, response_model=Job, openapi_extra=body(json=REQUEST, multipart=UPLOAD, zip=BINARY))
@@ -119,7 +120,11 @@ async def get_batch(batch: str, request: Request, services: ServicesDep, _prefer
 
 @router.get("/{batch}/items")
 def list_items(
-    batch: str, session: Reading, paging: PagingDep, status: Annotated[ItemStatus | None, Query()] = None
+    batch: str,
+    session: Reading,
+    paging: PagingDep,
+    wish: WishDep,
+    status: Annotated[ItemStatus | None, Query()] = None,
 ) -> Page[Prediction]:
     """List the images with what is known of them, in the order of the input."""
     window = paging.window(status)
@@ -128,18 +133,21 @@ def list_items(
     if status in {"queued", "cancelled", "expired"} and status != unreached:
         return paging.page([], None)
     rows, cursor = batches.results(session, job.id, window, "queued" if status == unreached else status)
-    return paging.page([answers.prediction(row, job) for row in rows], cursor)
+    return paging.page([answers.prediction(row, job, wish) for row in rows], cursor)
 
 
 @router.get(
     "/{batch}/results", response_class=StreamingResponse, responses=bytes_answer("application/jsonl", "text/csv")
 )
 def get_results(
-    batch: str, services: ServicesDep, accept: Annotated[str, Header(description="`text/csv` for CSV.")] = "*/*"
+    batch: str,
+    services: ServicesDep,
+    wish: WishDep,
+    accept: Annotated[str, Header(description="`text/csv` for CSV.")] = "*/*",
 ) -> StreamingResponse:
     """Stream what is known by now: JSON lines, or CSV by Accept. May be read while the batch runs."""
     with services.database.reading() as session:
         job = jobs.find(session, batch, JobKind.BATCH)
     if "text/csv" in accept:
-        return StreamingResponse(csv_table(services, job), media_type="text/csv; charset=utf-8")
-    return StreamingResponse(json_lines(services, job), media_type="application/jsonl")
+        return StreamingResponse(csv_table(services, job, wish), media_type="text/csv; charset=utf-8")
+    return StreamingResponse(json_lines(services, job, wish), media_type="application/jsonl")

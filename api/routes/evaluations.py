@@ -1,49 +1,111 @@
-"""Evaluations: how good a model is, in numbers, as a picture, and image by image."""
+"""Evaluations: how good a model is, in numbers, as a picture, image by image, and beside another."""
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Response
 
 from api import answers
-from api.dependencies import Reading
+from api.comparison import add_up, compare_classes, count_pairs, difference_interval, summarise
+from api.dependencies import Caller, Reading, ServicesDep
+from api.evaluations import start_evaluation
+from api.idempotency import OnceDep
+from api.job_answers import answer_start
 from api.paging import PagingDep
 from api.pictures import draw_confusion
 from api.schemas import bytes_answer
 from api.tables import csv_lines
-from db import registry
-from tsukiji.types import Evaluation, EvaluationItem, Metrics, Page
+from db import comparisons, registry
+from tsukiji.errors import NoSharedImages
+from tsukiji.types import Comparison, Evaluation, EvaluationCreate, EvaluationItem, Job, Metrics, Page
 
 router = APIRouter(prefix="/evaluations", tags=["evaluations"])
+
+LISTED_CHANGES = 100
+Normalise = Annotated[bool, Query(description="Fractions of each true label's images instead of counts.")]
+
+
+@router.post("", status_code=202, response_model=Job)
+def create_evaluation(body: EvaluationCreate, services: ServicesDep, caller: Caller, once: OnceDep) -> Response:
+    """Measure a model on the labelled images of a data set; the job's result names the evaluation."""
+    return answer_start(services, start_evaluation(services, caller, once, body))
 
 
 @router.get("")
 def list_evaluations(session: Reading, paging: PagingDep, model: str | None = None) -> Page[Evaluation]:
-    """List the evaluations, newest first."""
+    """List the evaluations, newest first; their curves and sweep are in the single answers."""
     window = paging.window(model)
     model_id = None if model is None else registry.find_model(session, model).id
-    return paging.answer(registry.page_evaluations(session, window, model_id), answers.evaluation)
+    rows = registry.page_evaluations(session, window, model_id)
+    leakages = registry.leakages(session, (row.snapshot_id for row in rows.data))
+    return paging.answer(rows, lambda row: answers.listed_evaluation(row, leakages.get(row.snapshot_id)))
+
+
+@router.get("/compare")
+def compare_evaluations(
+    session: Reading,
+    a: Annotated[str, Query(description="Id of an evaluation.")],
+    b: Annotated[str, Query(description="Id of another; differences are this one less a.")],
+) -> Comparison:
+    """Compare two evaluations on the images that both hold: is one model better, or was it luck?"""
+    row_a, row_b = registry.find_evaluation(session, a), registry.find_evaluation(session, b)
+    tallies = comparisons.tally(session, a, b)
+    by_label = count_pairs((row.label, row.right_a, row.right_b, row.images) for row in tallies)
+    pairs, classes = add_up(by_label.values()), compare_classes(by_label)
+    relabelled = comparisons.count_relabelled(session, a, b)
+    if not pairs.images:
+        why = f"all {relabelled} that they share were relabelled" if relabelled else "they share none"
+        raise NoSharedImages(f"{a} and {b} have no image to compare: {why}.")
+    shared = pairs.images + relabelled
+    return Comparison(
+        evaluation_a=a,
+        evaluation_b=b,
+        model_a=row_a.model_id,
+        model_b=row_b.model_id,
+        images=pairs.images,
+        only_a=comparisons.count_items(session, a) - shared,
+        only_b=comparisons.count_items(session, b) - shared,
+        relabelled=relabelled,
+        accuracy_a=pairs.accuracy_a,
+        accuracy_b=pairs.accuracy_b,
+        difference=pairs.difference,
+        difference_interval=difference_interval(pairs),
+        right_only_a=pairs.only_a,
+        right_only_b=pairs.only_b,
+        p_value=pairs.p_value,
+        classes_better=sum(row.right_b > row.right_a for row in classes),
+        classes_worse=sum(row.right_b < row.right_a for row in classes),
+        per_class=classes,
+        changed=comparisons.count_changed(session, a, b),
+        changes=[answers.compared_image(*rows) for rows in comparisons.changed_items(session, a, b, LISTED_CHANGES)],
+        summary=summarise(pairs, classes),
+        links={"evaluation_a": f"/v1/evaluations/{a}", "evaluation_b": f"/v1/evaluations/{b}"},
+    )
 
 
 @router.get("/{evaluation}")
 def get_evaluation(evaluation: str, session: Reading) -> Evaluation:
-    """Look at accuracy, the table per class, and the confusion matrix."""
-    return answers.evaluation(registry.find_evaluation(session, evaluation))
+    """Look at accuracy, the table per class, the confusion matrix, curves, calibration, the sweep, and leakage."""
+    row = registry.find_evaluation(session, evaluation)
+    return answers.evaluation(row, registry.leakages(session, [row.snapshot_id]).get(row.snapshot_id))
 
 
 @router.get("/{evaluation}/confusion.csv", response_class=Response, responses=bytes_answer("text/csv"))
-def get_confusion_csv(evaluation: str, session: Reading) -> Response:
+def get_confusion_csv(evaluation: str, session: Reading, normalise: Normalise = False) -> Response:
     """Fetch the confusion matrix: a row per true label, a column per predicted one."""
     metrics = metrics_of(session, evaluation)
-    table = zip(metrics.label_names, metrics.confusion, strict=True)
+    cells: Sequence[Sequence[float]] = shares(metrics.confusion) if normalise else metrics.confusion
+    table = zip(metrics.label_names, cells, strict=True)
     lines = csv_lines([["true \\ predicted", *metrics.label_names], *([label, *row] for label, row in table)])
     return Response("".join(lines), media_type="text/csv; charset=utf-8")
 
 
 @router.get("/{evaluation}/confusion.png", response_class=Response, responses=bytes_answer("image/png"))
-def get_confusion_png(evaluation: str, session: Reading) -> Response:
+def get_confusion_png(evaluation: str, session: Reading, normalise: Normalise = False) -> Response:
     """Fetch the confusion matrix as a picture."""
     metrics = metrics_of(session, evaluation)
-    return Response(draw_confusion(metrics.label_names, metrics.confusion), media_type="image/png")
+    picture = draw_confusion(metrics.label_names, metrics.confusion, normalise=normalise)
+    return Response(picture, media_type="image/png")
 
 
 @router.get("/{evaluation}/items")
@@ -53,13 +115,19 @@ def list_evaluation_items(
     paging: PagingDep,
     true: Annotated[str | None, Query(description="Only images of this label.")] = None,
     predicted: Annotated[str | None, Query(description="Only images taken for this label.")] = None,
+    order: Annotated[Literal["seq", "loss"], Query(description="`loss`: the worst mistakes first.")] = "seq",
 ) -> Page[EvaluationItem]:
     """List the images behind one cell of the confusion matrix, or all."""
-    window = paging.window(true, predicted)
+    window = paging.window(true, predicted, order)
     row = registry.find_evaluation(session, evaluation)
-    rows = registry.page_evaluation_items(session, row.id, window, true, predicted)
+    rows = registry.page_evaluation_items(session, row.id, window, true, predicted, worst_first=order == "loss")
     return paging.answer(rows, answers.evaluation_item)
 
 
 def metrics_of(session: Reading, evaluation: str) -> Metrics:
     return Metrics.model_validate(registry.find_evaluation(session, evaluation).metrics)
+
+
+def shares(confusion: Sequence[Sequence[int]]) -> list[list[float]]:
+    """Return each row as fractions of its sum; of a label without images, zeros."""
+    return [[round(count / max(1, sum(row)), 4) for count in row] for row in confusion]

@@ -35,7 +35,9 @@ class KnownHashes(types.Answer):
     known: list[str]
 
 
-UPLOAD = form(["files"], files=FILES, labels=TEXTS, label=TEXT, split={"enum": ["train", "valid", "test"]})
+SPLIT = {"enum": ["train", "valid", "test"]}
+UPLOAD = form(["files"], files=FILES, labels=TEXTS, label=TEXT, groups=TEXTS, group=TEXT, split=SPLIT)
+FIELDS = {"label", "labels", "group", "groups", "split"}
 
 
 @router.post(
@@ -45,11 +47,13 @@ UPLOAD = form(["files"], files=FILES, labels=TEXTS, label=TEXT, split={"enum": [
     responses={200: {"model": UploadResult}},
 )
 async def add_images(dataset: str, request: Request, services: ServicesDep, response: Response) -> UploadResult:
-    """Send pictures: `files`, with `labels` in the same order or one `label` for all.
+    """Send pictures: `files`, with `labels` in the same order or one `label` for all; `groups` or `group` likewise.
+
+    Pictures of one group (one animal, one film, one patient) are never learnt from and held out both.
 
     A picture that the data set holds already is a duplicate, so sending again does no harm. 200 if none was new.
     """
-    async with read_form(request, services.settings.limits.request_files, {"label", "labels", "split"}) as sent:
+    async with read_form(request, services.settings.limits.request_files, FIELDS) as sent:
         result = await run_in_threadpool(take_files, services, dataset, sent)
     response.status_code = 201 if result.accepted else 200
     return result

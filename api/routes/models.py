@@ -1,16 +1,21 @@
-"""Models: list, look, delete, fetch the package."""
+"""Models: list, look, delete, fetch the package, take one in."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request, Response
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
 from api import answers
 from api.dependencies import Reading, ServicesDep, Transaction
+from api.idempotency import OnceDep
+from api.package_intake import take_package
 from api.packages import zip_package
 from api.paging import PagingDep
 from api.routes.images import attachment
-from api.schemas import bytes_answer
+from api.schemas import TEXT, body, bytes_answer, form
+from api.services import Services
+from api.uploads import read_form
 from db import registry
-from tsukiji.types import Model, Page
+from tsukiji.types import LabelSuspect, Model, Page
 
 router = APIRouter(prefix="/models", tags=["models"])
 
@@ -20,15 +25,37 @@ def list_models(session: Reading, paging: PagingDep) -> Page[Model]:
     """List the models, newest first."""
     rows = registry.page_models(session, paging.window())
     ids = [row.id for row in rows.data]
-    aliases, evaluations = registry.aliases_of(session, ids), registry.latest_evaluations(session, ids)
+    aliases, evaluations = registry.aliases_of(session, ids), registry.own_evaluations(session, ids)
     return paging.answer(rows, lambda row: answers.model(row, aliases[row.id], evaluations.get(row.id)))
+
+
+@router.post(
+    "",
+    status_code=201,
+    response_model=Model,
+    openapi_extra=body(multipart=form(["package"], package={"type": "string", "format": "binary"}, name=TEXT)),
+)
+async def import_model(request: Request, services: ServicesDep, once: OnceDep, response: Response) -> Model:
+    """Take in a package that was made elsewhere: a zip as `GET /v1/models/{model}/package` gives it, as `package`.
+
+    `name` is the file's name by default. Each import makes a model of its own; `imported_from` tells the package's id.
+    """
+    async with read_form(request, 1, {"name"}, "package") as sent:
+        made = await run_in_threadpool(take_package, services, once, sent)
+    response.headers.update({"location": f"/v1/models/{made.id}", **made.headers})
+    return await run_in_threadpool(describe, services, made.id)
+
+
+def describe(services: Services, model_id: str) -> Model:
+    with services.database.reading() as session:
+        return get_model(model_id, session)
 
 
 @router.get("/{model}")
 def get_model(model: str, session: Reading) -> Model:
     """Look at a model, by id, alias or name (the newest of that name)."""
     row = registry.find_model(session, model)
-    aliases, evaluations = registry.aliases_of(session, [row.id]), registry.latest_evaluations(session, [row.id])
+    aliases, evaluations = registry.aliases_of(session, [row.id]), registry.own_evaluations(session, [row.id])
     return answers.model(row, aliases[row.id], evaluations.get(row.id))
 
 
@@ -46,3 +73,10 @@ def get_package(model: str, services: ServicesDep) -> StreamingResponse:
         files = registry.model_files(session, row.id)
     headers = {"content-disposition": attachment(f"{row.name}.zip")}
     return StreamingResponse(zip_package(services.store, files), media_type="application/zip", headers=headers)
+
+
+@router.get("/{model}/suspects")
+def list_suspects(model: str, session: Reading, paging: PagingDep) -> Page[LabelSuspect]:
+    """List the images of its data set whose labels may be wrong, most suspicious first."""
+    row = registry.find_model(session, model)
+    return paging.answer(registry.page_suspects(session, row.id, paging.window(row.id)), answers.suspect)

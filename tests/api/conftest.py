@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 
 from api.main import create_app
 from api.services import Services
-from db import batches, jobs, keys, registry
+from db import aliases, batches, jobs, keys, registry
 from db.models import Evaluation, Model
 from db.session import Database
 from db.upgrade import upgrade
@@ -202,7 +202,7 @@ def model(services):
                 for seq, (true, predicted) in enumerate(cells)
             ],
         )
-        registry.put_alias(session, "production", row.id)
+        aliases.put(session, "production", row.id)
         return row.id
 
 

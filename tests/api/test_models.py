@@ -7,6 +7,9 @@ import zipfile
 from PIL import Image
 
 from api.pictures import draw_confusion
+from db import registry
+from db.models import Model
+from tsukiji.ids import new_id
 
 
 def test_model_is_found_by_id_alias_and_name(client, model):
@@ -45,6 +48,63 @@ def test_aliases(client, model):
     assert [alias["name"] for alias in client.get("/v1/aliases").json()["data"]] == ["canary", "production"]
     assert client.put("/v1/aliases/canary", json={"model": "nope"}).status_code == 404
     assert client.get("/v1/aliases/nope").status_code == 404
+
+
+def second_model(services):
+    with services.database.transaction() as session:
+        row = Model(
+            id=new_id("mdl"),
+            name="newer",
+            backbone="resnet34",
+            label_names=["a", "b"],
+            recipe={},
+            accuracy=None,
+            bytes=1,
+        )
+        registry.add_model(session, row, {"manifest.json": ("0" * 64, 2)})
+        return row.id
+
+
+def test_an_alias_is_rolled_back(client, services, model, key):
+    newer = second_model(services)
+    refused = client.post("/v1/aliases/production/rollback")
+    assert (refused.status_code, refused.json()["code"]) == (409, "conflict")
+    assert refused.json()["hint"]
+    client.put("/v1/aliases/production", json={"model": "newer"})
+    client.put("/v1/aliases/production", json={"model": "newer"})
+    assert client.post("/v1/aliases/production/rollback").json()["model_id"] == model
+    assert client.get("/v1/models/production").json()["id"] == model
+    assert client.post("/v1/aliases/production/rollback").json()["model_id"] == newer, "and back again"
+    moves = client.get("/v1/aliases/production/history").json()["data"]
+    assert [move["model_id"] for move in moves] == [newer, model, newer, model], "newest first, each move once"
+    assert moves[-1]["moved_by"] is None, "nobody's key: the fixture set it"
+    assert moves[0]["moved_by"].startswith("key_")
+    assert moves[0]["at"] >= moves[-1]["at"]
+
+
+def test_no_way_back_to_a_model_that_is_gone(client, services, model):
+    client.put("/v1/aliases/production", json={"model": second_model(services)})
+    assert client.delete(f"/v1/models/{model}").status_code == 204
+    refused = client.post("/v1/aliases/production/rollback")
+    assert (refused.status_code, model in refused.json()["detail"]) == (409, True)
+    exists = [move["model_exists"] for move in client.get("/v1/aliases/production/history").json()["data"]]
+    assert exists == [True, False]
+
+
+def test_the_history_outlives_the_alias(client, model):
+    client.delete("/v1/aliases/production")
+    moves = client.get("/v1/aliases/production/history").json()["data"]
+    assert [move["model_id"] for move in moves] == [None, model]
+    assert client.post("/v1/aliases/production/rollback").status_code == 404
+    assert client.get("/v1/aliases/never/history").status_code == 404
+
+
+def test_a_model_says_what_made_it(client, services, model):
+    with services.database.transaction() as session:
+        row = session.get_one(Model, model)
+        row.versions, row.weights_source = {"torch": "2.11"}, "torchvision"
+    found = client.get(f"/v1/models/{model}").json()
+    assert (found["versions"], found["weights_source"]) == ({"torch": "2.11"}, "torchvision")
 
 
 def test_evaluation_in_numbers(client, model):

@@ -14,9 +14,9 @@ from tsukiji.jobs import JobKind
 LEASE = 30
 
 
-def make(session, images=10, chunk_images=4):
+def make(session, images=10, chunk_images=4, kind=JobKind.BATCH):
     blobs.keep(session, [(f"{number:064x}", 1) for number in range(images)])
-    job = jobs.create(session, JobKind.BATCH, request={}, max_attempts=3)
+    job = jobs.create(session, kind, request={}, max_attempts=3)
     items = [{"custom_id": f"{number}.jpg", "sha256": f"{number:064x}"} for number in range(images)]
     batches.add_items(session, job.id, items)
     return job, batches.cut(session, job, images, chunk_images, 3)
@@ -54,6 +54,45 @@ def test_a_batch_ends_with_its_last_chunk(session):
         assert batches.finish_chunk(session, work.chunk, rows(work, bad={3}))
     ended = jobs.find(session, job.id)
     assert (ended.status, ended.items_succeeded, ended.items_errored, ended.completed) == ("succeeded", 9, 1, 10)
+
+
+def test_an_evaluation_waits_for_who_measures_it(session):
+    job, chunks = make(session, kind=JobKind.EVALUATION)
+    assert jobs.claim(session, job.id, "w", LEASE) is None, "its chunks hold the work"
+    for chunk_id in chunks:
+        work = claim(session, chunk_id)
+        assert batches.finish_chunk(session, work.chunk, rows(work, bad={3}))
+    waits = jobs.find(session, job.id)
+    assert (waits.status, waits.phase, waits.sent_at) == ("queued", "measuring", None)
+    assert [row.id for row in jobs.unsent(session, 60)] == [job.id]
+    measuring = jobs.claim(session, job.id, "w", LEASE)
+    assert measuring.phase == "measuring"
+    batches.cancel_chunk(session, work.chunk)  # a worker that woke too late
+    assert not jobs.signals(session, job.id, measuring.attempt).lost
+    assert jobs.finish(session, job.id, measuring.attempt, {})
+
+
+def test_measuring_has_attempts_of_its_own(session):
+    job, (chunk_id,) = make(session, images=1, kind=JobKind.EVALUATION)
+    jobs.change(session, Job.id == job.id, attempt=3)  # planning took all it had
+    work = claim(session, chunk_id)
+    assert batches.finish_chunk(session, work.chunk, rows(work))
+    for _ in range(3):
+        claimed = jobs.claim(session, job.id, "w", LEASE)
+        jobs.retry(session, claimed, GpuOutOfMemory())
+    assert jobs.find(session, job.id).status == "failed"
+
+
+def test_an_evaluation_of_nothing_readable_fails_and_a_cancelled_one_is_not_measured(session):
+    job, (chunk_id,) = make(session, images=1, kind=JobKind.EVALUATION)
+    work = claim(session, chunk_id)
+    batches.finish_chunk(session, work.chunk, rows(work, bad={0}))
+    assert jobs.find(session, job.id).status == "failed"
+    job, (chunk_id,) = make(session, images=1, kind=JobKind.EVALUATION)
+    work = claim(session, chunk_id)
+    jobs.request_cancel(session, job.id)
+    batches.finish_chunk(session, work.chunk, rows(work))
+    assert jobs.find(session, job.id).status == "cancelled"
 
 
 def test_the_same_message_many_times_commits_once(session):

@@ -1,3 +1,6 @@
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from sqlalchemy import update
 
@@ -84,3 +87,36 @@ def test_bytes_of_a_deleted_image_stay_for_the_grace_time(session):
     assert blobs.sweep(session, grace_hours=24) == [], "a training that is under way may still read them"
     session.execute(update(Blob).values(used_at=now(-48 * 3600)))
     assert blobs.sweep(session, grace_hours=24) == [f"{1:064x}"]
+
+
+def splits_of(database, dataset_id):
+    with database.reading() as session:
+        return {image.id: image.drawn_split for image in datasets.labelled_images(session, dataset_id)}
+
+
+def test_drawn_splits_of_many_images_are_kept(database):
+    with database.transaction() as session:
+        dataset = datasets.create(session, "pets")
+        added = datasets.add_images(session, dataset.id, [image(number) for number in range(3000)])
+    drawn = {image_id: "valid" if number % 3 == 0 else "train" for number, (image_id, _) in enumerate(added)}
+    with database.transaction() as session:
+        datasets.keep_splits(session, dataset.id, drawn)
+    assert splits_of(database, dataset.id) == drawn
+
+
+def test_of_two_draws_at_once_one_stands_whole(database):
+    """Each writes in another order; without the lock on the data set they would stop each other, or mix."""
+    with database.transaction() as session:
+        dataset = datasets.create(session, "pets")
+        ids = [image_id for image_id, _ in datasets.add_images(session, dataset.id, map(image, range(1200)))]
+    draws = [{image_id: ("train", "valid")[(n + turn) % 2] for n, image_id in enumerate(ids)} for turn in range(4)]
+    start = threading.Barrier(len(draws))
+
+    def write(drawn):
+        start.wait()
+        with database.transaction() as session:
+            datasets.keep_splits(session, dataset.id, drawn)
+
+    with ThreadPoolExecutor(len(draws)) as pool:
+        list(pool.map(write, draws))
+    assert splits_of(database, dataset.id) in draws

@@ -1,5 +1,9 @@
-from sqlalchemy import inspect
+from datetime import UTC, datetime
 
+from sqlalchemy import inspect, select, text
+
+from db import jobs
+from db.models import BatchItem, JobEvent
 from db.upgrade import check, downgrade, upgrade
 
 
@@ -12,6 +16,27 @@ def test_down_and_up_again(database, settings):
     assert set(inspect(database.engine).get_table_names()) == {"alembic_version"}
     upgrade(settings)
     assert "jobs" in inspect(database.engine).get_table_names()
+
+
+def test_jobs_keep_their_history_and_items_through_every_migration(database, settings, key):
+    downgrade(settings, "0001")
+    with database.transaction() as session:
+        for statement in (
+            (
+                "INSERT INTO jobs (id, age, kind, status, priority, request, metadata, attempt, max_attempts, unit,"
+                " completed, total, planned, items_total, items_succeeded, items_errored, version, created_at)"
+                " VALUES ('bat_1', '1', 'batch', 'queued', 0, '{}', '{}', 0, 3, 'images', 0, 1, :yes, 1, 0, 0, 1, :now)"
+            ),
+            "INSERT INTO job_events (job_id, event, at, attempt, data) VALUES ('bat_1', 'status', :now, 0, '{}')",
+            "INSERT INTO batch_items (job_id, seq, custom_id) VALUES ('bat_1', 0, 'a')",
+        ):
+            values = {"yes": True, "now": datetime.now(UTC).replace(tzinfo=None)}
+            session.execute(text(statement), {name: value for name, value in values.items() if f":{name}" in statement})
+    upgrade(settings)
+    with database.reading() as session:
+        assert jobs.find(session, "bat_1").status == "queued"
+        assert [event.event for event in session.scalars(select(JobEvent))] == ["status"]
+        assert session.scalar(select(BatchItem.custom_id)) == "a"
 
 
 def test_upgrading_twice_changes_nothing(database, settings):

@@ -1,6 +1,6 @@
 import pytest
 
-from db import blobs, registry
+from db import aliases, blobs, registry
 from db.clock import now
 from db.models import Blob, Evaluation, Model
 from tsukiji.errors import Conflict, NotFound
@@ -19,7 +19,7 @@ def add(session, name="pets", sha=SHA):
 
 def test_a_model_is_found_by_id_alias_and_newest_of_its_name(session):
     older, newer = add(session), add(session)
-    registry.put_alias(session, "production", older.id)
+    aliases.put(session, "production", older.id)
     assert registry.find_model(session, older.id) is older
     assert registry.find_model(session, "production") is older
     assert registry.find_model(session, "pets") is newer
@@ -29,12 +29,12 @@ def test_a_model_is_found_by_id_alias_and_newest_of_its_name(session):
 
 def test_an_alias_is_moved_and_protects_its_model(session):
     older, newer = add(session), add(session)
-    registry.put_alias(session, "production", older.id)
-    registry.put_alias(session, "production", newer.id)
+    aliases.put(session, "production", older.id)
+    aliases.put(session, "production", newer.id)
     with pytest.raises(Conflict):
         registry.remove_model(session, newer.id)
     registry.remove_model(session, older.id)
-    registry.remove_alias(session, "production")
+    aliases.remove(session, "production")
     registry.remove_model(session, newer.id)
     assert registry.page_models(session, registry.Window()).data == []
 

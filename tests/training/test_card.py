@@ -1,15 +1,17 @@
 import numpy as np
+import pytest
 
 from tests.training.conftest import MakeRun
 from training.card import write_card
-from training.evaluate import measure
+from training.measure import measure
 from training.run import load
+from tsukiji.types import Leakage
 
 
 def test_card_says_how_good_the_model_is_and_what_it_mixes_up(make_run: MakeRun) -> None:
     run = load(make_run(model_name="fish | *fresh*"))
-    truth, taken_for = np.array([0, 0, 1, 2]), np.array([0, 1, 1, 2])
-    card = write_card(run, measure(truth, taken_for, np.ones(4, np.float32), run.label_names), "random")
+    truth, probabilities = np.array([0, 0, 1, 2]), np.eye(3)[[0, 1, 1, 2]]
+    card = write_card(run, measure(truth, probabilities, run.label_names), "random")
     assert card.startswith("---\npipeline_tag: image-classification\n")
     assert 'model_name: "fish | *fresh*"' in card
     assert r"# fish \| \*fresh\*" in card
@@ -21,4 +23,23 @@ def test_card_says_how_good_the_model_is_and_what_it_mixes_up(make_run: MakeRun)
 def test_card_of_a_faultless_model(make_run: MakeRun) -> None:
     run = load(make_run())
     truth = np.array([0, 1, 2])
-    assert "mixed up none" in write_card(run, measure(truth, truth, np.zeros(3, np.float32), run.label_names), "random")
+    assert "mixed up none" in write_card(run, measure(truth, np.eye(3), run.label_names), "random")
+
+
+@pytest.mark.parametrize(
+    ("leakage", "words"),
+    [
+        (
+            Leakage(near_duplicate_groups=3, near_duplicates=8),
+            "8 of the pictures have near-duplicates (3 groups); none",
+        ),
+        (
+            Leakage(near_duplicate_groups=3, near_duplicates=8, straddling=1),
+            "on both sides of the split, so that the figures flatter: **1**",
+        ),
+    ],
+)
+def test_card_says_whether_the_split_leaks(make_run: MakeRun, leakage: Leakage, words: str) -> None:
+    run = load(make_run(leakage=leakage.model_dump()))
+    metrics = measure(np.array([0, 1]), np.eye(3)[:2], run.label_names)
+    assert words in write_card(run, metrics, "random")

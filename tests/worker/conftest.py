@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from db import blobs, datasets, jobs, registry
 from db.models import Model
 from db.upgrade import upgrade
-from tsukiji import snapshots
+from tsukiji import snapshots, splits
 from tsukiji.ids import new_id
 from tsukiji.jobs import JobKind
 from tsukiji.settings import DataSettings, JobSettings, Settings, TrainingSettings
@@ -97,9 +97,12 @@ class Submissions:
         with self.services.database.reading() as session:
             images = datasets.labelled_images(session, dataset_id)
         items = [snapshots.SnapshotItem(i.id, i.sha256, i.name, i.label, i.split) for i in images]
-        blob = self.services.store.put(snapshots.dumps(snapshots.assign_splits(items, valid_fraction=0.3, seed=1)))
+        draw = splits.assign_splits(items, valid_fraction=0.3, seed=1)
+        blob = self.services.store.put(snapshots.dumps(draw.items))
         with self.services.database.transaction() as session:
-            snapshot = registry.add_snapshot(session, dataset_id, blob.sha256, blob.size, len(items))
+            snapshot = registry.add_snapshot(
+                session, dataset_id, blob.sha256, blob.size, len(items), draw.leakage.model_dump()
+            )
         return self.job(
             JobKind.TRAINING,
             request={"recipe": recipe.model_dump(), "name": "pets"},

@@ -1,12 +1,16 @@
+import random
 import struct
 import zipfile
 import zlib
 from io import BytesIO
 
+from PIL import Image
+
 from db import datasets, imports, jobs
 from db.pages import Window
 from tsukiji.jobs import JobStatus
 from tsukiji.settings import LimitSettings
+from tsukiji.vision.phash import PLAIN
 from worker.claimed import work
 from worker.imports import run
 
@@ -132,3 +136,18 @@ def test_a_data_set_that_vanished_fails_its_import(services, submit, archive):
         datasets.remove(session, job.dataset_id)
     work(services, job.id, run)
     assert submit.find(job).status == "failed"
+
+
+def test_copies_of_a_picture_have_hashes_that_are_close(services, submit, archive):
+    small = Image.frombytes("RGB", (6, 6), random.Random(1).randbytes(108))
+    sizes = {side: BytesIO() for side in (64, 300)}
+    for side, file in sizes.items():
+        small.resize((side, side), Image.Resampling.BICUBIC).save(file, "JPEG")
+    job = submit.import_zip(
+        archive({f"cat/{side}.jpg": file.getvalue() for side, file in sizes.items()} | {"cat/0.png": 0})
+    )
+    work(services, job.id, run)
+    with services.database.reading() as session:
+        hashes = {image.name: image.phash for image in datasets.labelled_images(session, submit.find(job).dataset_id)}
+    assert (int(hashes["cat/64.jpg"], 16) ^ int(hashes["cat/300.jpg"], 16)).bit_count() <= 6
+    assert hashes["cat/0.png"] == PLAIN

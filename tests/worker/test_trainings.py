@@ -50,6 +50,8 @@ def test_a_training_registers_a_model_and_its_evaluation(services, submit, datas
         evaluation = registry.find_evaluation(session, ended.result["evaluation_id"])
         items = registry.page_evaluation_items(session, evaluation.id, Window(100)).data
         epochs = jobs.metrics(session, job.id)
+        card = next(file for file in registry.model_files(session, model.id) if file.name == "README.md")
+    assert b"0 of the pictures have near-duplicates" in services.store.read(card.sha256)
     assert model.label_names == ["blue", "red"]
     assert [epoch["epoch"] for epoch in epochs] == [1, 2]
     assert len(items) == sum(map(sum, evaluation.metrics["confusion"])) == 8

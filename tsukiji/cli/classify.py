@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -15,7 +15,10 @@ from tsukiji.client import Batch, Client
 
 ModelOption = Annotated[str, typer.Option("--model", "-m", help="Id, alias or name of a model.")]
 Top = Annotated[int, typer.Option("--top", min=1, max=100, help="How many labels to list.")]
-Threshold = Annotated[float, typer.Option("--threshold", min=0, max=1, help="Below this: none of these.")]
+Threshold = Annotated[float, typer.Option("--threshold", min=0, max=1, help="Least probability for a decision.")]
+MinKnown = Annotated[
+    float | None, typer.Option("--min-known", min=0, max=1, help="Below this known score: none of these. 0: never.")
+]
 
 
 def describe(found: types.Prediction) -> str:
@@ -31,7 +34,7 @@ def likeliest(scores: Iterable[types.Score]) -> str:
 
 COLUMNS: Final = {
     "image": lambda found: found.custom_id,
-    "decision": lambda found: found.decision,
+    "decision": lambda found: "none of these" if found.abstained else found.decision,
     "likeliest": describe,
 }
 
@@ -41,6 +44,7 @@ def classify(
     model: ModelOption,
     top: Top = 3,
     threshold: Threshold = 0.0,
+    min_known: MinKnown = None,
     target: Annotated[Path | None, typer.Option("-o", "--output", help="Save as .csv or .jsonl.")] = None,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Start it and return.")] = False,
     timeout: Annotated[float | None, typer.Option("--timeout", help="Seconds to wait.")] = None,
@@ -51,7 +55,7 @@ def classify(
     if target and target.suffix.lower() not in Batch.FORMATS:
         raise typer.BadParameter("results are saved as .csv or .jsonl")
     with Client() as client:
-        job = start(client, paths, model, top, threshold)
+        job = start(client, paths, {"model": model, "top_k": top, "threshold": threshold, "min_known": min_known})
         note(f"batch {job.id}")
         if no_wait:
             show_job(job, as_json)
@@ -66,24 +70,25 @@ def predict(
     model: ModelOption,
     top: Top = 3,
     threshold: Threshold = 0.0,
+    min_known: MinKnown = None,
     fail_on_item_error: FailOnItemError = False,
     as_json: AsJson = False,
 ) -> None:
     """Label up to 16 pictures at once."""
     with Client() as client:
-        found = client.predict(files, model, top_k=top, threshold=threshold)
+        found = client.predict(files, model, top_k=top, threshold=threshold, min_known=min_known)
     print_records(found, COLUMNS, as_json)
     if fail_on_item_error and any(prediction.error for prediction in found):
         raise typer.Exit(ExitCode.ITEM_ERRORS)
 
 
-def start(client: Client, paths: list[Path], model: str, top: int, threshold: float) -> Batch:
+def start(client: Client, paths: list[Path], options: dict[str, Any]) -> Batch:
     zips = [path for path in paths if path.suffix.lower() == ".zip"]
     if zips and len(paths) > 1:
         raise typer.BadParameter("a zip goes alone: name one zip, or files and folders")
     if zips:
-        return client.batches.create(model=model, zip=zips[0], top_k=top, threshold=threshold)
-    return client.batches.create(model=model, images=paths, top_k=top, threshold=threshold)
+        return client.batches.create(zip=zips[0], **options)
+    return client.batches.create(images=paths, **options)
 
 
 def finish(job: Batch, target: Path | None, as_json: bool) -> None:

@@ -39,6 +39,7 @@ def import_pictures(
         Path, typer.Argument(metavar="FOLDER_OR_ZIP", exists=True, help="Class folders, or a zip of them.")
     ],
     name: Annotated[str, typer.Option("--name", help="The data set to fill; made if there is none.")],
+    group: Annotated[str | None, typer.Option("--group", help="Of a folder: one group for all; never split.")] = None,
     timeout: Annotated[float | None, typer.Option("--timeout", help="Seconds to wait for a zip.")] = None,
     fail_on_item_error: FailOnItemError = False,
     as_json: AsJson = False,
@@ -47,9 +48,11 @@ def import_pictures(
 
     A second run sends only what is missing.
     """
+    if group and not source.is_dir():
+        raise typer.BadParameter("A zip takes no --group; send the folder.")
     with Client() as client:
         dataset = client.datasets.create(name, exist_ok=True)
-        result = upload(dataset, source) if source.is_dir() else unpack(dataset, source, timeout)
+        result = upload(dataset, source, group) if source.is_dir() else unpack(dataset, source, timeout)
         note(f"{result.accepted} accepted, {result.duplicates} already there, {result.rejected} rejected")
         report_rejected(result.files)
         if as_json:
@@ -91,9 +94,9 @@ def remove(dataset: DatasetName, yes: Yes = False, as_json: AsJson = False) -> N
     print_deleted(found.id, as_json)
 
 
-def upload(dataset: Dataset, folder: Path) -> types.UploadResult:
+def upload(dataset: Dataset, folder: Path, group: str | None = None) -> types.UploadResult:
     with bar(f"upload {folder.name}") as line:
-        return dataset.upload(folder, line.advance)
+        return dataset.upload(folder, line.advance, group=group)
 
 
 def unpack(dataset: Dataset, archive: Path, timeout: float | None) -> types.UploadResult:

@@ -13,10 +13,12 @@ import typer
 from pydantic import BaseModel, ValidationError
 
 from tsukiji import __version__, types
+from tsukiji.cli import weights
 from tsukiji.cli.outcomes import ExitCode, describe
 from tsukiji.cli.output import AsJson, note, print_records
 from tsukiji.cli.programs import ProgramsMissing, checkout
 from tsukiji.client import APIError, AuthenticationError, Client
+from tsukiji.types import Recipe
 
 SILENT_SECONDS: Final = 60
 QUEUES: Final = ("train", "infer", "intake")
@@ -28,19 +30,21 @@ class Finding(BaseModel):
     ok: bool
     detail: str
     hint: str | None = None
+    warning: bool = False
+    """Well enough, but `hint` should be read."""
 
 
 def doctor(as_json: AsJson = False) -> None:
-    """Check Python, the service, the key, the workers, the disk and the programs."""
-    findings = [python_version(), *service(), disk(), programs()]
+    """Check Python, the service, the key, the workers, the disk, the programs and the pretrained weights."""
+    findings = [python_version(), *service(), disk(), programs(), *pretrained()]
     columns: dict[str, Callable[[Finding], object]] = {
         "check": lambda finding: finding.check,
-        "": lambda finding: "ok" if finding.ok else "PROBLEM",
+        "": lambda finding: "PROBLEM" if not finding.ok else "warning" if finding.warning else "ok",
         "found": lambda finding: finding.detail,
     }
     print_records(findings, columns, as_json)
     for finding in findings:
-        if not finding.ok and finding.hint:
+        if (finding.warning or not finding.ok) and finding.hint:
             note(f"{finding.check}: {finding.hint}", style="yellow")
     if not all(finding.ok for finding in findings):
         raise typer.Exit(ExitCode.OTHER)
@@ -96,3 +100,30 @@ def programs() -> Finding:
         return Finding(check="programs", ok=True, detail=f"in {checkout()}")
     except ProgramsMissing:
         return Finding(check="programs", ok=True, detail="not here: this installation holds the client alone")
+
+
+def pretrained() -> list[Finding]:
+    """Look for the weights of the backbones in use: the recipe's own, and any that was brought to the weights folder.
+
+    They matter where the workers run; an installation of the client alone has no say in them.
+    """
+    try:
+        checkout()
+        found = weights.run("ls")
+    except ProgramsMissing:
+        return []
+    except weights.WeightsFailed as error:
+        return [Finding(check="weights", ok=False, detail=str(error))]
+    default = Recipe().backbone
+    return [judge(one) for one in found if one.backbone == default or one.place is not None]
+
+
+def judge(found: types.BackboneWeights) -> Finding:
+    check = f"weights {found.backbone}"
+    if found.place is not None:
+        return Finding(check=check, ok=True, detail=f"{found.place}, {weights.size(found)}")
+    hint = (
+        f"A training downloads them, if it may and can; `tsukiji weights fetch {found.backbone}` does so now. Without "
+        "the internet bring a file, and `tsukiji weights add FILE`."
+    )
+    return Finding(check=check, ok=True, detail="not on this machine", hint=hint, warning=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
-from tsukiji.cli.programs import checkout
+from tsukiji.cli.programs import checkout, environment
 from tsukiji.client import Client
 
 READY_SECONDS: Final = 90
@@ -54,6 +54,8 @@ def _leave(_number: int, _frame: FrameType | None) -> None:
 
 def start(folder: Path, output: int) -> "subprocess.Popen[bytes]":
     ours = {"TSUKIJI_DATA_DIR": str(folder / "data"), "TSUKIJI_API_PORT": "0", "TSUKIJI_API_HOST": "127.0.0.1"}
+    weights = Path(environment().get("TSUKIJI_DATA_DIR") or checkout() / "tsukiji-data") / "weights"
+    ours["TSUKIJI_WEIGHTS_DIR"] = os.environ.get("TSUKIJI_WEIGHTS_DIR") or str(weights)
     inherited = {
         name: value for name, value in os.environ.items() if not name.startswith("TSUKIJI_") or name.startswith(KEPT)
     }

@@ -1,19 +1,40 @@
 """`tsukiji models`: what was trained."""
 
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Final, Literal
 
 import typer
 
+from tsukiji import types
+from tsukiji.cli import evaluations
 from tsukiji.cli.datasets import Limit, Yes, confirm, print_deleted
 from tsukiji.cli.output import AsJson, note, print_fields, print_json, print_records
 from tsukiji.cli.report import print_metrics
+from tsukiji.cli.verify import verify
+from tsukiji.cli.waiting import wait
 from tsukiji.client import Client, Model
+
+Format = Literal["package", "onnx", "fastai"]
+SUFFIXES: Final[dict[Format, str]] = {"package": ".zip", "onnx": ".onnx", "fastai": ".pkl"}
 
 app = typer.Typer(no_args_is_help=True, help="What was trained, and the aliases that name it.")
 
 ModelName = Annotated[str, typer.Argument(metavar="MODEL", help="Id, alias or name of a model.")]
+
+ALIAS_COLUMNS: Final[dict[str, Callable[[types.Alias], Any]]] = {
+    "alias": lambda alias: alias.name,
+    "model": lambda alias: alias.model_id,
+    "since": lambda alias: alias.updated_at,
+}
+SUSPECT_COLUMNS: Final[dict[str, Callable[[types.LabelSuspect], Any]]] = {
+    "image": lambda found: found.name,
+    "label": lambda found: found.label,
+    "suggested": lambda found: found.suggested_label,
+    "score": lambda found: found.score,
+    "split": lambda found: found.split,
+}
 
 
 @app.command("ls")
@@ -48,17 +69,41 @@ def show(model: ModelName, as_json: AsJson = False) -> None:
 @app.command("export")
 def export(
     model: ModelName,
-    target: Annotated[Path | None, typer.Option("-o", "--output", help="The zip to write; ID.zip by default.")] = None,
+    target: Annotated[Path | None, typer.Option("-o", "--output", help="The file to write; ID.zip by default.")] = None,
+    wanted: Annotated[Format, typer.Option("--format", help="A pickle (fastai) runs code when opened.")] = "package",
     as_json: AsJson = False,
 ) -> None:
-    """Save a model's package: weights without pickle, labels, preprocessing, evaluation."""
+    """Save a model's package (weights without pickle, labels, preprocessing, evaluation), or the model as ONNX."""
     with Client() as client:
         found = client.models.get(model)
-        path = found.download(target or Path(f"{found.id}.zip"))
+        path = target or Path(f"{found.id}{SUFFIXES[wanted]}")
+        if wanted == "package":
+            found.download(path)
+        else:
+            wait(found.export(wanted)).raise_for_status()
+            client.models.download_export(found, wanted, path)
     if as_json:
         print_json({"model": found.id, "path": str(path), "bytes": path.stat().st_size})
     else:
         print_fields({"model": found.id, "path": path})
+
+
+@app.command("import")
+def import_package(
+    package: Annotated[Path, typer.Argument(metavar="PATH", help="The zip that `models export` wrote.")],
+    name: Annotated[str | None, typer.Option("--name", help="What to call it; the file's name by default.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take in a model that another service made; it gets an id of its own."""
+    with Client() as client:
+        found = client.models.import_package(package, name)
+    if as_json:
+        print_json(found)
+    else:
+        show_model(found)
+
+
+app.command("verify")(verify)
 
 
 @app.command("rm")
@@ -79,11 +124,6 @@ def alias(
     as_json: AsJson = False,
 ) -> None:
     """List aliases, look one up, set it, or take it away."""
-    columns = {
-        "alias": lambda alias: alias.name,
-        "model": lambda alias: alias.model_id,
-        "since": lambda alias: alias.updated_at,
-    }
     if remove and (name is None or model is not None):
         raise typer.BadParameter("--rm takes the name of one alias")
     with Client() as client:
@@ -91,9 +131,43 @@ def alias(
             client.aliases.delete(name)
             note(f"alias {name} is gone; its model stays")
         elif name is None:
-            print_records(client.aliases.list(), columns, as_json)
+            print_records(client.aliases.list(), ALIAS_COLUMNS, as_json)
         else:
-            print_records([client.aliases.set(name, model) if model else client.aliases.get(name)], columns, as_json)
+            found = client.aliases.set(name, model) if model else client.aliases.get(name)
+            print_records([found], ALIAS_COLUMNS, as_json)
+
+
+@app.command("promote")
+def promote(
+    model: ModelName,
+    alias: Annotated[str, typer.Argument(metavar="ALIAS", help="The name that points to it from now on.")],
+    as_json: AsJson = False,
+) -> None:
+    """Point an alias to a model; `rollback` takes it back."""
+    with Client() as client:
+        print_records([client.aliases.set(alias, model)], ALIAS_COLUMNS, as_json)
+
+
+@app.command("rollback")
+def roll_back(
+    alias: Annotated[str, typer.Argument(metavar="ALIAS", help="An alias, such as production.")],
+    as_json: AsJson = False,
+) -> None:
+    """Point an alias to the model before this one; twice, and it is where it was."""
+    with Client() as client:
+        print_records([client.aliases.rollback(alias)], ALIAS_COLUMNS, as_json)
+
+
+app.command("evaluate")(evaluations.evaluate)
+app.command("compare")(evaluations.compare)
+
+
+@app.command("suspects")
+def list_suspects(model: ModelName, limit: Limit = 50, as_json: AsJson = False) -> None:
+    """List the images whose labels may be wrong, most suspicious first."""
+    with Client() as client:
+        found = islice(client.models.get(model).suspects(), limit)
+        print_records(found, SUSPECT_COLUMNS, as_json)
 
 
 def show_model(model: Model) -> None:
@@ -106,6 +180,7 @@ def show_model(model: Model) -> None:
             "backbone": model.backbone,
             "pretrained": model.pretrained,
             "image size": model.image_size,
+            "imported from": model.imported_from,
             "created": model.created_at,
         }
     )

@@ -1,11 +1,11 @@
 """An evaluation as tables: accuracy, each class, the confusion matrix. Knows no command."""
 
-from typing import Final
+from typing import Any, Final
 
 from rich.console import Console
 
 from tsukiji import types
-from tsukiji.cli.output import OUT, print_table
+from tsukiji.cli.output import OUT, print_fields, print_table
 
 MATRIX_LABELS: Final = 15
 """A wider matrix fits no terminal; then the commonest confusions are listed instead."""
@@ -13,11 +13,25 @@ CONFUSIONS: Final = 15
 
 
 def print_metrics(metrics: types.Metrics, to: Console = OUT) -> None:
-    print_table(["accuracy", "images", "loss"], [[metrics.accuracy, metrics.images, metrics.loss]], to)
+    facts: dict[str, Any] = {"accuracy": metrics.accuracy, "images": metrics.images, "loss": metrics.loss}
+    if metrics.accuracy_interval:
+        facts["95% interval"] = list(metrics.accuracy_interval)
+    if metrics.calibration:
+        facts["calibration error"] = metrics.calibration.ece_after
+    print_table(facts, [facts.values()], to)
     to.print()
     print_classes(metrics, to)
     to.print()
     print_confusion(metrics, to)
+
+
+def print_leakage(leakage: types.Leakage | None) -> None:
+    """Print in one line whether pictures that belong together stand on both sides of the split."""
+    if leakage is None:
+        return
+    found = f"near-duplicates: {leakage.near_duplicates} images in {leakage.near_duplicate_groups} groups"
+    done = f"moved to their group's side: {leakage.moved}; groups on both sides: {leakage.straddling}"
+    print_fields({"leakage": f"{found}; {done}"})
 
 
 def print_classes(metrics: types.Metrics, to: Console) -> None:

@@ -5,23 +5,32 @@ from typing import Annotated, Any
 import typer
 
 from tsukiji.cli.output import AsJson, note, print_fields, print_json
-from tsukiji.cli.report import print_metrics
+from tsukiji.cli.report import print_leakage, print_metrics
 from tsukiji.cli.waiting import wait
 from tsukiji.client import Client, Training
 
 
 def train(
     dataset: Annotated[str, typer.Argument(metavar="DATASET", help="Id or name of a data set.")],
-    preset: Annotated[str | None, typer.Option("--preset", help="A named recipe of the service.")] = None,
+    preset: Annotated[str | None, typer.Option("--preset", help="quick, standard or thorough.")] = None,
     epochs: Annotated[int | None, typer.Option("--epochs")] = None,
     image_size: Annotated[int | None, typer.Option("--image-size", help="Pixels on each side.")] = None,
     batch_size: Annotated[int | None, typer.Option("--batch-size")] = None,
     learning_rate: Annotated[float | None, typer.Option("--learning-rate", help="Peak of one cycle.")] = None,
     valid_fraction: Annotated[float | None, typer.Option("--valid-fraction", help="Held out of each label.")] = None,
     seed: Annotated[int | None, typer.Option("--seed")] = None,
-    backbone: Annotated[str | None, typer.Option("--backbone", help="resnet18, resnet34 or resnet50.")] = None,
+    backbone: Annotated[
+        str | None, typer.Option("--backbone", help="One that `tsukiji weights ls` lists; resnet34 by default.")
+    ] = None,
     no_pretrained: Annotated[bool, typer.Option("--no-pretrained", help="Start from random weights.")] = False,
     no_flip: Annotated[bool, typer.Option("--no-flip", help="Never mirror: for text, digits, signs.")] = False,
+    class_weights: Annotated[
+        str | None, typer.Option("--class-weights", help="auto, balanced or none: what mistakes on rare kinds cost.")
+    ] = None,
+    unknown: Annotated[
+        str | None, typer.Option("--unknown", help='A data set of other things, to measure "none of these" on.')
+    ] = None,
+    resplit: Annotated[bool, typer.Option("--resplit", help="Draw the splits anew.")] = False,
     name: Annotated[str | None, typer.Option("--name", help="The model's name; the data set's by default.")] = None,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Start it and return.")] = False,
     timeout: Annotated[float | None, typer.Option("--timeout", help="Seconds to wait.")] = None,
@@ -38,10 +47,11 @@ def train(
         "seed": seed,
         "backbone": backbone,
         "pretrained": False if no_pretrained else None,
+        "class_weights": class_weights,
         "flip": False if no_flip else None,
     }
     with Client() as client:
-        job = client.trainings.create(dataset, given(recipe), name=name)
+        job = client.trainings.create(dataset, given(recipe), name=name, unknown=unknown, resplit=resplit)
         note(f"training {job.id}")
         if no_wait:
             show_started(job, as_json)
@@ -67,10 +77,14 @@ def show_result(job: Training, as_json: bool) -> None:
     job.raise_for_status()
     result = job.result or {}
     for warning in result.get("warnings") or []:
-        note(f"warning: {warning}", style="yellow")
+        detail = warning.get("detail") if isinstance(warning, dict) else warning
+        note(f"warning: {detail}", style="yellow")
     if as_json:
         return
     print_fields({"model": result.get("model_id"), "weights": result.get("weights_source")})
     evaluation = job.evaluation
     if evaluation:
+        print_leakage(evaluation.leakage)
         print_metrics(evaluation.metrics)
+    if count := result.get("suspected_labels"):
+        note(f"{count} labels may be wrong: tsukiji models suspects {result.get('model_id')}")

@@ -3,7 +3,7 @@
 from tsukiji.client._batches import Batch
 from tsukiji.client._client import Client
 from tsukiji.client._datasets import Dataset
-from tsukiji.client._evaluations import Evaluation
+from tsukiji.client._evaluations import Evaluation, EvaluationJob
 from tsukiji.client._exceptions import (
     APIConnectionError,
     APIError,
@@ -41,6 +41,7 @@ __all__ = [
     "ConflictError",
     "Dataset",
     "Evaluation",
+    "EvaluationJob",
     "Import",
     "InternalServerError",
     "Job",

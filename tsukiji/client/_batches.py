@@ -56,6 +56,7 @@ class Batches(Resource):
         split: types.Split | None = None,
         top_k: int = 3,
         threshold: float = 0.0,
+        min_known: float | None = None,
         deadline_seconds: int | None = None,
     ) -> Batch:
         """Classify `images` (files and folders), the pictures in a `zip`, or those of a `dataset` and its `split`.
@@ -72,6 +73,8 @@ class Batches(Resource):
         if sum(source is not None for source in (images, zip, dataset)) != 1:
             raise ValueError("a batch takes exactly one of images, zip and dataset")
         options: dict[str, Any] = {"model": id_of(model), "top_k": top_k, "threshold": threshold}
+        if min_known is not None:
+            options["min_known"] = min_known
         if deadline_seconds is not None:
             options["deadline_seconds"] = deadline_seconds
         if dataset is not None:

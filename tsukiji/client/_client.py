@@ -63,7 +63,15 @@ class Client:
 
     @overload
     def predict(
-        self, picture: Picture, /, model: str | Identified, *, top_k: int = 3, threshold: float = 0.0, wait: int = 10
+        self,
+        picture: Picture,
+        /,
+        model: str | Identified,
+        *,
+        top_k: int = 3,
+        threshold: float = 0.0,
+        min_known: float | None = None,
+        wait: int = 10,
     ) -> types.Prediction: ...
 
     @overload
@@ -75,6 +83,7 @@ class Client:
         *,
         top_k: int = 3,
         threshold: float = 0.0,
+        min_known: float | None = None,
         wait: int = 10,
     ) -> list[types.Prediction]: ...
 
@@ -86,6 +95,7 @@ class Client:
         *,
         top_k: int = 3,
         threshold: float = 0.0,
+        min_known: float | None = None,
         wait: int = 10,
     ) -> types.Prediction | list[types.Prediction]:
         """Classify one picture, or a list of up to 16: paths, or the bytes of picture files.
@@ -95,6 +105,7 @@ class Client:
             model: id, alias or name, or the model itself.
             top_k: how many labels each prediction lists.
             threshold: below this probability the decision is None.
+            min_known: below this known score it is None, too: "none of these". The model's own if None; 0 switches off.
             wait: seconds the service may hold the call; after them the client polls.
 
         Raises:
@@ -102,8 +113,8 @@ class Client:
             APIError: the service refused or cannot be reached.
         """
         if isinstance(pictures, (list, tuple)):
-            return predict(self._transport, pictures, id_of(model), top_k, threshold, wait)
-        return predict(self._transport, [pictures], id_of(model), top_k, threshold, wait)[0]
+            return predict(self._transport, pictures, id_of(model), top_k, threshold, min_known, wait)
+        return predict(self._transport, [pictures], id_of(model), top_k, threshold, min_known, wait)[0]
 
     def info(self) -> types.Info:
         """Ask for the service's version, features and workers."""

@@ -11,25 +11,29 @@ from tsukiji.client._exceptions import NotFoundError
 from tsukiji.client._images import Images
 from tsukiji.client._imports import Import
 from tsukiji.client._pages import Paged
-from tsukiji.client._uploads import UPLOAD_SECONDS, Report, upload_folder
+from tsukiji.client._uploads import UPLOAD_SECONDS, Group, Report, upload_folder
 
 
 class Dataset(Bound, types.Dataset):
     def refresh(self) -> Self:
         return self._absorb(self._transport.request("GET", path("datasets", self.id)).json())
 
-    def upload(self, folder: str | os.PathLike[str], progress: Report | None = None) -> types.UploadResult:
+    def upload(
+        self, folder: str | os.PathLike[str], progress: Report | None = None, *, group: Group | None = None
+    ) -> types.UploadResult:
         """Upload a folder of class folders; a second run sends only what is missing.
 
         Args:
             folder: the parent folder of a picture is its label; a folder train, valid or test above it is its split.
             progress: called with the files settled so far and the files in all.
+            group: what the pictures have in common (one animal, one film): a group is never learnt from and held out
+                both. One name for all, or a function from the relative path (`cat/1.jpg`) to a name or None.
 
         Raises:
             NotADirectoryError: it is no folder.
             APIError: the service refused or cannot be reached; bad files never raise, see the result.
         """
-        result = upload_folder(self._transport, self.id, Path(folder), progress)
+        result = upload_folder(self._transport, self.id, Path(folder), progress, group)
         self.refresh()
         return result
 

@@ -1,33 +1,84 @@
-"""Evaluations: how good a model is, and on which pictures it errs."""
+"""Evaluations: how good a model is, on which pictures it errs, and whether another is better."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+import httpx2
 
 from tsukiji import types
 from tsukiji.client._base import path
 from tsukiji.client._bound import Bound, Identified, Resource, id_of
+from tsukiji.client._job import Job
 from tsukiji.client._pages import Paged
 
 
 class Evaluation(Bound, types.Evaluation):
     def items(
-        self, *, true_label: str | None = None, predicted_label: str | None = None
+        self,
+        *,
+        true_label: str | None = None,
+        predicted_label: str | None = None,
+        order: Literal["seq", "loss"] | None = None,
     ) -> Paged[types.EvaluationItem]:
-        """List the pictures, or those of one cell of the confusion matrix."""
+        """List the pictures, or those of one cell of the confusion matrix; `order="loss"`: the worst mistakes first."""
         return self._transport.paged(
             path("evaluations", self.id, "items"),
             types.EvaluationItem.model_validate,
             true=true_label,
             predicted=predicted_label,
+            order=order,
         )
 
-    def confusion_csv(self) -> str:
-        headers = {"Accept": "text/csv"}
-        return self._transport.request("GET", path("evaluations", self.id, "confusion.csv"), headers=headers).text
+    def confusion_csv(self, *, normalise: bool = False) -> str:
+        """Fetch the confusion matrix: images, or fractions of each true label's."""
+        return self._confusion("confusion.csv", "text/csv", normalise).text
 
-    def confusion_png(self) -> bytes:
-        headers = {"Accept": "image/png"}
-        return self._transport.request("GET", path("evaluations", self.id, "confusion.png"), headers=headers).content
+    def confusion_png(self, *, normalise: bool = False) -> bytes:
+        return self._confusion("confusion.png", "image/png", normalise).content
+
+    def _confusion(self, name: str, media_type: str, normalise: bool) -> httpx2.Response:
+        params = {"normalise": "true"} if normalise else {}
+        headers = {"Accept": media_type}
+        return self._transport.request("GET", path("evaluations", self.id, name), params=params, headers=headers)
+
+
+class EvaluationJob(Job):
+    @property
+    def evaluation(self) -> Evaluation | None:
+        """What was found, once it has succeeded; asks the service."""
+        evaluation_id = (self.result or {}).get("evaluation_id")
+        return Evaluations(self._transport).get(evaluation_id) if evaluation_id else None
 
 
 class Evaluations(Resource):
+    def create(
+        self,
+        *,
+        model: str | Identified,
+        dataset: str | Identified,
+        split: types.Split | None = None,
+        deadline_seconds: int | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> EvaluationJob:
+        """Start measuring a model on the labelled images of a data set, or of its `split`."""
+        asked = {
+            "model": id_of(model),
+            "dataset": id_of(dataset),
+            "split": split,
+            "deadline_seconds": deadline_seconds,
+            "metadata": dict(metadata or {}),
+        }
+        response = self._transport.request(
+            "POST", path("evaluations"), json={key: value for key, value in asked.items() if value is not None}
+        )
+        return EvaluationJob.bind(self._transport, response.json())
+
+    def compare(self, a: str | Identified, b: str | Identified) -> types.Comparison:
+        """Compare two evaluations on the images that both hold; differences are b less a."""
+        params = {"a": id_of(a), "b": id_of(b)}
+        response = self._transport.request("GET", path("evaluations", "compare"), params=params)
+        return types.Comparison.model_validate(response.json())
+
     def get(self, evaluation: str) -> Evaluation:
         return Evaluation.bind(self._transport, self._transport.request("GET", path("evaluations", evaluation)).json())
 

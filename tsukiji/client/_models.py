@@ -9,8 +9,10 @@ from tsukiji.client._base import path
 from tsukiji.client._bound import Bound, Identified, Resource, id_of
 from tsukiji.client._downloads import save
 from tsukiji.client._evaluations import Evaluation, Evaluations
+from tsukiji.client._job import Job
 from tsukiji.client._pages import Paged
 from tsukiji.client._predictions import Picture, predict
+from tsukiji.client._uploads import UPLOAD_SECONDS
 
 
 class Model(Bound, types.Model):
@@ -19,13 +21,23 @@ class Model(Bound, types.Model):
         """How good it is on its own held-out pictures; asks the service."""
         return Evaluations(self._transport).get(self.evaluation_id) if self.evaluation_id else None
 
-    def predict(self, pictures: Sequence[Picture], *, top_k: int = 3, threshold: float = 0.0) -> list[types.Prediction]:
+    def predict(
+        self, pictures: Sequence[Picture], *, top_k: int = 3, threshold: float = 0.0, min_known: float | None = None
+    ) -> list[types.Prediction]:
         """Classify up to 16 pictures now; see `Client.predict`."""
-        return predict(self._transport, pictures, self.id, top_k, threshold, wait=10)
+        return predict(self._transport, pictures, self.id, top_k, threshold, min_known, wait=10)
+
+    def suspects(self) -> Paged[types.LabelSuspect]:
+        """List the images of its data set whose labels may be wrong, most suspicious first."""
+        return self._transport.paged(path("models", self.id, "suspects"), types.LabelSuspect.model_validate)
 
     def download(self, target: str | os.PathLike[str]) -> Path:
         """Save the package, a zip without pickle, at `target`."""
         return save(self._transport, path("models", self.id, "package"), Path(target), "application/zip")
+
+    def export(self, format: types.ExportFormat) -> Job:  # noqa: A002
+        """Start to make the model available as `onnx` or `fastai`; see `Models.export`."""
+        return Models(self._transport).export(self, format)
 
 
 class Models(Resource):
@@ -39,6 +51,49 @@ class Models(Resource):
     def download(self, model: str | Identified, target: str | os.PathLike[str]) -> Path:
         """Save the package, a zip without pickle, at `target`."""
         return save(self._transport, path("models", id_of(model), "package"), Path(target), "application/zip")
+
+    def import_package(self, package: str | os.PathLike[str], name: str | None = None) -> Model:
+        """Send a package that another service made, the zip of `download`; it becomes a model of its own here.
+
+        Args:
+            package: the zip.
+            name: what to call the model; the file's name by default.
+
+        Raises:
+            UnprocessableEntityError: it is no package, or not a whole one; `code` is `package_invalid`.
+        """
+        zipped = Path(package)
+        with zipped.open("rb") as file:
+            response = self._transport.request(
+                "POST",
+                path("models"),
+                files=[("package", (zipped.name, file))],
+                data={} if name is None else {"name": name},
+                timeout=UPLOAD_SECONDS,
+            )
+        return Model.bind(self._transport, response.json())
+
+    def export(self, model: str | Identified, format: types.ExportFormat) -> Job:  # noqa: A002
+        """Start to make a model available as `onnx` or `fastai`; one that is there already is answered at once.
+
+        Wait for the job, then fetch the file by `download_export`.
+        """
+        response = self._transport.request("POST", path("models", id_of(model), "exports"), json={"format": format})
+        return Job.bind(self._transport, response.json())
+
+    def exports(self, model: str | Identified) -> Paged[types.ModelExport]:
+        """List what a model was exported as, with what was measured about it."""
+        return self._transport.paged(path("models", id_of(model), "exports"), types.ModelExport.model_validate)
+
+    def download_export(
+        self,
+        model: str | Identified,
+        format: types.ExportFormat,  # noqa: A002
+        target: str | os.PathLike[str],
+    ) -> Path:
+        """Save a finished export at `target`. A `fastai` export is a pickle: opening it runs code."""
+        place = path("models", id_of(model), "exports", format)
+        return save(self._transport, place, Path(target), "application/octet-stream")
 
     def list(self, *, page_size: int | None = None) -> Paged[Model]:
         return self._transport.paged(path("models"), lambda data: Model.bind(self._transport, data), limit=page_size)
@@ -55,6 +110,14 @@ class Aliases(Resource):
 
     def delete(self, name: str) -> None:
         self._transport.request("DELETE", path("aliases", name))
+
+    def rollback(self, name: str) -> types.Alias:
+        """Let `name` stand for the model before this one; done twice, it is where it was."""
+        return types.Alias.model_validate(self._transport.request("POST", path("aliases", name, "rollback")).json())
+
+    def history(self, name: str) -> Paged[types.AliasMove]:
+        """List where `name` has pointed, newest first."""
+        return self._transport.paged(path("aliases", name, "history"), types.AliasMove.model_validate)
 
     def list(self) -> Paged[types.Alias]:
         return self._transport.paged(path("aliases"), types.Alias.model_validate)

@@ -16,7 +16,13 @@ Picture = str | os.PathLike[str] | bytes
 
 
 def predict(
-    transport: Transport, pictures: Sequence[Picture], model: str, top_k: int, threshold: float, wait: int
+    transport: Transport,
+    pictures: Sequence[Picture],
+    model: str,
+    top_k: int,
+    threshold: float,
+    min_known: float | None,
+    wait: int,
 ) -> list[types.Prediction]:
     """Send up to 16 pictures and return their predictions in order, waiting on where `wait` seconds are too few.
 
@@ -29,12 +35,16 @@ def predict(
             "POST",
             path("models", model, "predict"),
             files=[("files", _part(picture, number, stack)) for number, picture in enumerate(pictures, 1)],
-            data={"top_k": str(top_k), "threshold": str(threshold)},
+            data={"top_k": str(top_k), "threshold": str(threshold)} | _given(min_known),
             headers={"Prefer": f"wait={wait}"},
             timeout=transport.config.timeout_seconds + wait,
         )
     job = Job.bind(transport, response.json()).wait()
     return [types.Prediction.model_validate(record) for record in (job.result or {})["predictions"]]
+
+
+def _given(min_known: float | None) -> dict[str, str]:
+    return {} if min_known is None else {"min_known": str(min_known)}
 
 
 def _part(picture: Picture, number: int, stack: ExitStack) -> tuple[str, BinaryIO | bytes]:

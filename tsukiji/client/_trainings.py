@@ -40,11 +40,24 @@ class Trainings(Resource):
         recipe: types.Recipe | Mapping[str, Any] | None = None,
         *,
         name: str | None = None,
+        unknown: str | Identified | None = None,
+        resplit: bool = False,
         metadata: Mapping[str, str] | None = None,
     ) -> Training:
-        """Start a training. What the recipe leaves out is the service's default."""
+        """Start a training. What the recipe leaves out is the service's default.
+
+        `unknown` is a data set of other things: how many of them pass for known is measured, nothing learnt from them.
+        An image stays on the side of the split where an earlier training had it; `resplit` draws all anew.
+        """
         wanted = recipe.model_dump(exclude_unset=True) if isinstance(recipe, types.Recipe) else dict(recipe or {})
-        asked = {"dataset": id_of(dataset), "recipe": wanted, "name": name, "metadata": dict(metadata or {})}
+        asked = {
+            "dataset": id_of(dataset),
+            "recipe": wanted,
+            "name": name,
+            "unknown": None if unknown is None else id_of(unknown),
+            "resplit": resplit or None,
+            "metadata": dict(metadata or {}),
+        }
         response = self._transport.request(
             "POST", path("trainings"), json={key: value for key, value in asked.items() if value is not None}
         )

@@ -17,6 +17,9 @@ from tsukiji.labels import label_and_split
 Report = Callable[[int, int], None]
 """Called with the files settled so far and the files in all."""
 
+Group = str | Callable[[str], str | None]
+"""One for all files, or what gives it from a file's relative path; None is no group."""
+
 THREADS: Final = 4
 UPLOAD_SECONDS: Final = 600
 CHECKED_AT_ONCE: Final = 1000
@@ -24,7 +27,9 @@ IMAGE_BYTES: Final = 20 * 2**20
 BLAME_A_FILE: Final = frozenset({413, 415, 422})
 
 
-def upload_folder(transport: Transport, dataset_id: str, folder: Path, report: Report | None) -> types.UploadResult:
+def upload_folder(
+    transport: Transport, dataset_id: str, folder: Path, report: Report | None, group: Group | None = None
+) -> types.UploadResult:
     """Upload every file below `folder`; the parent folder is the label, a top folder train, valid or test the split.
 
     Raises:
@@ -47,7 +52,7 @@ def upload_folder(transport: Transport, dataset_id: str, folder: Path, report: R
         known = _known(transport, dataset_id, [sha256 for sha256 in hashes.values() if sha256])
         settle(_verdict(file, "duplicate") for file, sha256 in hashes.items() if sha256 in known)
         missing = [file for file, sha256 in hashes.items() if sha256 and sha256 not in known]
-        for settled in pool.map(lambda portion: _send(transport, dataset_id, portion), _requests(missing)):
+        for settled in pool.map(lambda portion: _send(transport, dataset_id, portion, group), _requests(missing)):
             settle(settled)
     return _result(verdicts)
 
@@ -79,20 +84,25 @@ def _requests(files: list[LocalFile]) -> list[list[LocalFile]]:
     return [portion for _, group in groupby(sorted(files, key=kind), kind) for portion in portions(group)]
 
 
-def _send(transport: Transport, dataset_id: str, files: list[LocalFile]) -> list[types.FileVerdict]:
+def _send(
+    transport: Transport, dataset_id: str, files: list[LocalFile], group: Group | None
+) -> list[types.FileVerdict]:
     """Send one request; where the service blames it on a file, halve it until that file stands alone."""
     try:
-        return _post(transport, dataset_id, files)
+        return _post(transport, dataset_id, files, group)
     except APIStatusError as error:
         if error.status_code not in BLAME_A_FILE:
             raise
         if len(files) == 1:
             return [_verdict(files[0], "rejected", error.problem)]
     middle = len(files) // 2
-    return _send(transport, dataset_id, files[:middle]) + _send(transport, dataset_id, files[middle:])
+    halves = files[:middle], files[middle:]
+    return [verdict for half in halves for verdict in _send(transport, dataset_id, half, group)]
 
 
-def _post(transport: Transport, dataset_id: str, files: list[LocalFile]) -> list[types.FileVerdict]:
+def _post(
+    transport: Transport, dataset_id: str, files: list[LocalFile], group: Group | None
+) -> list[types.FileVerdict]:
     with ExitStack() as stack:
         try:
             parts = [("files", (file.name, stack.enter_context(file.path.open("rb")))) for file in files]
@@ -101,10 +111,10 @@ def _post(transport: Transport, dataset_id: str, files: list[LocalFile]) -> list
             if not gone:
                 raise
             rest = [file for file in files if file not in gone]
-            return [_unreadable(file) for file in gone] + (_send(transport, dataset_id, rest) if rest else [])
+            return [_unreadable(file) for file in gone] + (_send(transport, dataset_id, rest, group) if rest else [])
         places = [label_and_split(file.name) for file in files]
         labels = [label for label, _ in places if label is not None]
-        form = {"labels": labels, "split": places[0][1]}
+        form = {"labels": labels, "split": places[0][1], **_grouped(files, group)}
         response = transport.request(
             "POST",
             path("datasets", dataset_id, "images"),
@@ -113,6 +123,13 @@ def _post(transport: Transport, dataset_id: str, files: list[LocalFile]) -> list
             timeout=UPLOAD_SECONDS,
         )
     return types.UploadResult.model_validate(response.json()).files
+
+
+def _grouped(files: list[LocalFile], group: Group | None) -> dict[str, str | list[str]]:
+    if group is None or isinstance(group, str):
+        return {"group": group or ""}
+    groups = [group(file.name) or "" for file in files]
+    return {"groups": groups} if any(groups) else {}
 
 
 def _verdict(file: LocalFile, verdict: str, error: types.Problem | None = None) -> types.FileVerdict:

@@ -25,6 +25,7 @@ from tsukiji.errors import (
 from tsukiji.settings import LimitSettings
 from tsukiji.vision.colour import to_rgb
 from tsukiji.vision.formats import sniff
+from tsukiji.vision.phash import phash
 
 # Pillow warns about oddities inside pictures (a tag cut short): no news for a log, and faults are errors here.
 # Set once, at import: switching filters around each call would race between threads.
@@ -72,6 +73,8 @@ class ImageFacts:
     width: int
     height: int
     animated: bool
+    phash: str
+    """What it looks like, as `tsukiji.vision.phash` says it."""
 
 
 DEFAULT_LIMITS: Final = DecodeLimits()
@@ -113,7 +116,7 @@ def probe(data: bytes, limits: DecodeLimits = DEFAULT_LIMITS) -> ImageFacts:
     with _damage_named():
         picture = _render(image)
         animated = bool(getattr(image, "is_animated", False))
-    return ImageFacts(image.format or "", picture.width, picture.height, animated)
+    return ImageFacts(image.format or "", picture.width, picture.height, animated, phash(picture))
 
 
 def measure(data: bytes, limits: DecodeLimits = DEFAULT_LIMITS) -> tuple[int, int]:

@@ -1,21 +1,26 @@
-"""The network: a torchvision ResNet body and fastai's head, built without fastai. Knows neither pixels nor labels.
+"""The network: a body of torchvision or timm and fastai's head, built without fastai. Knows neither pixels nor labels.
 
-Body tensors carry torchvision's own names (`conv1`, `bn1`, `layer1`..`layer4`), so that pretrained weights load as they
-are; the head's stand under `head.`, numbered as fastai numbers them.
+Body tensors carry the library's own names, so that pretrained weights load as they are: torchvision's as they stand
+(`conv1`, `bn1`, `layer1`..`layer4`), timm's under `body.`. The head's stand under `head.`, numbered as fastai numbers
+them.
 """
 
 from collections.abc import Mapping
-from typing import Final
+from types import ModuleType
+from typing import Any, Final
 
 import torch
+import torchvision
 from torch import Tensor, nn
-from torchvision.models import resnet18, resnet34, resnet50
 
-from tsukiji.errors import Invalid
+from tsukiji.errors import BackboneUnavailable
+from tsukiji.vision.backbones import Backbone, backbone_of
 
-BACKBONES: Final = {"resnet18": resnet18, "resnet34": resnet34, "resnet50": resnet50}
-BODY: Final = ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4")
+RESNET: Final = ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4")
+BODY: Final = "body"
 HIDDEN: Final = 512
+POOLING: Final = 2
+"""So many layers at the start of the head do not learn."""
 
 
 class ConcatPool(nn.Module):
@@ -26,22 +31,25 @@ class ConcatPool(nn.Module):
 
 
 class Classifier(nn.Module):
-    """`forward` is `classify(features(x))`; the two halves are public, so that features can be kept."""
+    """`forward` is `classify(features(x))`, and the same as `decide(embed(x))`: the halves are public, to be kept.
 
-    def __init__(self, body: nn.Module, classes: int) -> None:
+    An embedding is all that is kept of a picture: the means of the maps before the last stage (`num_middle`), then
+    what the head's first layers make of the last maps (`2 * num_features`: the largest of each, and the mean).
+    """
+
+    def __init__(self, parts: Mapping[str, nn.Module], num_features: int, num_middle: int, classes: int) -> None:
+        """`parts` by name are the body: each takes what the one before it gives."""
         super().__init__()
-        for name in BODY:
-            self.add_module(name, body.get_submodule(name))
-        fc = body.get_submodule("fc")
-        assert isinstance(fc, nn.Linear)
-        self.num_features = fc.in_features
-        self.head = _head(2 * self.num_features, classes)
+        for name, part in parts.items():
+            self.add_module(name, part)
+        self._parts = tuple(parts)
+        self.num_features = num_features
+        self.num_middle = num_middle
+        self.head = _head(2 * num_features, classes)
 
     def features(self, images: Tensor) -> Tensor:
         """Return maps (N, num_features, H/32, W/32) of normalised images (N, 3, H, W)."""
-        for name in BODY:
-            images = self.get_submodule(name)(images)
-        return images
+        return self._stages(images)[1]
 
     def classify(self, maps: Tensor) -> Tensor:
         """Return logits (N, classes) of feature maps."""
@@ -51,26 +59,106 @@ class Classifier(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         return self.classify(self.features(images))
 
+    def embed(self, images: Tensor) -> Tensor:
+        """Return embeddings (N, num_middle + 2 * num_features) of normalised images (N, 3, H, W)."""
+        middle, maps = self._stages(images)
+        return torch.cat([middle.mean((2, 3)), self.head[:POOLING](maps)], 1)
+
+    def decide(self, embeddings: Tensor) -> Tensor:
+        """Return logits (N, classes) of embeddings."""
+        logits: Tensor = self.head[POOLING:](embeddings[:, self.num_middle :])
+        return logits
+
+    def _stages(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        if self._parts == (BODY,):
+            body: Any = self.get_submodule(BODY)  # timm's
+            maps, earlier = body.forward_intermediates(images, indices=2, stop_early=False)
+            return earlier[0], maps
+        middle = images
+        for name in self._parts[:-1]:
+            middle = self.get_submodule(name)(middle)
+        return middle, self.get_submodule(self._parts[-1])(middle)
+
+    def body_state(self) -> dict[str, Tensor]:
+        """Return the body's tensors under its library's names, as `weights.load_backbone_weights` gives them."""
+        own = ((name, tensor) for name, tensor in self.state_dict().items() if not name.startswith("head."))
+        return {name.removeprefix(f"{BODY}."): tensor for name, tensor in own}
+
+    def load_body(self, state: Mapping[str, Tensor]) -> None:
+        """Copy what `body_state` gave into the body.
+
+        Raises:
+            RuntimeError: a tensor is missing, has another shape, or is not of this body.
+        """
+        prefix = f"{BODY}." if self._parts == (BODY,) else ""
+        head = {f"head.{name}": tensor for name, tensor in self.head.state_dict().items()}
+        self.load_state_dict({f"{prefix}{name}": tensor for name, tensor in state.items()} | head)
+
 
 def build(backbone: str, classes: int) -> Classifier:
     """Return the network with random weights.
 
     Raises:
         Invalid: there is no such backbone.
+        BackboneUnavailable: it needs a library that is not installed.
     """
-    if backbone not in BACKBONES:
-        raise Invalid(f"There is no backbone {backbone!r}.", hint=f"Use one of {', '.join(BACKBONES)}.")
-    return Classifier(BACKBONES[backbone](weights=None), classes)
+    facts = backbone_of(backbone)
+    if facts.library == "timm":
+        # Without pool and head its `forward` is its `forward_features`.
+        model = load_timm(facts).create_model(facts.name, pretrained=False, num_classes=0, global_pool="")
+        return Classifier({BODY: strip(model, facts)}, model.num_features, model.feature_info[-2]["num_chs"], classes)
+    resnet = torchvision.models.get_model(backbone, weights=None)
+    features = resnet.fc.in_features
+    return Classifier({name: resnet.get_submodule(name) for name in RESNET}, features, features // 2, classes)
+
+
+def load_timm(backbone: Backbone) -> ModuleType:
+    """Import timm, which is optional and slow to import.
+
+    Raises:
+        BackboneUnavailable: it is not installed.
+    """
+    try:
+        import timm  # noqa: PLC0415
+    except ImportError as error:
+        raise BackboneUnavailable(f"The backbone {backbone.name} needs timm: {error}.") from error
+    module: ModuleType = timm
+    return module
+
+
+def strip(model: nn.Module, backbone: Backbone) -> nn.Module:
+    """Take out of a timm model what comes after its feature maps, and return it."""
+    for name in backbone.left_out:
+        if hasattr(model, name):
+            setattr(model, name, nn.Identity())
+    return model
 
 
 def load_fastai_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the state dict of a fastai `vision_learner` model under our names, in the same order, tensors shared."""
+    """Return the state dict of a fastai `vision_learner` model under our names, in the same order, tensors shared.
+
+    What `strip` takes out of a timm model has no name of ours, so strip fastai's as well.
+    """
     return {_our_name(name): tensor for name, tensor in state.items()}
 
 
+def to_fastai_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return our state dict under the names of a fastai `vision_learner` model: the inverse of `load_fastai_state`."""
+    return {_their_name(name): tensor for name, tensor in state.items()}
+
+
+def _their_name(name: str) -> str:
+    part, rest = name.split(".", 1)
+    if part == "head":
+        return f"1.{rest}"
+    return f"0.model.{rest}" if part == BODY else f"0.{RESNET.index(part)}.{rest}"
+
+
 def _our_name(name: str) -> str:
-    half, number, rest = name.split(".", 2)
-    return f"{BODY[int(number)]}.{rest}" if half == "0" else f"head.{number}.{rest}"
+    half, part, rest = name.split(".", 2)
+    if half == "1":
+        return f"head.{part}.{rest}"
+    return f"{BODY}.{rest}" if part == "model" else f"{RESNET[int(part)]}.{rest}"
 
 
 def _head(features: int, classes: int) -> nn.Sequential:

@@ -9,12 +9,15 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Final, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from tsukiji.errors import PackageInvalid
-from tsukiji.vision.preprocess import Preprocess
+from tsukiji.types import Backbone
+
+if TYPE_CHECKING:  # it needs numpy and Pillow, which a client that checks a package's hashes lacks
+    from tsukiji.vision.preprocess import Preprocess
 
 FORMAT: Final = "tsukiji-model/1"
 MANIFEST: Final = "manifest.json"
@@ -23,6 +26,8 @@ CONFIG: Final = "config.json"
 PREPROCESS: Final = "preprocess.json"
 CALIBRATION: Final = "calibration.json"
 EVALUATION: Final = "evaluation.json"
+KNOWN: Final = "known.safetensors"
+EXAMPLES: Final = "examples.json"
 CARD: Final = "README.md"
 
 REQUIRED: Final = frozenset({WEIGHTS, CONFIG, PREPROCESS, CALIBRATION})
@@ -54,7 +59,7 @@ class Manifest(Part):
 class ModelConfig(Part):
     """timm's members, plus the head."""
 
-    architecture: Literal["resnet18", "resnet34", "resnet50"]
+    architecture: Backbone
     num_classes: Annotated[int, Field(ge=1)]
     num_features: Annotated[int, Field(ge=1)]
     label_names: list[Annotated[str, Field(min_length=1)]]
@@ -69,21 +74,43 @@ class ModelConfig(Part):
         return self
 
 
+class KnownFacts(Part):
+    """How "none of these" is told; the statistics stand in `known.safetensors`."""
+
+    method: Literal["nearest_neighbours"] = "nearest_neighbours"
+    min_known: Annotated[float, Field(ge=0, le=1)]
+    """A known score below this is "none of these", where nobody sets another threshold."""
+
+
 class Calibration(Part):
-    """Logits are divided by `temperature` before the softmax. A score below its threshold is "none of these"."""
+    """Logits are divided by `temperature` before the softmax."""
 
     temperature: Annotated[float, Field(gt=0)] = 1.0
-    threshold: Annotated[float, Field(ge=0, le=1)] | None = None
-    thresholds: dict[str, Annotated[float, Field(ge=0, le=1)]] = {}
-    """Per label, where it differs."""
+    known: KnownFacts | None = None
+
+
+class Example(Part):
+    """A held-out picture as the network sees it, and what the model says about it: for a self-test anywhere."""
+
+    file: Annotated[str, Field(pattern=rf"^{SAFE_NAME.pattern}$")]
+    """PNG of `size` x `size` pixels, so that no resampling comes between."""
+    true_label: str
+    label: str
+    """The likeliest."""
+    probabilities: list[Annotated[float, Field(ge=0, le=1)]]
+    """In the order of `label_names`; calibrated, computed on the CPU."""
+
+
+class Examples(Part):
+    examples: Annotated[list[Example], Field(max_length=100)]
 
 
 P = TypeVar("P", bound=Part)
 
 
-def write_part(folder: Path, name: str, part: Part | Preprocess) -> None:
+def write_part(folder: Path, name: str, part: "Part | Preprocess") -> None:
     """Write one JSON file of the package."""
-    values = part.to_dict() if isinstance(part, Preprocess) else part.model_dump(mode="json")
+    values = part.model_dump(mode="json") if isinstance(part, Part) else part.to_dict()
     text = json.dumps(values, indent=2, ensure_ascii=False)
     (folder / name).write_text(text + "\n", encoding="utf-8")
 
@@ -129,8 +156,24 @@ def read_calibration(folder: Path) -> Calibration:
     return _read(folder, CALIBRATION, Calibration)
 
 
-def read_preprocess(folder: Path) -> Preprocess:
+def read_examples(folder: Path) -> list[Example]:
+    """Return the package's examples, none where it has none.
+
+    Raises:
+        PackageInvalid: the list is not valid, or names a file that is not there.
+    """
+    if not (folder / EXAMPLES).exists():
+        return []
+    examples = _read(folder, EXAMPLES, Examples).examples
+    if missing := sorted(example.file for example in examples if not (folder / example.file).is_file()):
+        raise PackageInvalid(f"{', '.join(missing)} is missing.")
+    return examples
+
+
+def read_preprocess(folder: Path) -> "Preprocess":
     """Raises: PackageInvalid: the file is missing or not valid."""
+    from tsukiji.vision.preprocess import Preprocess  # noqa: PLC0415 - see above
+
     try:
         return Preprocess.from_dict(json.loads(_text(folder, PREPROCESS)))
     except (ValueError, TypeError) as error:

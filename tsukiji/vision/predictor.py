@@ -1,6 +1,7 @@
 """A model package, loaded once, and pictures to probabilities. Knows no job, no queue and no HTTP."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
@@ -15,9 +16,39 @@ from torch import Tensor
 from tsukiji.errors import GpuOutOfMemory, PackageInvalid
 from tsukiji.vision import package
 from tsukiji.vision.device import choose_device
+from tsukiji.vision.known import Known
+from tsukiji.vision.known import load as load_known
 from tsukiji.vision.model import Classifier, build
 from tsukiji.vision.package import Calibration, ModelConfig
 from tsukiji.vision.preprocess import Preprocess
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """What the network makes of N pictures; float32.
+
+    Attributes:
+        embeddings: (N, E), as `Classifier.embed` makes them.
+        logits: (N, classes), before any temperature.
+    """
+
+    embeddings: Floats
+    logits: Floats
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a model says of N pictures; float32.
+
+    Attributes:
+        probabilities: calibrated, (N, classes), each row sums to 1.
+        known_scores: (N,), see `Known.scores`; None where the package has no statistics for it.
+    """
+
+    probabilities: Floats
+    known_scores: Floats | None
 
 
 class Predictor:
@@ -27,6 +58,7 @@ class Predictor:
         label_names: in the order of the columns of `predict`.
         preprocess: what each picture goes through.
         device: where the network lies.
+        model: the network.
         batch_size: images in one forward pass; halved when the device runs out of memory.
     """
 
@@ -38,14 +70,16 @@ class Predictor:
         calibration: Calibration,
         device: torch.device,
         batch_size: int = 32,
+        known: Known | None = None,
     ) -> None:
         self.label_names = config.label_names
         self.preprocess = preprocess
         self.device = device
         self.batch_size = batch_size
         self._temperature = calibration.temperature
+        self._known = known
         self._layout = torch.contiguous_format if device.type == "mps" else torch.channels_last
-        self._model = model.eval().requires_grad_(False).to(device).to(memory_format=self._layout)
+        self.model = model.eval().requires_grad_(False).to(device).to(memory_format=self._layout)
 
     @classmethod
     def load(cls, folder: Path, device: str = "auto", batch_size: int = 32) -> Self:
@@ -53,42 +87,78 @@ class Predictor:
 
         Raises:
             PackageInvalid: the package is damaged, of another format, or its weights do not fit or are not numbers.
+            BackboneUnavailable: its backbone needs a library that is not installed here.
             Invalid: there is no such device here.
         """
         package.verify(folder)
-        config = package.read_config(folder)
+        config, calibration = package.read_config(folder), package.read_calibration(folder)
+        model = load_model(folder, config)
+        dimensions = model.num_middle + model.num_features
         return cls(
-            _load_model(folder, config),
+            model,
             config,
             package.read_preprocess(folder),
-            package.read_calibration(folder),
+            calibration,
             choose_device(device),
             batch_size,
+            load_known(folder / package.KNOWN, dimensions) if calibration.known else None,
         )
 
-    def predict(self, images: Sequence[Image.Image]) -> npt.NDArray[np.float32]:
+    def predict(self, images: Sequence[Image.Image]) -> Floats:
         """Return calibrated probabilities (N, classes) of RGB pictures of any size; each row sums to 1.
 
         Raises:
             GpuOutOfMemory: not even one picture fits.
         """
-        rows = [np.empty((0, len(self.label_names)), np.float32)]
+        return self.answer(images).probabilities
+
+    def answer(self, images: Sequence[Image.Image]) -> Answers:
+        """Return probabilities and known scores of RGB pictures of any size.
+
+        Raises:
+            GpuOutOfMemory: not even one picture fits.
+        """
+        found = self.embed(images)
+        scores = self._known.scores(self.looks(found.embeddings)) if self._known else None
+        return Answers(softmax(found.logits / np.float32(self._temperature)), scores)
+
+    def embed(self, images: Sequence[Image.Image]) -> Embedded:
+        """Return embeddings and logits of RGB pictures of any size.
+
+        Raises:
+            GpuOutOfMemory: not even one picture fits.
+        """
+        width = self.model.num_middle + 2 * self.model.num_features
+        found = [Embedded(np.empty((0, width), np.float32), np.empty((0, len(self.label_names)), np.float32))]
         done = 0
         while done < len(images):
             batch = images[done : done + self.batch_size]
             try:
-                rows.append(self._probabilities(self.preprocess.to_array(batch)))
+                found.append(self._pass(self.preprocess.to_array(batch)))
             except torch.OutOfMemoryError as error:
                 self._halve(len(batch), error)
             else:
                 done += len(batch)
-        return np.concatenate(rows)
+        return Embedded(
+            np.concatenate([part.embeddings for part in found]), np.concatenate([part.logits for part in found])
+        )
+
+    def looks(self, embeddings: Floats) -> Floats:
+        """Return the part of embeddings that "none of these" goes by, (N, num_middle + num_features): the means."""
+        middle = self.model.num_middle
+        return np.concatenate([embeddings[:, :middle], embeddings[:, middle + self.model.num_features :]], axis=1)
 
     @torch.inference_mode()
-    def _probabilities(self, inputs: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    def _pass(self, inputs: Floats) -> Embedded:
         batch = torch.from_numpy(inputs).to(device=self.device, memory_format=self._layout)
-        probabilities: npt.NDArray[np.float32] = (self._model(batch) / self._temperature).softmax(1).cpu().numpy()
-        return probabilities
+        embeddings = self.model.embed(batch)
+        return Embedded(embeddings.cpu().numpy(), self.model.decide(embeddings).cpu().numpy())
+
+    @torch.inference_mode()
+    def decide(self, embeddings: Floats) -> Floats:
+        """Return logits (N, classes) of embeddings (N, E)."""
+        logits: Floats = self.model.decide(torch.from_numpy(embeddings).to(self.device)).cpu().numpy()
+        return logits
 
     def _halve(self, tried: int, error: torch.OutOfMemoryError) -> None:
         if tried == 1:
@@ -101,7 +171,19 @@ class Predictor:
             torch.cuda.empty_cache()
 
 
-def _load_model(folder: Path, config: ModelConfig) -> Classifier:
+def softmax(logits: Floats) -> Floats:
+    """Return rows of float32 that sum to 1."""
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    shares: Floats = powers / powers.sum(axis=1, keepdims=True)
+    return shares
+
+
+def load_model(folder: Path, config: ModelConfig) -> Classifier:
+    """Return the network of a verified package, with its weights.
+
+    Raises:
+        PackageInvalid: they do not fit, or are not numbers.
+    """
     with torch.device("meta"):  # no memory and no random numbers for weights that are replaced at once
         model = build(config.architecture, config.num_classes)
     try:

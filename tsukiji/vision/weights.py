@@ -1,20 +1,25 @@
-"""Where a backbone's ImageNet weights come from: a folder, torchvision's cache, or its download. Never from chance."""
+"""A backbone's pretrained weights: what is found is checked, what is not here is downloaded. Never from chance."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
 from http.client import HTTPException
 from pathlib import Path
+from pickle import UnpicklingError
+from tempfile import TemporaryDirectory
 from typing import Any, Final
+from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
-from torch.hub import download_url_to_file, get_dir
+from torch.hub import download_url_to_file
 from torchvision.models import get_model_weights
 
-from tsukiji.errors import WeightsInvalid, WeightsUnavailable
-from tsukiji.vision.model import BODY, build
+from tsukiji.errors import BackboneUnavailable, WeightsInvalid, WeightsUnavailable
+from tsukiji.vision.backbones import BACKBONES, HUB_FILE, Backbone, backbone_of, find_weights, torch_cache
+from tsukiji.vision.model import build
 
 PROBE_SECONDS: Final = 5.0
 
@@ -22,79 +27,143 @@ PROBE_SECONDS: Final = 5.0
 def load_backbone_weights(backbone: str, *, folder: Path | None, download: bool) -> tuple[dict[str, Tensor], str]:
     """Return a backbone's pretrained state dict, without its classifier, and where it came from.
 
-    Looks for `<backbone>.safetensors`, `.pth`, `.pt` and torchvision's own file name in `folder`, then in torchvision's
-    cache; then downloads through torchvision, if that is allowed.
+    Looks where `backbones.find_weights` does; then downloads into the library's own cache, if that is allowed.
 
     Returns:
-        float32 tensors under torchvision's names, checked against the architecture; and a few words for a person.
+        float32 tensors under the library's names, checked against the architecture; and a few words for a person.
 
     Raises:
         WeightsUnavailable: they are in none of these places.
         WeightsInvalid: the file that was found is damaged or of another architecture.
+        BackboneUnavailable: it needs a library that is not installed.
         Invalid: there is no such backbone.
     """
+    facts = backbone_of(backbone)
     expected = _expected(backbone)
-    url = get_model_weights(backbone).DEFAULT.url
-    cached = Path(get_dir()) / "checkpoints" / Path(url).name
-    for path in _candidates(folder, backbone):
-        if path.is_file():
-            return _load(path, expected), f"weights folder ({path.name})"
-    if cached.is_file():
-        return _load(cached, expected), "torchvision cache"
-    looked = f"Looked for {backbone}.safetensors, .pth, .pt and {cached.name} in {folder or 'no weights folder'}, "
+    if found := find_weights(facts, folder):
+        return _load(found.path, expected, facts), found.place
     if not download:
-        raise WeightsUnavailable(f"{looked}and in torchvision's cache; downloads are off.")
+        raise WeightsUnavailable(f"{_looked(facts, folder)}; downloads are off.")
     try:
-        _download(url, cached)
+        path = _download(facts)
     except (OSError, HTTPException, RuntimeError) as error:  # RuntimeError: the hash is another
-        raise WeightsUnavailable(f"{looked}in torchvision's cache, and at its address: {error}") from error
-    return _load(cached, expected), "torchvision download"
+        raise WeightsUnavailable(f"{_looked(facts, folder)}, and at its address: {error}") from error
+    return _load(path, expected, facts), f"{facts.library} download"
 
 
-def _candidates(folder: Path | None, backbone: str) -> Iterator[Path]:
-    if folder is None:
-        return
-    for suffix in ("safetensors", "pth", "pt"):
-        yield folder / f"{backbone}.{suffix}"
-    for version in get_model_weights(backbone):
-        yield folder / Path(version.url).name
+def fetch(backbone: str, folder: Path) -> Path:
+    """Put a backbone's weights into the folder, unless they lie there: from the library's cache, or by its download.
+
+    Raises: as `load_backbone_weights` does.
+    """
+    found = find_weights(backbone_of(backbone), folder)
+    if found and found.path.parent == folder:
+        return found.path
+    state, _ = load_backbone_weights(backbone, folder=None, download=True)
+    return _save(state, folder / f"{backbone}.safetensors")
 
 
-def _download(url: str, path: Path) -> None:
-    # torch's own download waits for a closed network as long as the system does; this knock does not.
-    urlopen(url, timeout=PROBE_SECONDS).close()  # noqa: S310 - torchvision's own https address
+def add(file: Path, folder: Path, backbone: str | None = None) -> tuple[str, Path]:
+    """Check a file of weights and put them into the folder, in place of what lies there; without a name find it out.
+
+    Returns:
+        the backbone, and the file in the folder.
+
+    Raises:
+        WeightsInvalid: the file is damaged, or does not fit; or no backbone has tensors of these names.
+        BackboneUnavailable: it needs a library that is not installed.
+        Invalid: there is no such backbone.
+    """
+    found = _read(file)
+    name = backbone or _recognise(found, file.name)
+    return name, _save(_check(found, _expected(name), backbone_of(name), file.name), folder / f"{name}.safetensors")
+
+
+def _recognise(found: Mapping[str, Any], file: str) -> str:
+    """Return the backbone whose tensors' names are most like those of the file."""
+    likeness = {}
+    for name in BACKBONES:
+        with suppress(BackboneUnavailable):  # then it is another's, or nobody here can say
+            expected = _expected(name).keys()
+            likeness[name] = len(expected & found.keys()) / len(expected | found.keys())
+    best = max(likeness, key=likeness.__getitem__)
+    if not likeness[best]:
+        raise WeightsInvalid(f"{file} is of no backbone that is known here: {', '.join(likeness)}.")
+    return best
+
+
+def _looked(backbone: Backbone, folder: Path | None) -> str:
+    names = ", ".join([f"{backbone.name}.safetensors, .pth, .pt", *backbone.tags])
+    return f"Looked for {names} in {folder or 'no weights folder'}, and in {backbone.library}'s cache"
+
+
+def _download(backbone: Backbone) -> Path:
+    """Have the library download into its cache, and return the file.
+
+    The library's own download waits for a closed network as long as the system does; the knock before it does not.
+    """
+    if backbone.library == "timm":
+        from huggingface_hub import hf_hub_download, hf_hub_url  # noqa: PLC0415 — comes with timm, which is optional
+
+        with suppress(HTTPError):  # somebody is there: the library, which may know a password, says it better
+            urlopen(hf_hub_url(backbone.hub, HUB_FILE), timeout=PROBE_SECONDS).close()  # noqa: S310 — the library's own
+        try:
+            return Path(hf_hub_download(backbone.hub, HUB_FILE))
+        except Exception as error:  # its HTTP library has errors of its own
+            raise OSError(str(error)) from error
+    url = get_model_weights(backbone.name).DEFAULT.url
+    path = torch_cache() / backbone.tags[0]
+    urlopen(url, timeout=PROBE_SECONDS).close()  # noqa: S310 — torchvision's own https address
     path.parent.mkdir(parents=True, exist_ok=True)
     digest = re.search(r"-([0-9a-f]{8,})\.", path.name)
     download_url_to_file(url, str(path), digest and digest[1], progress=False)
+    return path
+
+
+def _save(state: dict[str, Tensor], path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=path.parent, prefix=".adding-") as draft:
+        file = Path(draft) / path.name
+        save_file({name: tensor.contiguous() for name, tensor in state.items()}, file, {"format": "pt"})
+        file.chmod(0o644)  # made for this user alone, and workers may be another
+        return file.replace(path)
 
 
 def _expected(backbone: str) -> dict[str, Tensor]:
     with torch.device("meta"):
-        state = build(backbone, 2).state_dict()
-    return {name: tensor for name, tensor in state.items() if name.split(".")[0] in BODY}
+        return build(backbone, 2).body_state()
 
 
-def _load(path: Path, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    found = _read(path)
+def _load(path: Path, expected: Mapping[str, Tensor], backbone: Backbone) -> dict[str, Tensor]:
+    return _check(_read(path), expected, backbone, path.name)
+
+
+def _check(
+    found: Mapping[str, Any], expected: Mapping[str, Tensor], backbone: Backbone, file: str
+) -> dict[str, Tensor]:
+    """Return the body's tensors in float32; what comes after the body is left out."""
     state: dict[str, Tensor] = {}
     for name, like in expected.items():
         # Checkpoints from before torch 1.0 lack these counters; nothing depends on them.
         tensor = found.get(name, torch.tensor(0) if name.endswith("num_batches_tracked") else None)
         if not isinstance(tensor, Tensor) or tensor.shape != like.shape:
-            raise WeightsInvalid(f"{path.name} lacks {name} with shape {tuple(like.shape)}.")
+            raise WeightsInvalid(f"{file} lacks {name} with shape {tuple(like.shape)}.")
         state[name] = tensor.to(like.dtype)
         if not bool(torch.isfinite(state[name]).all()):
-            raise WeightsInvalid(f"{path.name} holds values that are not numbers, in {name}.")
-    if strange := sorted(name for name in found if name not in expected and not name.startswith("fc.")):
-        raise WeightsInvalid(f"{path.name} is of another architecture: it holds {strange[0]}.")
+            raise WeightsInvalid(f"{file} holds values that are not numbers, in {name}.")
+    left_out = tuple(f"{part}." for part in backbone.left_out)
+    if strange := sorted(name for name in found if name not in expected and not name.startswith(left_out)):
+        raise WeightsInvalid(f"{file} is of another architecture: it holds {strange[0]}.")
     return state
 
 
 def _read(path: Path) -> Mapping[str, Any]:
     try:
         state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
+    except UnpicklingError as error:  # torch's message advises to run what is in the file
+        raise WeightsInvalid(f"{path.name} cannot be read: it holds something other than tensors.") from error
     except Exception as error:  # the readers fail with whatever their parsing ran into
         raise WeightsInvalid(f"{path.name} cannot be read: {error}") from error
-    if not isinstance(state, Mapping):
+    if not isinstance(state, Mapping) or not all(isinstance(name, str) for name in state):
         raise WeightsInvalid(f"{path.name} holds no state dict.")
     return state

@@ -93,7 +93,8 @@ function showResult(job) {
   }
   byId("result").hidden = false;
   byId("decision").textContent = prediction.abstained ? "None of these" : prediction.decision;
-  byId("unsure").hidden = !prediction.abstained;
+  byId("unsure").hidden = prediction.abstain_reason !== "below_threshold";
+  byId("strange").hidden = prediction.abstain_reason !== "none_of_these";
   byId("kinds").replaceChildren(...prediction.scores.map(kindRow));
   const best = prediction.scores[0];
   say(`${byId("decision").textContent}: ${best.label}, ${percent(best.score)}`, "spoken");

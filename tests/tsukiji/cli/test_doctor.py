@@ -3,12 +3,24 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+import tsukiji
 from tests.tsukiji.client.service import problem
 
 
 def worker(queue, seconds_ago=1):
     seen = datetime.now(UTC) - timedelta(seconds=seconds_ago)
     return {"queue": queue, "worker": "w", "device": "cpu", "seen_at": seen.isoformat()}
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """A weights folder with weights in it; the caches are empty."""
+    for name in ("TORCH_HOME", "HF_HOME"):
+        monkeypatch.setenv(name, str(tmp_path / "cache"))
+    monkeypatch.setenv("TSUKIJI_WEIGHTS_DIR", str(tmp_path))
+    for name in ("resnet34", "convnext_atto"):
+        (tmp_path / f"{name}.safetensors").write_bytes(bytes(2_000_000))
+    return tmp_path
 
 
 @pytest.fixture
@@ -26,8 +38,31 @@ def test_all_is_well(service, findings):
     service.answer("GET", "/v1/info", {"version": "0.1.0", "workers": workers})
     result, found = findings()
     assert result.exit_code == 0
-    assert list(found) == ["python", "service", "key", "workers", "disk", "programs"]
-    assert all(finding["ok"] for finding in found.values())
+    assert list(found) == [
+        *("python", "service", "key", "workers", "disk", "programs"),
+        *("weights resnet34", "weights convnext_atto"),
+    ]
+    assert all(finding["ok"] and not finding["warning"] for finding in found.values())
+    assert found["weights resnet34"]["detail"] == "weights folder (resnet34.safetensors), 2.0 MB"
+
+
+def test_weights_that_are_not_here_are_a_warning_with_the_way_out(service, findings, folder, run):
+    (folder / "resnet34.safetensors").unlink()
+    service.answer("GET", "/v1/info", {"version": "0.1.0", "workers": [worker("train,infer,intake")]})
+    result, found = findings()
+    assert result.exit_code == 0
+    assert found["weights resnet34"]["warning"]
+    assert "tsukiji weights fetch resnet34" in result.stderr
+    assert "tsukiji weights add FILE" in result.stderr
+    assert "weights resnet34\twarning\tnot on this machine" in run("doctor").stdout
+
+
+def test_a_client_alone_has_no_weights(service, findings, tmp_path, monkeypatch):
+    monkeypatch.setattr(tsukiji, "__file__", str(tmp_path / "site-packages" / "tsukiji" / "__init__.py"))
+    service.answer("GET", "/v1/info", {"version": "0.1.0", "workers": [worker("train,infer,intake")]})
+    result, found = findings()
+    assert result.exit_code == 0
+    assert list(found)[-1] == "programs"
 
 
 def test_a_worker_that_fell_silent_is_none(service, findings):

@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 import subprocess
@@ -59,6 +60,17 @@ def test_talks_to_its_own_service_and_stops_it(checkout, folder, monkeypatch):
     assert "the/callers/own" not in environment
     assert '"TSUKIJI_WEIGHTS_DIR": "/weights"' in environment
     assert '"TSUKIJI_API_PORT": "0"' in environment
+
+
+def test_takes_the_weights_of_the_callers_data_folder(checkout, folder, monkeypatch, tmp_path):
+    monkeypatch.delenv("TSUKIJI_WEIGHTS_DIR", raising=False)
+    monkeypatch.setenv("TSUKIJI_DATA_DIR", str(tmp_path / "callers"))
+    checkout.write_text(PROGRAM.format(status=0, url="http://127.0.0.1:9"))
+    with embedded.service(folder):
+        pass
+    environment = json.loads((folder / "data/environment.json").read_text())
+    assert environment["TSUKIJI_WEIGHTS_DIR"] == str(tmp_path / "callers" / "weights")
+    assert environment["TSUKIJI_DATA_DIR"] == str(folder / "data")
 
 
 def test_a_service_that_stops_badly_is_an_error(checkout, folder):

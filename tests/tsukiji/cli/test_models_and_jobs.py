@@ -1,6 +1,6 @@
 import json
 
-from tests.tsukiji.client.service import NOW, Answer, evaluation, failed, job, model, page
+from tests.tsukiji.client.service import NOW, Answer, comparison, evaluation, failed, job, model, page
 
 ALIAS = {"object": "alias", "name": "production", "model_id": "mdl_1", "updated_at": NOW}
 
@@ -43,6 +43,28 @@ def test_export(service, run, tmp_path):
     assert (tmp_path / "model.zip").read_bytes() == b"zipped"
 
 
+def test_export_as_onnx_waits_for_the_job(service, run, tmp_path):
+    service.answer("GET", "/v1/models/pets", model())
+    service.answer("POST", "/v1/models/mdl_1/exports", Answer(job("running", "exp_1", "export"), 202))
+    service.answer("GET", "/v1/jobs/exp_1", job("succeeded", "exp_1", "export"))
+    service.answer("GET", "/v1/models/mdl_1/exports/onnx", b"onnx")
+    assert run("models", "export", "pets", "--format", "onnx", "-o", tmp_path / "m.onnx").exit_code == 0
+    assert (tmp_path / "m.onnx").read_bytes() == b"onnx"
+    service.answer("GET", "/v1/jobs/exp_1", failed("export_failed", "exp_1"))
+    result = run("models", "export", "pets", "--format", "onnx", "-o", tmp_path / "no.onnx")
+    assert result.exit_code == 5
+    assert not (tmp_path / "no.onnx").exists()
+
+
+def test_import_a_package(service, run, tmp_path):
+    (tmp_path / "fish.zip").write_bytes(b"zipped")
+    service.answer("POST", "/v1/models", Answer(model(imported_from="mdl_far"), 201))
+    result = run("models", "import", tmp_path / "fish.zip", "--name", "eels")
+    assert "imported from\tmdl_far" in result.stdout
+    assert service.asked[0].field("name") == ["eels"]
+    assert run("models", "import", tmp_path / "no.zip").exit_code == 1
+
+
 def test_export_to_a_place_that_is_not_there(service, run, tmp_path):
     service.answer("GET", "/v1/models/pets", model())
     service.answer("GET", "/v1/models/mdl_1/package", b"zipped")
@@ -66,6 +88,70 @@ def test_alias_sets_looks_up_lists_and_takes_away(service, run):
     assert run("models", "alias", "production", "--rm").exit_code == 0
     assert service.asked[-1].method == "DELETE"
     assert run("models", "alias", "--rm").exit_code == 2
+
+
+def test_promote_and_roll_back(service, run):
+    service.answer("PUT", "/v1/aliases/production", ALIAS)
+    service.answer("POST", "/v1/aliases/production/rollback", {**ALIAS, "model_id": "mdl_0"})
+    assert run("models", "promote", "pets", "production").stdout.splitlines()[1].split("\t")[:2] == [
+        "production",
+        "mdl_1",
+    ]
+    assert service.asked[0].json == {"model": "pets"}
+    assert json.loads(run("models", "rollback", "production", "--json").stdout)["model_id"] == "mdl_0"
+
+
+def evaluated(service, **members):
+    service.answer("POST", "/v1/evaluations", Answer(job("queued", "evj_1", "evaluation"), 202))
+    service.answer("GET", "/v1/jobs/evj_1", job("succeeded", "evj_1", "evaluation", result={"evaluation_id": "evl_1"}))
+    service.answer("GET", "/v1/evaluations/evl_1", evaluation(**members))
+
+
+def test_evaluate_waits_and_prints(service, run):
+    warnings = [{"code": "seen_in_training", "detail": "The model learnt from 3 of these images."}]
+    evaluated(service, warnings=warnings, seen_in_training=3, errored=2)
+    result = run("models", "evaluate", "production", "--dataset", "pets", "--split", "test")
+    assert service.asked[0].json == {"model": "production", "dataset": "pets", "split": "test", "metadata": {}}
+    assert "images left out\t2" in result.stdout
+    assert "0.7500\t4\t0.4000" in result.stdout
+    assert "warning: The model learnt from 3" in result.stderr
+    printed = run("models", "evaluate", "production", "--dataset", "pets", "--json").stdout
+    assert json.loads(printed)["id"] == "evl_1"
+
+
+def test_evaluate_that_fails(service, run):
+    service.answer("POST", "/v1/evaluations", Answer(job("queued", "evj_1", "evaluation"), 202))
+    service.answer("GET", "/v1/jobs/evj_1", failed("labels_unknown", "evj_1"))
+    result = run("models", "evaluate", "production", "--dataset", "pets")
+    assert result.exit_code == 5
+    assert "labels_unknown" in result.stderr
+    assert run("models", "evaluate", "production", "--dataset", "pets", "--split", "half").exit_code == 2
+
+
+def test_compare_models_by_their_own_evaluations(service, run):
+    service.answer("GET", "/v1/models/production", model())
+    service.answer("GET", "/v1/evaluations/compare", comparison())
+    shown = run("models", "compare", "production", "evl_2").stdout
+    assert service.asked[-1].query == {"a": ["evl_1"], "b": ["evl_2"]}
+    assert "summary\t-2.5 points, p = 0.5, 1 class worse" in shown
+    assert "dog\t20\t18\t17\t-0.0500\t1.0000" in shown
+    assert json.loads(run("models", "compare", "evl_1", "evl_2", "--json").stdout)["changed"] == 3
+
+
+def test_compare_models_on_a_data_set(service, run):
+    evaluated(service)
+    service.answer("GET", "/v1/evaluations/compare", comparison())
+    assert run("models", "compare", "old", "new", "--dataset", "pets", "--split", "test").exit_code == 0
+    asked = [started.json["model"] for started in service.asked_for("POST", "/v1/evaluations")]
+    assert asked == ["old", "new"]
+    assert run("models", "compare", "old", "new", "--split", "test").exit_code == 2
+
+
+def test_compare_with_a_model_that_was_never_measured(service, run):
+    service.answer("GET", "/v1/models/new", model(evaluation_id=None))
+    result = run("models", "compare", "new", "evl_1")
+    assert result.exit_code == 2
+    assert "--dataset" in result.stderr
 
 
 def test_list_jobs_by_kind_and_status(service, run):

@@ -99,3 +99,22 @@ def test_no_color_is_obeyed(trained, monkeypatch):
     assert "\x1b[31m" not in on_a_terminal("train", "pets")
     monkeypatch.delenv("NO_COLOR")
     assert "\x1b[31m" in on_a_terminal("train", "pets")
+
+
+def test_leakage_is_one_line(trained, run):
+    facts = {"near_duplicate_groups": 3, "near_duplicates": 7, "moved": 2, "straddling": 1, "groups": 0}
+    trained.answer("GET", "/v1/evaluations/evl_1", evaluation(leakage=facts))
+    (line,) = [line for line in run("train", "pets").stdout.splitlines() if line.startswith("leakage")]
+    assert "near-duplicates: 7 images in 3 groups" in line
+    assert "moved to their group's side: 2; groups on both sides: 1" in line
+
+
+def test_warnings_are_sentences(trained, run):
+    warning = {"code": "few_images", "detail": "Labels with fewer than 50 images: dog (9)."}
+    trained.answer("GET", "/v1/jobs/trn_1", job("succeeded", result={**RESULT, "warnings": [warning]}))
+    assert "warning: Labels with fewer than 50 images: dog (9)." in run("train", "pets").stderr
+
+
+def test_resplit_is_asked_for(trained, run):
+    assert run("train", "pets", "--resplit", "--no-wait").exit_code == 0
+    assert trained.asked[0].json["resplit"] is True

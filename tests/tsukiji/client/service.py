@@ -182,6 +182,15 @@ def evaluation(**members):
     return {**record, "split": "valid", "metrics": metrics, "created_at": NOW, **members}
 
 
+def comparison(**members):
+    record = {"object": "comparison", "evaluation_a": "evl_1", "evaluation_b": "evl_2", "model_a": "mdl_1"}
+    record |= {"model_b": "mdl_2", "images": 40, "only_a": 0, "only_b": 3, "relabelled": 0, "accuracy_a": 0.9}
+    record |= {"accuracy_b": 0.875, "difference": -0.025, "difference_interval": [-0.08, 0.03], "right_only_a": 2}
+    record |= {"right_only_b": 1, "p_value": 0.5, "classes_better": 0, "classes_worse": 1, "changed": 3, "changes": []}
+    row = {"label": "dog", "images": 20, "right_a": 18, "right_b": 17, "difference": -0.05, "p_value": 1.0}
+    return record | {"per_class": [row], "summary": "-2.5 points, p = 0.5, 1 class worse", **members}
+
+
 def prediction(custom_id="a.png", label="cat", **members):
     scores = [{"label": "cat", "score": 0.9}, {"label": "dog", "score": 0.1}]
     record = {"seq": 0, "custom_id": custom_id, "status": "succeeded", "label": label, "score": 0.9, "decision": label}

@@ -1,7 +1,18 @@
 import pytest
 
 import tsukiji
-from tests.tsukiji.client.service import NOW, Answer, evaluation, failed, job, model, page, prediction
+from tests.tsukiji.client.service import (
+    NOW,
+    Answer,
+    comparison,
+    evaluation,
+    failed,
+    job,
+    model,
+    page,
+    prediction,
+    problem,
+)
 
 PREDICT = "/v1/models/production/predict"
 
@@ -50,6 +61,38 @@ def test_a_model_predicts_downloads_and_knows_its_evaluation(client, service, tm
     assert found.evaluation.metrics.accuracy == 0.75
 
 
+def test_a_package_is_imported_under_its_name_or_another(client, service, tmp_path):
+    (tmp_path / "fish.zip").write_bytes(b"zipped")
+    service.answer("POST", "/v1/models", Answer(model(imported_from="mdl_far"), 201))
+    assert client.models.import_package(tmp_path / "fish.zip").imported_from == "mdl_far"
+    client.models.import_package(tmp_path / "fish.zip", "eels")
+    plain, named = service.asked
+    assert plain.parts == [("package", "fish.zip", b"zipped")]
+    assert named.field("name") == ["eels"]
+
+
+def test_a_package_that_is_none_is_said_so(client, service, tmp_path):
+    (tmp_path / "fish.zip").write_bytes(b"zipped")
+    service.answer("POST", "/v1/models", problem(422, "package_invalid", "README.md was altered"))
+    with pytest.raises(tsukiji.UnprocessableEntityError) as raised:
+        client.models.import_package(tmp_path / "fish.zip")
+    assert raised.value.code == "package_invalid"
+
+
+def test_an_export_is_a_job_then_a_file(client, service, tmp_path):
+    export = {"model_id": "mdl_1", "format": "onnx", "sha256": "0", "bytes": 4, "created_at": NOW}
+    service.answer("GET", "/v1/models/mdl_1", model())
+    service.answer("POST", "/v1/models/mdl_1/exports", Answer(job("running", "exp_1", "export"), 202))
+    service.answer("GET", "/v1/jobs/exp_1", job("succeeded", "exp_1", "export"))
+    service.answer("GET", "/v1/models/mdl_1/exports", page(export | {"facts": {"top1_agreement": 1.0}}))
+    service.answer("GET", "/v1/models/mdl_1/exports/onnx", b"onnx")
+    found = client.models.get("mdl_1")
+    assert found.export("onnx").wait().status == "succeeded"
+    assert service.asked_for("POST", "/v1/models/mdl_1/exports")[0].json == {"format": "onnx"}
+    assert [made.facts["top1_agreement"] for made in client.models.exports(found)] == [1.0]
+    assert client.models.download_export(found, "onnx", tmp_path / "m.onnx").read_bytes() == b"onnx"
+
+
 def test_pictures_and_tables_of_an_evaluation(client, service):
     service.answer("GET", "/v1/evaluations", page(evaluation()))
     service.answer("GET", "/v1/evaluations/evl_1/confusion.png", b"\x89PNG")
@@ -73,6 +116,43 @@ def test_aliases(client, service):
     assert client.aliases.get("production") == next(iter(client.aliases.list()))
     client.aliases.delete("production")
     assert service.asked[-1].method == "DELETE"
+
+
+def test_an_alias_goes_back(client, service):
+    record = {"object": "alias", "name": "production", "model_id": "mdl_1", "updated_at": NOW}
+    move = {"model_id": "mdl_1", "moved_by": "key_1", "at": NOW, "model_exists": True}
+    service.answer("POST", "/v1/aliases/production/rollback", record)
+    service.answer("GET", "/v1/aliases/production/history", page(move))
+    assert client.aliases.rollback("production").model_id == "mdl_1"
+    assert [found.moved_by for found in client.aliases.history("production")] == ["key_1"]
+
+
+def test_an_evaluation_is_started_and_read(client, service):
+    service.answer("POST", "/v1/evaluations", Answer(job("queued", "evj_1", "evaluation"), 202))
+    service.answer("GET", "/v1/jobs/evj_1", job("succeeded", "evj_1", result={"evaluation_id": "evl_1"}))
+    service.answer("GET", "/v1/evaluations/evl_1", evaluation())
+    started = client.evaluations.create(model="production", dataset="pets", split="test")
+    assert service.asked[0].json == {"model": "production", "dataset": "pets", "split": "test", "metadata": {}}
+    assert started.evaluation is None
+    assert started.wait().evaluation.metrics.accuracy == 0.75
+
+
+def test_two_evaluations_are_compared(client, service):
+    service.answer("GET", "/v1/evaluations/compare", comparison())
+    found = client.evaluations.compare("evl_1", "evl_2")
+    assert service.asked[0].query == {"a": ["evl_1"], "b": ["evl_2"]}
+    assert (found.summary, found.per_class[0].label) == ("-2.5 points, p = 0.5, 1 class worse", "dog")
+
+
+def test_the_worst_mistakes_and_the_matrix_in_fractions(client, service):
+    service.answer("GET", "/v1/evaluations/evl_1", evaluation())
+    service.answer("GET", "/v1/evaluations/evl_1/items", page())
+    service.answer("GET", "/v1/evaluations/evl_1/confusion.csv", b"x")
+    found = client.evaluations.get("evl_1")
+    assert list(found.items(order="loss")) == []
+    assert service.asked[-1].query == {"order": ["loss"]}
+    found.confusion_csv(normalise=True)
+    assert service.asked[-1].query == {"normalise": ["true"]}
 
 
 def test_single_images(client, service):

@@ -176,3 +176,17 @@ def test_exist_ok_returns_the_one_that_is_there(client, service):
     assert client.datasets.create("pets", exist_ok=True).images == 5
     service.answer("POST", "/v1/datasets", dataset("new"))
     assert client.datasets.create("new", exist_ok=True).name == "new"
+
+
+def test_one_group_for_a_folder(pets, service, tmp_path):
+    write(tmp_path, "cat/1.png", "cat/2.png")
+    pets.upload(tmp_path, group="Felix")
+    (asked,) = service.asked_for("POST", IMAGES)
+    assert asked.field("group") == ["Felix"]
+
+
+def test_a_group_for_each_file(pets, service, tmp_path):
+    write(tmp_path, "cat/felix-1.png", "cat/tom-1.png", "cat/unknown.png")
+    pets.upload(tmp_path, group=lambda name: name.split("/")[1].split("-")[0] if "-" in name else None)
+    (asked,) = service.asked_for("POST", IMAGES)
+    assert asked.field("groups") == ["felix", "tom", ""]

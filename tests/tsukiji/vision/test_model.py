@@ -1,37 +1,77 @@
 import pytest
+import timm
 import torch
-from fastai.vision.learner import create_vision_model
+from fastai.vision.learner import create_timm_model, create_vision_model
 from torchvision.models import resnet18, resnet34, resnet50
 
 from tsukiji.errors import Invalid
-from tsukiji.vision.model import build, load_fastai_state
+from tsukiji.vision.backbones import BACKBONES
+from tsukiji.vision.model import build, load_fastai_state, strip, to_fastai_state
+
+TIMM = [name for name, backbone in BACKBONES.items() if backbone.library == "timm"]
 
 
 def fastai_model(arch):
     torch.manual_seed(1)
-    model = create_vision_model(arch, 3, pretrained=False)
+    if isinstance(arch, str):
+        model, _ = create_timm_model(arch, 3, pretrained=False)
+        strip(model[0].model, BACKBONES[arch])
+    else:
+        model = create_vision_model(arch, 3, pretrained=False)
     model.train()
     with torch.no_grad():
         model(torch.randn(4, 3, 64, 64))
     return model.eval()
 
 
-@pytest.mark.parametrize(("name", "arch"), [("resnet18", resnet18), ("resnet50", resnet50)])
+ARCHITECTURES = [("resnet18", resnet18), ("resnet34", resnet34), ("resnet50", resnet50), *zip(TIMM, TIMM, strict=True)]
+
+
+@pytest.mark.parametrize(("name", "arch"), ARCHITECTURES, ids=BACKBONES)
 @torch.inference_mode()
 def test_a_fastai_model_gives_the_same_answers_under_our_names(name, arch):
     theirs, ours = fastai_model(arch), build(name, 3).eval()
     ours.load_state_dict(load_fastai_state(theirs.state_dict()), strict=True)
     images = torch.randn(2, 3, 96, 64)
     assert torch.allclose(ours(images), theirs(images), atol=1e-5)
+    theirs.load_state_dict(to_fastai_state(ours.state_dict()), strict=True)  # and back
 
 
+@pytest.mark.parametrize("name", BACKBONES)
 @torch.inference_mode()
-def test_the_halves_make_the_whole():
-    model = build("resnet34", 5).eval()
-    images = torch.randn(2, 3, 64, 64)
+def test_the_halves_make_the_whole(name):
+    model = build(name, 5).eval()
+    images = torch.randn(2, 3, 96, 64)
     maps = model.features(images)
-    assert maps.shape == (2, model.num_features, 2, 2)
+    assert maps.shape == (2, model.num_features, 3, 2)
     assert torch.equal(model.classify(maps), model(images))
+
+
+@pytest.mark.parametrize("name", TIMM)
+@torch.inference_mode()
+def test_maps_are_those_of_timms_own_model(name):
+    theirs, ours = timm.create_model(name, pretrained=False).eval(), build(name, 5).eval()
+    ours.load_body({key: tensor for key, tensor in theirs.state_dict().items() if f"body.{key}" in ours.state_dict()})
+    images = torch.randn(1, 3, 64, 64)
+    assert torch.equal(ours.features(images), theirs.forward_features(images))
+
+
+def test_timms_names_stand_under_body():
+    names = list(build("convnext_atto", 2).state_dict())
+    assert names[0] == "body.stem.0.weight"
+    assert {name.split(".")[0] for name in names} == {"body", "head"}
+    assert not any(name.startswith("body.head") for name in names)
+
+
+@pytest.mark.parametrize("name", ["resnet18", "mobilenetv3_large_100"])
+def test_a_body_is_taken_over_and_the_head_left_alone(name):
+    given, taken = build(name, 2), build(name, 3)
+    head = [tensor.clone() for tensor in taken.head.state_dict().values()]
+    taken.load_body(given.body_state())
+    assert all(torch.equal(taken.body_state()[key], tensor) for key, tensor in given.body_state().items())
+    assert all(torch.equal(*pair) for pair in zip(head, taken.head.state_dict().values(), strict=True))
+    with pytest.raises(RuntimeError, match="Missing key"):
+        taken.load_body({})
 
 
 def test_body_names_are_torchvisions():

@@ -1,19 +1,25 @@
 import hashlib
+import stat
+import sys
 import threading
 import time
+from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 
+import huggingface_hub
 import pytest
+import timm
 import torch
 from safetensors.torch import save_file
 from torchvision.models import resnet18, resnet34
 
-from tsukiji.errors import Invalid, WeightsInvalid, WeightsUnavailable
+from tsukiji.errors import BackboneUnavailable, Invalid, WeightsInvalid, WeightsUnavailable
 from tsukiji.vision import weights
+from tsukiji.vision.backbones import BACKBONES
 from tsukiji.vision.model import build
-from tsukiji.vision.weights import load_backbone_weights
+from tsukiji.vision.weights import add, fetch, load_backbone_weights
 
 OWN_NAME = "resnet18-f37072fd.pth"
 
@@ -26,8 +32,9 @@ def state():
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
-    """An empty cache of torchvision's, and no way around a server on this machine."""
+    """Empty caches of both libraries, and no way around a server on this machine."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setenv("no_proxy", "*")
     folder = tmp_path / "torch" / "hub" / "checkpoints"
     folder.mkdir(parents=True)
@@ -64,10 +71,12 @@ def test_then_torchvisions_cache(folder, state, cache):
         assert source == "torchvision cache"
 
 
-def test_half_precision_and_old_checkpoints_are_taken(folder, state):
-    old = {name: tensor.half() for name, tensor in state.items() if tensor.is_floating_point()}
+@pytest.mark.parametrize("precision", [torch.float16, torch.bfloat16])
+def test_half_precision_and_old_checkpoints_are_taken(folder, state, precision):
+    old = {name: tensor.to(precision) for name, tensor in state.items() if tensor.is_floating_point()}
     save_file(old, folder / "resnet18.safetensors")
     loaded, _ = load_backbone_weights("resnet18", folder=folder, download=False)
+    assert torch.equal(loaded["conv1.weight"], state["conv1.weight"].to(precision).float())
     assert loaded["conv1.weight"].dtype == torch.float32
     assert loaded["bn1.num_batches_tracked"] == 0
 
@@ -82,6 +91,116 @@ def test_nowhere_says_where_it_looked(folder):
 def test_an_unknown_backbone_is_named():
     with pytest.raises(Invalid, match="alexnet"):
         load_backbone_weights("alexnet", folder=None, download=False)
+
+
+# --- adding and fetching ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "backbone"), [("any.pth", None), ("model.safetensors", None), ("x.pt", "resnet18")])
+def test_a_file_is_added_under_the_name_of_its_backbone(folder, tmp_path, state, name, backbone):
+    half = {name: tensor.half() for name, tensor in state.items()}
+    (save_file if name.endswith("safetensors") else torch.save)(half, tmp_path / name)
+    found, path = add(tmp_path / name, folder / "new", backbone)
+    assert (found, path) == ("resnet18", folder / "new" / "resnet18.safetensors")
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644  # workers may be another user
+    loaded, _ = load_backbone_weights("resnet18", folder=path.parent, download=False)
+    assert torch.equal(loaded["conv1.weight"], state["conv1.weight"].half().float())
+    assert "fc.weight" not in loaded
+
+
+def test_a_file_that_fits_nothing_is_refused_with_the_reason(folder, tmp_path, state):
+    torch.save(state | {"bn1.weight": torch.zeros(3)}, tmp_path / "mine.pth")
+    with pytest.raises(WeightsInvalid, match=r"lacks bn1\.weight with shape \(64,\)"):
+        add(tmp_path / "mine.pth", folder)
+    torch.save(state, tmp_path / "good.pth")
+    with pytest.raises(WeightsInvalid, match=r"good\.pth lacks layer1\.2"):
+        add(tmp_path / "good.pth", folder, "resnet34")
+    torch.save({"model": state}, tmp_path / "wrapped.pth")
+    with pytest.raises(WeightsInvalid, match=r"wrapped\.pth is of no backbone that is known here: resnet18"):
+        add(tmp_path / "wrapped.pth", folder)
+    torch.save({1: torch.zeros(3)}, tmp_path / "numbers.pth")
+    with pytest.raises(WeightsInvalid, match="no state dict"):
+        add(tmp_path / "numbers.pth", folder)
+    assert list(folder.iterdir()) == []
+
+
+def test_fetching_takes_what_is_cached_and_leaves_what_is_there(folder, state, cache):
+    torch.save(state, cache / OWN_NAME)
+    path = fetch("resnet18", folder)
+    assert path == folder / "resnet18.safetensors"
+    assert fits(load_backbone_weights("resnet18", folder=folder, download=False)[0], state)
+    (cache / OWN_NAME).unlink()
+    assert fetch("resnet18", folder) == path
+
+
+# --- timm ------------------------------------------------------------------------------------------------------------
+
+TIMM = [name for name, backbone in BACKBONES.items() if backbone.library == "timm"]
+
+
+@pytest.mark.parametrize("name", TIMM)
+def test_timms_own_weights_are_taken_without_what_follows_the_maps(folder, tmp_path, name):
+    given = timm.create_model(name, pretrained=False).state_dict()
+    save_file(given, tmp_path / "model.safetensors")
+    assert add(tmp_path / "model.safetensors", folder)[0] == name
+    loaded, source = load_backbone_weights(name, folder=folder, download=False)
+    assert source == f"weights folder ({name}.safetensors)"
+    assert all(torch.equal(tensor, given[tensor_name]) for tensor_name, tensor in loaded.items())
+    model = build(name, 2)
+    model.load_body(loaded)
+    assert model.body_state().keys() == loaded.keys()
+    given[next(iter(loaded))].view(-1)[0] = float("inf")
+    torch.save(given, folder / f"{name}.pth")
+    (folder / f"{name}.safetensors").unlink()
+    with pytest.raises(WeightsInvalid, match="not numbers"):
+        load_backbone_weights(name, folder=folder, download=False)
+
+
+def in_hub_cache(folder, backbone):
+    """Return the path at which the hub's library keeps the weights, in a folder that it would take for its own."""
+    repository = folder / f"models--timm--{backbone.hub.removeprefix('timm/')}"
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text("0" * 40)
+    path = repository / "snapshots" / ("0" * 40) / "model.safetensors"
+    path.parent.mkdir(parents=True)
+    return path
+
+
+def test_timms_cache_is_looked_into(tmp_path, folder):
+    given = timm.create_model("convnext_atto", pretrained=False).state_dict()
+    save_file(given, in_hub_cache(tmp_path / "hub", BACKBONES["convnext_atto"]))
+    loaded, source = load_backbone_weights("convnext_atto", folder=folder, download=False)
+    assert source == "timm cache"
+    assert torch.equal(loaded["stem.0.weight"], given["stem.0.weight"])
+
+
+def test_timms_hub_is_asked_through_its_library(tmp_path, monkeypatch, served):
+    given = timm.create_model("convnext_atto", pretrained=False).state_dict()
+    save_file(given, tmp_path / "downloaded.safetensors")
+    asked = []
+
+    def download(*arguments):
+        asked.append(arguments)
+        return str(tmp_path / "downloaded.safetensors")
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_url", lambda *_: f"{served[1]}/asks-for-a-password")
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+    assert load_backbone_weights("convnext_atto", folder=None, download=True)[1] == "timm download"
+    assert asked == [("timm/convnext_atto.d2_in1k", "model.safetensors")]
+
+
+def test_a_hub_out_of_reach_is_noticed_soon(monkeypatch):
+    monkeypatch.setattr(huggingface_hub, "hf_hub_url", lambda *_: "http://127.0.0.1:9/")
+    with pytest.raises(WeightsUnavailable, match="in timm's cache, and at its address"):
+        load_backbone_weights("convnext_atto", folder=None, download=True)
+
+
+def test_without_timm_its_backbones_say_so(monkeypatch):
+    monkeypatch.setitem(sys.modules, "timm", None)
+    with pytest.raises(BackboneUnavailable, match="convnext_tiny needs timm") as caught:
+        load_backbone_weights("convnext_tiny", folder=None, download=True)
+    assert "tsukiji[timm]" in caught.value.hint
 
 
 # --- damage ----------------------------------------------------------------------------------------------------------
@@ -146,10 +265,8 @@ def address(monkeypatch):
     """Have torchvision name another address for resnet18's weights."""
 
     def point(url):
-        class Versions(list):
-            DEFAULT = SimpleNamespace(url=url)
-
-        monkeypatch.setattr(weights, "get_model_weights", lambda _: Versions())
+        monkeypatch.setattr(weights, "get_model_weights", lambda _: SimpleNamespace(DEFAULT=SimpleNamespace(url=url)))
+        monkeypatch.setitem(BACKBONES, "resnet18", replace(BACKBONES["resnet18"], tags=(url.rpartition("/")[2],)))
 
     return point
 

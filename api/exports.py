@@ -1,0 +1,34 @@
+"""Starting an export, once for each model and format. Knows no HTTP."""
+
+from api.idempotency import Made, Once, fingerprint_of
+from api.services import Services
+from api.submissions import check_room, create
+from db import exports, registry
+from db.models import ApiKey
+from db.session import Session
+from tsukiji.jobs import JobKind, Task
+from tsukiji.types import ExportFormat
+
+
+def start_export(services: Services, caller: ApiKey, once: Once, model: str, wanted: ExportFormat) -> Made:
+    """Queue an export, unless one of this format is there or under way: then that one's job is the answer.
+
+    Raises:
+        NotFound, QueueFull
+    """
+    started: list[str] = []
+
+    def make(session: Session) -> str:
+        row = registry.find_model(session, model)
+        if found := exports.find_job(session, row.id, wanted):
+            return found.id
+        check_room(session, services, JobKind.EXPORT, caller)
+        request = {"model": row.id, "model_name": row.name, "format": wanted}
+        job = create(session, services, caller, JobKind.EXPORT, request, unit="files", total=1, model_id=row.id)
+        started[:] = [job.id]
+        return job.id
+
+    made = once.make(services, fingerprint_of([model, wanted]), make)
+    if started:
+        services.wake(Task.EXPORT, made.id)
+    return made

@@ -1,0 +1,104 @@
+"""A package that was made elsewhere becomes a model of this service: whole, or not at all. Knows no HTTP."""
+
+import hashlib
+import shutil
+import tempfile
+from pathlib import Path, PurePosixPath
+
+from starlette.datastructures import UploadFile
+
+from api.errors import validated
+from api.idempotency import Made, Once, fingerprint_of
+from api.services import Services
+from api.uploads import Form, file_name
+from db import registry
+from db.models import Evaluation, Model
+from db.session import Session
+from tsukiji import types
+from tsukiji.ids import new_id
+from tsukiji.packages.arrivals import Arrival, check, limits_of, unpack
+from tsukiji.packages.tensors import check_finite
+from tsukiji.storage.disk import disk_errors
+from tsukiji.types import Name
+from tsukiji.vision import package
+
+NAME_CHARACTERS = 200
+ID_CHARACTERS = 40
+
+
+class Wishes(types.Request):
+    name: Name | None = None
+
+
+def take_package(services: Services, once: Once, sent: Form) -> Made:
+    """Unpack and check the zip, keep its files, and register them as a model with its evaluation in one transaction.
+
+    Raises:
+        PackageInvalid: it is no package, or one that is not whole.
+        Invalid: the name cannot be one.
+    """
+    (upload,) = sent.files
+    name = validated(Wishes, {"name": sent.one("name")}, "body").name or name_of(upload)
+    fingerprint = fingerprint_of([digest_of(upload), name])
+    if made := once.found(services, fingerprint):
+        return made
+    uploads = services.settings.cache_dir / "uploads"
+    with disk_errors():
+        uploads.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=uploads) as scratch:
+        folder = Path(scratch) / "package"
+        folder.mkdir()
+        open_zip(services, upload, Path(scratch) / "package.zip", folder)
+        arrival = check(folder)
+        preprocess = package.read_preprocess(folder)
+        for file, header in arrival.headers.items():
+            check_finite(folder / file, header)
+        blobs = {path.name: services.store.put(path) for path in sorted(folder.iterdir())}
+
+    def make(session: Session) -> str:
+        model = model_of(arrival, name, preprocess.size, sum(blob.size for blob in blobs.values()))
+        registry.add_model(session, model, {file: (blob.sha256, blob.size) for file, blob in blobs.items()})
+        if evaluated := arrival.evaluated:
+            metrics = evaluated.metrics.model_dump(mode="json")
+            row = Evaluation(id=new_id("evl"), model_id=model.id, split=evaluated.split, metrics=metrics)
+            registry.add_evaluation(session, row, [])
+        return model.id
+
+    return once.make(services, fingerprint, make)
+
+
+def open_zip(services: Services, upload: UploadFile, archive: Path, folder: Path) -> None:
+    """Unpack the upload into the folder."""
+    upload.file.seek(0)
+    with disk_errors():
+        with archive.open("wb") as file:
+            shutil.copyfileobj(upload.file, file)
+        limits = services.settings.limits
+        unpack(archive, folder, limits_of(limits.request_bytes, limits.archive_ratio))
+
+
+def model_of(arrival: Arrival, name: str, image_size: int, size: int) -> Model:
+    evaluated, config = arrival.evaluated, arrival.config
+    known = {"backbone": config.architecture, "pretrained": config.pretrained, "image_size": image_size}
+    return Model(
+        id=new_id("mdl"),
+        name=name,
+        backbone=config.architecture,
+        label_names=config.label_names,
+        recipe=(evaluated.recipe if evaluated else {}) | known,
+        accuracy=evaluated.metrics.accuracy if evaluated else None,
+        versions=arrival.manifest.versions,
+        imported_from=arrival.manifest.model_id[:ID_CHARACTERS],
+        bytes=size,
+    )
+
+
+def name_of(upload: UploadFile) -> str:
+    """Return the file's name without `.zip`, as far as a model may be called so."""
+    stem = PurePosixPath(file_name(upload, 1).replace("\\", "/")).name.removesuffix(".zip")
+    return stem[:NAME_CHARACTERS] or "model"
+
+
+def digest_of(upload: UploadFile) -> str:
+    upload.file.seek(0)
+    return hashlib.file_digest(upload.file, "sha256").hexdigest()  # type: ignore[arg-type]  # a spooled file reads too

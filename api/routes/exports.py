@@ -1,0 +1,53 @@
+"""Exports: a model in another format, made by a worker, then fetched as a file."""
+
+from fastapi import APIRouter
+from starlette.responses import Response, StreamingResponse
+
+from api import answers
+from api.dependencies import Caller, Reading, ServicesDep
+from api.exports import start_export
+from api.idempotency import OnceDep
+from api.job_answers import respond
+from api.routes.images import attachment
+from api.schemas import bytes_answer
+from api.waiting import read_job
+from db import exports, registry
+from tsukiji.jobs import TERMINAL
+from tsukiji.types import ExportCreate, ExportFormat, Job, ModelExport, Page
+
+router = APIRouter(prefix="/models/{model}/exports", tags=["models"])
+
+FILE_NAMES: dict[ExportFormat, str] = {"onnx": "{name}.onnx", "fastai": "{name}.pkl"}
+MEDIA_TYPE = "application/octet-stream"
+
+
+@router.post(
+    "", status_code=202, response_model=Job, responses={200: {"model": Job, "description": "It is there already"}}
+)
+def create_export(model: str, body: ExportCreate, services: ServicesDep, caller: Caller, once: OnceDep) -> Response:
+    """Make the model available in another format; asked again, the same job is the answer."""
+    made = start_export(services, caller, once, model, body.format)
+    job = read_job(services, made.id)
+    return respond(services, job, 200 if job.status in TERMINAL else 202, made.headers)
+
+
+@router.get("")
+def list_exports(model: str, session: Reading) -> Page[ModelExport]:
+    """List the formats that were made, with what was measured about each."""
+    rows = exports.exports_of(session, registry.find_model(session, model).id)
+    return Page(data=[answers.export(row) for row in rows])
+
+
+@router.get("/{format}", response_class=StreamingResponse, responses=bytes_answer(MEDIA_TYPE))
+def get_export(model: str, format: ExportFormat, services: ServicesDep) -> StreamingResponse:  # noqa: A002
+    """Fetch the file. `fastai` is a pickle, which runs code when it is opened: open it if you trust this service."""
+    with services.database.reading() as session:
+        row = registry.find_model(session, model)
+        export = exports.find(session, row.id, format)
+    name = FILE_NAMES[format].format(name=row.name)
+    headers = {
+        "content-disposition": attachment(name),
+        "content-length": str(export.bytes),
+        "etag": f'"{export.sha256}"',
+    }
+    return StreamingResponse(services.store.stream(export.sha256), media_type=MEDIA_TYPE, headers=headers)

@@ -1,0 +1,80 @@
+"""Aliases: names that point to models, and where they have pointed."""
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from db.blobs import upsert
+from db.clock import now
+from db.models import Alias, AliasMove, Model
+from db.pages import Rows, Window, fetch
+from tsukiji.errors import Conflict, NotFound
+
+
+def put(session: Session, name: str, model_id: str, by: str | None = None) -> Alias:
+    """Point an alias to a model, newly or anew; `by` is the id of a key. A move that changes nothing is not noted."""
+    insert_alias = upsert(session, Alias).values(name=name, model_id=model_id, updated_at=now())
+    moved = {"model_id": model_id, "updated_at": now()}
+    # This locks the alias's row, so that of two who move it at once the second sees the first one's line.
+    session.execute(insert_alias.on_conflict_do_update(index_elements=[Alias.name], set_=moved))
+    newest = session.scalar(select(AliasMove).where(AliasMove.name == name).order_by(AliasMove.id.desc()).limit(1))
+    if newest is None or newest.model_id != model_id:
+        session.add(AliasMove(name=name, model_id=model_id, moved_by=by))
+        session.flush()
+    return find(session, name)
+
+
+def roll_back(session: Session, name: str, by: str | None = None) -> Alias:
+    """Point an alias to the model that it pointed to before; doing so twice leads back to where it was.
+
+    Raises:
+        NotFound: there is no such alias.
+        Conflict: it never pointed to another model, or that one was deleted.
+    """
+    current = find(session, name).model_id
+    others = (AliasMove.name == name, AliasMove.model_id.is_not(None), AliasMove.model_id != current)
+    before = session.scalar(select(AliasMove.model_id).where(*others).order_by(AliasMove.id.desc()).limit(1))
+    if before is None:
+        raise Conflict(f"The alias {name!r} has pointed to no other model.", hint="Point it to a model by name or id.")
+    if session.get(Model, before) is None:
+        hint = "GET /v1/aliases/{name}/history shows the others; point it to one of those."
+        raise Conflict(f"The model {before!r} that {name!r} pointed to before was deleted.", hint=hint)
+    return put(session, name, before, by)
+
+
+def find(session: Session, name: str) -> Alias:
+    """Return the alias.
+
+    Raises:
+        NotFound: there is none of this name.
+    """
+    alias = session.get(Alias, name, populate_existing=True)
+    if alias is None:
+        raise NotFound(f"There is no alias {name!r}.")
+    return alias
+
+
+def page(session: Session, window: Window) -> Rows[Alias]:
+    return fetch(session, select(Alias), Alias.name, window)
+
+
+def page_moves(session: Session, name: str, window: Window) -> Rows[AliasMove]:
+    """Return an alias's history, newest first; it outlives the alias.
+
+    Raises:
+        NotFound: there never was an alias of this name.
+    """
+    query = select(AliasMove).where(AliasMove.name == name)
+    if session.scalar(query.limit(1)) is None:
+        raise NotFound(f"There is no alias {name!r}.")
+    return fetch(session, query, AliasMove.id, window, newest=True)
+
+
+def existing(session: Session, model_ids: set[str]) -> set[str]:
+    """Return those of the models that were not deleted."""
+    return set(session.scalars(select(Model.id).where(Model.id.in_(model_ids))))
+
+
+def remove(session: Session, name: str, by: str | None = None) -> None:
+    session.delete(find(session, name))
+    session.add(AliasMove(name=name, model_id=None, moved_by=by))
+    session.flush()

@@ -1,0 +1,210 @@
+"""A package from another installation: taken in whole, or refused whole."""
+
+import json
+import pickle
+import shutil
+import zipfile
+from io import BytesIO
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from api.services import Services
+from db import keys
+from db.session import Database
+from tests.api.conftest import Current, RecordedWakeups, archive, limited, make_settings
+from tests.tsukiji.vision.packages import LABELS, seal, write_package
+from tsukiji.storage.memory import MemoryStore
+from tsukiji.vision import package
+from tsukiji.vision.predictor import Predictor
+
+
+@pytest.fixture(scope="module")
+def complete(tmp_path_factory):
+    folder = write_package(tmp_path_factory.mktemp("complete") / "model", temperature=1.5)
+    row = {"label": "cat", "precision": 1, "recall": 1, "f1": 1, "support": 1}
+    metrics = {"accuracy": 0.75, "loss": 1, "images": 4, "label_names": LABELS, "per_class": [row]}
+    told = {"metrics": metrics | {"confusion": [[1]]}, "split": "valid", "recipe": {"epochs": 3}}
+    (folder / package.EVALUATION).write_text(json.dumps(told))
+    seal(folder)
+    return folder
+
+
+@pytest.fixture
+def folder(complete, tmp_path):
+    return shutil.copytree(complete, tmp_path / "package")
+
+
+def zipped(folder, **more):
+    return archive({path.name: path.read_bytes() for path in folder.iterdir()} | more)
+
+
+def send(client, data, **fields):
+    return client.post("/v1/models", files={"package": ("fish.zip", data)}, data=fields)
+
+
+@pytest.fixture(autouse=True)
+def roomy(services):
+    services.settings = limited(services.settings, request_bytes=128 * 2**20)
+
+
+def test_an_imported_model_is_a_model(client, folder):
+    answer = send(client, zipped(folder))
+    assert answer.status_code == 201, answer.text
+    model = answer.json()
+    assert answer.headers["location"] == f"/v1/models/{model['id']}"
+    assert (model["name"], model["label_names"], model["backbone"]) == ("fish", LABELS, "resnet18")
+    assert (model["accuracy"], model["imported_from"], model["image_size"]) == (0.75, "mdl_1", 64)
+    assert model["recipe"]["epochs"] == 3
+    evaluation = client.get(model["links"]["evaluation"]).json()
+    assert (evaluation["metrics"]["accuracy"], evaluation["split"]) == (0.75, "valid")
+    assert client.get("/v1/models/fish").json() == model
+
+
+def test_a_package_without_an_evaluation_is_taken_as_well(client, folder):
+    (folder / package.EVALUATION).unlink()
+    seal(folder)
+    model = send(client, zipped(folder), name="eels").json()
+    assert (model["name"], model["accuracy"], model["evaluation_id"]) == ("eels", None, None)
+
+
+def test_each_import_is_a_model_of_its_own_unless_the_request_is_the_same(client, folder):
+    first, second = send(client, zipped(folder)).json(), send(client, zipped(folder)).json()
+    assert first["id"] != second["id"]
+    key = {"Idempotency-Key": "once"}
+    sent = {"package": ("a.zip", zipped(folder))}
+    again = [client.post("/v1/models", files=sent, headers=key) for _ in range(2)]
+    assert again[0].json()["id"] == again[1].json()["id"]
+    assert again[1].headers["idempotency-replayed"] == "true"
+
+
+def test_a_model_goes_from_one_installation_to_another_and_answers_alike(
+    client, start, services, folder, tmp_path, empty_database
+):
+    here = send(client, zipped(folder)).json()
+    package_here = client.get(here["links"]["package"]).content
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "tsukiji.db").write_bytes(empty_database)
+    settings = limited(make_settings(tmp_path / "there"), request_bytes=128 * 2**20)
+    there = Current.services = Services(settings, Database(settings), MemoryStore(), RecordedWakeups())
+    try:
+        with there.database.transaction() as session:
+            key = keys.create(session, "there")[1]
+        stranger = start(key)
+        moved = send(stranger, package_here).json()
+        assert moved["id"] != here["id"]
+        package_there = stranger.get(moved["links"]["package"]).content
+    finally:
+        there.database.close()
+        Current.services = services
+    assert package_there == package_here
+    (tmp_path / "unpacked").mkdir()
+    with zipfile.ZipFile(BytesIO(package_there)) as file:
+        file.extractall(tmp_path / "unpacked")
+    images = [Image.fromarray(np.random.default_rng(0).integers(0, 256, (80, 70, 3), np.uint8))]
+    ours, theirs = (Predictor.load(place, "cpu").predict(images) for place in (folder, tmp_path / "unpacked"))
+    assert np.array_equal(ours, theirs)
+
+
+def lying_hash(folder):
+    (folder / "README.md").write_text("# Better\n")
+    return zipped(folder)
+
+
+def missing_file(folder):
+    (folder / package.CALIBRATION).unlink()
+    return zipped(folder)
+
+
+def no_manifest(folder):
+    (folder / package.MANIFEST).unlink()
+    return zipped(folder)
+
+
+def with_pickle(folder):
+    return zipped(folder, **{"export.pkl": pickle.dumps(1)})
+
+
+def pickled_weights(folder):
+    (folder / package.WEIGHTS).write_bytes(pickle.dumps({"w": 1}))
+    seal(folder)
+    return zipped(folder)
+
+
+def foreign_format(folder):
+    manifest = json.loads((folder / package.MANIFEST).read_text())
+    (folder / package.MANIFEST).write_text(json.dumps(manifest | {"format": "other/1"}))
+    return zipped(folder)
+
+
+def wrong_outputs(folder):
+    config = json.loads((folder / package.CONFIG).read_text())
+    config |= {"num_classes": 2, "label_names": ["a", "b"]}
+    (folder / package.CONFIG).write_text(json.dumps(config))
+    (folder / package.EVALUATION).unlink()
+    seal(folder)
+    return zipped(folder)
+
+
+def bad_preprocess(folder):
+    (folder / package.PREPROCESS).write_text('{"size": -1}')
+    seal(folder)
+    return zipped(folder)
+
+
+def no_numbers(folder):
+    data = bytearray((folder / package.WEIGHTS).read_bytes())
+    data[-4:] = b"\xff\xff\xff\xff"
+    (folder / package.WEIGHTS).write_bytes(data)
+    seal(folder)
+    return zipped(folder)
+
+
+def leads_outside(folder):
+    return zipped(folder, **{"../evil.json": b"{}"})
+
+
+def garbage(folder):
+    return b"no zip at all"
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lying_hash,
+        missing_file,
+        no_manifest,
+        with_pickle,
+        pickled_weights,
+        foreign_format,
+        wrong_outputs,
+        bad_preprocess,
+        no_numbers,
+        leads_outside,
+        garbage,
+    ],
+)
+def test_what_is_no_whole_package_is_refused_and_leaves_nothing(client, services, folder, spoil):
+    answer = send(client, spoil(folder))
+    assert answer.status_code == 422
+    problem = answer.json()
+    assert (problem["code"], bool(problem["detail"]), bool(problem["hint"])) == ("package_invalid", True, True)
+    assert client.get("/v1/models").json()["data"] == []
+    assert client.get("/v1/evaluations").json()["data"] == []
+    assert not list((services.settings.cache_dir / "uploads").iterdir()), "nothing is left lying about"
+
+
+def test_a_package_that_unpacks_to_too_much_is_refused(client, services, folder):
+    services.settings = limited(services.settings, request_bytes=2**20)
+    with BytesIO() as buffer:
+        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file:
+            file.writestr("model.safetensors", b"\0" * (8 * 2**20))
+        answer = send(client, buffer.getvalue())
+    assert (answer.status_code, answer.json()["code"]) == (422, "package_invalid")
+
+
+def test_the_form_has_one_package_and_a_name(client, folder):
+    assert client.post("/v1/models", files={"files": ("a.zip", b"x")}).status_code == 422
+    assert client.post("/v1/models", content=b"x", headers={"content-type": "application/zip"}).status_code == 415
+    assert send(client, b"x", name="a/b").json()["code"] == "invalid_request"

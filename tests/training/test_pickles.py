@@ -1,0 +1,46 @@
+"""`export.pkl` opens in a fastai that has never heard of us, and answers as our own predictor does."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.tsukiji.vision.packages import LABELS, write_package
+from training.pickles import export_learner
+from tsukiji.vision.decode import decode
+from tsukiji.vision.predictor import Predictor
+
+OPEN = """
+import json, sys, warnings
+warnings.simplefilter("ignore")
+from fastai.vision.all import load_learner
+learner = load_learner(sys.argv[1])
+answers = [learner.predict(path) for path in sys.argv[2:]]
+ours = [name for name in sys.modules if name.partition(".")[0] in {"tsukiji", "training"}]
+print(json.dumps({"answers": [(str(label), row.tolist()) for label, _, row in answers], "ours": ours}))
+"""
+
+
+@pytest.mark.slow
+def test_a_stranger_with_fastai_gets_our_answers(tmp_path: Path) -> None:
+    folder = write_package(tmp_path / "model", temperature=1.8)
+    random, paths = np.random.default_rng(0), []
+    for number, size in enumerate([(70, 90, 3), (120, 64, 3), (64, 64, 3)]):
+        paths.append(tmp_path / f"{number}.png")
+        Image.fromarray(random.integers(0, 256, size, np.uint8)).save(paths[-1])
+    images = [decode(path.read_bytes()) for path in paths]
+    facts = export_learner(folder, tmp_path / "export.pkl", images)
+    assert facts["top1_agreement"] == 1
+    assert facts["max_difference"] < 1e-4
+
+    command = [sys.executable, "-c", OPEN, str(tmp_path / "export.pkl"), *map(str, paths)]
+    told = json.loads(subprocess.run(command, cwd="/", capture_output=True, check=True).stdout.splitlines()[-1])
+    assert told["ours"] == [], "it needs no class of ours"
+    expected = Predictor.load(folder, "cpu").predict(images)
+    for (label, row), ours in zip(told["answers"], expected, strict=True):
+        assert label == LABELS[int(ours.argmax())]
+        assert row == pytest.approx(ours.tolist(), abs=1e-4)

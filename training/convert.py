@@ -1,0 +1,117 @@
+"""`python -m training.convert FOLDER`: a model in another format, from `conversion.json` to a file and `facts.json`.
+
+Events and orders as of a training (`training/__main__.py`). A process of its own: PyTorch's exporter and fastai take
+seconds to load and hundreds of megabytes, which no worker is to keep.
+"""
+
+import errno
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from PIL import Image
+
+from training.control import Cancelled, Control, Exit
+from training.conversion import Conversion, read_request, target_of, write_facts
+from training.events import Events, open_stream
+from tsukiji.errors import ImageError, InternalError, StorageFull, TsukijiError
+from tsukiji.types import ExportFormat
+from tsukiji.vision import package
+from tsukiji.vision.decode import DecodeLimits, decode
+
+NICENESS: Final = 10
+NOISE_IMAGES: Final = 8
+
+Write = Callable[[Path, Path, list[Image.Image]], dict[str, Any]]
+
+
+def main(folder: Path) -> Exit:
+    """Make what `folder` asks for; whatever goes wrong is an event."""
+    events, control = open_stream(), Control()
+    control.watch()
+    if hasattr(os, "nice"):
+        os.nice(NICENESS)  # whoever waits for a prediction goes first
+    try:
+        convert(folder, events, control)
+    except Cancelled:
+        return Exit.CANCELLED
+    except Exception as error:  # noqa: BLE001 — the last frame: every failure must reach the worker by name
+        traceback.print_exc()
+        events.send("error", **named(error).to_dict())
+        return Exit.FAILED
+    events.send("done")
+    return Exit.DONE
+
+
+def convert(folder: Path, events: Events, control: Control) -> None:
+    """Write the model and its facts into `folder`.
+
+    Raises:
+        Cancelled: that was ordered.
+        TsukijiError: why it could not be done.
+    """
+    events.send("phase", name="loading")
+    conversion = read_request(folder)
+    images, compared_on = choose_images(conversion)
+    write = writer_of(conversion.format)
+    control.check()
+    events.send("phase", name="exporting")
+    facts = write(conversion.package, target_of(folder, conversion), images)
+    control.check()
+    write_facts(folder, facts | {"compared_on": compared_on})
+
+
+def choose_images(conversion: Conversion) -> tuple[list[Image.Image], str]:
+    """Return pictures to compare on, and what they are: held-out ones, else the package's examples, else noise."""
+    package.verify(conversion.package)
+    side, limits = package.read_preprocess(conversion.package).size, DecodeLimits(**conversion.limits)
+    if held_out := open_all(conversion.images, limits, side):
+        return held_out, "held_out"
+    files = [conversion.package / example.file for example in package.read_examples(conversion.package)]
+    if examples := open_all(files, limits, side):
+        return examples, "examples"
+    random = np.random.default_rng(0)
+    noise = random.integers(0, 256, (NOISE_IMAGES, side, side, 3), np.uint8)
+    return [Image.fromarray(pixels) for pixels in noise], "noise"
+
+
+def open_all(files: list[Path], limits: DecodeLimits, side: int) -> list[Image.Image]:
+    """Return the pictures that can be opened; one that is damaged meanwhile is no reason against an export."""
+    images = []
+    for file in files:
+        try:
+            images.append(decode(file.read_bytes(), limits, target_side=side))
+        except (ImageError, OSError) as error:
+            sys.stderr.write(f"{file.name}: {error}\n")
+    return images
+
+
+def named(error: Exception) -> TsukijiError:
+    """Return the error as one of ours."""
+    match error:
+        case TsukijiError():
+            return error
+        case OSError(errno=errno.ENOSPC):
+            return StorageFull(str(error))
+    return InternalError(f"{type(error).__name__}: {error}")
+
+
+def writer_of(wanted: ExportFormat) -> Write:
+    """Import what is needed for this format, and nothing else."""
+    if wanted == "onnx":
+        from tsukiji.vision.onnx import export_onnx  # noqa: PLC0415
+
+        return export_onnx
+    from training.pickles import export_learner  # noqa: PLC0415
+
+    return export_learner
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: python -m training.convert FOLDER")
+    sys.exit(main(Path(sys.argv[1])))

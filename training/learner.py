@@ -1,0 +1,55 @@
+"""fastai's learner on our backbones. Knows no run, no schedule and no checkpoint."""
+
+from collections.abc import Mapping
+
+import torch
+from fastai.callback.fp16 import MixedPrecision
+from fastai.callback.progress import ProgressCallback
+from fastai.data.core import DataLoaders
+from fastai.learner import Learner
+from fastai.metrics import accuracy
+from fastai.vision.learner import create_body, model_meta, vision_learner
+from torch import nn
+from torchvision import models
+
+from tsukiji.types import Recipe
+from tsukiji.vision.backbones import Backbone, backbone_of
+from tsukiji.vision.model import load_timm, strip
+
+
+def build_learner(recipe: Recipe, loaders: DataLoaders, body: Mapping[str, torch.Tensor] | None) -> Learner:
+    """Return fastai's `vision_learner`; with `body`, what `load_backbone_weights` gave, pretrained and frozen.
+
+    Built without weights first, since fastai itself would download them.
+
+    Raises:
+        BackboneUnavailable: it needs a library that is not installed.
+    """
+    backbone = backbone_of(recipe.backbone)
+    if backbone.library == "timm":
+        load_timm(backbone)  # fastai does not say what it lacks
+        architecture = backbone.name
+    else:
+        architecture = getattr(models, backbone.name)
+    learner = vision_learner(loaders, architecture, pretrained=False, normalize=False, metrics=accuracy)
+    learner.remove_cbs(ProgressCallback)
+    if loaders.device.type == "cuda":
+        learner.add_cb(MixedPrecision())
+    if backbone.library == "timm":
+        strip(learner.model[0].model, backbone)
+    if body is not None:
+        load_body(learner, backbone, body)
+        learner.freeze()
+    return learner
+
+
+def load_body(learner: Learner, backbone: Backbone, body: Mapping[str, torch.Tensor]) -> None:
+    """Copy the library's tensors into the learner's body, where fastai has names of its own."""
+    if backbone.library == "timm":
+        learner.model[0].model.load_state_dict(body)
+        return
+    architecture = getattr(models, backbone.name)
+    resnet = architecture(weights=None)
+    resnet.fc = nn.Identity()
+    resnet.load_state_dict(body)
+    learner.model[0].load_state_dict(create_body(resnet, cut=model_meta[architecture]["cut"]).state_dict())

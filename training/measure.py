@@ -1,0 +1,217 @@
+"""What an evaluation says, from arrays alone: true classes and probabilities. Knows no network and no pictures."""
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax, softmax
+from sklearn.metrics import (
+    auc,
+    average_precision_score,
+    confusion_matrix,
+    precision_recall_curve,
+    precision_recall_fscore_support,
+    roc_curve,
+)
+
+from tsukiji.types import ClassMetrics, Metrics
+from tsukiji.types.evaluations import CalibrationMetrics, ClassCurves, ConfusedPair, ReliabilityBin, SweepPoint
+
+LEAST: Final = float(np.finfo(np.float32).tiny)
+"""A probability of 0 costs as much as this one, so that no loss is infinite."""
+Z95: Final = 1.959964
+BINS: Final = 15
+FOLDS: Final = 5
+SEED: Final = 42
+TEMPERATURES: Final = (0.1, 10.0)
+"""Where every image is right, ever lower temperatures would fit ever better; these bounds end that."""
+CURVE_POINTS: Final = 50
+CURVED_CLASSES: Final = 100
+CONFUSED_PAIRS: Final = 10
+THRESHOLDS: Final = (*(round(step / 20, 2) for step in range(20)), 0.99)
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.floating]
+
+
+def measure(truth: Ints, probabilities: Floats, label_names: Sequence[str], logits: Floats | None = None) -> Metrics:
+    """Return all that can be said of N images (at least one) and C classes.
+
+    A ratio without a denominator (a class that is never predicted, or has no images) counts as 0, as in scikit-learn.
+
+    Args:
+        truth: class numbers, shape (N,).
+        probabilities: as they are served, shape (N, C), rows sum to 1.
+        label_names: of the C classes.
+        logits: before any temperature, shape (N, C), if these images are those that the temperature is fitted on.
+            Then calibration is measured before and after, the latter cross-fitted. Without them it is that of the
+            probabilities as they are.
+    """
+    taken_for = probabilities.argmax(axis=1)
+    classes = range(len(label_names))
+    columns = precision_recall_fscore_support(truth, taken_for, labels=classes, zero_division=0)
+    confusion = confusion_matrix(truth, taken_for, labels=classes)
+    right = int((truth == taken_for).sum())
+    return Metrics(
+        accuracy=right / len(truth),
+        accuracy_interval=wilson(right, len(truth)),
+        loss=float(losses(truth, probabilities).mean()),
+        images=len(truth),
+        label_names=list(label_names),
+        per_class=[
+            ClassMetrics(label=label, precision=float(p), recall=float(r), f1=float(f), support=int(n))
+            for label, p, r, f, n in zip(label_names, *columns, strict=True)
+        ],
+        confusion=confusion.tolist(),
+        most_confused=most_confused(confusion, label_names),
+        curves=curves(truth, probabilities, label_names),
+        calibration=calibration(truth, probabilities, logits),
+        sweep=sweep(truth, probabilities),
+    )
+
+
+def losses(truth: Ints, probabilities: Floats) -> Floats:
+    """Return each image's cross-entropy in nats, shape (N,)."""
+    return -np.log(np.maximum(probabilities[np.arange(len(truth)), truth], LEAST))
+
+
+def wilson(right: int, images: int) -> tuple[float, float]:
+    """Return the 95% interval of a fraction by Wilson's score, which stays within 0..1 for few images too."""
+    share, z = right / images, Z95 * Z95 / images
+    centre = (share + z / 2) / (1 + z)
+    half = Z95 * math.sqrt(share * (1 - share) / images + z / (4 * images)) / (1 + z)
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def most_confused(confusion: Ints, label_names: Sequence[str]) -> list[ConfusedPair]:
+    """Return the fullest cells off the diagonal, fullest first."""
+    errors = confusion - np.diag(np.diag(confusion))
+    order = np.argsort(-errors, axis=None, kind="stable")[:CONFUSED_PAIRS]
+    return [
+        ConfusedPair(true_label=label_names[row], predicted_label=label_names[column], images=int(errors[row, column]))
+        for row, column in zip(*np.unravel_index(order, errors.shape), strict=True)
+        if errors[row, column]
+    ]
+
+
+# --- curves ----------------------------------------------------------------------------------------------------------
+
+
+def curves(truth: Ints, probabilities: Floats, label_names: Sequence[str]) -> list[ClassCurves]:
+    """Return ROC and precision-recall of each class against the rest; of many classes only the worst keep points."""
+    found = [class_curves(label, truth == number, probabilities[:, number]) for number, label in enumerate(label_names)]
+    worst_first = sorted(found, key=lambda row: 2 if row.average_precision is None else row.average_precision)
+    for row in worst_first[CURVED_CLASSES:]:
+        row.roc, row.precision_recall = [], []
+    return found
+
+
+def class_curves(label: str, is_it: NDArray[np.bool_], scores: Floats) -> ClassCurves:
+    if is_it.all() or not is_it.any():
+        return ClassCurves(label=label, roc_auc=None, average_precision=None)
+    false_positives, true_positives, _ = roc_curve(is_it, scores)
+    precision, recall, _ = precision_recall_curve(is_it, scores)
+    return ClassCurves(
+        label=label,
+        roc_auc=float(auc(false_positives, true_positives)),
+        average_precision=float(average_precision_score(is_it, scores)),
+        roc=thin(false_positives, true_positives),
+        precision_recall=thin(recall[::-1], precision[::-1]),
+    )
+
+
+def thin(xs: Floats, ys: Floats) -> list[tuple[float, float]]:
+    """Return at most `CURVE_POINTS` of the points, both ends among them, about equally far from each other."""
+    way = np.concatenate([[0.0], np.cumsum(np.abs(np.diff(xs)) + np.abs(np.diff(ys)))])
+    stops = np.searchsorted(way, np.linspace(0, way[-1], CURVE_POINTS))
+    chosen = np.unique(np.concatenate([[0], stops[1:-1], [len(way) - 1]])) if len(xs) > CURVE_POINTS else range(len(xs))
+    return [(round(float(xs[i]), 5), round(float(ys[i]), 5)) for i in chosen]
+
+
+# --- calibration -----------------------------------------------------------------------------------------------------
+
+
+def fit_temperature(logits: Floats, truth: Ints) -> float:
+    """Return the temperature T, 0.1 to 10, for which softmax(logits / T) has the least mean cross-entropy.
+
+    The one-parameter method of Guo, Pleiss, Sun and Weinberger, "On calibration of modern neural networks", ICML 2017.
+    It changes no decision, only how sure the model says it is.
+
+    Args:
+        logits: shape (N, C).
+        truth: class numbers, shape (N,).
+    """
+    scores, rows = logits.astype(np.float64), np.arange(len(truth))
+
+    def cost(log_temperature: float) -> float:
+        return -float(log_softmax(scores / math.exp(log_temperature), axis=1)[rows, truth].mean())
+
+    low, high = (math.log(bound) for bound in TEMPERATURES)
+    found = minimize_scalar(cost, bounds=(low, high), method="bounded", options={"xatol": 1e-4})
+    return math.exp(float(found.x))
+
+
+def calibration(truth: Ints, probabilities: Floats, logits: Floats | None) -> CalibrationMetrics:
+    if logits is None:
+        error, bins = reliability(truth, probabilities)
+        return CalibrationMetrics(temperature=1.0, ece_before=error, ece_after=error, bins=bins)
+    before, _ = reliability(truth, softmax(logits.astype(np.float64), axis=1))
+    after, bins = reliability(truth, cross_fitted(logits, truth))
+    return CalibrationMetrics(temperature=fit_temperature(logits, truth), ece_before=before, ece_after=after, bins=bins)
+
+
+def cross_fitted(logits: Floats, truth: Ints) -> Floats:
+    """Return probabilities, each image's by a temperature that was fitted on the other folds. Shape (N, C)."""
+    fold_of, scores = folds(truth), logits.astype(np.float64)
+    probabilities = np.empty_like(scores)
+    for fold in np.unique(fold_of):
+        held_out = fold_of == fold
+        temperature = fit_temperature(scores[~held_out], truth[~held_out]) if not held_out.all() else 1.0
+        probabilities[held_out] = softmax(scores[held_out] / temperature, axis=1)
+    return probabilities
+
+
+def folds(truth: Ints) -> Ints:
+    """Return each image's fold, 0 to 4: drawn by a fixed seed, with the classes spread evenly, however small."""
+    drawn = np.random.default_rng(SEED).permutation(len(truth))
+    by_class = drawn[np.argsort(truth[drawn], kind="stable")]
+    fold_of = np.empty(len(truth), np.int64)
+    fold_of[by_class] = np.arange(len(truth)) % FOLDS
+    return fold_of
+
+
+def reliability(truth: Ints, probabilities: Floats) -> tuple[float, list[ReliabilityBin]]:
+    """Return the expected calibration error of the top probability, and the bins that hold images.
+
+    Bins are of equal width and take in their upper bound, as in Guo et al. 2017.
+    """
+    sureness, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == truth
+    bin_of = np.clip(np.ceil(sureness * BINS).astype(int) - 1, 0, BINS - 1)
+    bins = []
+    for number in np.unique(bin_of):
+        inside = bin_of == number
+        bins.append(
+            ReliabilityBin(
+                low=number / BINS,
+                high=(number + 1) / BINS,
+                images=int(inside.sum()),
+                confidence=float(sureness[inside].mean()),
+                accuracy=float(right[inside].mean()),
+            )
+        )
+    error = sum(one.images * abs(one.accuracy - one.confidence) for one in bins) / len(truth)
+    return error, bins
+
+
+def sweep(truth: Ints, probabilities: Floats) -> list[SweepPoint]:
+    """Return for each threshold what part of the images reaches it, and how much of that is right."""
+    sureness, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == truth
+    points = []
+    for threshold in THRESHOLDS:
+        decided = sureness >= threshold
+        accuracy = float(right[decided].mean()) if decided.any() else None
+        points.append(SweepPoint(threshold=threshold, coverage=float(decided.mean()), accuracy=accuracy))
+    return points

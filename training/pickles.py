@@ -1,0 +1,97 @@
+"""From a model package to fastai's `export.pkl`: for those who go on in fastai. We write such files and read none.
+
+The pickle names classes of fastai, torchvision and Python alone, so that it opens wherever fastai is installed.
+"""
+
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+import numpy as np
+import torch
+from fastai.data.core import DataLoaders, Datasets
+from fastai.data.transforms import Categorize, CategoryMap, IntToFloatTensor, Normalize, ToTensor, parent_label
+from fastai.learner import Learner
+from fastai.vision.augment import Resize, ResizeMethod
+from fastai.vision.core import PILImage
+from PIL import Image
+from torch import nn
+
+from training.learner import build_learner
+from tsukiji.errors import ExportFailed
+from tsukiji.types import Recipe
+from tsukiji.vision import package
+from tsukiji.vision.model import to_fastai_state
+from tsukiji.vision.onnx import TOLERANCE, compare
+from tsukiji.vision.package import ModelConfig
+from tsukiji.vision.predictor import Predictor, load_model
+from tsukiji.vision.preprocess import RESAMPLING, Preprocess
+
+METHODS: Final = {"crop": ResizeMethod.Crop, "squish": ResizeMethod.Squish, "pad": ResizeMethod.Pad}
+LIBRARIES: Final = ("fastai", "fastcore", "torch", "torchvision")
+
+
+def export_learner(folder: Path, target: Path, images: list[Image.Image]) -> dict[str, Any]:
+    """Write the package as a fastai learner to `target`: `load_learner(target).predict(path)` answers with its labels.
+
+    Args:
+        folder: a model package.
+        target: the file to write.
+        images: RGB pictures, one at least, that the learner's network is compared with ours on.
+
+    Returns:
+        Facts: the comparison (see `tsukiji.vision.onnx.compare`) and versions.
+
+    Raises:
+        ExportFailed: the learner's network answers otherwise.
+        PackageInvalid: the package is damaged.
+    """
+    expected = Predictor.load(folder, "cpu").predict(images)  # verifies the package
+    config, preprocess = package.read_config(folder), package.read_preprocess(folder)
+    with TemporaryDirectory() as scratch:
+        learner = _build(config, _load_data(config, preprocess, Path(scratch)))
+    learner.model.load_state_dict(to_fastai_state(load_model(folder, config).state_dict()))
+    _fold_in(learner.model, package.read_calibration(folder).temperature)
+    facts = compare(expected, _probabilities(learner.model, preprocess, images))
+    if facts["max_difference"] > TOLERANCE:
+        raise ExportFailed(f"fastai's network differs by up to {facts['max_difference']:.3g} in its probabilities.")
+    learner.export(target.absolute())
+    return facts | {"versions": {name: version(name) for name in LIBRARIES}}
+
+
+def _load_data(config: ModelConfig, preprocess: Preprocess, scratch: Path) -> DataLoaders:
+    """Return loaders that open a file as we do, as far as fastai can. It asks for one picture to begin with."""
+    picture = scratch / "0" / "blank.png"  # labels are no folder names: they may hold slashes
+    picture.parent.mkdir()
+    Image.new("RGB", (preprocess.size, preprocess.size)).save(picture)
+    naming = Categorize(vocab=[str(number) for number in range(config.num_classes)], sort=False)
+    sampling = RESAMPLING[preprocess.interpolation], Image.Resampling.NEAREST
+    fit = Resize(preprocess.size, method=METHODS[preprocess.resize], resamples=sampling)
+    normalise = Normalize.from_stats(preprocess.mean, preprocess.std, cuda=False)
+    data = Datasets([picture], [[PILImage.create], [parent_label, naming]], splits=([0], [0]))
+    loaders = data.dataloaders(
+        bs=1, after_item=[fit, ToTensor], after_batch=[IntToFloatTensor, normalise], num_workers=0, device="cpu"
+    )
+    naming.vocab = CategoryMap(config.label_names, sort=False)
+    return loaders
+
+
+def _build(config: ModelConfig, loaders: DataLoaders) -> Learner:
+    learner = build_learner(Recipe(backbone=config.architecture, pretrained=False), loaders, None)
+    learner.model.eval()
+    return learner
+
+
+def _fold_in(model: nn.Module, temperature: float) -> None:
+    """Divide the last layer by the temperature: fastai knows of none, and takes the softmax of what comes out."""
+    last = [layer for layer in model.modules() if isinstance(layer, nn.Linear)][-1]
+    with torch.no_grad():
+        for values in last.parameters():
+            values.div_(temperature)
+
+
+@torch.inference_mode()
+def _probabilities(model: nn.Module, preprocess: Preprocess, images: list[Image.Image]) -> Any:
+    rows = [model(torch.from_numpy(preprocess.to_array([image]))).softmax(1).numpy() for image in images]
+    return np.concatenate(rows)

@@ -1,0 +1,128 @@
+"""The three presets: what each makes of a run. The epochs themselves are run by `training/fit.py`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import torch
+from fastai.callback import schedule  # noqa: F401 — adds `lr_find` to Learner
+from fastai.callback.channelslast import ChannelsLast
+from fastai.callback.schedule import valley
+from fastai.learner import Learner
+from fastai.torch_core import set_seed
+
+from training.control import Control
+from training.course import Weights
+from training.data import load_data
+from training.events import Events
+from training.features import MIRRORED, PLAIN, Embedder
+from training.fit import Fit, Fitted, Stage
+from training.head import learner_on
+from training.learner import build_learner
+from training.run import Run
+from tsukiji.vision.model import build, load_fastai_state
+from tsukiji.vision.preprocess import Preprocess
+
+SEARCH_BATCHES: Final = 40
+RATES: Final = (1e-4, 1e-2)
+"""What the search may suggest: its curve is rough where there are few images."""
+DIVIDE: Final = 100
+"""Between the learning rate of the head and that of the first layers, as in fastai's `fine_tune`."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What every preset needs; `body` is what `load_backbone_weights` gave, None for random weights."""
+
+    run: Run
+    folder: Path
+    device: torch.device
+    preprocess: Preprocess
+    body: Weights | None
+    source: str
+    embedder: Embedder | None
+    """With the pretrained body; None without one."""
+    events: Events
+    control: Control
+
+    def fit(self, **options: object) -> Fit:
+        return Fit(self.run, self.folder, self.device, self.events, self.control, **options)  # type: ignore[arg-type]
+
+
+def train(task: Task) -> Fitted:
+    """Train as the recipe's preset says.
+
+    Raises:
+        Cancelled: that was ordered.
+        TsukijiError: too small a data set, a picture that cannot be read, a loss that is no number.
+    """
+    return {"quick": quick, "standard": standard, "thorough": thorough}[task.run.recipe.preset](task)
+
+
+def quick(task: Task) -> Fitted:
+    """Train the head alone, on embeddings of the frozen body: of each picture, and of its mirror image if it may."""
+    run, embedder = task.run, task.embedder
+    assert embedder is not None, "types.Recipe refuses `quick` without pretrained weights"
+    task.events.send("phase", name="computing features")
+    train, valid = ([run.images[index] for index in run.of_split(split)] for split in ("train", "valid"))
+    learnt = embedder.embed(train, (PLAIN, MIRRORED) if run.recipe.flip else (PLAIN,))
+    held_out = embedder.embed(valid)
+    fit = task.fit()
+    set_seed(run.recipe.seed, reproducible=True)
+    model = build(run.recipe.backbone, len(run.label_names))
+    learner = learner_on(model, run, learnt, held_out, task.device)
+    head, epoch = fit.train(learner, [Stage(run.recipe.epochs, rate_of(run))])
+    learner.model.load_state_dict(head)
+    assert task.body is not None
+    model.load_body(task.body)
+    return Fitted(model.state_dict(), fit.course.history, epoch, task.source, rate_of(run))
+
+
+def standard(task: Task) -> Fitted:
+    """The notebook's recipe: frozen body, new head, one cycle."""
+    fit, learner = task.fit(), learner_of(task)
+    weights, epoch = fit.train(learner, [Stage(task.run.recipe.epochs, rate_of(task.run))])
+    return Fitted(load_fastai_state(weights), fit.course.history, epoch, task.source, rate_of(task.run))
+
+
+def thorough(task: Task) -> Fitted:
+    """Do what fastai's `fine_tune` does: an epoch with a frozen body, then all layers, the first at 1/100 of the rate.
+
+    The rate is the one that `lr_find` suggests ("valley"), unless the recipe names it. The best epoch is kept; the
+    training ends when a third of all epochs in a row were no better.
+    """
+    recipe = task.run.recipe
+    fit = task.fit(keep_best=True, patience=max(3, recipe.epochs // 3))
+    learner = learner_of(task)
+    rate = recipe.learning_rate or fit.course.learning_rate or search(learner, task)
+    fit.course.learning_rate = rate
+    frozen = [Stage(1, slice(rate), options={"pct_start": 0.99})] if task.body and recipe.epochs > 1 else []
+    rest = recipe.epochs - len(frozen)
+    whole = Stage(rest, slice(rate / 2 / DIVIDE, rate / 2), unfrozen=True, options={"pct_start": 0.3, "div": 5.0})
+    weights, epoch = fit.train(learner, [*frozen, whole])
+    return Fitted(load_fastai_state(weights), fit.course.history, epoch, task.source, rate)
+
+
+def learner_of(task: Task) -> Learner:
+    set_seed(task.run.recipe.seed, reproducible=True)
+    learner = build_learner(task.run.recipe, load_data(task.run, task.preprocess, task.device), task.body)
+    if task.device.type != "mps":
+        learner.add_cb(ChannelsLast())
+    return learner
+
+
+def rate_of(run: Run) -> float:
+    return run.recipe.learning_rate or 1e-3
+
+
+def search(learner: Learner, task: Task) -> float:
+    """Return the learning rate that fastai's range test suggests; the learner is as before afterwards."""
+    task.control.check()
+    task.events.send("phase", name="searching the learning rate")
+    learner.path, learner.model_dir = task.folder, "search"
+    with learner.no_bar(), learner.no_logging():
+        found = learner.lr_find(num_it=SEARCH_BATCHES, suggest_funcs=(valley,), show_plot=False)
+    low, high = RATES
+    rate = min(high, max(low, float(found.valley)))
+    task.events.send("log", message=f"learning rate {rate:.2g}, by a range test of {SEARCH_BATCHES} batches")
+    return rate

@@ -1,0 +1,71 @@
+"""Which labels may be wrong: a classifier that never saw an image says another one. Knows no network and no pictures.
+
+A ridge classifier on frozen embeddings, whose leave-one-out predictions have a closed form (the PRESS formula; Rifkin
+and Lippert, "Notes on regularized least squares", 2007), so that every image is judged by all others. Ranking by the
+margin between the given label and the best other one follows Northcutt, Jiang and Chuang, "Confident learning",
+JAIR 2021. Its strength is chosen by the same leave-one-out predictions.
+"""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.floating]
+Ints = NDArray[np.int64]
+
+STRENGTHS: Final = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
+"""Of the regularisation, for features of variance 1, as parts of the number of images."""
+LISTED: Final = 2000
+
+
+def leave_one_out(features: Floats, classes: Ints, count: int) -> Floats:
+    """Return each image's class scores (N, count) by a classifier of all others; they are near 0..1, not probabilities.
+
+    Args:
+        features: (N, D).
+        classes: class numbers, (N,).
+        count: of the classes.
+    """
+    rows = features.astype(np.float32)
+    rows = (rows - rows.mean(axis=0)) / (rows.std(axis=0) + np.float32(1e-6))
+    wanted = np.eye(count, dtype=np.float32)[classes]
+    shares = wanted.mean(axis=0)
+    basis, powers = _decompose(rows)
+    targets = basis.T @ (wanted - shares)
+    best: tuple[float, Floats] | None = None
+    for strength in STRENGTHS:
+        kept = powers / (powers + strength * len(rows))
+        leverage = ((basis**2) @ kept)[:, None]
+        fitted = basis @ (kept[:, None] * targets)
+        scores = shares + (fitted - leverage * (wanted - shares)) / np.maximum(1 - leverage, 1e-3)
+        error = float(((scores - wanted) ** 2).mean())
+        if best is None or error < best[0]:
+            best = error, scores
+    assert best is not None
+    return best[1]
+
+
+def rank(scores: Floats, classes: Ints) -> list[tuple[int, int, float]]:
+    """Return (image, suggested class, score of the given class in 0..1), most suspicious first, at most `LISTED`.
+
+    Only images for which another class has the best score are listed.
+    """
+    images = np.arange(len(classes))
+    given = scores[images, classes]
+    others = scores.copy()
+    others[images, classes] = -np.inf
+    suggested, margins = others.argmax(axis=1), given - others.max(axis=1)
+    order = [int(image) for image in np.argsort(margins, kind="stable") if margins[image] < 0][:LISTED]
+    return [(image, int(suggested[image]), float(np.clip(given[image], 0, 1))) for image in order]
+
+
+def _decompose(rows: Floats) -> tuple[Floats, Floats]:
+    """Return the left singular vectors (N, K) and squared singular values (K,), by the smaller of the two products."""
+    if len(rows) <= rows.shape[1]:
+        powers, basis = np.linalg.eigh(rows @ rows.T)
+        good = powers > powers[-1] * 1e-7
+        return basis[:, good], powers[good]
+    powers, directions = np.linalg.eigh(rows.T @ rows)
+    good = powers > powers[-1] * 1e-7
+    return (rows @ directions[:, good]) / np.sqrt(powers[good]), powers[good]

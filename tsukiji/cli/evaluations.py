@@ -1,0 +1,108 @@
+"""`tsukiji models evaluate` and `compare`: how good a model is on a data set, and whether another is better."""
+
+from typing import Annotated
+
+import typer
+
+from tsukiji import types
+from tsukiji.cli.output import AsJson, note, print_fields, print_json, print_table
+from tsukiji.cli.report import print_metrics
+from tsukiji.cli.waiting import wait
+from tsukiji.client import Client, Evaluation
+
+CLASSES = 15
+"""A comparison lists this many: those that lost or won most."""
+
+SplitName = Annotated[
+    types.Split | None, typer.Option("--split", help="Only these images; a split as the model's training saw it.")
+]
+Timeout = Annotated[float | None, typer.Option("--timeout", help="Seconds to wait.")]
+
+
+def evaluate(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Id, alias or name of a model.")],
+    dataset: Annotated[str, typer.Option("--dataset", help="Id or name of a data set with labels.")],
+    split: SplitName = None,
+    timeout: Timeout = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure a model on the labelled images of a data set."""
+    with Client() as client:
+        found = measured(client, model, dataset, split, timeout)
+    if as_json:
+        print_json(found)
+        return
+    print_fields({"evaluation": found.id, "model": found.model_id, "images left out": found.errored})
+    print_metrics(found.metrics)
+
+
+def compare(
+    a: Annotated[str, typer.Argument(metavar="A", help="A model, by its own evaluation; or an evaluation's id.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="Another; what is printed is how much better this one is.")],
+    dataset: Annotated[
+        str | None, typer.Option("--dataset", help="Measure both models on this data set first.")
+    ] = None,
+    split: SplitName = None,
+    timeout: Timeout = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare two models on the same images: is B better than A, or was it luck?"""
+    if split and dataset is None:
+        raise typer.BadParameter("--split goes with --dataset")
+    with Client() as client:
+        pair = [
+            measured(client, word, dataset, split, timeout).id if dataset else evaluation_of(client, word)
+            for word in (a, b)
+        ]
+        found = client.evaluations.compare(*pair)
+    if as_json:
+        print_json(found)
+    else:
+        print_comparison(found)
+
+
+def measured(client: Client, model: str, dataset: str, split: types.Split | None, timeout: float | None) -> Evaluation:
+    """Evaluate, wait, and say what a reader should know first.
+
+    Raises:
+        JobError: it did not succeed, or not in time.
+    """
+    job = client.evaluations.create(model=model, dataset=dataset, split=split)
+    note(f"evaluation {job.id}")
+    wait(job, timeout).raise_for_status()
+    found = job.evaluation
+    if found is None:
+        raise ValueError(f"{job.id} has ended, and its evaluation is gone")
+    for warning in found.warnings:
+        note(f"warning: {warning.get('detail')}", style="yellow")
+    return found
+
+
+def evaluation_of(client: Client, word: str) -> str:
+    """Return the evaluation that is meant: by its own id, or as that of a model's training."""
+    if word.startswith("evl_"):
+        return word
+    model = client.models.get(word)
+    if model.evaluation_id is None:
+        raise ValueError(f"{word} has no evaluation; --dataset measures it on one")
+    return model.evaluation_id
+
+
+def print_comparison(found: types.Comparison) -> None:
+    print_fields(
+        {
+            "summary": found.summary,
+            "images shared": found.images,
+            "accuracy": [found.accuracy_a, found.accuracy_b],
+            "difference": found.difference,
+            "95% interval": list(found.difference_interval),
+            "p": found.p_value,
+            "classes worse": found.classes_worse,
+            "classes better": found.classes_better,
+            "images changed": found.changed,
+        }
+    )
+    moved = sorted((row for row in found.per_class if row.difference), key=lambda row: -abs(row.difference))
+    if moved:
+        rows = [[row.label, row.images, row.right_a, row.right_b, row.difference, row.p_value] for row in moved]
+        print_table(["label", "images", "right in A", "right in B", "difference", "p"], rows[:CLASSES])

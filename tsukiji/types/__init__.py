@@ -1,0 +1,77 @@
+"""The words on the wire: what `/v1` takes and answers, shared by the service and its client.
+
+Answers are read with unknown fields kept, so that an older client goes on working; requests refuse unknown fields, so
+that a misspelt one is not silently without effect. Times are RFC 3339 in UTC.
+"""
+
+from tsukiji.types.base import Answer, Label, Metadata, Name, Page, Problem, Request, Split
+from tsukiji.types.batches import BatchCreate, BatchInput, BatchOptions, ImageInfo, Prediction, Score
+from tsukiji.types.datasets import ClassCount, Dataset, DatasetCreate, FileVerdict, Image, UploadResult
+from tsukiji.types.evaluations import (
+    ClassMetrics,
+    ComparedClass,
+    ComparedImage,
+    Comparison,
+    Evaluation,
+    EvaluationCreate,
+    EvaluationItem,
+    LabelSuspect,
+    Leakage,
+    Metrics,
+)
+from tsukiji.types.jobs import ItemCounts, Job, JobEvent, Progress
+from tsukiji.types.models import Alias, AliasMove, AliasPut, ExportCreate, ExportFormat, Model, ModelExport
+from tsukiji.types.service import Info, WorkerInfo
+from tsukiji.types.trainings import Backbone, BackboneWeights, EpochMetrics, Preset, Recipe, TrainingCreate
+
+__all__ = [
+    "Alias",
+    "AliasMove",
+    "AliasPut",
+    "Answer",
+    "Backbone",
+    "BackboneWeights",
+    "BatchCreate",
+    "BatchInput",
+    "BatchOptions",
+    "ClassCount",
+    "ClassMetrics",
+    "ComparedClass",
+    "ComparedImage",
+    "Comparison",
+    "Dataset",
+    "DatasetCreate",
+    "EpochMetrics",
+    "Evaluation",
+    "EvaluationCreate",
+    "EvaluationItem",
+    "ExportCreate",
+    "ExportFormat",
+    "FileVerdict",
+    "Image",
+    "ImageInfo",
+    "Info",
+    "ItemCounts",
+    "Job",
+    "JobEvent",
+    "Label",
+    "LabelSuspect",
+    "Leakage",
+    "Metadata",
+    "Metrics",
+    "Model",
+    "ModelExport",
+    "Name",
+    "Page",
+    "Prediction",
+    "Preset",
+    "Problem",
+    "Progress",
+    "Recipe",
+    "Request",
+    "Score",
+    "Split",
+    "TrainingCreate",
+    "UploadResult",
+    "WorkerInfo",
+]

@@ -1,0 +1,49 @@
+"""What all words on the wire share: names, pages, problems."""
+
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+T = TypeVar("T")
+
+Label = Annotated[str, Field(min_length=1, max_length=200, examples=["tuna"])]
+Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^/\x00-\x1f]+$", examples=["sushi"])]
+Split = Literal["train", "valid", "test"]
+Metadata = Annotated[
+    dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]], Field(max_length=16)
+]
+
+
+class Answer(BaseModel):
+    """What the service sends."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class Request(BaseModel):
+    """What the service takes."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Page(Answer, Generic[T]):
+    """One page of a list; `next_cursor` fetches the next, null means the end."""
+
+    object: Literal["list"] = "list"
+    data: list[T]
+    next_cursor: str | None = None
+    has_more: bool = False
+
+
+class Problem(Answer):
+    """An error: RFC 9457 `application/problem+json` over HTTP, the same members inside jobs and items."""
+
+    type: str | None = None
+    code: str
+    title: str
+    detail: str = ""
+    hint: str | None = None
+    retriable: bool = False
+    status: int | None = None
+    request_id: str | None = None
+    errors: list[dict[str, Any]] | None = None

@@ -1,0 +1,70 @@
+"""What is asked of a model, and what it answers."""
+
+from typing import Final, Literal
+
+from pydantic import Field
+
+from tsukiji.types.base import Answer, Metadata, Problem, Request, Split
+
+MIN_KNOWN: Final = 0.05
+"""The threshold of "none of these" where nobody sets another: it keeps 95% of held-out pictures of a model's kinds."""
+
+
+class BatchInput(Request):
+    dataset: str = Field(description="Id or name of a data set.")
+    split: Split | None = Field(None, description="Only these; a split as the model's training saw it.")
+
+
+class BatchOptions(Request):
+    """What a batch and a prediction share."""
+
+    model: str = Field(description="Id, alias or name of a model.", examples=["production"])
+    top_k: int = Field(3, ge=1, le=100, description="How many labels each result lists.")
+    threshold: float = Field(0.0, ge=0, le=1, description="Below this probability the decision is null.")
+    min_known: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Below this known score the decision is null: none of these. The model's own, which keeps 95% of "
+        "held-out images of its kinds, if null; 0 decides for a kind whatever is shown.",
+    )
+    deadline_seconds: int | None = Field(
+        None, ge=1, le=30 * 86400, description="Give up what is not classified by then; the service's default if null."
+    )
+    metadata: Metadata = {}
+
+
+class BatchCreate(BatchOptions):
+    input: BatchInput
+
+
+class Score(Answer):
+    label: str
+    score: float
+
+
+class ImageInfo(Answer):
+    sha256: str | None = None
+    width: int | None = None
+    height: int | None = None
+
+
+class Prediction(Answer):
+    """One image's result; `label` and `score` stand even where the decision is null ("none of these")."""
+
+    seq: int
+    custom_id: str
+    status: Literal["queued", "succeeded", "errored", "cancelled", "expired"]
+    label: str | None = None
+    score: float | None = None
+    known_score: float | None = None
+    """What part of held-out images of the model's kinds look less like what it learnt than this one."""
+    decision: str | None = None
+    abstained: bool = False
+    abstain_reason: str | None = None
+    scores: list[Score] = []
+    true_label: str | None = None
+    """The label the data set holds for it, where the batch came from one."""
+    image: ImageInfo = ImageInfo()
+    model: str | None = None
+    error: Problem | None = None

@@ -1,0 +1,68 @@
+"""Data sets, images, and what became of the files that were sent."""
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import Field
+
+from tsukiji.types.base import Answer, Name, Problem, Request, Split
+
+
+class DatasetCreate(Request):
+    name: Name
+    description: str = Field("", max_length=2000)
+
+
+class ClassCount(Answer):
+    label: str | None
+    images: int
+
+
+class Dataset(Answer):
+    object: Literal["dataset"] = "dataset"
+    id: str
+    name: str
+    description: str = ""
+    images: int = 0
+    classes: list[ClassCount] = []
+    """Images per label, most first; label null counts the unlabelled."""
+    splits: dict[str, int] = {}
+    """Images per split given by the user; `unassigned` are split when a training starts."""
+    created_at: datetime
+
+
+class Image(Answer):
+    object: Literal["image"] = "image"
+    id: str
+    dataset_id: str
+    name: str
+    label: str | None
+    split: Split | None
+    group: str | None = None
+    """The user's own: pictures of one group never stand on both sides of a split."""
+    sha256: str
+    width: int
+    height: int
+    bytes: int
+    format: str
+    created_at: datetime
+    links: dict[str, str] = {}
+
+
+class FileVerdict(Answer):
+    """What became of one file that was sent."""
+
+    name: str
+    verdict: Literal["accepted", "duplicate", "rejected"]
+    label: str | None = None
+    image_id: str | None = None
+    """The image it became, or the one that it is a duplicate of."""
+    error: Problem | None = None
+
+
+class UploadResult(Answer):
+    object: Literal["upload_result"] = "upload_result"
+    accepted: int
+    duplicates: int
+    rejected: int
+    files: list[FileVerdict]

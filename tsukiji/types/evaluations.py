@@ -1,0 +1,248 @@
+"""How good a model is."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import Field
+
+from tsukiji.types.base import Answer, Metadata, Request, Split
+
+
+class ClassMetrics(Answer):
+    """Fractions of 1; `support` counts the images whose true label this is."""
+
+    label: str
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+
+class ClassCurves(Answer):
+    """One class against all others, by its probability; null where the images are all of it, or none is."""
+
+    label: str
+    roc_auc: float | None
+    average_precision: float | None
+    roc: list[tuple[float, float]] = []
+    """(false positive rate, true positive rate), thinned out."""
+    precision_recall: list[tuple[float, float]] = []
+    """(recall, precision), thinned out."""
+
+
+class ReliabilityBin(Answer):
+    """The images whose top probability lies in `low`..`high`: how sure the model was, and how often right."""
+
+    low: float
+    high: float
+    images: int
+    confidence: float
+    accuracy: float
+
+
+class CalibrationMetrics(Answer):
+    """Expected calibration error (15 bins of equal width) of the raw and of the calibrated probabilities."""
+
+    temperature: float
+    ece_before: float
+    ece_after: float
+    """Each image by a temperature fitted without it (five folds), where the temperature was fitted on these images."""
+    bins: list[ReliabilityBin]
+
+
+class SweepPoint(Answer):
+    """If images below this top probability are left to a person: what part is decided, and how much of it right."""
+
+    threshold: float
+    coverage: float
+    accuracy: float | None
+
+
+class ConfusedPair(Answer):
+    true_label: str
+    predicted_label: str
+    images: int
+
+
+class LeftOut(Answer):
+    """A class that the statistics were made without: how many of its images are then taken for known."""
+
+    label: str
+    images: int
+    false_acceptances: float
+    auroc: float
+
+
+class GivenUnknown(Answer):
+    images: int
+    false_acceptances: float
+    auroc: float
+
+
+class UnknownMetrics(Answer):
+    """How well "none of these" is told, at the model's own threshold; fractions of 1."""
+
+    method: str
+    min_known: float
+    false_rejections: float
+    """Of held-out images, by a threshold that was fitted on others of them (five folds)."""
+    false_acceptances: float | None
+    """Mean over the classes, each left out in turn."""
+    left_out: list[LeftOut] = []
+    given: GivenUnknown | None = None
+    """Measured on the images of other things that the user gave."""
+
+
+class Metrics(Answer):
+    """What an evaluation found. `confusion[i][j]` counts images of `label_names[i]` taken for `label_names[j]`."""
+
+    accuracy: float
+    accuracy_interval: tuple[float, float] | None = None
+    """95%, by Wilson's score."""
+    loss: float
+    images: int
+    label_names: list[str]
+    per_class: list[ClassMetrics]
+    confusion: list[list[int]]
+    most_confused: list[ConfusedPair] = []
+    curves: list[ClassCurves] = []
+    calibration: CalibrationMetrics | None = None
+    sweep: list[SweepPoint] = []
+    unknown: UnknownMetrics | None = None
+
+
+class Leakage(Answer):
+    """Pictures that would have stood on both sides: what was found, and what was done about it."""
+
+    near_duplicate_groups: int = 0
+    """Groups of pictures that look the same."""
+    near_duplicates: int = 0
+    """Pictures in them."""
+    moved: int = 0
+    """Pictures that were given their group's split, which the draw alone would have put on the other side."""
+    straddling: int = 0
+    """Groups that stand on both sides because the user set their splits so."""
+    groups: int = 0
+    """The user's own groups."""
+
+
+class EvaluationCreate(Request):
+    model: str = Field(description="Id, alias or name of a model.", examples=["production"])
+    dataset: str = Field(description="Id or name of a data set; its labelled images are classified.")
+    split: Split | None = Field(None, description="Only these; a split as the model's training saw it. All if null.")
+    deadline_seconds: int | None = Field(
+        None, ge=1, le=30 * 86400, description="Give up if it is not done by then; the service's default if null."
+    )
+    metadata: Metadata = {}
+
+
+class Evaluation(Answer):
+    """In lists `metrics` come without their curves and sweep."""
+
+    object: Literal["evaluation"] = "evaluation"
+    id: str
+    model_id: str
+    dataset_id: str | None
+    snapshot_id: str | None
+    split: Split | Literal["all"]
+    metrics: Metrics
+    errored: int = 0
+    """Images that could not be read; they are left out of the metrics."""
+    seen_in_training: int = 0
+    """Images that the model learnt from: on those it looks better than it is."""
+    warnings: list[dict[str, Any]] = []
+    """What a reader should know first: `code` and `detail`."""
+    leakage: Leakage | None = None
+    created_at: datetime
+    links: dict[str, str] = {}
+
+
+class EvaluationItem(Answer):
+    """One held-out image: what it is, what it was taken for, and how much that costs (cross-entropy, nats)."""
+
+    seq: int
+    image_id: str | None
+    name: str
+    sha256: str
+    true_label: str
+    predicted_label: str
+    score: float
+    loss: float
+    known_score: float | None = None
+    links: dict[str, str] = {}
+
+
+class ComparedClass(Answer):
+    """One label of a comparison: how many of its images each model names rightly."""
+
+    label: str
+    images: int
+    right_a: int
+    right_b: int
+    difference: float
+    """Of the recalls, b less a."""
+    p_value: float
+
+
+class ComparedImage(Answer):
+    """An image that two models take for different labels."""
+
+    image_id: str | None
+    name: str
+    sha256: str
+    true_label: str
+    label_a: str
+    label_b: str
+    score_a: float
+    score_b: float
+    links: dict[str, str] = {}
+
+
+class Comparison(Answer):
+    """Two evaluations on the images that both hold; differences are b less a, fractions of 1."""
+
+    object: Literal["comparison"] = "comparison"
+    evaluation_a: str
+    evaluation_b: str
+    model_a: str
+    model_b: str
+    images: int
+    """Shared, by content, with the same true label in both; only these are compared."""
+    only_a: int
+    only_b: int
+    relabelled: int
+    """Shared, but with another true label: left out."""
+    accuracy_a: float
+    accuracy_b: float
+    difference: float
+    difference_interval: tuple[float, float]
+    """95%, for matched pairs (Agresti and Min 2005)."""
+    right_only_a: int
+    right_only_b: int
+    p_value: float
+    """Exact McNemar test: how often chance alone would make at least such a difference."""
+    classes_better: int
+    classes_worse: int
+    per_class: list[ComparedClass]
+    """Those that lost most first."""
+    changed: int
+    """Images that the models take for different labels."""
+    changes: list[ComparedImage]
+    """The first hundred of them: first those that b gets wrong and a right, then the reverse."""
+    summary: str
+    links: dict[str, str] = {}
+
+
+class LabelSuspect(Answer):
+    """An image whose label may be wrong: a classifier that never saw it says something else."""
+
+    rank: int
+    image_id: str | None
+    name: str
+    sha256: str
+    split: Split
+    label: str
+    suggested_label: str
+    score: float
+    """Of the given label, out of fold; low is suspicious."""
+    links: dict[str, str] = {}

@@ -1,0 +1,77 @@
+"""Models, and the names that point to them."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import Field
+
+from tsukiji.types.base import Answer, Request
+
+
+class Model(Answer):
+    object: Literal["model"] = "model"
+    id: str
+    name: str
+    label_names: list[str]
+    backbone: str
+    image_size: int
+    pretrained: bool
+    accuracy: float | None = None
+    """On its own validation images."""
+    aliases: list[str] = []
+    dataset_id: str | None = None
+    snapshot_id: str | None = None
+    training_id: str | None = None
+    evaluation_id: str | None = None
+    imported_from: str | None = None
+    """The id that it has where it was trained, if it came as a package."""
+    recipe: dict[str, Any] = {}
+    weights_source: str | None = None
+    """Where the weights came from that the training began with."""
+    versions: dict[str, Any] = {}
+    """Of the programs that made it, by name."""
+    bytes: int = 0
+    created_at: datetime
+    links: dict[str, str] = {}
+
+
+ExportFormat = Literal["onnx", "fastai"]
+
+
+class ExportCreate(Request):
+    format: ExportFormat = Field(description="`onnx`, or `fastai`: a pickle for `load_learner`, to be downloaded only.")
+
+
+class ModelExport(Answer):
+    """A model in another format, and what was measured about it."""
+
+    object: Literal["export"] = "export"
+    model_id: str
+    format: ExportFormat
+    sha256: str
+    bytes: int
+    facts: dict[str, Any]
+    created_at: datetime
+    links: dict[str, str] = {}
+
+
+class AliasPut(Request):
+    model: str = Field(description="Id, alias or name of a model.")
+
+
+class Alias(Answer):
+    object: Literal["alias"] = "alias"
+    name: str
+    model_id: str
+    updated_at: datetime
+
+
+class AliasMove(Answer):
+    """One line of an alias's history."""
+
+    model_id: str | None
+    """Null: the alias was deleted."""
+    moved_by: str | None
+    """Id of the key."""
+    at: datetime
+    model_exists: bool

@@ -1,0 +1,106 @@
+"""How to train, and how a training goes."""
+
+from typing import Any, Final, Literal, Self
+
+from pydantic import Field, model_validator
+
+from tsukiji.types.base import Answer, Metadata, Name, Request
+
+Preset = Literal["quick", "standard", "thorough"]
+Backbone = Literal[
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "mobilenetv3_large_100",
+    "efficientnet_b0",
+    "convnext_atto",
+    "convnext_tiny",
+]
+PRESET_DEFAULTS: Final[dict[str, dict[str, Any]]] = {
+    "quick": {"epochs": 20},
+    "thorough": {"learning_rate": None},
+}
+"""Where they are not those of `Recipe`."""
+
+
+class BackboneWeights(Answer):
+    """Whether and where a machine has a backbone's pretrained weights."""
+
+    backbone: str
+    library: str
+    place: str | None
+    """In a few words; null: they are not here."""
+    path: str | None
+    bytes: int | None
+
+
+class EpochMetrics(Answer):
+    """One finished epoch of a training; losses are mean cross-entropy in nats, accuracy a fraction of 1."""
+
+    epoch: int
+    train_loss: float
+    valid_loss: float
+    accuracy: float
+    seconds: float
+
+
+class Recipe(Request):
+    """How to train. The defaults are those of the notebook that Tsukiji grew from.
+
+    `epochs` and `learning_rate` differ by preset: what is not given is filled in, so that a recipe always says all.
+    """
+
+    preset: Preset = Field(
+        "standard",
+        description="`quick`: a head trained on features that are computed once and kept, in seconds. `standard`: "
+        "frozen body, new head, one-cycle, fastai's default augmentation. `thorough`: the whole network, at the "
+        "learning rate that a search suggests, keeping the best epoch.",
+    )
+    backbone: Backbone = Field("resnet34", description="ResNets are torchvision's; the others need timm on the worker.")
+    pretrained: bool = Field(
+        True, description="Start from pretrained weights; false asks for random weights, all layers trained."
+    )
+    epochs: int = Field(10, ge=1, le=1000, description="10; in `quick` 20, over the kept features.")
+    image_size: int = Field(224, ge=32, le=1024, description="Pixels on each side of what the network sees.")
+    batch_size: int = Field(64, ge=2, le=1024)
+    learning_rate: float | None = Field(
+        1e-3, gt=0, le=10, description="Peak of the one-cycle schedule; null, which `thorough` has, searches for it."
+    )
+    valid_fraction: float = Field(
+        0.3, gt=0, lt=1, description="Held out of each class, for the images that have no split."
+    )
+    seed: int = Field(42, ge=0, lt=2**31)
+    flip: bool = Field(True, description="May pictures be mirrored in training? Say no for text, digits and signs.")
+    class_weights: Literal["auto", "balanced", "none"] = Field(
+        "auto",
+        description="`balanced`: mistakes on rare classes cost more, so that all classes weigh the same. `auto`: that, "
+        "where the largest class has more than twice the images of the smallest.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or not isinstance(values.get("preset"), str):
+            return values
+        return PRESET_DEFAULTS.get(values["preset"], {}) | values
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.preset == "quick" and not self.pretrained:
+            raise ValueError("quick needs pretrained weights: it learns from their features; use standard without them")
+        return self
+
+
+class TrainingCreate(Request):
+    dataset: str = Field(description="Id or name of a data set.", examples=["sushi"])
+    recipe: Recipe = Recipe()
+    name: Name | None = Field(None, description="The model's name; the data set's by default.")
+    unknown: str | None = Field(
+        None,
+        description="Id or name of a data set of other things: measured is how many of them the model takes for a "
+        "kind that it knows. Nothing is learnt from them.",
+    )
+    resplit: bool = Field(
+        False, description="Draw the splits anew; otherwise an image stays where an earlier training had it."
+    )
+    metadata: Metadata = {}

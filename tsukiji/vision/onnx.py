@@ -1,0 +1,137 @@
+"""A model package as one ONNX file, held against the network that it was made of. Needs the extra `export`."""
+
+import json
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from tsukiji.errors import ExportFailed
+from tsukiji.vision import package
+from tsukiji.vision.package import ModelConfig
+from tsukiji.vision.predictor import Predictor, load_model
+from tsukiji.vision.preprocess import Preprocess
+
+INPUT: Final = "images"
+OUTPUT: Final = "probabilities"
+OPSET: Final = 18
+"""Old enough for runtimes of 2023, and what PyTorch's exporter is written in."""
+BATCH: Final = 16
+TOLERANCE: Final = 1e-3
+"""Probabilities that differ by more are no rounding: the file is not handed out."""
+LIBRARIES: Final = ("onnx", "onnxruntime", "onnxscript")
+
+Probabilities = npt.NDArray[np.float32]
+
+
+class Calibrated(nn.Module):
+    """Normalised images (N, 3, size, size) to calibrated probabilities (N, classes)."""
+
+    def __init__(self, model: nn.Module, temperature: float) -> None:
+        super().__init__()
+        self.model = model
+        self.register_buffer("temperature", torch.tensor(temperature))
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.model(images) / self.temperature
+        return logits.softmax(1)
+
+
+def export_onnx(folder: Path, target: Path, images: Sequence[Image.Image]) -> dict[str, Any]:
+    """Write the package's network to `target`: float32, any number of images at once, temperature and softmax included.
+
+    Statistics for "none of these" stay outside: they are no part of the network.
+
+    Args:
+        folder: a model package.
+        target: the file to write.
+        images: RGB pictures, one at least, that the file and the network are compared on, both on the CPU.
+
+    Returns:
+        Facts: input, output, opset, versions, and the comparison (see `compare`).
+
+    Raises:
+        ExportFailed: a library is missing, the exporter could not do it, or the file answers otherwise.
+        PackageInvalid: the package is damaged.
+    """
+    libraries = {name: _library(name) for name in LIBRARIES}
+    predictor = Predictor.load(folder, "cpu", BATCH)  # verifies the package
+    config, preprocess = package.read_config(folder), package.read_preprocess(folder)
+    temperature = package.read_calibration(folder).temperature
+    _write(Calibrated(load_model(folder, config), temperature).eval(), preprocess.size, target)
+    opset = _describe(libraries["onnx"], target, config, preprocess)
+    found = _run(libraries["onnxruntime"], target, preprocess, images)
+    facts = compare(predictor.predict(images), found)
+    if facts["max_difference"] > TOLERANCE:
+        raise ExportFailed(f"The ONNX file's probabilities differ by up to {facts['max_difference']:.3g}.")
+    shape = ["batch", 3, preprocess.size, preprocess.size]
+    return {
+        "opset": opset,
+        "input": {"name": INPUT, "dtype": "float32", "shape": shape},
+        "output": {"name": OUTPUT, "dtype": "float32", "shape": ["batch", config.num_classes]},
+        **facts,
+        "versions": {name: version(name) for name in ("torch", *LIBRARIES)},
+    }
+
+
+def compare(expected: Probabilities, found: Probabilities) -> dict[str, Any]:
+    """Return how far probabilities (N, classes) lie apart at most, and how many of the images get the same label."""
+    return {
+        "images": len(expected),
+        "max_difference": float(np.abs(expected - found).max(initial=0)),
+        "top1_agreement": float((expected.argmax(1) == found.argmax(1)).mean()),
+    }
+
+
+def _library(name: str) -> Any:
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise ExportFailed(
+            f"Export to ONNX needs {name}, which this worker lacks.",
+            hint="Install the extra `export` where the intake workers run: pip install '.[export]'.",
+        ) from error
+
+
+def _write(model: nn.Module, size: int, target: Path) -> None:
+    example = torch.zeros(2, 3, size, size)  # of one image the exporter would take the number for a constant
+    try:
+        torch.onnx.export(
+            model,
+            (example,),
+            target,
+            input_names=[INPUT],
+            output_names=[OUTPUT],
+            opset_version=OPSET,
+            dynamo=True,
+            dynamic_shapes=({0: "batch"},),
+            external_data=False,
+            verbose=False,
+        )
+    except torch.onnx.errors.OnnxExporterError as error:
+        raise ExportFailed(f"PyTorch's exporter could not do it: {error}") from error
+
+
+def _describe(onnx: Any, target: Path, config: ModelConfig, preprocess: Preprocess) -> int:
+    """Write into the file what its user must know, check the file, and return its opset."""
+    model = onnx.load(target)
+    texts = {"label_names": config.label_names, "preprocess": preprocess.to_dict()}
+    onnx.helper.set_model_props(model, {name: json.dumps(value) for name, value in texts.items()})
+    onnx.checker.check_model(model, full_check=True)
+    onnx.save(model, target)
+    return next(int(entry.version) for entry in model.opset_import if not entry.domain)
+
+
+def _run(onnxruntime: Any, target: Path, preprocess: Preprocess, images: Sequence[Image.Image]) -> Probabilities:
+    session = onnxruntime.InferenceSession(target, providers=["CPUExecutionProvider"])
+    batches = (images[start : start + BATCH] for start in range(0, len(images), BATCH))
+    rows = [session.run([OUTPUT], {INPUT: preprocess.to_array(batch)})[0] for batch in batches]
+    found: Probabilities = np.concatenate(rows)
+    return found

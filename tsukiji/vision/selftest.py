@@ -1,0 +1,37 @@
+"""Does a package, on this machine, say of its own example images what it said where it was made?"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from tsukiji.errors import ImageError, PackageInvalid
+from tsukiji.vision.decode import decode
+from tsukiji.vision.package import Example
+from tsukiji.vision.predictor import Predictor
+
+TOLERANCE: Final = 1e-3
+"""Of a probability: other processors and versions of PyTorch add up in another order."""
+
+
+def try_out(folder: Path, examples: Sequence[Example]) -> str:
+    """Return what was found, in a sentence.
+
+    Raises:
+        PackageInvalid: the package cannot be loaded, or answers otherwise than it did.
+    """
+    predictor = Predictor.load(folder, "cpu")
+    try:
+        images = [decode((folder / example.file).read_bytes()) for example in examples]
+    except ImageError as error:
+        raise PackageInvalid(f"An example image cannot be opened: {error.detail}") from error
+    expected = np.array([example.probabilities for example in examples], np.float32)
+    differences = np.abs(predictor.predict(images) - expected).max(axis=1)
+    worst = int(differences.argmax())
+    if differences[worst] > TOLERANCE:
+        raise PackageInvalid(
+            f"It answers otherwise than where it was made: for {examples[worst].file} a probability differs by "
+            f"{differences[worst]:.3g}; at most {TOLERANCE:g} is rounding."
+        )
+    return f"{len(examples)} example images answered as recorded (largest difference {differences[worst]:.1e})"

@@ -1,0 +1,134 @@
+"""Evaluating a model on a data set: planned and classified like a batch, then measured, once."""
+
+from typing import Any
+
+import numpy as np
+
+from db import batches, datasets, jobs, registry
+from db.batches import ResultRow
+from db.models import Evaluation, Job, Model
+from db.pages import Window
+from db.session import Session
+from training.measure import losses, measure
+from tsukiji import snapshots
+from tsukiji.errors import LabelsUnknown, ModelGone
+from tsukiji.ids import new_id
+from tsukiji.jobs import MEASURING
+from worker.batches import PAGE, from_dataset, store
+from worker.claimed import Stale
+from worker.lease import Lease
+from worker.services import Services
+
+
+def run(services: Services, job: Job, lease: Lease) -> None:
+    """Do the step before which the evaluation stands."""
+    if job.phase == MEASURING:
+        settle(services, job, lease)
+    else:
+        plan(services, job)
+
+
+def plan(services: Services, job: Job) -> None:
+    """Write the labelled images as items and chunks.
+
+    Raises:
+        LabelsUnknown: the model does not know some of the labels; its accuracy would mean nothing.
+    """
+    items = [item for item in from_dataset(services, job) if item["true_label"] is not None]
+    check_labels({item["true_label"] for item in items}, job.request["label_names"])
+    store(services, job, items)
+
+
+def check_labels(labels: set[str], known: list[str]) -> None:
+    if unknown := sorted(labels - set(known)):
+        listed = ", ".join(repr(label) for label in unknown[:20])
+        raise LabelsUnknown(f"The model does not know these labels: {listed}.", labels=unknown)
+
+
+def settle(services: Services, job: Job, lease: Lease) -> None:
+    """Compute the metrics from the predictions, and end the job in the transaction that inserts the evaluation."""
+    label_names = job.request["label_names"]
+    rows = classified(services, job, lease)
+    number_of = {label: number for number, label in enumerate(label_names)}
+    truth = np.array([number_of[row.item.true_label or ""] for row in rows])
+    probabilities = np.stack([probabilities_of(row) for row in rows])
+    metrics = measure(truth, probabilities, label_names)
+    lease.check()
+    items = items_of(services, job, rows, losses(truth, probabilities).tolist())
+    counts = {"errored": job.items_errored, "seen_in_training": count_seen(services, job, items)}
+    evaluation_id, model_id = new_id("evl"), job.request["model"]
+    result = {"evaluation_id": evaluation_id, "model_id": model_id, "accuracy": metrics.accuracy}
+
+    def end(session: Session) -> None:
+        if not jobs.finish(session, job.id, job.attempt, result | {"images": metrics.images} | counts):
+            raise Stale
+        if session.get(Model, model_id) is None:
+            raise ModelGone
+        evaluation = Evaluation(
+            id=evaluation_id,
+            model_id=model_id,
+            dataset_id=job.dataset_id,
+            split=job.request["input"]["split"] or "all",
+            metrics=metrics.model_dump(),
+            **counts,
+        )
+        registry.add_evaluation(session, evaluation, items)
+
+    services.insist(end)
+
+
+def classified(services: Services, job: Job, lease: Lease) -> list[ResultRow]:
+    """Return the images that could be read, with their predictions."""
+    rows: list[ResultRow] = []
+    window = Window(PAGE)
+    while True:
+        lease.check()
+        with services.database.reading() as session:
+            page, cursor = batches.results(session, job.id, window, "succeeded")
+        rows += page
+        if cursor is None:
+            return rows
+        window = Window(PAGE, cursor)
+
+
+def items_of(services: Services, job: Job, rows: list[ResultRow], costs: list[float]) -> list[dict[str, Any]]:
+    """Return the evaluation's rows; images that were deleted meanwhile have no id any more."""
+    with services.database.reading() as session:
+        named = datasets.names_of(session, job.dataset_id) if job.dataset_id else {}
+    items = []
+    for seq, (row, cost) in enumerate(zip(rows, costs, strict=True)):
+        assert row.prediction is not None
+        sha256 = row.item.sha256 or ""
+        image_id, name = named.get(sha256, (None, row.item.custom_id))
+        items.append(
+            {
+                "seq": seq,
+                "image_id": image_id,
+                "name": name,
+                "sha256": sha256,
+                "true_label": row.item.true_label,
+                "predicted_label": row.prediction.label,
+                "score": row.prediction.score,
+                "loss": cost,
+                "known_score": row.prediction.known_score,
+                "probabilities": row.prediction.probabilities,
+            }
+        )
+    return items
+
+
+def probabilities_of(row: ResultRow) -> np.ndarray[Any, np.dtype[np.float32]]:
+    assert row.prediction is not None
+    return np.frombuffer(row.prediction.probabilities or b"", "<f4")
+
+
+def count_seen(services: Services, job: Job, items: list[dict[str, Any]]) -> int:
+    """Count the images that the model learnt from, by their content."""
+    with services.database.reading() as session:
+        model = session.get(Model, job.request["model"])
+        if model is None or model.snapshot_id is None:
+            return 0
+        snapshot = registry.find_snapshot(session, model.snapshot_id)
+    lines = snapshots.loads(services.store.read(snapshot.sha256))
+    learnt = {line.sha256 for line in lines if line.split == "train"}
+    return sum(item["sha256"] in learnt for item in items)
