@@ -45,10 +45,10 @@ class Kept:
     space: str
     most_bytes: int
 
-    def read(self, pictures: Sequence[str], view: int) -> dict[str, Floats]:
-        """Return what is kept of these pictures (by SHA-256), each (E,)."""
+    def read(self, pictures: Sequence[str], view: int, width: int) -> dict[str, Floats]:
+        """Return what is kept of these pictures (by SHA-256), each (width,)."""
         found: dict[str, Floats] = {}
-        with suppress(sqlite3.Error), closing(self._open()) as file:
+        with suppress(sqlite3.Error, OSError), closing(self._open()) as file:
             for start in range(0, len(pictures), ASKED):
                 asked = pictures[start : start + ASKED]
                 marks = ", ".join("?" * len(asked))
@@ -56,7 +56,11 @@ class Kept:
                     f"SELECT picture, vector FROM features WHERE space = ? AND view = ? AND picture IN ({marks})",  # noqa: S608
                     (self.space, view, *asked),
                 )
-                found |= {name: np.frombuffer(vector, KEPT_TYPE).astype(np.float32) for name, vector in rows}
+                found |= {
+                    name: np.frombuffer(vector, KEPT_TYPE).astype(np.float32)
+                    for name, vector in rows
+                    if len(vector) == width * KEPT_TYPE.itemsize
+                }
         return found
 
     def write(self, found: Mapping[str, Floats], view: int) -> None:
@@ -69,9 +73,10 @@ class Kept:
                     [(self.space, name, view, row.astype(KEPT_TYPE).tobytes(), now) for name, row in found.items()],
                 )
                 self._trim(file)
-        except sqlite3.DatabaseError as error:
-            if not isinstance(error, sqlite3.OperationalError):  # damaged; a full disk or a lock is operational
-                self.path.unlink(missing_ok=True)
+        except (sqlite3.OperationalError, OSError):
+            pass  # a full disk, a lock, a place that cannot be written
+        except sqlite3.DatabaseError:  # damaged
+            self.path.unlink(missing_ok=True)
 
     def _open(self) -> sqlite3.Connection:
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -122,7 +127,8 @@ class Embedder:
             BlobMissing, BlobCorrupt, ImageError: named after the picture.
         """
         names = [picture.sha256 for picture in pictures]
-        known = {view: self.kept.read(names, view) if self.kept else {} for view in views}
+        width = self.model.num_embedded
+        known = {view: self.kept.read(names, view, width) if self.kept else {} for view in views}
         missing = {
             picture.sha256: picture for picture in pictures if any(picture.sha256 not in known[view] for view in views)
         }

@@ -5,21 +5,15 @@ import torch
 
 from training import checkpoints
 from tsukiji.errors import BlobCorrupt
-from tsukiji.types import EpochMetrics
 
 CPU = torch.device("cpu")
 
 
-def epoch(number: int, valid_loss: float) -> EpochMetrics:
-    return EpochMetrics(epoch=number, train_loss=1, valid_loss=valid_loss, accuracy=0.5, seconds=1)
-
-
-def test_newest_two_and_the_best_are_kept(tmp_path: Path) -> None:
-    history = [epoch(1, 0.9), epoch(2, 0.1), epoch(3, 0.5), epoch(4, 0.4), epoch(5, 0.3)]
-    for metrics in history:
-        checkpoints.path_of(tmp_path, metrics.epoch).touch()
-    checkpoints.prune(tmp_path, history)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["epoch-0002.pt", "epoch-0004.pt", "epoch-0005.pt"]
+def test_the_newest_two_are_kept_and_what_another_attempt_left_of_later_ones(tmp_path: Path) -> None:
+    for epoch in (1, 2, 4, 5, 9):
+        checkpoints.path_of(tmp_path, epoch).touch()
+    checkpoints.prune(tmp_path, 5)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["epoch-0004.pt", "epoch-0005.pt", "epoch-0009.pt"]
 
 
 @pytest.mark.parametrize("data", [None, b"", b"no checkpoint at all", b"PK\x03\x04 cut short"])

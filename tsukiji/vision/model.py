@@ -45,6 +45,7 @@ class Classifier(nn.Module):
         self._parts = tuple(parts)
         self.num_features = num_features
         self.num_middle = num_middle
+        self.num_embedded = num_middle + 2 * num_features
         self.head = _head(2 * num_features, classes)
 
     def features(self, images: Tensor) -> Tensor:
@@ -60,7 +61,7 @@ class Classifier(nn.Module):
         return self.classify(self.features(images))
 
     def embed(self, images: Tensor) -> Tensor:
-        """Return embeddings (N, num_middle + 2 * num_features) of normalised images (N, 3, H, W)."""
+        """Return embeddings (N, num_embedded) of normalised images (N, 3, H, W)."""
         middle, maps = self._stages(images)
         return torch.cat([middle.mean((2, 3)), self.head[:POOLING](maps)], 1)
 

@@ -128,8 +128,8 @@ class Predictor:
         Raises:
             GpuOutOfMemory: not even one picture fits.
         """
-        width = self.model.num_middle + 2 * self.model.num_features
-        found = [Embedded(np.empty((0, width), np.float32), np.empty((0, len(self.label_names)), np.float32))]
+        nothing = np.empty((0, self.model.num_embedded), np.float32)
+        found = [Embedded(nothing, np.empty((0, len(self.label_names)), np.float32))]
         done = 0
         while done < len(images):
             batch = images[done : done + self.batch_size]

@@ -87,15 +87,15 @@ def test_an_altered_package_is_never_loaded(folder, tmp_path):
 
 def crowded(predictor, room, monkeypatch):
     """A device on which only `room` images fit at once."""
-    forward, sizes = predictor._model.forward, []
+    embed, sizes = predictor.model.embed, []
 
     def scarce(batch):
         sizes.append(len(batch))
         if len(batch) > room:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return forward(batch)
+        return embed(batch)
 
-    monkeypatch.setattr(predictor._model, "forward", scarce)
+    monkeypatch.setattr(predictor.model, "embed", scarce)
     return sizes
 
 

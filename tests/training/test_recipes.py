@@ -1,0 +1,165 @@
+"""The presets, each through its stages, with random weights in the place of pretrained ones."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+from torchvision.models import resnet18
+
+from tests.training.conftest import MakeRun
+from training import callbacks, checkpoints, recipes
+from training.control import Control
+from training.events import Events
+from training.fit import Fitted
+from training.job import prepare
+from training.recipes import RATES
+from training.run import load
+
+Train = Callable[..., Fitted]
+
+
+@pytest.fixture(scope="session")
+def given(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Tensor]]:
+    """A folder with weights of resnet18, and these."""
+    torch.manual_seed(0)
+    state = resnet18(weights=None).state_dict()
+    folder = tmp_path_factory.mktemp("weights")
+    save_file(state, folder / "resnet18.safetensors")
+    return folder, state
+
+
+@pytest.fixture
+def events(tmp_path: Path) -> Iterator[Events]:
+    descriptor = os.open(tmp_path / "events", os.O_CREAT | os.O_WRONLY)
+    yield Events(descriptor)
+    os.close(descriptor)
+
+
+@pytest.fixture
+def train(
+    make_run: MakeRun, given: tuple[Path, dict[str, Tensor]], events: Events, monkeypatch: pytest.MonkeyPatch
+) -> Train:
+    """Return a function that trains by a preset, in a folder of that name; every epoch's checkpoint is kept."""
+    monkeypatch.setattr(callbacks, "CHECKPOINT_SECONDS", 0)
+    monkeypatch.setattr(checkpoints, "KEPT", 100)
+
+    def run(preset: str, name: str, resume: Path | None = None, images: Any = None, **recipe: Any) -> Fitted:
+        wish = {"preset": preset, "pretrained": True} | recipe
+        options = {"resume": str(resume)} if resume else {}
+        options |= {"images": images} if images else {}
+        folder = make_run(name, recipe=wish, weights_dir=str(given[0]), **options)
+        return recipes.train(prepare(load(folder), folder, events, Control()))
+
+    return run
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Callable[[str, int], Path]:
+    return lambda name, epoch: checkpoints.path_of(tmp_path / name / "checkpoints", epoch)
+
+
+def convolutions(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor for name, tensor in state.items() if tensor.ndim == 4}
+
+
+def assert_same(ours: Fitted, theirs: Fitted) -> None:
+    """Equal but for the time they took, and rounding."""
+    assert ours.epoch == theirs.epoch
+    for mine, other in zip(ours.history, theirs.history, strict=True):
+        assert mine.model_dump(exclude={"seconds"}) == pytest.approx(other.model_dump(exclude={"seconds"}), abs=1e-4)
+    for name, tensor in theirs.weights.items():
+        torch.testing.assert_close(ours.weights[name], tensor, rtol=1e-3, atol=1e-4)
+
+
+def test_quick_learns_the_head_alone(train: Train, given: tuple[Path, dict[str, Tensor]]) -> None:
+    fitted = train("quick", "run", epochs=5)
+    body = {name: tensor for name, tensor in fitted.weights.items() if not name.startswith("head.")}
+    assert len(body) > 100
+    assert all(torch.equal(tensor, given[1][name]) for name, tensor in body.items())
+    assert [epoch.epoch for epoch in fitted.history] == [1, 2, 3, 4, 5]
+    assert fitted.history[-1].train_loss < fitted.history[0].train_loss
+    assert fitted.source == "weights folder (resnet18.safetensors)"
+
+
+@pytest.mark.parametrize("preset", ["quick", "standard", "thorough"])
+def test_a_seed_gives_the_same_model_and_another_seed_another(train: Train, preset: str) -> None:
+    first, again = (train(preset, name, epochs=2, seed=5, learning_rate=1e-3) for name in ("first", "again"))
+    assert_same(again, first)
+    other = train(preset, "other", epochs=2, seed=6, learning_rate=1e-3)
+    assert not torch.allclose(other.weights["head.8.weight"], first.weights["head.8.weight"])
+
+
+@pytest.mark.parametrize(("preset", "done"), [("quick", 1), ("quick", 3), ("thorough", 1), ("thorough", 2)])
+def test_a_resumed_training_equals_the_undisturbed_one(
+    train: Train, checkpoint: Callable[[str, int], Path], preset: str, done: int
+) -> None:
+    options = {"epochs": 4 if preset == "quick" else 3, "learning_rate": 1e-3}
+    expected = train(preset, "first", **options)
+    resumed = train(preset, "resumed", checkpoint("first", done), **options)
+    assert resumed.history[:done] == expected.history[:done], "taken over, not done again"
+    assert_same(resumed, expected)
+
+
+def test_thorough_learns_the_head_first_and_then_all_layers(
+    train: Train, checkpoint: Callable[[str, int], Path], given: tuple[Path, dict[str, Tensor]]
+) -> None:
+    fitted = train("thorough", "run", epochs=2, learning_rate=1e-3)
+    first, second = (
+        recipes.load_fastai_state(torch.load(checkpoint("run", epoch), weights_only=True)["model"]) for epoch in (1, 2)
+    )
+    assert all(torch.equal(first[name], given[1][name]) for name in convolutions(given[1]))
+    assert not any(torch.equal(second[name], given[1][name]) for name in convolutions(given[1]))
+    early, late = ((second[name] - first[name]).abs().mean() for name in ("conv1.weight", "head.8.weight"))
+    assert early < late, "the first layers learn the slowest"
+    best = min(fitted.history, key=lambda epoch: epoch.valid_loss).epoch
+    assert fitted.epoch == best
+    kept = (first, second)[best - 1]
+    assert all(torch.equal(fitted.weights[name], tensor) for name, tensor in kept.items())
+
+
+def test_thorough_without_pretrained_weights_trains_all_layers_from_the_start(
+    train: Train, checkpoint: Callable[[str, int], Path]
+) -> None:
+    train("thorough", "run", epochs=2, learning_rate=1e-3, pretrained=False)
+    first, second = (torch.load(checkpoint("run", epoch), weights_only=True)["model"] for epoch in (1, 2))
+    assert not torch.equal(first["0.0.weight"], second["0.0.weight"])
+
+
+def test_thorough_searches_its_learning_rate_and_says_so(train: Train, tmp_path: Path) -> None:
+    fitted = train("thorough", "run", epochs=1)
+    assert RATES[0] <= fitted.learning_rate <= RATES[1]
+    assert f"learning rate {fitted.learning_rate:.2g}" in (tmp_path / "events").read_text()
+
+
+def test_a_resumed_search_keeps_its_learning_rate(
+    train: Train, checkpoint: Callable[[str, int], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = train("thorough", "first", epochs=2)
+
+    def never(*_: object) -> float:
+        raise AssertionError("searched again")
+
+    monkeypatch.setattr(recipes, "search", never)
+    resumed = train("thorough", "resumed", checkpoint("first", 1), epochs=2)
+    assert resumed.learning_rate == expected.learning_rate
+    assert_same(resumed, expected)
+
+
+def test_a_search_changes_nothing_but_the_rate(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = train("thorough", "searched", epochs=1)
+    same = train("thorough", "told", epochs=1, learning_rate=found.learning_rate)
+    assert_same(found, same)
+
+
+@pytest.mark.parametrize("preset", ["quick", "standard"])
+def test_class_weights_reach_every_preset(train: Train, pictures: list[dict[str, Any]], preset: str) -> None:
+    uneven = [picture for picture in pictures if picture["label"] != "green" or picture["name"] > "green-5"]
+    plain, weighed = (
+        train(preset, wish, images=uneven, epochs=1, class_weights=wish).history[0] for wish in ("none", "balanced")
+    )
+    assert weighed.train_loss != pytest.approx(plain.train_loss, abs=1e-4)

@@ -1,0 +1,79 @@
+"""Labels that may be wrong: the closed form is that of a classifier of all others, and it finds what was flipped."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from training.suspects import STRENGTHS, leave_one_out, rank
+
+Floats = NDArray[np.floating]
+Ints = NDArray[np.int64]
+
+
+def clouds(images: int, dimensions: int, classes: int, distance: float, seed: int = 0) -> tuple[Floats, Ints]:
+    """Points around a centre for each class, so far from the origin."""
+    random = np.random.default_rng(seed)
+    truth = np.arange(images) % classes
+    centres = random.normal(0, 1, (classes, dimensions))
+    centres *= distance / np.linalg.norm(centres, axis=1, keepdims=True)
+    return (centres[truth] + random.normal(0, 1, (images, dimensions))).astype(np.float32), truth
+
+
+def by_force(features: Floats, classes: Ints, count: int) -> Floats:
+    """Each image's scores by a ridge regression that is fitted without it, at the strength that errs least."""
+    rows = features.astype(np.float64)
+    rows = (rows - rows.mean(axis=0)) / (rows.std(axis=0) + 1e-6)
+    wanted = np.eye(count)[classes]
+    shares = wanted.mean(axis=0)
+    found = []
+    for strength in STRENGTHS:
+        scores = np.empty_like(wanted)
+        for out in range(len(rows)):
+            rest = np.arange(len(rows)) != out
+            matrix = rows[rest].T @ rows[rest] + strength * len(rows) * np.eye(rows.shape[1])
+            scores[out] = shares + rows[out] @ np.linalg.solve(matrix, rows[rest].T @ (wanted[rest] - shares))
+        found.append(scores)
+    return min(found, key=lambda scores: float(((scores - wanted) ** 2).mean()))
+
+
+@pytest.mark.parametrize(("images", "dimensions"), [(40, 12), (30, 60)])
+def test_closed_form_is_leaving_each_image_out(images: int, dimensions: int) -> None:
+    features, classes = clouds(images, dimensions, 3, distance=2.5)
+    np.testing.assert_allclose(
+        leave_one_out(features, classes, 3), by_force(features, classes, 3), rtol=1e-3, atol=1e-3
+    )
+
+
+def test_planted_flips_come_first() -> None:
+    features, truth = clouds(400, 64, 4, distance=5.0)
+    flipped = np.random.default_rng(1).choice(400, 40, replace=False)
+    labels = truth.copy()
+    labels[flipped] = (truth[flipped] + 1) % 4
+    ranked = rank(leave_one_out(features, labels, 4), labels)
+    first = ranked[:40]
+    assert len(set(flipped) & {image for image, _, _ in first}) >= 36
+    rightly = [suggested == truth[image] for image, suggested, _ in first if image in flipped]
+    assert np.mean(rightly) > 0.9
+    assert all(0 <= score <= 1 for _, _, score in ranked)
+
+
+def test_what_its_own_class_claims_is_not_listed() -> None:
+    scores = np.array([[0.9, 0.1], [0.2, 0.7], [0.4, 0.6], [0.5, 0.5]])
+    assert rank(scores, np.array([0, 0, 0, 0])) == [(1, 1, 0.2), (2, 1, 0.4)]
+
+
+def test_labels_without_a_doubt_give_an_empty_list() -> None:
+    features, truth = clouds(60, 16, 3, distance=12.0)
+    assert rank(leave_one_out(features, truth, 3), truth) == []
+
+
+def test_the_smallest_data_set_has_scores() -> None:
+    features, truth = clouds(4, 512, 2, distance=3.0)
+    scores = leave_one_out(features, truth, 2)
+    assert scores.shape == (4, 2)
+    assert np.isfinite(scores).all()
+
+
+def test_features_that_do_not_vary_have_scores() -> None:
+    scores = leave_one_out(np.ones((6, 8), np.float32), np.array([0, 1, 0, 1, 0, 1]), 2)
+    assert np.isfinite(scores).all()
