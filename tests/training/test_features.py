@@ -69,7 +69,7 @@ def open_embedder(make_run: MakeRun, file: Path, events: Events) -> Open:
         model = Columns()
         kept = Kept(path, space, most_bytes) if path else None
         preprocess = Preprocess(size=SIDE)
-        network = cast(Classifier, model)
+        network = cast("Classifier", model)
         cpu = torch.device("cpu")
         return Embedder(run, network, preprocess, cpu, kept, control or Control(), events), model
 

@@ -1,4 +1,4 @@
-"""The head on embeddings in memory: every row is seen, each time in one of its views, and the model's own head learns."""
+"""The head on embeddings in memory: every row is seen, in one of its views, and it is the model's own that learns."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Known scores: a threshold t turns away about t of what is known, whatever the model; damaged statistics are refused."""
+"""Known scores: a threshold t turns away about t of what is known; damaged statistics are refused."""
 
 import numpy as np
 import pytest
