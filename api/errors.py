@@ -103,7 +103,10 @@ def recognise(error: Exception) -> TsukijiError:
 
 def describe_validation(found: Sequence[Any]) -> Invalid:
     """Return one error with a line per place: `pointer` into the body (RFC 6901), or `parameter`."""
-    lines = [describe_place(error["loc"]) | {"code": error["type"], "detail": error["msg"]} for error in found]
+    lines = [
+        describe_place(error["loc"]) | {"code": error["type"], "detail": error["msg"].removeprefix("Value error, ")}
+        for error in found
+    ]
     first = lines[0]
     place = first.get("parameter") or first.get("pointer")
     return Invalid(f"{place}: {first['detail']}", errors=lines)

@@ -29,7 +29,8 @@ def check_trainable(draw: Draw, min_images: int) -> list[dict[str, Any]]:
 
 def _problem(used: Sequence[SnapshotItem], counts: Counter[str], cramped: Sequence[str], min_images: int) -> str | None:
     if len(counts) < 2:
-        return f"A classifier needs at least two labels; there is {len(counts)}."
+        found = "there is one" if counts else "no image has one"
+        return f"A classifier needs at least two labels; {found}."
     if small := [f"{label} ({count})" for label, count in sorted(counts.items()) if count < min_images]:
         return f"Each label needs at least {min_images} images; too few have: {_listed(small)}."
     if cramped:

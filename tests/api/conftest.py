@@ -206,7 +206,7 @@ def model(services):
         return row.id
 
 
-def work(services, probabilities=(0.1, 0.2, 0.7), chunks=None, errors=()):
+def work(services, probabilities=(0.1, 0.2, 0.7), chunks=None, errors=(), known_score=None):
     """Do what a worker of the queue `infer` does with the chunks that were sent; `errors` are seqs that fail."""
     sent = [row_id for task, row_id, _ in services.wakeups.sent if task == "chunk.run"]
     for chunk_id in sent[:chunks]:
@@ -214,11 +214,11 @@ def work(services, probabilities=(0.1, 0.2, 0.7), chunks=None, errors=()):
             claimed = batches.claim_chunk(session, chunk_id, "test", 30)
             if claimed is None:
                 continue
-            rows = [predict(item, probabilities, item.seq in errors) for item in claimed.items]
+            rows = [predict(item, probabilities, item.seq in errors, known_score) for item in claimed.items]
             assert batches.finish_chunk(session, claimed.chunk, rows)
 
 
-def predict(item, probabilities, failed):
+def predict(item, probabilities, failed, known_score=None):
     row = batches.blank_prediction(item.seq)
     if item.error or failed:
         return row | {"error": item.error or {"code": "truncated", "title": "cut", "detail": "cut short"}}
@@ -227,6 +227,7 @@ def predict(item, probabilities, failed):
     return row | {
         "label": LABELS[best],
         "score": probabilities[best],
+        "known_score": known_score,
         "probabilities": blob,
         "width": 24,
         "height": 20,

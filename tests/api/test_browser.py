@@ -95,6 +95,18 @@ def test_picture_is_answered_in_place(services, model, signed_in):
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
+def test_a_picture_of_something_else_is_none_of_these(services, model, signed_in):
+    page = signed_in
+    with Worker(services, known_score=0.001):
+        page.set_input_files("#files", {"name": "car.png", "mimeType": "image/png", "buffer": picture()})
+        expect(page.locator("#decision")).to_have_text("None of these")
+        expect(page.locator("#strange")).to_be_visible()
+        expect(page.locator("#unsure")).to_be_hidden()
+        assert page.locator(".kinds .kind").all_inner_texts() == ["tuna", "squid", "eel"], "the nearest all the same"
+        expect(page.locator("#result")).to_have_class("undecided")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
 def test_dropped_picture_is_answered(services, model, signed_in):
     with Worker(services):
         signed_in.evaluate(DROP, [list(picture())])

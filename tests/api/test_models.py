@@ -133,3 +133,37 @@ def test_many_classes_and_odd_names_are_drawn():
     with Image.open(io.BytesIO(draw_confusion([f"${n}$_^" for n in range(count)], matrix))) as image:
         assert max(image.size) < 4000
     assert draw_confusion(["$a$b_{", "c"], [[0, 0], [0, 0]]).startswith(b"\x89PNG")
+
+
+def test_suspected_labels_are_listed_most_suspicious_first(client, services, model):
+    rows = [
+        {
+            "rank": rank,
+            "image_id": None if rank == 3 else f"img_{rank}",
+            "name": f"{rank}.png",
+            "sha256": f"{rank:064}",
+            "split": "train",
+            "label": "eel",
+            "suggested_label": "tuna",
+            "score": rank / 10,
+        }
+        for rank in (2, 1, 3)
+    ]
+    with services.database.transaction() as session:
+        registry.add_suspects(session, model, rows)
+    place = client.get(f"/v1/models/{model}").json()["links"]["suspects"]
+    first = client.get(place, params={"limit": 2}).json()
+    rest = client.get(place, params={"limit": 2, "cursor": first["next_cursor"]}).json()
+    found = first["data"] + rest["data"]
+    assert [(row["rank"], row["label"], row["suggested_label"], row["score"]) for row in found] == [
+        (1, "eel", "tuna", 0.1),
+        (2, "eel", "tuna", 0.2),
+        (3, "eel", "tuna", 0.3),
+    ]
+    assert found[0]["links"]["content"] == "/v1/images/img_1/content"
+    assert found[2]["links"] == {}
+    assert client.get("/v1/models/nope/suspects").status_code == 404
+
+
+def test_a_model_without_suspects_has_an_empty_list(client, model):
+    assert client.get(f"/v1/models/{model}/suspects").json()["data"] == []

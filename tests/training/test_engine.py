@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -45,6 +46,15 @@ def report_in(folder: Path) -> Report:
     return Report.model_validate_json((folder / "report.json").read_bytes())
 
 
+def uncalibrated_loss(folder: Path) -> float:
+    """The loss of the network's own probabilities, as fastai measured it: the report's without the temperature."""
+    report, run = report_in(folder), json.loads((folder / "run.json").read_bytes())
+    temperature = package.read_calibration(folder / "package").temperature
+    powers = np.maximum([item.probabilities for item in report.items], 1e-300) ** temperature
+    columns = [report.metrics.label_names.index(run["images"][item.index]["label"]) for item in report.items]
+    return float(-np.log((powers / powers.sum(axis=1, keepdims=True))[np.arange(len(columns)), columns]).mean())
+
+
 def test_events_tell_the_course_of_a_training(finished: tuple[Path, Engine]) -> None:
     folder, engine = finished
     assert [event["name"] for event in engine.of("phase")] == ["loading", "training", "exporting", "evaluating"]
@@ -77,7 +87,10 @@ def test_report_holds_what_the_events_said_and_every_held_out_picture(finished: 
 def test_serving_path_finds_what_fastai_found(finished: tuple[Path, Engine]) -> None:
     report = report_in(finished[0])
     assert report.metrics.accuracy == pytest.approx(report.history[-1].accuracy, abs=1.01 / 12)
-    assert report.metrics.loss == pytest.approx(report.history[-1].valid_loss, rel=1e-3)
+    assert uncalibrated_loss(finished[0]) == pytest.approx(report.history[-1].valid_loss, rel=1e-3)
+    assert report.metrics.calibration
+    temperature = package.read_calibration(finished[0] / "package").temperature
+    assert temperature == pytest.approx(report.metrics.calibration.temperature)
 
 
 def test_package_is_whole_and_says_what_it_is(finished: tuple[Path, Engine]) -> None:
@@ -90,7 +103,7 @@ def test_package_is_whole_and_says_what_it_is(finished: tuple[Path, Engine]) -> 
     assert package.read_preprocess(folder) == Preprocess(size=32)
     evaluation = json.loads((folder / package.EVALUATION).read_bytes())
     assert (evaluation["snapshot_sha256"], evaluation["seed"], evaluation["split"]) == ("0" * 64, 3, "valid")
-    assert evaluation["metrics"] == report_in(finished[0]).metrics.model_dump()
+    assert evaluation["metrics"] == report_in(finished[0]).metrics.model_dump(mode="json")
     assert evaluation["images"] == {"train": 24, "valid": 12}
 
 
@@ -123,7 +136,7 @@ def test_finish_stops_and_keeps_the_best_epoch(make_run: MakeRun, start: Start) 
     assert report.finished_early
     assert 3 <= len(report.history) < 500
     assert report.epoch == best.epoch
-    assert report.metrics.loss == pytest.approx(best.valid_loss, rel=1e-3)
+    assert uncalibrated_loss(folder) == pytest.approx(best.valid_loss, rel=1e-3)
 
 
 @pytest.mark.parametrize("end", ["hang_up", "terminate"])

@@ -4,7 +4,7 @@ import time
 import pytest
 from sqlalchemy import update
 
-from db import batches, jobs, registry
+from db import batches, blobs, datasets, jobs, registry
 from db.clock import now
 from db.models import Job
 from db.pages import Window
@@ -162,9 +162,10 @@ def test_a_training_that_makes_progress_is_no_poison(services, submit, dataset_i
     job = submit.training(dataset_id, RECIPE.model_copy(update={"epochs": 3}))
     with services.database.transaction() as session:
         session.execute(update(Job).where(Job.id == job.id).values(max_attempts=1))
-    for epoch in (1, 2):
+    for _ in range(2):
+        safe = submit.find(job).checkpoint_sha256
         thread = in_thread(services, job)
-        until(lambda epoch=epoch: submit.find(job).completed >= epoch)
+        until(lambda safe=safe: submit.find(job).checkpoint_sha256 != safe)
         with services.database.transaction() as session:
             session.execute(update(Job).values(lease_expires_at=now(-1)))
             jobs.recover(session, jobs.find(session, job.id))
@@ -175,6 +176,50 @@ def test_a_training_that_makes_progress_is_no_poison(services, submit, dataset_i
     with services.database.reading() as session:
         assert [epoch["epoch"] for epoch in jobs.metrics(session, job.id)] == [1, 2, 3]
     assert not any(services.work_folder("x").parent.glob(f"{job.id}*")), "nothing of the dead is left lying about"
+
+
+def test_a_data_set_that_is_deleted_before_the_start_is_trained_on_all_the_same(services, submit, dataset_id):
+    """The snapshot is frozen, and its bytes are kept for a while."""
+    job = submit.training(dataset_id, RECIPE.model_copy(update={"epochs": 1}))
+    with services.database.transaction() as session:
+        datasets.remove(session, dataset_id)
+    work(services, job.id, trainings.run)
+    ended = submit.find(job)
+    assert (ended.status, ended.error, ended.dataset_id) == ("succeeded", None, None)
+    with services.database.reading() as session:
+        assert registry.find_model(session, ended.result["model_id"]).dataset_id is None
+
+
+def test_a_data_set_that_is_deleted_during_the_training_takes_no_model_with_it(services, submit, dataset_id):
+    job = submit.training(dataset_id, RECIPE.model_copy(update={"epochs": 3}))
+    thread = in_thread(services, job)
+    until(lambda: submit.find(job).checkpoint_sha256)
+    with services.database.transaction() as session:
+        datasets.remove(session, dataset_id)
+    thread.join(60)
+    ended = submit.find(job)
+    assert (ended.status, ended.error) == ("succeeded", None)
+    with services.database.reading() as session:
+        evaluation = registry.find_evaluation(session, ended.result["evaluation_id"])
+        assert registry.find_model(session, ended.result["model_id"]).dataset_id is None
+    assert evaluation.dataset_id is None
+    assert evaluation.snapshot_id == job.snapshot_id or evaluation.snapshot_id is None
+
+
+def test_a_data_set_whose_bytes_are_gone_fails_its_training_and_registers_nothing(services, submit, dataset_id):
+    job = submit.training(dataset_id)
+    with services.database.transaction() as session:
+        hashes = [image.sha256 for image in datasets.labelled_images(session, dataset_id)]
+        datasets.remove(session, dataset_id)
+        assert set(blobs.forget(session, hashes)) == set(hashes)
+    for sha256 in hashes:
+        services.store.delete(sha256)
+    work(services, job.id, trainings.run)
+    ended = submit.find(job)
+    assert (ended.status, ended.error["code"], ended.result) == ("failed", "blob_missing", None)
+    assert ended.error["hint"]
+    with services.database.reading() as session:
+        assert registry.page_models(session, Window()).data == []
 
 
 def test_a_checkpoint_that_is_gone_costs_its_epochs_and_not_the_training(services, submit, dataset_id):

@@ -99,7 +99,7 @@ def finish(job: Batch, target: Path | None, as_json: bool) -> None:
     else:
         print_records(job.results(), COLUMNS, as_json)
     if job.counts:
-        note(f"{job.counts.succeeded} labelled, {job.counts.errored} with errors")
+        note(f"{job.counts.succeeded} classified, {job.counts.errored} with errors")
     job.raise_for_status()
 
 

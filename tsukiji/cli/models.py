@@ -180,6 +180,7 @@ def show_model(model: Model) -> None:
             "backbone": model.backbone,
             "pretrained": model.pretrained,
             "image size": model.image_size,
+            "preset": model.recipe.get("preset"),
             "imported from": model.imported_from,
             "created": model.created_at,
         }

@@ -97,11 +97,16 @@ def reattach(job_id: str) -> str:
 
 
 def _particulars(error: APIStatusError) -> list[str]:
-    """Name each field that is wrong."""
-    return [
-        f"  {item.get('pointer') or item.get('parameter') or ''} {item.get('detail', '')}".rstrip()
-        for item in error.problem.errors or []
-    ]
+    """Name each field that is wrong; where it is but one, the error itself has said so."""
+    found = error.problem.errors or []
+    return (
+        []
+        if len(found) == 1 and found[0].get("detail", "") in error.detail
+        else [
+            f"  {item.get('pointer') or item.get('parameter') or ''} {item.get('detail', '')}".rstrip()
+            for item in found
+        ]
+    )
 
 
 def _trace(error: APIStatusError) -> str | None:

@@ -20,9 +20,22 @@ def print_metrics(metrics: types.Metrics, to: Console = OUT) -> None:
         facts["calibration error"] = metrics.calibration.ece_after
     print_table(facts, [facts.values()], to)
     to.print()
+    print_unknown(metrics.unknown, to)
     print_classes(metrics, to)
     to.print()
     print_confusion(metrics, to)
+
+
+def print_unknown(rates: types.UnknownMetrics | None, to: Console) -> None:
+    """Print how well "none of these" is told: what is turned away by mistake, and what passes by mistake."""
+    if rates is None:
+        return
+    facts = {"none of these, below": rates.min_known, "known turned away": rates.false_rejections}
+    facts["left-out kinds taken for known"] = rates.false_acceptances
+    if rates.given:
+        facts["other things taken for known"] = rates.given.false_acceptances
+    print_table(facts, [facts.values()], to)
+    to.print()
 
 
 def print_leakage(leakage: types.Leakage | None) -> None:

@@ -67,7 +67,8 @@ def check(folder: Path) -> Arrival:
     config = package.read_config(folder)
     if long := [name for name in config.label_names if len(name) > LABEL_CHARACTERS]:
         raise PackageInvalid(f"The label {long[0][:40]!r}... has {len(long[0])} characters; {LABEL_CHARACTERS} may be.")
-    package.read_calibration(folder)
+    if package.read_calibration(folder).known and package.KNOWN not in manifest.files:
+        raise PackageInvalid(f'{package.KNOWN} is missing, by which {package.CALIBRATION} tells "none of these".')
     headers = {name: read_header(folder / name) for name in manifest.files if name.endswith(".safetensors")}
     check_fit(headers[package.WEIGHTS], config, package.WEIGHTS)
     return Arrival(manifest, config, _read_examples(folder, config), read_evaluation(folder, config), headers)

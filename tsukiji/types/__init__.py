@@ -18,6 +18,7 @@ from tsukiji.types.evaluations import (
     LabelSuspect,
     Leakage,
     Metrics,
+    UnknownMetrics,
 )
 from tsukiji.types.jobs import ItemCounts, Job, JobEvent, Progress
 from tsukiji.types.models import Alias, AliasMove, AliasPut, ExportCreate, ExportFormat, Model, ModelExport
@@ -72,6 +73,7 @@ __all__ = [
     "Score",
     "Split",
     "TrainingCreate",
+    "UnknownMetrics",
     "UploadResult",
     "WorkerInfo",
 ]

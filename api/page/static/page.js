@@ -80,7 +80,7 @@ function showPicture(file) {
   picture.hidden = false;
   byId("result").hidden = false;
   byId("problem").hidden = true;
-  byId("unsure").hidden = true;
+  byId("unsure").hidden = byId("strange").hidden = true;
   byId("decision").textContent = "";
   byId("kinds").replaceChildren();
 }
@@ -93,6 +93,7 @@ function showResult(job) {
   }
   byId("result").hidden = false;
   byId("decision").textContent = prediction.abstained ? "None of these" : prediction.decision;
+  byId("result").classList.toggle("undecided", prediction.abstained);
   byId("unsure").hidden = prediction.abstain_reason !== "below_threshold";
   byId("strange").hidden = prediction.abstain_reason !== "none_of_these";
   byId("kinds").replaceChildren(...prediction.scores.map(kindRow));

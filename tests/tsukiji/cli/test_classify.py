@@ -23,7 +23,7 @@ def test_waits_and_prints_a_line_for_each(run, pictures):
     result = run("classify", pictures, "--model", "pets")
     assert result.exit_code == 0
     assert result.stdout.splitlines()[1] == "a.png\tcat\tcat 0.900  dog 0.100"
-    assert "2 labelled, 0 with errors" in result.stderr
+    assert "2 classified, 0 with errors" in result.stderr
 
 
 def test_json_is_the_results_line_by_line(run, pictures):
@@ -32,9 +32,22 @@ def test_json_is_the_results_line_by_line(run, pictures):
 
 
 def test_options_reach_the_service(service, run, pictures):
-    run("classify", pictures, "--model", "pets", "--top", "5", "--threshold", "0.5")
+    run("classify", pictures, "--model", "pets", "--top", "5", "--threshold", "0.5", "--min-known", "0.2")
     asked = service.asked[0]
-    assert [asked.field(name) for name in ("model", "top_k", "threshold")] == [["pets"], ["5"], ["0.5"]]
+    fields = ("model", "top_k", "threshold", "min_known")
+    assert [asked.field(name) for name in fields] == [["pets"], ["5"], ["0.5"], ["0.2"]]
+
+
+def test_without_a_wish_the_models_own_threshold_counts(service, run, pictures):
+    run("classify", pictures, "--model", "pets")
+    assert service.asked[0].field("min_known") == []
+    assert run("classify", pictures, "--model", "pets", "--min-known", "1.5").exit_code == 2
+
+
+def test_a_picture_of_something_else_is_none_of_these(service, run, pictures):
+    strange = prediction("a.png", decision=None, abstained=True, abstain_reason="none_of_these", known_score=0.01)
+    service.answer("GET", "/v1/batches/bat_1/results", lines(strange))
+    assert run("classify", pictures, "-m", "pets").stdout.splitlines()[1].startswith("a.png\tnone of these\tcat 0.900")
 
 
 @pytest.mark.parametrize(("name", "kind"), [("out.csv", "text/csv"), ("out.jsonl", "application/jsonl")])

@@ -25,6 +25,19 @@ def test_show_a_model_with_its_evaluation(service, run):
     assert json.loads(run("models", "show", "pets", "--json").stdout)["id"] == "mdl_1"
 
 
+def test_a_model_says_how_well_it_tells_none_of_these(service, run):
+    service.answer("GET", "/v1/models/pets", model(recipe={"preset": "quick"}))
+    given = {"images": 150, "false_acceptances": 0.6, "auroc": 0.75}
+    rates = {"method": "nearest_neighbours", "min_known": 0.05, "false_rejections": 0.04, "false_acceptances": 0.7}
+    metrics = evaluation()["metrics"] | {"unknown": rates | {"given": given}}
+    service.answer("GET", "/v1/evaluations/evl_1", evaluation(metrics=metrics))
+    shown = run("models", "show", "pets").stdout
+    assert "preset\tquick" in shown
+    assert "0.0500\t0.0400\t0.7000\t0.6000" in shown
+    service.answer("GET", "/v1/evaluations/evl_1", evaluation())
+    assert "turned away" not in run("models", "show", "pets").stdout, "a model without known scores"
+
+
 def test_many_labels_show_the_commonest_confusions(service, run):
     names = [f"kind {number}" for number in range(20)]
     confusion = [[9 if i == j else 0 for j in range(20)] for i in range(20)]
@@ -180,3 +193,12 @@ def test_item_errors_of_a_watched_batch(service, run):
     service.answer("GET", "/v1/jobs/bat_1", job("succeeded", "bat_1", "batch", counts=counts))
     assert run("jobs", "watch", "bat_1", "--fail-on-item-error").exit_code == 8
     assert "images errored\t1" in run("jobs", "watch", "bat_1").stdout
+
+
+def test_suspected_labels(service, run):
+    row = {"rank": 1, "image_id": "img_1", "name": "rex.png", "sha256": "0" * 64, "split": "valid", "label": "cat"}
+    service.answer("GET", "/v1/models/pets", model())
+    service.answer("GET", "/v1/models/mdl_1/suspects", page(row | {"suggested_label": "dog", "score": 0.125}))
+    lines = run("models", "suspects", "pets").stdout.splitlines()
+    assert lines[1].split("\t") == ["rex.png", "cat", "dog", "0.1250", "valid"]
+    assert json.loads(run("models", "suspects", "pets", "--json").stdout)["suggested_label"] == "dog"

@@ -45,7 +45,7 @@ def test_json_is_one_object_and_nothing_else(trained, run):
 
 def test_every_option_reaches_the_recipe(trained, run):
     options = "--preset standard --epochs 3 --image-size 64 --batch-size 8 --learning-rate 0.01 --valid-fraction 0.2"
-    more = "--seed 7 --backbone resnet18 --no-pretrained --no-flip --name m --no-wait"
+    more = "--seed 7 --backbone resnet18 --no-pretrained --no-flip --class-weights none --name m --no-wait"
     assert run("train", "pets", *options.split(), *more.split()).exit_code == 0
     asked = trained.asked[0].json
     assert (asked["dataset"], asked["name"]) == ("pets", "m")
@@ -60,7 +60,19 @@ def test_every_option_reaches_the_recipe(trained, run):
         "backbone": "resnet18",
         "pretrained": False,
         "flip": False,
+        "class_weights": "none",
     }
+
+
+def test_a_data_set_of_other_things_reaches_the_service(trained, run):
+    run("train", "pets", "--unknown", "things", "--resplit", "--no-wait")
+    asked = trained.asked[0].json
+    assert (asked["unknown"], asked["resplit"]) == ("things", True)
+
+
+def test_labels_that_may_be_wrong_are_pointed_out(trained, run):
+    trained.answer("GET", "/v1/jobs/trn_1", job("succeeded", result=RESULT | {"suspected_labels": 3}))
+    assert "3 labels may be wrong: tsukiji models suspects mdl_1" in run("train", "pets").stderr
 
 
 def test_no_wait_returns_at_once(trained, run):

@@ -168,3 +168,29 @@ def test_single_images(client, service):
     assert service.asked[-1].query == {"label": ["cat"], "split": ["train"]}
     client.images.delete("img_1")
     assert service.asked[-1].method == "DELETE"
+
+
+def test_the_threshold_of_none_of_these_is_sent_where_it_is_given(client, service):
+    service.answer("POST", PREDICT, answered(prediction()))
+    client.predict(b"one", "production")
+    client.predict(b"two", "production", min_known=0.0)
+    assert [asked.field("min_known") for asked in service.asked] == [[], ["0.0"]]
+
+
+def test_suspected_labels_are_listed_page_by_page(client, service):
+    rows = [
+        {
+            "rank": rank,
+            "image_id": None,
+            "name": f"{rank}.png",
+            "sha256": "0" * 64,
+            "split": "train",
+            "label": "cat",
+            "suggested_label": "dog",
+            "score": 0.1,
+        }
+        for rank in (1, 2)
+    ]
+    service.answer("GET", "/v1/models/pets", model())
+    service.answer("GET", "/v1/models/mdl_1/suspects", page(rows[0], cursor="2"), page(rows[1]))
+    assert [found.name for found in client.models.get("pets").suspects()] == ["1.png", "2.png"]

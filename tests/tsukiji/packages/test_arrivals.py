@@ -115,6 +115,11 @@ def be_foreign(folder):
     rewrite(folder / package.MANIFEST, format="tsukiji-model/2")
 
 
+def lose_known(folder):
+    rewrite(folder / package.CALIBRATION, known={"min_known": 0.05})
+    seal(folder)
+
+
 def cut_examples(folder):
     listed = json.loads((folder / package.EXAMPLES).read_text())
     listed["examples"][0]["probabilities"] = [1.0]
@@ -133,6 +138,7 @@ def cut_examples(folder):
         speak_of_other_labels,
         say_nan,
         be_foreign,
+        lose_known,
         cut_examples,
     ],
 )
