@@ -64,10 +64,12 @@ def settle(services: Services, job: Job, lease: Lease) -> None:
             raise Stale
         if session.get(Model, model_id) is None:
             raise ModelGone
+        current = jobs.find(session, job.id)
+        session.refresh(current)  # its data set may have been deleted meanwhile
         evaluation = Evaluation(
             id=evaluation_id,
             model_id=model_id,
-            dataset_id=job.dataset_id,
+            dataset_id=current.dataset_id,
             split=job.request["input"]["split"] or "all",
             metrics=metrics.model_dump(),
             **counts,

@@ -278,16 +278,18 @@ def register(services: Services, job: Job, job_run: Run, folder: Path) -> None:
     }
 
     def end(session: Session) -> str | None:
-        checkpoint = jobs.find(session, job.id).checkpoint_sha256  # before the end lets go of it
+        current = jobs.find(session, job.id)
+        checkpoint = current.checkpoint_sha256  # before the end lets go of it
         if not jobs.finish(session, job.id, job.attempt, result):
             raise Stale
-        model = model_of(job, job_run, report, sum(blob.size for blob in files.values()))
+        session.refresh(current)  # its data set may have been deleted meanwhile
+        model = model_of(current, job_run, report, sum(blob.size for blob in files.values()))
         registry.add_model(session, model, {name: (blob.sha256, blob.size) for name, blob in files.items()})
         evaluation = Evaluation(
             id=evaluation_id,
             model_id=model.id,
-            dataset_id=job.dataset_id,
-            snapshot_id=job.snapshot_id,
+            dataset_id=current.dataset_id,
+            snapshot_id=current.snapshot_id,
             split="valid",
             metrics=report.metrics.model_dump(),
         )

@@ -255,3 +255,19 @@ def test_a_data_set_deleted_before_it_is_measured(services, submit, model, model
     (evaluation,) = found(services, model)
     assert (evaluation.dataset_id, items(services, evaluation)[0].image_id) == (None, None)
     assert submit.find(job).status == "succeeded"
+
+
+def test_a_data_set_deleted_while_it_is_measured(services, submit, model, models, evaluate, pets_dataset, monkeypatch):
+    job = evaluate()
+    work(services, job.id, evaluations.run)
+    run_chunks(services, models)
+    measure = evaluations.measure
+
+    def meanwhile(*arguments):
+        change(services, lambda session: datasets.remove(session, pets_dataset))
+        return measure(*arguments)
+
+    monkeypatch.setattr(evaluations, "measure", meanwhile)
+    work(services, job.id, evaluations.run)
+    assert found(services, model)[0].dataset_id is None
+    assert submit.find(job).status == "succeeded"

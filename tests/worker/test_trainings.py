@@ -196,7 +196,7 @@ def test_a_data_set_that_is_deleted_during_the_training_takes_no_model_with_it(s
     until(lambda: submit.find(job).checkpoint_sha256)
     with services.database.transaction() as session:
         datasets.remove(session, dataset_id)
-    thread.join(60)
+    thread.join(200)
     ended = submit.find(job)
     assert (ended.status, ended.error) == ("succeeded", None)
     with services.database.reading() as session:
