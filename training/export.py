@@ -8,6 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
+import torch
 from safetensors.torch import save_file
 
 import tsukiji
@@ -59,10 +60,12 @@ def write_package(folder: Path, run: Run, fitted: Fitted, preprocess: Preprocess
     recipe, label_names = run.recipe, run.label_names
     tensors = {name: tensor.cpu().contiguous() for name, tensor in fitted.weights.items()}
     save_file(tensors, folder / package.WEIGHTS)
+    with torch.device("meta"):  # only its size is wanted
+        num_features = build(recipe.backbone, len(label_names)).num_features
     config = ModelConfig(
         architecture=recipe.backbone,
         num_classes=len(label_names),
-        num_features=build(recipe.backbone, len(label_names)).num_features,
+        num_features=num_features,
         label_names=label_names,
         pretrained=recipe.pretrained,
     )

@@ -15,7 +15,7 @@ from training.run import PACKAGE_FOLDER, REPORT_FILE, Report, Run, draft_of, loa
 from tsukiji.types import Preset
 from tsukiji.vision.backbones import preprocess_of
 from tsukiji.vision.device import choose_device
-from tsukiji.vision.model import Classifier, build
+from tsukiji.vision.model import Classifier, build_on
 from tsukiji.vision.predictor import Predictor
 from tsukiji.vision.weights import load_backbone_weights
 
@@ -86,8 +86,7 @@ def prepare(run: Run, folder: Path, events: Events, control: Control) -> recipes
 
 def frozen(backbone: str, body: dict[str, torch.Tensor], device: torch.device) -> Classifier:
     """Return a network that makes embeddings; its head is never asked."""
-    model = build(backbone, 1)
-    model.load_body(body)
+    model = build_on(backbone, body, 1)
     layout = torch.contiguous_format if device.type == "mps" else torch.channels_last
     return model.eval().requires_grad_(False).to(device).to(memory_format=layout)
 

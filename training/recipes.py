@@ -20,7 +20,7 @@ from training.fit import Fit, Fitted, Stage
 from training.head import learner_on
 from training.learner import build_learner
 from training.run import Run
-from tsukiji.vision.model import build, load_fastai_state
+from tsukiji.vision.model import build_on, load_fastai_state
 from tsukiji.vision.preprocess import Preprocess
 
 SEARCH_BATCHES: Final = 40
@@ -63,18 +63,17 @@ def quick(task: Task) -> Fitted:
     """Train the head alone, on embeddings of the frozen body: of each picture, and of its mirror image if it may."""
     run, embedder = task.run, task.embedder
     assert embedder is not None, "types.Recipe refuses `quick` without pretrained weights"
+    assert task.body is not None
     task.events.send("phase", name="computing features")
     train, valid = ([run.images[index] for index in run.of_split(split)] for split in ("train", "valid"))
     learnt = embedder.embed(train, (PLAIN, MIRRORED) if run.recipe.flip else (PLAIN,))
     held_out = embedder.embed(valid)
     fit = task.fit()
     set_seed(run.recipe.seed, reproducible=True)
-    model = build(run.recipe.backbone, len(run.label_names))
+    model = build_on(run.recipe.backbone, task.body, len(run.label_names))
     learner = learner_on(model, run, learnt, held_out, task.device)
     head, epoch = fit.train(learner, [Stage(run.recipe.epochs, rate_of(run))])
     learner.model.load_state_dict(head)
-    assert task.body is not None
-    model.load_body(task.body)
     return Fitted(model.state_dict(), fit.course.history, epoch, task.source, rate_of(run))
 
 

@@ -67,7 +67,7 @@ class Recipe(Request):
         1e-3,
         gt=0,
         le=10,
-        description="Peak of the one-cycle schedule: 0.001, in `quick` 0.003; null, which `thorough` has, searches for it.",
+        description="Peak of the one-cycle schedule: 0.001, in `quick` 0.003; null, which `thorough` has, searches it.",
     )
     valid_fraction: float = Field(
         0.3, gt=0, lt=1, description="Held out of each class, for the images that have no split."

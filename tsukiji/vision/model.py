@@ -86,14 +86,14 @@ class Classifier(nn.Module):
         return {name.removeprefix(f"{BODY}."): tensor for name, tensor in own}
 
     def load_body(self, state: Mapping[str, Tensor]) -> None:
-        """Copy what `body_state` gave into the body.
+        """Make what `body_state` gave the body's own; the tensors are shared.
 
         Raises:
             RuntimeError: a tensor is missing, has another shape, or is not of this body.
         """
         prefix = f"{BODY}." if self._parts == (BODY,) else ""
         head = {f"head.{name}": tensor for name, tensor in self.head.state_dict().items()}
-        self.load_state_dict({f"{prefix}{name}": tensor for name, tensor in state.items()} | head)
+        self.load_state_dict({f"{prefix}{name}": tensor for name, tensor in state.items()} | head, assign=True)
 
 
 def build(backbone: str, classes: int) -> Classifier:
@@ -111,6 +111,20 @@ def build(backbone: str, classes: int) -> Classifier:
     resnet = torchvision.models.get_model(backbone, weights=None)
     features = resnet.fc.in_features
     return Classifier({name: resnet.get_submodule(name) for name in RESNET}, features, features // 2, classes)
+
+
+def build_on(backbone: str, body: Mapping[str, Tensor], classes: int) -> Classifier:
+    """Return the network with this body (see `body_state`), whose tensors it shares, and a head of random weights.
+
+    Raises:
+        Invalid, BackboneUnavailable: as `build`.
+        RuntimeError: a tensor is missing, has another shape, or is not of this body.
+    """
+    with torch.device("meta"):  # no memory and no random numbers for weights that are replaced at once
+        model = build(backbone, classes)
+    model.head = _head(2 * model.num_features, classes)
+    model.load_body(body)
+    return model
 
 
 def load_timm(backbone: Backbone) -> ModuleType:
