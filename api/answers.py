@@ -1,13 +1,10 @@
 """Rows to the words on the wire. Knows no request; whatever an answer needs was read before."""
 
-import struct
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from typing import Any, Literal
+from typing import Any
 
-from api.decisions import AS_ASKED, Wish
 from db import models as rows
-from db.batches import ResultRow
 from tsukiji import types
 from tsukiji.jobs import TERMINAL, JobKind, JobStatus
 
@@ -164,6 +161,8 @@ def job(row: rows.Job, position: int | None = None, result: dict[str, Any] | Non
         finished_at=row.finished_at,
         deadline_at=row.deadline_at,
         cancel_requested_at=row.cancel_requested_at,
+        results_expire_at=None if row.results_deleted_at else row.results_expire_at,
+        results_deleted_at=row.results_deleted_at,
         created_by=row.created_by,
         metadata=row.meta,
         retry_of=row.retry_of,
@@ -210,8 +209,8 @@ def job_links(row: rows.Job) -> dict[str, str]:
     match row.kind:
         case JobKind.TRAINING:
             links |= {"metrics": f"{place}/metrics", "finish": f"{place}/finish"}
-        case JobKind.BATCH:
-            links |= {"items": f"{place}/items", "results": f"{place}/results"}
+        case JobKind.BATCH if row.results_deleted_at is None:
+            links |= {name: f"{place}/{name}" for name in ("items", "results", "summary")}
         case JobKind.IMPORT:
             links["items"] = f"{place}/items"
         case JobKind.EXPORT if row.status == JobStatus.SUCCEEDED and row.model_id:
@@ -226,49 +225,6 @@ def job_links(row: rows.Job) -> dict[str, str]:
     if row.dataset_id:
         links["dataset"] = f"/v1/datasets/{row.dataset_id}"
     return links
-
-
-def prediction(found: ResultRow, batch: rows.Job, wish: Wish = AS_ASKED) -> types.Prediction:
-    """Return one image's result; one that was never reached is queued, or ended with its batch."""
-    item, row, request = found.item, found.prediction, batch.request
-    known: dict[str, Any] = {
-        "seq": item.seq,
-        "custom_id": item.custom_id,
-        "true_label": item.true_label,
-        "model": request["model"],
-        "image": types.ImageInfo(sha256=item.sha256),
-    }
-    if row is None:
-        return types.Prediction(**known, status=unreached(batch))
-    known["image"] = types.ImageInfo(sha256=item.sha256, width=row.width, height=row.height)
-    if row.label is None or row.score is None:
-        return types.Prediction(**known, status="errored", error=types.Problem.model_validate(row.error))
-    refusal = wish.rule(batch).refusal(row.score, row.known_score)
-    return types.Prediction(
-        **known,
-        status="succeeded",
-        label=row.label,
-        score=row.score,
-        known_score=row.known_score,
-        decision=None if refusal else row.label,
-        abstained=refusal is not None,
-        abstain_reason=refusal,
-        scores=best(row.probabilities or b"", request["label_names"], request["top_k"]),
-    )
-
-
-def unreached(batch: rows.Job) -> Literal["queued", "cancelled", "expired"]:
-    """Return what an image without a result is called: one name while the batch goes on, another once it has ended."""
-    if batch.status not in TERMINAL:
-        return "queued"
-    return "expired" if batch.status == JobStatus.EXPIRED else "cancelled"
-
-
-def best(probabilities: bytes, label_names: Sequence[str], top_k: int) -> list[types.Score]:
-    """Return the likeliest labels from float32, little-endian, in the order of `label_names`."""
-    values = struct.unpack(f"<{len(probabilities) // 4}f", probabilities)
-    ranked = sorted(zip(label_names, values, strict=True), key=lambda pair: -pair[1])
-    return [types.Score(label=label, score=score) for label, score in ranked[:top_k]]
 
 
 def columns(row: rows.Base) -> dict[str, Any]:

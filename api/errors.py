@@ -51,6 +51,7 @@ STATUS: dict[type[TsukijiError], int] = {
     errors.TooLarge: 413,
     errors.UnsupportedMediaType: 415,
     errors.QueueFull: 429,
+    errors.ResultsDeleted: 410,
     errors.ImageError: 422,
     errors.ArchiveError: 422,
     errors.DatasetTooSmall: 422,

@@ -9,9 +9,10 @@ from starlette.responses import JSONResponse, Response
 
 from api import answers
 from api.idempotency import Made
+from api.predictions import Reader
 from api.services import Services
 from api.waiting import hold, parse_wait, read_job
-from db import batches, jobs
+from db import jobs, results
 from db.models import Job
 from db.pages import Window
 from db.session import Session
@@ -61,10 +62,11 @@ def respond(services: Services, job: Job, status: int, headers: dict[str, str] |
 
 def result_of(session: Session, job: Job) -> dict[str, Any] | None:
     """Return the predictions of a prediction that has ended; other results stand in the row."""
-    if job.kind != JobKind.PREDICTION or job.status not in TERMINAL:
+    if job.kind != JobKind.PREDICTION or job.status not in TERMINAL or job.results_deleted_at:
         return None
-    rows, _ = batches.results(session, job.id, Window(1000))
-    return {"predictions": [answers.prediction(row, job).model_dump(mode="json") for row in rows]}
+    rows, _ = results.page(session, job.id, Window(1000))
+    reader = Reader(job)
+    return {"predictions": [reader.prediction(row).model_dump(mode="json") for row in rows]}
 
 
 def etag(job: Job) -> str:

@@ -1,62 +1,69 @@
-"""A batch's results as one stream, JSON lines or CSV, read page by page so that no transaction lasts."""
+"""A batch's results as one stream: JSON lines, CSV or Parquet, read page by page so that no transaction lasts."""
 
 import itertools
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import dataclass
 
-from api import answers
-from api.decisions import AS_ASKED, Wish
+from api.predictions import Reader
+from api.selection import Selection
 from api.services import Services
 from api.tables import csv_lines
-from db import batches, jobs
+from db import jobs, results
 from db.models import Job
 from db.pages import Window
-from tsukiji.types import Prediction
+from db.results import ResultRow
+from tsukiji.jobs import TERMINAL
 
-PAGE_ROWS = 500
-
-
-def read_results(services: Services, job_id: str, wish: Wish = AS_ASKED) -> Iterator[Prediction]:
-    """Yield what is known by now in the order of the input; what still waits is left out."""
-    cursor: str | None = None
-    while True:
-        with services.database.reading() as session:
-            job = jobs.find(session, job_id)
-            rows, cursor = batches.results(session, job_id, Window(PAGE_ROWS, cursor))
-        found = (answers.prediction(row, job, wish) for row in rows)
-        yield from (prediction for prediction in found if prediction.status != "queued")
-        if cursor is None:
-            return
+PAGE_ROWS = 1000
 
 
-def json_lines(services: Services, job: Job, wish: Wish) -> Iterator[bytes]:
-    return in_pieces(prediction.model_dump_json() + "\n" for prediction in read_results(services, job.id, wish))
+@dataclass(frozen=True)
+class Results:
+    """What is known of a batch by now, as far as it is selected; what still waits is left out."""
 
+    services: Services
+    job: Job
+    selection: Selection
+    complete: bool = False
+    """With the probability of every label."""
 
-def csv_table(services: Services, job: Job, wish: Wish) -> Iterator[bytes]:
-    top_k = min(job.request["top_k"], len(job.request["label_names"]))
-    head = ["custom_id", "status", "label", "score", "known_score", "decision"]
-    head += [f"{column}_{rank}" for rank in range(1, top_k + 1) for column in ("label", "score")]
-    rows = (csv_row(prediction, top_k) for prediction in read_results(services, job.id, wish))
-    return in_pieces(csv_lines(itertools.chain([[*head, "error"]], rows)))
+    @property
+    def reader(self) -> Reader:
+        return Reader(self.job, self.selection.wish)
 
+    def pages(self) -> Iterator[tuple[Reader, list[ResultRow]]]:
+        """Yield rows, and who reads them: the batch may end meanwhile.
 
-def csv_row(prediction: Prediction, top_k: int) -> list[Any]:
-    best = [value for score in prediction.scores for value in (score.label, score.score)]
-    return [
-        prediction.custom_id,
-        prediction.status,
-        prediction.label,
-        prediction.score,
-        prediction.known_score,
-        prediction.decision,
-        *best,
-        *[None] * (2 * top_k - len(best)),
-        prediction.error and prediction.error.code,
-    ]
+        Raises:
+            ResultsDeleted: also meanwhile, so that nobody takes a part for the whole.
+        """
+        cursor: str | None = None
+        while True:
+            with self.services.database.reading() as session:
+                job = jobs.find(session, self.job.id)
+                results.check_kept(job)
+                wanted = self.selection.wanted(job, reached=job.status not in TERMINAL)
+                if wanted is None:
+                    return
+                rows, cursor = results.page(session, job.id, Window(PAGE_ROWS, cursor), wanted)
+            yield Reader(job, self.selection.wish), rows
+            if cursor is None:
+                return
 
+    def json_lines(self) -> Iterator[bytes]:
+        for reader, rows in self.pages():
+            lines = (reader.prediction(row, complete=self.complete).model_dump_json() for row in rows)
+            yield "".join(f"{line}\n" for line in lines).encode()
 
-def in_pieces(lines: Iterator[str]) -> Iterator[bytes]:
-    """Join lines, so that each costs no message of its own."""
-    while piece := "".join(itertools.islice(lines, PAGE_ROWS)):
-        yield piece.encode()
+    def csv(self) -> Iterator[bytes]:
+        head = [*self.reader.columns, *(self.reader.probability_columns if self.complete else [])]
+        yield "".join(csv_lines([head])).encode()
+        for reader, rows in self.pages():
+            yield "".join(csv_lines(self.csv_row(reader, row) for row in rows)).encode()
+
+    def csv_row(self, reader: Reader, row: ResultRow) -> list[object]:
+        values = reader.probabilities(row)
+        return reader.cells(row, values) + (values.tolist() if self.complete else [])
+
+    def rows(self) -> Iterator[tuple[Reader, ResultRow]]:
+        return itertools.chain.from_iterable(((reader, row) for row in rows) for reader, rows in self.pages())

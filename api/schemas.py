@@ -34,6 +34,7 @@ OPTIONS = {
     "threshold": {"type": "number", "minimum": 0, "maximum": 1, "default": 0},
     "min_known": {"type": "number", "minimum": 0, "maximum": 1},
     "deadline_seconds": {"type": "integer", "minimum": 1, "maximum": 2592000},
+    "retention_days": {"type": "number", "minimum": 0, "maximum": 36500},
 }
 
 

@@ -207,10 +207,12 @@ def start_batch(
             "top_k": options.top_k,
             "threshold": options.threshold,
             "min_known": options.min_known,
+            "retention_days": options.retention_days,
             "input": work.source,
         }
         columns = {"model_id": model.id, "dataset_id": work.source.get("dataset"), "meta": options.metadata}
         columns["deadline_at"] = now(options.deadline_seconds or 3600 * services.settings.jobs.batch_hours)
+        columns["retention_days"] = retention_days(services, options, kind)
         if work.upload:
             blobs.keep(session, [(work.upload.sha256, work.upload.size)])
             columns["upload_sha256"] = work.upload.sha256
@@ -223,6 +225,14 @@ def start_batch(
     if not made.replayed:
         wake_batch(services, made.id, chunk_ids, priority)
     return made
+
+
+def retention_days(services: Services, options: BatchOptions, kind: JobKind) -> float | None:
+    """Return how long results are kept: as asked, else as the settings say; null where these may yet come to say."""
+    if options.retention_days is not None:
+        return options.retention_days
+    settings = services.settings.retention
+    return (settings.prediction_days if kind == JobKind.PREDICTION else settings.batch_days) or None
 
 
 def add_items(session: Session, services: Services, job: Job, items: Sequence[Item]) -> list[str]:

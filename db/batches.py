@@ -1,16 +1,16 @@
-"""Batches: items, chunks and predictions. A chunk's effects are committed once, however often it runs."""
+"""Batches: items, chunks and predictions being written. A chunk's effects are committed once, however often it runs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, CursorResult, func, insert, select, update
+from sqlalchemy import CursorResult, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from db import jobs
 from db.clock import now
 from db.models import BatchItem, Chunk, Job, Prediction
-from db.pages import Window
+from db.probabilities import narrow
 from tsukiji.errors import NoImageSucceeded, TsukijiError
 from tsukiji.ids import new_id
 from tsukiji.jobs import ACTIVE, MEASURING, JobKind, JobStatus
@@ -26,12 +26,6 @@ class Work:
     chunk: Chunk
     job: Job
     items: list[BatchItem]
-
-
-@dataclass(frozen=True)
-class ResultRow:
-    item: BatchItem
-    prediction: Prediction | None
 
 
 def add_items(session: Session, job_id: str, items: Sequence[dict[str, Any]]) -> None:
@@ -109,10 +103,12 @@ def drop_chunk(session: Session, chunk: Chunk, why: str) -> None:
 
 def finish_chunk(session: Session, chunk: Chunk, predictions: Sequence[dict[str, Any]]) -> bool:
     """Write a chunk's predictions, counters and end, all or nothing. False: the attempt is not current, roll back."""
-    jobs.lock(session, chunk.job_id)
+    job = jobs.lock(session, chunk.job_id)
     if not end_chunk(session, chunk, JobStatus.SUCCEEDED):
         return False
-    rows = [{"job_id": chunk.job_id, **prediction} for prediction in predictions]
+    rows = [{**prediction, "job_id": job.id} for prediction in predictions]
+    if job.kind != JobKind.EVALUATION:  # its losses are computed from them
+        rows = [row | {"probabilities": narrow(row["probabilities"])} for row in rows]
     for start in range(0, len(rows), INSERT_ROWS):
         session.execute(insert(Prediction), rows[start : start + INSERT_ROWS])
     count(session, chunk.job_id, rows)
@@ -280,34 +276,3 @@ def unsent_chunks(session: Session, resend_seconds: float) -> list[Chunk]:
 def mark_chunks_sent(session: Session, chunk_ids: list[str]) -> None:
     still = (Chunk.id.in_(chunk_ids), Chunk.status == JobStatus.QUEUED)
     session.execute(update(Chunk).where(*still).values(sent_at=now()))
-
-
-# --- what a user reads -----------------------------------------------------------------------------------------------
-
-
-def results(
-    session: Session, job_id: str, window: Window, status: str | None = None
-) -> tuple[list[ResultRow], str | None]:
-    """Return one page of items with their predictions, in the order of the input."""
-    query = (
-        select(BatchItem, Prediction)
-        .outerjoin(Prediction, (Prediction.job_id == BatchItem.job_id) & (Prediction.seq == BatchItem.seq))
-        .where(BatchItem.job_id == job_id, *STATUS_FILTERS[status])
-        .order_by(BatchItem.seq)
-        .limit(window.limit + 1)
-    )
-    after = window.after(int)
-    if after is not None:
-        query = query.where(BatchItem.seq > after)
-    rows = [ResultRow(item, prediction) for item, prediction in session.execute(query)]
-    more = len(rows) > window.limit
-    rows = rows[: window.limit]
-    return rows, window.cursor_after(rows[-1].item.seq) if more else None
-
-
-STATUS_FILTERS: dict[str | None, tuple[ColumnElement[bool], ...]] = {
-    None: (),
-    "succeeded": (Prediction.label.is_not(None),),
-    "errored": (Prediction.seq.is_not(None), Prediction.label.is_(None)),
-    "queued": (Prediction.seq.is_(None),),
-}

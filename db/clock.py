@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import DateTime, String
+from sqlalchemy import ColumnElement, DateTime, String
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -45,6 +45,26 @@ class now(FunctionElement[datetime]):  # noqa: N801 - stands in SQL expressions 
     def __init__(self, seconds: float = 0) -> None:
         super().__init__()
         self.seconds = float(seconds)
+
+
+class now_plus(FunctionElement[datetime]):  # noqa: N801 - as above
+    """The database's clock, later by as many days as a column of the same row says; null where that is null."""
+
+    type = Timestamp()
+    inherit_cache = True
+
+    def __init__(self, days: ColumnElement[float | None]) -> None:
+        super().__init__(days)
+
+
+@compiles(now_plus, "postgresql")
+def _postgresql_plus(element: now_plus, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"(clock_timestamp() + make_interval(secs => 86400 * {compiler.process(element.clauses, **kw)}))"
+
+
+@compiles(now_plus, "sqlite")
+def _sqlite_plus(element: now_plus, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"strftime('{SQLITE_FORMAT}', 'now', (86400.0 * {compiler.process(element.clauses, **kw)}) || ' seconds')"
 
 
 @compiles(now, "postgresql")

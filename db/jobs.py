@@ -10,7 +10,7 @@ from typing import Any, cast
 from sqlalchemy import ColumnElement, CursorResult, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from db.clock import now
+from db.clock import now, now_plus
 from db.models import Chunk, Job, JobEvent
 from db.pages import Rows, Window, fetch
 from tsukiji.errors import DeadlineExceeded, NotFound, TsukijiError, WorkerLost
@@ -156,6 +156,7 @@ def move(
             "eta_seconds": None,
             "checkpoint_sha256": None,
             "upload_sha256": None,
+            "results_expire_at": now_plus(func.nullif(Job.retention_days, 0)),
         }
     allowed = Job.status.in_(sources_of(to))
     if not change(session, Job.id == job_id, allowed, *fence, *conditions, status=to, **values):

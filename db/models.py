@@ -236,6 +236,13 @@ class Job(Base):
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
 
+    retention_days: Mapped[float | None]
+    """How long after its end a batch keeps results and pictures: 0 for ever, null as long as the settings say then."""
+    results_expire_at: Mapped[datetime | None] = mapped_column(index=True)
+    """From then on the dispatcher deletes them; null once they are deleted."""
+    results_deleted_at: Mapped[datetime | None]
+    """Nobody reads them any more; their rows may still be there for a moment."""
+
 
 class JobEvent(Base):
     """The append-only history: who moved the job, when, to what, in which attempt."""
@@ -299,9 +306,14 @@ class BatchItem(Base):
 
 
 class Prediction(Base):
-    """One image's result. `probabilities` is float32, little-endian, in the order of the job's `label_names`."""
+    """One image's result: a label with its score, or an error. `probabilities` is read by `db.probabilities`."""
 
     __tablename__ = "predictions"
+    __table_args__ = (
+        # All that a filter or an order asks stands in the index: pages are chosen without reading the wide rows.
+        Index("ix_predictions_score", "job_id", "score", "seq", "known_score"),
+        Index("ix_predictions_label", "job_id", "label", "score", "seq", "known_score"),
+    )
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
     seq: Mapped[int] = mapped_column(primary_key=True)
     label: Mapped[str | None] = mapped_column(String(200))

@@ -1,7 +1,7 @@
 """Every error the service can name. Knows no HTTP: the numbers stand in `api/errors.py`.
 
 TsukijiError
-├── NotFound, Conflict, Invalid, Unauthorized, Forbidden, TooLarge, UnsupportedMediaType, QueueFull
+├── NotFound, Conflict (JobNotDone), Invalid, Unauthorized, Forbidden, TooLarge, UnsupportedMediaType, QueueFull
 ├── ImageError          one picture is at fault; the others go on
 │   ├── NotAnImage, UnsupportedFormat, ImageTruncated
 │   └── ImageTooManyBytes, ImageTooManyPixels, ImageBadDimensions
@@ -9,6 +9,7 @@ TsukijiError
 │   ├── ArchiveUnreadable, ArchiveTooLarge, ArchiveTooManyEntries
 │   └── EntryUnsafePath, EntryNested, EntryEncrypted, EntryTooLarge, EntryDuplicate, EntryIgnored,
 │       EntryUnreadable
+├── ResultsDeleted      a batch's results were there, and are no more
 ├── DatasetTooSmall, BackboneUnavailable, WeightsUnavailable, WeightsInvalid, NanLoss, GpuOutOfMemory, TrainingCrashed
 ├── ExportFailed        a model could not be written in another format
 ├── ModelGone           the model of a job was deleted
@@ -65,6 +66,12 @@ class Conflict(TsukijiError):
     code = "conflict"
     title = "This does not go with what is there"
     hint = "`detail` says what with; take another name, or move what stands there first."
+
+
+class JobNotDone(Conflict):
+    code = "job_not_done"
+    title = "The job has not ended yet"
+    hint = "Cancel it, or wait for its end; then delete."
 
 
 class Invalid(TsukijiError):
@@ -250,6 +257,12 @@ class IdempotencyKeyReused(Invalid):
     code = "idempotency_key_reused"
     title = "This Idempotency-Key was used for another request"
     hint = "Use a new key for each new request."
+
+
+class ResultsDeleted(TsukijiError):
+    code = "results_deleted"
+    title = "The results were deleted"
+    hint = "The batch's own address still tells its counts and history. Start it again for new results."
 
 
 class DatasetTooSmall(TsukijiError):

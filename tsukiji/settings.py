@@ -88,6 +88,15 @@ class JobSettings(Group, env_prefix="TSUKIJI_JOBS_"):
     blob_grace_hours: float = Field(24, ge=0, description="Bytes that nothing refers to are deleted after this.")
 
 
+class RetentionSettings(Group, env_prefix="TSUKIJI_RETENTION_"):
+    batch_days: float = Field(
+        0, ge=0, description="A batch's results and pictures are deleted so long after its end; 0 keeps them."
+    )
+    prediction_days: float = Field(
+        7, ge=0, description="The same of predictions, and of what evaluations were computed from; 0 keeps it."
+    )
+
+
 class InferenceSettings(Group, env_prefix="TSUKIJI_INFERENCE_"):
     device: str = Field("auto", description="`auto`, `cpu`, `cuda`, `cuda:1`, `mps`.")
     batch_size: int = Field(32, ge=1, description="Images in one forward pass.")
@@ -125,6 +134,7 @@ class Settings(BaseModel):
     api: ApiSettings = Field(default_factory=ApiSettings)
     limits: LimitSettings = Field(default_factory=LimitSettings)
     jobs: JobSettings = Field(default_factory=JobSettings)
+    retention: RetentionSettings = Field(default_factory=RetentionSettings)
     inference: InferenceSettings = Field(default_factory=InferenceSettings)
     training: TrainingSettings = Field(default_factory=TrainingSettings)
     weights: WeightsSettings = Field(default_factory=WeightsSettings)

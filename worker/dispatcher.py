@@ -5,13 +5,18 @@ import time
 
 import structlog
 
-from db import batches, blobs, idempotency, jobs
+from db import batches, blobs, idempotency, jobs, retention
 from tsukiji.jobs import TASK_OF, JobKind, Task
 from worker.services import Services
 
 log = structlog.get_logger(__name__)
 
+BATCHES = frozenset({JobKind.BATCH})
 HOUSEKEEPING_SECONDS = 600
+PURGE_SECONDS = 1
+"""Of each tick, for deleting results: a batch of a million takes some ticks, and lost work is found in between."""
+SWEEPS = 20
+"""Of each housekeeping; a sweep is of 500 blobs at most."""
 
 
 def dispatch(services: Services, stop: threading.Event) -> None:
@@ -22,6 +27,7 @@ def dispatch(services: Services, stop: threading.Event) -> None:
             expire(services)
             recover(services)
             send(services)
+            purge(services)
             if time.monotonic() - housekeeping > HOUSEKEEPING_SECONDS:
                 clean(services)
                 housekeeping = time.monotonic()
@@ -70,10 +76,40 @@ def send(services: Services) -> None:
             batches.mark_chunks_sent(session, sent_chunks)
 
 
+def purge(services: Services) -> None:
+    """Delete results whose time is over, a slice in each transaction."""
+    until = time.monotonic() + PURGE_SECONDS
+    while time.monotonic() < until:
+        with services.database.reading() as session:
+            job = retention.next_due(session)
+        if job is None:
+            return
+        with services.database.transaction() as session:
+            retention.close(session, job, "retention")
+        left = True
+        while left and time.monotonic() < until:
+            with services.database.transaction() as session:
+                left = retention.delete_slice(session, job.id)
+        if not left:
+            log.info("results_deleted", job_id=job.id)
+
+
 def clean(services: Services) -> None:
-    """Delete bytes that nothing refers to any more, and old idempotency keys."""
+    """Let old results expire; delete bytes that nothing refers to any more, and old idempotency keys."""
+    settings = services.settings.retention
     with services.database.transaction() as session:
+        for kinds, days in ((BATCHES, settings.batch_days), (retention.KINDS - BATCHES, settings.prediction_days)):
+            if days:
+                retention.give_up(session, kinds, days)
         idempotency.forget_old(session)
+    for _ in range(SWEEPS):
+        if not sweep(services):
+            return
+
+
+def sweep(services: Services) -> int:
+    """Delete some of the bytes that nothing refers to any more; returns how many."""
+    with services.database.transaction() as session:
         garbage = blobs.sweep(session, services.settings.jobs.blob_grace_hours)
     for sha256 in garbage:
         with services.database.reading() as session:
@@ -82,3 +118,4 @@ def clean(services: Services) -> None:
             services.store.delete(sha256)
     if garbage:
         log.info("blobs_swept", blobs=len(garbage))
+    return len(garbage)

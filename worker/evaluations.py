@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from db import batches, datasets, jobs, registry
-from db.batches import ResultRow
+from db import datasets, jobs, probabilities, registry, results
 from db.models import Evaluation, Job, Model
 from db.pages import Window
+from db.results import ResultRow, Wanted
 from db.session import Session
 from training.measure import losses, measure
 from tsukiji import snapshots
@@ -50,11 +50,11 @@ def settle(services: Services, job: Job, lease: Lease) -> None:
     label_names = job.request["label_names"]
     rows = classified(services, job, lease)
     number_of = {label: number for number, label in enumerate(label_names)}
-    truth = np.array([number_of[row.item.true_label or ""] for row in rows])
-    probabilities = np.stack([probabilities_of(row) for row in rows])
-    metrics = measure(truth, probabilities, label_names)
+    truth = np.array([number_of[row.true_label or ""] for row in rows])
+    shares = np.stack([probabilities.read(row.probabilities, len(label_names)) for row in rows])
+    metrics = measure(truth, shares, label_names)
     lease.check()
-    items = items_of(services, job, rows, losses(truth, probabilities).tolist())
+    items = items_of(services, job, rows, losses(truth, shares).tolist())
     counts = {"errored": job.items_errored, "seen_in_training": count_seen(services, job, items)}
     evaluation_id, model_id = new_id("evl"), job.request["model"]
     result = {"evaluation_id": evaluation_id, "model_id": model_id, "accuracy": metrics.accuracy}
@@ -86,7 +86,7 @@ def classified(services: Services, job: Job, lease: Lease) -> list[ResultRow]:
     while True:
         lease.check()
         with services.database.reading() as session:
-            page, cursor = batches.results(session, job.id, window, "succeeded")
+            page, cursor = results.page(session, job.id, window, Wanted(status="succeeded"))
         rows += page
         if cursor is None:
             return rows
@@ -99,29 +99,23 @@ def items_of(services: Services, job: Job, rows: list[ResultRow], costs: list[fl
         named = datasets.names_of(session, job.dataset_id) if job.dataset_id else {}
     items = []
     for seq, (row, cost) in enumerate(zip(rows, costs, strict=True)):
-        assert row.prediction is not None
-        sha256 = row.item.sha256 or ""
-        image_id, name = named.get(sha256, (None, row.item.custom_id))
+        sha256 = row.sha256 or ""
+        image_id, name = named.get(sha256, (None, row.custom_id))
         items.append(
             {
                 "seq": seq,
                 "image_id": image_id,
                 "name": name,
                 "sha256": sha256,
-                "true_label": row.item.true_label,
-                "predicted_label": row.prediction.label,
-                "score": row.prediction.score,
+                "true_label": row.true_label,
+                "predicted_label": row.label,
+                "score": row.score,
                 "loss": cost,
-                "known_score": row.prediction.known_score,
-                "probabilities": row.prediction.probabilities,
+                "known_score": row.known_score,
+                "probabilities": row.probabilities,
             }
         )
     return items
-
-
-def probabilities_of(row: ResultRow) -> np.ndarray[Any, np.dtype[np.float32]]:
-    assert row.prediction is not None
-    return np.frombuffer(row.prediction.probabilities or b"", "<f4")
 
 
 def count_seen(services: Services, job: Job, items: list[dict[str, Any]]) -> int:

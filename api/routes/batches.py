@@ -1,5 +1,6 @@
 """Batches: many images, classified in the background."""
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Query, Request
@@ -15,27 +16,38 @@ from api.errors import invalid_field, validated
 from api.idempotency import Made, OnceDep
 from api.job_answers import answer_poll, answer_start
 from api.paging import PagingDep
-from api.results import csv_table, json_lines
+from api.parquet import parquet_file
+from api.predictions import Reader
+from api.results import Results
 from api.schemas import BINARY, FILES, OPTIONS, TEXT, TEXTS, body, bytes_answer, form
+from api.selection import SelectionDep
 from api.services import Services
 from api.submissions import Work, check_unique, dataset_work, keep_item, start_batch
+from api.summary import summarise
 from api.uploads import Form, file_name, media_type, read_file, read_form, receive_archive
 from api.waiting import Prefer
-from db import batches, jobs, registry
+from db import batches, jobs, registry, results, retention
 from db.models import ApiKey
+from db.models import Job as JobRow
+from db.session import Session
 from tsukiji.errors import UnsupportedMediaType
 from tsukiji.jobs import JobKind
-from tsukiji.types import BatchCreate, BatchOptions, Job, Page, Prediction
+from tsukiji.types import BatchCreate, BatchOptions, BatchSummary, Job, Page, Prediction
 
 router = APIRouter(prefix="/batches", tags=["batches"])
 
-ItemStatus = Literal["queued", "succeeded", "errored", "cancelled", "expired"]
+Format = Literal["jsonl", "csv", "parquet"]
+FORMATS: dict[str, str] = {
+    "jsonl": "application/jsonl",
+    "csv": "text/csv",
+    "parquet": "application/vnd.apache.parquet",
+}
 UPLOAD = form(["files", "model"], files=FILES, custom_ids=TEXTS, model=TEXT, **OPTIONS)
 REQUEST = {
     "schema": {"$ref": "#/components/schemas/BatchCreate"},
     "example": {"model": "production", "input": {"dataset": "sushi", "split": "valid"}, "top_k": 3},
 }
-FIELDS = {"model", "top_k", "threshold", "min_known", "deadline_seconds"}
+FIELDS = {"model", "top_k", "threshold", "min_known", "deadline_seconds", "retention_days"}
 
 
 @router.post("", status_code=202, response_model=Job, openapi_extra=body(json=REQUEST, multipart=UPLOAD, zip=BINARY))
@@ -118,36 +130,63 @@ async def get_batch(batch: str, request: Request, services: ServicesDep, _prefer
     return await answer_poll(request, services, batch, JobKind.BATCH)
 
 
+@router.delete("/{batch}", status_code=204)
+def delete_batch(batch: str, services: ServicesDep, caller: Caller) -> None:
+    """Delete the results and pictures of a batch that has ended: nobody reads them any more. The job itself stays."""
+    with services.database.transaction() as session:
+        retention.request_deletion(session, batch, JobKind.BATCH, by=caller.id)
+
+
+@router.get("/{batch}/summary")
+def get_summary(batch: str, session: Reading, wish: WishDep) -> BatchSummary:
+    """Count what is known by now: images of each label, decisions, images without one, errors."""
+    job = find_kept(session, batch)
+    return summarise(job, results.groups(session, job.id, wish.rule(job)), batches.reasons(session, job.id))
+
+
 @router.get("/{batch}/items")
-def list_items(
-    batch: str,
-    session: Reading,
-    paging: PagingDep,
-    wish: WishDep,
-    status: Annotated[ItemStatus | None, Query()] = None,
-) -> Page[Prediction]:
-    """List the images with what is known of them, in the order of the input."""
-    window = paging.window(status)
-    job = jobs.find(session, batch, JobKind.BATCH)
-    unreached = answers.unreached(job)
-    if status in {"queued", "cancelled", "expired"} and status != unreached:
+def list_items(batch: str, session: Reading, paging: PagingDep, selection: SelectionDep) -> Page[Prediction]:
+    """List the images with what is known of them, in the order of the input or by score."""
+    window = paging.window(repr(selection))
+    job = find_kept(session, batch)
+    wanted = selection.wanted(job)
+    if wanted is None:
         return paging.page([], None)
-    rows, cursor = batches.results(session, job.id, window, "queued" if status == unreached else status)
-    return paging.page([answers.prediction(row, job, wish) for row in rows], cursor)
+    rows, cursor = results.page(session, job.id, window, wanted)
+    reader = Reader(job, selection.wish)
+    return paging.page([reader.prediction(row) for row in rows], cursor)
 
 
-@router.get(
-    "/{batch}/results", response_class=StreamingResponse, responses=bytes_answer("application/jsonl", "text/csv")
-)
+@router.get("/{batch}/results", response_class=StreamingResponse, responses=bytes_answer(*FORMATS.values()))
 def get_results(
     batch: str,
     services: ServicesDep,
-    wish: WishDep,
-    accept: Annotated[str, Header(description="`text/csv` for CSV.")] = "*/*",
+    selection: SelectionDep,
+    wanted: Annotated[Format | None, Query(alias="format", description="Goes before `Accept`.")] = None,
+    probabilities: Annotated[bool, Query(description="With the probability of every label.")] = False,
+    accept: Annotated[str, Header(description="JSON lines by default.")] = "*/*",
 ) -> StreamingResponse:
-    """Stream what is known by now: JSON lines, or CSV by Accept. May be read while the batch runs."""
+    """Stream what is known by now: JSON lines, CSV or Parquet. May be read while the batch runs."""
     with services.database.reading() as session:
-        job = jobs.find(session, batch, JobKind.BATCH)
-    if "text/csv" in accept:
-        return StreamingResponse(csv_table(services, job, wish), media_type="text/csv; charset=utf-8")
-    return StreamingResponse(json_lines(services, job, wish), media_type="application/jsonl")
+        job = find_kept(session, batch)
+    chosen: str = wanted or next((name for name, kind in FORMATS.items() if kind in accept), "jsonl")
+    found = Results(services, job, selection, probabilities)
+    kind = FORMATS[chosen] + ("; charset=utf-8" if chosen == "csv" else "")
+    headers = {"content-disposition": f'attachment; filename="{job.id}.{chosen}"'}
+    return StreamingResponse(stream(found, chosen), media_type=kind, headers=headers)
+
+
+def stream(found: Results, wanted: str) -> Iterator[bytes]:
+    match wanted:
+        case "csv":
+            return found.csv()
+        case "parquet":
+            return parquet_file(found)
+    return found.json_lines()
+
+
+def find_kept(session: Session, batch: str) -> JobRow:
+    """Return the batch, if its results can be read."""
+    job = jobs.find(session, batch, JobKind.BATCH)
+    results.check_kept(job)
+    return job

@@ -11,7 +11,7 @@ from api.events import follow, read_news
 from api.job_answers import answer_poll, respond
 from api.paging import PagingDep
 from api.waiting import Prefer
-from db import jobs
+from db import jobs, retention
 from db.pages import Rows
 from tsukiji.errors import Invalid
 from tsukiji.jobs import TERMINAL, JobKind, JobStatus
@@ -48,6 +48,13 @@ def cancel_job(job: str, services: ServicesDep, caller: Caller) -> Response:
     with services.database.transaction() as session:
         row = jobs.request_cancel(session, job, by=caller.id)
     return respond(services, row, 200)
+
+
+@router.delete("/{job}", status_code=204)
+def delete_job(job: str, services: ServicesDep, caller: Caller) -> None:
+    """Delete the results and pictures of a batch, a prediction or an evaluation's images. The job itself stays."""
+    with services.database.transaction() as session:
+        retention.request_deletion(session, job, by=caller.id)
 
 
 @router.get("/{job}/events", response_model=Page[JobEvent], responses=STREAM)

@@ -14,6 +14,7 @@ from api.services import Services
 from api.submissions import Item, Work, keep_item, start_batch
 from api.uploads import Form, file_name, media_type, read_file, read_form
 from api.waiting import Prefer, has_ended, hold, parse_wait, read_job
+from db import retention
 from tsukiji.errors import UnsupportedMediaType
 from tsukiji.jobs import JobKind
 from tsukiji.types import BatchOptions, Job
@@ -68,6 +69,13 @@ def keep_files(services: Services, sent: Form) -> list[Item]:
     largest = services.settings.limits.image_bytes
     files = enumerate(sent.files)
     return [keep_item(services, file_name(upload, number), read_file(upload, largest)) for number, upload in files]
+
+
+@router.delete("/predictions/{prediction}", status_code=204)
+def delete_prediction(prediction: str, services: ServicesDep, caller: Caller) -> None:
+    """Delete the results and pictures of a prediction that has ended. The job itself stays."""
+    with services.database.transaction() as session:
+        retention.request_deletion(session, prediction, JobKind.PREDICTION, by=caller.id)
 
 
 @router.get("/predictions/{prediction}", response_model=Job)

@@ -3,11 +3,12 @@ import threading
 import pytest
 from sqlalchemy import func, select, update
 
-from db import batches, blobs, jobs
+from db import batches, blobs, jobs, results
 from db.batches import Work
 from db.clock import now
 from db.models import Chunk, Job, Prediction
 from db.pages import Window
+from db.results import Wanted
 from tsukiji.errors import GpuOutOfMemory, ModelGone
 from tsukiji.jobs import JobKind
 
@@ -132,8 +133,8 @@ def test_a_chunk_that_kills_each_worker_fails_alone(session):
         batches.finish_chunk(session, work.chunk, rows(work))
     ended = jobs.find(session, job.id)
     assert (ended.status, ended.items_succeeded, ended.items_errored) == ("succeeded", 6, 4)
-    first, _ = batches.results(session, job.id, Window(1))
-    assert first[0].prediction.error["code"] == "worker_lost"
+    first, _ = results.page(session, job.id, Window(1))
+    assert first[0].error["code"] == "worker_lost"
 
 
 def test_no_good_image_makes_a_failed_batch(session):
@@ -189,8 +190,8 @@ def test_errors_of_a_chunk_go_to_its_images(session):
     job, chunks = make(session)
     work = claim(session, chunks[0])
     batches.fail_chunk(session, work.chunk, GpuOutOfMemory())
-    found, _ = batches.results(session, job.id, Window(10), "errored")
-    assert [row.prediction.error["code"] for row in found] == ["gpu_out_of_memory"] * 4
+    found, _ = results.page(session, job.id, Window(10), Wanted(status="errored"))
+    assert [row.error["code"] for row in found] == ["gpu_out_of_memory"] * 4
 
 
 def test_giving_back_costs_no_attempt_and_trying_again_does(session):
@@ -230,12 +231,12 @@ def test_results_come_in_the_order_of_the_input_while_running(session):
     job, chunks = make(session)
     last = claim(session, chunks[2])
     batches.finish_chunk(session, last.chunk, rows(last))
-    page, cursor = batches.results(session, job.id, Window(9))
-    assert [row.item.custom_id for row in page] == [f"{number}.jpg" for number in range(9)]
-    assert [row.prediction is None for row in page] == [True] * 8 + [False]
-    rest, end = batches.results(session, job.id, Window(9, cursor))
-    assert ([row.item.seq for row in rest], end) == ([9], None)
-    waiting, _ = batches.results(session, job.id, Window(50), "queued")
+    page, cursor = results.page(session, job.id, Window(9))
+    assert [row.custom_id for row in page] == [f"{number}.jpg" for number in range(9)]
+    assert [row.reached is None for row in page] == [True] * 8 + [False]
+    rest, end = results.page(session, job.id, Window(9, cursor))
+    assert ([row.seq for row in rest], end) == ([9], None)
+    waiting, _ = results.page(session, job.id, Window(50), Wanted(status="unreached"))
     assert len(waiting) == 8
 
 
@@ -244,8 +245,8 @@ def test_results_can_be_filtered(session, status):
     job, chunks = make(session)
     work = claim(session, chunks[0])
     batches.finish_chunk(session, work.chunk, rows(work, bad={1}))
-    found, _ = batches.results(session, job.id, Window(50), status)
-    assert [row.item.seq for row in found] == ([0, 2, 3] if status == "succeeded" else [1])
+    found, _ = results.page(session, job.id, Window(50), Wanted(status=status))
+    assert [row.seq for row in found] == ([0, 2, 3] if status == "succeeded" else [1])
 
 
 def test_chunks_that_no_message_woke_are_found_urgent_ones_first(session):

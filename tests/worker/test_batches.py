@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from db import batches, datasets, jobs, registry
+from db import results as read
 from db.pages import Window
 from tsukiji.settings import LimitSettings
 from worker import chunks
@@ -29,7 +30,7 @@ def run_chunks(services, models):
 
 def results(services, job):
     with services.database.reading() as session:
-        return batches.results(session, job.id, Window(1000))[0]
+        return read.page(session, job.id, Window(1000))[0]
 
 
 def submit_zip(services, submit, model, path):
@@ -45,12 +46,12 @@ def test_a_zip_becomes_predictions_in_its_order(services, submit, model, models,
     ended = submit.find(job)
     assert (ended.status, ended.items_succeeded, ended.items_errored) == ("succeeded", 10, 2)
     rows = results(services, job)
-    assert [row.item.custom_id for row in rows] == list(files)
-    assert [row.prediction.error["code"] for row in rows[10:]] == ["not_an_image", "unsafe_path"]
-    probabilities = np.frombuffer(rows[0].prediction.probabilities, "<f4")
+    assert [row.custom_id for row in rows] == list(files)
+    assert [row.error["code"] for row in rows[10:]] == ["not_an_image", "unsafe_path"]
+    probabilities = np.frombuffer(rows[0].probabilities, "<f4")
     assert probabilities.sum() == pytest.approx(1)
-    assert rows[0].prediction.label == model.label_names[probabilities.argmax()]
-    assert (rows[0].prediction.width, rows[0].prediction.height) == (24, 24)
+    assert rows[0].label == model.label_names[probabilities.argmax()]
+    assert (rows[0].width, rows[0].height) == (24, 24)
 
 
 def test_a_data_set_becomes_a_batch_with_its_true_labels(services, submit, model, models, pets):
@@ -61,7 +62,7 @@ def test_a_data_set_becomes_a_batch_with_its_true_labels(services, submit, model
     work(services, job.id, plan)
     run_chunks(services, models)
     assert submit.find(job).items_succeeded == 24
-    assert {row.item.true_label for row in results(services, job)} == {"red", "blue"}
+    assert {row.true_label for row in results(services, job)} == {"red", "blue"}
 
 
 def test_an_empty_batch_and_one_too_large_fail_with_the_reason(services, submit, model, archive):
@@ -92,14 +93,14 @@ def test_bytes_that_are_gone_or_altered_cost_only_their_image(services, submit, 
     job = submit_zip(services, submit, model, archive({f"{number}.png": number for number in range(3)}))
     work(services, job.id, plan)
     gone, altered, _ = results(services, job)
-    services.store.delete(gone.item.sha256)
-    path = services.store.local_path(altered.item.sha256)
+    services.store.delete(gone.sha256)
+    path = services.store.local_path(altered.sha256)
     path.chmod(0o644)
     path.write_bytes(b"other")
     run_chunks(services, models)
     ended = submit.find(job)
     assert (ended.status, ended.items_succeeded) == ("succeeded", 1)
-    codes = [row.prediction.error and row.prediction.error["code"] for row in results(services, job)]
+    codes = [row.error and row.error["code"] for row in results(services, job)]
     assert codes == ["blob_missing", "blob_corrupt", None]
 
 

@@ -1,10 +1,10 @@
-from sqlalchemy import update
+from sqlalchemy import func, select, update
 
-from db import jobs
+from db import batches, jobs
 from db.clock import now
-from db.models import Blob, Job
-from tsukiji.jobs import JobKind, Task
-from worker.dispatcher import clean, recover, send
+from db.models import BatchItem, Blob, Job
+from tsukiji.jobs import JobKind, JobStatus, Task
+from worker.dispatcher import clean, purge, recover, send
 
 
 class Recorder:
@@ -64,3 +64,28 @@ def test_bytes_that_nothing_refers_to_are_deleted_after_the_grace_time(services,
     clean(services)
     assert services.store.exists(used.sha256)
     assert not services.store.exists(unused.sha256)
+
+
+def test_old_results_go_with_their_pictures_and_the_job_stays(services, submit):
+    retention = services.settings.retention.model_copy(update={"batch_days": 2})
+    object.__setattr__(services, "settings", services.settings.model_copy(update={"retention": retention}))
+    picture = services.store.put(b"a picture")
+    old, young = submit.job(JobKind.BATCH, request={}), submit.job(JobKind.BATCH, request={})
+    with services.database.transaction() as session:
+        session.add(Blob(sha256=picture.sha256, bytes=9))
+        for job, sha256 in ((old, picture.sha256), (young, None)):
+            batches.add_items(session, job.id, [{"custom_id": "a", "sha256": sha256}])
+            jobs.move(session, job.id, JobStatus.CANCELLED)
+        session.execute(update(Job).where(Job.id == old.id).values(finished_at=now(-3 * 86400)))
+    clean(services)
+    with services.database.transaction() as session:  # the clock counts milliseconds
+        session.execute(update(Job).where(Job.results_expire_at <= now()).values(results_expire_at=now(-1)))
+    purge(services)
+    assert submit.find(old).results_deleted_at
+    assert submit.find(young).results_deleted_at is None
+    with services.database.transaction() as session:
+        assert session.scalar(select(func.count()).select_from(BatchItem)) == 1
+        session.execute(update(Blob).values(used_at=now(-25 * 3600)))
+    clean(services)
+    assert not services.store.exists(picture.sha256)
+    assert submit.find(old).status == "cancelled"

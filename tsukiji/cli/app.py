@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from tsukiji import __version__
-from tsukiji.cli import datasets, jobs, models, programs, weights
+from tsukiji.cli import datasets, jobs, models, programs, results, weights
 from tsukiji.cli.classify import classify, predict
 from tsukiji.cli.demo import demo
 from tsukiji.cli.doctor import doctor
@@ -49,5 +49,6 @@ app.add_typer(models.app, name="models")
 app.add_typer(weights.app, name="weights")
 app.command("classify")(classify)
 app.command("predict")(predict)
+app.add_typer(results.app, name="results")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(programs.keys, name="keys")

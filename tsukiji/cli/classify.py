@@ -19,6 +19,10 @@ Threshold = Annotated[float, typer.Option("--threshold", min=0, max=1, help="Lea
 MinKnown = Annotated[
     float | None, typer.Option("--min-known", min=0, max=1, help="Below this known score: none of these. 0: never.")
 ]
+KeepDays = Annotated[
+    float | None,
+    typer.Option("--keep-days", min=0, help="Delete results and pictures so long after the end. 0: never."),
+]
 
 
 def describe(found: types.Prediction) -> str:
@@ -45,17 +49,18 @@ def classify(
     top: Top = 3,
     threshold: Threshold = 0.0,
     min_known: MinKnown = None,
-    target: Annotated[Path | None, typer.Option("-o", "--output", help="Save as .csv or .jsonl.")] = None,
+    keep_days: KeepDays = None,
+    target: Annotated[Path | None, typer.Option("-o", "--output", help="Save as .csv, .jsonl or .parquet.")] = None,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Start it and return.")] = False,
     timeout: Annotated[float | None, typer.Option("--timeout", help="Seconds to wait.")] = None,
     fail_on_item_error: FailOnItemError = False,
     as_json: AsJson = False,
 ) -> None:
     """Label pictures in the background and wait for the results. Bad pictures are listed, the others go on."""
-    if target and target.suffix.lower() not in Batch.FORMATS:
-        raise typer.BadParameter("results are saved as .csv or .jsonl")
+    check_target(target)
     with Client() as client:
-        job = start(client, paths, {"model": model, "top_k": top, "threshold": threshold, "min_known": min_known})
+        options = {"model": model, "top_k": top, "threshold": threshold, "min_known": min_known}
+        job = start(client, paths, options | {"retention_days": keep_days})
         note(f"batch {job.id}")
         if no_wait:
             show_job(job, as_json)
@@ -94,13 +99,19 @@ def start(client: Client, paths: list[Path], options: dict[str, Any]) -> Batch:
 def finish(job: Batch, target: Path | None, as_json: bool) -> None:
     """Hand out what there is, also of a batch that ended badly, and then raise why it did."""
     if target:
-        note(f"saved {job.save(target)}")
+        note(f"saved {job.download(target)}")
         show_job(job, as_json)
     else:
         print_records(job.results(), COLUMNS, as_json)
     if job.counts:
         note(f"{job.counts.succeeded} classified, {job.counts.errored} with errors")
     job.raise_for_status()
+
+
+def check_target(target: Path | None) -> None:
+    """Refuse a file of another kind before anything is sent."""
+    if target and target.suffix.lower() not in Batch.FORMATS:
+        raise typer.BadParameter(f"results are saved as {', '.join(Batch.FORMATS)}")
 
 
 def show_job(job: Batch, as_json: bool) -> None:

@@ -14,6 +14,7 @@ from tsukiji.client import (
     APIError,
     APIStatusError,
     AuthenticationError,
+    GoneError,
     JobCancelledError,
     JobError,
     NotFoundError,
@@ -56,7 +57,7 @@ def exit_code(error: Exception) -> ExitCode:
     match error:
         case AuthenticationError() | PermissionDeniedError():
             return ExitCode.AUTH
-        case NotFoundError():
+        case NotFoundError() | GoneError():
             return ExitCode.NOT_FOUND
         case WaitTimeout():
             return ExitCode.WAIT_TIMED_OUT

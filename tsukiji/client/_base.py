@@ -30,6 +30,7 @@ ERROR_OF: Final[dict[int, type[errors.APIStatusError]]] = {
     403: errors.PermissionDeniedError,
     404: errors.NotFoundError,
     409: errors.ConflictError,
+    410: errors.GoneError,
     422: errors.UnprocessableEntityError,
     429: errors.RateLimitError,
 }

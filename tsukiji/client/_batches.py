@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, BinaryIO, ClassVar
+from typing import Any, BinaryIO, ClassVar, Literal, TypedDict, Unpack
 
 import httpx2
 
@@ -18,31 +18,83 @@ from tsukiji.client._pages import Paged
 from tsukiji.client._uploads import UPLOAD_SECONDS
 
 
-class Batch(Job):
-    FORMATS: ClassVar = {".csv": "text/csv", ".jsonl": "application/jsonl"}
+class Selection(TypedDict, total=False):
+    """Which of a batch's images to read; an image must meet all of it."""
 
-    def results(self) -> Iterator[types.Prediction]:
-        """Stream every result so far, not in the order of sending: match them by `custom_id`."""
+    status: str
+    """`succeeded`, `errored`, `cancelled`, `expired`; of `items` also `queued`."""
+    label: str
+    decision: str
+    abstained: bool
+    """True: without a decision ("none of these"); False: with one."""
+    min_score: float
+    max_score: float
+    error: str
+    """The code of what went wrong."""
+    true_label: str
+    order: Literal["seq", "score", "-score"]
+    """As they were sent, the least sure first, or the surest first."""
+    threshold: float
+    min_known: float
+    """With these two, decisions are made anew."""
+
+
+class Batch(Job):
+    FORMATS: ClassVar = {
+        ".csv": "text/csv",
+        ".jsonl": "application/jsonl",
+        ".parquet": "application/vnd.apache.parquet",
+    }
+
+    def results(self, *, probabilities: bool = False, **wanted: Unpack[Selection]) -> Iterator[types.Prediction]:
+        """Stream the results so far, all or those that are wanted; with the `probabilities` of all labels on request.
+
+        Raises:
+            GoneError: they were deleted.
+        """
+        params = _params(probabilities=probabilities, **wanted)
         with self._transport.stream(
-            "GET", path("batches", self.id, "results"), headers={"Accept": "application/jsonl"}
+            "GET", self._place("results"), params=params, headers={"Accept": self.FORMATS[".jsonl"]}
         ) as response:
             for line in response.iter_lines():
                 if line:
                     yield types.Prediction.model_validate_json(line)
 
-    def items(self, status: str | None = None) -> Paged[types.Prediction]:
-        return self._transport.paged(path("batches", self.id, "items"), types.Prediction.model_validate, status=status)
+    def items(self, **wanted: Unpack[Selection]) -> Paged[types.Prediction]:
+        """List the images page by page, those that wait included; stopping early costs nothing."""
+        return self._transport.paged(self._place("items"), types.Prediction.model_validate, **wanted)
 
-    def save(self, target: str | os.PathLike[str]) -> Path:
-        """Save the results as the target's ending says: `.csv` or `.jsonl`.
+    def summary(self, *, threshold: float | None = None, min_known: float | None = None) -> types.BatchSummary:
+        """Count the images so far: of each label, decisions, those without one, errors."""
+        params = {"threshold": threshold, "min_known": min_known}
+        answer = self._transport.request("GET", self._place("summary"), params=params)
+        return types.BatchSummary.model_validate(answer.json())
+
+    def download(
+        self, target: str | os.PathLike[str], *, probabilities: bool = False, **wanted: Unpack[Selection]
+    ) -> Path:
+        """Save the results as the target's ending says: `.csv`, `.jsonl` or `.parquet`.
 
         Raises:
-            ValueError: the ending says neither.
+            ValueError: the ending says none of these.
+            GoneError: they were deleted.
         """
-        wanted = self.FORMATS.get(Path(target).suffix.lower())
-        if wanted is None:
-            raise ValueError(f"{target}: results are saved as .csv or .jsonl")
-        return save(self._transport, path("batches", self.id, "results"), Path(target), wanted)
+        kind = self.FORMATS.get(Path(target).suffix.lower())
+        if kind is None:
+            raise ValueError(f"{target}: results are saved as {', '.join(self.FORMATS)}")
+        params = _params(probabilities=probabilities, **wanted)
+        return save(self._transport, self._place("results"), Path(target), kind, params)
+
+    def delete(self) -> None:
+        """Delete the results and pictures of a batch that has ended; its record stays.
+
+        Raises:
+            ConflictError: it has not ended.
+        """
+        self._transport.request("DELETE", path("batches", self.id))
+
+    def _place(self, name: str) -> str:
+        return path("batches", self.id, name)
 
 
 class Batches(Resource):
@@ -58,12 +110,14 @@ class Batches(Resource):
         threshold: float = 0.0,
         min_known: float | None = None,
         deadline_seconds: int | None = None,
+        retention_days: float | None = None,
     ) -> Batch:
         """Classify `images` (files and folders), the pictures in a `zip`, or those of a `dataset` and its `split`.
 
         Images keep their path, relative to the folder they have in common, as `custom_id`. More than one request may
         hold (100 files, 256 MiB) are packed into a temporary zip first. What is not classified `deadline_seconds` from
         now is given up: the batch ends as `expired` and keeps its results so far; the service has a default (24 hours).
+        Results and pictures are deleted `retention_days` after its end; 0 keeps them, the service has a default.
 
         Raises:
             ValueError: none or several of images, zip and dataset; or no pictures among the images.
@@ -77,6 +131,8 @@ class Batches(Resource):
             options["min_known"] = min_known
         if deadline_seconds is not None:
             options["deadline_seconds"] = deadline_seconds
+        if retention_days is not None:
+            options["retention_days"] = retention_days
         if dataset is not None:
             response = self._post(json=options | {"input": _dataset_input(dataset, split)})
         elif zip is not None:
@@ -112,3 +168,7 @@ class Batches(Resource):
 
 def _dataset_input(dataset: str | Identified, split: types.Split | None) -> dict[str, str]:
     return {"dataset": id_of(dataset)} | ({"split": split} if split else {})
+
+
+def _params(*, probabilities: bool, **wanted: Unpack[Selection]) -> dict[str, Any]:
+    return dict(wanted) | ({"probabilities": True} if probabilities else {})

@@ -1,11 +1,15 @@
 """Save an answer of any length to disk: whole, or not at all."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from tsukiji.client._transport import Transport
 
 
-def save(transport: Transport, path: str, target: Path, content_type: str) -> Path:
+def save(
+    transport: Transport, path: str, target: Path, content_type: str, params: Mapping[str, Any] | None = None
+) -> Path:
     """Stream what is at `path` into `target`, which appears once it is complete.
 
     Raises:
@@ -14,7 +18,10 @@ def save(transport: Transport, path: str, target: Path, content_type: str) -> Pa
     """
     part = target.with_name(f"{target.name}.part")
     try:
-        with transport.stream("GET", path, headers={"Accept": content_type}) as response, part.open("wb") as file:
+        with (
+            transport.stream("GET", path, params=params or {}, headers={"Accept": content_type}) as response,
+            part.open("wb") as file,
+        ):
             for piece in response.iter_bytes():
                 file.write(piece)
         part.replace(target)

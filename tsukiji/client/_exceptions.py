@@ -5,7 +5,7 @@ APIError                        the call failed
 │   └── APITimeoutError         no answer came in time
 └── APIStatusError              the service said no: status_code, code, detail, hint, request_id, problem
     ├── BadRequestError 400, AuthenticationError 401, PermissionDeniedError 403, NotFoundError 404
-    ├── ConflictError 409, UnprocessableEntityError 422, RateLimitError 429
+    ├── ConflictError 409, GoneError 410, UnprocessableEntityError 422, RateLimitError 429
     └── InternalServerError     500 and above
 JobError                        the calls went well, the job did not: job
 ├── JobFailedError, JobCancelledError, JobExpiredError
@@ -62,6 +62,10 @@ class NotFoundError(APIStatusError):
 
 class ConflictError(APIStatusError):
     pass
+
+
+class GoneError(APIStatusError):
+    """It was there, and was deleted: the results of a batch."""
 
 
 class UnprocessableEntityError(APIStatusError):

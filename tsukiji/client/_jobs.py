@@ -21,6 +21,10 @@ class Jobs(Resource):
         """Ask a job to stop; a finished one is returned as it is."""
         return self._bind(self._transport.request("POST", path("jobs", job_id, "cancel")).json())
 
+    def delete(self, job_id: str) -> None:
+        """Delete the results and pictures of a batch, prediction or evaluation that has ended; its record stays."""
+        self._transport.request("DELETE", path("jobs", job_id))
+
     def list(self, *, kind: str | None = None, status: str | None = None, page_size: int | None = None) -> Paged[Job]:
         return self._transport.paged(path("jobs"), self._bind, kind=kind, status=status, limit=page_size)
 

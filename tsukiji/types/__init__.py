@@ -5,7 +5,17 @@ that a misspelt one is not silently without effect. Times are RFC 3339 in UTC.
 """
 
 from tsukiji.types.base import Answer, Label, Metadata, Name, Page, Problem, Request, Split
-from tsukiji.types.batches import BatchCreate, BatchInput, BatchOptions, ImageInfo, Prediction, Score
+from tsukiji.types.batches import (
+    BatchCreate,
+    BatchInput,
+    BatchOptions,
+    BatchSummary,
+    ErrorSummary,
+    ImageInfo,
+    LabelSummary,
+    Prediction,
+    Score,
+)
 from tsukiji.types.datasets import ClassCount, Dataset, DatasetCreate, FileVerdict, Image, UploadResult
 from tsukiji.types.evaluations import (
     ClassMetrics,
@@ -35,6 +45,7 @@ __all__ = [
     "BatchCreate",
     "BatchInput",
     "BatchOptions",
+    "BatchSummary",
     "ClassCount",
     "ClassMetrics",
     "ComparedClass",
@@ -43,6 +54,7 @@ __all__ = [
     "Dataset",
     "DatasetCreate",
     "EpochMetrics",
+    "ErrorSummary",
     "Evaluation",
     "EvaluationCreate",
     "EvaluationItem",
@@ -56,6 +68,7 @@ __all__ = [
     "Job",
     "JobEvent",
     "Label",
+    "LabelSummary",
     "LabelSuspect",
     "Leakage",
     "Metadata",

@@ -5,6 +5,7 @@ from typing import Final, Literal
 from pydantic import Field
 
 from tsukiji.types.base import Answer, Metadata, Problem, Request, Split
+from tsukiji.types.jobs import ItemCounts
 
 MIN_KNOWN: Final = 0.05
 """The threshold of "none of these" where nobody sets another: it keeps 95% of held-out pictures of a model's kinds."""
@@ -30,6 +31,12 @@ class BatchOptions(Request):
     )
     deadline_seconds: int | None = Field(
         None, ge=1, le=30 * 86400, description="Give up what is not classified by then; the service's default if null."
+    )
+    retention_days: float | None = Field(
+        None,
+        ge=0,
+        le=36500,
+        description="Delete results and pictures so long after the end; 0 keeps them, the service's default if null.",
     )
     metadata: Metadata = {}
 
@@ -68,3 +75,30 @@ class Prediction(Answer):
     image: ImageInfo = ImageInfo()
     model: str | None = None
     error: Problem | None = None
+    probabilities: list[float] | None = None
+    """Of every label, in the order of the batch's `label_names`; null unless it was asked for."""
+
+
+class LabelSummary(Answer):
+    """How many images were taken for a label, and of how many that was the decision."""
+
+    label: str
+    images: int
+    decisions: int
+
+
+class ErrorSummary(Answer):
+    code: str
+    images: int
+
+
+class BatchSummary(Answer):
+    """What became of a batch's images so far, most first."""
+
+    counts: ItemCounts
+    labels: list[LabelSummary]
+    none_of_these: int
+    """Without a decision, since they resemble nothing that the model knows."""
+    below_threshold: int
+    """Without a decision, since the probability is too low."""
+    errors: list[ErrorSummary]

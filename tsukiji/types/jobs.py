@@ -42,6 +42,9 @@ class Job(Answer):
     deadline_at: datetime | None = None
     """What is not done by then is given up; a training or import has one from its first start on."""
     cancel_requested_at: datetime | None = None
+    results_expire_at: datetime | None = None
+    """Results and pictures are deleted then; null while it goes on, and where they are kept."""
+    results_deleted_at: datetime | None = None
     created_by: str | None = None
     metadata: dict[str, str] = {}
     retry_of: str | None = None

@@ -32,10 +32,23 @@ def test_json_is_the_results_line_by_line(run, pictures):
 
 
 def test_options_reach_the_service(service, run, pictures):
-    run("classify", pictures, "--model", "pets", "--top", "5", "--threshold", "0.5", "--min-known", "0.2")
+    run(
+        "classify",
+        pictures,
+        "--model",
+        "pets",
+        "--top",
+        "5",
+        "--threshold",
+        "0.5",
+        "--min-known",
+        "0.2",
+        "--keep-days",
+        "2",
+    )
     asked = service.asked[0]
-    fields = ("model", "top_k", "threshold", "min_known")
-    assert [asked.field(name) for name in fields] == [["pets"], ["5"], ["0.5"], ["0.2"]]
+    fields = ("model", "top_k", "threshold", "min_known", "retention_days")
+    assert [asked.field(name) for name in fields] == [["pets"], ["5"], ["0.5"], ["0.2"], ["2.0"]]
 
 
 def test_without_a_wish_the_models_own_threshold_counts(service, run, pictures):

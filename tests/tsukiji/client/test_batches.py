@@ -8,6 +8,7 @@ from tests.tsukiji.client.service import Answer, job, lines, model, page, predic
 from tsukiji.client import _files
 
 BATCHES = "/v1/batches"
+PARQUET = "application/vnd.apache.parquet"
 
 
 @pytest.fixture(autouse=True)
@@ -107,10 +108,12 @@ def test_results_that_break_off_are_an_error(batch, service):
         list(batch.results())
 
 
-@pytest.mark.parametrize(("name", "kind"), [("out.csv", "text/csv"), ("out.jsonl", "application/jsonl")])
-def test_save_asks_for_the_format_of_the_ending(batch, service, tmp_path, name, kind):
+@pytest.mark.parametrize(
+    ("name", "kind"), [("out.csv", "text/csv"), ("out.jsonl", "application/jsonl"), ("out.parquet", PARQUET)]
+)
+def test_a_download_asks_for_the_format_of_the_ending(batch, service, tmp_path, name, kind):
     service.answer("GET", f"{BATCHES}/bat_1/results", b"content")
-    assert batch.save(tmp_path / name).read_bytes() == b"content"
+    assert batch.download(tmp_path / name).read_bytes() == b"content"
     assert service.asked[-1].headers["accept"] == kind
 
 
@@ -119,17 +122,54 @@ def test_a_download_that_breaks_off_leaves_what_was_there(batch, service, tmp_pa
     target.write_text("old")
     service.answer("GET", f"{BATCHES}/bat_1/results", Answer(b"half", cut=True))
     with pytest.raises(tsukiji.APIConnectionError):
-        batch.save(target)
+        batch.download(target)
     assert target.read_text() == "old"
     assert list(tmp_path.iterdir()) == [target]
 
 
-def test_save_knows_two_formats(batch, tmp_path):
-    with pytest.raises(ValueError, match=r"\.csv or \.jsonl"):
-        batch.save(tmp_path / "out.xlsx")
+def test_other_formats_are_refused(batch, tmp_path):
+    with pytest.raises(ValueError, match=r"\.csv, \.jsonl, \.parquet"):
+        batch.download(tmp_path / "out.xlsx")
 
 
 def test_items_by_status(batch, service):
     service.answer("GET", f"{BATCHES}/bat_1/items", page(prediction()))
-    assert [item.custom_id for item in batch.items("succeeded")] == ["a.png"]
+    assert [item.custom_id for item in batch.items(status="succeeded")] == ["a.png"]
     assert service.asked[-1].query == {"status": ["succeeded"]}
+
+
+def test_results_are_chosen_by_what_the_service_knows(batch, service, tmp_path):
+    service.answer("GET", f"{BATCHES}/bat_1/results", lines(prediction()))
+    wanted = {"decision": "cat", "abstained": False, "min_score": 0.5, "order": "score"}
+    sent = {"decision": ["cat"], "abstained": ["false"], "min_score": ["0.5"], "order": ["score"]}
+    assert len(list(batch.results(**wanted))) == 1
+    assert service.asked[-1].query == sent
+    batch.download(tmp_path / "all.parquet", probabilities=True, **wanted)
+    assert service.asked[-1].query == sent | {"probabilities": ["true"]}
+
+
+def test_a_summary_by_other_thresholds(batch, service):
+    counts = {"total": 3, "queued": 0, "succeeded": 2, "errored": 1}
+    label = {"label": "cat", "images": 2, "decisions": 1}
+    errors = [{"code": "truncated", "images": 1}]
+    body = {"counts": counts, "labels": [label], "none_of_these": 0, "below_threshold": 1, "errors": errors}
+    service.answer("GET", f"{BATCHES}/bat_1/summary", body)
+    found = batch.summary(threshold=0.8)
+    assert (found.labels[0].decisions, found.errors[0].code, found.counts.succeeded) == (1, "truncated", 2)
+    assert service.asked[-1].query == {"threshold": ["0.8"]}
+
+
+def test_deleted_results(client, batch, service):
+    service.answer("DELETE", f"{BATCHES}/bat_1", Answer(None, 204))
+    service.answer("DELETE", "/v1/jobs/bat_1", Answer(None, 204))
+    service.answer("GET", f"{BATCHES}/bat_1/results", problem(410, "results_deleted"))
+    batch.delete()
+    client.jobs.delete("bat_1")
+    with pytest.raises(tsukiji.GoneError):
+        list(batch.results())
+
+
+def test_how_long_results_are_kept(client, service, tmp_path):
+    write(tmp_path, "1.png")
+    client.batches.create(model="pets", images=[tmp_path], retention_days=2.5)
+    assert service.asked[0].field("retention_days") == ["2.5"]

@@ -1,0 +1,30 @@
+"""How many images of each: a batch's groups added up."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from api import answers
+from db.decisions import BELOW_THRESHOLD, NONE_OF_THESE
+from db.models import Job
+from db.results import Group
+from tsukiji.types import BatchSummary, ErrorSummary, LabelSummary
+
+
+def summarise(job: Job, groups: Sequence[Group], errors: Mapping[str, int]) -> BatchSummary:
+    images: Counter[str] = Counter()
+    decisions: Counter[str] = Counter()
+    refused: Counter[str] = Counter()
+    for group in groups:
+        images[group.label] += group.images
+        if group.refusal is None:
+            decisions[group.label] += group.images
+        else:
+            refused[group.refusal] += group.images
+    labels = sorted(images, key=lambda label: (-images[label], label))
+    return BatchSummary(
+        counts=answers.counts(job),
+        labels=[LabelSummary(label=label, images=images[label], decisions=decisions[label]) for label in labels],
+        none_of_these=refused[NONE_OF_THESE],
+        below_threshold=refused[BELOW_THRESHOLD],
+        errors=[ErrorSummary(code=code, images=count) for code, count in errors.items()],
+    )

@@ -1,0 +1,94 @@
+"""`tsukiji results`: what a batch has found so far: chosen, saved, counted, deleted."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from tsukiji.cli.classify import COLUMNS, MinKnown, check_target
+from tsukiji.cli.datasets import Yes, confirm, print_deleted
+from tsukiji.cli.output import AsJson, note, print_json, print_records, print_table
+from tsukiji.client import Batch, Client
+
+app = typer.Typer(no_args_is_help=True, help="What a batch has found so far.")
+
+BatchId = Annotated[str, typer.Argument(metavar="BATCH", help="Id of a batch.")]
+Threshold = Annotated[float | None, typer.Option("--threshold", min=0, max=1, help="Decide anew by this probability.")]
+Status = Literal["succeeded", "errored", "cancelled", "expired"]
+
+
+@app.command("get")
+def get(
+    batch: BatchId,
+    label: Annotated[str | None, typer.Option("--label", help="Taken for this label, whatever the decision.")] = None,
+    decision: Annotated[str | None, typer.Option("--decision", help="Decided for this label.")] = None,
+    abstained: Annotated[
+        bool | None, typer.Option("--none-of-these/--decided", help="Only without a decision, or only with one.")
+    ] = None,
+    min_score: Annotated[float | None, typer.Option("--min-score", min=0, max=1)] = None,
+    max_score: Annotated[float | None, typer.Option("--max-score", min=0, max=1)] = None,
+    status: Annotated[Status | None, typer.Option("--status")] = None,
+    error: Annotated[str | None, typer.Option("--error", help="Failed with this code.")] = None,
+    true_label: Annotated[
+        str | None, typer.Option("--true-label", help="The data set holds this label for it.")
+    ] = None,
+    order: Annotated[
+        Literal["seq", "score", "-score"], typer.Option("--order", help="score: least sure first; -score: surest.")
+    ] = "seq",
+    threshold: Threshold = None,
+    min_known: MinKnown = None,
+    probabilities: Annotated[bool, typer.Option("--probabilities", help="With those of every label.")] = False,
+    target: Annotated[Path | None, typer.Option("-o", "--output", help="Save as .csv, .jsonl or .parquet.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print or save results, all or those that meet every option."""
+    check_target(target)
+    wishes: dict[str, Any] = {
+        "label": label,
+        "decision": decision,
+        "abstained": abstained,
+        "min_score": min_score,
+        "max_score": max_score,
+        "status": status,
+        "error": error,
+        "true_label": true_label,
+        "order": order,
+        "threshold": threshold,
+        "min_known": min_known,
+    }
+    with Client() as client:
+        job = client.batches.get(batch)
+        if target:
+            note(f"saved {job.download(target, probabilities=probabilities, **wishes)}")
+        else:
+            print_records(job.results(probabilities=probabilities, **wishes), COLUMNS, as_json)
+
+
+@app.command("summary")
+def summary(batch: BatchId, threshold: Threshold = None, min_known: MinKnown = None, as_json: AsJson = False) -> None:
+    """Count how many images there are of each."""
+    with Client() as client:
+        show_summary(client.batches.get(batch), threshold, min_known, as_json)
+
+
+@app.command("rm")
+def remove(batch: BatchId, yes: Yes = False, as_json: AsJson = False) -> None:
+    """Delete the results and pictures of a batch that has ended; its counts and history stay."""
+    with Client() as client:
+        job = client.batches.get(batch)
+        images = job.counts.total if job.counts else 0
+        confirm(f"Delete the results of {job.id}, and the {images} pictures that it keeps?", yes)
+        job.delete()
+    print_deleted(job.id, as_json)
+
+
+def show_summary(job: Batch, threshold: float | None, min_known: float | None, as_json: bool) -> None:
+    found = job.summary(threshold=threshold, min_known=min_known)
+    if as_json:
+        print_json(found)
+        return
+    rows: list[list[Any]] = [[row.label, row.images, row.decisions] for row in found.labels]
+    rows += [["none of these", found.none_of_these, None], ["below the threshold", found.below_threshold, None]]
+    rows += [[f"error: {row.code}", row.images, None] for row in found.errors]
+    rows.append(["waiting", found.counts.queued, None])
+    print_table(["", "images", "decisions"], rows)
