@@ -170,7 +170,7 @@ def retry_chunk(session: Session, chunk: Chunk, error: TsukijiError) -> None:
     if chunk.attempt >= chunk.max_attempts and not granted:
         fail_chunk(session, chunk, error)
     else:
-        requeue_chunk(session, chunk, **jobs.NOBODY | jobs.pause(chunk.attempt) | granted)
+        requeue_chunk(session, chunk, **jobs.NOBODY | jobs.pause(chunk, error) | granted)
 
 
 def abort(session: Session, job_id: str, error: TsukijiError) -> None:

@@ -22,8 +22,8 @@ NOBODY: dict[str, Any] = {"lease_owner": None, "lease_expires_at": None, "sent_a
 """Columns of a job or chunk that waits for a worker and for a message."""
 LOST_SECONDS = 5
 """A message that nobody took for so long, although a worker idles, went down with another worker."""
-PAUSE_SECONDS = 60
-"""Work that failed is tried again after `LOST_SECONDS` for each attempt so far, but after this at the latest."""
+OUTAGE_SECONDS = 60
+"""During an outage work is tried again after `LOST_SECONDS` for each attempt so far, but after this at the latest."""
 
 
 WHOLE = or_(Job.planned.is_(False), Job.phase == MEASURING)
@@ -251,19 +251,20 @@ def signals(session: Session, job_id: str, attempt: int) -> Signals:
 def retry(session: Session, job: Job, error: TsukijiError) -> None:
     """Put a job that met an unexpected error back into the queue, or fail it after its last attempt."""
     granted = more_attempts(Job, error)
-    later = NOBODY | pause(job.attempt) | granted
+    later = NOBODY | pause(job, error) | granted
     if (job.attempt >= job.max_attempts and not granted) or not move(
         session, job.id, JobStatus.QUEUED, attempt=job.attempt, why=error.code, **later
     ):
         fail(session, job.id, job.attempt, error)
 
 
-def pause(attempt: int) -> dict[str, Any]:
-    """Return what to write so that the work waits a while: the more attempts it had, the longer.
+def pause(work: Job | Chunk, error: TsukijiError) -> dict[str, Any]:
+    """Return what to write so that failed work waits a while; in an outage the longer, the more attempts it had.
 
-    It looks as if its message had gone out shortly before the end of the pause, and got lost.
+    It looks as if its message had gone out `LOST_SECONDS` before the end of the pause, and got lost.
     """
-    return {"sent_at": now(min(LOST_SECONDS * attempt, PAUSE_SECONDS) - LOST_SECONDS)}
+    seconds = min(LOST_SECONDS * work.attempt, OUTAGE_SECONDS) if error.outage else LOST_SECONDS
+    return {"sent_at": now(seconds - LOST_SECONDS)}
 
 
 def more_attempts(table: type[Job] | type[Chunk], error: TsukijiError) -> dict[str, Any]:
@@ -367,7 +368,7 @@ def shorten(session: Session, lease_seconds: float) -> int:
 
 def is_due(sent_at: Any, resend_seconds: float) -> ColumnElement[bool]:
     """Return whether a message is to be sent: there was none, it was long ago, or (clock set back) lies far ahead."""
-    return or_(sent_at.is_(None), sent_at < now(-resend_seconds), sent_at > now(resend_seconds + PAUSE_SECONDS))
+    return or_(sent_at.is_(None), sent_at < now(-resend_seconds), sent_at > now(resend_seconds + OUTAGE_SECONDS))
 
 
 def unsent(

@@ -88,7 +88,8 @@ def test_a_full_disk_fails_the_check(root, full_disk, monkeypatch):
 
 def test_a_folder_that_is_gone_fails_the_check(root):
     store = LocalStore(root)
-    store._drafts.rmdir()
+    store.check()
+    (root / "tmp").rmdir()
     root.rmdir()
     root.write_text("a file in its place")
     with pytest.raises(StorageUnavailable):
