@@ -234,7 +234,7 @@ class Faults:
         return self._chance.choice(programs) if programs else None
 
     def _aim(self) -> Program | None:
-        """Choose a worker; mostly wait for one that holds work, for those moments are short. Patience takes no other."""
+        """Choose a worker; mostly wait for one that holds work, for those are short; patience takes no other."""
         role = self._chance.choice(WORKERS)
         aimed = self._patient or self._chance.random() < AIMED
         deadline = time.monotonic() + (AIM_SECONDS if aimed else 0)
