@@ -40,6 +40,7 @@ READY_SECONDS: Final = 120
 ROLL_CALL_SECONDS: Final = 120
 PATIENT_RETRIES: Final = 12
 SHOWN: Final = 20
+QUICK_MINUTES: Final = 0.35
 
 
 def main() -> None:
@@ -48,12 +49,17 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the schedule and of the load")
     parser.add_argument("--stack", choices=tuple(PROGRAMS), default="embedded")
     parser.add_argument("--lease", type=float, default=LEASE_SECONDS, help="seconds; the product's default is 30")
+    parser.add_argument("--patient", action="store_true", help="kill workers, one when the last has been made up for")
     parser.add_argument("--folder", type=Path, help="an empty folder that keeps data and logs; temporary by default")
+    parser.add_argument("--quick", action="store_true", help="twenty seconds of faults: shows that it works")
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, leave)
-    log.configure(LogSettings(), "faults")
-    figures, problems = run(options.stack, options.minutes, options.seed, options.folder, options.lease)
+    log.configure(LogSettings(level="warning" if options.quick else "info"), "faults")
+    minutes = min(options.minutes, QUICK_MINUTES) if options.quick else options.minutes
+    figures, problems = run(
+        options.stack, minutes, options.seed, options.folder, options.lease, patient=options.patient
+    )
     for problem in problems[:SHOWN]:
         print(problem, file=sys.stderr)
     show("a service under faults", figures, as_json=options.json)
@@ -66,7 +72,13 @@ def leave(_number: int, _frame: FrameType | None) -> None:
 
 
 def run(
-    kind: str, minutes: float, seed: int, folder: Path | None = None, lease: float = LEASE_SECONDS
+    kind: str,
+    minutes: float,
+    seed: int,
+    folder: Path | None = None,
+    lease: float = LEASE_SECONDS,
+    *,
+    patient: bool = False,
 ) -> tuple[dict[str, Any], list[str]]:
     """Return the figures, and a line for each broken promise."""
     with ExitStack() as cleanup:
@@ -87,7 +99,7 @@ def run(
         lesson = teach(stack.url, key, home / "lesson")
         users = Users(stack.url, key, seed, lesson)
         cleanup.callback(users.close)
-        faults = Faults(stack, users, database, Wakeups(create_app(settings)), seed)
+        faults = Faults(stack, users, database, Wakeups(create_app(settings)), seed, patient=patient)
         suffer(users, faults, 60 * minutes)
         deaf = call_roll(stack, users)
         with database.reading() as session:
@@ -95,7 +107,12 @@ def run(
         verdict.twice += users.twice
         verdict.wrong += users.unanswered
         verdict.deaf = deaf
-        figures = figures_of(users, faults, stack, verdict) | {"stack": kind, "minutes": minutes, "seed": seed}
+        figures = figures_of(users, faults, stack, verdict) | {
+            "stack": kind,
+            "minutes": minutes,
+            "seed": seed,
+            "patient": patient,
+        }
         return figures, lines_of(verdict)
 
 

@@ -166,7 +166,7 @@ def retry_chunk(session: Session, chunk: Chunk, error: TsukijiError) -> None:
     if chunk.attempt >= chunk.max_attempts and not granted:
         fail_chunk(session, chunk, error)
     else:
-        requeue_chunk(session, chunk, **jobs.NOBODY | {"sent_at": now()} | granted)
+        requeue_chunk(session, chunk, **jobs.NOBODY | jobs.pause(chunk, error) | granted)
 
 
 def abort(session: Session, job_id: str, error: TsukijiError) -> None:
@@ -265,12 +265,12 @@ def recover_chunk(session: Session, chunk: Chunk) -> None:
         jobs.record(session, chunk.job_id, "log", data, attempt=chunk.attempt, worker=chunk.lease_owner)
 
 
-def unsent_chunks(session: Session, resend_seconds: float) -> list[Chunk]:
+def unsent_chunks(session: Session, resend_seconds: float, limit: int = 500) -> list[Chunk]:
     """Return the queued chunks that no message may have woken, urgent ones first."""
     due = jobs.is_due(Chunk.sent_at, resend_seconds)
     goes_on = select(Job.id).where(Job.id == Chunk.job_id, Job.status.in_(OPEN)).exists()
     query = select(Chunk).where(Chunk.status == JobStatus.QUEUED, due, goes_on)
-    return list(session.scalars(query.order_by(Chunk.priority.desc(), Chunk.id).limit(500)))
+    return list(session.scalars(query.order_by(Chunk.priority.desc(), Chunk.id).limit(limit)))
 
 
 def mark_chunks_sent(session: Session, chunk_ids: list[str]) -> None:

@@ -3,6 +3,7 @@
 A worker that claims gets the next `attempt`; that number fences every later write: a zombie's write changes no row.
 """
 
+from collections.abc import Collection
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, cast
@@ -19,6 +20,10 @@ from tsukiji.jobs import ACTIVE, MEASURING, PREFIX_OF, TERMINAL, JobKind, JobSta
 
 NOBODY: dict[str, Any] = {"lease_owner": None, "lease_expires_at": None, "sent_at": None}
 """Columns of a job or chunk that waits for a worker and for a message."""
+LOST_SECONDS = 5
+"""A message that nobody took for so long, although a worker idles, went down with another worker."""
+OUTAGE_SECONDS = 60
+"""During an outage work is tried again after `LOST_SECONDS` for each attempt so far, but after this at the latest."""
 
 
 WHOLE = or_(Job.planned.is_(False), Job.phase == MEASURING)
@@ -247,11 +252,20 @@ def signals(session: Session, job_id: str, attempt: int) -> Signals:
 def retry(session: Session, job: Job, error: TsukijiError) -> None:
     """Put a job that met an unexpected error back into the queue, or fail it after its last attempt."""
     granted = more_attempts(Job, error)
-    later = NOBODY | {"sent_at": now()} | granted
+    later = NOBODY | pause(job, error) | granted
     if (job.attempt >= job.max_attempts and not granted) or not move(
         session, job.id, JobStatus.QUEUED, attempt=job.attempt, why=error.code, **later
     ):
         fail(session, job.id, job.attempt, error)
+
+
+def pause(work: Job | Chunk, error: TsukijiError) -> dict[str, Any]:
+    """Return what to write so that failed work waits a while; in an outage the longer, the more attempts it had.
+
+    It looks as if its message had gone out `LOST_SECONDS` before the end of the pause, and got lost.
+    """
+    seconds = min(LOST_SECONDS * work.attempt, OUTAGE_SECONDS) if error.outage else LOST_SECONDS
+    return {"sent_at": now(seconds - LOST_SECONDS)}
 
 
 def more_attempts(table: type[Job] | type[Chunk], error: TsukijiError) -> dict[str, Any]:
@@ -355,14 +369,16 @@ def shorten(session: Session, lease_seconds: float) -> int:
 
 def is_due(sent_at: Any, resend_seconds: float) -> ColumnElement[bool]:
     """Return whether a message is to be sent: there was none, it was long ago, or (clock set back) lies far ahead."""
-    return or_(sent_at.is_(None), sent_at < now(-resend_seconds), sent_at > now(resend_seconds))
+    return or_(sent_at.is_(None), sent_at < now(-resend_seconds), sent_at > now(resend_seconds + OUTAGE_SECONDS))
 
 
-def unsent(session: Session, resend_seconds: float) -> list[Job]:
-    """Return the queued jobs that no message may have woken."""
+def unsent(
+    session: Session, resend_seconds: float, kinds: Collection[JobKind] = tuple(JobKind), limit: int = 500
+) -> list[Job]:
+    """Return the queued jobs of these kinds that no message may have woken, urgent ones first."""
     due = is_due(Job.sent_at, resend_seconds)
-    query = select(Job).where(Job.status == JobStatus.QUEUED, WHOLE, due)
-    return list(session.scalars(query.order_by(Job.priority.desc(), Job.id).limit(500)))
+    query = select(Job).where(Job.status == JobStatus.QUEUED, Job.kind.in_(kinds), WHOLE, due)
+    return list(session.scalars(query.order_by(Job.priority.desc(), Job.id).limit(limit)))
 
 
 def mark_sent(session: Session, job_ids: list[str]) -> None:

@@ -1,10 +1,11 @@
 """Which workers are there."""
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from db.blobs import upsert
 from db.clock import now
+from db.jobs import HELD
 from db.models import Chunk, Job, WorkerSeen
 
 
@@ -19,6 +20,16 @@ def present(session: Session, seconds: float) -> list[WorkerSeen]:
     """Return the workers that reported within this time."""
     query = select(WorkerSeen).where(WorkerSeen.seen_at > now(-seconds))
     return list(session.scalars(query.order_by(WorkerSeen.queue, WorkerSeen.worker)))
+
+
+def idle(session: Session, seconds: float) -> dict[str, int]:
+    """Count, by queue, the workers that reported within this time and hold no work."""
+    holds = [
+        select(table.id).where(table.lease_owner == WorkerSeen.worker, table.status.in_(HELD)) for table in (Job, Chunk)
+    ]
+    free = (WorkerSeen.seen_at > now(-seconds), *(~rows.exists() for rows in holds))
+    query = select(WorkerSeen.queue, func.count()).where(*free).group_by(WorkerSeen.queue)
+    return dict(session.execute(query).all())
 
 
 def release(session: Session, worker: str | None = None) -> None:

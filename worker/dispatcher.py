@@ -5,8 +5,11 @@ import time
 
 import structlog
 
-from db import batches, blobs, idempotency, jobs, retention
-from tsukiji.jobs import TASK_OF, JobKind, Task
+from db import batches, blobs, idempotency, jobs, retention, workers
+from db.models import Chunk, Job
+from db.session import Session
+from tsukiji.jobs import QUEUE_OF, TASK_OF, JobKind, Queue, Task
+from tsukiji.settings import JobSettings
 from worker.services import Services
 
 log = structlog.get_logger(__name__)
@@ -17,6 +20,7 @@ PURGE_SECONDS = 1
 """Of each tick, for deleting results: a batch of a million takes some ticks, and lost work is found in between."""
 SWEEPS = 20
 """Of each housekeeping; a sweep is of 500 blobs at most."""
+KINDS_OF = {queue: [kind for kind, task in TASK_OF.items() if QUEUE_OF[task] == queue] for queue in Queue}
 
 
 def dispatch(services: Services, stop: threading.Event) -> None:
@@ -63,10 +67,11 @@ def recover(services: Services) -> None:
 
 def send(services: Services) -> None:
     """Send the wake-ups that are due. Marks are written after sending: a crash between sends twice, harmlessly."""
-    resend = services.settings.jobs.resend_seconds
+    settings, wakeups = services.settings.jobs, services.wakeups
     with services.database.reading() as session:
-        waiting, waiting_chunks = jobs.unsent(session, resend), batches.unsent_chunks(session, resend)
-    wakeups = services.wakeups
+        lost, lost_chunks = overlooked(session, settings)
+        waiting = dict.fromkeys([*jobs.unsent(session, settings.resend_seconds), *lost])
+        waiting_chunks = dict.fromkeys([*batches.unsent_chunks(session, settings.resend_seconds), *lost_chunks])
     sent = [job.id for job in waiting if wakeups.send(TASK_OF[JobKind(job.kind)], job.id, priority=job.priority)]
     sent_chunks = [chunk.id for chunk in waiting_chunks if wakeups.send(Task.CHUNK, chunk.id, priority=chunk.priority)]
     if sent or sent_chunks:
@@ -92,6 +97,17 @@ def purge(services: Services) -> None:
                 left = retention.delete_slice(session, job.id)
         if not left:
             log.info("results_deleted", job_id=job.id)
+
+
+def overlooked(session: Session, settings: JobSettings) -> tuple[list[Job], list[Chunk]]:
+    """Return what waits though workers of its queue idle, one for each: who got its message died before the claim."""
+    idle = workers.idle(session, 2 * settings.beat_seconds)
+    lost = [
+        job
+        for queue, kinds in KINDS_OF.items()
+        for job in jobs.unsent(session, jobs.LOST_SECONDS, kinds, limit=idle.get(queue, 0))
+    ]
+    return lost, batches.unsent_chunks(session, jobs.LOST_SECONDS, limit=idle.get(QUEUE_OF[Task.CHUNK], 0))
 
 
 def clean(services: Services) -> None:

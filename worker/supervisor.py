@@ -197,12 +197,14 @@ def call_roll(settings: Settings, workers_started: list[Child]) -> None:
 
 
 def release(settings: Settings, worker: str) -> None:
-    """End a dead worker's leases: its work need not wait for them."""
+    """End a dead worker's leases: its work need not wait for them. If the database is away, they end by themselves."""
     database = Database(settings)
     try:
         with database.transaction() as session:
             workers.release(session, worker)
             workers.leave(session, worker)
+    except DatabaseUnavailable as error:
+        log.warning("release_failed", worker=worker, error=str(error.orig))
     finally:
         database.close()
 

@@ -35,8 +35,6 @@ PROGRAMS: Final = {
 """One of each, as `tsukiji up` has it; two of each, that get into each other's way and take each other's work."""
 LEASE_SECONDS: Final = 6.0
 SETTINGS: Final = {
-    "TSUKIJI_JOBS_TICK_SECONDS": "0.5",
-    "TSUKIJI_JOBS_RESEND_SECONDS": "5",
     "TSUKIJI_JOBS_STOP_SECONDS": "4",
     "TSUKIJI_JOBS_MAX_ATTEMPTS": "100",  # the kills are random: no work is to blame for those it meets
     "TSUKIJI_JOBS_CHUNK_IMAGES": "6",
@@ -46,7 +44,7 @@ SETTINGS: Final = {
     "TSUKIJI_API_HOST": "127.0.0.1",
     "TSUKIJI_LOG_FORMAT": "json",
 }
-"""Small chunks, so that there are many claims; short leases, so that a run of minutes holds many of them."""
+"""Small chunks, so that there are many claims. Ticks, pauses and resending are as shipped; the lease is an option."""
 
 
 @dataclass

@@ -40,6 +40,7 @@ DECK: Final = {
     "lose_messages": 1,
     "lock_storage": 1,
 }
+KILLS: Final = {"kill_worker": 4, "kill_child": 3}
 OF_ALL: Final = {"lose_messages", "lock_storage", "restart_broker", "restart_database", "cut_database"}
 WORKERS: Final = ("train", "infer", "infer", "intake")
 
@@ -91,6 +92,11 @@ class Recoveries:
         everybody = role is None or role == "dispatcher"
         self._disturbed |= {row_id for row_id, hit in self._hits.items() if everybody or hit.role == role}
 
+    @property
+    def waits(self) -> bool:
+        """Is there work that was hit, and not claimed again yet?"""
+        return bool(self._hits)
+
     def look(self) -> None:
         if not self._hits:
             return
@@ -114,14 +120,20 @@ class Recoveries:
 
 
 class Faults:
-    """Deals one fault after the other; `step` is to be called again and again."""
+    """Deals one fault after the other; `step` is to be called again and again.
 
-    def __init__(self, stack: Stack, users: Users, database: Database, wakeups: Wakeups, seed: int) -> None:
+    `patient`: only workers at work are killed, and none before what the last kill hit is claimed again.
+    """
+
+    def __init__(
+        self, stack: Stack, users: Users, database: Database, wakeups: Wakeups, seed: int, *, patient: bool = False
+    ) -> None:
         self.kills = 0
         self.dealt: dict[str, int] = {}
         self.recoveries = Recoveries(database)
         self._stack, self._users, self._database, self._wakeups = stack, users, database, wakeups
         self._chance = random.Random(seed)
+        self._patient = patient
         self._deck: list[str] = []
         self._undo: list[tuple[float, Callable[[], None]]] = []
         self._due = time.monotonic() + self._chance.uniform(*GAP_SECONDS)
@@ -129,7 +141,7 @@ class Faults:
     def step(self) -> None:
         """Bring back what is due, and do the next fault when its time has come."""
         self.tend()
-        if time.monotonic() < self._due:
+        if time.monotonic() < self._due or (self._patient and self.recoveries.waits):
             return
         name = self._deal()
         self.dealt[name] = self.dealt.get(name, 0) + 1
@@ -160,7 +172,7 @@ class Faults:
     def _deal(self) -> str:
         """Return the next card: of each deck, one of every kind comes first, so that a short run sees them all."""
         if not self._deck:
-            cards = DECK | self._servers_deck()
+            cards = KILLS if self._patient else DECK | self._servers_deck()
             firsts = list(cards)
             others = [name for name, count in cards.items() for _ in range(count - 1)]
             self._chance.shuffle(firsts)
@@ -222,15 +234,16 @@ class Faults:
         return self._chance.choice(programs) if programs else None
 
     def _aim(self) -> Program | None:
-        """Choose a worker; mostly wait for one that holds work, for those moments are short."""
+        """Choose a worker; mostly wait for one that holds work, for those are short; patience takes no other."""
         role = self._chance.choice(WORKERS)
-        deadline = time.monotonic() + (AIM_SECONDS if self._chance.random() < AIMED else 0)
+        aimed = self._patient or self._chance.random() < AIMED
+        deadline = time.monotonic() + (AIM_SECONDS if aimed else 0)
         while time.monotonic() < deadline:
             for program in self._stack.of(role):
                 if self.recoveries.held_by(program.worker):
                     return program
             time.sleep(0.01)
-        return self._pick(role)
+        return None if self._patient else self._pick(role)
 
     # --- messages and servers ----------------------------------------------------------------------------------------
 

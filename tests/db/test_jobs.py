@@ -249,6 +249,19 @@ def test_an_outage_costs_no_attempt_and_the_work_waits(session):
     assert jobs.find(session, job.id).error["code"] == "training_crashed", "all else has three attempts"
 
 
+@pytest.mark.parametrize(("error", "expected"), [(StorageUnavailable(), [5, 10, 20, 60]), (NanLoss(), [5, 5, 5, 5])])
+def test_in_an_outage_work_waits_longer_each_time_else_some_seconds(session, error, expected):
+    job = make(session)
+    pauses = {}
+    for attempt in range(1, 16):
+        put(session, job, max_attempts=100)
+        jobs.retry(session, jobs.claim(session, job.id, "w", LEASE), error)
+        row = jobs.find(session, job.id)
+        assert jobs.unsent(session, jobs.LOST_SECONDS) == []
+        pauses[attempt] = 5 * round((row.sent_at - row.started_at).total_seconds() / 5) + jobs.LOST_SECONDS
+    assert [pauses[attempt] for attempt in (1, 2, 4, 15)] == expected
+
+
 def test_after_the_clock_was_set_back_nothing_waits_for_the_old_time(session):
     dead, waiting = make(session), make(session)
     jobs.claim(session, dead.id, "w", LEASE)

@@ -1,8 +1,8 @@
 from sqlalchemy import func, select, update
 
-from db import batches, jobs
+from db import batches, jobs, workers
 from db.clock import now
-from db.models import BatchItem, Blob, Job
+from db.models import BatchItem, Blob, Chunk, Job
 from tsukiji.jobs import JobKind, JobStatus, Task
 from worker.dispatcher import clean, purge, recover, send
 
@@ -50,6 +50,57 @@ def test_work_of_a_silent_worker_goes_to_another(services, submit):
     assert submit.find(job).status == "queued"
     assert broker.sent == [(Task.TRAINING, job.id)] * 2
     assert [line.data.get("why") for line in submit.history(job)] == [None, None, "lease_expired"]
+
+
+def age_messages(services, seconds):
+    with services.database.transaction() as session:
+        for table in (Job, Chunk):
+            session.execute(update(table).where(table.sent_at.is_not(None)).values(sent_at=now(-seconds)))
+
+
+def report(services, worker, queue):
+    with services.database.transaction() as session:
+        workers.report(session, worker, queue, None)
+
+
+def test_a_message_that_died_with_its_worker_is_sent_again_once_another_idles(services, submit):
+    job = submit.job(JobKind.TRAINING, request={})
+    broker = with_broker(services, Recorder())
+    send(services)
+    age_messages(services, 10)
+    report(services, "infer@here", "infer")
+    send(services)
+    assert len(broker.sent) == 1, "no worker of its queue is free, so nothing says that the message is lost"
+    report(services, "train@here", "train")
+    send(services)
+    send(services)
+    assert broker.sent == [(Task.TRAINING, job.id)] * 2, "once, not at every tick"
+
+
+def test_work_that_waits_behind_busy_workers_is_not_sent_again(services, submit):
+    busy, _ = submit.job(JobKind.TRAINING, request={}), submit.job(JobKind.TRAINING, request={})
+    broker = with_broker(services, Recorder())
+    send(services)
+    report(services, "train@here", "train")
+    with services.database.transaction() as session:
+        jobs.claim(session, busy.id, "train@here", 30)
+    age_messages(services, 10)
+    send(services)
+    assert len(broker.sent) == 2
+
+
+def test_of_lost_messages_as_many_are_sent_again_as_workers_idle(services, submit, model):
+    job = submit.batch(model, {"type": "files"})
+    with services.database.transaction() as session:
+        batches.add_items(session, job.id, [{"custom_id": f"{n}.jpg", "sha256": None} for n in range(5)])
+        chunk_ids = batches.cut(session, job, 5, 1, 3)
+    broker = with_broker(services, Recorder())
+    send(services)
+    age_messages(services, 10)
+    for number in range(2):
+        report(services, f"infer@{number}", "infer")
+    send(services)
+    assert broker.sent[5:] == [(Task.CHUNK, chunk_id) for chunk_id in sorted(chunk_ids)[:2]]
 
 
 def test_bytes_that_nothing_refers_to_are_deleted_after_the_grace_time(services, submit):

@@ -21,6 +21,7 @@ from tsukiji.jobs import JobKind, Queue, Task
 from worker import chunks, dispatcher, imports, lease
 from worker.batches import plan
 from worker.claimed import work
+from worker.supervisor import release
 from worker.tasks import register
 
 
@@ -105,6 +106,16 @@ def test_a_dispatcher_goes_on_when_the_database_is_back(services, submit, outage
     finally:
         stop.set()
         thread.join()
+
+
+def test_a_supervisor_that_cannot_end_the_leases_of_the_dead_goes_on(services, submit, outage):
+    job = submit.job(JobKind.TRAINING, request={})
+    with services.database.transaction() as session:
+        jobs.claim(session, job.id, "dead", 30)
+    outage.lasts = True
+    release(services.settings, "dead")
+    outage.lasts = False
+    assert (submit.find(job).lease_owner, outage.refused > 0) == ("dead", True), "its lease ends by itself"
 
 
 def test_an_outage_shorter_than_a_lease_costs_a_running_job_nothing(services, submit, outage, monkeypatch):

@@ -17,7 +17,6 @@ def open_store(settings: Settings) -> BlobStore:
 
     Raises:
         Invalid: the URL names no store that we know, or one whose library is not installed.
-        StorageUnavailable, StorageFull: the folder cannot be made.
     """
     scheme, _, place = settings.storage_url.partition("://")
     if scheme == "file" and place:

@@ -17,8 +17,7 @@ class LocalStore(BlobStore):
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
         self._drafts = self.root / "tmp"
-        with disk_errors():
-            self._drafts.mkdir(parents=True, exist_ok=True)
+        with suppress(OSError):  # a folder that is away or is yet to be made is no reason not to start
             self._sweep()
 
     def put(self, source: Source) -> Blob:

@@ -88,17 +88,23 @@ def test_a_full_disk_fails_the_check(root, full_disk, monkeypatch):
 
 def test_a_folder_that_is_gone_fails_the_check(root):
     store = LocalStore(root)
-    store._drafts.rmdir()
+    store.check()
+    (root / "tmp").rmdir()
     root.rmdir()
     root.write_text("a file in its place")
     with pytest.raises(StorageUnavailable):
         store.check()
 
 
-def test_a_root_that_cannot_be_made_is_named(tmp_path):
+def test_a_root_that_is_away_stops_nobody_from_starting_and_is_told_where_it_is_needed(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(StorageUnavailable):
-        LocalStore(tmp_path / "file" / "blobs")
+    store = LocalStore(tmp_path / "file" / "blobs")
+    for act in (lambda: store.put(b"a"), store.check):
+        with pytest.raises(StorageUnavailable):
+            act()
+    (tmp_path / "file").unlink()
+    store.check()
+    assert store.read(store.put(b"a").sha256) == b"a"
 
 
 def test_opening_sweeps_the_drafts_of_a_crash_but_not_those_at_work(root):
