@@ -8,6 +8,7 @@ from typing import Any, cast
 from api.errors import invalid_field
 from api.idempotency import Made, Once, fingerprint_of
 from api.services import Services
+from api.uploads import whole
 from db import batches, blobs, datasets, jobs, registry
 from db.clock import now
 from db.models import ApiKey, Image, Job
@@ -49,7 +50,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Work:
-    """What a batch or prediction reads: items that are here already, a zip archive, or a data set."""
+    """What a batch or prediction reads: items that are here already, an archive, or a data set."""
 
     source: dict[str, Any]
     items: Sequence[Item] = ()
@@ -240,9 +241,17 @@ def wake_batch(services: Services, job_id: str, chunk_ids: Sequence[str], priori
     services.wake_chunks(chunk_ids, priority)
 
 
-def dataset_work(services: Services, source: BatchInput) -> Work:
+def work_of(services: Services, source: BatchInput) -> Work:
+    """Return the work that is named in JSON.
+
+    Raises:
+        NotFound, UploadIncomplete
+    """
+    if source.upload is not None:
+        upload, blob = whole(services, source.upload)
+        return Work({"type": "archive", "filename": upload.name, "upload": upload.id}, upload=blob)
     with services.database.reading() as session:
-        dataset = datasets.find(session, source.dataset)
+        dataset = datasets.find(session, source.dataset or "")
     return Work({"type": "dataset", "dataset": dataset.id, "split": source.split})
 
 

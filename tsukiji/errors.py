@@ -2,6 +2,9 @@
 
 TsukijiError
 ├── NotFound, Conflict, Invalid, Unauthorized, Forbidden, TooLarge, UnsupportedMediaType, QueueFull
+│   ├── UploadIncomplete, UploadClosed     conflicts of an upload in parts
+│   ├── DigestMismatch, PartOutOfRange, PartSizeWrong
+│   └── TooManyUploads
 ├── ImageError          one picture is at fault; the others go on
 │   ├── NotAnImage, UnsupportedFormat, ImageTruncated
 │   └── ImageTooManyBytes, ImageTooManyPixels, ImageBadDimensions
@@ -104,6 +107,42 @@ class QueueFull(TsukijiError):
     retriable = True
 
 
+class UploadIncomplete(Conflict):
+    code = "upload_incomplete"
+    title = "Parts of the upload are missing"
+    hint = "GET /v1/uploads/{upload} lists the parts that are confirmed; send the others, then complete it."
+
+
+class UploadClosed(Conflict):
+    code = "upload_closed"
+    title = "The upload is complete and takes no other parts"
+    hint = "Use it as it is, or begin another upload."
+
+
+class DigestMismatch(Invalid):
+    code = "digest_mismatch"
+    title = "The bytes do not have the hash that was given"
+    hint = "Send them again; if the hash is still another one, compute it anew: the file may have changed."
+
+
+class PartOutOfRange(Invalid):
+    code = "part_out_of_range"
+    title = "The upload has no part of this number"
+    hint = "Parts are numbered from 1; GET /v1/uploads/{upload} says how many there are (`parts_total`)."
+
+
+class PartSizeWrong(Invalid):
+    code = "part_size_wrong"
+    title = "The part has another size than it should"
+    hint = "Every part has `part_bytes` bytes, the last one what is left."
+
+
+class TooManyUploads(QueueFull):
+    code = "too_many_uploads"
+    title = "Too many uploads are unfinished"
+    hint = "Complete or delete some: GET /v1/uploads lists them."
+
+
 class ImageError(TsukijiError):
     code = "image_error"
     title = "The picture cannot be used"
@@ -152,8 +191,8 @@ class ArchiveError(TsukijiError):
 
 class ArchiveUnreadable(ArchiveError):
     code = "archive_unreadable"
-    title = "The file is not a readable zip archive"
-    hint = "Make the archive again and send it whole."
+    title = "The file is not a readable archive"
+    hint = "Make a zip, tar or tar.gz and send it whole."
 
 
 class ArchiveTooLarge(ArchiveError):

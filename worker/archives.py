@@ -18,7 +18,7 @@ def local_archive(services: Services, job: Job) -> Iterator[Path]:
     if path := services.store.local_path(sha256):
         yield path
         return
-    copy = services.work_folder("archives") / f"{job.id}-{job.attempt}.zip"
+    copy = services.work_folder("archives") / f"{job.id}-{job.attempt}"
     try:
         services.store.fetch(sha256, copy)
         yield copy

@@ -1,4 +1,4 @@
-"""Planning a batch: its zip or its data set becomes items, and the items are cut into chunks."""
+"""Planning a batch: its archive or its data set becomes items, and the items are cut into chunks."""
 
 from pathlib import PurePosixPath
 from typing import Any
@@ -21,7 +21,7 @@ PAGE = 1000
 
 def plan(services: Services, job: Job, lease: Lease) -> None:
     """Write all items and chunks in one transaction, so that a batch is planned once or not at all."""
-    store(services, job, from_zip(services, job, lease) if job.upload_sha256 else from_dataset(services, job))
+    store(services, job, from_archive(services, job, lease) if job.upload_sha256 else from_dataset(services, job))
 
 
 def store(services: Services, job: Job, items: list[dict[str, Any]]) -> None:
@@ -53,7 +53,7 @@ def wake(services: Services, chunk_ids: list[str], priority: int) -> None:
         batches.mark_chunks_sent(session, sent)
 
 
-def from_zip(services: Services, job: Job, lease: Lease) -> list[dict[str, Any]]:
+def from_archive(services: Services, job: Job, lease: Lease) -> list[dict[str, Any]]:
     """Return an item for every file; those that cannot be read carry their reason."""
     items: list[dict[str, Any]] = []
     with local_archive(services, job) as path:

@@ -5,8 +5,9 @@ import time
 
 import structlog
 
-from db import batches, blobs, idempotency, jobs
+from db import batches, blobs, idempotency, jobs, uploads
 from tsukiji.jobs import TASK_OF, JobKind, Task
+from tsukiji.storage import Incoming
 from worker.services import Services
 
 log = structlog.get_logger(__name__)
@@ -71,7 +72,8 @@ def send(services: Services) -> None:
 
 
 def clean(services: Services) -> None:
-    """Delete bytes that nothing refers to any more, and old idempotency keys."""
+    """Delete uploads that nobody went on with, bytes that nothing refers to any more, and old idempotency keys."""
+    clean_uploads(services)
     with services.database.transaction() as session:
         idempotency.forget_old(session)
         garbage = blobs.sweep(session, services.settings.jobs.blob_grace_hours)
@@ -82,3 +84,15 @@ def clean(services: Services) -> None:
             services.store.delete(sha256)
     if garbage:
         log.info("blobs_swept", blobs=len(garbage))
+
+
+def clean_uploads(services: Services) -> None:
+    """Delete expired uploads: the parts first, so that a row stays for as long as there may be any."""
+    with services.database.reading() as session:
+        late = uploads.expired(session)
+    for upload in late:
+        services.store.drop(Incoming(upload.id, upload.token))
+        with services.database.transaction() as session:
+            uploads.remove(session, upload.id)
+    if late:
+        log.info("uploads_expired", uploads=len(late))

@@ -1,4 +1,4 @@
-"""An import: a zip of class folders becomes images of a data set. Every file gets a verdict; none stops the others."""
+"""An import: an archive of class folders becomes images of a data set. Each file gets a verdict, none stops others."""
 
 import itertools
 from collections.abc import Iterator

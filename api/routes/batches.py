@@ -3,12 +3,11 @@
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Query, Request
-from fastapi.exceptions import RequestValidationError
-from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
 from api import answers
+from api.bodies import ARCHIVES, Form, file_name, media_type, read_file, read_form, receive_archive, validated_json
 from api.decisions import WishDep
 from api.dependencies import Caller, Reading, ServicesDep
 from api.errors import invalid_field, validated
@@ -16,10 +15,9 @@ from api.idempotency import Made, OnceDep
 from api.job_answers import answer_poll, answer_start
 from api.paging import PagingDep
 from api.results import csv_table, json_lines
-from api.schemas import BINARY, FILES, OPTIONS, TEXT, TEXTS, body, bytes_answer, form
+from api.schemas import ARCHIVE, FILES, OPTIONS, TEXT, TEXTS, body, bytes_answer, form
 from api.services import Services
-from api.submissions import Work, check_unique, dataset_work, keep_item, start_batch
-from api.uploads import Form, file_name, media_type, read_file, read_form, receive_archive
+from api.submissions import Work, check_unique, keep_item, start_batch, work_of
 from api.waiting import Prefer
 from db import batches, jobs, registry
 from db.models import ApiKey
@@ -38,31 +36,26 @@ REQUEST = {
 FIELDS = {"model", "top_k", "threshold", "min_known", "deadline_seconds"}
 
 
-@router.post("", status_code=202, response_model=Job, openapi_extra=body(json=REQUEST, multipart=UPLOAD, zip=BINARY))
+@router.post("", status_code=202, response_model=Job, openapi_extra=body(json=REQUEST, multipart=UPLOAD, **ARCHIVE))
 async def create_batch(request: Request, services: ServicesDep, caller: Caller, once: OnceDep) -> Response:
-    """Classify many images: a data set (JSON), files (multipart), or a zip (raw, options in the query)."""
+    """Classify many images: a data set or upload (JSON), files (multipart), or an archive (raw, options as query)."""
     match media_type(request):
         case "application/json":
             made = await from_json(request, services, caller, once)
         case "multipart/form-data":
             made = await from_files(request, services, caller, once)
-        case "application/zip":
-            made = await from_zip(request, services, caller, once)
+        case archive if archive in ARCHIVES:
+            made = await from_archive(request, services, caller, once)
         case other:
-            raise UnsupportedMediaType(f"{other!r}: send application/json, multipart/form-data or application/zip.")
+            known = ", ".join(["application/json", "multipart/form-data", *sorted(ARCHIVES)])
+            raise UnsupportedMediaType(f"{other!r}: send one of {known}.")
     return await run_in_threadpool(answer_start, services, made)
 
 
 async def from_json(request: Request, services: Services, caller: ApiKey, once: OnceDep) -> Made:
-    try:
-        wish = BatchCreate.model_validate_json(await request.body())
-    except ValidationError as error:
-        found = [
-            line | {"loc": ("body", *line["loc"])} for line in error.errors(include_url=False, include_context=False)
-        ]
-        raise RequestValidationError(found) from error
+    wish = await validated_json(BatchCreate, request)
     options = BatchOptions.model_validate(wish.model_dump(exclude={"input"}))
-    work = await run_in_threadpool(dataset_work, services, wish.input)
+    work = await run_in_threadpool(work_of, services, wish.input)
     return await run_in_threadpool(start_batch, services, caller, once, options, work)
 
 
@@ -74,13 +67,13 @@ async def from_files(request: Request, services: Services, caller: ApiKey, once:
     return await run_in_threadpool(start_batch, services, caller, once, options, work)
 
 
-async def from_zip(request: Request, services: Services, caller: ApiKey, once: OnceDep) -> Made:
+async def from_archive(request: Request, services: Services, caller: ApiKey, once: OnceDep) -> Made:
     query = dict(request.query_params)
     filename = query.pop("filename", None)
     options = validated(BatchOptions, query, "query")
     await run_in_threadpool(find_model, services, options.model)
     upload = await receive_archive(request, services)
-    work = Work({"type": "zip", "filename": filename}, upload=upload)
+    work = Work({"type": "archive", "filename": filename}, upload=upload)
     return await run_in_threadpool(start_batch, services, caller, once, options, work)
 
 

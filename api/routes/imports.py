@@ -1,4 +1,4 @@
-"""Imports: a zip of class folders, read into a data set by a worker."""
+"""Imports: an archive of class folders, read into a data set by a worker."""
 
 from typing import Annotated, Literal
 
@@ -7,22 +7,28 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from api import answers
+from api.bodies import media_type, receive_archive, validated_json
 from api.dependencies import Caller, Reading, ServicesDep
 from api.idempotency import OnceDep
 from api.job_answers import answer_poll, answer_start
 from api.paging import PagingDep
-from api.schemas import BINARY, body
+from api.schemas import ARCHIVE, body
 from api.submissions import start_import
-from api.uploads import receive_archive
+from api.uploads import whole
 from api.waiting import Prefer
 from db import datasets, imports, jobs
 from tsukiji.jobs import JobKind
-from tsukiji.types import FileVerdict, Job, Page
+from tsukiji.types import FileVerdict, ImportCreate, Job, Page
 
 router = APIRouter(tags=["imports"])
 
 
-@router.post("/datasets/{dataset}/imports", status_code=202, response_model=Job, openapi_extra=body(zip=BINARY))
+UPLOADED = {"schema": {"$ref": "#/components/schemas/ImportCreate"}}
+
+
+@router.post(
+    "/datasets/{dataset}/imports", status_code=202, response_model=Job, openapi_extra=body(json=UPLOADED, **ARCHIVE)
+)
 async def create_import(
     dataset: str,
     request: Request,
@@ -31,9 +37,17 @@ async def create_import(
     once: OnceDep,
     filename: Annotated[str | None, Query(max_length=200, description="To be shown; not used as a path.")] = None,
 ) -> Response:
-    """Send a zip of class folders as the raw body: `cat/1.jpg` gets the label `cat`, `train/cat/1.jpg` a split too."""
+    """Read class folders: `cat/1.jpg` gets the label `cat`, `train/cat/1.jpg` a split too.
+
+    The archive is an upload that was sent before (JSON), or comes as the raw body.
+    """
     await run_in_threadpool(find_dataset, services, dataset)  # before gigabytes travel
-    upload = await receive_archive(request, services)
+    if media_type(request) == "application/json":
+        wish = await validated_json(ImportCreate, request)
+        row, upload = await run_in_threadpool(whole, services, wish.upload)
+        filename = row.name
+    else:
+        upload = await receive_archive(request, services)
     made = await run_in_threadpool(start_import, services, caller, once, dataset, upload, filename)
     return await run_in_threadpool(answer_start, services, made)
 

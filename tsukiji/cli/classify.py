@@ -10,7 +10,7 @@ from tsukiji import types
 from tsukiji.cli.datasets import FailOnItemError
 from tsukiji.cli.outcomes import ExitCode
 from tsukiji.cli.output import AsJson, note, print_fields, print_json, print_records, text
-from tsukiji.cli.waiting import wait
+from tsukiji.cli.waiting import sending, wait
 from tsukiji.client import Batch, Client
 
 ModelOption = Annotated[str, typer.Option("--model", "-m", help="Id, alias or name of a model.")]
@@ -32,6 +32,7 @@ def likeliest(scores: Iterable[types.Score]) -> str:
     return "  ".join(f"{text(row.label)} {row.score:.3f}" for row in scores)
 
 
+ARCHIVES: Final = (".zip", ".tar", ".tar.gz", ".tgz")
 COLUMNS: Final = {
     "image": lambda found: found.custom_id,
     "decision": lambda found: "none of these" if found.abstained else found.decision,
@@ -40,7 +41,9 @@ COLUMNS: Final = {
 
 
 def classify(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", exists=True, help="Files, folders, or one zip.")],
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH...", exists=True, help="Files, folders, or one zip or tar.")
+    ],
     model: ModelOption,
     top: Top = 3,
     threshold: Threshold = 0.0,
@@ -83,11 +86,12 @@ def predict(
 
 
 def start(client: Client, paths: list[Path], options: dict[str, Any]) -> Batch:
-    zips = [path for path in paths if path.suffix.lower() == ".zip"]
-    if zips and len(paths) > 1:
-        raise typer.BadParameter("a zip goes alone: name one zip, or files and folders")
-    if zips:
-        return client.batches.create(zip=zips[0], **options)
+    archives = [path for path in paths if path.name.lower().endswith(ARCHIVES)]
+    if archives and len(paths) > 1:
+        raise typer.BadParameter("an archive goes alone: name one archive, or files and folders")
+    if archives:
+        with sending(archives[0]) as progress:
+            return client.batches.create(archive=archives[0], progress=progress, **options)
     return client.batches.create(images=paths, **options)
 
 

@@ -10,7 +10,7 @@ import typer
 from tsukiji import types
 from tsukiji.cli.outcomes import ExitCode
 from tsukiji.cli.output import AsJson, note, print_fields, print_json, print_records, print_table
-from tsukiji.cli.waiting import bar, wait
+from tsukiji.cli.waiting import bar, sending, wait
 from tsukiji.client import Client, Dataset, Import
 
 app = typer.Typer(no_args_is_help=True, help="Folders of labelled pictures, held by the service.")
@@ -36,11 +36,11 @@ def create(
 @app.command("import")
 def import_pictures(
     source: Annotated[
-        Path, typer.Argument(metavar="FOLDER_OR_ZIP", exists=True, help="Class folders, or a zip of them.")
+        Path, typer.Argument(metavar="FOLDER_OR_ARCHIVE", exists=True, help="Class folders, or a zip or tar of them.")
     ],
     name: Annotated[str, typer.Option("--name", help="The data set to fill; made if there is none.")],
     group: Annotated[str | None, typer.Option("--group", help="Of a folder: one group for all; never split.")] = None,
-    timeout: Annotated[float | None, typer.Option("--timeout", help="Seconds to wait for a zip.")] = None,
+    timeout: Annotated[float | None, typer.Option("--timeout", help="Seconds to wait for an archive.")] = None,
     fail_on_item_error: FailOnItemError = False,
     as_json: AsJson = False,
 ) -> None:
@@ -49,7 +49,7 @@ def import_pictures(
     A second run sends only what is missing.
     """
     if group and not source.is_dir():
-        raise typer.BadParameter("A zip takes no --group; send the folder.")
+        raise typer.BadParameter("An archive takes no --group; send the folder.")
     with Client() as client:
         dataset = client.datasets.create(name, exist_ok=True)
         result = upload(dataset, source, group) if source.is_dir() else unpack(dataset, source, timeout)
@@ -100,8 +100,9 @@ def upload(dataset: Dataset, folder: Path, group: str | None = None) -> types.Up
 
 
 def unpack(dataset: Dataset, archive: Path, timeout: float | None) -> types.UploadResult:
-    note(f"sending {archive.name}, {archive.stat().st_size:,} bytes")
-    job = wait(dataset.import_zip(archive), timeout)
+    with sending(archive) as progress:
+        started = dataset.import_archive(archive, progress)
+    job = wait(started, timeout)
     job.raise_for_status()
     return upload_result(job)
 

@@ -6,7 +6,7 @@ that a misspelt one is not silently without effect. Times are RFC 3339 in UTC.
 
 from tsukiji.types.base import Answer, Label, Metadata, Name, Page, Problem, Request, Split
 from tsukiji.types.batches import BatchCreate, BatchInput, BatchOptions, ImageInfo, Prediction, Score
-from tsukiji.types.datasets import ClassCount, Dataset, DatasetCreate, FileVerdict, Image, UploadResult
+from tsukiji.types.datasets import ClassCount, Dataset, DatasetCreate, FileVerdict, Image, ImportCreate, UploadResult
 from tsukiji.types.evaluations import (
     ClassMetrics,
     ComparedClass,
@@ -23,6 +23,7 @@ from tsukiji.types.jobs import ItemCounts, Job, JobEvent, Progress
 from tsukiji.types.models import Alias, AliasMove, AliasPut, ExportCreate, ExportFormat, Model, ModelExport
 from tsukiji.types.service import Info, WorkerInfo
 from tsukiji.types.trainings import Backbone, BackboneWeights, EpochMetrics, Preset, Recipe, TrainingCreate
+from tsukiji.types.uploads import Sha256, Upload, UploadCreate, UploadPart
 
 __all__ = [
     "Alias",
@@ -50,6 +51,7 @@ __all__ = [
     "FileVerdict",
     "Image",
     "ImageInfo",
+    "ImportCreate",
     "Info",
     "ItemCounts",
     "Job",
@@ -70,8 +72,12 @@ __all__ = [
     "Recipe",
     "Request",
     "Score",
+    "Sha256",
     "Split",
     "TrainingCreate",
+    "Upload",
+    "UploadCreate",
+    "UploadPart",
     "UploadResult",
     "WorkerInfo",
 ]

@@ -26,6 +26,13 @@ class Request(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+def check_one(request: Request, *names: str) -> None:
+    """Raise ValueError unless exactly one of these members is given."""
+    given = [name for name in names if getattr(request, name) is not None]
+    if len(given) != 1:
+        raise ValueError(f"give exactly one of {', '.join(names)}; {' and '.join(given) or 'none'} came")
+
+
 class Page(Answer, Generic[T]):
     """One page of a list; `next_cursor` fetches the next, null means the end."""
 

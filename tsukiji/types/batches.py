@@ -1,18 +1,28 @@
 """What is asked of a model, and what it answers."""
 
-from typing import Final, Literal
+from typing import Final, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from tsukiji.types.base import Answer, Metadata, Problem, Request, Split
+from tsukiji.types.base import Answer, Metadata, Problem, Request, Split, check_one
 
 MIN_KNOWN: Final = 0.05
 """The threshold of "none of these" where nobody sets another: it keeps 95% of held-out pictures of a model's kinds."""
 
 
 class BatchInput(Request):
-    dataset: str = Field(description="Id or name of a data set.")
+    """What is to be classified: exactly one of its members, and `split` beside `dataset`."""
+
+    dataset: str | None = Field(None, description="Id or name of a data set.")
     split: Split | None = Field(None, description="Only these; a split as the model's training saw it.")
+    upload: str | None = Field(None, description="Id of a completed upload: a zip or tar of pictures.")
+
+    @model_validator(mode="after")
+    def _is_one_thing(self) -> Self:
+        check_one(self, "dataset", "upload")
+        if self.split and not self.dataset:
+            raise ValueError("`split` goes with `dataset`")
+        return self
 
 
 class BatchOptions(Request):

@@ -13,6 +13,12 @@ class DatasetCreate(Request):
     description: str = Field("", max_length=2000)
 
 
+class ImportCreate(Request):
+    """What is to be read into a data set."""
+
+    upload: str = Field(description="Id of a completed upload: a zip or tar of class folders.")
+
+
 class ClassCount(Answer):
     label: str | None
     images: int

@@ -60,7 +60,7 @@ def test_too_many_bytes_go_as_a_zip_too(client, service, tmp_path, monkeypatch):
 def test_a_zip_goes_as_it_is_also_the_second_time(client, service, tmp_path):
     write(tmp_path, "some.zip")
     service.answer("POST", BATCHES, problem(503, "busy"), Answer(job("queued", "bat_1", "batch"), 202))
-    client.batches.create(model="pets", zip=tmp_path / "some.zip")
+    client.batches.create(model="pets", archive=tmp_path / "some.zip")
     assert [asked.body for asked in service.asked] == [b"some.zip", b"some.zip"]
 
 
