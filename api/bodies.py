@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 from api.errors import invalid_field
 from api.services import Services
 from tsukiji.archive import is_archive
-from tsukiji.errors import ArchiveUnreadable, Invalid, TooLarge, UnsupportedMediaType
+from tsukiji.errors import ArchiveUnreadable, BatchTooLarge, Invalid, TooLarge, UnsupportedMediaType
 from tsukiji.storage import Blob
 from tsukiji.storage.disk import disk_errors
 
@@ -25,6 +25,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 FIELD_BYTES = 64 * 1024
 COPY_BYTES = 2**20
+MANIFESTS = {"application/jsonl", "application/x-ndjson"}
 ARCHIVES = {"application/zip", "application/x-tar", "application/gzip"}
 NAME_CHARACTERS = 1000
 
@@ -121,6 +122,23 @@ async def receive_archive(request: Request, services: Services) -> Blob:
         return await run_in_threadpool(keep_archive, services, file)
 
 
+async def receive_manifest(request: Request, services: Services) -> Blob:
+    """Return the blob of a manifest that came as the raw body, refused at the first line too many.
+
+    Raises:
+        BatchTooLarge
+    """
+    allowed, lines = services.settings.limits.batch_items, 0
+    with spool(services) as file:
+        async for piece in request.stream():
+            lines += piece.count(b"\n")
+            if lines > allowed:
+                raise BatchTooLarge(f"The manifest has more than {allowed:,} lines, which is what a batch may hold.")
+            if piece:
+                await run_in_threadpool(write, file, piece)
+        return await run_in_threadpool(keep_spooled, services, file)
+
+
 @contextmanager
 def spool(services: Services) -> Iterator[IO[bytes]]:
     """Open a nameless file on the disk of our data, where there is room; it is gone whatever happens."""
@@ -136,7 +154,12 @@ def keep_archive(services: Services, file: IO[bytes]) -> Blob:
         file.flush()
     if not is_archive(file):
         raise ArchiveUnreadable
-    file.seek(0)
+    return keep_spooled(services, file)
+
+
+def keep_spooled(services: Services, file: IO[bytes]) -> Blob:
+    with disk_errors():
+        file.seek(0)
     return services.store.put(iter(partial(file.read, COPY_BYTES), b""))
 
 

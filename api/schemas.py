@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import FastAPI
 from pydantic.json_schema import models_json_schema
 
-from tsukiji.types import BatchCreate, ImportCreate
+from tsukiji.types import BatchCreate, ImportCreate, ManifestLine
 
 PROBLEM: dict[str, Any] = {
     "description": "A problem (RFC 9457)",
@@ -38,7 +38,7 @@ OPTIONS = {
 
 
 def body(**contents: dict[str, Any]) -> dict[str, Any]:
-    """Return `openapi_extra` for a body of these kinds: `multipart`, `zip`, `tar`, `gzip`, `image`, `bytes`, `json`."""
+    """Return `openapi_extra` for a body of these kinds, the keys of the table below."""
     types = {
         "multipart": "multipart/form-data",
         "zip": "application/zip",
@@ -46,6 +46,7 @@ def body(**contents: dict[str, Any]) -> dict[str, Any]:
         "gzip": "application/gzip",
         "image": "image/*",
         "bytes": "application/octet-stream",
+        "jsonl": "application/jsonl",
         "json": "application/json",
     }
     return {"requestBody": {"required": True, "content": {types[kind]: value for kind, value in contents.items()}}}
@@ -72,7 +73,8 @@ class Documented(FastAPI):
             schema = super().openapi()
             template = "#/components/schemas/{model}"
             _, definitions = models_json_schema(
-                [(BatchCreate, "validation"), (ImportCreate, "validation")], ref_template=template
+                [(BatchCreate, "validation"), (ImportCreate, "validation"), (ManifestLine, "validation")],
+                ref_template=template,
             )
             schema["components"]["schemas"] |= definitions["$defs"]
         return super().openapi()

@@ -98,10 +98,10 @@ def expect(services: Services, upload_id: str, number: int, sha256: str) -> Want
     """
     with services.database.reading() as session:
         upload = uploads.find(session, upload_id)
-        parts = uploads.parts_of(session, upload_id) if upload.completed_at else []
-    if not 1 <= number <= parts_total(upload):
-        raise PartOutOfRange(f"There is no part {number}; the upload has parts 1 to {parts_total(upload)}.")
-    if upload.completed_at and sha256 not in {part.sha256 for part in parts if part.number == number}:
+        if not 1 <= number <= parts_total(upload):
+            raise PartOutOfRange(f"There is no part {number}; the upload has parts 1 to {parts_total(upload)}.")
+        known = uploads.find_part(session, upload_id, number)
+    if upload.completed_at and not (known and known.sha256 == sha256):
         raise UploadClosed
     return Wanted(upload_id, number, part_size(upload, number), sha256)
 
@@ -121,9 +121,9 @@ def take_part(services: Services, wanted: Wanted, file: IO[bytes]) -> UploadPart
     if found != wanted.sha256:
         raise DigestMismatch(f"Part {wanted.number} came with the sha256 {found}; {wanted.sha256} was announced.")
     with services.database.reading() as session:
-        upload, parts = uploads.find(session, wanted.upload_id), uploads.parts_of(session, wanted.upload_id)
-    known = next((part for part in parts if part.number == wanted.number and part.sha256 == found), None)
-    if known:
+        upload = uploads.find(session, wanted.upload_id)
+        known = uploads.find_part(session, wanted.upload_id, wanted.number)
+    if known and known.sha256 == found:
         return known  # it was sent twice
     incoming = incoming_of(upload)
     part = {"number": wanted.number, "bytes": size, "sha256": found, "tag": ""}

@@ -57,6 +57,10 @@ def parts_of(session: Session, upload_id: str) -> Sequence[UploadPart]:
     return session.scalars(query).all()
 
 
+def find_part(session: Session, upload_id: str, number: int) -> UploadPart | None:
+    return session.get(UploadPart, (upload_id, number))
+
+
 def confirmed_bytes(session: Session, upload_ids: Sequence[str]) -> dict[str, int]:
     """Return the bytes of the parts that are there, for each upload that has any."""
     query = select(UploadPart.upload_id, func.sum(UploadPart.bytes)).where(UploadPart.upload_id.in_(upload_ids))

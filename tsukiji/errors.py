@@ -4,7 +4,9 @@ TsukijiError
 ├── NotFound, Conflict, Invalid, Unauthorized, Forbidden, TooLarge, UnsupportedMediaType, QueueFull
 │   ├── UploadIncomplete, UploadClosed     conflicts of an upload in parts
 │   ├── DigestMismatch, PartOutOfRange, PartSizeWrong
-│   └── TooManyUploads
+│   ├── TooManyUploads
+│   ├── SourceNotAllowed, SourceMissing, SourceUnreadable, SourceTooLarge
+│   └── ManifestLineInvalid, CustomIdDuplicate, ImageUnknown
 ├── ImageError          one picture is at fault; the others go on
 │   ├── NotAnImage, UnsupportedFormat, ImageTruncated
 │   └── ImageTooManyBytes, ImageTooManyPixels, ImageBadDimensions
@@ -277,6 +279,50 @@ class NoSharedImages(Invalid):
     code = "no_shared_images"
     title = "The two evaluations hold no image in common"
     hint = "Evaluate both models on the same data set and split, then compare those."
+
+
+class ManifestLineInvalid(Invalid):
+    code = "manifest_line_invalid"
+    title = "A line of the manifest is not valid"
+    hint = '`line` says which; a line is one JSON object: {"custom_id": ..., "image": ...}.'
+
+
+class CustomIdDuplicate(Invalid):
+    code = "duplicate_custom_id"
+    title = "This custom_id stands in the manifest twice"
+    hint = "The first one was taken (`first_line`); give the other an id of its own."
+
+
+class ImageUnknown(Invalid):
+    code = "image_unknown"
+    title = "The manifest names an image that the service does not have"
+    hint = "Name an image of a data set by its id, bytes that the service holds as `sha256:...`, or an allowed URL."
+
+
+class SourceNotAllowed(Invalid):
+    code = "source_not_allowed"
+    title = "Pictures are not read from there"
+    hint = (
+        "TSUKIJI_SOURCES_ALLOWED lists the folders and S3 prefixes that may be read; whoever runs the service sets it."
+    )
+
+
+class SourceMissing(Invalid):
+    code = "source_missing"
+    title = "There is no such folder, prefix or file"
+    hint = "Check the URL, and that the machine of the `intake` worker sees it; links are not followed."
+
+
+class SourceUnreadable(Invalid):
+    code = "source_unreadable"
+    title = "The service may not read the folder, prefix or file"
+    hint = "Give the user or the credentials of the `intake` worker the right to read it."
+
+
+class SourceTooLarge(Invalid):
+    code = "source_too_large"
+    title = "The folder or prefix holds more files than allowed"
+    hint = "Name its folders one by one; GET /v1/limits shows the limit."
 
 
 class NoImageSucceeded(TsukijiError):

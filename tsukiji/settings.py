@@ -3,10 +3,11 @@
 `docs/settings.md` lists them; a test keeps the two equal. Only `load()` reads the environment.
 """
 
+import re
 from pathlib import Path
 from typing import Any, Final, Literal, cast
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from tsukiji.errors import Invalid
@@ -36,6 +37,21 @@ class StorageSettings(Group, env_prefix="TSUKIJI_STORAGE_"):
     url: str | None = Field(None, description="`file:///path` or `s3://bucket/prefix`; the data folder by default.")
     endpoint_url: str | None = Field(None, description="S3-compatible server other than AWS.")
     cache_dir: Path | None = Field(None, description="Where workers keep local copies; in the data folder by default.")
+
+
+class SourceSettings(Group, env_prefix="TSUKIJI_SOURCES_"):
+    allowed: list[str] = Field(
+        [],
+        description="What jobs may read pictures from, as JSON: folders of the `intake` workers' machines and S3 "
+        'prefixes, like `["file:///photos","s3://bucket/prefix"]`. None by default.',
+    )
+
+    @field_validator("allowed")
+    @classmethod
+    def _are_places(cls, urls: list[str]) -> list[str]:
+        if wrong := [url for url in urls if not re.match(r"file:///[^/]|s3://[^/]", url) or ".." in url.split("/")]:
+            raise ValueError(f"{wrong[0]!r} is neither file:///folder nor s3://bucket/prefix")
+        return urls
 
 
 class ApiSettings(Group, env_prefix="TSUKIJI_API_"):
@@ -68,6 +84,7 @@ class LimitSettings(Group, env_prefix="TSUKIJI_LIMIT_"):
     )
     uploads: int = Field(20, ge=1, description="Uploads one key may have unfinished.")
     all_uploads: int = Field(100, ge=1, description="Unfinished uploads of all keys together.")
+    manifest_bytes: int = Field(200 * 2**20, ge=1, description="Bytes of one manifest.")
     batch_items: int = Field(100_000, ge=1, description="Images in one batch.")
     dataset_classes: int = Field(500, ge=2, description="Labels in one data set.")
     class_min_images: int = Field(5, ge=2, description="Labelled images each class needs before a training.")
@@ -138,6 +155,7 @@ class Settings(BaseModel):
     database: DatabaseSettings = Field(default_factory=DatabaseSettings)
     broker: BrokerSettings = Field(default_factory=BrokerSettings)
     storage: StorageSettings = Field(default_factory=StorageSettings)
+    sources: SourceSettings = Field(default_factory=SourceSettings)
     api: ApiSettings = Field(default_factory=ApiSettings)
     limits: LimitSettings = Field(default_factory=LimitSettings)
     jobs: JobSettings = Field(default_factory=JobSettings)

@@ -1,5 +1,6 @@
 """Batches: many images, classified in the background."""
 
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Query, Request
@@ -7,7 +8,18 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
 from api import answers
-from api.bodies import ARCHIVES, Form, file_name, media_type, read_file, read_form, receive_archive, validated_json
+from api.bodies import (
+    ARCHIVES,
+    MANIFESTS,
+    Form,
+    file_name,
+    media_type,
+    read_file,
+    read_form,
+    receive_archive,
+    receive_manifest,
+    validated_json,
+)
 from api.decisions import WishDep
 from api.dependencies import Caller, Reading, ServicesDep
 from api.errors import invalid_field, validated
@@ -23,6 +35,7 @@ from db import batches, jobs, registry
 from db.models import ApiKey
 from tsukiji.errors import UnsupportedMediaType
 from tsukiji.jobs import JobKind
+from tsukiji.storage import Blob
 from tsukiji.types import BatchCreate, BatchOptions, Job, Page, Prediction
 
 router = APIRouter(prefix="/batches", tags=["batches"])
@@ -33,21 +46,36 @@ REQUEST = {
     "schema": {"$ref": "#/components/schemas/BatchCreate"},
     "example": {"model": "production", "input": {"dataset": "sushi", "split": "valid"}, "top_k": 3},
 }
+MANIFEST = {
+    "schema": {"$ref": "#/components/schemas/ManifestLine"},
+    "example": '{"custom_id": "a", "image": "img_01kb0m9x2v8q4d6w0z3y7t5r1n"}',
+}
 FIELDS = {"model", "top_k", "threshold", "min_known", "deadline_seconds"}
 
 
-@router.post("", status_code=202, response_model=Job, openapi_extra=body(json=REQUEST, multipart=UPLOAD, **ARCHIVE))
+@router.post(
+    "",
+    status_code=202,
+    response_model=Job,
+    openapi_extra=body(json=REQUEST, multipart=UPLOAD, jsonl=MANIFEST, **ARCHIVE),
+)
 async def create_batch(request: Request, services: ServicesDep, caller: Caller, once: OnceDep) -> Response:
-    """Classify many images: a data set or upload (JSON), files (multipart), or an archive (raw, options as query)."""
+    """Classify many images.
+
+    JSON names a data set, an upload, or a folder or S3 prefix that the service may read; files come as multipart; an
+    archive or a manifest may be the raw body, with the options in the query.
+    """
     match media_type(request):
         case "application/json":
             made = await from_json(request, services, caller, once)
         case "multipart/form-data":
             made = await from_files(request, services, caller, once)
         case archive if archive in ARCHIVES:
-            made = await from_archive(request, services, caller, once)
+            made = await from_body(request, services, caller, once, "archive", receive_archive)
+        case manifest if manifest in MANIFESTS:
+            made = await from_body(request, services, caller, once, "manifest", receive_manifest)
         case other:
-            known = ", ".join(["application/json", "multipart/form-data", *sorted(ARCHIVES)])
+            known = ", ".join(["application/json", "multipart/form-data", *sorted(ARCHIVES | MANIFESTS)])
             raise UnsupportedMediaType(f"{other!r}: send one of {known}.")
     return await run_in_threadpool(answer_start, services, made)
 
@@ -67,13 +95,21 @@ async def from_files(request: Request, services: Services, caller: ApiKey, once:
     return await run_in_threadpool(start_batch, services, caller, once, options, work)
 
 
-async def from_archive(request: Request, services: Services, caller: ApiKey, once: OnceDep) -> Made:
+async def from_body(
+    request: Request,
+    services: Services,
+    caller: ApiKey,
+    once: OnceDep,
+    kind: str,
+    receive: Callable[[Request, Services], Awaitable[Blob]],
+) -> Made:
+    """Take what came as the raw body, with the options in the query."""
     query = dict(request.query_params)
     filename = query.pop("filename", None)
     options = validated(BatchOptions, query, "query")
     await run_in_threadpool(find_model, services, options.model)
-    upload = await receive_archive(request, services)
-    work = Work({"type": "archive", "filename": filename}, upload=upload)
+    upload = await receive(request, services)
+    work = Work({"type": kind, "filename": filename}, upload=upload)
     return await run_in_threadpool(start_batch, services, caller, once, options, work)
 
 

@@ -1,4 +1,4 @@
-"""Imports: an archive of class folders, read into a data set by a worker."""
+"""Imports: class folders of an archive, a folder or a prefix, read into a data set by a worker."""
 
 from typing import Annotated, Literal
 
@@ -13,8 +13,7 @@ from api.idempotency import OnceDep
 from api.job_answers import answer_poll, answer_start
 from api.paging import PagingDep
 from api.schemas import ARCHIVE, body
-from api.submissions import start_import
-from api.uploads import whole
+from api.submissions import Arrival, arrival_of, start_import
 from api.waiting import Prefer
 from db import datasets, imports, jobs
 from tsukiji.jobs import JobKind
@@ -39,16 +38,15 @@ async def create_import(
 ) -> Response:
     """Read class folders: `cat/1.jpg` gets the label `cat`, `train/cat/1.jpg` a split too.
 
-    The archive is an upload that was sent before (JSON), or comes as the raw body.
+    By JSON an upload that was sent before, or a folder or S3 prefix that the service may read; else an archive as the
+    raw body.
     """
     await run_in_threadpool(find_dataset, services, dataset)  # before gigabytes travel
     if media_type(request) == "application/json":
-        wish = await validated_json(ImportCreate, request)
-        row, upload = await run_in_threadpool(whole, services, wish.upload)
-        filename = row.name
+        arrival = await run_in_threadpool(arrival_of, services, await validated_json(ImportCreate, request))
     else:
-        upload = await receive_archive(request, services)
-    made = await run_in_threadpool(start_import, services, caller, once, dataset, upload, filename)
+        arrival = Arrival(await receive_archive(request, services), filename)
+    made = await run_in_threadpool(start_import, services, caller, once, dataset, arrival)
     return await run_in_threadpool(answer_start, services, made)
 
 

@@ -81,7 +81,7 @@ async def put_part(upload: str, number: int, request: Request, services: Service
 
 @router.post("/{upload}/complete")
 def complete_upload(upload: str, services: ServicesDep) -> Upload:
-    """Join the parts and compare the hash of the whole, which takes about a second for each gigabyte or two."""
+    """Join the parts and compare the hash of the whole; takes as long as reading it once."""
     uploads.complete(services, upload)
     with services.database.reading() as session:
         return describe(session, upload)

@@ -21,6 +21,15 @@ MinKnown = Annotated[
 ]
 
 
+Paths = Annotated[
+    list[Path] | None,
+    typer.Argument(metavar="[PATH...]", exists=True, help="Files, folders, one zip or tar, or one manifest (.jsonl)."),
+]
+Source = Annotated[
+    str | None, typer.Option("--source", help="URL of a folder or S3 prefix that the service may read, instead.")
+]
+
+
 def describe(found: types.Prediction) -> str:
     """Write the likeliest labels with their probabilities, or what is wrong with the picture."""
     if found.error:
@@ -33,6 +42,7 @@ def likeliest(scores: Iterable[types.Score]) -> str:
 
 
 ARCHIVES: Final = (".zip", ".tar", ".tar.gz", ".tgz")
+MANIFEST: Final = ".jsonl"
 COLUMNS: Final = {
     "image": lambda found: found.custom_id,
     "decision": lambda found: "none of these" if found.abstained else found.decision,
@@ -41,10 +51,9 @@ COLUMNS: Final = {
 
 
 def classify(
-    paths: Annotated[
-        list[Path], typer.Argument(metavar="PATH...", exists=True, help="Files, folders, or one zip or tar.")
-    ],
     model: ModelOption,
+    paths: Paths = None,
+    source: Source = None,
     top: Top = 3,
     threshold: Threshold = 0.0,
     min_known: MinKnown = None,
@@ -58,7 +67,8 @@ def classify(
     if target and target.suffix.lower() not in Batch.FORMATS:
         raise typer.BadParameter("results are saved as .csv or .jsonl")
     with Client() as client:
-        job = start(client, paths, {"model": model, "top_k": top, "threshold": threshold, "min_known": min_known})
+        options = {"model": model, "top_k": top, "threshold": threshold, "min_known": min_known}
+        job = start(client, paths or [], source, options)
         note(f"batch {job.id}")
         if no_wait:
             show_job(job, as_json)
@@ -85,13 +95,19 @@ def predict(
         raise typer.Exit(ExitCode.ITEM_ERRORS)
 
 
-def start(client: Client, paths: list[Path], options: dict[str, Any]) -> Batch:
-    archives = [path for path in paths if path.name.lower().endswith(ARCHIVES)]
-    if archives and len(paths) > 1:
-        raise typer.BadParameter("an archive goes alone: name one archive, or files and folders")
-    if archives:
-        with sending(archives[0]) as progress:
-            return client.batches.create(archive=archives[0], progress=progress, **options)
+def start(client: Client, paths: list[Path], source: str | None, options: dict[str, Any]) -> Batch:
+    if (source is None) == (not paths):
+        raise typer.BadParameter("name paths, or a --source")
+    if source is not None:
+        return client.batches.create(source=source, **options)
+    alone = [path for path in paths if path.name.lower().endswith((*ARCHIVES, MANIFEST))]
+    if alone and len(paths) > 1:
+        raise typer.BadParameter(f"{alone[0]} goes alone: name one archive or manifest, or files and folders")
+    if alone and alone[0].suffix.lower() == MANIFEST:
+        return client.batches.create(manifest=alone[0], **options)
+    if alone:
+        with sending(alone[0]) as progress:
+            return client.batches.create(archive=alone[0], progress=progress, **options)
     return client.batches.create(images=paths, **options)
 
 

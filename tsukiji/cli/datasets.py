@@ -35,12 +35,16 @@ def create(
 
 @app.command("import")
 def import_pictures(
-    source: Annotated[
-        Path, typer.Argument(metavar="FOLDER_OR_ARCHIVE", exists=True, help="Class folders, or a zip or tar of them.")
-    ],
     name: Annotated[str, typer.Option("--name", help="The data set to fill; made if there is none.")],
+    path: Annotated[
+        Path | None,
+        typer.Argument(metavar="[FOLDER_OR_ARCHIVE]", exists=True, help="Class folders, or a zip or tar of them."),
+    ] = None,
+    source: Annotated[
+        str | None, typer.Option("--source", help="URL of a folder or S3 prefix that the service may read, instead.")
+    ] = None,
     group: Annotated[str | None, typer.Option("--group", help="Of a folder: one group for all; never split.")] = None,
-    timeout: Annotated[float | None, typer.Option("--timeout", help="Seconds to wait for an archive.")] = None,
+    timeout: Annotated[float | None, typer.Option("--timeout", help="Seconds to wait for the job.")] = None,
     fail_on_item_error: FailOnItemError = False,
     as_json: AsJson = False,
 ) -> None:
@@ -48,11 +52,16 @@ def import_pictures(
 
     A second run sends only what is missing.
     """
-    if group and not source.is_dir():
-        raise typer.BadParameter("An archive takes no --group; send the folder.")
+    if (source is None) == (path is None):
+        raise typer.BadParameter("Name a folder or an archive, or a --source.")
+    if group and not (path and path.is_dir()):
+        raise typer.BadParameter("Only a folder of this machine takes a --group.")
     with Client() as client:
         dataset = client.datasets.create(name, exist_ok=True)
-        result = upload(dataset, source, group) if source.is_dir() else unpack(dataset, source, timeout)
+        if path and path.is_dir():
+            result = upload(dataset, path, group)
+        else:
+            result = finish(unpack(dataset, path) if path else dataset.import_source(source or ""), timeout)
         note(f"{result.accepted} accepted, {result.duplicates} already there, {result.rejected} rejected")
         report_rejected(result.files)
         if as_json:
@@ -99,11 +108,13 @@ def upload(dataset: Dataset, folder: Path, group: str | None = None) -> types.Up
         return dataset.upload(folder, line.advance, group=group)
 
 
-def unpack(dataset: Dataset, archive: Path, timeout: float | None) -> types.UploadResult:
+def unpack(dataset: Dataset, archive: Path) -> Import:
     with sending(archive) as progress:
-        started = dataset.import_archive(archive, progress)
-    job = wait(started, timeout)
-    job.raise_for_status()
+        return dataset.import_archive(archive, progress)
+
+
+def finish(job: Import, timeout: float | None) -> types.UploadResult:
+    wait(job, timeout).raise_for_status()
     return upload_result(job)
 
 

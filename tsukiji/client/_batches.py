@@ -52,6 +52,8 @@ class Batches(Resource):
         model: str | Identified,
         images: Iterable[str | os.PathLike[str]] | None = None,
         archive: str | os.PathLike[str] | None = None,
+        manifest: str | os.PathLike[str] | None = None,
+        source: str | None = None,
         dataset: str | Identified | None = None,
         split: types.Split | None = None,
         top_k: int = 3,
@@ -60,22 +62,32 @@ class Batches(Resource):
         deadline_seconds: int | None = None,
         progress: Sent | None = None,
     ) -> Batch:
-        """Classify `images` (files and folders), the pictures in an `archive`, or those of a `dataset` and its `split`.
+        """Classify many pictures: exactly one of images, archive, manifest, source and dataset.
 
-        Images keep their path, relative to the folder they have in common, as `custom_id`. More than one request may
-        hold (100 files, 256 MiB) are packed into a temporary zip first. A large archive (zip or tar) goes in parts, of
-        which those that the service has confirmed are never sent again; `progress` is told its bytes.
-
-        What is not classified `deadline_seconds` from now is given up: the batch ends as `expired` and keeps its
-        results so far; the service has a default (24 hours).
+        Args:
+            model: id, alias or name, or the model itself.
+            images: files and folders. They keep their path, relative to the folder they have in common, as `custom_id`.
+                More than one request may hold (100 files, 256 MiB) are packed into a temporary zip first.
+            archive: a zip or tar. A large one goes in parts, of which those that the service has confirmed are never
+                sent again.
+            manifest: a file with a line of JSON for each image: `custom_id`, `image`, `true_label`.
+            source: the URL of a folder of the service's machine or of an S3 prefix that the service may read.
+            dataset: a data set, or one `split` of it.
+            split: as the model's training saw it.
+            top_k: how many labels each result lists.
+            threshold: below this probability the decision is None.
+            min_known: below this known score it is None, too; the model's own if None.
+            deadline_seconds: what is not classified by then is given up: the batch ends as `expired` and keeps its
+                results so far; the service has a default (24 hours).
+            progress: called with the bytes of a large archive that are confirmed so far, and the bytes in all.
 
         Raises:
-            ValueError: none or several of images, archive and dataset; or no pictures among the images.
+            ValueError: none or several of them; or no pictures among the images.
             FileNotFoundError: a path leads nowhere.
             APIError: the service refused or cannot be reached.
         """
-        if sum(source is not None for source in (images, archive, dataset)) != 1:
-            raise ValueError("a batch takes exactly one of images, archive and dataset")
+        if sum(given is not None for given in (images, archive, manifest, source, dataset)) != 1:
+            raise ValueError("a batch takes exactly one of images, archive, manifest, source and dataset")
         options: dict[str, Any] = {"model": id_of(model), "top_k": top_k, "threshold": threshold}
         if min_known is not None:
             options["min_known"] = min_known
@@ -83,8 +95,12 @@ class Batches(Resource):
             options["deadline_seconds"] = deadline_seconds
         if dataset is not None:
             response = self._post(json=options | {"input": _dataset_input(dataset, split)})
+        elif source is not None:
+            response = self._post(json=options | {"input": {"source": source}})
         elif archive is not None:
             response = self._post_archive(Path(archive), options, progress)
+        elif manifest is not None:
+            response = self._post_body(Path(manifest), options, "application/jsonl")
         else:
             response = self._post_files(pictures_at(images or []), options, progress)
         return Batch.bind(self._transport, response.json())
@@ -102,8 +118,11 @@ class Batches(Resource):
         if file.stat().st_size >= BY_PARTS_BYTES:
             upload = send(self._transport, file, progress)
             return self._post(json=options | {"input": {"upload": upload.id}})
+        return self._post_body(file, options, archive_type(file))
+
+    def _post_body(self, file: Path, options: dict[str, Any], content_type: str) -> httpx2.Response:
         with file.open("rb") as content:
-            return self._post(content=content, params=options, headers={"Content-Type": archive_type(file)})
+            return self._post(content=content, params=options, headers={"Content-Type": content_type})
 
     def _post_files(
         self, files: Sequence[LocalFile], options: dict[str, Any], progress: Sent | None

@@ -59,6 +59,10 @@ class Dataset(Bound, types.Dataset):
             headers = {"Content-Type": archive_type(file)}
             return self._import(content=content, params={"filename": file.name[:200]}, headers=headers)
 
+    def import_source(self, url: str) -> Import:
+        """Let the service read class folders from where it may: a folder of its machine, or an S3 prefix."""
+        return self._import(json={"source": url})
+
     def _import(self, **options: Any) -> Import:
         place = path("datasets", self.id, "imports")
         response = self._transport.request("POST", place, timeout=UPLOAD_SECONDS, **options)

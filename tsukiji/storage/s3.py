@@ -49,8 +49,7 @@ class S3Store(BlobStore):
         self.bucket = bucket
         self.prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
         with s3_errors():
-            session = boto3.Session()  # the module's own session may not be made by two threads at once
-            self._client = session.client("s3", endpoint_url=endpoint_url, config=_config(by_path=bool(endpoint_url)))
+            self._client = connect(endpoint_url)
 
     def put(self, source: Source) -> Blob:
         with SpooledTemporaryFile(max_size=SPOOL_BYTES) as file:
@@ -139,6 +138,12 @@ class S3Store(BlobStore):
                 if _code(error) in ABSENT:
                     return None
                 raise
+
+
+def connect(endpoint_url: str | None) -> Any:
+    """Return a client of this server, or of AWS."""
+    session = boto3.Session()  # the module's own session may not be made by two threads at once
+    return session.client("s3", endpoint_url=endpoint_url, config=_config(by_path=bool(endpoint_url)))
 
 
 @contextmanager

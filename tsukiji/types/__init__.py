@@ -5,7 +5,7 @@ that a misspelt one is not silently without effect. Times are RFC 3339 in UTC.
 """
 
 from tsukiji.types.base import Answer, Label, Metadata, Name, Page, Problem, Request, Split
-from tsukiji.types.batches import BatchCreate, BatchInput, BatchOptions, ImageInfo, Prediction, Score
+from tsukiji.types.batches import BatchCreate, BatchInput, BatchOptions, ImageInfo, ManifestLine, Prediction, Score
 from tsukiji.types.datasets import ClassCount, Dataset, DatasetCreate, FileVerdict, Image, ImportCreate, UploadResult
 from tsukiji.types.evaluations import (
     ClassMetrics,
@@ -59,6 +59,7 @@ __all__ = [
     "Label",
     "LabelSuspect",
     "Leakage",
+    "ManifestLine",
     "Metadata",
     "Metrics",
     "Model",

@@ -8,6 +8,8 @@ T = TypeVar("T")
 
 Label = Annotated[str, Field(min_length=1, max_length=200, examples=["tuna"])]
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^/\x00-\x1f]+$", examples=["sushi"])]
+Url = Annotated[str, Field(max_length=2000, pattern=r"^(file|s3)://", examples=["file:///photos/2026"])]
+"""Taken literally, without percent-encoding."""
 Split = Literal["train", "valid", "test"]
 Metadata = Annotated[
     dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]], Field(max_length=16)

@@ -71,6 +71,26 @@ def test_a_split_of_a_data_set(client, service):
     assert service.asked[-1].json == wanted
 
 
+@pytest.mark.parametrize(("name", "kind"), [("a.tar", "x-tar"), ("a.tar.gz", "gzip"), ("a.TGZ", "gzip")])
+def test_a_tar_says_what_it_is(client, service, tmp_path, name, kind):
+    write(tmp_path, name)
+    client.batches.create(model="pets", archive=tmp_path / name)
+    assert service.asked[0].headers["content-type"] == f"application/{kind}"
+
+
+def test_a_manifest_goes_as_it_is(client, service, tmp_path):
+    write(tmp_path, "some.jsonl")
+    client.batches.create(model="pets", manifest=tmp_path / "some.jsonl", top_k=1)
+    (asked,) = service.asked
+    assert (asked.headers["content-type"], asked.body) == ("application/jsonl", b"some.jsonl")
+    assert asked.query["top_k"] == ["1"]
+
+
+def test_a_source_is_named(client, service):
+    client.batches.create(model="pets", source="file:///photos")
+    assert service.asked[0].json["input"] == {"source": "file:///photos"}
+
+
 @pytest.mark.parametrize("sources", [{}, {"images": ["a"], "dataset": "b"}])
 def test_one_source_and_no_more(client, sources):
     with pytest.raises(ValueError, match="exactly one"):

@@ -172,3 +172,10 @@ def test_a_large_archive_is_imported_by_parts(client, service, kept, pets, monke
     service.answer("POST", "/v1/datasets/dst_1/imports", Answer(job("queued", "imp_1", "import"), 202))
     assert client.datasets.get("pets").import_archive(pets).id == "imp_1"
     assert service.asked[-1].json == {"upload": "upl_1"}
+
+
+def test_a_source_is_imported(client, service):
+    service.answer("GET", "/v1/datasets/pets", dataset())
+    service.answer("POST", "/v1/datasets/dst_1/imports", Answer(job("queued", "imp_1", "import"), 202))
+    assert client.datasets.get("pets").import_source("s3://bucket/2026").id == "imp_1"
+    assert service.asked[-1].json == {"source": "s3://bucket/2026"}
