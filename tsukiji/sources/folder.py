@@ -102,9 +102,10 @@ def _read_entry(name: str, shown: str, folder: int, max_bytes: int) -> bytes:
 def _read(name: str, folder: int, max_bytes: int) -> bytes:
     # NONBLOCK: opening a pipe would wait for somebody who writes.
     handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise SourceMissing(f"{_shown(name)} is no plain file.")
     with os.fdopen(handle, "rb") as file:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise SourceMissing(f"{_shown(name)} is no plain file.")
         return file.read(max_bytes + 1)
 
 
