@@ -136,6 +136,24 @@ def suspect(row: rows.LabelSuspect) -> types.LabelSuspect:
     )
 
 
+def upload(row: rows.Upload, confirmed: int, parts: Sequence[rows.UploadPart] = ()) -> types.Upload:
+    """Return the answer; `confirmed` bytes are there."""
+    place = f"/v1/uploads/{row.id}"
+    facts = {
+        "status": "completed" if row.completed_at else "open",
+        "parts_total": -(-row.bytes // row.part_bytes),
+        "bytes_confirmed": confirmed,
+        "parts": [upload_part(part) for part in parts],
+        "links": {"self": place, "parts": f"{place}/parts/{{number}}", "complete": f"{place}/complete"},
+    }
+    known = {name: value for name, value in columns(row).items() if name in types.Upload.model_fields}
+    return types.Upload.model_validate(known | facts)
+
+
+def upload_part(row: rows.UploadPart) -> types.UploadPart:
+    return types.UploadPart(number=row.number, bytes=row.bytes, sha256=row.sha256)
+
+
 def verdict(row: rows.ImportItem) -> types.FileVerdict:
     return types.FileVerdict.model_validate(columns(row))
 

@@ -7,9 +7,9 @@ from typing import get_args
 
 from starlette.datastructures import UploadFile
 
+from api.bodies import Form, file_name, read_file
 from api.errors import invalid_field
 from api.services import Services
-from api.uploads import Form, file_name, read_file
 from db import datasets
 from db.datasets import NewImage
 from tsukiji.errors import ImageError

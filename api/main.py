@@ -23,6 +23,7 @@ from api.routes import (
     predict,
     service,
     trainings,
+    uploads,
 )
 from api.schemas import RESPONSES, Documented
 from api.services import Services, open_services
@@ -35,7 +36,21 @@ Start long work with POST: the answer is `202` with the job and its address. Pol
 poll with `Prefer: wait=N`, or follow `/v1/jobs/{id}/events`. Errors are `application/problem+json` with a `code` that
 stays, and a `hint`. Every POST that makes something takes an `Idempotency-Key`.
 """
-NOUNS = (datasets, images, imports, trainings, models, exports, aliases, evaluations, batches, predict, jobs, service)
+NOUNS = (
+    datasets,
+    images,
+    uploads,
+    imports,
+    trainings,
+    models,
+    exports,
+    aliases,
+    evaluations,
+    batches,
+    predict,
+    jobs,
+    service,
+)
 
 
 def create_app(settings: Settings, make_services: Callable[[Settings], Services] = open_services) -> FastAPI:

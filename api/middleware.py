@@ -181,8 +181,11 @@ class BodyLimit:
 
 
 LIMITS = (
+    (re.compile(r"/v1/uploads/[^/]+/parts/[^/]+"), "", "largest_part_bytes"),
+    (re.compile(r"/v1/(batches|datasets/[^/]+/imports)"), "application/json", "json_bytes"),
     (re.compile(r"/v1/datasets/[^/]+/imports"), "", "archive_bytes"),
-    (re.compile(r"/v1/batches"), "application/zip", "archive_bytes"),
+    (re.compile(r"/v1/batches"), ("application/zip", "application/x-tar", "application/gzip"), "archive_bytes"),
+    (re.compile(r"/v1/batches"), ("application/jsonl", "application/x-ndjson"), "manifest_bytes"),
     (re.compile(r"/v1/batches|/v1/datasets/[^/]+/images|/v1/models"), "multipart/", "request_bytes"),
     (re.compile(r"/v1/models/[^/]+/predict|/"), "", "predict_bytes"),
 )

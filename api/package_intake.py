@@ -7,10 +7,10 @@ from pathlib import Path, PurePosixPath
 
 from starlette.datastructures import UploadFile
 
+from api.bodies import Form, file_name
 from api.errors import validated
 from api.idempotency import Made, Once, fingerprint_of
 from api.services import Services
-from api.uploads import Form, file_name
 from db import registry
 from db.models import Evaluation, Model
 from db.session import Session

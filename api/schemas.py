@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import FastAPI
 from pydantic.json_schema import models_json_schema
 
-from tsukiji.types import BatchCreate
+from tsukiji.types import BatchCreate, ImportCreate, ManifestLine
 
 PROBLEM: dict[str, Any] = {
     "description": "A problem (RFC 9457)",
@@ -39,11 +39,15 @@ OPTIONS = {
 
 
 def body(**contents: dict[str, Any]) -> dict[str, Any]:
-    """Return `openapi_extra` for a body of these kinds: `multipart`, `zip`, `image`, `json`."""
+    """Return `openapi_extra` for a body of these kinds, the keys of the table below."""
     types = {
         "multipart": "multipart/form-data",
         "zip": "application/zip",
+        "tar": "application/x-tar",
+        "gzip": "application/gzip",
         "image": "image/*",
+        "bytes": "application/octet-stream",
+        "jsonl": "application/jsonl",
         "json": "application/json",
     }
     return {"requestBody": {"required": True, "content": {types[kind]: value for kind, value in contents.items()}}}
@@ -54,6 +58,7 @@ def form(required: list[str], **properties: dict[str, Any]) -> dict[str, Any]:
 
 
 BINARY = {"schema": {"type": "string", "format": "binary"}}
+ARCHIVE = {"zip": BINARY, "tar": BINARY, "gzip": BINARY}
 
 
 def bytes_answer(*media_types: str) -> dict[int | str, dict[str, Any]]:
@@ -68,6 +73,9 @@ class Documented(FastAPI):
         if not self.openapi_schema:
             schema = super().openapi()
             template = "#/components/schemas/{model}"
-            _, definitions = models_json_schema([(BatchCreate, "validation")], ref_template=template)
+            _, definitions = models_json_schema(
+                [(BatchCreate, "validation"), (ImportCreate, "validation"), (ManifestLine, "validation")],
+                ref_template=template,
+            )
             schema["components"]["schemas"] |= definitions["$defs"]
         return super().openapi()

@@ -8,17 +8,19 @@ from typing import Any, cast
 from api.errors import invalid_field
 from api.idempotency import Made, Once, fingerprint_of
 from api.services import Services
+from api.uploads import whole
 from db import batches, blobs, datasets, jobs, registry
 from db.clock import now
 from db.models import ApiKey, Image, Job
 from db.session import Session
-from tsukiji.errors import ImageTooManyBytes, QueueFull, TsukijiError
+from tsukiji.errors import ImageTooManyBytes, QueueFull, TooLarge, TsukijiError
 from tsukiji.jobs import JobKind, Task
 from tsukiji.preflight import check_trainable
 from tsukiji.snapshots import SnapshotItem, dumps
+from tsukiji.sources import find_allowed
 from tsukiji.splits import Draw, assign_splits
 from tsukiji.storage import Blob
-from tsukiji.types import BatchInput, BatchOptions, Split, TrainingCreate
+from tsukiji.types import BatchInput, BatchOptions, ImportCreate, Split, TrainingCreate
 
 PREDICTION_PRIORITY = 5
 UNKNOWN_IMAGES = 2000
@@ -49,7 +51,9 @@ class Item:
 
 @dataclass(frozen=True)
 class Work:
-    """What a batch or prediction reads: items that are here already, a zip archive, or a data set."""
+    """What a batch or prediction reads: items that are here already, or what a worker has to look into: an
+    archive, a manifest, a folder or prefix, a data set.
+    """
 
     source: dict[str, Any]
     items: Sequence[Item] = ()
@@ -155,24 +159,50 @@ def snapshot_item(image: Image) -> SnapshotItem:
 # --- imports ---------------------------------------------------------------------------------------------------------
 
 
-def start_import(
-    services: Services, caller: ApiKey, once: Once, dataset: str, upload: Blob, filename: str | None
-) -> Made:
-    """Queue the reading of an archive into a data set.
+@dataclass(frozen=True)
+class Arrival:
+    """What an import reads: an archive, or a folder or prefix that the service may read."""
+
+    upload: Blob | None = None
+    filename: str | None = None
+    source: str | None = None
+
+    @property
+    def request(self) -> dict[str, Any]:
+        return {"source": self.source} if self.source else {"filename": self.filename}
+
+
+def arrival_of(services: Services, wish: ImportCreate) -> Arrival:
+    """Return what is named in JSON.
+
+    Raises:
+        NotFound, UploadIncomplete, SourceNotAllowed
+    """
+    if wish.source is not None:
+        find_allowed(wish.source, services.settings.sources.allowed)
+        return Arrival(source=wish.source)
+    upload, blob = whole(services, wish.upload or "")
+    return Arrival(blob, upload.name)
+
+
+def start_import(services: Services, caller: ApiKey, once: Once, dataset: str, arrival: Arrival) -> Made:
+    """Queue the reading of class folders into a data set.
 
     Raises:
         NotFound, QueueFull
     """
+    sha256 = arrival.upload and arrival.upload.sha256
 
     def make(session: Session) -> str:
         check_room(session, services, JobKind.IMPORT, caller)
         row = datasets.find(session, dataset)
-        blobs.keep(session, [(upload.sha256, upload.size)])
-        request = {"dataset": row.id, "filename": filename}
-        columns = {"dataset_id": row.id, "upload_sha256": upload.sha256}
+        if arrival.upload:
+            blobs.keep(session, [(arrival.upload.sha256, arrival.upload.size)])
+        request = {"dataset": row.id, **arrival.request}
+        columns = {"dataset_id": row.id, "upload_sha256": sha256}
         return create(session, services, caller, JobKind.IMPORT, request, unit="files", **columns).id
 
-    made = once.make(services, fingerprint_of([dataset, filename, upload.sha256]), make)
+    made = once.make(services, fingerprint_of([dataset, arrival.request, sha256]), make)
     if not made.replayed:
         services.wake(Task.IMPORT, made.id)
     return made
@@ -250,10 +280,31 @@ def wake_batch(services: Services, job_id: str, chunk_ids: Sequence[str], priori
     services.wake_chunks(chunk_ids, priority)
 
 
-def dataset_work(services: Services, source: BatchInput) -> Work:
+def work_of(services: Services, source: BatchInput) -> Work:
+    """Return the work that is named in JSON.
+
+    Raises:
+        NotFound, UploadIncomplete, TooLarge, SourceNotAllowed
+    """
+    if source.source is not None:
+        find_allowed(source.source, services.settings.sources.allowed)
+        return Work({"type": "source", "source": source.source})
+    if source.manifest is not None:
+        upload, blob = whole(services, source.manifest)
+        check_manifest(services, blob)
+        return Work({"type": "manifest", "filename": upload.name, "upload": upload.id}, upload=blob)
+    if source.upload is not None:
+        upload, blob = whole(services, source.upload)
+        return Work({"type": "archive", "filename": upload.name, "upload": upload.id}, upload=blob)
     with services.database.reading() as session:
-        dataset = datasets.find(session, source.dataset)
+        dataset = datasets.find(session, source.dataset or "")
     return Work({"type": "dataset", "dataset": dataset.id, "split": source.split})
+
+
+def check_manifest(services: Services, blob: Blob) -> None:
+    allowed = services.settings.limits.manifest_bytes
+    if blob.size > allowed:
+        raise TooLarge(f"The manifest has {blob.size:,} bytes; at most {allowed:,} are taken.")
 
 
 def keep_item(services: Services, custom_id: str, data: bytes) -> Item:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, func, insert, select, update
+from sqlalchemy import CursorResult, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from db import jobs
@@ -28,11 +28,17 @@ class Work:
     items: list[BatchItem]
 
 
-def add_items(session: Session, job_id: str, items: Sequence[dict[str, Any]]) -> None:
-    """Insert items (custom_id, sha256, true_label, error) in order; `seq` counts from 0. Blobs must be kept already."""
-    rows = [{"job_id": job_id, "seq": seq, "true_label": None, "error": None, **item} for seq, item in enumerate(items)]
+def add_items(session: Session, job_id: str, items: Sequence[dict[str, Any]], first_seq: int = 0) -> None:
+    """Insert items (custom_id, sha256, true_label, error) in order, counted on by `seq`. Blobs must be kept already."""
+    blank = {"job_id": job_id, "true_label": None, "error": None}
+    rows = [{**blank, "seq": seq, **item} for seq, item in enumerate(items, first_seq)]
     for start in range(0, len(rows), INSERT_ROWS):
         session.execute(insert(BatchItem), rows[start : start + INSERT_ROWS])
+
+
+def clear_items(session: Session, job_id: str) -> None:
+    """Delete the items of a batch that is not planned yet: an earlier attempt inserted them and got no further."""
+    session.execute(delete(BatchItem).where(BatchItem.job_id == job_id))
 
 
 def cut(session: Session, job: Job, items: int, chunk_images: int, max_attempts: int) -> list[str]:

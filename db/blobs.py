@@ -1,6 +1,6 @@
 """Which bytes are kept, and the sweeping of those that nothing refers to any more."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from typing import cast
 
 from sqlalchemy import ColumnElement, Select, delete, exists, select, update
@@ -56,6 +56,13 @@ def unused() -> list[ColumnElement[bool]]:
         if key.column.table is Blob.__table__
     ]
     return [~reference for reference in references]
+
+
+def sizes_of(session: Session, hashes: Sequence[str]) -> Iterator[tuple[str, int]]:
+    """Yield hash and size of those of these bytes that are kept."""
+    for start in range(0, len(hashes), 500):
+        query = select(Blob.sha256, Blob.bytes).where(Blob.sha256.in_(hashes[start : start + 500]))
+        yield from ((row[0], row[1]) for row in session.execute(query))
 
 
 def is_kept(session: Session, sha256: str) -> bool:

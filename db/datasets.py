@@ -1,6 +1,6 @@
 """Data sets and their images."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -195,6 +195,12 @@ def find_image(session: Session, image_id: str) -> Image:
     if image is None:
         raise NotFound(f"There is no image {image_id!r}.")
     return image
+
+
+def images_of(session: Session, image_ids: Sequence[str]) -> Iterator[Image]:
+    """Yield those of these images that are there."""
+    for start in range(0, len(image_ids), 500):
+        yield from session.scalars(select(Image).where(Image.id.in_(image_ids[start : start + 500])))
 
 
 def remove_image(session: Session, image_id: str) -> None:

@@ -28,6 +28,11 @@ AREAS = {
         "unauthorized forbidden not_found conflict changed_meanwhile invalid_request idempotency_key_reused"
         " method_not_allowed unsupported_media_type too_large queue_full host_not_allowed"
     ),
+    "Uploads": ("upload_incomplete upload_closed digest_mismatch part_out_of_range part_size_wrong too_many_uploads"),
+    "Sources and manifests": (
+        "source_not_allowed source_missing source_unreadable source_too_large manifest_line_invalid"
+        " duplicate_custom_id image_unknown"
+    ),
     "Pictures": "image_error not_an_image unsupported_format truncated too_many_bytes too_many_pixels bad_dimensions",
     "Archives": (
         "archive_error archive_unreadable archive_too_large archive_too_many_entries unsafe_path nested_archive"

@@ -2,6 +2,11 @@
 
 TsukijiError
 ├── NotFound, Conflict (JobNotDone), Invalid, Unauthorized, Forbidden, TooLarge, UnsupportedMediaType, QueueFull
+│   ├── UploadIncomplete, UploadClosed     conflicts of an upload in parts
+│   ├── DigestMismatch, PartOutOfRange, PartSizeWrong
+│   ├── TooManyUploads
+│   ├── SourceNotAllowed, SourceMissing, SourceUnreadable, SourceTooLarge
+│   └── ManifestLineInvalid, CustomIdDuplicate, ImageUnknown
 ├── ImageError          one picture is at fault; the others go on
 │   ├── NotAnImage, UnsupportedFormat, ImageTruncated
 │   └── ImageTooManyBytes, ImageTooManyPixels, ImageBadDimensions
@@ -111,6 +116,42 @@ class QueueFull(TsukijiError):
     retriable = True
 
 
+class UploadIncomplete(Conflict):
+    code = "upload_incomplete"
+    title = "Parts of the upload are missing"
+    hint = "GET /v1/uploads/{upload} lists the parts that are confirmed; send the others, then complete it."
+
+
+class UploadClosed(Conflict):
+    code = "upload_closed"
+    title = "The upload is complete and takes no other parts"
+    hint = "Use it as it is, or begin another upload."
+
+
+class DigestMismatch(Invalid):
+    code = "digest_mismatch"
+    title = "The bytes do not have the hash that was given"
+    hint = "Send them again; if the hash is still another one, compute it anew: the file may have changed."
+
+
+class PartOutOfRange(Invalid):
+    code = "part_out_of_range"
+    title = "The upload has no part of this number"
+    hint = "Parts are numbered from 1; GET /v1/uploads/{upload} says how many there are (`parts_total`)."
+
+
+class PartSizeWrong(Invalid):
+    code = "part_size_wrong"
+    title = "The part has another size than it should"
+    hint = "Every part has `part_bytes` bytes, the last one what is left."
+
+
+class TooManyUploads(QueueFull):
+    code = "too_many_uploads"
+    title = "Too many uploads are unfinished"
+    hint = "Complete or delete some: GET /v1/uploads lists them."
+
+
 class ImageError(TsukijiError):
     code = "image_error"
     title = "The picture cannot be used"
@@ -159,8 +200,8 @@ class ArchiveError(TsukijiError):
 
 class ArchiveUnreadable(ArchiveError):
     code = "archive_unreadable"
-    title = "The file is not a readable zip archive"
-    hint = "Make the archive again and send it whole."
+    title = "The file is not a readable archive"
+    hint = "Make a zip, tar or tar.gz and send it whole."
 
 
 class ArchiveTooLarge(ArchiveError):
@@ -245,6 +286,50 @@ class NoSharedImages(Invalid):
     code = "no_shared_images"
     title = "The two evaluations hold no image in common"
     hint = "Evaluate both models on the same data set and split, then compare those."
+
+
+class ManifestLineInvalid(Invalid):
+    code = "manifest_line_invalid"
+    title = "A line of the manifest is not valid"
+    hint = '`line` says which; a line is one JSON object: {"custom_id": ..., "image": ...}.'
+
+
+class CustomIdDuplicate(Invalid):
+    code = "duplicate_custom_id"
+    title = "This custom_id stands in the manifest twice"
+    hint = "The first one was taken (`first_line`); give the other an id of its own."
+
+
+class ImageUnknown(Invalid):
+    code = "image_unknown"
+    title = "The manifest names an image that the service does not have"
+    hint = "Name an image of a data set by its id, bytes that the service holds as `sha256:...`, or an allowed URL."
+
+
+class SourceNotAllowed(Invalid):
+    code = "source_not_allowed"
+    title = "Pictures are not read from there"
+    hint = (
+        "TSUKIJI_SOURCES_ALLOWED lists the folders and S3 prefixes that may be read; whoever runs the service sets it."
+    )
+
+
+class SourceMissing(Invalid):
+    code = "source_missing"
+    title = "There is no such folder, prefix or file"
+    hint = "Check the URL, and that the machine of the `intake` worker sees it; links are not followed."
+
+
+class SourceUnreadable(Invalid):
+    code = "source_unreadable"
+    title = "The service may not read the folder, prefix or file"
+    hint = "Give the user or the credentials of the `intake` worker the right to read it."
+
+
+class SourceTooLarge(Invalid):
+    code = "source_too_large"
+    title = "The folder or prefix holds more files than allowed"
+    hint = "Name its folders one by one; GET /v1/limits shows the limit."
 
 
 class NoImageSucceeded(TsukijiError):

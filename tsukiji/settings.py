@@ -3,13 +3,16 @@
 `docs/settings.md` lists them; a test keeps the two equal. Only `load()` reads the environment.
 """
 
+import re
 from pathlib import Path
 from typing import Any, Final, Literal, cast
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from tsukiji.errors import Invalid
+
+UPLOAD_PARTS: Final = 10_000
 
 
 class Group(BaseSettings):
@@ -34,6 +37,21 @@ class StorageSettings(Group, env_prefix="TSUKIJI_STORAGE_"):
     url: str | None = Field(None, description="`file:///path` or `s3://bucket/prefix`; the data folder by default.")
     endpoint_url: str | None = Field(None, description="S3-compatible server other than AWS.")
     cache_dir: Path | None = Field(None, description="Where workers keep local copies; in the data folder by default.")
+
+
+class SourceSettings(Group, env_prefix="TSUKIJI_SOURCES_"):
+    allowed: list[str] = Field(
+        [],
+        description="What jobs may read pictures from, as JSON: folders of the `intake` workers' machines and S3 "
+        'prefixes, like `["file:///photos","s3://bucket/prefix"]`. None by default.',
+    )
+
+    @field_validator("allowed")
+    @classmethod
+    def _are_places(cls, urls: list[str]) -> list[str]:
+        if wrong := [url for url in urls if not re.match(r"file:///[^/]|s3://[^/]", url) or ".." in url.split("/")]:
+            raise ValueError(f"{wrong[0]!r} is neither file:///folder nor s3://bucket/prefix")
+        return urls
 
 
 class ApiSettings(Group, env_prefix="TSUKIJI_API_"):
@@ -61,6 +79,12 @@ class LimitSettings(Group, env_prefix="TSUKIJI_LIMIT_"):
     archive_entries: int = Field(200_000, ge=1, description="Files in one archive.")
     archive_expanded_bytes: int = Field(50 * 2**30, ge=1, description="Bytes an archive may unpack to.")
     archive_ratio: float = Field(100, gt=1, description="Times an archive entry may grow when unpacked.")
+    upload_part_bytes: int = Field(
+        16 * 2**20, ge=1, description="Bytes of one part of an upload; a store in S3 takes no less than 5 MiB."
+    )
+    uploads: int = Field(20, ge=1, description="Uploads one key may have unfinished.")
+    all_uploads: int = Field(100, ge=1, description="Unfinished uploads of all keys together.")
+    manifest_bytes: int = Field(200 * 2**20, ge=1, description="Bytes of one manifest.")
     batch_items: int = Field(100_000, ge=1, description="Images in one batch.")
     dataset_classes: int = Field(500, ge=2, description="Labels in one data set.")
     class_min_images: int = Field(5, ge=2, description="Labelled images each class needs before a training.")
@@ -70,6 +94,14 @@ class LimitSettings(Group, env_prefix="TSUKIJI_LIMIT_"):
     all_queued_trainings: int = Field(100, ge=1, description="Unfinished trainings of all keys together.")
     all_queued_batches: int = Field(1000, ge=1, description="Unfinished batches of all keys; predictions likewise.")
     all_queued_imports: int = Field(200, ge=1, description="Unfinished imports of all keys together; exports likewise.")
+
+    def part_bytes(self, size: int) -> int:
+        """Return the bytes of each part of an upload of `size` bytes: S3 joins at most 10,000."""
+        return max(self.upload_part_bytes, -(-size // UPLOAD_PARTS))
+
+    @property
+    def largest_part_bytes(self) -> int:
+        return self.part_bytes(self.archive_bytes)
 
 
 class JobSettings(Group, env_prefix="TSUKIJI_JOBS_"):
@@ -86,6 +118,7 @@ class JobSettings(Group, env_prefix="TSUKIJI_JOBS_"):
     worker_memory_mb: int = Field(0, ge=0, description="A worker above this is replaced; 0: half of the machine's.")
     training_memory_mb: int = Field(0, ge=0, description="A training above this fails; 0: 90% of the machine's.")
     blob_grace_hours: float = Field(24, ge=0, description="Bytes that nothing refers to are deleted after this.")
+    upload_hours: float = Field(24, gt=0, description="An upload is deleted this long after its last part came.")
 
 
 class RetentionSettings(Group, env_prefix="TSUKIJI_RETENTION_"):
@@ -131,6 +164,7 @@ class Settings(BaseModel):
     database: DatabaseSettings = Field(default_factory=DatabaseSettings)
     broker: BrokerSettings = Field(default_factory=BrokerSettings)
     storage: StorageSettings = Field(default_factory=StorageSettings)
+    sources: SourceSettings = Field(default_factory=SourceSettings)
     api: ApiSettings = Field(default_factory=ApiSettings)
     limits: LimitSettings = Field(default_factory=LimitSettings)
     jobs: JobSettings = Field(default_factory=JobSettings)

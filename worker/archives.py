@@ -1,14 +1,46 @@
-"""A job's archive as a local file, for as long as it is needed."""
+"""The files that a job reads: those of its archive, or of a folder or S3 prefix that it may read."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from db import blobs
 from db.models import Job
 from tsukiji.archive import ArchiveLimits, Entry, entries
-from tsukiji.errors import EntryIgnored
+from tsukiji.errors import EntryIgnored, SourceTooLarge
 from worker.services import Services
+
+
+@contextmanager
+def opened(services: Services, job: Job, source: str | None) -> Iterator[partial[Iterator[Entry]]]:
+    """Yield what lists the files, from the first one each time it is called, less what systems leave behind."""
+    if source is not None:
+        yield partial(files_at, services, source)
+        return
+    with local_archive(services, job) as path:
+        yield partial(files_in, services, path)
+
+
+def files_in(services: Services, path: Path) -> Iterator[Entry]:
+    limits = ArchiveLimits.of(services.settings.limits)
+    return (entry for entry in entries(path, limits) if not isinstance(entry.error, EntryIgnored))
+
+
+def files_at(services: Services, source: str) -> Iterator[Entry]:
+    """Yield the files below a URL.
+
+    Raises:
+        SourceNotAllowed, SourceMissing, SourceUnreadable
+        SourceTooLarge: there are more than an archive may hold.
+    """
+    limits = services.settings.limits
+    found = services.sources.open(source).entries(limits.image_bytes)
+    wanted = (entry for entry in found if not isinstance(entry.error, EntryIgnored))
+    for number, entry in enumerate(wanted, 1):
+        if number > limits.archive_entries:
+            raise SourceTooLarge(f"There are more than {limits.archive_entries:,} files below {source}.")
+        yield entry
 
 
 @contextmanager
@@ -18,18 +50,12 @@ def local_archive(services: Services, job: Job) -> Iterator[Path]:
     if path := services.store.local_path(sha256):
         yield path
         return
-    copy = services.work_folder("archives") / f"{job.id}-{job.attempt}.zip"
+    copy = services.work_folder("archives") / f"{job.id}-{job.attempt}"
     try:
         services.store.fetch(sha256, copy)
         yield copy
     finally:
         copy.unlink(missing_ok=True)
-
-
-def files_of(services: Services, path: Path) -> Iterator[Entry]:
-    """Yield the archive's entries, less what systems leave behind."""
-    limits = ArchiveLimits.of(services.settings.limits)
-    return (entry for entry in entries(path, limits) if not isinstance(entry.error, EntryIgnored))
 
 
 def discard(services: Services, sha256: str | None) -> None:

@@ -1,49 +1,82 @@
-"""Planning a batch: its zip or its data set becomes items, and the items are cut into chunks."""
+"""Planning a batch: what it reads becomes items, a thousand at a time, and the items are cut into chunks."""
 
-from pathlib import PurePosixPath
+import itertools
+from collections.abc import Iterable
 from typing import Any
 
-from db import batches, blobs, datasets, jobs, registry
+from db import batches, blobs, jobs
 from db.models import Job
-from db.pages import Window
 from db.session import Session
-from tsukiji import snapshots
-from tsukiji.archive import Entry
-from tsukiji.errors import BatchEmpty, BatchTooLarge, TsukijiError
+from tsukiji.errors import BatchEmpty, BatchTooLarge
 from tsukiji.jobs import Task
-from worker.archives import discard, files_of, local_archive
+from worker.archives import discard
 from worker.claimed import Stale
+from worker.inputs import PAGE, Item, items_of
 from worker.lease import Lease
 from worker.services import Services
 
-PAGE = 1000
-
 
 def plan(services: Services, job: Job, lease: Lease) -> None:
-    """Write all items and chunks in one transaction, so that a batch is planned once or not at all."""
-    store(services, job, from_zip(services, job, lease) if job.upload_sha256 else from_dataset(services, job))
+    """Write the items as they are read; the chunks, and that the batch is planned, in one transaction at the end."""
+
+    def checked() -> Iterable[Item]:
+        for item in items_of(services, job):
+            lease.check()
+            yield item
+
+    store(services, job, checked())
 
 
-def store(services: Services, job: Job, items: list[dict[str, Any]]) -> None:
+def store(services: Services, job: Job, items: Iterable[Item]) -> None:
     """Insert the items, cut them into chunks, and wake workers for those.
+
+    Memory stays flat, however many they are. What an earlier attempt inserted is deleted first: it had no chunks yet.
 
     Raises:
         BatchEmpty, BatchTooLarge
         Stale: the attempt is not current.
     """
-    if not items:
+    stream, count = iter(items), 0
+    begin(services, job)
+    while page := list(itertools.islice(stream, PAGE)):
+        check_size(services, count + len(page))
+        add_page(services, job, page, count)
+        count += len(page)
+    if not count:
         raise BatchEmpty(f"Nothing to classify in {job.request['input']}.")
-    check_size(services, len(items))
     settings = services.settings.jobs
     with services.database.transaction() as session:
         if jobs.beat(session, job.id, job.attempt, settings.lease_seconds).lost:
             raise Stale
-        blobs.keep(session, ((item["sha256"], item.pop("bytes")) for item in items if item["sha256"]))
-        batches.add_items(session, job.id, items)
-        chunk_ids = batches.cut(session, job, len(items), settings.chunk_images, settings.max_attempts)
+        chunk_ids = batches.cut(session, job, count, settings.chunk_images, settings.max_attempts)
         jobs.change(session, Job.id == job.id, upload_sha256=None)
     discard(services, job.upload_sha256)
     wake(services, chunk_ids, job.priority)
+
+
+def begin(services: Services, job: Job) -> None:
+    with services.database.transaction() as session:
+        beat(services, session, job, items_total=0, total=0)
+        batches.clear_items(session, job.id)
+
+
+def add_page(services: Services, job: Job, page: list[Item], first_seq: int) -> None:
+    with services.database.transaction() as session:
+        count = first_seq + len(page)
+        beat(services, session, job, items_total=count, total=count, phase="reading")
+        kept = [(item["sha256"], item.pop("bytes")) for item in page]
+        blobs.keep(session, (pair for pair in kept if pair[0]))
+        batches.add_items(session, job.id, page, first_seq)
+
+
+def beat(services: Services, session: Session, job: Job, **progress: Any) -> None:
+    """Renew the lease and write progress, in the transaction that writes items.
+
+    Raises:
+        Stale: the attempt is not current.
+    """
+    if jobs.beat(session, job.id, job.attempt, services.settings.jobs.lease_seconds, **progress).lost:
+        raise Stale
 
 
 def wake(services: Services, chunk_ids: list[str], priority: int) -> None:
@@ -51,71 +84,6 @@ def wake(services: Services, chunk_ids: list[str], priority: int) -> None:
     sent = [chunk_id for chunk_id in chunk_ids if services.wakeups.send(Task.CHUNK, chunk_id, priority=priority)]
     with services.database.transaction() as session:
         batches.mark_chunks_sent(session, sent)
-
-
-def from_zip(services: Services, job: Job, lease: Lease) -> list[dict[str, Any]]:
-    """Return an item for every file; those that cannot be read carry their reason."""
-    items: list[dict[str, Any]] = []
-    with local_archive(services, job) as path:
-        for entry in files_of(services, path):
-            lease.check()
-            items.append(item_of(services, entry))
-            check_size(services, len(items))
-    return items
-
-
-def item_of(services: Services, entry: Entry) -> dict[str, Any]:
-    item: dict[str, Any] = {"custom_id": entry.name, "sha256": None, "bytes": 0}
-    try:
-        blob = services.store.put(entry.read())
-    except TsukijiError as error:
-        if error.retriable:
-            raise
-        return item | {"error": error.to_dict()}
-    return item | {"sha256": blob.sha256, "bytes": blob.size}
-
-
-def from_dataset(services: Services, job: Job) -> list[dict[str, Any]]:
-    """Return an item for every image of the data set, or of one split as the model's training saw it.
-
-    The splits of images that it did not see are those of the data set.
-    """
-    source = job.request["input"]
-    with services.database.reading() as session:
-        dataset = datasets.find(session, source["dataset"])
-        splits = trained_splits(services, session, job, dataset.id) if source["split"] else None
-        items: list[dict[str, Any]] = []
-        window = Window(PAGE)
-        while True:
-            rows = datasets.page_images(session, dataset.id, window)
-            for image in rows.data:
-                split = (splits or {}).get(image.sha256, image.split or image.drawn_split)
-                if source["split"] in {None, split}:
-                    items.append(
-                        {
-                            "custom_id": custom_id(image.label, image.name),
-                            "sha256": image.sha256,
-                            "bytes": image.bytes,
-                            "true_label": image.label,
-                        }
-                    )
-            if rows.next_cursor is None:
-                return items
-            window = Window(PAGE, rows.next_cursor)
-
-
-def trained_splits(services: Services, session: Session, job: Job, dataset_id: str) -> dict[str, str] | None:
-    """Return the splits (by sha256) of the model's own snapshot, if that is of this data set."""
-    model = registry.find_model(session, job.request["model"])
-    if model.snapshot_id is None or model.dataset_id != dataset_id:
-        return None
-    snapshot = registry.find_snapshot(session, model.snapshot_id)
-    return {item.sha256: item.split or "" for item in snapshots.loads(services.store.read(snapshot.sha256))}
-
-
-def custom_id(label: str | None, name: str) -> str:
-    """Return a name that tells images of different classes apart."""
-    return name if label is None or PurePosixPath(name).parent.name == label else f"{label}/{name}"
 
 
 def check_size(services: Services, items: int) -> None:

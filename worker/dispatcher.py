@@ -5,11 +5,12 @@ import time
 
 import structlog
 
-from db import batches, blobs, idempotency, jobs, retention, workers
+from db import batches, blobs, idempotency, jobs, retention, uploads, workers
 from db.models import Chunk, Job
 from db.session import Session
 from tsukiji.jobs import QUEUE_OF, TASK_OF, JobKind, Queue, Task
 from tsukiji.settings import JobSettings
+from tsukiji.storage import Incoming
 from worker.services import Services
 
 log = structlog.get_logger(__name__)
@@ -111,7 +112,8 @@ def overlooked(session: Session, settings: JobSettings) -> tuple[list[Job], list
 
 
 def clean(services: Services) -> None:
-    """Let old results expire; delete bytes that nothing refers to any more, and old idempotency keys."""
+    """Let old results and uploads expire; delete bytes that nothing refers to any more, and old idempotency keys."""
+    clean_uploads(services)
     settings = services.settings.retention
     with services.database.transaction() as session:
         for kinds, days in ((BATCHES, settings.batch_days), (retention.KINDS - BATCHES, settings.prediction_days)):
@@ -135,3 +137,15 @@ def sweep(services: Services) -> int:
     if garbage:
         log.info("blobs_swept", blobs=len(garbage))
     return len(garbage)
+
+
+def clean_uploads(services: Services) -> None:
+    """Delete expired uploads: the parts first, so that a row stays for as long as there may be any."""
+    with services.database.reading() as session:
+        late = uploads.expired(session)
+    for upload in late:
+        services.store.drop(Incoming(upload.id, upload.token))
+        with services.database.transaction() as session:
+            uploads.remove(session, upload.id)
+    if late:
+        log.info("uploads_expired", uploads=len(late))

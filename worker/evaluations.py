@@ -14,8 +14,9 @@ from tsukiji import snapshots
 from tsukiji.errors import LabelsUnknown, ModelGone
 from tsukiji.ids import new_id
 from tsukiji.jobs import MEASURING
-from worker.batches import PAGE, from_dataset, store
+from worker.batches import store
 from worker.claimed import Stale
+from worker.inputs import PAGE, from_dataset
 from worker.lease import Lease
 from worker.services import Services
 

@@ -1,4 +1,7 @@
-"""An import: a zip of class folders becomes images of a data set. Every file gets a verdict; none stops the others."""
+"""An import: class folders of an archive, a folder or a prefix become images of a data set.
+
+Every file gets a verdict; none stops the others.
+"""
 
 import itertools
 from collections.abc import Iterator
@@ -11,7 +14,7 @@ from tsukiji.archive import Entry
 from tsukiji.errors import Invalid, LabelRefused, TsukijiError
 from tsukiji.labels import label_and_split
 from tsukiji.vision.decode import probe
-from worker.archives import discard, files_of, local_archive
+from worker.archives import discard, opened
 from worker.claimed import Stale
 from worker.lease import Lease
 from worker.services import Services
@@ -26,9 +29,9 @@ def run(services: Services, job: Job, lease: Lease) -> None:
     with services.database.reading() as session:
         start = imports.next_seq(session, job.id)
         labels = {label for label, _ in datasets.count_labels(session, [dataset_id])[dataset_id] if label}
-    with local_archive(services, job) as path:
-        total = sum(1 for _ in files_of(services, path))
-        rest = itertools.islice(enumerate(files_of(services, path)), start, None)
+    with opened(services, job, job.request.get("source")) as files:
+        total = sum(1 for _ in files())  # what is wrong with the whole is met here, before anything is kept
+        rest = itertools.islice(enumerate(files()), start, None)
         verdicts = (intake(services, seq, entry, labels, lease) for seq, entry in rest)
         while part := list(itertools.islice(verdicts, COMMIT_FILES)):
             commit(services, job, part, total)

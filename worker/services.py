@@ -10,6 +10,7 @@ from typing import TypeVar
 from db.session import Database, Session
 from tsukiji.queue import Wakeups, create_app
 from tsukiji.settings import Settings
+from tsukiji.sources import Sources
 from tsukiji.storage import BlobStore, open_store
 from tsukiji.vision.decode import DecodeLimits
 from worker.stopping import stopping
@@ -24,6 +25,7 @@ class Services:
     database: Database
     store: BlobStore
     wakeups: Wakeups
+    sources: Sources
     worker: str
     """Who holds our leases; the same in a worker and its child, so that a supervisor can end them."""
 
@@ -47,7 +49,9 @@ class Services:
 
 def open_services(settings: Settings) -> Services:
     name = os.environ.get(WORKER_VARIABLE) or name_worker("worker")
-    return Services(settings, Database(settings), open_store(settings), Wakeups(create_app(settings)), name)
+    return Services(
+        settings, Database(settings), open_store(settings), Wakeups(create_app(settings)), Sources(settings), name
+    )
 
 
 def name_worker(role: str) -> str:

@@ -8,6 +8,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from api import answers
+from api.bodies import read_form
 from api.dependencies import ServicesDep
 from api.errors import recognise, status_of
 from api.idempotency import Once
@@ -18,7 +19,6 @@ from api.routes.batches import find_model, read_options
 from api.routes.predict import keep_files
 from api.services import Services
 from api.submissions import Work, start_batch
-from api.uploads import read_form
 from api.waiting import has_ended, hold, read_job
 from db import aliases, jobs, keys, registry
 from db.models import ApiKey

@@ -1,15 +1,25 @@
 """Batches: many images, classified in the background."""
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Query, Request
-from fastapi.exceptions import RequestValidationError
-from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
 from api import answers
+from api.bodies import (
+    ARCHIVES,
+    MANIFESTS,
+    Form,
+    file_name,
+    media_type,
+    read_file,
+    read_form,
+    receive_archive,
+    receive_manifest,
+    validated_json,
+)
 from api.decisions import WishDep
 from api.dependencies import Caller, Reading, ServicesDep
 from api.errors import invalid_field, validated
@@ -19,12 +29,11 @@ from api.paging import PagingDep
 from api.parquet import parquet_file
 from api.predictions import Reader
 from api.results import Results
-from api.schemas import BINARY, FILES, OPTIONS, TEXT, TEXTS, body, bytes_answer, form
+from api.schemas import ARCHIVE, FILES, OPTIONS, TEXT, TEXTS, body, bytes_answer, form
 from api.selection import SelectionDep
 from api.services import Services
-from api.submissions import Work, check_unique, dataset_work, keep_item, start_batch
+from api.submissions import Work, check_unique, keep_item, start_batch, work_of
 from api.summary import summarise
-from api.uploads import Form, file_name, media_type, read_file, read_form, receive_archive
 from api.waiting import Prefer
 from db import batches, jobs, registry, results, retention
 from db.models import ApiKey
@@ -32,6 +41,7 @@ from db.models import Job as JobRow
 from db.session import Session
 from tsukiji.errors import UnsupportedMediaType
 from tsukiji.jobs import JobKind
+from tsukiji.storage import Blob
 from tsukiji.types import BatchCreate, BatchOptions, BatchSummary, Job, Page, Prediction
 
 router = APIRouter(prefix="/batches", tags=["batches"])
@@ -47,34 +57,44 @@ REQUEST = {
     "schema": {"$ref": "#/components/schemas/BatchCreate"},
     "example": {"model": "production", "input": {"dataset": "sushi", "split": "valid"}, "top_k": 3},
 }
+MANIFEST = {
+    "schema": {"$ref": "#/components/schemas/ManifestLine"},
+    "example": '{"custom_id": "a", "image": "img_01kb0m9x2v8q4d6w0z3y7t5r1n"}',
+}
 FIELDS = {"model", "top_k", "threshold", "min_known", "deadline_seconds", "retention_days"}
 
 
-@router.post("", status_code=202, response_model=Job, openapi_extra=body(json=REQUEST, multipart=UPLOAD, zip=BINARY))
+@router.post(
+    "",
+    status_code=202,
+    response_model=Job,
+    openapi_extra=body(json=REQUEST, multipart=UPLOAD, jsonl=MANIFEST, **ARCHIVE),
+)
 async def create_batch(request: Request, services: ServicesDep, caller: Caller, once: OnceDep) -> Response:
-    """Classify many images: a data set (JSON), files (multipart), or a zip (raw, options in the query)."""
+    """Classify many images.
+
+    JSON names a data set, an upload, or a folder or S3 prefix that the service may read; files come as multipart; an
+    archive or a manifest may be the raw body, with the options in the query.
+    """
     match media_type(request):
         case "application/json":
             made = await from_json(request, services, caller, once)
         case "multipart/form-data":
             made = await from_files(request, services, caller, once)
-        case "application/zip":
-            made = await from_zip(request, services, caller, once)
+        case archive if archive in ARCHIVES:
+            made = await from_body(request, services, caller, once, "archive", receive_archive)
+        case manifest if manifest in MANIFESTS:
+            made = await from_body(request, services, caller, once, "manifest", receive_manifest)
         case other:
-            raise UnsupportedMediaType(f"{other!r}: send application/json, multipart/form-data or application/zip.")
+            known = ", ".join(["application/json", "multipart/form-data", *sorted(ARCHIVES | MANIFESTS)])
+            raise UnsupportedMediaType(f"{other!r}: send one of {known}.")
     return await run_in_threadpool(answer_start, services, made)
 
 
 async def from_json(request: Request, services: Services, caller: ApiKey, once: OnceDep) -> Made:
-    try:
-        wish = BatchCreate.model_validate_json(await request.body())
-    except ValidationError as error:
-        found = [
-            line | {"loc": ("body", *line["loc"])} for line in error.errors(include_url=False, include_context=False)
-        ]
-        raise RequestValidationError(found) from error
+    wish = await validated_json(BatchCreate, request)
     options = BatchOptions.model_validate(wish.model_dump(exclude={"input"}))
-    work = await run_in_threadpool(dataset_work, services, wish.input)
+    work = await run_in_threadpool(work_of, services, wish.input)
     return await run_in_threadpool(start_batch, services, caller, once, options, work)
 
 
@@ -86,13 +106,21 @@ async def from_files(request: Request, services: Services, caller: ApiKey, once:
     return await run_in_threadpool(start_batch, services, caller, once, options, work)
 
 
-async def from_zip(request: Request, services: Services, caller: ApiKey, once: OnceDep) -> Made:
+async def from_body(
+    request: Request,
+    services: Services,
+    caller: ApiKey,
+    once: OnceDep,
+    kind: str,
+    receive: Callable[[Request, Services], Awaitable[Blob]],
+) -> Made:
+    """Take what came as the raw body, with the options in the query."""
     query = dict(request.query_params)
     filename = query.pop("filename", None)
     options = validated(BatchOptions, query, "query")
     await run_in_threadpool(find_model, services, options.model)
-    upload = await receive_archive(request, services)
-    work = Work({"type": "zip", "filename": filename}, upload=upload)
+    upload = await receive(request, services)
+    work = Work({"type": kind, "filename": filename}, upload=upload)
     return await run_in_threadpool(start_batch, services, caller, once, options, work)
 
 

@@ -4,19 +4,19 @@ from typing import Annotated, Literal
 from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import Field, StringConstraints
+from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
 from api import answers
+from api.bodies import read_form
 from api.dependencies import Reading, ServicesDep, Transaction
 from api.intake import take_files
 from api.paging import PagingDep
 from api.schemas import FILES, TEXT, TEXTS, body, bytes_answer, form
-from api.uploads import read_form
 from db import datasets
 from tsukiji import types
-from tsukiji.types import Page, Split, UploadResult
+from tsukiji.types import Page, Sha256, Split, UploadResult
 from tsukiji.vision.decode import thumbnail
 
 router = APIRouter(tags=["images"])
@@ -24,7 +24,6 @@ router = APIRouter(tags=["images"])
 THUMB_SIDE = 192
 MEDIA_TYPES = {"MPO": "image/jpeg"}
 CACHED = {"cache-control": "private, max-age=31536000, immutable"}
-Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
 class HashCheck(types.Request):

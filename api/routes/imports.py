@@ -1,4 +1,4 @@
-"""Imports: a zip of class folders, read into a data set by a worker."""
+"""Imports: class folders of an archive, a folder or a prefix, read into a data set by a worker."""
 
 from typing import Annotated, Literal
 
@@ -7,22 +7,27 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from api import answers
+from api.bodies import media_type, receive_archive, validated_json
 from api.dependencies import Caller, Reading, ServicesDep
 from api.idempotency import OnceDep
 from api.job_answers import answer_poll, answer_start
 from api.paging import PagingDep
-from api.schemas import BINARY, body
-from api.submissions import start_import
-from api.uploads import receive_archive
+from api.schemas import ARCHIVE, body
+from api.submissions import Arrival, arrival_of, start_import
 from api.waiting import Prefer
 from db import datasets, imports, jobs
 from tsukiji.jobs import JobKind
-from tsukiji.types import FileVerdict, Job, Page
+from tsukiji.types import FileVerdict, ImportCreate, Job, Page
 
 router = APIRouter(tags=["imports"])
 
 
-@router.post("/datasets/{dataset}/imports", status_code=202, response_model=Job, openapi_extra=body(zip=BINARY))
+UPLOADED = {"schema": {"$ref": "#/components/schemas/ImportCreate"}}
+
+
+@router.post(
+    "/datasets/{dataset}/imports", status_code=202, response_model=Job, openapi_extra=body(json=UPLOADED, **ARCHIVE)
+)
 async def create_import(
     dataset: str,
     request: Request,
@@ -31,10 +36,17 @@ async def create_import(
     once: OnceDep,
     filename: Annotated[str | None, Query(max_length=200, description="To be shown; not used as a path.")] = None,
 ) -> Response:
-    """Send a zip of class folders as the raw body: `cat/1.jpg` gets the label `cat`, `train/cat/1.jpg` a split too."""
+    """Read class folders: `cat/1.jpg` gets the label `cat`, `train/cat/1.jpg` a split too.
+
+    By JSON an upload that was sent before, or a folder or S3 prefix that the service may read; else an archive as the
+    raw body.
+    """
     await run_in_threadpool(find_dataset, services, dataset)  # before gigabytes travel
-    upload = await receive_archive(request, services)
-    made = await run_in_threadpool(start_import, services, caller, once, dataset, upload, filename)
+    if media_type(request) == "application/json":
+        arrival = await run_in_threadpool(arrival_of, services, await validated_json(ImportCreate, request))
+    else:
+        arrival = Arrival(await receive_archive(request, services), filename)
+    made = await run_in_threadpool(start_import, services, caller, once, dataset, arrival)
     return await run_in_threadpool(answer_start, services, made)
 
 

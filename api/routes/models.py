@@ -5,6 +5,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
 from api import answers
+from api.bodies import read_form
 from api.dependencies import Reading, ServicesDep, Transaction
 from api.idempotency import OnceDep
 from api.package_intake import take_package
@@ -13,7 +14,6 @@ from api.paging import PagingDep
 from api.routes.images import attachment
 from api.schemas import TEXT, body, bytes_answer, form
 from api.services import Services
-from api.uploads import read_form
 from db import registry
 from tsukiji.types import LabelSuspect, Model, Page
 

@@ -4,6 +4,7 @@ from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
+from api.bodies import Form, file_name, media_type, read_file, read_form
 from api.dependencies import Caller, ServicesDep
 from api.errors import validated
 from api.idempotency import OnceDep
@@ -12,7 +13,6 @@ from api.routes.batches import FIELDS, find_model, read_options
 from api.schemas import BINARY, FILES, OPTIONS, body, form
 from api.services import Services
 from api.submissions import Item, Work, keep_item, start_batch
-from api.uploads import Form, file_name, media_type, read_file, read_form
 from api.waiting import Prefer, has_ended, hold, parse_wait, read_job
 from db import retention
 from tsukiji.errors import UnsupportedMediaType

@@ -19,7 +19,18 @@ router = APIRouter(tags=["service"])
 health = APIRouter(tags=["health"])
 
 PRESENT_SECONDS = 60
-FEATURES = ["datasets", "imports", "trainings", "models", "evaluations", "batches", "predict", "events", "wait"]
+FEATURES = [
+    "datasets",
+    "uploads",
+    "imports",
+    "trainings",
+    "models",
+    "evaluations",
+    "batches",
+    "predict",
+    "events",
+    "wait",
+]
 
 
 @router.get("/info")

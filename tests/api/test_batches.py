@@ -125,7 +125,7 @@ def test_zip_is_planned_by_a_worker(client, services, model):
     answer = client.post("/v1/batches", params={"model": "sushi", "top_k": 5}, content=body, headers=ZIP)
     assert answer.status_code == 202
     assert answer.json()["request"]["top_k"] == 5
-    assert answer.json()["request"]["input"] == {"type": "zip", "filename": None}
+    assert answer.json()["request"]["input"] == {"type": "archive", "filename": None}
     assert services.wakeups.sent == [("batch.plan", answer.json()["id"], 0)]
 
 

@@ -58,7 +58,7 @@ def test_no_file_at_all(client, dataset):
     ("path", "kind"),
     [
         ("/v1/datasets/{dataset}/images", "application/json"),
-        ("/v1/datasets/{dataset}/imports", "application/x-tar"),
+        ("/v1/datasets/{dataset}/imports", "application/x-7z-compressed"),
         ("/v1/batches", "text/csv"),
         ("/v1/models/{model}/predict", "application/json"),
     ],

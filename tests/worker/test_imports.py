@@ -1,16 +1,20 @@
 import random
 import struct
+import tarfile
 import zipfile
 import zlib
 from io import BytesIO
 
+import pytest
 from PIL import Image
 
 from db import datasets, imports, jobs
 from db.pages import Window
+from tests.worker.conftest import picture
 from tsukiji.jobs import JobStatus
 from tsukiji.settings import LimitSettings
 from tsukiji.vision.phash import PLAIN
+from worker import imports as intake
 from worker.claimed import work
 from worker.imports import run
 
@@ -151,3 +155,42 @@ def test_copies_of_a_picture_have_hashes_that_are_close(services, submit, archiv
         hashes = {image.name: image.phash for image in datasets.labelled_images(session, submit.find(job).dataset_id)}
     assert (int(hashes["cat/64.jpg"], 16) ^ int(hashes["cat/300.jpg"], 16)).bit_count() <= 6
     assert hashes["cat/0.png"] == PLAIN
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz"])
+def test_a_tar_is_read_like_a_zip_and_gone_on_with(services, submit, tmp_path, mode, monkeypatch):
+    path = tmp_path / "pets.tar"
+    with tarfile.open(path, mode) as file:
+        for number in range(7):
+            add(file, f"cat/{number}.png", png(number))
+        add(file, "dog/bad.png", b"no picture")
+        link = tarfile.TarInfo("dog/link.png")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        file.addfile(link)
+    monkeypatch.setattr("worker.imports.COMMIT_FILES", 3)
+    commit = intake.commit
+
+    def crash(services, job, part, total):
+        commit(services, job, part, total)
+        raise RuntimeError("the worker dies after its first commit")
+
+    job = submit.import_zip(path)
+    with monkeypatch.context() as dying:
+        dying.setattr("worker.imports.commit", crash)
+        work(services, job.id, run)
+    work(services, job.id, run)
+    ended = submit.find(job)
+    assert (ended.status, ended.total) == ("succeeded", 9)
+    assert {name: ended.result[name] for name in ("accepted", "rejected")} == {"accepted": 7, "rejected": 2}
+
+
+def add(file, name, data):
+    info = tarfile.TarInfo(name)
+    info.size = len(data)
+    file.addfile(info, BytesIO(data))
+
+
+def png(number):
+    buffer = BytesIO()
+    picture(number).save(buffer, "PNG")
+    return buffer.getvalue()

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from tsukiji import __version__
-from tsukiji.cli import datasets, jobs, models, programs, results, weights
+from tsukiji.cli import datasets, jobs, models, programs, results, uploads, weights
 from tsukiji.cli.classify import classify, predict
 from tsukiji.cli.demo import demo
 from tsukiji.cli.doctor import doctor
@@ -44,6 +44,7 @@ app.command("up")(programs.up)
 app.command("demo")(demo)
 app.command("doctor")(doctor)
 app.add_typer(datasets.app, name="datasets")
+app.add_typer(uploads.app, name="uploads")
 app.command("train")(train)
 app.add_typer(models.app, name="models")
 app.add_typer(weights.app, name="weights")

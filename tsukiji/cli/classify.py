@@ -10,7 +10,7 @@ from tsukiji import types
 from tsukiji.cli.datasets import FailOnItemError
 from tsukiji.cli.outcomes import ExitCode
 from tsukiji.cli.output import AsJson, note, print_fields, print_json, print_records, text
-from tsukiji.cli.waiting import wait
+from tsukiji.cli.waiting import sending, wait
 from tsukiji.client import Batch, Client
 
 ModelOption = Annotated[str, typer.Option("--model", "-m", help="Id, alias or name of a model.")]
@@ -25,6 +25,15 @@ KeepDays = Annotated[
 ]
 
 
+Paths = Annotated[
+    list[Path] | None,
+    typer.Argument(metavar="[PATH...]", exists=True, help="Files, folders, one zip or tar, or one manifest (.jsonl)."),
+]
+Source = Annotated[
+    str | None, typer.Option("--source", help="URL of a folder or S3 prefix that the service may read, instead.")
+]
+
+
 def describe(found: types.Prediction) -> str:
     """Write the likeliest labels with their probabilities, or what is wrong with the picture."""
     if found.error:
@@ -36,6 +45,8 @@ def likeliest(scores: Iterable[types.Score]) -> str:
     return "  ".join(f"{text(row.label)} {row.score:.3f}" for row in scores)
 
 
+ARCHIVES: Final = (".zip", ".tar", ".tar.gz", ".tgz")
+MANIFEST: Final = ".jsonl"
 COLUMNS: Final = {
     "image": lambda found: found.custom_id,
     "decision": lambda found: "none of these" if found.abstained else found.decision,
@@ -44,8 +55,9 @@ COLUMNS: Final = {
 
 
 def classify(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", exists=True, help="Files, folders, or one zip.")],
     model: ModelOption,
+    paths: Paths = None,
+    source: Source = None,
     top: Top = 3,
     threshold: Threshold = 0.0,
     min_known: MinKnown = None,
@@ -60,7 +72,7 @@ def classify(
     check_target(target)
     with Client() as client:
         options = {"model": model, "top_k": top, "threshold": threshold, "min_known": min_known}
-        job = start(client, paths, options | {"retention_days": keep_days})
+        job = start(client, paths or [], source, options | {"retention_days": keep_days})
         note(f"batch {job.id}")
         if no_wait:
             show_job(job, as_json)
@@ -87,12 +99,19 @@ def predict(
         raise typer.Exit(ExitCode.ITEM_ERRORS)
 
 
-def start(client: Client, paths: list[Path], options: dict[str, Any]) -> Batch:
-    zips = [path for path in paths if path.suffix.lower() == ".zip"]
-    if zips and len(paths) > 1:
-        raise typer.BadParameter("a zip goes alone: name one zip, or files and folders")
-    if zips:
-        return client.batches.create(zip=zips[0], **options)
+def start(client: Client, paths: list[Path], source: str | None, options: dict[str, Any]) -> Batch:
+    if (source is None) == (not paths):
+        raise typer.BadParameter("name paths, or a --source")
+    if source is not None:
+        return client.batches.create(source=source, **options)
+    alone = [path for path in paths if path.name.lower().endswith((*ARCHIVES, MANIFEST))]
+    if alone and len(paths) > 1:
+        raise typer.BadParameter(f"{alone[0]} goes alone: name one archive or manifest, or files and folders")
+    if alone and alone[0].suffix.lower() == MANIFEST:
+        return client.batches.create(manifest=alone[0], **options)
+    if alone:
+        with sending(alone[0]) as progress:
+            return client.batches.create(archive=alone[0], progress=progress, **options)
     return client.batches.create(images=paths, **options)
 
 

@@ -10,7 +10,7 @@ import typer
 from tsukiji import types
 from tsukiji.cli.outcomes import ExitCode
 from tsukiji.cli.output import AsJson, note, print_fields, print_json, print_records, print_table
-from tsukiji.cli.waiting import bar, wait
+from tsukiji.cli.waiting import bar, sending, wait
 from tsukiji.client import Client, Dataset, Import
 
 app = typer.Typer(no_args_is_help=True, help="Folders of labelled pictures, held by the service.")
@@ -35,12 +35,16 @@ def create(
 
 @app.command("import")
 def import_pictures(
-    source: Annotated[
-        Path, typer.Argument(metavar="FOLDER_OR_ZIP", exists=True, help="Class folders, or a zip of them.")
-    ],
     name: Annotated[str, typer.Option("--name", help="The data set to fill; made if there is none.")],
+    path: Annotated[
+        Path | None,
+        typer.Argument(metavar="[FOLDER_OR_ARCHIVE]", exists=True, help="Class folders, or a zip or tar of them."),
+    ] = None,
+    source: Annotated[
+        str | None, typer.Option("--source", help="URL of a folder or S3 prefix that the service may read, instead.")
+    ] = None,
     group: Annotated[str | None, typer.Option("--group", help="Of a folder: one group for all; never split.")] = None,
-    timeout: Annotated[float | None, typer.Option("--timeout", help="Seconds to wait for a zip.")] = None,
+    timeout: Annotated[float | None, typer.Option("--timeout", help="Seconds to wait for the job.")] = None,
     fail_on_item_error: FailOnItemError = False,
     as_json: AsJson = False,
 ) -> None:
@@ -48,11 +52,16 @@ def import_pictures(
 
     A second run sends only what is missing.
     """
-    if group and not source.is_dir():
-        raise typer.BadParameter("A zip takes no --group; send the folder.")
+    if (source is None) == (path is None):
+        raise typer.BadParameter("Name a folder or an archive, or a --source.")
+    if group and not (path and path.is_dir()):
+        raise typer.BadParameter("Only a folder of this machine takes a --group.")
     with Client() as client:
         dataset = client.datasets.create(name, exist_ok=True)
-        result = upload(dataset, source, group) if source.is_dir() else unpack(dataset, source, timeout)
+        if path and path.is_dir():
+            result = upload(dataset, path, group)
+        else:
+            result = finish(unpack(dataset, path) if path else dataset.import_source(source or ""), timeout)
         note(f"{result.accepted} accepted, {result.duplicates} already there, {result.rejected} rejected")
         report_rejected(result.files)
         if as_json:
@@ -99,10 +108,13 @@ def upload(dataset: Dataset, folder: Path, group: str | None = None) -> types.Up
         return dataset.upload(folder, line.advance, group=group)
 
 
-def unpack(dataset: Dataset, archive: Path, timeout: float | None) -> types.UploadResult:
-    note(f"sending {archive.name}, {archive.stat().st_size:,} bytes")
-    job = wait(dataset.import_zip(archive), timeout)
-    job.raise_for_status()
+def unpack(dataset: Dataset, archive: Path) -> Import:
+    with sending(archive) as progress:
+        return dataset.import_archive(archive, progress)
+
+
+def finish(job: Import, timeout: float | None) -> types.UploadResult:
+    wait(job, timeout).raise_for_status()
     return upload_result(job)
 
 

@@ -1,8 +1,9 @@
 """Wait for a job with a bar on standard error; Ctrl-C ends the waiting, never the job. Knows no command."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from threading import Thread
 from typing import Any, TypeVar
 
@@ -50,6 +51,18 @@ def bar(title: str) -> Iterator[Bar]:
     )
     with Progress(*columns, console=ERR, transient=True, disable=not ERR.is_terminal) as progress:
         yield Bar(progress, title)
+
+
+@contextmanager
+def sending(file: Path) -> Iterator[Callable[[int, int], None]]:
+    """Show how many of a file's bytes the service has confirmed; Ctrl-C says that they need not be sent again."""
+    note(f"sending {file.name}, {file.stat().st_size:,} bytes")
+    try:
+        with bar(f"send {file.name}") as line:
+            yield line.advance
+    except KeyboardInterrupt:
+        note("Stopped sending. The same command goes on where it was, as long as the service keeps what it has.")
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
 
 
 @contextmanager

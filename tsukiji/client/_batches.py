@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, BinaryIO, ClassVar, Literal, TypedDict, Unpack
+from typing import Any, ClassVar, Literal, TypedDict, Unpack
 
 import httpx2
 
@@ -12,10 +12,10 @@ from tsukiji import types
 from tsukiji.client._base import path
 from tsukiji.client._bound import Identified, Resource, id_of
 from tsukiji.client._downloads import save
-from tsukiji.client._files import LocalFile, fit_one_request, packed, pictures_at
+from tsukiji.client._files import LocalFile, archive_type, fit_one_request, packed, pictures_at
 from tsukiji.client._job import Job
 from tsukiji.client._pages import Paged
-from tsukiji.client._uploads import UPLOAD_SECONDS
+from tsukiji.client._uploads import BY_PARTS_BYTES, UPLOAD_SECONDS, Sent, send
 
 
 class Selection(TypedDict, total=False):
@@ -103,7 +103,9 @@ class Batches(Resource):
         *,
         model: str | Identified,
         images: Iterable[str | os.PathLike[str]] | None = None,
-        zip: str | os.PathLike[str] | None = None,  # noqa: A002 - what the command line and the service call it too
+        archive: str | os.PathLike[str] | None = None,
+        manifest: str | os.PathLike[str] | None = None,
+        source: str | None = None,
         dataset: str | Identified | None = None,
         split: types.Split | None = None,
         top_k: int = 3,
@@ -111,21 +113,36 @@ class Batches(Resource):
         min_known: float | None = None,
         deadline_seconds: int | None = None,
         retention_days: float | None = None,
+        progress: Sent | None = None,
     ) -> Batch:
-        """Classify `images` (files and folders), the pictures in a `zip`, or those of a `dataset` and its `split`.
+        """Classify many pictures: exactly one of images, archive, manifest, source and dataset.
 
-        Images keep their path, relative to the folder they have in common, as `custom_id`. More than one request may
-        hold (100 files, 256 MiB) are packed into a temporary zip first. What is not classified `deadline_seconds` from
-        now is given up: the batch ends as `expired` and keeps its results so far; the service has a default (24 hours).
-        Results and pictures are deleted `retention_days` after its end; 0 keeps them, the service has a default.
+        Args:
+            model: id, alias or name, or the model itself.
+            images: files and folders. They keep their path, relative to the folder they have in common, as `custom_id`.
+                More than one request may hold (100 files, 256 MiB) are packed into a temporary zip first.
+            archive: a zip or tar. A large one goes in parts, of which those that the service has confirmed are never
+                sent again.
+            manifest: a file with a line of JSON for each image: `custom_id`, `image`, `true_label`.
+            source: the URL of a folder of the service's machine or of an S3 prefix that the service may read.
+            dataset: a data set, or one `split` of it.
+            split: as the model's training saw it.
+            top_k: how many labels each result lists.
+            threshold: below this probability the decision is None.
+            min_known: below this known score it is None, too; the model's own if None.
+            deadline_seconds: what is not classified by then is given up: the batch ends as `expired` and keeps its
+                results so far; the service has a default (24 hours).
+            retention_days: results and pictures are deleted so long after its end; 0 keeps them, the service has a
+                default.
+            progress: called with the bytes of a large archive that are confirmed so far, and the bytes in all.
 
         Raises:
-            ValueError: none or several of images, zip and dataset; or no pictures among the images.
+            ValueError: none or several of them; or no pictures among the images.
             FileNotFoundError: a path leads nowhere.
             APIError: the service refused or cannot be reached.
         """
-        if sum(source is not None for source in (images, zip, dataset)) != 1:
-            raise ValueError("a batch takes exactly one of images, zip and dataset")
+        if sum(given is not None for given in (images, archive, manifest, source, dataset)) != 1:
+            raise ValueError("a batch takes exactly one of images, archive, manifest, source and dataset")
         options: dict[str, Any] = {"model": id_of(model), "top_k": top_k, "threshold": threshold}
         if min_known is not None:
             options["min_known"] = min_known
@@ -135,11 +152,14 @@ class Batches(Resource):
             options["retention_days"] = retention_days
         if dataset is not None:
             response = self._post(json=options | {"input": _dataset_input(dataset, split)})
-        elif zip is not None:
-            with Path(zip).open("rb") as archive:
-                response = self._post_zip(archive, options)
+        elif source is not None:
+            response = self._post(json=options | {"input": {"source": source}})
+        elif archive is not None:
+            response = self._post_archive(Path(archive), options, progress)
+        elif manifest is not None:
+            response = self._post_body(Path(manifest), options, "application/jsonl")
         else:
-            response = self._post_files(pictures_at(images or []), options)
+            response = self._post_files(pictures_at(images or []), options, progress)
         return Batch.bind(self._transport, response.json())
 
     def get(self, job_id: str) -> Batch:
@@ -151,15 +171,24 @@ class Batches(Resource):
     def _post(self, **options: Any) -> httpx2.Response:
         return self._transport.request("POST", path("batches"), timeout=UPLOAD_SECONDS, **options)
 
-    def _post_zip(self, archive: BinaryIO, options: dict[str, Any]) -> httpx2.Response:
-        return self._post(content=archive, params=options, headers={"Content-Type": "application/zip"})
+    def _post_archive(self, file: Path, options: dict[str, Any], progress: Sent | None) -> httpx2.Response:
+        if file.stat().st_size >= BY_PARTS_BYTES:
+            upload = send(self._transport, file, progress)
+            return self._post(json=options | {"input": {"upload": upload.id}})
+        return self._post_body(file, options, archive_type(file))
 
-    def _post_files(self, files: Sequence[LocalFile], options: dict[str, Any]) -> httpx2.Response:
+    def _post_body(self, file: Path, options: dict[str, Any], content_type: str) -> httpx2.Response:
+        with file.open("rb") as content:
+            return self._post(content=content, params=options, headers={"Content-Type": content_type})
+
+    def _post_files(
+        self, files: Sequence[LocalFile], options: dict[str, Any], progress: Sent | None
+    ) -> httpx2.Response:
         if not files:
             raise ValueError("there are no pictures among the images of this batch")
         if not fit_one_request(files):
             with packed(files) as archive:
-                return self._post_zip(archive, options)
+                return self._post_archive(archive, options, progress)
         with ExitStack() as stack:
             parts = [("files", (file.name, stack.enter_context(file.path.open("rb")))) for file in files]
             form = {name: str(value) for name, value in options.items()}

@@ -17,6 +17,7 @@ from tsukiji.client._models import Aliases, Models
 from tsukiji.client._predictions import Picture, predict
 from tsukiji.client._trainings import Trainings
 from tsukiji.client._transport import Transport
+from tsukiji.client._uploads import Uploads
 
 
 class Client:
@@ -38,6 +39,7 @@ class Client:
         self._transport = Transport(configure(url, api_key, timeout, max_retries))
         self.datasets = Datasets(self._transport)
         self.images = Images(self._transport)
+        self.uploads = Uploads(self._transport)
         self.imports = Imports(self._transport)
         self.trainings = Trainings(self._transport)
         self.models = Models(self._transport)

@@ -1,17 +1,19 @@
-"""Data sets, and the two ways to fill one: a folder or a zip."""
+"""Data sets, and the two ways to fill one: a folder or an archive."""
 
 import os
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from tsukiji import types
 from tsukiji.client._base import path
 from tsukiji.client._bound import Bound, Identified, Resource, id_of
 from tsukiji.client._exceptions import NotFoundError
+from tsukiji.client._files import archive_type
+from tsukiji.client._folders import Group, Report, upload_folder
 from tsukiji.client._images import Images
 from tsukiji.client._imports import Import
 from tsukiji.client._pages import Paged
-from tsukiji.client._uploads import UPLOAD_SECONDS, Group, Report, upload_folder
+from tsukiji.client._uploads import BY_PARTS_BYTES, UPLOAD_SECONDS, Sent, send
 
 
 class Dataset(Bound, types.Dataset):
@@ -37,17 +39,33 @@ class Dataset(Bound, types.Dataset):
         self.refresh()
         return result
 
-    def import_zip(self, archive: str | os.PathLike[str]) -> Import:
-        """Send a zip of class folders; the job unpacks it."""
-        with Path(archive).open("rb") as file:
-            response = self._transport.request(
-                "POST",
-                path("datasets", self.id, "imports"),
-                content=file,
-                params={"filename": Path(archive).name[:200]},
-                headers={"Content-Type": "application/zip"},
-                timeout=UPLOAD_SECONDS,
-            )
+    def import_archive(self, archive: str | os.PathLike[str], progress: Sent | None = None) -> Import:
+        """Send a zip or tar of class folders; the job unpacks it.
+
+        A large one goes in parts: run again after an interruption, only what is missing is sent.
+
+        Args:
+            archive: `.zip`, `.tar`, `.tar.gz` or `.tgz`.
+            progress: called with the bytes that the service has confirmed so far, and the bytes in all.
+
+        Raises:
+            OSError: it cannot be read.
+            APIError: the service refused or cannot be reached.
+        """
+        file = Path(archive)
+        if file.stat().st_size >= BY_PARTS_BYTES:
+            return self._import(json={"upload": send(self._transport, file, progress).id})
+        with file.open("rb") as content:
+            headers = {"Content-Type": archive_type(file)}
+            return self._import(content=content, params={"filename": file.name[:200]}, headers=headers)
+
+    def import_source(self, url: str) -> Import:
+        """Let the service read class folders from where it may: a folder of its machine, or an S3 prefix."""
+        return self._import(json={"source": url})
+
+    def _import(self, **options: Any) -> Import:
+        place = path("datasets", self.id, "imports")
+        response = self._transport.request("POST", place, timeout=UPLOAD_SECONDS, **options)
         return Import.bind(self._transport, response.json())
 
     def pictures(self, *, label: str | None = None, split: types.Split | None = None) -> Paged[types.Image]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 from tsukiji.labels import is_clutter
 
@@ -105,10 +105,20 @@ def fit_one_request(files: Sequence[LocalFile]) -> bool:
     return len(files) <= CHUNK_FILES and sum(file.size for file in files) < REQUEST_BYTES - 2**20
 
 
+def archive_type(file: Path) -> str:
+    """Return the content type of an archive by its name; the service then looks at the bytes."""
+    types = {".tar": "application/x-tar", ".gz": "application/gzip", ".tgz": "application/gzip"}
+    return types.get(file.suffix.lower(), "application/zip")
+
+
 @contextmanager
-def packed(files: Iterable[LocalFile]) -> Iterator[BinaryIO]:
-    """Pack into a temporary zip on disk, stored and not squeezed: pictures are compressed already."""
-    with tempfile.TemporaryFile(prefix="tsukiji-", suffix=".zip") as spool:
+def packed(files: Iterable[LocalFile]) -> Iterator[Path]:
+    """Pack into a temporary zip on disk, stored and not squeezed: pictures are compressed already.
+
+    The same files give the same bytes, so an upload of them in parts can be gone on with.
+    """
+    with tempfile.TemporaryDirectory(prefix="tsukiji-") as folder:
+        spool = Path(folder) / "images.zip"
         with zipfile.ZipFile(spool, "w", zipfile.ZIP_STORED, strict_timestamps=False) as archive:
             for file in files:
                 archive.write(file.path, file.name)

@@ -1,4 +1,4 @@
-"""Imports: a zip of class folders on its way into a data set."""
+"""Imports: an archive of class folders on its way into a data set."""
 
 from typing import Literal
 

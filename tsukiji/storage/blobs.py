@@ -3,12 +3,12 @@
 import hashlib
 import re
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
 
-from tsukiji.errors import BlobCorrupt, BlobMissing, Invalid
+from tsukiji.errors import BlobCorrupt, BlobMissing, DigestMismatch, Invalid
 from tsukiji.storage.disk import disk_errors, draft, publish
 
 CHUNK_BYTES = 2**20
@@ -21,6 +21,14 @@ class Blob:
 
     sha256: str
     size: int
+
+
+@dataclass(frozen=True)
+class Incoming:
+    """A blob that arrives in parts: our id for it, and the store's own word for it, which `begin` gave."""
+
+    id: str
+    token: str
 
 
 class BlobStore(Protocol):
@@ -58,6 +66,33 @@ class BlobStore(Protocol):
     def check(self) -> None:
         """Return if the store can be used now; raise `StorageUnavailable` or `StorageFull` if it cannot."""
 
+    @abstractmethod
+    def begin(self, upload_id: str) -> Incoming:
+        """Make room for a blob that will arrive in parts, in any order and from any process."""
+
+    @abstractmethod
+    def put_part(self, incoming: Incoming, number: int, file: IO[bytes]) -> str:
+        """Keep one part, from the file's beginning; once this returns it survives a crash. The last one put counts.
+
+        Returns the store's tag of the part, which `join` needs.
+
+        Raises:
+            BlobMissing: the store knows nothing of this upload any more.
+        """
+
+    @abstractmethod
+    def join(self, incoming: Incoming, tags: Sequence[str], sha256: str | None) -> Blob:
+        """Make parts 1, 2, 3, ... one blob and return it; may be repeated until `drop`.
+
+        Raises:
+            DigestMismatch: the whole has another hash than `sha256`; nothing is kept under either.
+            BlobMissing: a part is gone.
+        """
+
+    @abstractmethod
+    def drop(self, incoming: Incoming) -> None:
+        """Forget the parts, if they are there; what was joined stays."""
+
     def local_path(self, sha256: str) -> Path | None:
         """Return the blob's own file, to be read only, where the store has it as one on this machine."""
         check_sha256(sha256)
@@ -76,12 +111,22 @@ class BlobStore(Protocol):
 
 def pour(source: Source, file: IO[bytes]) -> Blob:
     """Write `source` to `file` and hash it on the way; an error of the source itself passes as it is."""
+
+    def write() -> Iterator[bytes]:
+        for piece in _pieces(source):
+            with disk_errors():
+                file.write(piece)
+            yield piece
+
+    return digest_of(write())
+
+
+def digest_of(pieces: Iterable[bytes]) -> Blob:
+    """Return what a blob of these bytes would be."""
     digest, size = hashlib.sha256(), 0
-    for piece in _pieces(source):
+    for piece in pieces:
         digest.update(piece)
         size += len(piece)
-        with disk_errors():
-            file.write(piece)
     return Blob(digest.hexdigest(), size)
 
 
@@ -99,6 +144,22 @@ def check_sha256(text: str) -> None:
     """Raise `Invalid` unless this is a hash: what reaches a path or a key is never anything else."""
     if not re.fullmatch("[0-9a-f]{64}", text):
         raise Invalid(f"{text[:80]!r} is not a sha256.", hint="Give 64 hexadecimal digits in lower case.")
+
+
+def check_upload_id(text: str) -> None:
+    """Raise `Invalid` unless this is an id of ours: what reaches a path or a key is never anything else."""
+    if not re.fullmatch("[a-z]{1,8}_[0-9a-z]{26}", text):
+        raise Invalid(f"{text[:80]!r} is no id of an upload.")
+
+
+def check_joined(blob: Blob, sha256: str | None) -> None:
+    """Raise `DigestMismatch` unless the whole has the hash that was announced, if one was."""
+    if sha256 not in {None, blob.sha256}:
+        raise DigestMismatch(f"The whole has the sha256 {blob.sha256}; {sha256} was announced.")
+
+
+def part_missing(incoming: Incoming) -> BlobMissing:
+    return BlobMissing(f"Parts of {incoming.id} are gone from the store.", hint="Send the file again, from its start.")
 
 
 def missing(sha256: str) -> BlobMissing:

@@ -1,13 +1,31 @@
-"""Blobs as files in one folder: `ab/cd/<sha256>`, drafts in `tmp`. Workers on this machine read them in place."""
+"""Blobs as files in one folder: `ab/cd/<sha256>`, drafts in `tmp`, parts of what arrives in `uploads/<id>/<number>`.
+
+Workers on this machine read them in place.
+"""
 
 import hashlib
+import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-from tsukiji.storage.blobs import CHUNK_BYTES, Blob, BlobStore, Source, check_sha256, missing, pour, read_pieces, verify
+from tsukiji.storage.blobs import (
+    CHUNK_BYTES,
+    Blob,
+    BlobStore,
+    Incoming,
+    Source,
+    check_joined,
+    check_sha256,
+    check_upload_id,
+    missing,
+    part_missing,
+    pour,
+    read_pieces,
+    verify,
+)
 from tsukiji.storage.disk import disk_errors, draft, publish
 
 STALE_SECONDS = 24 * 3600
@@ -23,9 +41,7 @@ class LocalStore(BlobStore):
     def put(self, source: Source) -> Blob:
         with draft(self._drafts) as file:
             blob = pour(source, file)
-            path = self._path(blob.sha256)
-            if not _is_whole(path, blob):  # a file that was cut short or altered, by whatever, is replaced
-                publish(file, path)
+            self._keep(file, blob)
         return blob
 
     def stream(self, sha256: str, chunk: int = CHUNK_BYTES) -> Iterator[bytes]:
@@ -44,10 +60,49 @@ class LocalStore(BlobStore):
             file.write(b"?")
             file.flush()
 
+    def begin(self, upload_id: str) -> Incoming:
+        check_upload_id(upload_id)
+        return Incoming(upload_id, "")
+
+    def put_part(self, incoming: Incoming, number: int, file: IO[bytes]) -> str:
+        with draft(self._drafts) as part:
+            file.seek(0)
+            pour(read_pieces(file), part)
+            publish(part, self._parts(incoming) / str(number))
+        return ""
+
+    def join(self, incoming: Incoming, tags: Sequence[str], sha256: str | None) -> Blob:
+        with draft(self._drafts) as file:
+            blob = pour(self._read_parts(incoming, len(tags)), file)
+            check_joined(blob, sha256)
+            self._keep(file, blob)
+        return blob
+
+    def drop(self, incoming: Incoming) -> None:
+        with disk_errors(), suppress(FileNotFoundError):
+            shutil.rmtree(self._parts(incoming))
+
     def local_path(self, sha256: str) -> Path | None:
         path = self._path(sha256)
         with disk_errors():
             return path if path.is_file() else None
+
+    def _keep(self, file: IO[bytes], blob: Blob) -> None:
+        path = self._path(blob.sha256)
+        if not _is_whole(path, blob):  # a file that was cut short or altered, by whatever, is replaced
+            publish(file, path)
+
+    def _parts(self, incoming: Incoming) -> Path:
+        check_upload_id(incoming.id)
+        return self.root / "uploads" / incoming.id
+
+    def _read_parts(self, incoming: Incoming, count: int) -> Iterator[bytes]:
+        for number in range(1, count + 1):
+            try:
+                with (self._parts(incoming) / str(number)).open("rb") as part, disk_errors():
+                    yield from read_pieces(part)
+            except FileNotFoundError as error:
+                raise part_missing(incoming) from error
 
     def _open(self, sha256: str) -> IO[bytes]:
         path = self._path(sha256)

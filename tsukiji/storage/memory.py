@@ -1,14 +1,30 @@
 """Blobs in this process's memory: a double for tests, gone when the process ends."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import IO
 
-from tsukiji.storage.blobs import CHUNK_BYTES, Blob, BlobStore, Source, check_sha256, missing, pour, read_pieces, verify
+from tsukiji.storage.blobs import (
+    CHUNK_BYTES,
+    Blob,
+    BlobStore,
+    Incoming,
+    Source,
+    check_joined,
+    check_sha256,
+    check_upload_id,
+    missing,
+    part_missing,
+    pour,
+    read_pieces,
+    verify,
+)
 
 
 class MemoryStore(BlobStore):
     def __init__(self) -> None:
         self.blobs: dict[str, bytes] = {}
+        self.parts: dict[str, dict[int, bytes]] = {}
 
     def put(self, source: Source) -> Blob:
         buffer = io.BytesIO()
@@ -32,3 +48,26 @@ class MemoryStore(BlobStore):
 
     def check(self) -> None:
         """Memory is always there."""
+
+    def begin(self, upload_id: str) -> Incoming:
+        check_upload_id(upload_id)
+        return Incoming(upload_id, "")
+
+    def put_part(self, incoming: Incoming, number: int, file: IO[bytes]) -> str:
+        file.seek(0)
+        self.parts.setdefault(incoming.id, {})[number] = file.read()
+        return ""
+
+    def join(self, incoming: Incoming, tags: Sequence[str], sha256: str | None) -> Blob:
+        parts = self.parts.get(incoming.id, {})
+        if not parts.keys() >= set(range(1, len(tags) + 1)):
+            raise part_missing(incoming)
+        buffer = io.BytesIO()
+        blob = pour((parts[number] for number in range(1, len(tags) + 1)), buffer)
+        check_joined(blob, sha256)
+        self.blobs[blob.sha256] = buffer.getvalue()
+        return blob
+
+    def drop(self, incoming: Incoming) -> None:
+        check_upload_id(incoming.id)
+        self.parts.pop(incoming.id, None)

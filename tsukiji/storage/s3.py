@@ -1,9 +1,13 @@
-"""Blobs as objects `<prefix>/<sha256>` in a bucket of any S3-compatible server; credentials by boto3's own chain."""
+"""Blobs as objects `<prefix>/<sha256>` in a bucket of any S3-compatible server; credentials by boto3's own chain.
 
-from collections.abc import Iterator
+What arrives in parts is a multipart upload to `<prefix>/uploads/<id>`: the server keeps and joins the parts, and copies
+the whole to its hash once that is known.
+"""
+
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from tempfile import SpooledTemporaryFile
-from typing import Any
+from typing import IO, Any
 
 import boto3
 from boto3.exceptions import Boto3Error
@@ -12,13 +16,30 @@ from botocore.client import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tsukiji.errors import StorageFull, StorageUnavailable
-from tsukiji.storage.blobs import CHUNK_BYTES, Blob, BlobStore, Source, check_sha256, missing, pour, verify
+from tsukiji.storage.blobs import (
+    CHUNK_BYTES,
+    Blob,
+    BlobStore,
+    Incoming,
+    Source,
+    check_joined,
+    check_sha256,
+    check_upload_id,
+    digest_of,
+    missing,
+    part_missing,
+    pour,
+    verify,
+)
 from tsukiji.storage.disk import disk_errors
 
 SPOOL_BYTES = 8 * 2**20
 ABSENT = {"404", "NoSuchKey"}
+NO_UPLOAD = {"404", "NoSuchUpload", "InvalidPart"}
 FULL = {"QuotaExceeded", "XMinioStorageFull", "XMinioAdminBucketQuotaExceeded"}
 TRANSFER = TransferConfig(multipart_threshold=SPOOL_BYTES, multipart_chunksize=SPOOL_BYTES, use_threads=False)
+COPY = TransferConfig(multipart_threshold=2**27, multipart_chunksize=2**27, use_threads=False)
+"""Within the server, in pieces that it copies before a read times out."""
 
 
 class S3Store(BlobStore):
@@ -28,8 +49,7 @@ class S3Store(BlobStore):
         self.bucket = bucket
         self.prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
         with s3_errors():
-            session = boto3.Session()  # the module's own session may not be made by two threads at once
-            self._client = session.client("s3", endpoint_url=endpoint_url, config=_config(by_path=bool(endpoint_url)))
+            self._client = connect(endpoint_url)
 
     def put(self, source: Source) -> Blob:
         with SpooledTemporaryFile(max_size=SPOOL_BYTES) as file:
@@ -58,13 +78,59 @@ class S3Store(BlobStore):
         with s3_errors():
             self._client.head_bucket(Bucket=self.bucket)
 
+    def begin(self, upload_id: str) -> Incoming:
+        key = self._incoming_key(upload_id)
+        with s3_errors():
+            return Incoming(upload_id, self._client.create_multipart_upload(Bucket=self.bucket, Key=key)["UploadId"])
+
+    def put_part(self, incoming: Incoming, number: int, file: IO[bytes]) -> str:
+        file.seek(0)
+        with s3_errors(), _upload_errors(incoming):
+            part = self._client.upload_part(**self._upload(incoming), PartNumber=number, Body=file)
+        return str(part["ETag"])
+
+    def join(self, incoming: Incoming, tags: Sequence[str], sha256: str | None) -> Blob:
+        key = self._incoming_key(incoming.id)
+        parts = {"Parts": [{"PartNumber": number, "ETag": tag} for number, tag in enumerate(tags, 1)]}
+        if self._size_of(key) is None:  # else an earlier attempt came so far
+            with s3_errors(), _upload_errors(incoming):
+                self._client.complete_multipart_upload(**self._upload(incoming), MultipartUpload=parts)
+        with s3_errors():
+            body = self._client.get_object(Bucket=self.bucket, Key=key)["Body"]
+            with body:  # the server hashes its parts, never the whole
+                blob = digest_of(body.iter_chunks(CHUNK_BYTES))
+        check_joined(blob, sha256)
+        if self._size(blob.sha256) != blob.size:
+            with s3_errors():
+                source = {"Bucket": self.bucket, "Key": key}
+                self._client.copy(source, self.bucket, self._key(blob.sha256), Config=COPY)
+        return blob
+
+    def drop(self, incoming: Incoming) -> None:
+        with s3_errors():
+            try:
+                self._client.abort_multipart_upload(**self._upload(incoming))
+            except ClientError as error:
+                if _code(error) not in NO_UPLOAD:
+                    raise
+            self._client.delete_object(Bucket=self.bucket, Key=self._incoming_key(incoming.id))
+
+    def _upload(self, incoming: Incoming) -> dict[str, str]:
+        return {"Bucket": self.bucket, "Key": self._incoming_key(incoming.id), "UploadId": incoming.token}
+
+    def _incoming_key(self, upload_id: str) -> str:
+        check_upload_id(upload_id)
+        return f"{self.prefix}uploads/{upload_id}"
+
     def _key(self, sha256: str) -> str:
         check_sha256(sha256)
         return self.prefix + sha256
 
     def _size(self, sha256: str) -> int | None:
+        return self._size_of(self._key(sha256))
+
+    def _size_of(self, key: str) -> int | None:
         """Return the bytes of an object, or nothing where there is none."""
-        key = self._key(sha256)
         with s3_errors():
             try:
                 return int(self._client.head_object(Bucket=self.bucket, Key=key)["ContentLength"])
@@ -72,6 +138,12 @@ class S3Store(BlobStore):
                 if _code(error) in ABSENT:
                     return None
                 raise
+
+
+def connect(endpoint_url: str | None) -> Any:
+    """Return a client of this server, or of AWS."""
+    session = boto3.Session()  # the module's own session may not be made by two threads at once
+    return session.client("s3", endpoint_url=endpoint_url, config=_config(by_path=bool(endpoint_url)))
 
 
 @contextmanager
@@ -87,6 +159,17 @@ def s3_errors(sha256: str | None = None) -> Iterator[None]:
         raise StorageUnavailable(f"The S3 server refused: {error}") from error
     except (BotoCoreError, Boto3Error) as error:
         raise StorageUnavailable(f"The S3 server cannot be used: {error}") from error
+
+
+@contextmanager
+def _upload_errors(incoming: Incoming) -> Iterator[None]:
+    """Turn the error of a multipart upload that the server does not know, or not all of, into `BlobMissing`."""
+    try:
+        yield
+    except ClientError as error:
+        if _code(error) in NO_UPLOAD:
+            raise part_missing(incoming) from error
+        raise
 
 
 def _code(error: ClientError) -> str:

@@ -13,10 +13,11 @@ from tsukiji.types.batches import (
     ErrorSummary,
     ImageInfo,
     LabelSummary,
+    ManifestLine,
     Prediction,
     Score,
 )
-from tsukiji.types.datasets import ClassCount, Dataset, DatasetCreate, FileVerdict, Image, UploadResult
+from tsukiji.types.datasets import ClassCount, Dataset, DatasetCreate, FileVerdict, Image, ImportCreate, UploadResult
 from tsukiji.types.evaluations import (
     ClassMetrics,
     ComparedClass,
@@ -34,6 +35,7 @@ from tsukiji.types.jobs import ItemCounts, Job, JobEvent, Progress
 from tsukiji.types.models import Alias, AliasMove, AliasPut, ExportCreate, ExportFormat, Model, ModelExport
 from tsukiji.types.service import Info, WorkerInfo
 from tsukiji.types.trainings import Backbone, BackboneWeights, EpochMetrics, Preset, Recipe, TrainingCreate
+from tsukiji.types.uploads import Sha256, Upload, UploadCreate, UploadPart
 
 __all__ = [
     "Alias",
@@ -63,6 +65,7 @@ __all__ = [
     "FileVerdict",
     "Image",
     "ImageInfo",
+    "ImportCreate",
     "Info",
     "ItemCounts",
     "Job",
@@ -71,6 +74,7 @@ __all__ = [
     "LabelSummary",
     "LabelSuspect",
     "Leakage",
+    "ManifestLine",
     "Metadata",
     "Metrics",
     "Model",
@@ -84,9 +88,13 @@ __all__ = [
     "Recipe",
     "Request",
     "Score",
+    "Sha256",
     "Split",
     "TrainingCreate",
     "UnknownMetrics",
+    "Upload",
+    "UploadCreate",
+    "UploadPart",
     "UploadResult",
     "WorkerInfo",
 ]

@@ -8,6 +8,8 @@ T = TypeVar("T")
 
 Label = Annotated[str, Field(min_length=1, max_length=200, examples=["tuna"])]
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^/\x00-\x1f]+$", examples=["sushi"])]
+Url = Annotated[str, Field(max_length=2000, pattern=r"^(file|s3)://", examples=["file:///photos/2026"])]
+"""Taken literally, without percent-encoding."""
 Split = Literal["train", "valid", "test"]
 Metadata = Annotated[
     dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]], Field(max_length=16)
@@ -24,6 +26,13 @@ class Request(BaseModel):
     """What the service takes."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+def check_one(request: Request, *names: str) -> None:
+    """Raise ValueError unless exactly one of these members is given."""
+    given = [name for name in names if getattr(request, name) is not None]
+    if len(given) != 1:
+        raise ValueError(f"give exactly one of {', '.join(names)}; {' and '.join(given) or 'none'} came")
 
 
 class Page(Answer, Generic[T]):

@@ -1,10 +1,10 @@
 """What is asked of a model, and what it answers."""
 
-from typing import Final, Literal
+from typing import Final, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from tsukiji.types.base import Answer, Metadata, Problem, Request, Split
+from tsukiji.types.base import Answer, Label, Metadata, Problem, Request, Split, Url, check_one
 from tsukiji.types.jobs import ItemCounts
 
 MIN_KNOWN: Final = 0.05
@@ -12,8 +12,41 @@ MIN_KNOWN: Final = 0.05
 
 
 class BatchInput(Request):
-    dataset: str = Field(description="Id or name of a data set.")
+    """What is to be classified: exactly one of its members, and `split` beside `dataset`."""
+
+    dataset: str | None = Field(None, description="Id or name of a data set.")
     split: Split | None = Field(None, description="Only these; a split as the model's training saw it.")
+    upload: str | None = Field(None, description="Id of a completed upload: a zip or tar of pictures.")
+    manifest: str | None = Field(None, description="Id of a completed upload: a line of JSON for each image.")
+    source: Url | None = Field(None, description="A folder or S3 prefix that the service may read.")
+
+    @model_validator(mode="after")
+    def _is_one_thing(self) -> Self:
+        check_one(self, "dataset", "upload", "manifest", "source")
+        if self.split and not self.dataset:
+            raise ValueError("`split` goes with `dataset`")
+        return self
+
+
+class ManifestLine(Request):
+    """One line of a manifest."""
+
+    custom_id: str | None = Field(
+        None,
+        min_length=1,
+        max_length=1000,
+        pattern=r"^[^\x00-\x1f\x7f]+$",
+        description="What the result is matched by; `image` if null. Once in a manifest.",
+    )
+    image: str = Field(
+        min_length=1,
+        max_length=4000,
+        pattern=r"^[^\x00-\x1f\x7f]+$",
+        description="Id of an image of a data set; `sha256:...` of bytes that the service holds; or the URL of a file "
+        "in a folder or S3 prefix that the service may read.",
+        examples=["img_01kb0m9x2v8q4d6w0z3y7t5r1n", "s3://photos/2026/1.jpg"],
+    )
+    true_label: Label | None = Field(None, description="Comes back with the result; the image's own label if null.")
 
 
 class BatchOptions(Request):

@@ -1,16 +1,28 @@
 """Data sets, images, and what became of the files that were sent."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from tsukiji.types.base import Answer, Name, Problem, Request, Split
+from tsukiji.types.base import Answer, Name, Problem, Request, Split, Url, check_one
 
 
 class DatasetCreate(Request):
     name: Name
     description: str = Field("", max_length=2000)
+
+
+class ImportCreate(Request):
+    """What is to be read into a data set."""
+
+    upload: str | None = Field(None, description="Id of a completed upload: a zip or tar of class folders.")
+    source: Url | None = Field(None, description="A folder or S3 prefix of class folders that the service may read.")
+
+    @model_validator(mode="after")
+    def _is_one_thing(self) -> Self:
+        check_one(self, "upload", "source")
+        return self
 
 
 class ClassCount(Answer):

@@ -101,6 +101,27 @@ def test_a_batch_without_a_good_picture_still_lists_the_reasons(service, run, pi
     assert json.loads(result.stdout)["error"]["code"] == "truncated"
 
 
+@pytest.mark.parametrize("name", ["more.tar.gz", "more.TAR"])
+def test_a_tar_is_an_archive(service, run, pictures, name):
+    (pictures / name).write_bytes(b"packed")
+    assert run("classify", pictures / name, "-m", "pets").exit_code == 0
+    assert service.asked_for("POST", "/v1/batches")[0].body == b"packed"
+
+
+def test_a_manifest_goes_alone(service, run, pictures):
+    (pictures / "m.jsonl").write_bytes(b"{}")
+    assert run("classify", pictures / "m.jsonl", pictures / "a.png", "-m", "pets").exit_code == 2
+    assert run("classify", pictures / "m.jsonl", "-m", "pets").exit_code == 0
+    assert service.asked_for("POST", "/v1/batches")[0].headers["content-type"] == "application/jsonl"
+
+
+def test_a_source_stands_in_for_paths(service, run, pictures):
+    assert run("classify", "-m", "pets").exit_code == 2
+    assert run("classify", pictures / "a.png", "--source", "file:///photos", "-m", "pets").exit_code == 2
+    assert run("classify", "--source", "file:///photos", "-m", "pets").exit_code == 0
+    assert service.asked_for("POST", "/v1/batches")[0].json["input"] == {"source": "file:///photos"}
+
+
 def test_a_zip_goes_alone(service, run, pictures):
     (pictures / "more.zip").write_bytes(b"zipped")
     assert run("classify", pictures / "more.zip", pictures / "a.png", "-m", "pets").exit_code == 2

@@ -79,6 +79,18 @@ def test_import_a_zip_into_what_is_there(service, run, tmp_path):
     assert service.asked_for("POST", "/v1/datasets/dst_1/imports")[0].body == b"zipped"
 
 
+def test_import_from_where_the_service_may_read(service, run):
+    service.answer("GET", "/v1/datasets/pets", dataset())
+    service.answer("POST", "/v1/datasets/dst_1/imports", Answer(job("queued", "imp_1", "import"), 202))
+    counts = {"accepted": 5, "duplicates": 0, "rejected": 0}
+    service.answer("GET", "/v1/jobs/imp_1", job("succeeded", "imp_1", "import", result=counts))
+    service.answer("GET", "/v1/imports/imp_1/items", page())
+    result = run("datasets", "import", "--source", "s3://bucket/2026", "--name", "pets", "--json")
+    assert json.loads(result.stdout)["accepted"] == 5
+    assert service.asked_for("POST", "/v1/datasets/dst_1/imports")[0].json == {"source": "s3://bucket/2026"}
+    assert run("datasets", "import", "--name", "pets").exit_code == 2
+
+
 def test_an_import_that_fails(service, run, tmp_path):
     (tmp_path / "pets.zip").write_bytes(b"no zip")
     service.answer("GET", "/v1/datasets/pets", dataset())

@@ -61,7 +61,7 @@ def test_too_many_bytes_go_as_a_zip_too(client, service, tmp_path, monkeypatch):
 def test_a_zip_goes_as_it_is_also_the_second_time(client, service, tmp_path):
     write(tmp_path, "some.zip")
     service.answer("POST", BATCHES, problem(503, "busy"), Answer(job("queued", "bat_1", "batch"), 202))
-    client.batches.create(model="pets", zip=tmp_path / "some.zip")
+    client.batches.create(model="pets", archive=tmp_path / "some.zip")
     assert [asked.body for asked in service.asked] == [b"some.zip", b"some.zip"]
 
 
@@ -70,6 +70,26 @@ def test_a_split_of_a_data_set(client, service):
     client.batches.create(model=client.models.get("pets"), dataset="dst_1", split="valid")
     wanted = {"model": "mdl_1", "top_k": 3, "threshold": 0.0, "input": {"dataset": "dst_1", "split": "valid"}}
     assert service.asked[-1].json == wanted
+
+
+@pytest.mark.parametrize(("name", "kind"), [("a.tar", "x-tar"), ("a.tar.gz", "gzip"), ("a.TGZ", "gzip")])
+def test_a_tar_says_what_it_is(client, service, tmp_path, name, kind):
+    write(tmp_path, name)
+    client.batches.create(model="pets", archive=tmp_path / name)
+    assert service.asked[0].headers["content-type"] == f"application/{kind}"
+
+
+def test_a_manifest_goes_as_it_is(client, service, tmp_path):
+    write(tmp_path, "some.jsonl")
+    client.batches.create(model="pets", manifest=tmp_path / "some.jsonl", top_k=1)
+    (asked,) = service.asked
+    assert (asked.headers["content-type"], asked.body) == ("application/jsonl", b"some.jsonl")
+    assert asked.query["top_k"] == ["1"]
+
+
+def test_a_source_is_named(client, service):
+    client.batches.create(model="pets", source="file:///photos")
+    assert service.asked[0].json["input"] == {"source": "file:///photos"}
 
 
 @pytest.mark.parametrize("sources", [{}, {"images": ["a"], "dataset": "b"}])

@@ -1,0 +1,182 @@
+"""Bodies that are no JSON: forms with files, and archives that go straight to a file. Knows no rows."""
+
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import IO, TypeVar
+
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ValidationError
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import FormData, UploadFile
+from starlette.exceptions import HTTPException
+
+from api.errors import invalid_field
+from api.services import Services
+from tsukiji.archive import is_archive
+from tsukiji.errors import ArchiveUnreadable, BatchTooLarge, Invalid, TooLarge, UnsupportedMediaType
+from tsukiji.storage import Blob
+from tsukiji.storage.disk import disk_errors
+
+Model = TypeVar("Model", bound=BaseModel)
+
+FIELD_BYTES = 64 * 1024
+COPY_BYTES = 2**20
+MANIFESTS = {"application/jsonl", "application/x-ndjson"}
+ARCHIVES = {"application/zip", "application/x-tar", "application/gzip"}
+NAME_CHARACTERS = 1000
+
+
+@dataclass(frozen=True)
+class Form:
+    files: list[UploadFile]
+    fields: dict[str, list[str]]
+
+    def one(self, name: str) -> str | None:
+        """Return a field's only value.
+
+        Raises:
+            Invalid: it was sent more than once.
+        """
+        values = self.fields.get(name, [])
+        if len(values) > 1:
+            raise invalid_field(f"#/{name}", "send this field once")
+        return values[0] if values else None
+
+
+@asynccontextmanager
+async def read_form(request: Request, max_files: int, fields: set[str], part: str = "files") -> AsyncIterator[Form]:
+    """Read a multipart form whose files are all named `part`; its temporary files live as long as the block.
+
+    Raises:
+        UnsupportedMediaType, TooLarge, Invalid: the form is none, has too much in it, or has unknown fields.
+    """
+    if media_type(request) != "multipart/form-data":
+        raise UnsupportedMediaType(f"Send multipart/form-data, with what is sent as `{part}`.")
+    try:
+        async with request.form(max_files=max_files, max_fields=2 * max_files + 20, max_part_size=FIELD_BYTES) as form:
+            yield sort_parts(form, fields, part)
+    except HTTPException as error:
+        if error.status_code == 413:
+            raise
+        too_many = "Too many" in error.detail or "exceeded maximum" in error.detail
+        raise (TooLarge if too_many else Invalid)(f"{error.detail}") from error
+
+
+def sort_parts(form: FormData, known: set[str], part: str) -> Form:
+    files: list[UploadFile] = []
+    fields: dict[str, list[str]] = {}
+    for name, value in form.multi_items():
+        if isinstance(value, UploadFile):
+            if name != part:
+                raise invalid_field(f"#/{name}", f"files are sent as `{part}`")
+            files.append(value)
+        elif name in known:
+            fields.setdefault(name, []).append(value)
+        else:
+            raise invalid_field(f"#/{name}", f"unknown field; known are {', '.join(sorted(known))}")
+    if not files:
+        hint = f"Send at least one part named `{part}` with a file name."
+        raise invalid_field(f"#/{part}", "no file was sent", hint)
+    return Form(files, fields)
+
+
+def file_name(upload: UploadFile, number: int) -> str:
+    """Return the name that was sent, made harmless to keep, or a number where there is none."""
+    name = "".join(char for char in upload.filename or "" if char >= " ")
+    return name[-NAME_CHARACTERS:] or f"file-{number}"
+
+
+def read_file(upload: UploadFile, max_bytes: int) -> bytes:
+    """Return the file's bytes, one more than allowed at most: whoever takes them says that it is too large."""
+    upload.file.seek(0)
+    return upload.file.read(max_bytes + 1)
+
+
+async def receive_body(request: Request, file: IO[bytes]) -> None:
+    """Write the raw body to a file as it comes; no thread is held while the network is slow."""
+    async for piece in request.stream():
+        if piece:
+            await run_in_threadpool(write, file, piece)
+
+
+def write(file: IO[bytes], piece: bytes) -> None:
+    with disk_errors():
+        file.write(piece)
+
+
+async def receive_archive(request: Request, services: Services) -> Blob:
+    """Return the blob of a zip or tar that came as the raw body.
+
+    Raises:
+        UnsupportedMediaType: the body is said to be something else.
+        ArchiveUnreadable: it is none.
+    """
+    if media_type(request) not in ARCHIVES:
+        raise UnsupportedMediaType(f"Send the archive as the raw body, with one of {', '.join(sorted(ARCHIVES))}.")
+    with spool(services) as file:
+        await receive_body(request, file)
+        return await run_in_threadpool(keep_archive, services, file)
+
+
+async def receive_manifest(request: Request, services: Services) -> Blob:
+    """Return the blob of a manifest that came as the raw body, refused at the first line too many.
+
+    Raises:
+        BatchTooLarge
+    """
+    allowed, lines = services.settings.limits.batch_items, 0
+    with spool(services) as file:
+        async for piece in request.stream():
+            lines += piece.count(b"\n")
+            if lines > allowed:
+                raise BatchTooLarge(f"The manifest has more than {allowed:,} lines, which is what a batch may hold.")
+            if piece:
+                await run_in_threadpool(write, file, piece)
+        return await run_in_threadpool(keep_spooled, services, file)
+
+
+@contextmanager
+def spool(services: Services) -> Iterator[IO[bytes]]:
+    """Open a nameless file on the disk of our data, where there is room; it is gone whatever happens."""
+    folder = services.settings.cache_dir / "uploads"
+    with disk_errors():
+        folder.mkdir(parents=True, exist_ok=True)
+    with disk_errors(), tempfile.TemporaryFile(dir=folder) as file:
+        yield file
+
+
+def keep_archive(services: Services, file: IO[bytes]) -> Blob:
+    with disk_errors():
+        file.flush()
+    if not is_archive(file):
+        raise ArchiveUnreadable
+    return keep_spooled(services, file)
+
+
+def keep_spooled(services: Services, file: IO[bytes]) -> Blob:
+    with disk_errors():
+        file.seek(0)
+    return services.store.put(iter(partial(file.read, COPY_BYTES), b""))
+
+
+async def validated_json(model: type[Model], request: Request) -> Model:
+    """Read a JSON body where the route takes other kinds as well.
+
+    Raises:
+        RequestValidationError: it is no JSON, or not of this shape.
+    """
+    try:
+        return model.model_validate_json(await request.body())
+    except ValidationError as error:
+        found = [
+            line | {"loc": ("body", *line["loc"])} for line in error.errors(include_url=False, include_context=False)
+        ]
+        raise RequestValidationError(found) from error
+
+
+def media_type(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()

@@ -1,0 +1,116 @@
+"""Uploads: large files in parts, each checked by its hash, gone on with after any interruption."""
+
+import base64
+import binascii
+import re
+
+from fastapi import APIRouter, Request, Response
+from starlette.concurrency import run_in_threadpool
+
+from api import answers, uploads
+from api.bodies import receive_body, spool
+from api.dependencies import Caller, Reading, ServicesDep
+from api.idempotency import OnceDep
+from api.paging import PagingDep
+from api.schemas import BINARY, body
+from db import uploads as rows
+from db.session import Session
+from tsukiji.errors import Invalid, PartSizeWrong
+from tsukiji.types import Page, Upload, UploadCreate, UploadPart
+
+router = APIRouter(prefix="/uploads", tags=["uploads"])
+
+DIGEST = re.compile(r"(?:^|,)\s*sha-256=:([A-Za-z0-9+/]{43}=):\s*(?:,|$)")
+DIGEST_HEADERS = ("content-digest", "repr-digest")
+DIGEST_PARAMETER = {
+    "name": "Content-Digest",
+    "in": "header",
+    "required": True,
+    "schema": {"type": "string"},
+    "description": "`sha-256=:<base64>:` of this part's bytes (RFC 9530); `Repr-Digest` will do as well.",
+}
+
+
+@router.post(
+    "", status_code=201, responses={200: {"model": Upload, "description": "One of the same hash is there already"}}
+)
+def create_upload(
+    body: UploadCreate, services: ServicesDep, caller: Caller, once: OnceDep, response: Response
+) -> Upload:
+    """Begin an upload, or find the one that was begun: the same `sha256` and `bytes` give the same one (200)."""
+    made, new = uploads.begin(services, caller, once, body)
+    response.status_code = 201 if new or made.replayed else 200
+    response.headers.update({"location": f"/v1/uploads/{made.id}", **made.headers})
+    with services.database.reading() as session:
+        return describe(session, made.id)
+
+
+@router.get("")
+def list_uploads(session: Reading, paging: PagingDep) -> Page[Upload]:
+    """List the uploads that have not expired, newest first, without their parts."""
+    found = rows.page(session, paging.window())
+    confirmed = rows.confirmed_bytes(session, [row.id for row in found.data])
+    return paging.answer(found, lambda row: answers.upload(row, confirmed.get(row.id, 0)))
+
+
+@router.get("/{upload}")
+def get_upload(upload: str, session: Reading) -> Upload:
+    """Look at an upload: `parts` are those that are there and need not be sent again."""
+    return describe(session, upload)
+
+
+@router.put(
+    "/{upload}/parts/{number}",
+    openapi_extra={**body(bytes=BINARY), "parameters": [DIGEST_PARAMETER]},
+)
+async def put_part(upload: str, number: int, request: Request, services: ServicesDep) -> UploadPart:
+    """Send one part as the raw body, in any order. It is kept if its hash is the one of the header; again does no harm.
+
+    Part n has the bytes from (n - 1) * `part_bytes` on, `part_bytes` of them; the last one has what is left.
+    """
+    sha256 = read_digest(request)
+    wanted = await run_in_threadpool(uploads.expect, services, upload, number, sha256)
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared) != wanted.bytes:
+        raise PartSizeWrong(f"Part {number} has {wanted.bytes:,} bytes; {int(declared):,} are announced.")
+    with spool(services) as file:
+        await receive_body(request, file)
+        part = await run_in_threadpool(uploads.take_part, services, wanted, file)
+    return answers.upload_part(part)
+
+
+@router.post("/{upload}/complete")
+def complete_upload(upload: str, services: ServicesDep) -> Upload:
+    """Join the parts and compare the hash of the whole; takes as long as reading it once."""
+    uploads.complete(services, upload)
+    with services.database.reading() as session:
+        return describe(session, upload)
+
+
+@router.delete("/{upload}", status_code=204)
+def delete_upload(upload: str, services: ServicesDep) -> None:
+    """Give an upload up, or forget a complete one; jobs that were started with it go on."""
+    with services.database.reading() as session:
+        row = rows.find(session, upload)
+    uploads.remove(services, row)
+
+
+def describe(session: Session, upload_id: str) -> Upload:
+    row, parts = rows.find(session, upload_id), rows.parts_of(session, upload_id)
+    return answers.upload(row, sum(part.bytes for part in parts), parts)
+
+
+def read_digest(request: Request) -> str:
+    """Return the sha256 that the request gives for its body, in hex.
+
+    Raises:
+        Invalid: it gives none.
+    """
+    for name in DIGEST_HEADERS:
+        if found := DIGEST.search(request.headers.get(name, "")):
+            try:
+                return base64.b64decode(found[1], validate=True).hex()
+            except binascii.Error:
+                break
+    line = {"parameter": "Content-Digest", "code": "invalid", "detail": "sha-256=:<base64 of the part's sha256>:"}
+    raise Invalid("A part comes with its hash: Content-Digest: sha-256=:<base64>:", errors=[line])

@@ -1,0 +1,192 @@
+import hashlib
+import os
+
+import pytest
+
+import tsukiji
+from tests.tsukiji.client.service import Answer, dataset, job, page, problem
+
+IMAGES = "/v1/datasets/dst_1/images"
+
+
+def sha256(content):
+    return hashlib.sha256(content).hexdigest()
+
+
+@pytest.fixture
+def pets(client, service):
+    service.answer("GET", "/v1/datasets/pets", dataset())
+    service.answer("GET", "/v1/datasets/dst_1", dataset(images=9))
+    service.answer("GET", "/v1/limits", {"image_bytes": 100})
+    service.answer("POST", f"{IMAGES}/check", lambda _: {"known": []})
+    service.answer("POST", IMAGES, accept)
+    return client.datasets.get("pets")
+
+
+def accept(asked):
+    files = [name for field, name, _ in asked.parts if field == "files"]
+    labels = asked.field("labels") or [None] * len(files)
+    assert len(labels) == len(files)
+    verdicts = [
+        {"name": name, "verdict": "accepted", "label": label} for name, label in zip(files, labels, strict=True)
+    ]
+    return {"accepted": len(files), "duplicates": 0, "rejected": 0, "files": verdicts}
+
+
+def write(folder, *names):
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(name.encode())
+
+
+def test_labels_come_from_folders_and_bytes_arrive_whole(pets, service, tmp_path):
+    write(tmp_path, "cat/1.png", "dog/ä 2.png", ".DS_Store", "cat/Thumbs.db")
+    result = pets.upload(tmp_path)
+    assert [(file.name, file.label, file.verdict) for file in result.files] == [
+        ("cat/1.png", "cat", "accepted"),
+        ("dog/ä 2.png", "dog", "accepted"),
+    ]
+    (asked,) = service.asked_for("POST", IMAGES)
+    assert [content for field, _, content in asked.parts if field == "files"] == [b"cat/1.png", "dog/ä 2.png".encode()]
+    assert pets.images == 9
+
+
+def test_each_split_is_a_request_and_so_are_the_unlabelled(pets, service, tmp_path):
+    write(tmp_path, "train/cat/1.png", "valid/cat/2.png", "3.png")
+    assert pets.upload(tmp_path).accepted == 3
+    told = {(tuple(asked.field("labels")), tuple(asked.field("split"))) for asked in service.asked_for("POST", IMAGES)}
+    assert told == {(("cat",), ("train",)), (("cat",), ("valid",)), ((), ())}
+
+
+def test_what_the_service_knows_is_not_sent(pets, service, tmp_path):
+    write(tmp_path, "cat/1.png", "cat/2.png")
+    service.answer("POST", f"{IMAGES}/check", lambda asked: {"known": asked.json["sha256"][:1]})
+    result = pets.upload(tmp_path)
+    assert (result.accepted, result.duplicates) == (1, 1)
+    assert sorted(service.asked_for("POST", f"{IMAGES}/check")[0].json["sha256"]) == sorted(
+        [sha256(b"cat/1.png"), sha256(b"cat/2.png")]
+    )
+    assert len(service.asked_for("POST", IMAGES)[0].field("files")) == 1
+
+
+def test_requests_hold_a_hundred_files(pets, service, tmp_path):
+    write(tmp_path, *[f"cat/{number}.png" for number in range(250)])
+    reports = []
+    assert pets.upload(tmp_path, lambda done, total: reports.append((done, total))).accepted == 250
+    assert sorted(len(asked.field("files")) for asked in service.asked_for("POST", IMAGES)) == [50, 100, 100]
+    assert reports[-1] == (250, 250)
+
+
+def test_too_large_a_file_is_reported_and_not_sent(pets, service, tmp_path):
+    write(tmp_path, "cat/1.png")
+    (tmp_path / "cat/huge.png").write_bytes(b"x" * 101)
+    result = pets.upload(tmp_path)
+    assert (result.accepted, result.rejected) == (1, 1)
+    assert result.files[1].error.code == "too_many_bytes"
+    assert len(service.asked_for("POST", IMAGES)[0].field("files")) == 1
+
+
+def test_a_file_that_cannot_be_read_does_not_stop_the_others(pets, tmp_path, monkeypatch):
+    write(tmp_path, "cat/1.png", "cat/2.png")
+    real = hashlib.file_digest
+
+    def refuse(file, name):
+        if file.name.endswith("2.png"):
+            raise PermissionError(13, "no")
+        return real(file, name)
+
+    monkeypatch.setattr(hashlib, "file_digest", refuse)
+    result = pets.upload(tmp_path)
+    assert [(file.verdict, file.error and file.error.code) for file in result.files] == [
+        ("accepted", None),
+        ("rejected", "unreadable"),
+    ]
+
+
+def test_a_file_that_vanishes_on_the_way_does_not_stop_the_others(pets, service, tmp_path):
+    write(tmp_path, "cat/1.png", "cat/2.png")
+
+    def lose_one(_asked):
+        (tmp_path / "cat/1.png").unlink()
+        return {"known": []}
+
+    service.answer("POST", f"{IMAGES}/check", lose_one)
+    assert [file.verdict for file in pets.upload(tmp_path).files] == ["rejected", "accepted"]
+
+
+def test_a_refused_request_is_halved_until_the_culprit_stands_alone(pets, service, tmp_path):
+    write(tmp_path, *[f"cat/{number}.png" for number in range(8)])
+
+    def refuse_five(asked):
+        if any(name == "cat/5.png" for _, name, _ in asked.parts):
+            return problem(422, "bad_label", "no such label")
+        return accept(asked)
+
+    service.answer("POST", IMAGES, refuse_five)
+    result = pets.upload(tmp_path)
+    assert (result.accepted, result.rejected) == (7, 1)
+    assert result.files[5].error.code == "bad_label"
+
+
+def test_a_refusal_of_the_data_set_is_an_error(pets, service, tmp_path):
+    write(tmp_path, "cat/1.png")
+    service.answer("POST", IMAGES, problem(404, "not_found"))
+    with pytest.raises(tsukiji.NotFoundError):
+        pets.upload(tmp_path)
+
+
+def test_a_retried_request_carries_its_files_again(pets, service, tmp_path):
+    write(tmp_path, "cat/1.png")
+    service.answer("POST", IMAGES, problem(503, "busy"), accept)
+    assert pets.upload(tmp_path).accepted == 1
+    first, second = service.asked_for("POST", IMAGES)
+    assert first.field("files") == second.field("files") == ["cat/1.png"]
+
+
+def test_a_name_that_is_no_text_is_sent_as_text(pets, tmp_path):
+    folder = os.fsencode(tmp_path / "cat")
+    os.mkdir(folder)  # noqa: PTH102 - pathlib takes no bytes
+    with open(folder + b"/\xff.png", "wb") as file:  # noqa: PTH123 - pathlib takes no bytes
+        file.write(b"x")
+    (verdict,) = pets.upload(tmp_path).files
+    assert verdict.name == "cat/�.png"
+
+
+def test_a_folder_that_is_none(pets, tmp_path):
+    with pytest.raises(NotADirectoryError):
+        pets.upload(tmp_path / "missing")
+
+
+def test_import_streams_the_zip(pets, service, tmp_path):
+    archive = tmp_path / "pets.zip"
+    archive.write_bytes(os.urandom(300_000))
+    path = "/v1/datasets/dst_1/imports"
+    service.answer("POST", path, problem(503, "busy"), Answer(job("queued", "imp_1", "import"), 202))
+    service.answer("GET", "/v1/imports/imp_1/items", page({"name": "x", "verdict": "rejected"}))
+    found = pets.import_archive(archive)
+    asked = service.asked_for("POST", path)[-1]
+    assert asked.body == archive.read_bytes()
+    assert asked.headers["content-type"] == "application/zip"
+    assert [item.name for item in found.items("rejected")] == ["x"]
+    assert service.asked[-1].query == {"verdict": ["rejected"]}
+
+
+def test_exist_ok_returns_the_one_that_is_there(client, service):
+    service.answer("GET", "/v1/datasets/pets", dataset(images=5))
+    assert client.datasets.create("pets", exist_ok=True).images == 5
+    service.answer("POST", "/v1/datasets", dataset("new"))
+    assert client.datasets.create("new", exist_ok=True).name == "new"
+
+
+def test_one_group_for_a_folder(pets, service, tmp_path):
+    write(tmp_path, "cat/1.png", "cat/2.png")
+    pets.upload(tmp_path, group="Felix")
+    (asked,) = service.asked_for("POST", IMAGES)
+    assert asked.field("group") == ["Felix"]
+
+
+def test_a_group_for_each_file(pets, service, tmp_path):
+    write(tmp_path, "cat/felix-1.png", "cat/tom-1.png", "cat/unknown.png")
+    pets.upload(tmp_path, group=lambda name: name.split("/")[1].split("-")[0] if "-" in name else None)
+    (asked,) = service.asked_for("POST", IMAGES)
+    assert asked.field("groups") == ["felix", "tom", ""]

@@ -1,0 +1,120 @@
+"""What all archives share: limits, entries, and the rules for names. Knows no kind of archive.
+
+An archive is hostile until shown otherwise: names may point outside, sizes may lie, it may unpack to anything.
+"""
+
+import re
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Final, Self
+
+from tsukiji.errors import ArchiveError, EntryDuplicate, EntryIgnored, EntryNested, EntryUnsafePath
+from tsukiji.labels import is_clutter
+
+if TYPE_CHECKING:  # it needs pydantic-settings, which a client that checks a package lacks
+    from tsukiji.settings import LimitSettings
+
+ARCHIVE_SUFFIXES: Final = frozenset(
+    {".zip", ".tar", ".gz", ".tgz", ".bz2", ".tbz2", ".xz", ".txz", ".7z", ".rar", ".zst", ".jar"}
+)
+ARCHIVE_MAGIC: Final = (
+    b"PK\x03\x04",
+    b"PK\x05\x06",
+    b"PK\x07\x08",
+    b"\x1f\x8b",
+    b"BZh",
+    b"\xfd7zXZ\0",
+    b"7z\xbc\xaf\x27\x1c",
+    b"Rar!\x1a\x07",
+    b"\x28\xb5\x2f\xfd",
+)
+TAR_MAGIC: Final = b"ustar"
+TAR_MAGIC_AT: Final = 257
+UNSAFE: Final = re.compile(r"[\x00-\x1f\x7f\\]|^/|^[A-Za-z]:|(?:^|/)\.\.(?:/|$)")
+HARMLESS_BYTES: Final = 2**20
+"""Below this no ratio is too high: a plain drawing packs well, and the limit on the whole still holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveLimits:
+    """What an archive may hold."""
+
+    max_bytes: int
+    max_entries: int
+    max_expanded_bytes: int
+    max_entry_bytes: int
+    max_ratio: float
+
+    @classmethod
+    def of(cls, limits: "LimitSettings") -> Self:
+        return cls(
+            max_bytes=limits.archive_bytes,
+            max_entries=limits.archive_entries,
+            max_expanded_bytes=limits.archive_expanded_bytes,
+            max_entry_bytes=limits.image_bytes,
+            max_ratio=limits.archive_ratio,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One file; readable while the iteration that gave it stands at it.
+
+    Attributes:
+        name: relative, with slashes, in Unicode form NFC; as the archive spells it where `error` refuses it.
+        error: why it is refused, or None.
+        unpack: returns its bytes, or raises a `TsukijiError`.
+    """
+
+    name: str
+    error: ArchiveError | None
+    unpack: Callable[[], bytes]
+
+    def read(self) -> bytes:
+        """Return the file's bytes, never more than were announced.
+
+        Raises:
+            ArchiveError: the entry is refused, damaged, an archive itself, or not of the size it claims.
+        """
+        if self.error:
+            raise self.error
+        data = self.unpack()
+        if data.startswith(ARCHIVE_MAGIC) or data.startswith(TAR_MAGIC, TAR_MAGIC_AT):
+            raise EntryNested(f"{self.name} is an archive.")
+        return data
+
+
+class Names:
+    """The names of one archive as they go by: each is taken once."""
+
+    def __init__(self) -> None:
+        self._seen: set[str] = set()
+
+    def settle(self, name: str, error: ArchiveError | None) -> tuple[str, ArchiveError | None]:
+        """Return the name in its plain form and why its entry is refused; a refused one does not take its name."""
+        if error is None:
+            name = str(PurePosixPath(name))
+            if name in self._seen:
+                error = EntryDuplicate(f"{name} stands in the archive twice; the first one counts.")
+            self._seen.add(name)
+        return name, error
+
+
+def compose(name: str) -> str:
+    """Return the name in Unicode form NFC; some systems write it decomposed."""
+    return unicodedata.normalize("NFC", name)
+
+
+def place_fault(name: str, *, plain: bool) -> ArchiveError | None:
+    """Return why a name is refused, or an entry that is no plain file; what systems leave behind counts as refused."""
+    if not PurePosixPath(name).parts or UNSAFE.search(name) or not plain:
+        return EntryUnsafePath(f"{name!r} leads outside, or is a link or a device.")
+    if is_clutter(name):
+        return EntryIgnored(f"{name} was left behind by a system.")
+    return None
+
+
+def nested_fault(name: str) -> ArchiveError | None:
+    return EntryNested(f"{name} is an archive.") if PurePosixPath(name).suffix.lower() in ARCHIVE_SUFFIXES else None

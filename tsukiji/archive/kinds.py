@@ -1,0 +1,32 @@
+"""Which kind of archive a file is, by its bytes; its name says nothing."""
+
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from tsukiji.archive import tars, zips
+from tsukiji.archive.entries import ArchiveLimits, Entry
+from tsukiji.errors import ArchiveTooLarge
+
+
+def entries(path: Path, limits: ArchiveLimits) -> Iterator[Entry]:
+    """Yield every file of a zip, tar or tar.gz in its order, refused ones with their error.
+
+    Raises:
+        ArchiveUnreadable: the file is no archive, or a damaged one. A tar may turn out so at any entry.
+        ArchiveTooLarge: it is larger than allowed, or unpacks to more.
+        ArchiveTooManyEntries: it holds more entries than allowed.
+    """
+    size = path.stat().st_size
+    if size > limits.max_bytes:
+        raise ArchiveTooLarge(f"The archive has {size:,} bytes; at most {limits.max_bytes:,} are taken.")
+    with path.open("rb") as file:
+        is_tar = tars.is_tar(file)
+    yield from tars.entries(path, limits) if is_tar else zips.entries(path, limits)
+
+
+def is_archive(file: IO[bytes]) -> bool:
+    """Return whether this may be an archive that is read here."""
+    # The tar first: one that ends with a zip would pass for a zip.
+    return tars.is_tar(file) or zipfile.is_zipfile(file)

@@ -1,0 +1,131 @@
+"""Zip archives: the listing at the end says what there is, and every word of it may be a lie."""
+
+import stat
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import partial
+from io import FileIO
+from pathlib import Path
+from typing import Final
+
+from tsukiji.archive.entries import HARMLESS_BYTES, ArchiveLimits, Entry, Names, compose, nested_fault, place_fault
+from tsukiji.errors import (
+    ArchiveError,
+    ArchiveTooLarge,
+    ArchiveTooManyEntries,
+    ArchiveUnreadable,
+    EntryEncrypted,
+    EntryTooLarge,
+    EntryUnreadable,
+)
+
+PLAIN: Final = frozenset({0, stat.S_IFREG})
+# The other methods unpack without a bound: one read of 4 KiB of bzip2 may be 80 MB.
+BOUNDED: Final = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
+# What `zipfile` runs into. RuntimeError includes its NotImplementedError.
+DAMAGE: Final = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    OSError,
+    EOFError,
+    ValueError,
+    LookupError,
+    OverflowError,
+    RuntimeError,
+)
+ENCRYPTED: Final = 0x1
+UTF8: Final = 0x800
+LISTING_BYTES: Final = 256
+"""What one entry may take of the archive's listing, on average; the listing is read into memory at once."""
+
+
+def entries(path: Path, limits: ArchiveLimits) -> Iterator[Entry]:
+    """Yield the entries; what is wrong with the whole is raised before the first."""
+    bound = max(limits.max_entries * LISTING_BYTES, limits.max_entry_bytes) + HARMLESS_BYTES
+    with _BoundedFile(path, bound) as file, _listed(file) as archive:
+        _check_whole(archive, limits)
+        names = Names()
+        for info in archive.infolist():
+            if not info.orig_filename.endswith("/"):
+                name = _spelled(info)
+                name, error = names.settle(name, _fault(info, name, limits))
+                yield Entry(name, error, partial(_unpack, archive, info))
+
+
+class _BoundedFile(FileIO):
+    """A file that refuses to be read in one piece larger than `bound`: `zipfile` reads the listing so."""
+
+    def __init__(self, path: Path, bound: int) -> None:
+        super().__init__(path)
+        self.bound = bound
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is not None and size > self.bound:
+            raise ArchiveTooManyEntries(f"The archive's listing alone takes {size:,} bytes.")
+        return super().read(size) or b""
+
+
+def _listed(file: _BoundedFile) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(file)
+    except DAMAGE as error:
+        raise ArchiveUnreadable(f"The zip archive cannot be read: {error}") from error
+
+
+def _check_whole(archive: zipfile.ZipFile, limits: ArchiveLimits) -> None:
+    infos = archive.infolist()
+    if len(infos) > limits.max_entries:
+        raise ArchiveTooManyEntries(
+            f"The archive holds {len(infos):,} entries; at most {limits.max_entries:,} are taken."
+        )
+    expanded = sum(info.file_size for info in infos)
+    if expanded > limits.max_expanded_bytes:
+        raise ArchiveTooLarge(
+            f"The archive unpacks to {expanded:,} bytes; at most {limits.max_expanded_bytes:,} are taken."
+        )
+
+
+def _spelled(info: zipfile.ZipInfo) -> str:
+    """Return the name as it was meant. `orig_filename`: the other one is cut at a NUL."""
+    name = info.orig_filename
+    if not info.flag_bits & UTF8:
+        with suppress(UnicodeError):  # macOS writes UTF-8 without saying so
+            name = name.encode("cp437").decode("utf-8")
+    return compose(name)
+
+
+def _fault(info: zipfile.ZipInfo, name: str, limits: ArchiveLimits) -> ArchiveError | None:
+    """Return why an entry is refused, by what the listing says of it."""
+    if fault := place_fault(name, plain=stat.S_IFMT(info.external_attr >> 16) in PLAIN):
+        return fault
+    if info.flag_bits & ENCRYPTED:
+        return EntryEncrypted(f"{name} is encrypted.")
+    if fault := nested_fault(name):
+        return fault
+    if info.compress_type not in BOUNDED:
+        return EntryUnreadable(f"{name} is packed by a method that is not read.")
+    return _size_fault(info, name, limits)
+
+
+def _size_fault(info: zipfile.ZipInfo, name: str, limits: ArchiveLimits) -> ArchiveError | None:
+    if info.file_size > limits.max_entry_bytes:
+        return EntryTooLarge(f"{name} has {info.file_size:,} bytes; at most {limits.max_entry_bytes:,} are taken.")
+    if info.file_size > HARMLESS_BYTES and info.file_size > limits.max_ratio * info.compress_size:
+        return EntryTooLarge(f"{name} unpacks to more than {limits.max_ratio:g} times its packed size.")
+    return None
+
+
+def _unpack(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
+    """`zipfile` stops at the announced size and compares the checksum there, so a lie about size is found as damage."""
+    try:
+        with archive.open(info) as file:
+            data = file.read(info.file_size + 1)
+    except DAMAGE as error:
+        raise EntryUnreadable(f"{info.filename} is damaged: {error}") from error
+    if len(data) != info.file_size:
+        raise EntryUnreadable(f"{info.filename} unpacks to {len(data):,} bytes and claims {info.file_size:,}.")
+    return data

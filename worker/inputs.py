@@ -1,0 +1,164 @@
+"""What a batch is made of, as a stream of items: an archive, a folder or prefix, a manifest, or a data set."""
+
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import PurePosixPath
+from typing import Any
+
+from db import blobs, datasets, registry
+from db.models import Job
+from db.pages import Window
+from db.session import Session
+from tsukiji import snapshots
+from tsukiji.archive import Entry
+from tsukiji.errors import ImageTooManyBytes, ImageUnknown, TsukijiError
+from tsukiji.manifests import Line, read_lines
+from tsukiji.storage.blobs import read_pieces
+from worker.archives import local_archive, opened
+from worker.services import Services
+
+PAGE = 1000
+IMAGE_PREFIX, HASH_PREFIX = "img_", "sha256:"
+
+Item = dict[str, Any]
+"""Columns of a `BatchItem`, and the `bytes` of its blob."""
+
+
+def items_of(services: Services, job: Job) -> Iterator[Item]:
+    """Yield an item for every image; those that cannot be had carry their reason."""
+    return READERS[job.request["input"]["type"]](services, job)
+
+
+# --- files -----------------------------------------------------------------------------------------------------------
+
+
+def from_files(services: Services, job: Job) -> Iterator[Item]:
+    """Yield an item for every file of the job's archive, folder or prefix."""
+    with opened(services, job, job.request["input"].get("source")) as files:
+        for entry in files():
+            yield item_of(services, entry)
+
+
+def item_of(services: Services, entry: Entry) -> Item:
+    return keep(services, {"custom_id": entry.name}, entry.read)
+
+
+def keep(services: Services, known: Item, read: Callable[[], bytes]) -> Item:
+    """Keep an image's bytes and return its item; what is wrong with them costs only this one."""
+    item = {"sha256": None, "bytes": 0, "error": None, "true_label": None, **known}
+    try:
+        blob = services.store.put(read())
+    except TsukijiError as error:
+        if error.retriable:  # the store is full or away, and not the image at fault
+            raise
+        return item | {"error": error.to_dict()}
+    return item | {"sha256": blob.sha256, "bytes": blob.size}
+
+
+# --- a manifest ------------------------------------------------------------------------------------------------------
+
+
+def from_manifest(services: Services, job: Job) -> Iterator[Item]:
+    """Yield an item for every line. The errors of a line say its number."""
+    with local_archive(services, job) as path, path.open("rb") as file:
+        lines = read_lines(read_pieces(file))
+        while part := list(itertools.islice(lines, PAGE)):
+            known = look_up(services, part)
+            for line in part:
+                yield resolve(services, line, known)
+
+
+def look_up(services: Services, lines: list[Line]) -> dict[str, Item]:
+    """Return what the rows say of the images that lines name by id or hash, by that name."""
+    names = [line.wish.image for line in lines if line.wish]
+    ids = [name for name in names if name.startswith(IMAGE_PREFIX)]
+    hashes = [name.removeprefix(HASH_PREFIX) for name in names if name.startswith(HASH_PREFIX)]
+    with services.database.reading() as session:
+        images = list(datasets.images_of(session, ids))
+        sizes = list(blobs.sizes_of(session, hashes))
+    known = {
+        image.id: {"sha256": image.sha256, "bytes": image.bytes, "error": None, "true_label": image.label}
+        for image in images
+    }
+    stored = {"error": None, "true_label": None}
+    return known | {f"{HASH_PREFIX}{sha256}": {"sha256": sha256, "bytes": size, **stored} for sha256, size in sizes}
+
+
+def resolve(services: Services, line: Line, known: dict[str, Item]) -> Item:
+    wish = line.wish
+    if wish is None:
+        return refused(line, line.error)
+    if "://" in wish.image:
+        found = keep(services, {}, lambda: read_url(services, wish.image))
+        if found["error"]:
+            found["error"] |= {"line": line.number}
+    elif wish.image in known:
+        found = known[wish.image]
+    else:
+        return refused(line, ImageUnknown(f"Line {line.number}: there is no image {wish.image[:200]!r}."))
+    return found | {"custom_id": line.custom_id, "true_label": wish.true_label or found["true_label"]}
+
+
+def refused(line: Line, error: TsukijiError | None) -> Item:
+    told = (error.to_dict() if error else {}) | {"line": line.number}
+    return {"custom_id": line.custom_id, "sha256": None, "bytes": 0, "error": told, "true_label": None}
+
+
+def read_url(services: Services, url: str) -> bytes:
+    largest = services.settings.limits.image_bytes
+    data = services.sources.open(url).read(largest)
+    if len(data) > largest:
+        raise ImageTooManyBytes(f"More than {largest:,} bytes.")
+    return data
+
+
+# --- a data set ------------------------------------------------------------------------------------------------------
+
+
+def from_dataset(services: Services, job: Job) -> Iterator[Item]:
+    """Yield an item for every image of the data set, or of one split as the model's training saw it.
+
+    The splits of images that it did not see are those of the data set.
+    """
+    source = job.request["input"]
+    with services.database.reading() as session:
+        dataset_id = datasets.find(session, source["dataset"]).id
+        splits = trained_splits(services, session, job, dataset_id) if source["split"] else None
+    window: Window | None = Window(PAGE)
+    while window:
+        with services.database.reading() as session:
+            rows = datasets.page_images(session, dataset_id, window)
+        for image in rows.data:
+            split = (splits or {}).get(image.sha256, image.split or image.drawn_split)
+            if source["split"] in {None, split}:
+                yield {
+                    "custom_id": custom_id(image.label, image.name),
+                    "sha256": image.sha256,
+                    "bytes": image.bytes,
+                    "true_label": image.label,
+                    "error": None,
+                }
+        window = Window(PAGE, rows.next_cursor) if rows.next_cursor else None
+
+
+def trained_splits(services: Services, session: Session, job: Job, dataset_id: str) -> dict[str, str] | None:
+    """Return the splits (by sha256) of the model's own snapshot, if that is of this data set."""
+    model = registry.find_model(session, job.request["model"])
+    if model.snapshot_id is None or model.dataset_id != dataset_id:
+        return None
+    snapshot = registry.find_snapshot(session, model.snapshot_id)
+    return {item.sha256: item.split or "" for item in snapshots.loads(services.store.read(snapshot.sha256))}
+
+
+def custom_id(label: str | None, name: str) -> str:
+    """Return a name that tells images of different classes apart."""
+    return name if label is None or PurePosixPath(name).parent.name == label else f"{label}/{name}"
+
+
+READERS: dict[str, Callable[[Services, Job], Iterator[Item]]] = {
+    "archive": from_files,
+    "source": from_files,
+    "manifest": from_manifest,
+    "dataset": from_dataset,
+}
+"""By the type that the API writes down."""
