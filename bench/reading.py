@@ -160,7 +160,8 @@ def measure_streams(database: Database, job: Job, settings: Settings) -> dict[st
     services = Services(settings, database, cast("Any", None), cast("Any", None))
     found = Results(services, job, Selection(AS_ASKED))
     complete = Results(services, job, Selection(AS_ASKED), complete=True)
-    rows, figures = job.items_total, {}
+    rows = job.items_total
+    figures: dict[str, float] = {}
     for name, stream in (
         ("jsonl", found.json_lines()),
         ("csv", found.csv()),

@@ -52,7 +52,7 @@ def main() -> None:
         weights = weights_folder(options.weights, Path(scratch) / "weights")
         if weights is None:
             raise SystemExit("Give --weights: without pretrained weights there is no frozen body to compare.")
-        folders = options.data or [made_up(Path(scratch) / "digits", 200 if options.quick else 1000)]
+        folders = options.data or [made_up(Path(scratch) / "digits")]
         school = School(
             Path(scratch), weights, lessons.others(options.unknown) if options.unknown else (), options.image_size
         )
@@ -60,9 +60,9 @@ def main() -> None:
     show("trainings", figures, as_json=options.json)
 
 
-def made_up(folder: Path, count: int) -> Path:
-    """Write pictures for those who have none."""
-    write_digits(folder, count)
+def made_up(folder: Path) -> Path:
+    """Write the digits of scikit-learn, for who has no pictures."""
+    write_digits(folder)
     return folder
 
 

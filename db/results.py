@@ -89,7 +89,7 @@ class Wanted:
         if self.rule is None or (self.decision is None and self.abstained is None):
             return []
         refusal = self.rule.refusal_column
-        found = [Prediction.score.is_not(None)]
+        found: list[ColumnElement[bool]] = [Prediction.score.is_not(None)]
         if self.decision is not None or not self.abstained:
             found.append(refusal.is_(None))
         if self.abstained:

@@ -43,7 +43,10 @@ AREAS = {
         "backbone_unavailable weights_unavailable weights_invalid nan_loss gpu_out_of_memory out_of_memory"
         " training_crashed model_gone package_invalid labels_unknown no_shared_images export_failed"
     ),
-    "Jobs and workers": "batch_empty batch_too_large no_image_succeeded worker_lost stalled deadline_exceeded internal",
+    "Jobs and workers": (
+        "batch_empty batch_too_large no_image_succeeded worker_lost stalled deadline_exceeded job_not_done"
+        " results_deleted internal"
+    ),
     "Storage and servers": (
         "blob_missing blob_corrupt storage_full storage_unavailable broker_unavailable database_unavailable not_ready"
     ),

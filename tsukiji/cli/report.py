@@ -30,7 +30,10 @@ def print_unknown(rates: types.UnknownMetrics | None, to: Console) -> None:
     """Print how well "none of these" is told: what is turned away by mistake, and what passes by mistake."""
     if rates is None:
         return
-    facts = {"none of these, below": rates.min_known, "known turned away": rates.false_rejections}
+    facts: dict[str, float | None] = {
+        "none of these, below": rates.min_known,
+        "known turned away": rates.false_rejections,
+    }
     facts["left-out kinds taken for known"] = rates.false_acceptances
     if rates.given:
         facts["other things taken for known"] = rates.given.false_acceptances
