@@ -3,7 +3,7 @@
 from pathlib import PurePosixPath
 from typing import Any
 
-from db import batches, blobs, datasets, jobs, registry
+from db import batches, blobs, datasets, jobs, registry, turns
 from db.models import Job
 from db.pages import Window
 from db.session import Session
@@ -40,17 +40,18 @@ def store(services: Services, job: Job, items: list[dict[str, Any]]) -> None:
             raise Stale
         blobs.keep(session, ((item["sha256"], item.pop("bytes")) for item in items if item["sha256"]))
         batches.add_items(session, job.id, items)
-        chunk_ids = batches.cut(session, job, len(items), settings.chunk_images, settings.max_attempts)
+        batches.cut(session, job, len(items), settings.chunk_images, settings.max_attempts)
+        hands = turns.hands(session, len(items))
         jobs.change(session, Job.id == job.id, upload_sha256=None)
     discard(services, job.upload_sha256)
-    wake(services, chunk_ids, job.priority)
+    wake(services, job.id, hands)
 
 
-def wake(services: Services, chunk_ids: list[str], priority: int) -> None:
-    """Send the chunks' messages; what is not sent now the dispatcher sends."""
-    sent = [chunk_id for chunk_id in chunk_ids if services.wakeups.send(Task.CHUNK, chunk_id, priority=priority)]
-    with services.database.transaction() as session:
-        batches.mark_chunks_sent(session, sent)
+def wake(services: Services, job_id: str, hands: int) -> None:
+    """Send a message to each worker that can help; what is not sent now the dispatcher sends."""
+    if sum(services.wakeups.send(Task.CHUNK, job_id) for _ in range(hands)):
+        with services.database.transaction() as session:
+            jobs.mark_sent(session, [job_id])
 
 
 def from_zip(services: Services, job: Job, lease: Lease) -> list[dict[str, Any]]:

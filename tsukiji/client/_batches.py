@@ -109,6 +109,7 @@ class Batches(Resource):
         top_k: int = 3,
         threshold: float = 0.0,
         min_known: float | None = None,
+        priority: int = 0,
         deadline_seconds: int | None = None,
         retention_days: float | None = None,
     ) -> Batch:
@@ -118,6 +119,7 @@ class Batches(Resource):
         hold (100 files, 256 MiB) are packed into a temporary zip first. What is not classified `deadline_seconds` from
         now is given up: the batch ends as `expired` and keeps its results so far; the service has a default (24 hours).
         Results and pictures are deleted `retention_days` after its end; 0 keeps them, the service has a default.
+        A higher `priority` (0 to 4) goes first; batches of one priority take turns.
 
         Raises:
             ValueError: none or several of images, zip and dataset; or no pictures among the images.
@@ -129,6 +131,8 @@ class Batches(Resource):
         options: dict[str, Any] = {"model": id_of(model), "top_k": top_k, "threshold": threshold}
         if min_known is not None:
             options["min_known"] = min_known
+        if priority:
+            options["priority"] = priority
         if deadline_seconds is not None:
             options["deadline_seconds"] = deadline_seconds
         if retention_days is not None:
