@@ -9,6 +9,7 @@ from starlette.responses import JSONResponse, Response
 
 from api import answers
 from api.idempotency import Made
+from api.pace import pause_for
 from api.predictions import Reader
 from api.services import Services
 from api.waiting import hold, parse_wait, read_job
@@ -16,12 +17,9 @@ from db import jobs, results
 from db.models import Job
 from db.pages import Window
 from db.session import Session
-from tsukiji.jobs import TERMINAL, JobKind
+from tsukiji.jobs import TERMINAL, JobKind, JobStatus
 
 QUEUED_BEHIND_SECONDS = 10
-PACE = ((10, 1), (60, 2))
-"""Age of the job in seconds, seconds between polls; older ones are polled every 5."""
-SLOWEST_PACE = 5
 
 
 async def answer_poll(request: Request, services: Services, job_id: str, kind: JobKind | None = None) -> Response:
@@ -38,9 +36,8 @@ async def answer_poll(request: Request, services: Services, job_id: str, kind: J
     job, waited = await hold(request, services, job, seconds, lambda row: not is_known(row, seen))
     headers = {"preference-applied": f"wait={seconds:g}"} if waited else {}
     if is_known(job, known):
-        return Response(
-            status_code=304, headers=headers | {"etag": etag(job), **await run_in_threadpool(pace, services, job)}
-        )
+        position = await run_in_threadpool(position_of, services, job) if job.status == JobStatus.QUEUED else None
+        return Response(status_code=304, headers=headers | {"etag": etag(job), **retry_after(services, job, position)})
     return await run_in_threadpool(respond, services, job, 200, headers)
 
 
@@ -51,13 +48,20 @@ def answer_start(services: Services, made: Made, status: int = 202) -> JSONRespo
 
 def respond(services: Services, job: Job, status: int, headers: dict[str, str] | None = None) -> JSONResponse:
     """Return the job with its headers; 202 says where to look for it."""
-    with services.database.reading() as session:
-        position = jobs.queue_position(session, job)
-        body = answers.job(job, position, result_of(session, job))
-    extra = {"etag": etag(job), **retry_after(job, position), **(headers or {})}
+    position, result = None, None
+    if job.status == JobStatus.QUEUED or job.kind == JobKind.PREDICTION:
+        with services.database.reading() as session:
+            position, result = jobs.queue_position(session, job), result_of(session, job)
+    body = answers.job(job, position, result)
+    extra = {"etag": etag(job), **retry_after(services, job, position), **(headers or {})}
     if status == 202:
         extra["location"] = answers.job_place(job)
     return JSONResponse(body.model_dump(mode="json"), status, headers=extra)
+
+
+def position_of(services: Services, job: Job) -> int | None:
+    with services.database.reading() as session:
+        return jobs.queue_position(session, job)
 
 
 def result_of(session: Session, job: Job) -> dict[str, Any] | None:
@@ -79,16 +83,10 @@ def is_known(job: Job, if_none_match: str | None) -> bool:
     return "*" in known or etag(job).removeprefix("W/") in known
 
 
-def pace(services: Services, job: Job) -> dict[str, str]:
-    with services.database.reading() as session:
-        return retry_after(job, jobs.queue_position(session, job))
-
-
-def retry_after(job: Job, position: int | None) -> dict[str, str]:
+def retry_after(services: Services, job: Job, position: int | None) -> dict[str, str]:
     """Return the header that sets the pace of polling; nothing once the job has ended."""
     if job.status in TERMINAL:
         return {}
-    if position:
-        return {"retry-after": str(QUEUED_BEHIND_SECONDS)}
     age = (datetime.now(UTC) - job.created_at).total_seconds()
-    return {"retry-after": str(next((seconds for limit, seconds in PACE if age < limit), SLOWEST_PACE))}
+    wanted = QUEUED_BEHIND_SECONDS if position else pause_for(age)
+    return {"retry-after": str(services.crowd.pause(wanted))}

@@ -1,11 +1,15 @@
 """What requests share: database, store, wake-ups, and the knowledge that the server is about to stop."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 
-from db import batches, jobs
+from api.lane import Lanes
+from api.pace import Crowd
+from api.watch import Watch
+from db import jobs
 from db.session import Database, DatabaseUnavailable
 from tsukiji.jobs import Task
 from tsukiji.queue import Wakeups, create_app
@@ -13,7 +17,7 @@ from tsukiji.settings import Settings
 from tsukiji.storage import BlobStore, open_store
 from tsukiji.vision.decode import DecodeLimits
 
-MAX_HOLDS = 200
+MAX_HOLDS = 2000
 
 
 @dataclass
@@ -27,6 +31,18 @@ class Services:
     stopping: threading.Event = field(default_factory=threading.Event)
     """Set when the server is told to stop: whoever holds a connection open lets go."""
     holds: int = 0
+    lanes: Lanes = field(default_factory=Lanes)
+    crowd: Crowd = field(default_factory=Crowd)
+
+    @cached_property
+    def watch(self) -> Watch:
+        return Watch(self._versions)
+
+    def _versions(self, job_ids: Collection[str]) -> dict[str, int]:
+        if self.stopping.is_set():
+            return {}  # everybody lets go
+        with self.database.reading() as session:
+            return jobs.versions(session, job_ids)
 
     @property
     def decode_limits(self) -> DecodeLimits:
@@ -44,17 +60,11 @@ class Services:
         finally:
             self.holds -= 1
 
-    def wake(self, task: Task, job_id: str) -> None:
-        """Send a job's wake-up, after the commit; the dispatcher sends again what was not noted as sent."""
-        if self.wakeups.send(task, job_id):
+    def wake(self, task: Task, job_id: str, *, priority: int = 0, hands: int = 1) -> None:
+        """Send a job's wake-up to so many workers, after the commit; the dispatcher sends again what was not noted."""
+        if sum(self.wakeups.send(task, job_id, priority=priority) for _ in range(hands)):
             with suppress(DatabaseUnavailable), self.database.transaction() as session:
                 jobs.mark_sent(session, [job_id])
-
-    def wake_chunks(self, chunk_ids: Sequence[str], priority: int) -> None:
-        sent = [chunk_id for chunk_id in chunk_ids if self.wakeups.send(Task.CHUNK, chunk_id, priority=priority)]
-        if sent:
-            with suppress(DatabaseUnavailable), self.database.transaction() as session:
-                batches.mark_chunks_sent(session, sent)
 
 
 def open_services(settings: Settings) -> Services:

@@ -9,7 +9,7 @@ from api.errors import invalid_field
 from api.idempotency import Made, Once, fingerprint_of
 from api.services import Services
 from api.uploads import whole
-from db import batches, blobs, datasets, jobs, registry
+from db import batches, blobs, datasets, jobs, registry, turns
 from db.clock import now
 from db.models import ApiKey, Image, Job
 from db.session import Session
@@ -224,36 +224,21 @@ def start_batch(
     Raises:
         NotFound, QueueFull
     """
-    chunk_ids: list[str] = []
-    priority = PREDICTION_PRIORITY if kind == JobKind.PREDICTION else 0
+    hands = 0
 
     def make(session: Session) -> str:
+        nonlocal hands
         check_room(session, services, kind, caller)
-        model = registry.find_model(session, options.model)
-        request = {
-            "model": model.id,
-            "model_name": model.name,
-            "label_names": model.label_names,
-            "top_k": options.top_k,
-            "threshold": options.threshold,
-            "min_known": options.min_known,
-            "retention_days": options.retention_days,
-            "input": work.source,
-        }
-        columns = {"model_id": model.id, "dataset_id": work.source.get("dataset"), "meta": options.metadata}
-        columns["deadline_at"] = now(options.deadline_seconds or 3600 * services.settings.jobs.batch_hours)
-        columns["retention_days"] = retention_days(services, options, kind)
-        if work.upload:
-            blobs.keep(session, [(work.upload.sha256, work.upload.size)])
-            columns["upload_sha256"] = work.upload.sha256
-        job = create(session, services, caller, kind, request, unit="images", priority=priority, **columns)
-        if work.items:
-            chunk_ids[:] = add_items(session, services, job, work.items)
+        job, _ = insert_batch(session, services, caller, options, work, kind)
+        hands = turns.hands(session, len(work.items)) if work.items else 0
         return job.id
 
     made = once.make(services, fingerprint_of([options.model_dump(), work.fingerprint]), make)
     if not made.replayed:
-        wake_batch(services, made.id, chunk_ids, priority)
+        if hands:
+            services.wake(Task.CHUNK, made.id, priority=priority_of(kind, options), hands=hands)
+        else:
+            services.wake(Task.BATCH, made.id)
     return made
 
 
@@ -265,19 +250,41 @@ def retention_days(services: Services, options: BatchOptions, kind: JobKind) -> 
     return (settings.prediction_days if kind == JobKind.PREDICTION else settings.batch_days) or None
 
 
+def insert_batch(
+    session: Session, services: Services, caller: ApiKey, options: BatchOptions, work: Work, kind: JobKind
+) -> tuple[Job, list[str]]:
+    """Insert a batch or a prediction; returns it with its chunks, if it is cut already."""
+    model = registry.find_model(session, options.model)
+    request = {
+        "model": model.id,
+        "model_name": model.name,
+        "label_names": model.label_names,
+        "top_k": options.top_k,
+        "threshold": options.threshold,
+        "min_known": options.min_known,
+        "retention_days": options.retention_days,
+        "input": work.source,
+    }
+    columns: dict[str, Any] = {"model_id": model.id, "dataset_id": work.source.get("dataset"), "meta": options.metadata}
+    columns["deadline_at"] = now(options.deadline_seconds or 3600 * services.settings.jobs.batch_hours)
+    if work.upload:
+        blobs.keep(session, [(work.upload.sha256, work.upload.size)])
+        columns["upload_sha256"] = work.upload.sha256
+    columns["retention_days"] = retention_days(services, options, kind)
+    columns["priority"] = priority_of(kind, options)
+    job = create(session, services, caller, kind, request, unit="images", **columns)
+    return job, add_items(session, services, job, work.items) if work.items else []
+
+
+def priority_of(kind: JobKind, options: BatchOptions) -> int:
+    return PREDICTION_PRIORITY if kind == JobKind.PREDICTION else options.priority
+
+
 def add_items(session: Session, services: Services, job: Job, items: Sequence[Item]) -> list[str]:
     settings = services.settings.jobs
     blobs.keep(session, [(item.blob.sha256, item.blob.size) for item in items if item.blob])
     batches.add_items(session, job.id, [item.row for item in items])
     return batches.cut(session, job, len(items), settings.chunk_images, settings.max_attempts)
-
-
-def wake_batch(services: Services, job_id: str, chunk_ids: Sequence[str], priority: int) -> None:
-    """Wake a worker for each chunk, or for the planning where there are none yet."""
-    if not chunk_ids:
-        services.wake(Task.BATCH, job_id)
-        return
-    services.wake_chunks(chunk_ids, priority)
 
 
 def work_of(services: Services, source: BatchInput) -> Work:

@@ -15,6 +15,8 @@ from db.models import Job
 from tsukiji.errors import Invalid
 from tsukiji.jobs import TERMINAL
 
+LOOK_SECONDS = 1
+"""How often it is looked whether who waits is still there."""
 FIRST_PAUSE = 0.02
 LONGEST_PAUSE = 0.5
 GROWTH = 1.3
@@ -67,13 +69,13 @@ async def hold(
     if not seconds:
         return job, False
     with services.hold() as welcome:
-        deadline, pauses = time.monotonic() + seconds, Pauses()
+        deadline = time.monotonic() + seconds
         while welcome and not (job.status in TERMINAL or enough(job) or services.stopping.is_set()):
             left = deadline - time.monotonic()
             if left <= 0 or await request.is_disconnected():
                 break
-            await pauses.pause(left)
-            job = await run_in_threadpool(read_job, services, job.id)
+            if await services.watch.wait(job.id, job.version, min(left, LOOK_SECONDS)):
+                job = await run_in_threadpool(read_job, services, job.id)
     return job, welcome
 
 

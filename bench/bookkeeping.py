@@ -24,7 +24,7 @@ from db import batches, blobs, jobs, registry
 from db.models import Model
 from tsukiji.ids import new_id
 from tsukiji.jobs import JobKind
-from tsukiji.settings import BrokerSettings, DatabaseSettings, DataSettings, Settings
+from tsukiji.settings import BrokerSettings, DatabaseSettings, DataSettings, JobSettings, Settings
 from tsukiji.vision import package
 from tsukiji.vision.model import build
 from tsukiji.vision.preprocess import Preprocess
@@ -35,12 +35,16 @@ PICTURE: Final = (300, 240)
 GRAIN: Final = 8
 
 
-def settings_of(folder: Path, places: dict[str, str]) -> Settings:
-    """Return settings for these places (`TSUKIJI_..._URL`), everything else as a service has it by default."""
+def settings_of(folder: Path, places: dict[str, str], chunk_images: int = 64) -> Settings:
+    """Return settings for these places (`TSUKIJI_..._URL`), with chunks of a size that does not depend on the machine.
+
+    Everything else is as a service has it by default.
+    """
     return Settings(
         data=DataSettings(dir=folder),
         database=DatabaseSettings(url=places.get("TSUKIJI_DATABASE_URL")),
         broker=BrokerSettings(url=places.get("TSUKIJI_BROKER_URL")),
+        jobs=JobSettings(chunk_images=chunk_images),
     )
 
 

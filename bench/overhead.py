@@ -115,7 +115,7 @@ def take_turns(
     turns = []
     for number, chunk_id in enumerate(chunk_ids):
         part = items[number * size : (number + 1) * size]
-        acts: list[Callable[[], None]] = [
+        acts: list[Callable[[], object]] = [
             lambda chunk_id=chunk_id: chunks.run(services, models, chunk_id),  # type: ignore[misc]
             lambda part=part: run_bare(services, models, model, part),  # type: ignore[misc]
         ]
@@ -148,7 +148,7 @@ def run_bare(services: Services, models: ModelCache, model: Model, items: list[B
         session.execute(insert(Prediction), rows)
 
 
-def seconds(act: Callable[[], None]) -> tuple[float, float]:
+def seconds(act: Callable[[], object]) -> tuple[float, float]:
     began, began_cpu = time.perf_counter(), time.process_time()
     act()
     return time.perf_counter() - began, time.process_time() - began_cpu

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, delete, func, insert, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, CursorResult, delete, func, insert, select, update
+from sqlalchemy.orm import Session, aliased
 
 from db import jobs
 from db.clock import now
@@ -53,7 +53,6 @@ def cut(session: Session, job: Job, items: int, chunk_images: int, max_attempts:
             "job_id": job.id,
             "first_seq": first,
             "last_seq": min(first + chunk_images, items) - 1,
-            "priority": job.priority,
             "max_attempts": max_attempts,
         }
         for first in range(0, items if goes_on else 0, chunk_images)
@@ -61,7 +60,7 @@ def cut(session: Session, job: Job, items: int, chunk_images: int, max_attempts:
     if rows:
         session.execute(insert(Chunk), rows)
     planned = {"planned": True, "items_total": items, "total": items, "unit": "images", "phase": None}
-    jobs.change(session, Job.id == job.id, lease_owner=None, lease_expires_at=None, **planned)
+    jobs.change(session, Job.id == job.id, turn=last_turn(), **planned, **jobs.NOBODY)
     if not rows:
         settle(session, job.id)
     return [row["id"] for row in rows]
@@ -77,21 +76,23 @@ def claim_chunk(session: Session, chunk_id: str, worker: str, lease_seconds: flo
     statement = update(Chunk).where(
         Chunk.id == chunk_id, Chunk.status == JobStatus.QUEUED, Chunk.attempt < Chunk.max_attempts, goes_on
     )
-    lease = {"lease_owner": worker, "lease_expires_at": now(lease_seconds)}
+    lease = {"lease_owner": worker, "lease_expires_at": now(lease_seconds), "rests_until": None}
     if not changed(session, statement.values(status=JobStatus.RUNNING, attempt=Chunk.attempt + 1, **lease)):
         return None
     chunk = session.get_one(Chunk, chunk_id, populate_existing=True)
     started: dict[str, Any] = {"started_at": func.coalesce(Job.started_at, now()), "phase": "classifying"}
     jobs.move(session, chunk.job_id, JobStatus.RUNNING, worker=worker, **started)
+    session.execute(update(Job).where(Job.id == chunk.job_id).values(turn=last_turn() + 1))  # no news to a user
     items = select(BatchItem).where(
         BatchItem.job_id == chunk.job_id, BatchItem.seq.between(chunk.first_seq, chunk.last_seq)
     )
     return Work(chunk, jobs.find(session, chunk.job_id), list(session.scalars(items.order_by(BatchItem.seq))))
 
 
-def is_queued(session: Session, chunk_id: str) -> bool:
-    """Is a message about this chunk worth a claim? Takes no lock, so that many messages for one chunk cost little."""
-    return session.scalar(select(Chunk.status).where(Chunk.id == chunk_id)) == JobStatus.QUEUED
+def last_turn() -> ColumnElement[int]:
+    """Return the number of the newest turn, as a part of a statement."""
+    others = aliased(Job)
+    return func.coalesce(select(func.max(others.turn)).scalar_subquery(), 0)
 
 
 def beat_chunk(session: Session, chunk: Chunk, lease_seconds: float) -> jobs.Signals:
@@ -147,14 +148,15 @@ def cancel_chunk(session: Session, chunk: Chunk) -> bool:
 
 def give_back_chunk(session: Session, chunk: Chunk) -> bool:
     """Put a chunk back into the queue: its worker stops. That is no failed attempt."""
-    return requeue_chunk(session, chunk, max_attempts=Chunk.max_attempts + 1, **jobs.NOBODY)
+    if jobs.lock(session, chunk.job_id).status not in OPEN:
+        return cancel_chunk(session, chunk)
+    return requeue_chunk(session, chunk, max_attempts=Chunk.max_attempts + 1)
 
 
 def requeue_chunk(session: Session, chunk: Chunk, **values: Any) -> bool:
-    """Put a chunk back into the queue, or end it where its batch does not go on: nobody would take it again."""
-    if jobs.lock(session, chunk.job_id).status not in OPEN:
-        return cancel_chunk(session, chunk)
-    return changed(session, held(chunk.id, chunk.attempt).values(status=JobStatus.QUEUED, **values))
+    """Put a chunk of a batch that goes on back into the queue, for whoever is free."""
+    requeued = held(chunk.id, chunk.attempt).values(status=JobStatus.QUEUED, **jobs.FREE, **values)
+    return changed(session, requeued) and jobs.change(session, Job.id == chunk.job_id, sent_at=None)
 
 
 def chunk_signals(session: Session, chunk: Chunk) -> jobs.Signals:
@@ -167,12 +169,16 @@ def chunk_signals(session: Session, chunk: Chunk) -> jobs.Signals:
 
 
 def retry_chunk(session: Session, chunk: Chunk, error: TsukijiError) -> None:
-    """Put a chunk that met an unexpected error back into the queue, or fail it after its last attempt."""
+    """Put a chunk that met an unexpected error back into the queue, to rest, or fail it after its last attempt."""
     granted = jobs.more_attempts(Chunk, error)
     if chunk.attempt >= chunk.max_attempts and not granted:
         fail_chunk(session, chunk, error)
+    elif jobs.lock(session, chunk.job_id).status not in OPEN:
+        cancel_chunk(session, chunk)
     else:
-        requeue_chunk(session, chunk, **jobs.NOBODY | jobs.pause(chunk, error) | granted)
+        rests = {"rests_until": now(jobs.pause_seconds(chunk, error))}
+        back = held(chunk.id, chunk.attempt).values(status=JobStatus.QUEUED, **jobs.FREE, **rests, **granted)
+        changed(session, back)
 
 
 def abort(session: Session, job_id: str, error: TsukijiError) -> None:
@@ -266,19 +272,6 @@ def recover_chunk(session: Session, chunk: Chunk) -> None:
     elif chunk.attempt >= chunk.max_attempts:
         fail_chunk(session, chunk, jobs.worker_lost(chunk.attempt))
     else:
-        changed(session, held(chunk.id, chunk.attempt).values(status=JobStatus.QUEUED, **jobs.NOBODY))
+        requeue_chunk(session, chunk)
         data = {"message": "chunk requeued", "chunk": chunk.id, "why": "lease_expired"}
         jobs.record(session, chunk.job_id, "log", data, attempt=chunk.attempt, worker=chunk.lease_owner)
-
-
-def unsent_chunks(session: Session, resend_seconds: float, limit: int = 500) -> list[Chunk]:
-    """Return the queued chunks that no message may have woken, urgent ones first."""
-    due = jobs.is_due(Chunk.sent_at, resend_seconds)
-    goes_on = select(Job.id).where(Job.id == Chunk.job_id, Job.status.in_(OPEN)).exists()
-    query = select(Chunk).where(Chunk.status == JobStatus.QUEUED, due, goes_on)
-    return list(session.scalars(query.order_by(Chunk.priority.desc(), Chunk.id).limit(limit)))
-
-
-def mark_chunks_sent(session: Session, chunk_ids: list[str]) -> None:
-    still = (Chunk.id.in_(chunk_ids), Chunk.status == JobStatus.QUEUED)
-    session.execute(update(Chunk).where(*still).values(sent_at=now()))

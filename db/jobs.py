@@ -18,8 +18,10 @@ from tsukiji.errors import DeadlineExceeded, NotFound, TsukijiError, WorkerLost
 from tsukiji.ids import new_id
 from tsukiji.jobs import ACTIVE, MEASURING, PREFIX_OF, TERMINAL, JobKind, JobStatus, sources_of
 
-NOBODY: dict[str, Any] = {"lease_owner": None, "lease_expires_at": None, "sent_at": None}
-"""Columns of a job or chunk that waits for a worker and for a message."""
+FREE: dict[str, Any] = {"lease_owner": None, "lease_expires_at": None}
+"""Columns of a job or chunk that nobody holds."""
+NOBODY: dict[str, Any] = FREE | {"sent_at": None}
+"""Columns of a job that waits for a worker and for a message."""
 LOST_SECONDS = 5
 """A message that nobody took for so long, although a worker idles, went down with another worker."""
 OUTAGE_SECONDS = 60
@@ -90,6 +92,12 @@ def page(session: Session, window: Window, kind: str | None = None, status: str 
     if status is not None:
         query = query.where(Job.status == status)
     return fetch(session, query, Job.age, window, newest=True)
+
+
+def versions(session: Session, job_ids: Collection[str]) -> dict[str, int]:
+    """Return the versions of those jobs that there are."""
+    rows = session.execute(select(Job.id, Job.version).where(Job.id.in_(job_ids)))
+    return {row.id: row.version for row in rows}
 
 
 def count_active(session: Session, kind: JobKind, created_by: str | None = None) -> int:
@@ -259,13 +267,17 @@ def retry(session: Session, job: Job, error: TsukijiError) -> None:
         fail(session, job.id, job.attempt, error)
 
 
-def pause(work: Job | Chunk, error: TsukijiError) -> dict[str, Any]:
-    """Return what to write so that failed work waits a while; in an outage the longer, the more attempts it had.
+def pause(job: Job, error: TsukijiError) -> dict[str, Any]:
+    """Return what to write so that a failed job waits a while.
 
     It looks as if its message had gone out `LOST_SECONDS` before the end of the pause, and got lost.
     """
-    seconds = min(LOST_SECONDS * work.attempt, OUTAGE_SECONDS) if error.outage else LOST_SECONDS
-    return {"sent_at": now(seconds - LOST_SECONDS)}
+    return {"sent_at": now(pause_seconds(job, error) - LOST_SECONDS)}
+
+
+def pause_seconds(work: Job | Chunk, error: TsukijiError) -> float:
+    """Return how long failed work waits; in an outage the longer, the more attempts it had."""
+    return min(LOST_SECONDS * work.attempt, OUTAGE_SECONDS) if error.outage else LOST_SECONDS
 
 
 def more_attempts(table: type[Job] | type[Chunk], error: TsukijiError) -> dict[str, Any]:
@@ -382,8 +394,9 @@ def unsent(
 
 
 def mark_sent(session: Session, job_ids: list[str]) -> None:
-    """Note that messages went out."""
-    still = (Job.id.in_(job_ids), Job.status == JobStatus.QUEUED)
+    """Note that messages went out, for a job or for the chunks of a batch."""
+    waits = or_(Job.status == JobStatus.QUEUED, (Job.status == JobStatus.RUNNING) & Job.planned.is_(True))
+    still = (Job.id.in_(job_ids), waits)
     session.execute(update(Job).where(*still).values(sent_at=now()))
 
 

@@ -220,6 +220,7 @@ class Job(Base):
         CheckConstraint(one_of("kind", JobKind), name="kind"),
         Index("ix_jobs_kind_created", "kind", "created_at", "id"),
         Index("ix_jobs_status_lease", "status", "lease_expires_at"),
+        Index("ix_jobs_turn", "turn"),
     )
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     age: Mapped[str] = mapped_column(String(26), unique=True)
@@ -258,6 +259,8 @@ class Job(Base):
     """Of the progress: a training's epoch, batch and losses."""
     planned: Mapped[bool] = mapped_column(default=False)
     """Are all items and chunks of this batch known?"""
+    turn: Mapped[int] = mapped_column(BigInteger, default=0)
+    """When a chunk of this batch was last taken, counted in chunks of all batches: the lowest goes next."""
     items_total: Mapped[int] = mapped_column(default=0)
     items_succeeded: Mapped[int] = mapped_column(default=0)
     items_errored: Mapped[int] = mapped_column(default=0)
@@ -308,7 +311,7 @@ class Chunk(Base):
     __tablename__ = "chunks"
     __table_args__ = (
         CheckConstraint(one_of("status", JobStatus), name="status"),
-        Index("ix_chunks_job_status", "job_id", "status"),
+        Index("ix_chunks_job_status", "job_id", "status", "first_seq"),
         Index("ix_chunks_status_lease", "status", "lease_expires_at"),
     )
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
@@ -316,12 +319,12 @@ class Chunk(Base):
     first_seq: Mapped[int]
     last_seq: Mapped[int]
     status: Mapped[str] = mapped_column(String(12), default=JobStatus.QUEUED)
-    priority: Mapped[int] = mapped_column(default=0)
     attempt: Mapped[int] = mapped_column(default=0)
     max_attempts: Mapped[int] = mapped_column(default=3)
     lease_owner: Mapped[str | None] = mapped_column(String(120))
     lease_expires_at: Mapped[datetime | None]
-    sent_at: Mapped[datetime | None]
+    rests_until: Mapped[datetime | None]
+    """After an error that may pass: nobody takes it before."""
 
 
 class BatchItem(Base):
@@ -423,4 +426,8 @@ class WorkerSeen(Base):
     worker: Mapped[str] = mapped_column(String(120), primary_key=True)
     queue: Mapped[str] = mapped_column(String(20))
     device: Mapped[str | None] = mapped_column(String(60))
+    lane_host: Mapped[str | None] = mapped_column(String(255))
+    lane_port: Mapped[int | None]
+    lane_secret: Mapped[str | None] = mapped_column(String(64))
+    """What proves to the API that it speaks with this worker, and the other way round."""
     seen_at: Mapped[datetime] = mapped_column(default=now())

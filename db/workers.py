@@ -1,5 +1,7 @@
 """Which workers are there."""
 
+from typing import Any
+
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
@@ -7,11 +9,14 @@ from db.blobs import upsert
 from db.clock import now
 from db.jobs import HELD
 from db.models import Chunk, Job, WorkerSeen
+from tsukiji.lane import LaneAddress
 
 
-def report(session: Session, worker: str, queue: str, device: str | None) -> None:
-    """Say that a worker is there."""
-    values = {"queue": queue, "device": device, "seen_at": now()}
+def report(session: Session, worker: str, queue: str, device: str | None, lane: LaneAddress | None = None) -> None:
+    """Say that a worker is there, and where its lane is."""
+    values: dict[str, Any] = {"queue": queue, "device": device, "seen_at": now()}
+    for name in ("host", "port", "secret"):
+        values[f"lane_{name}"] = lane and getattr(lane, name)
     insert = upsert(session, WorkerSeen).values(worker=worker, **values)
     session.execute(insert.on_conflict_do_update(index_elements=[WorkerSeen.worker], set_=values))
 
@@ -20,6 +25,21 @@ def present(session: Session, seconds: float) -> list[WorkerSeen]:
     """Return the workers that reported within this time."""
     query = select(WorkerSeen).where(WorkerSeen.seen_at > now(-seconds))
     return list(session.scalars(query.order_by(WorkerSeen.queue, WorkerSeen.worker)))
+
+
+def lanes(session: Session, seconds: float) -> list[LaneAddress]:
+    """Return the lanes of the workers that reported within this time."""
+    return [
+        LaneAddress(row.worker, row.lane_host, row.lane_port, row.lane_secret)
+        for row in present(session, seconds)
+        if row.lane_host and row.lane_port and row.lane_secret
+    ]
+
+
+def count(session: Session, queue: str, seconds: float) -> int:
+    """Return how many workers of a queue reported within this time."""
+    there = (WorkerSeen.queue == queue, WorkerSeen.seen_at > now(-seconds))
+    return session.scalar(select(func.count()).where(*there)) or 0
 
 
 def idle(session: Session, seconds: float) -> dict[str, int]:

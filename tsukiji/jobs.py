@@ -53,6 +53,10 @@ class Queue(StrEnum):
     INTAKE = "intake"
 
 
+PRESENT_SECONDS: Final = 60
+"""A worker that reported within this time is there."""
+
+
 class Task(StrEnum):
     """The names of the messages. A message carries one id and nothing else."""
 

@@ -110,7 +110,8 @@ class JobSettings(Group, env_prefix="TSUKIJI_JOBS_"):
     tick_seconds: float = Field(2, gt=0, description="How often the dispatcher looks for lost and unsent work.")
     resend_seconds: float = Field(60, gt=0, description="A queued row that no message woke is sent again after this.")
     max_attempts: int = Field(3, ge=1, description="Starts of one job or chunk before it fails with worker_lost.")
-    chunk_images: int = Field(64, ge=1, description="Images a batch is cut into chunks of.")
+    chunk_seconds: float = Field(8, gt=0, description="A worker takes as many images at once as this takes it.")
+    chunk_images: int = Field(10_000, ge=1, description="Images that a worker takes at once at most.")
     stop_seconds: float = Field(8, gt=0, description="Time that work gets to stop when its worker is stopped.")
     stall_seconds: float = Field(600, gt=0, description="Work that makes no progress for this long is taken away.")
     training_hours: float = Field(24, gt=0, description="Deadline of a training or import, from its first start.")
@@ -134,6 +135,10 @@ class InferenceSettings(Group, env_prefix="TSUKIJI_INFERENCE_"):
     device: str = Field("auto", description="`auto`, `cpu`, `cuda`, `cuda:1`, `mps`.")
     batch_size: int = Field(32, ge=1, description="Images in one forward pass.")
     models: int = Field(4, ge=1, description="Models a worker keeps warm.")
+    lane_host: str = Field(
+        "127.0.0.1",
+        description="Address where a worker takes predictions directly; `auto`: its own on the network; none if empty.",
+    )
 
 
 class TrainingSettings(Group, env_prefix="TSUKIJI_TRAINING_"):

@@ -3,6 +3,7 @@
 import argparse
 import os
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from tsukiji.jobs import Queue
 from tsukiji.queue import WORKER_OPTIONS
 from tsukiji.settings import Settings, load
 from worker.dispatcher import dispatch
+from worker.lane import Lane
 from worker.presence import announce
 from worker.services import WORKER_VARIABLE, name_worker, open_services
 from worker.stopping import watch_parent
@@ -56,11 +58,13 @@ def run_worker(settings: Settings, queue: Queue, *, watch: bool) -> int:
     """Be a Celery worker of one queue until told to stop."""
     name = os.environ[WORKER_VARIABLE]
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # see worker/engine.py
-    app = register(settings, queue)
+    lane = open_lane(settings) if queue == Queue.INFER else None
+    app = register(settings, queue, lane)
     device = {Queue.TRAIN: settings.training.device, Queue.INFER: settings.inference.device}.get(queue)
 
     def ready(**_: object) -> None:
-        worker_shutdown.connect(leaving(announce(settings, name, queue, device)), weak=False)
+        address = lane.address(name) if lane else None
+        worker_shutdown.connect(leaving(announce(settings, name, queue, device, address)), weak=False)
         if watch:
             watch_parent()
         structlog.get_logger(__name__).info("worker_ready", queue=queue, worker=name)
@@ -83,6 +87,18 @@ def run_worker(settings: Settings, queue: Queue, *, watch: bool) -> int:
     ]
     app.worker_main(argv)
     return 0
+
+
+def open_lane(settings: Settings) -> Lane | None:
+    """Listen for predictions; a worker that cannot still takes those that come by the queue."""
+    host = settings.inference.lane_host
+    if not host:
+        return None
+    try:
+        return Lane(socket.gethostbyname(socket.gethostname()) if host == "auto" else host)
+    except OSError as error:
+        structlog.get_logger(__name__).warning("lane_closed", host=host, error=str(error))
+        return None
 
 
 def leaving(leave: Callable[[], None]) -> Callable[..., None]:

@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Iterable
 from typing import Any
 
-from db import batches, blobs, jobs
+from db import batches, blobs, jobs, turns
 from db.models import Job
 from db.session import Session
 from tsukiji.errors import BatchEmpty, BatchTooLarge
@@ -48,10 +48,11 @@ def store(services: Services, job: Job, items: Iterable[Item]) -> None:
     with services.database.transaction() as session:
         if jobs.beat(session, job.id, job.attempt, settings.lease_seconds).lost:
             raise Stale
-        chunk_ids = batches.cut(session, job, count, settings.chunk_images, settings.max_attempts)
+        batches.cut(session, job, count, settings.chunk_images, settings.max_attempts)
+        hands = turns.hands(session, count)
         jobs.change(session, Job.id == job.id, upload_sha256=None)
     discard(services, job.upload_sha256)
-    wake(services, chunk_ids, job.priority)
+    wake(services, job.id, hands)
 
 
 def begin(services: Services, job: Job) -> None:
@@ -79,11 +80,11 @@ def beat(services: Services, session: Session, job: Job, **progress: Any) -> Non
         raise Stale
 
 
-def wake(services: Services, chunk_ids: list[str], priority: int) -> None:
-    """Send the chunks' messages; what is not sent now the dispatcher sends."""
-    sent = [chunk_id for chunk_id in chunk_ids if services.wakeups.send(Task.CHUNK, chunk_id, priority=priority)]
-    with services.database.transaction() as session:
-        batches.mark_chunks_sent(session, sent)
+def wake(services: Services, job_id: str, hands: int) -> None:
+    """Send a message to each worker that can help; what is not sent now the dispatcher sends."""
+    if sum(services.wakeups.send(Task.CHUNK, job_id) for _ in range(hands)):
+        with services.database.transaction() as session:
+            jobs.mark_sent(session, [job_id])
 
 
 def check_size(services: Services, items: int) -> None:

@@ -1,5 +1,6 @@
 """One chunk of a batch: claim, read, decode, predict, and commit everything at once."""
 
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +9,7 @@ import numpy.typing as npt
 import structlog
 from PIL import Image
 
-from db import batches, jobs
+from db import batches, jobs, turns, workers
 from db.batches import Work
 from db.models import BatchItem
 from db.session import Session
@@ -17,10 +18,11 @@ from tsukiji.errors import (
     BlobMissing,
     ImageError,
     ModelGone,
+    TsukijiError,
     WorkStalled,
 )
-from tsukiji.jobs import JobKind, Task
-from tsukiji.vision.decode import decode, measure
+from tsukiji.jobs import PRESENT_SECONDS, JobKind, Queue, Task
+from tsukiji.vision.decode import DecodeLimits, decode, measure
 from tsukiji.vision.predictor import Answers, Predictor
 from worker.claimed import is_tried_again, recognise
 from worker.lease import Lease, Stopped
@@ -30,19 +32,24 @@ from worker.services import Services
 log = structlog.get_logger(__name__)
 
 
-def run(services: Services, models: ModelCache, chunk_id: str) -> None:
-    """Classify a chunk's images, unless it is somebody else's or done already."""
-    work = claim(services, chunk_id)
+def run(services: Services, models: ModelCache, row_id: str) -> bool:
+    """Classify the images of the chunk whose turn it is, whichever row the message named.
+
+    Returns:
+        Whether to look for the next one: not when none was to be had, nor when what all chunks need is away.
+    """
+    work = claim(services)
     if work is None:
-        log.info("chunk_refused", chunk=chunk_id)
-        return
-    with structlog.contextvars.bound_contextvars(job_id=work.job.id, chunk=chunk_id, attempt=work.chunk.attempt):
+        log.info("chunk_refused", chunk=row_id)
+        return False
+    with structlog.contextvars.bound_contextvars(job_id=work.job.id, chunk=work.chunk.id, attempt=work.chunk.attempt):
         try:
             classify(services, models, work)
             if work.job.kind == JobKind.EVALUATION:
                 wake_measuring(services, work.job.id)
         except Exception as error:  # noqa: BLE001 - the last frame of the work: whatever it met is told to the row
-            report(services, work, error)
+            return not report(services, work, error).outage
+    return True
 
 
 def wake_measuring(services: Services, job_id: str) -> None:
@@ -54,12 +61,21 @@ def wake_measuring(services: Services, job_id: str) -> None:
             jobs.mark_sent(session, [job_id])
 
 
-def claim(services: Services, chunk_id: str) -> Work | None:
-    with services.database.reading() as session:
-        if not batches.is_queued(session, chunk_id):
+def claim(services: Services) -> Work | None:
+    """Take what is fairest. Where other workers were faster there may be more: look until there is none."""
+    settings = services.settings.jobs
+    while True:
+        with services.database.reading() as session:
+            job_id = turns.next_batch(session)
+        if job_id is None:
             return None
-    with services.database.transaction() as session:
-        return batches.claim_chunk(session, chunk_id, services.worker, services.settings.jobs.lease_seconds)
+        with services.database.transaction() as session:
+            job = jobs.lock(session, job_id)
+            hands = workers.count(session, Queue.INFER, PRESENT_SECONDS)
+            left = int(job.items_total - job.completed)
+            images = services.pace.images(job.request["model"], settings.chunk_seconds, left, hands)
+            if work := turns.take(session, job, services.worker, settings.lease_seconds, images):
+                return work
 
 
 def classify(services: Services, models: ModelCache, work: Work) -> None:
@@ -73,7 +89,11 @@ def classify(services: Services, models: ModelCache, work: Work) -> None:
     )
     try:
         with lease:
-            rows = predict(services, models.get(work.job.request["model"]), work.items, lease)
+            predictor = models.get(work.job.request["model"])
+            began = time.monotonic()
+            with services.device.hold():
+                rows = predict(services, predictor, work.items, lease)
+            services.pace.note(work.job.request["model"], len(rows), time.monotonic() - began)
     except Stopped:
         leave(services, work, lease)
         return
@@ -89,6 +109,7 @@ def predict(services: Services, predictor: Predictor, items: list[BatchItem], le
         lease.check()
         pictures = [read(services, item, predictor.preprocess.size) for item in part]
         lease.check()
+        services.device.give_way()
         good = [picture.pixels for picture in pictures if isinstance(picture, Picture)]
         answers = predictor.answer(good)
         found = iter(zip(answers.probabilities, known_scores(answers), strict=True))
@@ -133,11 +154,19 @@ def read(services: Services, item: BatchItem, side: int) -> Picture | dict[str, 
     if item.sha256 is None:
         return item.error
     try:
-        data = services.store.read(item.sha256)
-        width, height = measure(data, services.decode_limits)
-        return Picture(decode(data, services.decode_limits, target_side=side), width, height)
+        return look_at(services.store.read(item.sha256), services.decode_limits, side)
     except (ImageError, BlobMissing, BlobCorrupt) as error:
         return error.to_dict()
+
+
+def look_at(data: bytes, limits: DecodeLimits, side: int) -> Picture:
+    """Return the picture in a file, decoded for `side` pixels.
+
+    Raises:
+        ImageError: there is none that may be read.
+    """
+    width, height = measure(data, limits)
+    return Picture(decode(data, limits, target_side=side), width, height)
 
 
 def leave(services: Services, work: Work, lease: Lease) -> None:
@@ -152,7 +181,7 @@ def leave(services: Services, work: Work, lease: Lease) -> None:
     log.info("chunk_cancelled" if cancelled else "chunk_given_back")
 
 
-def report(services: Services, work: Work, error: Exception) -> None:
+def report(services: Services, work: Work, error: Exception) -> TsukijiError:
     """Tell the row what the work met: the batch ends, or its images get the reason, or it is tried again."""
     log.warning("chunk_failed", exc_info=error)
     known = recognise(error)
@@ -166,3 +195,4 @@ def report(services: Services, work: Work, error: Exception) -> None:
             batches.fail_chunk(session, work.chunk, known)
 
     services.insist(tell)
+    return known

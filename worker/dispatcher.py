@@ -2,13 +2,14 @@
 
 import threading
 import time
+from collections.abc import Mapping
 
 import structlog
 
-from db import batches, blobs, idempotency, jobs, retention, uploads, workers
+from db import batches, blobs, idempotency, jobs, retention, turns, uploads, workers
 from db.models import Chunk, Job
 from db.session import Session
-from tsukiji.jobs import QUEUE_OF, TASK_OF, JobKind, Queue, Task
+from tsukiji.jobs import PRESENT_SECONDS, QUEUE_OF, TASK_OF, JobKind, Queue, Task
 from tsukiji.settings import JobSettings
 from tsukiji.storage import Incoming
 from worker.services import Services
@@ -70,16 +71,23 @@ def send(services: Services) -> None:
     """Send the wake-ups that are due. Marks are written after sending: a crash between sends twice, harmlessly."""
     settings, wakeups = services.settings.jobs, services.wakeups
     with services.database.reading() as session:
-        lost, lost_chunks = overlooked(session, settings)
-        waiting = dict.fromkeys([*jobs.unsent(session, settings.resend_seconds), *lost])
-        waiting_chunks = dict.fromkeys([*batches.unsent_chunks(session, settings.resend_seconds), *lost_chunks])
+        idle = workers.idle(session, 2 * settings.beat_seconds)
+        waiting = dict.fromkeys([*jobs.unsent(session, settings.resend_seconds), *overlooked(session, idle)])
+        chunks = unsent_chunks(session, settings, idle.get(Queue.INFER, 0))
     sent = [job.id for job in waiting if wakeups.send(TASK_OF[JobKind(job.kind)], job.id, priority=job.priority)]
-    sent_chunks = [chunk.id for chunk in waiting_chunks if wakeups.send(Task.CHUNK, chunk.id, priority=chunk.priority)]
+    sent_chunks = [chunk.job_id for chunk in chunks if wakeups.send(Task.CHUNK, chunk.id)]
     if sent or sent_chunks:
         log.info("wakeups_sent", jobs=len(sent), chunks=len(sent_chunks))
         with services.database.transaction() as session:
-            jobs.mark_sent(session, sent)
-            batches.mark_chunks_sent(session, sent_chunks)
+            jobs.mark_sent(session, sent + sent_chunks)
+
+
+def unsent_chunks(session: Session, settings: JobSettings, idle: int) -> list[Chunk]:
+    """Return a chunk for each worker that is to be woken: who is at work looks for the next one without being told."""
+    if idle:
+        return turns.unsent_chunks(session, jobs.LOST_SECONDS, limit=idle)[:idle]
+    nobody = workers.count(session, Queue.INFER, PRESENT_SECONDS) == 0
+    return turns.unsent_chunks(session, settings.resend_seconds, limit=1, again=nobody)
 
 
 def purge(services: Services) -> None:
@@ -100,15 +108,13 @@ def purge(services: Services) -> None:
             log.info("results_deleted", job_id=job.id)
 
 
-def overlooked(session: Session, settings: JobSettings) -> tuple[list[Job], list[Chunk]]:
+def overlooked(session: Session, idle: Mapping[str, int]) -> list[Job]:
     """Return what waits though workers of its queue idle, one for each: who got its message died before the claim."""
-    idle = workers.idle(session, 2 * settings.beat_seconds)
-    lost = [
+    return [
         job
         for queue, kinds in KINDS_OF.items()
         for job in jobs.unsent(session, jobs.LOST_SECONDS, kinds, limit=idle.get(queue, 0))
     ]
-    return lost, batches.unsent_chunks(session, jobs.LOST_SECONDS, limit=idle.get(QUEUE_OF[Task.CHUNK], 0))
 
 
 def clean(services: Services) -> None:

@@ -2,6 +2,7 @@
 
 import shutil
 from collections import OrderedDict
+from contextlib import suppress
 from pathlib import Path
 
 import structlog
@@ -14,7 +15,7 @@ log = structlog.get_logger(__name__)
 
 
 class ModelCache:
-    """The least recently used model goes first. Use from one thread."""
+    """The least recently used model goes first. `get` is for one thread, `warm` for any."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -35,6 +36,13 @@ class ModelCache:
                 self._warm.popitem(last=False)
         self._warm.move_to_end(model_id)
         return self._warm[model_id]
+
+    def warm(self, model_id: str) -> Predictor | None:
+        """Return a model that is loaded already."""
+        found = self._warm.get(model_id)
+        with suppress(KeyError):  # it was pushed out at this very moment
+            self._warm.move_to_end(model_id)
+        return found
 
     def _fetch(self, model_id: str) -> Path:
         """Make the package's folder from its blobs, whole or not at all."""

@@ -8,6 +8,7 @@ import structlog
 
 from db import workers
 from db.session import Database, DatabaseUnavailable
+from tsukiji.lane import LaneAddress
 from tsukiji.settings import Settings
 
 LEAVE_SECONDS = 2
@@ -15,10 +16,12 @@ LEAVE_SECONDS = 2
 log = structlog.get_logger(__name__)
 
 
-def announce(settings: Settings, worker: str, queue: str, device: str | None) -> Callable[[], None]:
+def announce(
+    settings: Settings, worker: str, queue: str, device: str | None, lane: LaneAddress | None = None
+) -> Callable[[], None]:
     """Report in the background until the returned function is called; it returns when the worker is no more listed."""
     stop = threading.Event()
-    arguments = (settings, worker, queue, device, stop)
+    arguments = (settings, worker, queue, device, lane, stop)
     thread = threading.Thread(target=_report, args=arguments, name="presence", daemon=True)
     thread.start()
 
@@ -29,12 +32,14 @@ def announce(settings: Settings, worker: str, queue: str, device: str | None) ->
     return leave
 
 
-def _report(settings: Settings, worker: str, queue: str, device: str | None, stop: threading.Event) -> None:
+def _report(
+    settings: Settings, worker: str, queue: str, device: str | None, lane: LaneAddress | None, stop: threading.Event
+) -> None:
     database = Database(settings)
     while True:
         try:
             with database.transaction() as session:
-                workers.report(session, worker, queue, device)
+                workers.report(session, worker, queue, device, lane)
         except DatabaseUnavailable as error:
             log.warning("presence_failed", error=str(error.orig))
         if stop.wait(settings.jobs.beat_seconds):

@@ -15,10 +15,9 @@ from api.idempotency import Once
 from api.job_answers import result_of
 from api.middleware import COOKIE
 from api.page.rendering import render
-from api.routes.batches import find_model, read_options
-from api.routes.predict import keep_files
+from api.questions import find_target, read_files, start_prediction
+from api.routes.batches import read_options
 from api.services import Services
-from api.submissions import Work, start_batch
 from api.waiting import has_ended, hold, read_job
 from db import aliases, jobs, keys, registry
 from db.models import ApiKey
@@ -85,9 +84,9 @@ async def start(request: Request, services: Services, visitor: ApiKey) -> str:
         if not sent.files[0].size:
             raise Invalid("No picture was chosen.", hint="Choose one, then ask again.")
         options = read_options(sent)
-        await run_in_threadpool(find_model, services, options.model)
-        work = Work({"type": "files"}, await run_in_threadpool(keep_files, services, sent))
-    made = await run_in_threadpool(start_batch, services, visitor, Once(None), options, work, JobKind.PREDICTION)
+        target = await run_in_threadpool(find_target, services, options.model)
+        files = await run_in_threadpool(read_files, services, sent)
+    made = await start_prediction(services, visitor, Once(None), options, files, target, WAIT_SECONDS)
     return made.id
 
 

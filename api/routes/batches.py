@@ -1,6 +1,8 @@
 """Batches: many images, classified in the background."""
 
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Query, Request
@@ -46,6 +48,7 @@ from tsukiji.types import BatchCreate, BatchOptions, BatchSummary, Job, Page, Pr
 
 router = APIRouter(prefix="/batches", tags=["batches"])
 
+PUTS_AT_ONCE = 16
 Format = Literal["jsonl", "csv", "parquet"]
 FORMATS: dict[str, str] = {
     "jsonl": "application/jsonl",
@@ -61,7 +64,7 @@ MANIFEST = {
     "schema": {"$ref": "#/components/schemas/ManifestLine"},
     "example": '{"custom_id": "a", "image": "img_01kb0m9x2v8q4d6w0z3y7t5r1n"}',
 }
-FIELDS = {"model", "top_k", "threshold", "min_known", "deadline_seconds", "retention_days"}
+FIELDS = {"model", "top_k", "threshold", "min_known", "priority", "deadline_seconds", "retention_days"}
 
 
 @router.post(
@@ -143,7 +146,9 @@ def keep_files(services: Services, sent: Form) -> Work:
     check_unique(custom_ids)
     largest = services.settings.limits.image_bytes
     pairs = zip(custom_ids, sent.files, strict=True)
-    items = [keep_item(services, custom_id, read_file(upload, largest)) for custom_id, upload in pairs]
+    with ThreadPoolExecutor(PUTS_AT_ONCE) as pool:  # each waits for the disk, which takes many at once as for one
+        keep = partial(keep_item, services)
+        items = list(pool.map(lambda pair: keep(pair[0], read_file(pair[1], largest)), pairs))
     return Work({"type": "files"}, items)
 
 

@@ -4,15 +4,15 @@ from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from api.bodies import Form, file_name, media_type, read_file, read_form
+from api.bodies import media_type, read_form
 from api.dependencies import Caller, ServicesDep
 from api.errors import validated
 from api.idempotency import OnceDep
 from api.job_answers import answer_poll, respond
-from api.routes.batches import FIELDS, find_model, read_options
+from api.questions import File, find_target, read_files, start_prediction
+from api.routes.batches import FIELDS, read_options
 from api.schemas import BINARY, FILES, OPTIONS, body, form
 from api.services import Services
-from api.submissions import Item, Work, keep_item, start_batch
 from api.waiting import Prefer, has_ended, hold, parse_wait, read_job
 from db import retention
 from tsukiji.errors import UnsupportedMediaType
@@ -38,10 +38,9 @@ async def predict(
     200 with `result.predictions` once they are there; 202 when that takes longer than `Prefer: wait=N` (default 10).
     """
     seconds = parse_wait(prefer, services.settings.api.max_wait_seconds, WAIT_SECONDS)
-    await run_in_threadpool(find_model, services, model)
-    options, items = await receive(request, services, model)
-    work = Work({"type": "files"}, items)
-    made = await run_in_threadpool(start_batch, services, caller, once, options, work, JobKind.PREDICTION)
+    target = await run_in_threadpool(find_target, services, model)
+    options, files = await receive(request, services, model)
+    made = await start_prediction(services, caller, once, options, files, target, seconds or 0)
     job, waited = await hold(
         request, services, await run_in_threadpool(read_job, services, made.id), seconds, has_ended
     )
@@ -50,25 +49,18 @@ async def predict(
     return await run_in_threadpool(respond, services, job, status, headers)
 
 
-async def receive(request: Request, services: Services, model: str) -> tuple[BatchOptions, list[Item]]:
+async def receive(request: Request, services: Services, model: str) -> tuple[BatchOptions, list[File]]:
     kind = media_type(request)
     if kind.startswith("image/"):
         options = validated(BatchOptions, dict(request.query_params) | {"model": model}, "query")
-        data = await request.body()
-        return options, [await run_in_threadpool(keep_item, services, "image", data)]
+        return options, [File("image", await request.body())]
     if kind != "multipart/form-data":
         raise UnsupportedMediaType(f"{kind!r}: send multipart/form-data, or a picture with its image/* type.")
     async with read_form(request, services.settings.limits.predict_images, FIELDS - {"model"}) as sent:
         for name in (FIELDS - {"model"}) & request.query_params.keys():
             sent.fields.setdefault(name, [request.query_params[name]])
         options = read_options(sent, model=model)
-        return options, await run_in_threadpool(keep_files, services, sent)
-
-
-def keep_files(services: Services, sent: Form) -> list[Item]:
-    largest = services.settings.limits.image_bytes
-    files = enumerate(sent.files)
-    return [keep_item(services, file_name(upload, number), read_file(upload, largest)) for number, upload in files]
+        return options, await run_in_threadpool(read_files, services, sent)
 
 
 @router.delete("/predictions/{prediction}", status_code=204)

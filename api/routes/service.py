@@ -13,12 +13,12 @@ from api.paging import MAX_LIMIT
 from db import workers
 from tsukiji import __version__
 from tsukiji.errors import NotFound, TsukijiError
+from tsukiji.jobs import PRESENT_SECONDS
 from tsukiji.types import Info, WorkerInfo
 
 router = APIRouter(tags=["service"])
 health = APIRouter(tags=["health"])
 
-PRESENT_SECONDS = 60
 FEATURES = [
     "datasets",
     "uploads",

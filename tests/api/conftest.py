@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 
 from api.main import create_app
 from api.services import Services
-from db import aliases, batches, jobs, keys, registry
+from db import aliases, batches, jobs, keys, registry, turns
 from db.models import Evaluation, Model
 from db.session import Database
 from db.upgrade import upgrade
@@ -207,13 +207,13 @@ def model(services):
 
 
 def work(services, probabilities=(0.1, 0.2, 0.7), chunks=None, errors=(), known_score=None):
-    """Do what a worker of the queue `infer` does with the chunks that were sent; `errors` are seqs that fail."""
-    sent = [row_id for task, row_id, _ in services.wakeups.sent if task == "chunk.run"]
-    for chunk_id in sent[:chunks]:
+    """Do what a worker of the queue `infer` does with so many chunks, or all; `errors` are seqs that fail."""
+    for _ in range(1000 if chunks is None else chunks):
         with services.database.transaction() as session:
-            claimed = batches.claim_chunk(session, chunk_id, "test", 30)
-            if claimed is None:
-                continue
+            batch = turns.next_batch(session)
+            if batch is None:
+                return
+            claimed = turns.take(session, jobs.lock(session, batch), "test", 30)
             rows = [predict(item, probabilities, item.seq in errors, known_score) for item in claimed.items]
             assert batches.finish_chunk(session, claimed.chunk, rows)
 

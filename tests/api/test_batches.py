@@ -9,7 +9,7 @@ from datetime import datetime
 import pytest
 from sqlalchemy import update
 
-from db import keys
+from db import jobs, keys
 from db.clock import now
 from db.models import Job
 from tests.api.conftest import archive, as_files, limited, picture, pictures, work
@@ -37,7 +37,7 @@ def test_files_become_chunks(services, batch, model):
     assert batch["request"]["model"] == model
     assert (batch["request"]["top_k"], batch["request"]["threshold"]) == (2, 0.5)
     assert batch["counts"] == {"total": 5, "queued": 5, "succeeded": 0, "errored": 0, "cancelled": 0, "expired": 0}
-    assert [(task, priority) for task, _, priority in services.wakeups.sent] == [("chunk.run", 0)] * 3
+    assert services.wakeups.sent == [("chunk.run", batch["id"], 0)], "one message, for one worker"
 
 
 def test_results_are_read_while_it_runs(client, services, batch):
@@ -254,3 +254,22 @@ def test_a_full_queue_says_who_waits_where(client, start, services, batch, model
     full = ask(other)
     assert (full.status_code, full.json()["code"], full.json()["unfinished"]) == (429, "queue_full", 2)
     assert full.json()["position"] == 1, "one batch starts before the caller's"
+
+
+@pytest.mark.parametrize("kind", ["multipart", "zip", "json"])
+def test_a_priority_goes_with_every_kind_of_batch(client, services, model, dataset, kind):
+    options = {"model": model, "priority": "4"}
+    if kind == "multipart":
+        answer = client.post("/v1/batches", files=as_files(pictures(1)), data=options)
+    elif kind == "zip":
+        body = archive({"1.png": picture()})
+        answer = client.post("/v1/batches", params=options, content=body, headers=ZIP)
+    else:
+        answer = client.post("/v1/batches", json={"model": model, "priority": 4, "input": {"dataset": dataset}})
+    with services.database.reading() as session:
+        assert jobs.find(session, answer.json()["id"]).priority == 4
+
+
+def test_no_batch_goes_before_a_prediction(client, model):
+    answer = client.post("/v1/batches", files=as_files(pictures(1)), data={"model": model, "priority": "5"})
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "#/priority")

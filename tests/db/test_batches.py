@@ -3,7 +3,7 @@ import threading
 import pytest
 from sqlalchemy import func, select, update
 
-from db import batches, blobs, jobs, results
+from db import batches, blobs, jobs, results, turns
 from db.batches import Work
 from db.clock import now
 from db.models import Chunk, Job, Prediction
@@ -255,9 +255,9 @@ def test_chunks_that_no_message_woke_are_found_urgent_ones_first(session):
     blobs.keep(session, [("f" * 64, 1)])
     batches.add_items(session, urgent_job.id, [{"custom_id": "a", "sha256": "f" * 64}])
     urgent = batches.cut(session, urgent_job, 1, 4, 3)
-    assert [chunk.id for chunk in batches.unsent_chunks(session, 60)] == [*urgent, *slow]
-    batches.mark_chunks_sent(session, urgent)
-    assert [chunk.id for chunk in batches.unsent_chunks(session, 60)] == slow
+    assert [chunk.id for chunk in turns.unsent_chunks(session, 60)] == [*urgent, *slow]
+    jobs.mark_sent(session, [urgent_job.id])
+    assert [chunk.id for chunk in turns.unsent_chunks(session, 60)] == slow
 
 
 def test_last_chunks_that_are_cancelled_at_once_end_the_batch(database):
@@ -320,7 +320,7 @@ def test_an_expired_batch_takes_no_late_chunk(session):
     assert not batches.finish_chunk(session, late.chunk, rows(late))
     ended = jobs.find(session, job.id)
     assert (ended.status, ended.items_succeeded, predictions(session, job)) == ("expired", 4, 4)
-    assert batches.unsent_chunks(session, 0) == []
+    assert turns.unsent_chunks(session, 0) == []
 
 
 def test_a_dropped_chunk_goes_to_another_worker_at_once(session):

@@ -3,7 +3,7 @@ import time
 import numpy as np
 import pytest
 
-from db import batches, datasets, jobs, registry
+from db import datasets, jobs, registry, turns
 from db import results as read
 from db.pages import Window
 from tsukiji.settings import LimitSettings
@@ -23,7 +23,7 @@ def models(services):
 
 def run_chunks(services, models):
     with services.database.reading() as session:
-        waiting = batches.unsent_chunks(session, 0)
+        waiting = turns.unsent_chunks(session, 0)
     for chunk in waiting:
         chunks.run(services, models, chunk.id)
 
@@ -80,7 +80,7 @@ def test_a_model_deleted_in_the_middle_fails_the_batch_and_keeps_what_is_done(se
     job = submit_zip(services, submit, model, archive({f"{number}.png": number for number in range(8)}))
     work(services, job.id, plan)
     with services.database.reading() as session:
-        first, second = batches.unsent_chunks(session, 0)
+        first, second = turns.unsent_chunks(session, 0)
     chunks.run(services, ModelCache(services), first.id)
     with services.database.transaction() as session:
         registry.remove_model(session, model.id)

@@ -1,9 +1,11 @@
 from sqlalchemy import func, select, update
 
-from db import batches, jobs, workers
+from db import batches, jobs, turns, workers
 from db.clock import now
-from db.models import BatchItem, Blob, Chunk, Job
+from db.models import BatchItem, Blob, Job
 from tsukiji.jobs import JobKind, JobStatus, Task
+from worker.batches import plan
+from worker.claimed import work
 from worker.dispatcher import clean, purge, recover, send
 
 
@@ -54,8 +56,7 @@ def test_work_of_a_silent_worker_goes_to_another(services, submit):
 
 def age_messages(services, seconds):
     with services.database.transaction() as session:
-        for table in (Job, Chunk):
-            session.execute(update(table).where(table.sent_at.is_not(None)).values(sent_at=now(-seconds)))
+        session.execute(update(Job).where(Job.sent_at.is_not(None)).values(sent_at=now(-seconds)))
 
 
 def report(services, worker, queue):
@@ -100,7 +101,7 @@ def test_of_lost_messages_as_many_are_sent_again_as_workers_idle(services, submi
     for number in range(2):
         report(services, f"infer@{number}", "infer")
     send(services)
-    assert broker.sent[5:] == [(Task.CHUNK, chunk_id) for chunk_id in sorted(chunk_ids)[:2]]
+    assert broker.sent[1:] == [(Task.CHUNK, chunk_id) for chunk_id in chunk_ids[:2]]
 
 
 def test_bytes_that_nothing_refers_to_are_deleted_after_the_grace_time(services, submit):
@@ -140,3 +141,26 @@ def test_old_results_go_with_their_pictures_and_the_job_stays(services, submit):
     clean(services)
     assert not services.store.exists(picture.sha256)
     assert submit.find(old).status == "cancelled"
+
+
+def test_a_batch_wakes_who_is_free_and_nobody_who_is_at_work(services, submit, model, archive):
+    upload = services.store.put(archive({f"{number}.png": number for number in range(40)}))
+    job = submit.batch(model, {"type": "zip"}, upload_sha256=upload.sha256)
+    broker = with_broker(services, Recorder(up=False))
+    work(services, job.id, plan)
+    for name in ("a", "b"):
+        report(services, name, "infer")
+    broker.up = True
+    send(services)
+    send(services)
+    assert [task for task, _ in broker.sent] == [Task.CHUNK] * 2, "one message for each worker, once"
+    for name in ("a", "b"):
+        with services.database.transaction() as session:
+            turns.take(session, jobs.lock(session, job.id), name, 30)
+    broker.sent.clear()
+    age_messages(services, 100)
+    send(services)
+    assert broker.sent == [], "both are at work, and look for more by themselves"
+    report(services, "c", "infer")
+    send(services)
+    assert [task for task, _ in broker.sent] == [Task.CHUNK], "one is free, and has not heard of it"

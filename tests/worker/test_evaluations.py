@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from db import batches, datasets, jobs, registry
+from db import batches, datasets, jobs, registry, turns
 from db.models import Image, Model
 from db.pages import Window
 from tsukiji.jobs import JobKind, Task
@@ -55,7 +55,7 @@ def evaluate(submit, model, pets_dataset):
 
 def run_chunks(services, models):
     with services.database.reading() as session:
-        waiting = batches.unsent_chunks(session, -1)
+        waiting = turns.unsent_chunks(session, -1)
     for chunk in waiting:
         chunks.run(services, models, chunk.id)
 
@@ -162,7 +162,7 @@ def test_cancel_while_the_last_chunk_ends(services, submit, model, models, evalu
         return real(session, chunk, rows)
 
     with services.database.reading() as session:
-        *most, last = batches.unsent_chunks(session, -1)
+        *most, last = turns.unsent_chunks(session, -1)
     for chunk in most:
         chunks.run(services, models, chunk.id)
     monkeypatch.setattr(batches, "finish_chunk", finish)

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from db import batches, datasets
+from db import batches, datasets, turns
 from tests.services import wait_until
 from tests.worker.conftest import RECIPE
 from tsukiji.errors import OutOfMemory
@@ -43,7 +43,7 @@ def test_a_chunk_that_hangs_goes_to_another_worker_while_this_one_ends(
     job = submit.batch(model, {"type": "zip"}, upload_sha256=blob.sha256)
     work(services, job.id, plan)
     with services.database.reading() as session:
-        chunk_id = batches.unsent_chunks(session, 0)[0].id
+        chunk_id = turns.unsent_chunks(session, 0)[0].id
     hangs = threading.Event()
     monkeypatch.setattr(chunks, "read", lambda *_: hangs.wait())
     with_jobs(services, stall_seconds=0.1)

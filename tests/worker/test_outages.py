@@ -11,7 +11,7 @@ from celery.contrib.testing.worker import start_worker
 from sqlalchemy import Engine, event, func, select, update
 from sqlalchemy.exc import OperationalError
 
-from db import batches, datasets, jobs
+from db import batches, datasets, jobs, turns
 from db.clock import now
 from db.models import Chunk, Job, Prediction
 from db.session import DatabaseUnavailable
@@ -176,7 +176,7 @@ def test_work_whose_claim_could_not_be_written_still_waits(services, models, bat
     waiting = chunk_of(services, batch)
     assert (waiting.status, waiting.attempt) == ("queued", 0)
     with services.database.reading() as session:
-        assert [row.id for row in batches.unsent_chunks(session, 0)] == [chunk.id]
+        assert [row.id for row in turns.unsent_chunks(session, 0)] == [chunk.id]
 
 
 def test_an_import_goes_on_where_the_outage_met_it(services, submit, pets, outage, monkeypatch):

@@ -4,7 +4,7 @@ import time
 import pytest
 from sqlalchemy import update
 
-from db import batches, blobs, datasets, jobs, registry
+from db import blobs, datasets, jobs, registry, turns
 from db.clock import now
 from db.models import Job
 from db.pages import Window
@@ -77,7 +77,7 @@ def test_a_store_on_another_machine_serves_as_well(services, submit, pets):
     batch = submit.batch(model, source, dataset_id=imported.dataset_id)
     work(services, batch.id, plan)
     with services.database.reading() as session:
-        waiting = batches.unsent_chunks(session, 0)
+        waiting = turns.unsent_chunks(session, 0)
     for chunk in waiting:
         chunks.run(services, ModelCache(services), chunk.id)
     assert submit.find(batch).items_succeeded == 8

@@ -62,6 +62,7 @@ def classify(
     threshold: Threshold = 0.0,
     min_known: MinKnown = None,
     keep_days: KeepDays = None,
+    priority: Annotated[int, typer.Option("--priority", min=0, max=4, help="More goes first.")] = 0,
     target: Annotated[Path | None, typer.Option("-o", "--output", help="Save as .csv, .jsonl or .parquet.")] = None,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Start it and return.")] = False,
     timeout: Annotated[float | None, typer.Option("--timeout", help="Seconds to wait.")] = None,
@@ -71,7 +72,7 @@ def classify(
     """Label pictures in the background and wait for the results. Bad pictures are listed, the others go on."""
     check_target(target)
     with Client() as client:
-        options = {"model": model, "top_k": top, "threshold": threshold, "min_known": min_known}
+        options = {"model": model, "top_k": top, "threshold": threshold, "min_known": min_known, "priority": priority}
         job = start(client, paths or [], source, options | {"retention_days": keep_days})
         note(f"batch {job.id}")
         if no_wait:

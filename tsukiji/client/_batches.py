@@ -111,6 +111,7 @@ class Batches(Resource):
         top_k: int = 3,
         threshold: float = 0.0,
         min_known: float | None = None,
+        priority: int = 0,
         deadline_seconds: int | None = None,
         retention_days: float | None = None,
         progress: Sent | None = None,
@@ -130,6 +131,7 @@ class Batches(Resource):
             top_k: how many labels each result lists.
             threshold: below this probability the decision is None.
             min_known: below this known score it is None, too; the model's own if None.
+            priority: 0 to 4; higher goes first, and batches of one priority take turns.
             deadline_seconds: what is not classified by then is given up: the batch ends as `expired` and keeps its
                 results so far; the service has a default (24 hours).
             retention_days: results and pictures are deleted so long after its end; 0 keeps them, the service has a
@@ -146,6 +148,8 @@ class Batches(Resource):
         options: dict[str, Any] = {"model": id_of(model), "top_k": top_k, "threshold": threshold}
         if min_known is not None:
             options["min_known"] = min_known
+        if priority:
+            options["priority"] = priority
         if deadline_seconds is not None:
             options["deadline_seconds"] = deadline_seconds
         if retention_days is not None:

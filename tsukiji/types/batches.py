@@ -71,6 +71,9 @@ class BatchOptions(Request):
         le=36500,
         description="Delete results and pictures so long after the end; 0 keeps them, the service's default if null.",
     )
+    priority: int = Field(
+        0, ge=0, le=4, description="More goes first; batches of one priority take turns. Predictions go before all."
+    )
     metadata: Metadata = {}
 
 

@@ -26,7 +26,7 @@ JUMPS = (-2 * LEASE, 701, 2 * LEASE)
 """Seconds. No sum of a few of them comes near the length of a lease."""
 ROUNDS = 4
 """Honest rounds until everything has ended: recover and plan, take the chunks, and two to spare."""
-OFTEN = {"deliver", "deliver_chunk", "plan"}
+OFTEN = {"deliver", "deliver_chunk", "take_turn", "plan"}
 SELDOM = {"create", "cancel", "fail", "leave_cancelled", "request_finish", "abort", "delete_model", "fail_chunk"}
 WORKERS = ["w1", "w2", "w3"]
 

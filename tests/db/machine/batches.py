@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from db import batches, jobs, registry
+from db import batches, jobs, registry, turns
 from db.batches import Work
 from db.clock import now
 from db.models import Chunk, Job, Model
@@ -29,6 +29,7 @@ class BatchMachine(JobMachine):
         "create_with_files": "service",
         "plan": "claims",
         "deliver_chunk": "made",
+        "take_turn": "made",
         "beat_chunk": "parts",
         "finish_chunk": "parts",
         "fail_chunk": "parts",
@@ -80,6 +81,17 @@ class BatchMachine(JobMachine):
             work = batches.claim_chunk(session, chosen[-number % len(chosen)]["id"], WORKERS[number], LEASE)
         if work is not None:
             self.believe(Claim(work.chunk.id, work.chunk.attempt, WORKERS[number], work), "parts")
+
+    def take_turn(self, _job_id: str, number: int) -> None:
+        """Take what is fairest, of a fresh chunk one image or two."""
+        with self.database.transaction() as session:
+            job_id = turns.next_batch(session)
+            if job_id is None:
+                return
+            job = jobs.lock(session, job_id)
+            work = turns.take(session, job, WORKERS[number], LEASE, number or None)
+        assert work is not None, "its turn, but not to be had"
+        self.believe(Claim(work.chunk.id, work.chunk.attempt, WORKERS[number], work), "parts")
 
     def beat_chunk(self, claim: Claim, _number: int) -> None:
         with self.late(claim) as session:
@@ -141,11 +153,11 @@ class BatchMachine(JobMachine):
 
     def look_for_unwoken_chunks(self, _job_id: str, _number: int) -> None:
         with self.database.reading() as session:
-            self.known["unwoken_parts"].append([chunk.id for chunk in batches.unsent_chunks(session, 60)])
+            self.known["unwoken_parts"].append([chunk.id for chunk in turns.unsent_chunks(session, 60)])
 
     def mark_chunks_sent(self, chunk_ids: list[str], _number: int) -> None:
         with self.database.transaction() as session:
-            batches.mark_chunks_sent(session, chunk_ids)
+            jobs.mark_sent(session, [self.seen.chunks[chunk_id]["job_id"] for chunk_id in chunk_ids])
 
     def delete_model(self, _claim: Claim, _number: int) -> None:
         with self.database.transaction() as session:
@@ -164,7 +176,7 @@ class BatchMachine(JobMachine):
         with self.database.transaction() as session:
             for chunk in batches.expired_chunks(session):
                 batches.recover_chunk(session, chunk)
-            for chunk in batches.unsent_chunks(session, 60):
+            for chunk in turns.unsent_chunks(session, 60):
                 work = batches.claim_chunk(session, chunk.id, "honest", LEASE)
                 assert work is not None, "woken, but not to be had"
                 assert batches.finish_chunk(session, work.chunk, answers(work, 0))

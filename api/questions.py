@@ -1,0 +1,111 @@
+"""Predictions: answered by a worker's lane and written with their end in one transaction, or queued like a batch."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from starlette.concurrency import run_in_threadpool
+
+from api.bodies import Form, file_name, read_file
+from api.idempotency import Made, Once, fingerprint_of
+from api.lane import Answer
+from api.services import Services
+from api.submissions import Item, Work, insert_batch, keep_item, start_batch
+from db import batches, registry, workers
+from db.models import ApiKey
+from db.session import Session
+from tsukiji.jobs import PRESENT_SECONDS, JobKind
+from tsukiji.lane import LaneAddress
+from tsukiji.types import BatchOptions
+
+
+@dataclass(frozen=True)
+class File:
+    """One picture as it was sent."""
+
+    custom_id: str
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Target:
+    """The model that is asked, and the lanes that may know it."""
+
+    model_id: str
+    lanes: list[LaneAddress]
+
+
+def find_target(services: Services, model: str) -> Target:
+    """Look up what a prediction needs before its body is read.
+
+    Raises:
+        NotFound: there is no such model.
+    """
+    with services.database.reading() as session:
+        return Target(registry.find_model(session, model).id, workers.lanes(session, PRESENT_SECONDS))
+
+
+def read_files(services: Services, sent: Form) -> list[File]:
+    largest = services.settings.limits.image_bytes
+    return [File(file_name(upload, number), read_file(upload, largest)) for number, upload in enumerate(sent.files)]
+
+
+async def start_prediction(
+    services: Services,
+    caller: ApiKey,
+    once: Once,
+    options: BatchOptions,
+    files: list[File],
+    target: Target,
+    seconds: float,
+) -> Made:
+    """Ask a lane, if there is time, while the bytes go to the store; queue what none has answered."""
+    readable = [file.data for file in files if len(file.data) <= services.settings.limits.image_bytes]
+    asking = None
+    if target.lanes and readable and seconds:
+        asking = asyncio.ensure_future(services.lanes.ask(target.lanes, target.model_id, readable, seconds))
+    try:
+        work = await run_in_threadpool(keep, services, files)
+        answer = await asking if asking else None
+    finally:
+        if asking:
+            asking.cancel()
+    if answer and len(answer.rows) == len(readable):
+        return await run_in_threadpool(write_answered, services, caller, once, options, work, target, answer)
+    return await run_in_threadpool(start_batch, services, caller, once, options, work, JobKind.PREDICTION)
+
+
+def keep(services: Services, files: Sequence[File]) -> Work:
+    return Work({"type": "files"}, [keep_item(services, file.custom_id, file.data) for file in files])
+
+
+def write_answered(
+    services: Services, caller: ApiKey, once: Once, options: BatchOptions, work: Work, target: Target, answer: Answer
+) -> Made:
+    """Insert a prediction with its answer: queued, claimed and ended at once, with the same history and rows.
+
+    Raises:
+        NotFound: the model was deleted meanwhile.
+    """
+    lease_seconds = services.settings.jobs.lease_seconds
+    asked = options.model_copy(update={"model": target.model_id})  # an alias may have moved meanwhile
+
+    def make(session: Session) -> str:
+        job, chunks = insert_batch(session, services, caller, asked, work, JobKind.PREDICTION)
+        rows = iter(prediction_rows(work.items, answer))
+        for chunk_id in chunks:
+            claimed = batches.claim_chunk(session, chunk_id, answer.worker, lease_seconds)
+            if claimed is None or not batches.finish_chunk(session, claimed.chunk, [next(rows) for _ in claimed.items]):
+                raise RuntimeError(f"the chunk {chunk_id} is not to be had in the transaction that made it")
+        return job.id
+
+    return once.make(services, fingerprint_of([options.model_dump(), work.fingerprint]), make)
+
+
+def prediction_rows(items: Sequence[Item], answer: Answer) -> list[dict[str, object]]:
+    """Return a row for each item: those that were refused here were not asked about."""
+    rows = iter(answer.rows)
+    return [
+        batches.blank_prediction(seq) | ({"error": item.error.to_dict()} if item.error else next(rows))
+        for seq, item in enumerate(items)
+    ]

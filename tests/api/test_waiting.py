@@ -1,0 +1,92 @@
+"""Many who wait and many who poll cost the service little."""
+
+import asyncio
+import heapq
+import threading
+
+import pytest
+
+from api.pace import LONGEST_PAUSE, POLLS_PER_SECOND, Crowd
+from api.watch import Watch
+from db import jobs
+from db.models import Job
+from tests.api.conftest import as_files, pictures
+from tests.services import wait_until
+
+
+def test_all_who_wait_share_one_look():
+    versions, looks = {f"job_{number}": 1 for number in range(300)}, []
+
+    def look(job_ids):
+        looks.append(set(job_ids))
+        return {name: versions[name] for name in job_ids if name in versions}
+
+    watch = Watch(look)
+
+    async def session():
+        async def follow(name):
+            return await watch.wait(name, 1, 20)
+
+        waiting = [asyncio.create_task(follow(name)) for name in versions]
+        await asyncio.sleep(0)
+        while not any(len(asked) == 300 for asked in looks):
+            await asyncio.sleep(0.01)
+        versions["job_7"] = 2
+        assert await waiting[7]
+        assert sum(task.done() for task in waiting) == 1, "nobody else was woken"
+        del versions["job_8"]
+        assert await waiting[8], "it is gone, and the row will say so"
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+
+    asyncio.run(session())
+    assert len(looks) < 100
+    assert wait_until(lambda: all(thread.name != "watch" for thread in threading.enumerate())), "nobody waits any more"
+
+
+def test_who_waits_for_too_long_or_for_a_database_that_is_away_is_let_go():
+    def fail(_job_ids):
+        raise OSError("away")
+
+    assert asyncio.run(Watch(fail).wait("a", 1, 20)), "the row is read, and meets it"
+    assert not asyncio.run(Watch(lambda ids: dict.fromkeys(ids, 1)).wait("a", 1, 0.05))
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.mark.parametrize("clients", [1, 10, 100, 1000])
+def test_clients_are_counted_and_slowed_down_so_that_all_together_keep_to_the_pace(clients):
+    clock = Clock()
+    crowd = Crowd(clock)
+    due = [number / clients for number in range(clients)]
+    polls = []
+    while (at := heapq.heappop(due)) < 300:
+        clock.now = at
+        polls.append(at)
+        heapq.heappush(due, at + crowd.pause(5))
+    late = sum(at > 200 for at in polls) / 100
+    assert late <= 1.3 * max(POLLS_PER_SECOND, 1)
+    assert late == pytest.approx(min(clients / 5, POLLS_PER_SECOND), rel=0.35)
+    clock.now += 600
+    assert crowd.pause(1) == 1, "they have gone"
+
+
+def test_nobody_is_sent_away_for_longer_than_a_minute():
+    crowd = Crowd(Clock())
+    assert max(crowd.pause(5) for _ in range(100_000)) == LONGEST_PAUSE
+
+
+def test_a_crowd_of_pollers_is_told_to_come_more_seldom(client, services, model):
+    place = client.post("/v1/batches", files=as_files(pictures(1)), data={"model": model}).json()["links"]["self"]
+    with services.database.transaction() as session:
+        jobs.change(session, Job.id == place.rpartition("/")[2], status="running", started_at=Job.created_at)
+    assert client.get(place).headers["retry-after"] == "1"
+    for _ in range(100_000):
+        services.crowd.pause(1)
+    assert client.get(place).headers["retry-after"] == str(LONGEST_PAUSE)

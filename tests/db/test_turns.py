@@ -1,0 +1,168 @@
+import threading
+from itertools import pairwise
+
+import pytest
+from sqlalchemy import select, update
+
+from db import batches, blobs, jobs, turns, workers
+from db.clock import now
+from db.models import Chunk
+from tests.db.test_batches import rows
+from tsukiji.errors import GpuOutOfMemory
+from tsukiji.jobs import JobKind
+
+LEASE, REST = 30, 60
+
+
+def make(session, images, priority=0, kind=JobKind.BATCH):
+    blobs.keep(session, [("a" * 64, 1)])
+    job = jobs.create(session, kind, request={}, max_attempts=3, priority=priority)
+    batches.add_items(session, job.id, [{"custom_id": str(number), "sha256": "a" * 64} for number in range(images)])
+    batches.cut(session, job, images, 10_000, 3)
+    return job.id
+
+
+def take(session, images=2, worker="w"):
+    """Take what is next, as a worker does."""
+    job_id = turns.next_batch(session)
+    return job_id and turns.take(session, jobs.lock(session, job_id), worker, LEASE, images)
+
+
+def finish(session, work):
+    assert batches.finish_chunk(session, work.chunk, rows(work))
+
+
+def test_a_small_batch_ends_long_before_the_huge_one_that_came_first(session):
+    huge = make(session, 300)
+    for _ in range(3):
+        finish(session, take(session))
+    small = make(session, 10)
+    served = []
+    while jobs.find(session, small).status != "succeeded":
+        work = take(session)
+        served.append(work.job.id)
+        finish(session, work)
+    assert served == [small, huge] * 4 + [small], "in turns, the new one first"
+    assert jobs.find(session, huge).completed == 14
+
+
+def test_batches_that_keep_coming_do_not_starve_the_one_that_is_there(session):
+    old = make(session, 8)
+    served = []
+    while jobs.find(session, old).status != "succeeded":
+        make(session, 2)
+        work = take(session)
+        served.append(work.job.id)
+        finish(session, work)
+    assert served.count(old) == 4
+    assert len(served) <= 16, "new ones come as quickly as all are served, and the old one has its share"
+
+
+def test_priority_goes_before_turns_and_a_prediction_before_all(session):
+    low, high = make(session, 4), make(session, 4, priority=3)
+    prediction = make(session, 1, priority=5, kind=JobKind.PREDICTION)
+    served = [take(session).job.id for _ in range(5)]
+    assert served == [prediction, high, high, low, low]
+    assert take(session) is None
+
+
+def test_a_chunk_is_split_and_nothing_is_lost_or_double(session):
+    job_id = make(session, 10)
+    taken = [take(session, images) for images in (3, 1, 4, 100)]
+    bounds = [(work.chunk.first_seq, work.chunk.last_seq) for work in taken]
+    assert bounds == [(0, 2), (3, 3), (4, 7), (8, 9)]
+    assert [len(work.items) for work in taken] == [3, 1, 4, 2]
+    for work in taken:
+        finish(session, work)
+    ended = jobs.find(session, job_id)
+    assert (ended.status, ended.items_succeeded) == ("succeeded", 10)
+
+
+def test_a_chunk_that_was_tried_stays_whole_and_goes_first(session):
+    make(session, 10)
+    lost = take(session, 4)
+    session.execute(update(Chunk).where(Chunk.id == lost.chunk.id).values(lease_expires_at=now(-1)))
+    (silent,) = batches.expired_chunks(session)
+    batches.recover_chunk(session, silent)
+    again = take(session, 1)
+    assert (again.chunk.id, again.chunk.first_seq, again.chunk.last_seq) == (lost.chunk.id, 0, 3)
+
+
+def test_a_chunk_that_met_an_error_rests_and_others_are_taken_meanwhile(session):
+    make(session, 4)
+    failed = take(session, 2)
+    batches.retry_chunk(session, failed.chunk, GpuOutOfMemory())
+    assert take(session, 2).chunk.first_seq == 2
+    assert take(session) is None
+    session.execute(update(Chunk).where(Chunk.rests_until.is_not(None)).values(rests_until=now(-1)))
+    assert take(session).chunk.id == failed.chunk.id
+    session.execute(update(Chunk).values(status="queued", rests_until=now(3600)))
+    assert turns.next_batch(session), "a clock that was set back makes nobody wait for the future"
+
+
+def test_messages_go_out_for_batches_and_not_for_their_thousand_chunks(session):
+    for worker in ("w", "b", "c"):
+        workers.report(session, worker, "infer", None)
+    workers.report(session, "t", "train", None)
+    job_id = make(session, 300)
+    assert (turns.hands(session, 300), turns.hands(session, 40), turns.hands(session, 1)) == (3, 2, 1)
+    assert [chunk.job_id for chunk in turns.unsent_chunks(session, REST)] == [job_id]
+    jobs.mark_sent(session, [job_id])
+    assert turns.unsent_chunks(session, REST) == []
+    work = take(session)
+    assert turns.unsent_chunks(session, REST) == []
+    assert workers.idle(session, REST) == {"infer": 2, "train": 1}
+    batches.give_back_chunk(session, work.chunk)
+    assert len(turns.unsent_chunks(session, REST)) == 2, "what was given back is for whoever is free"
+    jobs.mark_sent(session, [job_id])
+    assert len(turns.unsent_chunks(session, -1)) == 2
+    assert turns.unsent_chunks(session, -1, again=False) == []
+
+
+def test_many_workers_at_once_take_each_image_once(database):
+    with database.transaction() as session:
+        make(session, 60)
+        make(session, 30)
+    bounds, errors = [], []
+
+    def work(name):
+        try:
+            while True:
+                with database.reading() as session:
+                    job_id = turns.next_batch(session)
+                if job_id is None:
+                    return
+                with database.transaction() as session:
+                    job = jobs.lock(session, job_id)
+                    taken = turns.take(session, job, name, LEASE, 7)
+                if taken is not None:
+                    bounds.append((job_id, taken.chunk.first_seq, taken.chunk.last_seq))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the assertion shows it
+            errors.append(error)
+
+    threads = [threading.Thread(target=work, args=(f"w{number}",)) for number in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    bounds.sort()
+    assert all(later[1] == earlier[2] + 1 for earlier, later in pairwise(bounds) if earlier[0] == later[0])
+    assert sum(last - first + 1 for _, first, last in bounds) == 90
+
+
+@pytest.mark.parametrize("chunks", [3000])
+def test_a_claim_costs_the_same_however_many_chunks_wait(session, chunks):
+    job_id = make(session, 1)
+    more = [
+        {"id": f"chk_{number}", "job_id": job_id, "first_seq": number, "last_seq": number, "max_attempts": 3}
+        for number in range(1, chunks)
+    ]
+    session.execute(Chunk.__table__.insert(), more)
+    if session.get_bind().dialect.name != "sqlite":
+        return  # PostgreSQL plans by statistics that a fresh table lacks
+    query = select(Chunk.id).where(Chunk.job_id == job_id, *turns.waits()).order_by(Chunk.first_seq).limit(1)
+    text = str(query.compile(session.get_bind(), compile_kwargs={"literal_binds": True}))
+    plan = " ".join(row[3] for row in session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {text}"))
+    assert "ix_chunks_job_status" in plan
+    assert "TEMP B-TREE" not in plan, "the first one is found, not sorted out of all"

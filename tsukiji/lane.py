@@ -1,0 +1,93 @@
+"""The wire between the API and a worker's interactive lane: frames on one connection, one question at a time.
+
+A frame is one line of JSON, whose `sizes` say how many bytes of each part follow. Both sides prove first that they know
+the lane's secret, which stands in the worker's row of the database: neither sends anything to who merely has the port.
+"""
+
+import asyncio
+import hmac
+import json
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BufferedIOBase
+from typing import IO, Any, Final
+
+HEADER_BYTES: Final = 2**20
+PARTS_BYTES: Final = 2**28
+NONCE_BYTES: Final = 32
+
+
+class LaneBroken(OSError):
+    """The other side closed the connection, or speaks something else."""
+
+
+@dataclass(frozen=True)
+class LaneAddress:
+    """Where a worker listens, and what proves that it is that worker."""
+
+    worker: str
+    host: str
+    port: int
+    secret: str
+
+
+Frame = tuple[dict[str, Any], list[bytes]]
+
+
+def pack(header: dict[str, Any], parts: Sequence[bytes] = ()) -> bytes:
+    line = json.dumps(header | {"sizes": [len(part) for part in parts]}, separators=(",", ":"))
+    return b"".join([line.encode(), b"\n", *parts])
+
+
+def read_frame(file: IO[bytes] | BufferedIOBase) -> Frame | None:
+    """Return the next frame; None where the other side has closed the connection between two.
+
+    Raises:
+        LaneBroken: it ended in the middle, or was none.
+    """
+    line = file.readline(HEADER_BYTES)
+    if not line:
+        return None
+    header, sizes = unpack(line)
+    parts = [file.read(size) for size in sizes]
+    if any(len(part) != size for part, size in zip(parts, sizes, strict=True)):
+        raise LaneBroken("the connection ended in the middle of a frame")
+    return header, parts
+
+
+async def receive_frame(reader: asyncio.StreamReader) -> Frame:
+    """As `read_frame`, where an answer must come.
+
+    Raises:
+        LaneBroken: none came.
+    """
+    try:
+        header, sizes = unpack(await reader.readline())
+        return header, [await reader.readexactly(size) for size in sizes]
+    except (asyncio.IncompleteReadError, ValueError) as error:
+        raise LaneBroken("the connection ended in the middle of a frame") from error
+
+
+def unpack(line: bytes) -> tuple[dict[str, Any], list[int]]:
+    try:
+        header = json.loads(line)
+        sizes = [int(size) for size in header.pop("sizes")]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise LaneBroken("this is no frame") from error
+    if any(size < 0 for size in sizes) or sum(sizes) > PARTS_BYTES:
+        raise LaneBroken("a frame that is too large")
+    return header, sizes
+
+
+def challenge() -> str:
+    return secrets.token_hex(NONCE_BYTES)
+
+
+def proof(secret: str, side: str, nonce: str) -> str:
+    """Return what only who knows the secret can say; `side` keeps an answer from being turned back at who asked."""
+    return hmac.new(secret.encode(), f"{side}:{nonce}".encode(), "sha256").hexdigest()
+
+
+def is_proof(given: object, secret: str, side: str, nonce: str) -> bool:
+    return isinstance(given, str) and hmac.compare_digest(given, proof(secret, side, nonce))

@@ -1,0 +1,131 @@
+"""What the lane is asked: pictures for models that are warm, answered in as few forward passes as there can be.
+
+Whoever waits for the same model when the device becomes free is answered in one pass: nobody waits for others to come,
+and many callers at once cost few passes.
+"""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import structlog
+from PIL import Image
+
+from tsukiji.errors import ImageError
+from tsukiji.lane import Frame
+from tsukiji.vision.predictor import Answers
+from worker.chunks import answer, known_scores, look_at
+from worker.lane import Refused
+from worker.models import ModelCache
+from worker.services import Services
+from worker.stopping import stopping
+
+log = structlog.get_logger(__name__)
+
+MOST_WAITING: Final = 256
+"""Pictures. More would wait for seconds; whoever asks then is sent to the queue."""
+PATIENCE_SECONDS: Final = 60
+
+
+@dataclass(frozen=True)
+class Question:
+    """The readable pictures of one prediction, and the place for what the model says of them."""
+
+    model_id: str
+    pictures: list[Image.Image]
+    answers: "Future[tuple[Answers, int]]" = field(default_factory=Future)
+    """With the place of this question's first picture in them."""
+
+
+class Questions:
+    """Asked by many threads, answered by one of its own, which has the device between two passes of a chunk."""
+
+    def __init__(self, services: Services, models: ModelCache) -> None:
+        self._services, self._models = services, models
+        self._asked = threading.Condition()
+        self._waiting: list[Question] = []
+        threading.Thread(target=self._work, name="questions", daemon=True).start()
+
+    def ask(self, model_id: str, files: list[bytes]) -> Frame:
+        """Return what the model says of files: `rows`, one for each, and the probabilities of those that were readable.
+
+        Raises:
+            Refused: ask elsewhere.
+        """
+        predictor = self._models.warm(model_id)
+        if predictor is None:
+            raise Refused("cold")
+        rows: list[dict[str, Any]] = []
+        pictures = []
+        for data in files:
+            try:
+                picture = look_at(data, self._services.decode_limits, predictor.preprocess.size)
+                pictures.append(picture.pixels)
+                rows.append({"width": picture.width, "height": picture.height})
+            except ImageError as error:
+                rows.append({"error": error.to_dict()})
+        if not pictures:
+            return {"rows": rows}, []
+        answers, place = self._put(Question(model_id, pictures)).answers.result(PATIENCE_SECONDS)
+        known, parts = known_scores(answers), []
+        for row in rows:
+            if "error" not in row:
+                row.update(answer(predictor, answers.probabilities[place], known[place]))
+                parts.append(row.pop("probabilities"))
+                place += 1
+        return {"rows": rows}, parts
+
+    def _put(self, question: Question) -> Question:
+        with self._asked:
+            if stopping.is_set() or sum(len(other.pictures) for other in self._waiting) >= MOST_WAITING:
+                raise Refused("busy")
+            self._waiting.append(question)
+            self._asked.notify()
+        return question
+
+    def _work(self) -> None:
+        while not stopping.is_set():
+            with self._asked:
+                if not self._asked.wait_for(lambda: self._waiting, 0.5):
+                    continue
+            with self._services.device.hold_first():
+                group = list(self._gather())
+                try:
+                    self._answer(group)
+                except Exception as error:
+                    log.warning("lane_failed", exc_info=error)
+                    refuse(group, "failed")
+        with self._asked:
+            refuse(self._waiting, "stopping")
+
+    def _gather(self) -> Iterator[Question]:
+        """Take who waits for the same model as the one that has waited longest, up to a forward pass."""
+        with self._asked:
+            model_id = self._waiting[0].model_id
+            predictor = self._models.warm(model_id)
+            room = max(predictor.batch_size if predictor else 0, len(self._waiting[0].pictures))
+            for question in [other for other in self._waiting if other.model_id == model_id]:
+                room -= len(question.pictures)
+                if room < 0:
+                    return
+                self._waiting.remove(question)
+                yield question
+
+    def _answer(self, group: list[Question]) -> None:
+        predictor = self._models.warm(group[0].model_id)
+        if predictor is None:
+            refuse(group, "cold")
+            return
+        answers = predictor.answer([picture for question in group for picture in question.pictures])
+        place = 0
+        for question in group:
+            question.answers.set_result((answers, place))
+            place += len(question.pictures)
+        log.debug("lane_answered", predictions=len(group), images=place)
+
+
+def refuse(questions: list[Question], why: str) -> None:
+    for question in questions:
+        question.answers.set_exception(Refused(why))
