@@ -160,7 +160,7 @@ def test_suspected_labels_are_listed_most_suspicious_first(client, services, mod
         (2, "eel", "tuna", 0.2),
         (3, "eel", "tuna", 0.3),
     ]
-    assert found[0]["links"]["content"] == "/v1/images/img_1/content"
+    assert found[0]["links"]["original"] == "/v1/images/img_1/content"
     assert found[2]["links"] == {}
     assert client.get("/v1/models/nope/suspects").status_code == 404
 

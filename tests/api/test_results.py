@@ -8,7 +8,7 @@ import struct
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from api import parquet as writer
 from api import results as streams
@@ -16,7 +16,7 @@ from api.decisions import AS_ASKED
 from api.selection import Selection
 from db import batches
 from db.clock import now
-from db.models import Job
+from db.models import Chunk, Job
 from tests.api.conftest import LABELS, as_files, pictures, work
 from tsukiji.errors import ResultsDeleted
 from worker.dispatcher import purge
@@ -32,11 +32,15 @@ def start(client, model, images, **form):
     return answer.json()
 
 
+def claim(session, job_id):
+    """Take the one chunk of a batch."""
+    return batches.claim_chunk(session, session.scalar(select(Chunk.id).where(Chunk.job_id == job_id)), "test", 30)
+
+
 def finish(services, rows):
     """End the one chunk that was sent with these (probabilities, known score); None is an image that failed."""
-    chunk_id = services.wakeups.sent[-1][1]
     with services.database.transaction() as session:
-        claimed = batches.claim_chunk(session, chunk_id, "test", 30)
+        claimed = claim(session, services.wakeups.sent[-1][1])
         found = []
         for item, row in zip(claimed.items, rows, strict=True):
             blank = batches.blank_prediction(item.seq)
@@ -157,7 +161,7 @@ def test_with_many_labels_the_best_stands_exactly_and_first(client, services, mo
         session.execute(update(Job).where(Job.id == job["id"]).values(request=request))
     score = 0.40003
     with services.database.transaction() as session:
-        claimed = batches.claim_chunk(session, services.wakeups.sent[-1][1], "test", 30)
+        claimed = claim(session, job["id"])
         shares = [0.39999, score, *[0.2 / 198] * 198]
         row = batches.blank_prediction(0) | {"label": "kind 1", "score": score}
         row["probabilities"] = struct.pack("<200f", *shares)

@@ -35,7 +35,7 @@ def results(services, job):
 
 def submit_zip(services, submit, model, path):
     blob = services.store.put(path)
-    return submit.batch(model, {"type": "zip", "filename": "x.zip"}, upload_sha256=blob.sha256)
+    return submit.batch(model, {"type": "archive", "filename": "x.zip"}, upload_sha256=blob.sha256)
 
 
 def test_a_zip_becomes_predictions_in_its_order(services, submit, model, models, archive):

@@ -145,7 +145,7 @@ def test_old_results_go_with_their_pictures_and_the_job_stays(services, submit):
 
 def test_a_batch_wakes_who_is_free_and_nobody_who_is_at_work(services, submit, model, archive):
     upload = services.store.put(archive({f"{number}.png": number for number in range(40)}))
-    job = submit.batch(model, {"type": "zip"}, upload_sha256=upload.sha256)
+    job = submit.batch(model, {"type": "archive"}, upload_sha256=upload.sha256)
     broker = with_broker(services, Recorder(up=False))
     work(services, job.id, plan)
     for name in ("a", "b"):

@@ -40,7 +40,7 @@ def test_a_chunk_that_hangs_goes_to_another_worker_while_this_one_ends(
     services, submit, model, pets, ended, monkeypatch
 ):
     blob = services.store.put(pets)
-    job = submit.batch(model, {"type": "zip"}, upload_sha256=blob.sha256)
+    job = submit.batch(model, {"type": "archive"}, upload_sha256=blob.sha256)
     work(services, job.id, plan)
     with services.database.reading() as session:
         chunk_id = turns.unsent_chunks(session, 0)[0].id

@@ -69,7 +69,7 @@ def models(monkeypatch):
 def batch(services, submit, model, archive):
     """A batch of one chunk with three pictures."""
     blob = services.store.put(archive({f"{number}.png": number for number in range(3)}))
-    job = submit.batch(model, {"type": "zip", "filename": "x.zip"}, upload_sha256=blob.sha256)
+    job = submit.batch(model, {"type": "archive", "filename": "x.zip"}, upload_sha256=blob.sha256)
     work(services, job.id, plan)
     return job
 
