@@ -4,7 +4,8 @@ Four real inference workers take the messages. The copies of a message follow ea
 order: all of them are met while the batch runs. Both kinds of run are done in turns, from the first message sent to the
 end of the batch; medians. What a refused claim costs is measured by itself: the four workers, frozen meanwhile, get
 many messages of chunks that are done, and the times between two refusals stand in their logs, so that taking the
-message, the claim and the acknowledgement all count. `lost_time_share` is the refusals during the run times their mean,
+message, the claim and the acknowledgement all count (a worker that got one message takes chunks until there are none,
+so each message ends in one refusal). `lost_time_share` is the refusals during the run times their mean,
 as a part of the workers' time; `storm_vs_once` is the plain ratio of the two wall times, noise and sending included.
 Committed once means: every chunk succeeded in its first attempt, and counters and predictions are those of the images.
 """
@@ -38,7 +39,8 @@ PICTURES: Final = 100
 READY_SECONDS: Final = 180
 RUN_SECONDS: Final = 1800
 LOOK_SECONDS: Final = 0.02
-HANDLED: Final = {"chunk_refused", "chunk_finished", "chunk_write_refused"}
+GOES_ON: Final = "next"
+"""Whom the message names that a worker sends in the stead of one that it was at for long."""
 
 
 def main() -> None:
@@ -110,39 +112,39 @@ class Storm:
         while not all(any(line.get("event") == "model_loaded" for line in read_log(worker)) for worker in self.workers):
             if time.monotonic() > deadline:
                 raise RuntimeError("not every worker has come up")
-            job_id, chunk_ids = add_batch(self._services, self._model, [None], 2 * len(self.workers) * size)
+            _, chunk_ids = add_batch(self._services, self._model, [None], 2 * len(self.workers) * size)
+            sent = len(self._refused()) + len(chunk_ids)
             self._send(chunk_ids)
-            self._wait(lambda job_id=job_id: self._ended(job_id), "the warm-up did not end")  # type: ignore[misc]
+            self._wait(lambda sent=sent: len(self._refused()) >= sent, "the warm-up did not end")  # type: ignore[misc]
 
     def run(self, copies: int) -> Turn:
         """Run the batch, and wait until the last of its messages is gone."""
         job_id, chunk_ids = add_batch(self._services, self._model, self._hashes, self.images)
-        before = len(self._handled())
+        before = len(self._refused())
         began = time.time()
         self._send([chunk_id for chunk_id in chunk_ids for _ in range(copies)])
         sent = time.time()
         self._wait(lambda: self._ended(job_id), "the batch did not end")
         ended = time.time()
-        self._wait(lambda: len(self._handled()) - before >= copies * self.chunks, "messages were lost")
-        refusals = [at for _, line in self._handled() if (at := refused_at(line, set(chunk_ids)))]
+        self._wait(lambda: len(self._refused()) - before >= copies * self.chunks, "messages were lost")
+        refusals = [at for _, at in self._refused() if at >= began]
         self._done = chunk_ids
         meanwhile = sum(at <= ended for at in refusals)
         return Turn(ended - began, sent - began, len(refusals), meanwhile, self._once(job_id))
 
     def refusals(self, count: int) -> list[float]:
         """Return the seconds that each of many refusals took a worker, all workers at it at once."""
-        before = len(self._handled())
-        began = time.time()
+        before = len(self._refused())
         for worker in self.workers:
             worker.freeze()
         self._send(list(islice(cycle(self._done), count)))
+        began = time.time()
         for worker in self.workers:
             worker.thaw()
-        self._wait(lambda: len(self._handled()) - before >= count, "messages were lost")
+        self._wait(lambda: len(self._refused()) - before >= count, "messages were lost")
         moments: dict[str, list[float]] = {}
-        for name, line in self._handled():
-            at = refused_at(line, set(self._done))
-            if at is not None and at >= began:
+        for name, at in self._refused():
+            if at >= began:
                 moments.setdefault(name, []).append(at)
         return [later - earlier for times in moments.values() for earlier, later in pairwise(times)]
 
@@ -151,11 +153,16 @@ class Storm:
             if not self._services.wakeups.send(Task.CHUNK, chunk_id):
                 raise RuntimeError("the broker did not take a message")
 
-    def _handled(self) -> list[tuple[str, dict[str, Any]]]:
-        """Return the log line of every message that a worker has dealt with, by worker."""
-        last = {"chunk_refused", "chunk_finished", "chunk_write_refused"}
+    def _refused(self) -> list[tuple[str, float]]:
+        """Return the worker and the moment (seconds of the epoch) of the end of each message, in which all was taken.
+
+        Those of the workers' own starts do not count.
+        """
         return [
-            (worker.worker, line) for worker in self.workers for line in read_log(worker) if line.get("event") in last
+            (worker.worker, datetime.fromisoformat(line["timestamp"]).timestamp())
+            for worker in self.workers
+            for line in read_log(worker)
+            if line.get("event") == "chunk_refused" and (line["chunk"] == GOES_ON or line["chunk"].startswith("chk_"))
         ]
 
     def _ended(self, job_id: str) -> bool:
@@ -169,7 +176,8 @@ class Storm:
             written = session.scalar(select(func.count()).where(Prediction.job_id == job_id))
             counted = (job.items_succeeded, job.items_errored, job.completed)
         return (
-            [tuple(row) for row in rows] == [(JobStatus.SUCCEEDED, 1)] * self.chunks
+            {tuple(row) for row in rows}
+            == {(JobStatus.SUCCEEDED, 1)}  # of a long one the worker leaves a part to others
             and written == self.images
             and counted == (self.images, 0, self.images)
         )
@@ -180,13 +188,6 @@ class Storm:
             if time.monotonic() > deadline:
                 raise RuntimeError(problem)
             time.sleep(LOOK_SECONDS)
-
-
-def refused_at(line: dict[str, Any], chunk_ids: set[str]) -> float | None:
-    """Return when (seconds of the epoch) a claim of one of these chunks was refused; None for any other line."""
-    if line.get("event") != "chunk_refused" or line["chunk"] not in chunk_ids:
-        return None
-    return datetime.fromisoformat(line["timestamp"]).timestamp()
 
 
 def measure(storm: Storm, rounds: int, copies: int) -> dict[str, Any]:
