@@ -203,8 +203,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--postgres", help="URL of an empty database")
+    parser.add_argument("--quick", action="store_true", help="few rows: shows that it works, measures little")
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
     options = parser.parse_args()
+    if options.quick:
+        options.rows = min(options.rows, 10_000)
     with tempfile.TemporaryDirectory() as folder:
         kinds = {"sqlite": DatabaseSettings()}
         if options.postgres:
