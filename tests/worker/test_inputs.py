@@ -5,9 +5,10 @@ import json
 import tarfile
 
 import pytest
+from sqlalchemy import select
 
 from db import batches, datasets, jobs
-from db.pages import Window
+from db.models import BatchItem
 from tests.worker.conftest import picture
 from tsukiji.errors import StorageUnavailable
 from tsukiji.jobs import JobKind
@@ -47,7 +48,7 @@ def allow(services, *urls, **limits):
 
 def items(services, job):
     with services.database.reading() as session:
-        return [row.item for row in batches.results(session, job.id, Window(10_000))[0]]
+        return list(session.scalars(select(BatchItem).where(BatchItem.job_id == job.id).order_by(BatchItem.seq)))
 
 
 def submit_manifest(services, submit, model, *lines):

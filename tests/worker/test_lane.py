@@ -66,7 +66,7 @@ def test_the_answers_are_those_of_the_queue(services, submit, model, models, arc
     job = submit_zip(services, submit, model, archive(files))
     work(services, job.id, plan)
     run_chunks(services, models)
-    queued = [row.prediction for row in results(services, job)]
+    queued = results(services, job)
     lane.serve(questions.ask)
     answer = ask(lane.address("w"), model_id=model.id, files=list(files.values()))
     assert answer.worker == "w"
@@ -148,7 +148,8 @@ def test_what_it_cannot_answer_it_refuses(services, models, model, questions, mo
 def test_a_lane_that_is_cold_or_away_is_passed_over(lane):
     warm = Lane("127.0.0.1")
     warm.serve(lambda _model, files: ({"rows": [{"label": "red"} for _ in files]}, [b"\0" * 4 for _ in files]))
-    closed = LaneAddress("gone", "127.0.0.1", socket.create_server(("127.0.0.1", 0)).getsockname()[1], "s")
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        closed = LaneAddress("gone", "127.0.0.1", listening.getsockname()[1], "s")
     assert ask(lane.address("cold")) is None
     answer = ask(closed, lane.address("cold"), warm.address("warm"), files=[b"1", b"2"])
     assert (answer.worker, len(answer.rows)) == ("warm", 2)
