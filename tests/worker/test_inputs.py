@@ -7,7 +7,7 @@ import tarfile
 import pytest
 from sqlalchemy import select
 
-from db import batches, datasets, jobs
+from db import datasets, jobs, turns
 from db.models import BatchItem
 from tests.worker.conftest import picture
 from tsukiji.errors import StorageUnavailable
@@ -187,7 +187,7 @@ def test_planning_that_was_interrupted_begins_anew_and_nothing_is_there_twice(
     assert (waits.status, waits.planned, waits.items_total) == ("queued", False, 4)
     assert len(items(services, job)) == 4, "a page is there, and no chunk yet"
     with services.database.reading() as session:
-        assert batches.unsent_chunks(session, 0) == []
+        assert turns.unsent_chunks(session, 0) == []
     ended = planned(services, submit, job)
     assert (ended.planned, ended.items_total) == (True, 10)
     assert [item.custom_id for item in items(services, job)] == [f"{number}.png" for number in range(10)]
