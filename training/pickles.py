@@ -71,7 +71,11 @@ def _load_data(config: ModelConfig, preprocess: Preprocess, scratch: Path) -> Da
     normalise = Normalize.from_stats(preprocess.mean, preprocess.std, cuda=False)
     data = Datasets([picture], [[PILImage.create], [parent_label, naming]], splits=([0], [0]))
     loaders = data.dataloaders(
-        bs=1, after_item=[fit, ToTensor], after_batch=[IntToFloatTensor, normalise], num_workers=0, device="cpu"
+        bs=1,
+        after_item=[fit, ToTensor],
+        after_batch=[IntToFloatTensor, normalise],
+        num_workers=0,
+        device=torch.device("cpu"),
     )
     naming.vocab = CategoryMap(config.label_names, sort=False)
     return loaders
