@@ -33,7 +33,7 @@ def build_learner(recipe: Recipe, loaders: DataLoaders, body: Mapping[str, torch
         architecture = getattr(models, backbone.name)
     learner = vision_learner(loaders, architecture, pretrained=False, normalize=False, metrics=accuracy)
     learner.remove_cbs(ProgressCallback)
-    if loaders.device.type == "cuda":
+    if torch.device(loaders.device).type == "cuda":
         learner.add_cb(MixedPrecision())
     if backbone.library == "timm":
         strip(learner.model[0].model, backbone)

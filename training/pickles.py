@@ -75,7 +75,7 @@ def _load_data(config: ModelConfig, preprocess: Preprocess, scratch: Path) -> Da
         after_item=[fit, ToTensor],
         after_batch=[IntToFloatTensor, normalise],
         num_workers=0,
-        device=torch.device("cpu"),
+        device="cpu",
     )
     naming.vocab = CategoryMap(config.label_names, sort=False)
     return loaders
