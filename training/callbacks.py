@@ -62,6 +62,17 @@ class Obey(Callback):
             raise NanLoss(f"The loss became {float(self.loss)} in epoch {self._course.before + self.epoch + 1}.")
 
 
+class Heed(Callback):
+    """Gives signs of life and stops when told to cancel, where there are no epochs to tell of."""
+
+    def __init__(self, control: Control, events: Events) -> None:
+        self._control, self._events = control, events
+
+    def after_batch(self) -> None:
+        self._control.check()
+        self._events.alive()
+
+
 class StopWhenWorse(Callback):
     """Ends the training when so many epochs in a row were no better than the best: what follows would not be kept."""
 

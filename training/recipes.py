@@ -11,6 +11,7 @@ from fastai.callback.schedule import valley
 from fastai.learner import Learner
 from fastai.torch_core import set_seed
 
+from training.callbacks import Heed
 from training.control import Control
 from training.course import Weights
 from training.data import load_data
@@ -115,11 +116,15 @@ def rate_of(run: Run) -> float:
 
 
 def search(learner: Learner, task: Task) -> float:
-    """Return the learning rate that fastai's range test suggests; the learner is as before afterwards."""
+    """Return the learning rate that fastai's range test suggests; the learner is as before afterwards.
+
+    Raises:
+        Cancelled: that was ordered.
+    """
     task.control.check()
     task.events.send("phase", name="searching the learning rate")
     learner.path, learner.model_dir = task.folder, "search"
-    with learner.no_bar(), learner.no_logging():
+    with learner.no_bar(), learner.no_logging(), learner.added_cbs(Heed(task.control, task.events)):
         found = learner.lr_find(num_it=SEARCH_BATCHES, suggest_funcs=(valley,), show_plot=False)
     low, high = RATES
     rate = min(high, max(low, float(found.valley)))

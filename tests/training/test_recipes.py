@@ -13,7 +13,8 @@ from torchvision.models import resnet18
 
 from tests.training.conftest import MakeRun
 from training import callbacks, checkpoints, recipes
-from training.control import Control
+from training import events as training_events
+from training.control import Cancelled, Control
 from training.events import Events
 from training.fit import Fitted
 from training.job import prepare
@@ -148,6 +149,27 @@ def test_a_resumed_search_keeps_its_learning_rate(
     resumed = train("thorough", "resumed", checkpoint("first", 1), epochs=2)
     assert resumed.learning_rate == expected.learning_rate
     assert_same(resumed, expected)
+
+
+def test_a_search_gives_signs_of_life_and_can_be_cancelled(
+    make_run: MakeRun, events: Events, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes long on a slow machine, and a worker ends what is silent for long."""
+    monkeypatch.setattr(training_events, "ALIVE_SECONDS", 0)
+    control = Control()
+    alive = events.alive
+
+    def cancel_at_the_second() -> None:
+        alive()
+        if (tmp_path / "events").read_text().count('"alive"') == 2:
+            control.obey("cancel")
+
+    monkeypatch.setattr(events, "alive", cancel_at_the_second)
+    folder = make_run("run", recipe={"preset": "thorough"})
+    with pytest.raises(Cancelled):
+        recipes.train(prepare(load(folder), folder, events, control))
+    assert (tmp_path / "events").read_text().count('"alive"') == 2
+    assert not (folder / "checkpoints").exists()
 
 
 def test_a_search_changes_nothing_but_the_rate(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
