@@ -13,6 +13,7 @@ from tests.api.test_batches import Worker
 from tests.services import wait_until
 
 pytestmark = pytest.mark.slow
+expect.set_options(timeout=30_000)  # a busy machine is no error
 
 DROP = """async ([data]) => {
     const transfer = new DataTransfer();
