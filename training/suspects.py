@@ -27,18 +27,19 @@ def leave_one_out(features: Floats, classes: Ints, count: int) -> Floats:
         classes: class numbers, (N,).
         count: of the classes.
     """
-    rows = features.astype(np.float32)
-    rows = (rows - rows.mean(axis=0)) / (rows.std(axis=0) + np.float32(1e-6))
-    wanted = np.eye(count, dtype=np.float32)[classes]
+    rows = features.astype(np.float64)  # what is left of a picture without itself may be a ten-thousandth
+    rows = (rows - rows.mean(axis=0)) / (rows.std(axis=0) + 1e-6)
+    wanted = np.eye(count)[classes]
     shares = wanted.mean(axis=0)
     basis, powers = _decompose(rows)
     targets = basis.T @ (wanted - shares)
     best: tuple[float, Floats] | None = None
     for strength in STRENGTHS:
         kept = powers / (powers + strength * len(rows))
-        leverage = ((basis**2) @ kept)[:, None]
-        fitted = basis @ (kept[:, None] * targets)
-        scores = shares + (fitted - leverage * (wanted - shares)) / np.maximum(1 - leverage, 1e-3)
+        # The mean counts, too: without its part an image's own label comes back through the mean of the others.
+        leverage = ((basis**2) @ kept)[:, None] + 1 / len(rows)
+        fitted = shares + basis @ (kept[:, None] * targets)
+        scores = (fitted - leverage * wanted) / np.maximum(1 - leverage, 1e-9)
         error = float(((scores - wanted) ** 2).mean())
         if best is None or error < best[0]:
             best = error, scores

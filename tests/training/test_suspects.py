@@ -24,14 +24,16 @@ def by_force(features: Floats, classes: Ints, count: int) -> Floats:
     rows = features.astype(np.float64)
     rows = (rows - rows.mean(axis=0)) / (rows.std(axis=0) + 1e-6)
     wanted = np.eye(count)[classes]
-    shares = wanted.mean(axis=0)
     found = []
     for strength in STRENGTHS:
         scores = np.empty_like(wanted)
         for out in range(len(rows)):
             rest = np.arange(len(rows)) != out
-            matrix = rows[rest].T @ rows[rest] + strength * len(rows) * np.eye(rows.shape[1])
-            scores[out] = shares + rows[out] @ np.linalg.solve(matrix, rows[rest].T @ (wanted[rest] - shares))
+            middle, shares = rows[rest].mean(axis=0), wanted[rest].mean(axis=0)  # of the others alone
+            others = rows[rest] - middle
+            matrix = others.T @ others + strength * len(rows) * np.eye(rows.shape[1])
+            slopes = np.linalg.solve(matrix, others.T @ (wanted[rest] - shares))
+            scores[out] = shares + (rows[out] - middle) @ slopes
         found.append(scores)
     return min(found, key=lambda scores: float(((scores - wanted) ** 2).mean()))
 
