@@ -191,6 +191,9 @@ def measure(settings: Settings, rows: int) -> dict[str, float]:
     database = Database(settings)
     written = measure_writing(database, min(rows, 20_000))
     job = fill(database, LABELS, rows, narrow=True).job
+    if database.engine.dialect.name == "postgresql":
+        with database.transaction() as session:
+            session.execute(text("ANALYZE"))  # as autovacuum does within a minute
     read = measure_pages(database, job) | measure_streams(database, job, settings)
     began = time.perf_counter()
     longest = purge(database, job)
