@@ -69,7 +69,8 @@ class Heed(Callback):
         self._control, self._events = control, events
 
     def after_batch(self) -> None:
-        self._control.check()
+        if self._control.cancelling:
+            raise CancelFitException  # and not our own: fastai's search then removes what it has written
         self._events.alive()
 
 

@@ -51,7 +51,7 @@ class Control:
     def check(self) -> None:
         """Raise Cancelled if that was ordered."""
         if self.cancelling:
-            raise Cancelled("That was ordered.")  # fastai quotes the text of what passes through it
+            raise Cancelled
 
     def obey(self, order: str) -> None:
         """Take one line; what is not known is left alone, so that an older engine serves a newer worker."""

@@ -125,7 +125,10 @@ def search(learner: Learner, task: Task) -> float:
     task.events.send("phase", name="searching the learning rate")
     learner.path, learner.model_dir = task.folder, "search"
     with learner.no_bar(), learner.no_logging(), learner.added_cbs(Heed(task.control, task.events)):
-        found = learner.lr_find(num_it=SEARCH_BATCHES, suggest_funcs=(valley,), show_plot=False)
+        try:
+            found = learner.lr_find(num_it=SEARCH_BATCHES, suggest_funcs=(valley,), show_plot=False)
+        finally:
+            task.control.check()  # of a search that was cut short nothing can be suggested
     low, high = RATES
     rate = min(high, max(low, float(found.valley)))
     task.events.send("log", message=f"learning rate {rate:.2g}, by a range test of {SEARCH_BATCHES} batches")
