@@ -186,6 +186,7 @@ def job(row: rows.Job, position: int | None = None, result: dict[str, Any] | Non
         retry_of=row.retry_of,
         error=types.Problem.model_validate(row.error) if row.error else None,
         result=result if result is not None else row.result,
+        engine=row.engine,
         links=job_links(row),
         request=row.request,
     )

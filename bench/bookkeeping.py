@@ -24,7 +24,7 @@ from db import batches, blobs, jobs, registry
 from db.models import Model
 from tsukiji.ids import new_id
 from tsukiji.jobs import JobKind
-from tsukiji.settings import BrokerSettings, DatabaseSettings, DataSettings, JobSettings, Settings
+from tsukiji.settings import BrokerSettings, DatabaseSettings, DataSettings, InferenceSettings, JobSettings, Settings
 from tsukiji.vision import package
 from tsukiji.vision.model import build
 from tsukiji.vision.preprocess import Preprocess
@@ -38,13 +38,14 @@ GRAIN: Final = 8
 def settings_of(folder: Path, places: dict[str, str], chunk_images: int = 64) -> Settings:
     """Return settings for these places (`TSUKIJI_..._URL`), with chunks of a size that does not depend on the machine.
 
-    Everything else is as a service has it by default.
+    Everything else is as a service has it by default, but that features are not kept: the same pictures come again.
     """
     return Settings(
         data=DataSettings(dir=folder),
         database=DatabaseSettings(url=places.get("TSUKIJI_DATABASE_URL")),
         broker=BrokerSettings(url=places.get("TSUKIJI_BROKER_URL")),
         jobs=JobSettings(chunk_images=chunk_images),
+        inference=InferenceSettings(features_mb=0),
     )
 
 

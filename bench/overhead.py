@@ -23,13 +23,12 @@ from sqlalchemy import insert, select
 
 from bench.bookkeeping import add_batch, add_model, make_pictures, settings_of, store
 from bench.report import show
-from db import batches
 from db.models import BatchItem, Model, Prediction
 from db.upgrade import upgrade
 from tests.services import postgres_database
 from tsukiji import log
 from tsukiji.settings import LogSettings
-from worker import chunks
+from worker import chunks, streams
 from worker.models import ModelCache
 from worker.services import Services, open_services
 
@@ -128,22 +127,18 @@ def take_turns(
 
 def run_bare(services: Services, models: ModelCache, model: Model, items: list[BatchItem]) -> None:
     """Classify images and write what came out: no claim, no lease, no history, no counters."""
-    predictor = models.get(model.id)
-    rows = []
-    for start in range(0, len(items), predictor.batch_size):
-        part = items[start : start + predictor.batch_size]
-        pictures = [chunks.read(services, item, predictor.preprocess.size) for item in part]
-        good = [picture for picture in pictures if isinstance(picture, chunks.Picture)]
-        answers = predictor.answer([picture.pixels for picture in good])
-        found = iter(zip(answers.probabilities, chunks.known_scores(answers), strict=True))
-        for item, picture in zip(part, pictures, strict=True):
-            row = {"job_id": item.job_id} | batches.blank_prediction(item.seq)
-            if isinstance(picture, chunks.Picture):
-                answer = chunks.answer(predictor, *next(found))
-                row |= answer | {"width": picture.width, "height": picture.height}
-            else:
-                row["error"] = picture
-            rows.append(row)
+    predictor = models.get(model.id).predictor
+    hashes = list(dict.fromkeys(item.sha256 for item in items if item.sha256))
+    found: streams.Found = {}
+    for part in streams.in_streams(
+        predictor.plan,
+        streams.parts_of(hashes, predictor),
+        lambda part: streams.look(services, predictor, part, lambda: None),
+    ):
+        found |= part
+    rows = [
+        {"job_id": item.job_id} | row for item, row in zip(items, streams.rows_of(predictor, items, found), strict=True)
+    ]
     with services.database.transaction() as session:
         session.execute(insert(Prediction), rows)
 

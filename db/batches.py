@@ -108,8 +108,13 @@ def drop_chunk(session: Session, chunk: Chunk, why: str) -> None:
         jobs.record(session, chunk.job_id, "log", data, attempt=chunk.attempt, worker=chunk.lease_owner)
 
 
-def finish_chunk(session: Session, chunk: Chunk, predictions: Sequence[dict[str, Any]]) -> bool:
-    """Write a chunk's predictions, counters and end, all or nothing. False: the attempt is not current, roll back."""
+def finish_chunk(
+    session: Session, chunk: Chunk, predictions: Sequence[dict[str, Any]], engine: dict[str, Any] | None = None
+) -> bool:
+    """Write a chunk's predictions, counters and end, all or nothing. False: the attempt is not current, roll back.
+
+    `engine` is what the worker ran the model with.
+    """
     job = jobs.lock(session, chunk.job_id)
     if not end_chunk(session, chunk, JobStatus.SUCCEEDED):
         return False
@@ -118,6 +123,8 @@ def finish_chunk(session: Session, chunk: Chunk, predictions: Sequence[dict[str,
         rows = [row | {"probabilities": narrow(row["probabilities"])} for row in rows]
     for start in range(0, len(rows), INSERT_ROWS):
         session.execute(insert(Prediction), rows[start : start + INSERT_ROWS])
+    if engine != job.engine:
+        jobs.change(session, Job.id == job.id, engine=engine)
     count(session, chunk.job_id, rows)
     settle(session, chunk.job_id)
     return True

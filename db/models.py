@@ -167,6 +167,8 @@ class Model(Base):
     """The id that its package gives it, where it was trained elsewhere."""
     versions: Mapped[dict[str, Any]] = mapped_column(default=dict)
     """Of the programs that made it, by name."""
+    parity: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    """How it fared in lower precisions, by precision and device."""
     bytes: Mapped[int] = mapped_column(BigInteger)
     created_at: Mapped[datetime] = mapped_column(default=now())
 
@@ -257,6 +259,8 @@ class Job(Base):
     eta_seconds: Mapped[float | None]
     detail: Mapped[dict[str, Any] | None]
     """Of the progress: a training's epoch, batch and losses."""
+    engine: Mapped[dict[str, Any] | None]
+    """What the last worker that classified for it ran the model with."""
     planned: Mapped[bool] = mapped_column(default=False)
     """Are all items and chunks of this batch known?"""
     turn: Mapped[int] = mapped_column(BigInteger, default=0)

@@ -141,6 +141,25 @@ def own_evaluations(session: Session, model_ids: Sequence[str]) -> dict[str, str
     return {row.model_id: row.id for row in session.execute(query.order_by(Evaluation.id.desc()))}
 
 
+def held_out(session: Session, model_id: str, most: int) -> list[str]:
+    """Return the hashes of images that the model's training held out, spread evenly where there are more."""
+    own = own_evaluations(session, [model_id]).get(model_id)
+    query = select(EvaluationItem.sha256).where(EvaluationItem.evaluation_id == own).order_by(EvaluationItem.seq)
+    hashes = list(session.scalars(query))
+    return hashes[:: -(-len(hashes) // most) or 1]
+
+
+def parity(session: Session, model_id: str) -> dict[str, Any]:
+    """Return how the model fared in lower precisions, by name; nothing of one that is gone."""
+    model = session.get(Model, model_id)
+    return dict(model.parity) if model else {}
+
+
+def set_parity(session: Session, model_id: str, name: str, found: Mapping[str, Any]) -> None:
+    if model := session.get(Model, model_id, with_for_update=True):
+        model.parity = model.parity | {name: dict(found)}
+
+
 def page_evaluation_items(
     session: Session,
     evaluation_id: str,

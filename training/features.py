@@ -1,110 +1,30 @@
-"""Embeddings that are computed once and kept: of the same picture, pixels and network they are always the same.
+"""Embeddings of a run's pictures, each computed once and kept."""
 
-They lie in a SQLite file of their own, which is but a cache: whatever is wrong with it, they are computed anew.
-"""
-
-import sqlite3
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
 from dataclasses import dataclass
-from hashlib import sha256
-from pathlib import Path
 from typing import Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.nn.functional import interpolate
 
 from training.control import Control
 from training.events import Events
 from training.run import Picture, Run
 from tsukiji.vision.decode import DecodeLimits
+from tsukiji.vision.kept import CLOSE, CLOSE_MIRRORED, MIRRORED, PLAIN, Kept, rounded
 from tsukiji.vision.model import Classifier
 from tsukiji.vision.preprocess import Preprocess
 
-VERSION: Final = 1
-"""Of how embeddings are made; another one computes all of them anew."""
-BUSY_SECONDS: Final = 15
-KEPT_TYPE: Final = np.dtype("<f2")
 BATCH: Final = 64
-ASKED: Final = 500
 DECODERS: Final = 2
+CLOSE_PART: Final = 0.75
+CLOSE_SCALE: Final = 2 / 3
+"""The view `CLOSE` is so much of the picture's side, at so much of its size: two scales see what one does not."""
 
 Floats = NDArray[np.float32]
-PLAIN: Final = 0
-MIRRORED: Final = 1
-
-
-@dataclass(frozen=True)
-class Kept:
-    """A file of embeddings. `space` names all that they depend on, beside the picture and its view."""
-
-    path: Path
-    space: str
-    most_bytes: int
-
-    def read(self, pictures: Sequence[str], view: int, width: int) -> dict[str, Floats]:
-        """Return what is kept of these pictures (by SHA-256), each (width,)."""
-        found: dict[str, Floats] = {}
-        with suppress(sqlite3.Error, OSError), closing(self._open()) as file:
-            for start in range(0, len(pictures), ASKED):
-                asked = pictures[start : start + ASKED]
-                marks = ", ".join("?" * len(asked))
-                rows = file.execute(
-                    f"SELECT picture, vector FROM features WHERE space = ? AND view = ? AND picture IN ({marks})",  # noqa: S608
-                    (self.space, view, *asked),
-                )
-                found |= {
-                    name: np.frombuffer(vector, KEPT_TYPE).astype(np.float32)
-                    for name, vector in rows
-                    if len(vector) == width * KEPT_TYPE.itemsize
-                }
-        return found
-
-    def write(self, found: Mapping[str, Floats], view: int) -> None:
-        """Keep embeddings; the oldest go where there are too many. What cannot be kept is computed again some day."""
-        try:
-            with closing(self._open()) as file, file:
-                now = time.time()
-                file.executemany(
-                    "INSERT OR REPLACE INTO features VALUES (?, ?, ?, ?, ?)",
-                    [(self.space, name, view, row.astype(KEPT_TYPE).tobytes(), now) for name, row in found.items()],
-                )
-                self._trim(file)
-        except (sqlite3.OperationalError, OSError):
-            pass  # a full disk, a lock, a place that cannot be written
-        except sqlite3.DatabaseError:  # damaged
-            self.path.unlink(missing_ok=True)
-
-    def _open(self) -> sqlite3.Connection:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        file = sqlite3.connect(self.path, timeout=BUSY_SECONDS)
-        file.execute(
-            "CREATE TABLE IF NOT EXISTS features (space TEXT, picture TEXT, view INTEGER, vector BLOB, kept_at REAL,"
-            " PRIMARY KEY (space, view, picture)) WITHOUT ROWID"
-        )
-        return file
-
-    def _trim(self, file: sqlite3.Connection) -> None:
-        pages, free, page_bytes = (
-            file.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
-        )
-        if (pages - free) * page_bytes > self.most_bytes:
-            (middle,) = file.execute(
-                "SELECT kept_at FROM features ORDER BY kept_at LIMIT 1 OFFSET (SELECT count(*) / 2 FROM features)"
-            ).fetchone()
-            file.execute("DELETE FROM features WHERE kept_at <= ?", (middle,))
-
-
-def space_of(body: Mapping[str, torch.Tensor], backbone: str, preprocess: Preprocess) -> str:
-    """Return a name for all that embeddings depend on beside the picture: weights, network, pixels."""
-    digest = sha256(f"{VERSION} {backbone} {preprocess}".encode())
-    for name, tensor in sorted(body.items()):
-        digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -136,7 +56,7 @@ class Embedder:
             self.control.check()
             pixels = torch.from_numpy(np.stack(inputs))
             for view in views:
-                rows = self._pass(pixels.flip(3) if view == MIRRORED else pixels)
+                rows = self._pass(look(pixels, view))
                 found = {picture.sha256: row for picture, row in zip(batch, rows, strict=True)}
                 known[view] |= found
                 if self.kept:
@@ -153,8 +73,19 @@ class Embedder:
     @torch.inference_mode()
     def _pass(self, pixels: torch.Tensor) -> Floats:
         layout = torch.contiguous_format if self.device.type == "mps" else torch.channels_last
-        rows = self.model.embed(pixels.to(self.device, memory_format=layout)).float().cpu().numpy()
-        return rows.astype(KEPT_TYPE).astype(np.float32) if self.kept else rows
+        inputs = pixels.to(self.device, self.model.dtype, memory_format=layout)
+        rows = self.model.embed(inputs).cpu().numpy()
+        return rounded(rows) if self.kept else rows
+
+
+def look(pixels: torch.Tensor, view: int) -> torch.Tensor:
+    """Return a view of normalised pictures (N, 3, H, W)."""
+    if view in {CLOSE, CLOSE_MIRRORED}:
+        side = pixels.shape[3]
+        margin, size = round(side * (1 - CLOSE_PART) / 2), max(1, round(side * CLOSE_SCALE))
+        middle = pixels[:, :, margin : side - margin, margin : side - margin]
+        pixels = interpolate(middle, (size, size), mode="bilinear", antialias=True)
+    return pixels.flip(3) if view in {MIRRORED, CLOSE_MIRRORED} else pixels
 
 
 def ahead(

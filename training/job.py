@@ -10,12 +10,15 @@ from training import export, recipes
 from training.control import Control
 from training.evaluate import Embed, evaluate, suspect
 from training.events import Events
-from training.features import MIRRORED, PLAIN, Embedder, Kept, space_of
+from training.features import Embedder
 from training.run import PACKAGE_FOLDER, REPORT_FILE, Report, Run, draft_of, load
 from tsukiji.types import Preset
 from tsukiji.vision.backbones import preprocess_of
 from tsukiji.vision.device import choose_device
+from tsukiji.vision.fold import fold
+from tsukiji.vision.kept import CLOSE, CLOSE_MIRRORED, MIRRORED, PLAIN, Kept, space_of
 from tsukiji.vision.model import Classifier, build_on
+from tsukiji.vision.plan import DTYPES, Precision, best_precision
 from tsukiji.vision.predictor import Predictor
 from tsukiji.vision.weights import load_backbone_weights
 
@@ -78,22 +81,26 @@ def prepare(run: Run, folder: Path, events: Events, control: Control) -> recipes
     if not recipe.pretrained:
         return task(body=None, source=RANDOM_WEIGHTS, embedder=None)
     body, source = load_backbone_weights(recipe.backbone, folder=run.weights_dir, download=run.download)
-    kept = run.features and Kept(run.features, space_of(body, recipe.backbone, preprocess), run.features_bytes)
-    model = frozen(recipe.backbone, body, device)
+    precision = best_precision(device)
+    space = space_of(body, recipe.backbone, preprocess, precision)
+    kept = run.features and Kept(run.features, space, run.features_bytes)
+    model = frozen(recipe.backbone, body, device, precision)
     embedder = Embedder(run, model, preprocess, device, kept or None, control, events)
     return task(body=body, source=source, embedder=embedder)
 
 
-def frozen(backbone: str, body: dict[str, torch.Tensor], device: torch.device) -> Classifier:
-    """Return a network that makes embeddings; its head is never asked."""
-    model = build_on(backbone, body, 1)
+def frozen(backbone: str, body: dict[str, torch.Tensor], device: torch.device, precision: Precision) -> Classifier:
+    """Return a network that makes embeddings as fast as this device can; its head is never asked."""
+    model = build_on(backbone, body, 1).eval().requires_grad_(False)
+    fold(model)
+    model.lower(DTYPES[precision])
     layout = torch.contiguous_format if device.type == "mps" else torch.channels_last
-    return model.eval().requires_grad_(False).to(device).to(memory_format=layout)
+    return model.to(device).to(memory_format=layout)
 
 
 def several_views(embedder: Embedder, *, mirror: bool) -> Embed:
-    """Return a function to the mean embeddings of pictures and, where they may be mirrored, their mirror images."""
-    views = (PLAIN, MIRRORED) if mirror else (PLAIN,)
+    """Return a function to the mean embeddings of pictures at two scales and, where they may be mirrored, mirrored."""
+    views = (PLAIN, MIRRORED, CLOSE, CLOSE_MIRRORED) if mirror else (PLAIN, CLOSE)
     return lambda pictures: embedder.embed(pictures, views).mean(axis=0)
 
 

@@ -133,8 +133,22 @@ class RetentionSettings(Group, env_prefix="TSUKIJI_RETENTION_"):
 
 class InferenceSettings(Group, env_prefix="TSUKIJI_INFERENCE_"):
     device: str = Field("auto", description="`auto`, `cpu`, `cuda`, `cuda:1`, `mps`.")
-    batch_size: int = Field(32, ge=1, description="Images in one forward pass.")
-    models: int = Field(4, ge=1, description="Models a worker keeps warm.")
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto",
+        description="What networks compute in; a lower one than `float32` only where a model answers the same in it.",
+    )
+    memory_format: Literal["auto", "channels_last", "contiguous"] = Field(
+        "auto", description="How pictures lie in memory."
+    )
+    fold: bool = Field(True, description="Fold batch normalisation into the convolutions.")
+    compile: bool = Field(False, description="Compile networks: faster, after a minute; needs a C++ compiler.")
+    batch_size: int = Field(0, ge=0, description="Images in one forward pass; 0: as suits the device.")
+    streams: int = Field(0, ge=0, description="Forward passes at the same time; 0: one for each core, 8 for a GPU.")
+    threads: int = Field(0, ge=0, description="Processor threads of each stream; 0: one, for a GPU PyTorch's default.")
+    models_mb: int = Field(2048, ge=1, description="Memory for models that a worker keeps warm; one stays in any case.")
+    features_mb: int = Field(
+        2048, ge=0, description="Disk for features kept between batches and trainings; 0: batches keep none."
+    )
     lane_host: str = Field(
         "127.0.0.1",
         description="Address where a worker takes predictions directly; `auto`: its own on the network; none if empty.",

@@ -1,33 +1,19 @@
-"""One chunk of a batch: claim, read, decode, predict, and commit everything at once."""
+"""One chunk of a batch: claim, classify, and commit everything at once."""
 
 import time
-from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import structlog
-from PIL import Image
 
 from db import batches, jobs, turns, workers
 from db.batches import Work
-from db.models import BatchItem
 from db.session import Session
-from tsukiji.errors import (
-    BlobCorrupt,
-    BlobMissing,
-    ImageError,
-    ModelGone,
-    TsukijiError,
-    WorkStalled,
-)
+from tsukiji.errors import ModelGone, TsukijiError, WorkStalled
 from tsukiji.jobs import PRESENT_SECONDS, JobKind, Queue, Task
-from tsukiji.vision.decode import DecodeLimits, decode, measure
-from tsukiji.vision.predictor import Answers, Predictor
 from worker.claimed import is_tried_again, recognise
 from worker.lease import Lease, Stopped
 from worker.models import ModelCache
 from worker.services import Services
+from worker.streams import predict
 
 log = structlog.get_logger(__name__)
 
@@ -89,84 +75,15 @@ def classify(services: Services, models: ModelCache, work: Work) -> None:
     )
     try:
         with lease:
-            predictor = models.get(work.job.request["model"])
+            model = models.get(work.job.request["model"])
             began = time.monotonic()
-            with services.device.hold():
-                rows = predict(services, predictor, work.items, lease)
+            rows = predict(services, model.predictor, work.items, lease)
             services.pace.note(work.job.request["model"], len(rows), time.monotonic() - began)
     except Stopped:
         leave(services, work, lease)
         return
-    done = services.insist(lambda session: batches.finish_chunk(session, chunk, rows))
+    done = services.insist(lambda session: batches.finish_chunk(session, chunk, rows, model.engine))
     log.info("chunk_finished" if done else "chunk_write_refused", images=len(rows))
-
-
-def predict(services: Services, predictor: Predictor, items: list[BatchItem], lease: Lease) -> list[dict[str, Any]]:
-    """Return one row per item, in order. Pictures are decoded a forward pass at a time, so memory stays flat."""
-    rows: list[dict[str, Any]] = []
-    for start in range(0, len(items), predictor.batch_size):
-        part = items[start : start + predictor.batch_size]
-        lease.check()
-        pictures = [read(services, item, predictor.preprocess.size) for item in part]
-        lease.check()
-        services.device.give_way()
-        good = [picture.pixels for picture in pictures if isinstance(picture, Picture)]
-        answers = predictor.answer(good)
-        found = iter(zip(answers.probabilities, known_scores(answers), strict=True))
-        for item, picture in zip(part, pictures, strict=True):
-            row = batches.blank_prediction(item.seq)
-            if isinstance(picture, Picture):
-                row |= answer(predictor, *next(found)) | {"width": picture.width, "height": picture.height}
-            else:
-                row["error"] = picture
-            rows.append(row)
-    return rows
-
-
-def known_scores(answers: Answers) -> list[float | None]:
-    """Return a known score for each picture; None where the model has no statistics for it."""
-    if answers.known_scores is None:
-        return [None] * len(answers.probabilities)
-    return [float(score) for score in answers.known_scores]
-
-
-def answer(predictor: Predictor, probabilities: npt.NDArray[np.float32], known_score: float | None) -> dict[str, Any]:
-    best = int(probabilities.argmax())
-    return {
-        "label": predictor.label_names[best],
-        "score": float(probabilities[best]),
-        "known_score": known_score,
-        "probabilities": probabilities.astype("<f4").tobytes(),
-    }
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A decoded picture, and the size of the one that was sent: large ones are decoded smaller."""
-
-    pixels: Image.Image
-    width: int
-    height: int
-
-
-def read(services: Services, item: BatchItem, side: int) -> Picture | dict[str, Any] | None:
-    """Return an item's picture, or the error that stands in its stead: one bad image costs only itself."""
-    if item.sha256 is None:
-        return item.error
-    try:
-        return look_at(services.store.read(item.sha256), services.decode_limits, side)
-    except (ImageError, BlobMissing, BlobCorrupt) as error:
-        return error.to_dict()
-
-
-def look_at(data: bytes, limits: DecodeLimits, side: int) -> Picture:
-    """Return the picture in a file, decoded for `side` pixels.
-
-    Raises:
-        ImageError: there is none that may be read.
-    """
-    width, height = measure(data, limits)
-    return Picture(decode(data, limits, target_side=side), width, height)
 
 
 def leave(services: Services, work: Work, lease: Lease) -> None:

@@ -3,25 +3,41 @@
 import shutil
 from collections import OrderedDict
 from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import structlog
 
+from tsukiji.vision.plan import Plan, choose
 from tsukiji.vision.predictor import Predictor
+from worker import parity
 from worker.packages import fetch_package
 from worker.services import Services
 
 log = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True)
+class Loaded:
+    """A model, and what was chosen to run it with, in plain words."""
+
+    predictor: Predictor
+    engine: dict[str, Any]
+
+
 class ModelCache:
-    """The least recently used model goes first. `get` is for one thread, `warm` for any."""
+    """Holds as many as memory is allowed for, one at least; the least recently used goes first.
+
+    `get` is for one thread, `warm` for any.
+    """
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._warm: OrderedDict[str, Predictor] = OrderedDict()
+        self._warm: OrderedDict[str, Loaded] = OrderedDict()
 
-    def get(self, model_id: str) -> Predictor:
+    def get(self, model_id: str) -> Loaded:
         """Return a loaded model.
 
         Raises:
@@ -29,10 +45,10 @@ class ModelCache:
             PackageInvalid, BlobMissing, BlobCorrupt: its package is damaged.
         """
         if model_id not in self._warm:
-            inference = self._services.settings.inference
-            self._warm[model_id] = Predictor.load(self._fetch(model_id), inference.device, inference.batch_size)
-            log.info("model_loaded", model_id=model_id, device=str(self._warm[model_id].device))
-            while len(self._warm) > inference.models:
+            predictor, engine = parity.load(self._services, model_id, self._fetch(model_id), self._plan)
+            log.info("model_loaded", model_id=model_id, **engine)
+            self._warm[model_id] = Loaded(predictor, engine)
+            while len(self._warm) > 1 and self._bytes > self._services.settings.inference.models_mb * 2**20:
                 self._warm.popitem(last=False)
         self._warm.move_to_end(model_id)
         return self._warm[model_id]
@@ -42,7 +58,15 @@ class ModelCache:
         found = self._warm.get(model_id)
         with suppress(KeyError):  # it was pushed out at this very moment
             self._warm.move_to_end(model_id)
-        return found
+        return found.predictor if found else None
+
+    @cached_property
+    def _plan(self) -> Plan:
+        return choose(self._services.settings.inference)
+
+    @property
+    def _bytes(self) -> int:
+        return sum(loaded.predictor.bytes for loaded in self._warm.values())
 
     def _fetch(self, model_id: str) -> Path:
         """Make the package's folder from its blobs, whole or not at all."""

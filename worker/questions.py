@@ -1,7 +1,7 @@
 """What the lane is asked: pictures for models that are warm, answered in as few forward passes as there can be.
 
-Whoever waits for the same model when the device becomes free is answered in one pass: nobody waits for others to come,
-and many callers at once cost few passes.
+Whoever waits for the same model when a pass ends is answered in the next: nobody waits for others to come, and many
+callers at once cost few passes. The passes of chunks go on beside it, and have fewer cores meanwhile.
 """
 
 import threading
@@ -15,12 +15,13 @@ from PIL import Image
 
 from tsukiji.errors import ImageError
 from tsukiji.lane import Frame
+from tsukiji.vision.plan import take_all_cores
 from tsukiji.vision.predictor import Answers
-from worker.chunks import answer, known_scores, look_at
 from worker.lane import Refused
 from worker.models import ModelCache
 from worker.services import Services
 from worker.stopping import stopping
+from worker.streams import answer, known_scores, look_at
 
 log = structlog.get_logger(__name__)
 
@@ -40,7 +41,7 @@ class Question:
 
 
 class Questions:
-    """Asked by many threads, answered by one of its own, which has the device between two passes of a chunk."""
+    """Asked by many threads, answered by one of its own."""
 
     def __init__(self, services: Services, models: ModelCache) -> None:
         self._services, self._models = services, models
@@ -86,17 +87,17 @@ class Questions:
         return question
 
     def _work(self) -> None:
+        take_all_cores()
         while not stopping.is_set():
             with self._asked:
                 if not self._asked.wait_for(lambda: self._waiting, 0.5):
                     continue
-            with self._services.device.hold_first():
-                group = list(self._gather())
-                try:
-                    self._answer(group)
-                except Exception as error:
-                    log.warning("lane_failed", exc_info=error)
-                    refuse(group, "failed")
+            group = list(self._gather())
+            try:
+                self._answer(group)
+            except Exception as error:
+                log.warning("lane_failed", exc_info=error)
+                refuse(group, "failed")
         with self._asked:
             refuse(self._waiting, "stopping")
 

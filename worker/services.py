@@ -13,7 +13,6 @@ from tsukiji.settings import Settings
 from tsukiji.sources import Sources
 from tsukiji.storage import BlobStore, open_store
 from tsukiji.vision.decode import DecodeLimits
-from worker.device import Device
 from worker.pace import Pace
 from worker.stopping import stopping
 
@@ -31,7 +30,6 @@ class Services:
     worker: str
     """Who holds our leases; the same in a worker and its child, so that a supervisor can end them."""
     pace: Pace = field(default_factory=Pace)
-    device: Device = field(default_factory=Device)
 
     def insist(self, act: Callable[[Session], T]) -> T:
         """Do a fenced unit of work; while the database is away, for as long as a lease could last."""

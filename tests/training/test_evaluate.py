@@ -77,7 +77,8 @@ def test_what_is_reported_is_what_the_package_answers(finished: Finished) -> Non
     answers = predictor.answer([picture.open(LIMITS, run.recipe.image_size) for picture in held_out])
     np.testing.assert_allclose(answers.probabilities, [item.probabilities for item in report.items], atol=2e-3)
     assert answers.known_scores is not None
-    np.testing.assert_allclose(answers.known_scores, [item.known_score for item in report.items], atol=0.05)
+    step = 1 / len(report.items)  # a known score is a place among the held-out pictures, and `quick` looks in bfloat16
+    np.testing.assert_allclose(answers.known_scores, [item.known_score for item in report.items], atol=step)
     assert package.read_calibration(folder / "package").known
 
 

@@ -15,9 +15,11 @@ from tests.training.conftest import MakeRun
 from training import features
 from training.control import Cancelled, Control
 from training.events import Events
-from training.features import MIRRORED, PLAIN, Embedder, Kept, space_of
+from training.features import Embedder
 from training.run import Picture, load
 from tsukiji.errors import BlobCorrupt
+from tsukiji.vision import kept as kept_file
+from tsukiji.vision.kept import CLOSE, CLOSE_MIRRORED, MIRRORED, PLAIN, Kept, space_of
 from tsukiji.vision.model import Classifier
 from tsukiji.vision.preprocess import Preprocess
 
@@ -29,6 +31,7 @@ class Columns:
     """Stands for a network: an embedding is the mean of each column of pixels; it counts what it is shown."""
 
     num_embedded = SIDE
+    dtype = torch.float32
 
     def __init__(self) -> None:
         self.seen = 0
@@ -93,6 +96,17 @@ def test_views_are_of_the_picture_and_of_its_mirror_image(open_embedder: Open, r
     assert not np.allclose(plain, mirrored)
 
 
+def test_the_close_view_is_the_middle_at_another_scale() -> None:
+    pixels = torch.zeros(1, 3, 48, 48)
+    pixels[..., :24] = 1.0
+    pixels[:, :, :6], pixels[:, :, 42:], pixels[..., :6], pixels[..., 42:] = 9.0, 9.0, 9.0, 9.0  # the margin
+    close = features.look(pixels, CLOSE)
+    assert close.shape == (1, 3, 32, 32)
+    assert torch.allclose(close[..., :15], torch.ones(()))
+    assert torch.allclose(close[..., 18:], torch.zeros(()))
+    assert torch.equal(features.look(pixels, CLOSE_MIRRORED), close.flip(3))
+
+
 def test_a_picture_that_is_there_twice_is_computed_once(open_embedder: Open, run_pictures: list[Picture]) -> None:
     embedder, model = open_embedder(path=None)
     rows = embedder.embed([run_pictures[0], run_pictures[1], run_pictures[0]])[0]
@@ -135,8 +149,9 @@ def test_a_space_is_of_weights_backbone_and_pixels() -> None:
         space_of(body, "resnet34", Preprocess(size=64)),
         space_of(body, "resnet18", Preprocess(size=96)),
         space_of(body, "resnet18", Preprocess(size=64, mean=(0.5, 0.5, 0.5))),
+        space_of(body, "resnet18", Preprocess(size=64), "bfloat16"),
     ]
-    assert len({here, *others}) == 5
+    assert len({here, *others}) == 6
 
 
 @pytest.mark.parametrize("content", [b"", b"this is no database at all" * 100, b"SQLite format 3\0 cut short"])
@@ -158,7 +173,7 @@ def test_a_damaged_row_is_computed_anew(
 ) -> None:
     expected = open_embedder()[0].embed(run_pictures)
     connection = sqlite3.connect(file)
-    connection.execute("UPDATE features SET vector = ? WHERE picture = ?", (vector, run_pictures[3].sha256))
+    connection.execute("UPDATE embeddings SET vector = ? WHERE picture = ?", (vector, run_pictures[3].sha256))
     connection.commit()
     connection.close()
     assert np.array_equal(open_embedder()[0].embed(run_pictures), expected)
@@ -167,7 +182,7 @@ def test_a_damaged_row_is_computed_anew(
 def test_a_locked_file_keeps_nobody_waiting_for_ever(
     open_embedder: Open, run_pictures: list[Picture], file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(features, "BUSY_SECONDS", 0)
+    monkeypatch.setattr(kept_file, "BUSY_SECONDS", 0)
     expected = open_embedder()[0].embed(run_pictures)
     other = sqlite3.connect(file, isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")

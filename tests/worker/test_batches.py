@@ -7,7 +7,7 @@ from db import datasets, jobs, registry, turns
 from db import results as read
 from db.pages import Window
 from tsukiji.settings import LimitSettings
-from worker import chunks
+from worker import chunks, streams
 from worker.batches import plan
 from worker.claimed import work
 from worker.imports import run as run_import
@@ -125,7 +125,7 @@ def test_cancel_reaches_a_chunk_that_is_under_way(services, submit, model, model
             held.append(self)
             return super().__enter__()
 
-    real = chunks.read
+    real = streams.look_at
 
     def read(*arguments):
         with services.database.transaction() as session:
@@ -135,7 +135,7 @@ def test_cancel_reaches_a_chunk_that_is_under_way(services, submit, model, model
             time.sleep(0.01)
         return real(*arguments)
 
-    monkeypatch.setattr(chunks, "read", read)
+    monkeypatch.setattr(streams, "look_at", read)
     monkeypatch.setattr(chunks, "Lease", Watched)
     run_chunks(services, models)
     ended = submit.find(job)

@@ -157,9 +157,9 @@ def test_cancel_while_the_last_chunk_ends(services, submit, model, models, evalu
     work(services, job.id, evaluations.run)
     real = batches.finish_chunk
 
-    def finish(session, chunk, rows):
+    def finish(session, chunk, rows, engine):
         jobs.change(session, jobs.Job.id == job.id, status="cancelling", cancel_requested_at=jobs.now())
-        return real(session, chunk, rows)
+        return real(session, chunk, rows, engine)
 
     with services.database.reading() as session:
         *most, last = turns.unsent_chunks(session, -1)

@@ -4,6 +4,7 @@ import asyncio
 import io
 import socket
 import threading
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -46,6 +47,36 @@ def questions(services, models, model):
     assert wait_until(lambda: all(thread.name != "questions" for thread in threading.enumerate())), "it ends at once"
 
 
+class Passes:
+    """Counts the passes of a predictor, and can hold up one."""
+
+    def __init__(self, predictor):
+        self.sizes, self.real = [], predictor.answer
+        self._began, self._go_on = threading.Event(), threading.Event()
+        self._go_on.set()
+
+    def answer(self, pictures):
+        self.sizes.append(len(pictures))
+        self._began.set()
+        assert self._go_on.wait(30)
+        return self.real(pictures)
+
+    @contextmanager
+    def held(self, first):
+        """Start the thread that asks first; its pass ends with this context."""
+        self._go_on.clear()
+        first.start()
+        assert self._began.wait(30)
+        yield
+        self._go_on.set()
+
+
+def held_up(predictor, monkeypatch):
+    passes = Passes(predictor)
+    monkeypatch.setattr(predictor, "answer", passes.answer)
+    return passes, passes.real
+
+
 def lines_open():
     return sum("process_request_thread" in thread.name for thread in threading.enumerate())
 
@@ -81,43 +112,41 @@ def test_the_answers_are_those_of_the_queue(services, submit, model, models, arc
             assert ours["known_score"] == theirs.known_score
 
 
-def test_who_waits_while_the_device_is_taken_shares_one_pass(services, models, model, questions, monkeypatch):
-    predictor = models.get(model.id)
-    passes, real = [], predictor.answer
-    monkeypatch.setattr(predictor, "answer", lambda pictures: (passes.append(len(pictures)), real(pictures))[1])
+def test_who_waits_while_a_pass_is_under_way_shares_the_next(models, model, questions, monkeypatch):
+    predictor = models.get(model.id).predictor
+    passes, real = held_up(predictor, monkeypatch)
     replies = {}
 
     def call(number):
         rows, parts = questions.ask(model.id, [png(number)])
         replies[number] = (rows["rows"][0]["label"], np.frombuffer(parts[0], "<f4"))
 
-    with services.device.hold():
-        threads = [threading.Thread(target=call, args=(number,)) for number in range(12)]
-        for thread in threads:
+    threads = [threading.Thread(target=call, args=(number,)) for number in range(13)]
+    with passes.held(threads[0]):
+        for thread in threads[1:]:
             thread.start()
         assert wait_until(lambda: len(questions._waiting) == 12)
     for thread in threads:
         thread.join(30)
-    assert passes == [12]
+    assert passes.sizes == [1, 12]
     for number, (label, probabilities) in replies.items():
         alone = real([picture(number)]).probabilities[0]
         assert probabilities == pytest.approx(alone, abs=1e-5), "each has its own answer"
         assert label == model.label_names[alone.argmax()]
 
 
-def test_a_pass_is_no_larger_than_the_device_takes(services, models, model, questions, monkeypatch):
-    predictor = models.get(model.id)
+def test_a_pass_is_no_larger_than_the_device_takes(models, model, questions, monkeypatch):
+    predictor = models.get(model.id).predictor
     predictor.batch_size = 4
-    passes, real = [], predictor.answer
-    monkeypatch.setattr(predictor, "answer", lambda pictures: (passes.append(len(pictures)), real(pictures))[1])
-    with services.device.hold():
-        threads = [threading.Thread(target=questions.ask, args=(model.id, [png(1)] * 3)) for _ in range(3)]
-        for thread in threads:
+    passes, _ = held_up(predictor, monkeypatch)
+    threads = [threading.Thread(target=questions.ask, args=(model.id, [png(1)] * 3)) for _ in range(4)]
+    with passes.held(threads[0]):
+        for thread in threads[1:]:
             thread.start()
         assert wait_until(lambda: len(questions._waiting) == 3)
     for thread in threads:
         thread.join(30)
-    assert passes == [3, 3, 3]
+    assert passes.sizes == [3, 3, 3, 3]
 
 
 def test_what_it_cannot_answer_it_refuses(services, models, model, questions, monkeypatch):
@@ -132,7 +161,7 @@ def test_what_it_cannot_answer_it_refuses(services, models, model, questions, mo
     def fail(_pictures):
         raise GpuOutOfMemory
 
-    monkeypatch.setattr(models.get(model.id), "answer", fail)
+    monkeypatch.setattr(models.get(model.id).predictor, "answer", fail)
     with pytest.raises(Refused, match="failed"):
         questions.ask(model.id, [png(1)])
     monkeypatch.undo()

@@ -13,7 +13,7 @@ from db import batches, datasets, turns
 from tests.services import wait_until
 from tests.worker.conftest import RECIPE
 from tsukiji.errors import OutOfMemory
-from worker import chunks, lease, memory, supervisor, trainings
+from worker import chunks, lease, memory, streams, supervisor, trainings
 from worker.batches import plan
 from worker.claimed import work
 from worker.engine import Engine
@@ -45,7 +45,7 @@ def test_a_chunk_that_hangs_goes_to_another_worker_while_this_one_ends(
     with services.database.reading() as session:
         chunk_id = turns.unsent_chunks(session, 0)[0].id
     hangs = threading.Event()
-    monkeypatch.setattr(chunks, "read", lambda *_: hangs.wait())
+    monkeypatch.setattr(streams, "look_at", lambda *_: hangs.wait())
     with_jobs(services, stall_seconds=0.1)
     thread = threading.Thread(target=chunks.run, args=(services, ModelCache(services), chunk_id), daemon=True)
     thread.start()

@@ -57,7 +57,7 @@ def test_a_training_registers_a_model_and_its_evaluation(services, submit, datas
     assert len(items) == sum(map(sum, evaluation.metrics["confusion"])) == 8
     right = sum(item.true_label == item.predicted_label for item in items)
     assert right / len(items) == pytest.approx(evaluation.metrics["accuracy"]) == pytest.approx(model.accuracy)
-    assert isinstance(ModelCache(services).get(model.id), Predictor)
+    assert isinstance(ModelCache(services).get(model.id).predictor, Predictor)
     assert ended.checkpoint_sha256 is None
     assert not any(services.work_folder("x").parent.glob(f"{job.id}*")), "nothing is left lying about"
 

@@ -50,6 +50,8 @@ class Job(Answer):
     retry_of: str | None = None
     error: Problem | None = None
     result: dict[str, Any] | None = None
+    engine: dict[str, Any] | None = None
+    """What a worker chose to classify with: device, precision (and how the model fared in it), streams, threads."""
     links: dict[str, str] = {}
     request: dict[str, Any] = {}
     """What was asked for, with every default filled in."""

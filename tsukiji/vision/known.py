@@ -36,6 +36,10 @@ class Known:
     bank: Floats
     held_out: Floats
 
+    @property
+    def bytes(self) -> int:
+        return self.bank.nbytes + self.held_out.nbytes
+
     def scores(self, vectors: Floats) -> Floats:
         """Return known scores (N,) of vectors (N, D): what part of the held-out pictures is less similar, 0 to 1.
 

@@ -61,9 +61,10 @@ class Classifier(nn.Module):
         return self.classify(self.features(images))
 
     def embed(self, images: Tensor) -> Tensor:
-        """Return embeddings (N, num_embedded) of normalised images (N, 3, H, W)."""
+        """Return embeddings (N, num_embedded), float32, of normalised images (N, 3, H, W) in the body's precision."""
         middle, maps = self._stages(images)
-        return torch.cat([middle.mean((2, 3)), self.head[:POOLING](maps)], 1)
+        # A mean of half precision would lose what the maps still hold.
+        return torch.cat([middle.float().mean((2, 3)), self.head[:POOLING](maps.float())], 1)
 
     def decide(self, embeddings: Tensor) -> Tensor:
         """Return logits (N, classes) of embeddings."""
@@ -79,6 +80,16 @@ class Classifier(nn.Module):
         for name in self._parts[:-1]:
             middle = self.get_submodule(name)(middle)
         return middle, self.get_submodule(self._parts[-1])(middle)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The body's precision, which its input must have."""
+        return next(self.get_submodule(self._parts[0]).parameters()).dtype
+
+    def lower(self, dtype: torch.dtype) -> None:
+        """Let the body compute in another precision; the head stays as it is."""
+        for name in self._parts:
+            self.get_submodule(name).to(dtype)
 
     def body_state(self) -> dict[str, Tensor]:
         """Return the body's tensors under its library's names, as `weights.load_backbone_weights` gives them."""

@@ -1,6 +1,6 @@
 """A model package, loaded once, and pictures to probabilities. Knows no job, no queue and no HTTP."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -15,14 +15,17 @@ from torch import Tensor
 
 from tsukiji.errors import GpuOutOfMemory, PackageInvalid
 from tsukiji.vision import package
-from tsukiji.vision.device import choose_device
+from tsukiji.vision.fold import fold
+from tsukiji.vision.kept import rounded, space_of
 from tsukiji.vision.known import Known
 from tsukiji.vision.known import load as load_known
 from tsukiji.vision.model import Classifier, build
 from tsukiji.vision.package import Calibration, ModelConfig
+from tsukiji.vision.plan import Plan, exact
 from tsukiji.vision.preprocess import Preprocess
 
 Floats = npt.NDArray[np.float32]
+Pixels = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -52,13 +55,15 @@ class Answers:
 
 
 class Predictor:
-    """A network in evaluation mode on its device. Use one from one thread.
+    """A network in evaluation mode on its device. Threads may share one: what is counted here is only a batch size.
 
     Attributes:
         label_names: in the order of the columns of `predict`.
         preprocess: what each picture goes through.
-        device: where the network lies.
+        plan: how the network is run.
+        device: where it lies.
         model: the network.
+        space: a name for all that embeddings depend on beside the picture, see `kept.space_of`.
         batch_size: images in one forward pass; halved when the device runs out of memory.
     """
 
@@ -68,41 +73,56 @@ class Predictor:
         config: ModelConfig,
         preprocess: Preprocess,
         calibration: Calibration,
-        device: torch.device,
-        batch_size: int = 32,
+        plan: Plan,
         known: Known | None = None,
     ) -> None:
         self.label_names = config.label_names
         self.preprocess = preprocess
-        self.device = device
-        self.batch_size = batch_size
+        self.plan = plan
+        self.device = torch.device(plan.device)
+        self.batch_size = plan.batch_size
         self._temperature = calibration.temperature
         self._known = known
-        self._layout = torch.contiguous_format if device.type == "mps" else torch.channels_last
-        self.model = model.eval().requires_grad_(False).to(device).to(memory_format=self._layout)
+        self._mean, self._std, self._most = (
+            torch.tensor(values, device=self.device)[:, None, None]
+            for values in (preprocess.mean, preprocess.std, (255.0,))
+        )
+        model.eval().requires_grad_(False)
+        self.space = space_of(model.body_state(), config.architecture, preprocess, plan.precision)
+        if plan.folded:
+            fold(model)
+        model.lower(plan.dtype)
+        self.model = model.to(self.device).to(memory_format=plan.memory_format)
+        self._compiled: Callable[[Tensor], Tensor] | None = None
+        if plan.compiled:
+            self._compiled = torch.compile(self.model.embed, dynamic=True)
 
     @classmethod
     def load(cls, folder: Path, device: str = "auto", batch_size: int = 32) -> Self:
-        """Verify a package and load it.
+        """Verify a package and load it, to compute as it was trained.
 
         Raises:
             PackageInvalid: the package is damaged, of another format, or its weights do not fit or are not numbers.
             BackboneUnavailable: its backbone needs a library that is not installed here.
             Invalid: there is no such device here.
         """
+        return cls.planned(folder, exact(device, batch_size))
+
+    @classmethod
+    def planned(cls, folder: Path, plan: Plan) -> Self:
+        """Verify a package and load it, to be run as the plan says. Raises what `load` raises."""
         package.verify(folder)
         config, calibration = package.read_config(folder), package.read_calibration(folder)
         model = load_model(folder, config)
         dimensions = model.num_middle + model.num_features
-        return cls(
-            model,
-            config,
-            package.read_preprocess(folder),
-            calibration,
-            choose_device(device),
-            batch_size,
-            load_known(folder / package.KNOWN, dimensions) if calibration.known else None,
-        )
+        known = load_known(folder / package.KNOWN, dimensions) if calibration.known else None
+        return cls(model, config, package.read_preprocess(folder), calibration, plan, known)
+
+    @property
+    def bytes(self) -> int:
+        """Memory of the weights and of the statistics."""
+        tensors = [*self.model.parameters(), *self.model.buffers()]
+        return sum(tensor.nbytes for tensor in tensors) + (self._known.bytes if self._known else 0)
 
     def predict(self, images: Sequence[Image.Image]) -> Floats:
         """Return calibrated probabilities (N, classes) of RGB pictures of any size; each row sums to 1.
@@ -118,9 +138,12 @@ class Predictor:
         Raises:
             GpuOutOfMemory: not even one picture fits.
         """
-        found = self.embed(images)
-        scores = self._known.scores(self.looks(found.embeddings)) if self._known else None
-        return Answers(softmax(found.logits / np.float32(self._temperature)), scores)
+        return self.conclude(self.embed(images).embeddings)
+
+    def conclude(self, embeddings: Floats) -> Answers:
+        """Return probabilities and known scores of the pictures with these embeddings (N, E)."""
+        scores = self._known.scores(self.looks(embeddings)) if self._known else None
+        return Answers(softmax(self.decide(embeddings) / np.float32(self._temperature)), scores)
 
     def embed(self, images: Sequence[Image.Image]) -> Embedded:
         """Return embeddings and logits of RGB pictures of any size.
@@ -128,20 +151,28 @@ class Predictor:
         Raises:
             GpuOutOfMemory: not even one picture fits.
         """
-        nothing = np.empty((0, self.model.num_embedded), np.float32)
-        found = [Embedded(nothing, np.empty((0, len(self.label_names)), np.float32))]
+        return self.embed_pixels(self.preprocess.to_pixels(images))
+
+    def embed_pixels(self, pixels: Pixels) -> Embedded:
+        """Return embeddings and logits of fitted pictures, uint8 (N, size, size, 3).
+
+        Raises:
+            GpuOutOfMemory: not even one picture fits.
+        """
+        rows = [np.empty((0, self.model.num_embedded), np.float32)]
         done = 0
-        while done < len(images):
-            batch = images[done : done + self.batch_size]
+        while done < len(pixels):
+            batch = pixels[done : done + self.batch_size]
             try:
-                found.append(self._pass(self.preprocess.to_array(batch)))
+                rows.append(self._pass(batch))
             except torch.OutOfMemoryError as error:
                 self._halve(len(batch), error)
             else:
                 done += len(batch)
-        return Embedded(
-            np.concatenate([part.embeddings for part in found]), np.concatenate([part.logits for part in found])
-        )
+        embeddings = np.concatenate(rows)
+        if self.plan.rounded:
+            embeddings = rounded(embeddings)
+        return Embedded(embeddings, self.decide(embeddings))
 
     def looks(self, embeddings: Floats) -> Floats:
         """Return the part of embeddings that "none of these" goes by, (N, num_middle + num_features): the means."""
@@ -149,10 +180,20 @@ class Predictor:
         return np.concatenate([embeddings[:, :middle], embeddings[:, middle + self.model.num_features :]], axis=1)
 
     @torch.inference_mode()
-    def _pass(self, inputs: Floats) -> Embedded:
-        batch = torch.from_numpy(inputs).to(device=self.device, memory_format=self._layout)
-        embeddings = self.model.embed(batch)
-        return Embedded(embeddings.cpu().numpy(), self.model.decide(embeddings).cpu().numpy())
+    def _pass(self, pixels: Pixels) -> Floats:
+        embed = self._compiled or self.model.embed
+        embeddings: Floats = embed(self.normalise(pixels)).cpu().numpy()
+        return embeddings
+
+    def normalise(self, pixels: Pixels) -> Tensor:
+        """Return the network's input, on its device: what `Preprocess.to_array` gives, in the plan's precision."""
+        batch = torch.from_numpy(pixels)
+        if self.device.type == "cuda":
+            batch = batch.pin_memory()
+        batch = batch.to(self.device, non_blocking=True).permute(0, 3, 1, 2).float()
+        # A tensor and not the number 255: by that, some devices multiply with its reciprocal.
+        batch = batch.div_(self._most).sub_(self._mean).div_(self._std)
+        return batch.to(self.plan.dtype, memory_format=self.plan.memory_format)
 
     @torch.inference_mode()
     def decide(self, embeddings: Floats) -> Floats:

@@ -65,12 +65,16 @@ class Preprocess:
             image = image.crop(self._centre(*image.size))
         return image.resize((self.size, self.size), RESAMPLING[self.interpolation])
 
-    def to_array(self, images: Sequence[Image.Image]) -> npt.NDArray[np.float32]:
-        """Return RGB pictures fitted and normalised: float32 of shape (N, 3, size, size)."""
+    def to_pixels(self, images: Sequence[Image.Image]) -> npt.NDArray[np.uint8]:
+        """Return RGB pictures fitted: uint8 of shape (N, size, size, 3)."""
         pixels = np.empty((len(images), self.size, self.size, 3), np.uint8)
         for index, image in enumerate(images):
             pixels[index] = np.asarray(self.fit(image))
-        scaled = pixels.astype(np.float32) / np.float32(255)
+        return pixels
+
+    def to_array(self, images: Sequence[Image.Image]) -> npt.NDArray[np.float32]:
+        """Return RGB pictures fitted and normalised: float32 of shape (N, 3, size, size)."""
+        scaled = self.to_pixels(images).astype(np.float32) / np.float32(255)
         normalised = (scaled - np.asarray(self.mean, np.float32)) / np.asarray(self.std, np.float32)
         return np.ascontiguousarray(normalised.transpose(0, 3, 1, 2))
 

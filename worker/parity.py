@@ -1,0 +1,87 @@
+"""May a model compute in a lower precision here? Asked once, of its own validation images; the row keeps the answer."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import structlog
+from PIL import Image
+
+from db import registry
+from tsukiji.errors import BlobCorrupt, BlobMissing, ImageError
+from tsukiji.vision.decode import decode
+from tsukiji.vision.plan import Plan
+from tsukiji.vision.predictor import Predictor
+from worker.services import Services
+
+log = structlog.get_logger(__name__)
+
+EXACT: Final = "float32"
+LEAST_AGREEMENT: Final = 0.995
+"""Of the likeliest labels."""
+LEAST_IMAGES: Final = 20
+"""Fewer say nothing, and the model computes in float32."""
+MOST_IMAGES: Final = 200
+PART: Final = 32
+
+
+def load(services: Services, model_id: str, folder: Path, plan: Plan) -> tuple[Predictor, dict[str, Any]]:
+    """Return a model's predictor, and what was chosen for it: the plan, and why a lower precision was taken or not.
+
+    Raises:
+        PackageInvalid: the package is damaged.
+    """
+    if plan.precision == EXACT:
+        return Predictor.planned(folder, plan), plan.to_dict()
+    lowered = Predictor.planned(folder, plan)
+    found = remembered(services, model_id, plan)
+    if found is None:
+        found = compare(services, model_id, lowered, Predictor.planned(folder, replace(plan, precision=EXACT)))
+        remember(services, model_id, plan, found)
+    good = found["images"] >= LEAST_IMAGES and found["top1_agreement"] >= LEAST_AGREEMENT
+    log.info("precision_chosen", model_id=model_id, precision=plan.precision if good else EXACT, **found)
+    if not good:
+        lowered = Predictor.planned(folder, replace(plan, precision=EXACT))
+    return lowered, lowered.plan.to_dict() | {"parity": {"precision": plan.precision, **found}}
+
+
+def compare(services: Services, model_id: str, lowered: Predictor, exact: Predictor) -> dict[str, Any]:
+    """Return how many validation images were shown to both, and for what part of them the likeliest label is one."""
+    agreed, shown = 0, 0
+    for pictures in validation_images(services, model_id, exact.preprocess.size):
+        pixels = exact.preprocess.to_pixels(pictures)
+        ours, theirs = (each.embed_pixels(pixels).logits.argmax(axis=1) for each in (lowered, exact))
+        agreed, shown = agreed + int(np.sum(ours == theirs)), shown + len(pictures)
+    return {"images": shown, "top1_agreement": agreed / shown if shown else 0.0}
+
+
+def validation_images(services: Services, model_id: str, side: int) -> Iterator[Sequence[Image.Image]]:
+    """Yield some of the images that the model's training held out, as far as they are still there."""
+    with services.database.reading() as session:
+        hashes = registry.held_out(session, model_id, MOST_IMAGES)
+    for start in range(0, len(hashes), PART):
+        pictures = []
+        for sha256 in hashes[start : start + PART]:
+            try:
+                pictures.append(decode(services.store.read(sha256), services.decode_limits, target_side=side))
+            except (BlobMissing, BlobCorrupt, ImageError) as error:
+                log.info("validation_image_gone", sha256=sha256, error=str(error))
+        if pictures:
+            yield pictures
+
+
+def remembered(services: Services, model_id: str, plan: Plan) -> dict[str, Any] | None:
+    with services.database.reading() as session:
+        return registry.parity(session, model_id).get(name_of(plan))
+
+
+def remember(services: Services, model_id: str, plan: Plan, found: dict[str, Any]) -> None:
+    with services.database.transaction() as session:
+        registry.set_parity(session, model_id, name_of(plan), found)
+
+
+def name_of(plan: Plan) -> str:
+    """Return a name for what computes: other devices round otherwise."""
+    return f"{plan.precision} on {plan.device.partition(':')[0]}"

@@ -1,0 +1,186 @@
+"""Items to rows of predictions: what is kept is looked up, the rest is read, decoded and classified in streams.
+
+Each stream is a thread that takes a part of the chunk from its bytes to its embeddings: while one decodes, others
+compute, no core waits for another, and there are never more pictures in memory than a part for each stream.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from db.batches import blank_prediction
+from db.models import BatchItem
+from tsukiji.errors import BlobCorrupt, BlobMissing, ImageError
+from tsukiji.vision.decode import DecodeLimits, decode, measure
+from tsukiji.vision.kept import PLAIN, Kept, Size
+from tsukiji.vision.plan import Plan
+from tsukiji.vision.predictor import Answers, Predictor
+from worker.lease import Lease
+from worker.services import Services
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A decoded picture, and the size of the one that was sent: large ones are decoded smaller."""
+
+    pixels: Image.Image
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the network made of a picture, (E,), and the picture's size."""
+
+    embedding: npt.NDArray[np.float32]
+    size: Size
+
+
+Found = dict[str, Seen | Row]
+"""By SHA-256; in the stead of a picture that could not be read stands its error."""
+
+
+def predict(services: Services, predictor: Predictor, items: Sequence[BatchItem], lease: Lease) -> list[Row]:
+    """Return one row per item, in order. A picture that is there twice is looked at once.
+
+    Raises:
+        Stopped: the lease says so.
+        GpuOutOfMemory: not even one picture fits.
+    """
+    kept = kept_of(services, predictor)
+    wanted = list(dict.fromkeys(item.sha256 for item in items if item.sha256))
+    found = recall(kept, predictor, wanted)
+    fresh: Found = {}
+    for part in in_streams(
+        predictor.plan,
+        parts_of([sha256 for sha256 in wanted if sha256 not in found], predictor),
+        lambda part: look(services, predictor, part, lease.check),
+    ):
+        fresh |= part
+    keep(kept, fresh)
+    return rows_of(predictor, items, found | fresh)
+
+
+def parts_of(pictures: Sequence[str], predictor: Predictor) -> list[Sequence[str]]:
+    """Cut into forward passes; where that are few, so that each stream has something to do."""
+    size = max(1, min(predictor.batch_size, -(-len(pictures) // predictor.plan.streams)))
+    return [pictures[start : start + size] for start in range(0, len(pictures), size)]
+
+
+def in_streams(plan: Plan, parts: Sequence[Sequence[str]], act: Callable[[Sequence[str]], Found]) -> Iterator[Found]:
+    """Yield what `act` finds of each part. An error ends the others after the part that they are at."""
+    if not parts:
+        return
+    with ThreadPoolExecutor(plan.streams, "stream", initializer=plan.begin_stream) as pool:
+        waiting = [pool.submit(act, part) for part in parts]
+        try:
+            for future in waiting:
+                yield future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def look(services: Services, predictor: Predictor, pictures: Sequence[str], check: Callable[[], None]) -> Found:
+    """Read, decode and classify pictures in one forward pass; `check` is called between, and may raise."""
+    found: Found = {}
+    pixels: list[npt.NDArray[np.uint8]] = []
+    sizes: dict[str, Size] = {}
+    check()
+    for sha256 in pictures:
+        try:
+            picture = look_at(services.store.read(sha256), services.decode_limits, predictor.preprocess.size)
+        except (ImageError, BlobMissing, BlobCorrupt) as error:
+            found[sha256] = error.to_dict()
+            continue
+        pixels.append(predictor.preprocess.to_pixels([picture.pixels]))
+        sizes[sha256] = picture.width, picture.height
+    if pixels:
+        check()
+        embeddings = predictor.embed_pixels(np.concatenate(pixels)).embeddings
+        seen = zip(sizes.items(), embeddings, strict=True)
+        found |= {sha256: Seen(embedding, size) for (sha256, size), embedding in seen}
+    return found
+
+
+def look_at(data: bytes, limits: DecodeLimits, side: int) -> Picture:
+    """Return the picture in a file, decoded for `side` pixels.
+
+    Raises:
+        ImageError: there is none that may be read.
+    """
+    width, height = measure(data, limits)
+    return Picture(decode(data, limits, target_side=side), width, height)
+
+
+# --- what is kept ----------------------------------------------------------------------------------------------------
+
+
+def kept_of(services: Services, predictor: Predictor) -> Kept | None:
+    """Return the place for what this network makes of pictures; trainings have the same."""
+    settings = services.settings
+    if not settings.inference.features_mb:
+        return None
+    return Kept(settings.cache_dir / "features.db", predictor.space, settings.inference.features_mb * 2**20)
+
+
+def recall(kept: Kept | None, predictor: Predictor, pictures: Sequence[str]) -> Found:
+    """Return what is kept of pictures; what a training kept has no sizes, and is of no use here."""
+    if kept is None:
+        return {}
+    rows = kept.read_sized(pictures, PLAIN, predictor.model.num_embedded)
+    return {sha256: Seen(embedding, size) for sha256, (embedding, size) in rows.items() if size}
+
+
+def keep(kept: Kept | None, found: Mapping[str, Seen | Row]) -> None:
+    good = {sha256: seen for sha256, seen in found.items() if isinstance(seen, Seen)}
+    if kept and good:
+        sizes = {sha256: seen.size for sha256, seen in good.items()}
+        kept.write({sha256: seen.embedding for sha256, seen in good.items()}, PLAIN, sizes)
+
+
+# --- rows ------------------------------------------------------------------------------------------------------------
+
+
+def rows_of(predictor: Predictor, items: Sequence[BatchItem], found: Found) -> list[Row]:
+    """Return the items' rows: the head answers for all pictures at once."""
+    good = [sha256 for sha256, seen in found.items() if isinstance(seen, Seen)]
+    places = {sha256: place for place, sha256 in enumerate(good)}
+    embeddings = [seen.embedding for seen in found.values() if isinstance(seen, Seen)]
+    answers = predictor.conclude(np.stack(embeddings)) if embeddings else None
+    known = known_scores(answers) if answers else []
+    rows = []
+    for item in items:
+        row = blank_prediction(item.seq)
+        seen = found[item.sha256] if item.sha256 else item.error
+        if answers and isinstance(seen, Seen):
+            place = places[item.sha256 or ""]
+            width, height = seen.size
+            row |= answer(predictor, answers.probabilities[place], known[place]) | {"width": width, "height": height}
+        else:
+            row["error"] = seen
+        rows.append(row)
+    return rows
+
+
+def known_scores(answers: Answers) -> list[float | None]:
+    """Return a known score for each picture; None where the model has no statistics for it."""
+    if answers.known_scores is None:
+        return [None] * len(answers.probabilities)
+    return [float(score) for score in answers.known_scores]
+
+
+def answer(predictor: Predictor, probabilities: npt.NDArray[np.float32], known_score: float | None) -> Row:
+    best = int(probabilities.argmax())
+    return {
+        "label": predictor.label_names[best],
+        "score": float(probabilities[best]),
+        "known_score": known_score,
+        "probabilities": probabilities.astype("<f4").tobytes(),
+    }
