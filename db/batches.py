@@ -123,9 +123,7 @@ def finish_chunk(
         rows = [row | {"probabilities": narrow(row["probabilities"])} for row in rows]
     for start in range(0, len(rows), INSERT_ROWS):
         session.execute(insert(Prediction), rows[start : start + INSERT_ROWS])
-    if engine != job.engine:
-        jobs.change(session, Job.id == job.id, engine=engine)
-    count(session, chunk.job_id, rows)
+    count(session, chunk.job_id, rows, engine=engine)
     settle(session, chunk.job_id)
     return True
 
@@ -201,8 +199,8 @@ def blank_prediction(seq: int) -> dict[str, Any]:
     return {"seq": seq, **dict.fromkeys(names)}
 
 
-def count(session: Session, job_id: str, rows: Sequence[dict[str, Any]]) -> None:
-    """Add finished items to the batch's counters."""
+def count(session: Session, job_id: str, rows: Sequence[dict[str, Any]], **columns: Any) -> None:
+    """Add finished items to the batch's counters, and set columns of it."""
     errored = sum(row["error"] is not None for row in rows)
     jobs.change(
         session,
@@ -210,6 +208,7 @@ def count(session: Session, job_id: str, rows: Sequence[dict[str, Any]]) -> None
         completed=Job.completed + len(rows),
         items_succeeded=Job.items_succeeded + len(rows) - errored,
         items_errored=Job.items_errored + errored,
+        **columns,
     )
 
 

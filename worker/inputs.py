@@ -1,9 +1,12 @@
 """What a batch is made of, as a stream of items: an archive, a folder or prefix, a manifest, or a data set."""
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 
 from db import blobs, datasets, registry
 from db.models import Job
@@ -18,10 +21,12 @@ from worker.archives import local_archive, opened
 from worker.services import Services
 
 PAGE = 1000
+WRITERS = 8
 IMAGE_PREFIX, HASH_PREFIX = "img_", "sha256:"
 
 Item = dict[str, Any]
 """Columns of a `BatchItem`, and the `bytes` of its blob."""
+Thing = TypeVar("Thing")
 
 
 def items_of(services: Services, job: Job) -> Iterator[Item]:
@@ -35,12 +40,37 @@ def items_of(services: Services, job: Job) -> Iterator[Item]:
 def from_files(services: Services, job: Job) -> Iterator[Item]:
     """Yield an item for every file of the job's archive, folder or prefix."""
     with opened(services, job, job.request["input"].get("source")) as files:
-        for entry in files():
-            yield item_of(services, entry)
+        yield from in_threads(partial(item_of, services), ((entry.name, read_now(entry)) for entry in files()))
 
 
-def item_of(services: Services, entry: Entry) -> Item:
-    return keep(services, {"custom_id": entry.name}, entry.read)
+def item_of(services: Services, file: tuple[str, Callable[[], bytes]]) -> Item:
+    name, read = file
+    return keep(services, {"custom_id": name}, read)
+
+
+def read_now(entry: Entry) -> Callable[[], bytes]:
+    """Read an entry, before the archive goes on to the next one; what is wrong with it is raised when it is asked."""
+    try:
+        data = entry.read()
+    except TsukijiError as error:
+        return partial(give_up, error)
+    return lambda: data
+
+
+def give_up(error: TsukijiError) -> bytes:
+    raise error
+
+
+def in_threads(act: Callable[[Thing], Item], things: Iterable[Thing]) -> Iterator[Item]:
+    """Yield what `act` makes of things, in their order. To write a blob is to wait for the disk: many wait at once."""
+    waiting: deque[Future[Item]] = deque()
+    with ThreadPoolExecutor(WRITERS) as pool:
+        for thing in things:
+            waiting.append(pool.submit(act, thing))
+            if len(waiting) == 2 * WRITERS:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 def keep(services: Services, known: Item, read: Callable[[], bytes]) -> Item:
@@ -64,8 +94,7 @@ def from_manifest(services: Services, job: Job) -> Iterator[Item]:
         lines = read_lines(read_pieces(file))
         while part := list(itertools.islice(lines, PAGE)):
             known = look_up(services, part)
-            for line in part:
-                yield resolve(services, line, known)
+            yield from in_threads(partial(resolve, services, known=known), part)
 
 
 def look_up(services: Services, lines: list[Line]) -> dict[str, Item]:
@@ -84,7 +113,7 @@ def look_up(services: Services, lines: list[Line]) -> dict[str, Item]:
     return known | {f"{HASH_PREFIX}{sha256}": {"sha256": sha256, "bytes": size, **stored} for sha256, size in sizes}
 
 
-def resolve(services: Services, line: Line, known: dict[str, Item]) -> Item:
+def resolve(services: Services, line: Line, *, known: dict[str, Item]) -> Item:
     wish = line.wish
     if wish is None:
         return refused(line, line.error)

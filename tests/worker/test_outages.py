@@ -21,6 +21,7 @@ from tsukiji.jobs import JobKind, Queue, Task
 from worker import chunks, dispatcher, imports, lease
 from worker.batches import plan
 from worker.claimed import work
+from worker.models import Loaded
 from worker.supervisor import release
 from worker.tasks import register
 
@@ -62,7 +63,9 @@ def models(monkeypatch):
         return [batches.blank_prediction(item.seq) | {"label": "red", "score": 1.0} for item in items]
 
     monkeypatch.setattr(chunks, "predict", predict)
-    return Mock()
+    models = Mock()
+    models.get.return_value = Loaded(Mock(), {"device": "cpu"})
+    return models
 
 
 @pytest.fixture
