@@ -45,9 +45,10 @@ def main() -> None:
     parser.add_argument("--unknown", type=Path, help="folder of pictures of other things")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--image-size", type=int, default=96)
+    parser.add_argument("--only-quick", action="store_true", help="leave out `standard` and `thorough`")
     options = parser.parse_args()
     if options.quick:
-        options.seeds = 1
+        options.seeds, options.only_quick = 1, True
     with tempfile.TemporaryDirectory() as scratch:
         weights = weights_folder(options.weights, Path(scratch) / "weights")
         if weights is None:
@@ -56,7 +57,7 @@ def main() -> None:
         school = School(
             Path(scratch), weights, lessons.others(options.unknown) if options.unknown else (), options.image_size
         )
-        figures = measure(folders, school, options.seeds, quick=options.quick)
+        figures = measure(folders, school, options.seeds, slow=not options.only_quick)
     show("trainings", figures, as_json=options.json)
 
 
@@ -66,21 +67,21 @@ def made_up(folder: Path) -> Path:
     return folder
 
 
-def measure(folders: Sequence[Path], school: School, seeds: int, *, quick: bool) -> dict[str, Any]:
-    rows = {folder.name: lesson_rows(folder, school, seeds, quick=quick) for folder in folders}
+def measure(folders: Sequence[Path], school: School, seeds: int, *, slow: bool) -> dict[str, Any]:
+    rows = {folder.name: lesson_rows(folder, school, seeds, slow=slow) for folder in folders}
     each = {name: summary(found) for name, found in rows.items()}
     means = summary([row for found in rows.values() for row in found])
     return means | {f"{name}.{key}": value for name, found in each.items() for key, value in found.items()}
 
 
-def lesson_rows(folder: Path, school: School, seeds: int, *, quick: bool) -> list[Row]:
+def lesson_rows(folder: Path, school: School, seeds: int, *, slow: bool) -> list[Row]:
     seen = lessons.look(folder)
     body, _ = load_backbone_weights("resnet34", folder=school.weights, download=False)
     rows = []
     for seed in range(seeds):
         lesson = lessons.split(folder.name, seen, seed)
         peer = notebook.teach(lesson, body, school.image_size, seed)
-        row = teach(lesson, school, seed, peer, slow=not quick)
+        row = teach(lesson, school, seed, peer, slow=slow)
         rows.append(row)
         show(f"{folder.name}, seed {seed}", row, as_json=False)
     return rows
