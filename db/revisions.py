@@ -146,8 +146,9 @@ def find(session: Session, dataset_id: str, revision_id: str) -> Revision:
     Raises:
         NotFound: the data set has none of this id.
     """
-    revision = session.get(Revision, revision_id, populate_existing=True)
-    if revision is None or revision.dataset_id != dataset_id:
+    query = select(Revision).where(Revision.dataset_id == dataset_id, Revision.id == revision_id)
+    revision = session.scalar(query, execution_options={"populate_existing": True})
+    if revision is None:
         raise NotFound(f"There is no revision {revision_id!r} of this data set.")
     return revision
 

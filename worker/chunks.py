@@ -22,6 +22,7 @@ from tsukiji.errors import (
     WorkStalled,
 )
 from tsukiji.jobs import PRESENT_SECONDS, JobKind, Queue, Task
+from tsukiji.types import Box
 from tsukiji.vision.decode import DecodeLimits, decode, measure
 from tsukiji.vision.predictor import Answers, Predictor
 from worker.claimed import is_tried_again, recognise
@@ -154,19 +155,19 @@ def read(services: Services, item: BatchItem, side: int) -> Picture | dict[str, 
     if item.sha256 is None:
         return item.error
     try:
-        return look_at(services.store.read(item.sha256), services.decode_limits, side)
+        return look_at(services.store.read(item.sha256), services.decode_limits, side, item.crop)
     except (ImageError, BlobMissing, BlobCorrupt) as error:
         return error.to_dict()
 
 
-def look_at(data: bytes, limits: DecodeLimits, side: int) -> Picture:
-    """Return the picture in a file, decoded for `side` pixels.
+def look_at(data: bytes, limits: DecodeLimits, side: int, crop: Box | None = None) -> Picture:
+    """Return the picture in a file, or the part of it in a box, decoded for `side` pixels.
 
     Raises:
         ImageError: there is none that may be read.
     """
     width, height = measure(data, limits)
-    return Picture(decode(data, limits, target_side=side), width, height)
+    return Picture(decode(data, limits, crop=crop, target_side=side), width, height)
 
 
 def leave(services: Services, work: Work, lease: Lease) -> None:

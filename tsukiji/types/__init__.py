@@ -37,6 +37,7 @@ from tsukiji.types.revisions import (
     AcceptCrops,
     AcceptLabels,
     Act,
+    ActName,
     AnyAct,
     Correction,
     CropSuggestion,
@@ -61,7 +62,7 @@ from tsukiji.types.revisions import (
     SetSplit,
 )
 from tsukiji.types.service import Info, WorkerInfo
-from tsukiji.types.snapshots import ChangeKind, Snapshot, SnapshotChange, SnapshotComparison
+from tsukiji.types.snapshots import ChangeKind, DatasetFormat, Snapshot, SnapshotChange, SnapshotComparison
 from tsukiji.types.trainings import Backbone, BackboneWeights, EpochMetrics, Preset, Recipe, TrainingCreate
 from tsukiji.types.uploads import Sha256, Upload, UploadCreate, UploadPart
 
@@ -69,6 +70,7 @@ __all__ = [
     "AcceptCrops",
     "AcceptLabels",
     "Act",
+    "ActName",
     "Alias",
     "AliasMove",
     "AliasPut",
@@ -91,6 +93,7 @@ __all__ = [
     "CropSuggestion",
     "Dataset",
     "DatasetCreate",
+    "DatasetFormat",
     "DeleteLabel",
     "EpochMetrics",
     "ErrorSummary",

@@ -151,6 +151,20 @@ Act = (
     | KeepBest
 )
 AnyAct = Annotated[Act, Field(discriminator="act")]
+ActName = Literal[
+    "relabel",
+    "exclude",
+    "restore",
+    "split",
+    "crop",
+    "review",
+    "merge_labels",
+    "rename_label",
+    "delete_label",
+    "accept_labels",
+    "accept_crops",
+    "keep_best",
+]
 
 
 class Revision(Answer):

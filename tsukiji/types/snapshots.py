@@ -6,6 +6,7 @@ from typing import Literal
 from tsukiji.types.base import Answer, Box, Page, Split
 
 ChangeKind = Literal["added", "removed", "relabelled", "resplit", "recropped"]
+DatasetFormat = Literal["imagefolder", "huggingface", "csv", "jsonl"]
 
 
 class Snapshot(Answer):
