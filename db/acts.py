@@ -196,7 +196,7 @@ def describe(act: types.Act) -> str:
             return "accept suggested crops"
         case types.KeepBest():
             return f"keep the best of {len(act.groups)} groups"
-    return f"{describe_selected(act)} {describe_filter(act)}"
+    return f"{describe_selected(act)} ({describe_filter(act)})"
 
 
 def describe_selected(act: types.Act) -> str:
@@ -216,4 +216,4 @@ def describe_filter(selection: ImageSelection) -> str:
     if selection.filter is None:
         return "named images"
     wanted = selection.filter.model_dump(exclude_defaults=True)
-    return "where " + ", ".join(f"{name} is {value!r}" for name, value in wanted.items()) if wanted else "all images"
+    return ", ".join(f"{name} is {value!r}" for name, value in wanted.items()) or "all images"

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import case, delete, func, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from db.blobs import keep, release, upsert
@@ -102,13 +102,12 @@ def count_splits(session: Session, dataset_ids: Sequence[str]) -> dict[str, dict
 
 def count_left_out(session: Session, dataset_ids: Sequence[str]) -> dict[str, tuple[int, int]]:
     """Return how many images of each data set are excluded, and how many wait for review."""
-    excluded = func.sum(case((Image.excluded.is_(True), 1), else_=0))
-    pending = func.sum(case((Image.review == "pending", 1), else_=0))
-    query = select(Image.dataset_id, excluded, pending).where(Image.dataset_id.in_(dataset_ids))
-    counts = dict.fromkeys(dataset_ids, (0, 0))
-    for dataset_id, *found in session.execute(query.group_by(Image.dataset_id)):
-        counts[dataset_id] = (found[0], found[1])
-    return counts
+    query = select(Image.dataset_id, func.count()).where(Image.dataset_id.in_(dataset_ids)).group_by(Image.dataset_id)
+    excluded, pending = (
+        dict(session.execute(query.where(condition)).tuples().all())
+        for condition in (Image.excluded.is_(True), Image.review == "pending")
+    )
+    return {dataset_id: (excluded.get(dataset_id, 0), pending.get(dataset_id, 0)) for dataset_id in dataset_ids}
 
 
 def add_images(session: Session, dataset_id: str, images: Iterable[NewImage]) -> list[tuple[str, bool]]:

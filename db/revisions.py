@@ -173,8 +173,9 @@ def facts(
         NotFound: one of them is not in the data set.
     """
     for part in parts(list(dict.fromkeys(image_ids))):
-        rows = session.execute(select(Image.id, *columns).where(Image.dataset_id == dataset_id, Image.id.in_(part)))
-        found = [tuple(row) for row in rows]
+        # By id alone: told of the data set, too, SQLite would go through all of its images.
+        rows = session.execute(select(Image.dataset_id, Image.id, *columns).where(Image.id.in_(part)))
+        found = [tuple(row[1:]) for row in rows if row[0] == dataset_id]
         if len(found) < len(part):
             missing = sorted(set(part) - {row[0] for row in found})
             raise NotFound(f"The data set has no image {missing[0]!r}.", images=missing)

@@ -1,6 +1,7 @@
 """`tsukiji datasets fix`, `log` and `images`: acts on the images of a data set, what was done, and what is there."""
 
 import json
+import shlex
 import sys
 from collections.abc import Callable
 from itertools import islice
@@ -136,7 +137,7 @@ def fix(
         raise typer.BadParameter(f"ask for exactly one act; {len(asked) or 'none'} came")
     check_selection(bool(image) + bool(wanted) + everything, asked[0] in on_images, asked[0] in by_themselves)
     with Client() as client:
-        show_revision(asked[0][1](client.datasets.get(dataset)), as_json)
+        show_revision(dataset, asked[0][1](client.datasets.get(dataset)), as_json)
 
 
 def show_log(dataset: DatasetName, limit: Limit = 50, as_json: AsJson = False) -> None:
@@ -232,9 +233,9 @@ def read_lines(file: Path, *members: str) -> list[dict[str, Any]]:
     return records
 
 
-def show_revision(revision: types.Revision, as_json: bool) -> None:
+def show_revision(dataset: str, revision: types.Revision, as_json: bool) -> None:
     if as_json:
         print_json(revision)
         return
     print_fields({"revision": revision.id, "what": revision.description, "images": revision.images})
-    note(f"`tsukiji datasets fix DATASET --undo {revision.id}` takes it back")
+    note(f"`tsukiji datasets fix {shlex.quote(dataset)} --undo {revision.id}` takes it back")

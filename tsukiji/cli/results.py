@@ -7,6 +7,7 @@ import typer
 
 from tsukiji.cli.classify import COLUMNS, MinKnown, check_target
 from tsukiji.cli.datasets import Yes, confirm, print_deleted
+from tsukiji.cli.outcomes import ExitCode
 from tsukiji.cli.output import AsJson, note, print_fields, print_json, print_records, print_table
 from tsukiji.client import Batch, Client
 
@@ -89,7 +90,8 @@ def correct(
         return
     (item,) = found.items
     if item.error:
-        raise ValueError(f"{image} was not taken: {item.error.code}: {item.error.detail or item.error.title}")
+        note(f"{image} was not taken: {item.error.code}: {item.error.detail or item.error.title}", style="red")
+        raise typer.Exit(ExitCode.ITEM_ERRORS)
     print_fields({"image": item.image_id, "dataset": found.dataset_id, "label": item.label, "verdict": item.verdict})
     if item.verdict == "duplicate":
         note("the data set holds this picture already; `tsukiji datasets fix` relabels it")

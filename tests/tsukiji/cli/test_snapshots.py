@@ -68,5 +68,5 @@ def test_correct(service, run):
     item |= {"verdict": "rejected", "image_id": None, "error": {"code": "not_an_image", "title": "no picture"}}
     service.answer("POST", "/v1/jobs/bat_1/feedback", told)
     result = run("results", "correct", "bat_1", "a.png", "dog")
-    assert result.exit_code == 2
+    assert result.exit_code == 8
     assert "not_an_image" in result.stderr
