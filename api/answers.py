@@ -5,6 +5,7 @@ from collections.abc import Set as AbstractSet
 from typing import Any
 
 from db import models as rows
+from db import revisions
 from tsukiji import types
 from tsukiji.jobs import TERMINAL, JobKind, JobStatus
 
@@ -20,8 +21,12 @@ COUNTED = frozenset({JobKind.BATCH, JobKind.PREDICTION, JobKind.EVALUATION})
 
 
 def dataset(
-    row: rows.Dataset, labels: Sequence[tuple[str | None, int]] = (), splits: Mapping[str, int] | None = None
+    row: rows.Dataset,
+    labels: Sequence[tuple[str | None, int]] = (),
+    splits: Mapping[str, int] | None = None,
+    left_out: tuple[int, int] = (0, 0),
 ) -> types.Dataset:
+    """Return the answer; `left_out` are the images that are excluded, and those that wait for review."""
     return types.Dataset(
         id=row.id,
         name=row.name,
@@ -29,6 +34,8 @@ def dataset(
         images=sum(count for _, count in labels),
         classes=[types.ClassCount(label=label, images=count) for label, count in labels],
         splits=dict(splits or {}),
+        excluded=left_out[0],
+        pending=left_out[1],
         created_at=row.created_at,
     )
 
@@ -40,6 +47,26 @@ def image(row: rows.Image) -> types.Image:
 def image_links(image_id: str) -> dict[str, str]:
     place = f"/v1/images/{image_id}"
     return {"self": place, "original": f"{place}/content", "thumb": f"{place}/content?variant=thumb"}
+
+
+def revision(row: rows.Revision) -> types.Revision:
+    place = f"/v1/datasets/{row.dataset_id}/revisions/{row.id}"
+    links = {"self": place, "changes": f"{place}/changes", "undo": f"{place}/undo"}
+    return types.Revision.model_validate(columns(row) | {"links": links})
+
+
+def revision_change(row: rows.RevisionChange, field: str) -> types.RevisionChange:
+    before, after = (revisions.read(field, text) for text in (row.before, row.after))
+    return types.RevisionChange(image_id=row.image_id, before=before, after=after)
+
+
+def snapshot(row: rows.Snapshot) -> types.Snapshot:
+    place = f"/v1/snapshots/{row.id}"
+    links = {"self": place, "export": f"{place}/export"}
+    if row.dataset_id:
+        links["dataset"] = f"/v1/datasets/{row.dataset_id}"
+    known = {name: value for name, value in columns(row).items() if name in types.Snapshot.model_fields}
+    return types.Snapshot.model_validate(known | {"links": links})
 
 
 def model(row: rows.Model, aliases: Sequence[str] = (), evaluation_id: str | None = None) -> types.Model:
@@ -230,6 +257,9 @@ def job_links(row: rows.Job) -> dict[str, str]:
             links |= {"metrics": f"{place}/metrics", "finish": f"{place}/finish"}
         case JobKind.BATCH if row.results_deleted_at is None:
             links |= {name: f"{place}/{name}" for name in ("items", "results", "summary")}
+            links["feedback"] = f"{generic}/feedback"
+        case JobKind.PREDICTION if row.results_deleted_at is None:
+            links["feedback"] = f"{generic}/feedback"
         case JobKind.IMPORT:
             links["items"] = f"{place}/items"
         case JobKind.EXPORT if row.status == JobStatus.SUCCEEDED and row.model_id:

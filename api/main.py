@@ -21,7 +21,9 @@ from api.routes import (
     jobs,
     models,
     predict,
+    revisions,
     service,
+    snapshots,
     trainings,
     uploads,
 )
@@ -39,6 +41,8 @@ stays, and a `hint`. Every POST that makes something takes an `Idempotency-Key`.
 NOUNS = (
     datasets,
     images,
+    revisions,
+    snapshots,
     uploads,
     imports,
     trainings,

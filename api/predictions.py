@@ -42,6 +42,7 @@ class Reader:
 
     def __init__(self, job: Job, wish: Wish = AS_ASKED) -> None:
         self.rule = wish.rule(job)
+        self.job_id = job.id
         self.model = job.request["model"]
         self.unreached = unreached(job)
         self.label_names: list[str] = job.request["label_names"]
@@ -51,6 +52,7 @@ class Reader:
     def prediction(self, row: ResultRow, *, complete: bool = False) -> types.Prediction:
         """Return the record; `complete`: with the probability of every label."""
         known: dict[str, Any] = {
+            "job_id": self.job_id,
             "seq": row.seq,
             "custom_id": row.custom_id,
             "true_label": row.true_label,

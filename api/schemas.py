@@ -1,11 +1,11 @@
 """What OpenAPI must be told where the code reads a body by itself, and the problem that stands on every 4xx."""
 
-from typing import Any
+from typing import Any, get_args
 
 from fastapi import FastAPI
 from pydantic.json_schema import models_json_schema
 
-from tsukiji.types import BatchCreate, ImportCreate, ManifestLine
+from tsukiji.types import Act, BatchCreate, ImportCreate, ManifestLine
 
 PROBLEM: dict[str, Any] = {
     "description": "A problem (RFC 9457)",
@@ -58,6 +58,13 @@ def form(required: list[str], **properties: dict[str, Any]) -> dict[str, Any]:
     return {"schema": {"type": "object", "required": required, "properties": properties}}
 
 
+ACTS: dict[str, Any] = {
+    "schema": {
+        "oneOf": [{"$ref": f"#/components/schemas/{kind.__name__}"} for kind in get_args(Act)],
+        "discriminator": {"propertyName": "act"},
+    },
+    "example": {"act": "relabel", "label": "tuna", "filter": {"label": "thuna"}},
+}
 BINARY = {"schema": {"type": "string", "format": "binary"}}
 ARCHIVE = {"zip": BINARY, "tar": BINARY, "gzip": BINARY}
 
@@ -74,9 +81,7 @@ class Documented(FastAPI):
         if not self.openapi_schema:
             schema = super().openapi()
             template = "#/components/schemas/{model}"
-            _, definitions = models_json_schema(
-                [(BatchCreate, "validation"), (ImportCreate, "validation"), (ManifestLine, "validation")],
-                ref_template=template,
-            )
+            unseen = (BatchCreate, ImportCreate, ManifestLine, *get_args(Act))
+            _, definitions = models_json_schema([(kind, "validation") for kind in unseen], ref_template=template)
             schema["components"]["schemas"] |= definitions["$defs"]
         return super().openapi()

@@ -134,7 +134,9 @@ def freeze_unknown(services: Services, name: str, dataset_id: str) -> UnknownIma
         raise invalid_field("#/unknown", "this data set is the one to learn from; give one of other things")
     if not images:
         raise invalid_field("#/unknown", "this data set has no images")
-    items = [SnapshotItem(image.id, image.sha256, image.name, image.label or "unknown") for image in images]
+    items = [
+        SnapshotItem(image.id, image.sha256, image.name, image.label or "unknown", crop=image.crop) for image in images
+    ]
     return UnknownImages(dataset.id, services.store.put(dumps(items)), len(items))
 
 
@@ -152,7 +154,7 @@ def frozen(services: Services, body: TrainingCreate) -> tuple[str, Draw, dict[st
 
 
 def snapshot_item(image: Image) -> SnapshotItem:
-    fields = ("sha256", "name", "label", "split", "group", "phash")
+    fields = ("sha256", "name", "label", "split", "group", "phash", "crop")
     return SnapshotItem(image_id=image.id, **{name: getattr(image, name) for name in fields})
 
 

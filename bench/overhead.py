@@ -128,11 +128,11 @@ def take_turns(
 def run_bare(services: Services, models: ModelCache, model: Model, items: list[BatchItem]) -> None:
     """Classify images and write what came out: no claim, no lease, no history, no counters."""
     predictor = models.get(model.id).predictor
-    hashes = list(dict.fromkeys(item.sha256 for item in items if item.sha256))
+    wanted = {streams.name_of(item): item for item in items if item.sha256}
     found: streams.Found = {}
     for part in streams.in_streams(
         predictor.plan,
-        streams.parts_of(hashes, predictor),
+        streams.parts_of(list(wanted.values()), predictor),
         lambda part: streams.look(services, predictor, part, lambda: None),
     ):
         found |= part

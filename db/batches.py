@@ -29,11 +29,21 @@ class Work:
 
 
 def add_items(session: Session, job_id: str, items: Sequence[dict[str, Any]], first_seq: int = 0) -> None:
-    """Insert items (custom_id, sha256, true_label, error) in order, counted on by `seq`. Blobs must be kept already."""
-    blank = {"job_id": job_id, "true_label": None, "error": None}
+    """Insert items (custom_id, sha256, crop, true_label, error) in order, counted on by `seq`.
+
+    Blobs must be kept already.
+    """
+    blank = {"job_id": job_id, "crop": None, "true_label": None, "error": None}
     rows = [{**blank, "seq": seq, **item} for seq, item in enumerate(items, first_seq)]
     for start in range(0, len(rows), INSERT_ROWS):
         session.execute(insert(BatchItem), rows[start : start + INSERT_ROWS])
+
+
+def items_named(session: Session, job_id: str, seqs: Sequence[int], custom_ids: Sequence[str]) -> list[BatchItem]:
+    """Return the items of these numbers and names; of a name that several have, all."""
+    named = BatchItem.seq.in_(seqs) | BatchItem.custom_id.in_(custom_ids)
+    query = select(BatchItem).where(BatchItem.job_id == job_id, named)
+    return list(session.scalars(query.order_by(BatchItem.seq.desc())))
 
 
 def clear_items(session: Session, job_id: str) -> None:

@@ -10,8 +10,10 @@ from sqlalchemy.orm import Session
 from db.blobs import keep, release, upsert
 from db.models import Dataset, Image
 from db.pages import Rows, Window, fetch
+from db.selection import IN_USE, chosen
 from tsukiji.errors import Conflict, NotFound
 from tsukiji.ids import new_id
+from tsukiji.types import Box, ImageFilter
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,8 @@ class NewImage:
     group: str | None = None
     """The user's own: pictures of one group are never learnt from and held out both."""
     phash: str | None = None
+    crop: Box | None = None
+    review: str | None = None
 
 
 def create(session: Session, name: str, description: str = "") -> Dataset:
@@ -58,6 +62,11 @@ def find(session: Session, id_or_name: str) -> Dataset:
     if not matches:
         raise NotFound(f"There is no data set {id_or_name!r}.")
     return matches[0]
+
+
+def lock(session: Session, dataset_id: str) -> None:
+    """Let whoever else changes what is known of the images wait; images may still be added."""
+    session.execute(select(Dataset.id).where(Dataset.id == dataset_id).with_for_update(key_share=True))
 
 
 def page(session: Session, window: Window) -> Rows[Dataset]:
@@ -91,6 +100,16 @@ def count_splits(session: Session, dataset_ids: Sequence[str]) -> dict[str, dict
     return counts
 
 
+def count_left_out(session: Session, dataset_ids: Sequence[str]) -> dict[str, tuple[int, int]]:
+    """Return how many images of each data set are excluded, and how many wait for review."""
+    query = select(Image.dataset_id, func.count()).where(Image.dataset_id.in_(dataset_ids)).group_by(Image.dataset_id)
+    excluded, pending = (
+        {row[0]: row[1] for row in session.execute(query.where(condition))}
+        for condition in (Image.excluded.is_(True), Image.review == "pending")
+    )
+    return {dataset_id: (excluded.get(dataset_id, 0), pending.get(dataset_id, 0)) for dataset_id in dataset_ids}
+
+
 def add_images(session: Session, dataset_id: str, images: Iterable[NewImage]) -> list[tuple[str, bool]]:
     """Insert images, each picture once; returns (image id, was it new) for each, in order."""
     images = list(images)
@@ -120,39 +139,32 @@ def known(session: Session, dataset_id: str, hashes: Sequence[str]) -> dict[str,
     return found
 
 
-def page_images(
-    session: Session,
-    dataset_id: str,
-    window: Window,
-    *,
-    label: str | None = None,
-    unlabelled: bool = False,
-    split: str | None = None,
-) -> Rows[Image]:
+def page_images(session: Session, dataset_id: str, window: Window, wanted: ImageFilter | None = None) -> Rows[Image]:
     """Oldest first."""
-    query = select(Image).where(Image.dataset_id == dataset_id)
-    if unlabelled:
-        query = query.where(Image.label.is_(None))
-    elif label is not None:
-        query = query.where(Image.label == label)
-    if split is not None:
-        query = query.where(Image.split == split)
+    query = select(Image).where(Image.dataset_id == dataset_id, *chosen(wanted or ImageFilter()))
     return fetch(session, query, Image.id, window)
 
 
+def page_in_use(session: Session, dataset_id: str, window: Window) -> Rows[Image]:
+    """Return the images that trainings, evaluations and batches see, labelled or not; oldest first."""
+    return fetch(session, select(Image).where(Image.dataset_id == dataset_id, *IN_USE), Image.id, window)
+
+
 def labelled_images(session: Session, dataset_id: str) -> list[Image]:
-    """Return every image that has a label, for a snapshot."""
-    return list(session.scalars(select(Image).where(Image.dataset_id == dataset_id, Image.label.is_not(None))))
+    """Return every image in use that has a label, for a snapshot."""
+    mine = (Image.dataset_id == dataset_id, Image.label.is_not(None))
+    return list(session.scalars(select(Image).where(*mine, *IN_USE)))
 
 
 def all_images(session: Session, dataset_id: str, limit: int) -> list[Image]:
-    """Return up to `limit` images, oldest first."""
-    return list(session.scalars(select(Image).where(Image.dataset_id == dataset_id).order_by(Image.id).limit(limit)))
+    """Return up to `limit` images in use, oldest first."""
+    query = select(Image).where(Image.dataset_id == dataset_id, *IN_USE)
+    return list(session.scalars(query.order_by(Image.id).limit(limit)))
 
 
 def labels_in(session: Session, dataset_id: str, split: str | None = None) -> set[str]:
-    """Return the labels of a data set's images, or of one split as its rows have it."""
-    query = select(Image.label).where(Image.dataset_id == dataset_id, Image.label.is_not(None)).distinct()
+    """Return the labels of a data set's images in use, or of one split as its rows have it."""
+    query = select(Image.label).where(Image.dataset_id == dataset_id, Image.label.is_not(None), *IN_USE).distinct()
     if split is not None:
         query = query.where(func.coalesce(Image.split, Image.drawn_split) == split)
     return {label for label in session.scalars(query) if label is not None}
@@ -170,7 +182,7 @@ def keep_splits(session: Session, dataset_id: str, drawn: Mapping[str, str]) -> 
     The data set's row is locked first: of two that write, one waits for the other, and its splits stand in the end.
     Only what differs is written then, which is little for most trainings.
     """
-    session.execute(select(Dataset.id).where(Dataset.id == dataset_id).with_for_update(key_share=True))
+    lock(session, dataset_id)
     known = session.execute(select(Image.id, Image.drawn_split).where(Image.dataset_id == dataset_id))
     by_split: dict[str, list[str]] = {}
     for image_id, before in known:

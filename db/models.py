@@ -20,8 +20,10 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from db.boxes import BoxText
 from db.clock import Timestamp, now
 from tsukiji.jobs import JobKind, JobStatus
+from tsukiji.types import Box
 
 Json = JSON().with_variant(JSONB(), "postgresql")
 Identity = BigInteger().with_variant(Integer(), "sqlite")  # only INTEGER counts up by itself in SQLite
@@ -117,6 +119,8 @@ class Image(Base):
     __table_args__ = (
         UniqueConstraint("dataset_id", "sha256"),
         Index("ix_images_dataset_label", "dataset_id", "label", "id"),
+        Index("ix_images_dataset_excluded", "dataset_id", "excluded", "id"),
+        Index("ix_images_dataset_review", "dataset_id", "review", "id"),
         CheckConstraint("split IS NULL OR " + one_of("split", ("train", "valid", "test")), name="split"),
     )
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
@@ -136,7 +140,44 @@ class Image(Base):
     height: Mapped[int]
     bytes: Mapped[int]
     format: Mapped[str] = mapped_column(String(10))
+    crop: Mapped[Box | None] = mapped_column(BoxText)
+    """The part of the picture that is used."""
+    excluded: Mapped[bool] = mapped_column(default=False)
+    """Kept, and left out of everything."""
+    review: Mapped[str | None] = mapped_column(String(8))
+    """Of what came by a corrected prediction: `pending`, `accepted` or `rejected`."""
     created_at: Mapped[datetime] = mapped_column(default=now())
+
+
+class Revision(Base):
+    """An act on a data set. Each changes one field of any number of images; `db.revisions` makes and undoes them."""
+
+    __tablename__ = "revisions"
+    __table_args__ = (Index("ix_revisions_dataset", "dataset_id", "id"),)
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    dataset_id: Mapped[str] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"))
+    act: Mapped[str] = mapped_column(String(20))
+    field: Mapped[str] = mapped_column(String(10))
+    description: Mapped[str] = mapped_column(Text)
+    images: Mapped[int] = mapped_column(default=0)
+    """How many it changed."""
+    created_by: Mapped[str | None] = mapped_column(ForeignKey("api_keys.id", ondelete="SET NULL"))
+    author: Mapped[str | None] = mapped_column(String(200))
+    """The name that the key had."""
+    undoes: Mapped[str | None] = mapped_column(String(40))
+    undone_by: Mapped[str | None] = mapped_column(String(40))
+    created_at: Mapped[datetime] = mapped_column(default=now())
+
+
+class RevisionChange(Base):
+    """What a revision changed of one image, as text. An image that is deleted takes its changes along."""
+
+    __tablename__ = "revision_changes"
+    __table_args__ = (Index("ix_revision_changes_image", "image_id", "revision_id"),)
+    revision_id: Mapped[str] = mapped_column(ForeignKey("revisions.id", ondelete="CASCADE"), primary_key=True)
+    image_id: Mapped[str] = mapped_column(ForeignKey("images.id", ondelete="CASCADE"), primary_key=True)
+    before: Mapped[str | None] = mapped_column(String(200))
+    after: Mapped[str | None] = mapped_column(String(200))
 
 
 class Snapshot(Base):
@@ -339,6 +380,8 @@ class BatchItem(Base):
     seq: Mapped[int] = mapped_column(primary_key=True)
     custom_id: Mapped[str] = mapped_column(Text)
     sha256: Mapped[str | None] = mapped_column(ForeignKey("blobs.sha256"), index=True)
+    crop: Mapped[Box | None] = mapped_column(BoxText)
+    """The part of the picture that is classified."""
     true_label: Mapped[str | None] = mapped_column(String(200))
     error: Mapped[dict[str, Any] | None]
 

@@ -36,6 +36,18 @@ def find_snapshot(session: Session, snapshot_id: str) -> Snapshot:
     return snapshot
 
 
+def find_frozen(session: Session, dataset_id: str, sha256: str) -> Snapshot | None:
+    """Return the oldest snapshot of a data set that has this list."""
+    query = select(Snapshot).where(Snapshot.dataset_id == dataset_id, Snapshot.sha256 == sha256)
+    return session.scalar(query.order_by(Snapshot.id).limit(1))
+
+
+def page_snapshots(session: Session, dataset_id: str, window: Window) -> Rows[Snapshot]:
+    """Newest first."""
+    query = select(Snapshot).where(Snapshot.dataset_id == dataset_id)
+    return fetch(session, query, Snapshot.id, window, newest=True)
+
+
 def leakages(session: Session, snapshot_ids: Iterable[str | None]) -> dict[str | None, dict[str, Any] | None]:
     """Return what each snapshot says about leakage, by its id."""
     wanted = {snapshot_id for snapshot_id in snapshot_ids if snapshot_id}

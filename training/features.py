@@ -46,18 +46,20 @@ class Embedder:
             Cancelled: that was ordered.
             BlobMissing, BlobCorrupt, ImageError: named after the picture.
         """
-        names = [picture.sha256 for picture in pictures]
+        names = [picture.content for picture in pictures]
         width = self.model.num_embedded
         known = {view: self.kept.read(names, view, width) if self.kept else {} for view in views}
         missing = {
-            picture.sha256: picture for picture in pictures if any(picture.sha256 not in known[view] for view in views)
+            picture.content: picture
+            for picture in pictures
+            if any(picture.content not in known[view] for view in views)
         }
         for batch, inputs in ahead(list(missing.values()), self._fitted):
             self.control.check()
             pixels = torch.from_numpy(np.stack(inputs))
             for view in views:
                 rows = self._pass(look(pixels, view))
-                found = {picture.sha256: row for picture, row in zip(batch, rows, strict=True)}
+                found = {picture.content: row for picture, row in zip(batch, rows, strict=True)}
                 known[view] |= found
                 if self.kept:
                     self.kept.write(found, view)

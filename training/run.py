@@ -10,8 +10,9 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tsukiji.errors import BlobCorrupt, BlobMissing, DatasetTooSmall, ImageError, Invalid
-from tsukiji.types import EpochMetrics, Leakage, Metrics, Recipe, Split
+from tsukiji.types import Box, EpochMetrics, Leakage, Metrics, Recipe, Split
 from tsukiji.vision.decode import DecodeLimits, decode
+from tsukiji.vision.kept import content_of
 
 RUN_FILE: Final = "run.json"
 REPORT_FILE: Final = "report.json"
@@ -30,6 +31,13 @@ class Picture(BaseModel):
     sha256: str
     name: str
     image_id: str | None = None
+    crop: Box | None = None
+    """The part of the picture that is used."""
+
+    @property
+    def content(self) -> str:
+        """Names the pixels, see `content_of`."""
+        return content_of(self.sha256, self.crop)
 
     def open(self, limits: DecodeLimits, target_side: int) -> Image.Image:
         """Return the RGB image; bytes that have changed since they were stored are never learnt from.
@@ -44,7 +52,7 @@ class Picture(BaseModel):
         if hashlib.sha256(data).hexdigest() != self.sha256:
             raise BlobCorrupt(f"{self.name}: its bytes have changed since they were stored, as {self.sha256}.")
         try:
-            return decode(data, limits, target_side=target_side)
+            return decode(data, limits, crop=self.crop, target_side=target_side)
         except ImageError as error:
             raise type(error)(f"{self.name}: {error.detail}") from error
 

@@ -3,6 +3,8 @@
 TsukijiError
 ├── NotFound, Conflict (JobNotDone), Invalid, Unauthorized, Forbidden, TooLarge, UnsupportedMediaType, QueueFull
 │   ├── UploadIncomplete, UploadClosed     conflicts of an upload in parts
+│   ├── RevisionUndone, ChangedSince       conflicts of an undo
+│   ├── CropOutside
 │   ├── DigestMismatch, PartOutOfRange, PartSizeWrong
 │   ├── TooManyUploads
 │   ├── SourceNotAllowed, SourceMissing, SourceUnreadable, SourceTooLarge
@@ -126,6 +128,24 @@ class UploadClosed(Conflict):
     code = "upload_closed"
     title = "The upload is complete and takes no other parts"
     hint = "Use it as it is, or begin another upload."
+
+
+class RevisionUndone(Conflict):
+    code = "revision_undone"
+    title = "The revision was undone already"
+    hint = "`undone_by` names the undo; to have the act again, undo that."
+
+
+class ChangedSince(Conflict):
+    code = "changed_since"
+    title = "Some of the images were changed again since"
+    hint = "Undo the later revision first: `revision` names it."
+
+
+class CropOutside(Invalid):
+    code = "crop_outside"
+    title = "The crop box leaves the picture"
+    hint = "Give left, upper, right, lower in pixels of the upright picture; the image's record has width and height."
 
 
 class DigestMismatch(Invalid):

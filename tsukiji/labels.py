@@ -31,3 +31,17 @@ def label_and_split(name: str) -> tuple[str | None, Literal["train", "valid", "t
 def is_clutter(name: str) -> bool:
     """Return whether a relative path names something that systems leave behind, or a hidden file."""
     return any(part.startswith(".") or part.lower() in CLUTTER for part in PurePosixPath(name).parts)
+
+
+def clean_label(text: str) -> str:
+    """Return a label trimmed and in Unicode form NFC.
+
+    Raises:
+        ValueError: it is empty or has control characters.
+    """
+    label = unicodedata.normalize("NFC", text).strip()
+    if not label:
+        raise ValueError("a label is not empty")
+    if any(unicodedata.category(char) in {"Cc", "Cs"} for char in label):
+        raise ValueError("a label has no control characters")
+    return label

@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from tsukiji.errors import Invalid
-from tsukiji.types import Split
+from tsukiji.types import Box, ChangeKind, SnapshotChange, Split
 
-LATER: Final = ("group", "phash")
+LATER: Final = ("group", "phash", "crop")
 """Fields that the first snapshots lack: left out where they are None, so that the hash of such an item stays."""
 
 
@@ -25,6 +25,8 @@ class SnapshotItem:
     """The user's own: images of one group never stand on both sides."""
     phash: str | None = None
     """Perceptual hash, 16 hex digits; None of an image that came before there was one."""
+    crop: Box | None = None
+    """The part of the picture that is used."""
 
 
 def dumps(items: Iterable[SnapshotItem]) -> bytes:
@@ -41,9 +43,49 @@ def loads(data: bytes) -> list[SnapshotItem]:
         Invalid: the bytes are no snapshot.
     """
     try:
-        return [SnapshotItem(**json.loads(line)) for line in data.splitlines()]
+        return [_item(json.loads(line)) for line in data.splitlines()]
     except (TypeError, ValueError) as error:
         raise Invalid(f"These bytes are not a snapshot: {error}.") from error
+
+
+def compare(a: Iterable[SnapshotItem], b: Iterable[SnapshotItem]) -> list[SnapshotChange]:
+    """Return the images, matched by content, that are not the same in both; by name."""
+    before, after = ({item.sha256: item for item in items} for items in (a, b))
+    pairs = ((before.get(sha256), after.get(sha256)) for sha256 in before.keys() | after.keys())
+    found = (_change(*pair) for pair in pairs)
+    return sorted((change for change in found if change.changes), key=lambda change: (change.name, change.sha256))
+
+
+def _change(a: SnapshotItem | None, b: SnapshotItem | None) -> SnapshotChange:
+    known = b or a
+    assert known is not None
+    changes: list[ChangeKind] = []
+    if a is None or b is None:
+        changes = ["added" if a is None else "removed"]
+    else:
+        kinds: dict[ChangeKind, bool] = {
+            "relabelled": a.label != b.label,
+            "resplit": a.split != b.split,
+            "recropped": a.crop != b.crop,
+        }
+        changes = [kind for kind, differs in kinds.items() if differs]
+    return SnapshotChange(
+        image_id=known.image_id,
+        name=known.name,
+        sha256=known.sha256,
+        changes=changes,
+        label_a=a and a.label,
+        label_b=b and b.label,
+        split_a=a and a.split,
+        split_b=b and b.split,
+        crop_a=a and a.crop,
+        crop_b=b and b.crop,
+    )
+
+
+def _item(fields: dict[str, Any]) -> SnapshotItem:
+    crop = fields.pop("crop", None)
+    return SnapshotItem(**fields, crop=crop and tuple(crop))
 
 
 def _fields(item: SnapshotItem) -> dict[str, Any]:

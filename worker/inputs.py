@@ -106,7 +106,13 @@ def look_up(services: Services, lines: list[Line]) -> dict[str, Item]:
         images = list(datasets.images_of(session, ids))
         sizes = list(blobs.sizes_of(session, hashes))
     known = {
-        image.id: {"sha256": image.sha256, "bytes": image.bytes, "error": None, "true_label": image.label}
+        image.id: {
+            "sha256": image.sha256,
+            "bytes": image.bytes,
+            "error": None,
+            "true_label": image.label,
+            "crop": image.crop,
+        }
         for image in images
     }
     stored = {"error": None, "true_label": None}
@@ -145,7 +151,7 @@ def read_url(services: Services, url: str) -> bytes:
 
 
 def from_dataset(services: Services, job: Job) -> Iterator[Item]:
-    """Yield an item for every image of the data set, or of one split as the model's training saw it.
+    """Yield an item for every image in use of the data set, or of one split as the model's training saw it.
 
     The splits of images that it did not see are those of the data set.
     """
@@ -156,7 +162,7 @@ def from_dataset(services: Services, job: Job) -> Iterator[Item]:
     window: Window | None = Window(PAGE)
     while window:
         with services.database.reading() as session:
-            rows = datasets.page_images(session, dataset_id, window)
+            rows = datasets.page_in_use(session, dataset_id, window)
         for image in rows.data:
             split = (splits or {}).get(image.sha256, image.split or image.drawn_split)
             if source["split"] in {None, split}:
@@ -165,6 +171,7 @@ def from_dataset(services: Services, job: Job) -> Iterator[Item]:
                     "sha256": image.sha256,
                     "bytes": image.bytes,
                     "true_label": image.label,
+                    "crop": image.crop,
                     "error": None,
                 }
         window = Window(PAGE, rows.next_cursor) if rows.next_cursor else None

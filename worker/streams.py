@@ -16,8 +16,9 @@ from PIL import Image
 from db.batches import blank_prediction
 from db.models import BatchItem
 from tsukiji.errors import BlobCorrupt, BlobMissing, ImageError
+from tsukiji.types import Box
 from tsukiji.vision.decode import DecodeLimits, decode, measure
-from tsukiji.vision.kept import PLAIN, Kept, Size
+from tsukiji.vision.kept import PLAIN, Kept, Size, content_of
 from tsukiji.vision.plan import Plan
 from tsukiji.vision.predictor import Answers, Predictor
 from worker.lease import Lease
@@ -44,7 +45,7 @@ class Seen:
 
 
 Found = dict[str, Seen | Row]
-"""By SHA-256; in the stead of a picture that could not be read stands its error."""
+"""By the name of the pixels (`content_of`); in the stead of a picture that could not be read stands its error."""
 
 
 def predict(services: Services, predictor: Predictor, items: Sequence[BatchItem], lease: Lease) -> list[Row]:
@@ -55,12 +56,12 @@ def predict(services: Services, predictor: Predictor, items: Sequence[BatchItem]
         GpuOutOfMemory: not even one picture fits.
     """
     kept = kept_of(services, predictor)
-    wanted = list(dict.fromkeys(item.sha256 for item in items if item.sha256))
-    found = recall(kept, predictor, wanted)
+    wanted = {name_of(item): item for item in items if item.sha256}
+    found = recall(kept, predictor, list(wanted))
     fresh: Found = {}
     for part in in_streams(
         predictor.plan,
-        parts_of([sha256 for sha256 in wanted if sha256 not in found], predictor),
+        parts_of([item for name, item in wanted.items() if name not in found], predictor),
         lambda part: look(services, predictor, part, lease.check),
     ):
         fresh |= part
@@ -68,13 +69,19 @@ def predict(services: Services, predictor: Predictor, items: Sequence[BatchItem]
     return rows_of(predictor, items, found | fresh)
 
 
-def parts_of(pictures: Sequence[str], predictor: Predictor) -> list[Sequence[str]]:
+def name_of(item: BatchItem) -> str:
+    return content_of(item.sha256 or "", item.crop)
+
+
+def parts_of(items: Sequence[BatchItem], predictor: Predictor) -> list[Sequence[BatchItem]]:
     """Cut into forward passes; where that are few, so that each stream has something to do."""
-    size = max(1, min(predictor.batch_size, -(-len(pictures) // predictor.plan.streams)))
-    return [pictures[start : start + size] for start in range(0, len(pictures), size)]
+    size = max(1, min(predictor.batch_size, -(-len(items) // predictor.plan.streams)))
+    return [items[start : start + size] for start in range(0, len(items), size)]
 
 
-def in_streams(plan: Plan, parts: Sequence[Sequence[str]], act: Callable[[Sequence[str]], Found]) -> Iterator[Found]:
+def in_streams(
+    plan: Plan, parts: Sequence[Sequence[BatchItem]], act: Callable[[Sequence[BatchItem]], Found]
+) -> Iterator[Found]:
     """Yield what `act` finds of each part. An error ends the others after the part that they are at."""
     if not parts:
         return
@@ -87,36 +94,37 @@ def in_streams(plan: Plan, parts: Sequence[Sequence[str]], act: Callable[[Sequen
             pool.shutdown(cancel_futures=True)
 
 
-def look(services: Services, predictor: Predictor, pictures: Sequence[str], check: Callable[[], None]) -> Found:
+def look(services: Services, predictor: Predictor, items: Sequence[BatchItem], check: Callable[[], None]) -> Found:
     """Read, decode and classify pictures in one forward pass; `check` is called between, and may raise."""
     found: Found = {}
     pixels: list[npt.NDArray[np.uint8]] = []
     sizes: dict[str, Size] = {}
     check()
-    for sha256 in pictures:
+    for item in items:
         try:
-            picture = look_at(services.store.read(sha256), services.decode_limits, predictor.preprocess.size)
+            data = services.store.read(item.sha256 or "")
+            picture = look_at(data, services.decode_limits, predictor.preprocess.size, item.crop)
         except (ImageError, BlobMissing, BlobCorrupt) as error:
-            found[sha256] = error.to_dict()
+            found[name_of(item)] = error.to_dict()
             continue
         pixels.append(predictor.preprocess.to_pixels([picture.pixels]))
-        sizes[sha256] = picture.width, picture.height
+        sizes[name_of(item)] = picture.width, picture.height
     if pixels:
         check()
         embeddings = predictor.embed_pixels(np.concatenate(pixels)).embeddings
         seen = zip(sizes.items(), embeddings, strict=True)
-        found |= {sha256: Seen(embedding, size) for (sha256, size), embedding in seen}
+        found |= {name: Seen(embedding, size) for (name, size), embedding in seen}
     return found
 
 
-def look_at(data: bytes, limits: DecodeLimits, side: int) -> Picture:
-    """Return the picture in a file, decoded for `side` pixels.
+def look_at(data: bytes, limits: DecodeLimits, side: int, crop: Box | None = None) -> Picture:
+    """Return the picture in a file, or the part of it in a box, decoded for `side` pixels.
 
     Raises:
         ImageError: there is none that may be read.
     """
     width, height = measure(data, limits)
-    return Picture(decode(data, limits, target_side=side), width, height)
+    return Picture(decode(data, limits, crop=crop, target_side=side), width, height)
 
 
 # --- what is kept ----------------------------------------------------------------------------------------------------
@@ -135,14 +143,14 @@ def recall(kept: Kept | None, predictor: Predictor, pictures: Sequence[str]) -> 
     if kept is None:
         return {}
     rows = kept.read_sized(pictures, PLAIN, predictor.model.num_embedded)
-    return {sha256: Seen(embedding, size) for sha256, (embedding, size) in rows.items() if size}
+    return {name: Seen(embedding, size) for name, (embedding, size) in rows.items() if size}
 
 
 def keep(kept: Kept | None, found: Mapping[str, Seen | Row]) -> None:
-    good = {sha256: seen for sha256, seen in found.items() if isinstance(seen, Seen)}
+    good = {name: seen for name, seen in found.items() if isinstance(seen, Seen)}
     if kept and good:
-        sizes = {sha256: seen.size for sha256, seen in good.items()}
-        kept.write({sha256: seen.embedding for sha256, seen in good.items()}, PLAIN, sizes)
+        sizes = {name: seen.size for name, seen in good.items()}
+        kept.write({name: seen.embedding for name, seen in good.items()}, PLAIN, sizes)
 
 
 # --- rows ------------------------------------------------------------------------------------------------------------
@@ -150,17 +158,17 @@ def keep(kept: Kept | None, found: Mapping[str, Seen | Row]) -> None:
 
 def rows_of(predictor: Predictor, items: Sequence[BatchItem], found: Found) -> list[Row]:
     """Return the items' rows: the head answers for all pictures at once."""
-    good = [sha256 for sha256, seen in found.items() if isinstance(seen, Seen)]
-    places = {sha256: place for place, sha256 in enumerate(good)}
+    good = [name for name, seen in found.items() if isinstance(seen, Seen)]
+    places = {name: place for place, name in enumerate(good)}
     embeddings = [seen.embedding for seen in found.values() if isinstance(seen, Seen)]
     answers = predictor.conclude(np.stack(embeddings)) if embeddings else None
     known = known_scores(answers) if answers else []
     rows = []
     for item in items:
         row = blank_prediction(item.seq)
-        seen = found[item.sha256] if item.sha256 else item.error
+        seen = found[name_of(item)] if item.sha256 else item.error
         if answers and isinstance(seen, Seen):
-            place = places[item.sha256 or ""]
+            place = places[name_of(item)]
             width, height = seen.size
             row |= answer(predictor, answers.probabilities[place], known[place]) | {"width": width, "height": height}
         else:

@@ -112,6 +112,7 @@ def picture(services: Services, item: snapshots.SnapshotItem, folder: Path, leas
         sha256=item.sha256,
         name=item.name,
         image_id=item.image_id,
+        crop=item.crop,
     )
 
 

@@ -32,12 +32,13 @@ def list_datasets(session: Reading, paging: PagingDep) -> Page[Dataset]:
     rows = datasets.page(session, paging.window())
     ids = [row.id for row in rows.data]
     labels, splits = datasets.count_labels(session, ids), datasets.count_splits(session, ids)
-    return paging.answer(rows, lambda row: answers.dataset(row, labels[row.id], splits[row.id]))
+    left_out = datasets.count_left_out(session, ids)
+    return paging.answer(rows, lambda row: answers.dataset(row, labels[row.id], splits[row.id], left_out[row.id]))
 
 
 @router.get("/{dataset}")
 def get_dataset(dataset: str, session: Reading) -> Dataset:
-    """Look at a data set: images per label and per split. By id or name."""
+    """Look at a data set: images per label and per split, and those that are left out. By id or name."""
     return describe(session, dataset)
 
 
@@ -50,4 +51,5 @@ def delete_dataset(dataset: str, session: Transaction) -> None:
 def describe(session: Session, dataset: str) -> Dataset:
     row = datasets.find(session, dataset)
     labels, splits = datasets.count_labels(session, [row.id]), datasets.count_splits(session, [row.id])
-    return answers.dataset(row, labels[row.id], splits[row.id])
+    left_out = datasets.count_left_out(session, [row.id])
+    return answers.dataset(row, labels[row.id], splits[row.id], left_out[row.id])

@@ -3,7 +3,7 @@
 from typing import Annotated, Literal
 from urllib.parse import quote
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
@@ -11,12 +11,13 @@ from starlette.responses import StreamingResponse
 from api import answers
 from api.bodies import read_form
 from api.dependencies import Reading, ServicesDep, Transaction
+from api.filters import FilterDep
 from api.intake import take_files
 from api.paging import PagingDep
 from api.schemas import FILES, TEXT, TEXTS, body, bytes_answer, form
 from db import datasets
 from tsukiji import types
-from tsukiji.types import Page, Sha256, Split, UploadResult
+from tsukiji.types import Page, Sha256, UploadResult
 from tsukiji.vision.decode import thumbnail
 
 router = APIRouter(tags=["images"])
@@ -66,19 +67,11 @@ def check_images(dataset: str, body: HashCheck, session: Reading) -> KnownHashes
 
 
 @router.get("/datasets/{dataset}/images")
-def list_images(
-    dataset: str,
-    session: Reading,
-    paging: PagingDep,
-    label: str | None = None,
-    unlabelled: Annotated[bool, Query(description="Only those without a label.")] = False,
-    split: Split | None = None,
-) -> Page[types.Image]:
-    """List the images, oldest first."""
-    window = paging.window(label, str(unlabelled), split)
+def list_images(dataset: str, session: Reading, paging: PagingDep, wanted: FilterDep) -> Page[types.Image]:
+    """List the images, oldest first: all, or those that meet every parameter."""
+    window = paging.window(wanted.model_dump_json())
     dataset_id = datasets.find(session, dataset).id
-    rows = datasets.page_images(session, dataset_id, window, label=label, unlabelled=unlabelled, split=split)
-    return paging.answer(rows, answers.image)
+    return paging.answer(datasets.page_images(session, dataset_id, window, wanted), answers.image)
 
 
 @router.get("/images/{image}")
@@ -88,7 +81,7 @@ def get_image(image: str, session: Reading) -> types.Image:
 
 @router.delete("/images/{image}", status_code=204)
 def delete_image(image: str, session: Transaction) -> None:
-    """Delete an image. Snapshots that trainings took of the data set keep its name and hash."""
+    """Delete an image; this cannot be undone. Snapshots of the data set keep its name and hash."""
     datasets.remove_image(session, datasets.find_image(session, image).id)
 
 

@@ -8,6 +8,7 @@ from starlette.responses import JSONResponse, StreamingResponse
 from api import answers
 from api.dependencies import Caller, Reading, ServicesDep
 from api.events import follow, read_news
+from api.feedback import take_feedback
 from api.job_answers import answer_poll, respond
 from api.paging import PagingDep
 from api.waiting import Prefer
@@ -15,7 +16,7 @@ from db import jobs, retention
 from db.pages import Rows
 from tsukiji.errors import Invalid
 from tsukiji.jobs import TERMINAL, JobKind, JobStatus
-from tsukiji.types import Job, JobEvent, Page
+from tsukiji.types import Feedback, FeedbackCreate, Job, JobEvent, Page
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 
@@ -48,6 +49,19 @@ def cancel_job(job: str, services: ServicesDep, caller: Caller) -> Response:
     with services.database.transaction() as session:
         row = jobs.request_cancel(session, job, by=caller.id)
     return respond(services, row, 200)
+
+
+@router.post("/{job}/feedback", status_code=201, responses={200: {"model": Feedback, "description": "None is new"}})
+def give_feedback(
+    job: str, body: FeedbackCreate, services: ServicesDep, caller: Caller, response: Response
+) -> Feedback:
+    """Correct predictions of a batch or a prediction: the pictures become labelled images that wait for review.
+
+    By default they go to the data set that the model was trained on. A picture that it holds already stays as it is.
+    """
+    found = take_feedback(services, caller, job, body)
+    response.status_code = 201 if found.accepted else 200
+    return found
 
 
 @router.delete("/{job}", status_code=204)

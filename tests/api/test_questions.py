@@ -64,7 +64,7 @@ def test_the_answer_the_rows_and_the_history_are_those_of_the_queue(client, serv
     later = client.get(queued.headers["location"]).json()
     assert comparable(later)["counts"] == comparable(direct)["counts"]
     for mine, other in zip(direct["result"]["predictions"], later["result"]["predictions"], strict=True):
-        assert mine | {"error": None} == other | {"error": None}
+        assert mine | {"error": None, "job_id": None} == other | {"error": None, "job_id": None}
         assert (mine["error"] is None) == (other["error"] is None)
     ignore = {"result": None}
     assert comparable(direct) | ignore == comparable(later) | ignore

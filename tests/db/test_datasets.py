@@ -10,6 +10,7 @@ from db.datasets import NewImage
 from db.models import Blob
 from db.pages import Window
 from tsukiji.errors import Conflict, Invalid, NotFound
+from tsukiji.types import ImageFilter
 
 
 def image(number, label="cat", split=None):
@@ -53,7 +54,7 @@ def test_pages_show_every_image_once(session):
     datasets.add_images(session, dataset.id, [image(number, "cat" if number % 2 else "dog") for number in range(25)])
     seen, window = [], Window(10, None, ("cat",))
     while True:
-        rows = datasets.page_images(session, dataset.id, window, label="cat")
+        rows = datasets.page_images(session, dataset.id, window, ImageFilter(label="cat"))
         seen += [row.name for row in rows.data]
         if rows.next_cursor is None:
             break
@@ -64,7 +65,7 @@ def test_pages_show_every_image_once(session):
 def test_a_cursor_does_not_go_on_with_other_filters(session):
     dataset = datasets.create(session, "pets")
     datasets.add_images(session, dataset.id, [image(number) for number in range(3)])
-    cursor = datasets.page_images(session, dataset.id, Window(1, None, ("cat",)), label="cat").next_cursor
+    cursor = datasets.page_images(session, dataset.id, Window(1, None, ("cat",)), ImageFilter(label="cat")).next_cursor
     for window in (Window(1, cursor, ("dog",)), Window(1, "nonsense", ("cat",)), Window(1, "é", ())):
         with pytest.raises(Invalid):
             datasets.page_images(session, dataset.id, window)

@@ -31,6 +31,16 @@ def test_held_out_batch_is_what_serving_sees(make_run: MakeRun, pictures: list[d
     assert [["blue", "green", "red"][label] for label in labels] == [picture["label"] for picture in held_out]
 
 
+def test_a_crop_is_all_that_is_seen(make_run: MakeRun, pictures: list[dict[str, Any]]) -> None:
+    box = (5, 3, 45, 35)
+    images, _ = next(iter(loaders_of(make_run(images=[picture | {"crop": box} for picture in pictures])).valid))
+    held_out = [Path(picture["path"]).read_bytes() for picture in pictures if picture["split"] == "valid"]
+    served = PREPROCESS.to_array([decode(data, crop=box, target_side=PREPROCESS.size) for data in held_out])
+    np.testing.assert_array_equal(images.numpy(), served[: len(images)])
+    whole, _ = next(iter(loaders_of(make_run("whole")).valid))
+    assert not np.array_equal(images.numpy(), whole.numpy())
+
+
 def test_training_batches_are_whole_shuffled_and_augmented(make_run: MakeRun) -> None:
     loaders = loaders_of(make_run())
     set_seed(1)

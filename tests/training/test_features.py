@@ -114,6 +114,18 @@ def test_a_picture_that_is_there_twice_is_computed_once(open_embedder: Open, run
     assert np.array_equal(rows[0], rows[2])
 
 
+def test_a_crop_is_another_picture(open_embedder: Open, run_pictures: list[Picture]) -> None:
+    whole = run_pictures[0]
+    cropped = whole.model_copy(update={"crop": (0, 0, 20, 20)})
+    embedder, model = open_embedder()
+    rows = embedder.embed([whole, cropped])[0]
+    assert model.seen == 2
+    assert not np.allclose(rows[0], rows[1])
+    again, idle = open_embedder()
+    assert np.array_equal(again.embed([cropped, whole])[0], rows[::-1])
+    assert idle.seen == 0
+
+
 def test_relabelled_and_moved_pictures_compute_nothing(open_embedder: Open, run_pictures: list[Picture]) -> None:
     open_embedder()[0].embed(run_pictures)
     changed = [

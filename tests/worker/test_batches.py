@@ -1,12 +1,16 @@
+import io
 import time
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from db import datasets, jobs, registry, turns
+from db import acts, datasets, jobs, registry, turns
 from db import results as read
 from db.pages import Window
+from tests.worker.conftest import picture
 from tsukiji.settings import LimitSettings
+from tsukiji.types import Exclude, SetCrop
 from worker import chunks, streams
 from worker.batches import plan
 from worker.claimed import work
@@ -63,6 +67,33 @@ def test_a_data_set_becomes_a_batch_with_its_true_labels(services, submit, model
     run_chunks(services, models)
     assert submit.find(job).items_succeeded == 24
     assert {row.true_label for row in results(services, job)} == {"red", "blue"}
+
+
+def test_a_batch_over_a_data_set_sees_crops_and_not_what_is_excluded(services, submit, model, models, archive):
+    wide = Image.new("RGB", (48, 24))
+    wide.paste(picture(0), (0, 0))
+    wide.paste(picture(1), (24, 0))
+    file = io.BytesIO()
+    wide.save(file, "PNG")
+    imported = submit.import_zip(archive({"red/wide.png": file.getvalue(), "red/other.png": 2, "red/no.png": 4}))
+    work(services, imported.id, run_import)
+    with services.database.transaction() as session:
+        ids = {image.name: image.id for image in datasets.all_images(session, imported.dataset_id, 9)}
+        for act in (
+            SetCrop(act="crop", crop=(0, 0, 24, 24), images=[ids["red/wide.png"]]),
+            Exclude(act="exclude", images=[ids["red/no.png"]]),
+        ):
+            acts.carry_out(session, imported.dataset_id, act, most_labels=9)
+    source = {"type": "dataset", "dataset": imported.dataset_id, "split": None}
+    job = submit.batch(model, source, dataset_id=imported.dataset_id)
+    half = submit_zip(services, submit, model, archive({"half.png": 0}))
+    for waiting in (job, half):
+        work(services, waiting.id, plan)
+    run_chunks(services, models)
+    rows = {row.custom_id: np.frombuffer(row.probabilities, "<f4") for row in results(services, job)}
+    assert rows.keys() == {"red/wide.png", "red/other.png"}
+    (alone,) = results(services, half)
+    assert rows["red/wide.png"] == pytest.approx(np.frombuffer(alone.probabilities, "<f4"), abs=1e-6)
 
 
 def test_an_empty_batch_and_one_too_large_fail_with_the_reason(services, submit, model, archive):

@@ -107,7 +107,7 @@ def test_a_part_for_each_stream_and_none_above_a_forward_pass():
         plan = InferenceSettings(streams=4)
 
     def sizes(count):
-        return [len(part) for part in streams.parts_of([str(number) for number in range(count)], Few)]
+        return [len(part) for part in streams.parts_of(list(range(count)), Few)]
 
     assert sizes(0) == []
     assert sizes(4) == [1, 1, 1, 1]

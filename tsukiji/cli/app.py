@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from tsukiji import __version__
-from tsukiji.cli import datasets, jobs, models, programs, results, uploads, weights
+from tsukiji.cli import datasets, fix, jobs, models, programs, results, snapshots, uploads, weights
 from tsukiji.cli.classify import classify, predict
 from tsukiji.cli.demo import demo
 from tsukiji.cli.doctor import doctor
@@ -43,6 +43,13 @@ def root(
 app.command("up")(programs.up)
 app.command("demo")(demo)
 app.command("doctor")(doctor)
+datasets.app.command("images")(fix.list_images)
+datasets.app.command("fix")(fix.fix)
+datasets.app.command("log")(fix.show_log)
+datasets.app.command("snapshot")(snapshots.take_snapshot)
+datasets.app.command("snapshots")(snapshots.list_snapshots)
+datasets.app.command("diff")(snapshots.diff)
+datasets.app.command("export")(snapshots.export)
 app.add_typer(datasets.app, name="datasets")
 app.add_typer(uploads.app, name="uploads")
 app.command("train")(train)

@@ -136,7 +136,8 @@ def show_dataset(dataset: Dataset, as_json: bool) -> None:
     if as_json:
         print_json(dataset)
         return
-    print_fields({"id": dataset.id, "name": dataset.name, "images": dataset.images, "created": dataset.created_at})
+    facts = {"id": dataset.id, "name": dataset.name, "images": dataset.images, "excluded": dataset.excluded}
+    print_fields(facts | {"waiting for review": dataset.pending, "created": dataset.created_at})
     print_table(["label", "images"], [[row.label, row.images] for row in dataset.classes])
 
 

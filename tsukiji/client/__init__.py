@@ -28,6 +28,7 @@ from tsukiji.client._imports import Import
 from tsukiji.client._job import Job
 from tsukiji.client._models import Model
 from tsukiji.client._pages import Paged
+from tsukiji.client._snapshots import Snapshot
 from tsukiji.client._trainings import Training
 
 __all__ = [
@@ -56,6 +57,7 @@ __all__ = [
     "Paged",
     "PermissionDeniedError",
     "RateLimitError",
+    "Snapshot",
     "Training",
     "UnprocessableEntityError",
     "WaitTimeout",

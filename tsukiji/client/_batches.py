@@ -1,7 +1,7 @@
 """Batches: many pictures, classified in the background."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypedDict, Unpack
@@ -12,6 +12,7 @@ from tsukiji import types
 from tsukiji.client._base import path
 from tsukiji.client._bound import Identified, Resource, id_of
 from tsukiji.client._downloads import save
+from tsukiji.client._feedback import correct
 from tsukiji.client._files import LocalFile, archive_type, fit_one_request, packed, pictures_at
 from tsukiji.client._job import Job
 from tsukiji.client._pages import Paged
@@ -84,6 +85,13 @@ class Batch(Job):
             raise ValueError(f"{target}: results are saved as {', '.join(self.FORMATS)}")
         params = _params(probabilities=probabilities, **wanted)
         return save(self._transport, self._place("results"), Path(target), kind, params)
+
+    def correct(self, labels: Mapping[str | int, str], *, dataset: str | Identified | None = None) -> types.Feedback:
+        """Say what images really show, by `custom_id` or `seq`; they become labelled images that wait for review.
+
+        They go to the data set that the model was trained on, if no other is named. Up to 100 at a time.
+        """
+        return correct(self._transport, self.id, labels, dataset)
 
     def delete(self) -> None:
         """Delete the results and pictures of a batch that has ended; its record stays.

@@ -10,11 +10,13 @@ from tsukiji.client._batches import Batches
 from tsukiji.client._bound import Identified, id_of
 from tsukiji.client._datasets import Datasets
 from tsukiji.client._evaluations import Evaluations
+from tsukiji.client._feedback import correct
 from tsukiji.client._images import Images
 from tsukiji.client._imports import Imports
 from tsukiji.client._jobs import Jobs
 from tsukiji.client._models import Aliases, Models
 from tsukiji.client._predictions import Picture, predict
+from tsukiji.client._snapshots import Snapshots
 from tsukiji.client._trainings import Trainings
 from tsukiji.client._transport import Transport
 from tsukiji.client._uploads import Uploads
@@ -39,6 +41,7 @@ class Client:
         self._transport = Transport(configure(url, api_key, timeout, max_retries))
         self.datasets = Datasets(self._transport)
         self.images = Images(self._transport)
+        self.snapshots = Snapshots(self._transport)
         self.uploads = Uploads(self._transport)
         self.imports = Imports(self._transport)
         self.trainings = Trainings(self._transport)
@@ -117,6 +120,20 @@ class Client:
         if isinstance(pictures, (list, tuple)):
             return predict(self._transport, pictures, id_of(model), top_k, threshold, min_known, wait)
         return predict(self._transport, [pictures], id_of(model), top_k, threshold, min_known, wait)[0]
+
+    def correct(
+        self, prediction: types.Prediction, label: str, *, dataset: str | Identified | None = None
+    ) -> types.Feedback:
+        """Say what a picture really shows; it becomes a labelled image that waits for review.
+
+        It goes to the data set that the model was trained on, if no other is named.
+
+        Raises:
+            ValueError: the prediction was made by a service that does not say where it belongs.
+        """
+        if prediction.job_id is None:
+            raise ValueError("this prediction does not say to which job it belongs")
+        return correct(self._transport, prediction.job_id, {prediction.seq: label}, dataset)
 
     def info(self) -> types.Info:
         """Ask for the service's version, features and workers."""

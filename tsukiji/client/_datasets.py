@@ -2,21 +2,23 @@
 
 import os
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 from tsukiji import types
 from tsukiji.client._base import path
-from tsukiji.client._bound import Bound, Identified, Resource, id_of
+from tsukiji.client._bound import Identified, Resource, id_of
+from tsukiji.client._curation import Chosen, Curated
 from tsukiji.client._exceptions import NotFoundError
 from tsukiji.client._files import archive_type
 from tsukiji.client._folders import Group, Report, upload_folder
 from tsukiji.client._images import Images
 from tsukiji.client._imports import Import
 from tsukiji.client._pages import Paged
+from tsukiji.client._snapshots import Snapshot, download
 from tsukiji.client._uploads import BY_PARTS_BYTES, UPLOAD_SECONDS, Sent, send
 
 
-class Dataset(Bound, types.Dataset):
+class Dataset(Curated, types.Dataset):
     def refresh(self) -> Self:
         return self._absorb(self._transport.request("GET", path("datasets", self.id)).json())
 
@@ -68,8 +70,31 @@ class Dataset(Bound, types.Dataset):
         response = self._transport.request("POST", place, timeout=UPLOAD_SECONDS, **options)
         return Import.bind(self._transport, response.json())
 
-    def pictures(self, *, label: str | None = None, split: types.Split | None = None) -> Paged[types.Image]:
-        return Images(self._transport).list(self, label=label, split=split)
+    def pictures(self, **wanted: Unpack[Chosen]) -> Paged[types.Image]:
+        """List the images, all or those that meet every wish."""
+        return Images(self._transport).list(self, **wanted)
+
+    def snapshot(self) -> Snapshot:
+        """Freeze the labelled images as they stand now; a data set that has not changed gives the same snapshot."""
+        response = self._transport.request("POST", path("datasets", self.id, "snapshots"))
+        return Snapshot.bind(self._transport, response.json())
+
+    def snapshots(self) -> Paged[Snapshot]:
+        """List the snapshots, newest first; each training leaves one."""
+        place = path("datasets", self.id, "snapshots")
+        return self._transport.paged(place, lambda data: Snapshot.bind(self._transport, data))
+
+    def download(self, target: str | os.PathLike[str], format: types.DatasetFormat | None = None) -> Path:  # noqa: A002
+        """Save the images in use, or what is known of them.
+
+        Args:
+            target: what ends in `.csv` or `.jsonl` becomes a table, a `.zip` class folders.
+            format: says more than the ending: `huggingface` for a zip with metadata in place of `imagefolder`.
+
+        Raises:
+            ValueError: neither says the format.
+        """
+        return download(self._transport, path("datasets", self.id, "export"), Path(target), format)
 
     def delete(self) -> None:
         self._transport.request("DELETE", path("datasets", self.id))

@@ -1,10 +1,11 @@
 """Single pictures of a data set."""
 
-from typing import Literal
+from typing import Literal, Unpack
 
 from tsukiji import types
 from tsukiji.client._base import path
 from tsukiji.client._bound import Identified, Resource, id_of
+from tsukiji.client._curation import Chosen
 from tsukiji.client._pages import Paged
 
 
@@ -13,6 +14,7 @@ class Images(Resource):
         return types.Image.model_validate(self._transport.request("GET", path("images", image)).json())
 
     def delete(self, image: str | Identified) -> None:
+        """Delete a picture for good; `Dataset.exclude` keeps it."""
         self._transport.request("DELETE", path("images", id_of(image)))
 
     def content(self, image: str | Identified, variant: Literal["original", "thumb"] = "original") -> bytes:
@@ -21,17 +23,8 @@ class Images(Resource):
         ).content
 
     def list(
-        self,
-        dataset: str | Identified,
-        *,
-        label: str | None = None,
-        split: types.Split | None = None,
-        page_size: int | None = None,
+        self, dataset: str | Identified, *, page_size: int | None = None, **wanted: Unpack[Chosen]
     ) -> Paged[types.Image]:
-        return self._transport.paged(
-            path("datasets", id_of(dataset), "images"),
-            types.Image.model_validate,
-            label=label,
-            split=split,
-            limit=page_size,
-        )
+        """List the images of a data set, all or those that meet every wish."""
+        place = path("datasets", id_of(dataset), "images")
+        return self._transport.paged(place, types.Image.model_validate, limit=page_size, **wanted)

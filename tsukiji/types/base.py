@@ -2,15 +2,34 @@
 
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from tsukiji.labels import clean_label
 
 T = TypeVar("T")
 
 Label = Annotated[str, Field(min_length=1, max_length=200, examples=["tuna"])]
+NewLabel = Annotated[Label, AfterValidator(clean_label)]
+"""One that images are to get: trimmed, in Unicode form NFC, without control characters."""
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^/\x00-\x1f]+$", examples=["sushi"])]
 Url = Annotated[str, Field(max_length=2000, pattern=r"^(file|s3)://", examples=["file:///photos/2026"])]
 """Taken literally, without percent-encoding."""
 Split = Literal["train", "valid", "test"]
+Review = Literal["pending", "accepted", "rejected"]
+"""Of an image that came by a corrected prediction; only accepted ones are learnt from."""
+Edge = Annotated[int, Field(ge=0)]
+
+
+def check_box(box: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
+    """Raise ValueError if nothing is in it."""
+    left, upper, right, lower = box
+    if left >= right or upper >= lower:
+        raise ValueError("the box is empty: left is less than right, upper less than lower")
+    return box
+
+
+Box = Annotated[tuple[Edge, Edge, Edge, Edge], AfterValidator(check_box)]
+"""Left, upper, right, lower, in pixels of the upright picture at full resolution."""
 Metadata = Annotated[
     dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]], Field(max_length=16)
 ]

@@ -95,6 +95,8 @@ class ImageInfo(Answer):
 class Prediction(Answer):
     """One image's result; `label` and `score` stand even where the decision is null ("none of these")."""
 
+    job_id: str | None = None
+    """The batch or prediction that it belongs to; with `seq` the place to correct it."""
     seq: int
     custom_id: str
     status: Literal["queued", "succeeded", "errored", "cancelled", "expired"]

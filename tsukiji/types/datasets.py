@@ -5,7 +5,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from tsukiji.types.base import Answer, Name, Problem, Request, Split, Url, check_one
+from tsukiji.types.base import Answer, Box, Name, Problem, Request, Review, Split, Url, check_one
 
 
 class DatasetCreate(Request):
@@ -40,6 +40,10 @@ class Dataset(Answer):
     """Images per label, most first; label null counts the unlabelled."""
     splits: dict[str, int] = {}
     """Images per split given by the user; `unassigned` are split when a training starts."""
+    excluded: int = 0
+    """How many of the images are kept out."""
+    pending: int = 0
+    """How many came by a corrected prediction and wait for review."""
     created_at: datetime
 
 
@@ -52,6 +56,12 @@ class Image(Answer):
     split: Split | None
     group: str | None = None
     """The user's own: pictures of one group never stand on both sides of a split."""
+    crop: Box | None = None
+    """The part of the picture that is used; null: all of it."""
+    excluded: bool = False
+    """It takes no part in snapshots, trainings, evaluations and batches."""
+    review: Review | None = None
+    """How the review of a corrected prediction stands; null where there is none to make."""
     sha256: str
     width: int
     height: int

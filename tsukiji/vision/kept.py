@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from tsukiji.types import Box
 from tsukiji.vision.preprocess import Preprocess
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Kept:
     most_bytes: int
 
     def read(self, pictures: Sequence[str], view: int, width: int) -> dict[str, Floats]:
-        """Return what is kept of these pictures (by SHA-256), each (width,)."""
+        """Return what is kept of these pictures (by `content_of`), each (width,)."""
         return {name: row for name, (row, _) in self.read_sized(pictures, view, width).items()}
 
     def read_sized(self, pictures: Sequence[str], view: int, width: int) -> dict[str, tuple[Floats, Size | None]]:
@@ -100,6 +101,11 @@ class Kept:
                 "SELECT kept_at FROM embeddings ORDER BY kept_at LIMIT 1 OFFSET (SELECT count(*) / 2 FROM embeddings)"
             ).fetchone()
             file.execute("DELETE FROM embeddings WHERE kept_at <= ?", (middle,))
+
+
+def content_of(sha256: str, crop: Box | None) -> str:
+    """Return a name of pixels: equal for equal parts of equal files."""
+    return sha256 if crop is None else f"{sha256}:{crop}"
 
 
 def rounded(embeddings: Floats) -> Floats:

@@ -1,0 +1,167 @@
+"""A data set or a snapshot as one stream: a table, or a zip of class folders. Knows no HTTP.
+
+Pictures leave as the files that were sent, byte for byte: a crop is told in the tables and cut out of nothing. A zip is
+made while it is sent, so that no picture is held as a whole; only the names that were given are remembered.
+"""
+
+import json
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from itertools import chain, islice
+from typing import Any, Final, cast
+from zipfile import ZipFile, ZipInfo
+
+from api.layouts import HUGGING_FACE, ExportItem, Layout, class_folders, label_folders
+from api.packages import Outbox
+from api.services import Services
+from api.tables import csv_lines
+from db import datasets, registry
+from db.models import Image
+from db.pages import Window
+from tsukiji import snapshots
+from tsukiji.storage import BlobStore
+from tsukiji.storage.blobs import read_pieces
+from tsukiji.types import DatasetFormat, Split
+from tsukiji.vision.formats import sniff
+
+PAGE_ROWS: Final = 1000
+MEDIA_TYPES: Final[dict[DatasetFormat, str]] = {
+    "imagefolder": "application/zip",
+    "huggingface": "application/zip",
+    "csv": "text/csv; charset=utf-8",
+    "jsonl": "application/jsonl",
+}
+SUFFIX: Final[dict[DatasetFormat, str]] = {
+    "imagefolder": ".zip",
+    "huggingface": ".zip",
+    "csv": ".csv",
+    "jsonl": ".jsonl",
+}
+BOX: Final = ("crop_left", "crop_upper", "crop_right", "crop_lower")
+COLUMNS: Final = ("image_id", "name", "label", "split", "group", *BOX, "sha256")
+
+Items = Iterable[ExportItem]
+
+
+# --- what is exported ------------------------------------------------------------------------------------------------
+
+
+def items_of_dataset(services: Services, dataset_id: str) -> Iterator[ExportItem]:
+    """Yield the images in use, page by page, so that no transaction lasts."""
+    cursor: str | None = None
+    while True:
+        with services.database.reading() as session:
+            rows = datasets.page_in_use(session, dataset_id, Window(PAGE_ROWS, cursor))
+        yield from map(item_of, rows.data)
+        cursor = rows.next_cursor
+        if cursor is None:
+            return
+
+
+def item_of(image: Image) -> ExportItem:
+    split = cast("Split | None", image.split or image.drawn_split)
+    return ExportItem(image.id, image.sha256, image.name, image.label, split, image.group, image.crop)
+
+
+def items_of_snapshot(services: Services, snapshot_id: str) -> Iterator[ExportItem]:
+    with services.database.reading() as session:
+        sha256 = registry.find_snapshot(session, snapshot_id).sha256
+    for line in snapshots.loads(services.store.read(sha256)):
+        yield ExportItem(line.image_id, line.sha256, line.name, line.label, line.split, line.group, line.crop)
+
+
+# --- formats ---------------------------------------------------------------------------------------------------------
+
+
+def export(services: Services, items: Items, wanted: DatasetFormat) -> Iterator[bytes]:
+    """Yield the file piece by piece. What breaks off has no end, and no reader takes it for a whole zip."""
+    match wanted:
+        case "csv":
+            return csv_file(items)
+        case "jsonl":
+            return json_lines(items)
+        case "huggingface":
+            return hugging_face_zip(services, items)
+    return class_folder_zip(services, items)
+
+
+def csv_file(items: Items) -> Iterator[bytes]:
+    return joined(line.encode() for line in csv_lines(chain([COLUMNS], map(cells, items))))
+
+
+def cells(item: ExportItem) -> tuple[Any, ...]:
+    box = item.crop or (None,) * len(BOX)
+    return (item.image_id, item.name, item.label, item.split, item.group, *box, item.sha256)
+
+
+def json_lines(items: Items) -> Iterator[bytes]:
+    return joined(dump(item._asdict()) for item in items)
+
+
+def dump(record: dict[str, Any]) -> bytes:
+    return json.dumps(record, ensure_ascii=False).encode() + b"\n"
+
+
+def joined(lines: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield many lines at a time: each piece that is sent costs a change of threads."""
+    while part := b"".join(islice(lines, PAGE_ROWS)):
+        yield part
+
+
+def class_folder_zip(services: Services, items: Items) -> Iterator[bytes]:
+    """Yield a zip of `[split/]label/file`, as torchvision's ImageFolder and our own import read it."""
+    layout, outbox = Layout(), Outbox()
+    with ZipFile(outbox, "w") as archive:
+        for item in items:
+            file_format, pieces = open_picture(services.store, item.sha256)
+            path = layout.place(class_folders(item), item, file_format)
+            yield from add_entry(archive, outbox, path, pieces)
+    yield outbox.take()
+
+
+def hugging_face_zip(services: Services, items: Items) -> Iterator[bytes]:
+    """Yield a zip of `train`, `validation` and `test`, each with its pictures and a `metadata.jsonl`.
+
+    The form is that of the Hugging Face `datasets` library's ImageFolder: `file_name` is relative to the metadata. What
+    has no split goes to `train`. The lines wait in temporary files, for they can only be written after the pictures.
+    """
+    outbox, layouts = Outbox(), {folder: Layout() for folder in HUGGING_FACE.values()}
+    with ExitStack() as opened, ZipFile(outbox, "w") as archive:
+        metadata = {folder: opened.enter_context(tempfile.TemporaryFile()) for folder in layouts}
+        for item in items:
+            folder = HUGGING_FACE[item.split]
+            file_format, pieces = open_picture(services.store, item.sha256)
+            path = layouts[folder].place(label_folders(item), item, file_format)
+            yield from add_entry(archive, outbox, f"{folder}/{path}", pieces)
+            metadata[folder].write(dump(metadata_of(item, path)))
+        for folder, lines in metadata.items():
+            if lines.tell():
+                lines.seek(0)
+                yield from add_entry(archive, outbox, f"{folder}/metadata.jsonl", read_pieces(lines))
+    yield outbox.take()
+
+
+def metadata_of(item: ExportItem, file_name: str) -> dict[str, Any]:
+    known = {"file_name": file_name, "label": item.label, "group": item.group, "crop": item.crop}
+    return known | {"image_id": item.image_id, "sha256": item.sha256}
+
+
+# --- zips ------------------------------------------------------------------------------------------------------------
+
+
+def open_picture(store: BlobStore, sha256: str) -> tuple[str, Iterator[bytes]]:
+    """Return the format of a stored picture, in Pillow's word, and its pieces."""
+    pieces = store.stream(sha256)
+    first = next(pieces, b"")
+    return sniff(first).format or "", chain([first], pieces)
+
+
+def add_entry(archive: ZipFile, outbox: Outbox, name: str, pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Add a file as it is: pictures do not shrink."""
+    info = ZipInfo(name)
+    info.external_attr = 0o644 << 16
+    with archive.open(info, "w") as entry:
+        for piece in pieces:
+            entry.write(piece)
+            yield outbox.take()

@@ -1,0 +1,88 @@
+"""Where pictures lie in an exported folder: names that every file system takes, and that our own import reads back.
+
+Knows no store and no rows.
+"""
+
+from pathlib import PurePosixPath
+from typing import Final, NamedTuple
+from urllib.parse import quote
+
+from tsukiji.types import Box, Split
+
+SUFFIXES: Final = {
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
+    "PNG": (".png",),
+    "WEBP": (".webp",),
+    "AVIF": (".avif",),
+    "GIF": (".gif",),
+    "BMP": (".bmp", ".dib"),
+    "TIFF": (".tif", ".tiff"),
+}
+"""By Pillow's word for the format; the first is given where a name has none of them."""
+KNOWN: Final = frozenset(suffix for suffixes in SUFFIXES.values() for suffix in suffixes)
+UNSAFE: Final = frozenset('/\\:*?"<>|%') | {chr(code) for code in [*range(32), 127]}
+HUGGING_FACE: Final[dict[Split | None, str]] = {
+    "train": "train",
+    "valid": "validation",
+    "test": "test",
+    None: "train",
+}
+
+
+class ExportItem(NamedTuple):
+    """One image, as every format tells it."""
+
+    image_id: str
+    sha256: str
+    name: str
+    label: str | None
+    split: Split | None
+    group: str | None
+    crop: Box | None
+
+
+class Layout:
+    """Gives each picture a path that no other has, on file systems that ignore case, too."""
+
+    def __init__(self) -> None:
+        self._given: set[str] = set()
+
+    def place(self, folders: list[str], item: ExportItem, file_format: str) -> str:
+        """Return the path; a name that is taken gets a part of the picture's hash."""
+        name = file_name(item, file_format)
+        path = "/".join([*folders, name])
+        if path.casefold() in self._given:
+            stem, dot, suffix = name.rpartition(".")
+            path = "/".join([*folders, f"{stem}-{item.sha256[:12]}{dot}{suffix}"])
+        self._given.add(path.casefold())
+        return path
+
+
+def class_folders(item: ExportItem) -> list[str]:
+    """Return the folders of `imagefolder`: split, if there is one, and label; the top for what has no label."""
+    if item.label is None:
+        return []
+    return [*([item.split] if item.split else []), safe(item.label)]
+
+
+def label_folders(item: ExportItem) -> list[str]:
+    """Return the folder below that of the split."""
+    return [] if item.label is None else [safe(item.label)]
+
+
+def file_name(item: ExportItem, file_format: str) -> str:
+    """Return the last part of the name that was sent, with a suffix that fits."""
+    last = PurePosixPath(item.name.replace("\\", "/")).name
+    name = safe(last) if last else item.image_id
+    has_suffix = PurePosixPath(name).suffix.lower() in KNOWN
+    return name if has_suffix else name + SUFFIXES[file_format][0]
+
+
+def safe(text: str) -> str:
+    """Percent-encode what some file system refuses or hides; different texts stay different."""
+    encoded = "".join(quote(char, safe="") if char in UNSAFE else char for char in text)
+    if encoded.startswith("."):
+        encoded = "%2E" + encoded[1:]
+    if encoded.endswith((".", " ")):
+        encoded = encoded[:-1] + ("%2E" if encoded[-1] == "." else "%20")
+    return encoded

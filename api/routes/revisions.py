@@ -1,0 +1,97 @@
+"""Revisions: acts on a data set's images, their history, and their undoing."""
+
+from typing import get_args
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel
+from starlette.concurrency import run_in_threadpool
+
+from api import answers
+from api.bodies import validated_json
+from api.dependencies import Caller, Reading, ServicesDep
+from api.idempotency import Made, Once, OnceDep, fingerprint_of
+from api.paging import PagingDep
+from api.schemas import ACTS, body
+from api.services import Services
+from db import acts, datasets, revisions
+from db.models import ApiKey
+from db.session import Session
+from tsukiji import types
+from tsukiji.types import Act, ActName, Page, Revision, RevisionChange
+
+router = APIRouter(prefix="/datasets/{dataset}/revisions", tags=["datasets"])
+
+ACT_OF: dict[str, type[types.Act]] = {
+    get_args(kind.model_fields["act"].annotation)[0]: kind for kind in get_args(types.Act)
+}
+
+
+class Named(BaseModel):
+    """What all acts have; read first, so that what is wrong with one is told of that one alone."""
+
+    act: ActName
+
+
+@router.post("", status_code=201, response_model=Revision, openapi_extra=body(json=ACTS))
+async def create_revision(
+    dataset: str, request: Request, services: ServicesDep, caller: Caller, once: OnceDep, response: Response
+) -> Revision:
+    """Do something with images: relabel, exclude, restore, split, crop, review, merge, rename or delete labels,
+    accept suggestions, keep the best of groups. By `images` (ids) or by `filter`. All of it, or nothing.
+    """
+    named = await validated_json(Named, request)
+    act = await validated_json(ACT_OF[named.act], request)
+    made = await run_in_threadpool(do, services, caller, once, dataset, act)
+    return await run_in_threadpool(answer, services, dataset, made, response)
+
+
+def do(services: Services, caller: ApiKey, once: Once, dataset: str, act: Act) -> Made:
+    most_labels = services.settings.limits.dataset_classes
+
+    def make(session: Session) -> str:
+        row = datasets.find(session, dataset)
+        return acts.carry_out(session, row.id, act, caller, most_labels=most_labels).id
+
+    return once.make(services, fingerprint_of([dataset, act.model_dump(mode="json")]), make)
+
+
+@router.get("")
+def list_revisions(dataset: str, session: Reading, paging: PagingDep) -> Page[Revision]:
+    """List what was done with the images, newest first."""
+    row = datasets.find(session, dataset)
+    return paging.answer(revisions.page(session, row.id, paging.window(row.id)), answers.revision)
+
+
+@router.get("/{revision}")
+def get_revision(dataset: str, revision: str, session: Reading) -> Revision:
+    return answers.revision(revisions.find(session, datasets.find(session, dataset).id, revision))
+
+
+@router.get("/{revision}/changes")
+def list_changes(dataset: str, revision: str, session: Reading, paging: PagingDep) -> Page[RevisionChange]:
+    """List the images that it changed, with what was before and after; images deleted since are left out."""
+    row = revisions.find(session, datasets.find(session, dataset).id, revision)
+    rows = revisions.page_changes(session, row.id, paging.window(row.id))
+    return paging.answer(rows, lambda change: answers.revision_change(change, row.field))
+
+
+@router.post("/{revision}/undo", status_code=201)
+def undo_revision(
+    dataset: str, revision: str, services: ServicesDep, caller: Caller, once: OnceDep, response: Response
+) -> Revision:
+    """Give every image back what the revision took from it: all of them, or none where some were changed since.
+
+    The undo is a revision itself, and can be undone.
+    """
+
+    def make(session: Session) -> str:
+        return revisions.undo(session, datasets.find(session, dataset).id, revision, caller).id
+
+    return answer(services, dataset, once.make(services, fingerprint_of([dataset, revision]), make), response)
+
+
+def answer(services: Services, dataset: str, made: Made, response: Response) -> Revision:
+    with services.database.reading() as session:
+        found = get_revision(dataset, made.id, session)
+    response.headers.update({"location": found.links["self"], **made.headers})
+    return found

@@ -1,0 +1,93 @@
+"""Snapshots: freeze a data set, list, compare; and exports of data sets and snapshots."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+from starlette.responses import StreamingResponse
+
+from api import answers, dataset_exports
+from api.dataset_exports import MEDIA_TYPES, SUFFIX, Items
+from api.dependencies import Reading, ServicesDep
+from api.freezing import compare, freeze
+from api.paging import PagingDep
+from api.routes.images import attachment
+from api.schemas import bytes_answer
+from api.services import Services
+from db import datasets, registry
+from tsukiji.types import ChangeKind, DatasetFormat, Page, Snapshot, SnapshotComparison
+
+router = APIRouter(tags=["datasets"])
+
+FormatQuery = Annotated[
+    DatasetFormat, Query(alias="format", description="Zips of class folders, or tables without the pictures.")
+]
+FILES = bytes_answer(*dict.fromkeys(kind.partition(";")[0] for kind in MEDIA_TYPES.values()))
+
+
+@router.post(
+    "/datasets/{dataset}/snapshots",
+    status_code=201,
+    responses={200: {"model": Snapshot, "description": "The data set stands as in this one"}},
+)
+def create_snapshot(dataset: str, services: ServicesDep, response: Response) -> Snapshot:
+    """Freeze the labelled images, as they stand now, into a list with a hash; excluded and pending ones stay out."""
+    row, new = freeze(services, dataset)
+    response.status_code = 201 if new else 200
+    response.headers["location"] = f"/v1/snapshots/{row.id}"
+    return answers.snapshot(row)
+
+
+@router.get("/datasets/{dataset}/snapshots")
+def list_snapshots(dataset: str, session: Reading, paging: PagingDep) -> Page[Snapshot]:
+    """List the snapshots, newest first; each training leaves one."""
+    row = datasets.find(session, dataset)
+    return paging.answer(registry.page_snapshots(session, row.id, paging.window(row.id)), answers.snapshot)
+
+
+@router.get("/snapshots/compare")
+def compare_snapshots(
+    services: ServicesDep,
+    paging: PagingDep,
+    a: Annotated[str, Query(description="Id of the earlier snapshot.")],
+    b: Annotated[str, Query(description="Id of the later one.")],
+    change: Annotated[ChangeKind | None, Query(description="List only these; all are counted.")] = None,
+) -> SnapshotComparison:
+    """Say what leads from one snapshot to another: images added, removed, relabelled, resplit, recropped."""
+    window = paging.window(a, b, change)
+    found = compare(services, a, b)
+    listed = [row for row in found.changes if change in {None, *row.changes}]
+    start = window.after(int) or 0
+    end = start + window.limit
+    page = paging.page(listed[start:end], window.cursor_after(end) if end < len(listed) else None)
+    facts = {"a": a, "b": b, "equal": found.a.sha256 == found.b.sha256, "unchanged": found.unchanged}
+    return SnapshotComparison.model_validate(dict(page) | facts | found.counts)
+
+
+@router.get("/snapshots/{snapshot}")
+def get_snapshot(snapshot: str, session: Reading) -> Snapshot:
+    return answers.snapshot(registry.find_snapshot(session, snapshot))
+
+
+@router.get("/datasets/{dataset}/export", response_class=StreamingResponse, responses=FILES)
+def export_dataset(dataset: str, services: ServicesDep, wanted: FormatQuery = "imagefolder") -> StreamingResponse:
+    """Fetch the images in use as class folders (`imagefolder`, `huggingface`), or what is known of them as a table.
+
+    Pictures are the files that were sent; a crop stands in the tables and in the metadata.
+    """
+    with services.database.reading() as session:
+        row = datasets.find(session, dataset)
+    return stream(services, dataset_exports.items_of_dataset(services, row.id), wanted, row.name)
+
+
+@router.get("/snapshots/{snapshot}/export", response_class=StreamingResponse, responses=FILES)
+def export_snapshot(snapshot: str, services: ServicesDep, wanted: FormatQuery = "imagefolder") -> StreamingResponse:
+    """Fetch the images as they were frozen; it breaks off where a picture was deleted since."""
+    with services.database.reading() as session:
+        row = registry.find_snapshot(session, snapshot)
+    return stream(services, dataset_exports.items_of_snapshot(services, row.id), wanted, row.id)
+
+
+def stream(services: Services, items: Items, wanted: DatasetFormat, name: str) -> StreamingResponse:
+    headers = {"content-disposition": attachment(name + SUFFIX[wanted])}
+    pieces = dataset_exports.export(services, items, wanted)
+    return StreamingResponse(pieces, media_type=MEDIA_TYPES[wanted], headers=headers)

@@ -1,0 +1,121 @@
+"""How long an act over many images and its undoing take, on SQLite and, where it is given, on PostgreSQL.
+
+    python -m bench.curation [--images 10000] [--postgres URL of an empty database] [--json]
+
+The acts are those of users: by a filter, by ids, with a label of its own for each image. After each undo every image is
+compared with what it was. There is no peer: none of them can take such an act back.
+"""
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import select
+
+from bench.report import show
+from db import acts, datasets, revisions
+from db.datasets import NewImage
+from db.models import Image, Revision
+from db.session import Database, Session
+from db.upgrade import upgrade
+from tsukiji import types
+from tsukiji.settings import DatabaseSettings, DataSettings, Settings
+
+LABELS: Final = 20
+PART: Final = 2000
+FIELDS: Final = (Image.id, Image.label, Image.split, Image.crop, Image.excluded, Image.review)
+
+
+def fill(database: Database, images: int, name: str = "curation") -> tuple[str, list[str]]:
+    """Make a data set of images that were never sent; returns its id and theirs."""
+    with database.transaction() as session:
+        dataset_id = datasets.create(session, name).id
+    ids: list[str] = []
+    for start in range(0, images, PART):
+        part = [
+            NewImage(f"{n}.jpg", f"label-{n % LABELS}", None, f"{n:064x}", 500, 375, 30_000, "JPEG")
+            for n in range(start, min(start + PART, images))
+        ]
+        with database.transaction() as session:
+            ids += [image_id for image_id, _ in datasets.add_images(session, dataset_id, part)]
+    return dataset_id, ids
+
+
+def wishes(ids: list[str]) -> dict[str, types.Act]:
+    everything, crop = types.ImageFilter(), (10, 10, 400, 300)
+    pairs = [types.LabelSuggestion(image=image_id, label=f"new-{n % LABELS}") for n, image_id in enumerate(ids)]
+    return {
+        "relabel_by_filter": types.Relabel(act="relabel", label="fish", filter=everything),
+        "exclude_by_id": types.Exclude(act="exclude", images=ids),
+        "crop_by_filter": types.SetCrop(act="crop", crop=crop, filter=everything),
+        "accept_labels": types.AcceptLabels(act="accept_labels", labels=pairs),
+    }
+
+
+def measure_acts(database: Database, images: int = 10_000) -> dict[str, float]:
+    """Return the seconds of each act and of its undo, and the longest: `act_seconds`, `undo_seconds`.
+
+    Raises:
+        RuntimeError: an undo was not exact.
+    """
+    dataset_id, ids = fill(database, images)
+    figures: dict[str, float] = {}
+    for name, act in wishes(ids).items():
+        before = state(database, dataset_id)
+
+        def do(session: Session, act: types.Act = act) -> Revision:
+            return acts.carry_out(session, dataset_id, act, most_labels=500)
+
+        revision, figures[f"{name}_seconds"] = timed(database, do)
+        if revision.images != images or state(database, dataset_id) == before:
+            raise RuntimeError(f"{name} changed {revision.images} images")
+
+        def take_back(session: Session, revision_id: str = revision.id) -> Revision:
+            return revisions.undo(session, dataset_id, revision_id)
+
+        _, figures[f"{name}_undo_seconds"] = timed(database, take_back)
+        if state(database, dataset_id) != before:
+            raise RuntimeError(f"the undo of {name} was not exact")
+    undone = [value for name, value in figures.items() if name.endswith("_undo_seconds")]
+    done = [value for name, value in figures.items() if not name.endswith("_undo_seconds")]
+    return figures | {"act_seconds": max(done), "undo_seconds": max(undone)}
+
+
+def timed(database: Database, act: Callable[[Session], Revision]) -> tuple[Revision, float]:
+    began = time.perf_counter()
+    with database.transaction() as session:
+        revision = act(session)
+    return revision, round(time.perf_counter() - began, 3)
+
+
+def state(database: Database, dataset_id: str) -> set[tuple[Any, ...]]:
+    with database.reading() as session:
+        return {tuple(row) for row in session.execute(select(*FIELDS).where(Image.dataset_id == dataset_id))}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=int, default=10_000)
+    parser.add_argument("--postgres", help="URL of an empty database")
+    parser.add_argument("--quick", action="store_true", help="few images: shows that it works, measures little")
+    parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
+    options = parser.parse_args()
+    images = min(options.images, 1000) if options.quick else options.images
+    kinds = {"sqlite": DatabaseSettings()}
+    if options.postgres:
+        kinds["postgresql"] = DatabaseSettings(url=options.postgres)
+    for kind, place in kinds.items():
+        with tempfile.TemporaryDirectory(prefix="tsukiji-curation-") as folder:
+            settings = Settings(data=DataSettings(dir=Path(folder)), database=place)
+            upgrade(settings)
+            database = Database(settings)
+            figures = {"database": kind, "images": images} | measure_acts(database, images)
+            database.close()
+        show(f"acts over {images} images in {kind}", figures, as_json=options.json)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,30 @@
+"""Which images of a data set are meant: the same conditions for lists and for acts."""
+
+from typing import Final
+
+from sqlalchemy import ColumnElement, func
+
+from db.models import Image
+from tsukiji.types import ImageFilter
+
+IN_USE: Final[tuple[ColumnElement[bool], ...]] = (
+    Image.excluded.is_(False),
+    func.coalesce(Image.review, "accepted") == "accepted",
+)
+"""What trainings, evaluations and batches see: neither excluded, nor a correction that nobody has accepted."""
+
+
+def chosen(wanted: ImageFilter) -> list[ColumnElement[bool]]:
+    """Return what an image must meet."""
+    found: list[ColumnElement[bool]] = []
+    if wanted.unlabelled:
+        found.append(Image.label.is_(None))
+    if wanted.label is not None:
+        found.append(Image.label == wanted.label)
+    if wanted.split is not None:
+        found.append(Image.split.is_(None) if wanted.split == "unassigned" else Image.split == wanted.split)
+    if wanted.excluded is not None:
+        found.append(Image.excluded.is_(wanted.excluded))
+    if wanted.review is not None:
+        found.append(Image.review == wanted.review)
+    return found

@@ -1,0 +1,131 @@
+"""`tsukiji datasets fix`, `log` and `images`."""
+
+import json
+
+import pytest
+
+from tests.tsukiji.client.service import Answer, dataset, page, problem
+from tests.tsukiji.client.test_curation import REVISIONS, revision
+
+
+@pytest.fixture
+def asked(service, run):
+    """Run `datasets fix pets` with options; returns what the service was asked for."""
+    service.answer("GET", "/v1/datasets/pets", dataset())
+    service.answer("POST", REVISIONS, Answer(revision(description="as asked"), 201))
+
+    def asked(*options):
+        result = run("datasets", "fix", "pets", *options)
+        assert result.exit_code == 0, result.output
+        return service.asked_for("POST", REVISIONS)[-1].json
+
+    return asked
+
+
+CASES = [
+    (["--relabel", "dog", "--label", "cat"], {"act": "relabel", "label": "dog", "filter": {"label": "cat"}}),
+    (["--unlabel", "--image", "a", "--image", "b"], {"act": "relabel", "label": None, "images": ["a", "b"]}),
+    (["--exclude", "--all"], {"act": "exclude", "filter": {}}),
+    (["--restore", "--excluded"], {"act": "restore", "filter": {"excluded": True}}),
+    (
+        ["--set-split", "test", "--split", "unassigned", "--not-excluded"],
+        {"act": "split", "split": "test", "filter": {"split": "unassigned", "excluded": False}},
+    ),
+    (["--set-split", "none", "--unlabelled"], {"act": "split", "split": None, "filter": {"unlabelled": True}}),
+    (["--crop", "1,2,30,40", "--image", "a"], {"act": "crop", "crop": [1, 2, 30, 40], "images": ["a"]}),
+    (["--crop", "none", "--all"], {"act": "crop", "crop": None, "filter": {}}),
+    (["--accept"], {"act": "review", "review": "accepted", "filter": {"review": "pending"}}),
+    (
+        ["--reject", "--label", "cat"],
+        {"act": "review", "review": "rejected", "filter": {"label": "cat", "review": "pending"}},
+    ),
+    (["--reject", "--image", "a"], {"act": "review", "review": "rejected", "images": ["a"]}),
+    (
+        ["--merge", "cat", "--merge", "kitten", "--into", "Felis"],
+        {"act": "merge_labels", "labels": ["cat", "kitten"], "into": "Felis"},
+    ),
+    (["--rename", "cat", "Felis"], {"act": "rename_label", "label": "cat", "to": "Felis"}),
+    (["--delete-label", "cat"], {"act": "delete_label", "label": "cat"}),
+]
+
+
+@pytest.mark.parametrize(("options", "wanted"), CASES)
+def test_each_act_by_its_option(asked, options, wanted):
+    assert asked(*options) == wanted
+
+
+def test_suspects_are_accepted_as_they_were_printed(asked, tmp_path):
+    suspects = [
+        {"rank": 1, "image_id": "a", "label": "cat", "suggested_label": "dog"},
+        {"rank": 2, "image_id": None, "label": "cat", "suggested_label": "dog"},
+    ]
+    (tmp_path / "suspects.jsonl").write_text("".join(json.dumps(line) + "\n\n" for line in suspects))
+    found = asked("--accept-labels", tmp_path / "suspects.jsonl")
+    assert found == {"act": "accept_labels", "labels": [{"image": "a", "label": "dog"}]}
+
+
+def test_groups_keep_their_best(asked, tmp_path):
+    (tmp_path / "groups.jsonl").write_text('{"keep": "a", "images": ["a", "b"]}\n')
+    wanted = {"act": "keep_best", "groups": [{"keep": "a", "images": ["a", "b"]}]}
+    assert asked("--keep-best", tmp_path / "groups.jsonl") == wanted
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ([], "exactly one act"),
+        (["--exclude", "--restore", "--all"], "exactly one act"),
+        (["--exclude"], "say which images"),
+        (["--exclude", "--all", "--image", "a"], "by --all"),
+        (["--exclude", "--image", "a", "--label", "cat"], "by --all"),
+        (["--undo", "rev_1", "--all"], "by itself"),
+        (["--merge", "cat"], "go together"),
+        (["--crop", "1,2,3", "--all"], "no box"),
+    ],
+)
+def test_what_cannot_be_meant_asks_nothing(service, run, options, told):
+    service.answer("GET", "/v1/datasets/pets", dataset())
+    result = run("datasets", "fix", "pets", *options)
+    assert result.exit_code == 2
+    assert told in " ".join(result.stderr.replace("│", " ").split())
+    assert service.asked_for("POST", REVISIONS) == []
+
+
+@pytest.mark.parametrize("line", ["{", "[1]", '{"image_id": "a"}'])
+def test_a_line_that_is_none_is_named(service, run, tmp_path, line):
+    service.answer("GET", "/v1/datasets/pets", dataset())
+    (tmp_path / "x").write_text('{"image_id": "a", "label": "b"}\n' + line)
+    result = run("datasets", "fix", "pets", "--accept-labels", tmp_path / "x")
+    assert result.exit_code == 2
+    assert "line 2" in " ".join(result.stderr.replace("│", " ").split())
+
+
+def test_undo_and_what_stands_in_its_way(service, run):
+    service.answer("GET", "/v1/datasets/pets", dataset())
+    service.answer("POST", f"{REVISIONS}/rev_1/undo", Answer(revision(id="rev_2", act="undo"), 201))
+    result = run("datasets", "fix", "pets", "--undo", "rev_1")
+    assert "rev_2" in result.stdout
+    assert "--undo rev_2" in result.stderr
+    headers = {"x-should-retry": "false"}
+    refused = problem(409, "changed_since", "rev_9 has changed label of 3 images", headers=headers)
+    service.answer("POST", f"{REVISIONS}/rev_1/undo", refused)
+    result = run("datasets", "fix", "pets", "--undo", "rev_1")
+    assert result.exit_code == 1
+    assert "rev_9" in result.stderr
+
+
+def test_log(service, run):
+    service.answer("GET", "/v1/datasets/pets", dataset())
+    service.answer("GET", REVISIONS, page(revision(author="anna", undone_by="rev_2")))
+    header, line = run("datasets", "log", "pets").stdout.splitlines()
+    assert header.split("\t") == ["id", "when", "author", "what", "images", "undone by"]
+    assert line.split("\t")[2:] == ["anna", "relabel", "3", "rev_2"]
+
+
+def test_images_are_listed_by_filter(service, run):
+    image = {"id": "img_1", "dataset_id": "dst_1", "name": "1.jpg", "label": "cat", "split": None, "sha256": "ab"}
+    image |= {"width": 9, "height": 9, "bytes": 1, "format": "JPEG", "created_at": "2026-11-23T12:00:00Z"}
+    service.answer("GET", "/v1/datasets/pets/images", page(image | {"crop": [0, 0, 5, 5], "review": "pending"}))
+    _, line = run("datasets", "images", "pets", "--review", "pending", "--label", "cat").stdout.splitlines()
+    assert line.split("\t") == ["img_1", "1.jpg", "cat", "-", "False", "0, 0, 5, 5", "pending"]
+    assert service.asked[-1].query == {"review": ["pending"], "label": ["cat"]}

@@ -1,0 +1,241 @@
+"""`tsukiji datasets fix`, `log` and `images`: acts on the images of a data set, what was done, and what is there."""
+
+import json
+import shlex
+import sys
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import typer
+
+from tsukiji import types
+from tsukiji.cli.datasets import DatasetName, Limit
+from tsukiji.cli.output import AsJson, note, print_fields, print_json, print_records
+from tsukiji.client import Client, Dataset
+from tsukiji.client._curation import Chosen
+
+Wish = tuple[object, Callable[[Dataset], types.Revision]]
+"""Whether an act is asked for, and how it is done."""
+STDIN: Final = Path("-")
+
+COLUMNS: Final[dict[str, Callable[[types.Revision], Any]]] = {
+    "id": lambda revision: revision.id,
+    "when": lambda revision: revision.created_at,
+    "author": lambda revision: revision.author,
+    "what": lambda revision: revision.description,
+    "images": lambda revision: revision.images,
+    "undone by": lambda revision: revision.undone_by,
+}
+IMAGE_COLUMNS: Final[dict[str, Callable[[types.Image], Any]]] = {
+    "id": lambda image: image.id,
+    "name": lambda image: image.name,
+    "label": lambda image: image.label,
+    "split": lambda image: image.split,
+    "excluded": lambda image: image.excluded,
+    "crop": lambda image: list(image.crop) if image.crop else None,
+    "review": lambda image: image.review,
+}
+NONE: Final = "none"
+SPLITS: Final[dict[str, types.Split | None]] = {"train": "train", "valid": "valid", "test": "test", NONE: None}
+WHICH: Final = "Which images"
+RELABELS: Final = "Labels of the whole data set"
+
+Label = Annotated[str | None, typer.Option("--label", help="With this label.", rich_help_panel=WHICH)]
+Unlabelled = Annotated[bool, typer.Option("--unlabelled", help="Without a label.", rich_help_panel=WHICH)]
+InSplit = Annotated[
+    Literal["train", "valid", "test", "unassigned"] | None,
+    typer.Option("--split", help="Of this split, as it was set.", rich_help_panel=WHICH),
+]
+Excluded = Annotated[
+    bool | None, typer.Option("--excluded/--not-excluded", help="Excluded, or not.", rich_help_panel=WHICH)
+]
+InReview = Annotated[
+    Literal["pending", "accepted", "rejected"] | None,
+    typer.Option("--review", help="Corrected predictions, by how their review stands.", rich_help_panel=WHICH),
+]
+
+
+def fix(
+    dataset: DatasetName,
+    relabel: Annotated[str | None, typer.Option("--relabel", metavar="LABEL", help="Give this label.")] = None,
+    unlabel: Annotated[bool, typer.Option("--unlabel", help="Take the label away.")] = False,
+    exclude: Annotated[bool, typer.Option("--exclude", help="Keep out of trainings and all else.")] = False,
+    restore: Annotated[bool, typer.Option("--restore", help="Take in again.")] = False,
+    set_split: Annotated[
+        Literal["train", "valid", "test", "none"] | None, typer.Option("--set-split", help="Set or unset the split.")
+    ] = None,
+    crop: Annotated[
+        str | None, typer.Option("--crop", metavar="BOX", help="Use this part only: LEFT,UPPER,RIGHT,LOWER, or none.")
+    ] = None,
+    accept: Annotated[bool, typer.Option("--accept", help="Accept corrected predictions.")] = False,
+    reject: Annotated[bool, typer.Option("--reject", help="Reject corrected predictions.")] = False,
+    accept_labels: Annotated[
+        Path | None,
+        typer.Option("--accept-labels", metavar="FILE", help="JSON lines as `models suspects --json` prints; - reads."),
+    ] = None,
+    keep_best: Annotated[
+        Path | None,
+        typer.Option(
+            "--keep-best", metavar="FILE", help='JSON lines {"keep": ID, "images": [ID, ...]}; excludes the others.'
+        ),
+    ] = None,
+    undo: Annotated[str | None, typer.Option("--undo", metavar="REVISION", help="Take an act back.")] = None,
+    rename: Annotated[
+        tuple[str, str] | None, typer.Option("--rename", metavar="OLD NEW", rich_help_panel=RELABELS)
+    ] = None,
+    merge: Annotated[
+        list[str] | None,
+        typer.Option("--merge", metavar="LABEL", help="May stand several times.", rich_help_panel=RELABELS),
+    ] = None,
+    into: Annotated[str | None, typer.Option("--into", metavar="LABEL", rich_help_panel=RELABELS)] = None,
+    delete_label: Annotated[
+        str | None,
+        typer.Option("--delete-label", metavar="LABEL", help="Its images stay, unlabelled.", rich_help_panel=RELABELS),
+    ] = None,
+    image: Annotated[
+        list[str] | None,
+        typer.Option("--image", metavar="ID", help="This one; may stand several times.", rich_help_panel=WHICH),
+    ] = None,
+    label: Label = None,
+    unlabelled: Unlabelled = False,
+    split: InSplit = None,
+    excluded: Excluded = None,
+    review: InReview = None,
+    everything: Annotated[bool, typer.Option("--all", help="All images.", rich_help_panel=WHICH)] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Do one thing with images: those named, or all that meet every option. Each act can be undone."""
+    if (into is None) != (not merge):
+        raise typer.BadParameter("--merge and --into go together")
+    wanted = filter_of(label, unlabelled, split, excluded, review)
+    which: dict[str, Any] = {"images": image, "everything": everything} | wanted
+    reviewed = which if image or everything else which | {"review": review or "pending"}
+    on_images: list[Wish] = [
+        (relabel, lambda found: found.relabel(relabel, **which)),
+        (unlabel, lambda found: found.relabel(None, **which)),
+        (exclude, lambda found: found.exclude(**which)),
+        (restore, lambda found: found.restore(**which)),
+        (set_split, lambda found: found.set_split(SPLITS[set_split or NONE], **which)),
+        (crop, lambda found: found.crop(read_box(crop or NONE), **which)),
+    ]
+    in_review: list[Wish] = [
+        (accept, lambda found: found.review("accepted", **reviewed)),
+        (reject, lambda found: found.review("rejected", **reviewed)),
+    ]
+    by_themselves: list[Wish] = [
+        (accept_labels, lambda found: found.accept_labels(read_labels(accept_labels or STDIN))),
+        (keep_best, lambda found: found.keep_best(read_groups(keep_best or STDIN))),
+        (undo, lambda found: found.undo(undo or "")),
+        (rename, lambda found: found.rename_label(*(rename or ("", "")))),
+        (merge, lambda found: found.merge_labels(merge or [], into or "")),
+        (delete_label, lambda found: found.delete_label(delete_label or "")),
+    ]
+    asked = [wish for wish in [*on_images, *in_review, *by_themselves] if wish[0]]
+    if len(asked) != 1:
+        raise typer.BadParameter(f"ask for exactly one act; {len(asked) or 'none'} came")
+    check_selection(bool(image) + bool(wanted) + everything, asked[0] in on_images, asked[0] in by_themselves)
+    with Client() as client:
+        show_revision(dataset, asked[0][1](client.datasets.get(dataset)), as_json)
+
+
+def show_log(dataset: DatasetName, limit: Limit = 50, as_json: AsJson = False) -> None:
+    """List what was done with the images of a data set, newest first; `fix --undo` takes it back."""
+    with Client() as client:
+        print_records(islice(client.datasets.get(dataset).revisions(), limit), COLUMNS, as_json)
+
+
+def list_images(
+    dataset: DatasetName,
+    label: Label = None,
+    unlabelled: Unlabelled = False,
+    split: InSplit = None,
+    excluded: Excluded = None,
+    review: InReview = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="How many to list, oldest first.")] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """List images: all, or those that meet every option."""
+    wanted = filter_of(label, unlabelled, split, excluded, review)
+    with Client() as client:
+        print_records(islice(client.images.list(dataset, **wanted), limit), IMAGE_COLUMNS, as_json)
+
+
+def filter_of(
+    label: str | None, unlabelled: bool, split: InSplit, excluded: bool | None, review: types.Review | None
+) -> Chosen:
+    """Return what was asked for."""
+    wanted: Chosen = {}
+    if label is not None:
+        wanted["label"] = label
+    if unlabelled:
+        wanted["unlabelled"] = True
+    if split is not None:
+        wanted["split"] = split
+    if excluded is not None:
+        wanted["excluded"] = excluded
+    if review is not None:
+        wanted["review"] = review
+    return wanted
+
+
+def check_selection(ways: int, needed: bool, refused: bool) -> None:
+    """Raise BadParameter unless it is said in one way, and only where it is of use, which images are meant."""
+    if refused and ways:
+        raise typer.BadParameter("this act says by itself which images are meant")
+    if ways > 1:
+        raise typer.BadParameter("say which images by --image, by a filter, or by --all")
+    if needed and not ways:
+        raise typer.BadParameter("say which images: --image, a filter such as --label, or --all")
+
+
+def read_box(text: str) -> list[int] | None:
+    """Read `LEFT,UPPER,RIGHT,LOWER`, or `none`."""
+    if text == NONE:
+        return None
+    try:
+        left, upper, right, lower = (int(edge) for edge in text.split(","))
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is no box; it should look like 0,0,300,200") from error
+    return [left, upper, right, lower]
+
+
+def read_labels(file: Path) -> dict[str, str]:
+    """Return the new label of each image: `suggested_label`, or else `label`; images that are gone are left out."""
+    records = read_lines(file, "image_id", "label")
+    return {
+        record["image_id"]: record.get("suggested_label") or record["label"] for record in records if record["image_id"]
+    }
+
+
+def read_groups(file: Path) -> list[tuple[str, list[str]]]:
+    return [(record["keep"], record["images"]) for record in read_lines(file, "keep", "images")]
+
+
+def read_lines(file: Path, *members: str) -> list[dict[str, Any]]:
+    """Read JSON lines; `-` is standard input.
+
+    Raises:
+        BadParameter: a line is no object with these members.
+    """
+    lines = (sys.stdin.read() if file == STDIN else file.read_text("utf-8")).splitlines()
+    records = []
+    for number, line in enumerate(lines, 1):
+        try:
+            record = json.loads(line) if line.strip() else None
+        except json.JSONDecodeError:
+            record = {}
+        if record is not None and not (isinstance(record, dict) and record.keys() >= set(members)):
+            raise typer.BadParameter(f"{file}, line {number}: not a JSON object with {' and '.join(members)}")
+        if record:
+            records.append(record)
+    return records
+
+
+def show_revision(dataset: str, revision: types.Revision, as_json: bool) -> None:
+    if as_json:
+        print_json(revision)
+        return
+    print_fields({"revision": revision.id, "what": revision.description, "images": revision.images})
+    note(f"`tsukiji datasets fix {shlex.quote(dataset)} --undo {revision.id}` takes it back")

@@ -1,0 +1,137 @@
+"""What can be done with the images of a data set. Each act is a revision, which can be undone."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, TypedDict, Unpack
+
+from tsukiji import types
+from tsukiji.client._base import path
+from tsukiji.client._bound import Bound, Identified, id_of
+from tsukiji.client._pages import Paged
+
+ImageIds = Iterable[str | Identified]
+
+
+class Chosen(TypedDict, total=False):
+    """Which images: those that meet all of it."""
+
+    label: str | None
+    unlabelled: bool
+    split: types.Split | Literal["unassigned"] | None
+    excluded: bool | None
+    review: types.Review | None
+
+
+class Curated(Bound):
+    """A data set whose images can be changed: those named by `images`, or those that meet a filter.
+
+    Methods that take both raise ValueError where neither is given: `everything=True` means all images.
+    """
+
+    id: str
+
+    def relabel(
+        self, to: str | None, images: ImageIds | None = None, *, everything: bool = False, **wanted: Unpack[Chosen]
+    ) -> types.Revision:
+        """Give images a label; None takes it away."""
+        return self._act_on("relabel", images, wanted, everything, label=to)
+
+    def exclude(
+        self, images: ImageIds | None = None, *, everything: bool = False, **wanted: Unpack[Chosen]
+    ) -> types.Revision:
+        """Keep images out of snapshots, trainings, evaluations and batches. Nothing is deleted."""
+        return self._act_on("exclude", images, wanted, everything)
+
+    def restore(
+        self, images: ImageIds | None = None, *, everything: bool = False, **wanted: Unpack[Chosen]
+    ) -> types.Revision:
+        """Take excluded images in again."""
+        return self._act_on("restore", images, wanted, everything)
+
+    def set_split(
+        self,
+        to: types.Split | None,
+        images: ImageIds | None = None,
+        *,
+        everything: bool = False,
+        **wanted: Unpack[Chosen],
+    ) -> types.Revision:
+        """Set the split; None leaves it to the next training."""
+        return self._act_on("split", images, wanted, everything, split=to)
+
+    def crop(
+        self,
+        box: Sequence[int] | None,
+        images: ImageIds | None = None,
+        *,
+        everything: bool = False,
+        **wanted: Unpack[Chosen],
+    ) -> types.Revision:
+        """Use a part of the pictures only: left, upper, right, lower in pixels of the upright picture; None: all."""
+        return self._act_on("crop", images, wanted, everything, crop=None if box is None else list(box))
+
+    def review(
+        self,
+        verdict: Literal["accepted", "rejected"],
+        images: ImageIds | None = None,
+        *,
+        everything: bool = False,
+        **wanted: Unpack[Chosen],
+    ) -> types.Revision:
+        """Accept or reject what became of corrected predictions; other images are left alone."""
+        return self._act_on("review", images, wanted, everything, review=verdict)
+
+    def merge_labels(self, labels: Iterable[str], into: str) -> types.Revision:
+        return self._act("merge_labels", labels=list(labels), into=into)
+
+    def rename_label(self, label: str, to: str) -> types.Revision:
+        return self._act("rename_label", label=label, to=to)
+
+    def delete_label(self, label: str) -> types.Revision:
+        """Take a label away from all its images; they stay, unlabelled."""
+        return self._act("delete_label", label=label)
+
+    def accept_labels(self, labels: Mapping[str, str]) -> types.Revision:
+        """Give each image (by id) its own label, such as the one that a model suggested."""
+        return self._act("accept_labels", labels=[{"image": image, "label": label} for image, label in labels.items()])
+
+    def accept_crops(self, crops: Mapping[str, Sequence[int]]) -> types.Revision:
+        """Give each image (by id) its own box."""
+        return self._act("accept_crops", crops=[{"image": image, "crop": list(box)} for image, box in crops.items()])
+
+    def keep_best(self, groups: Iterable[tuple[str, Iterable[str]]]) -> types.Revision:
+        """Exclude all images of each group but one; a group is the id of the one to keep, and the ids of all."""
+        return self._act("keep_best", groups=[{"keep": keep, "images": list(images)} for keep, images in groups])
+
+    def revisions(self) -> Paged[types.Revision]:
+        """List what was done, newest first."""
+        return self._transport.paged(self._revisions(), types.Revision.model_validate)
+
+    def changes(self, revision: str | Identified) -> Paged[types.RevisionChange]:
+        """List what a revision changed of each image."""
+        return self._transport.paged(self._revisions(id_of(revision), "changes"), types.RevisionChange.model_validate)
+
+    def undo(self, revision: str | Identified) -> types.Revision:
+        """Give every image back what a revision took from it. The undo can be undone.
+
+        Raises:
+            ConflictError: it was undone already, or some images were changed again since.
+        """
+        return self._post(self._revisions(id_of(revision), "undo"))
+
+    def _act_on(
+        self, act: types.ActName, images: ImageIds | None, wanted: Chosen, everything: bool, **more: Any
+    ) -> types.Revision:
+        if (images is not None) + bool(wanted) + everything != 1:
+            raise ValueError("name the images, or say which by a filter, or say everything=True")
+        chosen = {"filter": dict(wanted)} if images is None else {"images": [id_of(image) for image in images]}
+        return self._act(act, **chosen, **more)
+
+    def _act(self, act: types.ActName, **wanted: Any) -> types.Revision:
+        return self._post(self._revisions(), {"act": act, **wanted})
+
+    def _post(self, place: str, body: Any = None) -> types.Revision:
+        options: dict[str, Any] = {} if body is None else {"json": body}
+        return types.Revision.model_validate(self._transport.request("POST", place, **options).json())
+
+    def _revisions(self, *segments: str) -> str:
+        return path("datasets", self.id, "revisions", *segments)

@@ -1,0 +1,242 @@
+"""Acts on a data set: what is asked for, and the revision that each leaves, by which it can be undone."""
+
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import Field, model_validator
+
+from tsukiji.types.base import Answer, Box, Label, NewLabel, Problem, Request, Review, Split, check_one
+
+MOST_IMAGES: Final = 10_000
+"""That one act may name one by one; by a filter it may be any number."""
+MOST_CORRECTIONS: Final = 100
+
+ImageId = Annotated[str, Field(min_length=1, max_length=40)]
+ImageIds = Annotated[list[ImageId], Field(min_length=1, max_length=MOST_IMAGES)]
+
+
+class ImageFilter(Request):
+    """Which images of a data set are meant: those that meet every member; without any, all."""
+
+    label: Label | None = None
+    unlabelled: bool = Field(False, description="Only those without a label.")
+    split: Split | Literal["unassigned"] | None = Field(None, description="As it was set; `unassigned`: it was not.")
+    excluded: bool | None = Field(None, description="`true`: only excluded ones; `false`: only others.")
+    review: Review | None = Field(None, description="Of corrected predictions: how their review stands.")
+
+
+class ImageSelection(Request):
+    """Images by their ids, or by a filter."""
+
+    images: ImageIds | None = Field(None, description="Ids.")
+    filter: ImageFilter | None = Field(None, description="As the list of images takes it; `{}` means all.")
+
+    @model_validator(mode="after")
+    def _is_one_of_them(self) -> Self:
+        check_one(self, "images", "filter")
+        return self
+
+
+class Relabel(ImageSelection):
+    act: Literal["relabel"]
+    label: NewLabel | None = Field(description="Null takes the label away.")
+
+
+class Exclude(ImageSelection):
+    """Keep images out of snapshots, trainings, evaluations and batches."""
+
+    act: Literal["exclude"]
+
+
+class Restore(ImageSelection):
+    """Take excluded images in again."""
+
+    act: Literal["restore"]
+
+
+class SetSplit(ImageSelection):
+    act: Literal["split"]
+    split: Split | None = Field(description="Null leaves it to the next training.")
+
+
+class SetCrop(ImageSelection):
+    """Use a part of the picture only; the picture itself stays as it is."""
+
+    act: Literal["crop"]
+    crop: Box | None = Field(description="Left, upper, right, lower in pixels of the upright picture; null: all of it.")
+
+
+class ReviewImages(ImageSelection):
+    """Accept or reject what became of corrected predictions. Other images are left alone."""
+
+    act: Literal["review"]
+    review: Literal["accepted", "rejected"]
+
+
+class MergeLabels(Request):
+    act: Literal["merge_labels"]
+    labels: list[Label] = Field(min_length=1, max_length=1000)
+    into: NewLabel
+
+
+class RenameLabel(Request):
+    act: Literal["rename_label"]
+    label: Label
+    to: NewLabel
+
+
+class DeleteLabel(Request):
+    """Take a label away from all images that have it; they stay, unlabelled."""
+
+    act: Literal["delete_label"]
+    label: Label
+
+
+class LabelSuggestion(Request):
+    image: ImageId
+    label: NewLabel
+
+
+class AcceptLabels(Request):
+    """Give each image its own new label, such as the one that a model suggested."""
+
+    act: Literal["accept_labels"]
+    labels: list[LabelSuggestion] = Field(min_length=1, max_length=MOST_IMAGES)
+
+
+class CropSuggestion(Request):
+    image: ImageId
+    crop: Box
+
+
+class AcceptCrops(Request):
+    """Give each image its own box."""
+
+    act: Literal["accept_crops"]
+    crops: list[CropSuggestion] = Field(min_length=1, max_length=MOST_IMAGES)
+
+
+class ImageGroup(Request):
+    """Images that are much alike, and the one to keep."""
+
+    images: ImageIds
+    keep: ImageId
+
+    @model_validator(mode="after")
+    def _holds_what_is_kept(self) -> Self:
+        if self.keep not in self.images:
+            raise ValueError("`keep` is not among `images`")
+        return self
+
+
+class KeepBest(Request):
+    """Exclude all images of each group but one."""
+
+    act: Literal["keep_best"]
+    groups: list[ImageGroup] = Field(min_length=1, max_length=MOST_IMAGES)
+
+
+Act = (
+    Relabel
+    | Exclude
+    | Restore
+    | SetSplit
+    | SetCrop
+    | ReviewImages
+    | MergeLabels
+    | RenameLabel
+    | DeleteLabel
+    | AcceptLabels
+    | AcceptCrops
+    | KeepBest
+)
+AnyAct = Annotated[Act, Field(discriminator="act")]
+ActName = Literal[
+    "relabel",
+    "exclude",
+    "restore",
+    "split",
+    "crop",
+    "review",
+    "merge_labels",
+    "rename_label",
+    "delete_label",
+    "accept_labels",
+    "accept_crops",
+    "keep_best",
+]
+
+
+class Revision(Answer):
+    """One act on a data set: who did it, when, and how many images it changed."""
+
+    object: Literal["revision"] = "revision"
+    id: str
+    dataset_id: str
+    act: str
+    """As it was asked for; `undo` and `feedback` besides."""
+    field: str
+    """What it changed of the images: `label`, `split`, `excluded`, `crop` or `review`."""
+    description: str
+    images: int
+    """How many it changed; those that were so already do not count."""
+    created_by: str | None = None
+    """The id of the key."""
+    author: str | None = None
+    """The name that the key had."""
+    undoes: str | None = None
+    undone_by: str | None = None
+    created_at: datetime
+    links: dict[str, str] = {}
+
+
+class RevisionChange(Answer):
+    """What a revision changed of one image."""
+
+    image_id: str
+    before: Any
+    after: Any
+
+
+class Correction(Request):
+    """One prediction that was wrong, by `seq` or by `custom_id`, and the right label."""
+
+    seq: int | None = Field(None, ge=0)
+    custom_id: str | None = Field(None, min_length=1, max_length=1000)
+    label: NewLabel
+
+    @model_validator(mode="after")
+    def _names_one(self) -> Self:
+        check_one(self, "seq", "custom_id")
+        return self
+
+
+class FeedbackCreate(Request):
+    corrections: list[Correction] = Field(min_length=1, max_length=MOST_CORRECTIONS)
+    dataset: str | None = Field(None, description="Id or name; by default the one that the model was trained on.")
+
+
+class FeedbackItem(Answer):
+    """What became of one correction."""
+
+    seq: int
+    custom_id: str
+    verdict: Literal["accepted", "duplicate", "rejected"]
+    """`duplicate`: the data set holds the picture already, and it stays as it is."""
+    label: str | None = None
+    """What the image is called now."""
+    image_id: str | None = None
+    error: Problem | None = None
+
+
+class Feedback(Answer):
+    """Corrections that became images of a data set, waiting for review."""
+
+    object: Literal["feedback"] = "feedback"
+    dataset_id: str
+    revision_id: str | None = None
+    """Null where no image is new."""
+    accepted: int
+    duplicates: int
+    rejected: int
+    items: list[FeedbackItem]
