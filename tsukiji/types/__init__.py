@@ -17,7 +17,18 @@ from tsukiji.types.batches import (
     Prediction,
     Score,
 )
-from tsukiji.types.datasets import ClassCount, Dataset, DatasetCreate, FileVerdict, Image, ImportCreate, UploadResult
+from tsukiji.types.datasets import (
+    ClassCount,
+    Dataset,
+    DatasetCreate,
+    FileVerdict,
+    Image,
+    ImportCreate,
+    ImportFormat,
+    ImportOptions,
+    ImportSummary,
+    UploadResult,
+)
 from tsukiji.types.evaluations import (
     ClassMetrics,
     ComparedClass,
@@ -66,6 +77,9 @@ __all__ = [
     "Image",
     "ImageInfo",
     "ImportCreate",
+    "ImportFormat",
+    "ImportOptions",
+    "ImportSummary",
     "Info",
     "ItemCounts",
     "Job",
