@@ -1,76 +1,28 @@
 """Pictures from the web: a real server on this machine, reached by names and addresses that the tests make up."""
 
+import contextlib
 import socket
 import ssl
 import threading
 import time
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpcore2
 import pytest
 
+from tests.tsukiji.sources.internet import PICTURE, PUBLIC, Network, serving
 from tsukiji import errors
 from tsukiji.settings import SourceSettings
 from tsukiji.sources.web import Web, is_public
 
-PUBLIC, OTHER_PUBLIC = "93.184.216.34", "2606:2800:220:1::1"
-PICTURE = b"\x89PNG and so on"
+OTHER_PUBLIC = "2606:2800:220:1::1"
 LIMIT = 1000
-
-
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *_):
-        pass
-
-    def do_GET(self):  # noqa: N802 - the name that http.server calls
-        self.server.asked.append((self.headers["Host"], self.path))
-        self.server.answers[self.path](self)
-
-    def answer(self, body=PICTURE, status=200, kind="image/png", length=None, **headers):
-        self.send_response(status)
-        if kind is not None:
-            self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body) if length is None else length))
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
 
 
 @pytest.fixture
 def server():
     """A server that notes who asked for what; `answers` are functions by path."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.asked, server.answers = [], {"/1.png": lambda handler: handler.answer()}
-    with serving(server):
+    with serving({"/1.png": lambda handler: handler.answer()}) as server:
         yield server
-
-
-@contextmanager
-def serving(server):
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
-class Network(httpcore2.SyncBackend):
-    """The internet of a test: every address leads to its server, and each that was dialled is noted."""
-
-    def __init__(self, server):
-        self.port = server.server_address[1]
-        self.dialled = []
-
-    def connect_tcp(self, host, port, timeout=None, local_address=None, socket_options=None):
-        self.dialled.append((host, port))
-        return super().connect_tcp("127.0.0.1", self.port, timeout)
 
 
 def names(**addresses):
@@ -192,7 +144,7 @@ def test_a_resolver_that_changes_its_answer_gains_nothing(web, server):
 
 def test_a_redirect_to_the_same_name_is_resolved_and_checked_anew(web, server):
     server.answers["/old"] = lambda handler: handler.answer(b"", 302, Location="/1.png")
-    found, network = web(names(photos_example=[PUBLIC, "127.0.0.1"]))
+    found, _ = web(names(photos_example=[PUBLIC, "127.0.0.1"]))
     with pytest.raises(errors.UrlNotPublic):
         fetch(found, "http://photos.example/old")
     assert server.asked == [("photos.example", "/old")]
@@ -276,10 +228,8 @@ def test_a_body_without_end_is_refused_at_the_first_byte_too_many(web, server):
 
 
 def with_errors(act):
-    try:
+    with contextlib.suppress(OSError):  # the other side has hung up, as it should
         act()
-    except OSError:
-        pass  # the other side has hung up, as it should
 
 
 @pytest.mark.parametrize("part", ["headers", "body"])
