@@ -9,6 +9,7 @@ from tsukiji.cli import datasets, jobs, models, programs, results, uploads, weig
 from tsukiji.cli.classify import classify, predict
 from tsukiji.cli.demo import demo
 from tsukiji.cli.doctor import doctor
+from tsukiji.cli.imports import import_pictures
 from tsukiji.cli.outcomes import Outcomes
 from tsukiji.cli.train import train
 
@@ -43,6 +44,7 @@ def root(
 app.command("up")(programs.up)
 app.command("demo")(demo)
 app.command("doctor")(doctor)
+datasets.app.command("import")(import_pictures)
 app.add_typer(datasets.app, name="datasets")
 app.add_typer(uploads.app, name="uploads")
 app.command("train")(train)

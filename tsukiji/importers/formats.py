@@ -8,7 +8,7 @@ from typing import Any
 from tsukiji.errors import TableInvalid
 from tsukiji.importers import azure, coco, reading, sagemaker, tables, teachable, vertex
 from tsukiji.importers.items import Item
-from tsukiji.importers.reading import CSV, JSON, JSON_LINES
+from tsukiji.importers.reading import CSV, JSON, JSON_LINES, TEXT
 from tsukiji.types import ImportOptions
 
 
@@ -25,6 +25,8 @@ def read(name: str, data: bytes, options: ImportOptions, names: Iterable[str]) -
         TableInvalid: it is a table, and cannot be used.
     """
     suffix, text = reading.suffix_of(name), reading.text_of(data)
+    if suffix in TEXT:
+        return tables.read_addresses(text) if tables.is_address(text) else None
     if suffix in CSV:
         return _read_csv(text, options)
     if suffix in JSON_LINES:
@@ -39,7 +41,7 @@ def ignored_columns(name: str, data: bytes, options: ImportOptions) -> list[str]
     if reading.suffix_of(name) not in CSV:
         return []
     _, header = next(reading.rows(reading.text_of(data)), (0, []))
-    if isinstance(header, ValueError) or vertex.is_row(header):
+    if isinstance(header, ValueError) or any(tables.is_address(cell) for cell in header):
         return []
     return tables.ignored(tables.find_columns(header, options), header)
 
@@ -60,6 +62,8 @@ def _read_csv(text: str, options: ImportOptions) -> Iterator[Item] | None:
         return vertex.read_csv(itertools.chain([first], rows))
     if not _wanted(options, True, "table"):
         return None
+    if len(header) == 1 and tables.is_address(header[0]):  # no header, but a list
+        return tables.read_addresses(text)
     columns = tables.find_columns(header, options)
     tables.check_columns(columns, header)
     return tables.read_csv(columns, header, rows)

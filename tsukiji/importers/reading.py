@@ -9,6 +9,7 @@ from typing import Any, Final
 CSV: Final = frozenset({".csv", ".tsv"})
 JSON_LINES: Final = frozenset({".jsonl", ".ndjson", ".manifest"})
 JSON: Final = frozenset({".json"})
+TEXT: Final = frozenset({".txt"})
 DELIMITERS: Final = (",", ";", "\t")
 
 
@@ -17,7 +18,7 @@ def suffix_of(name: str) -> str:
 
 
 def may_be_table(name: str) -> bool:
-    return suffix_of(name) in CSV | JSON_LINES | JSON
+    return suffix_of(name) in CSV | JSON_LINES | JSON | TEXT
 
 
 def text_of(data: bytes) -> str:

@@ -4,6 +4,7 @@ Columns are known by their usual names, or by those that the import names.
 Hugging Face Datasets, "Create an image dataset", section "ImageFolder".
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, get_args
 
@@ -24,6 +25,18 @@ WHERE: Final[frozenset[Column]] = frozenset({"file", "url"})
 
 Columns = dict[Column, str]
 """The table's own name of each column that it has."""
+
+
+def is_address(text: str) -> bool:
+    return bool(re.match(r"\s*[a-z0-9]{2,5}://\S", text))
+
+
+def read_addresses(text: str) -> Iterator[Item]:
+    """Yield an item for each line of a list of addresses."""
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.strip():
+            file, url = place(line.strip())
+            yield Item(number, file=file, url=url)
 
 
 def find_columns(header: Iterable[str], options: ImportOptions) -> Columns:

@@ -19,6 +19,7 @@ from tsukiji.types.batches import (
 )
 from tsukiji.types.datasets import (
     ClassCount,
+    Column,
     Dataset,
     DatasetCreate,
     FileVerdict,
@@ -61,6 +62,7 @@ __all__ = [
     "BatchSummary",
     "ClassCount",
     "ClassMetrics",
+    "Column",
     "ComparedClass",
     "ComparedImage",
     "Comparison",

@@ -1,7 +1,7 @@
 """Data sets, images, and what became of the files that were sent."""
 
 from datetime import datetime
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -23,7 +23,7 @@ class ImportOptions(Request):
     format: ImportFormat = Field(
         "auto", description="What says the labels; `auto` looks for tables and the exports of other tools."
     )
-    columns: dict[Column, str] = Field(
+    columns: dict[Column, Annotated[str, Field(min_length=1, max_length=200)]] = Field(
         {}, description="The table's own names of its columns, where they are not the usual ones.", max_length=5
     )
     label: Label | None = Field(None, description="Of the images for which no table tells one; before their folders.")
@@ -116,3 +116,5 @@ class UploadResult(Answer):
     duplicates: int
     rejected: int
     files: list[FileVerdict]
+    warnings: list[dict[str, Any]] = []
+    """What looks like a mistake and was taken all the same, like a column whose name is not known."""

@@ -154,6 +154,18 @@ def test_addresses_are_fetched_unless_their_file_is_there():
     assert [code for _, code, _ in faults(found)] == ["file_not_sent"]
 
 
+@pytest.mark.parametrize("name", ["urls.txt", "urls.csv"])
+def test_a_list_of_addresses_needs_no_header(name):
+    urls = ["http://photos.example/1.jpg", "https://photos.example/2.jpg?size=1,2"]
+    found = layout("\r\n".join(urls), name=name, files=(), label="bear")
+    assert [(remote.url, remote.placement.label) for remote in found.remotes] == [(url, "bear") for url in urls]
+
+
+def test_other_text_is_no_table():
+    found = layout("Read me, and then http://photos.example.\n", name="README.txt")
+    assert (found.tables, found.faults) == (set(), [])
+
+
 def test_json_lines_with_bad_ones_among_them():
     rows = [
         {"file": "1.jpg", "label": "cat"},
