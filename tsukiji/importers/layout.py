@@ -101,7 +101,8 @@ def lay_out(
         if max_items is not None and len(lines) > max_items:
             raise TableInvalid(f"More than {max_items:,} pictures are named.", hint="Cut the table into several.")
     layout.has_labels = any(line.item.labels is not None for line in lines)
-    join(layout, lines, Files(name for name in names if name not in layout.tables))
+    if lines:
+        join(layout, lines, Files(name for name in names if name not in layout.tables))
     return layout
 
 
