@@ -57,7 +57,7 @@ class Arrivals:
 
     def _files(self) -> Iterator[Arrival]:
         for entry in self.files():
-            if entry.name not in self.layout.tables:
+            if entry.error is not None or entry.name not in self.layout.tables:
                 yield Arrival(entry.name, self.layout.place(entry.name), entry.read)
 
     def _faults(self) -> Iterator[Arrival]:
@@ -143,7 +143,7 @@ def fetched(services: Services, remotes: Iterable[Remote]) -> Iterator[Arrival]:
         while waiting:
             yield arrived(*waiting.popleft())
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        pool.shutdown(wait=False, cancel_futures=True)  # a worker that stops does not wait for servers
 
 
 def fetch(services: Services, remote: Remote) -> bytes:

@@ -7,6 +7,7 @@ import itertools
 import re
 import unicodedata
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 from db import datasets, imports, jobs
@@ -33,8 +34,8 @@ def run(services: Services, job: Job, lease: Lease) -> None:
     with services.database.reading() as session:
         start = imports.next_seq(session, job.id)
         labels = {label for label, _ in datasets.count_labels(session, [dataset_id])[dataset_id] if label}
-    with arrivals(services, job) as found:
-        verdicts = (intake(services, seq, arrival, labels, lease) for seq, arrival in found.after(start))
+    with arrivals(services, job) as found, closing(found.after(start)) as rest:
+        verdicts = (intake(services, seq, arrival, labels, lease) for seq, arrival in rest)
         while part := list(itertools.islice(verdicts, COMMIT_FILES)):
             commit(services, job, part, found.total)
         warnings = found.warnings

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
@@ -79,15 +79,24 @@ def upload_folder(
 
 
 def _lay_out(files: Sequence[LocalFile], table: Path | None, options: types.ImportOptions) -> Layout:
-    room, tables = TABLE_BYTES, [] if table is None else [Table(table.name, table.read_bytes(), is_named=True)]
-    for file in files:
-        if options.format != "folders" and may_be_table(file.name) and file.size <= room and file.path != table:
-            room -= file.size
-            tables.append(Table(file.name, file.path.read_bytes()))
     try:
-        return lay_out([file.name for file in files], tables, options)
+        return lay_out([file.name for file in files], _tables(files, table, options), options)
     except TableInvalid as error:
         raise ValueError(f"{error.detail} {error.hint}") from error
+
+
+def _tables(files: Sequence[LocalFile], named: Path | None, options: types.ImportOptions) -> list[Table]:
+    """Read what may be tables among the files, and the one that was named, wherever it lies."""
+    tables, room = [], TABLE_BYTES
+    for file in files:
+        is_named = named is not None and file.path.name == named.name and file.path.samefile(named)
+        if is_named or (options.format != "folders" and may_be_table(file.name) and file.size <= room):
+            with suppress(OSError):  # its own verdict will say so
+                tables.append(Table(file.name, file.path.read_bytes(), is_named))
+                room -= file.size
+    if named is not None and not any(table.is_named for table in tables):
+        tables.append(Table(named.name, named.read_bytes(), is_named=True))
+    return tables
 
 
 def _placing(layout: Layout, group: Group | None) -> Place:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import PurePosixPath
 from typing import Final
 
-from tsukiji.labels import SPLITS
+from tsukiji.labels import SPLITS, label_and_split
 from tsukiji.types import Split
 
 ALIKE: Final = 200
@@ -46,6 +46,12 @@ def common_folders(a: str, b: str) -> int:
     """Return in how many of the folders next to the file two paths agree."""
     pairs = zip(reversed(PurePosixPath(a).parts[:-1]), reversed(PurePosixPath(b).parts[:-1]), strict=False)
     return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+
+def folder_label(name: str) -> str | None:
+    """Return the label that a file's folder gives it; a table's pictures in a folder `train` are of that split."""
+    label, _ = label_and_split(name)
+    return None if label is not None and label.lower() in SPLITS else label
 
 
 def folder_split(name: str) -> Split | None:

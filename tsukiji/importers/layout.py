@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from tsukiji.errors import FileNotSent, LabelsSeveral, TableInvalid, TableLineInvalid, TsukijiError
 from tsukiji.importers import formats
-from tsukiji.importers.files import Files, folder_split, table_split
+from tsukiji.importers.files import Files, folder_label, folder_split, table_split
 from tsukiji.importers.items import Item
 from tsukiji.labels import label_and_split
 from tsukiji.types import ImportOptions, Split
@@ -190,6 +190,6 @@ def settle(options: ImportOptions, line: Line, name: str) -> Placement:
         return Placement(error=LabelsSeveral(detail, line=item.line, table=line.table, labels=list(item.labels)[:50]))
     label = item.labels[0] if item.labels else options.label
     if item.labels is None and label is None:
-        label, _ = label_and_split(name)
+        label = folder_label(name)
     split = item.split or options.split or table_split(line.table) or folder_split(name)
     return Placement(label, split, item.group or options.group)

@@ -147,6 +147,19 @@ def test_a_folder_goes_by_a_table_that_lies_elsewhere(pets, run, folder, tmp_pat
     assert (sent.field("files"), sent.field("labels")) == (["1.png"], ["dog"])
 
 
+def test_a_table_of_the_folder_may_be_the_one_that_counts(pets, run, folder):
+    (folder / "sub").mkdir()
+    (folder / "sub" / "mine.csv").write_text("id,species\n1,eel\n")
+    options = ("--table", folder / "sub" / "mine.csv", "--column", "file=id", "--column", "label=species")
+    result = run("datasets", "import", folder, "--name", "pets", *options, "--json")
+    codes = {file["name"]: file["error"]["code"] for file in json.loads(result.stdout)["files"] if file["error"]}
+    assert codes == {"labels.csv": "table_invalid"}, "which has no column of these names"
+    sent = [
+        (asked.field("files"), asked.field("labels")) for asked in pets.asked_for("POST", "/v1/datasets/dst_1/images")
+    ]
+    assert sorted(sent) == [(["1.png"], ["eel"]), (["2.png"], [])]
+
+
 def test_a_table_that_is_none_is_told_before_anything_is_sent(pets, run, folder, tmp_path):
     (tmp_path / "other.csv").write_text("name,species\n")
     result = run("datasets", "import", folder, "--table", tmp_path / "other.csv", "--name", "pets")

@@ -99,6 +99,15 @@ def test_imagefolders_of_hugging_face_have_a_table_in_each_split():
     assert [warning["code"] for warning in found.warnings] == ["columns_ignored"]
 
 
+def test_imagefolders_without_labels_are_unlabelled():
+    found = lay_out(
+        ["train/1.jpg", "train/metadata.csv"],
+        [Table("train/metadata.csv", b"file_name,text\n1.jpg,x\n")],
+        ImportOptions(),
+    )
+    assert (found.place("train/1.jpg").label, found.place("train/1.jpg").split) == (None, "train")
+
+
 def test_what_lies_in_google_s_buckets_has_to_be_copied():
     found = layout("export.csv", samples.vertex_csv(), files=["pets/cats/1.jpg"])
     assert found.place("pets/cats/1.jpg").label == "cat"
