@@ -2,7 +2,7 @@
 
 import itertools
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ class Arrivals:
     def warnings(self) -> list[dict[str, Any]]:
         return self.layout.warnings
 
-    def after(self, start: int) -> Iterator[tuple[int, Arrival]]:
+    def after(self, start: int) -> Generator[tuple[int, Arrival], None, None]:
         """Yield number and arrival, from this number on."""
         here = self.pictures + len(self.layout.faults)
         yield from itertools.islice(enumerate(itertools.chain(self._files(), self._faults())), start, None)
