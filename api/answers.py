@@ -261,7 +261,7 @@ def job_links(row: rows.Job) -> dict[str, str]:
         case JobKind.PREDICTION if row.results_deleted_at is None:
             links["feedback"] = f"{generic}/feedback"
         case JobKind.IMPORT:
-            links["items"] = f"{place}/items"
+            links |= {name: f"{place}/{name}" for name in ("items", "results", "summary")}
         case JobKind.EXPORT if row.status == JobStatus.SUCCEEDED and row.model_id:
             links["export"] = export_place(row.model_id, row.request["format"])
     result = row.result or {}

@@ -27,6 +27,8 @@ FIELD_BYTES = 64 * 1024
 COPY_BYTES = 2**20
 MANIFESTS = {"application/jsonl", "application/x-ndjson"}
 ARCHIVES = {"application/zip", "application/x-tar", "application/gzip"}
+TABLES = {"text/csv": ".csv", "application/jsonl": ".jsonl", "application/x-ndjson": ".jsonl"}
+"""Tables of an import, and how the name of one ends."""
 NAME_CHARACTERS = 1000
 
 
@@ -136,6 +138,13 @@ async def receive_manifest(request: Request, services: Services) -> Blob:
                 raise BatchTooLarge(f"The manifest has more than {allowed:,} lines, which is what a batch may hold.")
             if piece:
                 await run_in_threadpool(write, file, piece)
+        return await run_in_threadpool(keep_spooled, services, file)
+
+
+async def receive_table(request: Request, services: Services) -> Blob:
+    """Return the blob of a table that came as the raw body."""
+    with spool(services) as file:
+        await receive_body(request, file)
         return await run_in_threadpool(keep_spooled, services, file)
 
 

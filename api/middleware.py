@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.bodies import TABLES
 from api.errors import HostNotAllowed, answer_error, problem_response
 from tsukiji.errors import Forbidden, TooLarge, TsukijiError
 from tsukiji.ids import new_id
@@ -183,6 +184,7 @@ class BodyLimit:
 LIMITS = (
     (re.compile(r"/v1/uploads/[^/]+/parts/[^/]+"), "", "largest_part_bytes"),
     (re.compile(r"/v1/(batches|datasets/[^/]+/imports)"), "application/json", "json_bytes"),
+    (re.compile(r"/v1/datasets/[^/]+/imports"), tuple(TABLES), "table_bytes"),
     (re.compile(r"/v1/datasets/[^/]+/imports"), "", "archive_bytes"),
     (re.compile(r"/v1/batches"), ("application/zip", "application/x-tar", "application/gzip"), "archive_bytes"),
     (re.compile(r"/v1/batches"), ("application/jsonl", "application/x-ndjson"), "manifest_bytes"),

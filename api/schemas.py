@@ -49,6 +49,7 @@ def body(**contents: dict[str, Any]) -> dict[str, Any]:
         "image": "image/*",
         "bytes": "application/octet-stream",
         "jsonl": "application/jsonl",
+        "csv": "text/csv",
         "json": "application/json",
     }
     return {"requestBody": {"required": True, "content": {types[kind]: value for kind, value in contents.items()}}}

@@ -20,7 +20,7 @@ from tsukiji.snapshots import SnapshotItem, dumps
 from tsukiji.sources import find_allowed
 from tsukiji.splits import Draw, assign_splits
 from tsukiji.storage import Blob
-from tsukiji.types import BatchInput, BatchOptions, ImportCreate, Split, TrainingCreate
+from tsukiji.types import BatchInput, BatchOptions, Split, TrainingCreate
 
 PREDICTION_PRIORITY = 5
 UNKNOWN_IMAGES = 2000
@@ -158,58 +158,6 @@ def snapshot_item(image: Image) -> SnapshotItem:
     return SnapshotItem(image_id=image.id, **{name: getattr(image, name) for name in fields})
 
 
-# --- imports ---------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Arrival:
-    """What an import reads: an archive, or a folder or prefix that the service may read."""
-
-    upload: Blob | None = None
-    filename: str | None = None
-    source: str | None = None
-
-    @property
-    def request(self) -> dict[str, Any]:
-        return {"source": self.source} if self.source else {"filename": self.filename}
-
-
-def arrival_of(services: Services, wish: ImportCreate) -> Arrival:
-    """Return what is named in JSON.
-
-    Raises:
-        NotFound, UploadIncomplete, SourceNotAllowed
-    """
-    if wish.source is not None:
-        find_allowed(wish.source, services.settings.sources.allowed)
-        return Arrival(source=wish.source)
-    upload, blob = whole(services, wish.upload or "")
-    return Arrival(blob, upload.name)
-
-
-def start_import(services: Services, caller: ApiKey, once: Once, dataset: str, arrival: Arrival) -> Made:
-    """Queue the reading of class folders into a data set.
-
-    Raises:
-        NotFound, QueueFull
-    """
-    sha256 = arrival.upload and arrival.upload.sha256
-
-    def make(session: Session) -> str:
-        check_room(session, services, JobKind.IMPORT, caller)
-        row = datasets.find(session, dataset)
-        if arrival.upload:
-            blobs.keep(session, [(arrival.upload.sha256, arrival.upload.size)])
-        request = {"dataset": row.id, **arrival.request}
-        columns = {"dataset_id": row.id, "upload_sha256": sha256}
-        return create(session, services, caller, JobKind.IMPORT, request, unit="files", **columns).id
-
-    made = once.make(services, fingerprint_of([dataset, arrival.request, sha256]), make)
-    if not made.replayed:
-        services.wake(Task.IMPORT, made.id)
-    return made
-
-
 # --- batches and predictions -----------------------------------------------------------------------------------------
 
 
@@ -300,7 +248,7 @@ def work_of(services: Services, source: BatchInput) -> Work:
         return Work({"type": "source", "source": source.source})
     if source.manifest is not None:
         upload, blob = whole(services, source.manifest)
-        check_manifest(services, blob)
+        check_bytes(blob, services.settings.limits.manifest_bytes, "manifest")
         return Work({"type": "manifest", "filename": upload.name, "upload": upload.id}, upload=blob)
     if source.upload is not None:
         upload, blob = whole(services, source.upload)
@@ -310,10 +258,10 @@ def work_of(services: Services, source: BatchInput) -> Work:
     return Work({"type": "dataset", "dataset": dataset.id, "split": source.split})
 
 
-def check_manifest(services: Services, blob: Blob) -> None:
-    allowed = services.settings.limits.manifest_bytes
+def check_bytes(blob: Blob, allowed: int, name: str) -> None:
+    """Raise TooLarge over the limit."""
     if blob.size > allowed:
-        raise TooLarge(f"The manifest has {blob.size:,} bytes; at most {allowed:,} are taken.")
+        raise TooLarge(f"The {name} has {blob.size:,} bytes; at most {allowed:,} are taken.")
 
 
 def keep_item(services: Services, custom_id: str, data: bytes) -> Item:

@@ -27,8 +27,20 @@ def next_seq(session: Session, job_id: str) -> int:
     return 0 if last is None else last + 1
 
 
-def page_verdicts(session: Session, job_id: str, window: Window, verdict: str | None = None) -> Rows[ImportItem]:
+def count_errors(session: Session, job_id: str) -> list[tuple[str, int]]:
+    """Return the codes of rejected files and how many have each, most first."""
+    code, images = ImportItem.error["code"].as_string(), func.count()
+    query = select(code, images).where(ImportItem.job_id == job_id, ImportItem.verdict == "rejected").group_by(code)
+    return [(row[0], row[1]) for row in session.execute(query.order_by(images.desc(), code))]
+
+
+def page_verdicts(
+    session: Session, job_id: str, window: Window, verdict: str | None = None, error: str | None = None
+) -> Rows[ImportItem]:
+    """Return what became of the files, in their order; those of a verdict, or rejected with this code."""
     query = select(ImportItem).where(ImportItem.job_id == job_id)
     if verdict is not None:
         query = query.where(ImportItem.verdict == verdict)
+    if error is not None:
+        query = query.where(ImportItem.error["code"].as_string() == error)
     return fetch(session, query, ImportItem.seq, window)

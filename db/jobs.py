@@ -169,6 +169,7 @@ def move(
             "eta_seconds": None,
             "checkpoint_sha256": None,
             "upload_sha256": None,
+            "table_sha256": None,
             "results_expire_at": now_plus(func.nullif(Job.retention_days, 0)),
         }
     allowed = Job.status.in_(sources_of(to))

@@ -283,6 +283,8 @@ class Job(Base):
     created_by: Mapped[str | None] = mapped_column(ForeignKey("api_keys.id", ondelete="SET NULL"))
     retry_of: Mapped[str | None] = mapped_column(String(40))
     upload_sha256: Mapped[str | None] = mapped_column(ForeignKey("blobs.sha256"), index=True)
+    table_sha256: Mapped[str | None] = mapped_column(ForeignKey("blobs.sha256"), index=True)
+    """What an import was sent about its pictures, beside these or alone."""
     checkpoint_sha256: Mapped[str | None] = mapped_column(ForeignKey("blobs.sha256"), index=True)
 
     attempt: Mapped[int] = mapped_column(default=0)

@@ -29,9 +29,10 @@ AREAS = {
         " method_not_allowed unsupported_media_type too_large queue_full host_not_allowed"
     ),
     "Uploads": ("upload_incomplete upload_closed digest_mismatch part_out_of_range part_size_wrong too_many_uploads"),
-    "Sources and manifests": (
-        "source_not_allowed source_missing source_unreadable source_too_large manifest_line_invalid"
-        " duplicate_custom_id image_unknown"
+    "Sources, tables and manifests": (
+        "source_not_allowed source_missing source_unreadable source_too_large url_not_allowed url_not_public"
+        " url_redirected url_unreachable table_invalid table_line_invalid file_not_sent several_labels"
+        " manifest_line_invalid duplicate_custom_id image_unknown"
     ),
     "Pictures": "image_error not_an_image unsupported_format truncated too_many_bytes too_many_pixels bad_dimensions",
     "Archives": (

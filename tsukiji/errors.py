@@ -8,6 +8,8 @@ TsukijiError
 │   ├── DigestMismatch, PartOutOfRange, PartSizeWrong
 │   ├── TooManyUploads
 │   ├── SourceNotAllowed, SourceMissing, SourceUnreadable, SourceTooLarge
+│   ├── UrlNotAllowed, UrlNotPublic, UrlRedirected, UrlUnreachable     an address of the web
+│   ├── TableInvalid, TableLineInvalid, FileNotSent, LabelsSeveral     a table of labels, or one line of it
 │   └── ManifestLineInvalid, CustomIdDuplicate, ImageUnknown
 ├── ImageError          one picture is at fault; the others go on
 │   ├── NotAnImage, UnsupportedFormat, ImageTruncated
@@ -338,6 +340,54 @@ class SourceMissing(Invalid):
     code = "source_missing"
     title = "There is no such folder, prefix or file"
     hint = "Check the URL, and that the machine of the `intake` worker sees it; links are not followed."
+
+
+class UrlNotAllowed(SourceNotAllowed):
+    code = "url_not_allowed"
+    title = "Pictures are not fetched from this address"
+    hint = "TSUKIJI_SOURCES_HOSTS lists the hosts that may be asked; whoever runs the service sets it."
+
+
+class UrlNotPublic(SourceNotAllowed):
+    code = "url_not_public"
+    title = "The address leads into a private network"
+    hint = "Send the picture itself, or let the service read it from an allowed folder or S3 prefix."
+
+
+class UrlRedirected(Invalid):
+    code = "url_redirected"
+    title = "The address leads on to another one"
+    hint = "Name the address where the picture is; `detail` says where this one leads."
+
+
+class UrlUnreachable(TsukijiError):
+    code = "url_unreachable"
+    title = "The picture could not be fetched"
+    hint = "Open the address in a browser; then start the import again: what is there already is not kept twice."
+
+
+class TableInvalid(Invalid):
+    code = "table_invalid"
+    title = "The table cannot be used"
+    hint = "It needs a header with a column `file` or `url`; name other columns with the import's options."
+
+
+class TableLineInvalid(Invalid):
+    code = "table_line_invalid"
+    title = "A line of the table is not valid"
+    hint = "`line` says which; the other lines were taken."
+
+
+class FileNotSent(Invalid):
+    code = "file_not_sent"
+    title = "The table names a file that is not there"
+    hint = "Paths are relative to the table or to the top; send the file, or take the line out (`line`)."
+
+
+class LabelsSeveral(Invalid):
+    code = "several_labels"
+    title = "The picture has several labels"
+    hint = "A data set holds one label for each image; keep the one that counts, or import the labels one by one."
 
 
 class SourceUnreadable(Invalid):

@@ -46,6 +46,21 @@ class SourceSettings(Group, env_prefix="TSUKIJI_SOURCES_"):
         'prefixes, like `["file:///photos","s3://bucket/prefix"]`. None by default.',
     )
 
+    hosts: list[str] = Field(
+        [],
+        description="Hosts that pictures may be fetched from by web address, as JSON, like "
+        '`["images.example.com","*.example.org"]`; `["*"]` for any that is public. None by default.',
+    )
+    url_seconds: float = Field(20, gt=0, description="Longest time to fetch one picture.")
+    url_connections: int = Field(8, ge=1, le=64, description="Pictures that a worker fetches at once.")
+
+    @field_validator("hosts")
+    @classmethod
+    def _are_hosts(cls, hosts: list[str]) -> list[str]:
+        if wrong := [host for host in hosts if not re.fullmatch(r"\*|(\*\.)?[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*", host)]:
+            raise ValueError(f"{wrong[0]!r} is no host name; `*.` before one stands for all below it")
+        return hosts
+
     @field_validator("allowed")
     @classmethod
     def _are_places(cls, urls: list[str]) -> list[str]:
@@ -85,6 +100,7 @@ class LimitSettings(Group, env_prefix="TSUKIJI_LIMIT_"):
     uploads: int = Field(20, ge=1, description="Uploads one key may have unfinished.")
     all_uploads: int = Field(100, ge=1, description="Unfinished uploads of all keys together.")
     manifest_bytes: int = Field(200 * 2**20, ge=1, description="Bytes of one manifest.")
+    table_bytes: int = Field(64 * 2**20, ge=1, description="Bytes of a table of labels, or of all in one archive.")
     batch_items: int = Field(100_000, ge=1, description="Images in one batch.")
     dataset_classes: int = Field(500, ge=2, description="Labels in one data set.")
     class_min_images: int = Field(5, ge=2, description="Labelled images each class needs before a training.")

@@ -1,32 +1,41 @@
-"""Imports: class folders of an archive, a folder or a prefix, read into a data set by a worker."""
+"""Imports: pictures of an archive, a folder, a prefix or the web, read into a data set by a worker."""
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Header, Query, Request
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from api import answers
-from api.bodies import media_type, receive_archive, validated_json
+from api.bodies import ARCHIVES, TABLES, media_type, receive_archive, receive_table, validated_json
 from api.dependencies import Caller, Reading, ServicesDep
+from api.errors import validated
 from api.idempotency import OnceDep
+from api.imports import Arrival, arrival_of, start_import
 from api.job_answers import answer_poll, answer_start
 from api.paging import PagingDep
-from api.schemas import ARCHIVE, body
-from api.submissions import Arrival, arrival_of, start_import
+from api.schemas import ARCHIVE, BINARY, body, bytes_answer
+from api.verdicts import CSV, JSON_LINES, Verdicts
 from api.waiting import Prefer
 from db import datasets, imports, jobs
+from tsukiji.errors import UnsupportedMediaType
 from tsukiji.jobs import JobKind
-from tsukiji.types import FileVerdict, ImportCreate, Job, Page
+from tsukiji.types import ErrorSummary, FileVerdict, ImportCreate, ImportOptions, ImportSummary, Job, Page, Split
+from tsukiji.types.datasets import ImportFormat
 
 router = APIRouter(tags=["imports"])
 
-
+Verdict = Literal["accepted", "duplicate", "rejected"]
 UPLOADED = {"schema": {"$ref": "#/components/schemas/ImportCreate"}}
+COLUMN = "Of a table: which column is which, as `label:species`. May be repeated."
 
 
 @router.post(
-    "/datasets/{dataset}/imports", status_code=202, response_model=Job, openapi_extra=body(json=UPLOADED, **ARCHIVE)
+    "/datasets/{dataset}/imports",
+    status_code=202,
+    response_model=Job,
+    openapi_extra=body(json=UPLOADED, csv=BINARY, jsonl=BINARY, **ARCHIVE),
 )
 async def create_import(
     dataset: str,
@@ -35,19 +44,46 @@ async def create_import(
     caller: Caller,
     once: OnceDep,
     filename: Annotated[str | None, Query(max_length=200, description="To be shown; not used as a path.")] = None,
+    wanted: Annotated[ImportFormat, Query(alias="format", description="What says the labels.")] = "auto",
+    column: Annotated[list[str] | None, Query(description=COLUMN)] = None,
+    label: Annotated[str | None, Query(description="Of the images for which no table tells one.")] = None,
+    split: Annotated[Split | None, Query(description="Likewise.")] = None,
+    group: Annotated[str | None, Query(description="Likewise.")] = None,
 ) -> Response:
-    """Read class folders: `cat/1.jpg` gets the label `cat`, `train/cat/1.jpg` a split too.
+    """Read pictures: `cat/1.jpg` gets the label `cat`, `train/cat/1.jpg` a split too, unless a table tells.
 
-    By JSON an upload that was sent before, or a folder or S3 prefix that the service may read; else an archive as the
-    raw body.
+    By JSON what was uploaded before, addresses, or a folder or S3 prefix that the service may read; else an archive, or
+    a table (CSV, JSON lines) that says where the pictures are, as the raw body, with the options in the query.
     """
     await run_in_threadpool(find_dataset, services, dataset)  # before gigabytes travel
-    if media_type(request) == "application/json":
+    kind = media_type(request)
+    if kind == "application/json":
         arrival = await run_in_threadpool(arrival_of, services, await validated_json(ImportCreate, request))
     else:
-        arrival = Arrival(await receive_archive(request, services), filename)
+        given = {"format": wanted, "columns": named(column), "label": label, "split": split, "group": group}
+        options = validated(ImportOptions, given, "query")
+        arrival = await received(request, services, kind, filename, options)
     made = await run_in_threadpool(start_import, services, caller, once, dataset, arrival)
     return await run_in_threadpool(answer_start, services, made)
+
+
+def named(columns: list[str] | None) -> dict[str, str]:
+    return {name: theirs for name, _, theirs in (column.partition(":") for column in columns or [])}
+
+
+async def received(
+    request: Request, services: ServicesDep, kind: str, filename: str | None, options: ImportOptions
+) -> Arrival:
+    """Take what came as the raw body."""
+    if kind in TABLES:
+        name = (
+            filename if filename and filename.lower().endswith(TABLES[kind]) else f"{filename or 'table'}{TABLES[kind]}"
+        )
+        return Arrival(table=await receive_table(request, services), table_name=name, options=options)
+    if kind in ARCHIVES:
+        return Arrival(await receive_archive(request, services), filename, options=options)
+    known = ", ".join(["application/json", *sorted([*ARCHIVES, *TABLES])])
+    raise UnsupportedMediaType(f"{kind!r}: send one of {known}.")
 
 
 def find_dataset(services: ServicesDep, dataset: str) -> None:
@@ -71,9 +107,44 @@ def list_import_items(
     import_id: str,
     session: Reading,
     paging: PagingDep,
-    verdict: Literal["accepted", "duplicate", "rejected"] | None = None,
+    verdict: Verdict | None = None,
+    error: Annotated[str | None, Query(description="Only those rejected with this code.")] = None,
 ) -> Page[FileVerdict]:
     """List what became of each file, in the order of the archive."""
-    window = paging.window(verdict)
+    window = paging.window(verdict, error)
     job = jobs.find(session, import_id, JobKind.IMPORT)
-    return paging.answer(imports.page_verdicts(session, job.id, window, verdict), answers.verdict)
+    return paging.answer(imports.page_verdicts(session, job.id, window, verdict, error), answers.verdict)
+
+
+@router.get("/imports/{import_id}/summary")
+def get_import_summary(import_id: str, session: Reading) -> ImportSummary:
+    """Count what became of the files so far, and the reasons of those that were rejected."""
+    job = jobs.find(session, import_id, JobKind.IMPORT)
+    counts = imports.count_verdicts(session, job.id)
+    return ImportSummary(
+        accepted=counts.get("accepted", 0),
+        duplicates=counts.get("duplicate", 0),
+        rejected=counts.get("rejected", 0),
+        errors=[ErrorSummary(code=code, images=count) for code, count in imports.count_errors(session, job.id)],
+    )
+
+
+@router.get("/imports/{import_id}/results", response_class=StreamingResponse, responses=bytes_answer(JSON_LINES, CSV))
+def get_import_results(
+    import_id: str,
+    services: ServicesDep,
+    verdict: Verdict | None = None,
+    error: Annotated[str | None, Query(description="Only those rejected with this code.")] = None,
+    wanted: Annotated[Literal["csv", "jsonl"] | None, Query(alias="format", description="Before `Accept`.")] = None,
+    accept: Annotated[str, Header(description="JSON lines by default.")] = "*/*",
+) -> StreamingResponse:
+    """Stream what became of each file: JSON lines or CSV. May be read while the import runs."""
+    with services.database.reading() as session:
+        job = jobs.find(session, import_id, JobKind.IMPORT)
+    chosen = wanted or ("csv" if CSV in accept else "jsonl")
+    found = Verdicts(services, job.id, verdict, error)
+    lines: Iterator[bytes] = found.csv() if chosen == "csv" else found.json_lines()
+    headers = {"content-disposition": f'attachment; filename="{job.id}.{chosen}"'}
+    return StreamingResponse(
+        lines, media_type=f"{CSV}; charset=utf-8" if chosen == "csv" else JSON_LINES, headers=headers
+    )

@@ -9,6 +9,7 @@ from tsukiji.cli import datasets, fix, jobs, models, programs, results, snapshot
 from tsukiji.cli.classify import classify, predict
 from tsukiji.cli.demo import demo
 from tsukiji.cli.doctor import doctor
+from tsukiji.cli.imports import import_pictures
 from tsukiji.cli.outcomes import Outcomes
 from tsukiji.cli.train import train
 
@@ -50,6 +51,7 @@ datasets.app.command("snapshot")(snapshots.take_snapshot)
 datasets.app.command("snapshots")(snapshots.list_snapshots)
 datasets.app.command("diff")(snapshots.diff)
 datasets.app.command("export")(snapshots.export)
+datasets.app.command("import")(import_pictures)
 app.add_typer(datasets.app, name="datasets")
 app.add_typer(uploads.app, name="uploads")
 app.command("train")(train)

@@ -14,8 +14,9 @@ from typing import Annotated, Any, Final
 import typer
 
 from tsukiji.cli.classify import likeliest
-from tsukiji.cli.datasets import labelled, report_rejected, upload
+from tsukiji.cli.datasets import labelled
 from tsukiji.cli.embedded import service
+from tsukiji.cli.imports import report_rejected, upload
 from tsukiji.cli.outcomes import ExitCode
 from tsukiji.cli.output import ERR, AsJson, note, print_json, print_table
 from tsukiji.cli.programs import checkout

@@ -1,8 +1,9 @@
-"""Data sets, and the two ways to fill one: a folder or an archive."""
+"""Data sets, and the ways to fill one: a folder, an archive, a place that the service reads, addresses."""
 
 import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Self, Unpack
+from typing import Any, Self, TypedDict, Unpack
 
 from tsukiji import types
 from tsukiji.client._base import path
@@ -18,52 +19,109 @@ from tsukiji.client._snapshots import Snapshot, download
 from tsukiji.client._uploads import BY_PARTS_BYTES, UPLOAD_SECONDS, Sent, send
 
 
+class Wishes(TypedDict, total=False):
+    """How to read what is imported."""
+
+    format: types.ImportFormat
+    """What says the labels: `folders`, `table`, `azure`, `vertex`, `sagemaker`, `teachable` or `coco`."""
+    columns: dict[types.Column, str]
+    """The table's own names for `file`, `url`, `label`, `split`, `group`, where they are not the usual ones."""
+    label: str
+    """Of the pictures for which no table tells one; it goes before their folders."""
+    split: types.Split
+    """Likewise."""
+
+
 class Dataset(Curated, types.Dataset):
     def refresh(self) -> Self:
         return self._absorb(self._transport.request("GET", path("datasets", self.id)).json())
 
     def upload(
-        self, folder: str | os.PathLike[str], progress: Report | None = None, *, group: Group | None = None
+        self,
+        folder: str | os.PathLike[str],
+        progress: Report | None = None,
+        *,
+        group: Group | None = None,
+        table: str | os.PathLike[str] | None = None,
+        **wishes: Unpack[Wishes],
     ) -> types.UploadResult:
-        """Upload a folder of class folders; a second run sends only what is missing.
+        """Upload a folder of pictures; a second run sends only what is missing.
 
         Args:
-            folder: the parent folder of a picture is its label; a folder train, valid or test above it is its split.
+            folder: the parent folder of a picture is its label, a folder train, valid or test above it its split,
+                unless a table in it (CSV, JSON lines, another tool's export) says them.
             progress: called with the files settled so far and the files in all.
             group: what the pictures have in common (one animal, one film): a group is never learnt from and held out
                 both. One name for all, or a function from the relative path (`cat/1.jpg`) to a name or None.
+            table: one that lies elsewhere.
+            wishes: see `Wishes`.
 
         Raises:
             NotADirectoryError: it is no folder.
+            ValueError: `table` is none.
             APIError: the service refused or cannot be reached; bad files never raise, see the result.
         """
-        result = upload_folder(self._transport, self.id, Path(folder), progress, group)
+        options = types.ImportOptions(**wishes)
+        beside = None if table is None else Path(table)
+        result = upload_folder(self._transport, self.id, Path(folder), progress, group, beside, options)
         self.refresh()
         return result
 
-    def import_archive(self, archive: str | os.PathLike[str], progress: Sent | None = None) -> Import:
-        """Send a zip or tar of class folders; the job unpacks it.
+    def import_archive(
+        self,
+        archive: str | os.PathLike[str],
+        progress: Sent | None = None,
+        *,
+        group: str | None = None,
+        table: str | os.PathLike[str] | None = None,
+        **wishes: Unpack[Wishes],
+    ) -> Import:
+        """Send a zip or tar of pictures; the job reads it as `upload` reads a folder.
 
         A large one goes in parts: run again after an interruption, only what is missing is sent.
 
         Args:
-            archive: `.zip`, `.tar`, `.tar.gz` or `.tgz`.
+            archive: `.zip`, `.tar`, `.tar.gz`, `.tgz`, or `.tm` of Teachable Machine.
             progress: called with the bytes that the service has confirmed so far, and the bytes in all.
+            group: as in `upload`, one for all.
+            table: one that lies elsewhere.
+            wishes: see `Wishes`.
 
         Raises:
             OSError: it cannot be read.
             APIError: the service refused or cannot be reached.
         """
-        file = Path(archive)
-        if file.stat().st_size >= BY_PARTS_BYTES:
-            return self._import(json={"upload": send(self._transport, file, progress).id})
+        file, options = Path(archive), _options(group, wishes)
+        if table is not None or "columns" in options or file.stat().st_size >= BY_PARTS_BYTES:
+            named = {"upload": send(self._transport, file, progress).id} | self._sent_table(table)
+            return self._import(json=named | options)
         with file.open("rb") as content:
             headers = {"Content-Type": archive_type(file)}
-            return self._import(content=content, params={"filename": file.name[:200]}, headers=headers)
+            return self._import(content=content, params={"filename": file.name[:200]} | options, headers=headers)
 
-    def import_source(self, url: str) -> Import:
-        """Let the service read class folders from where it may: a folder of its machine, or an S3 prefix."""
-        return self._import(json={"source": url})
+    def import_source(
+        self,
+        url: str,
+        *,
+        group: str | None = None,
+        table: str | os.PathLike[str] | None = None,
+        **wishes: Unpack[Wishes],
+    ) -> Import:
+        """Let the service read pictures from where it may: a folder of its machine, or an S3 prefix."""
+        return self._import(json={"source": url} | self._sent_table(table) | _options(group, wishes))
+
+    def import_table(
+        self, table: str | os.PathLike[str], *, group: str | None = None, **wishes: Unpack[Wishes]
+    ) -> Import:
+        """Send a table (CSV, JSON lines, another tool's export) of addresses; the service fetches the pictures."""
+        return self._import(json=self._sent_table(table) | _options(group, wishes))
+
+    def import_urls(self, urls: Iterable[str], *, group: str | None = None, **wishes: Unpack[Wishes]) -> Import:
+        """Let the service fetch pictures by their addresses, from hosts that it may ask; `label` is for all."""
+        return self._import(json={"urls": list(urls)} | _options(group, wishes))
+
+    def _sent_table(self, table: str | os.PathLike[str] | None) -> dict[str, str]:
+        return {} if table is None else {"table": send(self._transport, Path(table)).id}
 
     def _import(self, **options: Any) -> Import:
         place = path("datasets", self.id, "imports")
@@ -122,3 +180,8 @@ class Datasets(Resource):
         return self._transport.paged(
             path("datasets"), lambda data: Dataset.bind(self._transport, data), limit=page_size
         )
+
+
+def _options(group: str | None, wishes: Mapping[str, Any]) -> dict[str, Any]:
+    given = {**wishes, "group": group}
+    return {name: value for name, value in given.items() if value is not None and value != {}}

@@ -1,8 +1,9 @@
-"""Send a folder of class folders into a data set: only what the service lacks, never stopped by one bad file."""
+"""Send a folder of pictures into a data set: only what the service lacks, never stopped by one bad file."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import Final
@@ -13,7 +14,8 @@ from tsukiji.client._exceptions import APIStatusError
 from tsukiji.client._files import LocalFile, files_below, portions
 from tsukiji.client._transport import Transport
 from tsukiji.client._uploads import UPLOAD_SECONDS
-from tsukiji.labels import label_and_split
+from tsukiji.errors import TableInvalid, TsukijiError, UrlNotAllowed
+from tsukiji.importers import Layout, Placement, Table, lay_out, may_be_table
 
 Report = Callable[[int, int], None]
 """Called with the files settled so far and the files in all."""
@@ -21,40 +23,98 @@ Report = Callable[[int, int], None]
 Group = str | Callable[[str], str | None]
 """One for all files, or what gives it from a file's relative path; None is no group."""
 
+Place = Callable[[str], Placement]
+"""Gives what is known of a file from its relative path."""
+
 THREADS: Final = 4
 CHECKED_AT_ONCE: Final = 1000
 IMAGE_BYTES: Final = 20 * 2**20
+TABLE_BYTES: Final = 64 * 2**20
 BLAME_A_FILE: Final = frozenset({413, 415, 422})
 
 
 def upload_folder(
-    transport: Transport, dataset_id: str, folder: Path, report: Report | None, group: Group | None = None
+    transport: Transport,
+    dataset_id: str,
+    folder: Path,
+    report: Report | None,
+    group: Group | None = None,
+    table: Path | None = None,
+    options: types.ImportOptions | None = None,
 ) -> types.UploadResult:
-    """Upload every file below `folder`; the parent folder is the label, a top folder train, valid or test the split.
+    """Upload every file below `folder`, labelled by a table or another tool's export, else by its parent folder.
 
     Raises:
         NotADirectoryError: it is no folder.
+        ValueError: `table` is none.
         APIError: the service refused the data set or the key, or cannot be reached. What was sent stays; run again.
     """
-    files = files_below(folder)
+    found = files_below(folder)
+    layout = _lay_out(found, table, options or types.ImportOptions())
+    place = _placing(layout, group)
+    files = [file for file in found if file.name not in layout.tables]
     verdicts: list[types.FileVerdict] = []
+    total = len(files) + len(layout.faults) + len(layout.remotes)
 
     def settle(settled: Iterable[types.FileVerdict]) -> None:
         verdicts.extend(settled)
         if report:
-            report(len(verdicts), len(files))
+            report(len(verdicts), total)
 
+    settle(_unsendable(layout))
+    settle(_refused(file.name, error) for file in files if (error := place(file.name).error))
+    files = [file for file in files if place(file.name).error is None]
     limit = transport.request("GET", path("limits")).json().get("image_bytes", IMAGE_BYTES)
     settle(_too_large(file, limit) for file in files if file.size > limit)
     with ThreadPoolExecutor(THREADS) as pool:
         hashes = dict(pool.map(_hash, (file for file in files if file.size <= limit)))
         settle(_unreadable(file) for file, sha256 in hashes.items() if sha256 is None)
         known = _known(transport, dataset_id, [sha256 for sha256 in hashes.values() if sha256])
-        settle(_verdict(file, "duplicate") for file, sha256 in hashes.items() if sha256 in known)
+        settle(_verdict(file, "duplicate", place) for file, sha256 in hashes.items() if sha256 in known)
         missing = [file for file, sha256 in hashes.items() if sha256 and sha256 not in known]
-        for settled in pool.map(lambda portion: _send(transport, dataset_id, portion, group), _requests(missing)):
+        requests = _requests(missing, place)
+        for settled in pool.map(lambda portion: _send(transport, dataset_id, portion, place), requests):
             settle(settled)
-    return _result(verdicts)
+    return _result(verdicts, layout)
+
+
+def _lay_out(files: Sequence[LocalFile], table: Path | None, options: types.ImportOptions) -> Layout:
+    try:
+        return lay_out([file.name for file in files], _tables(files, table, options), options)
+    except TableInvalid as error:
+        raise ValueError(f"{error.detail} {error.hint}") from error
+
+
+def _tables(files: Sequence[LocalFile], named: Path | None, options: types.ImportOptions) -> list[Table]:
+    """Read what may be tables among the files, and the one that was named, wherever it lies."""
+    tables, room = [], TABLE_BYTES
+    for file in files:
+        is_named = named is not None and file.path.name == named.name and file.path.samefile(named)
+        if is_named or (options.format != "folders" and may_be_table(file.name) and file.size <= room):
+            with suppress(OSError):  # its own verdict will say so
+                tables.append(Table(file.name, file.path.read_bytes(), is_named))
+                room -= file.size
+    if named is not None and not any(table.is_named for table in tables):
+        tables.append(Table(named.name, named.read_bytes(), is_named=True))
+    return tables
+
+
+def _placing(layout: Layout, group: Group | None) -> Place:
+    def place(name: str) -> Placement:
+        found = layout.place(name)
+        told = group(name) if callable(group) else group
+        return replace(found, group=told or found.group)
+
+    return place
+
+
+def _unsendable(layout: Layout) -> Iterable[types.FileVerdict]:
+    """Yield the verdicts on what a table says beside its files."""
+    for name, error in layout.faults:
+        yield _refused(name, error)
+    for remote in layout.remotes:
+        hint = "Import the table by itself: then the service fetches what it names."
+        yield _refused(remote.url, UrlNotAllowed("A folder is sent as it is; addresses are not fetched.", hint=hint))
 
 
 def _hash(file: LocalFile) -> tuple[LocalFile, str | None]:
@@ -74,35 +134,31 @@ def _known(transport: Transport, dataset_id: str, hashes: list[str]) -> set[str]
     return known
 
 
-def _requests(files: list[LocalFile]) -> list[list[LocalFile]]:
+def _requests(files: list[LocalFile], place: Place) -> list[list[LocalFile]]:
     """Portions of one kind each: one split, and all with a label or all without."""
 
     def kind(file: LocalFile) -> tuple[str, bool]:
-        label, split = label_and_split(file.name)
-        return split or "", label is None
+        found = place(file.name)
+        return found.split or "", found.label is None
 
     return [portion for _, group in groupby(sorted(files, key=kind), kind) for portion in portions(group)]
 
 
-def _send(
-    transport: Transport, dataset_id: str, files: list[LocalFile], group: Group | None
-) -> list[types.FileVerdict]:
+def _send(transport: Transport, dataset_id: str, files: list[LocalFile], place: Place) -> list[types.FileVerdict]:
     """Send one request; where the service blames it on a file, halve it until that file stands alone."""
     try:
-        return _post(transport, dataset_id, files, group)
+        return _post(transport, dataset_id, files, place)
     except APIStatusError as error:
         if error.status_code not in BLAME_A_FILE:
             raise
         if len(files) == 1:
-            return [_verdict(files[0], "rejected", error.problem)]
+            return [_verdict(files[0], "rejected", place, error.problem)]
     middle = len(files) // 2
     halves = files[:middle], files[middle:]
-    return [verdict for half in halves for verdict in _send(transport, dataset_id, half, group)]
+    return [verdict for half in halves for verdict in _send(transport, dataset_id, half, place)]
 
 
-def _post(
-    transport: Transport, dataset_id: str, files: list[LocalFile], group: Group | None
-) -> list[types.FileVerdict]:
+def _post(transport: Transport, dataset_id: str, files: list[LocalFile], place: Place) -> list[types.FileVerdict]:
     with ExitStack() as stack:
         try:
             parts = [("files", (file.name, stack.enter_context(file.path.open("rb")))) for file in files]
@@ -111,10 +167,10 @@ def _post(
             if not gone:
                 raise
             rest = [file for file in files if file not in gone]
-            return [_unreadable(file) for file in gone] + (_send(transport, dataset_id, rest, group) if rest else [])
-        places = [label_and_split(file.name) for file in files]
-        labels = [label for label, _ in places if label is not None]
-        form = {"labels": labels, "split": places[0][1], **_grouped(files, group)}
+            return [_unreadable(file) for file in gone] + (_send(transport, dataset_id, rest, place) if rest else [])
+        places = [place(file.name) for file in files]
+        labels = [found.label for found in places if found.label is not None]
+        form = {"labels": labels, "split": places[0].split, **_grouped([found.group or "" for found in places])}
         response = transport.request(
             "POST",
             path("datasets", dataset_id, "images"),
@@ -125,16 +181,19 @@ def _post(
     return types.UploadResult.model_validate(response.json()).files
 
 
-def _grouped(files: list[LocalFile], group: Group | None) -> dict[str, str | list[str]]:
-    if group is None or isinstance(group, str):
-        return {"group": group or ""}
-    groups = [group(file.name) or "" for file in files]
-    return {"groups": groups} if any(groups) else {}
+def _grouped(groups: list[str]) -> dict[str, str | list[str]]:
+    if len(set(groups)) == 1:
+        return {"group": groups[0]}
+    return {"groups": groups}
 
 
-def _verdict(file: LocalFile, verdict: str, error: types.Problem | None = None) -> types.FileVerdict:
-    label, _ = label_and_split(file.name)
-    return types.FileVerdict.model_validate({"name": file.name, "verdict": verdict, "label": label, "error": error})
+def _verdict(file: LocalFile, verdict: str, place: Place, error: types.Problem | None = None) -> types.FileVerdict:
+    told = {"name": file.name, "verdict": verdict, "label": place(file.name).label, "error": error}
+    return types.FileVerdict.model_validate(told)
+
+
+def _refused(name: str, error: TsukijiError) -> types.FileVerdict:
+    return types.FileVerdict(name=name, verdict="rejected", error=types.Problem.model_validate(error.to_dict()))
 
 
 def _too_large(file: LocalFile, limit: int) -> types.FileVerdict:
@@ -144,18 +203,20 @@ def _too_large(file: LocalFile, limit: int) -> types.FileVerdict:
         detail=f"{file.size:,} bytes; the service takes {limit:,}.",
         hint="Save it smaller.",
     )
-    return _verdict(file, "rejected", problem)
+    return types.FileVerdict(name=file.name, verdict="rejected", error=problem)
 
 
 def _unreadable(file: LocalFile) -> types.FileVerdict:
-    return _verdict(file, "rejected", types.Problem(code="unreadable", title="The file cannot be read from this disk"))
+    problem = types.Problem(code="unreadable", title="The file cannot be read from this disk")
+    return types.FileVerdict(name=file.name, verdict="rejected", error=problem)
 
 
-def _result(verdicts: list[types.FileVerdict]) -> types.UploadResult:
+def _result(verdicts: list[types.FileVerdict], layout: Layout) -> types.UploadResult:
     found = [verdict.verdict for verdict in verdicts]
     return types.UploadResult(
         accepted=found.count("accepted"),
         duplicates=found.count("duplicate"),
         rejected=found.count("rejected"),
         files=sorted(verdicts, key=lambda verdict: verdict.name),
+        warnings=layout.warnings,
     )

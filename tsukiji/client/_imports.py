@@ -1,20 +1,43 @@
-"""Imports: an archive of class folders on its way into a data set."""
+"""Imports: pictures on their way into a data set, and what became of each."""
 
-from typing import Literal
+import os
+from pathlib import Path
+from typing import ClassVar, Literal
 
 from tsukiji import types
 from tsukiji.client._base import path
 from tsukiji.client._bound import Resource
+from tsukiji.client._downloads import save
 from tsukiji.client._job import Job
 from tsukiji.client._pages import Paged
 
+Verdict = Literal["accepted", "duplicate", "rejected"]
+
 
 class Import(Job):
-    def items(self, verdict: Literal["accepted", "duplicate", "rejected"] | None = None) -> Paged[types.FileVerdict]:
-        """List what became of each entry of the archive."""
-        return self._transport.paged(
-            path("imports", self.id, "items"), types.FileVerdict.model_validate, verdict=verdict
-        )
+    FORMATS: ClassVar = {".csv": "text/csv", ".jsonl": "application/jsonl"}
+
+    def items(self, verdict: Verdict | None = None, *, error: str | None = None) -> Paged[types.FileVerdict]:
+        """List what became of each file and each line; of a verdict, or rejected with this code."""
+        place = path("imports", self.id, "items")
+        return self._transport.paged(place, types.FileVerdict.model_validate, verdict=verdict, error=error)
+
+    def summary(self) -> types.ImportSummary:
+        """Count what became of the files so far, and the reasons of those that were rejected."""
+        answer = self._transport.request("GET", path("imports", self.id, "summary"))
+        return types.ImportSummary.model_validate(answer.json())
+
+    def download(self, target: str | os.PathLike[str], verdict: Verdict | None = None) -> Path:
+        """Save what became of each file as the target's ending says: `.csv` or `.jsonl`.
+
+        Raises:
+            ValueError: the ending says none of these.
+        """
+        kind = self.FORMATS.get(Path(target).suffix.lower())
+        if kind is None:
+            raise ValueError(f"{target}: verdicts are saved as {', '.join(self.FORMATS)}")
+        params = {"verdict": verdict} if verdict else {}
+        return save(self._transport, path("imports", self.id, "results"), Path(target), kind, params)
 
 
 class Imports(Resource):

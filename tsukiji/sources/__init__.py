@@ -1,4 +1,4 @@
-"""Folders of the server and prefixes in S3 that pictures may be read from: those on an allow-list, and nothing else."""
+"""Folders of the server, prefixes in S3 and hosts of the web that pictures may be read from: those on a list."""
 
 from functools import cached_property
 from importlib import import_module
@@ -9,24 +9,28 @@ from tsukiji.errors import Invalid, SourceNotAllowed
 from tsukiji.settings import Settings
 from tsukiji.sources.folder import FolderSource
 from tsukiji.sources.source import Source
+from tsukiji.sources.web import SCHEMES, Web
 
-__all__ = ["Source", "Sources", "find_allowed"]
+__all__ = ["Source", "Sources", "Web", "find_allowed"]
 
 UP = ".."
 
 
 class Sources:
-    """What `TSUKIJI_SOURCES_ALLOWED` allows. S3 is addressed and signed as for the store."""
+    """What `TSUKIJI_SOURCES_ALLOWED` and `TSUKIJI_SOURCES_HOSTS` allow. S3 is addressed and signed as for the store."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, web: Web | None = None) -> None:
         self._settings = settings
+        self._web = web or Web(settings.sources.hosts, settings.sources.url_seconds)
 
     def open(self, url: str) -> Source:
-        """Return the folder, file, prefix or object at `url`; nothing is read yet.
+        """Return the folder, file, prefix, object or web address at `url`; nothing is read yet.
 
         Raises:
             SourceNotAllowed: it is below nothing that is allowed.
         """
+        if url.partition("://")[0].lower() in SCHEMES:
+            return self._web.open(url)
         root = find_allowed(url, self._settings.sources.allowed)
         scheme, place = split(url)
         if scheme == "file":

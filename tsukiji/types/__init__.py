@@ -17,7 +17,19 @@ from tsukiji.types.batches import (
     Prediction,
     Score,
 )
-from tsukiji.types.datasets import ClassCount, Dataset, DatasetCreate, FileVerdict, Image, ImportCreate, UploadResult
+from tsukiji.types.datasets import (
+    ClassCount,
+    Column,
+    Dataset,
+    DatasetCreate,
+    FileVerdict,
+    Image,
+    ImportCreate,
+    ImportFormat,
+    ImportOptions,
+    ImportSummary,
+    UploadResult,
+)
 from tsukiji.types.evaluations import (
     ClassMetrics,
     ComparedClass,
@@ -86,6 +98,7 @@ __all__ = [
     "ChangeKind",
     "ClassCount",
     "ClassMetrics",
+    "Column",
     "ComparedClass",
     "ComparedImage",
     "Comparison",
@@ -113,6 +126,9 @@ __all__ = [
     "ImageInfo",
     "ImageSelection",
     "ImportCreate",
+    "ImportFormat",
+    "ImportOptions",
+    "ImportSummary",
     "Info",
     "ItemCounts",
     "Job",

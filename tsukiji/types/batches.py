@@ -43,7 +43,7 @@ class ManifestLine(Request):
         max_length=4000,
         pattern=r"^[^\x00-\x1f\x7f]+$",
         description="Id of an image of a data set; `sha256:...` of bytes that the service holds; or the URL of a file "
-        "in a folder or S3 prefix that the service may read.",
+        "in a folder or S3 prefix that the service may read, or on a host of the web that it may ask.",
         examples=["img_01kb0m9x2v8q4d6w0z3y7t5r1n", "s3://photos/2026/1.jpg"],
     )
     true_label: Label | None = Field(None, description="Comes back with the result; the image's own label if null.")

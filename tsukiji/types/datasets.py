@@ -1,11 +1,15 @@
 """Data sets, images, and what became of the files that were sent."""
 
 from datetime import datetime
-from typing import Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from tsukiji.types.base import Answer, Box, Name, Problem, Request, Review, Split, Url, check_one
+from tsukiji.types.base import Answer, Box, Label, Name, Problem, Request, Review, Split, Url, check_one
+from tsukiji.types.batches import ErrorSummary
+
+ImportFormat = Literal["auto", "folders", "table", "azure", "vertex", "sagemaker", "teachable", "coco"]
+Column = Literal["file", "url", "label", "split", "group"]
 
 
 class DatasetCreate(Request):
@@ -13,15 +17,39 @@ class DatasetCreate(Request):
     description: str = Field("", max_length=2000)
 
 
-class ImportCreate(Request):
-    """What is to be read into a data set."""
+class ImportOptions(Request):
+    """How an import reads what it is given."""
 
-    upload: str | None = Field(None, description="Id of a completed upload: a zip or tar of class folders.")
-    source: Url | None = Field(None, description="A folder or S3 prefix of class folders that the service may read.")
+    format: ImportFormat = Field(
+        "auto", description="What says the labels; `auto` looks for tables and the exports of other tools."
+    )
+    columns: dict[Column, Annotated[str, Field(min_length=1, max_length=200)]] = Field(
+        {}, description="The table's own names of its columns, where they are not the usual ones.", max_length=5
+    )
+    label: Label | None = Field(None, description="Of the images for which no table tells one; before their folders.")
+    split: Split | None = Field(None, description="Likewise.")
+    group: Label | None = Field(None, description="Likewise.")
+
+
+class ImportCreate(ImportOptions):
+    """What is to be read into a data set: pictures, a table about them, or a table that says where they are."""
+
+    upload: str | None = Field(None, description="Id of a completed upload: a zip or tar of pictures.")
+    source: Url | None = Field(None, description="A folder or S3 prefix of pictures that the service may read.")
+    urls: list[Annotated[str, Field(min_length=1, max_length=2000)]] | None = Field(
+        None, min_length=1, description="Addresses of pictures, where the service may fetch such."
+    )
+    table: str | None = Field(
+        None,
+        description="Id of a completed upload: a table or another tool's export. With `upload` or `source`, or alone.",
+    )
 
     @model_validator(mode="after")
     def _is_one_thing(self) -> Self:
-        check_one(self, "upload", "source")
+        if self.table is None or self.urls is not None:
+            check_one(self, "upload", "source", "urls", "table")
+        elif self.upload is not None and self.source is not None:
+            check_one(self, "upload", "source")
         return self
 
 
@@ -82,9 +110,21 @@ class FileVerdict(Answer):
     error: Problem | None = None
 
 
+class ImportSummary(Answer):
+    """What became of an import's files so far."""
+
+    accepted: int
+    duplicates: int
+    rejected: int
+    errors: list[ErrorSummary]
+    """Of the rejected, most first."""
+
+
 class UploadResult(Answer):
     object: Literal["upload_result"] = "upload_result"
     accepted: int
     duplicates: int
     rejected: int
     files: list[FileVerdict]
+    warnings: list[dict[str, Any]] = []
+    """What looks like a mistake and was taken all the same, like a column whose name is not known."""

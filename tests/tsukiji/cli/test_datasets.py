@@ -122,8 +122,6 @@ def test_a_data_set_that_is_not_there(service, run):
     assert run("datasets", "rm", "x", "--yes").exit_code == 4
 
 
-def test_a_group_for_the_whole_folder(service, run, folder, tmp_path):
+def test_a_group_for_the_whole_folder(service, run, folder):
     assert run("datasets", "import", folder, "--name", "pets", "--group", "boat 7").exit_code == 0
     assert service.asked_for("POST", "/v1/datasets/dst_1/images")[0].field("group") == ["boat 7"]
-    (tmp_path / "pets.zip").write_bytes(b"zipped")
-    assert run("datasets", "import", tmp_path / "pets.zip", "--name", "pets", "--group", "boat 7").exit_code == 2

@@ -69,6 +69,37 @@ def test_what_the_service_knows_is_not_sent(pets, service, tmp_path):
     assert len(service.asked_for("POST", IMAGES)[0].field("files")) == 1
 
 
+def test_an_interrupted_folder_goes_on_with_what_is_missing(pets, service, tmp_path, monkeypatch):
+    """The service goes away in the middle, again and again; whatever it had confirmed is not sent again."""
+    monkeypatch.setattr("tsukiji.client._files.CHUNK_FILES", 3)
+    monkeypatch.setattr("tsukiji.client._folders.THREADS", 1)
+    write(tmp_path, *[f"cat/{number}.png" for number in range(20)])
+    kept, sent, left = set(), [], 0
+
+    def take(asked):
+        nonlocal left
+        left -= 1
+        if left < 0:
+            return problem(403, "forbidden")  # never tried again, as if the client had died
+        found = [content for _, name, content in asked.parts if name]
+        sent.extend(found)
+        kept.update(map(sha256, found))
+        return accept(asked)
+
+    service.answer("POST", IMAGES, take)
+    service.answer(
+        "POST", f"{IMAGES}/check", lambda asked: {"known": [one for one in asked.json["sha256"] if one in kept]}
+    )
+    for posts in (2, 0, 3):
+        left = posts
+        with pytest.raises(tsukiji.PermissionDeniedError):
+            pets.upload(tmp_path)
+    left = 100
+    result = pets.upload(tmp_path)
+    assert (result.accepted, result.duplicates) == (5, 15)
+    assert sorted(sent) == sorted(f"cat/{number}.png".encode() for number in range(20)), "each was taken once"
+
+
 def test_requests_hold_a_hundred_files(pets, service, tmp_path):
     write(tmp_path, *[f"cat/{number}.png" for number in range(250)])
     reports = []
@@ -169,6 +200,35 @@ def test_import_streams_the_zip(pets, service, tmp_path):
     assert asked.headers["content-type"] == "application/zip"
     assert [item.name for item in found.items("rejected")] == ["x"]
     assert service.asked[-1].query == {"verdict": ["rejected"]}
+
+
+def test_what_became_of_an_import(client, service, tmp_path):
+    service.answer("GET", "/v1/imports/imp_1", job("succeeded", "imp_1", "import"))
+    errors = [{"code": "truncated", "images": 2}]
+    service.answer(
+        "GET", "/v1/imports/imp_1/summary", {"accepted": 1, "duplicates": 0, "rejected": 2, "errors": errors}
+    )
+    service.answer("GET", "/v1/imports/imp_1/items", page({"name": "x", "verdict": "rejected"}))
+    service.answer("GET", "/v1/imports/imp_1/results", b"the verdicts")
+    found = client.imports.get("imp_1")
+    assert [(row.code, row.images) for row in found.summary().errors] == [("truncated", 2)]
+    assert [item.name for item in found.items(error="truncated")] == ["x"]
+    assert service.asked[-1].query == {"error": ["truncated"]}
+    assert found.download(tmp_path / "v.jsonl", "rejected").read_bytes() == b"the verdicts"
+    assert (service.asked[-1].query, service.asked[-1].headers["accept"]) == (
+        {"verdict": ["rejected"]},
+        "application/jsonl",
+    )
+    with pytest.raises(ValueError, match=r"\.csv, \.jsonl"):
+        found.download(tmp_path / "v.xlsx")
+
+
+def test_addresses_are_fetched_by_the_service(pets, service):
+    path = "/v1/datasets/dst_1/imports"
+    service.answer("POST", path, Answer(job("queued", "imp_1", "import"), 202))
+    pets.import_urls(iter(["http://photos.example/1.jpg"]), label="bear", split="test", columns={})
+    wanted = {"urls": ["http://photos.example/1.jpg"], "label": "bear", "split": "test"}
+    assert service.asked_for("POST", path)[0].json == wanted
 
 
 def test_exist_ok_returns_the_one_that_is_there(client, service):

@@ -1,0 +1,22 @@
+"""The table that an import was sent beside its pictures, or instead of them."""
+
+from alembic import op
+
+revision = "0009"
+down_revision = "0007"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    # Both databases understand this; Alembic would add the reference by itself, which SQLite cannot.
+    op.execute(
+        "ALTER TABLE jobs ADD COLUMN table_sha256 VARCHAR(64)"
+        " CONSTRAINT fk_jobs_table_sha256_blobs REFERENCES blobs (sha256)"
+    )
+    op.create_index("ix_jobs_table_sha256", "jobs", ["table_sha256"], unique=False)
+
+
+def downgrade() -> None:
+    op.drop_index("ix_jobs_table_sha256", "jobs")
+    op.execute("ALTER TABLE jobs DROP COLUMN table_sha256")

@@ -1,0 +1,137 @@
+"""`tsukiji datasets import`: pictures from a folder, an archive, a table or the service's own disk."""
+
+from pathlib import Path
+from typing import Annotated, Any, Final, get_args
+
+import typer
+from pydantic import ValidationError
+
+from tsukiji import types
+from tsukiji.cli.datasets import FailOnItemError, show_dataset
+from tsukiji.cli.outcomes import ExitCode
+from tsukiji.cli.output import AsJson, note, print_json
+from tsukiji.cli.verdicts import check_target, save
+from tsukiji.cli.waiting import bar, sending, wait
+from tsukiji.client import Client, Dataset, Import
+from tsukiji.importers import may_be_table
+
+REJECTED_SHOWN: Final = 20
+COLUMNS: Final = ", ".join(get_args(types.Column))
+
+
+def import_pictures(
+    name: Annotated[str, typer.Option("--name", help="The data set to fill; made if there is none.")],
+    path: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[PATH]", exists=True, help="A folder, a zip or tar, or a table that says where the pictures are."
+        ),
+    ] = None,
+    source: Annotated[
+        str | None, typer.Option("--source", help="URL of a folder or S3 prefix that the service may read, instead.")
+    ] = None,
+    table: Annotated[
+        Path | None,
+        typer.Option("--table", exists=True, dir_okay=False, help="Says the labels: CSV, JSON lines, an export."),
+    ] = None,
+    wanted: Annotated[
+        types.ImportFormat, typer.Option("--format", help="What says the labels; found out by default.")
+    ] = "auto",
+    column: Annotated[
+        list[str] | None, typer.Option("--column", help=f"Of a table: label=species. Known are {COLUMNS}.")
+    ] = None,
+    label: Annotated[str | None, typer.Option("--label", help="Of pictures for which no table tells one.")] = None,
+    split: Annotated[types.Split | None, typer.Option("--split", help="Likewise.")] = None,
+    group: Annotated[str | None, typer.Option("--group", help="One group for all; never split.")] = None,
+    target: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Save what became of each file as .csv or .jsonl.")
+    ] = None,
+    timeout: Annotated[float | None, typer.Option("--timeout", help="Seconds to wait for the job.")] = None,
+    fail_on_item_error: FailOnItemError = False,
+    as_json: AsJson = False,
+) -> None:
+    """Fill a data set: the folder of a picture is its label, train, valid or test above it its split.
+
+    Tables, and what other tools export, say it otherwise. A second run sends only what is missing.
+    """
+    if (source is None) == (path is None):
+        raise typer.BadParameter("Name a folder, an archive or a table, or a --source.")
+    check_target(target)
+    wishes = read_wishes(wanted, column or [], label, split, group)
+    with Client() as client:
+        dataset = client.datasets.create(name, exist_ok=True)
+        if path is not None and path.is_dir():
+            result = upload(dataset, path, table=table, **wishes)
+            save(result.files, target)
+        else:
+            job = start(dataset, path, source, table, wishes)
+            result = finish(job, timeout)
+            if target:
+                job.download(target)
+        tell(result, target)
+        if as_json:
+            print_json(result)
+        else:
+            show_dataset(dataset.refresh(), as_json)
+    if fail_on_item_error and result.rejected:
+        raise typer.Exit(ExitCode.ITEM_ERRORS)
+
+
+def read_wishes(
+    wanted: types.ImportFormat, columns: list[str], label: str | None, split: types.Split | None, group: str | None
+) -> dict[str, Any]:
+    """Return what was wished for, without what was not.
+
+    Raises:
+        typer.BadParameter: a wish makes no sense.
+    """
+    named = dict(column.partition("=")[::2] for column in columns)
+    given = {"format": wanted, "columns": named, "label": label, "split": split, "group": group}
+    try:
+        options = types.ImportOptions.model_validate(given)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise typer.BadParameter(f"{' '.join(map(str, first['loc']))}: {first['msg']}") from error
+    return options.model_dump(exclude_defaults=True)
+
+
+def start(
+    dataset: Dataset, path: Path | None, source: str | None, table: Path | None, wishes: dict[str, Any]
+) -> Import:
+    if path is None:
+        return dataset.import_source(source or "", table=table, **wishes)
+    if may_be_table(path.name):
+        if table is not None:
+            raise typer.BadParameter(f"{path} is a table itself; name the pictures, and this with --table.")
+        return dataset.import_table(path, **wishes)
+    with sending(path) as progress:
+        return dataset.import_archive(path, progress, table=table, **wishes)
+
+
+def upload(dataset: Dataset, folder: Path, **wishes: Any) -> types.UploadResult:
+    with bar(f"upload {folder.name}") as line:
+        return dataset.upload(folder, line.advance, **wishes)
+
+
+def finish(job: Import, timeout: float | None) -> types.UploadResult:
+    """Wait for the job; the files listed are those that were rejected."""
+    wait(job, timeout).raise_for_status()
+    return types.UploadResult.model_validate({**(job.result or {}), "files": list(job.items("rejected"))})
+
+
+def tell(result: types.UploadResult, target: Path | None) -> None:
+    note(f"{result.accepted} accepted, {result.duplicates} already there, {result.rejected} rejected")
+    for warning in result.warnings:
+        note(f"  {warning.get('detail')}", style="yellow")
+    report_rejected(result.files)
+    if target:
+        note(f"saved {target}")
+
+
+def report_rejected(files: list[types.FileVerdict]) -> None:
+    rejected = [file for file in files if file.verdict == "rejected"]
+    for file in rejected[:REJECTED_SHOWN]:
+        reason = f"{file.error.code}: {file.error.detail or file.error.title}" if file.error else "rejected"
+        note(f"  {file.name}: {reason}")
+    if len(rejected) > REJECTED_SHOWN:
+        note(f"  and {len(rejected) - REJECTED_SHOWN} more; -o FILE.csv saves all")

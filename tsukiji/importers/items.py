@@ -1,0 +1,86 @@
+"""What a line of any table comes down to: a picture by file or address, its labels, its split."""
+
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from tsukiji.errors import TableLineInvalid, TsukijiError
+from tsukiji.labels import SPLITS
+from tsukiji.types import Split
+
+SPLIT_WORDS: Final[Mapping[str, Split | None]] = SPLITS | {
+    "training": "train",
+    "dev": "valid",
+    "testing": "test",
+    "unassigned": None,
+    "": None,
+}
+BUCKETS: Final = frozenset({"s3", "gs"})
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """What a table says of one picture.
+
+    Attributes:
+        line: where it stands, from 1 on; of a JSON document which of its pictures it is.
+        file: path with slashes, relative to the table or to the top.
+        url: where it can be fetched.
+        labels: all that it has; None where the table does not speak of labels. A data set takes one at present.
+        error: why nothing can be made of this line.
+    """
+
+    line: int
+    file: str | None = None
+    url: str | None = None
+    labels: tuple[str, ...] | None = None
+    split: Split | None = None
+    group: str | None = None
+    error: TsukijiError | None = None
+
+
+def refused(line: int, why: str) -> Item:
+    return Item(line, error=TableLineInvalid(f"Line {line}: {why}.", line=line))
+
+
+def place(text: str) -> tuple[str | None, str | None]:
+    """Return a picture's file and address from whichever was written.
+
+    What stands in a bucket was often copied to where the table is, so its path counts as a file, too. Other addresses
+    say nothing of files.
+    """
+    scheme, found, rest = text.partition("://")
+    if not found:
+        return plain_path(text), None
+    return (plain_path(rest) if scheme.lower() in BUCKETS else None), text
+
+
+def plain_path(text: str) -> str:
+    """Return a path with slashes, in Unicode form NFC, without `./` before it; Windows writes it the other way."""
+    return unicodedata.normalize("NFC", text).replace("\\", "/").removeprefix("./")
+
+
+def split_of(word: str) -> Split | None:
+    """Return the split that a table's word means.
+
+    Raises:
+        ValueError: it is none.
+    """
+    key = word.strip().lower()
+    if key not in SPLIT_WORDS:
+        raise ValueError(f"the split {word[:100]!r} is none of train, valid, test")
+    return SPLIT_WORDS[key]
+
+
+def words(value: Any) -> tuple[str, ...]:
+    """Return the labels that a JSON value or a cell holds, each once, in their order.
+
+    Raises:
+        ValueError: it is neither text nor number, nor a list of such.
+    """
+    listed = value if isinstance(value, list) else [value]
+    if any(isinstance(one, dict | list) for one in listed):
+        raise ValueError("a label is text or a number")
+    named = (unicodedata.normalize("NFC", str(one)).strip() for one in listed if one is not None)
+    return tuple(dict.fromkeys(word for word in named if word))

@@ -1,0 +1,154 @@
+"""What an import reads, picture after picture, each with what tables and folders say of it: files, then addresses."""
+
+import itertools
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from db.models import Job
+from tsukiji.archive import Entry
+from tsukiji.errors import TsukijiError
+from tsukiji.importers import Layout, Placement, Remote, Table, lay_out, may_be_table, sampled_label
+from tsukiji.types import ImportOptions
+from worker.archives import opened
+from worker.inputs import read_url
+from worker.services import Services
+
+Files = Callable[[], Iterator[Entry]]
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One picture; readable while the iteration that gave it stands at it."""
+
+    name: str
+    placement: Placement
+    read: Callable[[], bytes]
+
+
+@dataclass(frozen=True)
+class Arrivals:
+    """All that an import reads, in an order that stays: an attempt goes on where the one before stopped."""
+
+    services: Services
+    files: Files
+    layout: Layout
+    pictures: int
+    """Files that are no tables."""
+
+    @property
+    def total(self) -> int:
+        return self.pictures + len(self.layout.faults) + len(self.layout.remotes)
+
+    @property
+    def warnings(self) -> list[dict[str, Any]]:
+        return self.layout.warnings
+
+    def after(self, start: int) -> Generator[tuple[int, Arrival], None, None]:
+        """Yield number and arrival, from this number on."""
+        here = self.pictures + len(self.layout.faults)
+        yield from itertools.islice(enumerate(itertools.chain(self._files(), self._faults())), start, None)
+        left = self.layout.remotes[max(0, start - here) :]
+        yield from enumerate(fetched(self.services, left), max(start, here))
+
+    def _files(self) -> Iterator[Arrival]:
+        for entry in self.files():
+            if entry.error is not None or entry.name not in self.layout.tables:
+                yield Arrival(entry.name, self.layout.place(entry.name), entry.read)
+
+    def _faults(self) -> Iterator[Arrival]:
+        for name, error in self.layout.faults:
+            yield Arrival(name, Placement(error=error), bytes)
+
+
+@contextmanager
+def arrivals(services: Services, job: Job) -> Iterator[Arrivals]:
+    """Yield what the job reads.
+
+    Raises:
+        ArchiveError, SourceMissing, ...: what is wrong with the whole is met here, before anything is kept.
+        TableInvalid: the table that was sent for it is none.
+    """
+    options = ImportOptions.model_validate(job.request.get("options") or {})
+    if job.upload_sha256 is None and job.request.get("source") is None:
+        yield survey(services, job, no_files, options)
+        return
+    with opened(services, job, job.request.get("source")) as files:
+        yield survey(services, job, files, options)
+
+
+def no_files() -> Iterator[Entry]:
+    return iter(())
+
+
+def survey(services: Services, job: Job, files: Files, options: ImportOptions) -> Arrivals:
+    """Go through the files once, to count them and to find the tables among them."""
+    room, count = services.settings.limits.table_bytes, 0
+    names: list[str] = []
+    tables: list[Table] = []
+    for entry in files():
+        count += 1
+        if entry.error is not None:
+            continue
+        names.append(entry.name)
+        if options.format != "folders" and may_be_table(entry.name) and (data := read_table(entry, room)):
+            room -= len(data)
+            tables.append(Table(entry.name, data))
+    if job.table_sha256 is not None:
+        data = services.store.read(job.table_sha256)
+        tables.append(Table(str(job.request.get("table") or "table.csv"), data, is_named=True))
+    options = with_sampled_label(job, options, names)
+    layout = lay_out(names, tables, options, services.settings.limits.archive_entries)
+    return Arrivals(services, files, layout, count - len(layout.tables & set(names)))
+
+
+def read_table(entry: Entry, room: int) -> bytes:
+    """Return a file's bytes; nothing of one that cannot be read, or is larger than what is left for tables."""
+    try:
+        data = entry.read()
+    except TsukijiError as error:
+        if error.retriable:
+            raise
+        return b""  # its own verdict will say why
+    return data if len(data) <= room else b""
+
+
+def with_sampled_label(job: Job, options: ImportOptions, names: Sequence[str]) -> ImportOptions:
+    """Take the label from the archive's name, where the archive is the samples of one class and has no folders."""
+    label = sampled_label(job.request.get("filename"))
+    if (
+        label is None
+        or options.label
+        or options.format not in {"auto", "teachable"}
+        or any("/" in name for name in names)
+    ):
+        return options
+    return options.model_copy(update={"label": label})
+
+
+def fetched(services: Services, remotes: Iterable[Remote]) -> Iterator[Arrival]:
+    """Yield the pictures in their order; so many are on their way at once."""
+    at_once = services.settings.sources.url_connections
+    waiting: deque[tuple[Remote, Future[bytes]]] = deque()
+    pool = ThreadPoolExecutor(at_once, thread_name_prefix="fetch")
+    try:
+        for remote in remotes:
+            if len(waiting) == at_once:
+                yield arrived(*waiting.popleft())
+            waiting.append((remote, pool.submit(fetch, services, remote)))
+        while waiting:
+            yield arrived(*waiting.popleft())
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)  # a worker that stops does not wait for servers
+
+
+def fetch(services: Services, remote: Remote) -> bytes:
+    return b"" if remote.placement.error else read_url(services, remote.url)
+
+
+def arrived(remote: Remote, data: Future[bytes]) -> Arrival:
+    return Arrival(remote.url, remote.placement, partial(data.result))
