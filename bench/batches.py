@@ -19,25 +19,17 @@ and its figures are left out.
 import argparse
 import os
 import tempfile
-from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Final
 
 from rich.console import Console
 
 from bench.report import parse, pictures, show, weights_folder
-from bench.throughput import accept, growth, polling, predict, shared, whole, workers
 from bench.throughput.stage import Figures, PartMissing, Stage
 
-PARTS: Final[dict[str, Callable[[Stage], Figures]]] = {
-    "throughput": whole.measure,
-    "growth": growth.measure,
-    "workers": workers.measure,
-    "shared": shared.measure,
-    "predict": predict.measure,
-    "accept": accept.measure,
-    "polling": polling.measure,
-}
+PARTS: Final = ("throughput", "growth", "workers", "shared", "predict", "accept", "polling")
+"""Modules, loaded when their turn comes: processes that we start import this file, too, and should be light."""
 QUICK: Final = {"images": 48, "runs": 1, "large": 400, "rounds": 5, "seconds": 2.0, "clients": 50}
 """What these options are at most in the short form."""
 
@@ -50,11 +42,13 @@ def main() -> None:
         folder = Path(scratch)
         weights = weights_folder(options.weights, folder / "weights")
         photos = pictures(options.data, options.images, folder / "photos")
-        for name in options.part or PARTS:
-            found = measure(name, stage_of(options, photos, weights, folder))
-            show(name, found, as_json=False)
-            figures |= found
-    show("batches", figures | circumstances(options), as_json=options.json)
+        try:
+            for name in options.part or PARTS:
+                found = measure(name, stage_of(options, photos, weights, folder))
+                show(name, found, as_json=False)
+                figures |= found
+        finally:  # a part that breaks does not take the others' figures with it
+            show("batches", figures | circumstances(options), as_json=options.json)
 
 
 def read_options() -> argparse.Namespace:
@@ -92,12 +86,14 @@ def stage_of(options: argparse.Namespace, photos: list[Path], weights: Path | No
 
 def measure(name: str, stage: Stage) -> Figures:
     """Measure a part in a folder of its own; without figures where it cannot be measured here."""
+    part = import_module(f"bench.throughput.{name}")
     with tempfile.TemporaryDirectory(dir=stage.scratch) as scratch:
         try:
-            return PARTS[name](stage.at(Path(scratch)))
+            found: Figures = part.measure(stage.at(Path(scratch)))
         except PartMissing as missing:
             Console(stderr=True).print(f"{name} is left out: {missing}")
             return {}
+    return found
 
 
 def circumstances(options: argparse.Namespace) -> Figures:
