@@ -30,18 +30,19 @@ from bench.throughput.stage import Figures, PartMissing, Stage
 
 PARTS: Final = ("throughput", "growth", "workers", "shared", "predict", "accept", "polling")
 """Modules, loaded when their turn comes: processes that we start import this file, too, and should be light."""
+MADE_UP: Final = 200
+"""Photos, where none are given; more are copies of these."""
 QUICK: Final = {"images": 48, "runs": 1, "large": 400, "rounds": 5, "seconds": 2.0, "clients": 50}
 """What these options are at most in the short form."""
 
 
 def main() -> None:
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as workers have it
     options = read_options()
     figures: Figures = {}
     with tempfile.TemporaryDirectory(prefix="tsukiji-bench-") as scratch:
         folder = Path(scratch)
         weights = weights_folder(options.weights, folder / "weights")
-        photos = pictures(options.data, options.images, folder / "photos")
+        photos = pictures(options.data, options.images if options.data else MADE_UP, folder / "photos")
         try:
             for name in options.part or PARTS:
                 found = measure(name, stage_of(options, photos, weights, folder))

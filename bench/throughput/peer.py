@@ -18,12 +18,14 @@ from tsukiji.cli.programs import checkout
 
 MODULES: Final = "bench.throughput.peers"
 STOP_SECONDS: Final = 30
-NEEDS: Final = {"litserve": "litserve", "ray": "ray"}
-"""Libraries of the extra `bench`."""
+EXTRA: Final = ("litserve", "ray")
+"""Peers that are named like a library of the extra `bench`."""
+SETTINGS: Final = {"forward": {"OMP_WAIT_POLICY": "PASSIVE"}}
+"""As our workers have it; the others are left as they come."""
 
 
 def is_installed(name: str) -> bool:
-    return name not in NEEDS or find_spec(NEEDS[name]) is not None
+    return name not in EXTRA or find_spec(name) is not None
 
 
 class Peer:
@@ -31,13 +33,14 @@ class Peer:
 
     def __init__(self, name: str, package: Path, scratch: Path) -> None:
         self._command = [sys.executable, "-m", f"{MODULES}.{name}", str(package)]
+        self._environment = os.environ | SETTINGS.get(name, {})
         self._log = scratch / f"{name}.log"
 
     def __enter__(self) -> Self:
         pipe = subprocess.PIPE
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                self._command, cwd=checkout(), stdin=pipe, stdout=pipe, stderr=log, text=True, env=environment()
+                self._command, cwd=checkout(), stdin=pipe, stdout=pipe, stderr=log, text=True, env=self._environment
             )
         return self
 
@@ -75,7 +78,3 @@ class Peer:
             program = psutil.Process(self._process.pid)
             return [program, *program.children(recursive=True)]
         return []
-
-
-def environment() -> dict[str, str]:
-    return os.environ | {"OMP_WAIT_POLICY": "PASSIVE"}  # as our workers have it

@@ -15,6 +15,8 @@ from bench.report import make_photos
 START: Final = b"\xff\xd8"
 COMMENT: Final = b"\xff\xfe"
 QUALITY: Final = 90
+LEAST_EACH: Final = 10
+"""Photos of a class that is taught."""
 
 
 def endless(photos: Sequence[Path], side: int | None = None) -> Iterator[bytes]:
@@ -57,9 +59,6 @@ def teach(photos: Sequence[Path], folder: Path, each: int) -> Path:
         (folder / name).mkdir(parents=True)
         write(found[:each], len(found[:each]), folder / name)
     return folder
-
-
-LEAST_EACH: Final = 10
 
 
 def _jpeg(photo: Path, side: int | None) -> bytes:

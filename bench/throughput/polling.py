@@ -18,7 +18,7 @@ from bench.throughput.stage import Figures, Stage
 from bench.throughput.timing import p95
 from tsukiji import Batch
 
-LOOK_SECONDS: Final = 0.1
+LOOK_SECONDS: Final = 0.25
 LEAST_CHANGES: Final = 4
 """A rate is taken between chunks' ends: of so many changes of the progress the first is at an unknown time."""
 CHUNK_SECONDS: Final = 8

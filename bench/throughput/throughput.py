@@ -11,6 +11,7 @@ live for their turn, and the service stands still meanwhile. Medians of the runs
 The peers have the same weights, image size and processor threads, and compute in float32, as their documentation does.
 """
 
+import itertools
 import shutil
 import statistics
 from collections import defaultdict
@@ -31,7 +32,7 @@ PEERS: Final = ("fastai", "forward", "litserve", "ray")
 
 def measure(stage: Stage) -> Figures:
     names = [OURS, *filter(is_installed, PEERS)]
-    for name in set(PEERS) - set(names):
+    for name in itertools.filterfalse(is_installed, PEERS):
         Console(stderr=True).print(f"{name} is left out: it is not installed (the extra `bench`).")
     rates: dict[str, list[float]] = defaultdict(list)
     with serve(stage) as served:
