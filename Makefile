@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DATA ?=
-BENCHMARKS := batches curation fairness faults overhead poison predict reading resume storm training writers
+BENCHMARKS := batches curation fairness faults overhead poison reading resume storm training writers
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up test test-fast check fix bench docs lock browser
@@ -42,7 +42,7 @@ fix: setup ## Repair what lint and formatting can repair
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: setup ## All benchmarks, short form: a quarter of an hour or so
+bench: setup ## All benchmarks, short form: half an hour or so
 	@for name in $(BENCHMARKS); do $(BIN)/python -m bench.$$name --quick --json || exit 1; done
 
 docs: setup ## Renew the pages that are generated from the settings and the errors

@@ -1,109 +1,105 @@
-"""Batch throughput: the whole service, from submitting files to the last result read, beside fastai's `get_preds`.
+"""Batches at the speed of the hardware: each target of the service's throughput, by parts that run alone or together.
 
-Both classify the same files with resnet34 at the same size in the same run, in turns; medians of several runs.
-`service_images_per_second`, `fastai_images_per_second` and their ratio `service_vs_fastai` (above 1: we are faster).
+    python -m bench.batches [--part NAME ...] --data FOLDER ... --weights FILE [--quick] [--json]
+
+| part | figures |
+|---|---|
+| `throughput` | `service_images_per_second`; `service_vs_fastai`, `_forward`, `_litserve`, `_ray` |
+| `growth` | `cost_growth`, `memory_growth`: 100,000 small images against 5,000 |
+| `workers` | `two_workers_ratio` |
+| `shared` | `shared_backbone_ratio` |
+| `predict` | `predict_overhead_ms`, `predict_concurrent_ratio` |
+| `accept` | `accept_ms` |
+| `polling` | `poll_p95_ms`, `poll_slowdown` |
+
+What each means stands at the top of its module in `bench/throughput/`. A part that cannot be measured here says why,
+and its figures are left out.
 """
 
+import argparse
 import os
-import statistics
 import tempfile
-import time
-from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Final
 
-from fastai.vision.all import ImageDataLoaders, Learner, Resize, resnet34, vision_learner
+from rich.console import Console
 
-from bench.report import make_photos, parse, pictures, show, weights_folder
-from tsukiji import Client
-from tsukiji.cli.embedded import service
-from tsukiji.vision.weights import load_backbone_weights
+from bench.report import parse, pictures, show, weights_folder
+from bench.throughput.stage import Figures, PartMissing, Stage
 
-BATCH_SIZE = 64
+PARTS: Final = ("throughput", "growth", "workers", "shared", "predict", "accept", "polling")
+"""Modules, loaded when their turn comes: processes that we start import this file, too, and should be light."""
+MADE_UP: Final = 200
+"""Photos, where none are given; more are copies of these."""
+QUICK: Final = {"images": 48, "runs": 1, "large": 400, "rounds": 5, "seconds": 2.0, "clients": 50}
+"""What these options are at most in the short form."""
 
 
 def main() -> None:
+    options = read_options()
+    figures: Figures = {}
+    with tempfile.TemporaryDirectory(prefix="tsukiji-bench-") as scratch:
+        folder = Path(scratch)
+        weights = weights_folder(options.weights, folder / "weights")
+        photos = pictures(options.data, options.images if options.data else MADE_UP, folder / "photos")
+        try:
+            for name in options.part or PARTS:
+                found = measure(name, stage_of(options, photos, weights, folder))
+                show(name, found, as_json=False)
+                figures |= found
+        finally:  # a part that breaks does not take the others' figures with it
+            show("batches", figures | circumstances(options), as_json=options.json)
+
+
+def read_options() -> argparse.Namespace:
     parser = parse(__doc__)
-    parser.add_argument("--images", type=int, default=500, help="pictures to classify")
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--part", action="append", choices=sorted(PARTS), help="only this one; may be repeated")
+    parser.add_argument("--images", type=int, default=2000, help="photos in a batch")
     parser.add_argument("--image-size", type=int, default=224)
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--large", type=int, default=100_000, help="images of the larger batch of `growth`")
+    parser.add_argument("--rounds", type=int, default=60, help="predictions and batches that are timed one by one")
+    parser.add_argument("--seconds", type=float, default=20, help="of each measurement that is a rate")
+    parser.add_argument("--clients", type=int, default=1000, help="that poll")
     options = parser.parse_args()
     if options.quick:
-        options.images, options.runs = min(options.images, 96), 1
-    with tempfile.TemporaryDirectory() as scratch:
-        weights = weights_folder(options.weights, Path(scratch) / "weights")
-        files = pictures(options.data, options.images, Path(scratch) / "photos")
-        figures = measure(files, Path(scratch), options.image_size, options.runs, weights)
-    show("batch throughput, images per second", figures, as_json=options.json)
+        for name, most in QUICK.items():
+            setattr(options, name, min(getattr(options, name), most))
+    return options
 
 
-def measure(files: list[Path], scratch: Path, size: int, runs: int, weights: Path | None) -> dict[str, Any]:
-    learner = make_learner(files, size, weights)
-    folder = scratch / "service"
-    folder.mkdir()
-    with service(folder) as client:
-        model = make_model(client, scratch / "lesson", size, pretrained=weights is not None)
-        classify_all(client, model, files[:BATCH_SIZE])  # both start warm
-        predict_all(learner, files[:BATCH_SIZE])
-        turns = [
-            (seconds(lambda: classify_all(client, model, files)), seconds(lambda: predict_all(learner, files)))
-            for _ in range(runs)
-        ]
-    ours = [len(files) / mine for mine, _ in turns]
-    theirs = [len(files) / peer for _, peer in turns]
-    return {
-        "service_images_per_second": statistics.median(ours),
-        "fastai_images_per_second": statistics.median(theirs),
-        "service_vs_fastai": statistics.median(mine / peer for mine, peer in zip(ours, theirs, strict=True)),
-        "images": len(files),
-        "image_size": size,
-        "runs": runs,
-        "cpu_count": os.cpu_count(),
-        "device": str(learner.dls.device),
-    }
+def stage_of(options: argparse.Namespace, photos: list[Path], weights: Path | None, folder: Path) -> Stage:
+    return Stage(
+        scratch=folder,
+        photos=photos,
+        weights=weights,
+        images=options.images,
+        image_size=options.image_size,
+        runs=options.runs,
+        large=options.large,
+        rounds=options.rounds,
+        seconds=options.seconds,
+        clients=options.clients,
+    )
 
 
-def make_learner(files: list[Path], size: int, weights: Path | None) -> Learner:
-    """Return plain fastai as its documentation has it; the head is untrained, which costs the same time."""
-    labels = [str(number % 2) for number in range(len(files))]  # what the classes are makes no difference to the speed
-    loaders = ImageDataLoaders.from_lists(files[0].parent, files, labels, item_tfms=Resize(size), bs=BATCH_SIZE)
-    learner = vision_learner(loaders, resnet34, pretrained=False)
-    if weights:
-        state, _ = load_backbone_weights("resnet34", folder=weights, download=False)
-        names = iter(state.values())
-        body = learner.model[0]
-        body.load_state_dict({name: next(names) for name in body.state_dict()})
-    return learner
+def measure(name: str, stage: Stage) -> Figures:
+    """Measure a part in a folder of its own; without figures where it cannot be measured here."""
+    part = import_module(f"bench.throughput.{name}")
+    with tempfile.TemporaryDirectory(dir=stage.scratch) as scratch:
+        try:
+            found: Figures = part.measure(stage.at(Path(scratch)))
+        except PartMissing as missing:
+            Console(stderr=True).print(f"{name} is left out: {missing}")
+            return {}
+    return found
 
 
-def make_model(client: Client, folder: Path, size: int, *, pretrained: bool) -> str:
-    """Train a resnet34 just long enough to have one in the service."""
-    make_photos(folder, 20)
-    dataset = client.datasets.create("lesson")
-    dataset.upload(folder)
-    recipe = {"epochs": 1, "image_size": size, "batch_size": 8, "pretrained": pretrained}
-    model = client.trainings.create(dataset, recipe).wait().model
-    if model is None:
-        raise RuntimeError("the training made no model")
-    return model.id
-
-
-def classify_all(client: Client, model: str, files: list[Path]) -> None:
-    batch = client.batches.create(model=model, images=files).wait()
-    done = sum(result.status == "succeeded" for result in batch.results())
-    if done != len(files):
-        raise RuntimeError(f"{done} of {len(files)} pictures were classified")
-
-
-def predict_all(learner: Learner, files: list[Path]) -> None:
-    with learner.no_bar(), learner.no_logging():
-        learner.get_preds(dl=learner.dls.test_dl(files))
-
-
-def seconds(act: Callable[[], None]) -> float:
-    began = time.perf_counter()
-    act()
-    return time.perf_counter() - began
+def circumstances(options: argparse.Namespace) -> Figures:
+    facts = {name: getattr(options, name) for name in ("images", "image_size", "runs", "quick")}
+    return facts | {"cpu_count": os.cpu_count()}
 
 
 if __name__ == "__main__":

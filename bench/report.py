@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp"}
+LIGHT = {"even": 1.0, "odd": 0.5}
 
 
 def parse(description: str | None) -> argparse.ArgumentParser:
@@ -35,7 +36,7 @@ def pictures(folders: list[Path], wanted: int, scratch: Path) -> list[Path]:
 
 
 def make_photos(folder: Path, count: int) -> list[Path]:
-    """Write JPEG files that cost a decoder what photos cost: smooth shapes under some noise, two classes."""
+    """Write JPEG files that cost a decoder what photos cost: smooth shapes under some noise, light and dark ones."""
     random = np.random.default_rng(0)
     paths = []
     for number in range(count):
@@ -45,7 +46,8 @@ def make_photos(folder: Path, count: int) -> list[Path]:
             (500, 375), Image.Resampling.BICUBIC
         )
         grain = random.normal(0, 8, (375, 500, 3))
-        Image.fromarray(np.clip(np.asarray(coarse) + grain, 0, 255).astype(np.uint8)).save(path, quality=90)
+        light = LIGHT[path.parent.name] * (np.asarray(coarse) + grain)
+        Image.fromarray(np.clip(light, 0, 255).astype(np.uint8)).save(path, quality=90)
         paths.append(path)
     return paths
 

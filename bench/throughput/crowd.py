@@ -1,0 +1,88 @@
+"""Many clients that poll one batch, in a process of their own."""
+
+import asyncio
+import random
+import time
+from dataclasses import dataclass
+from multiprocessing.synchronize import Event
+from typing import Final
+from urllib.parse import urlsplit
+
+LOOK_SECONDS: Final = 0.1
+PAUSE_SECONDS: Final = 5.0
+"""Where the service names none."""
+
+_over: Event
+
+
+@dataclass(frozen=True)
+class Crowd:
+    url: str
+    place: str
+    headers: dict[str, str]
+    clients: int
+    arrival_seconds: float
+    """Within which all of them come: nobody's users do in the same instant."""
+
+
+def prepare(over: Event) -> None:
+    """Make this process know when to stop."""
+    global _over
+    _over = over
+
+
+def poll(crowd: Crowd) -> list[float]:
+    """Poll until told to stop; returns the seconds that each look took."""
+    return asyncio.run(_poll(crowd))
+
+
+async def _poll(crowd: Crowd) -> list[float]:
+    taken: list[float] = []
+    clients = [asyncio.create_task(_client(crowd, chance, taken)) for chance in _chances(crowd.clients)]
+    while not _over.is_set() and not any(client.done() for client in clients):
+        await asyncio.sleep(LOOK_SECONDS)
+    for client in clients:
+        client.cancel()
+    for outcome in await asyncio.gather(*clients, return_exceptions=True):
+        if isinstance(outcome, Exception):
+            raise outcome
+    return taken
+
+
+def _chances(clients: int) -> list[float]:
+    source = random.Random(0)
+    return [source.random() for _ in range(clients)]
+
+
+async def _client(crowd: Crowd, chance: float, taken: list[float]) -> None:
+    """Written by hand: a library's client would cost more than the service."""
+    await asyncio.sleep(chance * crowd.arrival_seconds)
+    address = urlsplit(crowd.url)
+    reader, writer = await asyncio.open_connection(address.hostname, address.port)
+    headers = {"host": address.netloc, **crowd.headers}
+    try:
+        while True:
+            lines = [f"GET {crowd.place} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
+            asked = time.monotonic()
+            writer.write("\r\n".join([*lines, "", ""]).encode())
+            answer = await _read_answer(reader)
+            taken.append(time.monotonic() - asked)
+            headers["if-none-match"] = answer["etag"]
+            await asyncio.sleep(float(answer.get("retry-after", PAUSE_SECONDS)))
+    finally:
+        writer.close()
+
+
+async def _read_answer(reader: asyncio.StreamReader) -> dict[str, str]:
+    """Return the headers of an answer, its body read.
+
+    Raises:
+        RuntimeError: it is a refusal.
+    """
+    head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+    headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:] if line)}
+    await reader.readexactly(int(headers.get("content-length", 0)))
+    status = int(head[0].split()[1])
+    if status not in {200, 304}:
+        raise RuntimeError(f"{status} to a poll")
+    return headers

@@ -1,0 +1,118 @@
+"""A service of one's own with a model in it, and its programs."""
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from zipfile import ZipFile
+
+import psutil
+
+from bench.throughput import photos
+from bench.throughput.stage import Stage
+from tsukiji import Batch, Client
+from tsukiji.cli.embedded import service
+
+WARM_UP: Final = 64
+TAUGHT: Final = 40
+"""Photos of each class that the model learns from."""
+
+
+@dataclass(frozen=True)
+class Served:
+    client: Client
+    url: str
+    key: str
+    model: str
+    """Its id."""
+    folder: Path
+    supervisor: psutil.Process
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.key}"}
+
+    @property
+    def programs(self) -> dict[str, psutil.Process]:
+        """By name: `api`, `infer`, `intake`, `train`, `dispatcher`."""
+        return {name_of(process): process for process in self.supervisor.children()}
+
+    def package(self) -> Path:
+        """Fetch the model's package, as a folder."""
+        folder = self.folder / "package"
+        if not folder.exists():
+            with ZipFile(self.client.models.download(self.model, self.folder / "package.zip")) as archive:
+                archive.extractall(folder)
+        return folder
+
+    @contextmanager
+    def resting(self) -> Iterator[None]:
+        """Let all programs of the service stand still, so that a peer has the machine to itself."""
+        processes = [self.supervisor, *self.supervisor.children(recursive=True)]
+        for process in processes:
+            process.suspend()
+        try:
+            yield
+        finally:
+            for process in processes:
+                process.resume()
+
+
+@contextmanager
+def serve(stage: Stage, recipe: dict[str, Any] | None = None) -> Iterator[Served]:
+    """Start a service, train a model in it, and classify a few photos: all is warm."""
+    folder = stage.folder("service")
+    with service(folder) as client:
+        model = train(client, stage, recipe or recipe_of(stage))
+        told = json.loads((folder / "announced.json").read_text())
+        supervisor = next(child for child in psutil.Process().children() if "up" in child.cmdline())
+        served = Served(client, told["url"], told["api_key"], model, folder, supervisor)
+        classify(client, model, images=stage.fresh("warm-up", WARM_UP))
+        yield served
+
+
+def recipe_of(stage: Stage, **changes: Any) -> dict[str, Any]:
+    """Return how to have a resnet34 in a few seconds: a head on the frozen body; without weights, a random network."""
+    recipe = {"preset": "quick"} if stage.weights else {"epochs": 1, "pretrained": False, "batch_size": 8}
+    return {**recipe, "image_size": stage.image_size, **changes}
+
+
+def train(client: Client, stage: Stage, recipe: dict[str, Any]) -> str:
+    """Train a model on some of the photos; returns its id."""
+    dataset = client.datasets.create("lesson", exist_ok=True)
+    if not dataset.images:
+        dataset.upload(photos.teach(stage.photos, stage.folder("lesson"), TAUGHT))
+    model = client.trainings.create(dataset, recipe).wait().model
+    if model is None:
+        raise RuntimeError("the training made no model")
+    return model.id
+
+
+def classify(client: Client, model: str, **what: Any) -> float:
+    """Classify what `batches.create` takes, and read all results; returns the seconds of all that.
+
+    Raises:
+        RuntimeError: an image was not classified.
+    """
+    began = time.perf_counter()
+    batch = client.batches.create(model=model, **what).wait()
+    done = sum(result.status == "succeeded" for result in batch.results())
+    taken = time.perf_counter() - began
+    check(batch, done)
+    return taken
+
+
+def check(batch: Batch, done: int) -> None:
+    wanted = int(batch.progress.total or 0)
+    if done != wanted or not wanted:
+        raise RuntimeError(f"{done} of {wanted} images were classified")
+
+
+def name_of(process: psutil.Process) -> str:
+    """Return what a program of the service is: the word after `-m`, or after `worker`."""
+    words: Sequence[str] = process.cmdline()
+    module = words[words.index("-m") + 1]
+    return words[words.index("-m") + 2] if module == "worker" else module

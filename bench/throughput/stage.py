@@ -1,0 +1,47 @@
+"""What a part is given: photos, weights, a folder of its own, and how much of everything."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+from bench.throughput import photos
+
+Figures = dict[str, Any]
+
+
+class PartMissing(Exception):
+    """A part, or a peer, cannot be measured here; the message says what it lacks."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    scratch: Path
+    """Empty, and removed after the part."""
+    photos: list[Path]
+    weights: Path | None
+    """A folder with resnet34's weights."""
+    images: int
+    image_size: int
+    runs: int
+    large: int
+    """Images of the larger batch of `growth`; the smaller one has a twentieth."""
+    rounds: int
+    """Of what takes milliseconds."""
+    seconds: float
+    """Of what is a rate."""
+    clients: int
+    """That poll."""
+
+    def folder(self, name: str) -> Path:
+        """Make a new folder."""
+        folder = self.scratch / name
+        folder.mkdir(parents=True)
+        return folder
+
+    def at(self, scratch: Path) -> Self:
+        """Return the same with another folder."""
+        return replace(self, scratch=scratch)
+
+    def fresh(self, name: str, count: int) -> list[Path]:
+        """Write photos that nobody has seen: what a service keeps of one image helps it with no other."""
+        return photos.write(self.photos, count, self.folder(name))
