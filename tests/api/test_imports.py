@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import unicodedata
 
 import pytest
 
@@ -72,10 +73,10 @@ def test_a_table_as_the_body(client, services, place, kind, filename, name):
 
 
 def test_options_of_an_archive_as_the_body(client, services, place):
-    params = {"label": "cat", "group": "Felix", "format": "folders"}
+    params = {"label": unicodedata.normalize("NFD", " pâté "), "group": "Felix", "format": "folders"}
     headers = {"Content-Type": "application/zip"}
     job = row(services, client.post(place, params=params, content=archive({"1.png": b"x"}), headers=headers))
-    assert job.request["options"] == {"label": "cat", "group": "Felix", "format": "folders"}
+    assert job.request["options"] == {"label": "pâté", "group": "Felix", "format": "folders"}
 
 
 def test_addresses_are_kept_as_a_table(client, services, place):

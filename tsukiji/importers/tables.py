@@ -5,6 +5,7 @@ Hugging Face Datasets, "Create an image dataset", section "ImageFolder".
 """
 
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, get_args
 
@@ -132,7 +133,7 @@ def item_of(line: int, row: Mapping[str, Any], columns: Columns) -> Item:
             url=_text(told.get("url")) or url,
             labels=words(told["label"]) if "label" in told else None,
             split=split_of(_text(told.get("split"))),
-            group=_text(told.get("group")) or None,
+            group=unicodedata.normalize("NFC", _text(told.get("group"))) or None,
         )
     except ValueError as error:
         return refused(line, str(error))

@@ -1,9 +1,10 @@
 """Data sets, images, and what became of the files that were sent."""
 
+import unicodedata
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from tsukiji.types.base import Answer, Box, Label, Name, Problem, Request, Review, Split, Url, check_one
 from tsukiji.types.batches import ErrorSummary
@@ -29,6 +30,11 @@ class ImportOptions(Request):
     label: Label | None = Field(None, description="Of the images for which no table tells one; before their folders.")
     split: Split | None = Field(None, description="Likewise.")
     group: Label | None = Field(None, description="Likewise.")
+
+    @field_validator("label", "group")
+    @classmethod
+    def _compose(cls, word: str | None) -> str | None:
+        return unicodedata.normalize("NFC", word or "").strip() or None
 
 
 class ImportCreate(ImportOptions):
