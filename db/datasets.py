@@ -104,7 +104,7 @@ def count_left_out(session: Session, dataset_ids: Sequence[str]) -> dict[str, tu
     """Return how many images of each data set are excluded, and how many wait for review."""
     query = select(Image.dataset_id, func.count()).where(Image.dataset_id.in_(dataset_ids)).group_by(Image.dataset_id)
     excluded, pending = (
-        dict(session.execute(query.where(condition)).tuples().all())
+        {row[0]: row[1] for row in session.execute(query.where(condition))}
         for condition in (Image.excluded.is_(True), Image.review == "pending")
     )
     return {dataset_id: (excluded.get(dataset_id, 0), pending.get(dataset_id, 0)) for dataset_id in dataset_ids}
