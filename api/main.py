@@ -12,6 +12,7 @@ from api.middleware import BodyLimit, Front, Gate, check_origin, host_check
 from api.page import routes as page
 from api.routes import (
     aliases,
+    analyses,
     batches,
     datasets,
     evaluations,
@@ -41,6 +42,7 @@ NOUNS = (
     images,
     uploads,
     imports,
+    analyses,
     trainings,
     models,
     exports,

@@ -1,24 +1,17 @@
-"""Embeddings that are computed once and kept: of the same picture, pixels and network they are always the same.
+"""Embeddings that are computed once and kept: of the same picture, pixels and network they are always the same."""
 
-They lie in a SQLite file of their own, which is but a cache: whatever is wrong with it, they are computed anew.
-"""
-
-import sqlite3
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
 from dataclasses import dataclass
 from hashlib import sha256
-from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from training.control import Control
 from training.events import Events
+from training.kept import KEPT_TYPE, MIRRORED, PLAIN, Floats, Kept
 from training.run import Picture, Run
 from tsukiji.vision.decode import DecodeLimits
 from tsukiji.vision.model import Classifier
@@ -26,76 +19,11 @@ from tsukiji.vision.preprocess import Preprocess
 
 VERSION: Final = 1
 """Of how embeddings are made; another one computes all of them anew."""
-BUSY_SECONDS: Final = 15
-KEPT_TYPE: Final = np.dtype("<f2")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
 BATCH: Final = 64
-ASKED: Final = 500
 DECODERS: Final = 2
-
-Floats = NDArray[np.float32]
-PLAIN: Final = 0
-MIRRORED: Final = 1
-
-
-@dataclass(frozen=True)
-class Kept:
-    """A file of embeddings. `space` names all that they depend on, beside the picture and its view."""
-
-    path: Path
-    space: str
-    most_bytes: int
-
-    def read(self, pictures: Sequence[str], view: int, width: int) -> dict[str, Floats]:
-        """Return what is kept of these pictures (by SHA-256), each (width,)."""
-        found: dict[str, Floats] = {}
-        with suppress(sqlite3.Error, OSError), closing(self._open()) as file:
-            for start in range(0, len(pictures), ASKED):
-                asked = pictures[start : start + ASKED]
-                marks = ", ".join("?" * len(asked))
-                rows = file.execute(
-                    f"SELECT picture, vector FROM features WHERE space = ? AND view = ? AND picture IN ({marks})",  # noqa: S608
-                    (self.space, view, *asked),
-                )
-                found |= {
-                    name: np.frombuffer(vector, KEPT_TYPE).astype(np.float32)
-                    for name, vector in rows
-                    if len(vector) == width * KEPT_TYPE.itemsize
-                }
-        return found
-
-    def write(self, found: Mapping[str, Floats], view: int) -> None:
-        """Keep embeddings; the oldest go where there are too many. What cannot be kept is computed again some day."""
-        try:
-            with closing(self._open()) as file, file:
-                now = time.time()
-                file.executemany(
-                    "INSERT OR REPLACE INTO features VALUES (?, ?, ?, ?, ?)",
-                    [(self.space, name, view, row.astype(KEPT_TYPE).tobytes(), now) for name, row in found.items()],
-                )
-                self._trim(file)
-        except (sqlite3.OperationalError, OSError):
-            pass  # a full disk, a lock, a place that cannot be written
-        except sqlite3.DatabaseError:  # damaged
-            self.path.unlink(missing_ok=True)
-
-    def _open(self) -> sqlite3.Connection:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        file = sqlite3.connect(self.path, timeout=BUSY_SECONDS)
-        file.execute(
-            "CREATE TABLE IF NOT EXISTS features (space TEXT, picture TEXT, view INTEGER, vector BLOB, kept_at REAL,"
-            " PRIMARY KEY (space, view, picture)) WITHOUT ROWID"
-        )
-        return file
-
-    def _trim(self, file: sqlite3.Connection) -> None:
-        pages, free, page_bytes = (
-            file.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
-        )
-        if (pages - free) * page_bytes > self.most_bytes:
-            (middle,) = file.execute(
-                "SELECT kept_at FROM features ORDER BY kept_at LIMIT 1 OFFSET (SELECT count(*) / 2 FROM features)"
-            ).fetchone()
-            file.execute("DELETE FROM features WHERE kept_at <= ?", (middle,))
 
 
 def space_of(body: Mapping[str, torch.Tensor], backbone: str, preprocess: Preprocess) -> str:
@@ -157,9 +85,7 @@ class Embedder:
         return rows.astype(KEPT_TYPE).astype(np.float32) if self.kept else rows
 
 
-def ahead(
-    pictures: Sequence[Picture], fitted: Callable[[Picture], Floats]
-) -> Iterator[tuple[Sequence[Picture], list[Floats]]]:
+def ahead(pictures: Sequence[Item], fitted: Callable[[Item], Result]) -> Iterator[tuple[Sequence[Item], list[Result]]]:
     """Yield batches with their pixels; threads decode the next while the caller computes."""
     batches = [pictures[start : start + BATCH] for start in range(0, len(pictures), BATCH)]
     with ThreadPoolExecutor(DECODERS) as pool:

@@ -10,7 +10,8 @@ from training import export, recipes
 from training.control import Control
 from training.evaluate import Embed, evaluate, suspect
 from training.events import Events
-from training.features import MIRRORED, PLAIN, Embedder, Kept, space_of
+from training.features import Embedder, space_of
+from training.kept import MIRRORED, PLAIN, Kept
 from training.run import PACKAGE_FOLDER, REPORT_FILE, Report, Run, draft_of, load
 from tsukiji.types import Preset
 from tsukiji.vision.backbones import preprocess_of

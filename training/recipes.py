@@ -16,9 +16,10 @@ from training.control import Control
 from training.course import Weights
 from training.data import load_data
 from training.events import Events
-from training.features import MIRRORED, PLAIN, Embedder
+from training.features import Embedder
 from training.fit import Fit, Fitted, Stage
 from training.head import learner_on
+from training.kept import MIRRORED, PLAIN
 from training.learner import build_learner
 from training.run import Run
 from tsukiji.vision.model import build_on, load_fastai_state

@@ -5,21 +5,31 @@ Every file gets a verdict; none stops the others.
 
 import itertools
 from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from threading import BoundedSemaphore
 from typing import Any
 
-from db import datasets, imports, jobs
+from db import analyses, datasets, imports, jobs
 from db.datasets import NewImage
 from db.models import Job
+from db.session import Session
 from tsukiji.archive import Entry
 from tsukiji.errors import Invalid, LabelRefused, TsukijiError
+from tsukiji.jobs import Task
 from tsukiji.labels import label_and_split
+from tsukiji.types import AnalysisCreate
 from tsukiji.vision.decode import probe
 from worker.archives import discard, opened
 from worker.claimed import Stale
 from worker.lease import Lease
+from worker.pipeline import in_order
 from worker.services import Services
 
 COMMIT_FILES = 100
+DECODING = BoundedSemaphore(4)
+"""A large picture takes 150 MB while it is decoded."""
 LABEL_CHARACTERS = 200
 
 
@@ -32,9 +42,10 @@ def run(services: Services, job: Job, lease: Lease) -> None:
     with opened(services, job, job.request.get("source")) as files:
         total = sum(1 for _ in files())  # what is wrong with the whole is met here, before anything is kept
         rest = itertools.islice(enumerate(files()), start, None)
-        verdicts = (intake(services, seq, entry, labels, lease) for seq, entry in rest)
-        while part := list(itertools.islice(verdicts, COMMIT_FILES)):
-            commit(services, job, part, total)
+        arrivals = (take(services, seq, entry, labels, lease) for seq, entry in rest)
+        with closing(in_order(arrivals, partial(intake, services), lambda arrival: len(arrival.data))) as verdicts:
+            while part := list(itertools.islice(verdicts, COMMIT_FILES)):
+                commit(services, job, part, total)
     end(services, job)
 
 
@@ -45,24 +56,42 @@ def dataset_of(job: Job) -> str:
     return job.dataset_id
 
 
-def intake(services: Services, seq: int, entry: Entry, labels: set[str], lease: Lease) -> dict[str, Any]:
-    """Decode one picture once, keep its bytes, and return its verdict; `image` is what is to be inserted."""
+@dataclass(frozen=True)
+class Arrival:
+    """A file as it was read, or why it was not; `verdict` is its row so far."""
+
+    verdict: dict[str, Any]
+    split: str | None
+    data: bytes = b""
+
+
+def take(services: Services, seq: int, entry: Entry, labels: set[str], lease: Lease) -> Arrival:
+    """Read one file. An archive is a stream: it is read by one thread, in its order."""
     lease.check()
     label, split = label_and_split(entry.name)
     verdict = {"seq": seq, "name": entry.name, "label": label, "error": None, "image": None}
     try:
         check_label(services, label, labels)
-        data = entry.read()
-        facts = probe(data, services.decode_limits)
-        blob = services.store.put(data)
+        return Arrival(verdict, split, entry.read())
     except TsukijiError as error:
-        if error.retriable:  # the store is full or away: that is not the picture's fault
-            raise
-        return verdict | {"error": error.to_dict()}
+        return Arrival(refused(verdict, error), split)
+
+
+def intake(services: Services, arrival: Arrival) -> dict[str, Any]:
+    """Decode one picture once, keep its bytes, and return its verdict; `image` is what is to be inserted."""
+    verdict = arrival.verdict
+    if verdict["error"]:
+        return verdict
+    try:
+        with DECODING:
+            facts = probe(arrival.data, services.decode_limits)
+        blob = services.store.put(arrival.data)
+    except TsukijiError as error:
+        return refused(verdict, error)
     image = NewImage(
-        name=entry.name,
-        label=label,
-        split=split,
+        name=verdict["name"],
+        label=verdict["label"],
+        split=arrival.split,
         sha256=blob.sha256,
         width=facts.width,
         height=facts.height,
@@ -71,6 +100,12 @@ def intake(services: Services, seq: int, entry: Entry, labels: set[str], lease: 
         phash=facts.phash,
     )
     return verdict | {"image": image}
+
+
+def refused(verdict: dict[str, Any], error: TsukijiError) -> dict[str, Any]:
+    if error.retriable:  # the store is full or away: that is not the picture's fault
+        raise error
+    return verdict | {"error": error.to_dict()}
 
 
 def check_label(services: Services, label: str | None, labels: set[str]) -> None:
@@ -104,7 +139,8 @@ def settle(row: dict[str, Any], added: Iterator[tuple[str, bool]]) -> dict[str, 
 
 
 def end(services: Services, job: Job) -> None:
-    """End the job with its counts; the archive itself is not needed any more."""
+    """End the job with its counts, and queue an analysis where that is wanted; the archive is not needed any more."""
+    analysis = None
     with services.database.transaction() as session:
         counts = imports.count_verdicts(session, job.id)
         result = {
@@ -113,6 +149,19 @@ def end(services: Services, job: Job) -> None:
             "duplicates": counts.get("duplicate", 0),
             "rejected": counts.get("rejected", 0),
         }
+        if services.settings.analysis.after_import and result["accepted"]:
+            analysis = request_analysis(services, session, job)
+            result["analysis_id"] = analysis
         if not jobs.finish(session, job.id, job.attempt, result, upload_sha256=None):
             raise Stale
     discard(services, job.upload_sha256)
+    if analysis:
+        services.wakeups.send(Task.ANALYSIS, analysis)
+
+
+def request_analysis(services: Services, session: Session, job: Job) -> str:
+    """Queue an analysis of the job's data set with what is usual; where one waits, it will do."""
+    dataset_id = dataset_of(job)
+    wish = {"dataset": dataset_id, **AnalysisCreate().model_dump(exclude={"metadata"})}
+    attempts = services.settings.jobs.max_attempts
+    return analyses.request(session, dataset_id, wish, attempts, created_by=job.created_by).id

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -15,9 +16,11 @@ from tsukiji.errors import ImageTooManyBytes, ImageUnknown, TsukijiError
 from tsukiji.manifests import Line, read_lines
 from tsukiji.storage.blobs import read_pieces
 from worker.archives import local_archive, opened
+from worker.pipeline import in_order
 from worker.services import Services
 
 PAGE = 1000
+NOTHING: dict[str, Any] = {"sha256": None, "bytes": 0, "error": None, "true_label": None}
 IMAGE_PREFIX, HASH_PREFIX = "img_", "sha256:"
 
 Item = dict[str, Any]
@@ -35,24 +38,38 @@ def items_of(services: Services, job: Job) -> Iterator[Item]:
 def from_files(services: Services, job: Job) -> Iterator[Item]:
     """Yield an item for every file of the job's archive, folder or prefix."""
     with opened(services, job, job.request["input"].get("source")) as files:
-        for entry in files():
-            yield item_of(services, entry)
+        read = (read_entry(entry) for entry in files())
+        with closing(in_order(read, lambda found: keep_read(services, *found), lambda found: len(found[1]))) as items:
+            yield from items
 
 
-def item_of(services: Services, entry: Entry) -> Item:
-    return keep(services, {"custom_id": entry.name}, entry.read)
+def read_entry(entry: Entry) -> tuple[Item, bytes]:
+    """Read one file. An archive is a stream: it is read by one thread, in its order."""
+    item = {**NOTHING, "custom_id": entry.name}
+    try:
+        return item, entry.read()
+    except TsukijiError as error:
+        return refuse(item, error), b""
+
+
+def keep_read(services: Services, item: Item, data: bytes) -> Item:
+    return item if item["error"] else keep(services, item, lambda: data)
 
 
 def keep(services: Services, known: Item, read: Callable[[], bytes]) -> Item:
     """Keep an image's bytes and return its item; what is wrong with them costs only this one."""
-    item = {"sha256": None, "bytes": 0, "error": None, "true_label": None, **known}
+    item = {**NOTHING, **known}
     try:
         blob = services.store.put(read())
     except TsukijiError as error:
-        if error.retriable:  # the store is full or away, and not the image at fault
-            raise
-        return item | {"error": error.to_dict()}
+        return refuse(item, error)
     return item | {"sha256": blob.sha256, "bytes": blob.size}
+
+
+def refuse(item: Item, error: TsukijiError) -> Item:
+    if error.retriable:  # the store is full or away, and not the image at fault
+        raise error
+    return item | {"error": error.to_dict()}
 
 
 # --- a manifest ------------------------------------------------------------------------------------------------------

@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 
 from tests.training.conftest import MakeRun
-from training import features
+from training import features, kept
 from training.control import Cancelled, Control
 from training.events import Events
-from training.features import MIRRORED, PLAIN, Embedder, Kept, space_of
+from training.features import Embedder, space_of
+from training.kept import MIRRORED, PLAIN, Kept
 from training.run import Picture, load
 from tsukiji.errors import BlobCorrupt
 from tsukiji.vision.model import Classifier
@@ -67,11 +68,11 @@ def open_embedder(make_run: MakeRun, file: Path, events: Events) -> Open:
         space: str = "here", path: Path | None = file, most_bytes: int = MANY, control: Control | None = None
     ) -> tuple[Embedder, Columns]:
         model = Columns()
-        kept = Kept(path, space, most_bytes) if path else None
+        store = Kept(path, space, most_bytes) if path else None
         preprocess = Preprocess(size=SIDE)
         network = cast("Classifier", model)
         cpu = torch.device("cpu")
-        return Embedder(run, network, preprocess, cpu, kept, control or Control(), events), model
+        return Embedder(run, network, preprocess, cpu, store, control or Control(), events), model
 
     return begin
 
@@ -167,7 +168,7 @@ def test_a_damaged_row_is_computed_anew(
 def test_a_locked_file_keeps_nobody_waiting_for_ever(
     open_embedder: Open, run_pictures: list[Picture], file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(features, "BUSY_SECONDS", 0)
+    monkeypatch.setattr(kept, "BUSY_SECONDS", 0)
     expected = open_embedder()[0].embed(run_pictures)
     other = sqlite3.connect(file, isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
@@ -206,12 +207,12 @@ def test_a_full_disk_costs_only_time(
 
 def test_the_file_is_bounded_and_the_newest_stay(file: Path) -> None:
     bound = 300_000
-    kept = Kept(file, "here", bound)
+    store = Kept(file, "here", bound)
     rows = {f"{number:064}": np.full(1000, number, np.float32) for number in range(300)}  # 600 kB
     names = sorted(rows)
     for start in range(0, 300, 20):
-        kept.write({name: rows[name] for name in names[start : start + 20]}, PLAIN)
-    found = kept.read(names, PLAIN, 1000)
+        store.write({name: rows[name] for name in names[start : start + 20]}, PLAIN)
+    found = store.read(names, PLAIN, 1000)
     assert sum(row.size * 2 for row in found.values()) <= bound
     assert file.stat().st_size <= 2 * bound
     assert set(names[-20:]) <= found.keys()

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from tsukiji import types
+from tsukiji.client._analyses import AnalysisJob
 from tsukiji.client._base import path
 from tsukiji.client._bound import Bound, Identified, Resource, id_of
 from tsukiji.client._exceptions import NotFoundError
@@ -67,6 +68,39 @@ class Dataset(Bound, types.Dataset):
         place = path("datasets", self.id, "imports")
         response = self._transport.request("POST", place, timeout=UPLOAD_SECONDS, **options)
         return Import.bind(self._transport, response.json())
+
+    def analyse(self, *, backbone: types.Backbone | None = None, image_size: int | None = None) -> AnalysisJob:
+        """Look for duplicates, poor pictures, outliers, wrong labels, crops, and what to label next."""
+        asked = {"backbone": backbone, "image_size": image_size}
+        wish = {name: value for name, value in asked.items() if value is not None}
+        response = self._transport.request("POST", path("datasets", self.id, "analyses"), json=wish)
+        return AnalysisJob.bind(self._transport, response.json())
+
+    def analysis(self) -> types.Analysis | None:
+        """Fetch what the last analysis found, in numbers; None where there was none."""
+        try:
+            found = self._transport.request("GET", path("datasets", self.id, "analysis")).json()
+        except NotFoundError:
+            return None
+        return types.Analysis.model_validate(found)
+
+    def findings(
+        self,
+        kind: types.FindingKind | None = None,
+        *,
+        label: str | None = None,
+        group: str | None = None,
+        image: str | Identified | None = None,
+    ) -> Paged[types.Finding]:
+        """List what the last analysis found: by kind, the worst first, groups together."""
+        return self._transport.paged(
+            path("datasets", self.id, "findings"),
+            types.Finding.model_validate,
+            kind=kind,
+            label=label,
+            group=group,
+            image=None if image is None else id_of(image),
+        )
 
     def pictures(self, *, label: str | None = None, split: types.Split | None = None) -> Paged[types.Image]:
         return Images(self._transport).list(self, label=label, split=split)

@@ -4,6 +4,7 @@ Answers are read with unknown fields kept, so that an older client goes on worki
 that a misspelt one is not silently without effect. Times are RFC 3339 in UTC.
 """
 
+from tsukiji.types.analyses import Analysis, AnalysisCreate, Finding, FindingKind, LabelBalance
 from tsukiji.types.base import Answer, Label, Metadata, Name, Page, Problem, Request, Split
 from tsukiji.types.batches import (
     BatchCreate,
@@ -41,6 +42,8 @@ __all__ = [
     "Alias",
     "AliasMove",
     "AliasPut",
+    "Analysis",
+    "AnalysisCreate",
     "Answer",
     "Backbone",
     "BackboneWeights",
@@ -63,6 +66,8 @@ __all__ = [
     "ExportCreate",
     "ExportFormat",
     "FileVerdict",
+    "Finding",
+    "FindingKind",
     "Image",
     "ImageInfo",
     "ImportCreate",
@@ -71,6 +76,7 @@ __all__ = [
     "Job",
     "JobEvent",
     "Label",
+    "LabelBalance",
     "LabelSummary",
     "LabelSuspect",
     "Leakage",

@@ -62,8 +62,12 @@ class Classifier(nn.Module):
 
     def embed(self, images: Tensor) -> Tensor:
         """Return embeddings (N, num_embedded) of normalised images (N, 3, H, W)."""
+        return self.look(images)[0]
+
+    def look(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Return embeddings (N, num_embedded), and the last maps, as `features` does."""
         middle, maps = self._stages(images)
-        return torch.cat([middle.mean((2, 3)), self.head[:POOLING](maps)], 1)
+        return torch.cat([middle.mean((2, 3)), self.head[:POOLING](maps)], 1), maps
 
     def decide(self, embeddings: Tensor) -> Tensor:
         """Return logits (N, classes) of embeddings."""
