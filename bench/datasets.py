@@ -21,9 +21,9 @@ from typing import Any, Final
 from bench.gathering import analysing, intake, interrupted, pages, plants
 from bench.report import parse, pictures, show, weights_folder
 from tests.services import Unavailable, postgres_database
-from tsukiji import Client
+from tsukiji import Client, log
 from tsukiji.cli.embedded import service
-from tsukiji.settings import DatabaseSettings, DataSettings, Settings
+from tsukiji.settings import DatabaseSettings, DataSettings, LogSettings, Settings
 
 PARTS: Final = ("plants", "intake", "interrupted", "pages", "undo")
 
@@ -39,6 +39,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.quick:
         options.photos, options.images, options.interrupted, options.listed = 60, 600, 1500, 5000
+    log.configure(LogSettings(level="warning"), "datasets")
     with tempfile.TemporaryDirectory(prefix="tsukiji-datasets-") as scratch:
         figures = measure(options, Path(scratch))
     show("data sets", figures, as_json=options.json)

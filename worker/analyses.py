@@ -45,6 +45,8 @@ log = structlog.get_logger(__name__)
 
 COMMIT_PICTURES = 500
 LOOKER = "training.look"
+UNBOUNDED = 2**62
+"""Bytes of a file of features that goes with its job."""
 
 
 def run(services: Services, job: Job, lease: Lease) -> None:
@@ -167,7 +169,7 @@ def survey(services: Services, job: Job, lease: Lease, names: Sequence[str], kep
         image_size=job.request["image_size"],
         images=images,
         features=kept,
-        features_bytes=max(settings.training.features_mb, 64) * 2**20,
+        features_bytes=settings.training.features_mb * 2**20 or UNBOUNDED,
         weights_dir=settings.weights_dir,
         download=settings.weights.download,
         device=settings.training.device,

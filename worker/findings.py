@@ -215,7 +215,7 @@ def leaks(pictures: Sequence[Picture], groups: Sequence[Alike]) -> Rows:
 
 
 def outliers(pictures: Sequence[Picture], seen: Seen) -> Rows:
-    looked_at = np.flatnonzero(seen.vectors.any(axis=1))
+    looked_at = np.flatnonzero(seen.vectors.any(axis=1)).tolist()
     for place, similar in find_outliers(seen.vectors[looked_at]):
         yield finding(pictures[looked_at[place]], "outlier", similar)
 
@@ -244,7 +244,7 @@ def label_next(pictures: Sequence[Picture], seen: Seen) -> Rows:
 
 def crops(pictures: Sequence[Picture], seen: Seen) -> Rows:
     """Yield pictures of which only a part speaks to the backbone, with the box of that part in pixels."""
-    for number in np.flatnonzero(seen.vectors.any(axis=1)):
+    for number in np.flatnonzero(seen.vectors.any(axis=1)).tolist():
         picture = pictures[number]
         sides = np.array([picture.width, picture.height] * 2)
         left, upper, right, lower = np.rint(seen.regions[number] * sides).astype(int).clip(0, sides).tolist()
@@ -257,6 +257,6 @@ def labelled(pictures: Sequence[Picture], seen: Seen) -> tuple[NDArray[np.intp],
     """Return the positions of labelled pictures that were looked at, their class numbers, and the labels in order."""
     has_label = np.array([picture.label is not None for picture in pictures])
     chosen = np.flatnonzero(seen.vectors.any(axis=1) & has_label)
-    labels = sorted({pictures[number].label for number in chosen})
+    labels = sorted({pictures[number].label for number in chosen.tolist()})
     numbers = {label: number for number, label in enumerate(labels)}
-    return chosen, np.array([numbers[pictures[number].label] for number in chosen], np.int64), labels
+    return chosen, np.array([numbers[pictures[number].label] for number in chosen.tolist()], np.int64), labels

@@ -1,7 +1,7 @@
 """Work on many things at once whose results come in their order. Knows neither the things nor the work."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final, TypeVar
 
@@ -14,7 +14,7 @@ AHEAD: Final = 64
 AHEAD_BYTES: Final = 64 * 2**20
 
 
-def in_order(items: Iterable[T], act: Callable[[T], R], weigh: Callable[[T], int]) -> Iterator[R]:
+def in_order(items: Iterable[T], act: Callable[[T], R], weigh: Callable[[T], int]) -> Generator[R, None, None]:
     """Yield `act` of each item, in order; threads work on those that follow, as many as weigh `AHEAD_BYTES` together.
 
     `items` is advanced by the caller's thread alone. Errors of an item are raised in its turn; those after it are lost.

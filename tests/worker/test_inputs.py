@@ -171,7 +171,6 @@ def test_planning_that_was_interrupted_begins_anew_and_nothing_is_there_twice(
     services, submit, model, archive, monkeypatch
 ):
     monkeypatch.setattr("worker.batches.PAGE", 4)
-    monkeypatch.setattr("worker.pipeline.AHEAD", 1)  # or all are kept before the first page is written
     blob = services.store.put(archive({f"{number}.png": number for number in range(10)}))
     job = submit.batch(model, {"type": "archive", "filename": "x"}, upload_sha256=blob.sha256)
     keep, calls = services.store.put, []

@@ -10,7 +10,15 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-LIMITS: Final = {"blurry": 0.3, "dark": 0.32, "light": 0.05, "low_information": 0.375, "grayscale": 0.02}
+from tsukiji.types import FindingKind
+
+LIMITS: Final[dict[FindingKind, float]] = {
+    "blurry": 0.3,
+    "dark": 0.32,
+    "light": 0.05,
+    "low_information": 0.375,
+    "grayscale": 0.02,
+}
 """An image has the issue where its measure is below."""
 ODD_ASPECT: Final = 0.35
 ODD_SIZE_RANGES: Final = 5.0
@@ -19,7 +27,7 @@ ENOUGH: Final = 20
 """Images that it takes to say what is usual."""
 
 Floats = NDArray[np.float64]
-Issue = tuple[int, str, float]
+Issue = tuple[int, FindingKind, float]
 """Position of the image, kind, score in 0..1: the lower, the worse."""
 
 

@@ -133,7 +133,8 @@ def similarities(left: Greys, right: Greys) -> Floats:
 
 def best_overlay(wholes: Floats, others: Floats) -> Floats:
     """Return the best correlation (P,) of `others` with any window of `wholes`."""
-    products = gradients(DOWN @ wholes[:, None] @ ACROSS) @ gradients(others)[:, :, None]
+    overlays = (DOWN @ wholes[:, None] @ ACROSS).astype(np.float32, copy=False)
+    products = gradients(overlays) @ gradients(others)[:, :, None]
     best: Floats = products[..., 0].max(axis=1)
     return best
 
