@@ -121,7 +121,7 @@ def keep_names(session: Session, arrivals: Sequence[tuple[str, str, str | None]]
     rows = [
         {"image_id": image_id, "name_sha256": digest_of(name, label), "name": name, "label": label}
         for image_id, name, label in dict.fromkeys(arrivals)
-        if first[image_id] != (name, label)
+        if first.get(image_id, (name, label)) != (name, label)
     ]
     if rows:
         session.execute(upsert(session, ImageName).on_conflict_do_nothing(), rows)

@@ -244,13 +244,11 @@ def label_next(pictures: Sequence[Picture], seen: Seen) -> Rows:
 
 def crops(pictures: Sequence[Picture], seen: Seen) -> Rows:
     """Yield pictures of which only a part speaks to the backbone, with the box of that part in pixels."""
-    for number in np.flatnonzero(seen.vectors.any(axis=1)).tolist():
-        picture = pictures[number]
-        sides = np.array([picture.width, picture.height] * 2)
-        left, upper, right, lower = np.rint(seen.regions[number] * sides).astype(int).clip(0, sides).tolist()
-        part = (right - left) * (lower - upper) / (picture.width * picture.height)
-        if 0 < part < CROPPED:
-            yield finding(picture, "crop", part, {"crop": [left, upper, right, lower]})
+    sides = np.array([(picture.width, picture.height) * 2 for picture in pictures])
+    boxes = np.rint(seen.regions * sides).astype(np.int64).clip(0, sides)
+    parts_kept = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1) / sides[:, :2].prod(axis=1)
+    for number in np.flatnonzero((parts_kept > 0) & (parts_kept < CROPPED)).tolist():
+        yield finding(pictures[number], "crop", float(parts_kept[number]), {"crop": boxes[number].tolist()})
 
 
 def labelled(pictures: Sequence[Picture], seen: Seen) -> tuple[NDArray[np.intp], NDArray[np.int64], list[str]]:

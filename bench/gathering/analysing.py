@@ -48,7 +48,7 @@ def know(dataset: Dataset, data: Path, weights: Path, random: np.random.Generato
     known = kept.read([picture.sha256 for picture in pictures], COMPACT, DIMENSIONS)
     fresh = [picture for picture in pictures if picture.sha256 not in known]
     centres = np.random.default_rng(1).normal(0, 1, (2, DIMENSIONS))
-    of_label = centres[[picture.label == "cat" for picture in fresh]] if fresh else np.empty((0, DIMENSIONS))
+    of_label = centres[np.array([picture.label == "cat" for picture in fresh], np.intp)]
     rows = unit((of_label + random.normal(0, 1, of_label.shape)).astype(np.float32))
     box = np.array([0.1, 0.1, 0.9, 0.9], np.float32)
     names = [picture.sha256 for picture in fresh]
