@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from typing import Any
+from typing import Any, cast
 
 from db import models as rows
 from db import revisions
@@ -16,7 +16,10 @@ PLURALS = {
     JobKind.IMPORT: "imports",
     JobKind.EVALUATION: "jobs",  # an address under `/v1/evaluations` is that of the result
     JobKind.EXPORT: "jobs",  # what they make has an address of its own, below the model
+    JobKind.ANALYSIS: "analyses",
 }
+RARE = 10
+"""A label is rare that has so many times fewer images than it would have if all had as many."""
 COUNTED = frozenset({JobKind.BATCH, JobKind.PREDICTION, JobKind.EVALUATION})
 
 
@@ -67,6 +70,58 @@ def snapshot(row: rows.Snapshot) -> types.Snapshot:
         links["dataset"] = f"/v1/datasets/{row.dataset_id}"
     known = {name: value for name, value in columns(row).items() if name in types.Snapshot.model_fields}
     return types.Snapshot.model_validate(known | {"links": links})
+
+
+def analysis(
+    row: rows.Analysis, found: Mapping[str, int], groups: int, labels: Sequence[tuple[str | None, int]]
+) -> types.Analysis:
+    """Return the answer; `found` counts findings by kind, `labels` images by label."""
+    images = sum(count for _, count in labels)
+    counts = {label: count for label, count in labels if label is not None}
+    return types.Analysis(
+        dataset_id=row.dataset_id,
+        job_id=row.job_id,
+        finished_at=row.finished_at,
+        images=row.images,
+        images_since=images - row.images,
+        findings=dict(found),
+        groups=groups,
+        unavailable=row.unavailable,
+        balance=balance(counts),
+        unlabelled=images - sum(counts.values()),
+        links=analysis_links(row.dataset_id) | {"job": f"/v1/analyses/{row.job_id}"},
+    )
+
+
+def balance(counts: Mapping[str, int]) -> list[types.LabelBalance]:
+    total = sum(counts.values())
+    return [
+        types.LabelBalance(label=label, images=count, share=count / total, rare=count * len(counts) * RARE < total)
+        for label, count in counts.items()
+    ]
+
+
+def analysis_links(dataset_id: str) -> dict[str, str]:
+    place = f"/v1/datasets/{dataset_id}"
+    return {"analysis": f"{place}/analysis", "findings": f"{place}/findings"}
+
+
+def finding(row: tuple[rows.Finding, rows.Image]) -> types.Finding:
+    found, image = row
+    return types.Finding(
+        kind=found.kind,
+        image_id=found.image_id,
+        score=found.score,
+        group=found.group_id or None,
+        suggestion=found.suggestion,
+        name=image.name,
+        label=image.label,
+        split=cast("types.Split | None", image.split or image.drawn_split),
+        width=image.width,
+        height=image.height,
+        bytes=image.bytes,
+        links=image_links(image.id),
+    )
 
 
 def model(row: rows.Model, aliases: Sequence[str] = (), evaluation_id: str | None = None) -> types.Model:
@@ -262,6 +317,8 @@ def job_links(row: rows.Job) -> dict[str, str]:
             links["feedback"] = f"{generic}/feedback"
         case JobKind.IMPORT:
             links |= {name: f"{place}/{name}" for name in ("items", "results", "summary")}
+        case JobKind.ANALYSIS if row.status == JobStatus.SUCCEEDED and row.dataset_id:
+            links |= analysis_links(row.dataset_id)
         case JobKind.EXPORT if row.status == JobStatus.SUCCEEDED and row.model_id:
             links["export"] = export_place(row.model_id, row.request["format"])
     result = row.result or {}

@@ -12,6 +12,7 @@ from api.middleware import BodyLimit, Front, Gate, check_origin, host_check
 from api.page import routes as page
 from api.routes import (
     aliases,
+    analyses,
     batches,
     datasets,
     evaluations,
@@ -45,6 +46,7 @@ NOUNS = (
     snapshots,
     uploads,
     imports,
+    analyses,
     trainings,
     models,
     exports,

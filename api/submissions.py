@@ -32,6 +32,7 @@ LIMIT_OF = {
     JobKind.IMPORT: "imports",
     JobKind.EVALUATION: "batches",
     JobKind.EXPORT: "imports",
+    JobKind.ANALYSIS: "imports",
 }
 
 

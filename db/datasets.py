@@ -1,5 +1,6 @@
 """Data sets and their images."""
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +9,7 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from db.blobs import keep, release, upsert
-from db.models import Dataset, Image
+from db.models import Dataset, Image, ImageName
 from db.pages import Rows, Window, fetch
 from db.selection import IN_USE, chosen
 from tsukiji.errors import Conflict, NotFound
@@ -121,12 +122,32 @@ def add_images(session: Session, dataset_id: str, images: Iterable[NewImage]) ->
         insert = upsert(session, Image).on_conflict_do_nothing()
         session.execute(insert, list(rows.values()))
     stored = known(session, dataset_id, list(rows))
-    answers, seen = [], set()
+    answers, seen, again = [], set(), []
     for image in images:
         image_id = stored[image.sha256]
-        answers.append((image_id, image_id == rows[image.sha256]["id"] and image_id not in seen))
+        new = image_id == rows[image.sha256]["id"] and image_id not in seen
+        answers.append((image_id, new))
         seen.add(image_id)
+        if not new:
+            again.append((image_id, image.name, image.label))
+    keep_names(session, again)
     return answers
+
+
+def keep_names(session: Session, arrivals: Sequence[tuple[str, str, str | None]]) -> None:
+    """Note other names and labels (image id, name, label) under which known pictures came again."""
+    first = {row.id: (row.name, row.label) for row in images_of(session, sorted({row[0] for row in arrivals}))}
+    rows = [
+        {"image_id": image_id, "name_sha256": digest_of(name, label), "name": name, "label": label}
+        for image_id, name, label in dict.fromkeys(arrivals)
+        if first.get(image_id, (name, label)) != (name, label)
+    ]
+    if rows:
+        session.execute(upsert(session, ImageName).on_conflict_do_nothing(), rows)
+
+
+def digest_of(name: str, label: str | None) -> str:
+    return hashlib.sha256(repr((name, label)).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def known(session: Session, dataset_id: str, hashes: Sequence[str]) -> dict[str, str]:

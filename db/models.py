@@ -43,7 +43,7 @@ def one_of(column: str, values: type[JobStatus | JobKind] | tuple[str, ...]) -> 
 
 class Base(DeclarativeBase):
     metadata = MetaData(naming_convention=CONVENTION)
-    type_annotation_map = {datetime: Timestamp, dict[str, Any]: Json, list[str]: Json, list[int]: Json}  # noqa: RUF012 - SQLAlchemy's own class attribute
+    type_annotation_map = {datetime: Timestamp, dict[str, Any]: Json, list[str]: Json, list[int]: Json, list[Any]: Json}  # noqa: RUF012 - SQLAlchemy's own class attribute
 
 
 class ApiKey(Base):
@@ -118,9 +118,12 @@ class Image(Base):
     __tablename__ = "images"
     __table_args__ = (
         UniqueConstraint("dataset_id", "sha256"),
-        Index("ix_images_dataset_label", "dataset_id", "label", "id"),
         Index("ix_images_dataset_excluded", "dataset_id", "excluded", "id"),
         Index("ix_images_dataset_review", "dataset_id", "review", "id"),
+        Index("ix_images_dataset", "dataset_id", "id"),
+        # The split at its end: a label and a split are found without looking at the rows.
+        Index("ix_images_dataset_label", "dataset_id", "label", "id", "split"),
+        Index("ix_images_dataset_split", "dataset_id", "split", "id"),
         CheckConstraint("split IS NULL OR " + one_of("split", ("train", "valid", "test")), name="split"),
     )
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
@@ -178,6 +181,61 @@ class RevisionChange(Base):
     image_id: Mapped[str] = mapped_column(ForeignKey("images.id", ondelete="CASCADE"), primary_key=True)
     before: Mapped[str | None] = mapped_column(String(200))
     after: Mapped[str | None] = mapped_column(String(200))
+
+
+class ImageName(Base):
+    """Another name, or label, under which a picture arrived that the data set held already."""
+
+    __tablename__ = "image_names"
+    image_id: Mapped[str] = mapped_column(ForeignKey("images.id", ondelete="CASCADE"), primary_key=True)
+    name_sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
+    """Of name and label: names may be longer than a key can be."""
+    name: Mapped[str] = mapped_column(Text)
+    label: Mapped[str | None] = mapped_column(String(200))
+
+
+class ImageMeasures(Base):
+    """What analyses measured of a picture, once. The scores are those of `tsukiji.vision.quality`."""
+
+    __tablename__ = "image_measures"
+    image_id: Mapped[str] = mapped_column(ForeignKey("images.id", ondelete="CASCADE"), primary_key=True)
+    blurry: Mapped[float]
+    dark: Mapped[float]
+    light: Mapped[float]
+    low_information: Mapped[float]
+    grayscale: Mapped[float]
+    hashes: Mapped[bytes] = mapped_column(LargeBinary)
+    """Of the picture and of windows of it, as `tsukiji.analysis.similar` compares them."""
+    greys: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)
+    """The picture at 32 x 32."""
+    compared: Mapped[bool] = mapped_column(default=False)
+    """Was it held against all others? Near-duplicates of later pictures are looked for by these."""
+
+
+class Analysis(Base):
+    """What the last analysis of a data set was; what it found stands in `findings`."""
+
+    __tablename__ = "analyses"
+    dataset_id: Mapped[str] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"), primary_key=True)
+    job_id: Mapped[str] = mapped_column(String(40))
+    images: Mapped[int]
+    unavailable: Mapped[list[Any]]
+    """What could not be looked for, each with its reason."""
+    finished_at: Mapped[datetime] = mapped_column(default=now())
+
+
+class Finding(Base):
+    """Something about an image that a person should look at. The lower the score, the sooner."""
+
+    __tablename__ = "findings"
+    __table_args__ = (Index("ix_findings_order", "dataset_id", "kind", "score", "group_id", "image_id"),)
+    image_id: Mapped[str] = mapped_column(ForeignKey("images.id", ondelete="CASCADE"), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(24), primary_key=True)
+    dataset_id: Mapped[str] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"))
+    score: Mapped[float]
+    group_id: Mapped[str] = mapped_column(String(40), default="")
+    """Images that belong together; empty where the finding is of one image alone."""
+    suggestion: Mapped[dict[str, Any] | None]
 
 
 class Snapshot(Base):

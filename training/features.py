@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 import torch
@@ -14,8 +14,10 @@ from training.control import Control
 from training.events import Events
 from training.run import Picture, Run
 from tsukiji.vision.decode import DecodeLimits
+from tsukiji.vision.fold import fold
 from tsukiji.vision.kept import CLOSE, CLOSE_MIRRORED, MIRRORED, PLAIN, Kept, rounded
-from tsukiji.vision.model import Classifier
+from tsukiji.vision.model import Classifier, build_on
+from tsukiji.vision.plan import DTYPES, Precision
 from tsukiji.vision.preprocess import Preprocess
 
 BATCH: Final = 64
@@ -25,6 +27,8 @@ CLOSE_SCALE: Final = 2 / 3
 """The view `CLOSE` is so much of the picture's side, at so much of its size: two scales see what one does not."""
 
 Floats = NDArray[np.float32]
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,15 @@ class Embedder:
         return rounded(rows) if self.kept else rows
 
 
+def frozen(backbone: str, body: dict[str, torch.Tensor], device: torch.device, precision: Precision) -> Classifier:
+    """Return a network that makes embeddings as fast as this device can; its head is never asked."""
+    model = build_on(backbone, body, 1).eval().requires_grad_(False)
+    fold(model)
+    model.lower(DTYPES[precision])
+    layout = torch.contiguous_format if device.type == "mps" else torch.channels_last
+    return model.to(device).to(memory_format=layout)
+
+
 def look(pixels: torch.Tensor, view: int) -> torch.Tensor:
     """Return a view of normalised pictures (N, 3, H, W)."""
     if view in {CLOSE, CLOSE_MIRRORED}:
@@ -90,9 +103,7 @@ def look(pixels: torch.Tensor, view: int) -> torch.Tensor:
     return pixels.flip(3) if view in {MIRRORED, CLOSE_MIRRORED} else pixels
 
 
-def ahead(
-    pictures: Sequence[Picture], fitted: Callable[[Picture], Floats]
-) -> Iterator[tuple[Sequence[Picture], list[Floats]]]:
+def ahead(pictures: Sequence[Item], fitted: Callable[[Item], Result]) -> Iterator[tuple[Sequence[Item], list[Result]]]:
     """Yield batches with their pixels; threads decode the next while the caller computes."""
     batches = [pictures[start : start + BATCH] for start in range(0, len(pictures), BATCH)]
     with ThreadPoolExecutor(DECODERS) as pool:

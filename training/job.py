@@ -10,15 +10,13 @@ from training import export, recipes
 from training.control import Control
 from training.evaluate import Embed, evaluate, suspect
 from training.events import Events
-from training.features import Embedder
+from training.features import Embedder, frozen
 from training.run import PACKAGE_FOLDER, REPORT_FILE, Report, Run, draft_of, load
 from tsukiji.types import Preset
 from tsukiji.vision.backbones import preprocess_of
 from tsukiji.vision.device import choose_device
-from tsukiji.vision.fold import fold
 from tsukiji.vision.kept import CLOSE, CLOSE_MIRRORED, MIRRORED, PLAIN, Kept, space_of
-from tsukiji.vision.model import Classifier, build_on
-from tsukiji.vision.plan import DTYPES, Precision, best_precision
+from tsukiji.vision.plan import best_precision
 from tsukiji.vision.predictor import Predictor
 from tsukiji.vision.weights import load_backbone_weights
 
@@ -87,15 +85,6 @@ def prepare(run: Run, folder: Path, events: Events, control: Control) -> recipes
     model = frozen(recipe.backbone, body, device, precision)
     embedder = Embedder(run, model, preprocess, device, kept or None, control, events)
     return task(body=body, source=source, embedder=embedder)
-
-
-def frozen(backbone: str, body: dict[str, torch.Tensor], device: torch.device, precision: Precision) -> Classifier:
-    """Return a network that makes embeddings as fast as this device can; its head is never asked."""
-    model = build_on(backbone, body, 1).eval().requires_grad_(False)
-    fold(model)
-    model.lower(DTYPES[precision])
-    layout = torch.contiguous_format if device.type == "mps" else torch.channels_last
-    return model.to(device).to(memory_format=layout)
 
 
 def several_views(embedder: Embedder, *, mirror: bool) -> Embed:

@@ -21,6 +21,7 @@ class JobKind(StrEnum):
     IMPORT = "import"
     EVALUATION = "evaluation"
     EXPORT = "export"
+    ANALYSIS = "analysis"
 
 
 TRANSITIONS: Final[dict[JobStatus, frozenset[JobStatus]]] = {
@@ -66,6 +67,7 @@ class Task(StrEnum):
     CHUNK = "chunk.run"
     EVALUATION = "evaluation.run"
     EXPORT = "export.run"
+    ANALYSIS = "analysis.run"
 
 
 QUEUE_OF: Final = {
@@ -76,6 +78,7 @@ QUEUE_OF: Final = {
     Task.EVALUATION: Queue.INTAKE,
     # A minute in a process of its own: neither behind trainings of hours nor before predictions of milliseconds.
     Task.EXPORT: Queue.INTAKE,
+    Task.ANALYSIS: Queue.INTAKE,
 }
 TASK_OF: Final = {
     JobKind.TRAINING: Task.TRAINING,
@@ -83,6 +86,7 @@ TASK_OF: Final = {
     JobKind.BATCH: Task.BATCH,
     JobKind.EVALUATION: Task.EVALUATION,
     JobKind.EXPORT: Task.EXPORT,
+    JobKind.ANALYSIS: Task.ANALYSIS,
 }
 """A prediction has no task of its own: its one chunk is sent at once."""
 
@@ -96,5 +100,6 @@ PREFIX_OF: Final = {
     JobKind.IMPORT: "imp",
     JobKind.EVALUATION: "evj",
     JobKind.EXPORT: "exp",
+    JobKind.ANALYSIS: "ana",
 }
 """What an id begins with."""

@@ -106,10 +106,10 @@ class LimitSettings(Group, env_prefix="TSUKIJI_LIMIT_"):
     class_min_images: int = Field(5, ge=2, description="Labelled images each class needs before a training.")
     queued_trainings: int = Field(20, ge=1, description="Trainings one key may have unfinished.")
     queued_batches: int = Field(100, ge=1, description="Batches one key may have unfinished; predictions likewise.")
-    queued_imports: int = Field(50, ge=1, description="Imports one key may have unfinished; exports likewise.")
+    queued_imports: int = Field(50, ge=1, description="Unfinished imports of one key; exports and analyses likewise.")
     all_queued_trainings: int = Field(100, ge=1, description="Unfinished trainings of all keys together.")
     all_queued_batches: int = Field(1000, ge=1, description="Unfinished batches of all keys; predictions likewise.")
-    all_queued_imports: int = Field(200, ge=1, description="Unfinished imports of all keys together; exports likewise.")
+    all_queued_imports: int = Field(200, ge=1, description="The same of all keys together.")
 
     def part_bytes(self, size: int) -> int:
         """Return the bytes of each part of an upload of `size` bytes: S3 joins at most 10,000."""
@@ -185,6 +185,10 @@ class WeightsSettings(Group, env_prefix="TSUKIJI_WEIGHTS_"):
     download: bool = Field(True, description="May a worker download ImageNet weights that it lacks?")
 
 
+class AnalysisSettings(Group, env_prefix="TSUKIJI_ANALYSIS_"):
+    after_import: bool = Field(False, description="Does each import that brought images start an analysis?")
+
+
 class LogSettings(Group, env_prefix="TSUKIJI_LOG_"):
     level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is written.")
     format: Literal["auto", "json", "console"] = Field("auto", description="`auto`: console on a terminal, else JSON.")
@@ -207,6 +211,7 @@ class Settings(BaseModel):
     inference: InferenceSettings = Field(default_factory=InferenceSettings)
     training: TrainingSettings = Field(default_factory=TrainingSettings)
     weights: WeightsSettings = Field(default_factory=WeightsSettings)
+    analysis: AnalysisSettings = Field(default_factory=AnalysisSettings)
     log: LogSettings = Field(default_factory=LogSettings)
 
     @property

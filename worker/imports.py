@@ -8,21 +8,30 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from threading import BoundedSemaphore
 from typing import Any
 
-from db import datasets, imports, jobs
+from db import analyses, datasets, imports, jobs
 from db.datasets import NewImage
 from db.models import Job
+from db.session import Session
 from tsukiji.errors import Invalid, LabelRefused, TsukijiError
 from tsukiji.importers import Placement
+from tsukiji.jobs import Task
+from tsukiji.types import AnalysisCreate
 from tsukiji.vision.decode import probe
 from worker.archives import discard
 from worker.arrivals import Arrival, arrivals
 from worker.claimed import Stale
 from worker.lease import Lease
+from worker.pipeline import in_order
 from worker.services import Services
 
 COMMIT_FILES = 100
+DECODING = BoundedSemaphore(4)
+"""A large picture takes 150 MB while it is decoded."""
 LABEL_CHARACTERS = 200
 UNKEPT = re.compile("[\0\ud800-\udfff]")
 """What a database cannot keep as text."""
@@ -35,9 +44,10 @@ def run(services: Services, job: Job, lease: Lease) -> None:
         start = imports.next_seq(session, job.id)
         labels = {label for label, _ in datasets.count_labels(session, [dataset_id])[dataset_id] if label}
     with arrivals(services, job) as found, closing(found.after(start)) as rest:
-        verdicts = (intake(services, seq, arrival, labels, lease) for seq, arrival in rest)
-        while part := list(itertools.islice(verdicts, COMMIT_FILES)):
-            commit(services, job, part, found.total)
+        files = (take(services, seq, arrival, labels, lease) for seq, arrival in rest)
+        with closing(in_order(files, partial(intake, services), lambda file: len(file.data))) as verdicts:
+            while part := list(itertools.islice(verdicts, COMMIT_FILES)):
+                commit(services, job, part, found.total)
         warnings = found.warnings
     end(services, job, warnings)
 
@@ -49,26 +59,44 @@ def dataset_of(job: Job) -> str:
     return job.dataset_id
 
 
-def intake(services: Services, seq: int, arrival: Arrival, labels: set[str], lease: Lease) -> dict[str, Any]:
-    """Decode one picture once, keep its bytes, and return its verdict; `image` is what is to be inserted."""
+@dataclass(frozen=True)
+class File:
+    """A file as it was read, or why it was not; `verdict` is its row so far."""
+
+    verdict: dict[str, Any]
+    placement: Placement
+    data: bytes = b""
+
+
+def take(services: Services, seq: int, arrival: Arrival, labels: set[str], lease: Lease) -> File:
+    """Read one file. An archive is a stream: it is read by one thread, in its order."""
     lease.check()
     name, place = kept(arrival.name), arrival.placement
     label = kept(place.label)[:LABEL_CHARACTERS] if place.label else None
     verdict = {"seq": seq, "name": name, "label": label, "error": None, "image": None}
     try:
         check_placement(services, place, labels)
-        data = arrival.read()
-        facts = probe(data, services.decode_limits)
-        blob = services.store.put(data)
+        return File(verdict, place, arrival.read())
     except TsukijiError as error:
-        if error.retriable:  # the store is full or away: that is not the picture's fault
-            raise
-        return verdict | {"error": kept(error.to_dict())}
+        return File(refused(verdict, error), place)
+
+
+def intake(services: Services, file: File) -> dict[str, Any]:
+    """Decode one picture once, keep its bytes, and return its verdict; `image` is what is to be inserted."""
+    verdict = file.verdict
+    if verdict["error"]:
+        return verdict
+    try:
+        with DECODING:
+            facts = probe(file.data, services.decode_limits)
+        blob = services.store.put(file.data)
+    except TsukijiError as error:
+        return refused(verdict, error)
     image = NewImage(
-        name=name,
-        label=label,
-        split=place.split,
-        group=place.group,
+        name=verdict["name"],
+        label=verdict["label"],
+        split=file.placement.split,
+        group=file.placement.group,
         sha256=blob.sha256,
         width=facts.width,
         height=facts.height,
@@ -77,6 +105,12 @@ def intake(services: Services, seq: int, arrival: Arrival, labels: set[str], lea
         phash=facts.phash,
     )
     return verdict | {"image": image}
+
+
+def refused(verdict: dict[str, Any], error: TsukijiError) -> dict[str, Any]:
+    if error.retriable:  # the store is full or away: that is not the picture's fault
+        raise error
+    return verdict | {"error": kept(error.to_dict())}
 
 
 def check_placement(services: Services, place: Placement, labels: set[str]) -> None:
@@ -135,7 +169,8 @@ def settle(row: dict[str, Any], added: Iterator[tuple[str, bool]]) -> dict[str, 
 
 
 def end(services: Services, job: Job, warnings: list[dict[str, Any]]) -> None:
-    """End the job with its counts; what was sent for it is not needed any more."""
+    """End the job with its counts, and queue an analysis where that is wanted; what was sent is not needed any more."""
+    analysis = None
     with services.database.transaction() as session:
         counts = imports.count_verdicts(session, job.id)
         result = {
@@ -145,7 +180,20 @@ def end(services: Services, job: Job, warnings: list[dict[str, Any]]) -> None:
             "rejected": counts.get("rejected", 0),
             **({"warnings": kept(warnings)} if warnings else {}),
         }
+        if services.settings.analysis.after_import and result["accepted"]:
+            analysis = request_analysis(services, session, job)
+            result["analysis_id"] = analysis
         if not jobs.finish(session, job.id, job.attempt, result, upload_sha256=None):
             raise Stale
     for sha256 in (job.upload_sha256, job.table_sha256):
         discard(services, sha256)
+    if analysis:
+        services.wakeups.send(Task.ANALYSIS, analysis)
+
+
+def request_analysis(services: Services, session: Session, job: Job) -> str:
+    """Queue an analysis of the job's data set with what is usual; where one waits, it will do."""
+    dataset_id = dataset_of(job)
+    wish = {"dataset": dataset_id, **AnalysisCreate().model_dump(exclude={"metadata"})}
+    attempts = services.settings.jobs.max_attempts
+    return analyses.request(session, dataset_id, wish, attempts, created_by=job.created_by).id

@@ -1,12 +1,11 @@
 """What a batch is made of, as a stream of items: an archive, a folder or prefix, a manifest, or a data set."""
 
 import itertools
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from functools import partial
 from pathlib import PurePosixPath
-from typing import Any, TypeVar
+from typing import Any
 
 from db import blobs, datasets, registry
 from db.models import Job
@@ -18,15 +17,15 @@ from tsukiji.errors import ImageTooManyBytes, ImageUnknown, TsukijiError
 from tsukiji.manifests import Line, read_lines
 from tsukiji.storage.blobs import read_pieces
 from worker.archives import local_archive, opened
+from worker.pipeline import in_order
 from worker.services import Services
 
 PAGE = 1000
-WRITERS = 8
+NOTHING: dict[str, Any] = {"sha256": None, "bytes": 0, "error": None, "true_label": None}
 IMAGE_PREFIX, HASH_PREFIX = "img_", "sha256:"
 
 Item = dict[str, Any]
 """Columns of a `BatchItem`, and the `bytes` of its blob."""
-Thing = TypeVar("Thing")
 
 
 def items_of(services: Services, job: Job) -> Iterator[Item]:
@@ -40,49 +39,38 @@ def items_of(services: Services, job: Job) -> Iterator[Item]:
 def from_files(services: Services, job: Job) -> Iterator[Item]:
     """Yield an item for every file of the job's archive, folder or prefix."""
     with opened(services, job, job.request["input"].get("source")) as files:
-        yield from in_threads(partial(item_of, services), ((entry.name, read_now(entry)) for entry in files()))
+        read = (read_entry(entry) for entry in files())
+        with closing(in_order(read, lambda found: keep_read(services, *found), lambda found: len(found[1]))) as items:
+            yield from items
 
 
-def item_of(services: Services, file: tuple[str, Callable[[], bytes]]) -> Item:
-    name, read = file
-    return keep(services, {"custom_id": name}, read)
-
-
-def read_now(entry: Entry) -> Callable[[], bytes]:
-    """Read an entry, before the archive goes on to the next one; what is wrong with it is raised when it is asked."""
+def read_entry(entry: Entry) -> tuple[Item, bytes]:
+    """Read one file. An archive is a stream: it is read by one thread, in its order."""
+    item = {**NOTHING, "custom_id": entry.name}
     try:
-        data = entry.read()
+        return item, entry.read()
     except TsukijiError as error:
-        return partial(give_up, error)
-    return lambda: data
+        return refuse(item, error), b""
 
 
-def give_up(error: TsukijiError) -> bytes:
-    raise error
-
-
-def in_threads(act: Callable[[Thing], Item], things: Iterable[Thing]) -> Iterator[Item]:
-    """Yield what `act` makes of things, in their order. To write a blob is to wait for the disk: many wait at once."""
-    waiting: deque[Future[Item]] = deque()
-    with ThreadPoolExecutor(WRITERS) as pool:
-        for thing in things:
-            waiting.append(pool.submit(act, thing))
-            if len(waiting) == 2 * WRITERS:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+def keep_read(services: Services, item: Item, data: bytes) -> Item:
+    return item if item["error"] else keep(services, item, lambda: data)
 
 
 def keep(services: Services, known: Item, read: Callable[[], bytes]) -> Item:
     """Keep an image's bytes and return its item; what is wrong with them costs only this one."""
-    item = {"sha256": None, "bytes": 0, "error": None, "true_label": None, **known}
+    item = {**NOTHING, **known}
     try:
         blob = services.store.put(read())
     except TsukijiError as error:
-        if error.retriable:  # the store is full or away, and not the image at fault
-            raise
-        return item | {"error": error.to_dict()}
+        return refuse(item, error)
     return item | {"sha256": blob.sha256, "bytes": blob.size}
+
+
+def refuse(item: Item, error: TsukijiError) -> Item:
+    if error.retriable:  # the store is full or away, and not the image at fault
+        raise error
+    return item | {"error": error.to_dict()}
 
 
 # --- a manifest ------------------------------------------------------------------------------------------------------
@@ -94,7 +82,8 @@ def from_manifest(services: Services, job: Job) -> Iterator[Item]:
         lines = read_lines(read_pieces(file))
         while part := list(itertools.islice(lines, PAGE)):
             known = look_up(services, part)
-            yield from in_threads(partial(resolve, services, known=known), part)
+            with closing(in_order(part, partial(resolve, services, known=known), lambda _: 0)) as items:
+                yield from items
 
 
 def look_up(services: Services, lines: list[Line]) -> dict[str, Item]:

@@ -15,7 +15,7 @@ from tsukiji import log
 from tsukiji.jobs import QUEUE_OF, Queue, Task
 from tsukiji.queue import create_app
 from tsukiji.settings import Settings
-from worker import batches, exports, imports, memory, trainings
+from worker import analyses, batches, exports, imports, memory, trainings
 from worker.claimed import work
 from worker.lane import Lane
 from worker.services import Services, open_services
@@ -37,6 +37,7 @@ def register(settings: Settings, queue: Queue, lane: Lane | None = None) -> cele
         Task.CHUNK: process.classify,
         Task.EVALUATION: process.evaluate,
         Task.EXPORT: process.export,
+        Task.ANALYSIS: process.analyse,
     }
     for task, act in acts.items():
         if QUEUE_OF[task] == queue:
@@ -114,6 +115,9 @@ class Process:
 
     def export(self, job_id: str) -> None:
         work(self.services, job_id, exports.run)
+
+    def analyse(self, job_id: str) -> None:
+        work(self.services, job_id, analyses.run)
 
     def classify(self, row_id: str) -> None:
         """Take chunks as long as there are any: the message says that there is work, not which.

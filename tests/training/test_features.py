@@ -70,11 +70,11 @@ def open_embedder(make_run: MakeRun, file: Path, events: Events) -> Open:
         space: str = "here", path: Path | None = file, most_bytes: int = MANY, control: Control | None = None
     ) -> tuple[Embedder, Columns]:
         model = Columns()
-        kept = Kept(path, space, most_bytes) if path else None
+        store = Kept(path, space, most_bytes) if path else None
         preprocess = Preprocess(size=SIDE)
         network = cast("Classifier", model)
         cpu = torch.device("cpu")
-        return Embedder(run, network, preprocess, cpu, kept, control or Control(), events), model
+        return Embedder(run, network, preprocess, cpu, store, control or Control(), events), model
 
     return begin
 
@@ -233,12 +233,12 @@ def test_a_full_disk_costs_only_time(
 
 def test_the_file_is_bounded_and_the_newest_stay(file: Path) -> None:
     bound = 300_000
-    kept = Kept(file, "here", bound)
+    store = Kept(file, "here", bound)
     rows = {f"{number:064}": np.full(1000, number, np.float32) for number in range(300)}  # 600 kB
     names = sorted(rows)
     for start in range(0, 300, 20):
-        kept.write({name: rows[name] for name in names[start : start + 20]}, PLAIN)
-    found = kept.read(names, PLAIN, 1000)
+        store.write({name: rows[name] for name in names[start : start + 20]}, PLAIN)
+    found = store.read(names, PLAIN, 1000)
     assert sum(row.size * 2 for row in found.values()) <= bound
     assert file.stat().st_size <= 2 * bound
     assert set(names[-20:]) <= found.keys()

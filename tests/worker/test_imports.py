@@ -11,8 +11,8 @@ from PIL import Image
 from db import datasets, imports, jobs
 from db.pages import Window
 from tests.worker.conftest import picture
-from tsukiji.jobs import JobStatus
-from tsukiji.settings import LimitSettings
+from tsukiji.jobs import JobKind, JobStatus
+from tsukiji.settings import AnalysisSettings, LimitSettings
 from tsukiji.vision.phash import PLAIN
 from worker import imports as intake
 from worker.claimed import work
@@ -182,6 +182,20 @@ def test_a_tar_is_read_like_a_zip_and_gone_on_with(services, submit, tmp_path, m
     ended = submit.find(job)
     assert (ended.status, ended.total) == ("succeeded", 9)
     assert {name: ended.result[name] for name in ("accepted", "rejected")} == {"accepted": 7, "rejected": 2}
+
+
+def test_an_analysis_follows_where_that_is_wanted(services, submit, archive):
+    wanted = services.settings.model_copy(update={"analysis": AnalysisSettings(after_import=True)})
+    object.__setattr__(services, "settings", wanted)
+    job = submit.import_zip(archive({"cat/1.png": 1, "cat/2.png": 2}))
+    work(services, job.id, run)
+    ended = submit.find(job)
+    with services.database.reading() as session:
+        analysis = jobs.find(session, ended.result["analysis_id"], JobKind.ANALYSIS)
+    assert (analysis.status, analysis.dataset_id) == ("queued", ended.dataset_id)
+    nothing = submit.import_zip(archive({"cat/bad.png": b"no picture"}), "empty")
+    work(services, nothing.id, run)
+    assert "analysis_id" not in submit.find(nothing).result
 
 
 def add(file, name, data):

@@ -7,13 +7,13 @@ import tarfile
 import pytest
 from sqlalchemy import select
 
-from db import datasets, jobs
+from db import datasets, jobs, turns
 from db.models import BatchItem
 from tests.worker.conftest import picture
+from tsukiji.errors import StorageUnavailable
 from tsukiji.jobs import JobKind
 from tsukiji.settings import LimitSettings, SourceSettings
 from tsukiji.sources import Sources
-from worker import batches
 from worker.batches import plan
 from worker.claimed import work
 from worker.imports import run as run_import
@@ -173,14 +173,41 @@ def test_planning_that_was_interrupted_begins_anew_and_nothing_is_there_twice(
     monkeypatch.setattr("worker.batches.PAGE", 4)
     blob = services.store.put(archive({f"{number}.png": number for number in range(10)}))
     job = submit.batch(model, {"type": "archive", "filename": "x"}, upload_sha256=blob.sha256)
-    add_page = batches.add_page
+    keep, calls = services.store.put, []
 
-    def add_and_lose(*arguments):
-        add_page(*arguments)
-        with services.database.transaction() as session:
-            assert jobs.give_back(session, job.id, 1, "test")
+    def away(data):
+        calls.append(1)
+        if len(calls) == 7:
+            raise StorageUnavailable
+        return keep(data)
 
-    monkeypatch.setattr(batches, "add_page", add_and_lose)
+    with monkeypatch.context() as broken:
+        broken.setattr(services.store, "put", away)
+        waits = planned(services, submit, job)
+    assert (waits.status, waits.planned, waits.items_total) == ("queued", False, 4)
+    assert len(items(services, job)) == 4, "a page is there, and no chunk yet"
+    with services.database.reading() as session:
+        assert turns.unsent_chunks(session, 0) == []
+    ended = planned(services, submit, job)
+    assert (ended.planned, ended.items_total) == (True, 10)
+    assert [item.custom_id for item in items(services, job)] == [f"{number}.png" for number in range(10)]
+
+
+def test_a_planner_that_lost_its_job_writes_no_more(services, submit, model, archive, monkeypatch):
+    monkeypatch.setattr("worker.batches.PAGE", 4)
+    monkeypatch.setattr("worker.pipeline.AHEAD", 1)  # or all are kept before the first page is written
+    blob = services.store.put(archive({f"{number}.png": number for number in range(10)}))
+    job = submit.batch(model, {"type": "archive", "filename": "x"}, upload_sha256=blob.sha256)
+    keep, calls = services.store.put, []
+
+    def lose(data):
+        calls.append(1)
+        if len(calls) == 7:
+            with services.database.transaction() as session:
+                assert jobs.give_back(session, job.id, 1, "test")
+        return keep(data)
+
+    monkeypatch.setattr(services.store, "put", lose)
     waits = planned(services, submit, job)
     assert (waits.status, waits.planned) == ("queued", False)
     assert len(items(services, job)) == 4

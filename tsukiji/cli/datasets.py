@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from tsukiji import types
+from tsukiji.cli import findings
 from tsukiji.cli.output import AsJson, note, print_fields, print_json, print_records, print_table
 from tsukiji.client import Client, Dataset
 
@@ -48,6 +49,10 @@ def show(dataset: DatasetName, as_json: AsJson = False) -> None:
     """Show one data set and how many images each label has."""
     with Client() as client:
         show_dataset(client.datasets.get(dataset), as_json)
+
+
+app.command("check")(findings.check)
+app.command("dedupe")(findings.dedupe)
 
 
 @app.command("rm")

@@ -1,5 +1,6 @@
 """The Python client of a Tsukiji service. Knows HTTP and nothing of how the service works."""
 
+from tsukiji.client._analyses import AnalysisJob
 from tsukiji.client._batches import Batch
 from tsukiji.client._client import Client
 from tsukiji.client._datasets import Dataset
@@ -36,6 +37,7 @@ __all__ = [
     "APIError",
     "APIStatusError",
     "APITimeoutError",
+    "AnalysisJob",
     "AuthenticationError",
     "BadRequestError",
     "Batch",

@@ -5,6 +5,7 @@ from types import TracebackType
 from typing import Any, Self, overload
 
 from tsukiji import types
+from tsukiji.client._analyses import Analyses
 from tsukiji.client._base import configure, path
 from tsukiji.client._batches import Batches
 from tsukiji.client._bound import Identified, id_of
@@ -44,6 +45,7 @@ class Client:
         self.snapshots = Snapshots(self._transport)
         self.uploads = Uploads(self._transport)
         self.imports = Imports(self._transport)
+        self.analyses = Analyses(self._transport)
         self.trainings = Trainings(self._transport)
         self.models = Models(self._transport)
         self.aliases = Aliases(self._transport)

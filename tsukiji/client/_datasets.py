@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Self, TypedDict, Unpack
 
 from tsukiji import types
+from tsukiji.client._analyses import AnalysisJob
 from tsukiji.client._base import path
 from tsukiji.client._bound import Identified, Resource, id_of
 from tsukiji.client._curation import Chosen, Curated
@@ -153,6 +154,39 @@ class Dataset(Curated, types.Dataset):
             ValueError: neither says the format.
         """
         return download(self._transport, path("datasets", self.id, "export"), Path(target), format)
+
+    def analyse(self, *, backbone: types.Backbone | None = None, image_size: int | None = None) -> AnalysisJob:
+        """Look for duplicates, poor pictures, outliers, wrong labels, crops, and what to label next."""
+        asked = {"backbone": backbone, "image_size": image_size}
+        wish = {name: value for name, value in asked.items() if value is not None}
+        response = self._transport.request("POST", path("datasets", self.id, "analyses"), json=wish)
+        return AnalysisJob.bind(self._transport, response.json())
+
+    def analysis(self) -> types.Analysis | None:
+        """Fetch what the last analysis found, in numbers; None where there was none."""
+        try:
+            found = self._transport.request("GET", path("datasets", self.id, "analysis")).json()
+        except NotFoundError:
+            return None
+        return types.Analysis.model_validate(found)
+
+    def findings(
+        self,
+        kind: types.FindingKind | None = None,
+        *,
+        label: str | None = None,
+        group: str | None = None,
+        image: str | Identified | None = None,
+    ) -> Paged[types.Finding]:
+        """List what the last analysis found: by kind, the worst first, groups together."""
+        return self._transport.paged(
+            path("datasets", self.id, "findings"),
+            types.Finding.model_validate,
+            kind=kind,
+            label=label,
+            group=group,
+            image=None if image is None else id_of(image),
+        )
 
     def delete(self) -> None:
         self._transport.request("DELETE", path("datasets", self.id))

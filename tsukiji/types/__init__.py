@@ -4,6 +4,7 @@ Answers are read with unknown fields kept, so that an older client goes on worki
 that a misspelt one is not silently without effect. Times are RFC 3339 in UTC.
 """
 
+from tsukiji.types.analyses import Analysis, AnalysisCreate, Finding, FindingKind, LabelBalance
 from tsukiji.types.base import Answer, Box, Label, Metadata, Name, Page, Problem, Request, Review, Split
 from tsukiji.types.batches import (
     BatchCreate,
@@ -86,6 +87,8 @@ __all__ = [
     "Alias",
     "AliasMove",
     "AliasPut",
+    "Analysis",
+    "AnalysisCreate",
     "Answer",
     "AnyAct",
     "Backbone",
@@ -120,6 +123,8 @@ __all__ = [
     "FeedbackCreate",
     "FeedbackItem",
     "FileVerdict",
+    "Finding",
+    "FindingKind",
     "Image",
     "ImageFilter",
     "ImageGroup",
@@ -135,6 +140,7 @@ __all__ = [
     "JobEvent",
     "KeepBest",
     "Label",
+    "LabelBalance",
     "LabelSuggestion",
     "LabelSummary",
     "LabelSuspect",

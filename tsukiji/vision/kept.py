@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsukiji.types import Box
+from tsukiji.vision.backbones import backbone_of, find_weights, preprocess_of
 from tsukiji.vision.preprocess import Preprocess
 
 if TYPE_CHECKING:
@@ -33,6 +34,10 @@ MIRRORED: Final = 1
 CLOSE: Final = 2
 """The middle of the picture, at another scale."""
 CLOSE_MIRRORED: Final = 3
+COMPACT: Final = 4
+"""The embedding in few numbers, for what compares many pictures (`training.compact`)."""
+REGION: Final = 5
+"""The box that the network responds to (`training.regions`)."""
 
 Floats = NDArray[np.float32]
 Size = tuple[int, int]
@@ -47,11 +52,13 @@ class Kept:
     space: str
     most_bytes: int
 
-    def read(self, pictures: Sequence[str], view: int, width: int) -> dict[str, Floats]:
-        """Return what is kept of these pictures (by `content_of`), each (width,)."""
+    def read(self, pictures: Sequence[str], view: int, width: int | None) -> dict[str, Floats]:
+        """Return what is kept of these pictures (by `content_of`), each (width,), or of whatever width it is."""
         return {name: row for name, (row, _) in self.read_sized(pictures, view, width).items()}
 
-    def read_sized(self, pictures: Sequence[str], view: int, width: int) -> dict[str, tuple[Floats, Size | None]]:
+    def read_sized(
+        self, pictures: Sequence[str], view: int, width: int | None
+    ) -> dict[str, tuple[Floats, Size | None]]:
         """Return what is kept of these pictures, with their sizes where who kept them knew."""
         found: dict[str, tuple[Floats, Size | None]] = {}
         with suppress(sqlite3.Error, OSError), closing(self._open()) as file:
@@ -62,7 +69,7 @@ class Kept:
                 found |= {
                     name: (np.frombuffer(vector, KEPT_TYPE).astype(np.float32), (across, down) if across else None)
                     for name, vector, across, down in rows
-                    if len(vector) == width * KEPT_TYPE.itemsize
+                    if width is None or len(vector) == width * KEPT_TYPE.itemsize
                 }
         return found
 
@@ -86,6 +93,7 @@ class Kept:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         file = sqlite3.connect(self.path, timeout=BUSY_SECONDS)
         file.execute("PRAGMA synchronous = OFF")  # what a crash of the machine damages is computed anew
+        file.execute("CREATE TABLE IF NOT EXISTS spaces (weights TEXT PRIMARY KEY, space TEXT) WITHOUT ROWID")
         file.execute(
             "CREATE TABLE IF NOT EXISTS embeddings (space TEXT, picture TEXT, view INTEGER, vector BLOB,"
             " width INTEGER, height INTEGER, kept_at REAL, PRIMARY KEY (space, view, picture)) WITHOUT ROWID"
@@ -101,6 +109,28 @@ class Kept:
                 "SELECT kept_at FROM embeddings ORDER BY kept_at LIMIT 1 OFFSET (SELECT count(*) / 2 FROM embeddings)"
             ).fetchone()
             file.execute("DELETE FROM embeddings WHERE kept_at <= ?", (middle,))
+
+    def name_space(self, weights: str) -> None:
+        """Note that the space belongs to this file of weights, as `weights_key` names it."""
+        with suppress(sqlite3.Error, OSError), closing(self._open()) as file, file:
+            file.execute("INSERT OR REPLACE INTO spaces VALUES (?, ?)", (weights, self.space))
+
+
+def find_space(path: Path, weights: str) -> str | None:
+    """Return the space of these weights without reading them, if anybody has named it."""
+    with suppress(sqlite3.Error, OSError), closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as file:
+        row = file.execute("SELECT space FROM spaces WHERE weights = ?", (weights,)).fetchone()
+        return row and str(row[0])
+    return None
+
+
+def weights_key(backbone: str, image_size: int, folder: Path | None) -> str | None:
+    """Return a name for a backbone's weights as they lie there now, and for the pixels; None where there are none."""
+    found = find_weights(backbone_of(backbone), folder)
+    if found is None:
+        return None
+    facts = found.path.stat()
+    return f"{backbone} {preprocess_of(backbone, image_size)} {found.path} {facts.st_size} {facts.st_mtime_ns}"
 
 
 def content_of(sha256: str, crop: Box | None) -> str:

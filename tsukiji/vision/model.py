@@ -62,9 +62,13 @@ class Classifier(nn.Module):
 
     def embed(self, images: Tensor) -> Tensor:
         """Return embeddings (N, num_embedded), float32, of normalised images (N, 3, H, W) in the body's precision."""
+        return self.look(images)[0]
+
+    def look(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Return embeddings (N, num_embedded), and the last maps, as `features` does; float32."""
         middle, maps = self._stages(images)
-        # A mean of half precision would lose what the maps still hold.
-        return torch.cat([middle.float().mean((2, 3)), self.head[:POOLING](maps.float())], 1)
+        maps = maps.float()  # a mean of half precision would lose what the maps still hold
+        return torch.cat([middle.float().mean((2, 3)), self.head[:POOLING](maps)], 1), maps
 
     def decide(self, embeddings: Tensor) -> Tensor:
         """Return logits (N, classes) of embeddings."""

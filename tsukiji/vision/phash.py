@@ -4,9 +4,10 @@ The DCT hash of C. Zauner, "Implementation and Benchmarking of Perceptual Image 
 the common form that keeps the 8 x 8 lowest frequencies: which of them lie above their median. Knows no split.
 """
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 SIDE: Final = 32
@@ -20,11 +21,21 @@ _DCT: Final = np.cos(np.pi / (2 * SIDE) * np.arange(KEPT)[:, None] * (2 * np.ara
 """(KEPT, SIDE): the first rows of the DCT-II, without the scale that does not matter here."""
 
 
+def greys_of(picture: Image.Image) -> NDArray[np.uint8]:
+    """Return the picture as (SIDE, SIDE) greys, whatever its proportions."""
+    small = picture.resize((SIDE, SIDE), Image.Resampling.LANCZOS, reducing_gap=3.0).convert("L")
+    return np.array(small, dtype=np.uint8)
+
+
 def phash(picture: Image.Image) -> str:
     """Return the hash as 16 hex digits; of a picture that shows nothing but one tone, `PLAIN`."""
-    small = picture.resize((SIDE, SIDE), Image.Resampling.LANCZOS, reducing_gap=3.0).convert("L")
-    greys = np.asarray(small, dtype=np.float64)
-    if greys.std() < LEAST_CONTRAST:
-        return PLAIN
-    frequencies = (_DCT @ greys @ _DCT.T).ravel()
-    return np.packbits(frequencies > np.median(frequencies)).tobytes().hex()
+    return f"{int(hash_greys(greys_of(picture)[None])[0]):016x}"
+
+
+def hash_greys(greys: NDArray[Any]) -> NDArray[np.uint64]:
+    """Return the hashes (N,) of pictures (N, SIDE, SIDE); 0 for those of one tone."""
+    frequencies = (_DCT @ greys.astype(np.float64) @ _DCT.T).reshape(len(greys), KEPT * KEPT)
+    bits = frequencies > np.median(frequencies, axis=1, keepdims=True)
+    found = np.packbits(bits, axis=1).view(">u8")[:, 0].astype(np.uint64)
+    found[greys.std(axis=(1, 2)) < LEAST_CONTRAST] = 0
+    return found

@@ -2,7 +2,7 @@
 
 from alembic import op
 
-revision = "0009"
+revision = "0008"
 down_revision = "0007"
 branch_labels = None
 depends_on = None
@@ -19,4 +19,5 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_index("ix_jobs_table_sha256", "jobs")
-    op.execute("ALTER TABLE jobs DROP COLUMN table_sha256")
+    with op.batch_alter_table("jobs") as jobs:  # SQLite drops no column that a foreign key names
+        jobs.drop_column("table_sha256")

@@ -1,0 +1,31 @@
+"""Starting an analysis. Knows no HTTP."""
+
+from api.idempotency import Made, Once, fingerprint_of
+from api.services import Services
+from api.submissions import check_room
+from db import analyses, datasets
+from db.models import ApiKey
+from db.session import Session
+from tsukiji.jobs import JobKind, Task
+from tsukiji.types import AnalysisCreate
+
+
+def start_analysis(services: Services, caller: ApiKey, once: Once, dataset: str, body: AnalysisCreate) -> Made:
+    """Queue an analysis, unless one like it waits already: that one will see the same images.
+
+    Raises:
+        NotFound, QueueFull
+    """
+    wish = body.model_dump(exclude={"metadata"})
+
+    def make(session: Session) -> str:
+        row = datasets.find(session, dataset)
+        check_room(session, services, JobKind.ANALYSIS, caller)
+        attempts = services.settings.jobs.max_attempts
+        request = {"dataset": row.id, **wish}
+        return analyses.request(session, row.id, request, attempts, created_by=caller.id, meta=body.metadata).id
+
+    made = once.make(services, fingerprint_of([dataset, body.model_dump()]), make)
+    if not made.replayed:
+        services.wake(Task.ANALYSIS, made.id)
+    return made

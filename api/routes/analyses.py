@@ -1,0 +1,67 @@
+"""Analyses: what should be looked at in a data set, and what is suggested."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from api import answers
+from api.analyses import start_analysis
+from api.dependencies import Caller, Reading, ServicesDep
+from api.idempotency import OnceDep
+from api.job_answers import answer_poll, answer_start
+from api.paging import PagingDep
+from api.waiting import Prefer
+from db import analyses, datasets, jobs
+from tsukiji.jobs import JobKind
+from tsukiji.types import Analysis, AnalysisCreate, Finding, FindingKind, Job, Page
+
+router = APIRouter(tags=["analyses"])
+
+
+@router.post("/datasets/{dataset}/analyses", status_code=202, response_model=Job)
+def create_analysis(
+    dataset: str, body: AnalysisCreate, services: ServicesDep, caller: Caller, once: OnceDep
+) -> Response:
+    """Look for duplicates, poor pictures, outliers, wrong labels, crops, and what to label next.
+
+    Pictures that were analysed before are not measured again. While one like it waits, that one is the answer.
+    """
+    return answer_start(services, start_analysis(services, caller, once, dataset, body))
+
+
+@router.get("/analyses")
+def list_analyses(session: Reading, paging: PagingDep) -> Page[Job]:
+    """List the analyses, newest first."""
+    return paging.answer(jobs.page(session, paging.window(), JobKind.ANALYSIS), answers.job)
+
+
+@router.get("/analyses/{analysis}", response_model=Job)
+async def get_analysis_job(analysis: str, request: Request, services: ServicesDep, _prefer: Prefer = None) -> Response:
+    return await answer_poll(request, services, analysis, JobKind.ANALYSIS)
+
+
+@router.get("/datasets/{dataset}/analysis")
+def get_analysis(dataset: str, session: Reading) -> Analysis:
+    """Look at what the last analysis found, in numbers, and at the balance of the labels as they are now."""
+    row = analyses.find(session, datasets.find(session, dataset).id)
+    found = analyses.count(session, row.dataset_id)
+    groups = analyses.count_groups(session, row.dataset_id, "near_duplicates")
+    return answers.analysis(row, found, groups, datasets.count_labels(session, [row.dataset_id])[row.dataset_id])
+
+
+@router.get("/datasets/{dataset}/findings")
+def list_findings(
+    dataset: str,
+    session: Reading,
+    paging: PagingDep,
+    kind: FindingKind | None = None,
+    label: Annotated[str | None, Query(description="Only of images that have this label now.")] = None,
+    group: Annotated[str | None, Query(description="Only of images of this group.")] = None,
+    image: Annotated[str | None, Query(description="Only of this image.")] = None,
+) -> Page[Finding]:
+    """List the findings: by kind, the worst first, groups together."""
+    window = paging.window(kind, label, group, image)
+    dataset_id = datasets.find(session, dataset).id
+    rows = analyses.page(session, dataset_id, window, kind=kind, label=label, group=group, image_id=image)
+    return paging.answer(rows, answers.finding)

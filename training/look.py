@@ -1,0 +1,113 @@
+"""`python -m training.look FOLDER`: what a backbone sees in pictures, from `survey.json` into the file of features.
+
+Events and orders as of a training (`training/__main__.py`). Each batch is kept as it is done, so nothing is looked at
+twice, whenever the process ends. A picture that cannot be read is left out.
+"""
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import torch
+
+from training.compact import compact
+from training.control import Cancelled, Control, Exit
+from training.convert import NICENESS, named
+from training.events import Events, open_stream
+from training.features import BATCH, ahead, frozen
+from training.regions import find_region
+from training.survey import Survey, Surveyed, read_survey
+from tsukiji.errors import ImageError
+from tsukiji.vision.backbones import preprocess_of
+from tsukiji.vision.decode import DecodeLimits, decode
+from tsukiji.vision.device import choose_device
+from tsukiji.vision.kept import COMPACT, PLAIN, REGION, Floats, Kept, space_of, weights_key
+from tsukiji.vision.model import Classifier
+from tsukiji.vision.plan import best_precision
+from tsukiji.vision.preprocess import Preprocess
+from tsukiji.vision.weights import load_backbone_weights
+
+TOLD: Final = 4
+"""Batches between two reports of progress."""
+
+Seen = tuple[Surveyed, Floats, tuple[int, int]]
+"""A picture, its pixels (3, size, size), and its width and height."""
+
+
+def main(folder: Path) -> Exit:
+    """Look at what `folder` lists; whatever goes wrong is an event."""
+    events, control = open_stream(), Control()
+    control.watch()
+    if hasattr(os, "nice"):
+        os.nice(NICENESS)  # whoever waits for a prediction goes first
+    try:
+        look(read_survey(folder), events, control)
+    except Cancelled:
+        return Exit.CANCELLED
+    except Exception as error:  # noqa: BLE001 — the last frame: every failure must reach the worker by name
+        traceback.print_exc()
+        events.send("error", **named(error).to_dict())
+        return Exit.FAILED
+    events.send("done")
+    return Exit.DONE
+
+
+def look(survey: Survey, events: Events, control: Control) -> None:
+    """Keep embedding, compact embedding and region of every picture.
+
+    Raises:
+        Cancelled: that was ordered.
+        WeightsUnavailable, WeightsInvalid, BackboneUnavailable
+    """
+    events.send("phase", name="loading")
+    body, _ = load_backbone_weights(survey.backbone, folder=survey.weights_dir, download=survey.download)
+    preprocess, device = preprocess_of(survey.backbone, survey.image_size), choose_device(survey.device)
+    precision = best_precision(device)
+    space = space_of(body, survey.backbone, preprocess, precision)
+    kept = Kept(survey.features, space, survey.features_bytes)
+    model = frozen(survey.backbone, body, device, precision)
+    done = set(kept.read([image.sha256 for image in survey.images], COMPACT, None))
+    missing = [image for image in survey.images if image.sha256 not in done]
+    events.send("phase", name="looking")
+    opened = partial(open_picture, preprocess=preprocess, limits=DecodeLimits(**survey.limits))
+    for number, (_, found) in enumerate(ahead(missing, opened)):
+        control.check()
+        if batch := [seen for seen in found if seen]:
+            keep(kept, model, batch, device)
+        if number % TOLD == 0:
+            events.send("progress", completed=min(len(missing), (number + 1) * BATCH), total=len(missing))
+    if key := weights_key(survey.backbone, survey.image_size, survey.weights_dir):
+        kept.name_space(key)
+
+
+def open_picture(image: Surveyed, preprocess: Preprocess, limits: DecodeLimits) -> Seen | None:
+    """Return the picture's pixels, or None where it cannot be read: that is for the other parts of an analysis."""
+    try:
+        picture = decode(image.path.read_bytes(), limits, target_side=preprocess.size)
+    except (OSError, ImageError) as error:
+        sys.stderr.write(f"{image.sha256}: {error}\n")
+        return None
+    return image, preprocess.to_array([picture])[0], picture.size
+
+
+@torch.inference_mode()
+def keep(kept: Kept, model: Classifier, batch: Sequence[Seen], device: torch.device) -> None:
+    pixels = torch.from_numpy(np.stack([values for _, values, _ in batch])).to(device, model.dtype)
+    embeddings, maps = (part.cpu().numpy() for part in model.look(pixels))
+    names = [image.sha256 for image, _, _ in batch]
+    regions = [np.array(find_region(each, *size), np.float32) for each, (_, _, size) in zip(maps, batch, strict=True)]
+    kept.write(dict(zip(names, regions, strict=True)), REGION)
+    kept.write(dict(zip(names, embeddings, strict=True)), PLAIN)
+    # Last: where there is this one, there are all.
+    kept.write(dict(zip(names, compact(embeddings, model.num_middle), strict=True)), COMPACT)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: python -m training.look FOLDER")
+    sys.exit(main(Path(sys.argv[1])))

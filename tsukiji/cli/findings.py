@@ -1,0 +1,135 @@
+"""`tsukiji datasets check` and `dedupe`: analyse a data set, and show what should be looked at."""
+
+from collections.abc import Callable, Iterator
+from itertools import groupby, islice
+from typing import Annotated, Any, Final, get_args
+
+import typer
+
+from tsukiji import types
+from tsukiji.cli.output import AsJson, note, print_fields, print_json, print_records, print_table
+from tsukiji.cli.waiting import wait
+from tsukiji.client import Client, Dataset
+
+DatasetName = Annotated[str, typer.Argument(metavar="DATASET", help="Id or name of a data set.")]
+Limit = Annotated[int, typer.Option("--limit", min=1, help="How many to list, the worst first.")]
+Timeout = Annotated[float | None, typer.Option("--timeout", help="Seconds to wait.")]
+ImageSize = Annotated[int | None, typer.Option("--image-size", help="Pixels that the backbone sees; 224 by default.")]
+OnlyLast = Annotated[bool, typer.Option("--last", help="Show what the last analysis found; start none.")]
+
+RARE_SHOWN: Final = 20
+COLUMNS: Final[dict[str, Callable[[types.Finding], Any]]] = {
+    "kind": lambda found: found.kind,
+    "image": lambda found: found.image_id,
+    "name": lambda found: found.name,
+    "label": lambda found: found.label,
+    "score": lambda found: found.score,
+    "suggestion": lambda found: describe(found.suggestion),
+}
+
+
+def check(
+    dataset: DatasetName,
+    kind: Annotated[types.FindingKind | None, typer.Option("--kind", help="List the images of this finding.")] = None,
+    label: Annotated[str | None, typer.Option("--label", help="List only images of this label.")] = None,
+    last: OnlyLast = False,
+    image_size: ImageSize = None,
+    limit: Limit = 50,
+    timeout: Timeout = None,
+    as_json: AsJson = False,
+) -> None:
+    """Analyse a data set: duplicates, poor pictures, outliers, wrong labels, what to label next."""
+    with Client() as client:
+        found = client.datasets.get(dataset)
+        analysis = analysed(found, last, image_size, timeout)
+        if kind or label:
+            print_records(islice(found.findings(kind, label=label), limit), COLUMNS, as_json)
+        elif as_json:
+            print_json(analysis)
+        else:
+            print_analysis(analysis)
+
+
+def dedupe(
+    dataset: DatasetName,
+    last: OnlyLast = False,
+    limit: Limit = 50,
+    timeout: Timeout = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show pictures that look the same, group by group, and which of each to keep: the largest, least compressed."""
+    with Client() as client:
+        found = client.datasets.get(dataset)
+        analysis = analysed(found, last, None, timeout)
+        groups = islice(grouped(found), limit)
+        if as_json:
+            for group in groups:
+                print_json(group)
+            return
+        rows = [row for group in groups for row in group_rows(group)]
+        print_table(["group", "keep", "image", "name", "label", "split", "size", "bytes", "alike"], rows)
+    note(f"{analysis.groups} groups of {analysis.findings.get('near_duplicates', 0)} images")
+
+
+def analysed(dataset: Dataset, last: bool, image_size: int | None, timeout: float | None) -> types.Analysis:
+    """Return the analysis: a new one, or the last where that is asked for.
+
+    Raises:
+        JobError: it did not succeed, or not in time.
+    """
+    if not last:
+        job = dataset.analyse(image_size=image_size)
+        note(f"analysis {job.id}")
+        wait(job, timeout).raise_for_status()
+    analysis = dataset.analysis()
+    if analysis is None:
+        raise ValueError(f"{dataset.name} was not analysed yet; leave out --last")
+    for missing in analysis.unavailable:
+        kinds = ", ".join(missing.get("findings", []))
+        note(f"not looked for: {kinds}. {missing.get('title')}: {missing.get('detail')}", style="yellow")
+        note(f"  {missing.get('hint')}")
+    return analysis
+
+
+def print_analysis(analysis: types.Analysis) -> None:
+    print_fields({"images": analysis.images, "unlabelled": analysis.unlabelled, "analysed": analysis.finished_at})
+    kinds = [kind for kind in get_args(types.FindingKind) if kind in analysis.findings]
+    print_table(["finding", "images"], [[kind, analysis.findings[kind]] for kind in kinds])
+    rare = [[row.label, row.images, row.share] for row in analysis.balance if row.rare]
+    if rare:
+        print_table(["rare label", "images", "share"], rare[:RARE_SHOWN])
+
+
+def grouped(dataset: Dataset) -> Iterator[dict[str, Any]]:
+    """Yield groups of near-duplicates, the most alike first."""
+    for group, members in groupby(dataset.findings("near_duplicates"), lambda found: found.group):
+        listed = list(members)
+        keep = (listed[0].suggestion or {}).get("keep")
+        images = [member.model_dump(mode="json") for member in listed]
+        yield {"object": "group", "group": group, "keep": keep, "score": listed[0].score, "images": images}
+
+
+def group_rows(group: dict[str, Any]) -> Iterator[list[Any]]:
+    for image in group["images"]:
+        keep = "keep" if image["image_id"] == group["keep"] else None
+        size = f"{image['width']}x{image['height']}"
+        facts = [image["name"], image["label"], image["split"], size, image["bytes"], 1 - group["score"]]
+        yield [group["group"], keep, image["image_id"], *facts]
+
+
+def describe(suggestion: dict[str, Any] | None) -> str | None:
+    if not suggestion:
+        return None
+    return ", ".join(f"{name} {spell(value)}" for name, value in suggestion.items())
+
+
+def spell(value: Any) -> str:
+    match value:
+        case dict():
+            return " ".join(f"{name} {count}" for name, count in value.items())
+        case [dict(), *_]:
+            return " ".join(str(row.get("name")) for row in value)
+        case list():
+            return " ".join(map(str, value))
+        case _:
+            return str(value)

@@ -1,0 +1,260 @@
+"""What is found in a data set, as rows: the numbers of `tsukiji.analysis` in the words of the product."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from db import analyses
+from db.analyses import MEASURES, Picture
+from training import suspects
+from training.compact import DIMENSIONS
+from tsukiji.analysis.issues import find_issues
+from tsukiji.analysis.outliers import find_outliers
+from tsukiji.analysis.selection import choose
+from tsukiji.analysis.similar import VIEWS, Check, candidates, verify
+from tsukiji.duplicates import unite
+from tsukiji.groups import parts
+from tsukiji.types.analyses import FindingKind
+from tsukiji.vision.phash import SIDE
+from worker.services import Services
+
+FEATURE_KINDS: Final[tuple[FindingKind, ...]] = ("outlier", "suspected_label", "label_next", "crop")
+"""What is found by the features of a backbone."""
+NAMES: Final = 20
+"""A finding lists so many at most."""
+LEAST_LABELLED: Final = 20
+CROPPED: Final = 0.6
+"""A box that holds more of its picture is not worth a crop."""
+DIGITS: Final = 4
+
+Floats = NDArray[np.float32]
+Rows = Iterator[dict[str, Any]]
+Group = list[int]
+"""Positions of pictures."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a backbone sees in each picture; zeros where it saw nothing of it.
+
+    Attributes:
+        vectors: compact embeddings of length 1, (N, DIMENSIONS).
+        regions: left, upper, right, lower as parts of width and height, (N, 4).
+    """
+
+    vectors: Floats
+    regions: Floats
+
+    @classmethod
+    def nothing(cls, count: int) -> Self:
+        return cls(np.zeros((count, DIMENSIONS), np.float32), np.zeros((count, 4), np.float32))
+
+
+def find_all(
+    services: Services, dataset_id: str, pictures: Sequence[Picture], seen: Seen, check: Check
+) -> list[dict[str, Any]]:
+    """Return all findings: image_id, kind, score, group_id, suggestion; one of a kind for each image at most."""
+    with services.database.reading() as session:
+        names = analyses.other_names(session, dataset_id)
+    groups = near_duplicates(services, dataset_id, pictures, check)
+    found = chain(
+        issues(pictures),
+        again(pictures, names),
+        alike(pictures, groups),
+        conflicts(pictures, groups, names),
+        leaks(pictures, groups),
+    )
+    rows = list(found)
+    if seen.vectors.any():
+        for by_features in (outliers, suspected_labels, label_next, crops):
+            check()
+            rows += by_features(pictures, seen)
+    return rows
+
+
+def finding(
+    picture: Picture, kind: FindingKind, score: float, suggestion: dict[str, Any] | None = None, group_id: str = ""
+) -> dict[str, Any]:
+    return {
+        "image_id": picture.id,
+        "kind": kind,
+        "score": round(score, DIGITS),  # the last bits of a sum depend on the machine's threads
+        "group_id": group_id,
+        "suggestion": suggestion,
+    }
+
+
+# --- one by one ------------------------------------------------------------------------------------------------------
+
+
+def issues(pictures: Sequence[Picture]) -> Rows:
+    measured = [picture for picture in pictures if picture.hashes is not None]
+    measures = {name: np.array([getattr(picture, name) for picture in measured], np.float64) for name in MEASURES}
+    sizes = [(picture.width, picture.height) for picture in measured]
+    for position, kind, score in find_issues(measures, sizes):
+        yield finding(measured[position], kind, score)
+
+
+def again(pictures: Sequence[Picture], names: Mapping[str, list[tuple[str, str | None]]]) -> Rows:
+    """Yield pictures that came more than once, under other names or labels."""
+    for picture in pictures:
+        if others := names.get(picture.id):
+            listed = [{"name": name, "label": label} for name, label in others[:NAMES]]
+            yield finding(picture, "exact_duplicates", 0.0, {"names": listed})
+
+
+# --- those that look the same ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Alike:
+    """A group of near-duplicates, with the score of its closest two."""
+
+    members: Group
+    score: float
+
+
+def near_duplicates(services: Services, dataset_id: str, pictures: Sequence[Picture], check: Check) -> list[Alike]:
+    """Return the groups of near-duplicates.
+
+    Pictures that were held against each other before are not again: their groups are known.
+    """
+    with services.database.reading() as session:
+        known = analyses.groups_of(session, dataset_id, "near_duplicates")
+    measured = [number for number, picture in enumerate(pictures) if picture.hashes is not None]
+    measured.sort(key=lambda number: not pictures[number].compared)
+    first = sum(pictures[number].compared for number in measured)
+    packed = b"".join(pictures[number].hashes for number in measured)
+    pairs = candidates(np.frombuffer(packed, np.uint64).reshape(-1, VIEWS), first, check)
+    with services.database.reading() as session:
+        ids = sorted({pictures[measured[place]].id for place in pairs.ravel().tolist()})
+        greys = analyses.greys_of(session, ids)
+    small = {
+        place: np.frombuffer(greys[pictures[measured[place]].id], np.uint8).reshape(SIDE, SIDE)
+        for place in set(pairs.ravel().tolist())
+        if pictures[measured[place]].id in greys
+    }
+    pairs = np.array([pair for pair in pairs.tolist() if pair[0] in small and pair[1] in small], np.intp).reshape(-1, 2)
+    roots = np.arange(len(measured))
+    scores = unite_known(roots, [known.get(pictures[number].id) for number in measured])
+    close, similar = verify(pairs, small, roots, check)
+    for place, likeness in zip(close.ravel().tolist(), np.repeat(similar, 2).tolist(), strict=True):
+        scores[place] = min(scores.get(place, 1.0), 1 - likeness)
+    found = [part.tolist() for part in parts(roots) if len(part) > 1]
+    return [
+        Alike(sorted(measured[place] for place in part), min(scores[place] for place in part if place in scores))
+        for part in found
+    ]
+
+
+def unite_known(roots: NDArray[np.intp], known: Sequence[tuple[str, float] | None]) -> dict[int, float]:
+    """Unite those whose group was the same, in place; return their scores by place."""
+    members = defaultdict(list)
+    for place, row in enumerate(known):
+        if row is not None:
+            members[row[0]].append(place)
+    pairs = [(places[0], other) for places in members.values() for other in places[1:]]
+    if pairs:
+        left, right = np.array(pairs, np.intp).T
+        unite(roots, left, right)
+    return {place: row[1] for place, row in enumerate(known) if row is not None}
+
+
+def alike(pictures: Sequence[Picture], groups: Sequence[Alike]) -> Rows:
+    """Yield near-duplicates, each with the one to keep: the largest, and of those the least compressed."""
+    for group in groups:
+        members = [pictures[number] for number in group.members]
+        best = max(members, key=lambda picture: (picture.width * picture.height, picture.bytes, picture.id))
+        for picture in members:
+            yield finding(picture, "near_duplicates", group.score, {"keep": best.id}, members[0].id)
+
+
+def conflicts(
+    pictures: Sequence[Picture], groups: Sequence[Alike], names: Mapping[str, list[tuple[str, str | None]]]
+) -> Rows:
+    """Yield pictures that stand, or came, under two labels."""
+    grouped: set[int] = set()
+    for group in groups:
+        members = [pictures[number] for number in group.members]
+        labels = Counter(picture.label for picture in members if picture.label is not None)
+        labels.update(label for picture in members for _, label in names.get(picture.id, ()) if label is not None)
+        if len(labels) > 1:
+            grouped.update(group.members)
+            for picture in members:
+                yield finding(picture, "conflicting_labels", group.score, {"labels": dict(labels)}, members[0].id)
+    for number, picture in enumerate(pictures):
+        if number in grouped or picture.id not in names:
+            continue
+        labels = Counter(label for _, label in names[picture.id] if label is not None)
+        labels[picture.label or ""] += picture.label is not None
+        if len(+labels) > 1:
+            yield finding(picture, "conflicting_labels", 0.0, {"labels": dict(+labels)})
+
+
+def leaks(pictures: Sequence[Picture], groups: Sequence[Alike]) -> Rows:
+    """Yield near-duplicates that are learnt from and held out, with the side where all of them should stand.
+
+    What resembles a test image is not to be learnt from.
+    """
+    for group in groups:
+        members = [pictures[number] for number in group.members]
+        splits = Counter(picture.split for picture in members if picture.split is not None)
+        if len(splits) > 1:
+            side = next(split for split in ("test", "train", "valid") if split in splits)
+            suggestion = {"split": side, "splits": dict(splits)}
+            for picture in members:
+                yield finding(picture, "leaky_splits", group.score, suggestion, members[0].id)
+
+
+# --- by features -----------------------------------------------------------------------------------------------------
+
+
+def outliers(pictures: Sequence[Picture], seen: Seen) -> Rows:
+    looked_at = np.flatnonzero(seen.vectors.any(axis=1)).tolist()
+    for place, similar in find_outliers(seen.vectors[looked_at]):
+        yield finding(pictures[looked_at[place]], "outlier", similar)
+
+
+def suspected_labels(pictures: Sequence[Picture], seen: Seen) -> Rows:
+    chosen, classes, labels = labelled(pictures, seen)
+    if len(labels) < 2 or len(chosen) < LEAST_LABELLED:
+        return
+    scores = suspects.leave_one_out(seen.vectors[chosen], classes, len(labels))
+    for place, other, score in suspects.rank(scores, classes):
+        yield finding(pictures[chosen[place]], "suspected_label", score, {"label": labels[other]})
+
+
+def label_next(pictures: Sequence[Picture], seen: Seen) -> Rows:
+    """Yield the unlabelled images that are worth labelling first, in this order."""
+    open_ = np.flatnonzero(seen.vectors.any(axis=1) & np.array([picture.label is None for picture in pictures]))
+    if not len(open_):
+        return
+    chosen, classes, labels = labelled(pictures, seen)
+    picked = choose(seen.vectors[open_], seen.vectors[chosen], classes, len(labels))
+    for rank, choice in enumerate(picked):
+        label = None if choice.label is None else labels[choice.label]
+        guess = {"label": label, "margin": round(choice.margin, DIGITS)}
+        yield finding(pictures[open_[choice.image]], "label_next", rank / len(picked), guess)
+
+
+def crops(pictures: Sequence[Picture], seen: Seen) -> Rows:
+    """Yield pictures of which only a part speaks to the backbone, with the box of that part in pixels."""
+    sides = np.array([(picture.width, picture.height) * 2 for picture in pictures])
+    boxes = np.rint(seen.regions * sides).astype(np.int64).clip(0, sides)
+    parts_kept = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1) / sides[:, :2].prod(axis=1)
+    for number in np.flatnonzero((parts_kept > 0) & (parts_kept < CROPPED)).tolist():
+        yield finding(pictures[number], "crop", float(parts_kept[number]), {"crop": boxes[number].tolist()})
+
+
+def labelled(pictures: Sequence[Picture], seen: Seen) -> tuple[NDArray[np.intp], NDArray[np.int64], list[str]]:
+    """Return the positions of labelled pictures that were looked at, their class numbers, and the labels in order."""
+    has_label = np.array([picture.label is not None for picture in pictures])
+    chosen = np.flatnonzero(seen.vectors.any(axis=1) & has_label)
+    labels = sorted({pictures[number].label for number in chosen.tolist()})
+    numbers = {label: number for number, label in enumerate(labels)}
+    return chosen, np.array([numbers[pictures[number].label] for number in chosen.tolist()], np.int64), labels
