@@ -1,5 +1,8 @@
 """Acts and their undoing, on both databases: exact, whoever else changed what."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from pydantic import TypeAdapter
 from sqlalchemy import select
@@ -218,3 +221,35 @@ def test_a_data_set_goes_with_its_history(pets, session):
     pets.act("exclude", filter={})
     datasets.remove(session, pets.id)
     assert session.scalars(select(RevisionChange)).all() == []
+
+
+def test_acts_at_the_same_moment_follow_one_another(database):
+    """Each notes what the one before it left, or their undoing would not lead back."""
+    with database.transaction() as session:
+        pets = Pets(session)
+        before = pets.state()
+    start, done = threading.Barrier(4), []
+
+    def relabel(label):
+        start.wait()
+        with database.transaction() as session:
+            act = ACTS.validate_python({"act": "relabel", "label": label, "filter": {}})
+            done.append(acts.carry_out(session, pets.id, act, most_labels=10).id)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(relabel, ["a", "b", "c", "d"]))
+    left = set(done)
+    while left:  # whichever came last can be undone, and no other
+        for revision_id in sorted(left):
+            try:
+                with database.transaction() as session:
+                    revisions.undo(session, pets.id, revision_id)
+            except ChangedSince:
+                continue
+            left.remove(revision_id)
+            break
+        else:
+            pytest.fail(f"none of {left} can be undone")
+    with database.reading() as session:
+        pets.session = session
+        assert pets.state() == before

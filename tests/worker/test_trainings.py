@@ -1,5 +1,6 @@
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import update
@@ -9,6 +10,7 @@ from db.clock import now
 from db.models import Job
 from db.pages import Window
 from tests.worker.conftest import RECIPE
+from tsukiji.snapshots import SnapshotItem
 from tsukiji.storage.memory import MemoryStore
 from tsukiji.vision.predictor import Predictor
 from worker import chunks, trainings
@@ -38,6 +40,14 @@ def until(condition, seconds=60):
     while not condition():
         assert time.monotonic() < deadline, "it did not happen"
         time.sleep(0.02)
+
+
+def test_the_engine_is_told_of_crops(services, tmp_path):
+    blob = services.store.put(b"bytes")
+    item = SnapshotItem("img_1", blob.sha256, "1.png", "red", "train", crop=(1, 2, 20, 20))
+    lease = SimpleNamespace(check=lambda: None)
+    told = trainings.picture(services, item, tmp_path, lease)
+    assert (told.crop, told.path.read_bytes()) == ((1, 2, 20, 20), b"bytes")
 
 
 def test_a_training_registers_a_model_and_its_evaluation(services, submit, dataset_id):
