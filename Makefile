@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DATA ?=
-BENCHMARKS := batches datasets fairness faults overhead poison reading resume storm training writers
+BENCHMARKS := batches curation datasets fairness faults overhead poison reading resume storm training writers
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up test test-fast check fix bench docs lock browser
