@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from fastapi import Depends, Query
 
 from api.errors import validated
-from tsukiji.types import ImageFilter, Review, Split
+from tsukiji.types import FindingKind, ImageFilter, Review, Split
 
 
 def image_filter(
@@ -16,9 +16,10 @@ def image_filter(
     ] = None,
     excluded: Annotated[bool | None, Query(description="`true`: only excluded ones; `false`: only others.")] = None,
     review: Annotated[Review | None, Query(description="Of corrected predictions: how their review stands.")] = None,
+    finding: Annotated[FindingKind | None, Query(description="Of which the last analysis found this.")] = None,
 ) -> ImageFilter:
     given = {"label": label, "unlabelled": unlabelled, "split": split, "excluded": excluded, "review": review}
-    return validated(ImageFilter, given, "query")
+    return validated(ImageFilter, given | {"finding": finding}, "query")
 
 
 FilterDep = Annotated[ImageFilter, Depends(image_filter)]

@@ -17,7 +17,8 @@ from tsukiji.lane import HEADER_BYTES, LaneAddress, LaneBroken, challenge, is_pr
 
 log = structlog.get_logger(__name__)
 
-CONNECT_SECONDS: Final = 0.5
+CONNECT_SECONDS: Final = 2
+"""A worker that computes on all cores is slow to greet many callers at once."""
 ANSWER_SECONDS: Final = 10
 SHUN_SECONDS: Final = 30
 """A worker that cannot be reached, or broke off, is left alone for this long."""

@@ -2,9 +2,9 @@
 
 from typing import Final
 
-from sqlalchemy import ColumnElement, func
+from sqlalchemy import ColumnElement, func, select
 
-from db.models import Image
+from db.models import Finding, Image
 from tsukiji.types import ImageFilter
 
 IN_USE: Final[tuple[ColumnElement[bool], ...]] = (
@@ -27,4 +27,6 @@ def chosen(wanted: ImageFilter) -> list[ColumnElement[bool]]:
         found.append(Image.excluded.is_(wanted.excluded))
     if wanted.review is not None:
         found.append(Image.review == wanted.review)
+    if wanted.finding is not None:
+        found.append(Image.id.in_(select(Finding.image_id).where(Finding.kind == wanted.finding)))
     return found

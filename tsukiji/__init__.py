@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tsukiji.client import (
+        AnalysisJob,
         APIConnectionError,
         APIError,
         APIStatusError,
@@ -42,6 +43,7 @@ __all__ = [
     "APIError",
     "APIStatusError",
     "APITimeoutError",
+    "AnalysisJob",
     "AuthenticationError",
     "BadRequestError",
     "Batch",

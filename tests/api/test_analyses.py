@@ -113,3 +113,14 @@ def test_a_damaged_cursor_is_refused(client, analysed):
     page = client.get("/v1/datasets/sushi/findings?limit=1").json()
     answer = client.get(f"/v1/datasets/sushi/findings?limit=1&kind=blurry&cursor={page['next_cursor']}")
     assert answer.json()["code"] == "invalid_request"
+
+
+def test_what_was_found_can_be_acted_upon(client, analysed):
+    wanted = {"finding": "blurry"}
+    listed = client.get("/v1/datasets/sushi/images", params=wanted).json()["data"]
+    assert {row["id"] for row in listed} == {image.id for image in analysed[:5]}
+    act = {"act": "exclude", "filter": wanted}
+    assert client.post("/v1/datasets/sushi/revisions", json=act).json()["images"] == 5
+    assert client.get("/v1/datasets/sushi/images?excluded=true").json()["data"] == [
+        row | {"excluded": True} for row in listed
+    ]

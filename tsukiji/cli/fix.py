@@ -57,6 +57,12 @@ InReview = Annotated[
 ]
 
 
+OfFinding = Annotated[
+    types.FindingKind | None,
+    typer.Option("--finding", help="Of which the last analysis found this.", rich_help_panel=WHICH),
+]
+
+
 def fix(
     dataset: DatasetName,
     relabel: Annotated[str | None, typer.Option("--relabel", metavar="LABEL", help="Give this label.")] = None,
@@ -103,13 +109,14 @@ def fix(
     split: InSplit = None,
     excluded: Excluded = None,
     review: InReview = None,
+    finding: OfFinding = None,
     everything: Annotated[bool, typer.Option("--all", help="All images.", rich_help_panel=WHICH)] = False,
     as_json: AsJson = False,
 ) -> None:
     """Do one thing with images: those named, or all that meet every option. Each act can be undone."""
     if (into is None) != (not merge):
         raise typer.BadParameter("--merge and --into go together")
-    wanted = filter_of(label, unlabelled, split, excluded, review)
+    wanted = filter_of(label, unlabelled, split, excluded, review, finding)
     which: dict[str, Any] = {"images": image, "everything": everything} | wanted
     reviewed = which if image or everything else which | {"review": review or "pending"}
     on_images: list[Wish] = [
@@ -153,17 +160,23 @@ def list_images(
     split: InSplit = None,
     excluded: Excluded = None,
     review: InReview = None,
+    finding: OfFinding = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="How many to list, oldest first.")] = 50,
     as_json: AsJson = False,
 ) -> None:
     """List images: all, or those that meet every option."""
-    wanted = filter_of(label, unlabelled, split, excluded, review)
+    wanted = filter_of(label, unlabelled, split, excluded, review, finding)
     with Client() as client:
         print_records(islice(client.images.list(dataset, **wanted), limit), IMAGE_COLUMNS, as_json)
 
 
 def filter_of(
-    label: str | None, unlabelled: bool, split: InSplit, excluded: bool | None, review: types.Review | None
+    label: str | None,
+    unlabelled: bool,
+    split: InSplit,
+    excluded: bool | None,
+    review: types.Review | None,
+    finding: types.FindingKind | None,
 ) -> Chosen:
     """Return what was asked for."""
     wanted: Chosen = {}
@@ -177,6 +190,8 @@ def filter_of(
         wanted["excluded"] = excluded
     if review is not None:
         wanted["review"] = review
+    if finding is not None:
+        wanted["finding"] = finding
     return wanted
 
 

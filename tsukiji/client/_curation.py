@@ -19,6 +19,7 @@ class Chosen(TypedDict, total=False):
     split: types.Split | Literal["unassigned"] | None
     excluded: bool | None
     review: types.Review | None
+    finding: types.FindingKind | None
 
 
 class Curated(Bound):

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
+from tsukiji.types.analyses import FindingKind
 from tsukiji.types.base import Answer, Box, Label, NewLabel, Problem, Request, Review, Split, check_one
 
 MOST_IMAGES: Final = 10_000
@@ -23,6 +24,7 @@ class ImageFilter(Request):
     split: Split | Literal["unassigned"] | None = Field(None, description="As it was set; `unassigned`: it was not.")
     excluded: bool | None = Field(None, description="`true`: only excluded ones; `false`: only others.")
     review: Review | None = Field(None, description="Of corrected predictions: how their review stands.")
+    finding: FindingKind | None = Field(None, description="Of which the last analysis found this.")
 
 
 class ImageSelection(Request):
