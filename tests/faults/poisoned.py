@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import worker.chunks
+import worker.streams
 from tests.services import wait_until
 from tsukiji import Client
 from worker import supervisor
@@ -74,5 +74,5 @@ def deadly(decode):
 
 if __name__ == "__main__":
     supervisor.Child = PoisonedChild
-    worker.chunks.decode = deadly(worker.chunks.decode)
+    worker.streams.decode = deadly(worker.streams.decode)
     sys.exit(main())
