@@ -57,7 +57,7 @@ def predict(services: Services, predictor: Predictor, items: Sequence[BatchItem]
     """
     kept = kept_of(services, predictor)
     wanted = {name_of(item): item for item in items if item.sha256}
-    found = recall(kept, predictor, list(wanted))
+    found = recall(services, kept, predictor, wanted)
     fresh: Found = {}
     for part in in_streams(
         predictor.plan,
@@ -138,12 +138,21 @@ def kept_of(services: Services, predictor: Predictor) -> Kept | None:
     return Kept(settings.cache_dir / "features.db", predictor.space, settings.inference.features_mb * 2**20)
 
 
-def recall(kept: Kept | None, predictor: Predictor, pictures: Sequence[str]) -> Found:
-    """Return what is kept of pictures; what a training kept has no sizes, and is of no use here."""
+def recall(services: Services, kept: Kept | None, predictor: Predictor, wanted: Mapping[str, BatchItem]) -> Found:
+    """Return what is kept of pictures, by trainings, too: those keep no sizes, but the header of the file tells."""
     if kept is None:
         return {}
-    rows = kept.read_sized(pictures, PLAIN, predictor.model.num_embedded)
-    return {name: Seen(embedding, size) for name, (embedding, size) in rows.items() if size}
+    rows = kept.read_sized(list(wanted), PLAIN, predictor.model.num_embedded)
+    sized = ((name, row, size or size_of(services, wanted[name])) for name, (row, size) in rows.items())
+    return {name: Seen(row, size) for name, row, size in sized if size}
+
+
+def size_of(services: Services, item: BatchItem) -> Size | None:
+    """Return a picture's size; None of one that cannot be read, which is then refused where it is looked at."""
+    try:
+        return measure(services.store.read(item.sha256 or ""), services.decode_limits)
+    except (ImageError, BlobMissing, BlobCorrupt):
+        return None
 
 
 def keep(kept: Kept | None, found: Mapping[str, Seen | Row]) -> None:

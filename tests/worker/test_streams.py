@@ -92,6 +92,19 @@ def test_another_model_of_the_same_backbone_computes_only_its_head(
     assert np.allclose(shares(services, job), computed, atol=1e-6)
 
 
+def test_what_a_training_kept_is_not_computed_again(services, submit, model, models, archive, seen):
+    files = {"1.png": 1, "2.png": 2}
+    first = classify(services, submit, model, models, archive, files)
+    kept = streams.kept_of(services, models.get(model.id).predictor)
+    rows = kept.read(
+        [row.sha256 for row in results(services, first)], 0, models.get(model.id).predictor.model.num_embedded
+    )
+    kept.write(rows, 0)  # as trainings do: without sizes
+    second = classify(services, submit, model, models, archive, files)
+    assert sum(seen) == 2
+    assert [(row.width, row.height) for row in results(services, second)] == [(24, 24)] * 2
+
+
 def test_without_room_for_features_all_is_computed(services, submit, model, archive, seen):
     with_inference(services, features_mb=0)
     models = ModelCache(services)
