@@ -23,10 +23,12 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from db.boxes import BoxText
 from db.clock import Timestamp, now
 from tsukiji.jobs import JobKind, JobStatus
+from tsukiji.labels import MAX_SET_BYTES
 from tsukiji.types import Box
 
 Json = JSON().with_variant(JSONB(), "postgresql")
 Identity = BigInteger().with_variant(Integer(), "sqlite")  # only INTEGER counts up by itself in SQLite
+LabelText = String(MAX_SET_BYTES)
 CONVENTION = {
     "ix": "ix_%(column_0_label)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -111,6 +113,7 @@ class Dataset(Base):
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     name: Mapped[str] = mapped_column(String(200), unique=True)
     description: Mapped[str] = mapped_column(Text, default="")
+    kind: Mapped[str] = mapped_column(String(12), default="single_label")
     created_at: Mapped[datetime] = mapped_column(default=now())
 
 
@@ -130,7 +133,8 @@ class Image(Base):
     dataset_id: Mapped[str] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"))
     sha256: Mapped[str] = mapped_column(ForeignKey("blobs.sha256"), index=True)
     name: Mapped[str] = mapped_column(Text)
-    label: Mapped[str | None] = mapped_column(String(200))
+    label: Mapped[str | None] = mapped_column(LabelText)
+    """One label or, where the data set's images have several, a set as `tsukiji.labels.join_labels` writes it."""
     split: Mapped[str | None] = mapped_column(String(5))
     """As the user set it."""
     drawn_split: Mapped[str | None] = mapped_column(String(5))
@@ -179,8 +183,8 @@ class RevisionChange(Base):
     __table_args__ = (Index("ix_revision_changes_image", "image_id", "revision_id"),)
     revision_id: Mapped[str] = mapped_column(ForeignKey("revisions.id", ondelete="CASCADE"), primary_key=True)
     image_id: Mapped[str] = mapped_column(ForeignKey("images.id", ondelete="CASCADE"), primary_key=True)
-    before: Mapped[str | None] = mapped_column(String(200))
-    after: Mapped[str | None] = mapped_column(String(200))
+    before: Mapped[str | None] = mapped_column(LabelText)
+    after: Mapped[str | None] = mapped_column(LabelText)
 
 
 class ImageName(Base):
@@ -191,7 +195,7 @@ class ImageName(Base):
     name_sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
     """Of name and label: names may be longer than a key can be."""
     name: Mapped[str] = mapped_column(Text)
-    label: Mapped[str | None] = mapped_column(String(200))
+    label: Mapped[str | None] = mapped_column(LabelText)
 
 
 class ImageMeasures(Base):
@@ -258,6 +262,7 @@ class Model(Base):
     snapshot_id: Mapped[str | None] = mapped_column(ForeignKey("snapshots.id", ondelete="SET NULL"))
     training_id: Mapped[str | None] = mapped_column(String(40), index=True)
     backbone: Mapped[str] = mapped_column(String(60))
+    kind: Mapped[str] = mapped_column(String(12), default="single_label")
     label_names: Mapped[list[str]]
     recipe: Mapped[dict[str, Any]]
     accuracy: Mapped[float | None]
@@ -405,7 +410,7 @@ class ImportItem(Base):
     seq: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(Text)
     verdict: Mapped[str] = mapped_column(String(10))
-    label: Mapped[str | None] = mapped_column(String(200))
+    label: Mapped[str | None] = mapped_column(LabelText)
     image_id: Mapped[str | None] = mapped_column(String(40))
     error: Mapped[dict[str, Any] | None]
 
@@ -442,7 +447,7 @@ class BatchItem(Base):
     sha256: Mapped[str | None] = mapped_column(ForeignKey("blobs.sha256"), index=True)
     crop: Mapped[Box | None] = mapped_column(BoxText)
     """The part of the picture that is classified."""
-    true_label: Mapped[str | None] = mapped_column(String(200))
+    true_label: Mapped[str | None] = mapped_column(LabelText)
     error: Mapped[dict[str, Any] | None]
 
 
@@ -461,6 +466,12 @@ class Prediction(Base):
     score: Mapped[float | None]
     known_score: Mapped[float | None]
     probabilities: Mapped[bytes | None] = mapped_column(LargeBinary)
+    labels: Mapped[str | None] = mapped_column(LabelText)
+    """The set that a model of several labels decided for, as `tsukiji.labels.join_labels` writes it."""
+    tags: Mapped[list[Any] | None]
+    """What was found where, if it was asked for."""
+    heatmap: Mapped[dict[str, Any] | None]
+    """Likewise: why the model says what it says."""
     width: Mapped[int | None]
     height: Mapped[int | None]
     error: Mapped[dict[str, Any] | None]
@@ -493,8 +504,8 @@ class EvaluationItem(Base):
     image_id: Mapped[str | None] = mapped_column(String(40))
     name: Mapped[str] = mapped_column(Text)
     sha256: Mapped[str] = mapped_column(String(64))
-    true_label: Mapped[str] = mapped_column(String(200))
-    predicted_label: Mapped[str] = mapped_column(String(200))
+    true_label: Mapped[str] = mapped_column(LabelText)
+    predicted_label: Mapped[str] = mapped_column(LabelText)
     score: Mapped[float]
     loss: Mapped[float]
     known_score: Mapped[float | None]
@@ -511,8 +522,8 @@ class LabelSuspect(Base):
     name: Mapped[str] = mapped_column(Text)
     sha256: Mapped[str] = mapped_column(String(64))
     split: Mapped[str] = mapped_column(String(5))
-    label: Mapped[str] = mapped_column(String(200))
-    suggested_label: Mapped[str] = mapped_column(String(200))
+    label: Mapped[str] = mapped_column(LabelText)
+    suggested_label: Mapped[str] = mapped_column(LabelText)
     score: Mapped[float]
 
 

@@ -10,7 +10,8 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tsukiji.errors import BlobCorrupt, BlobMissing, DatasetTooSmall, ImageError, Invalid
-from tsukiji.types import Box, EpochMetrics, Leakage, Metrics, Recipe, Split
+from tsukiji.labels import split_labels
+from tsukiji.types import Box, EpochMetrics, Kind, Leakage, Metrics, Recipe, Split
 from tsukiji.vision.decode import DecodeLimits, decode
 from tsukiji.vision.kept import content_of
 
@@ -27,12 +28,18 @@ class Picture(BaseModel):
 
     path: Path
     label: str
+    """One label, or a set of them as `tsukiji.labels.join_labels` writes it."""
     split: Split
     sha256: str
     name: str
     image_id: str | None = None
     crop: Box | None = None
     """The part of the picture that is used."""
+
+    @property
+    def labels(self) -> list[str]:
+        """All of them, sorted."""
+        return split_labels(self.label)
 
     @property
     def content(self) -> str:
@@ -63,6 +70,7 @@ class Run(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     recipe: Recipe
+    kind: Kind = "single_label"
     model_id: str
     model_name: str
     images: list[Picture]
@@ -87,7 +95,7 @@ class Run(BaseModel):
     @property
     def label_names(self) -> list[str]:
         """Sorted, so that two runs over one snapshot number their classes alike; `test` images add none."""
-        return sorted({picture.label for picture in self.images if picture.split != "test"})
+        return sorted({label for picture in self.images if picture.split != "test" for label in picture.labels})
 
     def of_split(self, split: Split) -> list[int]:
         """Return the indices into `images` that belong to a split.

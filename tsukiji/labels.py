@@ -1,6 +1,10 @@
-"""What a file's place among folders says about it. Pure: the client and the service both ask here."""
+"""Labels: what a file's place among folders says, and the labels of one picture as one text.
+
+Pure: the client and the service both ask here.
+"""
 
 import unicodedata
+from collections.abc import Iterable
 from pathlib import PurePosixPath
 from typing import Final, Literal
 
@@ -11,6 +15,9 @@ SPLITS: Final[dict[str, Literal["train", "valid", "test"]]] = {
     "validation": "valid",
     "test": "test",
 }
+SEPARATOR: Final = "\x1f"
+"""Before, between and after the labels of a set; no label can hold it, as `clean_label` sees to."""
+MAX_SET_BYTES: Final = 1200
 CLUTTER: Final = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
 
 
@@ -45,3 +52,23 @@ def clean_label(text: str) -> str:
     if any(unicodedata.category(char) in {"Cc", "Cs"} for char in label):
         raise ValueError("a label has no control characters")
     return label
+
+
+def join_labels(labels: Iterable[str]) -> str:
+    """Return a set of labels as one text, in one order: equal sets are equal texts, as rows and indexes need it.
+
+    Each label stands between separators, so that a text that holds `SEPARATOR + label + SEPARATOR` has that label. The
+    empty set, none of the kinds, is one separator; that nothing is known of a picture is None, as everywhere.
+
+    Raises:
+        ValueError: they are too long together.
+    """
+    text = SEPARATOR + "".join(label + SEPARATOR for label in sorted(set(labels)))
+    if len(text.encode()) > MAX_SET_BYTES:
+        raise ValueError(f"the labels of one image have at most {MAX_SET_BYTES} bytes together")
+    return text
+
+
+def split_labels(text: str) -> list[str]:
+    """Return the labels of what `join_labels` made, sorted; of any other text, that text alone."""
+    return text.split(SEPARATOR)[1:-1] if text.startswith(SEPARATOR) else [text]

@@ -5,7 +5,7 @@ that a misspelt one is not silently without effect. Times are RFC 3339 in UTC.
 """
 
 from tsukiji.types.analyses import Analysis, AnalysisCreate, Finding, FindingKind, LabelBalance
-from tsukiji.types.base import Answer, Box, Label, Metadata, Name, Page, Problem, Request, Review, Split
+from tsukiji.types.base import Answer, Box, Kind, Label, Metadata, Name, Page, Problem, Request, Review, Split
 from tsukiji.types.batches import (
     BatchCreate,
     BatchInput,
@@ -139,6 +139,7 @@ __all__ = [
     "Job",
     "JobEvent",
     "KeepBest",
+    "Kind",
     "Label",
     "LabelBalance",
     "LabelSuggestion",

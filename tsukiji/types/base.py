@@ -15,6 +15,8 @@ Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^/\x00-\x1
 Url = Annotated[str, Field(max_length=2000, pattern=r"^(file|s3)://", examples=["file:///photos/2026"])]
 """Taken literally, without percent-encoding."""
 Split = Literal["train", "valid", "test"]
+Kind = Literal["single_label", "multi_label"]
+"""Has an image one label, or any number of them?"""
 Review = Literal["pending", "accepted", "rejected"]
 """Of an image that came by a corrected prediction; only accepted ones are learnt from."""
 Edge = Annotated[int, Field(ge=0)]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from tsukiji.errors import PackageInvalid
-from tsukiji.types import Backbone
+from tsukiji.types import Backbone, Kind
 
 if TYPE_CHECKING:  # it needs numpy and Pillow, which a client that checks a package's hashes lacks
     from tsukiji.vision.preprocess import Preprocess
@@ -62,6 +62,7 @@ class ModelConfig(Part):
     architecture: Backbone
     num_classes: Annotated[int, Field(ge=1)]
     num_features: Annotated[int, Field(ge=1)]
+    kind: Kind = "single_label"
     label_names: list[Annotated[str, Field(min_length=1)]]
     """In the order of the network's outputs."""
     head: Literal["fastai_concat_v1"] = "fastai_concat_v1"
