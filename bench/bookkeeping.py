@@ -44,7 +44,7 @@ def settings_of(folder: Path, places: dict[str, str], chunk_images: int = 64) ->
         data=DataSettings(dir=folder),
         database=DatabaseSettings(url=places.get("TSUKIJI_DATABASE_URL")),
         broker=BrokerSettings(url=places.get("TSUKIJI_BROKER_URL")),
-        jobs=JobSettings(chunk_images=chunk_images),
+        jobs=JobSettings(chunk_images=chunk_images, chunk_seconds=60),
         inference=InferenceSettings(features_mb=0),
     )
 
@@ -124,6 +124,7 @@ def environment_of(settings: Settings, **more: str) -> dict[str, str]:
         "DATA_DIR": str(settings.data.dir),
         "DATABASE_URL": settings.database_url,
         "BROKER_URL": settings.broker_url,
+        "INFERENCE_FEATURES_MB": str(settings.inference.features_mb),
         "LOG_FORMAT": "json",
         **more,
     }

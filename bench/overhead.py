@@ -19,11 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import insert, select
+from sqlalchemy import delete, insert, select
 
 from bench.bookkeeping import add_batch, add_model, make_pictures, settings_of, store
 from bench.report import show
-from db.models import BatchItem, Model, Prediction
+from db.models import BatchItem, Chunk, Model, Prediction
 from db.upgrade import upgrade
 from tests.services import postgres_database
 from tsukiji import log
@@ -107,6 +107,8 @@ def take_turns(
     size = services.settings.jobs.chunk_images
     job_id, chunk_ids = add_batch(services, model, hashes, images)
     bare_id, _ = add_batch(services, model, hashes, images)
+    with services.database.transaction() as session:
+        session.execute(delete(Chunk).where(Chunk.job_id == bare_id))  # a worker takes whatever waits
     with services.database.reading() as session:
         query = select(BatchItem).where(BatchItem.job_id == bare_id).order_by(BatchItem.seq)
         items = list(session.scalars(query))

@@ -53,6 +53,7 @@ def measure(scratch: Path, rounds: int) -> dict[str, Any]:
 
 def turn(client: Client, model: Model, poison: Path, pictures: Path) -> tuple[float, float, bool]:
     """Return the healthy batch's seconds alone and behind the poisonous one, and whether that one has failed."""
+    healthy(client, model, pictures)  # until the worker that the turn before has killed is back
     alone = healthy(client, model, pictures)
     bad = client.batches.create(model=model, images=[poison])
     behind = healthy(client, model, pictures)
