@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -23,7 +24,7 @@ from tsukiji.types.evaluations import CalibrationMetrics, ClassCurves, ConfusedP
 LEAST: Final = float(np.finfo(np.float32).tiny)
 """A probability of 0 costs as much as this one, so that no loss is infinite."""
 Z95: Final = 1.959964
-BINS: Final = 15
+MOST_BINS: Final = 15
 FOLDS: Final = 5
 SEED: Final = 42
 TEMPERATURES: Final = (0.1, 10.0)
@@ -184,26 +185,36 @@ def folds(truth: Ints) -> Ints:
 
 
 def reliability(truth: Ints, probabilities: Floats) -> tuple[float, list[ReliabilityBin]]:
-    """Return the expected calibration error of the top probability, and the bins that hold images.
+    """Return the expected calibration error of the top probability, and its bins, least sure first.
 
-    Bins are of equal width and take in their upper bound, as in Guo et al. 2017.
+    Bins hold equally many images, and are as many, up to 15, as there can be with accuracies that never fall: ECE_sweep
+    of Roelofs, Cain, Shlens and Mozer, "Mitigating bias in calibration error estimation", AISTATS 2022. Of the hundred
+    images or so that are held out here, the usual 15 bins of equal width find an error where there is none.
     """
     sureness, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == truth
-    bin_of = np.clip(np.ceil(sureness * BINS).astype(int) - 1, 0, BINS - 1)
-    bins = []
-    for number in np.unique(bin_of):
-        inside = bin_of == number
-        bins.append(
-            ReliabilityBin(
-                low=number / BINS,
-                high=(number + 1) / BINS,
-                images=int(inside.sum()),
-                confidence=float(sureness[inside].mean()),
-                accuracy=float(right[inside].mean()),
-            )
+    order = np.argsort(sureness, kind="stable")
+    bins = [in_bins(sureness[order], right[order], 1)]
+    while len(bins) < min(MOST_BINS, len(truth)):
+        finer = in_bins(sureness[order], right[order], len(bins) + 1)
+        if any(one.accuracy > another.accuracy for one, another in pairwise(finer)):
+            break
+        bins.append(finer)
+    error = sum(one.images * abs(one.accuracy - one.confidence) for one in bins[-1]) / len(truth)
+    return error, bins[-1]
+
+
+def in_bins(sureness: Floats, right: NDArray[np.bool_], count: int) -> list[ReliabilityBin]:
+    """Return so many bins of equally many images, which are sorted by sureness."""
+    return [
+        ReliabilityBin(
+            low=float(sure[0]),
+            high=float(sure[-1]),
+            images=len(sure),
+            confidence=float(sure.mean()),
+            accuracy=float(hits.mean()),
         )
-    error = sum(one.images * abs(one.accuracy - one.confidence) for one in bins) / len(truth)
-    return error, bins
+        for sure, hits in zip(np.array_split(sureness, count), np.array_split(right, count), strict=True)
+    ]
 
 
 def sweep(truth: Ints, probabilities: Floats) -> list[SweepPoint]:

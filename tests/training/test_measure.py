@@ -99,7 +99,26 @@ def test_calibration_before_and_after():
     assert found.ece_before > 0.2
     assert found.ece_after < 0.03
     assert sum(one.images for one in found.bins) == len(truth)
-    assert all(one.low < one.confidence <= one.high for one in found.bins)
+    assert all(one.low <= one.confidence <= one.high for one in found.bins)
+    assert [one.accuracy for one in found.bins] == sorted(one.accuracy for one in found.bins)
+
+
+def test_few_images_of_an_honest_model_show_little_error():
+    """Bins of equal width would find 0.07 here."""
+    chance = np.random.default_rng(0)
+    errors = []
+    for _ in range(20):
+        logits = chance.normal(size=(120, 2)) * 2
+        truth = (chance.random(120) < softmax(logits)[:, 1]).astype(int)
+        errors.append(measure(truth, softmax(logits), ["a", "b"]).calibration.ece_after)
+    assert np.mean(errors) < 0.055
+
+
+def test_a_model_that_is_always_right_has_few_bins_too():
+    truth = np.zeros(100, int)
+    found = measure(truth, np.tile([0.9, 0.1], (100, 1)), ["a", "b"]).calibration
+    assert found.ece_after == pytest.approx(0.1)
+    assert len(found.bins) <= 15
 
 
 def test_after_is_told_of_images_that_the_temperature_never_saw():

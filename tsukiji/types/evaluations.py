@@ -31,7 +31,7 @@ class ClassCurves(Answer):
 
 
 class ReliabilityBin(Answer):
-    """The images whose top probability lies in `low`..`high`: how sure the model was, and how often right."""
+    """The images whose top probability is `low` to `high`: how sure the model was, and how often right."""
 
     low: float
     high: float
@@ -41,7 +41,7 @@ class ReliabilityBin(Answer):
 
 
 class CalibrationMetrics(Answer):
-    """Expected calibration error (15 bins of equal width) of the raw and of the calibrated probabilities."""
+    """Expected calibration error (ECE_sweep: bins of equally many images) of raw and of calibrated probabilities."""
 
     temperature: float
     ece_before: float
