@@ -1,13 +1,10 @@
 """`python -m training.convert FOLDER`: a model in another format, from `conversion.json` to a file and `facts.json`.
 
-Events and orders as of a training (`training/__main__.py`). A process of its own: PyTorch's exporter and fastai take
+Events and orders as of a training (`training/program.py`). A process of its own: PyTorch's exporter and fastai take
 seconds to load and hundreds of megabytes, which no worker is to keep.
 """
 
-import errno
-import os
 import sys
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -15,36 +12,18 @@ from typing import Any, Final
 import numpy as np
 from PIL import Image
 
-from training.control import Cancelled, Control, Exit
+from training import program
+from training.control import Control
 from training.conversion import Conversion, read_request, target_of, write_facts
-from training.events import Events, open_stream
-from tsukiji.errors import ImageError, InternalError, StorageFull, TsukijiError
+from training.events import Events
+from tsukiji.errors import ImageError
 from tsukiji.types import ExportFormat
 from tsukiji.vision import package
 from tsukiji.vision.decode import DecodeLimits, decode
 
-NICENESS: Final = 10
 NOISE_IMAGES: Final = 8
 
 Write = Callable[[Path, Path, list[Image.Image]], dict[str, Any]]
-
-
-def main(folder: Path) -> Exit:
-    """Make what `folder` asks for; whatever goes wrong is an event."""
-    events, control = open_stream(), Control()
-    control.watch()
-    if hasattr(os, "nice"):
-        os.nice(NICENESS)  # whoever waits for a prediction goes first
-    try:
-        convert(folder, events, control)
-    except Cancelled:
-        return Exit.CANCELLED
-    except Exception as error:  # noqa: BLE001 — the last frame: every failure must reach the worker by name
-        traceback.print_exc()
-        events.send("error", **named(error).to_dict())
-        return Exit.FAILED
-    events.send("done")
-    return Exit.DONE
 
 
 def convert(folder: Path, events: Events, control: Control) -> None:
@@ -90,16 +69,6 @@ def open_all(files: list[Path], limits: DecodeLimits, side: int) -> list[Image.I
     return images
 
 
-def named(error: Exception) -> TsukijiError:
-    """Return the error as one of ours."""
-    match error:
-        case TsukijiError():
-            return error
-        case OSError(errno=errno.ENOSPC):
-            return StorageFull(str(error))
-    return InternalError(f"{type(error).__name__}: {error}")
-
-
 def writer_of(wanted: ExportFormat) -> Write:
     """Import what is needed for this format, and nothing else."""
     if wanted == "onnx":
@@ -112,6 +81,4 @@ def writer_of(wanted: ExportFormat) -> Write:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("usage: python -m training.convert FOLDER")
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(program.run(convert))

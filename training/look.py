@@ -1,12 +1,10 @@
 """`python -m training.look FOLDER`: what a backbone sees in pictures, from `survey.json` into the file of features.
 
-Events and orders as of a training (`training/__main__.py`). Each batch is kept as it is done, so nothing is looked at
+Events and orders as of a training (`training/program.py`). Each batch is kept as it is done, so nothing is looked at
 twice, whenever the process ends. A picture that cannot be read is left out.
 """
 
-import os
 import sys
-import traceback
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -15,10 +13,10 @@ from typing import Final
 import numpy as np
 import torch
 
+from training import program
 from training.compact import compact
-from training.control import Cancelled, Control, Exit
-from training.convert import NICENESS, named
-from training.events import Events, open_stream
+from training.control import Control
+from training.events import Events
 from training.features import BATCH, ahead, frozen
 from training.regions import find_region
 from training.survey import Survey, Surveyed, read_survey
@@ -39,22 +37,9 @@ Seen = tuple[Surveyed, Floats, tuple[int, int]]
 """A picture, its pixels (3, size, size), and its width and height."""
 
 
-def main(folder: Path) -> Exit:
-    """Look at what `folder` lists; whatever goes wrong is an event."""
-    events, control = open_stream(), Control()
-    control.watch()
-    if hasattr(os, "nice"):
-        os.nice(NICENESS)  # whoever waits for a prediction goes first
-    try:
-        look(read_survey(folder), events, control)
-    except Cancelled:
-        return Exit.CANCELLED
-    except Exception as error:  # noqa: BLE001 — the last frame: every failure must reach the worker by name
-        traceback.print_exc()
-        events.send("error", **named(error).to_dict())
-        return Exit.FAILED
-    events.send("done")
-    return Exit.DONE
+def work(folder: Path, events: Events, control: Control) -> None:
+    """Look at what `folder` lists. Raises what `look` raises."""
+    look(read_survey(folder), events, control)
 
 
 def look(survey: Survey, events: Events, control: Control) -> None:
@@ -108,6 +93,4 @@ def keep(kept: Kept, model: Classifier, batch: Sequence[Seen], device: torch.dev
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("usage: python -m training.look FOLDER")
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(program.run(work))

@@ -13,7 +13,7 @@ from training import convert
 from training.control import Cancelled, Control
 from training.conversion import Conversion, read_facts, write_request
 from training.events import Events
-from tsukiji.errors import InternalError, PackageInvalid, StorageFull
+from tsukiji.errors import PackageInvalid
 from tsukiji.vision import package
 from tsukiji.vision.package import Example, Examples
 
@@ -70,10 +70,3 @@ def test_a_damaged_package_is_not_converted(folder: Path, tmp_path: Path) -> Non
     shutil.copy(folder / "config.json", folder / "preprocess.json")
     with pytest.raises(PackageInvalid):
         convert.choose_images(Conversion(format="onnx", package=folder))
-
-
-def test_errors_have_our_names() -> None:
-    full = OSError(28, "No space left on device")
-    assert isinstance(convert.named(full), StorageFull)
-    assert isinstance(convert.named(KeyError("x")), InternalError)
-    assert isinstance(convert.named(PackageInvalid("x")), PackageInvalid)

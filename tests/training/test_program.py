@@ -3,7 +3,7 @@ import errno
 import pytest
 import torch
 
-from training.__main__ import named
+from training.program import named
 from tsukiji.errors import ImageTruncated, NanLoss
 
 FROM_A_WORKER = """Caught ImageTruncated in DataLoader worker process 0.
