@@ -87,7 +87,7 @@ def _look(folder: Path) -> Iterator[Check]:
 def _try_out(folder: Path, arrival: Arrival) -> Check:
     if not arrival.examples:
         return Check(check="self-test", ok=None, detail="not done: the package holds no example images")
-    if missing := _missing("torch", "torchvision", "safetensors", "numpy", "PIL", "pydantic_settings"):
+    if missing := _missing("torch", "safetensors", "numpy", "PIL", "pydantic_settings"):
         return Check(check="self-test", ok=None, detail=f"not done: {missing} is not installed here")
     selftest = importlib.import_module("tsukiji.vision.selftest")
     detail = selftest.try_out(folder, arrival.examples)

@@ -1,8 +1,8 @@
-"""The network: a body of torchvision or timm and fastai's head, built without fastai. Knows neither pixels nor labels.
+"""The network: torchvision's ResNet or a body of timm, and fastai's head. Knows neither pixels nor labels.
 
-Body tensors carry the library's own names, so that pretrained weights load as they are: torchvision's as they stand
-(`conv1`, `bn1`, `layer1`..`layer4`), timm's under `body.`. The head's stand under `head.`, numbered as fastai numbers
-them.
+Built without torchvision and fastai. Body tensors carry the library's own names, so that pretrained weights load as
+they are: torchvision's as they stand (`conv1`, `bn1`, `layer1`..`layer4`), timm's under `body.`. The head's stand under
+`head.`, numbered as fastai numbers them.
 """
 
 from collections.abc import Mapping
@@ -10,11 +10,11 @@ from types import ModuleType
 from typing import Any, Final
 
 import torch
-import torchvision
 from torch import Tensor, nn
 
 from tsukiji.errors import BackboneUnavailable
 from tsukiji.vision.backbones import Backbone, backbone_of
+from tsukiji.vision.resnet import resnet_parts
 
 RESNET: Final = ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4")
 BODY: Final = "body"
@@ -123,9 +123,8 @@ def build(backbone: str, classes: int) -> Classifier:
         # Without pool and head its `forward` is its `forward_features`.
         model = load_timm(facts).create_model(facts.name, pretrained=False, num_classes=0, global_pool="")
         return Classifier({BODY: strip(model, facts)}, model.num_features, model.feature_info[-2]["num_chs"], classes)
-    resnet = torchvision.models.get_model(backbone, weights=None)
-    features = resnet.fc.in_features
-    return Classifier({name: resnet.get_submodule(name) for name in RESNET}, features, features // 2, classes)
+    parts, features = resnet_parts(backbone)
+    return Classifier(parts, features, features // 2, classes)
 
 
 def build_on(backbone: str, body: Mapping[str, Tensor], classes: int) -> Classifier:

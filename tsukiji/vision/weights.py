@@ -15,7 +15,6 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.hub import download_url_to_file
-from torchvision.models import get_model_weights
 
 from tsukiji.errors import BackboneUnavailable, WeightsInvalid, WeightsUnavailable
 from tsukiji.vision.backbones import BACKBONES, HUB_FILE, Backbone, backbone_of, find_weights, torch_cache
@@ -111,6 +110,8 @@ def _download(backbone: Backbone) -> Path:
             return Path(hf_hub_download(backbone.hub, HUB_FILE))
         except Exception as error:  # its HTTP library has errors of its own
             raise OSError(str(error)) from error
+    from torchvision.models import get_model_weights  # noqa: PLC0415 — slow to import, and known to no other line
+
     url = get_model_weights(backbone.name).DEFAULT.url
     path = torch_cache() / backbone.tags[0]
     urlopen(url, timeout=PROBE_SECONDS).close()  # noqa: S310 — torchvision's own https address

@@ -13,7 +13,7 @@ from tsukiji.vision import package
 
 LIGHT = """
 import sys
-for name in ("torch", "torchvision", "numpy", "PIL", "safetensors", "pydantic_settings"):
+for name in ("torch", "numpy", "PIL", "safetensors", "pydantic_settings"):
     sys.modules[name] = None
 from tsukiji.packages.verify import main
 sys.exit(main())

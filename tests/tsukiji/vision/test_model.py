@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 import timm
 import torch
@@ -45,6 +48,24 @@ def test_the_halves_make_the_whole(name):
     maps = model.features(images)
     assert maps.shape == (2, model.num_features, 3, 2)
     assert torch.equal(model.classify(maps), model(images))
+
+
+@pytest.mark.parametrize(("name", "arch"), ARCHITECTURES[:3])
+def test_a_resnet_is_torchvisions_to_the_last_bit(name, arch):
+    theirs, ours = arch(weights=None), build(name, 5)
+    state = {key: tensor for key, tensor in theirs.state_dict().items() if not key.startswith("fc.")}
+    assert list(ours.body_state()) == list(state)
+    ours.load_body(state)
+    theirs.avgpool, theirs.fc = torch.nn.Identity(), torch.nn.Identity()
+    images = torch.randn(2, 3, 96, 64)
+    assert torch.equal(ours.features(images).flatten(1), theirs(images))
+
+
+def test_a_network_is_built_without_torchvision():
+    program = (
+        "import sys; sys.modules['torchvision'] = None; from tsukiji.vision.model import build; build('resnet18', 2)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 @pytest.mark.parametrize("name", TIMM)

@@ -16,7 +16,6 @@ from safetensors.torch import save_file
 from torchvision.models import resnet18, resnet34
 
 from tsukiji.errors import BackboneUnavailable, Invalid, WeightsInvalid, WeightsUnavailable
-from tsukiji.vision import weights
 from tsukiji.vision.backbones import BACKBONES
 from tsukiji.vision.model import build
 from tsukiji.vision.weights import add, fetch, load_backbone_weights
@@ -265,7 +264,8 @@ def address(monkeypatch):
     """Have torchvision name another address for resnet18's weights."""
 
     def point(url):
-        monkeypatch.setattr(weights, "get_model_weights", lambda _: SimpleNamespace(DEFAULT=SimpleNamespace(url=url)))
+        named = SimpleNamespace(DEFAULT=SimpleNamespace(url=url))
+        monkeypatch.setattr("torchvision.models.get_model_weights", lambda _: named)
         monkeypatch.setitem(BACKBONES, "resnet18", replace(BACKBONES["resnet18"], tags=(url.rpartition("/")[2],)))
 
     return point
