@@ -9,17 +9,18 @@ import math
 from typing import Final
 
 from sqlalchemy import ColumnElement, Select, insert, or_, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from db import batches, jobs, workers
 from db.batches import OPEN, Work
 from db.clock import now
 from db.models import Chunk, Job
 from tsukiji.ids import new_id
-from tsukiji.jobs import PRESENT_SECONDS, JobStatus, Queue
+from tsukiji.jobs import PRESENT_SECONDS, JobKind, JobStatus, Queue
 
 LEAST_IMAGES: Final = 32
 """A forward pass; a chunk of less is not worth its transaction."""
+YIELD_SECONDS: Final = 10
 
 
 def next_batch(session: Session) -> str | None:
@@ -84,4 +85,16 @@ def waits() -> tuple[ColumnElement[bool], ...]:
     """Return what is true of a chunk that may be taken now."""
     # A pause that ends later than any can: the clock was set back.
     rested = or_(Chunk.rests_until.is_(None), Chunk.rests_until < now(), Chunk.rests_until > now(jobs.OUTAGE_SECONDS))
-    return (Chunk.status == JobStatus.QUEUED, Chunk.attempt < Chunk.max_attempts, rested)
+    harmless = or_(Chunk.attempt == 0, ~newcomers())
+    return (Chunk.status == JobStatus.QUEUED, Chunk.attempt < Chunk.max_attempts, rested, harmless)
+
+
+def newcomers() -> ColumnElement[bool]:
+    """Return whether batches came a moment ago that nobody has planned yet.
+
+    A chunk that was tried before may end its worker again: whoever is new is planned first, and then has its turn.
+    """
+    new = aliased(Job)
+    moment = new.created_at.between(now(-YIELD_SECONDS), now())
+    wait = (new.status == JobStatus.QUEUED, new.planned.is_(False), new.kind.in_([JobKind.BATCH, JobKind.EVALUATION]))
+    return select(new.id).where(*wait, moment).exists()

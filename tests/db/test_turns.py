@@ -6,7 +6,7 @@ from sqlalchemy import select, update
 
 from db import batches, blobs, jobs, turns, workers
 from db.clock import now
-from db.models import Chunk
+from db.models import Chunk, Job
 from tests.db.test_batches import rows
 from tsukiji.errors import GpuOutOfMemory
 from tsukiji.jobs import JobKind
@@ -66,6 +66,35 @@ def test_priority_goes_before_turns_and_a_prediction_before_all(session):
     assert take(session) is None
 
 
+def lose(session, work):
+    """Have the worker of a chunk be dead, and the chunk wait again."""
+    workers.release(session, "w")
+    (silent,) = batches.expired_chunks(session)
+    assert silent.id == work.chunk.id
+    batches.recover_chunk(session, silent)
+
+
+def test_a_chunk_that_ended_its_worker_lets_newcomers_be_planned_first(session):
+    """On a service with one worker they would wait for it to die again and again."""
+    make(session, 2)
+    lost = take(session)
+    lose(session, lost)
+    new = jobs.create(session, JobKind.BATCH, request={}, max_attempts=3)
+    assert take(session) is None, "the newcomer is not planned yet"
+    batches.add_items(session, new.id, [{"custom_id": "0", "sha256": "a" * 64}])
+    batches.cut(session, new, 1, 10_000, 3)
+    assert [take(session).job.id for _ in range(2)] == [new.id, lost.job.id], "and both have their turns"
+
+
+def test_it_does_not_wait_for_a_newcomer_that_nobody_plans(session):
+    make(session, 2)
+    lost = take(session)
+    lose(session, lost)
+    new = jobs.create(session, JobKind.BATCH, request={}, max_attempts=3)
+    jobs.change(session, Job.id == new.id, created_at=now(-60))
+    assert take(session).chunk.id == lost.chunk.id
+
+
 def test_a_chunk_is_split_and_nothing_is_lost_or_double(session):
     job_id = make(session, 10)
     taken = [take(session, images) for images in (3, 1, 4, 100)]
@@ -81,9 +110,7 @@ def test_a_chunk_is_split_and_nothing_is_lost_or_double(session):
 def test_a_chunk_that_was_tried_stays_whole_and_goes_first(session):
     make(session, 10)
     lost = take(session, 4)
-    session.execute(update(Chunk).where(Chunk.id == lost.chunk.id).values(lease_expires_at=now(-1)))
-    (silent,) = batches.expired_chunks(session)
-    batches.recover_chunk(session, silent)
+    lose(session, lost)
     again = take(session, 1)
     assert (again.chunk.id, again.chunk.first_seq, again.chunk.last_seq) == (lost.chunk.id, 0, 3)
 
