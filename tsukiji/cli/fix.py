@@ -12,7 +12,7 @@ import typer
 
 from tsukiji import types
 from tsukiji.cli.datasets import DatasetName, Limit
-from tsukiji.cli.output import AsJson, note, print_fields, print_json, print_records
+from tsukiji.cli.output import AsJson, labels_of, note, print_fields, print_json, print_records
 from tsukiji.client import Client, Dataset
 from tsukiji.client._curation import Chosen
 
@@ -31,7 +31,7 @@ COLUMNS: Final[dict[str, Callable[[types.Revision], Any]]] = {
 IMAGE_COLUMNS: Final[dict[str, Callable[[types.Image], Any]]] = {
     "id": lambda image: image.id,
     "name": lambda image: image.name,
-    "label": lambda image: image.label,
+    "label": lambda image: labels_of(image.label, image.labels),
     "split": lambda image: image.split,
     "excluded": lambda image: image.excluded,
     "crop": lambda image: list(image.crop) if image.crop else None,
@@ -65,7 +65,20 @@ OfFinding = Annotated[
 
 def fix(
     dataset: DatasetName,
-    relabel: Annotated[str | None, typer.Option("--relabel", metavar="LABEL", help="Give this label.")] = None,
+    relabel: Annotated[
+        list[str] | None,
+        typer.Option("--relabel", metavar="LABEL", help="Give this label; in a multi_label data set several times."),
+    ] = None,
+    add_label: Annotated[
+        list[str] | None, typer.Option("--add-label", metavar="LABEL", help="Give it beside the others; repeatable.")
+    ] = None,
+    remove_label: Annotated[
+        list[str] | None,
+        typer.Option("--remove-label", metavar="LABEL", help="Take it away and leave the others; repeatable."),
+    ] = None,
+    none_of_these: Annotated[
+        bool, typer.Option("--none-of-these", help="Say that they show none of the kinds, in a multi_label data set.")
+    ] = False,
     unlabel: Annotated[bool, typer.Option("--unlabel", help="Take the label away.")] = False,
     exclude: Annotated[bool, typer.Option("--exclude", help="Keep out of trainings and all else.")] = False,
     restore: Annotated[bool, typer.Option("--restore", help="Take in again.")] = False,
@@ -120,7 +133,10 @@ def fix(
     which: dict[str, Any] = {"images": image, "everything": everything} | wanted
     reviewed = which if image or everything else which | {"review": review or "pending"}
     on_images: list[Wish] = [
-        (relabel, lambda found: found.relabel(relabel, **which)),
+        (relabel, lambda found: found.relabel(one_or_all(relabel or []), **which)),
+        (add_label, lambda found: found.add_labels(add_label or [], **which)),
+        (remove_label, lambda found: found.remove_labels(remove_label or [], **which)),
+        (none_of_these, lambda found: found.relabel([], **which)),
         (unlabel, lambda found: found.relabel(None, **which)),
         (exclude, lambda found: found.exclude(**which)),
         (restore, lambda found: found.restore(**which)),
@@ -216,12 +232,20 @@ def read_box(text: str) -> list[int] | None:
     return [left, upper, right, lower]
 
 
-def read_labels(file: Path) -> dict[str, str]:
-    """Return the new label of each image: `suggested_label`, or else `label`; images that are gone are left out."""
+def one_or_all(labels: list[str]) -> str | list[str]:
+    return labels[0] if len(labels) == 1 else labels
+
+
+def read_labels(file: Path) -> dict[str, str | list[str]]:
+    """Return the new labels of each image: those suggested, or else its own; images that are gone are left out."""
     records = read_lines(file, "image_id", "label")
-    return {
-        record["image_id"]: record.get("suggested_label") or record["label"] for record in records if record["image_id"]
-    }
+    return {record["image_id"]: suggested(record) for record in records if record["image_id"]}
+
+
+def suggested(record: dict[str, Any]) -> Any:
+    """Return the first of these members that holds something; an empty list of labels does."""
+    names = ("suggested_label", "suggested_labels", "label", "labels")
+    return next((record[name] for name in names if record.get(name) is not None), None)
 
 
 def read_groups(file: Path) -> list[tuple[str, list[str]]]:

@@ -1,0 +1,55 @@
+"""Labels of images by the kind of their data set: the text that is kept, and whether an image has a label.
+
+Knows no HTTP. How a set is written as one text is told in `tsukiji.labels`.
+"""
+
+from collections.abc import Collection, Sequence
+from typing import Final
+
+from sqlalchemy import ColumnElement, func
+
+from db.models import Dataset, Image
+from tsukiji.errors import LabelRefused, LabelsSeveral
+from tsukiji.labels import SEPARATOR, join_labels
+
+MULTI: Final = "multi_label"
+
+
+def text_of(dataset: Dataset, label: str | None, labels: Sequence[str] | None = None) -> str | None:
+    """Return what is kept of an image's label, or of its labels where these are given; None: nothing is known.
+
+    Raises:
+        LabelsSeveral: the data set has one label for each image, and not one is given.
+    """
+    if dataset.kind == MULTI:
+        wanted = [label] if labels is None and label is not None else labels
+        return None if wanted is None else set_text(wanted)
+    if labels is None:
+        return label
+    if len(labels) != 1:
+        raise one_label(dataset, f"{len(labels)} labels")
+    return labels[0]
+
+
+def one_label(dataset: Dataset, what: str) -> LabelsSeveral:
+    return LabelsSeveral(f"The data set {dataset.name!r} is of the kind single_label: {what} cannot be kept in it.")
+
+
+def set_text(labels: Collection[str]) -> str:
+    """Return the set as its text.
+
+    Raises:
+        LabelRefused: it is too long.
+    """
+    try:
+        return join_labels(labels)
+    except ValueError as error:
+        raise LabelRefused(f"An image would have {len(labels)} labels: {error}.", hint="Shorten them.") from error
+
+
+def has_label(kind: str, label: str) -> ColumnElement[bool]:
+    """Return the condition that an image has this label, alone or among others."""
+    if kind != MULTI:
+        return Image.label == label
+    # LIKE would do, but SQLite's takes `Tuna` for `tuna`.
+    return func.replace(Image.label, f"{SEPARATOR}{label}{SEPARATOR}", "") != Image.label
