@@ -4,15 +4,35 @@ Knows no HTTP. How a set is written as one text is told in `tsukiji.labels`.
 """
 
 from collections.abc import Collection, Sequence
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, func
+from sqlalchemy import ColumnElement, Integer
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 
 from db.models import Dataset, Image
 from tsukiji.errors import LabelRefused, LabelsSeveral
 from tsukiji.labels import SEPARATOR, join_labels
 
 MULTI: Final = "multi_label"
+
+
+class place_of(FunctionElement[int]):  # noqa: N801 - stands in SQL expressions like `func.now()`
+    """Where a text stands in another, from 1 on; 0: nowhere. LIKE would do, but SQLite's takes `Ant` for `ant`."""
+
+    inherit_cache = True
+    type = Integer()
+
+
+@compiles(place_of, "postgresql")
+def _in_postgresql(element: place_of, compiler: SQLCompiler, **options: Any) -> str:
+    return f"strpos({compiler.process(element.clauses, **options)})"
+
+
+@compiles(place_of, "sqlite")
+def _in_sqlite(element: place_of, compiler: SQLCompiler, **options: Any) -> str:
+    return f"instr({compiler.process(element.clauses, **options)})"
 
 
 def text_of(dataset: Dataset, label: str | None, labels: Sequence[str] | None = None) -> str | None:
@@ -51,5 +71,4 @@ def has_label(kind: str, label: str) -> ColumnElement[bool]:
     """Return the condition that an image has this label, alone or among others."""
     if kind != MULTI:
         return Image.label == label
-    # LIKE would do, but SQLite's takes `Tuna` for `tuna`.
-    return func.replace(Image.label, f"{SEPARATOR}{label}{SEPARATOR}", "") != Image.label
+    return place_of(Image.label, f"{SEPARATOR}{label}{SEPARATOR}") > 0

@@ -36,7 +36,7 @@ def act(client, insects):
 def images(client, **wanted):
     answer = client.get("/v1/datasets/insects/images", params={"limit": 200, **wanted})
     assert answer.status_code == 200, answer.text
-    return answer.json()["data"]
+    return sorted(answer.json()["data"], key=lambda image: image["name"])
 
 
 def labels(client, **wanted):
@@ -62,7 +62,8 @@ def test_label_means_has_this_label(client, insects):
     assert labels(client, unlabelled=True) == [None]
     first = client.get("/v1/datasets/insects/images", params={"limit": 1, "label": "bee"}).json()
     rest = client.get("/v1/datasets/insects/images", params={"label": "bee", "cursor": first["next_cursor"]}).json()
-    assert [row["labels"] for row in first["data"] + rest["data"]] == [["ant", "bee"], ["antlion", "bee"]]
+    found = [row["labels"] for row in first["data"] + rest["data"]]
+    assert sorted(found) == [["ant", "bee"], ["antlion", "bee"]]
 
 
 @pytest.mark.parametrize(
@@ -119,7 +120,7 @@ def test_images_by_their_ids_and_labels_each_its_own(client, act):
         ({"act": "relabel", "label": "a", "labels": ["a"], "filter": {}}, 422, "invalid_request"),
         ({"act": "relabel", "labels": ["a\x1fb"], "filter": {}}, 422, "invalid_request"),
         ({"act": "relabel", "labels": [f"{n:0>199}" for n in range(7)], "filter": {}}, 422, "invalid_request"),
-        ({"act": "add_labels", "labels": [f"{n:0>195}" for n in range(6)], "filter": {}}, 422, "label_refused"),
+        ({"act": "add_labels", "labels": [f"{n:0>198}" for n in range(6)], "filter": {}}, 422, "label_refused"),
     ],
 )
 def test_what_cannot_be_is_refused_and_changes_nothing(client, act, wanted, status, code):
@@ -160,7 +161,7 @@ def test_a_picture_from_several_folders_gets_all_their_labels_once(client, insec
     person = {"act": "remove_labels", "labels": ["bee"], "images": [again["image_id"]]}
     assert client.post(REVISIONS, json=person).json()["images"] == 1
     assert send(client, blob, "bee/1.png", "bee").json()["files"][0]["labels"] == ["ant"], "a second run adds nothing"
-    known = client.get("/v1/datasets/insects/images", params={"label": "ant", "limit": 200}).json()["data"][-1]
+    known = client.get(f"/v1/images/{again['image_id']}").json()
     asked = client.post("/v1/datasets/insects/images/check", json={"sha256": [known["sha256"]]}).json()
     assert asked["labels"] == {known["sha256"]: ["ant"]}
 
@@ -215,14 +216,14 @@ def test_exports_hold_lists_and_folders_that_name_them(client, insects):
     table = client.get("/v1/datasets/insects/export", params={"format": "csv"}).text
     cells = {row["image_id"]: row["labels"] for row in csv.DictReader(io.StringIO(table))}
     assert cells[tricky] == '["a+b", "c|d"]'
-    assert sorted(cells.values()) == ["", '["a+b", "c|d"]', "[]", "ant", "ant", "ant|bee", "antlion|bee"]
+    assert sorted(cells.values()) == ["", '["a+b", "c|d"]', "[]", "ant", "ant", "antlion|bee", "ant|bee"]
     zipped = client.get("/v1/datasets/insects/export", params={"format": "imagefolder"}).content
     folders = [name.rpartition("/")[0] for name in zipfile.ZipFile(io.BytesIO(zipped)).namelist()]
     assert sorted(folders) == ["", "+", "a%2Bb+c%7Cd", "ant", "ant", "ant+bee", "antlion+bee"]
     zipped = client.get("/v1/datasets/insects/export", params={"format": "huggingface"}).content
     with zipfile.ZipFile(io.BytesIO(zipped)) as archive:
         lines = [json.loads(line) for line in archive.read("train/metadata.jsonl").splitlines()]
-    assert [line["labels"] for line in lines] == [*SETS, ["a+b", "c|d"]]
+    assert sorted(line["labels"] or [] for line in lines) == sorted([*(found or [] for found in SETS), ["a+b", "c|d"]])
     assert not any("label" in line for line in lines)
 
 
