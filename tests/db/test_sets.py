@@ -35,7 +35,7 @@ class Insects:
 
     def texts(self):
         rows = self.session.execute(select(Image.id, Image.label).where(Image.dataset_id == self.dataset.id))
-        texts = dict(rows.tuples())
+        texts = {row.id: row.label for row in rows}
         return [texts[image_id] for image_id in self.ids]
 
     def labels(self):

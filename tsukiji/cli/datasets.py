@@ -40,10 +40,10 @@ def list_datasets(limit: Limit = 50, as_json: AsJson = False) -> None:
     columns = {
         "id": lambda dataset: dataset.id,
         "name": lambda dataset: dataset.name,
-        "kind": lambda dataset: dataset.kind,
         "images": lambda dataset: dataset.images,
         "labels": lambda dataset: len(labelled(dataset)),
         "created": lambda dataset: dataset.created_at,
+        "kind": lambda dataset: dataset.kind,
     }
     with Client() as client:
         print_records(islice(client.datasets.list(), limit), columns, as_json)

@@ -117,8 +117,10 @@ def _placing(layout: Layout, group: Group | None) -> Place:
 
 
 def _adds(found: Placement, labels: list[str] | None) -> bool:
-    """Return whether a picture that the service has brings labels which it has not; one label stays what it is."""
-    return is_set(found.label) and not set(split_labels(found.label or "")) <= set(labels or [])
+    """Return whether a picture that the service has brings labels which it lacks there; one label stays what it is."""
+    if found.label is None or not is_set(found.label):
+        return False
+    return labels is None or not set(split_labels(found.label)) <= set(labels)
 
 
 def _united(hashes: Mapping[LocalFile, str | None], place: Place) -> Place:

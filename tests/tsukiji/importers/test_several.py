@@ -108,7 +108,7 @@ COCO = {
     "annotations": [{"image_id": 1, "category_id": 1}, {"image_id": 1, "category_id": 2}],
 }
 AZURE = [
-    {"id": "1", "originalImageUri": "x", "tags": [{"tagName": "bee"}, {"tagName": "ant"}]},
+    {"id": "1", "originalImageUri": "x", "tags": [{"tagName": "ant"}, {"tagName": "bee"}]},
     {"id": "2", "originalImageUri": "x", "tags": []},
 ]
 VERTEX = (
