@@ -218,13 +218,8 @@ def test_copies_in_the_folders_of_their_labels_become_one_image_with_all_of_them
     files = {f"{folder}/{n}.png": n for folder in ("ant", "bee", "wasp") for n in range(4)}
     job = submit.import_zip(archive({**files, "ant+bee/9.png": 9, "+/8.png": 8, "7.png": 7}), kind="multi_label")
     work(services, job.id, run)
-    assert submit.find(job).result | {"dataset_id": 0} == {
-        "dataset_id": 0,
-        "accepted": 7,
-        "duplicates": 8,
-        "rejected": 0,
-        "analysis_id": submit.find(job).result.get("analysis_id"),
-    }
+    counts = {name: submit.find(job).result[name] for name in ("accepted", "duplicates", "rejected")}
+    assert counts == {"accepted": 7, "duplicates": 8, "rejected": 0}
     with services.database.reading() as session:
         images = datasets.page_images(session, job.dataset_id, Window(50)).data
         rows = {row.name: row for row in imports.page_verdicts(session, job.id, Window(50)).data}
