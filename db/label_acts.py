@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from sqlalchemy.orm import Session
 
-from db import datasets, revisions, sets
-from db.labels import MULTI, one_label, text_of
+from db import datasets, revisions, set_changes
+from db.labels import MULTI, text_of, too_many
 from db.models import Dataset, Image, Revision
 from db.selected import note_selected, selected
 from tsukiji import types
@@ -18,12 +18,12 @@ def note(session: Session, dataset: Dataset, revision: Revision, act: types.Act)
             note_selected(session, dataset, revision, act, text_of(dataset, act.label, act.labels))
         case types.AddLabels():
             for conditions in selected(session, dataset, act):
-                sets.note_change(session, revision, sets.adding(act.labels), *conditions)
+                set_changes.note_change(session, revision, set_changes.adding(act.labels), *conditions)
                 first = text_of(dataset, None, act.labels)
                 revisions.note_where(session, revision, first, Image.label.is_(None), *conditions)
         case types.RemoveLabels():
             for conditions in selected(session, dataset, act):
-                sets.note_change(session, revision, sets.replacing(act.labels), *conditions)
+                set_changes.note_change(session, revision, set_changes.replacing(act.labels), *conditions)
         case types.MergeLabels():
             note_renamed(session, dataset, revision, act.labels, act.into)
         case types.RenameLabel():
@@ -40,7 +40,7 @@ def note_renamed(
 ) -> None:
     """Note that images with one of these labels are to have another in its place, or none."""
     if dataset.kind == MULTI:
-        sets.note_change(session, revision, sets.replacing(labels, [] if into is None else [into]))
+        set_changes.note_change(session, revision, set_changes.replacing(labels, [] if into is None else [into]))
     else:
         revisions.note_where(session, revision, into, Image.label.in_(labels))
 
@@ -77,7 +77,7 @@ def named_by(wish: types.Relabel | types.LabelSuggestion) -> set[str]:
 def check_kind(dataset: Dataset, act: types.AddLabels | types.RemoveLabels) -> None:
     """Raise LabelsSeveral where images have one label each: `relabel` is what is meant there."""
     if dataset.kind != MULTI:
-        raise one_label(dataset, f"`{act.act}` is for sets of labels, which")
+        raise too_many(dataset, f"`{act.act}` is for sets of labels, which")
 
 
 def check_room(session: Session, dataset_id: str, labels: set[str], most_labels: int) -> None:

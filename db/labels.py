@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Integer
 from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
@@ -47,11 +48,11 @@ def text_of(dataset: Dataset, label: str | None, labels: Sequence[str] | None = 
     if labels is None:
         return label
     if len(labels) != 1:
-        raise one_label(dataset, f"{len(labels)} labels")
+        raise too_many(dataset, f"{len(labels)} labels")
     return labels[0]
 
 
-def one_label(dataset: Dataset, what: str) -> LabelsSeveral:
+def too_many(dataset: Dataset, what: str) -> LabelsSeveral:
     return LabelsSeveral(f"The data set {dataset.name!r} is of the kind single_label: {what} cannot be kept in it.")
 
 
@@ -69,6 +70,9 @@ def set_text(labels: Collection[str]) -> str:
 
 def has_label(kind: str, label: str) -> ColumnElement[bool]:
     """Return the condition that an image has this label, alone or among others."""
-    if kind != MULTI:
-        return Image.label == label
-    return place_of(Image.label, f"{SEPARATOR}{label}{SEPARATOR}") > 0
+    return holds(Image.label, label) if kind == MULTI else Image.label == label
+
+
+def holds(column: InstrumentedAttribute[Any], label: str) -> ColumnElement[bool]:
+    """Return the condition that a column's set has this label."""
+    return place_of(column, f"{SEPARATOR}{label}{SEPARATOR}") > 0

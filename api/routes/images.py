@@ -68,7 +68,7 @@ async def add_images(
     return result
 
 
-@router.post("/datasets/{dataset}/images/check")
+@router.post("/datasets/{dataset}/images/check", response_model_exclude_defaults=True)
 def check_images(dataset: str, body: HashCheck, session: Reading) -> KnownHashes:
     """Ask which pictures (by sha256) the data set holds, to send only the others."""
     row = datasets.find(session, dataset)
