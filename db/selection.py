@@ -6,6 +6,7 @@ from sqlalchemy import ColumnElement, func, select
 
 from db.labels import has_label
 from db.models import Finding, Image
+from tsukiji.labels import SEPARATOR
 from tsukiji.types import ImageFilter
 
 IN_USE: Final[tuple[ColumnElement[bool], ...]] = (
@@ -20,6 +21,8 @@ def chosen(wanted: ImageFilter, kind: str) -> list[ColumnElement[bool]]:
     found: list[ColumnElement[bool]] = []
     if wanted.unlabelled:
         found.append(Image.label.is_(None))
+    if wanted.none_of_these:
+        found.append(Image.label == SEPARATOR)
     if wanted.label is not None:
         found.append(has_label(kind, wanted.label))
     if wanted.split is not None:

@@ -240,13 +240,28 @@ def outliers(pictures: Sequence[Picture], seen: Seen) -> Rows:
 
 
 def suspected_labels(pictures: Sequence[Picture], seen: Seen) -> Rows:
-    """Yield pictures whose label may be wrong. Of sets of labels only a training tells that."""
+    """Yield pictures whose label may be wrong; of sets of labels those with one too many, or one too few."""
     chosen, classes, labels = labelled(pictures, seen)
-    if len(labels) < 2 or len(chosen) < LEAST_LABELLED or is_set(labels[0]):
+    if len(labels) < 2 or len(chosen) < LEAST_LABELLED:
+        return
+    if is_set(labels[0]):
+        yield from suspected_sets([pictures[number] for number in chosen.tolist()], seen.vectors[chosen])
         return
     scores = suspects.leave_one_out(seen.vectors[chosen], classes, len(labels))
     for place, other, score in suspects.rank(scores, classes):
         yield finding(pictures[chosen[place]], "suspected_label", score, {"label": labels[other]})
+
+
+def suspected_sets(pictures: Sequence[Picture], vectors: Floats) -> Rows:
+    """Yield labelled pictures whose sets may be wrong, with the whole set that is suggested."""
+    names = sorted({label for picture in pictures for label in split_labels(picture.label)})
+    numbers = {name: number for number, name in enumerate(names)}
+    sets = np.zeros((len(pictures), len(names)), bool)
+    for row, picture in zip(sets, pictures, strict=True):
+        row[[numbers[label] for label in split_labels(picture.label)]] = True
+    for place, wanted, score in suspects.rank_sets(suspects.leave_one_out_sets(vectors, sets), sets):
+        labels = [names[number] for number in np.flatnonzero(wanted)]
+        yield finding(pictures[place], "suspected_label", score, {"labels": labels})
 
 
 def label_next(pictures: Sequence[Picture], seen: Seen) -> Rows:

@@ -59,7 +59,7 @@ def test_label_means_has_this_label(client, insects):
     assert labels(client, label="ant") == [["ant"], ["ant", "bee"], ["ant"]]
     assert labels(client, label="antlion") == [["antlion", "bee"]]
     assert labels(client, label="Ant") == labels(client, label="an") == []
-    assert labels(client, unlabelled=True) == [None]
+    assert (labels(client, unlabelled=True), labels(client, none_of_these=True)) == ([None], [[]])
     first = client.get("/v1/datasets/insects/images", params={"limit": 1, "label": "bee"}).json()
     rest = client.get("/v1/datasets/insects/images", params={"label": "bee", "cursor": first["next_cursor"]}).json()
     found = [row["labels"] for row in first["data"] + rest["data"]]

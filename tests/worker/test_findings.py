@@ -1,9 +1,11 @@
-"""What counts as a conflict where images have several labels."""
+"""What is found where images have several labels."""
 
 from types import SimpleNamespace
 
+import numpy as np
+
 from tsukiji.labels import join_labels
-from worker.findings import Alike, again, conflicts
+from worker.findings import Alike, Seen, again, conflicts, label_next, suspected_labels
 
 
 def shown(image_id, labels):
@@ -31,3 +33,29 @@ def test_labels_that_came_with_another_folder_are_no_conflict_and_others_are():
     listed = {row["image_id"]: row["suggestion"]["names"] for row in again(pictures, names)}
     assert listed["a"] == [{"name": "bee/1.jpg", "labels": ["bee"]}]
     assert listed["c"] == [{"name": "3.jpg", "labels": []}, {"name": "4.jpg", "label": None}]
+
+
+def test_a_label_too_many_and_one_too_few_are_suspected():
+    throw = np.random.default_rng(5)
+    truth = throw.random((120, 3)) < 0.4
+    directions = throw.normal(size=(3, 32))
+    vectors = (truth @ directions + 0.1 * throw.normal(size=(120, 32))).astype(np.float32)
+    names = np.array(["ant", "bee", "wasp"])
+    labels = [names[row].tolist() for row in truth]
+    one, other = int(np.flatnonzero(truth[:, 0])[0]), int(np.flatnonzero(~truth[:, 1])[-1])
+    told = {one: [name for name in labels[one] if name != "ant"], other: sorted([*labels[other], "bee"])}
+    pictures = [shown(str(number), told.get(number, found)) for number, found in enumerate(labels)]
+    found = list(suspected_labels(pictures, Seen(vectors, np.zeros((120, 4), np.float32))))
+    assert {row["image_id"]: row["suggestion"]["labels"] for row in found[:2]} == {
+        str(one): labels[one],
+        str(other): labels[other],
+    }
+
+
+def test_what_to_label_next_asks_no_classifier_of_sets():
+    vectors = np.random.default_rng(6).normal(size=(40, 16)).astype(np.float32)
+    pictures = [shown(str(number), ["ant"] if number < 30 else None) for number in range(40)]
+    found = list(label_next(pictures, Seen(vectors, np.zeros((40, 4), np.float32))))
+    assert {row["image_id"] for row in found} <= {str(number) for number in range(30, 40)}
+    assert len(found) > 0
+    assert all(row["suggestion"]["label"] is None for row in found)

@@ -44,6 +44,9 @@ RELABELS: Final = "Labels of the whole data set"
 
 Label = Annotated[str | None, typer.Option("--label", help="With this label.", rich_help_panel=WHICH)]
 Unlabelled = Annotated[bool, typer.Option("--unlabelled", help="Without a label.", rich_help_panel=WHICH)]
+NoneOfThese = Annotated[
+    bool, typer.Option("--none-of-these", help="Said to show none of the kinds.", rich_help_panel=WHICH)
+]
 InSplit = Annotated[
     Literal["train", "valid", "test", "unassigned"] | None,
     typer.Option("--split", help="Of this split, as it was set.", rich_help_panel=WHICH),
@@ -76,8 +79,8 @@ def fix(
         list[str] | None,
         typer.Option("--remove-label", metavar="LABEL", help="Take it away and leave the others; repeatable."),
     ] = None,
-    none_of_these: Annotated[
-        bool, typer.Option("--none-of-these", help="Say that they show none of the kinds, in a multi_label data set.")
+    relabel_none: Annotated[
+        bool, typer.Option("--relabel-none", help="Say that they show none of the kinds, in a multi_label data set.")
     ] = False,
     unlabel: Annotated[bool, typer.Option("--unlabel", help="Take the label away.")] = False,
     exclude: Annotated[bool, typer.Option("--exclude", help="Keep out of trainings and all else.")] = False,
@@ -119,6 +122,7 @@ def fix(
     ] = None,
     label: Label = None,
     unlabelled: Unlabelled = False,
+    none_of_these: NoneOfThese = False,
     split: InSplit = None,
     excluded: Excluded = None,
     review: InReview = None,
@@ -129,14 +133,14 @@ def fix(
     """Do one thing with images: those named, or all that meet every option. Each act can be undone."""
     if (into is None) != (not merge):
         raise typer.BadParameter("--merge and --into go together")
-    wanted = filter_of(label, unlabelled, split, excluded, review, finding)
+    wanted = filter_of(label, unlabelled, none_of_these, split, excluded, review, finding)
     which: dict[str, Any] = {"images": image, "everything": everything} | wanted
     reviewed = which if image or everything else which | {"review": review or "pending"}
     on_images: list[Wish] = [
         (relabel, lambda found: found.relabel(one_or_all(relabel or []), **which)),
         (add_label, lambda found: found.add_labels(add_label or [], **which)),
         (remove_label, lambda found: found.remove_labels(remove_label or [], **which)),
-        (none_of_these, lambda found: found.relabel([], **which)),
+        (relabel_none, lambda found: found.relabel([], **which)),
         (unlabel, lambda found: found.relabel(None, **which)),
         (exclude, lambda found: found.exclude(**which)),
         (restore, lambda found: found.restore(**which)),
@@ -173,6 +177,7 @@ def list_images(
     dataset: DatasetName,
     label: Label = None,
     unlabelled: Unlabelled = False,
+    none_of_these: NoneOfThese = False,
     split: InSplit = None,
     excluded: Excluded = None,
     review: InReview = None,
@@ -181,7 +186,7 @@ def list_images(
     as_json: AsJson = False,
 ) -> None:
     """List images: all, or those that meet every option."""
-    wanted = filter_of(label, unlabelled, split, excluded, review, finding)
+    wanted = filter_of(label, unlabelled, none_of_these, split, excluded, review, finding)
     with Client() as client:
         print_records(islice(client.images.list(dataset, **wanted), limit), IMAGE_COLUMNS, as_json)
 
@@ -189,6 +194,7 @@ def list_images(
 def filter_of(
     label: str | None,
     unlabelled: bool,
+    none_of_these: bool,
     split: InSplit,
     excluded: bool | None,
     review: types.Review | None,
@@ -200,6 +206,8 @@ def filter_of(
         wanted["label"] = label
     if unlabelled:
         wanted["unlabelled"] = True
+    if none_of_these:
+        wanted["none_of_these"] = True
     if split is not None:
         wanted["split"] = split
     if excluded is not None:

@@ -23,6 +23,8 @@ class Chosen(TypedDict, total=False):
 
     label: str | None
     unlabelled: bool
+    none_of_these: bool
+    """They show none of the kinds, as somebody said."""
     split: types.Split | Literal["unassigned"] | None
     excluded: bool | None
     review: types.Review | None

@@ -21,6 +21,7 @@ class ImageFilter(Request):
 
     label: Label | None = None
     unlabelled: bool = Field(False, description="Only those without a label.")
+    none_of_these: bool = Field(False, description="Only those that show none of the kinds, as somebody said.")
     split: Split | Literal["unassigned"] | None = Field(None, description="As it was set; `unassigned`: it was not.")
     excluded: bool | None = Field(None, description="`true`: only excluded ones; `false`: only others.")
     review: Review | None = Field(None, description="Of corrected predictions: how their review stands.")

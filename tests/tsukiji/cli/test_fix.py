@@ -25,7 +25,8 @@ def asked(service, run):
 CASES = [
     (["--relabel", "dog", "--label", "cat"], {"act": "relabel", "label": "dog", "filter": {"label": "cat"}}),
     (["--relabel", "a", "--relabel", "b", "--all"], {"act": "relabel", "labels": ["a", "b"], "filter": {}}),
-    (["--none-of-these", "--unlabelled"], {"act": "relabel", "labels": [], "filter": {"unlabelled": True}}),
+    (["--unlabel", "--none-of-these"], {"act": "relabel", "label": None, "filter": {"none_of_these": True}}),
+    (["--relabel-none", "--unlabelled"], {"act": "relabel", "labels": [], "filter": {"unlabelled": True}}),
     (["--add-label", "a", "--image", "x"], {"act": "add_labels", "labels": ["a"], "images": ["x"]}),
     (
         ["--remove-label", "a", "--remove-label", "b", "--label", "a"],
