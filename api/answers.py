@@ -8,6 +8,7 @@ from db import models as rows
 from db import revisions
 from tsukiji import types
 from tsukiji.jobs import TERMINAL, JobKind, JobStatus
+from tsukiji.labels import SEPARATOR, count_labels, told
 
 PLURALS = {
     JobKind.TRAINING: "trainings",
@@ -29,13 +30,19 @@ def dataset(
     splits: Mapping[str, int] | None = None,
     left_out: tuple[int, int] = (0, 0),
 ) -> types.Dataset:
-    """Return the answer; `left_out` are the images that are excluded, and those that wait for review."""
+    """Return the answer; `labels` are images per text, `left_out` those that are excluded and that wait for review."""
+    counts = dict(labels)
+    classes = [types.ClassCount(label=label, images=images) for label, images in count_labels(labels).items()]
+    if None in counts:
+        classes.append(types.ClassCount(label=None, images=counts[None]))
     return types.Dataset(
         id=row.id,
         name=row.name,
         description=row.description,
-        images=sum(count for _, count in labels),
-        classes=[types.ClassCount(label=label, images=count) for label, count in labels],
+        kind=cast("types.Kind", row.kind),
+        images=sum(counts.values()),
+        classes=sorted(classes, key=lambda found: (-found.images, found.label or "")),
+        none_of_these=counts.get(SEPARATOR, 0),
         splits=dict(splits or {}),
         excluded=left_out[0],
         pending=left_out[1],
@@ -44,7 +51,7 @@ def dataset(
 
 
 def image(row: rows.Image) -> types.Image:
-    return types.Image.model_validate(columns(row) | {"links": image_links(row.id)})
+    return types.Image.model_validate(columns(row) | told(row.label) | {"links": image_links(row.id)})
 
 
 def image_links(image_id: str) -> dict[str, str]:
@@ -75,9 +82,8 @@ def snapshot(row: rows.Snapshot) -> types.Snapshot:
 def analysis(
     row: rows.Analysis, found: Mapping[str, int], groups: int, labels: Sequence[tuple[str | None, int]]
 ) -> types.Analysis:
-    """Return the answer; `found` counts findings by kind, `labels` images by label."""
+    """Return the answer; `found` counts findings by kind, `labels` images by the text of their labels."""
     images = sum(count for _, count in labels)
-    counts = {label: count for label, count in labels if label is not None}
     return types.Analysis(
         dataset_id=row.dataset_id,
         job_id=row.job_id,
@@ -87,16 +93,16 @@ def analysis(
         findings=dict(found),
         groups=groups,
         unavailable=row.unavailable,
-        balance=balance(counts),
-        unlabelled=images - sum(counts.values()),
+        balance=balance(dict(count_labels(labels).most_common()), images - dict(labels).get(None, 0)),
+        unlabelled=dict(labels).get(None, 0),
         links=analysis_links(row.dataset_id) | {"job": f"/v1/analyses/{row.job_id}"},
     )
 
 
-def balance(counts: Mapping[str, int]) -> list[types.LabelBalance]:
+def balance(counts: Mapping[str, int], labelled: int) -> list[types.LabelBalance]:
     total = sum(counts.values())
     return [
-        types.LabelBalance(label=label, images=count, share=count / total, rare=count * len(counts) * RARE < total)
+        types.LabelBalance(label=label, images=count, share=count / labelled, rare=count * len(counts) * RARE < total)
         for label, count in counts.items()
     ]
 
@@ -115,7 +121,7 @@ def finding(row: tuple[rows.Finding, rows.Image]) -> types.Finding:
         group=found.group_id or None,
         suggestion=found.suggestion,
         name=image.name,
-        label=image.label,
+        **told(image.label),
         split=cast("types.Split | None", image.split or image.drawn_split),
         width=image.width,
         height=image.height,
@@ -237,7 +243,7 @@ def upload_part(row: rows.UploadPart) -> types.UploadPart:
 
 
 def verdict(row: rows.ImportItem) -> types.FileVerdict:
-    return types.FileVerdict.model_validate(columns(row))
+    return types.FileVerdict.model_validate(columns(row) | told(row.label))
 
 
 def event(row: rows.JobEvent) -> types.JobEvent:

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from itertools import chain, islice
-from typing import Any, Final, cast
+from typing import Any, Final, Literal, cast
 from zipfile import ZipFile, ZipInfo
 
 from api.layouts import HUGGING_FACE, ExportItem, Layout, class_folders, label_folders
@@ -20,9 +20,10 @@ from db import datasets, registry
 from db.models import Image
 from db.pages import Window
 from tsukiji import snapshots
+from tsukiji.labels import cell, is_set, told
 from tsukiji.storage import BlobStore
 from tsukiji.storage.blobs import read_pieces
-from tsukiji.types import DatasetFormat, Split
+from tsukiji.types import DatasetFormat, Kind, Split
 from tsukiji.vision.formats import sniff
 
 PAGE_ROWS: Final = 1000
@@ -39,6 +40,8 @@ SUFFIX: Final[dict[DatasetFormat, str]] = {
     "jsonl": ".jsonl",
 }
 BOX: Final = ("crop_left", "crop_upper", "crop_right", "crop_lower")
+LABEL: Final[dict[Kind, Literal["label", "labels"]]] = {"single_label": "label", "multi_label": "labels"}
+"""What the column of labels is called."""
 COLUMNS: Final = ("image_id", "name", "label", "split", "group", *BOX, "sha256")
 
 Items = Iterable[ExportItem]
@@ -64,39 +67,62 @@ def item_of(image: Image) -> ExportItem:
     return ExportItem(image.id, image.sha256, image.name, image.label, split, image.group, image.crop)
 
 
-def items_of_snapshot(services: Services, snapshot_id: str) -> Iterator[ExportItem]:
+def items_of_snapshot(services: Services, snapshot_id: str) -> list[ExportItem]:
     with services.database.reading() as session:
         sha256 = registry.find_snapshot(session, snapshot_id).sha256
-    for line in snapshots.loads(services.store.read(sha256)):
-        yield ExportItem(line.image_id, line.sha256, line.name, line.label, line.split, line.group, line.crop)
+    return [
+        ExportItem(line.image_id, line.sha256, line.name, line.label, line.split, line.group, line.crop)
+        for line in snapshots.loads(services.store.read(sha256))
+    ]
+
+
+def kind_of(items: Iterable[ExportItem]) -> Kind:
+    """Return the kind of the data set that a snapshot was made of, which may be gone."""
+    return "multi_label" if any(is_set(item.label) for item in items) else "single_label"
 
 
 # --- formats ---------------------------------------------------------------------------------------------------------
 
 
-def export(services: Services, items: Items, wanted: DatasetFormat) -> Iterator[bytes]:
-    """Yield the file piece by piece. What breaks off has no end, and no reader takes it for a whole zip."""
+def export(services: Services, items: Items, wanted: DatasetFormat, kind: Kind) -> Iterator[bytes]:
+    """Yield the file piece by piece. What breaks off has no end, and no reader takes it for a whole zip.
+
+    Tables of a `multi_label` data set have a column `labels` in place of `label`.
+    """
     match wanted:
         case "csv":
-            return csv_file(items)
+            return csv_file(items, kind)
         case "jsonl":
-            return json_lines(items)
+            return json_lines(items, kind)
         case "huggingface":
-            return hugging_face_zip(services, items)
+            return hugging_face_zip(services, items, kind)
     return class_folder_zip(services, items)
 
 
-def csv_file(items: Items) -> Iterator[bytes]:
-    return joined(line.encode() for line in csv_lines(chain([COLUMNS], map(cells, items))))
+def csv_file(items: Items, kind: Kind) -> Iterator[bytes]:
+    head = [LABEL[kind] if column == "label" else column for column in COLUMNS]
+    return joined(line.encode() for line in csv_lines(chain([head], map(cells, items))))
 
 
 def cells(item: ExportItem) -> tuple[Any, ...]:
     box = item.crop or (None,) * len(BOX)
-    return (item.image_id, item.name, item.label, item.split, item.group, *box, item.sha256)
+    return (item.image_id, item.name, cell(item.label), item.split, item.group, *box, item.sha256)
 
 
-def json_lines(items: Items) -> Iterator[bytes]:
-    return joined(dump(item._asdict()) for item in items)
+def json_lines(items: Items, kind: Kind) -> Iterator[bytes]:
+    return joined(dump(record_of(item, kind)) for item in items)
+
+
+def record_of(item: ExportItem, kind: Kind) -> dict[str, Any]:
+    members: dict[str, Any] = {}
+    for name, value in item._asdict().items():
+        members |= label_of(item, kind) if name == "label" else {name: value}
+    return members
+
+
+def label_of(item: ExportItem, kind: Kind) -> dict[str, Any]:
+    """Return the member of a record that tells the label or the labels."""
+    return {LABEL[kind]: told(item.label)[LABEL[kind]]}
 
 
 def dump(record: dict[str, Any]) -> bytes:
@@ -120,7 +146,7 @@ def class_folder_zip(services: Services, items: Items) -> Iterator[bytes]:
     yield outbox.take()
 
 
-def hugging_face_zip(services: Services, items: Items) -> Iterator[bytes]:
+def hugging_face_zip(services: Services, items: Items, kind: Kind) -> Iterator[bytes]:
     """Yield a zip of `train`, `validation` and `test`, each with its pictures and a `metadata.jsonl`.
 
     The form is that of the Hugging Face `datasets` library's ImageFolder: `file_name` is relative to the metadata. What
@@ -134,7 +160,7 @@ def hugging_face_zip(services: Services, items: Items) -> Iterator[bytes]:
             file_format, pieces = open_picture(services.store, item.sha256)
             path = layouts[folder].place(label_folders(item), item, file_format)
             yield from add_entry(archive, outbox, f"{folder}/{path}", pieces)
-            metadata[folder].write(dump(metadata_of(item, path)))
+            metadata[folder].write(dump(metadata_of(item, path, kind)))
         for folder, lines in metadata.items():
             if lines.tell():
                 lines.seek(0)
@@ -142,8 +168,8 @@ def hugging_face_zip(services: Services, items: Items) -> Iterator[bytes]:
     yield outbox.take()
 
 
-def metadata_of(item: ExportItem, file_name: str) -> dict[str, Any]:
-    known = {"file_name": file_name, "label": item.label, "group": item.group, "crop": item.crop}
+def metadata_of(item: ExportItem, file_name: str, kind: Kind) -> dict[str, Any]:
+    known = {"file_name": file_name, **label_of(item, kind), "group": item.group, "crop": item.crop}
     return known | {"image_id": item.image_id, "sha256": item.sha256}
 
 

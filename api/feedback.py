@@ -5,12 +5,14 @@ from dataclasses import dataclass
 
 from api.errors import invalid_field
 from api.services import Services
-from db import acts, batches, datasets, jobs, results, revisions
+from db import batches, datasets, jobs, label_acts, results, revisions
 from db.datasets import NewImage
+from db.labels import text_of
 from db.models import ApiKey, BatchItem, Job, Model
 from db.session import Session
 from tsukiji.errors import BlobCorrupt, BlobMissing, Conflict, ImageError
 from tsukiji.jobs import JobKind
+from tsukiji.labels import count_labels, told
 from tsukiji.types import Correction, Feedback, FeedbackCreate, FeedbackItem, Problem
 from tsukiji.vision.decode import probe
 
@@ -22,7 +24,7 @@ class Corrected:
     """An item with the label that is right, and the picture to keep or the reason why there is none."""
 
     item: BatchItem
-    label: str
+    label: str | None
     found: NewImage | Problem
 
     def answer(self, image_id: str | None = None, label: str | None = None, *, new: bool = False) -> FeedbackItem:
@@ -31,7 +33,7 @@ class Corrected:
             seq=self.item.seq,
             custom_id=self.item.custom_id,
             verdict="rejected" if error else "accepted" if new else "duplicate",
-            label=label,
+            **told(label),
             image_id=image_id,
             error=error,
         )
@@ -43,14 +45,16 @@ def take_feedback(services: Services, caller: ApiKey, job_id: str, wish: Feedbac
     A picture that the data set holds already stays as it is, and is told.
 
     Raises:
-        NotFound, Conflict, ResultsDeleted, LabelRefused
+        NotFound, Conflict, ResultsDeleted, LabelRefused, LabelsSeveral
         Invalid: an item is not there, or is named twice; or nobody says which data set.
     """
     with services.database.reading() as session:
         job = find_job(session, job_id)
-        dataset_id = datasets.find(session, wish.dataset).id if wish.dataset else own_dataset(session, job)
+        dataset = datasets.find(session, wish.dataset or own_dataset(session, job))
+        dataset_id = dataset.id
         items = named_items(session, job, wish.corrections)
-    corrected = [look(services, item, wish.corrections[number].label) for number, item in enumerate(items)]
+        labels = [text_of(dataset, right.label, right.labels) for right in wish.corrections]
+    corrected = [look(services, item, label) for item, label in zip(items, labels, strict=True)]
     with services.database.transaction() as session:
         return keep(session, services, caller, datasets.find(session, dataset_id).id, job, corrected)
 
@@ -95,7 +99,7 @@ def named_items(session: Session, job: Job, corrections: Sequence[Correction]) -
     return items
 
 
-def look(services: Services, item: BatchItem, label: str) -> Corrected:
+def look(services: Services, item: BatchItem, label: str | None) -> Corrected:
     if item.sha256 is None:
         return Corrected(item, label, Problem.model_validate(item.error))
     try:
@@ -123,7 +127,8 @@ def keep(
     session: Session, services: Services, caller: ApiKey, dataset_id: str, job: Job, corrected: list[Corrected]
 ) -> Feedback:
     """Insert the images and the revision; returns what became of each."""
-    acts.check_room(session, dataset_id, {one.label for one in corrected}, services.settings.limits.dataset_classes)
+    asked = set(count_labels((one.label, 1) for one in corrected))
+    label_acts.check_room(session, dataset_id, asked, services.settings.limits.dataset_classes)
     good = [one.found for one in corrected if isinstance(one.found, NewImage)]
     stored = iter(datasets.add_images(session, dataset_id, good))
     settled = [(one, next(stored) if isinstance(one.found, NewImage) else None) for one in corrected]

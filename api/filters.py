@@ -11,6 +11,9 @@ from tsukiji.types import FindingKind, ImageFilter, Review, Split
 def image_filter(
     label: str | None = None,
     unlabelled: Annotated[bool, Query(description="Only those without a label.")] = False,
+    none_of_these: Annotated[
+        bool, Query(description="Only those that show none of the kinds, as somebody said.")
+    ] = False,
     split: Annotated[
         Split | Literal["unassigned"] | None, Query(description="As it was set; `unassigned`: it was not.")
     ] = None,
@@ -19,7 +22,7 @@ def image_filter(
     finding: Annotated[FindingKind | None, Query(description="Of which the last analysis found this.")] = None,
 ) -> ImageFilter:
     given = {"label": label, "unlabelled": unlabelled, "split": split, "excluded": excluded, "review": review}
-    return validated(ImageFilter, given | {"finding": finding}, "query")
+    return validated(ImageFilter, given | {"finding": finding, "none_of_these": none_of_these}, "query")
 
 
 FilterDep = Annotated[ImageFilter, Depends(image_filter)]

@@ -1,7 +1,7 @@
 """Pictures sent with their labels become images of a data set: each file gets a verdict, none stops the others."""
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
@@ -10,14 +10,22 @@ from starlette.datastructures import UploadFile
 from api.bodies import Form, file_name, read_file
 from api.errors import invalid_field
 from api.services import Services
-from db import datasets
+from db import arrivals, datasets
+from db.arrivals import Arrived
 from db.datasets import NewImage
+from db.labels import MULTI
+from db.models import ApiKey
 from tsukiji.errors import ImageError
+from tsukiji.importers import json_list
+from tsukiji.labels import count_labels, join_labels, told
 from tsukiji.types import FileVerdict, Problem, Split, UploadResult
 from tsukiji.vision.decode import probe
 
 WORD_CHARACTERS = 200
 SPLITS: tuple[str, ...] = get_args(Split)
+
+Clean = Callable[[str | None, str, str], str | None]
+"""From what was sent, the field's name and its pointer to what is kept."""
 
 
 @dataclass(frozen=True)
@@ -26,24 +34,28 @@ class Wish:
 
     name: str
     label: str | None
+    """As it is kept: one label, or a set of them as one text."""
     split: str | None
     group: str | None
 
 
-def take_files(services: Services, dataset: str, form: Form) -> UploadResult:
+def take_files(services: Services, caller: ApiKey, dataset: str, form: Form) -> UploadResult:
     """Decode every file once, keep what is good, and say what became of each.
 
     Raises:
         NotFound, Invalid: the data set is not there; labels or split are wrong. Nothing is kept then.
     """
-    wishes = read_wishes(form)
-    check_labels(services, dataset, {wish.label for wish in wishes if wish.label})
+    with services.database.reading() as session:
+        row = datasets.find(session, dataset)
+        present = datasets.labels_of(session, row.id)
+    wishes = read_wishes(form, row.kind)
+    check_labels(services, present, set(count_labels((wish.label, 1) for wish in wishes)))
     found = [look(services, wish, upload) for wish, upload in zip(wishes, form.files, strict=True)]
     with services.database.transaction() as session:
-        dataset_id = datasets.find(session, dataset).id
+        row = datasets.find(session, dataset)
         good = [image for image in found if isinstance(image, NewImage)]
-        stored = iter(datasets.add_images(session, dataset_id, good))
-    return summarise([image if isinstance(image, FileVerdict) else verdict(image, *next(stored)) for image in found])
+        stored = iter(arrivals.take_in(session, row, good, "sent directly", caller))
+    return summarise([image if isinstance(image, FileVerdict) else verdict(image, next(stored)) for image in found])
 
 
 def look(services: Services, wish: Wish, upload: UploadFile) -> NewImage | FileVerdict:
@@ -53,7 +65,7 @@ def look(services: Services, wish: Wish, upload: UploadFile) -> NewImage | FileV
         facts = probe(data, limits)
     except ImageError as error:
         problem = Problem.model_validate(error.to_dict())
-        return FileVerdict(name=wish.name, verdict="rejected", label=wish.label, error=problem)
+        return FileVerdict(name=wish.name, verdict="rejected", **told(wish.label), error=problem)
     blob = services.store.put(data)
     return NewImage(
         name=wish.name,
@@ -69,9 +81,11 @@ def look(services: Services, wish: Wish, upload: UploadFile) -> NewImage | FileV
     )
 
 
-def verdict(image: NewImage, image_id: str, new: bool) -> FileVerdict:
-    word = "accepted" if new else "duplicate"
-    return FileVerdict.model_validate({"name": image.name, "verdict": word, "label": image.label, "image_id": image_id})
+def verdict(image: NewImage, found: Arrived) -> FileVerdict:
+    known = {"name": image.name, "image_id": found.image_id, **told(found.label)}
+    if found.error is not None:
+        return FileVerdict.model_validate(known | {"verdict": "rejected", "error": found.error.to_dict()})
+    return FileVerdict.model_validate(known | {"verdict": "accepted" if found.new else "duplicate"})
 
 
 def summarise(files: list[FileVerdict]) -> UploadResult:
@@ -84,25 +98,43 @@ def summarise(files: list[FileVerdict]) -> UploadResult:
     )
 
 
-def read_wishes(form: Form) -> list[Wish]:
+def read_wishes(form: Form, kind: str) -> list[Wish]:
     split = form.one("split") or None
     if split is not None and split not in SPLITS:
         raise invalid_field("#/split", f"one of {', '.join(SPLITS)}")
     names = [file_name(upload, number) for number, upload in enumerate(form.files)]
-    told = zip(names, read_words(form, "label"), read_words(form, "group"), strict=True)
-    return [Wish(name, label, split, group) for name, label, group in told]
+    labels = read_words(form, "label", clean_set if kind == MULTI else clean_word)
+    said = zip(names, labels, read_words(form, "group", clean_word), strict=True)
+    return [Wish(name, label, split, group) for name, label, group in said]
 
 
-def read_words(form: Form, name: str) -> Sequence[str | None]:
+def read_words(form: Form, name: str, clean: Clean) -> Sequence[str | None]:
     """Return a label or group for each file: from `labels` one by one, or one `label` for all; empty means none."""
     one, many = form.one(name), form.fields.get(f"{name}s")
     if many is None:
-        return [clean_word(one, name, f"#/{name}")] * len(form.files)
+        return [clean(one, name, f"#/{name}")] * len(form.files)
     if one is not None:
         raise invalid_field(f"#/{name}", f"send either `{name}` or `{name}s`")
     if len(many) != len(form.files):
         raise invalid_field(f"#/{name}s", f"{len(many)} {name}s for {len(form.files)} files; send one for each")
-    return [clean_word(word, name, f"#/{name}s/{number}") for number, word in enumerate(many)]
+    return [clean(word, name, f"#/{name}s/{number}") for number, word in enumerate(many)]
+
+
+def clean_set(text: str | None, name: str, pointer: str) -> str | None:
+    """Return the text of a set, sent as a JSON list of labels or as one label."""
+    listed = json_list(text or "")
+    if listed is None:
+        word = clean_word(text, name, pointer)
+        return None if word is None else join_labels([word])
+    if not all(isinstance(word, str) for word in listed):
+        raise invalid_field(pointer, "a list of labels holds texts only")
+    words = [clean_word(word, name, pointer) for word in listed]
+    if None in words:
+        raise invalid_field(pointer, f"a {name} is not empty")
+    try:
+        return join_labels(word for word in words if word)
+    except ValueError as error:
+        raise invalid_field(pointer, str(error)) from error
 
 
 def clean_word(text: str | None, name: str, pointer: str) -> str | None:
@@ -116,11 +148,8 @@ def clean_word(text: str | None, name: str, pointer: str) -> str | None:
     return word
 
 
-def check_labels(services: Services, dataset: str, labels: set[str]) -> None:
+def check_labels(services: Services, present: set[str], labels: set[str]) -> None:
     """Raise Invalid where the data set would get too many labels."""
-    with services.database.reading() as session:
-        dataset_id = datasets.find(session, dataset).id
-        present = {label for label, _ in datasets.count_labels(session, [dataset_id])[dataset_id] if label}
     allowed = services.settings.limits.dataset_classes
     if len(present | labels) > allowed and labels - present:
         raise invalid_field("#/labels", f"the data set would have {len(present | labels)} labels; at most {allowed}")

@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 from typing import Final, NamedTuple
 from urllib.parse import quote
 
+from tsukiji.labels import ESCAPED_PLUS, PLUS, is_set, split_labels
 from tsukiji.types import Box, Split
 
 SUFFIXES: Final = {
@@ -36,6 +37,7 @@ class ExportItem(NamedTuple):
     sha256: str
     name: str
     label: str | None
+    """One label, or a set as `tsukiji.labels.join_labels` writes it."""
     split: Split | None
     group: str | None
     crop: Box | None
@@ -62,12 +64,19 @@ def class_folders(item: ExportItem) -> list[str]:
     """Return the folders of `imagefolder`: split, if there is one, and label; the top for what has no label."""
     if item.label is None:
         return []
-    return [*([item.split] if item.split else []), safe(item.label)]
+    return [*([item.split] if item.split else []), label_folder(item.label)]
 
 
 def label_folders(item: ExportItem) -> list[str]:
     """Return the folder below that of the split."""
-    return [] if item.label is None else [safe(item.label)]
+    return [] if item.label is None else [label_folder(item.label)]
+
+
+def label_folder(text: str) -> str:
+    """Return the name of the folder for a label, or for a set of them: `ant+bee`, and `+` for none."""
+    if not is_set(text):
+        return safe(text)
+    return PLUS.join(safe(label).replace(PLUS, ESCAPED_PLUS) for label in split_labels(text)) or PLUS
 
 
 def file_name(item: ExportItem, file_format: str) -> str:

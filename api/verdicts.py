@@ -10,6 +10,7 @@ from api.tables import csv_lines
 from db import imports
 from db.models import ImportItem
 from db.pages import Window
+from tsukiji.labels import cell
 
 PAGE_ROWS: Final = 1000
 JSON_LINES: Final = "application/jsonl"
@@ -48,4 +49,4 @@ class Verdicts:
 def cells(row: ImportItem) -> list[object]:
     error = row.error or {}
     told = [error.get(name) for name in ("code", "line", "detail", "hint")]
-    return [row.name, row.verdict, row.label, row.image_id, *told]
+    return [row.name, row.verdict, cell(row.label), row.image_id, *told]

@@ -6,11 +6,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session
 
-from db import datasets, revisions
-from db.models import ApiKey, Image, Revision
-from db.selection import chosen
+from db import datasets, label_acts, revisions
+from db.models import ApiKey, Dataset, Image, Revision
+from db.selected import note_selected, selected
 from tsukiji import types
-from tsukiji.errors import Conflict, CropOutside, LabelRefused, NotFound
+from tsukiji.errors import CropOutside
 from tsukiji.types import Box, ImageSelection
 
 
@@ -30,11 +30,13 @@ def carry_out(
         NotFound: an image or label is not there.
         Conflict: the new name of a label is taken.
         CropOutside, LabelRefused
+        LabelsSeveral: the data set has one label for each image.
     """
     datasets.lock(session, dataset_id)
-    check(session, dataset_id, act, most_labels)
-    revision = revisions.begin(session, dataset_id, act.act, field_of(act), describe(act), author)
-    note(session, revision, act)
+    dataset = session.get_one(Dataset, dataset_id)
+    check(session, dataset, act, most_labels)
+    revision = revisions.begin(session, dataset.id, act.act, field_of(act), describe(act), author)
+    note(session, dataset, revision, act)
     revisions.apply(session, revision)
     return revision
 
@@ -52,60 +54,27 @@ def field_of(act: types.Act) -> str:
     return "label"
 
 
-def note(session: Session, revision: Revision, act: types.Act) -> None:
+def note(session: Session, dataset: Dataset, revision: Revision, act: types.Act) -> None:
     match act:
-        case types.MergeLabels():
-            revisions.note_where(session, revision, act.into, Image.label.in_(act.labels))
-        case types.RenameLabel():
-            revisions.note_where(session, revision, act.to, Image.label == act.label)
-        case types.DeleteLabel():
-            revisions.note_where(session, revision, None, Image.label == act.label)
-        case types.AcceptLabels():
-            revisions.note_each(session, revision, {pair.image: pair.label for pair in act.labels})
         case types.AcceptCrops():
             revisions.note_each(session, revision, {pair.image: pair.crop for pair in act.crops})
         case types.KeepBest():
             revisions.note_each(session, revision, dict.fromkeys(left_out(act.groups), True))
         case types.ReviewImages():
-            note_selected(session, revision, act, act.review, Image.review.is_not(None))
+            note_selected(session, dataset, revision, act, act.review, Image.review.is_not(None))
+        case types.SetSplit() | types.SetCrop() | types.Exclude() | types.Restore():
+            note_selected(session, dataset, revision, act, value_of(act))
         case _:
-            note_selected(session, revision, act, value_of(act))
+            label_acts.note(session, dataset, revision, act)
 
 
-def value_of(act: types.Relabel | types.Exclude | types.Restore | types.SetSplit | types.SetCrop) -> Any:
+def value_of(act: types.Exclude | types.Restore | types.SetSplit | types.SetCrop) -> Any:
     match act:
-        case types.Relabel():
-            return act.label
         case types.SetSplit():
             return act.split
         case types.SetCrop():
             return act.crop
     return isinstance(act, types.Exclude)
-
-
-def note_selected(
-    session: Session, revision: Revision, selection: ImageSelection, value: Any, *more: ColumnElement[bool]
-) -> None:
-    """Note one value for all images of a selection.
-
-    Raises:
-        NotFound: one that is named is not in the data set.
-    """
-    for conditions in selected(session, revision.dataset_id, selection):
-        revisions.note_where(session, revision, value, *conditions, *more)
-
-
-def selected(session: Session, dataset_id: str, selection: ImageSelection) -> list[Sequence[ColumnElement[bool]]]:
-    """Return conditions that together, each by itself, take in the selection.
-
-    Raises:
-        NotFound: one that is named is not in the data set.
-    """
-    if selection.filter is not None:
-        return [chosen(selection.filter)]
-    ids = list(dict.fromkeys(selection.images or []))
-    list(revisions.facts(session, dataset_id, ids))
-    return [[Image.id.in_(part)] for part in revisions.parts(ids)]
 
 
 def left_out(groups: Sequence[types.ImageGroup]) -> list[str]:
@@ -117,47 +86,15 @@ def left_out(groups: Sequence[types.ImageGroup]) -> list[str]:
 # --- what is refused -------------------------------------------------------------------------------------------------
 
 
-def check(session: Session, dataset_id: str, act: types.Act, most_labels: int) -> None:
+def check(session: Session, dataset: Dataset, act: types.Act, most_labels: int) -> None:
     match act:
-        case types.Relabel(label=str() as label):
-            check_room(session, dataset_id, {label}, most_labels)
-        case types.AcceptLabels():
-            check_room(session, dataset_id, {pair.label for pair in act.labels}, most_labels)
-        case types.MergeLabels():
-            check_known(session, dataset_id, act.labels)
-        case types.DeleteLabel():
-            check_known(session, dataset_id, [act.label])
-        case types.RenameLabel():
-            check_known(session, dataset_id, [act.label])
-            check_free(session, dataset_id, act.to)
         case types.SetCrop(crop=tuple() as box):
-            for conditions in selected(session, dataset_id, act):
-                check_fits(session, dataset_id, box, conditions)
+            for conditions in selected(session, dataset, act):
+                check_fits(session, dataset.id, box, conditions)
         case types.AcceptCrops():
-            check_fit(session, dataset_id, {pair.image: pair.crop for pair in act.crops})
-
-
-def labels_of(session: Session, dataset_id: str) -> set[str]:
-    return {label for label, _ in datasets.count_labels(session, [dataset_id])[dataset_id] if label is not None}
-
-
-def check_room(session: Session, dataset_id: str, labels: set[str], most_labels: int) -> None:
-    present = labels_of(session, dataset_id)
-    if labels - present and len(present | labels) > most_labels:
-        raise LabelRefused(
-            f"The data set would have {len(present | labels)} labels; at most {most_labels} are allowed."
-        )
-
-
-def check_known(session: Session, dataset_id: str, labels: Sequence[str]) -> None:
-    present = labels_of(session, dataset_id)
-    if unknown := [label for label in labels if label not in present]:
-        raise NotFound(f"No image has the label {unknown[0]!r}.", labels=unknown)
-
-
-def check_free(session: Session, dataset_id: str, label: str) -> None:
-    if label in labels_of(session, dataset_id):
-        raise Conflict(f"There are images with the label {label!r} already.", hint="Merge the two labels instead.")
+            check_fit(session, dataset.id, {pair.image: pair.crop for pair in act.crops})
+        case _ if field_of(act) == "label":
+            label_acts.check(session, dataset, act, most_labels)
 
 
 def check_fits(session: Session, dataset_id: str, box: Box, conditions: Sequence[ColumnElement[bool]]) -> None:
@@ -184,32 +121,21 @@ def outside_of(box: Box, image_id: str, width: int, height: int) -> CropOutside:
 def describe(act: types.Act) -> str:
     """Say in a line what is done, for who reads the history."""
     match act:
-        case types.MergeLabels():
-            return f"merge {', '.join(map(repr, act.labels))} into {act.into!r}"
-        case types.RenameLabel():
-            return f"rename {act.label!r} to {act.to!r}"
-        case types.DeleteLabel():
-            return f"delete the label {act.label!r}"
-        case types.AcceptLabels():
-            return "accept suggested labels"
         case types.AcceptCrops():
-            return "accept suggested crops"
+            done = "accept suggested crops"
         case types.KeepBest():
-            return f"keep the best of {len(act.groups)} groups"
-    return f"{describe_selected(act)} ({describe_filter(act)})"
-
-
-def describe_selected(act: types.Act) -> str:
-    match act:
-        case types.Relabel():
-            return f"relabel as {act.label!r}" if act.label is not None else "take the label away"
+            done = f"keep the best of {len(act.groups)} groups"
         case types.SetSplit():
-            return f"set the split {act.split}" if act.split else "unset the split"
+            done = f"set the split {act.split}" if act.split else "unset the split"
         case types.SetCrop():
-            return f"crop to {list(act.crop)}" if act.crop else "take the crop away"
+            done = f"crop to {list(act.crop)}" if act.crop else "take the crop away"
         case types.ReviewImages():
-            return f"review: {act.review}"
-    return act.act
+            done = f"review: {act.review}"
+        case types.Exclude() | types.Restore():
+            done = act.act
+        case _:
+            done = label_acts.describe(act)
+    return f"{done} ({describe_filter(act)})" if isinstance(act, ImageSelection) else done
 
 
 def describe_filter(selection: ImageSelection) -> str:

@@ -9,7 +9,8 @@ from sqlalchemy.orm import Session
 from db import jobs
 from db.blobs import upsert
 from db.clock import now
-from db.models import Analysis, Finding, Image, ImageMeasures, ImageName, Job
+from db.labels import has_label
+from db.models import Analysis, Dataset, Finding, Image, ImageMeasures, ImageName, Job
 from db.pages import Rows, Window
 from tsukiji.errors import Invalid, NotFound
 from tsukiji.jobs import JobKind, JobStatus
@@ -167,7 +168,9 @@ def page(
 ) -> Rows[tuple[Finding, Image]]:
     """Return findings with their images, in `ORDER`."""
     query = select(Finding, Image).join(Image, Image.id == Finding.image_id).where(Finding.dataset_id == dataset_id)
-    wishes = ((Finding.kind, kind), (Image.label, label), (Finding.group_id, group), (Finding.image_id, image_id))
+    if label is not None:
+        query = query.where(has_label(session.get_one(Dataset, dataset_id).kind, label))
+    wishes = ((Finding.kind, kind), (Finding.group_id, group), (Finding.image_id, image_id))
     for column, wish in wishes:
         if wish is not None:
             query = query.where(column == wish)

@@ -14,7 +14,9 @@ from db.pages import Rows, Window, fetch
 from db.selection import IN_USE, chosen
 from tsukiji.errors import Conflict, NotFound
 from tsukiji.ids import new_id
-from tsukiji.types import Box, ImageFilter
+from tsukiji.labels import count_labels as by_label
+from tsukiji.labels import split_labels
+from tsukiji.types import Box, ImageFilter, Kind
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class NewImage:
     review: str | None = None
 
 
-def create(session: Session, name: str, description: str = "") -> Dataset:
+def create(session: Session, name: str, description: str = "", kind: Kind = "single_label") -> Dataset:
     """Insert a data set.
 
     Raises:
@@ -46,7 +48,7 @@ def create(session: Session, name: str, description: str = "") -> Dataset:
         raise Conflict(
             f"There is a data set named {name!r} already.", hint="Take another name, or add images to that one."
         )
-    dataset = Dataset(id=new_id("ds"), name=name, description=description)
+    dataset = Dataset(id=new_id("ds"), name=name, description=description, kind=kind)
     session.add(dataset)
     session.flush()
     return dataset
@@ -81,7 +83,7 @@ def remove(session: Session, dataset_id: str) -> None:
 
 
 def count_labels(session: Session, dataset_ids: Sequence[str]) -> dict[str, list[tuple[str | None, int]]]:
-    """Return images per label for each data set, most first."""
+    """Return images per text of `Image.label`, a label or a set of them, for each data set, most first."""
     counted = func.count()
     query = select(Image.dataset_id, Image.label, counted).where(Image.dataset_id.in_(dataset_ids))
     counts: dict[str, list[tuple[str | None, int]]] = {dataset_id: [] for dataset_id in dataset_ids}
@@ -90,6 +92,11 @@ def count_labels(session: Session, dataset_ids: Sequence[str]) -> dict[str, list
     for rows in counts.values():
         rows.sort(key=lambda row: (-row[1], row[0] or ""))
     return counts
+
+
+def labels_of(session: Session, dataset_id: str) -> set[str]:
+    """Return every label that an image has, in use or not."""
+    return set(by_label(count_labels(session, [dataset_id])[dataset_id]))
 
 
 def count_splits(session: Session, dataset_ids: Sequence[str]) -> dict[str, dict[str, int]]:
@@ -162,7 +169,8 @@ def known(session: Session, dataset_id: str, hashes: Sequence[str]) -> dict[str,
 
 def page_images(session: Session, dataset_id: str, window: Window, wanted: ImageFilter | None = None) -> Rows[Image]:
     """Oldest first."""
-    query = select(Image).where(Image.dataset_id == dataset_id, *chosen(wanted or ImageFilter()))
+    kind = session.get_one(Dataset, dataset_id).kind
+    query = select(Image).where(Image.dataset_id == dataset_id, *chosen(wanted or ImageFilter(), kind))
     return fetch(session, query, Image.id, window)
 
 
@@ -188,7 +196,7 @@ def labels_in(session: Session, dataset_id: str, split: str | None = None) -> se
     query = select(Image.label).where(Image.dataset_id == dataset_id, Image.label.is_not(None), *IN_USE).distinct()
     if split is not None:
         query = query.where(func.coalesce(Image.split, Image.drawn_split) == split)
-    return {label for label in session.scalars(query) if label is not None}
+    return {label for text in session.scalars(query) if text is not None for label in split_labels(text)}
 
 
 def names_of(session: Session, dataset_id: str) -> dict[str, tuple[str, str]]:

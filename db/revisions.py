@@ -17,6 +17,7 @@ from db.models import ApiKey, Image, Revision, RevisionChange
 from db.pages import Rows, Window, fetch
 from tsukiji.errors import ChangedSince, NotFound, RevisionUndone
 from tsukiji.ids import new_id
+from tsukiji.labels import is_set, split_labels
 
 PART: Final = 500
 FIELDS: Final[dict[str, ColumnElement[Any]]] = {
@@ -64,6 +65,18 @@ def note_where(session: Session, revision: Revision, value: Any, *conditions: Co
     session.execute(insert(RevisionChange).from_select(COLUMNS, changes))
 
 
+def note_mapped(
+    session: Session, revision: Revision, values: Mapping[str, str], *conditions: ColumnElement[bool]
+) -> None:
+    """Note for all images that meet the conditions what is to follow on the value that they have."""
+    before = FIELDS[revision.field]
+    for part in parts(list(values)):
+        after = case({value: values[value] for value in part}, value=before)
+        wanted = (Image.dataset_id == revision.dataset_id, before.in_(part), *conditions)
+        changes = select(literal(revision.id), Image.id, before, after).where(*wanted)
+        session.execute(insert(RevisionChange).from_select(COLUMNS, changes))
+
+
 def note_each(session: Session, revision: Revision, values: Mapping[str, Any]) -> None:
     """Note a value for each image, by its id.
 
@@ -88,13 +101,16 @@ def note_made(session: Session, revision: Revision, image_ids: Iterable[str], un
     revision.images = len(rows)
 
 
-def apply(session: Session, revision: Revision) -> None:
-    """Carry what was noted over to the images."""
+def apply(session: Session, revision: Revision, image_ids: Sequence[str] | None = None) -> None:
+    """Carry what was noted over to the images: all of it, or what was noted last, of these."""
     after = RevisionChange.after
     value = after == "true" if revision.field == "excluded" else after
     statement = update(Image).where(Image.id == RevisionChange.image_id, RevisionChange.revision_id == revision.id)
+    if image_ids is not None:
+        statement = statement.where(Image.id.in_(image_ids))
     done = session.execute(statement.values({revision.field: value}), execution_options={"synchronize_session": False})
-    revision.images = cast("CursorResult[Any]", done).rowcount
+    changed = cast("CursorResult[Any]", done).rowcount
+    revision.images = changed if image_ids is None else revision.images + changed
     session.flush()
 
 
@@ -182,10 +198,10 @@ def facts(
         yield from found
 
 
-def parts(image_ids: Sequence[str]) -> Iterator[Sequence[str]]:
+def parts(values: Sequence[str]) -> Iterator[Sequence[str]]:
     """Yield as many at a time as a statement may name."""
-    for start in range(0, len(image_ids), PART):
-        yield image_ids[start : start + PART]
+    for start in range(0, len(values), PART):
+        yield values[start : start + PART]
 
 
 def write(value: Any) -> str | None:
@@ -202,4 +218,6 @@ def read(field: str, text: str | None) -> Any:
     """Return the value of a field from the text that was kept of it."""
     if field == "excluded":
         return text == "true"
+    if field == "label" and text is not None and is_set(text):
+        return split_labels(text)
     return read_box(text) if field == "crop" and text is not None else text

@@ -4,7 +4,9 @@ from typing import Final
 
 from sqlalchemy import ColumnElement, func, select
 
+from db.labels import has_label
 from db.models import Finding, Image
+from tsukiji.labels import SEPARATOR
 from tsukiji.types import ImageFilter
 
 IN_USE: Final[tuple[ColumnElement[bool], ...]] = (
@@ -14,13 +16,15 @@ IN_USE: Final[tuple[ColumnElement[bool], ...]] = (
 """What trainings, evaluations and batches see: neither excluded, nor a correction that nobody has accepted."""
 
 
-def chosen(wanted: ImageFilter) -> list[ColumnElement[bool]]:
-    """Return what an image must meet."""
+def chosen(wanted: ImageFilter, kind: str) -> list[ColumnElement[bool]]:
+    """Return what an image of a data set of this kind must meet."""
     found: list[ColumnElement[bool]] = []
     if wanted.unlabelled:
         found.append(Image.label.is_(None))
+    if wanted.none_of_these:
+        found.append(Image.label == SEPARATOR)
     if wanted.label is not None:
-        found.append(Image.label == wanted.label)
+        found.append(has_label(kind, wanted.label))
     if wanted.split is not None:
         found.append(Image.split.is_(None) if wanted.split == "unassigned" else Image.split == wanted.split)
     if wanted.excluded is not None:

@@ -386,8 +386,8 @@ class FileNotSent(Invalid):
 
 class LabelsSeveral(Invalid):
     code = "several_labels"
-    title = "The picture has several labels"
-    hint = "A data set holds one label for each image; keep the one that counts, or import the labels one by one."
+    title = "The data set holds one label for each image"
+    hint = "Keep the label that counts, or make a data set whose `kind` is `multi_label` and import there."
 
 
 class SourceUnreadable(Invalid):

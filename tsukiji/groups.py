@@ -49,7 +49,7 @@ def near_duplicates(items: Sequence[SnapshotItem]) -> tuple[list[Unit], frozense
     Where a group holds more than half of a label's images, and more than 20 of them, the hash finds the whole kind
     alike (one camera that never moves, digits): nothing could be held out. Such a group is cut at 4, 2 and 0 bits.
     """
-    total = Counter(item.label for item in items)
+    total = Counter(label for item in items for label in item.strata)
     hashed = np.array([n for n, item in enumerate(items) if item.phash and item.phash != PLAIN], dtype=np.intp)
     hashes = np.array([int(items[n].phash or PLAIN, 16) for n in hashed], dtype=np.uint64)
     found: list[Unit] = []
@@ -59,7 +59,7 @@ def near_duplicates(items: Sequence[SnapshotItem]) -> tuple[list[Unit], frozense
         places, distance = left.pop()
         for part in parts(alike(hashes[places], distance)):
             unit = hashed[places[part]].tolist()
-            counts = Counter(items[position].label for position in unit)
+            counts = Counter(label for position in unit for label in items[position].strata)
             wide = [label for label, count in counts.items() if count > max(BROAD, total[label] / 2)]
             if wide and distance > 0:
                 broad.update(wide)

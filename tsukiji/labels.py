@@ -3,10 +3,12 @@
 Pure: the client and the service both ask here.
 """
 
+import json
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import PurePosixPath
-from typing import Final, Literal
+from typing import Final, Literal, TypedDict
 
 SPLITS: Final[dict[str, Literal["train", "valid", "test"]]] = {
     "train": "train",
@@ -18,6 +20,11 @@ SPLITS: Final[dict[str, Literal["train", "valid", "test"]]] = {
 SEPARATOR: Final = "\x1f"
 """Before, between and after the labels of a set; no label can hold it, as `clean_label` sees to."""
 MAX_SET_BYTES: Final = 1200
+PLUS: Final = "+"
+"""Between the labels of a folder's name: every file system takes it, and unlike `,`, `_` or `-` few labels hold it."""
+ESCAPED_PLUS: Final = "%2B"
+CELL_SEPARATORS: Final = "|;"
+"""Between the labels of a table's cell."""
 CLUTTER: Final = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
 
 
@@ -33,6 +40,12 @@ def label_and_split(name: str) -> tuple[str | None, Literal["train", "valid", "t
         return None, None
     split = next((SPLITS[folder.lower()] for folder in folders[:-1][:2] if folder.lower() in SPLITS), None)
     return folders[-1], split
+
+
+def folder_labels(folder: str) -> list[str]:
+    """Return the labels that a folder's name lists: `ant+bee` two, `ant` one, `+` none at all."""
+    words = (word.strip().replace(ESCAPED_PLUS, PLUS) for word in folder.split(PLUS))
+    return sorted({word for word in words if word})
 
 
 def is_clutter(name: str) -> bool:
@@ -72,3 +85,51 @@ def join_labels(labels: Iterable[str]) -> str:
 def split_labels(text: str) -> list[str]:
     """Return the labels of what `join_labels` made, sorted; of any other text, that text alone."""
     return text.split(SEPARATOR)[1:-1] if text.startswith(SEPARATOR) else [text]
+
+
+class Told(TypedDict):
+    """What users read of a picture's labels."""
+
+    label: str | None
+    """Its one label; None of a set."""
+    labels: list[str] | None
+    """All of them; None where nothing is known."""
+
+
+def told(text: str | None) -> Told:
+    """Return the labels of a picture as users read them, from the one text that is kept."""
+    return {"label": None if is_set(text) else text, "labels": None if text is None else split_labels(text)}
+
+
+def is_set(text: str | None) -> bool:
+    """Return whether `join_labels` made this."""
+    return text is not None and text.startswith(SEPARATOR)
+
+
+def folder_name(text: str) -> str:
+    """Return a picture's labels as one word that `folder_labels` reads; a single label is that word."""
+    if not is_set(text):
+        return text
+    return PLUS.join(label.replace(PLUS, ESCAPED_PLUS) for label in split_labels(text)) or PLUS
+
+
+def cell(text: str | None) -> str | None:
+    """Return a picture's labels as a table's cell holds them: `ant|bee`, or as JSON where that would mean another set.
+
+    A single label stands as it is.
+    """
+    if text is None or not is_set(text):
+        return text
+    labels = split_labels(text)
+    if not labels or labels[0].startswith("[") or any(mark in label for label in labels for mark in CELL_SEPARATORS):
+        return json.dumps(labels, ensure_ascii=False)
+    return CELL_SEPARATORS[0].join(labels)
+
+
+def count_labels(counts: Iterable[tuple[str | None, int]]) -> Counter[str]:
+    """Return images per label, an image for each of its labels, from images per text; unlabelled ones are left out."""
+    found: Counter[str] = Counter()
+    for text, images in counts:
+        for label in [] if text is None else split_labels(text):
+            found[label] += images
+    return found

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from tsukiji.errors import DatasetTooSmall
+from tsukiji.labels import is_set
 from tsukiji.snapshots import SnapshotItem
 from tsukiji.splits import Draw
 
@@ -15,22 +16,24 @@ IMBALANCE: Final = 2.0
 def check_trainable(draw: Draw, min_images: int) -> list[dict[str, Any]]:
     """Return what a person should know before training on these items (`code`, `detail`); `test` items do not count.
 
+    An image of several labels counts for each.
+
     Raises:
-        DatasetTooSmall: fewer than two labels, a label with fewer than `min_images` or none to learn from, or nothing
-            held out; `labels` in its extra members lists the images of each label.
+        DatasetTooSmall: fewer than two labels (of sets: one, and nothing that lacks it), a label with fewer than
+            `min_images` or none to learn from, or nothing held out; `labels` in its extra members lists the images of
+            each label.
     """
     used = [item for item in draw.items if item.split != "test"]
-    counts = Counter(item.label for item in used)
+    counts = Counter(label for item in used for label in item.labels)
     facts = [{"label": label, "images": count, "needed": min_images} for label, count in sorted(counts.items())]
     if problem := _problem(used, counts, draw.cramped, min_images):
         raise DatasetTooSmall(problem, labels=facts)
-    return [*_imbalance(counts), *_few(counts), *_leaks(draw), *_unseen(draw)]
+    return [*_imbalance(counts), *_few(counts), *_everywhere(used, counts), *_leaks(draw), *_unseen(draw)]
 
 
 def _problem(used: Sequence[SnapshotItem], counts: Counter[str], cramped: Sequence[str], min_images: int) -> str | None:
-    if len(counts) < 2:
-        found = "there is one" if counts else "no image has one"
-        return f"A classifier needs at least two labels; {found}."
+    if problem := _too_few_labels(used, counts, min_images):
+        return problem
     if small := [f"{label} ({count})" for label, count in sorted(counts.items()) if count < min_images]:
         return f"Each label needs at least {min_images} images; too few have: {_listed(small)}."
     if cramped:
@@ -38,12 +41,37 @@ def _problem(used: Sequence[SnapshotItem], counts: Counter[str], cramped: Sequen
             f"Images that look the same, or are of one group, stand on one side of the split; so these labels cannot "
             f"be both learnt from and held out: {_listed(cramped)}. Add other images, or set some splits yourself."
         )
-    learnt = {item.label for item in used if item.split != "valid"}
+    learnt = {label for item in used if item.split != "valid" for label in item.labels}
     if unlearnt := sorted(counts.keys() - learnt):
         return f"All images of these labels are held out, none is left to learn from: {_listed(unlearnt)}."
     if all(item.split == "train" for item in used):
         return "Every image has the split train; none is left to measure the model with."
     return None
+
+
+def _too_few_labels(used: Sequence[SnapshotItem], counts: Counter[str], min_images: int) -> str | None:
+    """Say what is missing to tell anything apart: two labels, or in sets of labels one that is there or is not."""
+    if not any(is_set(item.label) for item in used):
+        found = "there is one" if counts else "no image has one"
+        return f"A classifier needs at least two labels; {found}." if len(counts) < 2 else None
+    if not counts:
+        return "No image has a label."
+    (label, images), lacking = counts.most_common(1)[0], len(used) - max(counts.values())
+    if len(counts) > 1 or lacking >= min_images:
+        return None
+    return (
+        f"With one label, {label} ({images}), at least {min_images} images must be without it, labelled as showing "
+        f"none of the kinds; there are {lacking}."
+    )
+
+
+def _everywhere(used: Sequence[SnapshotItem], counts: Counter[str]) -> list[dict[str, Any]]:
+    """Warn of labels that every image has: what they look like where they are missing nobody can learn."""
+    names = sorted(label for label, count in counts.items() if count == len(used))
+    if not names:
+        return []
+    detail = f"Every image has these labels, so a model says them of anything: {_listed(names)}."
+    return [{"code": "label_everywhere", "detail": detail}]
 
 
 def _imbalance(counts: Counter[str]) -> list[dict[str, Any]]:

@@ -6,10 +6,14 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from tsukiji.errors import Invalid
+from tsukiji.labels import split_labels, told
 from tsukiji.types import Box, ChangeKind, SnapshotChange, Split
 
 LATER: Final = ("group", "phash", "crop")
 """Fields that the first snapshots lack: left out where they are None, so that the hash of such an item stays."""
+
+NO_LABEL: Final = ""
+"""Stands for the empty set where labels are counted; no label is empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +24,7 @@ class SnapshotItem:
     sha256: str
     name: str
     label: str
+    """One, or a set as `tsukiji.labels.join_labels` writes it."""
     split: Split | None = None
     group: str | None = None
     """The user's own: images of one group never stand on both sides."""
@@ -27,6 +32,16 @@ class SnapshotItem:
     """Perceptual hash, 16 hex digits; None of an image that came before there was one."""
     crop: Box | None = None
     """The part of the picture that is used."""
+
+    @property
+    def labels(self) -> list[str]:
+        """All of them, sorted."""
+        return split_labels(self.label)
+
+    @property
+    def strata(self) -> list[str]:
+        """What a split must have on both sides: the labels; of an image with none of them that it has none."""
+        return self.labels or [NO_LABEL]
 
 
 def dumps(items: Iterable[SnapshotItem]) -> bytes:
@@ -69,13 +84,16 @@ def _change(a: SnapshotItem | None, b: SnapshotItem | None) -> SnapshotChange:
             "recropped": a.crop != b.crop,
         }
         changes = [kind for kind, differs in kinds.items() if differs]
+    was, now = (told(item.label if item else None) for item in (a, b))
     return SnapshotChange(
         image_id=known.image_id,
         name=known.name,
         sha256=known.sha256,
         changes=changes,
-        label_a=a and a.label,
-        label_b=b and b.label,
+        label_a=was["label"],
+        label_b=now["label"],
+        labels_a=was["labels"],
+        labels_b=now["labels"],
         split_a=a and a.split,
         split_b=b and b.split,
         crop_a=a and a.crop,

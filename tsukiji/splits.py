@@ -1,6 +1,7 @@
 """Who is learnt from and who is held out: stratified, seeded, kept from training to training, and without leaks.
 
-What the user set always stands. Images that belong together (`tsukiji.groups`) stand on one side. Knows no database.
+What the user set always stands. Images that belong together (`tsukiji.groups`) stand on one side. An image of several
+labels counts for each of them; that it has none counts as one more. Knows no database.
 """
 
 from collections import Counter, defaultdict
@@ -11,7 +12,9 @@ from itertools import chain
 from typing import Final
 
 from tsukiji.groups import Groups, Unit, group
-from tsukiji.snapshots import SnapshotItem
+from tsukiji.labels import is_set
+from tsukiji.snapshots import NO_LABEL, SnapshotItem
+from tsukiji.stratify import held_out
 from tsukiji.types import Leakage, Split
 
 OTHER: Final[dict[Split, Split]] = {"train": "valid", "valid": "train"}
@@ -96,9 +99,14 @@ def leading(given: set[Split], drawn: Sequence[Split]) -> Split | None:
 def hold_out(items: Sequence[SnapshotItem], sides: Sides, fresh: Sequence[Unit], valid_fraction: float) -> None:
     """Decide the units that have no side, in their order: `valid` while their labels need that, else `train`."""
     need, room = wanted(items, sides, valid_fraction)
+    if any(is_set(item.label) for item in items):
+        chosen = held_out([labels_of(items, unit) for unit in fresh], [len(unit) for unit in fresh], need)
+        for position, unit in enumerate(fresh):
+            place(sides, unit, "valid" if position in chosen else "train")
+        return
     left: list[tuple[Unit, Counter[str]]] = []
     for unit in fresh:
-        labels = Counter(items[position].label for position in unit)
+        labels = labels_of(items, unit)
         if all(count <= need[label] for label, count in labels.items()):
             place(sides, unit, "valid")
             need.subtract(labels)
@@ -117,19 +125,20 @@ def hold_out(items: Sequence[SnapshotItem], sides: Sides, fresh: Sequence[Unit],
 
 def wanted(items: Sequence[SnapshotItem], sides: Sides, fraction: float) -> tuple[Counter[str], Counter[str]]:
     """Return how many more images of each label should be held out, and how many more could be."""
-    undecided = [(item.label, side) for item, side in zip(items, sides, strict=True) if not item.split]
+    open_ = ((item, side) for item, side in zip(items, sides, strict=True) if not item.split)
+    undecided = [(label, side) for item, side in open_ for label in item.strata]
     pool = Counter(label for label, side in undecided if side != "test")
-    held_out = Counter(label for label, side in undecided if side == "valid")
-    given = {(item.label, item.split) for item in items}
-    if all((item.label, "valid") in given for item in items):
+    before = Counter(label for label, side in undecided if side == "valid")
+    given = {(label, item.split) for item in items for label in item.strata}
+    if all((label, "valid") in given for label, _ in given):
         fraction = 0.0
     need: Counter[str] = Counter()
     room: Counter[str] = Counter()
     for label, count in pool.items():
         most = count - ((label, "train") not in given)
         least = (label, "valid") not in given
-        need[label] = max(0, min(most, max(least, int(count * fraction + 0.5))) - held_out[label])
-        room[label] = max(0, most - held_out[label])
+        need[label] = max(0, min(most, max(least, int(count * fraction + 0.5))) - before[label])
+        room[label] = max(0, most - before[label])
     return need, room
 
 
@@ -141,17 +150,18 @@ def fill_gaps(items: Sequence[SnapshotItem], sides: Sides, movable: Sequence[Uni
     """
     counts: dict[str, Counter[Split | None]] = defaultdict(Counter)
     for item, side in zip(items, sides, strict=True):
-        counts[item.label][side] += 1
+        for label in item.strata:
+            counts[label][side] += 1
     gaps = [(label, side) for label in sorted(counts) for side in OTHER if not counts[label][side]]
     if not gaps:
         return
     units: dict[str, list[Unit]] = defaultdict(list)
     for unit in sorted(movable, key=lambda unit: (unit[0] not in fresh, len(unit), rank(items, unit, seed))):
-        for label in {items[position].label for position in unit}:
+        for label in labels_of(items, unit):
             units[label].append(unit)
     for label, side in gaps:
         for unit in units[label]:
-            labels = Counter(items[position].label for position in unit)
+            labels = labels_of(items, unit)
             if all(sides[position] == OTHER[side] for position in unit) and all(
                 counts[name][OTHER[side]] > count for name, count in labels.items()
             ):
@@ -159,6 +169,11 @@ def fill_gaps(items: Sequence[SnapshotItem], sides: Sides, movable: Sequence[Uni
                 for name, count in labels.items():
                     counts[name].update({side: count, OTHER[side]: -count})
                 break
+
+
+def labels_of(items: Sequence[SnapshotItem], unit: Unit) -> Counter[str]:
+    """Return how many images of a unit have each label."""
+    return Counter(label for position in unit for label in items[position].strata)
 
 
 def place(sides: Sides, unit: Unit, side: Split) -> None:
@@ -186,13 +201,13 @@ def report(items: list[SnapshotItem], groups: Groups, tied: set[int], moved: int
         straddling=sum(map(straddles, groups.units)),
         groups=len(groups.own),
     )
-    present = {(item.label, item.split) for item in items}
-    bound = {items[position].label for position in tied if items[position].split != "test"}
+    present = {(label, item.split) for item in items for label in item.strata}
+    bound = {label for n in tied if items[n].split != "test" for label in items[n].labels}
     return Draw(
         items,
         leakage,
         straddling_groups=sorted(name for name, unit in groups.own.items() if straddles(unit)),
         straddling_near=sum(map(straddles, groups.near)),
         cramped=sorted(label for label in bound if not {(label, "train"), (label, "valid")} <= present),
-        broad=sorted(groups.broad),
+        broad=sorted(groups.broad - {NO_LABEL}),
     )

@@ -7,13 +7,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
+from db import datasets
 from db.models import Job
 from tsukiji.archive import Entry
 from tsukiji.errors import TsukijiError
 from tsukiji.importers import Layout, Placement, Remote, Table, lay_out, may_be_table, sampled_label
-from tsukiji.types import ImportOptions
+from tsukiji.types import ImportOptions, Kind
 from worker.archives import opened
 from worker.inputs import read_url
 from worker.services import Services
@@ -66,7 +67,7 @@ class Arrivals:
 
 
 @contextmanager
-def arrivals(services: Services, job: Job) -> Iterator[Arrivals]:
+def arriving(services: Services, job: Job) -> Iterator[Arrivals]:
     """Yield what the job reads.
 
     Raises:
@@ -74,18 +75,20 @@ def arrivals(services: Services, job: Job) -> Iterator[Arrivals]:
         TableInvalid: the table that was sent for it is none.
     """
     options = ImportOptions.model_validate(job.request.get("options") or {})
+    with services.database.reading() as session:
+        kind = cast("Kind", datasets.find(session, job.dataset_id or "").kind)
     if job.upload_sha256 is None and job.request.get("source") is None:
-        yield survey(services, job, no_files, options)
+        yield survey(services, job, no_files, options, kind)
         return
     with opened(services, job, job.request.get("source")) as files:
-        yield survey(services, job, files, options)
+        yield survey(services, job, files, options, kind)
 
 
 def no_files() -> Iterator[Entry]:
     return iter(())
 
 
-def survey(services: Services, job: Job, files: Files, options: ImportOptions) -> Arrivals:
+def survey(services: Services, job: Job, files: Files, options: ImportOptions, kind: Kind) -> Arrivals:
     """Go through the files once, to count them and to find the tables among them."""
     room, count = services.settings.limits.table_bytes, 0
     names: list[str] = []
@@ -102,7 +105,7 @@ def survey(services: Services, job: Job, files: Files, options: ImportOptions) -
         data = services.store.read(job.table_sha256)
         tables.append(Table(str(job.request.get("table") or "table.csv"), data, is_named=True))
     options = with_sampled_label(job, options, names)
-    layout = lay_out(names, tables, options, services.settings.limits.archive_entries)
+    layout = lay_out(names, tables, options, services.settings.limits.archive_entries, kind)
     return Arrivals(services, files, layout, count - len(layout.tables & set(names)))
 
 

@@ -19,6 +19,7 @@ from tsukiji.analysis.selection import choose
 from tsukiji.analysis.similar import VIEWS, Check, candidates, verify
 from tsukiji.duplicates import unite
 from tsukiji.groups import parts
+from tsukiji.labels import count_labels, is_set, split_labels
 from tsukiji.types.analyses import FindingKind
 from tsukiji.vision.phash import SIDE
 from worker.services import Services
@@ -104,7 +105,7 @@ def again(pictures: Sequence[Picture], names: Mapping[str, list[tuple[str, str |
     """Yield pictures that came more than once, under other names or labels."""
     for picture in pictures:
         if others := names.get(picture.id):
-            listed = [{"name": name, "label": label} for name, label in others[:NAMES]]
+            listed = [{"name": name, **shown(label)} for name, label in others[:NAMES]]
             yield finding(picture, "exact_duplicates", 0.0, {"names": listed})
 
 
@@ -177,23 +178,41 @@ def alike(pictures: Sequence[Picture], groups: Sequence[Alike]) -> Rows:
 def conflicts(
     pictures: Sequence[Picture], groups: Sequence[Alike], names: Mapping[str, list[tuple[str, str | None]]]
 ) -> Rows:
-    """Yield pictures that stand, or came, under two labels."""
+    """Yield pictures that stand, or came, under two labels; of sets of labels under two different ones.
+
+    A name under which a picture brought some of its labels is no conflict: those are in its set.
+    """
     grouped: set[int] = set()
     for group in groups:
         members = [pictures[number] for number in group.members]
-        labels = Counter(picture.label for picture in members if picture.label is not None)
-        labels.update(label for picture in members for _, label in names.get(picture.id, ()) if label is not None)
-        if len(labels) > 1:
+        found = [text for picture in members for text in texts_of(picture, names)]
+        if len(set(found)) > 1:
             grouped.update(group.members)
             for picture in members:
-                yield finding(picture, "conflicting_labels", group.score, {"labels": dict(labels)}, members[0].id)
+                suggestion = {"labels": dict(count_labels(Counter(found).items()))}
+                yield finding(picture, "conflicting_labels", group.score, suggestion, members[0].id)
     for number, picture in enumerate(pictures):
         if number in grouped or picture.id not in names:
             continue
-        labels = Counter(label for _, label in names[picture.id] if label is not None)
-        labels[picture.label or ""] += picture.label is not None
-        if len(+labels) > 1:
-            yield finding(picture, "conflicting_labels", 0.0, {"labels": dict(+labels)})
+        found = list(texts_of(picture, names))
+        if len(set(found)) > 1:
+            suggestion = {"labels": dict(count_labels(Counter(found).items()))}
+            yield finding(picture, "conflicting_labels", 0.0, suggestion)
+
+
+def texts_of(picture: Picture, names: Mapping[str, list[tuple[str, str | None]]]) -> Iterator[str]:
+    """Yield the label, or the set of labels, of a picture, and those of its other names that say something else."""
+    if picture.label is not None:
+        yield picture.label
+    mine = set(split_labels(picture.label)) if is_set(picture.label) else set()
+    for _, text in names.get(picture.id, ()):
+        if text is not None and not (is_set(text) and set(split_labels(text)) <= mine):
+            yield text
+
+
+def shown(text: str | None) -> dict[str, Any]:
+    """Return the label, or the labels where there may be several."""
+    return {"labels": split_labels(text)} if text is not None and is_set(text) else {"label": text}
 
 
 def leaks(pictures: Sequence[Picture], groups: Sequence[Alike]) -> Rows:
@@ -221,12 +240,28 @@ def outliers(pictures: Sequence[Picture], seen: Seen) -> Rows:
 
 
 def suspected_labels(pictures: Sequence[Picture], seen: Seen) -> Rows:
+    """Yield pictures whose label may be wrong; of sets of labels those with one too many, or one too few."""
     chosen, classes, labels = labelled(pictures, seen)
     if len(labels) < 2 or len(chosen) < LEAST_LABELLED:
+        return
+    if is_set(labels[0]):
+        yield from suspected_sets([pictures[number] for number in chosen.tolist()], seen.vectors[chosen])
         return
     scores = suspects.leave_one_out(seen.vectors[chosen], classes, len(labels))
     for place, other, score in suspects.rank(scores, classes):
         yield finding(pictures[chosen[place]], "suspected_label", score, {"label": labels[other]})
+
+
+def suspected_sets(pictures: Sequence[Picture], vectors: Floats) -> Rows:
+    """Yield labelled pictures whose sets may be wrong, with the whole set that is suggested."""
+    names = sorted({label for picture in pictures for label in split_labels(picture.label)})
+    numbers = {name: number for number, name in enumerate(names)}
+    sets = np.zeros((len(pictures), len(names)), bool)
+    for row, picture in zip(sets, pictures, strict=True):
+        row[[numbers[label] for label in split_labels(picture.label)]] = True
+    for place, wanted, score in suspects.rank_sets(suspects.leave_one_out_sets(vectors, sets), sets):
+        labels = [names[number] for number in np.flatnonzero(wanted)]
+        yield finding(pictures[place], "suspected_label", score, {"labels": labels})
 
 
 def label_next(pictures: Sequence[Picture], seen: Seen) -> Rows:
@@ -235,6 +270,8 @@ def label_next(pictures: Sequence[Picture], seen: Seen) -> Rows:
     if not len(open_):
         return
     chosen, classes, labels = labelled(pictures, seen)
+    if labels and is_set(labels[0]):
+        labels = []  # sets are no classes that exclude each other: those are chosen that differ most
     picked = choose(seen.vectors[open_], seen.vectors[chosen], classes, len(labels))
     for rank, choice in enumerate(picked):
         label = None if choice.label is None else labels[choice.label]

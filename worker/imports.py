@@ -13,17 +13,19 @@ from functools import partial
 from threading import BoundedSemaphore
 from typing import Any
 
-from db import analyses, datasets, imports, jobs
+from db import analyses, arrivals, datasets, imports, jobs
+from db.arrivals import Arrived
 from db.datasets import NewImage
-from db.models import Job
+from db.models import ApiKey, Job
 from db.session import Session
 from tsukiji.errors import Invalid, LabelRefused, TsukijiError
 from tsukiji.importers import Placement
 from tsukiji.jobs import Task
+from tsukiji.labels import is_set, split_labels
 from tsukiji.types import AnalysisCreate
 from tsukiji.vision.decode import probe
 from worker.archives import discard
-from worker.arrivals import Arrival, arrivals
+from worker.arrivals import Arrival, arriving
 from worker.claimed import Stale
 from worker.lease import Lease
 from worker.pipeline import in_order
@@ -42,8 +44,8 @@ def run(services: Services, job: Job, lease: Lease) -> None:
     dataset_id = dataset_of(job)
     with services.database.reading() as session:
         start = imports.next_seq(session, job.id)
-        labels = {label for label, _ in datasets.count_labels(session, [dataset_id])[dataset_id] if label}
-    with arrivals(services, job) as found, closing(found.after(start)) as rest:
+        labels = datasets.labels_of(session, dataset_id)
+    with arriving(services, job) as found, closing(found.after(start)) as rest:
         files = (take(services, seq, arrival, labels, lease) for seq, arrival in rest)
         with closing(in_order(files, partial(intake, services), lambda file: len(file.data))) as verdicts:
             while part := list(itertools.islice(verdicts, COMMIT_FILES)):
@@ -72,7 +74,9 @@ def take(services: Services, seq: int, arrival: Arrival, labels: set[str], lease
     """Read one file. An archive is a stream: it is read by one thread, in its order."""
     lease.check()
     name, place = kept(arrival.name), arrival.placement
-    label = kept(place.label)[:LABEL_CHARACTERS] if place.label else None
+    label = kept(place.label) if place.label else None
+    if label and not is_set(label):
+        label = label[:LABEL_CHARACTERS]
     verdict = {"seq": seq, "name": name, "label": label, "error": None, "image": None}
     try:
         check_placement(services, place, labels)
@@ -118,13 +122,12 @@ def check_placement(services: Services, place: Placement, labels: set[str]) -> N
     if place.error is not None:
         raise place.error
     check_word(place.group, "group")
-    check_word(place.label, "label")
-    label = place.label
-    if label is None:
-        return
-    if label not in labels and len(labels) >= services.settings.limits.dataset_classes:
+    found = [] if place.label is None else split_labels(place.label)
+    for label in found:
+        check_word(label, "label")
+    if set(found) - labels and len(labels.union(found)) > services.settings.limits.dataset_classes:
         raise LabelRefused(f"The data set has {len(labels)} labels; no more are allowed.")
-    labels.add(label)
+    labels.update(found)
 
 
 def check_word(word: str | None, name: str) -> None:
@@ -155,17 +158,23 @@ def commit(services: Services, job: Job, verdicts: list[dict[str, Any]], total: 
         progress = {"completed": verdicts[-1]["seq"] + 1, "total": total, "phase": "reading"}
         if jobs.beat(session, job.id, job.attempt, services.settings.jobs.lease_seconds, **progress).lost:
             raise Stale
-        added = iter(datasets.add_images(session, dataset_of(job), [row["image"] for row in verdicts if row["image"]]))
+        dataset = datasets.find(session, dataset_of(job))
+        author = session.get(ApiKey, job.created_by) if job.created_by else None
+        images = [row["image"] for row in verdicts if row["image"]]
+        added = iter(arrivals.take_in(session, dataset, images, job.id, author))
         imports.add_verdicts(session, job.id, [settle(row, added) for row in verdicts])
 
 
-def settle(row: dict[str, Any], added: Iterator[tuple[str, bool]]) -> dict[str, Any]:
+def settle(row: dict[str, Any], added: Iterator[Arrived]) -> dict[str, Any]:
     """Return a verdict as its row, now that it is known which pictures were new."""
     image = row.pop("image")
     if image is None:
         return row | {"verdict": "rejected", "image_id": None}
-    image_id, new = next(added)
-    return row | {"verdict": "accepted" if new else "duplicate", "image_id": image_id}
+    found = next(added)
+    known = {"image_id": found.image_id, "label": found.label}
+    if found.error is not None:
+        return row | known | {"verdict": "rejected", "error": kept(found.error.to_dict())}
+    return row | known | {"verdict": "accepted" if found.new else "duplicate"}
 
 
 def end(services: Services, job: Job, warnings: list[dict[str, Any]]) -> None:

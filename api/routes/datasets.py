@@ -19,7 +19,7 @@ def create_dataset(body: DatasetCreate, services: ServicesDep, once: OnceDep, re
     made = once.make(
         services,
         fingerprint_of(body.model_dump()),
-        lambda session: datasets.create(session, body.name, body.description).id,
+        lambda session: datasets.create(session, body.name, body.description, body.kind).id,
     )
     response.headers.update({"location": f"/v1/datasets/{made.id}", **made.headers})
     with services.database.reading() as session:

@@ -10,13 +10,15 @@ from starlette.responses import StreamingResponse
 
 from api import answers
 from api.bodies import read_form
-from api.dependencies import Reading, ServicesDep, Transaction
+from api.dependencies import Caller, Reading, ServicesDep, Transaction
 from api.filters import FilterDep
 from api.intake import take_files
 from api.paging import PagingDep
 from api.schemas import FILES, TEXT, TEXTS, body, bytes_answer, form
 from db import datasets
+from db.labels import MULTI
 from tsukiji import types
+from tsukiji.labels import told
 from tsukiji.types import Page, Sha256, UploadResult
 from tsukiji.vision.decode import thumbnail
 
@@ -33,6 +35,8 @@ class HashCheck(types.Request):
 
 class KnownHashes(types.Answer):
     known: list[str]
+    labels: dict[str, list[str] | None] = Field({})
+    """In a `multi_label` data set: of each known picture."""
 
 
 SPLIT = {"enum": ["train", "valid", "test"]}
@@ -46,24 +50,35 @@ FIELDS = {"label", "labels", "group", "groups", "split"}
     openapi_extra=body(multipart=UPLOAD),
     responses={200: {"model": UploadResult}},
 )
-async def add_images(dataset: str, request: Request, services: ServicesDep, response: Response) -> UploadResult:
+async def add_images(
+    dataset: str, request: Request, services: ServicesDep, caller: Caller, response: Response
+) -> UploadResult:
     """Send pictures: `files`, with `labels` in the same order or one `label` for all; `groups` or `group` likewise.
 
     Pictures of one group (one animal, one film, one patient) are never learnt from and held out both.
 
+    In a `multi_label` data set each of `labels`, or `label`, is a label or a JSON list of them: `["ant", "bee"]`, and
+    `[]` for none of the kinds.
+
     A picture that the data set holds already is a duplicate, so sending again does no harm. 200 if none was new.
     """
     async with read_form(request, services.settings.limits.request_files, FIELDS) as sent:
-        result = await run_in_threadpool(take_files, services, dataset, sent)
+        result = await run_in_threadpool(take_files, services, caller, dataset, sent)
     response.status_code = 201 if result.accepted else 200
     return result
 
 
-@router.post("/datasets/{dataset}/images/check")
+@router.post("/datasets/{dataset}/images/check", response_model_exclude_defaults=True)
 def check_images(dataset: str, body: HashCheck, session: Reading) -> KnownHashes:
     """Ask which pictures (by sha256) the data set holds, to send only the others."""
-    found = datasets.known(session, datasets.find(session, dataset).id, sorted(set(body.sha256)))
-    return KnownHashes(known=sorted(found))
+    row = datasets.find(session, dataset)
+    found = datasets.known(session, row.id, sorted(set(body.sha256)))
+    if row.kind != MULTI:
+        return KnownHashes(known=sorted(found))
+    labels = {
+        image.sha256: told(image.label)["labels"] for image in datasets.images_of(session, sorted(found.values()))
+    }
+    return KnownHashes(known=sorted(found), labels=labels)
 
 
 @router.get("/datasets/{dataset}/images")

@@ -28,7 +28,7 @@ router = APIRouter(tags=["imports"])
 
 Verdict = Literal["accepted", "duplicate", "rejected"]
 UPLOADED = {"schema": {"$ref": "#/components/schemas/ImportCreate"}}
-COLUMN = "Of a table: which column is which, as `label:species`. May be repeated."
+COLUMN = "Of a table: which column is which, as `label:species`; of labels also several columns of 0 and 1. Repeatable."
 
 
 @router.post(
@@ -46,11 +46,13 @@ async def create_import(
     filename: Annotated[str | None, Query(max_length=200, description="To be shown; not used as a path.")] = None,
     wanted: Annotated[ImportFormat, Query(alias="format", description="What says the labels.")] = "auto",
     column: Annotated[list[str] | None, Query(description=COLUMN)] = None,
+    separator: Annotated[str | None, Query(description="Of a table: between the labels of one cell.")] = None,
     label: Annotated[str | None, Query(description="Of the images for which no table tells one.")] = None,
     split: Annotated[Split | None, Query(description="Likewise.")] = None,
     group: Annotated[str | None, Query(description="Likewise.")] = None,
 ) -> Response:
-    """Read pictures: `cat/1.jpg` gets the label `cat`, `train/cat/1.jpg` a split too, unless a table tells.
+    """Read pictures: `cat/1.jpg` gets the label `cat`, `train/cat/1.jpg` a split too, unless a table tells. In a
+    `multi_label` data set `ant+bee/1.jpg` gets both labels, and a picture that comes in several folders all of theirs.
 
     By JSON what was uploaded before, addresses, or a folder or S3 prefix that the service may read; else an archive, or
     a table (CSV, JSON lines) that says where the pictures are, as the raw body, with the options in the query.
@@ -60,15 +62,20 @@ async def create_import(
     if kind == "application/json":
         arrival = await run_in_threadpool(arrival_of, services, await validated_json(ImportCreate, request))
     else:
-        given = {"format": wanted, "columns": named(column), "label": label, "split": split, "group": group}
+        given = {"format": wanted, "columns": named(column), "separator": separator}
+        given |= {"label": label, "split": split, "group": group}
         options = validated(ImportOptions, given, "query")
         arrival = await received(request, services, kind, filename, options)
     made = await run_in_threadpool(start_import, services, caller, once, dataset, arrival)
     return await run_in_threadpool(answer_start, services, made)
 
 
-def named(columns: list[str] | None) -> dict[str, str]:
-    return {name: theirs for name, _, theirs in (column.partition(":") for column in columns or [])}
+def named(columns: list[str] | None) -> dict[str, str | list[str]]:
+    """Return the table's own name of each column; a list where one was named several times."""
+    found: dict[str, list[str]] = {}
+    for name, _, theirs in (column.partition(":") for column in columns or []):
+        found.setdefault(name, []).append(theirs)
+    return {name: theirs[0] if len(theirs) == 1 else theirs for name, theirs in found.items()}
 
 
 async def received(

@@ -1,6 +1,6 @@
 """Snapshots: freeze a data set, list, compare; and exports of data sets and snapshots."""
 
-from typing import Annotated
+from typing import Annotated, cast
 
 from fastapi import APIRouter, Query, Response
 from starlette.responses import StreamingResponse
@@ -14,7 +14,7 @@ from api.routes.images import attachment
 from api.schemas import bytes_answer
 from api.services import Services
 from db import datasets, registry
-from tsukiji.types import ChangeKind, DatasetFormat, Page, Snapshot, SnapshotComparison
+from tsukiji.types import ChangeKind, DatasetFormat, Kind, Page, Snapshot, SnapshotComparison
 
 router = APIRouter(tags=["datasets"])
 
@@ -76,7 +76,8 @@ def export_dataset(dataset: str, services: ServicesDep, wanted: FormatQuery = "i
     """
     with services.database.reading() as session:
         row = datasets.find(session, dataset)
-    return stream(services, dataset_exports.items_of_dataset(services, row.id), wanted, row.name)
+    items = dataset_exports.items_of_dataset(services, row.id)
+    return stream(services, items, wanted, row.name, cast("Kind", row.kind))
 
 
 @router.get("/snapshots/{snapshot}/export", response_class=StreamingResponse, responses=FILES)
@@ -84,10 +85,11 @@ def export_snapshot(snapshot: str, services: ServicesDep, wanted: FormatQuery = 
     """Fetch the images as they were frozen; it breaks off where a picture was deleted since."""
     with services.database.reading() as session:
         row = registry.find_snapshot(session, snapshot)
-    return stream(services, dataset_exports.items_of_snapshot(services, row.id), wanted, row.id)
+    items = dataset_exports.items_of_snapshot(services, row.id)
+    return stream(services, items, wanted, row.id, dataset_exports.kind_of(items))
 
 
-def stream(services: Services, items: Items, wanted: DatasetFormat, name: str) -> StreamingResponse:
+def stream(services: Services, items: Items, wanted: DatasetFormat, name: str, kind: Kind) -> StreamingResponse:
     headers = {"content-disposition": attachment(name + SUFFIX[wanted])}
-    pieces = dataset_exports.export(services, items, wanted)
+    pieces = dataset_exports.export(services, items, wanted, kind)
     return StreamingResponse(pieces, media_type=MEDIA_TYPES[wanted], headers=headers)

@@ -98,7 +98,7 @@ def test_suggestions_and_groups(client, act):
     [
         ({"act": "paint"}, "#/act"),
         ({}, "#/act"),
-        ({"act": "relabel", "filter": {}}, "#/label"),
+        ({"act": "relabel", "filter": {}}, "#"),
         ({"act": "relabel", "label": "x"}, "#"),
         ({"act": "relabel", "label": "x", "filter": {}, "images": ["a"]}, "#"),
         ({"act": "relabel", "label": "a\x07", "filter": {}}, "#/label"),

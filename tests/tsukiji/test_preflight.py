@@ -2,6 +2,7 @@ import pytest
 
 from tests.tsukiji.drawn import copy_of, item, many
 from tsukiji.errors import DatasetTooSmall
+from tsukiji.labels import join_labels
 from tsukiji.preflight import check_trainable
 from tsukiji.snapshots import SnapshotItem
 from tsukiji.splits import Draw, assign_splits
@@ -99,3 +100,30 @@ def test_a_kind_that_looks_alike_throughout_can_be_trained_all_the_same() -> Non
     warnings = codes_of([*many({"tuna": 30}), *scene])
     assert "near_duplicates_unclear" in warnings
     assert "eel" in warnings["near_duplicates_unclear"]
+
+
+SETS = {
+    "one_label_alone": [item(n, join_labels({"crack"})) for n in range(30)],
+    "nothing_but_none": [item(n, join_labels([])) for n in range(30)],
+    "rare": [item(n, join_labels({"ant", "bee"} if n < 4 else {"ant"})) for n in range(30)],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("one_label_alone", "at least 5 images must be without it.*there are 0"),
+        ("nothing_but_none", "No image has a label"),
+        ("rare", r"bee \(4\)"),
+    ],
+)
+def test_sets_of_labels_are_counted_by_label(name: str, words: str) -> None:
+    with pytest.raises(DatasetTooSmall, match=words):
+        check_trainable(Draw(SETS[name]), 5)
+
+
+def test_a_label_that_every_image_has_is_told() -> None:
+    items = [item(n, join_labels({"ant", "bee"} if n % 2 else {"ant"})) for n in range(200)]
+    warnings = check_trainable(assign_splits(items, valid_fraction=0.3, seed=1), 5)
+    assert [warning["code"] for warning in warnings] == ["label_everywhere"]
+    assert "ant" in warnings[0]["detail"]

@@ -86,10 +86,10 @@ class Submissions:
                 blobs.keep(session, [(columns["upload_sha256"], 1)])
             return jobs.create(session, kind, max_attempts=3, **columns)
 
-    def import_zip(self, path, name="pets"):
+    def import_zip(self, path, name="pets", kind="single_label"):
         blob = self.services.store.put(path)
         with self.services.database.transaction() as session:
-            dataset = datasets.create(session, name)
+            dataset = datasets.create(session, name, kind=kind)
         request = {"dataset": dataset.id}
         return self.job(JobKind.IMPORT, request=request, dataset_id=dataset.id, upload_sha256=blob.sha256, unit="files")
 

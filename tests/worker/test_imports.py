@@ -8,10 +8,11 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
-from db import datasets, imports, jobs
+from db import datasets, imports, jobs, revisions
 from db.pages import Window
 from tests.worker.conftest import picture
 from tsukiji.jobs import JobKind, JobStatus
+from tsukiji.labels import split_labels
 from tsukiji.settings import AnalysisSettings, LimitSettings
 from tsukiji.vision.phash import PLAIN
 from worker import imports as intake
@@ -208,3 +209,26 @@ def png(number):
     buffer = BytesIO()
     picture(number).save(buffer, "PNG")
     return buffer.getvalue()
+
+
+def test_copies_in_the_folders_of_their_labels_become_one_image_with_all_of_them(
+    services, submit, archive, monkeypatch
+):
+    monkeypatch.setattr(intake, "COMMIT_FILES", 3)
+    files = {f"{folder}/{n}.png": n for folder in ("ant", "bee", "wasp") for n in range(4)}
+    job = submit.import_zip(archive({**files, "ant+bee/9.png": 9, "+/8.png": 8, "7.png": 7}), kind="multi_label")
+    work(services, job.id, run)
+    counts = {name: submit.find(job).result[name] for name in ("accepted", "duplicates", "rejected")}
+    assert counts == {"accepted": 7, "duplicates": 8, "rejected": 0}
+    with services.database.reading() as session:
+        images = datasets.page_images(session, job.dataset_id, Window(50)).data
+        rows = {row.name: row for row in imports.page_verdicts(session, job.id, Window(50)).data}
+        history = [row.act for row in revisions.page(session, job.dataset_id, Window(50)).data]
+    labels = {image.name: image.label and split_labels(image.label) for image in images}
+    assert labels == {f"ant/{n}.png": ["ant", "bee", "wasp"] for n in range(4)} | {
+        "ant+bee/9.png": ["ant", "bee"],
+        "+/8.png": [],
+        "7.png": None,
+    }
+    assert (rows["wasp/0.png"].verdict, split_labels(rows["wasp/0.png"].label)) == ("duplicate", ["ant", "bee", "wasp"])
+    assert set(history) == {"import"}

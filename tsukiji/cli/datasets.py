@@ -23,11 +23,15 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 def create(
     name: Annotated[str, typer.Argument(help="A name that is not taken yet.")],
     description: Annotated[str, typer.Option("--description")] = "",
+    kind: Annotated[
+        types.Kind | None,
+        typer.Option("--kind", help="multi_label: an image may have several labels. By default one. It stays so."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Make an empty data set."""
     with Client() as client:
-        show_dataset(client.datasets.create(name, description), as_json)
+        show_dataset(client.datasets.create(name, description, kind=kind), as_json)
 
 
 @app.command("ls")
@@ -39,6 +43,7 @@ def list_datasets(limit: Limit = 50, as_json: AsJson = False) -> None:
         "images": lambda dataset: dataset.images,
         "labels": lambda dataset: len(labelled(dataset)),
         "created": lambda dataset: dataset.created_at,
+        "kind": lambda dataset: dataset.kind,
     }
     with Client() as client:
         print_records(islice(client.datasets.list(), limit), columns, as_json)
@@ -69,7 +74,10 @@ def show_dataset(dataset: Dataset, as_json: bool) -> None:
     if as_json:
         print_json(dataset)
         return
-    facts = {"id": dataset.id, "name": dataset.name, "images": dataset.images, "excluded": dataset.excluded}
+    facts = {"id": dataset.id, "name": dataset.name, "kind": dataset.kind, "images": dataset.images}
+    facts["excluded"] = dataset.excluded
+    if dataset.kind == "multi_label":
+        facts["none of these"] = dataset.none_of_these
     print_fields(facts | {"waiting for review": dataset.pending, "created": dataset.created_at})
     print_table(["label", "images"], [[row.label, row.images] for row in dataset.classes])
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, get_args
 import typer
 
 from tsukiji import types
-from tsukiji.cli.output import AsJson, note, print_fields, print_json, print_records, print_table
+from tsukiji.cli.output import AsJson, labels_of, note, print_fields, print_json, print_records, print_table
 from tsukiji.cli.waiting import wait
 from tsukiji.client import Client, Dataset
 
@@ -22,7 +22,7 @@ COLUMNS: Final[dict[str, Callable[[types.Finding], Any]]] = {
     "kind": lambda found: found.kind,
     "image": lambda found: found.image_id,
     "name": lambda found: found.name,
-    "label": lambda found: found.label,
+    "label": lambda found: labels_of(found.label, found.labels),
     "score": lambda found: found.score,
     "suggestion": lambda found: describe(found.suggestion),
 }
@@ -113,7 +113,14 @@ def group_rows(group: dict[str, Any]) -> Iterator[list[Any]]:
     for image in group["images"]:
         keep = "keep" if image["image_id"] == group["keep"] else None
         size = f"{image['width']}x{image['height']}"
-        facts = [image["name"], image["label"], image["split"], size, image["bytes"], 1 - group["score"]]
+        facts = [
+            image["name"],
+            labels_of(image["label"], image["labels"]),
+            image["split"],
+            size,
+            image["bytes"],
+            1 - group["score"],
+        ]
         yield [group["group"], keep, image["image_id"], *facts]
 
 

@@ -12,7 +12,7 @@ import typer
 
 from tsukiji import types
 from tsukiji.cli.datasets import DatasetName, Limit
-from tsukiji.cli.output import AsJson, note, print_fields, print_json, print_records
+from tsukiji.cli.output import AsJson, labels_of, note, print_fields, print_json, print_records
 from tsukiji.client import Client, Dataset
 from tsukiji.client._curation import Chosen
 
@@ -31,7 +31,7 @@ COLUMNS: Final[dict[str, Callable[[types.Revision], Any]]] = {
 IMAGE_COLUMNS: Final[dict[str, Callable[[types.Image], Any]]] = {
     "id": lambda image: image.id,
     "name": lambda image: image.name,
-    "label": lambda image: image.label,
+    "label": lambda image: labels_of(image.label, image.labels),
     "split": lambda image: image.split,
     "excluded": lambda image: image.excluded,
     "crop": lambda image: list(image.crop) if image.crop else None,
@@ -44,6 +44,9 @@ RELABELS: Final = "Labels of the whole data set"
 
 Label = Annotated[str | None, typer.Option("--label", help="With this label.", rich_help_panel=WHICH)]
 Unlabelled = Annotated[bool, typer.Option("--unlabelled", help="Without a label.", rich_help_panel=WHICH)]
+NoneOfThese = Annotated[
+    bool, typer.Option("--none-of-these", help="Said to show none of the kinds.", rich_help_panel=WHICH)
+]
 InSplit = Annotated[
     Literal["train", "valid", "test", "unassigned"] | None,
     typer.Option("--split", help="Of this split, as it was set.", rich_help_panel=WHICH),
@@ -65,7 +68,20 @@ OfFinding = Annotated[
 
 def fix(
     dataset: DatasetName,
-    relabel: Annotated[str | None, typer.Option("--relabel", metavar="LABEL", help="Give this label.")] = None,
+    relabel: Annotated[
+        list[str] | None,
+        typer.Option("--relabel", metavar="LABEL", help="Give this label; in a multi_label data set several times."),
+    ] = None,
+    add_label: Annotated[
+        list[str] | None, typer.Option("--add-label", metavar="LABEL", help="Give it beside the others; repeatable.")
+    ] = None,
+    remove_label: Annotated[
+        list[str] | None,
+        typer.Option("--remove-label", metavar="LABEL", help="Take it away and leave the others; repeatable."),
+    ] = None,
+    relabel_none: Annotated[
+        bool, typer.Option("--relabel-none", help="Say that they show none of the kinds, in a multi_label data set.")
+    ] = False,
     unlabel: Annotated[bool, typer.Option("--unlabel", help="Take the label away.")] = False,
     exclude: Annotated[bool, typer.Option("--exclude", help="Keep out of trainings and all else.")] = False,
     restore: Annotated[bool, typer.Option("--restore", help="Take in again.")] = False,
@@ -106,6 +122,7 @@ def fix(
     ] = None,
     label: Label = None,
     unlabelled: Unlabelled = False,
+    none_of_these: NoneOfThese = False,
     split: InSplit = None,
     excluded: Excluded = None,
     review: InReview = None,
@@ -116,11 +133,14 @@ def fix(
     """Do one thing with images: those named, or all that meet every option. Each act can be undone."""
     if (into is None) != (not merge):
         raise typer.BadParameter("--merge and --into go together")
-    wanted = filter_of(label, unlabelled, split, excluded, review, finding)
+    wanted = filter_of(label, unlabelled, none_of_these, split, excluded, review, finding)
     which: dict[str, Any] = {"images": image, "everything": everything} | wanted
     reviewed = which if image or everything else which | {"review": review or "pending"}
     on_images: list[Wish] = [
-        (relabel, lambda found: found.relabel(relabel, **which)),
+        (relabel, lambda found: found.relabel(one_or_all(relabel or []), **which)),
+        (add_label, lambda found: found.add_labels(add_label or [], **which)),
+        (remove_label, lambda found: found.remove_labels(remove_label or [], **which)),
+        (relabel_none, lambda found: found.relabel([], **which)),
         (unlabel, lambda found: found.relabel(None, **which)),
         (exclude, lambda found: found.exclude(**which)),
         (restore, lambda found: found.restore(**which)),
@@ -157,6 +177,7 @@ def list_images(
     dataset: DatasetName,
     label: Label = None,
     unlabelled: Unlabelled = False,
+    none_of_these: NoneOfThese = False,
     split: InSplit = None,
     excluded: Excluded = None,
     review: InReview = None,
@@ -165,7 +186,7 @@ def list_images(
     as_json: AsJson = False,
 ) -> None:
     """List images: all, or those that meet every option."""
-    wanted = filter_of(label, unlabelled, split, excluded, review, finding)
+    wanted = filter_of(label, unlabelled, none_of_these, split, excluded, review, finding)
     with Client() as client:
         print_records(islice(client.images.list(dataset, **wanted), limit), IMAGE_COLUMNS, as_json)
 
@@ -173,6 +194,7 @@ def list_images(
 def filter_of(
     label: str | None,
     unlabelled: bool,
+    none_of_these: bool,
     split: InSplit,
     excluded: bool | None,
     review: types.Review | None,
@@ -184,6 +206,8 @@ def filter_of(
         wanted["label"] = label
     if unlabelled:
         wanted["unlabelled"] = True
+    if none_of_these:
+        wanted["none_of_these"] = True
     if split is not None:
         wanted["split"] = split
     if excluded is not None:
@@ -216,12 +240,20 @@ def read_box(text: str) -> list[int] | None:
     return [left, upper, right, lower]
 
 
-def read_labels(file: Path) -> dict[str, str]:
-    """Return the new label of each image: `suggested_label`, or else `label`; images that are gone are left out."""
+def one_or_all(labels: list[str]) -> str | list[str]:
+    return labels[0] if len(labels) == 1 else labels
+
+
+def read_labels(file: Path) -> dict[str, str | list[str]]:
+    """Return the new labels of each image: those suggested, or else its own; images that are gone are left out."""
     records = read_lines(file, "image_id", "label")
-    return {
-        record["image_id"]: record.get("suggested_label") or record["label"] for record in records if record["image_id"]
-    }
+    return {record["image_id"]: suggested(record) for record in records if record["image_id"]}
+
+
+def suggested(record: dict[str, Any]) -> Any:
+    """Return the first of these members that holds something; an empty list of labels does."""
+    names = ("suggested_label", "suggested_labels", "label", "labels")
+    return next((record[name] for name in names if record.get(name) is not None), None)
 
 
 def read_groups(file: Path) -> list[tuple[str, list[str]]]:

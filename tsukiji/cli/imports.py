@@ -38,7 +38,17 @@ def import_pictures(
         types.ImportFormat, typer.Option("--format", help="What says the labels; found out by default.")
     ] = "auto",
     column: Annotated[
-        list[str] | None, typer.Option("--column", help=f"Of a table: label=species. Known are {COLUMNS}.")
+        list[str] | None,
+        typer.Option(
+            "--column",
+            help=f"Of a table: label=species. Known are {COLUMNS}. Several of 0 and 1: label=ant --column label=bee.",
+        ),
+    ] = None,
+    separator: Annotated[
+        str | None, typer.Option("--separator", help="Between the labels of one cell; | or ; by default.")
+    ] = None,
+    kind: Annotated[
+        types.Kind | None, typer.Option("--kind", help="Of a data set that is made: multi_label for several labels.")
     ] = None,
     label: Annotated[str | None, typer.Option("--label", help="Of pictures for which no table tells one.")] = None,
     split: Annotated[types.Split | None, typer.Option("--split", help="Likewise.")] = None,
@@ -57,9 +67,9 @@ def import_pictures(
     if (source is None) == (path is None):
         raise typer.BadParameter("Name a folder, an archive or a table, or a --source.")
     check_target(target)
-    wishes = read_wishes(wanted, column or [], label, split, group)
+    wishes = read_wishes(wanted, column or [], separator, label, split, group)
     with Client() as client:
-        dataset = client.datasets.create(name, exist_ok=True)
+        dataset = client.datasets.create(name, kind=kind, exist_ok=True)
         if path is not None and path.is_dir():
             result = upload(dataset, path, table=table, **wishes)
             save(result.files, target)
@@ -78,21 +88,33 @@ def import_pictures(
 
 
 def read_wishes(
-    wanted: types.ImportFormat, columns: list[str], label: str | None, split: types.Split | None, group: str | None
+    wanted: types.ImportFormat,
+    columns: list[str],
+    separator: str | None,
+    label: str | None,
+    split: types.Split | None,
+    group: str | None,
 ) -> dict[str, Any]:
     """Return what was wished for, without what was not.
 
     Raises:
         typer.BadParameter: a wish makes no sense.
     """
-    named = dict(column.partition("=")[::2] for column in columns)
-    given = {"format": wanted, "columns": named, "label": label, "split": split, "group": group}
+    named: dict[str, list[str]] = {}
+    for column, _, theirs in (column.partition("=") for column in columns):
+        named.setdefault(column, []).append(theirs)
+    wishes: dict[str, Any] = {"label": label, "split": split, "group": group, "separator": separator}
+    given = wishes | {"format": wanted, "columns": {name: one_or_all(theirs) for name, theirs in named.items()}}
     try:
         options = types.ImportOptions.model_validate(given)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise typer.BadParameter(f"{' '.join(map(str, first['loc']))}: {first['msg']}") from error
     return options.model_dump(exclude_defaults=True)
+
+
+def one_or_all(names: list[str]) -> str | list[str]:
+    return names[0] if len(names) == 1 else names
 
 
 def start(

@@ -30,6 +30,11 @@ AsJson = Annotated[
 ]
 
 
+def labels_of(label: str | None, labels: list[str] | None) -> str | None:
+    """Return the labels of an image in words; None of one that is unlabelled."""
+    return label if label is not None or labels is None else ", ".join(labels) or "(none of the kinds)"
+
+
 def note(text: str, style: str | None = None) -> None:
     ERR.print(text, style=style, soft_wrap=True)
 

@@ -8,7 +8,7 @@ import typer
 from tsukiji.cli.classify import COLUMNS, MinKnown, check_target
 from tsukiji.cli.datasets import Yes, confirm, print_deleted
 from tsukiji.cli.outcomes import ExitCode
-from tsukiji.cli.output import AsJson, note, print_fields, print_json, print_records, print_table
+from tsukiji.cli.output import AsJson, labels_of, note, print_fields, print_json, print_records, print_table
 from tsukiji.client import Batch, Client
 
 app = typer.Typer(no_args_is_help=True, help="What a batch has found so far.")
@@ -76,15 +76,21 @@ def summary(batch: BatchId, threshold: Threshold = None, min_known: MinKnown = N
 def correct(
     batch: BatchId,
     image: Annotated[str, typer.Argument(metavar="CUSTOM_ID", help="The image's name in the batch.")],
-    label: Annotated[str, typer.Argument(metavar="LABEL", help="What it really shows.")],
+    label: Annotated[
+        list[str] | None, typer.Argument(metavar="LABEL...", help="What it really shows; several where it may have.")
+    ] = None,
+    none_of_these: Annotated[bool, typer.Option("--none-of-these", help="It shows none of the kinds.")] = False,
     dataset: Annotated[
         str | None, typer.Option("--dataset", help="Where it goes; by default what the model was trained on.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Correct a prediction: the picture becomes a labelled image of a data set, and waits for review."""
+    if bool(label) == none_of_these:
+        raise typer.BadParameter("say what it shows, or --none-of-these")
+    right = label[0] if label and len(label) == 1 else label or []
     with Client() as client:
-        found = client.batches.get(batch).correct({image: label}, dataset=dataset)
+        found = client.batches.get(batch).correct({image: right}, dataset=dataset)
     if as_json:
         print_json(found)
         return
@@ -92,7 +98,14 @@ def correct(
     if item.error:
         note(f"{image} was not taken: {item.error.code}: {item.error.detail or item.error.title}", style="red")
         raise typer.Exit(ExitCode.ITEM_ERRORS)
-    print_fields({"image": item.image_id, "dataset": found.dataset_id, "label": item.label, "verdict": item.verdict})
+    print_fields(
+        {
+            "image": item.image_id,
+            "dataset": found.dataset_id,
+            "label": labels_of(item.label, item.labels),
+            "verdict": item.verdict,
+        }
+    )
     if item.verdict == "duplicate":
         note("the data set holds this picture already; `tsukiji datasets fix` relabels it")
 

@@ -9,7 +9,7 @@ import typer
 
 from tsukiji import types
 from tsukiji.cli.datasets import DatasetName, Limit
-from tsukiji.cli.output import AsJson, note, print_fields, print_json, print_records, print_table
+from tsukiji.cli.output import AsJson, labels_of, note, print_fields, print_json, print_records, print_table
 from tsukiji.client import Client, Snapshot
 
 SHOWN: Final = 20
@@ -22,7 +22,7 @@ COLUMNS: Final[dict[str, Callable[[Snapshot], Any]]] = {
 CHANGE_COLUMNS: Final[dict[str, Callable[[types.SnapshotChange], Any]]] = {
     "image": lambda row: row.name,
     "changes": lambda row: ", ".join(row.changes),
-    "label": lambda row: arrow(row.label_a, row.label_b),
+    "label": lambda row: arrow(labels_of(row.label_a, row.labels_a), labels_of(row.label_b, row.labels_b)),
     "split": lambda row: arrow(row.split_a, row.split_b),
 }
 

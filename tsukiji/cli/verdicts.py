@@ -8,6 +8,7 @@ from typing import Final
 import typer
 
 from tsukiji import types
+from tsukiji.labels import cell, join_labels
 from tsukiji.spreadsheets import harmless
 
 COLUMNS: Final = ("name", "verdict", "label", "image_id", "error", "line", "detail", "hint")
@@ -33,5 +34,6 @@ def save(files: Iterable[types.FileVerdict], target: Path | None) -> None:
 
 def cells(verdict: types.FileVerdict) -> list[str | int | None]:
     error = verdict.error
+    label = verdict.label if verdict.label or verdict.labels is None else cell(join_labels(verdict.labels))
     told = [error.code, (error.model_extra or {}).get("line"), error.detail, error.hint] if error else [None] * 4
-    return [harmless(cell) for cell in (verdict.name, verdict.verdict, verdict.label, verdict.image_id, *told)]
+    return [harmless(value) for value in (verdict.name, verdict.verdict, label, verdict.image_id, *told)]

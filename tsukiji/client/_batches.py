@@ -11,6 +11,7 @@ import httpx2
 from tsukiji import types
 from tsukiji.client._base import path
 from tsukiji.client._bound import Identified, Resource, id_of
+from tsukiji.client._curation import Labels
 from tsukiji.client._downloads import save
 from tsukiji.client._feedback import correct
 from tsukiji.client._files import LocalFile, archive_type, fit_one_request, packed, pictures_at
@@ -86,10 +87,11 @@ class Batch(Job):
         params = _params(probabilities=probabilities, **wanted)
         return save(self._transport, self._place("results"), Path(target), kind, params)
 
-    def correct(self, labels: Mapping[str | int, str], *, dataset: str | Identified | None = None) -> types.Feedback:
+    def correct(self, labels: Mapping[str | int, Labels], *, dataset: str | Identified | None = None) -> types.Feedback:
         """Say what images really show, by `custom_id` or `seq`; they become labelled images that wait for review.
 
-        They go to the data set that the model was trained on, if no other is named. Up to 100 at a time.
+        They go to the data set that the model was trained on, if no other is named. Up to 100 at a time. For one of the
+        kind `multi_label` a list holds all labels of an image.
         """
         return correct(self._transport, self.id, labels, dataset)
 

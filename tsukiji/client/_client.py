@@ -9,6 +9,7 @@ from tsukiji.client._analyses import Analyses
 from tsukiji.client._base import configure, path
 from tsukiji.client._batches import Batches
 from tsukiji.client._bound import Identified, id_of
+from tsukiji.client._curation import Labels
 from tsukiji.client._datasets import Datasets
 from tsukiji.client._evaluations import Evaluations
 from tsukiji.client._feedback import correct
@@ -124,7 +125,7 @@ class Client:
         return predict(self._transport, [pictures], id_of(model), top_k, threshold, min_known, wait)[0]
 
     def correct(
-        self, prediction: types.Prediction, label: str, *, dataset: str | Identified | None = None
+        self, prediction: types.Prediction, label: Labels, *, dataset: str | Identified | None = None
     ) -> types.Feedback:
         """Say what a picture really shows; it becomes a labelled image that waits for review.
 

@@ -9,6 +9,13 @@ from tsukiji.client._bound import Bound, Identified, id_of
 from tsukiji.client._pages import Paged
 
 ImageIds = Iterable[str | Identified]
+Labels = str | Iterable[str]
+"""One label, or all of an image of a `multi_label` data set; an empty list: none of the kinds."""
+
+
+def wish(labels: Labels | None) -> dict[str, Any]:
+    """Return how the service is told labels; None: not known."""
+    return {"label": labels} if labels is None or isinstance(labels, str) else {"labels": list(labels)}
 
 
 class Chosen(TypedDict, total=False):
@@ -16,6 +23,8 @@ class Chosen(TypedDict, total=False):
 
     label: str | None
     unlabelled: bool
+    none_of_these: bool
+    """They show none of the kinds, as somebody said."""
     split: types.Split | Literal["unassigned"] | None
     excluded: bool | None
     review: types.Review | None
@@ -31,10 +40,22 @@ class Curated(Bound):
     id: str
 
     def relabel(
-        self, to: str | None, images: ImageIds | None = None, *, everything: bool = False, **wanted: Unpack[Chosen]
+        self, to: Labels | None, images: ImageIds | None = None, *, everything: bool = False, **wanted: Unpack[Chosen]
     ) -> types.Revision:
-        """Give images a label; None takes it away."""
-        return self._act_on("relabel", images, wanted, everything, label=to)
+        """Give images a label, or these and no others where they may have several; None takes all away."""
+        return self._act_on("relabel", images, wanted, everything, **wish(to))
+
+    def add_labels(
+        self, labels: Labels, images: ImageIds | None = None, *, everything: bool = False, **wanted: Unpack[Chosen]
+    ) -> types.Revision:
+        """Give images labels beside those that they have, in a data set of the kind `multi_label`."""
+        return self._act_on("add_labels", images, wanted, everything, labels=_listed(labels))
+
+    def remove_labels(
+        self, labels: Labels, images: ImageIds | None = None, *, everything: bool = False, **wanted: Unpack[Chosen]
+    ) -> types.Revision:
+        """Take labels away and leave the others. What has no other one then shows none of the kinds."""
+        return self._act_on("remove_labels", images, wanted, everything, labels=_listed(labels))
 
     def exclude(
         self, images: ImageIds | None = None, *, everything: bool = False, **wanted: Unpack[Chosen]
@@ -88,12 +109,12 @@ class Curated(Bound):
         return self._act("rename_label", label=label, to=to)
 
     def delete_label(self, label: str) -> types.Revision:
-        """Take a label away from all its images; they stay, unlabelled."""
+        """Take a label away from all its images; they stay, unlabelled or with their other labels."""
         return self._act("delete_label", label=label)
 
-    def accept_labels(self, labels: Mapping[str, str]) -> types.Revision:
-        """Give each image (by id) its own label, such as the one that a model suggested."""
-        return self._act("accept_labels", labels=[{"image": image, "label": label} for image, label in labels.items()])
+    def accept_labels(self, labels: Mapping[str, Labels]) -> types.Revision:
+        """Give each image (by id) its own label or labels, such as those that a model suggested."""
+        return self._act("accept_labels", labels=[{"image": image, **wish(label)} for image, label in labels.items()])
 
     def accept_crops(self, crops: Mapping[str, Sequence[int]]) -> types.Revision:
         """Give each image (by id) its own box."""
@@ -136,3 +157,7 @@ class Curated(Bound):
 
     def _revisions(self, *segments: str) -> str:
         return path("datasets", self.id, "revisions", *segments)
+
+
+def _listed(labels: Labels) -> list[str]:
+    return [labels] if isinstance(labels, str) else list(labels)

@@ -25,8 +25,11 @@ class Wishes(TypedDict, total=False):
 
     format: types.ImportFormat
     """What says the labels: `folders`, `table`, `azure`, `vertex`, `sagemaker`, `teachable` or `coco`."""
-    columns: dict[types.Column, str]
-    """The table's own names for `file`, `url`, `label`, `split`, `group`, where they are not the usual ones."""
+    columns: dict[types.Column, str | list[str]]
+    """The table's own names for `file`, `url`, `label`, `split`, `group`, where they are not the usual ones; of `label`
+    also a list of columns of 0 and 1, for a data set of the kind `multi_label`."""
+    separator: str
+    """Between the labels of one cell, where it is neither `|` nor `;`."""
     label: str
     """Of the pictures for which no table tells one; it goes before their folders."""
     split: types.Split
@@ -50,7 +53,8 @@ class Dataset(Curated, types.Dataset):
 
         Args:
             folder: the parent folder of a picture is its label, a folder train, valid or test above it its split,
-                unless a table in it (CSV, JSON lines, another tool's export) says them.
+                unless a table in it (CSV, JSON lines, another tool's export) says them. For a data set of the kind
+                `multi_label` a folder may list labels, `ant+bee`, and copies in several folders get all of theirs.
             progress: called with the files settled so far and the files in all.
             group: what the pictures have in common (one animal, one film): a group is never learnt from and held out
                 both. One name for all, or a function from the relative path (`cat/1.jpg`) to a name or None.
@@ -64,7 +68,7 @@ class Dataset(Curated, types.Dataset):
         """
         options = types.ImportOptions(**wishes)
         beside = None if table is None else Path(table)
-        result = upload_folder(self._transport, self.id, Path(folder), progress, group, beside, options)
+        result = upload_folder(self._transport, self.id, Path(folder), progress, group, beside, options, self.kind)
         self.refresh()
         return result
 
@@ -193,14 +197,31 @@ class Dataset(Curated, types.Dataset):
 
 
 class Datasets(Resource):
-    def create(self, name: str, description: str = "", *, exist_ok: bool = False) -> Dataset:
-        """Make a data set; with `exist_ok` return the one that has the name already."""
+    def create(
+        self, name: str, description: str = "", *, kind: types.Kind | None = None, exist_ok: bool = False
+    ) -> Dataset:
+        """Make a data set; with `exist_ok` return the one that has the name already.
+
+        Args:
+            name: one that is not taken.
+            description: for people.
+            kind: `multi_label` where images may have several labels, or none of them; `single_label` by default. It
+                cannot be changed.
+            exist_ok: is it well if there is one?
+
+        Raises:
+            ValueError: the one that is there is of the other kind.
+        """
         if exist_ok:
             try:
-                return self.get(name)
+                found = self.get(name)
             except NotFoundError:
                 pass
-        asked = {"name": name, "description": description}
+            else:
+                if kind not in {None, found.kind}:
+                    raise ValueError(f"the data set {name!r} is of the kind {found.kind}, which cannot be changed")
+                return found
+        asked = {"name": name, "description": description} | ({"kind": kind} if kind else {})
         return Dataset.bind(self._transport, self._transport.request("POST", path("datasets"), json=asked).json())
 
     def get(self, dataset: str) -> Dataset:

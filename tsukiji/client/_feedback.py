@@ -5,15 +5,16 @@ from collections.abc import Mapping
 from tsukiji import types
 from tsukiji.client._base import path
 from tsukiji.client._bound import Identified, id_of
+from tsukiji.client._curation import Labels, wish
 from tsukiji.client._transport import Transport
 
 
 def correct(
-    transport: Transport, job_id: str, labels: Mapping[str | int, str], dataset: str | Identified | None
+    transport: Transport, job_id: str, labels: Mapping[str | int, Labels], dataset: str | Identified | None
 ) -> types.Feedback:
     """Send the right labels of images, by `custom_id` or by `seq`."""
     corrections = [
-        {"seq" if isinstance(image, int) else "custom_id": image, "label": label} for image, label in labels.items()
+        {"seq" if isinstance(image, int) else "custom_id": image, **wish(label)} for image, label in labels.items()
     ]
     asked = {"corrections": corrections} | ({} if dataset is None else {"dataset": id_of(dataset)})
     return types.Feedback.model_validate(transport.request("POST", path("jobs", job_id, "feedback"), json=asked).json())

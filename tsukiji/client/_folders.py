@@ -1,6 +1,7 @@
 """Send a folder of pictures into a data set: only what the service lacks, never stopped by one bad file."""
 
-from collections.abc import Callable, Iterable, Sequence
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import replace
@@ -16,6 +17,7 @@ from tsukiji.client._transport import Transport
 from tsukiji.client._uploads import UPLOAD_SECONDS
 from tsukiji.errors import TableInvalid, TsukijiError, UrlNotAllowed
 from tsukiji.importers import Layout, Placement, Table, lay_out, may_be_table
+from tsukiji.labels import is_set, join_labels, split_labels, told
 
 Report = Callable[[int, int], None]
 """Called with the files settled so far and the files in all."""
@@ -41,6 +43,7 @@ def upload_folder(
     group: Group | None = None,
     table: Path | None = None,
     options: types.ImportOptions | None = None,
+    kind: types.Kind = "single_label",
 ) -> types.UploadResult:
     """Upload every file below `folder`, labelled by a table or another tool's export, else by its parent folder.
 
@@ -50,7 +53,7 @@ def upload_folder(
         APIError: the service refused the data set or the key, or cannot be reached. What was sent stays; run again.
     """
     found = files_below(folder)
-    layout = _lay_out(found, table, options or types.ImportOptions())
+    layout = _lay_out(found, table, options or types.ImportOptions(), kind)
     place = _placing(layout, group)
     files = [file for file in found if file.name not in layout.tables]
     verdicts: list[types.FileVerdict] = []
@@ -70,17 +73,22 @@ def upload_folder(
         hashes = dict(pool.map(_hash, (file for file in files if file.size <= limit)))
         settle(_unreadable(file) for file, sha256 in hashes.items() if sha256 is None)
         known = _known(transport, dataset_id, [sha256 for sha256 in hashes.values() if sha256])
-        settle(_verdict(file, "duplicate", place) for file, sha256 in hashes.items() if sha256 in known)
-        missing = [file for file, sha256 in hashes.items() if sha256 and sha256 not in known]
+        kept = {
+            file for file, sha256 in hashes.items() if sha256 in known and not _adds(place(file.name), known[sha256])
+        }
+        if kind == "multi_label":
+            place = _united(hashes, place)
+        settle(_verdict(file, "duplicate", place) for file in hashes if file in kept)
+        missing = [file for file, sha256 in hashes.items() if sha256 and file not in kept]
         requests = _requests(missing, place)
         for settled in pool.map(lambda portion: _send(transport, dataset_id, portion, place), requests):
             settle(settled)
     return _result(verdicts, layout)
 
 
-def _lay_out(files: Sequence[LocalFile], table: Path | None, options: types.ImportOptions) -> Layout:
+def _lay_out(files: Sequence[LocalFile], table: Path | None, options: types.ImportOptions, kind: types.Kind) -> Layout:
     try:
-        return lay_out([file.name for file in files], _tables(files, table, options), options)
+        return lay_out([file.name for file in files], _tables(files, table, options), options, kind=kind)
     except TableInvalid as error:
         raise ValueError(f"{error.detail} {error.hint}") from error
 
@@ -108,6 +116,30 @@ def _placing(layout: Layout, group: Group | None) -> Place:
     return place
 
 
+def _adds(found: Placement, labels: list[str] | None) -> bool:
+    """Return whether a picture that the service has brings labels which it lacks there; one label stays what it is."""
+    if found.label is None or not is_set(found.label):
+        return False
+    return labels is None or not set(split_labels(found.label)) <= set(labels)
+
+
+def _united(hashes: Mapping[LocalFile, str | None], place: Place) -> Place:
+    """Return a place by which copies of one picture, such as in the folder of each label, have all of their labels."""
+    sets: dict[str, set[str]] = {}
+    for file, sha256 in hashes.items():
+        if sha256 and (text := place(file.name).label) is not None:
+            sets.setdefault(sha256, set()).update(split_labels(text))
+    united = {file.name: sets[sha256] for file, sha256 in hashes.items() if sha256 in sets}
+
+    def placed(name: str) -> Placement:
+        found = place(name)
+        with suppress(ValueError):  # too long together: each comes with its own, and the service tells
+            return replace(found, label=join_labels(united[name])) if name in united else found
+        return found
+
+    return placed
+
+
 def _unsendable(layout: Layout) -> Iterable[types.FileVerdict]:
     """Yield the verdicts on what a table says beside its files."""
     for name, error in layout.faults:
@@ -124,13 +156,14 @@ def _hash(file: LocalFile) -> tuple[LocalFile, str | None]:
         return file, None
 
 
-def _known(transport: Transport, dataset_id: str, hashes: list[str]) -> set[str]:
-    known: set[str] = set()
+def _known(transport: Transport, dataset_id: str, hashes: list[str]) -> dict[str, list[str] | None]:
+    """Return the pictures that the data set holds, by sha256, with the labels of those that may have several."""
+    known: dict[str, list[str] | None] = {}
     for start in range(0, len(hashes), CHECKED_AT_ONCE):
         asked = {"sha256": hashes[start : start + CHECKED_AT_ONCE]}
-        known.update(
-            transport.request("POST", path("datasets", dataset_id, "images", "check"), json=asked).json()["known"]
-        )
+        answer = transport.request("POST", path("datasets", dataset_id, "images", "check"), json=asked).json()
+        labels = answer.get("labels") or {}
+        known.update((sha256, labels.get(sha256)) for sha256 in answer["known"])
     return known
 
 
@@ -169,7 +202,7 @@ def _post(transport: Transport, dataset_id: str, files: list[LocalFile], place: 
             rest = [file for file in files if file not in gone]
             return [_unreadable(file) for file in gone] + (_send(transport, dataset_id, rest, place) if rest else [])
         places = [place(file.name) for file in files]
-        labels = [found.label for found in places if found.label is not None]
+        labels = [_spelt(found.label) for found in places if found.label is not None]
         form = {"labels": labels, "split": places[0].split, **_grouped([found.group or "" for found in places])}
         response = transport.request(
             "POST",
@@ -181,6 +214,11 @@ def _post(transport: Transport, dataset_id: str, files: list[LocalFile], place: 
     return types.UploadResult.model_validate(response.json()).files
 
 
+def _spelt(text: str) -> str:
+    """Return a label as the form takes it, or a set of them as JSON."""
+    return json.dumps(split_labels(text), ensure_ascii=False) if is_set(text) else text
+
+
 def _grouped(groups: list[str]) -> dict[str, str | list[str]]:
     if len(set(groups)) == 1:
         return {"group": groups[0]}
@@ -188,8 +226,8 @@ def _grouped(groups: list[str]) -> dict[str, str | list[str]]:
 
 
 def _verdict(file: LocalFile, verdict: str, place: Place, error: types.Problem | None = None) -> types.FileVerdict:
-    told = {"name": file.name, "verdict": verdict, "label": place(file.name).label, "error": error}
-    return types.FileVerdict.model_validate(told)
+    known = {"name": file.name, "verdict": verdict, "error": error, **told(place(file.name).label)}
+    return types.FileVerdict.model_validate(known)
 
 
 def _refused(name: str, error: TsukijiError) -> types.FileVerdict:

@@ -6,6 +6,7 @@ what that tool exports into `Item`s, and `layout` finds the files that they mean
 
 from tsukiji.importers.layout import Layout, Placement, Remote, Table, lay_out
 from tsukiji.importers.reading import may_be_table
+from tsukiji.importers.several import json_list
 from tsukiji.importers.teachable import sampled_label
 
-__all__ = ["Layout", "Placement", "Remote", "Table", "lay_out", "may_be_table", "sampled_label"]
+__all__ = ["Layout", "Placement", "Remote", "Table", "json_list", "lay_out", "may_be_table", "sampled_label"]

@@ -27,7 +27,8 @@ class Item:
         line: where it stands, from 1 on; of a JSON document which of its pictures it is.
         file: path with slashes, relative to the table or to the top.
         url: where it can be fetched.
-        labels: all that it has; None where the table does not speak of labels. A data set takes one at present.
+        labels: all that it has; None where the table does not speak of labels. A `single_label` data set takes one.
+        is_none: does the table say that it has none of the labels? Else a picture without labels is unlabelled.
         error: why nothing can be made of this line.
     """
 
@@ -35,6 +36,7 @@ class Item:
     file: str | None = None
     url: str | None = None
     labels: tuple[str, ...] | None = None
+    is_none: bool = False
     split: Split | None = None
     group: str | None = None
     error: TsukijiError | None = None

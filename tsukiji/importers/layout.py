@@ -2,16 +2,16 @@
 
 import itertools
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from tsukiji.errors import FileNotSent, LabelsSeveral, TableInvalid, TableLineInvalid, TsukijiError
+from tsukiji.errors import FileNotSent, LabelRefused, LabelsSeveral, TableInvalid, TableLineInvalid, TsukijiError
 from tsukiji.importers import formats
 from tsukiji.importers.files import Files, folder_label, folder_split, table_split
 from tsukiji.importers.items import Item
-from tsukiji.labels import label_and_split
-from tsukiji.types import ImportOptions, Split
+from tsukiji.labels import clean_label, folder_labels, join_labels, label_and_split
+from tsukiji.types import ImportOptions, Kind, Split
 
 FETCHED: Final = ("http://", "https://", "s3://", "file://")
 
@@ -21,6 +21,7 @@ class Placement:
     """What is known of a picture, or why it is not to be taken."""
 
     label: str | None = None
+    """One label, or a set as `tsukiji.labels.join_labels` writes it."""
     split: Split | None = None
     group: str | None = None
     error: TsukijiError | None = None
@@ -59,6 +60,8 @@ class Layout:
     """What tables say of the files, and the sender's wishes for what they leave open."""
 
     options: ImportOptions
+    kind: Kind = "single_label"
+    """Of the data set that the pictures are for."""
     tables: set[str] = field(default_factory=set)
     """Names of the files that are tables, and not pictures."""
     placed: dict[str, Placement] = field(default_factory=dict)
@@ -77,11 +80,18 @@ class Layout:
         label, split = label_and_split(name)
         if self.has_labels:
             label, split = None, folder_split(name)
-        return Placement(self.options.label or label, self.options.split or split, self.options.group)
+        split = self.options.split or split
+        if self.kind == "single_label":
+            return Placement(self.options.label or label, split, self.options.group)
+        return placed(name, self.options.label, label, split, self.options.group)
 
 
 def lay_out(
-    names: Collection[str], tables: Sequence[Table], options: ImportOptions, max_items: int | None = None
+    names: Collection[str],
+    tables: Sequence[Table],
+    options: ImportOptions,
+    max_items: int | None = None,
+    kind: Kind = "single_label",
 ) -> Layout:
     """Return what tables say of files.
 
@@ -90,11 +100,12 @@ def lay_out(
         tables: those that may be tables, each read whole.
         options: the sender's wishes; under `folders` only tables that were named count.
         max_items: pictures that all tables together may name.
+        kind: of the data set that they are for.
 
     Raises:
         TableInvalid: a table that was named is none, or there are too many pictures.
     """
-    layout = Layout(options)
+    layout = Layout(options, kind)
     lines: list[Line] = []
     for table in tables:
         lines.extend(Line(table.name, item) for item in read(layout, table, names))
@@ -111,7 +122,7 @@ def read(layout: Layout, table: Table, names: Collection[str]) -> Iterator[Item]
     if layout.options.format == "folders" and not table.is_named:
         return iter(())
     try:
-        items = begun(formats.read(table.name, table.data, layout.options, names))
+        items = begun(formats.read(table.name, table.data, layout.options, names, layout.kind))
         if items is not None:
             note_ignored(layout, table)
     except TableInvalid as error:
@@ -134,7 +145,7 @@ def begun(items: Iterator[Item] | None) -> Iterator[Item] | None:
 
 def note_ignored(layout: Layout, table: Table) -> None:
     """Warn of columns that nothing is made of: one may be misspelt."""
-    columns = formats.ignored_columns(table.name, table.data, layout.options)
+    columns = formats.ignored_columns(table.name, table.data, layout.options, layout.kind)
     if columns:
         listed = ", ".join(map(repr, columns))[:500]
         detail = f"{table.name}, line 1: nothing is made of the columns {listed}."
@@ -152,7 +163,7 @@ def join(layout: Layout, lines: Sequence[Line], files: Files) -> None:
         elif name is not None:
             claims[name].append((line, is_whole))
         elif item.url and item.url.lower().startswith(FETCHED):
-            layout.remotes.append(Remote(item.url, settle(layout.options, line, "")))
+            layout.remotes.append(Remote(item.url, settle(layout, line, "")))
         else:
             layout.faults.append((item.url or item.file or str(line), not_sent(line)))
     for name, claimed in claims.items():
@@ -171,7 +182,7 @@ def give(layout: Layout, name: str, claimed: list[tuple[Line, bool]]) -> None:
     whole = [line for line, is_whole in claimed if is_whole]
     taker = whole[0] if whole else claimed[0][0] if len(claimed) == 1 else None
     if taker is not None:
-        layout.placed[name] = settle(layout.options, taker, name)
+        layout.placed[name] = settle(layout, taker, name)
         why = f"{name} was named before: {taker}"
     else:
         why = f"{len(claimed)} lines may mean {name}; write paths from the top"
@@ -181,9 +192,15 @@ def give(layout: Layout, name: str, claimed: list[tuple[Line, bool]]) -> None:
             layout.faults.append((str(line), error))
 
 
-def settle(options: ImportOptions, line: Line, name: str) -> Placement:
+def settle(layout: Layout, line: Line, name: str) -> Placement:
     """Return what a line, the wishes and the folders say of a picture, in this order."""
-    item = line.item
+    item, options = line.item, layout.options
+    split = item.split or options.split or table_split(line.table) or folder_split(name)
+    group = item.group or options.group
+    if layout.kind == "multi_label":
+        if item.labels or item.is_none:
+            return with_labels(str(line), item.labels or (), split, group)
+        return placed(name, options.label, folder_label(name) if item.labels is None else None, split, group)
     if item.labels is not None and len(item.labels) > 1:
         listed = ", ".join(item.labels)[:300]
         detail = f"{line}: {len(item.labels)} labels: {listed}."
@@ -191,5 +208,18 @@ def settle(options: ImportOptions, line: Line, name: str) -> Placement:
     label = item.labels[0] if item.labels else options.label
     if item.labels is None and label is None:
         label = folder_label(name)
-    split = item.split or options.split or table_split(line.table) or folder_split(name)
-    return Placement(label, split, item.group or options.group)
+    return Placement(label, split, group)
+
+
+def placed(name: str, label: str | None, folder: str | None, split: Split | None, group: str | None) -> Placement:
+    """Return what is known of a picture that has the wished label, else those that its folder lists."""
+    if label is not None:
+        return with_labels(name, [label], split, group)
+    return Placement(None, split, group) if folder is None else with_labels(name, folder_labels(folder), split, group)
+
+
+def with_labels(where: str, labels: Iterable[str], split: Split | None, group: str | None) -> Placement:
+    try:
+        return Placement(join_labels(map(clean_label, labels)), split, group)
+    except ValueError as error:
+        return Placement(error=LabelRefused(f"{where}: {error}."))

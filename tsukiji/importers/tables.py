@@ -11,6 +11,7 @@ from typing import Any, Final, get_args
 
 from tsukiji.errors import TableInvalid
 from tsukiji.importers.items import Item, place, refused, split_of, words
+from tsukiji.importers.several import Labelling, in_cell, marked
 from tsukiji.types import ImportOptions
 from tsukiji.types.datasets import Column
 
@@ -49,11 +50,24 @@ def find_columns(header: Iterable[str], options: ImportOptions) -> Columns:
     there = {name.strip().lower().replace(" ", "_").replace("-", "_"): name for name in reversed(list(header))}
     found: Columns = {}
     for column in COLUMNS:
-        if column in options.columns:
-            found[column] = _named(options.columns[column], there.values())
+        name = options.columns.get(column)
+        if isinstance(name, list):
+            continue  # columns of 0 and 1, see `marked_columns`
+        if name is not None:
+            found[column] = _named(name, there.values())
         elif usual := next((name for name in USUAL_NAMES[column] if name in there), None):
             found[column] = there[usual]
     return found
+
+
+def marked_columns(header: Iterable[str], options: ImportOptions) -> list[str]:
+    """Return the columns of 0 and 1 that the import names.
+
+    Raises:
+        TableInvalid: one of them is not there.
+    """
+    named, listed = options.columns.get("label"), list(header)
+    return [_named(name, listed) for name in named] if isinstance(named, list) else []
 
 
 def _named(wanted: str, there: Iterable[str]) -> str:
@@ -73,12 +87,17 @@ def check_columns(found: Columns, header: Iterable[str]) -> None:
         raise TableInvalid(f"Line 1: no column says which file or url; there are {shown}.", line=1)
 
 
-def ignored(found: Columns, header: Iterable[str]) -> list[str]:
+def ignored(found: Columns, header: Iterable[str], marked: Iterable[str] = ()) -> list[str]:
     """Return the columns that nothing is made of."""
-    return [name for name in header if name.strip() and name not in found.values()]
+    return [name for name in header if name.strip() and name not in {*found.values(), *marked}]
 
 
-def read_csv(columns: Columns, header: list[str], rows: Iterable[tuple[int, list[str] | ValueError]]) -> Iterator[Item]:
+def read_csv(
+    columns: Columns,
+    header: list[str],
+    rows: Iterable[tuple[int, list[str] | ValueError]],
+    labelling: Labelling,
+) -> Iterator[Item]:
     """Yield an item for each row after the header."""
     for line, row in rows:
         if isinstance(row, ValueError):
@@ -86,10 +105,12 @@ def read_csv(columns: Columns, header: list[str], rows: Iterable[tuple[int, list
         elif len(row) != len(header):
             yield refused(line, f"it has {len(row)} cells where the header has {len(header)}")
         else:
-            yield item_of(line, dict(zip(header, row, strict=True)), columns)
+            yield item_of(line, dict(zip(header, row, strict=True)), columns, labelling)
 
 
-def read_records(records: Iterable[tuple[int, dict[str, Any] | ValueError]], options: ImportOptions) -> Iterator[Item]:
+def read_records(
+    records: Iterable[tuple[int, dict[str, Any] | ValueError]], options: ImportOptions, labelling: Labelling
+) -> Iterator[Item]:
     """Yield an item for each object; each may have other members than the one before."""
     for line, record in records:
         if isinstance(record, ValueError):
@@ -100,7 +121,7 @@ def read_records(records: Iterable[tuple[int, dict[str, Any] | ValueError]], opt
         except TableInvalid as error:
             yield refused(line, error.detail)
             continue
-        yield item_of(line, record, columns)
+        yield item_of(line, record, columns, labelling)
 
 
 def is_list(document: Any) -> bool:
@@ -109,17 +130,17 @@ def is_list(document: Any) -> bool:
     return isinstance(first, dict) and bool(WHERE & find_columns(first, ImportOptions()).keys())
 
 
-def read_list(document: list[Any], options: ImportOptions) -> Iterator[Item]:
+def read_list(document: list[Any], options: ImportOptions, labelling: Labelling) -> Iterator[Item]:
     numbered = enumerate(document, 1)
     listed = ((number, one if isinstance(one, dict) else ValueError("it is no object")) for number, one in numbered)
-    return read_records(listed, options)
+    return read_records(listed, options, labelling)
 
 
-def _present(named: Mapping[Column, str], record: Mapping[str, Any]) -> dict[Column, str]:
-    return {column: name for column, name in named.items() if name in record}
+def _present(named: Mapping[Column, str | list[str]], record: Mapping[str, Any]) -> dict[Column, str | list[str]]:
+    return {column: name for column, name in named.items() if isinstance(name, list) or name in record}
 
 
-def item_of(line: int, row: Mapping[str, Any], columns: Columns) -> Item:
+def item_of(line: int, row: Mapping[str, Any], columns: Columns, labelling: Labelling) -> Item:
     """Return what a row says, or why it says nothing."""
     told = {column: row[name] for column, name in columns.items()}
     try:
@@ -127,16 +148,28 @@ def item_of(line: int, row: Mapping[str, Any], columns: Columns) -> Item:
         if not where:
             return refused(line, "it names no file and no url")
         file, url = place(where)
+        labels, is_none = _labels(row, columns, labelling)
         return Item(
             line=line,
             file=file,
             url=_text(told.get("url")) or url,
-            labels=words(told["label"]) if "label" in told else None,
+            labels=labels,
+            is_none=is_none,
             split=split_of(_text(told.get("split"))),
             group=unicodedata.normalize("NFC", _text(told.get("group"))) or None,
         )
     except ValueError as error:
         return refused(line, str(error))
+
+
+def _labels(row: Mapping[str, Any], columns: Columns, labelling: Labelling) -> tuple[tuple[str, ...] | None, bool]:
+    """Return the labels of a row, and whether it says that there are none; None where it does not speak of labels."""
+    if labelling.columns:
+        return marked(row, labelling.columns)
+    if "label" not in columns:
+        return None, False
+    value = row[columns["label"]]
+    return in_cell(value, labelling.separator) if labelling.many else (words(value), False)
 
 
 def _text(value: Any) -> str:

@@ -47,6 +47,8 @@ class Finding(Answer):
     """What to do about it, in members that depend on the kind."""
     name: str
     label: str | None
+    labels: list[str] | None = None
+    """All labels of the image now."""
     split: Split | None = None
     width: int
     height: int

@@ -4,13 +4,25 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from tsukiji.labels import clean_label
+from tsukiji.labels import clean_label, join_labels, split_labels
 
 T = TypeVar("T")
+
+
+def check_set(labels: list[str]) -> list[str]:
+    """Return them sorted, each once.
+
+    Raises:
+        ValueError: they are too long together.
+    """
+    return split_labels(join_labels(labels))
+
 
 Label = Annotated[str, Field(min_length=1, max_length=200, examples=["tuna"])]
 NewLabel = Annotated[Label, AfterValidator(clean_label)]
 """One that images are to get: trimmed, in Unicode form NFC, without control characters."""
+NewLabels = Annotated[list[NewLabel], AfterValidator(check_set)]
+"""All labels of an image of a `multi_label` data set; none: it shows none of the kinds."""
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^/\x00-\x1f]+$", examples=["sushi"])]
 Url = Annotated[str, Field(max_length=2000, pattern=r"^(file|s3)://", examples=["file:///photos/2026"])]
 """Taken literally, without percent-encoding."""

@@ -6,16 +6,19 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from tsukiji.types.base import Answer, Box, Label, Name, Problem, Request, Review, Split, Url, check_one
+from tsukiji.types.base import Answer, Box, Kind, Label, Name, Problem, Request, Review, Split, Url, check_one
 from tsukiji.types.batches import ErrorSummary
 
 ImportFormat = Literal["auto", "folders", "table", "azure", "vertex", "sagemaker", "teachable", "coco"]
 Column = Literal["file", "url", "label", "split", "group"]
+ColumnName = Annotated[str, Field(min_length=1, max_length=200)]
+ColumnNames = Annotated[list[ColumnName], Field(min_length=1, max_length=1000)]
 
 
 class DatasetCreate(Request):
     name: Name
     description: str = Field("", max_length=2000)
+    kind: Kind = Field("single_label", description="`multi_label`: an image may have several labels. It stays so.")
 
 
 class ImportOptions(Request):
@@ -24,12 +27,25 @@ class ImportOptions(Request):
     format: ImportFormat = Field(
         "auto", description="What says the labels; `auto` looks for tables and the exports of other tools."
     )
-    columns: dict[Column, Annotated[str, Field(min_length=1, max_length=200)]] = Field(
-        {}, description="The table's own names of its columns, where they are not the usual ones.", max_length=5
+    columns: dict[Column, ColumnName | ColumnNames] = Field(
+        {},
+        description="The table's own names of its columns, where they are not the usual ones; of `label` also a list: "
+        "columns of 0 and 1 that are named like labels.",
+        max_length=5,
+    )
+    separator: str | None = Field(
+        None, min_length=1, max_length=5, description="Between the labels of one cell; by default `|` or `;`."
     )
     label: Label | None = Field(None, description="Of the images for which no table tells one; before their folders.")
     split: Split | None = Field(None, description="Likewise.")
     group: Label | None = Field(None, description="Likewise.")
+
+    @field_validator("columns")
+    @classmethod
+    def _lists_labels_only(cls, columns: dict[Column, str | list[str]]) -> dict[Column, str | list[str]]:
+        if several := [column for column, name in columns.items() if isinstance(name, list) and column != "label"]:
+            raise ValueError(f"only `label` may be several columns, and not `{several[0]}`")
+        return columns
 
     @field_validator("label", "group")
     @classmethod
@@ -69,9 +85,12 @@ class Dataset(Answer):
     id: str
     name: str
     description: str = ""
+    kind: Kind = "single_label"
     images: int = 0
     classes: list[ClassCount] = []
-    """Images per label, most first; label null counts the unlabelled."""
+    """Images per label, most first; an image counts for each of its labels. Label null counts the unlabelled."""
+    none_of_these: int = 0
+    """Images of a `multi_label` data set that have none of the labels, as somebody said: they are not unlabelled."""
     splits: dict[str, int] = {}
     """Images per split given by the user; `unassigned` are split when a training starts."""
     excluded: int = 0
@@ -87,6 +106,9 @@ class Image(Answer):
     dataset_id: str
     name: str
     label: str | None
+    """Null in a `multi_label` data set."""
+    labels: list[str] | None = None
+    """All labels, sorted; null of an unlabelled image. `[]`: it shows none of the kinds."""
     split: Split | None
     group: str | None = None
     """The user's own: pictures of one group never stand on both sides of a split."""
@@ -111,6 +133,8 @@ class FileVerdict(Answer):
     name: str
     verdict: Literal["accepted", "duplicate", "rejected"]
     label: str | None = None
+    labels: list[str] | None = None
+    """In a `multi_label` data set all that the image has now, those of this file among them; else the label."""
     image_id: str | None = None
     """The image it became, or the one that it is a duplicate of."""
     error: Problem | None = None

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import Field, model_validator
 
 from tsukiji.types.analyses import FindingKind
-from tsukiji.types.base import Answer, Box, Label, NewLabel, Problem, Request, Review, Split, check_one
+from tsukiji.types.base import Answer, Box, Label, NewLabel, NewLabels, Problem, Request, Review, Split, check_one
 
 MOST_IMAGES: Final = 10_000
 """That one act may name one by one; by a filter it may be any number."""
@@ -21,6 +21,7 @@ class ImageFilter(Request):
 
     label: Label | None = None
     unlabelled: bool = Field(False, description="Only those without a label.")
+    none_of_these: bool = Field(False, description="Only those that show none of the kinds, as somebody said.")
     split: Split | Literal["unassigned"] | None = Field(None, description="As it was set; `unassigned`: it was not.")
     excluded: bool | None = Field(None, description="`true`: only excluded ones; `false`: only others.")
     review: Review | None = Field(None, description="Of corrected predictions: how their review stands.")
@@ -39,9 +40,37 @@ class ImageSelection(Request):
         return self
 
 
+def check_label(request: Request) -> None:
+    """Raise ValueError unless either `label` or `labels` is given, be it null."""
+    if len(request.model_fields_set & {"label", "labels"}) != 1:
+        raise ValueError("give either `label` or `labels`")
+
+
 class Relabel(ImageSelection):
+    """Give images these labels in place of theirs. In a `multi_label` data set `label` is a set of one."""
+
     act: Literal["relabel"]
-    label: NewLabel | None = Field(description="Null takes the label away.")
+    label: NewLabel | None = Field(None, description="Null takes the label away.")
+    labels: NewLabels | None = Field(None, description="All of them; `[]`: none of the kinds; null: not known.")
+
+    @model_validator(mode="after")
+    def _is_given(self) -> Self:
+        check_label(self)
+        return self
+
+
+class AddLabels(ImageSelection):
+    """Give images of a `multi_label` data set labels beside those that they have."""
+
+    act: Literal["add_labels"]
+    labels: NewLabels = Field(min_length=1)
+
+
+class RemoveLabels(ImageSelection):
+    """Take labels away from images of a `multi_label` data set; what has no other one shows none of the kinds."""
+
+    act: Literal["remove_labels"]
+    labels: list[Label] = Field(min_length=1, max_length=1000)
 
 
 class Exclude(ImageSelection):
@@ -88,7 +117,7 @@ class RenameLabel(Request):
 
 
 class DeleteLabel(Request):
-    """Take a label away from all images that have it; they stay, unlabelled."""
+    """Take a label away from all images that have it; they stay, unlabelled or with their other labels."""
 
     act: Literal["delete_label"]
     label: Label
@@ -96,7 +125,13 @@ class DeleteLabel(Request):
 
 class LabelSuggestion(Request):
     image: ImageId
-    label: NewLabel
+    label: NewLabel | None = None
+    labels: NewLabels | None = None
+
+    @model_validator(mode="after")
+    def _is_one_of_them(self) -> Self:
+        check_one(self, "label", "labels")
+        return self
 
 
 class AcceptLabels(Request):
@@ -140,6 +175,8 @@ class KeepBest(Request):
 
 Act = (
     Relabel
+    | AddLabels
+    | RemoveLabels
     | Exclude
     | Restore
     | SetSplit
@@ -155,6 +192,8 @@ Act = (
 AnyAct = Annotated[Act, Field(discriminator="act")]
 ActName = Literal[
     "relabel",
+    "add_labels",
+    "remove_labels",
     "exclude",
     "restore",
     "split",
@@ -176,7 +215,7 @@ class Revision(Answer):
     id: str
     dataset_id: str
     act: str
-    """As it was asked for; `undo` and `feedback` besides."""
+    """As it was asked for; `undo`, `feedback` and `import` besides."""
     field: str
     """What it changed of the images: `label`, `split`, `excluded`, `crop` or `review`."""
     description: str
@@ -201,15 +240,17 @@ class RevisionChange(Answer):
 
 
 class Correction(Request):
-    """One prediction that was wrong, by `seq` or by `custom_id`, and the right label."""
+    """One prediction that was wrong, by `seq` or by `custom_id`, and the right label, or all of them."""
 
     seq: int | None = Field(None, ge=0)
     custom_id: str | None = Field(None, min_length=1, max_length=1000)
-    label: NewLabel
+    label: NewLabel | None = None
+    labels: NewLabels | None = Field(None, description="`[]`: it shows none of the kinds.")
 
     @model_validator(mode="after")
     def _names_one(self) -> Self:
         check_one(self, "seq", "custom_id")
+        check_one(self, "label", "labels")
         return self
 
 
@@ -227,6 +268,7 @@ class FeedbackItem(Answer):
     """`duplicate`: the data set holds the picture already, and it stays as it is."""
     label: str | None = None
     """What the image is called now."""
+    labels: list[str] | None = None
     image_id: str | None = None
     error: Problem | None = None
 

@@ -30,6 +30,9 @@ class SnapshotChange(Answer):
     changes: list[ChangeKind]
     label_a: str | None = None
     label_b: str | None = None
+    labels_a: list[str] | None = None
+    """All labels; of images of a `multi_label` data set only these, and no `label_a`."""
+    labels_b: list[str] | None = None
     split_a: Split | None = None
     split_b: Split | None = None
     crop_a: Box | None = None

@@ -24,6 +24,14 @@ def asked(service, run):
 
 CASES = [
     (["--relabel", "dog", "--label", "cat"], {"act": "relabel", "label": "dog", "filter": {"label": "cat"}}),
+    (["--relabel", "a", "--relabel", "b", "--all"], {"act": "relabel", "labels": ["a", "b"], "filter": {}}),
+    (["--unlabel", "--none-of-these"], {"act": "relabel", "label": None, "filter": {"none_of_these": True}}),
+    (["--relabel-none", "--unlabelled"], {"act": "relabel", "labels": [], "filter": {"unlabelled": True}}),
+    (["--add-label", "a", "--image", "x"], {"act": "add_labels", "labels": ["a"], "images": ["x"]}),
+    (
+        ["--remove-label", "a", "--remove-label", "b", "--label", "a"],
+        {"act": "remove_labels", "labels": ["a", "b"], "filter": {"label": "a"}},
+    ),
     (["--unlabel", "--image", "a", "--image", "b"], {"act": "relabel", "label": None, "images": ["a", "b"]}),
     (["--exclude", "--all"], {"act": "exclude", "filter": {}}),
     (["--restore", "--excluded"], {"act": "restore", "filter": {"excluded": True}}),
@@ -58,10 +66,11 @@ def test_suspects_are_accepted_as_they_were_printed(asked, tmp_path):
     suspects = [
         {"rank": 1, "image_id": "a", "label": "cat", "suggested_label": "dog"},
         {"rank": 2, "image_id": None, "label": "cat", "suggested_label": "dog"},
+        {"rank": 3, "image_id": "b", "label": None, "labels": ["a"], "suggested_label": None, "suggested_labels": []},
     ]
     (tmp_path / "suspects.jsonl").write_text("".join(json.dumps(line) + "\n\n" for line in suspects))
     found = asked("--accept-labels", tmp_path / "suspects.jsonl")
-    assert found == {"act": "accept_labels", "labels": [{"image": "a", "label": "dog"}]}
+    assert found == {"act": "accept_labels", "labels": [{"image": "a", "label": "dog"}, {"image": "b", "labels": []}]}
 
 
 def test_groups_keep_their_best(asked, tmp_path):

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from tests.tsukiji.client.service import Answer, dataset, job, page
+from tests.tsukiji.client.service import Answer, dataset, job, page, problem
 from tests.tsukiji.client.test_uploads import record
 
 IMPORTS = "/v1/datasets/dst_1/imports"
@@ -180,3 +180,14 @@ def test_verdicts_of_a_folder_are_saved(run, folder, tmp_path, suffix):
     assert head[:3] == ["name", "verdict", "label"]
     assert rows[0][:3] == ["1.png", "accepted", "'=cat"]
     assert rows[2][:6] == ["9.png", "rejected", "", "", "file_not_sent", "3"]
+
+
+def test_columns_of_0_and_1_for_a_data_set_of_several_labels(store, service, run, tmp_path):
+    service.answer("GET", "/v1/datasets/pets", problem(404, "not_found", "gone"))
+    service.answer("POST", "/v1/datasets", Answer(dataset(kind="multi_label"), 201))
+    (tmp_path / "labels.csv").write_bytes(b"file,cat,dog\n")
+    options = ("--kind", "multi_label", "--column", "label=cat", "--column", "label=dog", "--separator", " ")
+    assert run("datasets", "import", tmp_path / "labels.csv", "--name", "pets", *options).exit_code == 0
+    assert service.asked_for("POST", "/v1/datasets")[0].json["kind"] == "multi_label"
+    wanted = {"columns": {"label": ["cat", "dog"]}, "separator": " "}
+    assert asked(service).json == {"table": "upl_labels.csv", **wanted}

@@ -36,6 +36,20 @@ def pets(client, service):
 
 ASKED = [
     (lambda pets: pets.relabel("dog", label="cat"), {"act": "relabel", "label": "dog", "filter": {"label": "cat"}}),
+    (lambda pets: pets.relabel(["b", "a"], ["img_1"]), {"act": "relabel", "labels": ["b", "a"], "images": ["img_1"]}),
+    (lambda pets: pets.relabel([], unlabelled=True), {"act": "relabel", "labels": [], "filter": {"unlabelled": True}}),
+    (lambda pets: pets.add_labels("a", label="b"), {"act": "add_labels", "labels": ["a"], "filter": {"label": "b"}}),
+    (
+        lambda pets: pets.remove_labels(["a", "b"], everything=True),
+        {"act": "remove_labels", "labels": ["a", "b"], "filter": {}},
+    ),
+    (
+        lambda pets: pets.accept_labels({"img_1": ["a", "b"], "img_2": "a"}),
+        {
+            "act": "accept_labels",
+            "labels": [{"image": "img_1", "labels": ["a", "b"]}, {"image": "img_2", "label": "a"}],
+        },
+    ),
     (lambda pets: pets.relabel(None, ["img_1"]), {"act": "relabel", "label": None, "images": ["img_1"]}),
     (lambda pets: pets.exclude(everything=True), {"act": "exclude", "filter": {}}),
     (lambda pets: pets.restore(excluded=True), {"act": "restore", "filter": {"excluded": True}}),

@@ -250,3 +250,40 @@ def test_a_group_for_each_file(pets, service, tmp_path):
     pets.upload(tmp_path, group=lambda name: name.split("/")[1].split("-")[0] if "-" in name else None)
     (asked,) = service.asked_for("POST", IMAGES)
     assert asked.field("groups") == ["felix", "tom", ""]
+
+
+def test_copies_are_sent_with_the_labels_of_all_their_folders(client, pets, service, tmp_path):
+    service.answer("GET", "/v1/datasets/pets", dataset(kind="multi_label"))
+    for name in ("ant/1.png", "bee/1.png", "ant+wasp/2.png", "+/3.png"):
+        write(tmp_path, name)
+    (tmp_path / "bee/1.png").write_bytes((tmp_path / "ant/1.png").read_bytes())
+    client.datasets.get("pets").upload(tmp_path)
+    sent = {
+        name: label
+        for asked in service.asked_for("POST", IMAGES)
+        for name, label in zip(
+            [name for field, name, _ in asked.parts if field == "files"], asked.field("labels"), strict=True
+        )
+    }
+    assert sent == {
+        "ant/1.png": '["ant", "bee"]',
+        "bee/1.png": '["ant", "bee"]',
+        "ant+wasp/2.png": '["ant", "wasp"]',
+        "+/3.png": "[]",
+    }
+
+
+def test_a_known_picture_is_sent_again_only_for_labels_that_it_lacks(client, pets, service, tmp_path):
+    service.answer("GET", "/v1/datasets/pets", dataset(kind="multi_label"))
+    write(tmp_path, "ant/1.png", "bee/2.png", "wasp/3.png")
+    known = {b"ant/1.png": ["ant", "bee"], b"bee/2.png": ["ant"], b"wasp/3.png": None}
+    labels = {sha256(content): found for content, found in known.items()}
+    service.answer("POST", f"{IMAGES}/check", lambda _: {"known": list(labels), "labels": labels})
+    result = client.datasets.get("pets").upload(tmp_path)
+    verdicts = {file.name: file.verdict for file in result.files}
+    assert verdicts == {"ant/1.png": "duplicate", "bee/2.png": "accepted", "wasp/3.png": "accepted"}
+
+
+def test_a_data_set_of_the_other_kind_is_not_taken_for_it(client, pets, service):
+    with pytest.raises(ValueError, match="single_label"):
+        client.datasets.create("pets", kind="multi_label", exist_ok=True)
