@@ -67,7 +67,7 @@ def measure(truth: Ints, probabilities: Floats, label_names: Sequence[str], logi
         ],
         confusion=confusion.tolist(),
         most_confused=most_confused(confusion, label_names),
-        curves=curves(truth, probabilities, label_names),
+        curves=curves(np.eye(len(label_names), dtype=bool)[truth], probabilities, label_names),
         calibration=calibration(truth, probabilities, logits),
         sweep=sweep(truth, probabilities),
     )
@@ -100,9 +100,16 @@ def most_confused(confusion: Ints, label_names: Sequence[str]) -> list[ConfusedP
 # --- curves ----------------------------------------------------------------------------------------------------------
 
 
-def curves(truth: Ints, probabilities: Floats, label_names: Sequence[str]) -> list[ClassCurves]:
-    """Return ROC and precision-recall of each class against the rest; of many classes only the worst keep points."""
-    found = [class_curves(label, truth == number, probabilities[:, number]) for number, label in enumerate(label_names)]
+def curves(truth: NDArray[np.bool_], probabilities: Floats, label_names: Sequence[str]) -> list[ClassCurves]:
+    """Return ROC and precision-recall of each class against the rest; of many classes only the worst keep points.
+
+    Args:
+        truth: of which class each image is, or classes, (N, C).
+        probabilities: (N, C).
+        label_names: of the C classes.
+    """
+    columns = zip(label_names, truth.T, probabilities.T, strict=True)
+    found = [class_curves(label, is_it, scores) for label, is_it, scores in columns]
     worst_first = sorted(found, key=lambda row: 2 if row.average_precision is None else row.average_precision)
     for row in worst_first[CURVED_CLASSES:]:
         row.roc, row.precision_recall = [], []
@@ -156,10 +163,10 @@ def fit_temperature(logits: Floats, truth: Ints) -> float:
 
 def calibration(truth: Ints, probabilities: Floats, logits: Floats | None) -> CalibrationMetrics:
     if logits is None:
-        error, bins = reliability(truth, probabilities)
+        error, bins = reliability(*tops(truth, probabilities))
         return CalibrationMetrics(temperature=1.0, ece_before=error, ece_after=error, bins=bins)
-    before, _ = reliability(truth, softmax(logits.astype(np.float64), axis=1))
-    after, bins = reliability(truth, cross_fitted(logits, truth))
+    before, _ = reliability(*tops(truth, softmax(logits.astype(np.float64), axis=1)))
+    after, bins = reliability(*tops(truth, cross_fitted(logits, truth)))
     return CalibrationMetrics(temperature=fit_temperature(logits, truth), ece_before=before, ece_after=after, bins=bins)
 
 
@@ -183,12 +190,20 @@ def folds(truth: Ints) -> Ints:
     return fold_of
 
 
-def reliability(truth: Ints, probabilities: Floats) -> tuple[float, list[ReliabilityBin]]:
-    """Return the expected calibration error of the top probability, and the bins that hold images.
+def tops(truth: Ints, probabilities: Floats) -> tuple[NDArray[np.bool_], Floats]:
+    """Return whether each image's likeliest class is right, and its probability, both (N,)."""
+    return probabilities.argmax(axis=1) == truth, probabilities.max(axis=1)
+
+
+def reliability(right: NDArray[np.bool_], sureness: Floats) -> tuple[float, list[ReliabilityBin]]:
+    """Return the expected calibration error of statements, and the bins that hold some.
 
     Bins are of equal width and take in their upper bound, as in Guo et al. 2017.
+
+    Args:
+        right: whether each statement is true, shape (N,).
+        sureness: the probability that was given to it, shape (N,).
     """
-    sureness, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == truth
     bin_of = np.clip(np.ceil(sureness * BINS).astype(int) - 1, 0, BINS - 1)
     bins = []
     for number in np.unique(bin_of):
@@ -202,13 +217,13 @@ def reliability(truth: Ints, probabilities: Floats) -> tuple[float, list[Reliabi
                 accuracy=float(right[inside].mean()),
             )
         )
-    error = sum(one.images * abs(one.accuracy - one.confidence) for one in bins) / len(truth)
+    error = sum(one.images * abs(one.accuracy - one.confidence) for one in bins) / len(right)
     return error, bins
 
 
 def sweep(truth: Ints, probabilities: Floats) -> list[SweepPoint]:
     """Return for each threshold what part of the images reaches it, and how much of that is right."""
-    sureness, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == truth
+    right, sureness = tops(truth, probabilities)
     points = []
     for threshold in THRESHOLDS:
         decided = sureness >= threshold

@@ -3,7 +3,9 @@
 A ridge classifier on frozen embeddings, whose leave-one-out predictions have a closed form (the PRESS formula; Rifkin
 and Lippert, "Notes on regularized least squares", 2007), so that every image is judged by all others. Ranking by the
 margin between the given label and the best other one follows Northcutt, Jiang and Chuang, "Confident learning",
-JAIR 2021. Its strength is chosen by the same leave-one-out predictions.
+JAIR 2021. Its strength is chosen by the same leave-one-out predictions. Where images have several labels, each is
+judged against its absence, and an image by its worst: Thyagarajan, Snorrason, Northcutt and Mueller, "Identifying
+incorrect annotations in multi-label classification data", 2022.
 """
 
 from typing import Final
@@ -13,6 +15,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.floating]
 Ints = NDArray[np.int64]
+Sets = NDArray[np.bool_]
 
 STRENGTHS: Final = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 """Of the regularisation, for features of variance 1, as parts of the number of images."""
@@ -27,9 +30,14 @@ def leave_one_out(features: Floats, classes: Ints, count: int) -> Floats:
         classes: class numbers, (N,).
         count: of the classes.
     """
+    return leave_one_out_sets(features, np.eye(count, dtype=bool)[classes])
+
+
+def leave_one_out_sets(features: Floats, sets: Sets) -> Floats:
+    """Return the same where an image is of any number of classes: features (N, D), sets and scores (N, C)."""
     rows = features.astype(np.float64)  # what is left of a picture without itself may be a ten-thousandth
     rows = (rows - rows.mean(axis=0)) / (rows.std(axis=0) + 1e-6)
-    wanted = np.eye(count)[classes]
+    wanted = sets.astype(np.float64)
     shares = wanted.mean(axis=0)
     basis, powers = _decompose(rows)
     targets = basis.T @ (wanted - shares)
@@ -59,6 +67,31 @@ def rank(scores: Floats, classes: Ints) -> list[tuple[int, int, float]]:
     suggested, margins = others.argmax(axis=1), given - others.max(axis=1)
     order = [int(image) for image in np.argsort(margins, kind="stable") if margins[image] < 0][:LISTED]
     return [(image, int(suggested[image]), float(np.clip(given[image], 0, 1))) for image in order]
+
+
+def rank_sets(scores: Floats, sets: Sets) -> list[tuple[int, Sets, float]]:
+    """Return (image, suggested set (C,), score of the worst label in 0..1), most suspicious first, at most `LISTED`.
+
+    A label is surplus where its score is no higher than that of images without the label is on average, and missing
+    where it is no lower than that of images with it: the thresholds of "Confident learning". Images come in the order
+    of their worst label, whose distance from its threshold is measured by the distance between the two averages.
+    """
+    having, lacking = (_means(scores, part) for part in (sets, ~sets))
+    apart = np.maximum(having - lacking, 1e-9)
+    support = np.where(sets, scores - lacking, having - scores) / apart
+    support[:, ~(having > lacking)] = np.inf  # what cannot be told apart says nothing
+    wrong = support <= 0
+    own = np.clip(np.where(sets, scores, 1 - scores), 0, 1)
+    worst = support.argmin(axis=1)
+    order = [int(image) for image in np.argsort(support.min(axis=1), kind="stable") if wrong[image].any()][:LISTED]
+    return [(image, sets[image] ^ wrong[image], float(own[image, worst[image]])) for image in order]
+
+
+def _means(scores: Floats, of: Sets) -> Floats:
+    """Return each column's mean over the rows that `of` names, (C,); NaN where it names none."""
+    counts = of.sum(axis=0)
+    means: Floats = np.where(of, scores, 0).sum(axis=0) / np.where(counts, counts, np.nan)
+    return means
 
 
 def _decompose(rows: Floats) -> tuple[Floats, Floats]:

@@ -4,7 +4,7 @@ Pure: the client and the service both ask here.
 """
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 from typing import Final, Literal
 
@@ -72,3 +72,9 @@ def join_labels(labels: Iterable[str]) -> str:
 def split_labels(text: str) -> list[str]:
     """Return the labels of what `join_labels` made, sorted; of any other text, that text alone."""
     return text.split(SEPARATOR)[1:-1] if text.startswith(SEPARATOR) else [text]
+
+
+def labels_reaching(names: Sequence[str], probabilities: Iterable[float], thresholds: Iterable[float]) -> list[str]:
+    """Return the names whose probability reaches its threshold, in their order."""
+    reached = zip(names, probabilities, thresholds, strict=False)  # one threshold may be repeated for ever
+    return [name for name, probability, threshold in reached if float(probability) >= threshold]

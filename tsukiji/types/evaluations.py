@@ -31,7 +31,10 @@ class ClassCurves(Answer):
 
 
 class ReliabilityBin(Answer):
-    """The images whose top probability lies in `low`..`high`: how sure the model was, and how often right."""
+    """The images whose top probability lies in `low`..`high`: how sure the model was, and how often right.
+
+    Where an image has several labels, each label counts as one: how probable it was, and how often it was there.
+    """
 
     low: float
     high: float
@@ -87,16 +90,66 @@ class UnknownMetrics(Answer):
     false_rejections: float
     """Of held-out images, by a threshold that was fitted on others of them (five folds)."""
     false_acceptances: float | None
-    """Mean over the classes, each left out in turn."""
+    """Mean over the classes, each left out in turn; null where an image has several labels."""
     left_out: list[LeftOut] = []
     given: GivenUnknown | None = None
-    """Measured on the images of other things that the user gave."""
+    """Measured on the images of other things that the user gave, and on held-out ones that have none of the labels."""
+
+
+class LabelCounts(Answer):
+    """One label of a model of several, against its absence: true and false positives, false and true negatives."""
+
+    label: str
+    threshold: float | None
+    """From this probability on an image has the label; null where it is not known."""
+    average_precision: float | None
+    """Null where all images have the label, or none has."""
+    true_positives: int
+    false_positives: int
+    false_negatives: int
+    true_negatives: int
+
+
+class SetSweepPoint(Answer):
+    """If all labels had this one threshold: precision, recall and F1 of all labels of all images together."""
+
+    threshold: float
+    precision: float
+    recall: float
+    f1: float
+
+
+class MultiLabelMetrics(Answer):
+    """What is said of a model of several labels beside the single labels; fractions of 1."""
+
+    mean_average_precision: float
+    """Mean of the labels' average precisions: how well each ranks the images, whatever the thresholds."""
+    micro_f1: float
+    """Of all labels of all images together."""
+    macro_f1: float
+    """Mean of the labels' F1."""
+    hamming_loss: float
+    """What part of all labels of all images is decided wrongly."""
+    empty: int
+    """Images that have none of the labels."""
+    empty_found: int
+    """Those of them for which no label was decided."""
+    per_label: list[LabelCounts]
+    co_occurrence: list[list[int]]
+    """`[i][j]`: images that have both `label_names[i]` and `label_names[j]`; on the diagonal, the label itself."""
+    predicted_co_occurrence: list[list[int]]
+    sweep: list[SetSweepPoint] = []
 
 
 class Metrics(Answer):
-    """What an evaluation found. `confusion[i][j]` counts images of `label_names[i]` taken for `label_names[j]`."""
+    """What an evaluation found. `confusion[i][j]` counts images of `label_names[i]` taken for `label_names[j]`.
+
+    Of a model of several labels, `per_class` and `accuracy` are at its thresholds, `confusion`, `most_confused` and
+    `sweep` are empty, and what there is in their place stands in `multi_label`.
+    """
 
     accuracy: float
+    """Of a model of several labels: what part of the images got exactly its set of labels."""
     accuracy_interval: tuple[float, float] | None = None
     """95%, by Wilson's score."""
     loss: float
@@ -109,6 +162,7 @@ class Metrics(Answer):
     calibration: CalibrationMetrics | None = None
     sweep: list[SweepPoint] = []
     unknown: UnknownMetrics | None = None
+    multi_label: MultiLabelMetrics | None = None
 
 
 class Leakage(Answer):

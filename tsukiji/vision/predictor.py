@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from tsukiji.errors import GpuOutOfMemory, PackageInvalid
+from tsukiji.labels import labels_reaching
+from tsukiji.types import Kind
 from tsukiji.vision import package
 from tsukiji.vision.fold import fold
 from tsukiji.vision.kept import rounded, space_of
@@ -23,6 +26,8 @@ from tsukiji.vision.model import Classifier, build
 from tsukiji.vision.package import Calibration, ModelConfig
 from tsukiji.vision.plan import Plan, exact
 from tsukiji.vision.preprocess import Preprocess
+
+HALF: Final = 0.5
 
 Floats = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.uint8]
@@ -46,7 +51,7 @@ class Answers:
     """What a model says of N pictures; float32.
 
     Attributes:
-        probabilities: calibrated, (N, classes), each row sums to 1.
+        probabilities: calibrated, (N, classes); each row sums to 1, unless images may have several labels.
         known_scores: (N,), see `Known.scores`; None where the package has no statistics for it.
     """
 
@@ -58,7 +63,9 @@ class Predictor:
     """A network in evaluation mode on its device. Threads may share one: what is counted here is only a batch size.
 
     Attributes:
+        kind: has an image one label, or any number of them?
         label_names: in the order of the columns of `predict`.
+        thresholds: of images that may have several labels: the probability from which on they have each, (classes,).
         preprocess: what each picture goes through.
         plan: how the network is run.
         device: where it lies.
@@ -76,7 +83,9 @@ class Predictor:
         plan: Plan,
         known: Known | None = None,
     ) -> None:
+        self.kind = config.kind
         self.label_names = config.label_names
+        self.thresholds = calibration.thresholds or [HALF] * config.num_classes
         self.preprocess = preprocess
         self.plan = plan
         self.device = torch.device(plan.device)
@@ -125,7 +134,9 @@ class Predictor:
         return sum(tensor.nbytes for tensor in tensors) + (self._known.bytes if self._known else 0)
 
     def predict(self, images: Sequence[Image.Image]) -> Floats:
-        """Return calibrated probabilities (N, classes) of RGB pictures of any size; each row sums to 1.
+        """Return calibrated probabilities (N, classes) of RGB pictures of any size.
+
+        Each row sums to 1; where images may have several labels, each probability is of its own.
 
         Raises:
             GpuOutOfMemory: not even one picture fits.
@@ -143,7 +154,15 @@ class Predictor:
     def conclude(self, embeddings: Floats) -> Answers:
         """Return probabilities and known scores of the pictures with these embeddings (N, E)."""
         scores = self._known.scores(self.looks(embeddings)) if self._known else None
-        return Answers(softmax(self.decide(embeddings) / np.float32(self._temperature)), scores)
+        logits = self.decide(embeddings) / np.float32(self._temperature)
+        return Answers(shares_of(logits, self.kind), scores)
+
+    def labels_of(self, probabilities: Floats, threshold: float = 0.0) -> list[str]:
+        """Return the labels of one picture (classes,) that reach the model's thresholds, or this one if it is not 0.
+
+        Of a model of one label for each picture they mean nothing.
+        """
+        return labels_reaching(self.label_names, probabilities, repeat(threshold) if threshold else self.thresholds)
 
     def embed(self, images: Sequence[Image.Image]) -> Embedded:
         """Return embeddings and logits of RGB pictures of any size.
@@ -210,6 +229,18 @@ class Predictor:
         self.batch_size = tried // 2
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
+
+
+def shares_of(logits: Floats, kind: Kind) -> Floats:
+    """Return probabilities (N, classes) of logits, as the kind of the model wants it."""
+    return softmax(logits) if kind == "single_label" else sigmoid(logits)
+
+
+def sigmoid(logits: Floats) -> Floats:
+    """Return float32 in 0..1; without overflow, as the exponents are negative."""
+    powers = np.exp(-np.abs(logits))
+    shares: Floats = np.where(logits >= 0, 1, powers) / (1 + powers)
+    return shares.astype(np.float32)
 
 
 def softmax(logits: Floats) -> Floats:
