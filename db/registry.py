@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from db.blobs import keep
 from db.models import Alias, Evaluation, EvaluationItem, LabelSuspect, Model, ModelFile, Snapshot
 from db.pages import Rows, Window, fetch
+from db.sets import holds
 from tsukiji.errors import Conflict, Invalid, NotFound
 from tsukiji.ids import new_id
 
@@ -174,19 +175,22 @@ def set_parity(session: Session, model_id: str, name: str, found: Mapping[str, A
 
 def page_evaluation_items(
     session: Session,
-    evaluation_id: str,
+    evaluation: Evaluation,
     window: Window,
     true: str | None = None,
     predicted: str | None = None,
     *,
     worst_first: bool = False,
 ) -> Rows[EvaluationItem]:
-    """Return the images behind a cell, a row or a column of the confusion matrix, or all; by `seq`, or by loss."""
-    query = select(EvaluationItem).where(EvaluationItem.evaluation_id == evaluation_id)
-    if true is not None:
-        query = query.where(EvaluationItem.true_label == true)
-    if predicted is not None:
-        query = query.where(EvaluationItem.predicted_label == predicted)
+    """Return the images behind a cell, a row or a column of the confusion matrix, or all; by `seq`, or by loss.
+
+    Where images have several labels, those with the label among theirs.
+    """
+    query = select(EvaluationItem).where(EvaluationItem.evaluation_id == evaluation.id)
+    several = bool(evaluation.metrics.get("multi_label"))
+    for column, label in ((EvaluationItem.true_label, true), (EvaluationItem.predicted_label, predicted)):
+        if label is not None:
+            query = query.where(holds(column, label) if several else column == label)
     return by_loss(session, query, window) if worst_first else fetch(session, query, EvaluationItem.seq, window)
 
 

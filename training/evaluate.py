@@ -19,7 +19,7 @@ from training.measure_sets import (
 )
 from training.run import ItemResult, Picture, Run, Suspect
 from training.targets import classes_of, sets_of
-from tsukiji.labels import join_labels
+from tsukiji.labels import join_fitting
 from tsukiji.types import Metrics
 from tsukiji.vision.known import Known
 from tsukiji.vision.predictor import Predictor, sigmoid, softmax
@@ -127,9 +127,14 @@ def judge_sets(run: Run, logits: Floats, learnt: Floats, looks: Floats, unknown:
     )
     metrics = measure_sets(truth, probabilities, decided, names, thresholds, logits)
     metrics.unknown = rates
-    predicted = [join_labels(compress(names, row)) for row in decided]
+    predicted = [likeliest_first(names, sure, row) for sure, row in zip(probabilities, decided, strict=True)]
     costs = set_losses(truth, probabilities)
     return Verdict(metrics, predicted, probabilities, costs, temperature, known, thresholds)
+
+
+def likeliest_first(names: Sequence[str], probabilities: Floats, decided: NDArray[np.bool_]) -> str:
+    """Return a set of labels as one text; of more than fit in, the likeliest."""
+    return join_fitting([names[number] for number in np.argsort(-probabilities) if decided[number]])
 
 
 def suspect(run: Run, embed: Embed) -> list[Suspect]:
@@ -139,7 +144,7 @@ def suspect(run: Run, embed: Embed) -> list[Suspect]:
     if run.kind == "multi_label":
         sets = sets_of(run, indices)
         return [
-            Suspect(index=indices[image], suggested_label=join_labels(compress(names, others)), score=score)
+            Suspect(index=indices[image], suggested_label=join_fitting(list(compress(names, others))), score=score)
             for image, others, score in suspects.rank_sets(suspects.leave_one_out_sets(features, sets), sets)
         ]
     classes = classes_of(run, indices)

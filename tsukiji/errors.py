@@ -304,6 +304,12 @@ class LabelsUnknown(Invalid):
     hint = "Evaluate on a data set or split of the model's own labels (`labels` lists the others), or relabel these."
 
 
+class KindMismatch(Invalid):
+    code = "kind_mismatch"
+    title = "One is for images of one label, the other for images of several"
+    hint = "Take a model and a data set of one kind: `single_label` or `multi_label`; both say which they are."
+
+
 class NoSharedImages(Invalid):
     code = "no_shared_images"
     title = "The two evaluations hold no image in common"

@@ -5,6 +5,7 @@ Pure: the client and the service both ask here.
 
 import unicodedata
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import PurePosixPath
 from typing import Final, Literal
 
@@ -74,7 +75,26 @@ def split_labels(text: str) -> list[str]:
     return text.split(SEPARATOR)[1:-1] if text.startswith(SEPARATOR) else [text]
 
 
-def labels_reaching(names: Sequence[str], probabilities: Iterable[float], thresholds: Iterable[float]) -> list[str]:
-    """Return the names whose probability reaches its threshold, in their order."""
-    reached = zip(names, probabilities, thresholds, strict=False)  # one threshold may be repeated for ever
-    return [name for name, probability, threshold in reached if float(probability) >= threshold]
+def join_fitting(labels: Sequence[str]) -> str:
+    """Return what `join_labels` does; of more labels than a text has room for, the first ones."""
+    for count in range(len(labels), 0, -1):
+        with suppress(ValueError):
+            return join_labels(labels[:count])
+    return SEPARATOR
+
+
+def decide_set(names: Sequence[str], probabilities: Sequence[float], thresholds: Sequence[float]) -> str:
+    """Return the labels whose probability reaches the threshold, as one text; the likeliest of more than fit in."""
+    of = list(zip(names, map(float, probabilities), thresholds, strict=True))
+    reached = [(probability, name) for name, probability, threshold in of if probability >= threshold]
+    return join_fitting([name for _, name in sorted(reached, reverse=True)])
+
+
+def one_label(text: str | None) -> str | None:
+    """Return the label of an image that has one; None of a set, and of what is unlabelled."""
+    return None if text is None or text.startswith(SEPARATOR) else text
+
+
+def all_labels(text: str | None) -> list[str] | None:
+    """Return the labels of an image, of one or of several; None where it is unlabelled."""
+    return None if text is None else split_labels(text)

@@ -218,16 +218,20 @@ class EvaluationItem(Answer):
     image_id: str | None
     name: str
     sha256: str
-    true_label: str
-    predicted_label: str
+    true_label: str | None
+    """Null where an image has several labels, as is `predicted_label`."""
+    true_labels: list[str]
+    predicted_label: str | None
+    predicted_labels: list[str]
     score: float
+    """The probability of the likeliest label."""
     loss: float
     known_score: float | None = None
     links: dict[str, str] = {}
 
 
 class ComparedClass(Answer):
-    """One label of a comparison: how many of its images each model names rightly."""
+    """One label of a comparison: how many of its images each model names rightly, or finds among several labels."""
 
     label: str
     images: int
@@ -244,9 +248,13 @@ class ComparedImage(Answer):
     image_id: str | None
     name: str
     sha256: str
-    true_label: str
-    label_a: str
-    label_b: str
+    true_label: str | None
+    """Null where images have several labels, as are `label_a` and `label_b`."""
+    label_a: str | None
+    label_b: str | None
+    true_labels: list[str]
+    labels_a: list[str]
+    labels_b: list[str]
     score_a: float
     score_b: float
     links: dict[str, str] = {}
@@ -268,7 +276,11 @@ class Comparison(Answer):
     """Shared, but with another true label: left out."""
     accuracy_a: float
     accuracy_b: float
+    mean_average_precision_a: float | None = None
+    """Of models of several labels, where both evaluations hold the same images; else null."""
+    mean_average_precision_b: float | None = None
     difference: float
+    """Of the accuracies."""
     difference_interval: tuple[float, float]
     """95%, for matched pairs (Agresti and Min 2005)."""
     right_only_a: int
@@ -295,8 +307,12 @@ class LabelSuspect(Answer):
     name: str
     sha256: str
     split: Split
-    label: str
-    suggested_label: str
+    label: str | None
+    """Null where an image has several labels, as is `suggested_label`."""
+    labels: list[str]
+    suggested_label: str | None
+    suggested_labels: list[str]
+    """The whole set that is suggested: without what seems surplus, and with what seems to be missing."""
     score: float
-    """Of the given label, out of fold; low is suspicious."""
+    """Of the given label, out of fold; low is suspicious. Of several labels the worst: one surplus, or one missing."""
     links: dict[str, str] = {}

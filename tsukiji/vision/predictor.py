@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import repeat
 from pathlib import Path
 from typing import Final, Self
 
@@ -15,7 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from tsukiji.errors import GpuOutOfMemory, PackageInvalid
-from tsukiji.labels import labels_reaching
+from tsukiji.labels import decide_set, split_labels
 from tsukiji.types import Kind
 from tsukiji.vision import package
 from tsukiji.vision.fold import fold
@@ -157,12 +156,20 @@ class Predictor:
         logits = self.decide(embeddings) / np.float32(self._temperature)
         return Answers(shares_of(logits, self.kind), scores)
 
-    def labels_of(self, probabilities: Floats, threshold: float = 0.0) -> list[str]:
-        """Return the labels of one picture (classes,) that reach the model's thresholds, or this one if it is not 0.
+    def labels_of(self, probabilities: Floats) -> list[str]:
+        """Return the labels of a picture that may have several, by its probabilities (classes,)."""
+        return split_labels(self.decide_set(probabilities))
 
-        Of a model of one label for each picture they mean nothing.
-        """
-        return labels_reaching(self.label_names, probabilities, repeat(threshold) if threshold else self.thresholds)
+    def decide_set(self, probabilities: Floats, threshold: float = 0.0) -> str:
+        """Return the same as one text; a threshold above 0 stands in for those of all labels."""
+        thresholds = [threshold] * len(self.label_names) if threshold else self.thresholds
+        return decide_set(self.label_names, probabilities.tolist(), thresholds)
+
+    def verdicts(self, logits: Floats) -> npt.NDArray[np.generic]:
+        """Return what is decided by logits (N, classes): class numbers (N, 1), or sets of labels (N, classes)."""
+        if self.kind == "single_label":
+            return np.asarray(logits.argmax(axis=1, keepdims=True))
+        return sigmoid(logits / np.float32(self._temperature)) >= np.asarray(self.thresholds, np.float32)
 
     def embed(self, images: Sequence[Image.Image]) -> Embedded:
         """Return embeddings and logits of RGB pictures of any size.
