@@ -44,7 +44,7 @@ def _label_of(picture: Picture) -> str:
     return picture.label
 
 
-def _labels_of(picture: Picture) -> list[str]:
+def _labels_of(picture: Picture) -> Any:  # fastai's transforms understand no `list[str]`
     return picture.labels
 
 

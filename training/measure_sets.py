@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import expit
-from sklearn.metrics import average_precision_score, multilabel_confusion_matrix, precision_recall_fscore_support
+from sklearn.metrics import average_precision_score
 
 from training.measure import LEAST, TEMPERATURES, THRESHOLDS, curves, folds, reliability, wilson
 from training.targets import Sets
@@ -48,7 +48,8 @@ def measure_sets(
         thresholds: that the labels are served with, to be told; (C,).
         logits: before any temperature, shape (N, C), if these images are those that the temperature is fitted on.
     """
-    columns = precision_recall_fscore_support(truth, decided, average=None, zero_division=0)
+    cells = count_cells(truth, decided)
+    rows = [class_metrics(label, *of_label) for label, of_label in zip(label_names, cells, strict=True)]
     right = int((truth == decided).all(axis=1).sum())
     return Metrics(
         accuracy=right / len(truth),
@@ -56,21 +57,18 @@ def measure_sets(
         loss=float(set_losses(truth, probabilities).mean()),
         images=len(truth),
         label_names=list(label_names),
-        per_class=[
-            ClassMetrics(label=label, precision=float(p), recall=float(r), f1=float(f), support=int(n))
-            for label, p, r, f, n in zip(label_names, *columns, strict=True)
-        ],
+        per_class=rows,
         confusion=[],
         curves=curves(truth, probabilities, label_names),
         calibration=calibration(truth, probabilities, logits),
         multi_label=MultiLabelMetrics(
             mean_average_precision=mean_average_precision(truth, probabilities),
             micro_f1=f1(truth, decided),
-            macro_f1=float(np.mean(columns[2])),
+            macro_f1=float(np.mean([row.f1 for row in rows])),
             hamming_loss=float((truth != decided).mean()),
             empty=int((~truth.any(axis=1)).sum()),
             empty_found=int((~truth.any(axis=1) & ~decided.any(axis=1)).sum()),
-            per_label=per_label(truth, probabilities, decided, label_names, thresholds),
+            per_label=per_label(cells, average_precisions(truth, probabilities), label_names, thresholds),
             co_occurrence=together(truth),
             predicted_co_occurrence=together(decided),
             sweep=[sweep_point(truth, probabilities >= threshold, threshold) for threshold in THRESHOLDS],
@@ -104,32 +102,43 @@ def average_precisions(truth: Sets, scores: Floats) -> list[float | None]:
     ]
 
 
+def count_cells(truth: Sets, decided: Sets) -> list[tuple[int, int, int, int]]:
+    """Return each label's true positives, false positives, false negatives and true negatives."""
+    cells = (truth & decided, ~truth & decided, truth & ~decided, ~truth & ~decided)
+    found: list[tuple[int, int, int, int]] = list(zip(*(cell.sum(axis=0).tolist() for cell in cells), strict=True))
+    return found
+
+
+def class_metrics(label: str, right: int, surplus: int, missing: int, _: int) -> ClassMetrics:
+    said, there = right + surplus, right + missing
+    return ClassMetrics(
+        label=label,
+        precision=right / said if said else 0.0,
+        recall=right / there if there else 0.0,
+        f1=2 * right / (said + there) if said + there else 0.0,
+        support=there,
+    )
+
+
 def per_label(
-    truth: Sets,
-    probabilities: Floats,
-    decided: Sets,
+    cells: Sequence[tuple[int, int, int, int]],
+    precisions: Sequence[float | None],
     label_names: Sequence[str],
     thresholds: Sequence[float] | None,
 ) -> list[LabelCounts]:
-    cells = multilabel_confusion_matrix(truth, decided)
-    if truth.shape[1] == 1:  # scikit-learn takes one column for two classes
-        cells = cells[1:]
+    known = [None] * len(label_names) if thresholds is None else thresholds
     return [
         LabelCounts(
             label=label,
             threshold=threshold,
             average_precision=precision,
-            true_negatives=int(of_label[0, 0]),
-            false_positives=int(of_label[0, 1]),
-            false_negatives=int(of_label[1, 0]),
-            true_positives=int(of_label[1, 1]),
+            true_positives=right,
+            false_positives=surplus,
+            false_negatives=missing,
+            true_negatives=rest,
         )
-        for label, threshold, precision, of_label in zip(
-            label_names,
-            thresholds if thresholds is not None else [None] * len(label_names),
-            average_precisions(truth, probabilities),
-            cells,
-            strict=True,
+        for label, threshold, precision, (right, surplus, missing, rest) in zip(
+            label_names, known, precisions, cells, strict=True
         )
     ]
 
