@@ -175,19 +175,19 @@ def set_parity(session: Session, model_id: str, name: str, found: Mapping[str, A
 
 def page_evaluation_items(
     session: Session,
-    evaluation: Evaluation,
+    evaluation_id: str,
     window: Window,
     true: str | None = None,
     predicted: str | None = None,
     *,
     worst_first: bool = False,
+    several: bool = False,
 ) -> Rows[EvaluationItem]:
     """Return the images behind a cell, a row or a column of the confusion matrix, or all; by `seq`, or by loss.
 
-    Where images have several labels, those with the label among theirs.
+    `several`: images have several labels, and those with the label among theirs are meant.
     """
-    query = select(EvaluationItem).where(EvaluationItem.evaluation_id == evaluation.id)
-    several = bool(evaluation.metrics.get("multi_label"))
+    query = select(EvaluationItem).where(EvaluationItem.evaluation_id == evaluation_id)
     for column, label in ((EvaluationItem.true_label, true), (EvaluationItem.predicted_label, predicted)):
         if label is not None:
             query = query.where(holds(column, label) if several else column == label)

@@ -42,6 +42,7 @@ from tsukiji.types.evaluations import (
     LabelSuspect,
     Leakage,
     Metrics,
+    MultiLabelMetrics,
     UnknownMetrics,
 )
 from tsukiji.types.jobs import ItemCounts, Job, JobEvent, Progress
@@ -152,6 +153,7 @@ __all__ = [
     "Metrics",
     "Model",
     "ModelExport",
+    "MultiLabelMetrics",
     "Name",
     "Page",
     "Prediction",

@@ -220,9 +220,9 @@ class EvaluationItem(Answer):
     sha256: str
     true_label: str | None
     """Null where an image has several labels, as is `predicted_label`."""
-    true_labels: list[str]
+    true_labels: list[str] = []
     predicted_label: str | None
-    predicted_labels: list[str]
+    predicted_labels: list[str] = []
     score: float
     """The probability of the likeliest label."""
     loss: float
@@ -252,9 +252,9 @@ class ComparedImage(Answer):
     """Null where images have several labels, as are `label_a` and `label_b`."""
     label_a: str | None
     label_b: str | None
-    true_labels: list[str]
-    labels_a: list[str]
-    labels_b: list[str]
+    true_labels: list[str] = []
+    labels_a: list[str] = []
+    labels_b: list[str] = []
     score_a: float
     score_b: float
     links: dict[str, str] = {}
@@ -309,9 +309,9 @@ class LabelSuspect(Answer):
     split: Split
     label: str | None
     """Null where an image has several labels, as is `suggested_label`."""
-    labels: list[str]
+    labels: list[str] = []
     suggested_label: str | None
-    suggested_labels: list[str]
+    suggested_labels: list[str] = []
     """The whole set that is suggested: without what seems surplus, and with what seems to be missing."""
     score: float
     """Of the given label, out of fold; low is suspicious. Of several labels the worst: one surplus, or one missing."""
