@@ -4,7 +4,7 @@ TsukijiError
 ├── NotFound, Conflict (JobNotDone), Invalid, Unauthorized, Forbidden, TooLarge, UnsupportedMediaType, QueueFull
 │   ├── UploadIncomplete, UploadClosed     conflicts of an upload in parts
 │   ├── RevisionUndone, ChangedSince       conflicts of an undo
-│   ├── CropOutside
+│   ├── CropOutside, LabelsUnknown, KindMismatch, NoSharedImages
 │   ├── DigestMismatch, PartOutOfRange, PartSizeWrong
 │   ├── TooManyUploads
 │   ├── SourceNotAllowed, SourceMissing, SourceUnreadable, SourceTooLarge

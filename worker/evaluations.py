@@ -13,7 +13,7 @@ from training.measure import losses, measure
 from training.measure_sets import measure_sets, set_losses
 from training.targets import as_sets
 from tsukiji import snapshots
-from tsukiji.errors import LabelsUnknown, ModelGone
+from tsukiji.errors import KindMismatch, LabelsUnknown, ModelGone
 from tsukiji.ids import new_id
 from tsukiji.jobs import MEASURING
 from tsukiji.labels import SEPARATOR, split_labels
@@ -37,8 +37,13 @@ def plan(services: Services, job: Job) -> None:
     """Write the labelled images as items and chunks.
 
     Raises:
+        KindMismatch: the images have one label and the model has several, or the reverse.
         LabelsUnknown: the model does not know some of the labels; its accuracy would mean nothing.
     """
+    with services.database.reading() as session:
+        kind = datasets.find(session, job.request["input"]["dataset"]).kind
+    if job.request.get("kind", "single_label") != kind:
+        raise KindMismatch(f"The data set is of the kind {kind}, the model is not.")
     items = [item for item in from_dataset(services, job) if item["true_label"] is not None]
     check_labels({label for item in items for label in split_labels(item["true_label"])}, job.request["label_names"])
     store(services, job, items)
