@@ -21,14 +21,15 @@ HEAD: Final[dict[str, type]] = {
     "score": float,
     "known_score": float,
     "decision": str,
-    "labels": str,
     "abstain_reason": str,
     "true_label": str,
     "error": str,
     "width": int,
     "height": int,
 }
-"""The first columns of a table, and what stands in them; null where there is nothing to say. `|` parts labels."""
+"""The first columns of a table, and what stands in them; null where there is nothing to say. `|` parts labels.
+
+Of a model of several labels `labels` stand in the place of the decision."""
 
 Probabilities = NDArray[np.float32]
 
@@ -120,7 +121,8 @@ class Reader:
     def columns(self) -> dict[str, type]:
         """Return the columns of a table and what stands in them, without the complete probabilities."""
         best = {f"{name}_{rank}": kind for rank in range(1, self.top_k + 1) for name, kind in BEST.items()}
-        return HEAD | best
+        head = {"labels" if self.rule.several and name == "decision" else name: kind for name, kind in HEAD.items()}
+        return head | best
 
     @property
     def probability_columns(self) -> list[str]:
@@ -137,8 +139,7 @@ class Reader:
             row.label,
             row.score,
             row.known_score,
-            None if refusal or self.rule.several else row.label,
-            joined(labels),
+            joined(labels) if self.rule.several else None if refusal else row.label,
             refusal,
             joined(all_labels(row.true_label)),
             row.error and row.error["code"],
