@@ -8,7 +8,7 @@ from db import models as rows
 from db import revisions
 from tsukiji import types
 from tsukiji.jobs import TERMINAL, JobKind, JobStatus
-from tsukiji.labels import SEPARATOR, count_labels, told
+from tsukiji.labels import SEPARATOR, all_labels, count_labels, one_label, split_labels, told
 
 PLURALS = {
     JobKind.TRAINING: "trainings",
@@ -188,6 +188,8 @@ def listed_evaluation(row: rows.Evaluation, leakage: dict[str, Any] | None = Non
     """Return an evaluation without what is long."""
     found = evaluation(row, leakage)
     found.metrics.curves, found.metrics.sweep = [], []
+    if found.metrics.multi_label:
+        found.metrics.multi_label.sweep = []
     return found
 
 
@@ -201,7 +203,13 @@ def evaluation_warnings(row: rows.Evaluation) -> list[dict[str, Any]]:
 def evaluation_item(row: rows.EvaluationItem) -> types.EvaluationItem:
     links = image_links(row.image_id) if row.image_id else {}
     values = {name: value for name, value in columns(row).items() if name in types.EvaluationItem.model_fields}
-    return types.EvaluationItem.model_validate(values | {"links": links})
+    told = texts("true_label", row.true_label) | texts("predicted_label", row.predicted_label)
+    return types.EvaluationItem.model_validate(values | told | {"links": links})
+
+
+def texts(name: str, text: str) -> dict[str, Any]:
+    """Return a label, or a set of them, as an answer has it: `NAME`, null for a set, and `NAMEs`."""
+    return {name: one_label(text), f"{name}s": all_labels(text)}
 
 
 def compared_image(a: rows.EvaluationItem, b: rows.EvaluationItem) -> types.ComparedImage:
@@ -209,9 +217,12 @@ def compared_image(a: rows.EvaluationItem, b: rows.EvaluationItem) -> types.Comp
         image_id=a.image_id,
         name=a.name,
         sha256=a.sha256,
-        true_label=a.true_label,
-        label_a=a.predicted_label,
-        label_b=b.predicted_label,
+        true_label=one_label(a.true_label),
+        label_a=one_label(a.predicted_label),
+        label_b=one_label(b.predicted_label),
+        true_labels=split_labels(a.true_label),
+        labels_a=split_labels(a.predicted_label),
+        labels_b=split_labels(b.predicted_label),
         score_a=a.score,
         score_b=b.score,
         links=image_links(a.image_id) if a.image_id else {},
@@ -219,8 +230,9 @@ def compared_image(a: rows.EvaluationItem, b: rows.EvaluationItem) -> types.Comp
 
 
 def suspect(row: rows.LabelSuspect) -> types.LabelSuspect:
+    told = texts("label", row.label) | texts("suggested_label", row.suggested_label)
     return types.LabelSuspect.model_validate(
-        columns(row) | {"links": image_links(row.image_id) if row.image_id else {}}
+        columns(row) | told | {"links": image_links(row.image_id) if row.image_id else {}}
     )
 
 

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from tsukiji.labels import split_labels
 from tsukiji.types import ComparedClass
 
 Z95 = 1.959964
@@ -49,6 +50,17 @@ def count_pairs(tallies: Iterable[tuple[str, bool, bool, int]]) -> dict[str, Pai
         label: Pairs(cells[True, True], cells[True, False], cells[False, True], cells[False, False])
         for label, cells in counts.items()
     }
+
+
+def pairs_of_labels(tallies: Iterable[tuple[str, str, str, int]]) -> dict[str, Pairs]:
+    """Return the pairs of each label from (true set, set of a, set of b, images): of the images that have the label,
+    whether each model found it.
+    """
+    return count_pairs(
+        (label, label in split_labels(a), label in split_labels(b), images)
+        for true, a, b, images in tallies
+        for label in split_labels(true)
+    )
 
 
 def add_up(pairs: Iterable[Pairs]) -> Pairs:

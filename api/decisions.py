@@ -19,11 +19,7 @@ class Wish:
     min_known: Share = None
 
     def rule(self, job: Job) -> Rule:
-        usual = Rule.of(job)
-        return Rule(
-            usual.threshold if self.threshold is None else self.threshold,
-            usual.min_known if self.min_known is None else self.min_known,
-        )
+        return Rule.of(job).changed(self.threshold, self.min_known)
 
 
 AS_ASKED = Wish()

@@ -9,8 +9,9 @@ from db import datasets, registry
 from db.clock import now
 from db.models import ApiKey, Dataset, Model
 from db.session import Session
-from tsukiji.errors import BatchEmpty, LabelsUnknown
+from tsukiji.errors import BatchEmpty, KindMismatch, LabelsUnknown
 from tsukiji.jobs import JobKind, Task
+from tsukiji.labels import split_labels
 from tsukiji.types import EvaluationCreate
 
 
@@ -20,6 +21,7 @@ def start_evaluation(services: Services, caller: ApiKey, once: Once, body: Evalu
     Raises:
         NotFound, QueueFull
         BatchEmpty: the data set holds no labelled image.
+        KindMismatch: its images have one label and the model has several, or the reverse.
         LabelsUnknown: some of its labels the model does not know.
     """
 
@@ -30,6 +32,7 @@ def start_evaluation(services: Services, caller: ApiKey, once: Once, body: Evalu
         request = {
             "model": model.id,
             "model_name": model.name,
+            "kind": model.kind,
             "label_names": model.label_names,
             "input": {"type": "dataset", "dataset": dataset.id, "split": body.split},
         }
@@ -45,8 +48,13 @@ def start_evaluation(services: Services, caller: ApiKey, once: Once, body: Evalu
 
 def check_labels(session: Session, model: Model, dataset: Dataset, split: str | None) -> None:
     """Refuse what cannot be measured. Who plans looks again, at the very images: of splits, a training knows more."""
-    labels = datasets.labels_in(session, dataset.id, split)
-    if not labels and split is None:
+    if model.kind != dataset.kind:
+        raise KindMismatch(
+            f"The model {model.name!r} is of the kind {model.kind}, the data set {dataset.name!r} of {dataset.kind}."
+        )
+    texts = datasets.labels_in(session, dataset.id, split)
+    labels = {label for text in texts for label in split_labels(text)}
+    if not texts and split is None:
         raise BatchEmpty(f"The data set {dataset.name!r} has no labelled image.", hint="Label its images first.")
     if unknown := sorted(labels - set(model.label_names)):
         listed = ", ".join(repr(label) for label in unknown[:20])

@@ -84,6 +84,7 @@ def model_of(arrival: Arrival, name: str, image_size: int, size: int) -> Model:
         id=new_id("mdl"),
         name=name,
         backbone=config.architecture,
+        kind=config.kind,
         label_names=config.label_names,
         recipe=(evaluated.recipe if evaluated else {}) | known,
         accuracy=evaluated.metrics.accuracy if evaluated else None,

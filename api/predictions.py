@@ -1,5 +1,6 @@
 """One image's result, as a record and as a row of a table. Knows no request; whatever it needs was read before."""
 
+from collections.abc import Sequence
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -11,6 +12,7 @@ from db.models import Job
 from db.results import ResultRow
 from tsukiji import types
 from tsukiji.jobs import TERMINAL, JobStatus
+from tsukiji.labels import all_labels, one_label, split_labels
 
 HEAD: Final[dict[str, type]] = {
     "custom_id": str,
@@ -25,9 +27,16 @@ HEAD: Final[dict[str, type]] = {
     "width": int,
     "height": int,
 }
-"""The first columns of a table, and what stands in them; null where there is nothing to say."""
+"""The first columns of a table, and what stands in them; null where there is nothing to say. `|` parts labels.
+
+Of a model of several labels `labels` stand in the place of the decision."""
 
 Probabilities = NDArray[np.float32]
+
+
+def joined(labels: Sequence[str] | None) -> str | None:
+    """Return labels as one cell of a table."""
+    return None if labels is None else "|".join(labels)
 
 
 def unreached(job: Job) -> Literal["queued", "cancelled", "expired"]:
@@ -55,27 +64,37 @@ class Reader:
             "job_id": self.job_id,
             "seq": row.seq,
             "custom_id": row.custom_id,
-            "true_label": row.true_label,
+            "true_label": one_label(row.true_label),
+            "true_labels": all_labels(row.true_label),
             "model": self.model,
             "image": types.ImageInfo(sha256=row.sha256, width=row.width, height=row.height),
         }
         if row.label is None or row.score is None:
             error = None if row.error is None else types.Problem.model_validate(row.error)
             return types.Prediction(**known, status=self.status(row), error=error)
-        refusal = self.rule.refusal(row.score, row.known_score)
         values = self.probabilities(row)
+        labels, refusal = self.verdict(row, values)
         return types.Prediction(
             **known,
             status="succeeded",
             label=row.label,
             score=row.score,
             known_score=row.known_score,
-            decision=None if refusal else row.label,
+            decision=None if refusal or self.rule.several else row.label,
+            labels=labels,
             abstained=refusal is not None,
             abstain_reason=refusal,
             scores=[types.Score(label=label, score=score) for label, score in self.best(row.label, values)],
             probabilities=values.tolist() if complete else None,
         )
+
+    def verdict(self, row: ResultRow, values: Probabilities) -> tuple[list[str] | None, str | None]:
+        """Return the labels that a classified image has, if its model has several, and why it has no decision."""
+        if row.labels is None:
+            return None, self.rule.refusal(row.score or 0.0, row.known_score)
+        text = self.rule.decided(row.labels, self.label_names, values.tolist())
+        refusal = self.rule.refusal(row.score or 0.0, row.known_score, text)
+        return [] if refusal else split_labels(text), refusal
 
     def status(self, row: ResultRow) -> Literal["queued", "succeeded", "errored", "cancelled", "expired"]:
         if row.reached is None:
@@ -102,7 +121,8 @@ class Reader:
     def columns(self) -> dict[str, type]:
         """Return the columns of a table and what stands in them, without the complete probabilities."""
         best = {f"{name}_{rank}": kind for rank in range(1, self.top_k + 1) for name, kind in BEST.items()}
-        return HEAD | best
+        head = {"labels" if self.rule.several and name == "decision" else name: kind for name, kind in HEAD.items()}
+        return head | best
 
     @property
     def probability_columns(self) -> list[str]:
@@ -111,7 +131,7 @@ class Reader:
 
     def cells(self, row: ResultRow, values: Probabilities) -> list[Any]:
         """Return a row of the table whose `columns` are these."""
-        refusal = None if row.score is None else self.rule.refusal(row.score, row.known_score)
+        labels, refusal = (None, None) if row.score is None else self.verdict(row, values)
         best = [] if row.label is None else [cell for pair in self.best(row.label, values) for cell in pair]
         return [
             row.custom_id,
@@ -119,9 +139,9 @@ class Reader:
             row.label,
             row.score,
             row.known_score,
-            None if refusal else row.label,
+            joined(labels) if self.rule.several else None if refusal else row.label,
             refusal,
-            row.true_label,
+            joined(all_labels(row.true_label)),
             row.error and row.error["code"],
             row.width,
             row.height,

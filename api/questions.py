@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 
@@ -11,10 +12,11 @@ from api.idempotency import Made, Once, fingerprint_of
 from api.lane import Answer
 from api.services import Services
 from api.submissions import Item, Work, insert_batch, keep_item, start_batch
-from db import batches, registry, workers
-from db.models import ApiKey
+from db import batches, probabilities, registry, workers
+from db.models import ApiKey, Job
 from db.session import Session
 from tsukiji.jobs import PRESENT_SECONDS, JobKind
+from tsukiji.labels import decide_set
 from tsukiji.lane import LaneAddress
 from tsukiji.types import BatchOptions
 
@@ -92,7 +94,7 @@ def write_answered(
 
     def make(session: Session) -> str:
         job, chunks = insert_batch(session, services, caller, asked, work, JobKind.PREDICTION)
-        rows = iter(prediction_rows(work.items, answer))
+        rows = iter(prediction_rows(job, work.items, answer))
         for chunk_id in chunks:
             claimed = batches.claim_chunk(session, chunk_id, answer.worker, lease_seconds)
             if claimed is None or not batches.finish_chunk(session, claimed.chunk, [next(rows) for _ in claimed.items]):
@@ -102,10 +104,19 @@ def write_answered(
     return once.make(services, fingerprint_of([options.model_dump(), work.fingerprint]), make)
 
 
-def prediction_rows(items: Sequence[Item], answer: Answer) -> list[dict[str, object]]:
+def prediction_rows(job: Job, items: Sequence[Item], answer: Answer) -> list[dict[str, Any]]:
     """Return a row for each item: those that were refused here were not asked about."""
-    rows = iter(answer.rows)
+    rows = (decided(job, row) for row in answer.rows)
     return [
         batches.blank_prediction(seq) | ({"error": item.error.to_dict()} if item.error else next(rows))
         for seq, item in enumerate(items)
     ]
+
+
+def decided(job: Job, row: dict[str, Any]) -> dict[str, Any]:
+    """Return a lane's row by the threshold that was asked for: lanes go by those of a model of several labels."""
+    names, threshold = job.request["label_names"], job.request["threshold"]
+    if not threshold or row.get("labels") is None:
+        return row
+    values = probabilities.read(row["probabilities"], len(names)).tolist()
+    return row | {"labels": decide_set(names, values, [threshold] * len(names))}

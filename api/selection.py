@@ -41,8 +41,11 @@ class Selection:
             status = "unreached"
         else:
             return None
+        rule = self.wish.rule(job)
+        if self.decision is not None or self.abstained is not None:
+            rule.check_stored()  # before a stream has begun
         return Wanted(
-            rule=self.wish.rule(job),
+            rule=rule,
             status=status,
             label=self.label,
             decision=self.decision,

@@ -91,6 +91,7 @@ def start_training(services: Services, caller: ApiKey, once: Once, body: Trainin
         request = {
             "dataset": dataset.id,
             "dataset_name": dataset.name,
+            "kind": dataset.kind,
             "recipe": body.recipe.model_dump(),
             "name": body.name or dataset.name,
             "warnings": warnings,
@@ -209,6 +210,7 @@ def insert_batch(
     request = {
         "model": model.id,
         "model_name": model.name,
+        "kind": model.kind,
         "label_names": model.label_names,
         "top_k": options.top_k,
         "threshold": options.threshold,

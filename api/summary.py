@@ -7,6 +7,7 @@ from api import answers
 from db.decisions import BELOW_THRESHOLD, NONE_OF_THESE
 from db.models import Job
 from db.results import Group
+from tsukiji.labels import split_labels
 from tsukiji.types import BatchSummary, ErrorSummary, LabelSummary
 
 
@@ -15,10 +16,11 @@ def summarise(job: Job, groups: Sequence[Group], errors: Mapping[str, int]) -> B
     decisions: Counter[str] = Counter()
     refused: Counter[str] = Counter()
     for group in groups:
-        images[group.label] += group.images
-        if group.refusal is None:
-            decisions[group.label] += group.images
-        else:
+        for label in split_labels(group.label):
+            images[label] += group.images
+            if group.refusal is None:
+                decisions[label] += group.images
+        if group.refusal is not None:
             refused[group.refusal] += group.images
     labels = sorted(images, key=lambda label: (-images[label], label))
     return BatchSummary(

@@ -15,7 +15,7 @@ A, B = aliased(EvaluationItem), aliased(EvaluationItem)
 
 @dataclass(frozen=True)
 class Tally:
-    """How many shared images of a label the two models name rightly, or not."""
+    """How many shared images of a label, or of a set of them, the two models name rightly, or not."""
 
     label: str
     right_a: bool
@@ -34,6 +34,23 @@ def tally(session: Session, evaluation_a: str, evaluation_b: str) -> list[Tally]
     query = select(A.true_label, right_a, right_b, func.count()).where(A.true_label == B.true_label)
     rows = session.execute(shared(query, evaluation_a, evaluation_b).group_by(A.true_label, right_a, right_b))
     return [Tally(label, bool(a), bool(b), images) for label, a, b, images in rows]
+
+
+@dataclass(frozen=True)
+class SetTally:
+    """How many shared images have this set of labels, and which sets the two models decided for."""
+
+    labels: str
+    labels_a: str
+    labels_b: str
+    images: int
+
+
+def tally_sets(session: Session, evaluation_a: str, evaluation_b: str) -> list[SetTally]:
+    """Count the shared images whose true set of labels is the same in both."""
+    sets = A.true_label, A.predicted_label, B.predicted_label
+    query = shared(select(*sets, func.count()).where(A.true_label == B.true_label), evaluation_a, evaluation_b)
+    return [SetTally(*row) for row in session.execute(query.group_by(*sets))]
 
 
 def count_relabelled(session: Session, evaluation_a: str, evaluation_b: str) -> int:

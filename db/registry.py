@@ -7,6 +7,7 @@ from sqlalchemy import Select, delete, insert, or_, select
 from sqlalchemy.orm import Session
 
 from db.blobs import keep
+from db.labels import holds
 from db.models import Alias, Evaluation, EvaluationItem, LabelSuspect, Model, ModelFile, Snapshot
 from db.pages import Rows, Window, fetch
 from tsukiji.errors import Conflict, Invalid, NotFound
@@ -180,13 +181,16 @@ def page_evaluation_items(
     predicted: str | None = None,
     *,
     worst_first: bool = False,
+    several: bool = False,
 ) -> Rows[EvaluationItem]:
-    """Return the images behind a cell, a row or a column of the confusion matrix, or all; by `seq`, or by loss."""
+    """Return the images behind a cell, a row or a column of the confusion matrix, or all; by `seq`, or by loss.
+
+    `several`: images have several labels, and those with the label among theirs are meant.
+    """
     query = select(EvaluationItem).where(EvaluationItem.evaluation_id == evaluation_id)
-    if true is not None:
-        query = query.where(EvaluationItem.true_label == true)
-    if predicted is not None:
-        query = query.where(EvaluationItem.predicted_label == predicted)
+    for column, label in ((EvaluationItem.true_label, true), (EvaluationItem.predicted_label, predicted)):
+        if label is not None:
+            query = query.where(holds(column, label) if several else column == label)
     return by_loss(session, query, window) if worst_first else fetch(session, query, EvaluationItem.seq, window)
 
 

@@ -6,10 +6,11 @@ Pages are chosen by keys alone, which the indexes hold; the wide rows are fetche
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, func, null, select, tuple_
+from sqlalchemy import ColumnElement, Select, func, null, or_, select, tuple_
 from sqlalchemy.orm import Session
 
 from db.decisions import Rule
+from db.labels import holds
 from db.models import BatchItem, Job, Prediction
 from db.pages import Window
 from tsukiji.errors import Invalid, ResultsDeleted
@@ -33,6 +34,7 @@ class ResultRow(NamedTuple):
     probabilities: bytes | None
     width: int | None
     height: int | None
+    labels: str | None
     error: dict[str, Any] | None
 
 
@@ -48,6 +50,7 @@ COLUMNS = (
     Prediction.probabilities,
     Prediction.width,
     Prediction.height,
+    Prediction.labels,
     Prediction.error,
 )
 
@@ -68,10 +71,17 @@ class Wanted:
     order: Order = "seq"
     """By `score` come only images that have one."""
 
+    @property
+    def several(self) -> bool:
+        """Are the decisions sets of labels?"""
+        return self.rule is not None and self.rule.several
+
     def conditions(self) -> list[ColumnElement[bool]]:
         """Return what a prediction must meet."""
         label, score = Prediction.label, Prediction.score
-        found = [label == value for value in (self.label, self.decision) if value is not None]
+        found = [] if self.label is None else [label == self.label]
+        if self.decision is not None:
+            found.append(holds(Prediction.labels, self.decision) if self.several else label == self.decision)
         if self.min_score is not None:
             found.append(score >= self.min_score)
         if self.max_score is not None:
@@ -88,6 +98,7 @@ class Wanted:
         """Return what the rule must say of it."""
         if self.rule is None or (self.decision is None and self.abstained is None):
             return []
+        self.rule.check_stored()
         refusal = self.rule.refusal_column
         found: list[ColumnElement[bool]] = [Prediction.score.is_not(None)]
         if self.decision is not None or not self.abstained:
@@ -133,7 +144,8 @@ def keys(job_id: str, window: Window, wanted: Wanted) -> Rows:
         reached = select(Prediction.seq).where(Prediction.job_id == job_id, Prediction.seq == BatchItem.seq)
         query = query.where(~reached.exists())
     if wanted.true_label is not None:
-        query = query.where(BatchItem.true_label == wanted.true_label)
+        true_label = BatchItem.true_label
+        query = query.where(or_(true_label == wanted.true_label, holds(true_label, wanted.true_label)))
     query = query.where(*after(seq, window, wanted))
     return query.order_by(*ordered(Prediction.score, seq, wanted)).limit(window.limit + 1)
 
@@ -171,7 +183,7 @@ def key_of(row: ResultRow, wanted: Wanted) -> Any:
 
 
 class Group(NamedTuple):
-    """Images taken for one label, of one verdict: a decision where `refusal` is null."""
+    """Images taken for one label, or one set of them, of one verdict: a decision where `refusal` is null."""
 
     label: str
     refusal: str | None
@@ -180,7 +192,8 @@ class Group(NamedTuple):
 
 def groups(session: Session, job_id: str, rule: Rule) -> list[Group]:
     """Count a batch's classified images by label and by what the rule says of them."""
-    refusal = rule.refusal_column.label("refusal")
-    query: Rows = select(Prediction.label, refusal, func.count())
-    query = query.where(Prediction.job_id == job_id, Prediction.score.is_not(None)).group_by(Prediction.label, refusal)
+    rule.check_stored()
+    refusal, label = rule.refusal_column.label("refusal"), Prediction.labels if rule.several else Prediction.label
+    query: Rows = select(label, refusal, func.count())
+    query = query.where(Prediction.job_id == job_id, Prediction.score.is_not(None)).group_by(label, refusal)
     return [Group(*row) for row in session.execute(query)]

@@ -144,7 +144,7 @@ class Tell(Callback):
         epoch = self._course.before + self.epoch + 1
         if epoch <= len(self._course.history):  # skipped: an earlier attempt has done it
             return
-        train_loss, valid_loss, accuracy = map(float, self.recorder.final_record)
+        train_loss, valid_loss, accuracy, *further = map(float, self.recorder.final_record)
         if not np.isfinite(valid_loss):
             raise NanLoss(f"The loss on the held-out images became {valid_loss} in epoch {epoch}.")
         metrics = EpochMetrics(
@@ -152,6 +152,7 @@ class Tell(Callback):
             train_loss=train_loss,
             valid_loss=valid_loss,
             accuracy=accuracy,
+            mean_average_precision=further[0] if further else None,
             seconds=round(time.monotonic() - self._began, 3),
         )
         self._course.history.append(metrics)

@@ -7,8 +7,11 @@ from typing import Final
 
 from training.run import Run
 from tsukiji.types import Leakage, Metrics
+from tsukiji.types.evaluations import MultiLabelMetrics
 
 MIX_UPS: Final = 5
+ONE: Final = "Sorts pictures into {classes} kinds"
+SETS: Final = "Says which of {classes} kinds are in a picture, one, several or none"
 
 CARD: Final = """---
 pipeline_tag: image-classification
@@ -17,16 +20,14 @@ model_name: {quoted_name}
 ---
 # {name}
 
-Sorts pictures into {classes} kinds: {labels}. Made by Tsukiji, with fastai, from {backbone}.
+{purpose}: {labels}. Made by Tsukiji, with fastai, from {backbone}.
 
 ## How good it is
 
-Of {images} held-out pictures, which it never learnt from, **{accuracy:.1%}** were named rightly{interval}
-(cross-entropy {loss:.3f}).{leakage}
+Of {images} held-out pictures, which it never learnt from, **{accuracy:.1%}** {named}{interval}
+({loss_name} {loss:.3f}).{leakage}
 
-| label | precision | recall | F1 | pictures |
-|---|---:|---:|---:|---:|
-{rows}
+{table}
 
 {mix_ups}
 
@@ -56,7 +57,7 @@ from tsukiji.vision.predictor import Predictor
 predictor = Predictor.load(Path("this-folder"))
 picture = decode(Path("picture.jpg").read_bytes(), target_side=predictor.preprocess.size)
 probabilities = predictor.predict([picture])[0]  # in the order of predictor.label_names
-known = predictor.answer([picture]).known_scores[0]  # below {min_known:g}: none of these kinds
+{use}known = predictor.answer([picture]).known_scores[0]  # below {min_known:g}: none of these kinds
 ```
 
 `model.safetensors` holds {backbone} under its library's names and the head under `head.`; `preprocess.json` says how
@@ -68,25 +69,27 @@ tries it on the held-out pictures `example-N.png`, whose expected answers stand 
 def write_card(run: Run, metrics: Metrics, weights_source: str) -> str:
     """Return the card as Markdown with the YAML header that model hubs read."""
     recipe = run.recipe
-    learnt = Counter(picture.label for picture in run.images if picture.split == "train")
+    learnt = [picture for picture in run.images if picture.split == "train"]
+    counts = Counter(label for picture in learnt for label in picture.labels)
+    several = metrics.multi_label
     return CARD.format(
         name=_plain(run.model_name),
         quoted_name=json.dumps(run.model_name),
         backbone=recipe.backbone,
-        classes=len(metrics.label_names),
+        purpose=(SETS if several else ONE).format(classes=len(metrics.label_names)),
         labels=", ".join(map(_plain, metrics.label_names)),
         images=metrics.images,
         accuracy=metrics.accuracy,
+        named="got exactly the labels that they have" if several else "were named rightly",
         interval=_interval(metrics),
+        loss_name="binary cross-entropy" if several else "cross-entropy",
         loss=metrics.loss,
         leakage=_leakage(run.leakage),
-        rows="\n".join(
-            f"| {_plain(row.label)} | {row.precision:.3f} | {row.recall:.3f} | {row.f1:.3f} | {row.support} |"
-            for row in metrics.per_class
-        ),
-        mix_ups=_mix_ups(metrics),
-        train=learnt.total(),
-        train_counts=", ".join(f"{_plain(label)}: {count}" for label, count in sorted(learnt.items())),
+        table=_table(metrics),
+        mix_ups=_sets(several) if several else _mix_ups(metrics),
+        train=len(learnt),
+        train_counts=", ".join(f"{_plain(label)}: {count}" for label, count in sorted(counts.items())),
+        use="labels = predictor.labels_of(probabilities)  # may be empty: none of these kinds\n" if several else "",
         snapshot=run.snapshot_sha256,
         weights=_plain(weights_source),
         unknown=_unknown(metrics),
@@ -95,6 +98,38 @@ def write_card(run: Run, metrics: Metrics, weights_source: str) -> str:
         recipe="\n".join(f"| {name} | {value} |" for name, value in recipe.model_dump().items()),
         size=recipe.image_size,
     )
+
+
+def _table(metrics: Metrics) -> str:
+    rows = [
+        [_plain(row.label), f"{row.precision:.3f}", f"{row.recall:.3f}", f"{row.f1:.3f}", f"{row.support}"]
+        for row in metrics.per_class
+    ]
+    head = ["label", "precision", "recall", "F1", "pictures"]
+    if metrics.multi_label:
+        head += ["average precision", "threshold"]
+        for row, found in zip(rows, metrics.multi_label.per_label, strict=True):
+            row += ["" if value is None else f"{value:.3f}" for value in (found.average_precision, found.threshold)]
+    line = "|---" + "|---:" * (len(head) - 1) + "|"
+    return "\n".join([_line(head), line, *map(_line, rows)])
+
+
+def _line(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _sets(found: MultiLabelMetrics) -> str:
+    text = (
+        f"Mean average precision {found.mean_average_precision:.3f}; F1 of all labels together {found.micro_f1:.3f}, "
+        f"mean of the labels' F1 {found.macro_f1:.3f}; {found.hamming_loss:.1%} of all labels are decided wrongly. "
+        "A label is said from its threshold on, which was chosen on the held-out pictures; the figures are by "
+        "thresholds chosen on others of them."
+    )
+    if found.empty:
+        text += (
+            f" {found.empty} of the pictures have none of the labels, and {found.empty_found} of them were so found."
+        )
+    return text
 
 
 def _leakage(found: Leakage | None) -> str:

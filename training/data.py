@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 from fastai.data.core import DataLoaders, Datasets
-from fastai.data.transforms import Categorize, IntToFloatTensor, Normalize, ToTensor
+from fastai.data.transforms import Categorize, IntToFloatTensor, MultiCategorize, Normalize, OneHotEncode, ToTensor
 from fastai.torch_core import default_device
 from fastai.vision.augment import Resize, aug_transforms
 from fastai.vision.core import PILImage
@@ -44,6 +44,17 @@ def _label_of(picture: Picture) -> str:
     return picture.label
 
 
+def _labels_of(picture: Picture) -> Any:  # fastai's transforms understand no `list[str]`
+    return picture.labels
+
+
+def targets_of(run: Run) -> list[Any]:
+    """Return the transforms from a picture to what is learnt of it: its class, or (C,) a one for each of its labels."""
+    if run.kind == "multi_label":
+        return [_labels_of, MultiCategorize(vocab=run.label_names), OneHotEncode]
+    return [_label_of, Categorize(vocab=run.label_names, sort=False)]
+
+
 def load_data(run: Run, preprocess: Preprocess, device: torch.device) -> DataLoaders:
     """Return fastai's loaders of the train and valid images, labels numbered as in `run.label_names`.
 
@@ -55,14 +66,13 @@ def load_data(run: Run, preprocess: Preprocess, device: torch.device) -> DataLoa
     recipe, train, valid = run.recipe, run.of_split("train"), run.of_split("valid")
     use_device(device)
     opening = Open(DecodeLimits(**run.limits), preprocess.size)
-    naming = [_label_of, Categorize(vocab=run.label_names, sort=False)]
     crop = Resize(preprocess.size)
     crop.split_idx = 0  # of the training images alone
     stats = Normalize.from_stats(preprocess.mean, preprocess.std)
     augmented = [IntToFloatTensor, *aug_transforms(do_flip=recipe.flip), stats]
     # fastai's affine transforms run on held-out images too: an identity resampling, which changes the sixth digit.
     plain = [IntToFloatTensor, stats]
-    return Datasets(run.images, [[opening], naming], splits=(train, valid)).dataloaders(
+    return Datasets(run.images, [[opening], targets_of(run)], splits=(train, valid)).dataloaders(
         bs=min(recipe.batch_size, len(train)),  # or fastai would drop the only batch, for it is not full
         after_item=[crop, Fit(preprocess), ToTensor],
         dl_kwargs=[{"after_batch": augmented}, {"after_batch": plain}],

@@ -2,16 +2,27 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import compress
 
 import numpy as np
 from numpy.typing import NDArray
 
 from training import novelty, suspects
 from training.measure import fit_temperature, losses, measure
+from training.measure_sets import (
+    cross_decided,
+    fit_set_temperature,
+    fit_thresholds,
+    kinds_of,
+    measure_sets,
+    set_losses,
+)
 from training.run import ItemResult, Picture, Run, Suspect
+from training.targets import classes_of, sets_of
+from tsukiji.labels import join_fitting
 from tsukiji.types import Metrics
 from tsukiji.vision.known import Known
-from tsukiji.vision.predictor import Predictor, softmax
+from tsukiji.vision.predictor import Predictor, sigmoid, softmax
 
 Floats = NDArray[np.float32]
 Embed = Callable[[Sequence[Picture]], Floats]
@@ -26,6 +37,8 @@ class Findings:
     items: list[ItemResult]
     temperature: float
     known: Known
+    thresholds: list[float] | None = None
+    """Of each label, where images have several."""
 
 
 def evaluate(predictor: Predictor, run: Run, embed: Embed) -> Findings:
@@ -43,44 +56,100 @@ def evaluate(predictor: Predictor, run: Run, embed: Embed) -> Findings:
     train, valid = run.of_split("train"), run.of_split("valid")
     held_out, learnt = (embed([run.images[index] for index in part]) for part in (valid, train))
     unknown = predictor.looks(embed(run.unknown)) if run.unknown else None
-    truth, logits = classes_of(run, valid), predictor.decide(held_out)
+    logits, looks = predictor.decide(held_out), predictor.looks(held_out)
+    judge = judge_sets if run.kind == "multi_label" else judge_classes
+    verdict = judge(run, logits, predictor.looks(learnt), looks, unknown)
+    rows = zip(
+        valid, verdict.predicted, verdict.probabilities, verdict.losses, verdict.known.scores(looks), strict=True
+    )
+    items = [
+        ItemResult(
+            index=index,
+            predicted=predicted,
+            score=float(row.max()),
+            loss=float(loss),
+            known_score=float(score),
+            probabilities=[float(value) for value in row],
+        )
+        for index, predicted, row, loss, score in rows
+    ]
+    return Findings(verdict.metrics, items, verdict.temperature, verdict.known, verdict.thresholds)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is said of the N held-out images; `predicted` and `losses` as in `ItemResult`."""
+
+    metrics: Metrics
+    predicted: list[str]
+    probabilities: Floats
+    losses: NDArray[np.floating]
+    temperature: float
+    known: Known
+    thresholds: list[float] | None = None
+
+
+def judge_classes(run: Run, logits: Floats, learnt: Floats, looks: Floats, unknown: Floats | None) -> Verdict:
+    """Measure images of one label each.
+
+    Args:
+        run: the images.
+        logits: of the held-out images, (N, C).
+        learnt: what the train images look like, (M, D).
+        looks: what the held-out images look like, (N, D).
+        unknown: what images of other things look like, (U, D), if there are any.
+    """
+    names, truth = run.label_names, classes_of(run, run.of_split("valid"))
     temperature = fit_temperature(logits, truth)
     probabilities = softmax(logits / np.float32(temperature))
-    looks = predictor.looks(held_out)
-    known, rates = novelty.measure(
-        predictor.looks(learnt), classes_of(run, train), looks, truth, predictor.label_names, unknown
-    )
-    metrics = measure(truth, probabilities, predictor.label_names, logits)
+    learnt_classes = classes_of(run, run.of_split("train"))
+    known, rates = novelty.measure(learnt, learnt_classes, looks, truth, names, unknown)
+    metrics = measure(truth, probabilities, names, logits)
     metrics.unknown = rates
-    found = zip(valid, probabilities, losses(truth, probabilities), known.scores(looks), strict=True)
-    items = [_item(index, row, float(loss), float(score), predictor.label_names) for index, row, loss, score in found]
-    return Findings(metrics, items, temperature, known)
+    predicted = [names[best] for best in probabilities.argmax(axis=1)]
+    return Verdict(metrics, predicted, probabilities, losses(truth, probabilities), temperature, known)
+
+
+def judge_sets(run: Run, logits: Floats, learnt: Floats, looks: Floats, unknown: Floats | None) -> Verdict:
+    """Measure images of several labels, as `judge_classes` those of one.
+
+    Images that have none of the labels are no images of known things, and count among those of other things.
+    """
+    names, truth = run.label_names, sets_of(run, run.of_split("valid"))
+    temperature = fit_set_temperature(logits, truth)
+    probabilities = sigmoid(logits / np.float32(temperature))
+    thresholds = fit_thresholds(truth, probabilities)
+    decided = cross_decided(truth, probabilities)
+    some, learnt_some = truth.any(axis=1), sets_of(run, run.of_split("train")).any(axis=1)
+    others = [looks[~some], *([] if unknown is None else [unknown])]
+    known, rates = novelty.measure(
+        learnt[learnt_some], None, looks[some], kinds_of(truth[some]), names, np.concatenate(others)
+    )
+    metrics = measure_sets(truth, probabilities, decided, names, thresholds, logits)
+    metrics.unknown = rates
+    predicted = [likeliest_first(names, sure, row) for sure, row in zip(probabilities, decided, strict=True)]
+    costs = set_losses(truth, probabilities)
+    return Verdict(metrics, predicted, probabilities, costs, temperature, known, thresholds)
+
+
+def likeliest_first(names: Sequence[str], probabilities: Floats, decided: NDArray[np.bool_]) -> str:
+    """Return a set of labels as one text; of more than fit in, the likeliest."""
+    return join_fitting([names[number] for number in np.argsort(-probabilities) if decided[number]])
 
 
 def suspect(run: Run, embed: Embed) -> list[Suspect]:
     """Return the train and valid images whose labels may be wrong, most suspicious first."""
     indices = [index for index, picture in enumerate(run.images) if picture.split != "test"]
-    names, classes = run.label_names, classes_of(run, indices)
-    scores = suspects.leave_one_out(embed([run.images[index] for index in indices]), classes, len(names))
+    names, features = run.label_names, embed([run.images[index] for index in indices])
+    if run.kind == "multi_label":
+        sets = sets_of(run, indices)
+        return [
+            Suspect(index=indices[image], suggested_label=join_fitting(list(compress(names, others))), score=score)
+            for image, others, score in suspects.rank_sets(suspects.leave_one_out_sets(features, sets), sets)
+        ]
+    classes = classes_of(run, indices)
+    scores = suspects.leave_one_out(features, classes, len(names))
     return [
         Suspect(index=indices[image], suggested_label=names[other], score=score)
         for image, other, score in suspects.rank(scores, classes)
     ]
-
-
-def classes_of(run: Run, indices: Sequence[int]) -> NDArray[np.int64]:
-    """Return the class numbers of images."""
-    numbers = {label: number for number, label in enumerate(run.label_names)}
-    return np.array([numbers[run.images[index].label] for index in indices], np.int64)
-
-
-def _item(index: int, row: Floats, loss: float, known_score: float, label_names: Sequence[str]) -> ItemResult:
-    best = int(row.argmax())
-    return ItemResult(
-        index=index,
-        predicted=label_names[best],
-        score=float(row[best]),
-        loss=loss,
-        known_score=known_score,
-        probabilities=[float(value) for value in row],
-    )

@@ -66,6 +66,7 @@ def write_package(folder: Path, run: Run, fitted: Fitted, preprocess: Preprocess
         architecture=recipe.backbone,
         num_classes=len(label_names),
         num_features=num_features,
+        kind=run.kind,
         label_names=label_names,
         pretrained=recipe.pretrained,
     )
@@ -78,7 +79,8 @@ def write_package(folder: Path, run: Run, fitted: Fitted, preprocess: Preprocess
 def add_evaluation(folder: Path, run: Run, fitted: Fitted, findings: Findings) -> None:
     """Add calibration, statistics for "none of these", evaluation and model card, and seal the package anew."""
     metrics, facts = findings.metrics, KnownFacts(min_known=MIN_KNOWN)
-    package.write_part(folder, package.CALIBRATION, Calibration(temperature=findings.temperature, known=facts))
+    calibration = Calibration(temperature=findings.temperature, thresholds=findings.thresholds, known=facts)
+    package.write_part(folder, package.CALIBRATION, calibration)
     save_known(findings.known, folder / package.KNOWN)
     evaluation = EvaluationPart(
         snapshot_sha256=run.snapshot_sha256,
@@ -112,10 +114,12 @@ def add_examples(folder: Path, run: Run, count: int = EXAMPLE_IMAGES) -> None:
     for name, picture in zip(names, chosen, strict=True):
         preprocess.fit(picture.open(limits, preprocess.size)).save(folder / name)
     answers = predictor.predict([decode((folder / name).read_bytes()) for name in names])
+    several = run.kind == "multi_label"
     examples = [
         Example(
             file=name,
-            true_label=picture.label,
+            true_label=None if several else picture.label,
+            true_labels=picture.labels if several else None,
             label=predictor.label_names[int(row.argmax())],
             probabilities=[float(value) for value in row],
         )

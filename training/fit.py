@@ -9,7 +9,7 @@ from typing import Any, Final
 import torch
 from fastai.callback import schedule  # noqa: F401 — adds `fit_one_cycle` to Learner
 from fastai.learner import Learner
-from fastai.losses import CrossEntropyLossFlat
+from fastai.losses import BaseLoss, BCEWithLogitsLossFlat, CrossEntropyLossFlat
 
 from training import checkpoints
 from training.callbacks import Checkpoint, Count, Obey, Reseed, StopWhenWorse, Tell
@@ -17,11 +17,15 @@ from training.control import Control
 from training.course import Course, Weights
 from training.events import Events
 from training.run import CHECKPOINT_FOLDER, Run
+from training.targets import sets_of
 from tsukiji.errors import BlobCorrupt
 from tsukiji.types import EpochMetrics
 
 UNEVEN: Final = 2.0
 """`class_weights: auto` weighs where the largest class has more than so many times the images of the smallest."""
+HEAVIEST: Final = 10.0
+"""Of several labels the rarest may have so many times the weight of the commonest: of a handful of images a network
+that hears of little else learns them by heart."""
 
 
 @dataclass(frozen=True)
@@ -144,13 +148,29 @@ class Fit:
             )
 
 
-def loss_of(run: Run, device: torch.device) -> CrossEntropyLossFlat:
-    """Return cross-entropy, weighed by class as the recipe says: n / (classes * n of the class), mean 1 over images."""
-    names = run.label_names
-    counts = torch.zeros(len(names))
-    for index in run.of_split("train"):
-        counts[names.index(run.images[index].label)] += 1
+def loss_of(run: Run, device: torch.device) -> BaseLoss:
+    """Return cross-entropy, or binary cross-entropy of each label, weighed by class as the recipe says."""
+    weights = weights_of(run)
+    if weights is not None:
+        weights = weights.to(device)
+    if run.kind == "multi_label":
+        return BCEWithLogitsLossFlat(weight=weights, flatten=False)
+    return CrossEntropyLossFlat(weight=weights)
+
+
+def weights_of(run: Run) -> torch.Tensor | None:
+    """Return n / (classes * n of the class) for each class, (C,); mean 1 over images. None where all are to be alike.
+
+    Where images have several labels, a label's weight is on its presence and its absence alike, mean 1 over labels and
+    bounded. Weighing presence alone (`pos_weight`) would make rare labels look likelier than they are, each by another
+    factor, which one temperature cannot undo; that they are said often enough is what thresholds are for.
+    """
+    names, several = run.label_names, run.kind == "multi_label"
+    counts = torch.from_numpy(sets_of(run, run.of_split("train")).sum(axis=0)).float()
+    if several:
+        counts = counts.clamp(min=float(counts.max()) / HEAVIEST)
     weigh = run.recipe.class_weights
     if weigh == "none" or (weigh == "auto" and counts.max() <= UNEVEN * counts.min()):
-        return CrossEntropyLossFlat()
-    return CrossEntropyLossFlat(weight=(counts.sum() / (len(names) * counts)).to(device))
+        return None
+    weights = counts.sum() / (len(names) * counts)
+    return weights / weights.mean() if several else weights

@@ -33,7 +33,7 @@ def train(folder: Path, events: Events, control: Control) -> Report:
     """
     began = time.monotonic()
     run = load(folder)
-    run.of_split("train"), run.of_split("valid")  # before anything is spent
+    run.check()  # before anything is spent
     events.send("phase", name="loading")
     task = prepare(run, folder, events, control)
     fitted = recipes.train(task)

@@ -1,23 +1,27 @@
 """fastai's learner on our backbones. Knows no run, no schedule and no checkpoint."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from fastai.callback.fp16 import MixedPrecision
 from fastai.callback.progress import ProgressCallback
 from fastai.data.core import DataLoaders
 from fastai.learner import Learner
-from fastai.metrics import accuracy
+from fastai.metrics import AccumMetric, accuracy, accuracy_multi
 from fastai.vision.learner import create_body, model_meta, vision_learner
 from torch import nn
 from torchvision import models
 
-from tsukiji.types import Recipe
+from training.measure_sets import mean_average_precision
+from tsukiji.types import Kind, Recipe
 from tsukiji.vision.backbones import Backbone, backbone_of
 from tsukiji.vision.model import load_timm, strip
 
 
-def build_learner(recipe: Recipe, loaders: DataLoaders, body: Mapping[str, torch.Tensor] | None) -> Learner:
+def build_learner(
+    recipe: Recipe, loaders: DataLoaders, body: Mapping[str, torch.Tensor] | None, kind: Kind = "single_label"
+) -> Learner:
     """Return fastai's `vision_learner`; with `body`, what `load_backbone_weights` gave, pretrained and frozen.
 
     Built without weights first, since fastai itself would download them.
@@ -31,7 +35,7 @@ def build_learner(recipe: Recipe, loaders: DataLoaders, body: Mapping[str, torch
         architecture = backbone.name
     else:
         architecture = getattr(models, backbone.name)
-    learner = vision_learner(loaders, architecture, pretrained=False, normalize=False, metrics=accuracy)
+    learner = vision_learner(loaders, architecture, pretrained=False, normalize=False, metrics=metrics_of(kind))
     learner.remove_cbs(ProgressCallback)
     if torch.device(loaders.device).type == "cuda":
         learner.add_cb(MixedPrecision())
@@ -41,6 +45,18 @@ def build_learner(recipe: Recipe, loaders: DataLoaders, body: Mapping[str, torch
         load_body(learner, backbone, body)
         learner.freeze()
     return learner
+
+
+def metrics_of(kind: Kind) -> list[Any]:
+    """Return what fastai measures after each epoch, in the order of `EpochMetrics`."""
+    if kind == "single_label":
+        return [accuracy]
+    return [accuracy_multi, AccumMetric(average_precision, flatten=False)]
+
+
+def average_precision(outputs: torch.Tensor, targets: torch.Tensor) -> float:
+    """Return the mean average precision of outputs (N, C) on targets (N, C) of 0 and 1; by rank, so no sigmoid."""
+    return mean_average_precision(targets.cpu().numpy() > 0, outputs.float().cpu().numpy())
 
 
 def load_body(learner: Learner, backbone: Backbone, body: Mapping[str, torch.Tensor]) -> None:

@@ -68,7 +68,7 @@ def measure(truth: Ints, probabilities: Floats, label_names: Sequence[str], logi
         ],
         confusion=confusion.tolist(),
         most_confused=most_confused(confusion, label_names),
-        curves=curves(truth, probabilities, label_names),
+        curves=curves(np.eye(len(label_names), dtype=bool)[truth], probabilities, label_names),
         calibration=calibration(truth, probabilities, logits),
         sweep=sweep(truth, probabilities),
     )
@@ -101,9 +101,16 @@ def most_confused(confusion: Ints, label_names: Sequence[str]) -> list[ConfusedP
 # --- curves ----------------------------------------------------------------------------------------------------------
 
 
-def curves(truth: Ints, probabilities: Floats, label_names: Sequence[str]) -> list[ClassCurves]:
-    """Return ROC and precision-recall of each class against the rest; of many classes only the worst keep points."""
-    found = [class_curves(label, truth == number, probabilities[:, number]) for number, label in enumerate(label_names)]
+def curves(truth: NDArray[np.bool_], probabilities: Floats, label_names: Sequence[str]) -> list[ClassCurves]:
+    """Return ROC and precision-recall of each class against the rest; of many classes only the worst keep points.
+
+    Args:
+        truth: of which class each image is, or classes, (N, C).
+        probabilities: (N, C).
+        label_names: of the C classes.
+    """
+    columns = zip(label_names, truth.T, probabilities.T, strict=True)
+    found = [class_curves(label, is_it, scores) for label, is_it, scores in columns]
     worst_first = sorted(found, key=lambda row: 2 if row.average_precision is None else row.average_precision)
     for row in worst_first[CURVED_CLASSES:]:
         row.roc, row.precision_recall = [], []
@@ -157,10 +164,10 @@ def fit_temperature(logits: Floats, truth: Ints) -> float:
 
 def calibration(truth: Ints, probabilities: Floats, logits: Floats | None) -> CalibrationMetrics:
     if logits is None:
-        error, bins = reliability(truth, probabilities)
+        error, bins = reliability(*tops(truth, probabilities))
         return CalibrationMetrics(temperature=1.0, ece_before=error, ece_after=error, bins=bins)
-    before, _ = reliability(truth, softmax(logits.astype(np.float64), axis=1))
-    after, bins = reliability(truth, cross_fitted(logits, truth))
+    before, _ = reliability(*tops(truth, softmax(logits.astype(np.float64), axis=1)))
+    after, bins = reliability(*tops(truth, cross_fitted(logits, truth)))
     return CalibrationMetrics(temperature=fit_temperature(logits, truth), ece_before=before, ece_after=after, bins=bins)
 
 
@@ -184,27 +191,35 @@ def folds(truth: Ints) -> Ints:
     return fold_of
 
 
-def reliability(truth: Ints, probabilities: Floats) -> tuple[float, list[ReliabilityBin]]:
-    """Return the expected calibration error of the top probability, and its bins, least sure first.
+def tops(truth: Ints, probabilities: Floats) -> tuple[NDArray[np.bool_], Floats]:
+    """Return whether each image's likeliest class is right, and its probability, both (N,)."""
+    return probabilities.argmax(axis=1) == truth, probabilities.max(axis=1)
 
-    Bins hold equally many images, and are as many, up to 15, as there can be with accuracies that never fall: ECE_sweep
-    of Roelofs, Cain, Shlens and Mozer, "Mitigating bias in calibration error estimation", AISTATS 2022. Of the hundred
+
+def reliability(right: NDArray[np.bool_], sureness: Floats) -> tuple[float, list[ReliabilityBin]]:
+    """Return the expected calibration error of statements, and its bins, least sure first.
+
+    Bins hold equally many, and are as many, up to 15, as there can be with accuracies that never fall: ECE_sweep of
+    Roelofs, Cain, Shlens and Mozer, "Mitigating bias in calibration error estimation", AISTATS 2022. Of the hundred
     images or so that are held out here, the usual 15 bins of equal width find an error where there is none.
+
+    Args:
+        right: whether each statement is true, shape (N,).
+        sureness: the probability that was given to it, shape (N,).
     """
-    sureness, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == truth
     order = np.argsort(sureness, kind="stable")
-    bins = [in_bins(sureness[order], right[order], 1)]
-    while len(bins) < min(MOST_BINS, len(truth)):
-        finer = in_bins(sureness[order], right[order], len(bins) + 1)
+    bins = [in_bins(right[order], sureness[order], 1)]
+    while len(bins) < min(MOST_BINS, len(right)):
+        finer = in_bins(right[order], sureness[order], len(bins) + 1)
         if any(one.accuracy > another.accuracy for one, another in pairwise(finer)):
             break
         bins.append(finer)
-    error = sum(one.images * abs(one.accuracy - one.confidence) for one in bins[-1]) / len(truth)
+    error = sum(one.images * abs(one.accuracy - one.confidence) for one in bins[-1]) / len(right)
     return error, bins[-1]
 
 
-def in_bins(sureness: Floats, right: NDArray[np.bool_], count: int) -> list[ReliabilityBin]:
-    """Return so many bins of equally many images, which are sorted by sureness."""
+def in_bins(right: NDArray[np.bool_], sureness: Floats, count: int) -> list[ReliabilityBin]:
+    """Return so many bins of equally many statements, which are sorted by sureness."""
     return [
         ReliabilityBin(
             low=float(sure[0]),
@@ -213,13 +228,13 @@ def in_bins(sureness: Floats, right: NDArray[np.bool_], count: int) -> list[Reli
             confidence=float(sure.mean()),
             accuracy=float(hits.mean()),
         )
-        for sure, hits in zip(np.array_split(sureness, count), np.array_split(right, count), strict=True)
+        for hits, sure in zip(np.array_split(right, count), np.array_split(sureness, count), strict=True)
     ]
 
 
 def sweep(truth: Ints, probabilities: Floats) -> list[SweepPoint]:
     """Return for each threshold what part of the images reaches it, and how much of that is right."""
-    sureness, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == truth
+    right, sureness = tops(truth, probabilities)
     points = []
     for threshold in THRESHOLDS:
         decided = sureness >= threshold

@@ -23,7 +23,7 @@ METHOD: Final = "nearest_neighbours"
 
 def measure(
     learnt: Floats,
-    learnt_classes: Ints,
+    learnt_classes: Ints | None,
     held_out: Floats,
     held_out_classes: Ints,
     label_names: Sequence[str],
@@ -33,15 +33,18 @@ def measure(
 
     Args:
         learnt: what the train images look like, (M, D).
-        learnt_classes: their class numbers, (M,).
+        learnt_classes: their class numbers, (M,). None if pictures have several labels: then no class is left out in
+            turn, as the others in its pictures would be known all the same.
         held_out: the same of the valid images, (N, D).
-        held_out_classes: their class numbers, (N,).
+        held_out_classes: their class numbers, (N,); or of their sets.
         label_names: of the classes.
         unknown: images of other things, (U, D), if the user gave some.
     """
     known = fit(learnt, held_out)
     similar = known.similarities(held_out)
-    left_out = leave_out(learnt, learnt_classes, held_out, held_out_classes, label_names)
+    left_out = (
+        [] if learnt_classes is None else leave_out(learnt, learnt_classes, held_out, held_out_classes, label_names)
+    )
     rates = [row.false_acceptances for row in left_out]
     return known, UnknownMetrics(
         method=METHOD,

@@ -11,7 +11,16 @@ from typing import Any, Final
 import numpy as np
 import torch
 from fastai.data.core import DataLoaders, Datasets
-from fastai.data.transforms import Categorize, CategoryMap, IntToFloatTensor, Normalize, ToTensor, parent_label
+from fastai.data.transforms import (
+    Categorize,
+    CategoryMap,
+    IntToFloatTensor,
+    MultiCategorize,
+    Normalize,
+    OneHotEncode,
+    ToTensor,
+    parent_label,
+)
 from fastai.learner import Learner
 from fastai.vision.augment import Resize, ResizeMethod
 from fastai.vision.core import PILImage
@@ -25,7 +34,7 @@ from tsukiji.vision import package
 from tsukiji.vision.model import to_fastai_state
 from tsukiji.vision.onnx import TOLERANCE, compare
 from tsukiji.vision.package import ModelConfig
-from tsukiji.vision.predictor import Predictor, load_model
+from tsukiji.vision.predictor import HALF, Predictor, load_model, shares_of
 from tsukiji.vision.preprocess import RESAMPLING, Preprocess
 
 METHODS: Final = {"crop": ResizeMethod.Crop, "squish": ResizeMethod.Squish, "pad": ResizeMethod.Pad}
@@ -52,8 +61,11 @@ def export_learner(folder: Path, target: Path, images: list[Image.Image]) -> dic
     with TemporaryDirectory() as scratch:
         learner = _build(config, _load_data(config, preprocess, Path(scratch)))
     learner.model.load_state_dict(to_fastai_state(load_model(folder, config).state_dict()))
-    _fold_in(learner.model, package.read_calibration(folder).temperature)
-    facts = compare(expected, _probabilities(learner.model, preprocess, images))
+    calibration = package.read_calibration(folder)
+    _fold_in(learner.model, calibration.temperature)
+    if config.kind == "multi_label":
+        learner.loss_func.thresh = torch.tensor(calibration.thresholds or [HALF] * config.num_classes)
+    facts = compare(expected, shares_of(_logits(learner.model, preprocess, images), config.kind))
     if facts["max_difference"] > TOLERANCE:
         raise ExportFailed(f"fastai's network differs by up to {facts['max_difference']:.3g} in its probabilities.")
     learner.export(target.absolute())
@@ -65,11 +77,15 @@ def _load_data(config: ModelConfig, preprocess: Preprocess, scratch: Path) -> Da
     picture = scratch / "0" / "blank.png"  # labels are no folder names: they may hold slashes
     picture.parent.mkdir()
     Image.new("RGB", (preprocess.size, preprocess.size)).save(picture)
-    naming = Categorize(vocab=[str(number) for number in range(config.num_classes)], sort=False)
+    numbers = [str(number) for number in range(config.num_classes)]
+    several = config.kind == "multi_label"
+    naming = MultiCategorize(vocab=numbers) if several else Categorize(vocab=numbers, sort=False)
+    # Of the folder "0", `sorted` makes the list of labels that fastai wants, and a pickle knows it.
+    targets = [parent_label, sorted, naming, OneHotEncode] if several else [parent_label, naming]
     sampling = RESAMPLING[preprocess.interpolation], Image.Resampling.NEAREST
     fit = Resize(preprocess.size, method=METHODS[preprocess.resize], resamples=sampling)
     normalise = Normalize.from_stats(preprocess.mean, preprocess.std, cuda=False)
-    data = Datasets([picture], [[PILImage.create], [parent_label, naming]], splits=([0], [0]))
+    data = Datasets([picture], [[PILImage.create], targets], splits=([0], [0]))
     loaders = data.dataloaders(
         bs=1,
         after_item=[fit, ToTensor],
@@ -82,13 +98,14 @@ def _load_data(config: ModelConfig, preprocess: Preprocess, scratch: Path) -> Da
 
 
 def _build(config: ModelConfig, loaders: DataLoaders) -> Learner:
-    learner = build_learner(Recipe(backbone=config.architecture, pretrained=False), loaders, None)
+    learner = build_learner(Recipe(backbone=config.architecture, pretrained=False), loaders, None, config.kind)
+    learner.metrics = []  # of which one is ours, and no pickle for others may name it
     learner.model.eval()
     return learner
 
 
 def _fold_in(model: nn.Module, temperature: float) -> None:
-    """Divide the last layer by the temperature: fastai knows of none, and takes the softmax of what comes out."""
+    """Divide the last layer by the temperature: fastai knows none, and takes softmax or sigmoid of what comes out."""
     last = [layer for layer in model.modules() if isinstance(layer, nn.Linear)][-1]
     with torch.no_grad():
         for values in last.parameters():
@@ -96,6 +113,6 @@ def _fold_in(model: nn.Module, temperature: float) -> None:
 
 
 @torch.inference_mode()
-def _probabilities(model: nn.Module, preprocess: Preprocess, images: list[Image.Image]) -> Any:
-    rows = [model(torch.from_numpy(preprocess.to_array([image]))).softmax(1).numpy() for image in images]
+def _logits(model: nn.Module, preprocess: Preprocess, images: list[Image.Image]) -> Any:
+    rows = [model(torch.from_numpy(preprocess.to_array([image]))).numpy() for image in images]
     return np.concatenate(rows)

@@ -107,7 +107,8 @@ def thorough(task: Task) -> Fitted:
 
 def learner_of(task: Task) -> Learner:
     set_seed(task.run.recipe.seed, reproducible=True)
-    learner = build_learner(task.run.recipe, load_data(task.run, task.preprocess, task.device), task.body)
+    loaders = load_data(task.run, task.preprocess, task.device)
+    learner = build_learner(task.run.recipe, loaders, task.body, task.run.kind)
     if task.device.type != "mps":
         learner.add_cb(ChannelsLast())
     return learner

@@ -107,25 +107,39 @@ class Run(BaseModel):
             return indices
         raise DatasetTooSmall(f"No image has the split {split}.")
 
+    def check(self) -> None:
+        """Raise DatasetTooSmall where there is nothing to learn from, or to measure on."""
+        for split in ("train", "valid"):
+            if not any(self.images[index].labels for index in self.of_split(split)):
+                raise DatasetTooSmall(
+                    f"All images of the split {split} have the empty set: there is no label to learn."
+                )
+
 
 class ItemResult(BaseModel):
     """What the finished model says about one held-out image; `index` counts in `Run.images`."""
 
     index: int
     predicted: str
+    """A label, or a set of them as `tsukiji.labels.join_labels` writes it."""
     score: float
+    """The probability of the likeliest label."""
     loss: float
-    """Cross-entropy, nats."""
+    """Cross-entropy, nats; where there are several labels, its mean over them."""
     known_score: float
     probabilities: list[float]
     """In the order of `metrics.label_names`."""
 
 
 class Suspect(BaseModel):
-    """An image whose label may be wrong; `index` counts in `Run.images`, `score` is that of its label (0..1)."""
+    """An image whose label may be wrong; `index` counts in `Run.images`, `score` is that of its label (0..1).
+
+    Of several labels it is the worst one's: the label is surplus, or one that is missing is there.
+    """
 
     index: int
     suggested_label: str
+    """As `ItemResult.predicted`."""
     score: float
 
 

@@ -4,7 +4,7 @@ TsukijiError
 ├── NotFound, Conflict (JobNotDone), Invalid, Unauthorized, Forbidden, TooLarge, UnsupportedMediaType, QueueFull
 │   ├── UploadIncomplete, UploadClosed     conflicts of an upload in parts
 │   ├── RevisionUndone, ChangedSince       conflicts of an undo
-│   ├── CropOutside
+│   ├── CropOutside, LabelsUnknown, KindMismatch, NoSharedImages
 │   ├── DigestMismatch, PartOutOfRange, PartSizeWrong
 │   ├── TooManyUploads
 │   ├── SourceNotAllowed, SourceMissing, SourceUnreadable, SourceTooLarge
@@ -302,6 +302,12 @@ class LabelsUnknown(Invalid):
     code = "labels_unknown"
     title = "The data set has labels that the model does not know"
     hint = "Evaluate on a data set or split of the model's own labels (`labels` lists the others), or relabel these."
+
+
+class KindMismatch(Invalid):
+    code = "kind_mismatch"
+    title = "One is for images of one label, the other for images of several"
+    hint = "Take a model and a data set of one kind: `single_label` or `multi_label`; both say which they are."
 
 
 class NoSharedImages(Invalid):

@@ -6,7 +6,8 @@ Pure: the client and the service both ask here.
 import json
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import PurePosixPath
 from typing import Final, Literal, TypedDict
 
@@ -98,7 +99,7 @@ class Told(TypedDict):
 
 def told(text: str | None) -> Told:
     """Return the labels of a picture as users read them, from the one text that is kept."""
-    return {"label": None if is_set(text) else text, "labels": None if text is None else split_labels(text)}
+    return {"label": one_label(text), "labels": all_labels(text)}
 
 
 def is_set(text: str | None) -> bool:
@@ -133,3 +134,28 @@ def count_labels(counts: Iterable[tuple[str | None, int]]) -> Counter[str]:
         for label in [] if text is None else split_labels(text):
             found[label] += images
     return found
+
+
+def join_fitting(labels: Sequence[str]) -> str:
+    """Return what `join_labels` does; of more labels than a text has room for, the first ones."""
+    for count in range(len(labels), 0, -1):
+        with suppress(ValueError):
+            return join_labels(labels[:count])
+    return SEPARATOR
+
+
+def decide_set(names: Sequence[str], probabilities: Sequence[float], thresholds: Sequence[float]) -> str:
+    """Return the labels whose probability reaches the threshold, as one text; the likeliest of more than fit in."""
+    of = list(zip(names, map(float, probabilities), thresholds, strict=True))
+    reached = [(probability, name) for name, probability, threshold in of if probability >= threshold]
+    return join_fitting([name for _, name in sorted(reached, reverse=True)])
+
+
+def one_label(text: str | None) -> str | None:
+    """Return the label of an image that has one; None of a set, and of what is unlabelled."""
+    return None if is_set(text) else text
+
+
+def all_labels(text: str | None) -> list[str] | None:
+    """Return the labels of an image, of one or of several; None where it is unlabelled."""
+    return None if text is None else split_labels(text)

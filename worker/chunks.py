@@ -77,7 +77,7 @@ def classify(services: Services, models: ModelCache, work: Work) -> None:
         with lease:
             model = models.get(work.job.request["model"])
             began = time.monotonic()
-            rows = predict(services, model.predictor, work.items, lease)
+            rows = predict(services, model.predictor, work.items, lease, work.job.request.get("threshold", 0.0))
             services.pace.note(work.job.request["model"], len(rows), time.monotonic() - began)
     except Stopped:
         leave(services, work, lease)

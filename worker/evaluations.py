@@ -10,10 +10,14 @@ from db.pages import Window
 from db.results import ResultRow, Wanted
 from db.session import Session
 from training.measure import losses, measure
+from training.measure_sets import measure_sets, set_losses
+from training.targets import as_sets
 from tsukiji import snapshots
-from tsukiji.errors import LabelsUnknown, ModelGone
+from tsukiji.errors import KindMismatch, LabelsUnknown, ModelGone
 from tsukiji.ids import new_id
 from tsukiji.jobs import MEASURING
+from tsukiji.labels import SEPARATOR, split_labels
+from tsukiji.vision.package import CALIBRATION, Calibration
 from worker.batches import store
 from worker.claimed import Stale
 from worker.inputs import PAGE, from_dataset
@@ -33,10 +37,15 @@ def plan(services: Services, job: Job) -> None:
     """Write the labelled images as items and chunks.
 
     Raises:
+        KindMismatch: the images have one label and the model has several, or the reverse.
         LabelsUnknown: the model does not know some of the labels; its accuracy would mean nothing.
     """
+    with services.database.reading() as session:
+        kind = datasets.find(session, job.request["input"]["dataset"]).kind
+    if job.request.get("kind", "single_label") != kind:
+        raise KindMismatch(f"The data set is of the kind {kind}, the model is not.")
     items = [item for item in from_dataset(services, job) if item["true_label"] is not None]
-    check_labels({item["true_label"] for item in items}, job.request["label_names"])
+    check_labels({label for item in items for label in split_labels(item["true_label"])}, job.request["label_names"])
     store(services, job, items)
 
 
@@ -50,12 +59,17 @@ def settle(services: Services, job: Job, lease: Lease) -> None:
     """Compute the metrics from the predictions, and end the job in the transaction that inserts the evaluation."""
     label_names = job.request["label_names"]
     rows = classified(services, job, lease)
-    number_of = {label: number for number, label in enumerate(label_names)}
-    truth = np.array([number_of[row.true_label or ""] for row in rows])
     shares = np.stack([probabilities.read(row.probabilities, len(label_names)) for row in rows])
-    metrics = measure(truth, shares, label_names)
+    truth = as_sets([split_labels(row.true_label or "") for row in rows], label_names)
+    if job.request.get("kind") == "multi_label":
+        decided = as_sets([split_labels(row.labels or SEPARATOR) for row in rows], label_names)
+        metrics = measure_sets(truth, shares, decided, label_names, thresholds_of(services, job))
+        costs = set_losses(truth, shares)
+    else:
+        classes = truth.argmax(axis=1)
+        metrics, costs = measure(classes, shares, label_names), losses(classes, shares)
     lease.check()
-    items = items_of(services, job, rows, losses(truth, shares).tolist())
+    items = items_of(services, job, rows, costs.tolist())
     counts = {"errored": job.items_errored, "seen_in_training": count_seen(services, job, items)}
     evaluation_id, model_id = new_id("evl"), job.request["model"]
     result = {"evaluation_id": evaluation_id, "model_id": model_id, "accuracy": metrics.accuracy}
@@ -78,6 +92,19 @@ def settle(services: Services, job: Job, lease: Lease) -> None:
         registry.add_evaluation(session, evaluation, items)
 
     services.insist(end)
+
+
+def thresholds_of(services: Services, job: Job) -> list[float] | None:
+    """Return those of a model of several labels; None of a package without any.
+
+    Raises:
+        ModelGone
+    """
+    with services.database.reading() as session:
+        hashes = {file.name: file.sha256 for file in registry.model_files(session, job.request["model"])}
+    if CALIBRATION not in hashes:
+        raise ModelGone
+    return Calibration.model_validate_json(services.store.read(hashes[CALIBRATION])).thresholds
 
 
 def classified(services: Services, job: Job, lease: Lease) -> list[ResultRow]:
@@ -109,7 +136,7 @@ def items_of(services: Services, job: Job, rows: list[ResultRow], costs: list[fl
                 "name": name,
                 "sha256": sha256,
                 "true_label": row.true_label,
-                "predicted_label": row.label,
+                "predicted_label": row.labels or row.label,
                 "score": row.score,
                 "loss": cost,
                 "known_score": row.known_score,

@@ -48,8 +48,12 @@ Found = dict[str, Seen | Row]
 """By the name of the pixels (`content_of`); in the stead of a picture that could not be read stands its error."""
 
 
-def predict(services: Services, predictor: Predictor, items: Sequence[BatchItem], lease: Lease) -> list[Row]:
+def predict(
+    services: Services, predictor: Predictor, items: Sequence[BatchItem], lease: Lease, threshold: float = 0.0
+) -> list[Row]:
     """Return one row per item, in order. A picture that is there twice is looked at once.
+
+    A threshold above 0 stands in for those of a model of several labels.
 
     Raises:
         Stopped: the lease says so.
@@ -66,7 +70,7 @@ def predict(services: Services, predictor: Predictor, items: Sequence[BatchItem]
     ):
         fresh |= part
     keep(kept, fresh)
-    return rows_of(predictor, items, found | fresh)
+    return rows_of(predictor, items, found | fresh, threshold)
 
 
 def name_of(item: BatchItem) -> str:
@@ -165,7 +169,7 @@ def keep(kept: Kept | None, found: Mapping[str, Seen | Row]) -> None:
 # --- rows ------------------------------------------------------------------------------------------------------------
 
 
-def rows_of(predictor: Predictor, items: Sequence[BatchItem], found: Found) -> list[Row]:
+def rows_of(predictor: Predictor, items: Sequence[BatchItem], found: Found, threshold: float = 0.0) -> list[Row]:
     """Return the items' rows: the head answers for all pictures at once."""
     good = [name for name, seen in found.items() if isinstance(seen, Seen)]
     places = {name: place for place, name in enumerate(good)}
@@ -179,7 +183,8 @@ def rows_of(predictor: Predictor, items: Sequence[BatchItem], found: Found) -> l
         if answers and isinstance(seen, Seen):
             place = places[name_of(item)]
             width, height = seen.size
-            row |= answer(predictor, answers.probabilities[place], known[place]) | {"width": width, "height": height}
+            row |= answer(predictor, answers.probabilities[place], known[place], threshold)
+            row |= {"width": width, "height": height}
         else:
             row["error"] = seen
         rows.append(row)
@@ -193,11 +198,15 @@ def known_scores(answers: Answers) -> list[float | None]:
     return [float(score) for score in answers.known_scores]
 
 
-def answer(predictor: Predictor, probabilities: npt.NDArray[np.float32], known_score: float | None) -> Row:
+def answer(
+    predictor: Predictor, probabilities: npt.NDArray[np.float32], known_score: float | None, threshold: float = 0.0
+) -> Row:
+    several = predictor.kind == "multi_label"
     best = int(probabilities.argmax())
     return {
         "label": predictor.label_names[best],
         "score": float(probabilities[best]),
+        "labels": predictor.decide_set(probabilities, threshold) if several else None,
         "known_score": known_score,
         "probabilities": probabilities.astype("<f4").tobytes(),
     }

@@ -15,7 +15,7 @@ from training.run import PACKAGE_FOLDER, REPORT_FILE, RUN_FILE, Picture, Report,
 from tsukiji import errors, snapshots
 from tsukiji.errors import BlobCorrupt, BlobMissing, InternalError, TrainingCrashed, TsukijiError, WorkStalled
 from tsukiji.ids import new_id
-from tsukiji.types import Leakage, Recipe
+from tsukiji.types import Kind, Leakage, Metrics, Recipe
 from tsukiji.vision import package
 from worker import memory
 from worker.archives import discard
@@ -56,6 +56,7 @@ def prepare(services: Services, job: Job, folder: Path, lease: Lease) -> Run:
     items = snapshots.loads(services.store.read(snapshot.sha256))
     job_run = Run(
         recipe=Recipe.model_validate(job.request["recipe"]),
+        kind=kind_of(job),
         model_id=new_id("mdl"),
         model_name=job.request["name"],
         images=[picture(services, item, folder, lease) for item in items],
@@ -73,6 +74,12 @@ def prepare(services: Services, job: Job, folder: Path, lease: Lease) -> Run:
     )
     (folder / RUN_FILE).write_text(job_run.model_dump_json(), encoding="utf-8")
     return job_run
+
+
+def kind_of(job: Job) -> Kind:
+    """Return the kind of the data set, as it was when the training was asked for."""
+    kind: Kind = job.request.get("kind", "single_label")
+    return kind
 
 
 def unknown_pictures(services: Services, job: Job, folder: Path, lease: Lease) -> list[Picture]:
@@ -205,7 +212,8 @@ class Watch:
 
     def _on_epoch(self, event: dict[str, Any]) -> None:
         """Note an epoch; it counts as finished once its checkpoint is safe, or the next attempt would repeat it."""
-        self._detail |= {"accuracy": event["accuracy"], "epoch": event["epoch"]}
+        told = ("accuracy", "mean_average_precision", "epoch")
+        self._detail |= {name: event[name] for name in told if event.get(name) is not None}
         self._epochs.append(event)
 
     def _on_checkpoint(self, event: dict[str, Any]) -> None:
@@ -268,6 +276,7 @@ def register(services: Services, job: Job, job_run: Run, folder: Path) -> None:
         "model_id": job_run.model_id,
         "evaluation_id": evaluation_id,
         "accuracy": report.metrics.accuracy,
+        **mean_average_precision(report.metrics),
         "suspected_labels": len(report.suspects),
         "learning_rate": report.learning_rate,
         "weights_source": report.weights_source,
@@ -301,6 +310,12 @@ def register(services: Services, job: Job, job_run: Run, folder: Path) -> None:
     discard(services, services.insist(end))
 
 
+def mean_average_precision(metrics: Metrics) -> dict[str, float]:
+    """Return it by its name; nothing where images have one label."""
+    several = metrics.multi_label
+    return {"mean_average_precision": several.mean_average_precision} if several else {}
+
+
 def model_of(job: Job, job_run: Run, report: Report, size: int) -> Model:
     return Model(
         id=job_run.model_id,
@@ -309,6 +324,7 @@ def model_of(job: Job, job_run: Run, report: Report, size: int) -> Model:
         snapshot_id=job.snapshot_id,
         training_id=job.id,
         backbone=job_run.recipe.backbone,
+        kind=job_run.kind,
         label_names=report.metrics.label_names,
         recipe=job_run.recipe.model_dump(),
         accuracy=report.metrics.accuracy,

@@ -202,6 +202,7 @@ def get_results(
     """Stream what is known by now: JSON lines, CSV or Parquet. May be read while the batch runs."""
     with services.database.reading() as session:
         job = find_kept(session, batch)
+    selection.wanted(job)  # what cannot be had is refused before the stream begins
     chosen: str = wanted or next((name for name, kind in FORMATS.items() if kind in accept), "jsonl")
     found = Results(services, job, selection, probabilities)
     kind = FORMATS[chosen] + ("; charset=utf-8" if chosen == "csv" else "")

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Response
 
 from api import answers
-from api.comparison import add_up, compare_classes, count_pairs, difference_interval, summarise
+from api.comparison import add_up, compare_classes, count_pairs, difference_interval, pairs_of_labels, summarise
 from api.dependencies import Caller, Reading, ServicesDep
 from api.evaluations import start_evaluation
 from api.idempotency import OnceDep
@@ -16,7 +16,8 @@ from api.pictures import draw_confusion
 from api.schemas import bytes_answer
 from api.tables import csv_lines
 from db import comparisons, registry
-from tsukiji.errors import NoSharedImages
+from db.models import Evaluation as EvaluationRow
+from tsukiji.errors import Invalid, KindMismatch, NoSharedImages
 from tsukiji.types import Comparison, Evaluation, EvaluationCreate, EvaluationItem, Job, Metrics, Page
 
 router = APIRouter(prefix="/evaluations", tags=["evaluations"])
@@ -50,24 +51,33 @@ def compare_evaluations(
     """Compare two evaluations on the images that both hold: is one model better, or was it luck?"""
     row_a, row_b = registry.find_evaluation(session, a), registry.find_evaluation(session, b)
     tallies = comparisons.tally(session, a, b)
+    several = several_labels(row_a, row_b)
     by_label = count_pairs((row.label, row.right_a, row.right_b, row.images) for row in tallies)
-    pairs, classes = add_up(by_label.values()), compare_classes(by_label)
+    pairs = add_up(by_label.values())
+    if several:  # `by_label` is by sets: an image is right if all of its labels are
+        sets = comparisons.tally_sets(session, a, b)
+        by_label = pairs_of_labels((row.labels, row.labels_a, row.labels_b, row.images) for row in sets)
+    classes = compare_classes(by_label)
     relabelled = comparisons.count_relabelled(session, a, b)
     if not pairs.images:
         why = f"all {relabelled} that they share were relabelled" if relabelled else "they share none"
         raise NoSharedImages(f"{a} and {b} have no image to compare: {why}.")
     shared = pairs.images + relabelled
+    only_a, only_b = (comparisons.count_items(session, evaluation) - shared for evaluation in (a, b))
+    same = several and not (only_a or only_b or relabelled)
     return Comparison(
         evaluation_a=a,
         evaluation_b=b,
         model_a=row_a.model_id,
         model_b=row_b.model_id,
         images=pairs.images,
-        only_a=comparisons.count_items(session, a) - shared,
-        only_b=comparisons.count_items(session, b) - shared,
+        only_a=only_a,
+        only_b=only_b,
         relabelled=relabelled,
         accuracy_a=pairs.accuracy_a,
         accuracy_b=pairs.accuracy_b,
+        mean_average_precision_a=row_a.metrics["multi_label"]["mean_average_precision"] if same else None,
+        mean_average_precision_b=row_b.metrics["multi_label"]["mean_average_precision"] if same else None,
         difference=pairs.difference,
         difference_interval=difference_interval(pairs),
         right_only_a=pairs.only_a,
@@ -92,8 +102,16 @@ def get_evaluation(evaluation: str, session: Reading) -> Evaluation:
 
 @router.get("/{evaluation}/confusion.csv", response_class=Response, responses=bytes_answer("text/csv"))
 def get_confusion_csv(evaluation: str, session: Reading, normalise: Normalise = False) -> Response:
-    """Fetch the confusion matrix: a row per true label, a column per predicted one."""
+    """Fetch the confusion matrix: a row per true label, a column per predicted one.
+
+    Of a model of several labels: a row per label with its counts, each label against its absence.
+    """
     metrics = metrics_of(session, evaluation)
+    if metrics.multi_label:
+        columns = ["label", "true_positives", "false_positives", "false_negatives", "true_negatives"]
+        found = [row.model_dump() for row in metrics.multi_label.per_label]
+        lines = csv_lines([columns, *([row[name] for name in columns] for row in found)])
+        return Response("".join(lines), media_type="text/csv; charset=utf-8")
     cells: Sequence[Sequence[float]] = shares(metrics.confusion) if normalise else metrics.confusion
     table = zip(metrics.label_names, cells, strict=True)
     lines = csv_lines([["true \\ predicted", *metrics.label_names], *([label, *row] for label, row in table)])
@@ -104,6 +122,11 @@ def get_confusion_csv(evaluation: str, session: Reading, normalise: Normalise = 
 def get_confusion_png(evaluation: str, session: Reading, normalise: Normalise = False) -> Response:
     """Fetch the confusion matrix as a picture."""
     metrics = metrics_of(session, evaluation)
+    if metrics.multi_label:
+        raise Invalid(
+            "An image with several labels is not taken for one of them: there is no such picture.",
+            hint="Fetch confusion.csv, or see `metrics.multi_label` of the evaluation.",
+        )
     picture = draw_confusion(metrics.label_names, metrics.confusion, normalise=normalise)
     return Response(picture, media_type="image/png")
 
@@ -120,8 +143,21 @@ def list_evaluation_items(
     """List the images behind one cell of the confusion matrix, or all."""
     window = paging.window(true, predicted, order)
     row = registry.find_evaluation(session, evaluation)
-    rows = registry.page_evaluation_items(session, row.id, window, true, predicted, worst_first=order == "loss")
+    wishes = {"worst_first": order == "loss", "several": bool(row.metrics.get("multi_label"))}
+    rows = registry.page_evaluation_items(session, row.id, window, true, predicted, **wishes)
     return paging.answer(rows, answers.evaluation_item)
+
+
+def several_labels(a: EvaluationRow, b: EvaluationRow) -> bool:
+    """Return whether both are of models of several labels.
+
+    Raises:
+        KindMismatch: one of them is.
+    """
+    first, second = (bool(row.metrics.get("multi_label")) for row in (a, b))
+    if first != second:
+        raise KindMismatch(f"{a.id} and {b.id} are of models of different kinds.")
+    return first
 
 
 def metrics_of(session: Reading, evaluation: str) -> Metrics:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from training.suspects import STRENGTHS, leave_one_out, rank
+from training.suspects import STRENGTHS, leave_one_out, leave_one_out_sets, rank, rank_sets
 
 Floats = NDArray[np.floating]
 Ints = NDArray[np.int64]
@@ -79,3 +79,25 @@ def test_the_smallest_data_set_has_scores() -> None:
 def test_features_that_do_not_vary_have_scores() -> None:
     scores = leave_one_out(np.ones((6, 8), np.float32), np.array([0, 1, 0, 1, 0, 1]), 2)
     assert np.isfinite(scores).all()
+
+
+def test_planted_flips_of_single_labels_come_first_with_the_set_that_is_right() -> None:
+    """Images of any of four things at once; of some, one label is left out or added."""
+    random = np.random.default_rng(0)
+    truth = random.random((400, 4)) < 0.4
+    centres = random.normal(0, 1, (4, 64))
+    features = (truth @ centres + random.normal(0, 0.7, (400, 64))).astype(np.float32)
+    flipped, labels = random.choice(400, 40, replace=False), truth.copy()
+    labels[flipped, flipped % 4] ^= True
+    ranked = rank_sets(leave_one_out_sets(features, labels), labels)
+    first = ranked[:40]
+    found = [(image, suggested) for image, suggested, _ in first if image in flipped]
+    assert len(found) >= 32
+    assert np.mean([(suggested == truth[image]).all() for image, suggested in found]) > 0.8
+    assert all(0 <= score <= 1 for _, _, score in ranked)
+
+
+def test_a_label_that_all_images_have_is_suspected_of_nothing() -> None:
+    features, classes = clouds(60, 16, 2, distance=8.0)
+    sets = np.column_stack([np.ones(60, bool), classes == 1])
+    assert all(suggested[0] for _, suggested, _ in rank_sets(leave_one_out_sets(features, sets), sets))

@@ -15,7 +15,9 @@ from tsukiji.client import Batch, Client
 
 ModelOption = Annotated[str, typer.Option("--model", "-m", help="Id, alias or name of a model.")]
 Top = Annotated[int, typer.Option("--top", min=1, max=100, help="How many labels to list.")]
-Threshold = Annotated[float, typer.Option("--threshold", min=0, max=1, help="Least probability for a decision.")]
+Threshold = Annotated[
+    float, typer.Option("--threshold", min=0, max=1, help="Least probability for a decision, or for each label.")
+]
 MinKnown = Annotated[
     float | None, typer.Option("--min-known", min=0, max=1, help="Below this known score: none of these. 0: never.")
 ]
@@ -34,6 +36,13 @@ Source = Annotated[
 ]
 
 
+def verdict(found: types.Prediction) -> Any:
+    """Return the decision: a label, or all that a model of several labels decided for."""
+    if found.abstained:
+        return "none of these"
+    return found.decision if found.labels is None else found.labels
+
+
 def describe(found: types.Prediction) -> str:
     """Write the likeliest labels with their probabilities, or what is wrong with the picture."""
     if found.error:
@@ -49,7 +58,7 @@ ARCHIVES: Final = (".zip", ".tar", ".tar.gz", ".tgz")
 MANIFEST: Final = ".jsonl"
 COLUMNS: Final = {
     "image": lambda found: found.custom_id,
-    "decision": lambda found: "none of these" if found.abstained else found.decision,
+    "decision": verdict,
     "likeliest": describe,
 }
 

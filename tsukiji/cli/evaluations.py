@@ -95,6 +95,11 @@ def print_comparison(found: types.Comparison) -> None:
             "images shared": found.images,
             "accuracy": [found.accuracy_a, found.accuracy_b],
             "difference": found.difference,
+            **(
+                {}
+                if found.mean_average_precision_a is None
+                else {"mean average precision": [found.mean_average_precision_a, found.mean_average_precision_b]}
+            ),
             "95% interval": list(found.difference_interval),
             "p": found.p_value,
             "classes worse": found.classes_worse,

@@ -30,8 +30,8 @@ ALIAS_COLUMNS: Final[dict[str, Callable[[types.Alias], Any]]] = {
 }
 SUSPECT_COLUMNS: Final[dict[str, Callable[[types.LabelSuspect], Any]]] = {
     "image": lambda found: found.name,
-    "label": lambda found: found.label,
-    "suggested": lambda found: found.suggested_label,
+    "label": lambda found: found.label or found.labels,
+    "suggested": lambda found: found.suggested_label or found.suggested_labels,
     "score": lambda found: found.score,
     "split": lambda found: found.split,
 }
@@ -176,6 +176,7 @@ def show_model(model: Model) -> None:
             "id": model.id,
             "name": model.name,
             "aliases": model.aliases,
+            "kind": model.kind,
             "labels": model.label_names,
             "backbone": model.backbone,
             "pretrained": model.pretrained,

@@ -1,4 +1,4 @@
-"""An evaluation as tables: accuracy, each class, the confusion matrix. Knows no command."""
+"""An evaluation as tables: accuracy, each class, the confusion matrix or the counts of each label. Knows no command."""
 
 from typing import Any, Final
 
@@ -13,7 +13,12 @@ CONFUSIONS: Final = 15
 
 
 def print_metrics(metrics: types.Metrics, to: Console = OUT) -> None:
-    facts: dict[str, Any] = {"accuracy": metrics.accuracy, "images": metrics.images, "loss": metrics.loss}
+    several = metrics.multi_label
+    facts: dict[str, Any] = {"exact sets" if several else "accuracy": metrics.accuracy}
+    facts |= {"images": metrics.images, "loss": metrics.loss}
+    if several:
+        facts["mean average precision"] = several.mean_average_precision
+        facts |= {"micro f1": several.micro_f1, "macro f1": several.macro_f1, "hamming loss": several.hamming_loss}
     if metrics.accuracy_interval:
         facts["95% interval"] = list(metrics.accuracy_interval)
     if metrics.calibration:
@@ -23,7 +28,10 @@ def print_metrics(metrics: types.Metrics, to: Console = OUT) -> None:
     print_unknown(metrics.unknown, to)
     print_classes(metrics, to)
     to.print()
-    print_confusion(metrics, to)
+    if several:
+        print_counts(several, to)
+    else:
+        print_confusion(metrics, to)
 
 
 def print_unknown(rates: types.UnknownMetrics | None, to: Console) -> None:
@@ -53,6 +61,24 @@ def print_leakage(leakage: types.Leakage | None) -> None:
 def print_classes(metrics: types.Metrics, to: Console) -> None:
     rows = [[row.label, row.precision, row.recall, row.f1, row.support] for row in metrics.per_class]
     print_table(["label", "precision", "recall", "f1", "images"], rows, to)
+
+
+def print_counts(several: types.MultiLabelMetrics, to: Console) -> None:
+    """Print each label against its absence."""
+    columns = ["label", "threshold", "average precision", "found", "found wrongly", "missed", "rightly not found"]
+    rows = [
+        [
+            row.label,
+            row.threshold,
+            row.average_precision,
+            row.true_positives,
+            row.false_positives,
+            row.false_negatives,
+            row.true_negatives,
+        ]
+        for row in several.per_label
+    ]
+    print_table(columns, rows, to)
 
 
 def print_confusion(metrics: types.Metrics, to: Console) -> None:

@@ -67,7 +67,12 @@ def check(folder: Path) -> Arrival:
     config = package.read_config(folder)
     if long := [name for name in config.label_names if len(name) > LABEL_CHARACTERS]:
         raise PackageInvalid(f"The label {long[0][:40]!r}... has {len(long[0])} characters; {LABEL_CHARACTERS} may be.")
-    if package.read_calibration(folder).known and package.KNOWN not in manifest.files:
+    calibration = package.read_calibration(folder)
+    if calibration.thresholds is not None and len(calibration.thresholds) != config.num_classes:
+        raise PackageInvalid(
+            f"{package.CALIBRATION} holds {len(calibration.thresholds)} thresholds for {config.num_classes} labels."
+        )
+    if calibration.known and package.KNOWN not in manifest.files:
         raise PackageInvalid(f'{package.KNOWN} is missing, by which {package.CALIBRATION} tells "none of these".')
     headers = {name: read_header(folder / name) for name in manifest.files if name.endswith(".safetensors")}
     check_fit(headers[package.WEIGHTS], config, package.WEIGHTS)
@@ -88,6 +93,9 @@ def read_evaluation(folder: Path, config: ModelConfig) -> Evaluated | None:
         json.dumps(evaluated.model_dump(), allow_nan=False)  # a database keeps no NaN
     except ValueError as error:
         raise PackageInvalid(f"{package.EVALUATION} is not valid: {error}") from error
+    several = config.kind == "multi_label"
+    if (evaluated.metrics.multi_label is not None) != several:
+        raise PackageInvalid(f"{package.EVALUATION} speaks of another kind of model than {package.CONFIG}.")
     if evaluated.metrics.label_names != config.label_names:
         raise PackageInvalid(f"{package.EVALUATION} speaks of other labels than {package.CONFIG}.")
     return evaluated

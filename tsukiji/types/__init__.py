@@ -42,6 +42,7 @@ from tsukiji.types.evaluations import (
     LabelSuspect,
     Leakage,
     Metrics,
+    MultiLabelMetrics,
     UnknownMetrics,
 )
 from tsukiji.types.jobs import ItemCounts, Job, JobEvent, Progress
@@ -155,6 +156,7 @@ __all__ = [
     "Metrics",
     "Model",
     "ModelExport",
+    "MultiLabelMetrics",
     "Name",
     "Page",
     "Prediction",

@@ -54,7 +54,13 @@ class BatchOptions(Request):
 
     model: str = Field(description="Id, alias or name of a model.", examples=["production"])
     top_k: int = Field(3, ge=1, le=100, description="How many labels each result lists.")
-    threshold: float = Field(0.0, ge=0, le=1, description="Below this probability the decision is null.")
+    threshold: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Below this probability the decision is null. Of a model of several labels: an image has all that "
+        "reach it; 0 takes the model's own thresholds, one for each label.",
+    )
     min_known: float | None = Field(
         None,
         ge=0,
@@ -93,7 +99,10 @@ class ImageInfo(Answer):
 
 
 class Prediction(Answer):
-    """One image's result; `label` and `score` stand even where the decision is null ("none of these")."""
+    """One image's result; `label` and `score` stand even where the decision is null ("none of these").
+
+    A model of several labels decides for `labels`, and `decision` is null; `abstained` says that it is none of them.
+    """
 
     job_id: str | None = None
     """The batch or prediction that it belongs to; with `seq` the place to correct it."""
@@ -105,11 +114,15 @@ class Prediction(Answer):
     known_score: float | None = None
     """What part of held-out images of the model's kinds look less like what it learnt than this one."""
     decision: str | None = None
+    labels: list[str] | None = None
+    """Those that a model of several labels decided for, in alphabetical order; null of one of single labels."""
     abstained: bool = False
     abstain_reason: str | None = None
     scores: list[Score] = []
     true_label: str | None = None
-    """The label the data set holds for it, where the batch came from one."""
+    """The label the data set holds for it, where the batch came from one; null where that has several."""
+    true_labels: list[str] | None = None
+    """All that it holds; null where it is not known, empty where it is none of them."""
     image: ImageInfo = ImageInfo()
     model: str | None = None
     error: Problem | None = None
@@ -118,7 +131,10 @@ class Prediction(Answer):
 
 
 class LabelSummary(Answer):
-    """How many images were taken for a label, and of how many that was the decision."""
+    """How many images were taken for a label, and of how many that was the decision.
+
+    Of a model of several labels: how many reached the label's threshold, and how many of them are known things.
+    """
 
     label: str
     images: int

@@ -31,7 +31,10 @@ class ClassCurves(Answer):
 
 
 class ReliabilityBin(Answer):
-    """The images whose top probability is `low` to `high`: how sure the model was, and how often right."""
+    """The images whose top probability is `low` to `high`: how sure the model was, and how often right.
+
+    Where an image has several labels, each label counts as one: how probable it was, and how often it was there.
+    """
 
     low: float
     high: float
@@ -87,16 +90,66 @@ class UnknownMetrics(Answer):
     false_rejections: float
     """Of held-out images, by a threshold that was fitted on others of them (five folds)."""
     false_acceptances: float | None
-    """Mean over the classes, each left out in turn."""
+    """Mean over the classes, each left out in turn; null where an image has several labels."""
     left_out: list[LeftOut] = []
     given: GivenUnknown | None = None
-    """Measured on the images of other things that the user gave."""
+    """Measured on the images of other things that the user gave, and on held-out ones that have none of the labels."""
+
+
+class LabelCounts(Answer):
+    """One label of a model of several, against its absence: true and false positives, false and true negatives."""
+
+    label: str
+    threshold: float | None
+    """From this probability on an image has the label; null where it is not known."""
+    average_precision: float | None
+    """Null where all images have the label, or none has."""
+    true_positives: int
+    false_positives: int
+    false_negatives: int
+    true_negatives: int
+
+
+class SetSweepPoint(Answer):
+    """If all labels had this one threshold: precision, recall and F1 of all labels of all images together."""
+
+    threshold: float
+    precision: float
+    recall: float
+    f1: float
+
+
+class MultiLabelMetrics(Answer):
+    """What is said of a model of several labels beside the single labels; fractions of 1."""
+
+    mean_average_precision: float
+    """Mean of the labels' average precisions: how well each ranks the images, whatever the thresholds."""
+    micro_f1: float
+    """Of all labels of all images together."""
+    macro_f1: float
+    """Mean of the labels' F1."""
+    hamming_loss: float
+    """What part of all labels of all images is decided wrongly."""
+    empty: int
+    """Images that have none of the labels."""
+    empty_found: int
+    """Those of them for which no label was decided."""
+    per_label: list[LabelCounts]
+    co_occurrence: list[list[int]]
+    """`[i][j]`: images that have both `label_names[i]` and `label_names[j]`; on the diagonal, the label itself."""
+    predicted_co_occurrence: list[list[int]]
+    sweep: list[SetSweepPoint] = []
 
 
 class Metrics(Answer):
-    """What an evaluation found. `confusion[i][j]` counts images of `label_names[i]` taken for `label_names[j]`."""
+    """What an evaluation found. `confusion[i][j]` counts images of `label_names[i]` taken for `label_names[j]`.
+
+    Of a model of several labels, `per_class` and `accuracy` are at its thresholds, `confusion`, `most_confused` and
+    `sweep` are empty, and what there is in their place stands in `multi_label`.
+    """
 
     accuracy: float
+    """Of a model of several labels: what part of the images got exactly its set of labels."""
     accuracy_interval: tuple[float, float] | None = None
     """95%, by Wilson's score."""
     loss: float
@@ -109,6 +162,7 @@ class Metrics(Answer):
     calibration: CalibrationMetrics | None = None
     sweep: list[SweepPoint] = []
     unknown: UnknownMetrics | None = None
+    multi_label: MultiLabelMetrics | None = None
 
 
 class Leakage(Answer):
@@ -164,16 +218,20 @@ class EvaluationItem(Answer):
     image_id: str | None
     name: str
     sha256: str
-    true_label: str
-    predicted_label: str
+    true_label: str | None
+    """Null where an image has several labels, as is `predicted_label`."""
+    true_labels: list[str] = []
+    predicted_label: str | None
+    predicted_labels: list[str] = []
     score: float
+    """The probability of the likeliest label."""
     loss: float
     known_score: float | None = None
     links: dict[str, str] = {}
 
 
 class ComparedClass(Answer):
-    """One label of a comparison: how many of its images each model names rightly."""
+    """One label of a comparison: how many of its images each model names rightly, or finds among several labels."""
 
     label: str
     images: int
@@ -190,9 +248,13 @@ class ComparedImage(Answer):
     image_id: str | None
     name: str
     sha256: str
-    true_label: str
-    label_a: str
-    label_b: str
+    true_label: str | None
+    """Null where images have several labels, as are `label_a` and `label_b`."""
+    label_a: str | None
+    label_b: str | None
+    true_labels: list[str] = []
+    labels_a: list[str] = []
+    labels_b: list[str] = []
     score_a: float
     score_b: float
     links: dict[str, str] = {}
@@ -214,7 +276,11 @@ class Comparison(Answer):
     """Shared, but with another true label: left out."""
     accuracy_a: float
     accuracy_b: float
+    mean_average_precision_a: float | None = None
+    """Of models of several labels, where both evaluations hold the same images; else null."""
+    mean_average_precision_b: float | None = None
     difference: float
+    """Of the accuracies."""
     difference_interval: tuple[float, float]
     """95%, for matched pairs (Agresti and Min 2005)."""
     right_only_a: int
@@ -241,8 +307,12 @@ class LabelSuspect(Answer):
     name: str
     sha256: str
     split: Split
-    label: str
-    suggested_label: str
+    label: str | None
+    """Null where an image has several labels, as is `suggested_label`."""
+    labels: list[str] = []
+    suggested_label: str | None
+    suggested_labels: list[str] = []
+    """The whole set that is suggested: without what seems surplus, and with what seems to be missing."""
     score: float
-    """Of the given label, out of fold; low is suspicious."""
+    """Of the given label, out of fold; low is suspicious. Of several labels the worst: one surplus, or one missing."""
     links: dict[str, str] = {}

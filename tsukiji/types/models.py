@@ -5,19 +5,20 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from tsukiji.types.base import Answer, Request
+from tsukiji.types.base import Answer, Kind, Request
 
 
 class Model(Answer):
     object: Literal["model"] = "model"
     id: str
     name: str
+    kind: Kind = "single_label"
     label_names: list[str]
     backbone: str
     image_size: int
     pretrained: bool
     accuracy: float | None = None
-    """On its own validation images."""
+    """On its own validation images; of a model of several labels, what part of them got exactly their set."""
     aliases: list[str] = []
     dataset_id: str | None = None
     snapshot_id: str | None = None

@@ -35,12 +35,17 @@ class BackboneWeights(Answer):
 
 
 class EpochMetrics(Answer):
-    """One finished epoch of a training; losses are mean cross-entropy in nats, accuracy a fraction of 1."""
+    """One finished epoch of a training; losses are mean cross-entropy in nats, accuracy a fraction of 1.
+
+    Where an image has several labels, both are of the single yes or no, label by label and image by image.
+    """
 
     epoch: int
     train_loss: float
     valid_loss: float
     accuracy: float
+    mean_average_precision: float | None = None
+    """Of the held-out images, where an image has several labels."""
     seconds: float
 
 

@@ -1,7 +1,7 @@
 """A model package as one ONNX file, held against the network that it was made of. Needs the extra `export`."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -14,8 +14,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from tsukiji.errors import ExportFailed
+from tsukiji.types import Kind
 from tsukiji.vision import package
-from tsukiji.vision.package import ModelConfig
 from tsukiji.vision.predictor import Predictor, load_model
 from tsukiji.vision.preprocess import Preprocess
 
@@ -34,19 +34,21 @@ Probabilities = npt.NDArray[np.float32]
 class Calibrated(nn.Module):
     """Normalised images (N, 3, size, size) to calibrated probabilities (N, classes)."""
 
-    def __init__(self, model: nn.Module, temperature: float) -> None:
+    def __init__(self, model: nn.Module, temperature: float, kind: Kind) -> None:
         super().__init__()
         self.model = model
+        self.kind = kind
         self.register_buffer("temperature", torch.tensor(temperature))
 
     def forward(self, images: Tensor) -> Tensor:
         logits: Tensor = self.model(images) / self.temperature
-        return logits.softmax(1)
+        return logits.softmax(1) if self.kind == "single_label" else logits.sigmoid()
 
 
 def export_onnx(folder: Path, target: Path, images: Sequence[Image.Image]) -> dict[str, Any]:
     """Write the package's network to `target`: float32, any number of images at once, temperature and softmax included.
 
+    Where images may have several labels, it is the sigmoid, and their thresholds stand in the file's properties.
     Statistics for "none of these" stay outside: they are no part of the network.
 
     Args:
@@ -64,9 +66,13 @@ def export_onnx(folder: Path, target: Path, images: Sequence[Image.Image]) -> di
     libraries = {name: _library(name) for name in LIBRARIES}
     predictor = Predictor.load(folder, "cpu", BATCH)  # verifies the package
     config, preprocess = package.read_config(folder), package.read_preprocess(folder)
-    temperature = package.read_calibration(folder).temperature
-    _write(Calibrated(load_model(folder, config), temperature).eval(), preprocess.size, target)
-    opset = _describe(libraries["onnx"], target, config, preprocess)
+    calibration = package.read_calibration(folder)
+    network = Calibrated(load_model(folder, config), calibration.temperature, config.kind)
+    _write(network.eval(), preprocess.size, target)
+    texts: dict[str, Any] = {"label_names": config.label_names, "preprocess": preprocess.to_dict(), "kind": config.kind}
+    if config.kind == "multi_label":
+        texts["thresholds"] = predictor.thresholds
+    opset = _describe(libraries["onnx"], target, texts)
     found = _run(libraries["onnxruntime"], target, preprocess, images)
     facts = compare(predictor.predict(images), found)
     if facts["max_difference"] > TOLERANCE:
@@ -119,10 +125,9 @@ def _write(model: nn.Module, size: int, target: Path) -> None:
         raise ExportFailed(f"PyTorch's exporter could not do it: {error}") from error
 
 
-def _describe(onnx: Any, target: Path, config: ModelConfig, preprocess: Preprocess) -> int:
+def _describe(onnx: Any, target: Path, texts: Mapping[str, Any]) -> int:
     """Write into the file what its user must know, check the file, and return its opset."""
     model = onnx.load(target)
-    texts = {"label_names": config.label_names, "preprocess": preprocess.to_dict()}
     onnx.helper.set_model_props(model, {name: json.dumps(value) for name, value in texts.items()})
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, target)

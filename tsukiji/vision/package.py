@@ -84,9 +84,11 @@ class KnownFacts(Part):
 
 
 class Calibration(Part):
-    """Logits are divided by `temperature` before the softmax."""
+    """Logits are divided by `temperature` before the softmax; where an image may have several labels, the sigmoid."""
 
     temperature: Annotated[float, Field(gt=0)] = 1.0
+    thresholds: list[Annotated[float, Field(ge=0, le=1)]] | None = None
+    """Where an image may have several labels: the probability from which on it has each, in the order of the labels."""
     known: KnownFacts | None = None
 
 
@@ -95,7 +97,10 @@ class Example(Part):
 
     file: Annotated[str, Field(pattern=rf"^{SAFE_NAME.pattern}$")]
     """PNG of `size` x `size` pixels, so that no resampling comes between."""
-    true_label: str
+    true_label: str | None = None
+    """Null where images may have several labels."""
+    true_labels: list[str] | None = None
+    """Of an image that may have several; none of the kinds is in it if empty."""
     label: str
     """The likeliest."""
     probabilities: list[Annotated[float, Field(ge=0, le=1)]]

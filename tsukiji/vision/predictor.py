@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from tsukiji.errors import GpuOutOfMemory, PackageInvalid
+from tsukiji.labels import decide_set, split_labels
+from tsukiji.types import Kind
 from tsukiji.vision import package
 from tsukiji.vision.fold import fold
 from tsukiji.vision.kept import rounded, space_of
@@ -23,6 +25,8 @@ from tsukiji.vision.model import Classifier, build
 from tsukiji.vision.package import Calibration, ModelConfig
 from tsukiji.vision.plan import Plan, exact
 from tsukiji.vision.preprocess import Preprocess
+
+HALF: Final = 0.5
 
 Floats = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.uint8]
@@ -46,7 +50,7 @@ class Answers:
     """What a model says of N pictures; float32.
 
     Attributes:
-        probabilities: calibrated, (N, classes), each row sums to 1.
+        probabilities: calibrated, (N, classes); each row sums to 1, unless images may have several labels.
         known_scores: (N,), see `Known.scores`; None where the package has no statistics for it.
     """
 
@@ -58,7 +62,9 @@ class Predictor:
     """A network in evaluation mode on its device. Threads may share one: what is counted here is only a batch size.
 
     Attributes:
+        kind: has an image one label, or any number of them?
         label_names: in the order of the columns of `predict`.
+        thresholds: of images that may have several labels: the probability from which on they have each, (classes,).
         preprocess: what each picture goes through.
         plan: how the network is run.
         device: where it lies.
@@ -76,7 +82,9 @@ class Predictor:
         plan: Plan,
         known: Known | None = None,
     ) -> None:
+        self.kind = config.kind
         self.label_names = config.label_names
+        self.thresholds = calibration.thresholds or [HALF] * config.num_classes
         self.preprocess = preprocess
         self.plan = plan
         self.device = torch.device(plan.device)
@@ -125,7 +133,9 @@ class Predictor:
         return sum(tensor.nbytes for tensor in tensors) + (self._known.bytes if self._known else 0)
 
     def predict(self, images: Sequence[Image.Image]) -> Floats:
-        """Return calibrated probabilities (N, classes) of RGB pictures of any size; each row sums to 1.
+        """Return calibrated probabilities (N, classes) of RGB pictures of any size.
+
+        Each row sums to 1; where images may have several labels, each probability is of its own.
 
         Raises:
             GpuOutOfMemory: not even one picture fits.
@@ -143,7 +153,23 @@ class Predictor:
     def conclude(self, embeddings: Floats) -> Answers:
         """Return probabilities and known scores of the pictures with these embeddings (N, E)."""
         scores = self._known.scores(self.looks(embeddings)) if self._known else None
-        return Answers(softmax(self.decide(embeddings) / np.float32(self._temperature)), scores)
+        logits = self.decide(embeddings) / np.float32(self._temperature)
+        return Answers(shares_of(logits, self.kind), scores)
+
+    def labels_of(self, probabilities: Floats) -> list[str]:
+        """Return the labels of a picture that may have several, by its probabilities (classes,)."""
+        return split_labels(self.decide_set(probabilities))
+
+    def decide_set(self, probabilities: Floats, threshold: float = 0.0) -> str:
+        """Return the same as one text; a threshold above 0 stands in for those of all labels."""
+        thresholds = [threshold] * len(self.label_names) if threshold else self.thresholds
+        return decide_set(self.label_names, probabilities.tolist(), thresholds)
+
+    def verdicts(self, logits: Floats) -> npt.NDArray[np.generic]:
+        """Return what is decided by logits (N, classes): class numbers (N, 1), or sets of labels (N, classes)."""
+        if self.kind == "single_label":
+            return np.asarray(logits.argmax(axis=1, keepdims=True))
+        return sigmoid(logits / np.float32(self._temperature)) >= np.asarray(self.thresholds, np.float32)
 
     def embed(self, images: Sequence[Image.Image]) -> Embedded:
         """Return embeddings and logits of RGB pictures of any size.
@@ -210,6 +236,18 @@ class Predictor:
         self.batch_size = tried // 2
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
+
+
+def shares_of(logits: Floats, kind: Kind) -> Floats:
+    """Return probabilities (N, classes) of logits, as the kind of the model wants it."""
+    return softmax(logits) if kind == "single_label" else sigmoid(logits)
+
+
+def sigmoid(logits: Floats) -> Floats:
+    """Return float32 in 0..1; without overflow, as the exponents are negative."""
+    powers = np.exp(-np.abs(logits))
+    shares: Floats = np.where(logits >= 0, 1, powers) / (1 + powers)
+    return shares.astype(np.float32)
 
 
 def softmax(logits: Floats) -> Floats:

@@ -92,7 +92,8 @@ function showResult(job) {
     return;
   }
   byId("result").hidden = false;
-  byId("decision").textContent = prediction.abstained ? "None of these" : prediction.decision;
+  const decided = prediction.labels?.join(", ") ?? prediction.decision; // a model of several labels says all of them
+  byId("decision").textContent = prediction.abstained ? "None of these" : decided;
   byId("result").classList.toggle("undecided", prediction.abstained);
   byId("unsure").hidden = prediction.abstain_reason !== "below_threshold";
   byId("strange").hidden = prediction.abstain_reason !== "none_of_these";

@@ -57,6 +57,14 @@ def test_without_a_wish_the_models_own_threshold_counts(service, run, pictures):
     assert run("classify", pictures, "--model", "pets", "--min-known", "1.5").exit_code == 2
 
 
+def test_a_model_of_several_labels_says_all_of_them(service, run, pictures):
+    both = prediction("a.png", decision=None, labels=["cat", "dog"])
+    none = prediction("b.png", decision=None, labels=[], abstained=True, abstain_reason="below_threshold")
+    service.answer("GET", "/v1/batches/bat_1/results", lines(both, none))
+    shown = run("classify", pictures, "--model", "pets").stdout.splitlines()
+    assert [line.split("\t")[1] for line in shown[1:]] == ["cat, dog", "none of these"]
+
+
 def test_a_picture_of_something_else_is_none_of_these(service, run, pictures):
     strange = prediction("a.png", decision=None, abstained=True, abstain_reason="none_of_these", known_score=0.01)
     service.answer("GET", "/v1/batches/bat_1/results", lines(strange))

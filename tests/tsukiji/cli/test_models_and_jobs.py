@@ -48,6 +48,28 @@ def test_many_labels_show_the_commonest_confusions(service, run):
     assert run("models", "show", "pets").stdout.splitlines()[-2:] == ["kind 5\tkind 6\t2", "kind 3\tkind 4\t1"]
 
 
+def test_a_model_of_several_labels_shows_each_label_against_its_absence(service, run):
+    counts = {"average_precision": 0.9, "true_positives": 5, "false_positives": 1, "false_negatives": 2}
+    several = {
+        "mean_average_precision": 0.85,
+        "micro_f1": 0.7,
+        "macro_f1": 0.6,
+        "hamming_loss": 0.1,
+        "empty": 1,
+        "empty_found": 1,
+        "per_label": [counts | {"label": "cat", "threshold": 0.4, "true_negatives": 9}],
+        "co_occurrence": [[7]],
+        "predicted_co_occurrence": [[6]],
+    }
+    metrics = evaluation()["metrics"] | {"confusion": [], "multi_label": several}
+    service.answer("GET", "/v1/models/pets", model(kind="multi_label"))
+    service.answer("GET", "/v1/evaluations/evl_1", evaluation(metrics=metrics))
+    shown = run("models", "show", "pets").stdout
+    assert "kind\tmulti_label" in shown
+    assert "0.8500\t0.7000\t0.6000\t0.1000" in shown
+    assert shown.splitlines()[-1] == "cat\t0.4000\t0.9000\t5\t1\t2\t9"
+
+
 def test_export(service, run, tmp_path):
     service.answer("GET", "/v1/models/production", model())
     service.answer("GET", "/v1/models/mdl_1/package", b"zipped")

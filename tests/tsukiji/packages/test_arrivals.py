@@ -127,9 +127,24 @@ def cut_examples(folder):
     seal(folder)
 
 
+def miscount_thresholds(folder):
+    rewrite(folder / package.CONFIG, kind="multi_label")
+    rewrite(folder / package.CALIBRATION, thresholds=[0.5])
+    seal(folder)
+
+
+def speak_of_single_labels(folder):
+    rewrite(folder / package.CONFIG, kind="multi_label")
+    metrics = {"accuracy": 1, "loss": 0, "images": 1, "label_names": LABELS, "per_class": [], "confusion": []}
+    (folder / package.EVALUATION).write_text(json.dumps({"metrics": metrics}))
+    seal(folder)
+
+
 @pytest.mark.parametrize(
     "spoil",
     [
+        miscount_thresholds,
+        speak_of_single_labels,
         spoil_hash,
         lose_weights,
         add_labels,

@@ -23,20 +23,22 @@ def trained_looking(backbone="resnet18", seed=0):
     return model.eval()
 
 
-def write_package(folder, model=None, temperature=1.0, size=64):
+def write_package(folder, model=None, temperature=1.0, size=64, thresholds=None):
+    """With `thresholds` it is one of several labels."""
     model = model or trained_looking()
     folder.mkdir(exist_ok=True)
     config = ModelConfig(
         architecture="resnet18",
         num_classes=len(LABELS),
         num_features=model.num_features,
+        kind="multi_label" if thresholds else "single_label",
         label_names=LABELS,
         pretrained=False,
     )
     save_file(model.state_dict(), folder / package.WEIGHTS)
     package.write_part(folder, package.CONFIG, config)
     package.write_part(folder, package.PREPROCESS, Preprocess(size))
-    package.write_part(folder, package.CALIBRATION, Calibration(temperature=temperature))
+    package.write_part(folder, package.CALIBRATION, Calibration(temperature=temperature, thresholds=thresholds))
     (folder / package.CARD).write_text("# A model\n")
     seal(folder)
     return folder
