@@ -31,6 +31,8 @@ class ResultRow(NamedTuple):
     score: float | None
     known_score: float | None
     probabilities: bytes | None
+    tags: list[dict[str, Any]] | None
+    heatmap: dict[str, Any] | None
     width: int | None
     height: int | None
     error: dict[str, Any] | None
@@ -46,6 +48,8 @@ COLUMNS = (
     Prediction.score,
     Prediction.known_score,
     Prediction.probabilities,
+    Prediction.tags,
+    Prediction.heatmap,
     Prediction.width,
     Prediction.height,
     Prediction.error,

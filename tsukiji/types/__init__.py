@@ -12,11 +12,13 @@ from tsukiji.types.batches import (
     BatchOptions,
     BatchSummary,
     ErrorSummary,
+    Heatmap,
     ImageInfo,
     LabelSummary,
     ManifestLine,
     Prediction,
     Score,
+    Tag,
 )
 from tsukiji.types.datasets import (
     ClassCount,
@@ -45,7 +47,7 @@ from tsukiji.types.evaluations import (
     UnknownMetrics,
 )
 from tsukiji.types.jobs import ItemCounts, Job, JobEvent, Progress
-from tsukiji.types.models import Alias, AliasMove, AliasPut, ExportCreate, ExportFormat, Model, ModelExport
+from tsukiji.types.models import Alias, AliasMove, AliasPut, ExportCreate, ExportFormat, HeatmapTest, Model, ModelExport
 from tsukiji.types.revisions import (
     AcceptCrops,
     AcceptLabels,
@@ -125,6 +127,8 @@ __all__ = [
     "FileVerdict",
     "Finding",
     "FindingKind",
+    "Heatmap",
+    "HeatmapTest",
     "Image",
     "ImageFilter",
     "ImageGroup",
@@ -175,6 +179,7 @@ __all__ = [
     "SnapshotChange",
     "SnapshotComparison",
     "Split",
+    "Tag",
     "TrainingCreate",
     "UnknownMetrics",
     "Upload",
