@@ -99,7 +99,11 @@ def find_tags(predictor: Predictor, image: Image.Image, reader: Reader | None = 
     Raises:
         GpuOutOfMemory: the picture does not fit.
     """
-    windows = look_closely(predictor, image)
+    return choose(predictor, look_closely(predictor, image), image.size, reader)
+
+
+def choose(predictor: Predictor, windows: Windows, size: tuple[int, int], reader: Reader | None = None) -> list[Tag]:
+    """Return the tags among the windows of a picture of this width and height, likeliest first."""
     scores, known, sureness = _judge(predictor, windows, reader)
     kinds = scores.argmax(axis=1)
     kept: list[int] = []
@@ -111,7 +115,7 @@ def find_tags(predictor: Predictor, image: Image.Image, reader: Reader | None = 
             label=predictor.label_names[int(kinds[index])],
             score=float(scores[index, kinds[index]]),
             known_score=None if known is None else float(known[index]),
-            box=_pixels(windows.boxes[index], image.size),
+            box=_pixels(windows.boxes[index], size),
         )
         for index in kept
     ]
