@@ -14,6 +14,7 @@ fastai's own recipe. `heatmap_beats_random`: of the backbone where that is least
 """
 
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,15 +23,16 @@ from bench.mixing import looks, places, sets
 from bench.mixing.photos import Photo, Photos, gather, mix
 from bench.report import parse, show, weights_folder
 from bench.teaching.ours import School
+from training.run import Picture
 from tsukiji.settings import InferenceSettings
 from tsukiji.vision.backbones import BACKBONES
 from tsukiji.vision.plan import choose
 from tsukiji.vision.predictor import Predictor
-from tsukiji.vision.tags import learn
+from tsukiji.vision.reading import learn
 from tsukiji.vision.weights import load_backbone_weights
+from worker.insight import TAUGHT_IMAGES
 
 PARTS = ("tags", "multilabel", "heatmaps")
-TAUGHT = 200
 
 
 def main() -> None:
@@ -63,12 +65,16 @@ def tags(photos: Photos, school: School, options: Any) -> dict[str, float]:
     plan = choose(InferenceSettings())
     predictor = Predictor.planned(trained.folder / "package", plan)
     plan.begin_stream()
-    held_out = photos.lesson.of_split("valid")
-    held_out = held_out[:: -(-len(held_out) // TAUGHT)]
-    kinds = [predictor.label_names.index(picture.label) for picture in held_out]
-    reader = learn(predictor, [Photo(picture.path, picture.label).open() for picture in held_out], kinds)
+    parts = [photos.lesson.of_split("valid"), photos.lesson.of_split("train")]
+    held_out, learnt = (
+        [(Photo(picture.path, None).open(), predictor.label_names.index(picture.label)) for picture in thin(part)]
+        for part in parts
+    )
+    began = time.perf_counter()
+    reader = learn(predictor, held_out, learnt)
+    learning = {"tags_learning_seconds": time.perf_counter() - began}
     mixtures = mix(photos.test, photos.distractors, photos.grounds, options.collages, options.seed + 1)
-    return places.measure(predictor, reader, mixtures, few(photos.empty, options))
+    return places.measure(predictor, reader, mixtures, few(photos.empty, options)) | learning
 
 
 def multilabel(photos: Photos, school: School, options: Any) -> dict[str, float]:
@@ -84,6 +90,11 @@ def multilabel(photos: Photos, school: School, options: Any) -> dict[str, float]
 
 def heatmaps(photos: Photos, school: School, options: Any) -> dict[str, float]:
     return looks.measure(photos.lesson, school, few(photos.test, options), options.backbones, options.seed)
+
+
+def thin(pictures: Sequence[Picture]) -> Sequence[Picture]:
+    """Return as many pictures as the service takes to learn how windows are read."""
+    return pictures[:: -(-len(pictures) // TAUGHT_IMAGES)]
 
 
 def few(photos: Sequence[Photo], options: Any) -> Sequence[Photo]:

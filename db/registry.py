@@ -167,6 +167,12 @@ def held_out_labelled(session: Session, model_id: str, most: int) -> list[tuple[
     return found[:: -(-len(found) // most) or 1]
 
 
+def snapshot_of(session: Session, model_id: str) -> str | None:
+    """Return the hash of the list that a model learnt from; None of one that was trained elsewhere."""
+    query = select(Snapshot.sha256).join(Model, Model.snapshot_id == Snapshot.id).where(Model.id == model_id)
+    return session.scalar(query)
+
+
 def parity(session: Session, model_id: str) -> dict[str, Any]:
     """Return how the model fared in lower precisions, by name; nothing of one that is gone."""
     model = session.get(Model, model_id)

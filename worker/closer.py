@@ -14,12 +14,10 @@ from tsukiji.types.batches import LIKELIEST
 from tsukiji.vision.decode import decode, measure
 from tsukiji.vision.heatmap import grad_cam, seen_part
 from tsukiji.vision.tags import find_tags
-from worker.insight import Insight
+from worker.insight import MORE_SIDE, Insight
 from worker.services import Services
 from worker.streams import Found, Row, in_streams, name_of, parts_of
 
-MORE_SIDE = 2
-"""Pictures are decoded for so many times the side of a plain pass."""
 DIGITS = 4
 
 

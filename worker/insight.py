@@ -1,5 +1,6 @@
-"""What a model's own held-out images tell of its tags and heatmaps; found when the first of them is asked for."""
+"""What a model's own images tell of its tags and heatmaps; found when the first of them is asked for."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, Final
@@ -8,12 +9,15 @@ import structlog
 from PIL import Image
 
 from db import registry
+from tsukiji import snapshots
 from tsukiji.errors import BlobCorrupt, BlobMissing, ImageError
 from tsukiji.labels import split_labels
+from tsukiji.types import Box
 from tsukiji.vision.decode import decode
 from tsukiji.vision.heatmap import Sanity, try_maps
 from tsukiji.vision.predictor import Predictor
-from tsukiji.vision.tags import Reader, learn
+from tsukiji.vision.reading import Example, learn
+from tsukiji.vision.tags import Reader
 from worker.services import Services
 
 log = structlog.get_logger(__name__)
@@ -22,6 +26,10 @@ HEATMAP: Final = "heatmap"
 """Under this name the model's row keeps how its heatmaps fared."""
 TRIED_IMAGES: Final = 20
 TAUGHT_IMAGES: Final = 200
+"""Of those that were held out, and as many of those that were learnt from."""
+MORE_SIDE: Final = 2
+"""Pictures are decoded for so many times the side of a plain pass."""
+Labelled = tuple[Image.Image, list[str]]
 
 
 @dataclass(frozen=True)
@@ -36,11 +44,10 @@ class Insight:
 
         It is learnt anew by each worker, in some seconds, from the same images in the same way.
         """
-        names = self.predictor.label_names
-        held_out = [(image, labels[0]) for image, labels in self._held_out(TAUGHT_IMAGES) if len(labels) == 1]
-        known = [(image, names.index(label)) for image, label in held_out if label in names]
-        found = learn(self.predictor, [image for image, _ in known], [kind for _, kind in known])
-        log.info("windows_learnt", model_id=self.model_id, images=len(known), read=found is not None)
+        held_out, learnt = self._examples(self._held_out(TAUGHT_IMAGES)), self._examples(self._learnt(TAUGHT_IMAGES))
+        found = learn(self.predictor, held_out, learnt)
+        facts = {"held_out": len(held_out), "learnt": len(learnt), "read": found is not None}
+        log.info("windows_learnt", model_id=self.model_id, **facts)
         return found
 
     @cached_property
@@ -58,17 +65,35 @@ class Insight:
             registry.set_parity(session, self.model_id, HEATMAP, facts)
         return sanity.refusal
 
-    def _held_out(self, most: int) -> list[tuple[Image.Image, list[str]]]:
-        """Return images that the model's training held out, with their labels, as far as they are still there."""
+    def _held_out(self, most: int) -> Iterator[Labelled]:
+        """Yield images that the model's training held out, as far as they are still there."""
         with self.services.database.reading() as session:
             rows = registry.held_out_labelled(session, self.model_id, most)
-        found, side = [], 2 * self.predictor.preprocess.size
-        for sha256, label in rows:
+        return self._open((sha256, label, None) for sha256, label in rows)
+
+    def _learnt(self, most: int) -> Iterator[Labelled]:
+        """Yield images that it learnt from, spread evenly; none of an imported model."""
+        with self.services.database.reading() as session:
+            sha256 = registry.snapshot_of(session, self.model_id)
+        if sha256 is None:
+            return iter(())
+        items = [item for item in snapshots.loads(self.services.store.read(sha256)) if item.split == "train"]
+        return self._open((item.sha256, item.label, item.crop) for item in items[:: -(-len(items) // most) or 1])
+
+    def _open(self, rows: Iterable[tuple[str, str, Box | None]]) -> Iterator[Labelled]:
+        side = MORE_SIDE * self.predictor.preprocess.size
+        for sha256, label, crop in rows:
             try:
-                data = self.services.store.read(sha256)
-                image = decode(data, self.services.decode_limits, target_side=side)
+                image = decode(
+                    self.services.store.read(sha256), self.services.decode_limits, crop=crop, target_side=side
+                )
             except (BlobMissing, BlobCorrupt, ImageError) as error:
-                log.info("validation_image_gone", sha256=sha256, error=str(error))
+                log.info("image_of_model_gone", sha256=sha256, error=str(error))
             else:
-                found.append((image, split_labels(label)))
-        return found
+                image.thumbnail((2 * side, 2 * side))  # hundreds of them are held at once
+                yield image, split_labels(label)
+
+    def _examples(self, images: Iterable[Labelled]) -> list[Example]:
+        """Return those that show one of the model's kinds, and no other."""
+        names = self.predictor.label_names
+        return [(image, names.index(labels[0])) for image, labels in images if len(labels) == 1 and labels[0] in names]

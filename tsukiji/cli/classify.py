@@ -108,9 +108,10 @@ def predict(
 ) -> None:
     """Label up to 16 pictures at once."""
     with Client() as client:
-        options = {"top_k": top, "threshold": threshold, "min_known": min_known}
         wanted = heatmap or ("top" if heatmaps_to else None)
-        found = client.predict(files, model, tags=tags, heatmap=wanted, **options)
+        found = client.predict(
+            files, model, top_k=top, threshold=threshold, min_known=min_known, tags=tags, heatmap=wanted
+        )
         if heatmaps_to:
             save_heatmaps(client, found, heatmaps_to)
     print_records(found, columns_of(tags=tags), as_json)

@@ -14,6 +14,9 @@ PICTURES: Final = (2, 3, 4)
 PARTS: Final = (0.38, 0.62)
 """The side of each picture, as a part of the collage's shorter side."""
 TRIES: Final = 60
+SHUFFLED_SIDE: Final = 240
+SHUFFLED_PARTS: Final = 4
+"""On each side."""
 
 
 @dataclass(frozen=True)
@@ -60,3 +63,12 @@ def place(count: int, width: int, height: int, random: np.random.Generator) -> l
         if len(boxes) == count:
             break
     return boxes
+
+
+def shuffled(image: Image.Image, random: np.random.Generator) -> Image.Image:
+    """Return a picture of the same colours and textures that shows nothing: its parts change places."""
+    side = SHUFFLED_SIDE // SHUFFLED_PARTS
+    pixels = np.asarray(ImageOps.fit(image, (SHUFFLED_SIDE, SHUFFLED_SIDE)))
+    parts = pixels.reshape(SHUFFLED_PARTS, side, SHUFFLED_PARTS, side, 3).swapaxes(1, 2).reshape(-1, side, side, 3)
+    mixed = random.permutation(parts).reshape(SHUFFLED_PARTS, SHUFFLED_PARTS, side, side, 3)
+    return Image.fromarray(mixed.swapaxes(1, 2).reshape(pixels.shape))

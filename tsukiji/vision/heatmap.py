@@ -54,7 +54,8 @@ def grad_cam(predictor: Predictor, image: Image.Image, label: int) -> Floats:
 
     The largest is 1; all are 0 where nothing speaks for it.
     """
-    return _grad_cam(predictor, _inputs(predictor, [image]), [label])[0]
+    grid: Floats = _grad_cam(predictor, _inputs(predictor, [image]), label)
+    return grid
 
 
 def seen_part(predictor: Predictor, width: int, height: int) -> tuple[int, int, int, int]:
@@ -81,7 +82,7 @@ def try_maps(predictor: Predictor, images: Sequence[Image.Image], seed: int = 0)
 def _beats_random(predictor: Predictor, image: Image.Image, random: np.random.Generator) -> bool:
     inputs = _inputs(predictor, [image])
     label = int(_probabilities(predictor, inputs)[0].argmax())
-    found = _grad_cam(predictor, inputs, [label])[0]
+    found = _grad_cam(predictor, inputs, label)
     chance = random.random(found.shape, np.float32)
     shown = torch.cat([_steps(inputs, found), _steps(inputs, chance)])
     curves = _probabilities(predictor, shown)[:, label].reshape(2, 2, STEPS).mean(axis=2)
@@ -114,19 +115,20 @@ def _inputs(predictor: Predictor, images: Sequence[Image.Image]) -> Tensor:
 
 @torch.inference_mode()
 def _probabilities(predictor: Predictor, inputs: Tensor) -> Floats:
-    rows = [predictor.model.embed(part).cpu().numpy() for part in inputs.split(predictor.batch_size)]
+    size = predictor.batch_size
+    parts = [inputs[start : start + size] for start in range(0, len(inputs), size)]
+    rows = [predictor.model.embed(part).cpu().numpy() for part in parts]
     return predictor.conclude(np.concatenate(rows)).probabilities
 
 
-def _grad_cam(predictor: Predictor, inputs: Tensor, labels: Sequence[int]) -> Floats:
+def _grad_cam(predictor: Predictor, inputs: Tensor, label: int) -> Floats:
+    """Return the map (h, w) of one input (1, 3, H, W)."""
     with torch.no_grad():
         _, maps = predictor.model.look(inputs)
     maps = maps.contiguous().requires_grad_()
     with torch.enable_grad():
-        chosen = predictor.model.classify(maps)[torch.arange(len(maps)), list(labels)]
-        (gradients,) = torch.autograd.grad(chosen.sum(), maps)
+        (gradients,) = torch.autograd.grad(predictor.model.classify(maps)[0, label], maps)
     weights = gradients.mean((2, 3), keepdim=True)
-    found = (weights * maps).sum(1).relu().detach().cpu().numpy()
-    highest = found.max(axis=(1, 2), keepdims=True)
-    grids: Floats = np.divide(found, highest, out=np.zeros_like(found), where=highest > 0)
-    return grids
+    found: Floats = (weights * maps).sum(1)[0].relu().detach().cpu().numpy()
+    highest = found.max()
+    return found / highest if highest > 0 else found

@@ -54,7 +54,7 @@ def look_closely(predictor: Predictor, image: Image.Image) -> Windows:
     """
     boxes = boxes_of(*image.size)
     try:
-        embeddings = _embed(predictor, fit(predictor, image), boxes / np.float32(image.size * 2))
+        embeddings = _embed(predictor, fit(predictor, image), boxes / np.array(image.size * 2, np.float32))
     except torch.OutOfMemoryError as error:
         raise GpuOutOfMemory(f"{predictor.device} has too little memory to look for tags.") from error
     return Windows(boxes, embeddings)

@@ -86,7 +86,7 @@ def test_maps_that_say_what_counts_beat_random_ones_and_their_opposites_do_not(p
     left = np.array([[1, 0.2], [0.9, 0.1]], np.float32)
     pictures = [Image.new("RGB", (64, 64), (250, 250, 250 - seed)) for seed in range(12)]
     for values, good in ((left, True), (1 - left, False)):
-        monkeypatch.setattr(heatmap, "_grad_cam", lambda *_, values=values: values[None])
+        monkeypatch.setattr(heatmap, "_grad_cam", lambda *_, values=values: values)
         monkeypatch.setattr(heatmap, "COARSE", 1000)
         found = try_maps(predictor, pictures)
         assert found.pictures == 12

@@ -2,14 +2,15 @@
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from tests.tsukiji.vision.packages import LABELS, write_package
 from tests.tsukiji.vision.pictures import noise
-from tsukiji.vision import tags
+from tsukiji.vision import reading, tags
 from tsukiji.vision.collages import make_collage
 from tsukiji.vision.predictor import Predictor
-from tsukiji.vision.tags import Reader, find_tags, learn
+from tsukiji.vision.reading import learn
+from tsukiji.vision.tags import Reader, find_tags
 from tsukiji.vision.windows import boxes_of, fit, look_closely
 
 COLOURS = {"cat": (220, 30, 30), "dog": (30, 30, 220)}
@@ -22,17 +23,22 @@ def predictor(tmp_path_factory):
 
 
 def thing(kind, seed):
-    """A grainy picture in its kind's colour."""
-    grain = np.asarray(noise(80, 80, seed), np.float32) * 0.25
-    return Image.fromarray((np.array(COLOURS[kind]) * 0.75 + grain).clip(0, 255).astype(np.uint8))
+    """A grainy disc in its kind's colour on white: something that is not there once its parts are shuffled."""
+    picture = noise(80, 80, seed).point(lambda value: 200 + value // 5)
+    grain = np.asarray(noise(80, 80, seed + 1000), np.float32) * 0.25
+    disc = Image.fromarray((np.array(COLOURS[kind]) * 0.75 + grain).clip(0, 255).astype(np.uint8))
+    mask = Image.new("L", (80, 80))
+    ImageDraw.Draw(mask).ellipse((8, 8, 72, 72), fill=255)
+    picture.paste(disc, (0, 0), mask)
+    return picture
 
 
 @pytest.fixture(scope="module")
 def reader(predictor):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tags, "COLLAGES", 16)
-        kinds = [number % 2 for number in range(24)]
-        return learn(predictor, [thing(LABELS[kind], seed) for seed, kind in enumerate(kinds)], kinds)
+        patch.setattr(reading, "HELD_OUT_COLLAGES", 24)
+        patch.setattr(reading, "ALONE", 8)
+        return learn(predictor, [(thing(LABELS[seed % 2], seed), seed % 2) for seed in range(24)])
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -68,10 +74,10 @@ def test_a_picture_of_any_size_has_tags_within_it_or_none(predictor, reader, siz
 
 def test_two_things_are_found_where_they_stand(predictor, reader):
     picture = Image.new("RGB", (480, 240), (128, 128, 128))
-    picture.paste(thing("cat", 101).resize((200, 200)), (20, 20))
-    picture.paste(thing("dog", 102).resize((200, 200)), (260, 20))
-    sure = Reader(reader.weights, reader.offset, reader.margins, 0.0)
-    found = {tag.label: tag.box for tag in find_tags(predictor, picture, sure)}
+    picture.paste(thing("cat", 101).resize((200, 200)), (0, 20))
+    picture.paste(thing("dog", 102).resize((200, 200)), (280, 20))
+    unsure = Reader(reader.weights, reader.offset, reader.margins, -9.0)
+    found = {tag.label: tag.box for tag in reversed(find_tags(predictor, picture, unsure))}  # the likeliest stays
     assert {"cat", "dog"} <= found.keys()
     assert (found["cat"][0] + found["cat"][2]) / 2 < 240 < (found["dog"][0] + found["dog"][2]) / 2
 
@@ -91,9 +97,9 @@ def test_a_margin_out_of_reach_leaves_no_tag(predictor, reader):
 
 
 def test_from_too_few_pictures_or_one_kind_nothing_is_learnt(predictor):
-    pictures = [thing("cat", seed) for seed in range(tags.LEAST_PICTURES)]
-    assert learn(predictor, pictures[:5], [0, 1, 0, 1, 0]) is None
-    assert learn(predictor, pictures, [0] * len(pictures)) is None
+    pictures = [thing("cat", seed) for seed in range(reading.LEAST_PICTURES)]
+    assert learn(predictor, [(picture, n % 2) for n, picture in enumerate(pictures[:5])]) is None
+    assert learn(predictor, [(picture, 0) for picture in pictures]) is None
 
 
 def test_a_window_of_all_of_a_picture_is_close_to_the_plain_answer(predictor):
