@@ -64,13 +64,15 @@ def look_closer(
     Raises:
         GpuOutOfMemory: not even one picture fits.
     """
+    if not wishes:
+        return
     names = insight.predictor.label_names
     labels = {
         name_of(item): names[int(np.frombuffer(row["probabilities"], "<f4").argmax())]
         for item, row in zip(items, rows, strict=True)
         if row["probabilities"]
     }
-    if not wishes or not labels:
+    if not labels:
         return
     check()
     if wishes.tags:
@@ -91,7 +93,7 @@ def look_closer(
     for item, row in zip(items, rows, strict=True):
         extra = found.get(name_of(item))
         if isinstance(extra, dict):
-            row |= extra  # noqa: PLW2901 - the row itself is added to
+            row.update(extra)
 
 
 def examine(
