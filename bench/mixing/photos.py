@@ -90,4 +90,4 @@ def mix(
 
 
 def pick(photos: Sequence[Photo], random: np.random.Generator) -> Photo:
-    return photos[random.integers(len(photos))]
+    return photos[int(random.integers(len(photos)))]

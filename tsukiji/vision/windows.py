@@ -54,7 +54,8 @@ def look_closely(predictor: Predictor, image: Image.Image) -> Windows:
     """
     boxes = boxes_of(*image.size)
     try:
-        embeddings = _embed(predictor, fit(predictor, image), boxes / np.array(image.size * 2, np.float32))
+        parts: Floats = (boxes / np.array(image.size * 2)).astype(np.float32)
+        embeddings = _embed(predictor, fit(predictor, image), parts)
     except torch.OutOfMemoryError as error:
         raise GpuOutOfMemory(f"{predictor.device} has too little memory to look for tags.") from error
     return Windows(boxes, embeddings)

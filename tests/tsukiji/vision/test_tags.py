@@ -36,9 +36,10 @@ def thing(kind, seed):
 @pytest.fixture(scope="module")
 def reader(predictor):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reading, "HELD_OUT_COLLAGES", 24)
+        patch.setattr(reading, "HELD_OUT_COLLAGES", 40)
         patch.setattr(reading, "ALONE", 8)
-        return learn(predictor, [(thing(LABELS[seed % 2], seed), seed % 2) for seed in range(24)])
+        patch.setattr(reading, "RIDGE", 0.3)  # few windows of a random network
+        return learn(predictor, [(thing(LABELS[seed % 2], seed), seed % 2) for seed in range(40)])
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -78,7 +79,7 @@ def test_two_things_are_found_where_they_stand(predictor, reader):
     picture.paste(thing("dog", 102).resize((200, 200)), (280, 20))
     unsure = Reader(reader.weights, reader.offset, reader.margins, -9.0)
     found = {tag.label: tag.box for tag in reversed(find_tags(predictor, picture, unsure))}  # the likeliest stays
-    assert {"cat", "dog"} <= found.keys()
+    assert {"cat", "dog"} <= found.keys(), found
     assert (found["cat"][0] + found["cat"][2]) / 2 < 240 < (found["dog"][0] + found["dog"][2]) / 2
 
 
