@@ -30,7 +30,7 @@ from tsukiji.vision.plan import choose
 from tsukiji.vision.predictor import Predictor
 from tsukiji.vision.reading import learn
 from tsukiji.vision.weights import load_backbone_weights
-from worker.insight import TAUGHT_IMAGES
+from worker.insight import HELD_OUT_IMAGES, LEARNT_IMAGES
 
 PARTS = ("tags", "multilabel", "heatmaps")
 
@@ -65,10 +65,11 @@ def tags(photos: Photos, school: School, options: Any) -> dict[str, float]:
     plan = choose(InferenceSettings())
     predictor = Predictor.planned(trained.folder / "package", plan)
     plan.begin_stream()
-    parts = [photos.lesson.of_split("valid"), photos.lesson.of_split("train")]
+    lesson = photos.lesson
+    parts = ((lesson.of_split("valid"), HELD_OUT_IMAGES), (lesson.of_split("train"), LEARNT_IMAGES))
     held_out, learnt = (
-        [(Photo(picture.path, None).open(), predictor.label_names.index(picture.label)) for picture in thin(part)]
-        for part in parts
+        [(Photo(picture.path, None).open(), predictor.label_names.index(picture.label)) for picture in thin(part, most)]
+        for part, most in parts
     )
     began = time.perf_counter()
     reader = learn(predictor, held_out, learnt)
@@ -92,9 +93,9 @@ def heatmaps(photos: Photos, school: School, options: Any) -> dict[str, float]:
     return looks.measure(photos.lesson, school, few(photos.test, options), options.backbones, options.seed)
 
 
-def thin(pictures: Sequence[Picture]) -> Sequence[Picture]:
-    """Return as many pictures as the service takes to learn how windows are read."""
-    return pictures[:: -(-len(pictures) // TAUGHT_IMAGES)]
+def thin(pictures: Sequence[Picture], most: int) -> Sequence[Picture]:
+    """Return as many pictures as the service takes to learn how windows are read, spread evenly."""
+    return pictures[:: -(-len(pictures) // most)]
 
 
 def few(photos: Sequence[Photo], options: Any) -> Sequence[Photo]:

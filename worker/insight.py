@@ -25,8 +25,9 @@ log = structlog.get_logger(__name__)
 HEATMAP: Final = "heatmap"
 """Under this name the model's row keeps how its heatmaps fared."""
 TRIED_IMAGES: Final = 20
-TAUGHT_IMAGES: Final = 200
-"""Of those that were held out, and as many of those that were learnt from."""
+HELD_OUT_IMAGES: Final = 200
+LEARNT_IMAGES: Final = 400
+"""So many, at most, teach how windows are read."""
 MORE_SIDE: Final = 2
 """Pictures are decoded for so many times the side of a plain pass."""
 Labelled = tuple[Image.Image, list[str]]
@@ -44,7 +45,7 @@ class Insight:
 
         It is learnt anew by each worker, in some seconds, from the same images in the same way.
         """
-        held_out, learnt = self._examples(self._held_out(TAUGHT_IMAGES)), self._examples(self._learnt(TAUGHT_IMAGES))
+        held_out, learnt = self._examples(self._held_out(HELD_OUT_IMAGES)), self._examples(self._learnt(LEARNT_IMAGES))
         found = learn(self.predictor, held_out, learnt)
         facts = {"held_out": len(held_out), "learnt": len(learnt), "read": found is not None}
         log.info("windows_learnt", model_id=self.model_id, **facts)

@@ -17,11 +17,11 @@ from tsukiji.vision.predictor import Floats, Predictor
 from tsukiji.vision.tags import Reader, margins_of, shared
 from tsukiji.vision.windows import look_closely
 
-HELD_OUT_COLLAGES: Final = 60
-LEARNT_COLLAGES: Final = 80
+HELD_OUT_COLLAGES: Final = 40
+LEARNT_COLLAGES: Final = 150
 ALONE: Final = 60
-"""So many held-out pictures are looked at by themselves, too."""
-WINDOWS: Final = 40
+"""So many held-out pictures are looked at by themselves, too, to find how sure a tag must be."""
+WINDOWS: Final = 80
 """So many windows of each collage teach, at most."""
 SHUFFLED: Final = 3
 """One in so many pictures of a collage is shuffled."""
@@ -96,19 +96,18 @@ def _look(predictor: Predictor, examples: Sequence[Example], random: np.random.G
     found = [_look_at(predictor, examples, random, number) for number in range(HELD_OUT_COLLAGES // 2)]
     for image, kind in examples[: ALONE // 2]:
         windows = look_closely(predictor, image)
-        large = shared(windows.boxes, windows.boxes[0]) >= INSIDE
-        found.append(_some(Seen(windows.embeddings, np.where(large, kind, -1), kind), random))
+        found.append(Seen(windows.embeddings, np.full(len(windows.boxes), -1), kind))  # teaches nothing
     return found
 
 
 def _look_at(predictor: Predictor, examples: Sequence[Example], random: np.random.Generator, number: int) -> Seen:
     """Return the windows of one collage; every other one is made on a picture."""
     none = len(predictor.label_names)
-    pool = [examples[random.integers(len(examples))] for _ in range(2 * SHUFFLED)]
+    pool = [examples[n] for n in random.integers(len(examples), size=2 * SHUFFLED).tolist()]
     pool = [
         (shuffled(image, random), none) if n % SHUFFLED == 0 else (image, kind) for n, (image, kind) in enumerate(pool)
     ]
-    ground = examples[random.integers(len(examples))][0] if number % 2 else None
+    ground = examples[int(random.integers(len(examples)))][0] if number % 2 else None
     collage = make_collage([image for image, _ in pool], random, ground)
     windows = look_closely(predictor, collage.image)
     return _some(Seen(windows.embeddings, _shows(windows.boxes, collage, [kind for _, kind in pool], none)), random)
@@ -181,7 +180,8 @@ class School:
         targets = np.full((len(kinds), self.classes), -share, np.float32)
         targets[np.arange(len(kinds)), kinds] += 1
         means = np.stack([self.rows[self.shows == kind].mean(axis=0) for kind in kinds])
-        left = products * share + RIDGE * np.eye(len(products), dtype=np.float32)
-        weights: Floats = np.linalg.solve(left, means.T @ targets * share).astype(np.float32)
-        weights /= self.scale.spread[:, None]
-        return weights, (share - self.scale.centre @ weights).astype(np.float32)
+        centre = means.mean(axis=0)
+        left = products * share - np.outer(centre, centre) + RIDGE * np.eye(len(products), dtype=np.float32)
+        right = (means - centre).T @ targets * share
+        weights: Floats = np.linalg.solve(left, right).astype(np.float32) / self.scale.spread[:, None]
+        return weights, (share - (self.scale.centre + centre * self.scale.spread) @ weights).astype(np.float32)
