@@ -31,7 +31,7 @@ INSIDE: Final = 0.45
 """A window that overlaps a picture of a collage this much (intersection over union) shows that picture."""
 OUTSIDE: Final = 0.2
 """And one that overlaps none more than this shows nothing; what lies between teaches nothing."""
-RIDGE: Final = 10.0
+RIDGE: Final = 3.0
 LEAST_SPREAD: Final = 0.02
 STRANGE_KINDS: Final = 10
 """So many kinds are left out in turn, at most."""
