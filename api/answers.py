@@ -145,6 +145,7 @@ def model(row: rows.Model, aliases: Sequence[str] = (), evaluation_id: str | Non
             "pretrained": row.recipe.get("pretrained", False),
             "aliases": list(aliases),
             "evaluation_id": evaluation_id,
+            "heatmap": row.parity.get("heatmap"),
             "links": links,
         }
     )

@@ -17,6 +17,7 @@ from api.routes import (
     datasets,
     evaluations,
     exports,
+    heatmaps,
     images,
     imports,
     jobs,
@@ -54,6 +55,7 @@ NOUNS = (
     evaluations,
     batches,
     predict,
+    heatmaps,
     jobs,
     service,
 )

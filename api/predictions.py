@@ -1,11 +1,13 @@
 """One image's result, as a record and as a row of a table. Knows no request; whatever it needs was read before."""
 
+import json
 from collections.abc import Sequence
 from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from api.answers import job_place
 from api.decisions import AS_ASKED, Wish
 from db import probabilities
 from db.models import Job
@@ -52,7 +54,9 @@ class Reader:
     def __init__(self, job: Job, wish: Wish = AS_ASKED) -> None:
         self.rule = wish.rule(job)
         self.job_id = job.id
+        self.place = f"{job_place(job)}/results"
         self.model = job.request["model"]
+        self.tagged = bool(job.request.get("tags"))
         self.unreached = unreached(job)
         self.label_names: list[str] = job.request["label_names"]
         self.top_k = min(job.request["top_k"], len(self.label_names))
@@ -85,6 +89,8 @@ class Reader:
             abstained=refusal is not None,
             abstain_reason=refusal,
             scores=[types.Score(label=label, score=score) for label, score in self.best(row.label, values)],
+            tags=None if row.tags is None else [types.Tag.model_validate(tag) for tag in row.tags],
+            heatmap=self.heatmap(row),
             probabilities=values.tolist() if complete else None,
         )
 
@@ -95,6 +101,13 @@ class Reader:
         text = self.rule.decided(row.labels, self.label_names, values.tolist())
         refusal = self.rule.refusal(row.score or 0.0, row.known_score, text)
         return [] if refusal else split_labels(text), refusal
+
+    def heatmap(self, row: ResultRow) -> types.Heatmap | None:
+        if row.heatmap is None:
+            return None
+        withheld = row.heatmap.get("withheld") is not None
+        links = {} if withheld else {"png": f"{self.place}/{row.seq}/heatmap.png"}
+        return types.Heatmap.model_validate(row.heatmap | {"links": links})
 
     def status(self, row: ResultRow) -> Literal["queued", "succeeded", "errored", "cancelled", "expired"]:
         if row.reached is None:
@@ -122,7 +135,7 @@ class Reader:
         """Return the columns of a table and what stands in them, without the complete probabilities."""
         best = {f"{name}_{rank}": kind for rank in range(1, self.top_k + 1) for name, kind in BEST.items()}
         head = {"labels" if self.rule.several and name == "decision" else name: kind for name, kind in HEAD.items()}
-        return head | best
+        return head | best | ({"tags": str} if self.tagged else {})
 
     @property
     def probability_columns(self) -> list[str]:
@@ -147,6 +160,7 @@ class Reader:
             row.height,
             *best,
             *[None] * (2 * self.top_k - len(best)),
+            *([None if row.tags is None else json.dumps(row.tags, ensure_ascii=False)] if self.tagged else []),
         ]
 
 

@@ -61,10 +61,14 @@ async def start_prediction(
     target: Target,
     seconds: float,
 ) -> Made:
-    """Ask a lane, if there is time, while the bytes go to the store; queue what none has answered."""
+    """Ask a lane, if there is time, while the bytes go to the store; queue what none has answered.
+
+    A lane answers what one forward pass tells; tags and heatmaps take more, and go the way of a batch.
+    """
     readable = [file.data for file in files if len(file.data) <= services.settings.limits.image_bytes]
     asking = None
-    if target.lanes and readable and seconds:
+    plain = not options.tags and options.heatmap is None
+    if plain and target.lanes and readable and seconds:
         asking = asyncio.ensure_future(services.lanes.ask(target.lanes, target.model_id, readable, seconds))
     try:
         work = await run_in_threadpool(keep, services, files)

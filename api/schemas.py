@@ -29,10 +29,12 @@ RESPONSES: dict[int | str, dict[str, Any]] = {"4XX": PROBLEM}
 FILES = {"type": "array", "items": {"type": "string", "format": "binary"}}
 TEXTS = {"type": "array", "items": {"type": "string"}}
 TEXT = {"type": "string"}
-OPTIONS = {
+OPTIONS: dict[str, dict[str, Any]] = {
     "top_k": {"type": "integer", "minimum": 1, "maximum": 100, "default": 3},
     "threshold": {"type": "number", "minimum": 0, "maximum": 1, "default": 0},
     "min_known": {"type": "number", "minimum": 0, "maximum": 1},
+    "tags": {"type": "boolean", "default": False},
+    "heatmap": {"type": "string"},
     "priority": {"type": "integer", "minimum": 0, "maximum": 4, "default": 0},
     "deadline_seconds": {"type": "integer", "minimum": 1, "maximum": 2592000},
     "retention_days": {"type": "number", "minimum": 0, "maximum": 36500},

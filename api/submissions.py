@@ -21,6 +21,7 @@ from tsukiji.sources import find_allowed
 from tsukiji.splits import Draw, assign_splits
 from tsukiji.storage import Blob
 from tsukiji.types import BatchInput, BatchOptions, Split, TrainingCreate
+from tsukiji.types.batches import LIKELIEST
 
 PREDICTION_PRIORITY = 5
 UNKNOWN_IMAGES = 2000
@@ -207,6 +208,7 @@ def insert_batch(
 ) -> tuple[Job, list[str]]:
     """Insert a batch or a prediction; returns it with its chunks, if it is cut already."""
     model = registry.find_model(session, options.model)
+    check_heatmap(options, model.label_names)
     request = {
         "model": model.id,
         "model_name": model.name,
@@ -216,6 +218,8 @@ def insert_batch(
         "threshold": options.threshold,
         "min_known": options.min_known,
         "retention_days": options.retention_days,
+        "tags": options.tags,
+        "heatmap": options.heatmap,
         "input": work.source,
     }
     columns: dict[str, Any] = {"model_id": model.id, "dataset_id": work.source.get("dataset"), "meta": options.metadata}
@@ -227,6 +231,16 @@ def insert_batch(
     columns["priority"] = priority_of(kind, options)
     job = create(session, services, caller, kind, request, unit="images", **columns)
     return job, add_items(session, services, job, work.items) if work.items else []
+
+
+def check_heatmap(options: BatchOptions, label_names: Sequence[str]) -> None:
+    """Raise Invalid where a heatmap of a label is wanted that the model does not know."""
+    if options.heatmap is None or options.heatmap == LIKELIEST or options.heatmap in label_names:
+        return
+    known = ", ".join(repr(label) for label in label_names[:100])
+    raise invalid_field(
+        "#/heatmap", f"the model knows no label {options.heatmap!r}; give `{LIKELIEST}` or one of {known}"
+    )
 
 
 def priority_of(kind: JobKind, options: BatchOptions) -> int:

@@ -205,7 +205,7 @@ def abort(session: Session, job_id: str, error: TsukijiError) -> None:
 
 def blank_prediction(seq: int) -> dict[str, Any]:
     """Return a row's every column, for executemany."""
-    names = ("label", "score", "known_score", "probabilities", "labels", "width", "height", "error")
+    names = ("label", "score", "known_score", "probabilities", "labels", "tags", "heatmap", "width", "height", "error")
     return {"seq": seq, **dict.fromkeys(names)}
 
 

@@ -272,7 +272,8 @@ class Model(Base):
     versions: Mapped[dict[str, Any]] = mapped_column(default=dict)
     """Of the programs that made it, by name."""
     parity: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    """How it fared in lower precisions, by precision and device."""
+    """What workers measured on its own held-out images: how it fares in lower precisions, by precision and device;
+    under `heatmap`, whether its heatmaps beat random ones."""
     bytes: Mapped[int] = mapped_column(BigInteger)
     created_at: Mapped[datetime] = mapped_column(default=now())
 

@@ -156,10 +156,22 @@ def own_evaluations(session: Session, model_ids: Sequence[str]) -> dict[str, str
 
 def held_out(session: Session, model_id: str, most: int) -> list[str]:
     """Return the hashes of images that the model's training held out, spread evenly where there are more."""
+    return [sha256 for sha256, _ in held_out_labelled(session, model_id, most)]
+
+
+def held_out_labelled(session: Session, model_id: str, most: int) -> list[tuple[str, str]]:
+    """Return the same, each with its label's text."""
     own = own_evaluations(session, [model_id]).get(model_id)
-    query = select(EvaluationItem.sha256).where(EvaluationItem.evaluation_id == own).order_by(EvaluationItem.seq)
-    hashes = list(session.scalars(query))
-    return hashes[:: -(-len(hashes) // most) or 1]
+    query = select(EvaluationItem.sha256, EvaluationItem.true_label)
+    query = query.where(EvaluationItem.evaluation_id == own).order_by(EvaluationItem.seq)
+    found = [(sha256, label) for sha256, label in session.execute(query)]
+    return found[:: -(-len(found) // most) or 1]
+
+
+def snapshot_of(session: Session, model_id: str) -> str | None:
+    """Return the hash of the list that a model learnt from; None of one that was trained elsewhere."""
+    query = select(Snapshot.sha256).join(Model, Model.snapshot_id == Snapshot.id).where(Model.id == model_id)
+    return session.scalar(query)
 
 
 def parity(session: Session, model_id: str) -> dict[str, Any]:

@@ -32,6 +32,8 @@ class ResultRow(NamedTuple):
     score: float | None
     known_score: float | None
     probabilities: bytes | None
+    tags: list[dict[str, Any]] | None
+    heatmap: dict[str, Any] | None
     width: int | None
     height: int | None
     labels: str | None
@@ -48,6 +50,8 @@ COLUMNS = (
     Prediction.score,
     Prediction.known_score,
     Prediction.probabilities,
+    Prediction.tags,
+    Prediction.heatmap,
     Prediction.width,
     Prediction.height,
     Prediction.labels,

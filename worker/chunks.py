@@ -10,6 +10,7 @@ from db.session import Session
 from tsukiji.errors import ModelGone, TsukijiError, WorkStalled
 from tsukiji.jobs import PRESENT_SECONDS, JobKind, Queue, Task
 from worker.claimed import is_tried_again, recognise
+from worker.closer import Wishes, look_closer
 from worker.lease import Lease, Stopped
 from worker.models import ModelCache
 from worker.services import Services
@@ -78,6 +79,7 @@ def classify(services: Services, models: ModelCache, work: Work) -> None:
             model = models.get(work.job.request["model"])
             began = time.monotonic()
             rows = predict(services, model.predictor, work.items, lease, work.job.request.get("threshold", 0.0))
+            look_closer(services, model.insight, Wishes.of(work.job.request), work.items, rows, lease.check)
             services.pace.note(work.job.request["model"], len(rows), time.monotonic() - began)
     except Stopped:
         leave(services, work, lease)

@@ -13,6 +13,7 @@ import structlog
 from tsukiji.vision.plan import Plan, choose
 from tsukiji.vision.predictor import Predictor
 from worker import parity
+from worker.insight import Insight
 from worker.packages import fetch_package
 from worker.services import Services
 
@@ -25,6 +26,7 @@ class Loaded:
 
     predictor: Predictor
     engine: dict[str, Any]
+    insight: Insight
 
 
 class ModelCache:
@@ -47,7 +49,7 @@ class ModelCache:
         if model_id not in self._warm:
             predictor, engine = parity.load(self._services, model_id, self._fetch(model_id), self._plan)
             log.info("model_loaded", model_id=model_id, **engine)
-            self._warm[model_id] = Loaded(predictor, engine)
+            self._warm[model_id] = Loaded(predictor, engine, Insight(self._services, model_id, predictor))
             while len(self._warm) > 1 and self._bytes > self._services.settings.inference.models_mb * 2**20:
                 self._warm.popitem(last=False)
         self._warm.move_to_end(model_id)

@@ -80,7 +80,7 @@ async def classify(request: Request, services: ServicesDep, visitor: Visitor) ->
 
 
 async def start(request: Request, services: Services, visitor: ApiKey) -> str:
-    async with read_form(request, 1, {"model", "threshold"}) as sent:
+    async with read_form(request, 1, {"model", "threshold", "tags"}) as sent:
         if not sent.files[0].size:
             raise Invalid("No picture was chosen.", hint="Choose one, then ask again.")
         options = read_options(sent)
@@ -114,7 +114,8 @@ def list_models(session: Session) -> dict[str, Any]:
 def describe(services: Services, session: Session, prediction: str) -> dict[str, Any]:
     """Return what became of a prediction: its picture, and its result once it is there."""
     job = jobs.find(session, prediction, JobKind.PREDICTION)
-    chosen = {"chosen": job.request["model"], "threshold": job.request["threshold"]}
+    asked = job.request
+    chosen = {"chosen": asked["model"], "threshold": asked["threshold"], "tags": asked.get("tags", False)}
     if job.status not in TERMINAL:
         return chosen | {"waiting": True}
     found = (result_of(session, job) or {"predictions": []})["predictions"]

@@ -64,7 +64,17 @@ MANIFEST = {
     "schema": {"$ref": "#/components/schemas/ManifestLine"},
     "example": '{"custom_id": "a", "image": "img_01kb0m9x2v8q4d6w0z3y7t5r1n"}',
 }
-FIELDS = {"model", "top_k", "threshold", "min_known", "priority", "deadline_seconds", "retention_days"}
+FIELDS = {
+    "model",
+    "top_k",
+    "threshold",
+    "min_known",
+    "tags",
+    "heatmap",
+    "priority",
+    "deadline_seconds",
+    "retention_days",
+}
 
 
 @router.post(

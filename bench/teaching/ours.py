@@ -12,7 +12,7 @@ from training.control import Control
 from training.events import Events
 from training.job import train
 from training.run import RUN_FILE, Picture, Report, Run
-from tsukiji.types import Recipe
+from tsukiji.types import Kind, Recipe
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class School:
     weights: Path | None
     unknown: Sequence[Picture] = ()
     image_size: int = 96
+    kind: Kind = "single_label"
 
     def train(self, lesson: Lesson, seed: int, kept: str, **recipe: Any) -> Trained:
         """Run one training with the default recipe but for what is given; `kept` names the kept features it may use."""
@@ -43,6 +44,7 @@ class School:
         wanted = {"image_size": self.image_size, "seed": seed, "pretrained": self.weights is not None} | recipe
         run = Run(
             recipe=Recipe(**wanted),
+            kind=self.kind,
             model_id="mdl_bench",
             model_name=lesson.name,
             images=lesson.pictures,

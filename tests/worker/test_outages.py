@@ -64,7 +64,7 @@ def models(monkeypatch):
 
     monkeypatch.setattr(chunks, "predict", predict)
     models = Mock()
-    models.get.return_value = Loaded(Mock(), {"device": "cpu"})
+    models.get.return_value = Loaded(Mock(), {"device": "cpu"}, Mock())
     return models
 
 

@@ -21,6 +21,12 @@ Threshold = Annotated[
 MinKnown = Annotated[
     float | None, typer.Option("--min-known", min=0, max=1, help="Below this known score: none of these. 0: never.")
 ]
+Tags = Annotated[
+    bool, typer.Option("--tags", help="Also say which kinds are where: roughly, this is no trained detector.")
+]
+HeatmapOf = Annotated[
+    str | None, typer.Option("--heatmap", help="Also make heatmaps of what speaks for this label, or `top`.")
+]
 KeepDays = Annotated[
     float | None,
     typer.Option("--keep-days", min=0, help="Delete results and pictures so long after the end. 0: never."),
@@ -70,6 +76,8 @@ def classify(
     top: Top = 3,
     threshold: Threshold = 0.0,
     min_known: MinKnown = None,
+    tags: Tags = False,
+    heatmap: HeatmapOf = None,
     keep_days: KeepDays = None,
     priority: Annotated[int, typer.Option("--priority", min=0, max=4, help="More goes first.")] = 0,
     target: Annotated[Path | None, typer.Option("-o", "--output", help="Save as .csv, .jsonl or .parquet.")] = None,
@@ -82,12 +90,13 @@ def classify(
     check_target(target)
     with Client() as client:
         options = {"model": model, "top_k": top, "threshold": threshold, "min_known": min_known, "priority": priority}
-        job = start(client, paths or [], source, options | {"retention_days": keep_days})
+        options |= {"tags": tags, "heatmap": heatmap, "retention_days": keep_days}
+        job = start(client, paths or [], source, options)
         note(f"batch {job.id}")
         if no_wait:
             show_job(job, as_json)
             return
-        finish(wait(job, timeout), target, as_json)
+        finish(wait(job, timeout), target, as_json, columns_of(tags=tags))
     if fail_on_item_error and job.counts and job.counts.errored:
         raise typer.Exit(ExitCode.ITEM_ERRORS)
 
@@ -98,15 +107,49 @@ def predict(
     top: Top = 3,
     threshold: Threshold = 0.0,
     min_known: MinKnown = None,
+    tags: Tags = False,
+    heatmap: HeatmapOf = None,
+    heatmaps_to: Annotated[
+        Path | None, typer.Option("--heatmaps-to", file_okay=False, help="Save the heatmaps as PNG in this folder.")
+    ] = None,
     fail_on_item_error: FailOnItemError = False,
     as_json: AsJson = False,
 ) -> None:
     """Label up to 16 pictures at once."""
     with Client() as client:
-        found = client.predict(files, model, top_k=top, threshold=threshold, min_known=min_known)
-    print_records(found, COLUMNS, as_json)
+        wanted = heatmap or ("top" if heatmaps_to else None)
+        found = client.predict(
+            files, model, top_k=top, threshold=threshold, min_known=min_known, tags=tags, heatmap=wanted
+        )
+        if heatmaps_to:
+            save_heatmaps(client, found, heatmaps_to)
+    print_records(found, columns_of(tags=tags), as_json)
     if fail_on_item_error and any(prediction.error for prediction in found):
         raise typer.Exit(ExitCode.ITEM_ERRORS)
+
+
+def columns_of(*, tags: bool) -> dict[str, Any]:
+    return COLUMNS | ({"tags": places} if tags else {})
+
+
+def places(found: types.Prediction) -> str:
+    """Write the tags with their boxes."""
+    tags = found.tags or []
+    return "  ".join(f"{text(tag.label)} {tag.score:.3f} at {','.join(map(str, tag.box))}" for tag in tags) or "none"
+
+
+def save_heatmaps(client: Client, found: Iterable[types.Prediction], folder: Path) -> None:
+    """Save what there is, and say what is withheld."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for prediction in found:
+        heatmap = prediction.heatmap
+        if heatmap is None:
+            continue
+        if heatmap.withheld:
+            note(f"{prediction.custom_id}: no heatmap: {heatmap.withheld}")
+        else:
+            target = folder / f"{prediction.seq:02}-{Path(prediction.custom_id).stem}.png"
+            note(f"saved {client.save_heatmap(prediction, target)}")
 
 
 def start(client: Client, paths: list[Path], source: str | None, options: dict[str, Any]) -> Batch:
@@ -125,13 +168,13 @@ def start(client: Client, paths: list[Path], source: str | None, options: dict[s
     return client.batches.create(images=paths, **options)
 
 
-def finish(job: Batch, target: Path | None, as_json: bool) -> None:
+def finish(job: Batch, target: Path | None, as_json: bool, columns: dict[str, Any] = COLUMNS) -> None:
     """Hand out what there is, also of a batch that ended badly, and then raise why it did."""
     if target:
         note(f"saved {job.download(target)}")
         show_job(job, as_json)
     else:
-        print_records(job.results(), COLUMNS, as_json)
+        print_records(job.results(), columns, as_json)
     if job.counts:
         note(f"{job.counts.succeeded} classified, {job.counts.errored} with errors")
     job.raise_for_status()

@@ -121,6 +121,8 @@ class Batches(Resource):
         top_k: int = 3,
         threshold: float = 0.0,
         min_known: float | None = None,
+        tags: bool = False,
+        heatmap: str | None = None,
         priority: int = 0,
         deadline_seconds: int | None = None,
         retention_days: float | None = None,
@@ -141,6 +143,8 @@ class Batches(Resource):
             top_k: how many labels each result lists.
             threshold: below this probability the decision is None.
             min_known: below this known score it is None, too; the model's own if None.
+            tags: also say which kinds are where in each picture: weak localisation, no trained detector.
+            heatmap: also make a heatmap of what speaks for this label, or for each picture's likeliest: "top".
             priority: 0 to 4; higher goes first, and batches of one priority take turns.
             deadline_seconds: what is not classified by then is given up: the batch ends as `expired` and keeps its
                 results so far; the service has a default (24 hours).
@@ -156,14 +160,15 @@ class Batches(Resource):
         if sum(given is not None for given in (images, archive, manifest, source, dataset)) != 1:
             raise ValueError("a batch takes exactly one of images, archive, manifest, source and dataset")
         options: dict[str, Any] = {"model": id_of(model), "top_k": top_k, "threshold": threshold}
-        if min_known is not None:
-            options["min_known"] = min_known
-        if priority:
-            options["priority"] = priority
-        if deadline_seconds is not None:
-            options["deadline_seconds"] = deadline_seconds
-        if retention_days is not None:
-            options["retention_days"] = retention_days
+        wishes = {
+            "min_known": min_known,
+            "tags": tags or None,
+            "heatmap": heatmap,
+            "priority": priority or None,
+            "deadline_seconds": deadline_seconds,
+            "retention_days": retention_days,
+        }
+        options |= {name: value for name, value in wishes.items() if value is not None}
         if dataset is not None:
             response = self._post(json=options | {"input": _dataset_input(dataset, split)})
         elif source is not None:

@@ -1,5 +1,6 @@
 """The client: one connection and the tree of resources on it."""
 
+import os
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, overload
@@ -11,6 +12,7 @@ from tsukiji.client._batches import Batches
 from tsukiji.client._bound import Identified, id_of
 from tsukiji.client._curation import Labels
 from tsukiji.client._datasets import Datasets
+from tsukiji.client._downloads import save
 from tsukiji.client._evaluations import Evaluations
 from tsukiji.client._feedback import correct
 from tsukiji.client._images import Images
@@ -79,6 +81,8 @@ class Client:
         top_k: int = 3,
         threshold: float = 0.0,
         min_known: float | None = None,
+        tags: bool = False,
+        heatmap: str | None = None,
         wait: int = 10,
     ) -> types.Prediction: ...
 
@@ -92,6 +96,8 @@ class Client:
         top_k: int = 3,
         threshold: float = 0.0,
         min_known: float | None = None,
+        tags: bool = False,
+        heatmap: str | None = None,
         wait: int = 10,
     ) -> list[types.Prediction]: ...
 
@@ -104,6 +110,8 @@ class Client:
         top_k: int = 3,
         threshold: float = 0.0,
         min_known: float | None = None,
+        tags: bool = False,
+        heatmap: str | None = None,
         wait: int = 10,
     ) -> types.Prediction | list[types.Prediction]:
         """Classify one picture, or a list of up to 16: paths, or the bytes of picture files.
@@ -114,15 +122,38 @@ class Client:
             top_k: how many labels each prediction lists.
             threshold: below this probability the decision is None.
             min_known: below this known score it is None, too: "none of these". The model's own if None; 0 switches off.
+            tags: also say which kinds are where in each picture: weak localisation, no trained detector.
+            heatmap: also make a heatmap of what speaks for this label, or for each picture's likeliest: "top".
             wait: seconds the service may hold the call; after them the client polls.
 
         Raises:
             JobFailedError: no picture could be classified.
             APIError: the service refused or cannot be reached.
         """
-        if isinstance(pictures, (list, tuple)):
-            return predict(self._transport, pictures, id_of(model), top_k, threshold, min_known, wait)
-        return predict(self._transport, [pictures], id_of(model), top_k, threshold, min_known, wait)[0]
+        several = isinstance(pictures, (list, tuple))
+        found = predict(
+            self._transport,
+            pictures if isinstance(pictures, (list, tuple)) else [pictures],
+            id_of(model),
+            top_k,
+            threshold,
+            min_known,
+            wait,
+            tags=tags,
+            heatmap=heatmap,
+        )
+        return found if several else found[0]
+
+    def save_heatmap(self, prediction: types.Prediction, target: str | os.PathLike[str]) -> Path:
+        """Save a prediction's heatmap over its picture, a PNG, at `target`.
+
+        Raises:
+            ValueError: it has none; `prediction.heatmap.withheld` may say why.
+            APIError: the service refused or cannot be reached.
+        """
+        if prediction.heatmap is None or "png" not in prediction.heatmap.links:
+            raise ValueError((prediction.heatmap and prediction.heatmap.withheld) or "no heatmap was asked for")
+        return save(self._transport, prediction.heatmap.links["png"], Path(target), "image/png")
 
     def correct(
         self, prediction: types.Prediction, label: Labels, *, dataset: str | Identified | None = None

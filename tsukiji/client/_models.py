@@ -22,10 +22,19 @@ class Model(Bound, types.Model):
         return Evaluations(self._transport).get(self.evaluation_id) if self.evaluation_id else None
 
     def predict(
-        self, pictures: Sequence[Picture], *, top_k: int = 3, threshold: float = 0.0, min_known: float | None = None
+        self,
+        pictures: Sequence[Picture],
+        *,
+        top_k: int = 3,
+        threshold: float = 0.0,
+        min_known: float | None = None,
+        tags: bool = False,
+        heatmap: str | None = None,
     ) -> list[types.Prediction]:
         """Classify up to 16 pictures now; see `Client.predict`."""
-        return predict(self._transport, pictures, self.id, top_k, threshold, min_known, wait=10)
+        return predict(
+            self._transport, pictures, self.id, top_k, threshold, min_known, wait=10, tags=tags, heatmap=heatmap
+        )
 
     def suspects(self) -> Paged[types.LabelSuspect]:
         """List the images of its data set whose labels may be wrong, most suspicious first."""

@@ -23,6 +23,9 @@ def predict(
     threshold: float,
     min_known: float | None,
     wait: int,
+    *,
+    tags: bool = False,
+    heatmap: str | None = None,
 ) -> list[types.Prediction]:
     """Send up to 16 pictures and return their predictions in order, waiting on where `wait` seconds are too few.
 
@@ -35,7 +38,8 @@ def predict(
             "POST",
             path("models", model, "predict"),
             files=[("files", _part(picture, number, stack)) for number, picture in enumerate(pictures, 1)],
-            data={"top_k": str(top_k), "threshold": str(threshold)} | _given(min_known),
+            data={"top_k": str(top_k), "threshold": str(threshold)}
+            | _given(min_known=min_known, tags=tags or None, heatmap=heatmap),
             headers={"Prefer": f"wait={wait}"},
             timeout=transport.config.timeout_seconds + wait,
         )
@@ -43,8 +47,8 @@ def predict(
     return [types.Prediction.model_validate(record) for record in (job.result or {})["predictions"]]
 
 
-def _given(min_known: float | None) -> dict[str, str]:
-    return {} if min_known is None else {"min_known": str(min_known)}
+def _given(**options: float | bool | str | None) -> dict[str, str]:
+    return {name: str(value) for name, value in options.items() if value is not None}
 
 
 def _part(picture: Picture, number: int, stack: ExitStack) -> tuple[str, BinaryIO | bytes]:

@@ -12,11 +12,13 @@ from tsukiji.types.batches import (
     BatchOptions,
     BatchSummary,
     ErrorSummary,
+    Heatmap,
     ImageInfo,
     LabelSummary,
     ManifestLine,
     Prediction,
     Score,
+    Tag,
 )
 from tsukiji.types.datasets import (
     ClassCount,
@@ -46,7 +48,7 @@ from tsukiji.types.evaluations import (
     UnknownMetrics,
 )
 from tsukiji.types.jobs import ItemCounts, Job, JobEvent, Progress
-from tsukiji.types.models import Alias, AliasMove, AliasPut, ExportCreate, ExportFormat, Model, ModelExport
+from tsukiji.types.models import Alias, AliasMove, AliasPut, ExportCreate, ExportFormat, HeatmapTest, Model, ModelExport
 from tsukiji.types.revisions import (
     AcceptCrops,
     AcceptLabels,
@@ -129,6 +131,8 @@ __all__ = [
     "FileVerdict",
     "Finding",
     "FindingKind",
+    "Heatmap",
+    "HeatmapTest",
     "Image",
     "ImageFilter",
     "ImageGroup",
@@ -181,6 +185,7 @@ __all__ = [
     "SnapshotChange",
     "SnapshotComparison",
     "Split",
+    "Tag",
     "TrainingCreate",
     "UnknownMetrics",
     "Upload",

@@ -4,11 +4,14 @@ from typing import Final, Literal, Self
 
 from pydantic import Field, model_validator
 
-from tsukiji.types.base import Answer, Label, Metadata, Problem, Request, Split, Url, check_one
+from tsukiji.types.base import Answer, Box, Label, Metadata, Problem, Request, Split, Url, check_one
 from tsukiji.types.jobs import ItemCounts
 
 MIN_KNOWN: Final = 0.05
 """The threshold of "none of these" where nobody sets another: it keeps 95% of held-out pictures of a model's kinds."""
+
+LIKELIEST: Final = "top"
+"""A heatmap of this is one of each picture's likeliest label."""
 
 
 class BatchInput(Request):
@@ -68,6 +71,18 @@ class BatchOptions(Request):
         description="Below this known score the decision is null: none of these. The model's own, which keeps 95% of "
         "held-out images of its kinds, if null; 0 decides for a kind whatever is shown.",
     )
+    tags: bool = Field(
+        False,
+        description="Also say which kinds are where in each picture. This is weak localisation by a model that learnt "
+        "whole pictures, not a trained detector: boxes are rough, and small things are missed.",
+    )
+    heatmap: str | None = Field(
+        None,
+        min_length=1,
+        max_length=200,
+        description="Also make a heatmap (Grad-CAM) of what speaks for a label: `top`, the likeliest of each picture, "
+        "or the name of one. Withheld, with the reason, where the model's heatmaps do not hold up.",
+    )
     deadline_seconds: int | None = Field(
         None, ge=1, le=30 * 86400, description="Give up what is not classified by then; the service's default if null."
     )
@@ -98,6 +113,34 @@ class ImageInfo(Answer):
     height: int | None = None
 
 
+class Tag(Answer):
+    """A kind that was found in a part of a picture."""
+
+    label: str
+    score: float
+    """The label's probability in this part."""
+    known_score: float | None = None
+    """As a prediction's, of this part; null where the model cannot tell."""
+    box: Box
+    """Left, upper, right, lower in pixels of the upright picture. Rough: the model never saw a box."""
+
+
+class Heatmap(Answer):
+    """What speaks for a label, by place; either numbers, or why there are none."""
+
+    label: str
+    width: int | None = None
+    height: int | None = None
+    values: list[list[float]] = []
+    """`height` rows of `width` numbers, 0 to 1: the largest is 1."""
+    box: tuple[int, int, int, int] | None = None
+    """The part of the upright picture that they lie over, in pixels: what the model saw."""
+    withheld: str | None = None
+    """Why the model shows no heatmaps."""
+    links: dict[str, str] = {}
+    """`png`: the heatmap over the picture."""
+
+
 class Prediction(Answer):
     """One image's result; `label` and `score` stand even where the decision is null ("none of these").
 
@@ -119,6 +162,9 @@ class Prediction(Answer):
     abstained: bool = False
     abstain_reason: str | None = None
     scores: list[Score] = []
+    tags: list[Tag] | None = None
+    """Which kinds are where, likeliest first; null unless that was asked for."""
+    heatmap: Heatmap | None = None
     true_label: str | None = None
     """The label the data set holds for it, where the batch came from one; null where that has several."""
     true_labels: list[str] | None = None

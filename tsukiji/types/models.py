@@ -8,6 +8,16 @@ from pydantic import Field
 from tsukiji.types.base import Answer, Kind, Request
 
 
+class HeatmapTest(Answer):
+    """Whether a model's heatmaps mean anything: tried on its held-out images when the first was asked for."""
+
+    images: int
+    beats_random: float
+    """On what part of them a heatmap tells better than a random one what the model goes by (insertion and deletion)."""
+    withheld: str | None = None
+    """Why no heatmaps are shown."""
+
+
 class Model(Answer):
     object: Literal["model"] = "model"
     id: str
@@ -31,6 +41,8 @@ class Model(Answer):
     """Where the weights came from that the training began with."""
     versions: dict[str, Any] = {}
     """Of the programs that made it, by name."""
+    heatmap: HeatmapTest | None = None
+    """Null until a heatmap was asked for."""
     bytes: int = 0
     created_at: datetime
     links: dict[str, str] = {}

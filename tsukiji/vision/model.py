@@ -66,9 +66,17 @@ class Classifier(nn.Module):
 
     def look(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return embeddings (N, num_embedded), and the last maps, as `features` does; float32."""
+        middle, maps = self.stages(images)
+        return self.pool(middle, maps), maps
+
+    def stages(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the maps before the last stage (N, num_middle, H/16, W/16) and the last ones; float32."""
         middle, maps = self._stages(images)
-        maps = maps.float()  # a mean of half precision would lose what the maps still hold
-        return torch.cat([middle.float().mean((2, 3)), self.head[:POOLING](maps)], 1), maps
+        return middle.float(), maps.float()  # a mean of half precision would lose what the maps still hold
+
+    def pool(self, middle: Tensor, maps: Tensor) -> Tensor:
+        """Return embeddings (N, num_embedded) of maps, or of parts of them, as `stages` gives them."""
+        return torch.cat([middle.mean((2, 3)), self.head[:POOLING](maps)], 1)
 
     def decide(self, embeddings: Tensor) -> Tensor:
         """Return logits (N, classes) of embeddings."""

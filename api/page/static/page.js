@@ -16,7 +16,7 @@ form.addEventListener("submit", (event) => {
   ask(input.files[0] ?? current);
 });
 input.addEventListener("change", () => ask(input.files[0]));
-for (const id of ["model", "threshold"]) byId(id).addEventListener("change", () => ask(current));
+for (const id of ["model", "threshold", "tags"]) byId(id).addEventListener("change", () => ask(current));
 byId("model").addEventListener("change", showCall);
 document.addEventListener("paste", (event) => ask(pictureIn(event.clipboardData)));
 document.addEventListener("dragover", (event) => {
@@ -48,6 +48,7 @@ async function ask(file) {
   const body = new FormData();
   body.append("files", file, file.name || "picture");
   body.append("threshold", byId("threshold").value);
+  if (byId("tags").checked) body.append("tags", "true");
   const model = encodeURIComponent(byId("model").value);
   await answer(number, () => fetch(`/v1/models/${model}/predict`, { method: "POST", body, headers: WAIT }));
 }
@@ -83,6 +84,7 @@ function showPicture(file) {
   byId("unsure").hidden = byId("strange").hidden = true;
   byId("decision").textContent = "";
   byId("kinds").replaceChildren();
+  showTags(null);
 }
 
 function showResult(job) {
@@ -98,8 +100,27 @@ function showResult(job) {
   byId("unsure").hidden = prediction.abstain_reason !== "below_threshold";
   byId("strange").hidden = prediction.abstain_reason !== "none_of_these";
   byId("kinds").replaceChildren(...prediction.scores.map(kindRow));
+  showTags(prediction.tags, prediction.image);
   const best = prediction.scores[0];
   say(`${byId("decision").textContent}: ${best.label}, ${percent(best.score)}`, "spoken");
+}
+
+function showTags(tags, size) {
+  const places = byId("places");
+  places.replaceChildren(...(tags ?? []).map(placeOf));
+  if (tags) places.setAttribute("viewBox", `0 0 ${size.width} ${size.height}`);
+  const named = (tags ?? []).map(({ label, score }) => `${label} ${percent(score)}`).join(", ");
+  byId("tags-found").hidden = !tags;
+  byId("tags-found").textContent = named
+    ? `Found, roughly where the boxes are (the model never saw a box): ${named}`
+    : "Nothing known was found in a part of it.";
+}
+
+function placeOf({ box: [left, upper, right, lower] }) {
+  const place = document.createElementNS("http://www.w3.org/2000/svg", "rect");
+  const measures = { x: left, y: upper, width: right - left, height: lower - upper };
+  for (const [name, value] of Object.entries(measures)) place.setAttribute(name, value);
+  return place;
 }
 
 function kindRow({ label, score }) {

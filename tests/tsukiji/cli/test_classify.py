@@ -150,3 +150,30 @@ def test_predict(service, run, pictures):
     assert result.exit_code == 0
     assert result.stdout.splitlines()[1:] == ["a.png\tcat\tcat 0.900  dog 0.100", "b.png\t-\ttruncated: cut short"]
     assert run("predict", pictures / "b.png", "-m", "pets", "--fail-on-item-error", "--json").exit_code == 8
+
+
+TAGS = [{"label": "cat", "score": 0.75, "known_score": 0.5, "box": [1, 2, 30, 40]}]
+HEATMAP = {"label": "cat", "links": {"png": "/v1/predictions/prd_1/results/0/heatmap.png"}}
+
+
+def test_tags_are_asked_for_and_printed_with_their_places(service, run, pictures):
+    service.answer(
+        "GET", "/v1/batches/bat_1/results", lines(prediction("a.png", tags=TAGS), prediction("b.png", tags=[]))
+    )
+    result = run("classify", pictures, "--model", "pets", "--tags", "--heatmap", "cat")
+    assert [service.asked[0].field(name) for name in ("tags", "heatmap")] == [["True"], ["cat"]]
+    assert [line.split("\t")[3] for line in result.stdout.splitlines()[1:]] == ["cat 0.750 at 1,2,30,40", "none"]
+
+
+def test_heatmaps_are_saved_and_those_that_are_withheld_are_told(service, run, pictures, tmp_path):
+    withheld = prediction("b.png", seq=1, heatmap={"label": "cat", "withheld": "they mislead"})
+    predictions = [prediction("a.png", heatmap=HEATMAP), withheld]
+    answered = job("succeeded", "prd_1", "prediction", result={"predictions": predictions})
+    service.answer("POST", "/v1/models/pets/predict", answered)
+    service.answer("GET", "/v1/predictions/prd_1/results/0/heatmap.png", b"png")
+    folder = tmp_path / "maps"
+    result = run("predict", pictures / "a.png", pictures / "b.png", "-m", "pets", "--heatmaps-to", folder)
+    assert result.exit_code == 0, result.stderr
+    assert service.asked[0].field("heatmap") == ["top"]
+    assert [path.name for path in folder.iterdir()] == ["00-a.png"]
+    assert "they mislead" in result.stderr

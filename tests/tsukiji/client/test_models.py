@@ -38,6 +38,19 @@ def test_several_pictures_several_predictions(client, service):
     assert [content for name, _, content in service.asked[0].parts if name == "files"] == [b"one", b"two"]
 
 
+def test_a_heatmap_is_saved_or_its_absence_is_told(client, service, tmp_path):
+    png = "/v1/predictions/prd_1/results/0/heatmap.png"
+    found = prediction(heatmap={"label": "cat", "width": 1, "height": 1, "values": [[1.0]], "links": {"png": png}})
+    service.answer("POST", PREDICT, answered(found))
+    service.answer("GET", png, b"picture")
+    made = client.predict(b"x", "production", heatmap="top", tags=True)
+    assert [service.asked[0].field(name) for name in ("heatmap", "tags")] == [["top"], ["True"]]
+    assert client.save_heatmap(made, tmp_path / "map.png").read_bytes() == b"picture"
+    service.answer("POST", PREDICT, answered(prediction(heatmap={"label": "cat", "withheld": "they mislead"})))
+    with pytest.raises(ValueError, match="they mislead"):
+        client.save_heatmap(client.predict(b"x", "production", heatmap="top"), tmp_path / "map.png")
+
+
 def test_a_slow_prediction_is_waited_for(client, service):
     service.answer("POST", PREDICT, Answer(job("running", "prd_1", "prediction"), 202))
     service.answer("GET", "/v1/jobs/prd_1", answered(prediction()))

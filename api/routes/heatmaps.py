@@ -1,0 +1,56 @@
+"""Heatmaps of predictions, drawn over their pictures."""
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from api.dependencies import ServicesDep
+from api.schemas import bytes_answer
+from api.services import Services
+from db import jobs, results
+from db.models import BatchItem, Prediction
+from tsukiji.errors import NotFound
+from tsukiji.jobs import JobKind
+from tsukiji.vision.decode import decode
+from tsukiji.vision.overlay import LONGEST_SIDE, draw_heatmap
+
+router = APIRouter()
+
+MEDIA_TYPE = "image/png"
+ANSWER = bytes_answer(MEDIA_TYPE)
+
+
+@router.get("/batches/{batch}/results/{seq}/heatmap.png", tags=["batches"], response_class=Response, responses=ANSWER)
+def get_batch_heatmap(batch: str, seq: int, services: ServicesDep) -> Response:
+    """Fetch an image's heatmap over the image, where the batch was asked for heatmaps."""
+    return draw(services, JobKind.BATCH, batch, seq)
+
+
+@router.get(
+    "/predictions/{prediction}/results/{seq}/heatmap.png", tags=["predict"], response_class=Response, responses=ANSWER
+)
+def get_prediction_heatmap(prediction: str, seq: int, services: ServicesDep) -> Response:
+    """Fetch an image's heatmap over the image, where the prediction was asked for heatmaps."""
+    return draw(services, JobKind.PREDICTION, prediction, seq)
+
+
+def draw(services: Services, kind: JobKind, job_id: str, seq: int) -> Response:
+    """Return the PNG.
+
+    Raises:
+        NotFound: there is no such image, or no heatmap of it.
+        ResultsDeleted
+    """
+    with services.database.reading() as session:
+        job = jobs.find(session, job_id, kind)
+        results.check_kept(job)
+        item, found = session.get(BatchItem, (job.id, seq)), session.get(Prediction, (job.id, seq))
+    if item is None or item.sha256 is None or found is None or not (found.heatmap and found.heatmap.get("values")):
+        hint = "Ask for one with `heatmap`, and see `heatmap.withheld` in the results."
+        raise NotFound(f"{job_id} has no heatmap of image {seq}.", hint=hint)
+    left, upper, right, lower = item.crop or (0, 0, found.width or 1, found.height or 1)
+    data = services.store.read(item.sha256)
+    picture = decode(data, services.decode_limits, crop=item.crop, target_side=LONGEST_SIDE)
+    at = found.heatmap["box"]
+    box = at[0] - left, at[1] - upper, at[2] - left, at[3] - upper
+    png = draw_heatmap(picture, (right - left, lower - upper), found.heatmap["values"], box)
+    return Response(png, media_type=MEDIA_TYPE, headers={"cache-control": "private, max-age=3600"})

@@ -1,0 +1,93 @@
+"""Photos of one kind each, and collages of those that no training saw."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from bench.teaching import lessons
+from bench.teaching.lessons import Lesson, Seen
+from tsukiji.types import Box
+from tsukiji.vision.collages import make_collage
+from tsukiji.vision.decode import decode
+
+POOL = 12
+"""Each collage's pictures are drawn from so many."""
+DISTRACTORS = 4
+"""Of which so many show none of the kinds."""
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A picture file, and what it shows; None: none of the kinds."""
+
+    path: Path
+    label: str | None
+
+    def open(self) -> Image.Image:
+        return decode(self.path.read_bytes())
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """A collage, and which kinds are where; `labels` of one without a known kind are none."""
+
+    image: Image.Image
+    things: list[tuple[str, Box]]
+
+    @property
+    def labels(self) -> set[str]:
+        return {label for label, _ in self.things}
+
+
+@dataclass(frozen=True)
+class Photos:
+    """What to learn from, and what nobody learns from: photos of the kinds, and of other things."""
+
+    lesson: Lesson
+    test: list[Photo]
+    grounds: list[Photo]
+    distractors: list[Photo]
+    empty: list[Photo]
+
+
+def gather(folders: Sequence[Path], unknown: Path, seed: int) -> Photos:
+    """Hold out 30% of each kind for the test; of the rest, 30% again for the trainings' own validation.
+
+    Other things are three parts: grounds of collages, distractors in them, and pictures without a known kind.
+    """
+    seen = [one for folder in folders for one in lessons.look(folder)]
+    held_out = {picture.path for picture in lessons.split("all", seen, seed).of_split("valid")}
+    rest: list[Seen] = [one for one in seen if one.path not in held_out]
+    others = [Photo(picture.path, None) for picture in lessons.others(unknown)]
+    return Photos(
+        lesson=lessons.split("kinds", rest, seed),
+        test=[Photo(one.path, one.label) for one in seen if one.path in held_out],
+        grounds=others[::3],
+        distractors=others[1::3],
+        empty=others[2::3],
+    )
+
+
+def mix(
+    known: Sequence[Photo], distractors: Sequence[Photo], grounds: Sequence[Photo], count: int, seed: int
+) -> list[Mixture]:
+    """Return collages, with at least one known kind each; every other one on a photo, the others on a plain ground."""
+    random, found = np.random.default_rng(seed), list[Mixture]()
+    kinds = sorted({photo.label or "" for photo in known})
+    while len(found) < count:
+        wanted = random.choice(kinds, POOL - (DISTRACTORS if distractors else 0))
+        pool = [pick([photo for photo in known if photo.label == kind], random) for kind in wanted]
+        pool += [pick(distractors, random) for _ in range(POOL - len(pool))]
+        ground = pick(grounds, random).open() if grounds and len(found) % 2 else None
+        collage = make_collage([photo.open() for photo in pool], random, ground)
+        shown = ((pool[number].label, box) for number, box in collage.things)
+        if things := [(label, box) for label, box in shown if label]:
+            found.append(Mixture(collage.image, things))
+    return found
+
+
+def pick(photos: Sequence[Photo], random: np.random.Generator) -> Photo:
+    return photos[int(random.integers(len(photos)))]

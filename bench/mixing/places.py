@@ -1,0 +1,104 @@
+"""Tags beside their rivals, on collages: one prediction of the whole, and each window cropped and classified."""
+
+import io
+import statistics
+import time
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+from PIL import Image
+
+from bench.mixing.photos import Mixture, Photo
+from tsukiji.types import Box
+from tsukiji.vision.decode import decode
+from tsukiji.vision.predictor import Predictor
+from tsukiji.vision.tags import Reader, Tag, choose, find_tags
+from tsukiji.vision.windows import Windows, boxes_of
+
+WHOLE_THRESHOLD = 0.5
+Find = Callable[[Image.Image], list[Tag]]
+
+
+def measure(
+    predictor: Predictor, reader: Reader | None, mixtures: Sequence[Mixture], empty: Sequence[Photo]
+) -> dict[str, float]:
+    """Return what stands in the table of `bench.many_kinds` about tags."""
+
+    def ours(image: Image.Image) -> list[Tag]:
+        return find_tags(predictor, image, reader)
+
+    def brute(image: Image.Image) -> list[Tag]:
+        boxes = boxes_of(*image.size)
+        crops = [image.crop(tuple(box)) for box in boxes.round().astype(int).tolist()]
+        return choose(predictor, Windows(boxes, predictor.embed(crops).embeddings), image.size)
+
+    truth = [mixture.labels for mixture in mixtures]
+    tags = [ours(mixture.image) for mixture in mixtures]
+    forced = [brute(mixture.image) for mixture in mixtures]
+    whole = predictor.predict([mixture.image for mixture in mixtures])
+    seconds = costs(predictor, mixtures, ours, brute)
+    return {
+        "tags_f1": micro_f1(truth, [{tag.label for tag in found} for found in tags]),
+        "whole_image_f1": micro_f1(truth, above(predictor, whole, WHOLE_THRESHOLD)),
+        "whole_image_best_f1": max(micro_f1(truth, above(predictor, whole, t)) for t in np.linspace(0.02, 0.9, 45)),
+        "brute_force_f1": micro_f1(truth, [{tag.label for tag in found} for found in forced]),
+        "pointing_accuracy": pointing(mixtures, tags),
+        "brute_force_pointing_accuracy": pointing(mixtures, forced),
+        "empty_kept_empty": statistics.mean(not ours(photo.open()) for photo in empty),
+        "brute_force_empty_kept_empty": statistics.mean(not brute(photo.open()) for photo in empty),
+        **seconds,
+    }
+
+
+def above(predictor: Predictor, probabilities: np.ndarray, threshold: float) -> list[set[str]]:
+    return [
+        {label for label, value in zip(predictor.label_names, row, strict=True) if value >= threshold}
+        for row in probabilities
+    ]
+
+
+def micro_f1(truth: Iterable[set[str]], found: Iterable[set[str]]) -> float:
+    right = wrong = missed = 0
+    for wanted, named in zip(truth, found, strict=True):
+        right, wrong, missed = right + len(wanted & named), wrong + len(named - wanted), missed + len(wanted - named)
+    return 2 * right / max(1, 2 * right + wrong + missed)
+
+
+def pointing(mixtures: Sequence[Mixture], tags: Sequence[list[Tag]]) -> float:
+    """Return how often the likeliest tag of a kind that is there has its centre in a picture of that kind."""
+    hits = []
+    for mixture, found in zip(mixtures, tags, strict=True):
+        for label in mixture.labels & {tag.label for tag in found}:
+            best = next(tag for tag in found if tag.label == label)
+            hits.append(any(shown == label and is_inside(best.box, box) for shown, box in mixture.things))
+    return statistics.mean(hits) if hits else 0.0
+
+
+def is_inside(box: Box, place: Box) -> bool:
+    across, down = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+    return place[0] <= across <= place[2] and place[1] <= down <= place[3]
+
+
+def costs(predictor: Predictor, mixtures: Sequence[Mixture], ours: Find, brute: Find) -> dict[str, float]:
+    """Return ratios of seconds from a file's bytes: of a plain answer, of one with tags, and by brute force, in turns.
+
+    Tags include the plain answer that stands beside them; so do the windows of brute force.
+    """
+    side, spent = predictor.preprocess.size, {"plain": list[float](), "tags": list[float](), "brute": list[float]()}
+    for mixture in mixtures[:: max(1, len(mixtures) // 20)]:
+        buffer = io.BytesIO()
+        mixture.image.save(buffer, "JPEG", quality=90)
+        data = buffer.getvalue()
+        for name, find in (("plain", None), ("tags", ours), ("brute", brute)):
+            began = time.perf_counter()
+            predictor.predict([decode(data, target_side=side)])
+            if find is not None:
+                find(decode(data, target_side=2 * side))
+            spent[name].append(time.perf_counter() - began)
+    plain, tags, forced = (statistics.median(spent[name]) for name in ("plain", "tags", "brute"))
+    return {
+        "tags_cost_ratio": tags / plain,
+        "tags_vs_brute_force_speedup": forced / tags,
+        "plain_ms": 1000 * plain,
+        "tags_ms": 1000 * tags,
+    }

@@ -1,0 +1,123 @@
+"""Windows and tags: places in pixels of the picture, whatever its proportions; kinds told apart where they stand."""
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from tests.tsukiji.vision.packages import LABELS, write_package
+from tests.tsukiji.vision.pictures import noise
+from tsukiji.vision import reading, tags
+from tsukiji.vision.collages import make_collage
+from tsukiji.vision.predictor import Predictor
+from tsukiji.vision.reading import learn
+from tsukiji.vision.tags import Reader, find_tags
+from tsukiji.vision.windows import boxes_of, fit, look_closely
+
+COLOURS = {"cat": (220, 30, 30), "dog": (30, 30, 220)}
+SIZES = [(1, 1), (2, 300), (3000, 30), (64, 64), (700, 500)]
+
+
+@pytest.fixture(scope="module")
+def predictor(tmp_path_factory):
+    return Predictor.load(write_package(tmp_path_factory.mktemp("packages") / "model"), "cpu")
+
+
+def thing(kind, seed):
+    """A grainy disc in its kind's colour on white: something that is not there once its parts are shuffled."""
+    picture = noise(80, 80, seed).point(lambda value: 200 + value // 5)
+    grain = np.asarray(noise(80, 80, seed + 1000), np.float32) * 0.25
+    disc = Image.fromarray((np.array(COLOURS[kind]) * 0.75 + grain).clip(0, 255).astype(np.uint8))
+    mask = Image.new("L", (80, 80))
+    ImageDraw.Draw(mask).ellipse((8, 8, 72, 72), fill=255)
+    picture.paste(disc, (0, 0), mask)
+    return picture
+
+
+@pytest.fixture(scope="module")
+def reader(predictor):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reading, "HELD_OUT_COLLAGES", 40)
+        patch.setattr(reading, "ALONE", 8)
+        patch.setattr(reading, "RIDGE", 0.3)  # few windows of a random network
+        return learn(predictor, [(thing(LABELS[seed % 2], seed), seed % 2) for seed in range(40)])
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_windows_cover_a_picture_of_any_proportions_and_stay_within(size):
+    boxes = boxes_of(*size)
+    assert tuple(boxes[0]) == (0, 0, *size)
+    assert (boxes[:, :2] >= 0).all()
+    assert (boxes[:, 2:] <= np.array(size) + 1e-3).all()
+    assert (boxes[:, 2:] > boxes[:, :2]).all()
+    assert len(boxes) < 600
+    assert boxes[1:, 2].max() == pytest.approx(size[0])
+    assert boxes[1:, 3].max() == pytest.approx(size[1])
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_pass_has_little_more_pixels_than_it_may(predictor, size):
+    height, width, _ = fit(predictor, Image.new("RGB", size)).shape
+    assert width % 32 == height % 32 == 0
+    assert max(width, height) <= 2 * 64 + 16
+    assert width * height <= 4 * 64 * 64
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("taught", [False, True])
+def test_a_picture_of_any_size_has_tags_within_it_or_none(predictor, reader, size, taught):
+    for tag in find_tags(predictor, noise(*size, 3), reader if taught else None):
+        left, upper, right, lower = tag.box
+        assert 0 <= left < right <= size[0]
+        assert 0 <= upper < lower <= size[1]
+        assert tag.label in LABELS
+        assert 0 <= tag.score <= 1
+
+
+def test_two_things_are_found_where_they_stand(predictor, reader):
+    picture = Image.new("RGB", (480, 240), (128, 128, 128))
+    picture.paste(thing("cat", 101).resize((200, 200)), (0, 20))
+    picture.paste(thing("dog", 102).resize((200, 200)), (280, 20))
+    unsure = Reader(reader.weights, reader.offset, reader.margins, -9.0)
+    found = {tag.label: tag.box for tag in reversed(find_tags(predictor, picture, unsure))}  # the likeliest stays
+    assert {"cat", "dog"} <= found.keys(), found
+    assert (found["cat"][0] + found["cat"][2]) / 2 < 240 < (found["dog"][0] + found["dog"][2]) / 2
+
+
+def test_tags_do_not_lie_upon_each_other(predictor, reader):
+    sure = Reader(reader.weights, reader.offset, reader.margins, -9.0)
+    boxes = [np.array(tag.box, np.float32) for tag in find_tags(predictor, noise(300, 200, 5), sure)]
+    assert len(boxes) > 1
+    for number, box in enumerate(boxes):
+        others = np.array(boxes[number + 1 :]).reshape(-1, 4)
+        smaller = np.minimum(tags._area(others), tags._area(box))
+        assert (tags._common(others, box) <= (tags.OVERLAP + 0.05) * smaller).all()
+
+
+def test_a_margin_out_of_reach_leaves_no_tag(predictor, reader):
+    assert find_tags(predictor, noise(90, 90, 1), Reader(reader.weights, reader.offset, reader.margins, 99.0)) == []
+
+
+def test_from_too_few_pictures_or_one_kind_nothing_is_learnt(predictor):
+    pictures = [thing("cat", seed) for seed in range(reading.LEAST_PICTURES)]
+    assert learn(predictor, [(picture, n % 2) for n, picture in enumerate(pictures[:5])]) is None
+    assert learn(predictor, [(picture, 0) for picture in pictures]) is None
+
+
+def test_a_window_of_all_of_a_picture_is_close_to_the_plain_answer(predictor):
+    """At the resolution of training the maps are the same; only the points they are read at differ."""
+    picture = noise(64, 64, 8)
+    windows, plain = look_closely(predictor, picture), predictor.embed([picture]).embeddings[0]
+    first = windows.embeddings[0]
+    assert first.shape == plain.shape
+    assert np.corrcoef(first, plain)[0, 1] > 0.5
+
+
+def test_things_of_a_collage_never_overlap():
+    pictures = [thing("cat", 1), thing("dog", 2)]
+    for seed in range(20):
+        collage = make_collage(pictures, np.random.default_rng(seed))
+        marks = np.zeros(collage.image.size[::-1], int)
+        for _, (left, upper, right, lower) in collage.things:
+            marks[upper:lower, left:right] += 1
+        assert collage.things
+        assert marks.max() == 1

@@ -1,0 +1,114 @@
+"""A picture as windows of several sizes: one pass of the network at a higher resolution, and an embedding of each part.
+
+Windows are cut from the feature maps and not from the picture (ROI Align, He et al., "Mask R-CNN", ICCV 2017), so that
+any number of them costs one pass. Knows no labels.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+from torch.nn.functional import grid_sample
+
+from tsukiji.errors import GpuOutOfMemory
+from tsukiji.vision.predictor import Floats, Predictor
+from tsukiji.vision.preprocess import RESAMPLING
+
+MORE_PIXELS: Final = 2.6
+"""The pass has so many times the pixels of a plain one. With the plain one, which answers too, that is 3.6 passes."""
+LONGER: Final = 2
+"""No side is more than so many times as long as a plain pass's."""
+STRIDE: Final = 32
+"""Pixels of the picture for one of the last maps, on each side."""
+PARTS: Final = (0.8, 0.65, 0.5, 0.4)
+"""Sides of windows as parts of the picture's shorter side; one more window is the whole picture."""
+NARROW: Final = 3
+"""A picture that is longer than so many times its width has windows for a picture of these proportions."""
+STEP: Final = 0.3
+"""From one window to the next at most, as a part of its side."""
+BINS: Final = 4
+"""Points of a window's map on each side, from which its largest values and its means are taken."""
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Of one picture; the first is all of it.
+
+    Attributes:
+        boxes: left, upper, right, lower in pixels of the picture, (M, 4), float32.
+        embeddings: what the network makes of each, (M, E), as `Classifier.embed` does of a picture.
+    """
+
+    boxes: Floats
+    embeddings: Floats
+
+
+def look_closely(predictor: Predictor, image: Image.Image) -> Windows:
+    """Return the windows of an RGB picture of any size and proportions.
+
+    Raises:
+        GpuOutOfMemory: the pass does not fit.
+    """
+    boxes = boxes_of(*image.size)
+    try:
+        parts: Floats = (boxes / np.array(image.size * 2)).astype(np.float32)
+        embeddings = _embed(predictor, fit(predictor, image), parts)
+    except torch.OutOfMemoryError as error:
+        raise GpuOutOfMemory(f"{predictor.device} has too little memory to look for tags.") from error
+    return Windows(boxes, embeddings)
+
+
+def fit(predictor: Predictor, image: Image.Image) -> NDArray[np.uint8]:
+    """Return the whole picture (H, W, 3) at the resolution of the pass, its proportions kept as far as maps allow."""
+    side = predictor.preprocess.size
+    scale = min((MORE_PIXELS / (image.width * image.height)) ** 0.5, LONGER / max(image.size)) * side
+    width, height = (max(1, round(length * scale / STRIDE)) * STRIDE for length in image.size)
+    return np.array(image.resize((width, height), RESAMPLING[predictor.preprocess.interpolation]))
+
+
+def boxes_of(width: int, height: int) -> Floats:
+    """Return the boxes of a picture's windows, (M, 4)."""
+    side = max(min(width, height), max(width, height) / NARROW)
+    found = [(0.0, 0.0, float(width), float(height))]
+    for part in PARTS:
+        across, down = min(side * part, width), min(side * part, height)
+        found += [
+            (left, upper, left + across, upper + down)
+            for upper in _starts(height, down)
+            for left in _starts(width, across)
+        ]
+    return np.array(found, np.float32)
+
+
+def _starts(length: float, window: float) -> list[float]:
+    """Return where windows begin that cover a length evenly."""
+    count = int(np.ceil((length - window) / (window * STEP))) + 1
+    starts: list[float] = np.linspace(0, length - window, count).tolist()
+    return starts
+
+
+@torch.inference_mode()
+def _embed(predictor: Predictor, pixels: NDArray[np.uint8], parts: Floats) -> Floats:
+    middle, maps = predictor.model.stages(predictor.normalise(pixels[None]))
+    rois = torch.from_numpy(parts).to(predictor.device)
+    embeddings: Floats = predictor.model.pool(_cut(middle, rois), _cut(maps, rois)).cpu().numpy()
+    return embeddings
+
+
+def _cut(maps: Tensor, rois: Tensor) -> Tensor:
+    """Return windows (M, C, BINS, BINS) of maps (1, C, h, w); windows are left, upper, right, lower as parts of 1.
+
+    What ROI Align does with one point for each bin. torchvision's own takes seconds to import.
+    """
+    at = (torch.arange(BINS, device=rois.device) + 0.5) / BINS
+    across = rois[:, :1] + (rois[:, 2:3] - rois[:, :1]) * at
+    down = rois[:, 1:2] + (rois[:, 3:] - rois[:, 1:2]) * at
+    shape = (len(rois), BINS, BINS)
+    points = torch.stack([across[:, None, :].expand(shape), down[:, :, None].expand(shape)], -1)
+    grid = points.reshape(1, -1, BINS, 2) * 2 - 1
+    found = grid_sample(maps, grid, mode="bilinear", padding_mode="border", align_corners=False)
+    return found.reshape(maps.shape[1], *shape).transpose(0, 1)

@@ -1,0 +1,148 @@
+"""Tags and heatmaps of pictures that have their answer: each is looked at once more, closer. Nothing of it is kept."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from PIL import Image
+
+from db.models import BatchItem
+from tsukiji.errors import BlobCorrupt, BlobMissing, ImageError
+from tsukiji.types import Box
+from tsukiji.types.batches import LIKELIEST
+from tsukiji.vision.decode import decode, measure
+from tsukiji.vision.heatmap import grad_cam, seen_part
+from tsukiji.vision.tags import find_tags
+from worker.insight import MORE_SIDE, Insight
+from worker.services import Services
+from worker.streams import Found, Row, in_streams, name_of, parts_of
+
+DIGITS = 4
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What a batch asks beyond answers; `heatmap` is a label, or `LIKELIEST`."""
+
+    tags: bool
+    heatmap: str | None
+
+    @classmethod
+    def of(cls, request: dict[str, Any]) -> Self:
+        return cls(bool(request.get("tags")), request.get("heatmap"))
+
+    def __bool__(self) -> bool:
+        return self.tags or self.heatmap is not None
+
+
+@dataclass(frozen=True)
+class Part:
+    """A decoded picture, or the part of one that is used, and its box in the whole picture."""
+
+    pixels: Image.Image
+    box: Box
+
+    def whole(self, box: Sequence[int]) -> list[int]:
+        """Return a box of these pixels in those of the whole picture."""
+        left, upper, right, lower = self.box
+        across, down = (right - left) / self.pixels.width, (lower - upper) / self.pixels.height
+        edges = box[0] * across + left, box[1] * down + upper, box[2] * across + left, box[3] * down + upper
+        return [round(edge) for edge in edges]
+
+
+def look_closer(
+    services: Services,
+    insight: Insight,
+    wishes: Wishes,
+    items: Sequence[BatchItem],
+    rows: Sequence[Row],
+    check: Callable[[], None],
+) -> None:
+    """Add to the items' rows what is wished; `check` is called between, and may raise.
+
+    Raises:
+        GpuOutOfMemory: not even one picture fits.
+    """
+    if not wishes:
+        return
+    names = insight.predictor.label_names
+    labels = {
+        name_of(item): names[int(np.frombuffer(row["probabilities"], "<f4").argmax())]
+        for item, row in zip(items, rows, strict=True)
+        if row["probabilities"]
+    }
+    if not labels:
+        return
+    check()
+    if wishes.tags:
+        insight.reader  # noqa: B018 - learnt before the streams begin, once
+    refusal = insight.refusal if wishes.heatmap else None
+
+    def look(part: Sequence[BatchItem]) -> Found:
+        found: Found = {}
+        for item in part:
+            check()
+            found[name_of(item)] = examine(services, insight, wishes, item, labels[name_of(item)], refusal)
+        return found
+
+    wanted = {name_of(item): item for item in items if name_of(item) in labels}
+    found: Found = {}
+    for part in in_streams(insight.predictor.plan, parts_of(list(wanted.values()), insight.predictor), look):
+        found |= part
+    for item, row in zip(items, rows, strict=True):
+        extra = found.get(name_of(item))
+        if isinstance(extra, dict):
+            row.update(extra)
+
+
+def examine(
+    services: Services, insight: Insight, wishes: Wishes, item: BatchItem, likeliest: str, refusal: str | None
+) -> Row:
+    """Return the columns that are wished; of a picture that is gone meanwhile, none."""
+    try:
+        part = read(services, item, MORE_SIDE * insight.predictor.preprocess.size)
+    except (ImageError, BlobMissing, BlobCorrupt):
+        return {}
+    found: Row = {}
+    if wishes.tags:
+        found["tags"] = tags(insight, part)
+    if wishes.heatmap is not None:
+        label = likeliest if wishes.heatmap == LIKELIEST else wishes.heatmap
+        found["heatmap"] = {"label": label, "withheld": refusal} if refusal else heatmap(insight, part, label)
+    return found
+
+
+def read(services: Services, item: BatchItem, side: int) -> Part:
+    """Return the picture, decoded for `side` pixels.
+
+    Raises:
+        ImageError, BlobMissing, BlobCorrupt
+    """
+    data = services.store.read(item.sha256 or "")
+    box = item.crop or (0, 0, *measure(data, services.decode_limits))
+    return Part(decode(data, services.decode_limits, crop=item.crop, target_side=side), box)
+
+
+def tags(insight: Insight, part: Part) -> list[Row]:
+    return [
+        {
+            "label": tag.label,
+            "score": round(tag.score, DIGITS),
+            "known_score": None if tag.known_score is None else round(tag.known_score, DIGITS),
+            "box": part.whole(tag.box),
+        }
+        for tag in find_tags(insight.predictor, part.pixels, insight.reader)
+    ]
+
+
+def heatmap(insight: Insight, part: Part, label: str) -> Row:
+    grid = grad_cam(insight.predictor, part.pixels, insight.predictor.label_names.index(label))
+    height, width = grid.shape
+    return {
+        "label": label,
+        "width": width,
+        "height": height,
+        "values": [[round(float(value), DIGITS) for value in row] for row in grid],
+        "box": part.whole(seen_part(insight.predictor, *part.pixels.size)),
+    }
