@@ -1,7 +1,6 @@
 """One image's result, as a record and as a row of a table. Knows no request; whatever it needs was read before."""
 
 import json
-from collections.abc import Sequence
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -14,7 +13,7 @@ from db.models import Job
 from db.results import ResultRow
 from tsukiji import types
 from tsukiji.jobs import TERMINAL, JobStatus
-from tsukiji.labels import all_labels, one_label, split_labels
+from tsukiji.labels import all_labels, cell, join_labels, one_label, split_labels
 
 HEAD: Final[dict[str, type]] = {
     "custom_id": str,
@@ -34,11 +33,6 @@ HEAD: Final[dict[str, type]] = {
 Of a model of several labels `labels` stand in the place of the decision."""
 
 Probabilities = NDArray[np.float32]
-
-
-def joined(labels: Sequence[str] | None) -> str | None:
-    """Return labels as one cell of a table."""
-    return None if labels is None else "|".join(labels)
 
 
 def unreached(job: Job) -> Literal["queued", "cancelled", "expired"]:
@@ -145,16 +139,19 @@ class Reader:
     def cells(self, row: ResultRow, values: Probabilities) -> list[Any]:
         """Return a row of the table whose `columns` are these."""
         labels, refusal = (None, None) if row.score is None else self.verdict(row, values)
-        best = [] if row.label is None else [cell for pair in self.best(row.label, values) for cell in pair]
+        best = [] if row.label is None else [part for pair in self.best(row.label, values) for part in pair]
+        decision = None if refusal else row.label
+        if self.rule.several:
+            decision = None if labels is None else cell(join_labels(labels))
         return [
             row.custom_id,
             self.status(row),
             row.label,
             row.score,
             row.known_score,
-            joined(labels) if self.rule.several else None if refusal else row.label,
+            decision,
             refusal,
-            joined(all_labels(row.true_label)),
+            cell(row.true_label),
             row.error and row.error["code"],
             row.width,
             row.height,
