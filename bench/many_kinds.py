@@ -67,12 +67,13 @@ def tags(photos: Photos, school: School, options: Any) -> dict[str, float]:
     plan.begin_stream()
     lesson = photos.lesson
     parts = ((lesson.of_split("valid"), HELD_OUT_IMAGES), (lesson.of_split("train"), LEARNT_IMAGES))
-    held_out, learnt = (
-        [(Photo(picture.path, None).open(), predictor.label_names.index(picture.label)) for picture in thin(part, most)]
+    examples = [
+        (Photo(picture.path, None).open(), predictor.label_names.index(picture.label))
         for part, most in parts
-    )
+        for picture in thin(part, most)
+    ]
     began = time.perf_counter()
-    reader = learn(predictor, held_out, learnt)
+    reader = learn(predictor, examples)
     learning = {"tags_learning_seconds": time.perf_counter() - began}
     mixtures = mix(photos.test, photos.distractors, photos.grounds, options.collages, options.seed + 1)
     return places.measure(predictor, reader, mixtures, few(photos.empty, options)) | learning

@@ -46,7 +46,7 @@ class Insight:
         It is learnt anew by each worker, in some seconds, from the same images in the same way.
         """
         held_out, learnt = self._examples(self._held_out(HELD_OUT_IMAGES)), self._examples(self._learnt(LEARNT_IMAGES))
-        found = learn(self.predictor, held_out, learnt)
+        found = learn(self.predictor, held_out + learnt)
         facts = {"held_out": len(held_out), "learnt": len(learnt), "read": found is not None}
         log.info("windows_learnt", model_id=self.model_id, **facts)
         return found

@@ -12,8 +12,8 @@ from bench.mixing.photos import Mixture, Photo
 from tsukiji.types import Box
 from tsukiji.vision.decode import decode
 from tsukiji.vision.predictor import Predictor
-from tsukiji.vision.tags import Reader, Tag, choose, find_tags
-from tsukiji.vision.windows import Windows, boxes_of
+from tsukiji.vision.tags import Reader, Tag, choose, find_tags, to_pixels
+from tsukiji.vision.windows import boxes_of
 
 WHOLE_THRESHOLD = 0.5
 Find = Callable[[Image.Image], list[Tag]]
@@ -28,9 +28,8 @@ def measure(
         return find_tags(predictor, image, reader)
 
     def brute(image: Image.Image) -> list[Tag]:
-        boxes = boxes_of(*image.size)
-        crops = [image.crop(tuple(box)) for box in boxes.round().astype(int).tolist()]
-        return choose(predictor, Windows(boxes, predictor.embed(crops).embeddings), image.size)
+        boxes = [to_pixels(box, image.size) for box in boxes_of(*image.size)[1:]]
+        return choose(predictor, boxes, predictor.answer([image.crop(box) for box in boxes]))
 
     truth = [mixture.labels for mixture in mixtures]
     tags = [ours(mixture.image) for mixture in mixtures]

@@ -1,12 +1,11 @@
 """Several kinds in one picture, and where: weak localisation by a model that learnt whole pictures of one kind each.
 
-No trained detector: nobody ever showed the model a box. A picture is looked at once, as `windows`; a linear reader says
-of each window which kind it shows, or none; of windows that overlap the surest is kept. The trained head cannot be that
-reader: in the maps of a larger picture a window sees its surroundings, and has other statistics than a whole picture.
-So a reader of its own is learnt (`reading`) from collages of the model's own pictures. docs/decisions/ has the
-comparison.
+No trained detector: nobody ever showed the model a box. A picture is looked at once, as `windows`, and a linear reader
+(`reading`) says where something known may be; the few likeliest places are cut from the picture and classified as any
+picture is, and what is neither probable nor like what the model learnt is no tag. docs/decisions/ has the comparison.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,15 +13,18 @@ import numpy as np
 from PIL import Image
 
 from tsukiji.types import Box
-from tsukiji.vision.predictor import Floats, Predictor
+from tsukiji.vision.predictor import Answers, Floats, Predictor
 from tsukiji.vision.windows import Windows, look_closely
 
+PLACES: Final = 4
+"""So many places are looked at properly. Each costs a plain pass, and is one more chance to be wrong."""
 OVERLAP: Final = 0.35
 """Two tags share at most this much of the smaller box."""
-LEAST_TAG: Final = 0.5
-"""Without a reader: the probability that a window's kind needs."""
-LEAST_KNOWN: Final = 0.3
-"""And its known score."""
+LEAST_SURE: Final = 0.54
+"""How sure a tag must be: of photos of other things about 80% have none then (`bench.many_kinds`)."""
+KNOWN_POWER: Final = 0.35
+"""Sureness is the probability times the known score to this power: the score of a part of a picture is lower than that
+of a whole one, and counts less."""
 
 
 @dataclass(frozen=True)
@@ -42,77 +44,70 @@ class Reader:
     Attributes:
         weights: (E, K + 1), for K kinds and for none of them, the last.
         offset: (K + 1,).
-        margins: by how much a kind was surer than none in windows that show it, of pictures that did not teach this;
-            ascending, (Q,).
-        least: the margin that a tag needs.
     """
 
     weights: Floats
     offset: Floats
-    margins: Floats
-    least: float
 
-    def read(self, embeddings: Floats) -> Floats:
-        """Return estimates of the probabilities of each kind and of none, (M, K + 1), of windows (M, E)."""
-        return embeddings @ self.weights + self.offset
-
-    def known_scores(self, margins: Floats) -> Floats:
-        """Return what part of held-out windows that show a kind was less sure of it."""
-        places = (np.arange(len(self.margins)) + 0.5) / len(self.margins)
-        return np.interp(margins, self.margins, places, left=0.0, right=1.0).astype(np.float32)
+    def margins(self, embeddings: Floats) -> Floats:
+        """Return by how much the likeliest kind is surer than none of them, (M,), in windows (M, E)."""
+        read = embeddings @ self.weights + self.offset
+        found: Floats = read[:, :-1].max(axis=1) - read[:, -1]
+        return found
 
 
 def find_tags(predictor: Predictor, image: Image.Image, reader: Reader | None = None) -> list[Tag]:
-    """Return the kinds in an RGB picture with their places, likeliest first; without a reader by the model's own head.
+    """Return the kinds in an RGB picture with their places, likeliest first.
+
+    Args:
+        predictor: the model; one of several labels says each place's likeliest.
+        image: of any size and proportions.
+        reader: says which places are looked at properly; without one, by the model's own head on windows.
 
     Raises:
         GpuOutOfMemory: the picture does not fit.
     """
-    return choose(predictor, look_closely(predictor, image), image.size, reader)
+    boxes = [to_pixels(box, image.size) for box in propose(predictor, look_closely(predictor, image), reader)]
+    return choose(predictor, boxes, predictor.answer([image.crop(box) for box in boxes]))
 
 
-def choose(predictor: Predictor, windows: Windows, size: tuple[int, int], reader: Reader | None = None) -> list[Tag]:
-    """Return the tags among the windows of a picture of this width and height, likeliest first."""
-    scores, known, sureness = _judge(predictor, windows, reader)
-    kinds = scores.argmax(axis=1)
-    kept: list[int] = []
-    for index in np.argsort(-sureness, kind="stable").tolist():
-        if np.isfinite(sureness[index]) and not _hidden(windows.boxes[index], windows.boxes[kept]):
-            kept.append(index)
+def propose(predictor: Predictor, windows: Windows, reader: Reader | None = None) -> Floats:
+    """Return the boxes of the windows that most likely show something known, (n, 4), n <= PLACES."""
+    if reader is None:
+        promise = predictor.conclude(windows.embeddings).probabilities.max(axis=1)
+    else:
+        promise = reader.margins(windows.embeddings)
+    boxes = windows.boxes[1:]  # all of the picture says nothing about places
+    return boxes[apart(boxes, promise[1:], PLACES)]
+
+
+def choose(predictor: Predictor, boxes: Sequence[Box], answers: Answers) -> list[Tag]:
+    """Return the tags among parts of a picture, each with what the model says of it, likeliest first."""
+    scores, known = answers.probabilities.max(axis=1), answers.known_scores
+    sureness = scores if known is None else scores * known**KNOWN_POWER
+    kept = apart(np.array(boxes, np.float32).reshape(-1, 4), sureness)
     found = [
         Tag(
-            label=predictor.label_names[int(kinds[index])],
-            score=float(scores[index, kinds[index]]),
+            label=predictor.label_names[int(answers.probabilities[index].argmax())],
+            score=float(scores[index]),
             known_score=None if known is None else float(known[index]),
-            box=_pixels(windows.boxes[index], size),
+            box=boxes[index],
         )
         for index in kept
+        if sureness[index] >= LEAST_SURE
     ]
     return sorted(found, key=lambda tag: -tag.score)
 
 
-def _judge(predictor: Predictor, windows: Windows, reader: Reader | None) -> tuple[Floats, Floats | None, Floats]:
-    """Return each window's scores (M, K), known scores (M,), and how sure its tag would be, (M,); -inf for no tag."""
-    if reader is None:
-        answers = predictor.conclude(windows.embeddings)
-        scores, known = answers.probabilities, answers.known_scores
-        sureness = scores.max(axis=1)
-        good = sureness >= LEAST_TAG
-        if known is not None:
-            good &= known >= LEAST_KNOWN
-    else:
-        read = reader.read(windows.embeddings)
-        margins = margins_of(read)
-        scores, known = read[:, :-1].clip(0, 1), reader.known_scores(margins)
-        sureness, good = margins, margins >= reader.least
-    good[0] = False  # all of the picture says nothing about places
-    return scores, known, np.where(good, sureness, -np.inf)
-
-
-def margins_of(read: Floats) -> Floats:
-    """Return by how much the likeliest kind is surer than none of them, (M,)."""
-    found: Floats = read[:, :-1].max(axis=1) - read[:, -1]
-    return found
+def apart(boxes: Floats, promise: Floats, most: int | None = None) -> list[int]:
+    """Return the most promising of boxes (M, 4) that hardly overlap: non-maximum suppression."""
+    kept: list[int] = []
+    for index in np.argsort(-promise, kind="stable").tolist():
+        if len(kept) == most:
+            break
+        if not _hidden(boxes[index], boxes[kept]):
+            kept.append(index)
+    return kept
 
 
 def _area(boxes: Floats) -> Floats:
@@ -137,7 +132,7 @@ def _hidden(box: Floats, kept: Floats) -> bool:
     return bool((_common(kept, box) > OVERLAP * np.minimum(_area(kept), _area(box))).any())
 
 
-def _pixels(box: Floats, size: tuple[int, int]) -> Box:
+def to_pixels(box: Floats, size: tuple[int, int]) -> Box:
     """Return whole pixels, one at least on each side."""
     left, upper = (min(int(edge), length - 1) for edge, length in zip(box[:2], size, strict=True))
     right, lower = (min(max(round(float(edge)), 1), length) for edge, length in zip(box[2:], size, strict=True))

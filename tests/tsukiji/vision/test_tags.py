@@ -10,7 +10,7 @@ from tsukiji.vision import reading, tags
 from tsukiji.vision.collages import make_collage
 from tsukiji.vision.predictor import Predictor
 from tsukiji.vision.reading import learn
-from tsukiji.vision.tags import Reader, find_tags
+from tsukiji.vision.tags import find_tags
 from tsukiji.vision.windows import boxes_of, fit, look_closely
 
 COLOURS = {"cat": (220, 30, 30), "dog": (30, 30, 220)}
@@ -36,10 +36,15 @@ def thing(kind, seed):
 @pytest.fixture(scope="module")
 def reader(predictor):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reading, "HELD_OUT_COLLAGES", 40)
-        patch.setattr(reading, "ALONE", 8)
+        patch.setattr(reading, "COLLAGES", 60)
         patch.setattr(reading, "RIDGE", 0.3)  # few windows of a random network
         return learn(predictor, [(thing(LABELS[seed % 2], seed), seed % 2) for seed in range(40)])
+
+
+@pytest.fixture
+def credulous(monkeypatch):
+    """A random network is sure of nothing: have every place be a tag."""
+    monkeypatch.setattr(tags, "LEAST_SURE", 0.0)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -73,19 +78,29 @@ def test_a_picture_of_any_size_has_tags_within_it_or_none(predictor, reader, siz
         assert 0 <= tag.score <= 1
 
 
-def test_two_things_are_found_where_they_stand(predictor, reader):
+@pytest.mark.usefixtures("credulous")
+def test_the_places_of_things_are_looked_at_first(predictor, reader):
     picture = Image.new("RGB", (480, 240), (128, 128, 128))
     picture.paste(thing("cat", 101).resize((200, 200)), (0, 20))
     picture.paste(thing("dog", 102).resize((200, 200)), (280, 20))
-    unsure = Reader(reader.weights, reader.offset, reader.margins, -9.0)
-    found = {tag.label: tag.box for tag in reversed(find_tags(predictor, picture, unsure))}  # the likeliest stays
-    assert {"cat", "dog"} <= found.keys(), found
-    assert (found["cat"][0] + found["cat"][2]) / 2 < 240 < (found["dog"][0] + found["dog"][2]) / 2
+    boxes = tags.propose(predictor, look_closely(predictor, picture), reader)
+    centres = sorted((left + right) / 2 for left, _, right, _ in boxes[:2].tolist())
+    assert centres[0] < 200 < 280 < centres[1]
+    assert 2 <= len(find_tags(predictor, picture, reader)) <= tags.PLACES
 
 
+@pytest.mark.usefixtures("credulous")
+def test_a_tag_says_what_the_model_says_of_that_part_alone(predictor, reader):
+    picture = noise(300, 200, 5)
+    for tag in find_tags(predictor, picture, reader):
+        answers = predictor.answer([picture.crop(tag.box)])
+        assert tag.score == pytest.approx(answers.probabilities.max(), abs=1e-5)
+        assert tag.label == LABELS[answers.probabilities[0].argmax()]
+
+
+@pytest.mark.usefixtures("credulous")
 def test_tags_do_not_lie_upon_each_other(predictor, reader):
-    sure = Reader(reader.weights, reader.offset, reader.margins, -9.0)
-    boxes = [np.array(tag.box, np.float32) for tag in find_tags(predictor, noise(300, 200, 5), sure)]
+    boxes = [np.array(tag.box, np.float32) for tag in find_tags(predictor, noise(300, 200, 5), reader)]
     assert len(boxes) > 1
     for number, box in enumerate(boxes):
         others = np.array(boxes[number + 1 :]).reshape(-1, 4)
@@ -93,8 +108,9 @@ def test_tags_do_not_lie_upon_each_other(predictor, reader):
         assert (tags._common(others, box) <= (tags.OVERLAP + 0.05) * smaller).all()
 
 
-def test_a_margin_out_of_reach_leaves_no_tag(predictor, reader):
-    assert find_tags(predictor, noise(90, 90, 1), Reader(reader.weights, reader.offset, reader.margins, 99.0)) == []
+def test_where_the_model_is_sure_of_nothing_there_is_no_tag(predictor, reader, monkeypatch):
+    monkeypatch.setattr(tags, "LEAST_SURE", 1.01)
+    assert find_tags(predictor, noise(90, 90, 1), reader) == []
 
 
 def test_from_too_few_pictures_or_one_kind_nothing_is_learnt(predictor):
