@@ -16,13 +16,13 @@ from tsukiji.types import Box
 from tsukiji.vision.predictor import Answers, Floats, Predictor
 from tsukiji.vision.windows import Windows, look_closely
 
-PLACES: Final = 4
+PLACES: Final = 3
 """So many places are looked at properly. Each costs a plain pass, and is one more chance to be wrong."""
 OVERLAP: Final = 0.35
 """Two tags share at most this much of the smaller box."""
-LEAST_SURE: Final = 0.54
+LEAST_SURE: Final = 0.53
 """How sure a tag must be: of photos of other things about 80% have none then (`bench.many_kinds`)."""
-KNOWN_POWER: Final = 0.35
+KNOWN_POWER: Final = 0.3
 """Sureness is the probability times the known score to this power: the score of a part of a picture is lower than that
 of a whole one, and counts less."""
 
