@@ -119,7 +119,7 @@ def test_heatmaps_are_numbers_over_a_box_and_tried_once(classify, held_out, monk
 def test_windows_are_learnt_once_from_held_out_images_of_one_label(classify, held_out, monkeypatch):
     held_out(22)
     taught = []
-    monkeypatch.setattr(insight, "learn", lambda _, held_out, _learnt: taught.append([kind for _, kind in held_out]))
+    monkeypatch.setattr(insight, "learn", lambda _, examples: taught.append([kind for _, kind in examples]))
     classify(tags=True)
     classify(tags=True)
     assert [(len(kinds), set(kinds)) for kinds in taught] == [(22, {0, 1})]
