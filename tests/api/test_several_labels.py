@@ -173,9 +173,9 @@ def test_the_summary_counts_images_with_each_label(client, run_batch):
 def test_tables_part_labels_by_a_bar(client, run_batch):
     link = run_batch()["links"]["results"]
     lines = list(csv.DictReader(io.StringIO(client.get(link, params={"format": "csv"}).text)))
-    assert [line["labels"] for line in lines] == ["eel|squid", "squid", ""]
+    assert [line["labels"] for line in lines] == ["eel|squid", "squid", "[]"]
     table = pq.read_table(io.BytesIO(client.get(link, params={"format": "parquet"}).content))
-    assert table["labels"].to_pylist() == ["eel|squid", "squid", ""]
+    assert table["labels"].to_pylist() == ["eel|squid", "squid", "[]"]
 
 
 def test_the_lane_answers_with_sets_by_the_threshold_that_was_asked_for(client, services, model):
