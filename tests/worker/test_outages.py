@@ -59,7 +59,7 @@ def outage():
 def models(monkeypatch):
     """Models that find everything red, at once."""
 
-    def predict(_services, _predictor, items, _lease):
+    def predict(_services, _predictor, items, _lease, _threshold):
         return [batches.blank_prediction(item.seq) | {"label": "red", "score": 1.0} for item in items]
 
     monkeypatch.setattr(chunks, "predict", predict)

@@ -78,7 +78,7 @@ def test_a_missing_library_is_named_with_the_way_out(package_folder, tmp_path, m
 
 def test_a_file_that_answers_otherwise_is_not_handed_out(package_folder, tmp_path, monkeypatch):
     real = exporter.Calibrated
-    monkeypatch.setattr(exporter, "Calibrated", lambda model, temperature: real(model, 3 * temperature))
+    monkeypatch.setattr(exporter, "Calibrated", lambda model, temperature, kind: real(model, 3 * temperature, kind))
     with pytest.raises(ExportFailed, match="differ"):
         export_onnx(package_folder, tmp_path / "model.onnx", noise(2))
 
