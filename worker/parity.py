@@ -1,6 +1,6 @@
 """May a model compute in a lower precision here? Asked once, of its own validation images; the row keeps the answer."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -32,18 +32,24 @@ def load(services: Services, model_id: str, folder: Path, plan: Plan) -> tuple[P
     Raises:
         PackageInvalid: the package is damaged.
     """
+    plainly = replace(plan, precision=EXACT)
     if plan.precision == EXACT:
         return Predictor.planned(folder, plan), plan.to_dict()
-    lowered = Predictor.planned(folder, plan)
     found = remembered(services, model_id, plan)
     if found is None:
-        found = compare(services, model_id, lowered, Predictor.planned(folder, replace(plan, precision=EXACT)))
+        both = Predictor.planned(folder, plan), Predictor.planned(folder, plainly)
+        found = compare(services, model_id, *both)
         remember(services, model_id, plan, found)
-    good = found["images"] >= LEAST_IMAGES and found["top1_agreement"] >= LEAST_AGREEMENT
-    log.info("precision_chosen", model_id=model_id, precision=plan.precision if good else EXACT, **found)
-    if not good:
-        lowered = Predictor.planned(folder, replace(plan, precision=EXACT))
-    return lowered, lowered.plan.to_dict() | {"parity": {"precision": plan.precision, **found}}
+        predictor = both[0] if good(found) else both[1]
+    else:
+        predictor = Predictor.planned(folder, plan if good(found) else plainly)
+    log.info("precision_chosen", model_id=model_id, precision=predictor.plan.precision, **found)
+    return predictor, predictor.plan.to_dict() | {"parity": {"precision": plan.precision, **found}}
+
+
+def good(found: Mapping[str, Any]) -> bool:
+    """Do enough images say that the lower precision decides alike?"""
+    return bool(found["images"] >= LEAST_IMAGES and found["top1_agreement"] >= LEAST_AGREEMENT)
 
 
 def compare(services: Services, model_id: str, lowered: Predictor, exact: Predictor) -> dict[str, Any]:
