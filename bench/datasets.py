@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument("--photos", type=int, default=900, help="photos to plant duplicates among")
     parser.add_argument("--images", type=int, default=20_000, help="small images to import and analyse")
     parser.add_argument("--more", type=int, default=100, help="images that come after the first analysis")
-    parser.add_argument("--interrupted", type=int, default=4000, help="images of the import whose client is killed")
+    parser.add_argument("--interrupted", type=int, default=8000, help="images of the import whose client is killed")
     parser.add_argument("--listed", type=int, default=200_000, help="images in the list that is paged through")
     parser.add_argument("--only", choices=PARTS, nargs="+", default=PARTS, help="some parts")
     options = parser.parse_args()

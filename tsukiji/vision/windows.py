@@ -18,7 +18,7 @@ from tsukiji.errors import GpuOutOfMemory
 from tsukiji.vision.predictor import Floats, Predictor
 from tsukiji.vision.preprocess import RESAMPLING
 
-MORE_PIXELS: Final = 2.4
+MORE_PIXELS: Final = 1.6
 """The pass has so many times the pixels of a plain one. With the places that are classified after it, and the plain one
 that answers, too, that is less than four passes."""
 LONGER: Final = 2
