@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torchvision.models import resnet18
 
 from tests.training.conftest import COLOURS, RECIPE, write_run
-from training.control import Control
+from training.control import Cancelled, Control
 from training.data import load_data
 from training.events import Events
 from training.fit import loss_of
@@ -74,8 +74,11 @@ def run_preset(
     def run(preset: str, **changes: Any) -> Finished:
         recipe = RECIPE | {"preset": preset, "pretrained": True, "flip": False} | changes.pop("recipe", {})
         given = {"images": collages, "weights_dir": str(weights), "kind": "multi_label"} | changes
+        control = Control()
+        if order := given.pop("order", None):
+            control.obey(order)
         folder = write_run(tmp_path_factory.mktemp(preset) / "run", [], recipe, **given)
-        return folder, load(folder), train(folder, Events(descriptor), Control())
+        return folder, load(folder), train(folder, Events(descriptor), control)
 
     yield run
     os.close(descriptor)
@@ -111,6 +114,20 @@ def test_a_training_goes_on_where_another_attempt_stopped(quick: Finished, run_p
     assert [epoch.mean_average_precision for epoch in again.history] == [
         epoch.mean_average_precision for epoch in report.history
     ]
+
+
+@pytest.mark.parametrize("preset", ["quick", "standard"])
+def test_a_training_that_is_to_finish_packs_what_there_is(run_preset: Callable[..., Finished], preset: str) -> None:
+    folder, _, report = run_preset(preset, recipe={"epochs": 2, "learning_rate": 1e-3}, order="finish")
+    assert (report.epoch, report.finished_early) == (0, True)
+    assert report.metrics.multi_label is not None
+    assert Predictor.load(folder / "package", "cpu").kind == "multi_label"
+
+
+@pytest.mark.parametrize("preset", ["quick", "standard"])
+def test_a_cancelled_training_ends_without_a_report(run_preset: Callable[..., Finished], preset: str) -> None:
+    with pytest.raises(Cancelled):
+        run_preset(preset, order="cancel")
 
 
 def test_the_items_are_what_the_metrics_count(quick: Finished) -> None:

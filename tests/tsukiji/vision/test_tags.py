@@ -11,7 +11,7 @@ from tsukiji.vision.collages import make_collage
 from tsukiji.vision.predictor import Predictor
 from tsukiji.vision.reading import learn
 from tsukiji.vision.tags import find_tags
-from tsukiji.vision.windows import boxes_of, fit, look_closely
+from tsukiji.vision.windows import Windows, boxes_of, fit, look_closely
 
 COLOURS = {"cat": (220, 30, 30), "dog": (30, 30, 220)}
 SIZES = [(1, 1), (2, 300), (3000, 30), (64, 64), (700, 500)]
@@ -84,9 +84,26 @@ def test_the_places_of_things_are_looked_at_first(predictor, reader):
     picture.paste(thing("cat", 101).resize((200, 200)), (0, 20))
     picture.paste(thing("dog", 102).resize((200, 200)), (280, 20))
     boxes = tags.propose(predictor, look_closely(predictor, picture), reader)
-    centres = sorted((left + right) / 2 for left, _, right, _ in boxes[:2].tolist())
-    assert centres[0] < 200 < 280 < centres[1]
+    centres = [(left + right) / 2 for left, _, right, _ in boxes.tolist()]
+    assert {"cat" if centre < 200 else "dog" if centre > 280 else "nothing" for centre in centres} == {"cat", "dog"}
     assert 2 <= len(find_tags(predictor, picture, reader)) <= tags.PLACES
+
+
+class Promises:
+    """A reader of windows whose embeddings are what they promise."""
+
+    def margins(self, embeddings):
+        return embeddings[:, 0]
+
+
+def test_windows_around_a_place_vote_on_its_box(predictor):
+    whole, best, near, far = (0, 0, 400, 100), (0, 0, 100, 100), (30, 0, 130, 100), (300, 0, 400, 100)
+    boxes = np.array([whole, best, near, near, far], np.float32)
+    promise = np.array([9, 1.0, 0.9, 0.9, 0.5], np.float32)[:, None]
+    found = tags.propose(predictor, Windows(boxes, promise), Promises())
+    assert 5 < found[0][0] < 25
+    assert found[0][2] - found[0][0] == pytest.approx(100, abs=1e-3)
+    assert found[1].tolist() == pytest.approx(far)
 
 
 @pytest.mark.usefixtures("credulous")
