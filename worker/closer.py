@@ -12,7 +12,7 @@ from tsukiji.errors import BlobCorrupt, BlobMissing, ImageError
 from tsukiji.types import Box
 from tsukiji.types.batches import LIKELIEST
 from tsukiji.vision.decode import decode, measure
-from tsukiji.vision.heatmap import grad_cam, seen_part
+from tsukiji.vision.heatmap import explain, seen_part
 from tsukiji.vision.tags import find_tags
 from worker.insight import MORE_SIDE, Insight
 from worker.services import Services
@@ -77,13 +77,14 @@ def look_closer(
     check()
     if wishes.tags:
         insight.reader  # noqa: B018 - learnt before the streams begin, once
-    refusal = insight.refusal if wishes.heatmap else None
+    if wishes.heatmap:
+        insight.heatmaps  # noqa: B018 - so are these tried
 
     def look(part: Sequence[BatchItem]) -> Found:
         found: Found = {}
         for item in part:
             check()
-            found[name_of(item)] = examine(services, insight, wishes, item, labels[name_of(item)], refusal)
+            found[name_of(item)] = examine(services, insight, wishes, item, labels[name_of(item)])
         return found
 
     wanted = {name_of(item): item for item in items if name_of(item) in labels}
@@ -96,9 +97,7 @@ def look_closer(
             row.update(extra)
 
 
-def examine(
-    services: Services, insight: Insight, wishes: Wishes, item: BatchItem, likeliest: str, refusal: str | None
-) -> Row:
+def examine(services: Services, insight: Insight, wishes: Wishes, item: BatchItem, likeliest: str) -> Row:
     """Return the columns that are wished; of a picture that is gone meanwhile, none."""
     try:
         part = read(services, item, MORE_SIDE * insight.predictor.preprocess.size)
@@ -109,7 +108,7 @@ def examine(
         found["tags"] = tags(insight, part)
     if wishes.heatmap is not None:
         label = likeliest if wishes.heatmap == LIKELIEST else wishes.heatmap
-        found["heatmap"] = {"label": label, "withheld": refusal} if refusal else heatmap(insight, part, label)
+        found["heatmap"] = heatmap(insight, part, label)
     return found
 
 
@@ -137,10 +136,14 @@ def tags(insight: Insight, part: Part) -> list[Row]:
 
 
 def heatmap(insight: Insight, part: Part, label: str) -> Row:
-    grid = grad_cam(insight.predictor, part.pixels, insight.predictor.label_names.index(label))
+    facts = insight.heatmaps
+    if facts["withheld"]:
+        return {"label": label, "withheld": facts["withheld"]}
+    grid = explain(insight.predictor, part.pixels, insight.predictor.label_names.index(label), facts["method"])
     height, width = grid.shape
     return {
         "label": label,
+        "method": facts["method"],
         "width": width,
         "height": height,
         "values": [[round(float(value), DIGITS) for value in row] for row in grid],

@@ -14,9 +14,9 @@ from tsukiji.errors import BlobCorrupt, BlobMissing, ImageError
 from tsukiji.labels import split_labels
 from tsukiji.types import Box
 from tsukiji.vision.decode import decode
-from tsukiji.vision.heatmap import Sanity, try_maps
 from tsukiji.vision.predictor import Predictor
 from tsukiji.vision.reading import Example, learn
+from tsukiji.vision.sanity import try_maps
 from tsukiji.vision.tags import Reader
 from worker.services import Services
 
@@ -52,19 +52,23 @@ class Insight:
         return found
 
     @cached_property
-    def refusal(self) -> str | None:
-        """Why the model shows no heatmaps; None where it does."""
+    def heatmaps(self) -> dict[str, Any]:
+        """By which `method` heatmaps are made, and why they are `withheld`; None where they are not."""
         with self.services.database.reading() as session:
             remembered: dict[str, Any] | None = registry.parity(session, self.model_id).get(HEATMAP)
         if remembered is not None:
-            withheld: str | None = remembered["withheld"]
-            return withheld
-        sanity: Sanity = try_maps(self.predictor, [image for image, _ in self._held_out(TRIED_IMAGES)])
-        facts = {"images": sanity.pictures, "beats_random": sanity.beats_random, "withheld": sanity.refusal}
+            return remembered
+        sanity = try_maps(self.predictor, [image for image, _ in self._held_out(TRIED_IMAGES)])
+        facts = {
+            "images": sanity.pictures,
+            "method": sanity.method,
+            "beats_random": sanity.beats_random,
+            "withheld": sanity.refusal,
+        }
         log.info("heatmaps_tried", model_id=self.model_id, **asdict(sanity))
         with self.services.database.transaction() as session:
             registry.set_parity(session, self.model_id, HEATMAP, facts)
-        return sanity.refusal
+        return facts
 
     def _held_out(self, most: int) -> Iterator[Labelled]:
         """Yield images that the model's training held out, as far as they are still there."""

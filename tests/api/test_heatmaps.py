@@ -98,7 +98,7 @@ def test_a_prediction_has_its_own_place_for_the_picture(client, services, model)
 def test_the_model_says_how_its_heatmaps_fared(client, services, model):
     assert client.get(f"/v1/models/{model}").json()["heatmap"] is None
 
-    facts = {"images": 20, "beats_random": 0.95, "withheld": None}
+    facts = {"images": 20, "method": "occlusion", "beats_random": 0.95, "withheld": None}
     with services.database.transaction() as session:
         registry.set_parity(session, model, "heatmap", facts)
     assert client.get(f"/v1/models/{model}").json()["heatmap"] == facts

@@ -10,7 +10,7 @@ from tests.worker.test_batches import models as models  # noqa: PLC0414 - a fixt
 from tests.worker.test_batches import results, run_chunks
 from tsukiji.ids import new_id
 from tsukiji.jobs import JobKind
-from tsukiji.vision.heatmap import Sanity
+from tsukiji.vision.sanity import Sanity
 from tsukiji.vision.tags import Tag
 from worker import closer, insight
 from worker.batches import plan
@@ -60,7 +60,7 @@ def good_heatmaps(monkeypatch, beats_random=0.95):
 
     def pretend(_predictor, images):
         tried.append(len(images))
-        return Sanity(len(images), beats_random)
+        return Sanity(len(images), {"occlusion": beats_random})
 
     monkeypatch.setattr(insight, "try_maps", pretend)
     return tried

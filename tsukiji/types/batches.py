@@ -80,7 +80,7 @@ class BatchOptions(Request):
         None,
         min_length=1,
         max_length=200,
-        description="Also make a heatmap (Grad-CAM) of what speaks for a label: `top`, the likeliest of each picture, "
+        description="Also make a heatmap of what speaks for a label: `top`, the likeliest of each picture, "
         "or the name of one. Withheld, with the reason, where the model's heatmaps do not hold up.",
     )
     deadline_seconds: int | None = Field(
@@ -129,6 +129,7 @@ class Heatmap(Answer):
     """What speaks for a label, by place; either numbers, or why there are none."""
 
     label: str
+    method: Literal["grad_cam", "occlusion"] | None = None
     width: int | None = None
     height: int | None = None
     values: list[list[float]] = []

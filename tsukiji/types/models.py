@@ -12,8 +12,10 @@ class HeatmapTest(Answer):
     """Whether a model's heatmaps mean anything: tried on its held-out images when the first was asked for."""
 
     images: int
+    method: Literal["grad_cam", "occlusion"] = "grad_cam"
+    """The one that fared better."""
     beats_random: float
-    """On what part of them a heatmap tells better than a random one what the model goes by (insertion and deletion)."""
+    """On what part of them its heatmap tells better than random ones what the model goes by (insertion, deletion)."""
     withheld: str | None = None
     """Why no heatmaps are shown."""
 

@@ -1,4 +1,4 @@
-"""Grad-CAM by the book for every backbone, and the test whether to believe it."""
+"""Grad-CAM by the book and occlusion for every backbone, and the test whether to believe them."""
 
 import io
 
@@ -9,15 +9,24 @@ from PIL import Image
 
 from tests.tsukiji.vision.packages import write_package
 from tests.tsukiji.vision.pictures import noise
-from tsukiji.vision import heatmap
+from tsukiji.vision import heatmap, sanity
 from tsukiji.vision.backbones import BACKBONES
-from tsukiji.vision.heatmap import Sanity, grad_cam, seen_part, try_maps
+from tsukiji.vision.heatmap import CELLS, explain, seen_part
 from tsukiji.vision.model import build
 from tsukiji.vision.overlay import draw_heatmap
 from tsukiji.vision.package import Calibration, ModelConfig
 from tsukiji.vision.plan import Plan
 from tsukiji.vision.predictor import Predictor
 from tsukiji.vision.preprocess import Preprocess
+from tsukiji.vision.sanity import Sanity, try_maps
+
+SHAPES = {"grad_cam": (2, 2), "occlusion": (CELLS, CELLS)}
+
+
+def upper_left(_predictor, inputs):
+    """Say that the first label is likelier, the lighter the upper left corner: a network that looks nowhere else."""
+    light = inputs[:, :, :12, :12].float().mean((1, 2, 3)).sigmoid().numpy()
+    return np.stack([light, 1 - light], axis=1)
 
 
 @pytest.fixture(scope="module")
@@ -39,31 +48,44 @@ def test_it_is_the_gradient_at_the_last_maps(predictor):
     maps = predictor.model.features(torch.from_numpy(Preprocess(64).to_array([picture]))).requires_grad_()
     predictor.model.classify(maps)[0, 2].backward()
     expected = (maps.grad.mean((2, 3), keepdim=True) * maps).sum(1)[0].relu().detach().numpy()
-    found = grad_cam(predictor, picture, 2)
+    found = explain(predictor, picture, 2, "grad_cam")
     assert found.shape == (2, 2)
     assert np.allclose(found, expected / max(expected.max(), 1e-9), atol=1e-4)
 
 
+@pytest.mark.parametrize("method", heatmap.METHODS)
 @pytest.mark.parametrize("name", BACKBONES)
-def test_every_backbone_has_heatmaps(name):
+def test_every_backbone_has_heatmaps(name, method):
     predictor = of_backbone(name)
     for label in (0, 1):
-        found = grad_cam(predictor, noise(64, 64, 2), label)
-        assert found.shape == (2, 2)
+        found = explain(predictor, noise(64, 64, 2), label, method)
+        assert found.shape == SHAPES[method]
         assert np.isfinite(found).all()
         assert found.min() >= 0
         assert found.max() == pytest.approx(1) or found.max() == 0
 
 
 def test_a_lower_precision_changes_little():
+    """In the mean: a single map of a random network may lean on a difference that is smaller than bfloat16 can say."""
     exact, lower = of_backbone("resnet18"), of_backbone("resnet18", precision="bfloat16", folded=True)
-    picture = noise(64, 64, 4)
-    assert np.allclose(grad_cam(exact, picture, 0), grad_cam(lower, picture, 0), atol=0.1)
+    pictures = [noise(64, 64, seed) for seed in range(8)]
+    maps = [[explain(predictor, each, 0, "grad_cam") for each in pictures] for predictor in (exact, lower)]
+    assert np.abs(np.array(maps[0]) - np.array(maps[1])).mean() < 0.1
 
 
+@pytest.mark.parametrize("method", heatmap.METHODS)
 @pytest.mark.parametrize("size", [(1, 1), (1, 100), (400, 3)])
-def test_a_picture_of_any_size_has_one(predictor, size):
-    assert grad_cam(predictor, noise(*size, 3), 0).shape == (2, 2)
+def test_a_picture_of_any_size_has_one(predictor, size, method):
+    assert explain(predictor, noise(*size, 3), 0, method).shape == SHAPES[method]
+
+
+def test_occlusion_finds_the_cell_that_counts(predictor, monkeypatch):
+    monkeypatch.setattr(heatmap, "probabilities_of", upper_left)
+    found = explain(predictor, Image.new("RGB", (64, 64), (250, 250, 250)), 0, "occlusion")
+    assert found[0, 0] == 1
+    assert found[1:, 1:].max() < 0.1
+    against = explain(predictor, Image.new("RGB", (64, 64), (250, 250, 250)), 1, "occlusion")
+    assert against.max() < 1e-3 or against[0, 0] == 0
 
 
 @pytest.mark.parametrize(
@@ -76,28 +98,28 @@ def test_the_part_that_the_network_sees(predictor, monkeypatch, resize, box):
 
 
 def test_maps_that_say_what_counts_beat_random_ones_and_their_opposites_do_not(predictor, monkeypatch):
-    """A network that looks at the left half only."""
-
-    def probabilities(_predictor, inputs):
-        light = inputs[:, :, :, :32].float().mean((1, 2, 3)).sigmoid().numpy()
-        return np.stack([light, 1 - light], axis=1)
-
-    monkeypatch.setattr(heatmap, "_probabilities", probabilities)
-    left = np.array([[1, 0.2], [0.9, 0.1]], np.float32)
+    good = np.array([[1, 0.2], [0.2, 0.1]], np.float32)
     pictures = [Image.new("RGB", (64, 64), (250, 250, 250 - seed)) for seed in range(12)]
-    for values, good in ((left, True), (1 - left, False)):
-        monkeypatch.setattr(heatmap, "_grad_cam", lambda *_, values=values: values)
-        monkeypatch.setattr(heatmap, "COARSE", 1000)
-        found = try_maps(predictor, pictures)
-        assert found.pictures == 12
-        assert (found.beats_random >= 0.5) == good
+    monkeypatch.setattr(sanity, "probabilities_of", upper_left)
+    monkeypatch.setattr(heatmap, "COARSE", 1000)
+    made = {"grad_cam": lambda *_: 1 - good, "occlusion": lambda *_: good}
+    monkeypatch.setattr(sanity, "METHODS", made)
+    found = try_maps(predictor, pictures)
+    assert found.pictures == 12
+    assert found.shares["grad_cam"] < 0.5 < found.shares["occlusion"]
+    assert (found.method, found.beats_random) == ("occlusion", found.shares["occlusion"])
+
+
+def test_where_both_fare_alike_the_cheaper_is_taken():
+    assert Sanity(20, {"grad_cam": 0.9, "occlusion": 0.9}).method == "grad_cam"
 
 
 @pytest.mark.parametrize(
-    ("sanity", "word"), [(Sanity(9, 1.0), "only 9"), (Sanity(20, 0.75), "75%"), (Sanity(20, 0.8), None)]
+    ("pictures", "share", "word"), [(9, 1.0, "only 9"), (20, 0.75, "75%"), (20, 0.8, None), (0, None, "only 0")]
 )
-def test_heatmaps_are_withheld_with_a_reason(sanity, word):
-    assert sanity.refusal is None if word is None else word in sanity.refusal
+def test_heatmaps_are_withheld_with_a_reason(pictures, share, word):
+    found = Sanity(pictures, {} if share is None else {"grad_cam": 0.5, "occlusion": share})
+    assert found.refusal is None if word is None else word in found.refusal
 
 
 def test_the_overlay_is_warm_where_the_values_are_high():
