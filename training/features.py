@@ -15,7 +15,7 @@ from training.events import Events
 from training.run import Picture, Run
 from tsukiji.vision.decode import DecodeLimits
 from tsukiji.vision.fold import fold
-from tsukiji.vision.kept import CLOSE, CLOSE_MIRRORED, MIRRORED, PLAIN, Kept, rounded
+from tsukiji.vision.kept import CLOSE, MIRRORED, PLAIN, Kept, rounded
 from tsukiji.vision.model import Classifier, build_on
 from tsukiji.vision.plan import DTYPES, Precision
 from tsukiji.vision.preprocess import Preprocess
@@ -62,8 +62,11 @@ class Embedder:
             self.control.check()
             pixels = torch.from_numpy(np.stack(inputs))
             for view in views:
-                rows = self._pass(look(pixels, view))
-                found = {picture.content: row for picture, row in zip(batch, rows, strict=True)}
+                lacking = [number for number, picture in enumerate(batch) if picture.content not in known[view]]
+                if not lacking:
+                    continue
+                rows = self._pass(look(pixels[lacking], view))
+                found = {batch[number].content: row for number, row in zip(lacking, rows, strict=True)}
                 known[view] |= found
                 if self.kept:
                     self.kept.write(found, view)
@@ -95,12 +98,12 @@ def frozen(backbone: str, body: dict[str, torch.Tensor], device: torch.device, p
 
 def look(pixels: torch.Tensor, view: int) -> torch.Tensor:
     """Return a view of normalised pictures (N, 3, H, W)."""
-    if view in {CLOSE, CLOSE_MIRRORED}:
+    if view == CLOSE:
         side = pixels.shape[3]
         margin, size = round(side * (1 - CLOSE_PART) / 2), max(1, round(side * CLOSE_SCALE))
         middle = pixels[:, :, margin : side - margin, margin : side - margin]
-        pixels = interpolate(middle, (size, size), mode="bilinear", antialias=True)
-    return pixels.flip(3) if view in {MIRRORED, CLOSE_MIRRORED} else pixels
+        return interpolate(middle, (size, size), mode="bilinear", antialias=True)
+    return pixels.flip(3) if view == MIRRORED else pixels
 
 
 def ahead(pictures: Sequence[Item], fitted: Callable[[Item], Result]) -> Iterator[tuple[Sequence[Item], list[Result]]]:

@@ -1,21 +1,24 @@
 """The order of a training: weights, fit, package, evaluate, report."""
 
 import time
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from training import export, recipes
 from training.control import Control
 from training.evaluate import Embed, evaluate, suspect
 from training.events import Events
 from training.features import Embedder, frozen
-from training.run import PACKAGE_FOLDER, REPORT_FILE, Report, Run, draft_of, load
+from training.run import PACKAGE_FOLDER, REPORT_FILE, Picture, Report, Run, draft_of, load
 from tsukiji.types import Preset
 from tsukiji.vision.backbones import preprocess_of
 from tsukiji.vision.device import choose_device
-from tsukiji.vision.kept import CLOSE, CLOSE_MIRRORED, MIRRORED, PLAIN, Kept, space_of
+from tsukiji.vision.kept import CLOSE, MIRRORED, PLAIN, Kept, space_of
 from tsukiji.vision.plan import best_precision
 from tsukiji.vision.predictor import Predictor
 from tsukiji.vision.weights import load_backbone_weights
@@ -88,9 +91,15 @@ def prepare(run: Run, folder: Path, events: Events, control: Control) -> recipes
 
 
 def several_views(embedder: Embedder, *, mirror: bool) -> Embed:
-    """Return a function to the mean embeddings of pictures at two scales and, where they may be mirrored, mirrored."""
-    views = (PLAIN, MIRRORED, CLOSE, CLOSE_MIRRORED) if mirror else (PLAIN, CLOSE)
-    return lambda pictures: embedder.embed(pictures, views).mean(axis=0)
+    """Return a function to the mean embeddings of pictures at two scales, the larger mirrored, too, where it may be."""
+    views = (PLAIN, MIRRORED, CLOSE) if mirror else (PLAIN, CLOSE)
+
+    def embed(pictures: Sequence[Picture]) -> NDArray[np.float32]:
+        found = embedder.embed(pictures, views)
+        mean: NDArray[np.float32] = (found[:-1].mean(axis=0) + found[-1]) / 2
+        return mean
+
+    return embed
 
 
 def _name(device: torch.device) -> str:

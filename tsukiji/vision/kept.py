@@ -33,7 +33,6 @@ PLAIN: Final = 0
 MIRRORED: Final = 1
 CLOSE: Final = 2
 """The middle of the picture, at another scale."""
-CLOSE_MIRRORED: Final = 3
 COMPACT: Final = 4
 """The embedding in few numbers, for what compares many pictures (`training.compact`)."""
 REGION: Final = 5
