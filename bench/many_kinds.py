@@ -2,17 +2,18 @@
 
     python -m bench.many_kinds --data FOLDER ... --unknown FOLDER --weights FILE [--json]
 
-Class folders are taken together as kinds of one data set. 30% of their photos are held out for collages of two to four,
-on plain and photographic grounds, with photos of other things among them; a model of the preset `quick` learns from the
-rest. Figures are means over `--seeds`, which draw photos, collages and networks anew. `tags_f1`, `whole_image_f1` (kinds
-of a probability of 0.5 and more in one plain prediction; with `whole_image_best_f1` at the threshold that suits it best,
-found on the test itself) and `brute_force_f1` (the same windows, each cropped from the picture and classified, with the
-bar at which they are wrong on as many photos of other things as `tags` are; `brute_force_our_bar_f1` with the bar of
-`tags`, and `brute_force_our_bar_empty_kept_empty` what that costs) are micro F1 of the kinds that are there.
-`pointing_accuracy`: of the kinds found rightly, those whose box has its centre in the right photo. `tags_cost_ratio`: an
-answer with tags over one without; `tags_vs_brute_force_speedup`. `empty_kept_empty`: photos of other things without a
-tag. `multilabel_map`, `multilabel_map_fastai`, `multilabel_quick_speedup`: a multi-label `quick` training on collages
-beside fastai's own recipe. `heatmap_beats_random`: of the backbone where that is least.
+Class folders are taken together as kinds of one data set. 30% of their photos are held out for collages of two to
+four, on plain and photographic grounds, with photos of other things among them; a model of the preset `quick` learns
+from the rest. Figures are means over `--seeds`, which draw photos, collages and networks anew. `tags_f1`,
+`whole_image_f1` (kinds of a probability of 0.5 and more in one plain prediction; with `whole_image_best_f1` at the
+threshold that suits it best, found on the test itself) and `brute_force_f1` (the same windows, each cropped from the
+picture and classified, with the bar at which they are wrong on as many photos of other things as `tags` are;
+`brute_force_our_bar_f1` with the bar of `tags`, and `brute_force_our_bar_empty_kept_empty` what that costs) are micro
+F1 of the kinds that are there. `pointing_accuracy`: of the kinds found rightly, those whose box has its centre in the
+right photo. `tags_cost_ratio`: an answer with tags over one without; `tags_vs_brute_force_speedup`.
+`empty_kept_empty`: photos of other things without a tag. `multilabel_map`, `multilabel_map_fastai`,
+`multilabel_quick_speedup`: a multi-label `quick` training on collages beside fastai's own recipe.
+`heatmap_beats_random`: of the backbone where that is least.
 """
 
 import statistics
