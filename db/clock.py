@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, DateTime, String
+from sqlalchemy import ColumnElement, DateTime, Float, String, literal
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -40,11 +40,11 @@ class now(FunctionElement[datetime]):  # noqa: N801 - stands in SQL expressions 
     """The database's clock at this very statement, `seconds` later (or earlier, when negative)."""
 
     type = Timestamp()
-    inherit_cache = False
+    inherit_cache = True  # the seconds are a parameter, so that statements with them are compiled once
 
     def __init__(self, seconds: float = 0) -> None:
-        super().__init__()
-        self.seconds = float(seconds)
+        seconds = round(float(seconds), 3)  # less than the clock of SQLite tells would be written as 1e-05
+        super().__init__(*([literal(seconds, Float())] if seconds else []))
 
 
 class now_plus(FunctionElement[datetime]):  # noqa: N801 - as above
@@ -68,10 +68,14 @@ def _sqlite_plus(element: now_plus, compiler: SQLCompiler, **kw: Any) -> str:
 
 
 @compiles(now, "postgresql")
-def _postgresql(element: now, _compiler: SQLCompiler, **_kw: Any) -> str:
-    return f"(clock_timestamp() + make_interval(secs => {element.seconds!r}))"
+def _postgresql(element: now, compiler: SQLCompiler, **kw: Any) -> str:
+    if not len(element.clauses):
+        return "clock_timestamp()"
+    return f"(clock_timestamp() + make_interval(secs => {compiler.process(element.clauses, **kw)}))"
 
 
 @compiles(now, "sqlite")
-def _sqlite(element: now, _compiler: SQLCompiler, **_kw: Any) -> str:
-    return f"strftime('{SQLITE_FORMAT}', 'now', '{element.seconds:+f} seconds')"
+def _sqlite(element: now, compiler: SQLCompiler, **kw: Any) -> str:
+    if not len(element.clauses):
+        return f"strftime('{SQLITE_FORMAT}', 'now')"
+    return f"strftime('{SQLITE_FORMAT}', 'now', {compiler.process(element.clauses, **kw)} || ' seconds')"
