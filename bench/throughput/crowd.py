@@ -12,6 +12,8 @@ LOOK_SECONDS: Final = 0.1
 PAUSE_SECONDS: Final = 5.0
 """Where the service names none."""
 
+Line = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
 _over: Event
 
 
@@ -58,19 +60,32 @@ async def _client(crowd: Crowd, chance: float, taken: list[float]) -> None:
     """Written by hand: a library's client would cost more than the service."""
     await asyncio.sleep(chance * crowd.arrival_seconds)
     address = urlsplit(crowd.url)
-    reader, writer = await asyncio.open_connection(address.hostname, address.port)
-    headers = {"host": address.netloc, **crowd.headers}
+    headers, line = {"host": address.netloc, **crowd.headers}, None
     try:
         while True:
             lines = [f"GET {crowd.place} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
-            asked = time.monotonic()
-            writer.write("\r\n".join([*lines, "", ""]).encode())
-            answer = await _read_answer(reader)
+            question, asked = "\r\n".join([*lines, "", ""]).encode(), time.monotonic()
+            answer = line and await _ask(line, question)
+            while not answer:
+                line = await asyncio.open_connection(address.hostname, address.port)
+                answer = await _ask(line, question)
             taken.append(time.monotonic() - asked)
             headers["if-none-match"] = answer["etag"]
             await asyncio.sleep(float(answer.get("retry-after", PAUSE_SECONDS)))
     finally:
+        if line:
+            line[1].close()
+
+
+async def _ask(line: Line, question: bytes) -> dict[str, str] | None:
+    """Return the headers of the answer; None where the line was closed: servers do that to lines that rest."""
+    reader, writer = line
+    try:
+        writer.write(question)
+        return await _read_answer(reader)
+    except (asyncio.IncompleteReadError, ConnectionError):
         writer.close()
+        return None
 
 
 async def _read_answer(reader: asyncio.StreamReader) -> dict[str, str]:
