@@ -67,6 +67,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("retry-after", "0")
         self.send_header("content-length", "0")
         self.end_headers()
+        self.close_connection = server.closes
         if len(server.known) > 8:
             server.over.set()
 
@@ -77,7 +78,7 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def server():
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.known, server.status, server.over = [], 200, threading.Event()
+        server.known, server.status, server.over, server.closes = [], 200, threading.Event(), False
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield server
@@ -101,3 +102,8 @@ def test_a_refused_poll_is_no_figure(server):
     server.status = 503
     with pytest.raises(RuntimeError, match="503"):
         poll(server)
+
+
+def test_a_client_whose_line_was_closed_opens_another(server):
+    server.closes = True
+    assert len(poll(server)) > 6
