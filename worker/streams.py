@@ -4,10 +4,13 @@ Each stream is a thread that takes a part of the chunk from its bytes to its emb
 compute, no core waits for another, and there are never more pictures in memory than a part for each stream.
 """
 
+import os
+import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +26,9 @@ from tsukiji.vision.plan import Plan
 from tsukiji.vision.predictor import Answers, Predictor
 from worker.lease import Lease
 from worker.services import Services
+
+NICENESS: Final = 5
+"""Who asks the service something, or for a prediction, goes first; a training (`training.program`) comes last."""
 
 Row = dict[str, Any]
 
@@ -89,13 +95,21 @@ def in_streams(
     """Yield what `act` finds of each part. An error ends the others after the part that they are at."""
     if not parts:
         return
-    with ThreadPoolExecutor(plan.streams, "stream", initializer=plan.begin_stream) as pool:
+    with ThreadPoolExecutor(plan.streams, "stream", initializer=begin, initargs=(plan,)) as pool:
         waiting = [pool.submit(act, part) for part in parts]
         try:
             for future in waiting:
                 yield future.result()
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def begin(plan: Plan) -> None:
+    """Prepare the calling thread, and none else: Linux has priorities by thread."""
+    plan.begin_stream()
+    if sys.platform == "linux":
+        thread = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + NICENESS)
 
 
 def look(services: Services, predictor: Predictor, items: Sequence[BatchItem], check: Callable[[], None]) -> Found:

@@ -1,5 +1,9 @@
 """A chunk in streams: each picture once, whatever the number of streams; features are kept and shared."""
 
+import os
+import sys
+import threading
+
 import numpy as np
 import pytest
 import torch
@@ -12,6 +16,7 @@ from tests.worker.test_batches import models as models  # noqa: PLC0414 - a fixt
 from tests.worker.test_batches import results, run_chunks, submit_zip
 from tsukiji.settings import InferenceSettings
 from tsukiji.vision.model import Classifier
+from tsukiji.vision.plan import Plan
 from worker import streams
 from worker.batches import plan
 from worker.claimed import work
@@ -173,3 +178,13 @@ def copy_of(session, services, model):
     )
     registry.add_model(session, row, files)
     return row.id
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="priorities by thread are Linux's")
+def test_streams_let_those_who_wait_for_an_answer_go_first():
+    def niceness(_part=None):
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    before = niceness()
+    assert list(streams.in_streams(Plan(streams=2), [[], []], niceness)) == [before + streams.NICENESS] * 2
+    assert niceness() == before
