@@ -16,7 +16,7 @@ from tsukiji.types import Box
 from tsukiji.vision.predictor import Floats, Predictor
 from tsukiji.vision.windows import Windows, look_closely
 
-PLACES: Final = 4
+PLACES: Final = 3
 """So many places are looked at properly. Each costs a plain pass, and is one more chance to be wrong."""
 VOTERS: Final = 0.5
 """Windows that overlap a chosen one this much (intersection over union) have a vote on its box."""
