@@ -53,10 +53,10 @@ class Insight:
 
     @cached_property
     def heatmaps(self) -> dict[str, Any]:
-        """By which `method` heatmaps are made, and why they are `withheld`; None where they are not."""
+        """By which `method` heatmaps are made, and why they are `withheld` (None where they are not)."""
         with self.services.database.reading() as session:
             remembered: dict[str, Any] | None = registry.parity(session, self.model_id).get(HEATMAP)
-        if remembered is not None:
+        if remembered is not None and "method" in remembered:  # without it, it was tried when there was but one
             return remembered
         sanity = try_maps(self.predictor, [image for image, _ in self._held_out(TRIED_IMAGES)])
         facts = {

@@ -123,3 +123,12 @@ def test_windows_are_learnt_once_from_held_out_images_of_one_label(classify, hel
     classify(tags=True)
     classify(tags=True)
     assert [(len(kinds), set(kinds)) for kinds in taught] == [(22, {0, 1})]
+
+
+def test_heatmaps_tried_before_there_were_methods_are_tried_again(classify, services, model, held_out, monkeypatch):
+    held_out(12)
+    tried = good_heatmaps(monkeypatch)
+    with services.database.transaction() as session:
+        registry.set_parity(session, model.id, "heatmap", {"images": 12, "beats_random": 0.9, "withheld": None})
+    assert classify(heatmap="red")[0].heatmap["method"] == "occlusion"
+    assert tried == [12]
