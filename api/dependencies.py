@@ -20,7 +20,7 @@ cookie = APIKeyCookie(name=COOKIE, auto_error=False, scheme_name="Page", descrip
 TOUCH_AFTER = timedelta(minutes=1)
 
 
-def services_of(request: Request) -> Services:
+async def services_of(request: Request) -> Services:  # async: what blocks nothing needs no thread
     services: Services = request.app.state.services
     return services
 

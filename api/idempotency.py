@@ -57,7 +57,7 @@ class Once:
             return Made(*idempotency.once(session, self.scope, fingerprint, lambda: make(session)))
 
 
-def once(
+async def once(
     request: Request,
     caller: Caller,
     idempotency_key: Annotated[

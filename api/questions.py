@@ -1,8 +1,9 @@
 """Predictions: answered by a worker's lane and written with their end in one transaction, or queued like a batch."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -11,8 +12,9 @@ from api.bodies import Form, file_name, read_file
 from api.idempotency import Made, Once, fingerprint_of
 from api.lane import Answer
 from api.services import Services
-from api.submissions import Item, Work, insert_batch, keep_item, start_batch
-from db import batches, probabilities, registry, workers
+from api.submissions import Item, Work, add_items, create, described, keep_item, start_batch
+from api.waiting import read_job
+from db import answered, batches, probabilities, registry, workers
 from db.models import ApiKey, Job
 from db.session import Session
 from tsukiji.jobs import PRESENT_SECONDS, JobKind
@@ -60,8 +62,10 @@ async def start_prediction(
     files: list[File],
     target: Target,
     seconds: float,
-) -> Made:
+) -> tuple[Made, Job]:
     """Ask a lane, if there is time, while the bytes go to the store; queue what none has answered.
+
+    Returns what was made, and the job as it stands then.
 
     A lane answers what one forward pass tells; tags and heatmaps take more, and go the way of a batch.
     """
@@ -77,8 +81,16 @@ async def start_prediction(
         if asking:
             asking.cancel()
     if answer and len(answer.rows) == len(readable):
-        return await run_in_threadpool(write_answered, services, caller, once, options, work, target, answer)
-    return await run_in_threadpool(start_batch, services, caller, once, options, work, JobKind.PREDICTION)
+        make = partial(write_answered, services, caller, once, options, work, target, answer)
+    else:
+        make = partial(start_batch, services, caller, once, options, work, JobKind.PREDICTION)
+    return await run_in_threadpool(made_and_read, services, make)
+
+
+def made_and_read(services: Services, make: Callable[[], Made]) -> tuple[Made, Job]:
+    """Make something and read its job, both in one thread: each change of threads costs as much as a statement."""
+    made = make()
+    return made, read_job(services, made.id)
 
 
 def keep(services: Services, files: Sequence[File]) -> Work:
@@ -88,38 +100,37 @@ def keep(services: Services, files: Sequence[File]) -> Work:
 def write_answered(
     services: Services, caller: ApiKey, once: Once, options: BatchOptions, work: Work, target: Target, answer: Answer
 ) -> Made:
-    """Insert a prediction with its answer: queued, claimed and ended at once, with the same history and rows.
+    """Insert a prediction with its answer: as it ended, with the history and the rows of one that was queued.
 
     Raises:
         NotFound: the model was deleted meanwhile.
     """
-    lease_seconds = services.settings.jobs.lease_seconds
     asked = options.model_copy(update={"model": target.model_id})  # an alias may have moved meanwhile
 
     def make(session: Session) -> str:
-        job, chunks = insert_batch(session, services, caller, asked, work, JobKind.PREDICTION)
-        rows = iter(prediction_rows(job, work.items, answer))
-        for chunk_id in chunks:
-            claimed = batches.claim_chunk(session, chunk_id, answer.worker, lease_seconds)
-            if claimed is None or not batches.finish_chunk(session, claimed.chunk, [next(rows) for _ in claimed.items]):
-                raise RuntimeError(f"the chunk {chunk_id} is not to be had in the transaction that made it")
+        request, columns = described(session, services, asked, work, JobKind.PREDICTION)
+        rows = prediction_rows(request, work.items, answer)
+        columns |= answered.ended(rows, columns["retention_days"])
+        job = create(session, services, caller, JobKind.PREDICTION, request, **columns)
+        add_items(session, job.id, work.items)
+        answered.add(session, job, rows, answer.worker)
         return job.id
 
     return once.make(services, fingerprint_of([options.model_dump(), work.fingerprint]), make)
 
 
-def prediction_rows(job: Job, items: Sequence[Item], answer: Answer) -> list[dict[str, Any]]:
+def prediction_rows(request: dict[str, Any], items: Sequence[Item], answer: Answer) -> list[dict[str, Any]]:
     """Return a row for each item: those that were refused here were not asked about."""
-    rows = (decided(job, row) for row in answer.rows)
+    rows = (decided(request, row) for row in answer.rows)
     return [
         batches.blank_prediction(seq) | ({"error": item.error.to_dict()} if item.error else next(rows))
         for seq, item in enumerate(items)
     ]
 
 
-def decided(job: Job, row: dict[str, Any]) -> dict[str, Any]:
+def decided(request: dict[str, Any], row: dict[str, Any]) -> dict[str, Any]:
     """Return a lane's row by the threshold that was asked for: lanes go by those of a model of several labels."""
-    names, threshold = job.request["label_names"], job.request["threshold"]
+    names, threshold = request["label_names"], request["threshold"]
     if not threshold or row.get("labels") is None:
         return row
     values = probabilities.read(row["probabilities"], len(names)).tolist()

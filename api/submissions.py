@@ -182,7 +182,7 @@ def start_batch(
     def make(session: Session) -> str:
         nonlocal hands
         check_room(session, services, kind, caller)
-        job, _ = insert_batch(session, services, caller, options, work, kind)
+        job = insert_batch(session, services, caller, options, work, kind)
         hands = turns.hands(session, len(work.items)) if work.items else 0
         return job.id
 
@@ -205,8 +205,26 @@ def retention_days(services: Services, options: BatchOptions, kind: JobKind) -> 
 
 def insert_batch(
     session: Session, services: Services, caller: ApiKey, options: BatchOptions, work: Work, kind: JobKind
-) -> tuple[Job, list[str]]:
-    """Insert a batch or a prediction; returns it with its chunks, if it is cut already."""
+) -> Job:
+    """Insert a batch or a prediction; it is cut into chunks at once if its items are here."""
+    request, columns = described(session, services, options, work, kind)
+    job = create(session, services, caller, kind, request, **columns)
+    if work.items:
+        add_items(session, job.id, work.items)
+        settings = services.settings.jobs
+        batches.cut(session, job, len(work.items), settings.chunk_images, settings.max_attempts)
+    return job
+
+
+def described(
+    session: Session, services: Services, options: BatchOptions, work: Work, kind: JobKind
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what a batch or prediction asks for, and the other columns of its job.
+
+    Raises:
+        NotFound: there is no such model.
+        Invalid: it does not know the label that a heatmap is wanted of.
+    """
     model = registry.find_model(session, options.model)
     check_heatmap(options, model.label_names)
     request = {
@@ -229,8 +247,8 @@ def insert_batch(
         columns["upload_sha256"] = work.upload.sha256
     columns["retention_days"] = retention_days(services, options, kind)
     columns["priority"] = priority_of(kind, options)
-    job = create(session, services, caller, kind, request, unit="images", **columns)
-    return job, add_items(session, services, job, work.items) if work.items else []
+    columns["unit"] = "images"
+    return request, columns
 
 
 def check_heatmap(options: BatchOptions, label_names: Sequence[str]) -> None:
@@ -247,11 +265,9 @@ def priority_of(kind: JobKind, options: BatchOptions) -> int:
     return PREDICTION_PRIORITY if kind == JobKind.PREDICTION else options.priority
 
 
-def add_items(session: Session, services: Services, job: Job, items: Sequence[Item]) -> list[str]:
-    settings = services.settings.jobs
+def add_items(session: Session, job_id: str, items: Sequence[Item]) -> None:
     blobs.keep(session, [(item.blob.sha256, item.blob.size) for item in items if item.blob])
-    batches.add_items(session, job.id, [item.row for item in items])
-    return batches.cut(session, job, len(items), settings.chunk_images, settings.max_attempts)
+    batches.add_items(session, job_id, [item.row for item in items])
 
 
 def work_of(services: Services, source: BatchInput) -> Work:

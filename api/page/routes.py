@@ -18,9 +18,9 @@ from api.page.rendering import render
 from api.questions import find_target, read_files, start_prediction
 from api.routes.batches import read_options
 from api.services import Services
-from api.waiting import has_ended, hold, read_job
+from api.waiting import has_ended, hold
 from db import aliases, jobs, keys, registry
-from db.models import ApiKey
+from db.models import ApiKey, Job
 from db.pages import Window
 from db.session import Session
 from tsukiji.errors import BlobMissing, ImageError, Invalid, NotFound, TsukijiError
@@ -71,23 +71,22 @@ async def classify(request: Request, services: ServicesDep, visitor: Visitor) ->
     if visitor is None:
         return RedirectResponse("/", 303)
     try:
-        job_id = await start(request, services, visitor)
+        job = await start(request, services, visitor)
     except TsukijiError as error:
         return await run_in_threadpool(show_models, request, services, None, error)
-    job = await run_in_threadpool(read_job, services, job_id)
     await hold(request, services, job, WAIT_SECONDS, has_ended)
-    return RedirectResponse(f"/?prediction={job_id}", 303)
+    return RedirectResponse(f"/?prediction={job.id}", 303)
 
 
-async def start(request: Request, services: Services, visitor: ApiKey) -> str:
+async def start(request: Request, services: Services, visitor: ApiKey) -> Job:
     async with read_form(request, 1, {"model", "threshold", "tags"}) as sent:
         if not sent.files[0].size:
             raise Invalid("No picture was chosen.", hint="Choose one, then ask again.")
         options = read_options(sent)
         target = await run_in_threadpool(find_target, services, options.model)
         files = await run_in_threadpool(read_files, services, sent)
-    made = await start_prediction(services, visitor, Once(None), options, files, target, WAIT_SECONDS)
-    return made.id
+    _, job = await start_prediction(services, visitor, Once(None), options, files, target, WAIT_SECONDS)
+    return job
 
 
 def show_models(

@@ -13,7 +13,7 @@ from api.questions import File, find_target, read_files, start_prediction
 from api.routes.batches import FIELDS, read_options
 from api.schemas import BINARY, FILES, OPTIONS, body, form
 from api.services import Services
-from api.waiting import Prefer, has_ended, hold, parse_wait, read_job
+from api.waiting import Prefer, has_ended, hold, parse_wait
 from db import retention
 from tsukiji.errors import UnsupportedMediaType
 from tsukiji.jobs import JobKind
@@ -40,10 +40,8 @@ async def predict(
     seconds = parse_wait(prefer, services.settings.api.max_wait_seconds, WAIT_SECONDS)
     target = await run_in_threadpool(find_target, services, model)
     options, files = await receive(request, services, model)
-    made = await start_prediction(services, caller, once, options, files, target, seconds or 0)
-    job, waited = await hold(
-        request, services, await run_in_threadpool(read_job, services, made.id), seconds, has_ended
-    )
+    made, job = await start_prediction(services, caller, once, options, files, target, seconds or 0)
+    job, waited = await hold(request, services, job, seconds, has_ended)
     headers = made.headers | ({"preference-applied": f"wait={seconds:g}"} if waited and prefer else {})
     status = 200 if has_ended(job) else 202
     return await run_in_threadpool(respond, services, job, status, headers)
