@@ -1,5 +1,7 @@
 """A job as an HTTP answer: pace, version, place. The same for every kind of job."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,56 +14,76 @@ from api.idempotency import Made
 from api.pace import pause_for
 from api.predictions import Reader
 from api.services import Services
-from api.waiting import hold, parse_wait, read_job
+from api.waiting import hold, parse_wait
 from db import jobs, results
 from db.models import Job
 from db.pages import Window
 from db.session import Session
-from tsukiji.jobs import TERMINAL, JobKind, JobStatus
+from tsukiji.jobs import TERMINAL, JobKind
 
 QUEUED_BEHIND_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A job, and what other rows say of it."""
+
+    job: Job
+    position: int | None
+    """How many wait before it."""
+    result: dict[str, Any] | None
+    """Of a prediction; other results stand in the job's own row."""
+
+
+def see(services: Services, job_id: str, kind: JobKind | None = None) -> Seen:
+    """Read all that an answer tells of a job.
+
+    Raises:
+        NotFound: there is none of this id (and kind).
+    """
+    with services.database.reading() as session:
+        job = jobs.find(session, job_id, kind)
+        return Seen(job, jobs.queue_position(session, job), result_of(session, job))
 
 
 async def answer_poll(request: Request, services: Services, job_id: str, kind: JobKind | None = None) -> Response:
     """Answer a GET: held while nothing changes where that is preferred, 304 where the caller knows this version."""
     seconds = parse_wait(request.headers.get("prefer"), services.settings.api.max_wait_seconds)
     known = request.headers.get("if-none-match")
-
-    def first() -> Job:
-        with services.database.reading() as session:
-            return jobs.find(session, job_id, kind)
-
-    job = await run_in_threadpool(first)
-    seen = known if known is not None else etag(job)
-    job, waited = await hold(request, services, job, seconds, lambda row: not is_known(row, seen))
+    seen = await run_in_threadpool(see, services, job_id, kind)
+    old = known if known is not None else etag(seen.job)
+    seen, waited = await hold_seen(request, services, seen, seconds, lambda row: not is_known(row, old))
     headers = {"preference-applied": f"wait={seconds:g}"} if waited else {}
-    if is_known(job, known):
-        position = await run_in_threadpool(position_of, services, job) if job.status == JobStatus.QUEUED else None
-        return Response(status_code=304, headers=headers | {"etag": etag(job), **retry_after(services, job, position)})
-    return await run_in_threadpool(respond, services, job, 200, headers)
+    if is_known(seen.job, known):
+        return Response(status_code=304, headers=headers | said(services, seen))
+    return respond(services, seen, 200, headers)
+
+
+async def hold_seen(
+    request: Request, services: Services, seen: Seen, seconds: float | None, enough: Callable[[Job], bool]
+) -> tuple[Seen, bool]:
+    """Hold a request as `hold` does, and see the job again if it has moved meanwhile."""
+    job, waited = await hold(request, services, seen.job, seconds, enough)
+    return seen if job is seen.job else await run_in_threadpool(see, services, job.id), waited
 
 
 def answer_start(services: Services, made: Made, status: int = 202) -> JSONResponse:
     """Answer a POST that queued a job."""
-    return respond(services, read_job(services, made.id), status, made.headers)
+    return respond(services, see(services, made.id), status, made.headers)
 
 
-def respond(services: Services, job: Job, status: int, headers: dict[str, str] | None = None) -> JSONResponse:
-    """Return the job with its headers; 202 says where to look for it."""
-    position, result = None, None
-    if job.status == JobStatus.QUEUED or job.kind == JobKind.PREDICTION:
-        with services.database.reading() as session:
-            position, result = jobs.queue_position(session, job), result_of(session, job)
-    body = answers.job(job, position, result)
-    extra = {"etag": etag(job), **retry_after(services, job, position), **(headers or {})}
+def respond(services: Services, seen: Seen, status: int, headers: dict[str, str] | None = None) -> JSONResponse:
+    """Return the job with its headers; 202 says where to look for it. Reads nothing, so that no thread is needed."""
+    body = answers.job(seen.job, seen.position, seen.result)
+    extra = said(services, seen) | (headers or {})
     if status == 202:
-        extra["location"] = answers.job_place(job)
+        extra["location"] = answers.job_place(seen.job)
     return JSONResponse(body.model_dump(mode="json"), status, headers=extra)
 
 
-def position_of(services: Services, job: Job) -> int | None:
-    with services.database.reading() as session:
-        return jobs.queue_position(session, job)
+def said(services: Services, seen: Seen) -> dict[str, str]:
+    """Return the headers that every answer about a job has: its version, and until it has ended the pace of polls."""
+    return {"etag": etag(seen.job), **retry_after(services, seen.job, seen.position)}
 
 
 def result_of(session: Session, job: Job) -> dict[str, Any] | None:

@@ -10,12 +10,12 @@ from starlette.concurrency import run_in_threadpool
 
 from api.bodies import Form, file_name, read_file
 from api.idempotency import Made, Once, fingerprint_of
+from api.job_answers import Seen, see
 from api.lane import Answer
 from api.services import Services
 from api.submissions import Item, Work, add_items, create, described, keep_item, start_batch
-from api.waiting import read_job
 from db import answered, batches, probabilities, registry, workers
-from db.models import ApiKey, Job
+from db.models import ApiKey
 from db.session import Session
 from tsukiji.jobs import PRESENT_SECONDS, JobKind
 from tsukiji.labels import decide_set
@@ -62,7 +62,7 @@ async def start_prediction(
     files: list[File],
     target: Target,
     seconds: float,
-) -> tuple[Made, Job]:
+) -> tuple[Made, Seen]:
     """Ask a lane, if there is time, while the bytes go to the store; queue what none has answered.
 
     Returns what was made, and the job as it stands then.
@@ -84,13 +84,13 @@ async def start_prediction(
         make = partial(write_answered, services, caller, once, options, work, target, answer)
     else:
         make = partial(start_batch, services, caller, once, options, work, JobKind.PREDICTION)
-    return await run_in_threadpool(made_and_read, services, make)
+    return await run_in_threadpool(made_and_seen, services, make)
 
 
-def made_and_read(services: Services, make: Callable[[], Made]) -> tuple[Made, Job]:
-    """Make something and read its job, both in one thread: each change of threads costs as much as a statement."""
+def made_and_seen(services: Services, make: Callable[[], Made]) -> tuple[Made, Seen]:
+    """Make a job and see it, both in one thread: each change of threads costs as much as a statement."""
     made = make()
-    return made, read_job(services, made.id)
+    return made, see(services, made.id)
 
 
 def keep(services: Services, files: Sequence[File]) -> Work:

@@ -1,12 +1,13 @@
 """What the lane is asked: pictures for models that are warm, answered in as few forward passes as there can be.
 
 Whoever waits for the same model when a pass ends is answered in the next: nobody waits for others to come, and many
-callers at once cost few passes. The passes of chunks go on beside it, and have fewer cores meanwhile.
+callers at once cost few passes. One picture alone has all cores; several are shared out among the plan's streams, of
+which none waits for another. The passes of chunks go on beside it, and have fewer cores meanwhile.
 """
 
 import threading
 from collections.abc import Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -16,7 +17,7 @@ from PIL import Image
 from tsukiji.errors import ImageError
 from tsukiji.lane import Frame
 from tsukiji.vision.plan import take_all_cores
-from tsukiji.vision.predictor import Answers
+from tsukiji.vision.predictor import Answers, Predictor
 from worker.lane import Refused
 from worker.models import ModelCache
 from worker.services import Services
@@ -47,6 +48,7 @@ class Questions:
         self._services, self._models = services, models
         self._asked = threading.Condition()
         self._waiting: list[Question] = []
+        self._streams: ThreadPoolExecutor | None = None
         threading.Thread(target=self._work, name="questions", daemon=True).start()
 
     def ask(self, model_id: str, files: list[bytes]) -> Frame:
@@ -92,21 +94,19 @@ class Questions:
             with self._asked:
                 if not self._asked.wait_for(lambda: self._waiting, 0.5):
                     continue
-            group = list(self._gather())
-            try:
-                self._answer(group)
-            except Exception as error:
-                log.warning("lane_failed", exc_info=error)
-                refuse(group, "failed")
+            self._answer(list(self._gather()))
         with self._asked:
             refuse(self._waiting, "stopping")
+        if self._streams:
+            self._streams.shutdown()
 
     def _gather(self) -> Iterator[Question]:
-        """Take who waits for the same model as the one that has waited longest, up to a forward pass."""
+        """Take who waits for the same model as the one that has waited longest, up to a pass of each stream."""
         with self._asked:
             model_id = self._waiting[0].model_id
             predictor = self._models.warm(model_id)
-            room = max(predictor.batch_size if predictor else 0, len(self._waiting[0].pictures))
+            most = predictor.batch_size * streams_of(predictor) if predictor else 0
+            room = max(most, len(self._waiting[0].pictures))
             for question in [other for other in self._waiting if other.model_id == model_id]:
                 room -= len(question.pictures)
                 if room < 0:
@@ -119,12 +119,42 @@ class Questions:
         if predictor is None:
             refuse(group, "cold")
             return
+        parts = shared_out(group, streams_of(predictor))
+        if len(parts) == 1:
+            look(predictor, group)
+            return
+        if self._streams is None:  # they stay: a thread of torch's is slow to begin
+            plan = predictor.plan
+            self._streams = ThreadPoolExecutor(plan.streams, "questions", initializer=plan.begin_stream)
+        wait([self._streams.submit(look, predictor, part) for part in parts])
+
+
+def streams_of(predictor: Predictor) -> int:
+    """Return how many passes may be under way at once; on a GPU they would only wait for each other."""
+    return predictor.plan.streams if predictor.plan.device == "cpu" else 1
+
+
+def shared_out(group: list[Question], parts: int) -> list[list[Question]]:
+    """Deal the questions out, so that each part has about as many pictures."""
+    found: list[list[Question]] = [[] for _ in range(min(parts, len(group)))]
+    for question in sorted(group, key=lambda question: -len(question.pictures)):
+        min(found, key=lambda part: sum(len(other.pictures) for other in part)).append(question)
+    return found
+
+
+def look(predictor: Predictor, group: list[Question]) -> None:
+    """Answer questions in one pass."""
+    try:
         answers = predictor.answer([picture for question in group for picture in question.pictures])
-        place = 0
-        for question in group:
-            question.answers.set_result((answers, place))
-            place += len(question.pictures)
-        log.debug("lane_answered", predictions=len(group), images=place)
+    except Exception as error:
+        log.warning("lane_failed", exc_info=error)
+        refuse(group, "failed")
+        return
+    place = 0
+    for question in group:
+        question.answers.set_result((answers, place))
+        place += len(question.pictures)
+    log.debug("lane_answered", predictions=len(group), images=place)
 
 
 def refuse(questions: list[Question], why: str) -> None:

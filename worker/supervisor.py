@@ -130,7 +130,9 @@ class Child:
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=sys.stderr.fileno(),  # ours carries the address and the key
-            start_new_session=True,  # Ctrl-C in the terminal is for us; we tell the children
+            # Ctrl-C in the terminal is for us; we tell the children. No session of their own: Linux shares processors
+            # out among sessions first (`sched_autogroup`), and niceness would count for nothing between two of them.
+            process_group=0,
             env=os.environ | {WORKER_VARIABLE: self.worker},
         )
         self.started = time.monotonic()

@@ -12,7 +12,7 @@ from api.bodies import read_form
 from api.dependencies import ServicesDep
 from api.errors import recognise, status_of
 from api.idempotency import Once
-from api.job_answers import result_of
+from api.job_answers import Seen, result_of
 from api.middleware import COOKIE
 from api.page.rendering import render
 from api.questions import find_target, read_files, start_prediction
@@ -20,7 +20,7 @@ from api.routes.batches import read_options
 from api.services import Services
 from api.waiting import has_ended, hold
 from db import aliases, jobs, keys, registry
-from db.models import ApiKey, Job
+from db.models import ApiKey
 from db.pages import Window
 from db.session import Session
 from tsukiji.errors import BlobMissing, ImageError, Invalid, NotFound, TsukijiError
@@ -71,22 +71,22 @@ async def classify(request: Request, services: ServicesDep, visitor: Visitor) ->
     if visitor is None:
         return RedirectResponse("/", 303)
     try:
-        job = await start(request, services, visitor)
+        seen = await start(request, services, visitor)
     except TsukijiError as error:
         return await run_in_threadpool(show_models, request, services, None, error)
-    await hold(request, services, job, WAIT_SECONDS, has_ended)
-    return RedirectResponse(f"/?prediction={job.id}", 303)
+    await hold(request, services, seen.job, WAIT_SECONDS, has_ended)
+    return RedirectResponse(f"/?prediction={seen.job.id}", 303)
 
 
-async def start(request: Request, services: Services, visitor: ApiKey) -> Job:
+async def start(request: Request, services: Services, visitor: ApiKey) -> Seen:
     async with read_form(request, 1, {"model", "threshold", "tags"}) as sent:
         if not sent.files[0].size:
             raise Invalid("No picture was chosen.", hint="Choose one, then ask again.")
         options = read_options(sent)
         target = await run_in_threadpool(find_target, services, options.model)
         files = await run_in_threadpool(read_files, services, sent)
-    _, job = await start_prediction(services, visitor, Once(None), options, files, target, WAIT_SECONDS)
-    return job
+    _, seen = await start_prediction(services, visitor, Once(None), options, files, target, WAIT_SECONDS)
+    return seen
 
 
 def show_models(

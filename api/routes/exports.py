@@ -7,10 +7,9 @@ from api import answers
 from api.dependencies import Caller, Reading, ServicesDep
 from api.exports import start_export
 from api.idempotency import OnceDep
-from api.job_answers import respond
+from api.job_answers import respond, see
 from api.routes.images import attachment
 from api.schemas import bytes_answer
-from api.waiting import read_job
 from db import exports, registry
 from tsukiji.jobs import TERMINAL
 from tsukiji.types import ExportCreate, ExportFormat, Job, ModelExport, Page
@@ -27,8 +26,8 @@ MEDIA_TYPE = "application/octet-stream"
 def create_export(model: str, body: ExportCreate, services: ServicesDep, caller: Caller, once: OnceDep) -> Response:
     """Make the model available in another format; asked again, the same job is the answer."""
     made = start_export(services, caller, once, model, body.format)
-    job = read_job(services, made.id)
-    return respond(services, job, 200 if job.status in TERMINAL else 202, made.headers)
+    seen = see(services, made.id)
+    return respond(services, seen, 200 if seen.job.status in TERMINAL else 202, made.headers)
 
 
 @router.get("")

@@ -9,7 +9,7 @@ from api import answers
 from api.dependencies import Caller, Reading, ServicesDep
 from api.events import follow, read_news
 from api.feedback import take_feedback
-from api.job_answers import answer_poll, respond
+from api.job_answers import answer_poll, respond, see
 from api.paging import PagingDep
 from api.waiting import Prefer
 from db import jobs, retention
@@ -47,8 +47,8 @@ async def get_job(job: str, request: Request, services: ServicesDep, _prefer: Pr
 def cancel_job(job: str, services: ServicesDep, caller: Caller) -> Response:
     """Stop a job and keep what is finished. One that has ended stays as it is."""
     with services.database.transaction() as session:
-        row = jobs.request_cancel(session, job, by=caller.id)
-    return respond(services, row, 200)
+        jobs.request_cancel(session, job, by=caller.id)
+    return respond(services, see(services, job), 200)
 
 
 @router.post("/{job}/feedback", status_code=201, responses={200: {"model": Feedback, "description": "None is new"}})

@@ -8,12 +8,12 @@ from api.bodies import media_type, read_form
 from api.dependencies import Caller, ServicesDep
 from api.errors import validated
 from api.idempotency import OnceDep
-from api.job_answers import answer_poll, respond
+from api.job_answers import answer_poll, hold_seen, respond
 from api.questions import File, find_target, read_files, start_prediction
 from api.routes.batches import FIELDS, read_options
 from api.schemas import BINARY, FILES, OPTIONS, body, form
 from api.services import Services
-from api.waiting import Prefer, has_ended, hold, parse_wait
+from api.waiting import Prefer, has_ended, parse_wait
 from db import retention
 from tsukiji.errors import UnsupportedMediaType
 from tsukiji.jobs import JobKind
@@ -40,11 +40,10 @@ async def predict(
     seconds = parse_wait(prefer, services.settings.api.max_wait_seconds, WAIT_SECONDS)
     target = await run_in_threadpool(find_target, services, model)
     options, files = await receive(request, services, model)
-    made, job = await start_prediction(services, caller, once, options, files, target, seconds or 0)
-    job, waited = await hold(request, services, job, seconds, has_ended)
+    made, seen = await start_prediction(services, caller, once, options, files, target, seconds or 0)
+    seen, waited = await hold_seen(request, services, seen, seconds, has_ended)
     headers = made.headers | ({"preference-applied": f"wait={seconds:g}"} if waited and prefer else {})
-    status = 200 if has_ended(job) else 202
-    return await run_in_threadpool(respond, services, job, status, headers)
+    return respond(services, seen, 200 if has_ended(seen.job) else 202, headers)
 
 
 async def receive(request: Request, services: Services, model: str) -> tuple[BatchOptions, list[File]]:

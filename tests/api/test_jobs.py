@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from api.events import read_news
 from db import jobs
 from tests.api.conftest import archive, as_files, limited, picture, run_job, work
 from tsukiji.errors import TrainingCrashed
@@ -272,8 +273,13 @@ def test_events_come_as_they_happen(client, services, training):
     assert lines[-2]["event"] == "done" or lines[-1]["event"] == "done"
 
 
-def test_stream_lets_go_when_the_server_stops(client, services, training):
-    threading.Timer(0.2, services.stopping.set).start()
+def test_stream_lets_go_when_the_server_stops(client, services, training, monkeypatch):
+    def stop_after(*asked):
+        news = read_news(*asked)
+        services.stopping.set()
+        return news
+
+    monkeypatch.setattr("api.events.read_news", stop_after)
     assert events_in(client.get(training["links"]["events"]).text)[0]["event"] == "status"
 
 
