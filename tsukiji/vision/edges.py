@@ -48,7 +48,7 @@ def snap(image: Image.Image, boxes: Floats) -> tuple[Floats, Floats]:
     """
     factor = max(1, round(max(image.size) / LONGEST))
     small = image.reduce((min(factor, image.width), min(factor, image.height)))
-    scale = np.array(small.size * 2, np.float32) / np.array(image.size * 2, np.float32)
+    scale: Floats = np.divide(small.size * 2, image.size * 2, dtype=np.float32)
     planes = np.asarray(small).astype(np.float32).transpose(2, 0, 1)
     upright, level = _lines(planes.copy()), _lines(planes.swapaxes(1, 2).copy())
 

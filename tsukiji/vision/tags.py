@@ -30,7 +30,7 @@ VOTE_SCALE: Final = 0.3
 """One whose promise is smaller by this has a vote smaller by e."""
 OVERLAP: Final = 0.35
 """Two tags share at most this much of the smaller box."""
-LEAST_SURE: Final = 0.63
+LEAST_SURE: Final = 0.62
 """How sure a tag must be: of photos of other things about 80% have none then (`bench.many_kinds`)."""
 KNOWN_POWER: Final = 0.2
 """Sureness is the probability times the known score to this power: the score of a part of a picture is lower than that
