@@ -1,8 +1,9 @@
 """Several kinds in one picture, and where: weak localisation by a model that learnt whole pictures of one kind each.
 
 No trained detector: nobody ever showed the model a box. A picture is looked at once, as `windows`, and a linear reader
-(`reading`) says where something known may be; the few likeliest places are cut from the picture and classified as any
-picture is, and what is neither probable nor like what the model learnt is no tag. docs/decisions/ has the comparison.
+(`reading`) says where something known may be. The likeliest places are snapped to the picture's edges (`edges`), and a
+few are cut from it and classified as any picture is; what is neither probable nor like what the model learnt is no tag.
+docs/decisions/ has the comparison.
 """
 
 from collections.abc import Sequence
@@ -13,18 +14,23 @@ import numpy as np
 from PIL import Image
 
 from tsukiji.types import Box
+from tsukiji.vision.edges import snap
 from tsukiji.vision.predictor import Floats, Predictor
 from tsukiji.vision.windows import Windows, look_closely
 
 PLACES: Final = 3
 """So many places are looked at properly. Each costs a plain pass, and is one more chance to be wrong."""
+CANDIDATES: Final = 10
+"""So many likely places are snapped to edges before those are chosen."""
+EDGES_COUNT: Final = 3.0
+"""What edges all around a place (`edges.snap`) are worth beside what the reader says of it."""
 VOTERS: Final = 0.5
 """Windows that overlap a chosen one this much (intersection over union) have a vote on its box."""
 VOTE_SCALE: Final = 0.3
 """One whose promise is smaller by this has a vote smaller by e."""
 OVERLAP: Final = 0.35
 """Two tags share at most this much of the smaller box."""
-LEAST_SURE: Final = 0.61
+LEAST_SURE: Final = 0.62
 """How sure a tag must be: of photos of other things about 80% have none then (`bench.many_kinds`)."""
 KNOWN_POWER: Final = 0.2
 """Sureness is the probability times the known score to this power: the score of a part of a picture is lower than that
@@ -76,13 +82,26 @@ def find_tags(predictor: Predictor, image: Image.Image, reader: Reader | None = 
     Raises:
         GpuOutOfMemory: the picture does not fit.
     """
-    boxes = [to_pixels(box, image.size) for box in propose(predictor, look_closely(predictor, image), reader)]
+    places = propose(predictor, image, look_closely(predictor, image), reader)
+    boxes = [to_pixels(box, image.size) for box in places]
     found = [tag for tag in look_at(predictor, image, boxes) if tag.sureness >= LEAST_SURE]
     return sorted(found, key=lambda tag: -tag.score)
 
 
-def propose(predictor: Predictor, windows: Windows, reader: Reader | None = None) -> Floats:
+def propose(predictor: Predictor, image: Image.Image, windows: Windows, reader: Reader | None = None) -> Floats:
     """Return where something known most likely is, (n, 4), n <= PLACES.
+
+    More places than that are snapped to the picture's edges. What has edges all around is likelier to be a thing of
+    its own, and places that come to lie on the same thing are one.
+    """
+    boxes, promise = likely(predictor, windows, reader)
+    boxes, edged = snap(image, boxes)
+    kept: Floats = boxes[apart(boxes, promise + EDGES_COUNT * edged, PLACES)]
+    return kept
+
+
+def likely(predictor: Predictor, windows: Windows, reader: Reader | None = None) -> tuple[Floats, Floats]:
+    """Return boxes (n, 4) around the likeliest windows, n <= CANDIDATES, and what these promise, (n,).
 
     Windows are of a few sizes and places only, so those around a likely one vote on its box: Gidaris and Komodakis,
     "Object detection via a multi-region and semantic segmentation-aware CNN model", ICCV 2015.
@@ -92,15 +111,18 @@ def propose(predictor: Predictor, windows: Windows, reader: Reader | None = None
     else:
         promise = reader.margins(windows.embeddings)
     boxes, promise = windows.boxes[1:], promise[1:]  # all of the picture says nothing about places
-    votes = [_vote(boxes, promise, index) for index in apart(boxes, promise, PLACES)]
-    return np.array(votes, np.float32).reshape(-1, 4)
+    best = apart(boxes, promise, CANDIDATES)
+    votes = [_vote(boxes, promise, index) for index in best]
+    return np.array(votes, np.float32).reshape(-1, 4), promise[best]
 
 
 def _vote(boxes: Floats, promise: Floats, index: int) -> Floats:
     """Return the mean box (4,) of a window and of those that overlap it."""
     overlap = shared(boxes, boxes[index])
-    weight = np.exp((promise - promise[index]) / VOTE_SCALE) * overlap * (overlap >= VOTERS)
-    box: Floats = weight @ boxes / weight.sum()
+    voters = overlap >= VOTERS
+    surer = promise[voters] - promise[voters].max()  # one that another place hides may be far surer: no overflow
+    weight = np.exp(surer / VOTE_SCALE) * overlap[voters]
+    box: Floats = weight @ boxes[voters] / weight.sum()
     return box
 
 

@@ -83,7 +83,7 @@ def test_the_places_of_things_are_looked_at_first(predictor, reader):
     picture = Image.new("RGB", (480, 240), (128, 128, 128))
     picture.paste(thing("cat", 101).resize((200, 200)), (0, 20))
     picture.paste(thing("dog", 102).resize((200, 200)), (280, 20))
-    boxes = tags.propose(predictor, look_closely(predictor, picture), reader)
+    boxes = tags.propose(predictor, picture, look_closely(predictor, picture), reader)
     centres = [(left + right) / 2 for left, _, right, _ in boxes.tolist()]
     assert {"cat" if centre < 200 else "dog" if centre > 280 else "nothing" for centre in centres} == {"cat", "dog"}
     assert 2 <= len(find_tags(predictor, picture, reader)) <= tags.PLACES
@@ -100,10 +100,31 @@ def test_windows_around_a_place_vote_on_its_box(predictor):
     whole, best, near, far = (0, 0, 400, 100), (0, 0, 100, 100), (30, 0, 130, 100), (300, 0, 400, 100)
     boxes = np.array([whole, best, near, near, far], np.float32)
     promise = np.array([9, 1.0, 0.9, 0.9, 0.5], np.float32)[:, None]
-    found = tags.propose(predictor, Windows(boxes, promise), Promises())
+    found, promised = tags.likely(predictor, Windows(boxes, promise), Promises())
     assert 5 < found[0][0] < 25
     assert found[0][2] - found[0][0] == pytest.approx(100, abs=1e-3)
     assert found[1].tolist() == pytest.approx(far)
+    assert promised.tolist() == pytest.approx([1.0, 0.5])
+
+
+def test_one_window_that_promises_far_too_much_leaves_the_others_their_boxes(predictor):
+    """Of odd pictures embeddings are a thousand times as large as of others."""
+    best, hidden, beside = (0, 0, 100, 100), (50, 0, 150, 100), (80, 0, 180, 100)
+    boxes = np.array([(0, 0, 400, 100), best, hidden, beside], np.float32)
+    promise = np.array([0, 900.0, 800.0, 1.0], np.float32)[:, None]
+    found, _ = tags.likely(predictor, Windows(boxes, promise), Promises())
+    assert np.isfinite(found).all()
+
+
+def test_of_places_that_promise_the_same_those_with_edges_all_around_come_first(predictor, monkeypatch):
+    monkeypatch.setattr(tags, "PLACES", 1)
+    picture = Image.new("RGB", (400, 200), (128, 128, 128))
+    picture.paste(noise(5, 4, 4).resize((110, 110), Image.Resampling.BICUBIC), (260, 50))
+    boxes = np.array([(0, 0, 400, 200), (20, 50, 120, 150), (255, 60, 355, 160)], np.float32)
+    windows = Windows(boxes, np.array([0, 0.51, 0.5], np.float32)[:, None])
+    assert tags.propose(predictor, picture, windows, Promises())[0].tolist() == pytest.approx(
+        (260, 50, 370, 160), abs=4
+    )
 
 
 @pytest.mark.usefixtures("credulous")
