@@ -49,7 +49,7 @@ def snap(image: Image.Image, boxes: Floats) -> tuple[Floats, Floats]:
     factor = max(1, round(max(image.size) / LONGEST))
     small = image.reduce((min(factor, image.width), min(factor, image.height)))
     scale: Floats = np.divide(small.size * 2, image.size * 2, dtype=np.float32)
-    planes = np.asarray(small).astype(np.float32).transpose(2, 0, 1)
+    planes = np.asarray(small).astype(np.int16).transpose(2, 0, 1)
     upright, level = _lines(planes.copy()), _lines(planes.swapaxes(1, 2).copy())
 
     wanted = boxes * scale
@@ -63,7 +63,7 @@ def snap(image: Image.Image, boxes: Floats) -> tuple[Floats, Floats]:
     return found.astype(np.float32), np.where(most < LEAST_WORTH, 0, most).astype(np.float32)
 
 
-def _lines(planes: Floats) -> Floats:
+def _lines(planes: NDArray[np.int16]) -> Floats:
     """Return how far boundaries between the columns of planes (3, h, w) stand out, summed over rows, (h + 1, w + 1).
 
     In one row it is 0 to 1: the difference of the two pixels before a boundary from the two behind, as a part of itself
@@ -75,11 +75,14 @@ def _lines(planes: Floats) -> Floats:
         return sums
     pairs = planes[:, :, 1:] + planes[:, :, :-1]
     steps = np.abs(pairs[:, :, 2:] - pairs[:, :, :-2])
-    step = steps[0] + steps[1] + steps[2]  # faster than .sum()
+    step = (steps[0] + steps[1] + steps[2]).astype(np.float32)  # faster than .sum()
     window = 2 * AROUND + 1
     running = np.pad(step, ((0, 0), (AROUND + 1, AROUND)), mode="edge").cumsum(axis=1)
-    around = (running[:, window:] - running[:, :-window]) / window
-    np.cumsum(step / (step + around + np.float32(NOISE)), axis=0, out=sums[1:, 2 : width - 1])
+    around = running[:, window:] - running[:, :-window]
+    around /= window  # in place, which is three times as fast as the one expression
+    around += step
+    around += np.float32(NOISE)
+    np.cumsum(step / around, axis=0, out=sums[1:, 2 : width - 1])
     return sums
 
 

@@ -145,12 +145,16 @@ def look_at(predictor: Predictor, image: Image.Image, boxes: Sequence[Box]) -> l
 
 def apart(boxes: Floats, promise: Floats, most: int | None = None) -> list[int]:
     """Return the most promising of boxes (M, 4) that hardly overlap: non-maximum suppression."""
+    area = _area(boxes)
+    hides = _common(boxes[:, None], boxes[None]) > OVERLAP * np.minimum(area[:, None], area[None])
     kept: list[int] = []
+    hidden = np.zeros(len(boxes), bool)
     for index in np.argsort(-promise, kind="stable").tolist():
         if len(kept) == most:
             break
-        if not _hidden(boxes[index], boxes[kept]):
+        if not hidden[index]:
             kept.append(index)
+            hidden |= hides[index]
     return kept
 
 
@@ -159,10 +163,11 @@ def _area(boxes: Floats) -> Floats:
     return area
 
 
-def _common(boxes: Floats, box: Floats) -> Floats:
-    """Return the area that each box shares with one."""
-    upper_left, lower_right = np.maximum(boxes[:, :2], box[:2]), np.minimum(boxes[:, 2:], box[2:])
-    area: Floats = (lower_right - upper_left).clip(0).prod(axis=1)
+def _common(boxes: Floats, others: Floats) -> Floats:
+    """Return the area that boxes share with others, (..., 4) each."""
+    upper_left = np.maximum(boxes[..., :2], others[..., :2])
+    lower_right = np.minimum(boxes[..., 2:], others[..., 2:])
+    area: Floats = (lower_right - upper_left).clip(0).prod(axis=-1)
     return area
 
 
@@ -170,10 +175,6 @@ def shared(boxes: Floats, box: Floats) -> Floats:
     """Return the intersection over union of each box with one."""
     common = _common(boxes, box)
     return common / (_area(boxes) + _area(box) - common)
-
-
-def _hidden(box: Floats, kept: Floats) -> bool:
-    return bool((_common(kept, box) > OVERLAP * np.minimum(_area(kept), _area(box))).any())
 
 
 def to_pixels(box: Floats, size: tuple[int, int]) -> Box:
