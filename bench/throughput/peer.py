@@ -31,9 +31,10 @@ def is_installed(name: str) -> bool:
 class Peer:
     """`python -m bench.throughput.peers.NAME PACKAGE` as a context manager."""
 
-    def __init__(self, name: str, package: Path, scratch: Path) -> None:
+    def __init__(self, name: str, package: Path, scratch: Path, precision: str = "auto") -> None:
+        """`precision` is that of the service, for the peer that is our own engine."""
         self._command = [sys.executable, "-m", f"{MODULES}.{name}", str(package)]
-        self._environment = os.environ | SETTINGS.get(name, {})
+        self._environment = os.environ | SETTINGS.get(name, {}) | {"TSUKIJI_INFERENCE_PRECISION": precision}
         self._log = scratch / f"{name}.log"
 
     def __enter__(self) -> Self:

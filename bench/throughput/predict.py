@@ -45,7 +45,7 @@ def measure_overhead(stage: Stage, served: Served, place: str) -> Figures:
     files = stage.fresh("one-by-one", WARM_UP + stage.rounds)
     with (
         httpx2.Client(headers=served.headers | SENT, timeout=2 * WAIT_SECONDS) as http,
-        Peer("forward", served.package(), stage.scratch) as forward,
+        Peer("forward", served.package(), stage.scratch, served.precision) as forward,
     ):
         for file in files:
             passes.append(forward.classify([file])["seconds"])
@@ -58,6 +58,7 @@ def measure_overhead(stage: Stage, served: Served, place: str) -> Figures:
         "predict_ms": 1000 * whole,
         "predict_ms_p95": 1000 * p95(calls[WARM_UP:]),
         "predict_forward_ms": 1000 * bare,
+        "predict_precision": served.precision,
     }
 
 

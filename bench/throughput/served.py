@@ -30,6 +30,8 @@ class Served:
     """Its id."""
     folder: Path
     supervisor: psutil.Process
+    precision: str
+    """In which the service runs the model: after the parity check, which single pictures may decide."""
 
     @property
     def headers(self) -> dict[str, str]:
@@ -69,9 +71,9 @@ def serve(stage: Stage, recipe: dict[str, Any] | None = None) -> Iterator[Served
         model = train(client, stage, recipe or recipe_of(stage))
         told = json.loads((folder / "announced.json").read_text())
         supervisor = next(child for child in psutil.Process().children() if "up" in child.cmdline())
-        served = Served(client, told["url"], told["api_key"], model, folder, supervisor)
         classify(client, model, images=stage.fresh("warm-up", WARM_UP))
-        yield served
+        engine = next(iter(client.batches.list())).engine or {}
+        yield Served(client, told["url"], told["api_key"], model, folder, supervisor, str(engine["precision"]))
 
 
 def recipe_of(stage: Stage, **changes: Any) -> dict[str, Any]:

@@ -44,11 +44,11 @@ def measure(stage: Stage) -> Figures:
                 if name == OURS:
                     seconds = {"": time_service(served, warm, files)}
                 else:
-                    seconds = time_peer(served, Peer(name, package, stage.scratch), warm, files)
+                    seconds = time_peer(served, Peer(name, package, stage.scratch, served.precision), warm, files)
                 for what, taken in seconds.items():
                     rates[name + what].append(len(files) / taken)
             shutil.rmtree(files[0].parent)
-    return summary(rates)
+    return summary(rates) | {"precision": served.precision}
 
 
 def time_service(served: Served, warm: Sequence[Path], files: Sequence[Path]) -> float:
