@@ -47,6 +47,8 @@ def up(settings: Settings, announce: Path | None) -> int:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
+    if hasattr(signal, "SIGTTOU"):
+        signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # of the programs, which log from groups in the background
     try:
         with single_instance(settings):
             return run(settings, announce, stop)
