@@ -1,6 +1,6 @@
 """A job as an HTTP answer: pace, version, place. The same for every kind of job."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -18,6 +18,7 @@ from api.waiting import hold, parse_wait
 from db import jobs, results
 from db.models import Job
 from db.pages import Window
+from db.results import ResultRow
 from db.session import Session
 from tsukiji.jobs import TERMINAL, JobKind
 
@@ -91,6 +92,11 @@ def result_of(session: Session, job: Job) -> dict[str, Any] | None:
     if job.kind != JobKind.PREDICTION or job.status not in TERMINAL or job.results_deleted_at:
         return None
     rows, _ = results.page(session, job.id, Window(1000))
+    return told(job, rows)
+
+
+def told(job: Job, rows: Iterable[ResultRow]) -> dict[str, Any]:
+    """Return the result of a prediction whose rows these are."""
     reader = Reader(job)
     return {"predictions": [reader.prediction(row).model_dump(mode="json") for row in rows]}
 

@@ -1,21 +1,21 @@
 """Predictions: answered by a worker's lane and written with their end in one transaction, or queued like a batch."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 
 from api.bodies import Form, file_name, read_file
 from api.idempotency import Made, Once, fingerprint_of
-from api.job_answers import Seen, see
+from api.job_answers import Seen, see, told
 from api.lane import Answer
 from api.services import Services
 from api.submissions import Item, Work, add_items, create, described, keep_item, start_batch
 from db import answered, batches, probabilities, registry, workers
 from db.models import ApiKey
+from db.results import ResultRow
 from db.session import Session
 from tsukiji.jobs import PRESENT_SECONDS, JobKind
 from tsukiji.labels import decide_set
@@ -81,15 +81,12 @@ async def start_prediction(
         if asking:
             asking.cancel()
     if answer and len(answer.rows) == len(readable):
-        make = partial(write_answered, services, caller, once, options, work, target, answer)
-    else:
-        make = partial(start_batch, services, caller, once, options, work, JobKind.PREDICTION)
-    return await run_in_threadpool(made_and_seen, services, make)
+        return await run_in_threadpool(write_answered, services, caller, once, options, work, target, answer)
+    return await run_in_threadpool(queue, services, caller, once, options, work)
 
 
-def made_and_seen(services: Services, make: Callable[[], Made]) -> tuple[Made, Seen]:
-    """Make a job and see it, both in one thread: each change of threads costs as much as a statement."""
-    made = make()
+def queue(services: Services, caller: ApiKey, once: Once, options: BatchOptions, work: Work) -> tuple[Made, Seen]:
+    made = start_batch(services, caller, once, options, work, JobKind.PREDICTION)
     return made, see(services, made.id)
 
 
@@ -99,13 +96,14 @@ def keep(services: Services, files: Sequence[File]) -> Work:
 
 def write_answered(
     services: Services, caller: ApiKey, once: Once, options: BatchOptions, work: Work, target: Target, answer: Answer
-) -> Made:
+) -> tuple[Made, Seen]:
     """Insert a prediction with its answer: as it ended, with the history and the rows of one that was queued.
 
     Raises:
         NotFound: the model was deleted meanwhile.
     """
     asked = options.model_copy(update={"model": target.model_id})  # an alias may have moved meanwhile
+    written: list[Seen] = []
 
     def make(session: Session) -> str:
         request, columns = described(session, services, asked, work, JobKind.PREDICTION)
@@ -113,10 +111,19 @@ def write_answered(
         columns |= answered.ended(rows, columns["retention_days"])
         job = create(session, services, caller, JobKind.PREDICTION, request, **columns)
         add_items(session, job.id, work.items)
-        answered.add(session, job, rows, answer.worker)
+        kept = answered.add(session, job, rows, answer.worker)
+        session.refresh(job)  # what the database filled in
+        written[:] = [Seen(job, None, told(job, map(result_row, work.items, kept)))]
         return job.id
 
-    return once.make(services, fingerprint_of([options.model_dump(), work.fingerprint]), make)
+    made = once.make(services, fingerprint_of([options.model_dump(), work.fingerprint]), make)
+    return made, see(services, made.id) if made.replayed else written[0]
+
+
+def result_row(item: Item, row: dict[str, Any]) -> ResultRow:
+    """Return what `results.page` would read."""
+    known = {name: value for name, value in row.items() if name != "job_id"}
+    return ResultRow(custom_id=item.custom_id, sha256=item.row["sha256"], true_label=None, reached=row["seq"], **known)
 
 
 def prediction_rows(request: dict[str, Any], items: Sequence[Item], answer: Answer) -> list[dict[str, Any]]:

@@ -35,10 +35,14 @@ def ended(rows: Sequence[dict[str, Any]], retention_days: float | None) -> dict[
     }
 
 
-def add(session: Session, job: Job, rows: Sequence[dict[str, Any]], worker: str) -> None:
-    """Insert the predictions of such a job, and its moves beyond the queue. Its items must be there already."""
-    narrowed = [row | {"job_id": job.id, "probabilities": narrow(row["probabilities"])} for row in rows]
-    session.execute(insert(Prediction), narrowed)
+def add(session: Session, job: Job, rows: Sequence[dict[str, Any]], worker: str) -> list[dict[str, Any]]:
+    """Insert the predictions of such a job, and its moves beyond the queue. Its items must be there already.
+
+    Returns the rows as they are kept.
+    """
+    kept = [row | {"job_id": job.id, "probabilities": narrow(row["probabilities"])} for row in rows]
+    session.execute(insert(Prediction), kept)
     jobs.record(session, job.id, "status", {"status": JobStatus.RUNNING}, worker=worker)
     why = {"why": job.error["code"]} if job.error else {}
     jobs.record(session, job.id, "done", {"status": job.status} | why)
+    return kept
