@@ -20,6 +20,8 @@ __all__ = ["Database", "DatabaseUnavailable", "PoolExhausted", "RowExists", "Ses
 T = TypeVar("T")
 
 BUSY_SECONDS = 15
+SQLITE_CONNECTIONS = 40
+"""As many as the API has threads: one that is opened anew sets its pragmas and reads the whole schema first."""
 INSIST_SECONDS = 0.5
 
 
@@ -88,7 +90,8 @@ def open_sqlite(url: str) -> Engine:
     path = make_url(url).database
     if path:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
+    arguments = {"timeout": BUSY_SECONDS, "check_same_thread": False}
+    engine = create_engine(url, connect_args=arguments, pool_size=SQLITE_CONNECTIONS)
 
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _record: Any) -> None:

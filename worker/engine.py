@@ -46,7 +46,7 @@ class Engine:
             stdin=pipe,
             stdout=pipe,
             stderr=pipe,
-            process_group=0,  # as the supervisor has it
+            start_new_session=True,
             # Threads that wait by spinning take the core that another needs to let them go on: with two busy neighbours
             # on two cores an epoch took 60 s and more instead of 8, with one thread less and no spinning 12.
             env=os.environ | {"OMP_NUM_THREADS": str(self._threads), "OMP_WAIT_POLICY": "PASSIVE"},

@@ -47,8 +47,6 @@ def up(settings: Settings, announce: Path | None) -> int:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    if hasattr(signal, "SIGTTOU"):
-        signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # of the programs, which log from groups in the background
     try:
         with single_instance(settings):
             return run(settings, announce, stop)
@@ -132,9 +130,7 @@ class Child:
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=sys.stderr.fileno(),  # ours carries the address and the key
-            # Ctrl-C in the terminal is for us; we tell the children. No session of their own: Linux shares processors
-            # out among sessions first (`sched_autogroup`), and niceness would count for nothing between two of them.
-            process_group=0,
+            start_new_session=True,  # Ctrl-C in the terminal is for us; we tell the children
             env=os.environ | {WORKER_VARIABLE: self.worker},
         )
         self.started = time.monotonic()
