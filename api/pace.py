@@ -12,6 +12,8 @@ POLLS_PER_SECOND: Final = 25
 """What all clients together are asked to keep to: the work needs the processor, too."""
 LONGEST_PAUSE: Final = 60
 MEMORY_SECONDS: Final = 10
+LEAST_SECONDS: Final = 1
+"""From less nothing is concluded."""
 
 
 def pause_for(age_seconds: float) -> int:
@@ -26,16 +28,23 @@ class Crowd:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._at = clock()
+        self._at = self._since = clock()
         self._handed = 0.0
 
     @property
     def clients(self) -> float:
-        return self._handed * math.exp((self._at - self._clock()) / MEMORY_SECONDS) / MEMORY_SECONDS
+        now = self._clock()
+        handed = self._handed * math.exp((self._at - now) / MEMORY_SECONDS)
+        # Of a crowd that has just begun to come, a part of the memory is empty, and says nothing.
+        filled = 1 - math.exp(-max(LEAST_SECONDS, now - self._since) / MEMORY_SECONDS)
+        return handed / (MEMORY_SECONDS * filled)
 
     def pause(self, wanted: int) -> int:
         """Return the seconds to hand to a client that would otherwise be handed `wanted`."""
-        clients = self.clients
-        pause = min(LONGEST_PAUSE, max(wanted, math.ceil(clients / POLLS_PER_SECOND)))
-        self._handed, self._at = clients * MEMORY_SECONDS + pause, self._clock()
+        now = self._clock()
+        pause = min(LONGEST_PAUSE, max(wanted, math.ceil(self.clients / POLLS_PER_SECOND)))
+        self._handed *= math.exp((self._at - now) / MEMORY_SECONDS)
+        if self._handed < 1:
+            self._since = now
+        self._handed, self._at = self._handed + pause, now
         return pause

@@ -3,6 +3,7 @@
 import asyncio
 import heapq
 import threading
+from collections import Counter
 
 import pytest
 
@@ -75,6 +76,19 @@ def test_clients_are_counted_and_slowed_down_so_that_all_together_keep_to_the_pa
     assert late == pytest.approx(min(clients / 5, POLLS_PER_SECOND), rel=0.35)
     clock.now += 600
     assert crowd.pause(1) == 1, "they have gone"
+
+
+def test_a_crowd_that_comes_all_at_once_is_slowed_down_from_the_start():
+    clock = Clock()
+    crowd = Crowd(clock)
+    clock.now += 1000
+    due = [clock.now + number / 50 for number in range(1000)]
+    seconds = Counter()
+    while (at := heapq.heappop(due)) < 1040:
+        clock.now = at
+        seconds[int(at)] += 1
+        heapq.heappush(due, at + crowd.pause(1))
+    assert max(seconds.values()) <= 50 + 2 * POLLS_PER_SECOND, "who comes for the first time, and not many more"
 
 
 def test_nobody_is_sent_away_for_longer_than_a_minute():
