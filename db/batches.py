@@ -90,9 +90,9 @@ def claim_chunk(session: Session, chunk_id: str, worker: str, lease_seconds: flo
     if not changed(session, statement.values(status=JobStatus.RUNNING, attempt=Chunk.attempt + 1, **lease)):
         return None
     chunk = session.get_one(Chunk, chunk_id, populate_existing=True)
-    started: dict[str, Any] = {"started_at": func.coalesce(Job.started_at, now()), "phase": "classifying"}
-    jobs.move(session, chunk.job_id, JobStatus.RUNNING, worker=worker, **started)
-    session.execute(update(Job).where(Job.id == chunk.job_id).values(turn=last_turn() + 1))  # no news to a user
+    jobs.move(session, chunk.job_id, JobStatus.RUNNING, worker=worker, started_at=func.coalesce(Job.started_at, now()))
+    whose: dict[str, Any] = {"turn": last_turn() + 1, "phase": "classifying"}  # no news that a user would be woken for
+    session.execute(update(Job).where(Job.id == chunk.job_id).values(**whose))
     items = select(BatchItem).where(
         BatchItem.job_id == chunk.job_id, BatchItem.seq.between(chunk.first_seq, chunk.last_seq)
     )

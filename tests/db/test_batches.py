@@ -57,6 +57,17 @@ def test_a_batch_ends_with_its_last_chunk(session):
     assert (ended.status, ended.items_succeeded, ended.items_errored, ended.completed) == ("succeeded", 9, 1, 10)
 
 
+def test_a_batch_that_a_worker_planned_says_that_it_is_being_classified(session):
+    job = jobs.create(session, JobKind.BATCH, request={}, max_attempts=3)
+    jobs.claim(session, job.id, "planner", LEASE)
+    blobs.keep(session, [("0" * 64, 1)])
+    batches.add_items(session, job.id, [{"custom_id": "0.jpg", "sha256": "0" * 64}])
+    (chunk_id,) = batches.cut(session, job, 1, 4, 3)
+    assert jobs.find(session, job.id).phase is None
+    claim(session, chunk_id)
+    assert jobs.find(session, job.id).phase == "classifying"
+
+
 def test_an_evaluation_waits_for_who_measures_it(session):
     job, chunks = make(session, kind=JobKind.EVALUATION)
     assert jobs.claim(session, job.id, "w", LEASE) is None, "its chunks hold the work"
