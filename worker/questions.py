@@ -94,7 +94,12 @@ class Questions:
             with self._asked:
                 if not self._asked.wait_for(lambda: self._waiting, 0.5):
                     continue
-            self._answer(list(self._gather()))
+            group = list(self._gather())
+            try:
+                self._answer(group)
+            except Exception as error:  # no question may end the thread that answers all
+                log.warning("lane_failed", exc_info=error)
+                refuse(group, "failed")
         with self._asked:
             refuse(self._waiting, "stopping")
         if self._streams:
@@ -159,4 +164,5 @@ def look(predictor: Predictor, group: list[Question]) -> None:
 
 def refuse(questions: list[Question], why: str) -> None:
     for question in questions:
-        question.answers.set_exception(Refused(why))
+        if not question.answers.done():
+            question.answers.set_exception(Refused(why))
