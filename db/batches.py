@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, CursorResult, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, CursorResult, case, delete, func, insert, select, update
 from sqlalchemy.orm import Session, aliased
 
 from db import jobs
@@ -16,6 +16,8 @@ from tsukiji.ids import new_id
 from tsukiji.jobs import ACTIVE, MEASURING, JobKind, JobStatus
 
 INSERT_ROWS = 1000
+CLASSIFYING = "classifying"
+"""The phase of a batch from its first chunk on."""
 OPEN = {JobStatus.QUEUED, JobStatus.RUNNING}
 
 
@@ -91,7 +93,8 @@ def claim_chunk(session: Session, chunk_id: str, worker: str, lease_seconds: flo
         return None
     chunk = session.get_one(Chunk, chunk_id, populate_existing=True)
     jobs.move(session, chunk.job_id, JobStatus.RUNNING, worker=worker, started_at=func.coalesce(Job.started_at, now()))
-    whose: dict[str, Any] = {"turn": last_turn() + 1, "phase": "classifying"}  # no news that a user would be woken for
+    news = case((Job.phase.is_distinct_from(CLASSIFYING), 1), else_=0)  # another turn is none
+    whose: dict[str, Any] = {"turn": last_turn() + 1, "phase": CLASSIFYING, "version": Job.version + news}
     session.execute(update(Job).where(Job.id == chunk.job_id).values(**whose))
     items = select(BatchItem).where(
         BatchItem.job_id == chunk.job_id, BatchItem.seq.between(chunk.first_seq, chunk.last_seq)
