@@ -212,7 +212,7 @@ def insert_batch(
     if work.items:
         add_items(session, job.id, work.items)
         settings = services.settings.jobs
-        batches.cut(session, job, len(work.items), settings.chunk_images, settings.max_attempts)
+        batches.finish_plan(session, job, len(work.items), settings.chunk_images, settings.max_attempts)
     return job
 
 

@@ -114,7 +114,7 @@ def add_batch(services: Services, model: Model, hashes: Sequence[str | None], im
         columns = {"model_id": model.id, "unit": "images"}
         job = jobs.create(session, JobKind.BATCH, request=request, max_attempts=attempts, **columns)
         batches.add_items(session, job.id, items)
-        return job.id, batches.cut(session, job, images, settings.chunk_images, attempts)
+        return job.id, batches.finish_plan(session, job, images, settings.chunk_images, attempts)
 
 
 def environment_of(settings: Settings, **more: str) -> dict[str, str]:

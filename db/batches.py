@@ -1,4 +1,8 @@
-"""Batches: items, chunks and predictions being written. A chunk's effects are committed once, however often it runs."""
+"""Batches: items, chunks and predictions being written. A chunk's effects are committed once, however often it runs.
+
+A batch may be cut into chunks while it is being planned: workers classify the first images while the last are read.
+Until it is planned the job's lease is the planner's, and its state says what the planner does.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -48,17 +52,28 @@ def items_named(session: Session, job_id: str, seqs: Sequence[int], custom_ids: 
     return list(session.scalars(query.order_by(BatchItem.seq.desc())))
 
 
-def clear_items(session: Session, job_id: str) -> None:
-    """Delete the items of a batch that is not planned yet: an earlier attempt inserted them and got no further."""
-    session.execute(delete(BatchItem).where(BatchItem.job_id == job_id))
+def clear_items(session: Session, job_id: str) -> int:
+    """Delete the items that are in no chunk: an earlier attempt to plan inserted them and got no further.
+
+    Returns how many there are in chunks: those stay.
+    """
+    kept = items_cut(session, job_id)
+    session.execute(delete(BatchItem).where(BatchItem.job_id == job_id, BatchItem.seq >= kept))
+    return kept
+
+
+def items_cut(session: Session, job_id: str) -> int:
+    """Return how many of a batch's items are in chunks: the first so many."""
+    return session.scalar(select(func.max(Chunk.last_seq) + 1).where(Chunk.job_id == job_id)) or 0
 
 
 def cut(session: Session, job: Job, items: int, chunk_images: int, max_attempts: int) -> list[str]:
-    """Cut a batch whose items are in place into chunks, and say that it is planned; returns the chunks' ids.
+    """Cut those of so many items that are in no chunk yet into chunks; returns the chunks' ids.
 
-    From here on the chunks hold the leases, and the job none. A batch that is being cancelled gets no chunks and ends.
+    A batch that is being cancelled gets none.
     """
     goes_on = jobs.lock(session, job.id).cancel_requested_at is None
+    done = items_cut(session, job.id)
     rows: list[dict[str, Any]] = [
         {
             "id": new_id("chk"),
@@ -67,15 +82,25 @@ def cut(session: Session, job: Job, items: int, chunk_images: int, max_attempts:
             "last_seq": min(first + chunk_images, items) - 1,
             "max_attempts": max_attempts,
         }
-        for first in range(0, items if goes_on else 0, chunk_images)
+        for first in range(done, items if goes_on else 0, chunk_images)
     ]
     if rows:
         session.execute(insert(Chunk), rows)
-    planned = {"planned": True, "items_total": items, "total": items, "unit": "images", "phase": None}
-    jobs.change(session, Job.id == job.id, turn=last_turn(), **planned, **jobs.NOBODY)
-    if not rows:
-        settle(session, job.id)
+    if not done:
+        jobs.change(session, Job.id == job.id, turn=last_turn())
     return [row["id"] for row in rows]
+
+
+def finish_plan(session: Session, job: Job, items: int, chunk_images: int, max_attempts: int) -> list[str]:
+    """Cut what is left of a batch whose items are all there, and say that it is planned; returns the new chunks' ids.
+
+    From here on the chunks hold the leases, and the job none. A batch that has no open chunks any more ends.
+    """
+    chunk_ids = cut(session, job, items, chunk_images, max_attempts)
+    planned = {"planned": True, "items_total": items, "total": items, "unit": "images", "phase": None}
+    jobs.change(session, Job.id == job.id, **planned, **jobs.NOBODY)
+    settle(session, job.id)
+    return chunk_ids
 
 
 def claim_chunk(session: Session, chunk_id: str, worker: str, lease_seconds: float) -> Work | None:
@@ -92,9 +117,15 @@ def claim_chunk(session: Session, chunk_id: str, worker: str, lease_seconds: flo
     if not changed(session, statement.values(status=JobStatus.RUNNING, attempt=Chunk.attempt + 1, **lease)):
         return None
     chunk = session.get_one(Chunk, chunk_id, populate_existing=True)
-    jobs.move(session, chunk.job_id, JobStatus.RUNNING, worker=worker, started_at=func.coalesce(Job.started_at, now()))
-    news = case((Job.phase.is_distinct_from(CLASSIFYING), 1), else_=0)  # another turn is none
-    whose: dict[str, Any] = {"turn": last_turn() + 1, "phase": CLASSIFYING, "version": Job.version + news}
+    planned = Job.planned.is_(True)
+    started_at = func.coalesce(Job.started_at, now())
+    jobs.move(session, chunk.job_id, JobStatus.RUNNING, planned, worker=worker, started_at=started_at)
+    news = planned & Job.phase.is_distinct_from(CLASSIFYING)  # another turn is none
+    whose: dict[str, Any] = {
+        "turn": last_turn() + 1,
+        "phase": case((planned, CLASSIFYING), else_=Job.phase),
+        "version": Job.version + case((news, 1), else_=0),
+    }
     session.execute(update(Job).where(Job.id == chunk.job_id).values(**whose))
     items = select(BatchItem).where(
         BatchItem.job_id == chunk.job_id, BatchItem.seq.between(chunk.first_seq, chunk.last_seq)
@@ -202,7 +233,6 @@ def retry_chunk(session: Session, chunk: Chunk, error: TsukijiError) -> None:
 def abort(session: Session, job_id: str, error: TsukijiError) -> None:
     """End a batch that cannot go on; what is done stays."""
     jobs.lock(session, job_id)
-    jobs.close_chunks(session, job_id, JobStatus.CANCELLED, OPEN)
     jobs.fail(session, job_id, None, error)
 
 
@@ -226,7 +256,7 @@ def count(session: Session, job_id: str, rows: Sequence[dict[str, Any]], **colum
 
 
 def settle(session: Session, job_id: str) -> None:
-    """End a batch whose last chunk has ended; an evaluation then waits to be measured."""
+    """End a batch that is planned and whose last chunk has ended; an evaluation then waits to be measured."""
     open_chunks = select(func.count()).where(Chunk.job_id == job_id, Chunk.status.in_(OPEN))
     job = jobs.find(session, job_id)
     if not job.planned or job.phase == MEASURING or session.scalar(open_chunks):

@@ -175,6 +175,8 @@ def move(
     allowed = Job.status.in_(sources_of(to))
     if not change(session, Job.id == job_id, allowed, *fence, *conditions, status=to, **values):
         return False
+    if to in TERMINAL:
+        close_chunks(session, job_id, JobStatus.EXPIRED if to == JobStatus.EXPIRED else JobStatus.CANCELLED, ACTIVE)
     data = {"status": to} | ({"why": why} if why else {}) | ({"by": by} if by else {})
     event = "done" if to in TERMINAL else "status"
     record(session, job_id, event, data, attempt=attempt or 0, worker=worker)
@@ -349,10 +351,7 @@ def expire(session: Session, job: Job) -> bool:
     lock(session, job.id)
     error = DeadlineExceeded(f"It was to be done by {job.deadline_at:%Y-%m-%d %H:%M:%S} UTC.")
     late = Job.deadline_at < now()
-    if not move(session, job.id, JobStatus.EXPIRED, late, why=error.code, error=error.to_dict()):
-        return False
-    close_chunks(session, job.id, JobStatus.EXPIRED, ACTIVE)
-    return True
+    return move(session, job.id, JobStatus.EXPIRED, late, why=error.code, error=error.to_dict())
 
 
 def close_chunks(session: Session, job_id: str, status: JobStatus, which: AbstractSet[JobStatus]) -> None:

@@ -72,9 +72,8 @@ def unsent_chunks(session: Session, resend_seconds: float, limit: int = 500, *, 
 
 
 def fair(query: Select[str]) -> Select[str]:
-    """Put the batches that go on into the order of their turns."""
-    goes_on = (Job.status.in_(OPEN), Job.planned.is_(True))
-    return query.where(*goes_on).order_by(Job.priority.desc(), Job.turn, Job.age.desc())
+    """Put the batches that go on into the order of their turns, whether all of each is planned or not."""
+    return query.where(Job.status.in_(OPEN)).order_by(Job.priority.desc(), Job.turn, Job.age.desc())
 
 
 def has_chunks() -> ColumnElement[bool]:

@@ -1,8 +1,13 @@
-"""Planning a batch: what it reads becomes items, a thousand at a time, and the items are cut into chunks."""
+"""Planning a batch: what it reads becomes items, a thousand at a time, and the items are cut into chunks.
+
+An archive or a manifest is cut while it is read: workers classify the first thousand while the next is read, and an
+attempt goes on where the one before it got to, since it reads the same. What may change between two attempts (a data
+set, a folder) is cut when all of it is there.
+"""
 
 import itertools
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 from db import batches, blobs, jobs, turns
 from db.models import Job
@@ -15,59 +20,69 @@ from worker.inputs import PAGE, Item, items_of
 from worker.lease import Lease
 from worker.services import Services
 
+UNCHANGING: Final = frozenset({"archive", "manifest"})
+"""The types of input that read the same each time."""
+
 
 def plan(services: Services, job: Job, lease: Lease) -> None:
-    """Write the items as they are read; the chunks, and that the batch is planned, in one transaction at the end."""
+    """Write the items as they are read."""
 
     def checked() -> Iterable[Item]:
         for item in items_of(services, job):
             lease.check()
             yield item
 
-    store(services, job, checked())
+    store(services, job, checked(), cut_early=job.request["input"]["type"] in UNCHANGING)
 
 
-def store(services: Services, job: Job, items: Iterable[Item]) -> None:
-    """Insert the items, cut them into chunks, and wake workers for those.
+def store(services: Services, job: Job, items: Iterable[Item], *, cut_early: bool = False) -> None:
+    """Insert the items, cut them into chunks, and wake workers for those: for all at the end, or for each page.
 
-    Memory stays flat, however many they are. What an earlier attempt inserted is deleted first: it had no chunks yet.
+    Memory stays flat, however many they are. Items of an earlier attempt that are in no chunk are deleted first, and
+    those that are in one are passed over.
 
     Raises:
         BatchEmpty, BatchTooLarge
         Stale: the attempt is not current.
     """
-    stream, count = iter(items), 0
-    begin(services, job)
+    count = begin(services, job)
+    stream = itertools.islice(items, count, None)
     while page := list(itertools.islice(stream, PAGE)):
         check_size(services, count + len(page))
-        add_page(services, job, page, count)
+        add_page(services, job, page, count, cut_early=cut_early)
         count += len(page)
     if not count:
         raise BatchEmpty(f"Nothing to classify in {job.request['input']}.")
     settings = services.settings.jobs
     with services.database.transaction() as session:
-        if jobs.beat(session, job.id, job.attempt, settings.lease_seconds).lost:
-            raise Stale
-        batches.cut(session, job, count, settings.chunk_images, settings.max_attempts)
-        hands = turns.hands(session, count)
+        beat(services, session, job)
         jobs.change(session, Job.id == job.id, upload_sha256=None)
+        batches.finish_plan(session, job, count, settings.chunk_images, settings.max_attempts)
+        hands = turns.hands(session, count)
     discard(services, job.upload_sha256)
     wake(services, job.id, hands)
 
 
-def begin(services: Services, job: Job) -> None:
+def begin(services: Services, job: Job) -> int:
+    """Return how many items of an earlier attempt stay."""
     with services.database.transaction() as session:
-        beat(services, session, job, items_total=0, total=0)
-        batches.clear_items(session, job.id)
+        beat(services, session, job)
+        kept = batches.clear_items(session, job.id)
+        jobs.change(session, Job.id == job.id, items_total=kept, total=kept)
+    return kept
 
 
-def add_page(services: Services, job: Job, page: list[Item], first_seq: int) -> None:
+def add_page(services: Services, job: Job, page: list[Item], first_seq: int, *, cut_early: bool) -> None:
+    settings, count, hands = services.settings.jobs, first_seq + len(page), 0
     with services.database.transaction() as session:
-        count = first_seq + len(page)
         beat(services, session, job, items_total=count, total=count, phase="reading")
         kept = [(item["sha256"], item.pop("bytes")) for item in page]
         blobs.keep(session, (pair for pair in kept if pair[0]))
         batches.add_items(session, job.id, page, first_seq)
+        if cut_early:
+            batches.cut(session, job, count, settings.chunk_images, settings.max_attempts)
+            hands = turns.hands(session, len(page))
+    wake(services, job.id, hands)
 
 
 def beat(services: Services, session: Session, job: Job, **progress: Any) -> None:

@@ -1,17 +1,17 @@
 """Two inference workers against one, each with a core and a thread of its own.
 
-`two_workers_ratio`: images a second of both over those of one, in turns, from the moment at which a batch is planned
-until its last image is classified; `two_workers_whole_ratio` from the first byte that is sent: sending and planning are
-the same for both. The API, the other programs and the client run wherever the system puts them. The workers are new in
-each turn, and warm.
+`two_workers_ratio`: images a second of both over those of one, in turns, of a data set that lies in the service, until
+its last result is read; `two_workers_whole_ratio`: of photos that are sent first, which takes one worker's service as
+long as two's. The API, the other programs and the client run wherever the system puts them. The workers are new in each
+turn, and warm.
 """
 
 import os
+import shutil
 import statistics
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Final, NamedTuple
 
 import psutil
@@ -46,8 +46,7 @@ def measure(stage: Stage) -> Figures:
                 ]
                 with pinned(workers, cores):
                     warm_up(stage, client, model, workers, name)
-                    files = stage.fresh(f"images-{name}", stage.images)
-                    rates[count].append(rates_of(client, model, files))
+                    rates[count].append(rates_of(stage, client, model, name))
     pairs = list(zip(rates[1], rates[2], strict=True))
     return {
         "two_workers_ratio": statistics.median(two.working / one.working for one, two in pairs),
@@ -61,27 +60,20 @@ class Rates(NamedTuple):
     """Images a second."""
 
     working: float
-    """While workers classified."""
+    """Of photos that lie in the service."""
     whole: float
+    """Of photos that are sent."""
 
 
-def rates_of(client: Client, model: str, files: Sequence[Path]) -> Rates:
-    """Classify photos.
-
-    Raises:
-        JobError: the batch did not succeed.
-    """
-    sent = time.perf_counter()
-    batch = client.batches.create(model=model, images=files)
-    while not batch.done and batch.refresh().phase != "classifying":
-        time.sleep(LOOK_SECONDS)
-    begun = time.perf_counter()
-    while not batch.done:
-        time.sleep(LOOK_SECONDS)
-        batch.refresh()
-    ended = time.perf_counter()
-    batch.raise_for_status()
-    return Rates(len(files) / (ended - begun), len(files) / (ended - sent))
+def rates_of(stage: Stage, client: Client, model: str, name: str) -> Rates:
+    files = stage.fresh(f"images-{name}/all", stage.images)
+    dataset = client.datasets.create(f"images-{name}")
+    dataset.upload(files[0].parents[1])
+    working = classify(client, model, dataset=dataset)
+    whole = classify(client, model, images=stage.fresh(f"sent-{name}", stage.images))
+    for folder in (files[0].parents[1], stage.scratch / f"sent-{name}"):
+        shutil.rmtree(folder)
+    return Rates(stage.images / working, stage.images / whole)
 
 
 def own_cores() -> Sequence[int]:

@@ -220,7 +220,7 @@ def test_chunks_of_an_evaluation_lead_to_measuring(client, services, model, data
     with services.database.transaction() as session:
         job = jobs.claim(session, job_id, "test", 30)
         batches.add_items(session, job_id, [{"custom_id": "a", "sha256": None, "true_label": "eel"}])
-        batches.cut(session, job, 1, 10, 3)
+        batches.finish_plan(session, job, 1, 10, 3)
     work(services)
     waits = client.get(f"/v1/jobs/{job_id}").json()
     assert (waits["status"], waits["phase"], waits["done"]) == ("queued", "measuring", False)

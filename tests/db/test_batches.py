@@ -20,7 +20,7 @@ def make(session, images=10, chunk_images=4, kind=JobKind.BATCH):
     job = jobs.create(session, kind, request={}, max_attempts=3)
     items = [{"custom_id": f"{number}.jpg", "sha256": f"{number:064x}"} for number in range(images)]
     batches.add_items(session, job.id, items)
-    return job, batches.cut(session, job, images, chunk_images, 3)
+    return job, batches.finish_plan(session, job, images, chunk_images, 3)
 
 
 def claim(session, chunk_id) -> Work:
@@ -62,7 +62,7 @@ def test_a_batch_that_a_worker_planned_says_that_it_is_being_classified(session)
     jobs.claim(session, job.id, "planner", LEASE)
     blobs.keep(session, [("0" * 64, 1)])
     batches.add_items(session, job.id, [{"custom_id": "0.jpg", "sha256": "0" * 64}])
-    (chunk_id,) = batches.cut(session, job, 1, 4, 3)
+    (chunk_id,) = batches.finish_plan(session, job, 1, 4, 3)
     assert jobs.find(session, job.id).phase is None
     claim(session, chunk_id)
     assert jobs.find(session, job.id).phase == "classifying"
@@ -265,7 +265,7 @@ def test_chunks_that_no_message_woke_are_found_urgent_ones_first(session):
     urgent_job = jobs.create(session, JobKind.PREDICTION, request={}, max_attempts=3, priority=5)
     blobs.keep(session, [("f" * 64, 1)])
     batches.add_items(session, urgent_job.id, [{"custom_id": "a", "sha256": "f" * 64}])
-    urgent = batches.cut(session, urgent_job, 1, 4, 3)
+    urgent = batches.finish_plan(session, urgent_job, 1, 4, 3)
     assert [chunk.id for chunk in turns.unsent_chunks(session, 60)] == [*urgent, *slow]
     jobs.mark_sent(session, [urgent_job.id])
     assert [chunk.id for chunk in turns.unsent_chunks(session, 60)] == slow

@@ -56,6 +56,10 @@ def test_batches_keep_their_promises_in_any_order(database, clock):
         "create_with_files deliver_chunk abort",
         "create_with_files:2 deliver_chunk lapse_chunk look_for_silent_chunks beat_chunk recover_chunk",
         "create_with_files look_for_unwoken_chunks cancel mark_chunks_sent",
+        "create deliver read_page deliver_chunk cancel leave_cancelled finish_chunk",
+        "create deliver read_page deliver_chunk give_back finish_chunk deliver plan",
+        "create:1 deliver read_page:2 take_turn lapse look_for_silent recover cancel finish_chunk",
+        "create:1 deliver read_page deliver_chunk finish_chunk plan deliver_chunk finish_chunk",
     ],
 )
 def test_orders_that_once_broke_a_promise(database, clock, deeds):

@@ -95,7 +95,7 @@ def test_by_true_label(session):
     batches.add_items(
         session, job.id, [{"custom_id": str(n), "sha256": None, "true_label": label} for n, label in enumerate(labels)]
     )
-    (chunk_id,) = batches.cut(session, job, 4, 4, 3)
+    (chunk_id,) = batches.finish_plan(session, job, 4, 4, 3)
     assert seqs(session, job.id, true_label="cat") == [0, 2], "also before they are classified"
     work = batches.claim_chunk(session, chunk_id, "w", 30)
     found = [batches.blank_prediction(seq) | {"label": "dog", "score": 0.9 - seq / 10} for seq in range(3)]

@@ -18,7 +18,7 @@ def make(session, images, priority=0, kind=JobKind.BATCH):
     blobs.keep(session, [("a" * 64, 1)])
     job = jobs.create(session, kind, request={}, max_attempts=3, priority=priority)
     batches.add_items(session, job.id, [{"custom_id": str(number), "sha256": "a" * 64} for number in range(images)])
-    batches.cut(session, job, images, 10_000, 3)
+    batches.finish_plan(session, job, images, 10_000, 3)
     return job.id
 
 
@@ -82,7 +82,7 @@ def test_a_chunk_that_ended_its_worker_lets_newcomers_be_planned_first(session):
     new = jobs.create(session, JobKind.BATCH, request={}, max_attempts=3)
     assert take(session) is None, "the newcomer is not planned yet"
     batches.add_items(session, new.id, [{"custom_id": "0", "sha256": "a" * 64}])
-    batches.cut(session, new, 1, 10_000, 3)
+    batches.finish_plan(session, new, 1, 10_000, 3)
     assert [take(session).job.id for _ in range(2)] == [new.id, lost.job.id], "and both have their turns"
 
 

@@ -11,7 +11,7 @@ from db.pages import Window
 from tests.worker.conftest import picture
 from tsukiji.settings import LimitSettings
 from tsukiji.types import Exclude, SetCrop
-from worker import chunks, streams
+from worker import batches, chunks, streams
 from worker.batches import plan
 from worker.claimed import work
 from worker.imports import run as run_import
@@ -118,6 +118,52 @@ def test_a_model_deleted_in_the_middle_fails_the_batch_and_keeps_what_is_done(se
     chunks.run(services, ModelCache(services), second.id)
     ended = submit.find(job)
     assert (ended.status, ended.error["code"], ended.items_succeeded) == ("failed", "model_gone", 4)
+
+
+def test_the_first_images_are_classified_while_the_last_are_read(services, submit, model, models, archive, monkeypatch):
+    monkeypatch.setattr("worker.batches.PAGE", 4)
+    monkeypatch.setattr("worker.pipeline.AHEAD", 1)  # or all are kept before the first page is written
+    job = submit_zip(services, submit, model, archive({f"{number}.png": number for number in range(10)}))
+    keep, calls, seen = services.store.put, [], []
+
+    def put(data):
+        calls.append(1)
+        if len(calls) == 8:
+            run_chunks(services, models)
+            seen.append((submit.find(job), [row.label for row in results(services, job) if row.label]))
+        return keep(data)
+
+    monkeypatch.setattr(services.store, "put", put)
+    work(services, job.id, plan)
+    ((midway, labels),) = seen
+    assert (midway.status, midway.phase, midway.completed, midway.planned) == ("running", "reading", 4, False)
+    assert len(labels) == 4
+    run_chunks(services, models)
+    ended = submit.find(job)
+    assert (ended.status, ended.items_succeeded, ended.items_total) == ("succeeded", 10, 10)
+    assert [row.custom_id for row in results(services, job)] == [f"{number}.png" for number in range(10)]
+
+
+def test_planning_that_fails_keeps_what_is_done_and_leaves_no_work(
+    services, submit, model, models, archive, monkeypatch
+):
+    monkeypatch.setattr("worker.batches.PAGE", 4)
+    limited = services.settings.model_copy(update={"limits": LimitSettings(batch_items=9)})
+    object.__setattr__(services, "settings", limited)
+    job = submit_zip(services, submit, model, archive({f"{number}.png": number for number in range(10)}))
+    check = batches.check_size
+
+    def late(services, items):
+        if items == 8:
+            run_chunks(services, models)
+        check(services, items)
+
+    monkeypatch.setattr(batches, "check_size", late)
+    work(services, job.id, plan)
+    ended = submit.find(job)
+    assert (ended.status, ended.error["code"], ended.items_succeeded) == ("failed", "batch_too_large", 4)
+    with services.database.reading() as session:
+        assert turns.unsent_chunks(session, 0) == [], "of the second page nobody is to classify anything"
 
 
 def test_bytes_that_are_gone_or_altered_cost_only_their_image(services, submit, model, models, archive):

@@ -94,7 +94,7 @@ def test_of_lost_messages_as_many_are_sent_again_as_workers_idle(services, submi
     job = submit.batch(model, {"type": "files"})
     with services.database.transaction() as session:
         batches.add_items(session, job.id, [{"custom_id": f"{n}.jpg", "sha256": None} for n in range(5)])
-        chunk_ids = batches.cut(session, job, 5, 1, 3)
+        chunk_ids = batches.finish_plan(session, job, 5, 1, 3)
     broker = with_broker(services, Recorder())
     send(services)
     age_messages(services, 10)

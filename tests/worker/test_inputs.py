@@ -7,13 +7,14 @@ import tarfile
 import pytest
 from sqlalchemy import select
 
-from db import datasets, jobs, turns
-from db.models import BatchItem
+from db import acts, batches, datasets, jobs
+from db.models import BatchItem, Chunk
 from tests.worker.conftest import picture
 from tsukiji.errors import StorageUnavailable
 from tsukiji.jobs import JobKind
 from tsukiji.settings import LimitSettings, SourceSettings
 from tsukiji.sources import Sources
+from tsukiji.types import Exclude
 from worker.batches import plan
 from worker.claimed import work
 from worker.imports import run as run_import
@@ -49,6 +50,11 @@ def allow(services, *urls, **limits):
 def items(services, job):
     with services.database.reading() as session:
         return list(session.scalars(select(BatchItem).where(BatchItem.job_id == job.id).order_by(BatchItem.seq)))
+
+
+def chunks_of(services):
+    with services.database.reading() as session:
+        return list(session.scalars(select(Chunk).order_by(Chunk.first_seq)))
 
 
 def submit_manifest(services, submit, model, *lines):
@@ -167,7 +173,7 @@ def test_a_folder_is_imported(services, submit, photos):
         assert dict(datasets.count_labels(session, [dataset.id])[dataset.id]) == {"red": 3, "blue": 2}
 
 
-def test_planning_that_was_interrupted_begins_anew_and_nothing_is_there_twice(
+def test_planning_that_was_interrupted_goes_on_and_nothing_is_there_twice(
     services, submit, model, archive, monkeypatch
 ):
     monkeypatch.setattr("worker.batches.PAGE", 4)
@@ -185,12 +191,39 @@ def test_planning_that_was_interrupted_begins_anew_and_nothing_is_there_twice(
         broken.setattr(services.store, "put", away)
         waits = planned(services, submit, job)
     assert (waits.status, waits.planned, waits.items_total) == ("queued", False, 4)
-    assert len(items(services, job)) == 4, "a page is there, and no chunk yet"
-    with services.database.reading() as session:
-        assert turns.unsent_chunks(session, 0) == []
+    before = chunks_of(services)
+    assert [(chunk.first_seq, chunk.last_seq) for chunk in before] == [(0, 3)], "workers have begun with the first page"
     ended = planned(services, submit, job)
     assert (ended.planned, ended.items_total) == (True, 10)
     assert [item.custom_id for item in items(services, job)] == [f"{number}.png" for number in range(10)]
+    after = chunks_of(services)
+    assert [(chunk.first_seq, chunk.last_seq) for chunk in after] == [(0, 3), (4, 7), (8, 9)]
+    assert after[0].id == before[0].id
+
+
+def test_a_data_set_that_may_change_is_planned_anew_after_an_interruption(services, submit, model, pets, monkeypatch):
+    imported = submit.import_zip(pets)
+    work(services, imported.id, run_import)
+    monkeypatch.setattr("worker.batches.PAGE", 4)
+    source = {"type": "dataset", "dataset": imported.dataset_id, "split": None}
+    job = submit.batch(model, source, dataset_id=imported.dataset_id)
+    add, calls = batches.add_items, []
+
+    def away(*arguments):
+        calls.append(1)
+        if len(calls) == 3:
+            raise StorageUnavailable
+        return add(*arguments)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(batches, "add_items", away)
+        assert planned(services, submit, job).status == "queued"
+    assert chunks_of(services) == [], "what is read next time may be something else"
+    with services.database.transaction() as session:
+        gone = datasets.all_images(session, imported.dataset_id, 1)
+        acts.carry_out(session, imported.dataset_id, Exclude(act="exclude", images=[gone[0].id]), most_labels=9)
+    assert planned(services, submit, job).items_total == 23
+    assert len({item.custom_id for item in items(services, job)}) == 23
 
 
 def test_a_planner_that_lost_its_job_writes_no_more(services, submit, model, archive, monkeypatch):

@@ -16,7 +16,15 @@ from db.models import Chunk, Job, Model
 from db.session import Database, Session
 from tests.db.machine.clock import Clock
 from tests.db.machine.picture import look
-from tests.db.machine.promises import HELD, check_batch, check_chunk, check_counts, check_job, check_step
+from tests.db.machine.promises import (
+    HELD,
+    check_batch,
+    check_chunk,
+    check_counts,
+    check_job,
+    check_step,
+    check_unplanned,
+)
 from tsukiji.jobs import TERMINAL
 
 LEASE = 3600
@@ -26,7 +34,7 @@ JUMPS = (-2 * LEASE, 701, 2 * LEASE)
 """Seconds. No sum of a few of them comes near the length of a lease."""
 ROUNDS = 4
 """Honest rounds until everything has ended: recover and plan, take the chunks, and two to spare."""
-OFTEN = {"deliver", "deliver_chunk", "take_turn", "plan"}
+OFTEN = {"deliver", "deliver_chunk", "take_turn", "read_page", "plan"}
 SELDOM = {"create", "cancel", "fail", "leave_cancelled", "request_finish", "abort", "delete_model", "fail_chunk"}
 WORKERS = ["w1", "w2", "w3"]
 
@@ -93,9 +101,12 @@ class Machine(RuleBasedStateMachine):
         check_step(before, self.seen)
         for row in self.seen.jobs.values():
             check_job(row, self.seen.histories[row["id"]])
+            check_counts(self.seen, row)
             if row["planned"]:
                 check_batch(self.seen, row)
-                check_counts(self.seen, row)
+            else:
+                check_unplanned(self.seen, row)
+                self.give_up(row)
         for row in self.seen.chunks.values():
             check_chunk(row)
         for claim in self.believers.values():
@@ -127,6 +138,12 @@ class Machine(RuleBasedStateMachine):
         """Nobody's claim to a job or its chunks counts any more: it was ended for all."""
         for work_id in [job_id, *(chunk["id"] for chunk in self.seen.chunks_of(job_id, "running"))]:
             self.believers.pop(work_id, None)
+
+    def give_up(self, row: dict[str, Any]) -> None:
+        """A job that ends before it is planned ends its chunks, too, whoever holds them."""
+        if row["status"] in TERMINAL:
+            for chunk in self.seen.chunks_of(row["id"], "cancelled", "expired"):
+                self.believers.pop(chunk["id"], None)
 
     def learn(self, claim: Claim, signals: jobs.Signals) -> None:
         if signals.lost:

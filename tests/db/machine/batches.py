@@ -27,6 +27,7 @@ class BatchMachine(JobMachine):
     kind = JobKind.BATCH
     deeds = JobMachine.deeds | {
         "create_with_files": "service",
+        "read_page": "claims",
         "plan": "claims",
         "deliver_chunk": "made",
         "take_turn": "made",
@@ -59,10 +60,25 @@ class BatchMachine(JobMachine):
         self.known["made"].append(job.id)
 
     def cut(self, session: Session, job: Job, images: int, chunk_images: int) -> None:
-        batches.add_items(session, job.id, [{"custom_id": f"{n}.jpg", "sha256": None} for n in range(images)])
-        batches.cut(session, job, images, chunk_images, job.max_attempts)
+        total = self.add_items(session, job, images)
+        batches.finish_plan(session, job, total, chunk_images, job.max_attempts)
+
+    def add_items(self, session: Session, job: Job, images: int) -> int:
+        """Add items to those that are in chunks; returns how many there are then."""
+        first = batches.clear_items(session, job.id)
+        items = [{"custom_id": f"{n}.jpg", "sha256": None} for n in range(first, first + images)]
+        batches.add_items(session, job.id, items, first)
+        return first + images
 
     # --- a worker's deeds ---
+
+    def read_page(self, claim: Claim, number: int) -> None:
+        """Plan a part of a batch, for workers to begin with."""
+        with self.late(claim) as session:
+            if not jobs.beat(session, claim.id, claim.attempt, LEASE).lost:
+                total = self.add_items(session, claim.work, number + 1)
+                jobs.beat(session, claim.id, claim.attempt, LEASE, items_total=total, total=total, phase="reading")
+                batches.cut(session, claim.work, total, 1 + number % 2, claim.work.max_attempts)
 
     def plan(self, claim: Claim, number: int) -> None:
         with self.late(claim) as session:

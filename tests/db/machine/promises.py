@@ -40,6 +40,13 @@ def check_batch(picture: Picture, row: dict[str, Any]) -> None:
         assert row["items_succeeded"] + row["items_errored"] == row["items_total"]
 
 
+def check_unplanned(picture: Picture, row: dict[str, Any]) -> None:
+    waiting, running = picture.chunks_of(row["id"], "queued"), picture.chunks_of(row["id"], "running")
+    status = row["status"]
+    assert status not in TERMINAL or not (waiting or running), f"{status}, {len(waiting)} + {len(running)} open"
+    assert status != "cancelling" or not waiting, "chunks wait that nobody may take"
+
+
 def check_counts(picture: Picture, row: dict[str, Any]) -> None:
     found = picture.predictions.get(row["id"], {})
     good = sum(found.values())
