@@ -1,6 +1,6 @@
-"""Planning a batch: what it reads becomes items, a thousand at a time, and the items are cut into chunks.
+"""Planning a batch: what it reads becomes items, up to a thousand at a time, and the items are cut into chunks.
 
-An archive or a manifest is cut while it is read: workers classify the first thousand while the next is read, and an
+An archive or a manifest is cut while it is read: workers classify the first images while the next are read, and an
 attempt goes on where the one before it got to, since it reads the same. What may change between two attempts (a data
 set, a folder) is cut when all of it is there.
 """
@@ -22,6 +22,8 @@ from worker.services import Services
 
 UNCHANGING: Final = frozenset({"archive", "manifest"})
 """The types of input that read the same each time."""
+FIRST_PAGE: Final = 64
+"""Items; later pages grow with what is there: workers begin early, and a large batch takes few transactions."""
 
 
 def plan(services: Services, job: Job, lease: Lease) -> None:
@@ -47,7 +49,7 @@ def store(services: Services, job: Job, items: Iterable[Item], *, cut_early: boo
     """
     count = begin(services, job)
     stream = itertools.islice(items, count, None)
-    while page := list(itertools.islice(stream, PAGE)):
+    while page := list(itertools.islice(stream, min(PAGE, max(FIRST_PAGE, count)))):
         check_size(services, count + len(page))
         add_page(services, job, page, count, cut_early=cut_early)
         count += len(page)

@@ -122,6 +122,8 @@ class Child:
     restart_at: float | None = None
     pause: float = field(default=0.5)
     silent_since: float | None = None
+    looked: float = 0
+    """When it was last looked for."""
 
     def start(self) -> None:
         self.worker = f"{name_worker(self.name)}:{time.time_ns() // 1_000_000}"
@@ -149,13 +151,18 @@ class Child:
             self.start()
 
     def check_in(self, *, present: bool, patience: float) -> None:
-        """Kill the program, for `revive` to start it again, if it has not reported for long: it hangs."""
-        young = time.monotonic() - self.started < READY_SECONDS
-        if present or young or self.process is None or self.process.poll() is not None:
+        """Kill the program, for `revive` to start it again, if it has not reported for long: it hangs.
+
+        Where the last look is longer ago than that, we stood still, and so may have the program.
+        """
+        now = time.monotonic()
+        young, slept = now - self.started < READY_SECONDS, now - self.looked > patience
+        self.looked = now
+        if present or young or slept or self.process is None or self.process.poll() is not None:
             self.silent_since = None
             return
-        self.silent_since = self.silent_since or time.monotonic()
-        if time.monotonic() - self.silent_since > patience:
+        self.silent_since = self.silent_since or now
+        if now - self.silent_since > patience:
             log.error("program_silent", program=self.name)
             os.killpg(self.process.pid, signal.SIGKILL)
 
@@ -180,7 +187,7 @@ class Child:
 def call_roll(settings: Settings, workers_started: list[Child]) -> None:
     """Find the workers that live and report no more, such as one that hangs where no thread of it can run.
 
-    Two looks, a lease apart by this process's own clock: after a machine has slept, all seem silent for a moment.
+    It takes looks all through a lease by this process's clock: after a machine has slept, all seem silent for a moment.
     """
     patience = settings.jobs.lease_seconds
     database = Database(settings)

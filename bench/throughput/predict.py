@@ -3,7 +3,8 @@
 - `predict_overhead_ms`: the median of a call with one photo, warm, less that of the bare forward pass of one image in a
   process of its own; in turns.
 - `predict_concurrent_ratio`: predictions a second of 32 callers at once over those of one who calls one at a time; in
-  turns, from a process of their own, medians of the runs.
+  turns, from a process of their own, medians of the runs. `predict_concurrent_bound`: what it would be if callers cost
+  nothing but the network, in the passes of a batch. One caller alone has all cores, so this is far from 32.
 
 Each caller has a connection that is kept, and no photo is sent twice.
 """
@@ -29,6 +30,8 @@ from bench.throughput.timing import p95, timed
 
 WARM_UP: Final = 5
 CALLERS: Final = 32
+PASSES: Final = 64
+"""Images."""
 WAIT_SECONDS: Final = 60
 """Longer than the service holds a call by default: an answer that is late counts as one."""
 SENT: Final = {"content-type": "image/jpeg", "prefer": f"wait={WAIT_SECONDS}"}
@@ -76,11 +79,21 @@ def measure_concurrency(stage: Stage, served: Served, place: str) -> Figures:
 
         rate(CALLERS)
         turns = [(rate(1), rate(CALLERS)) for _ in range(stage.runs)]
+    most = forward_rate(stage, served)
     return {
         "predict_concurrent_ratio": statistics.median(many / one for one, many in turns),
+        "predict_concurrent_bound": statistics.median(most / one for one, _ in turns),
         "predictions_per_second_one": statistics.median(one for one, _ in turns),
         "predictions_per_second_many": statistics.median(many for _, many in turns),
     }
+
+
+def forward_rate(stage: Stage, served: Served) -> float:
+    """Return the images a second of the bare forward pass in a batch."""
+    files = stage.fresh("at-once", PASSES)
+    with served.resting(), Peer("forward", served.package(), stage.scratch, served.precision) as forward:
+        seconds: list[float] = [forward.classify(files)["seconds"] for _ in range(stage.runs + 1)]
+    return PASSES / statistics.median(seconds)
 
 
 def call_all(place: str, headers: dict[str, str], files: list[Path], callers: int, lasting: float) -> float:

@@ -136,6 +136,11 @@ def test_the_supervisor_replaces_a_program_that_lives_and_reports_no_more(monkey
         child.check_in(present=True, patience=0)
         child.check_in(present=False, patience=30)
         assert child.process.poll() is None, "once silent, then heard of: it lives"
+        child.check_in(present=False, patience=30)
+        child.silent_since = child.looked = time.monotonic() - 31
+        child.check_in(present=False, patience=30)
+        assert child.process.poll() is None, "silent before and after the machine slept: it was not awake to report"
+        child.check_in(present=False, patience=30)
         child.silent_since = time.monotonic() - 31
         child.check_in(present=False, patience=30)
         assert child.process.wait(10) == -signal.SIGKILL
