@@ -63,6 +63,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=60, help="predictions and batches that are timed one by one")
     parser.add_argument("--seconds", type=float, default=20, help="of each measurement that is a rate")
     parser.add_argument("--clients", type=int, default=1000, help="that poll")
+    parser.add_argument("--precision", help="train until the service runs the model in this; 48 photos decide")
     options = parser.parse_args()
     if options.quick:
         for name, most in QUICK.items():
@@ -82,6 +83,7 @@ def stage_of(options: argparse.Namespace, photos: list[Path], weights: Path | No
         rounds=options.rounds,
         seconds=options.seconds,
         clients=options.clients,
+        precision=options.precision,
     )
 
 

@@ -8,7 +8,7 @@ last result read. Medians of the runs; new images in each.
 import shutil
 import statistics
 
-from bench.throughput.served import classify, recipe_of, serve, train
+from bench.throughput.served import SEEDS, classify, prepare, recipe_of, serve
 from bench.throughput.stage import Figures, PartMissing, Stage
 
 
@@ -18,8 +18,9 @@ def measure(stage: Stage) -> Figures:
     times: list[tuple[float, float]] = []
     with serve(stage) as served:
         client = served.client
-        second = train(client, stage, recipe_of(stage, seed=1))
-        classify(client, second, images=stage.fresh("warm-second", 1))
+        second, precision = prepare(client, stage, recipe_of(stage), first_seed=SEEDS)
+        if precision != served.precision:
+            raise PartMissing(f"one model computes in {served.precision}, the other in {precision}: try --precision")
         for run in range(stage.runs):
             files = stage.fresh(f"images-{run}/all", stage.images)
             dataset = client.datasets.create(f"images-{run}")

@@ -31,6 +31,8 @@ class Stage:
     """Of what is a rate."""
     clients: int
     """That poll."""
+    precision: str | None = None
+    """In which the model must be run; the service asks its held-out images whether it may."""
 
     def folder(self, name: str) -> Path:
         """Make a new folder."""

@@ -61,7 +61,7 @@ class Plan:
     def begin_stream(self) -> None:
         """Give the calling thread its number of torch's threads."""
         if self.threads:
-            torch.set_num_threads(self.threads)
+            set_threads(self.threads)
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -118,7 +118,17 @@ def best_precision(device: torch.device) -> Precision:
 
 def take_all_cores() -> None:
     """Let the calling thread compute on all cores, whatever streams have asked for."""
-    torch.set_num_threads(usable_cores())
+    set_threads(usable_cores())
+
+
+def set_threads(count: int) -> None:
+    """Give the calling thread so many of torch's threads.
+
+    A thread's first operation takes the number that any thread has set last (`lazy_init_num_threads` in
+    `ATen/Parallel.h`), and so would undo this one: the first operation is to ask.
+    """
+    torch.get_num_threads()
+    torch.set_num_threads(count)
 
 
 def usable_cores() -> int:

@@ -1,5 +1,7 @@
 """How a network is run: chosen from the machine, overridden by settings, and the same answers whatever was chosen."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
@@ -80,6 +82,16 @@ def test_a_stream_has_its_own_number_of_threads():
     assert torch.get_num_threads() == 1
     plan.take_all_cores()
     assert torch.get_num_threads() == plan.usable_cores()
+    torch.set_num_threads(before)
+
+
+def test_threads_that_begin_together_keep_their_numbers():
+    before = torch.get_num_threads()
+    with ThreadPoolExecutor(1) as one, ThreadPoolExecutor(1) as other:
+        one.submit(plan.set_threads, 3).result()
+        other.submit(Plan(threads=1).begin_stream).result()
+        assert one.submit(torch.get_num_threads).result() == 3
+        assert other.submit(torch.get_num_threads).result() == 1
     torch.set_num_threads(before)
 
 
