@@ -19,6 +19,8 @@ PLURALS = {
     JobKind.EXPORT: "jobs",  # what they make has an address of its own, below the model
     JobKind.ANALYSIS: "analyses",
 }
+READ_FIRST = frozenset({JobKind.BATCH, JobKind.EVALUATION})
+"""Kinds whose items are counted by a worker, where they did not come with the request."""
 RARE = 10
 """A label is rare that has so many times fewer images than it would have if all had as many."""
 COUNTED = frozenset({JobKind.BATCH, JobKind.PREDICTION, JobKind.EVALUATION})
@@ -294,7 +296,10 @@ def job(row: rows.Job, position: int | None = None, result: dict[str, Any] | Non
 
 
 def progress(row: rows.Job, position: int | None = None) -> types.Progress:
-    fraction = 1.0 if row.status == JobStatus.SUCCEEDED else min(1.0, row.completed / row.total) if row.total else 0.0
+    planning = row.kind in READ_FIRST and not row.planned  # the total still grows
+    fraction = 0.0 if planning or not row.total else min(1.0, row.completed / row.total)
+    if row.status == JobStatus.SUCCEEDED:
+        fraction = 1.0
     extra = dict(row.detail or {}) | ({} if position is None else {"queue_position": position})
     return types.Progress(
         fraction=max(0.0, fraction),

@@ -40,6 +40,15 @@ def test_files_become_chunks(services, batch, model):
     assert services.wakeups.sent == [("chunk.run", batch["id"], 0)], "one message, for one worker"
 
 
+def test_progress_is_no_share_of_a_total_that_still_grows(client, services, model):
+    answer = client.post(f"/v1/batches?model={model}", content=archive({"a.png": picture()}), headers=ZIP)
+    read_so_far = {"status": "running", "phase": "reading", "total": 4, "items_total": 4, "completed": 3}
+    with services.database.transaction() as session:
+        session.execute(update(Job).where(Job.id == answer.json()["id"]).values(**read_so_far))
+    seen = client.get(answer.json()["links"]["self"]).json()
+    assert (seen["progress"]["fraction"], seen["progress"]["completed"], seen["progress"]["total"]) == (0, 3, 4)
+
+
 def test_results_are_read_while_it_runs(client, services, batch):
     work(services, chunks=1)
     assert client.get(batch["links"]["self"]).json()["status"] == "running"

@@ -87,18 +87,18 @@ class Entry:
 
 
 class Names:
-    """The names of one archive as they go by: each is taken once."""
+    """The names of one archive as they go by: each is taken once. Of a name its hash is kept, 64 bits, and no text."""
 
     def __init__(self) -> None:
-        self._seen: set[str] = set()
+        self._seen: set[int] = set()
 
     def settle(self, name: str, error: ArchiveError | None) -> tuple[str, ArchiveError | None]:
         """Return the name in its plain form and why its entry is refused; a refused one does not take its name."""
         if error is None:
             name = str(PurePosixPath(name))
-            if name in self._seen:
+            if hash(name) in self._seen:
                 error = EntryDuplicate(f"{name} stands in the archive twice; the first one counts.")
-            self._seen.add(name)
+            self._seen.add(hash(name))
         return name, error
 
 

@@ -7,11 +7,11 @@ import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
-from io import FileIO
 from pathlib import Path
 from typing import Final
 
 from tsukiji.archive.entries import HARMLESS_BYTES, ArchiveLimits, Entry, Names, compose, nested_fault, place_fault
+from tsukiji.archive.listing import Listing
 from tsukiji.errors import (
     ArchiveError,
     ArchiveTooLarge,
@@ -40,15 +40,14 @@ DAMAGE: Final = (
 ENCRYPTED: Final = 0x1
 UTF8: Final = 0x800
 LISTING_BYTES: Final = 256
-"""What one entry may take of the archive's listing, on average; the listing is read into memory at once."""
+"""What one entry may take of the archive's listing, on average."""
 
 
 def entries(path: Path, limits: ArchiveLimits) -> Iterator[Entry]:
     """Yield the entries; what is wrong with the whole is raised before the first."""
-    bound = max(limits.max_entries * LISTING_BYTES, limits.max_entry_bytes) + HARMLESS_BYTES
-    with _BoundedFile(path, bound) as file, _listed(file) as archive:
-        _check_whole(archive, limits)
-        names = Names()
+    listing = _checked(path, limits)
+    names = Names()
+    for archive in listing.parts():
         for info in archive.infolist():
             if not info.orig_filename.endswith("/"):
                 name = _spelled(info)
@@ -56,33 +55,25 @@ def entries(path: Path, limits: ArchiveLimits) -> Iterator[Entry]:
                 yield Entry(name, error, partial(_unpack, archive, info))
 
 
-class _BoundedFile(FileIO):
-    """A file that refuses to be read in one piece larger than `bound`: `zipfile` reads the listing so."""
-
-    def __init__(self, path: Path, bound: int) -> None:
-        super().__init__(path)
-        self.bound = bound
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        if size is not None and size > self.bound:
-            raise ArchiveTooManyEntries(f"The archive's listing alone takes {size:,} bytes.")
-        return super().read(size) or b""
-
-
-def _listed(file: _BoundedFile) -> zipfile.ZipFile:
+def _checked(path: Path, limits: ArchiveLimits) -> Listing:
+    """Return the listing, read once from its beginning to its end."""
     try:
-        return zipfile.ZipFile(file)
+        listing = Listing.find(path)
+        if listing.size > limits.max_entries * LISTING_BYTES + limits.max_entry_bytes:
+            raise ArchiveTooManyEntries(f"The archive's listing alone takes {listing.size:,} bytes.")
+        count = expanded = 0
+        for archive in listing.parts():
+            infos = archive.infolist()
+            count, expanded = count + len(infos), expanded + sum(info.file_size for info in infos)
     except DAMAGE as error:
         raise ArchiveUnreadable(f"The zip archive cannot be read: {error}") from error
+    _check_whole(count, expanded, limits)
+    return listing
 
 
-def _check_whole(archive: zipfile.ZipFile, limits: ArchiveLimits) -> None:
-    infos = archive.infolist()
-    if len(infos) > limits.max_entries:
-        raise ArchiveTooManyEntries(
-            f"The archive holds {len(infos):,} entries; at most {limits.max_entries:,} are taken."
-        )
-    expanded = sum(info.file_size for info in infos)
+def _check_whole(count: int, expanded: int, limits: ArchiveLimits) -> None:
+    if count > limits.max_entries:
+        raise ArchiveTooManyEntries(f"The archive holds {count:,} entries; at most {limits.max_entries:,} are taken.")
     if expanded > limits.max_expanded_bytes:
         raise ArchiveTooLarge(
             f"The archive unpacks to {expanded:,} bytes; at most {limits.max_expanded_bytes:,} are taken."

@@ -1,6 +1,7 @@
 import random
 import stat
 import struct
+import tracemalloc
 import unicodedata
 import zipfile
 import zlib
@@ -8,7 +9,7 @@ import zlib
 import pytest
 
 from tsukiji import errors
-from tsukiji.archive import ArchiveLimits, entries
+from tsukiji.archive import ArchiveLimits, entries, listing
 from tsukiji.settings import LimitSettings
 
 LIMITS = ArchiveLimits(max_bytes=2**24, max_entries=50, max_expanded_bytes=2**27, max_entry_bytes=2**22, max_ratio=100)
@@ -252,6 +253,78 @@ def test_a_damaged_listing_is_unreadable(pack):
     patch(path, b"PK\1\2", b"PK\1\3", 1)
     with pytest.raises(errors.ArchiveUnreadable):
         verdicts(path)
+
+
+@pytest.fixture
+def small_parts(monkeypatch):
+    monkeypatch.setattr(listing, "PART_ENTRIES", 3)
+
+
+@pytest.mark.usefixtures("small_parts")
+@pytest.mark.parametrize("number", [1, 3, 4, 20])
+def test_a_listing_is_read_in_parts(pack, number):
+    files = [(f"{name}.jpg", bytes([name])) for name in range(number)]
+    assert verdicts(pack(*files)) == files
+    assert [entry.name for entry in entries(pack(*files), LIMITS)] == [name for name, _ in files]
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_a_name_of_another_part_is_a_double_too(pack):
+    with pytest.warns(UserWarning, match="Duplicate name"):
+        path = pack(*((f"{number % 4}.jpg", b"x") for number in range(5)))
+    assert verdicts(path)[-1] == ("0.jpg", "duplicate_entry")
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_an_archive_behind_something_else_and_with_a_comment_is_read(pack):
+    files = [(f"{number}.jpg", bytes([number])) for number in range(7)]
+    path = pack(*files)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.comment = b"holidays"
+    path.write_bytes(b"#!a program that unpacks itself\n" + path.read_bytes())
+    assert verdicts(path) == files
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_places_beyond_4_gib_are_found(tmp_path):
+    files = [(f"{number}.jpg", bytes([number])) for number in range(5)]
+    with (tmp_path / "pictures.zip").open("wb+") as file:
+        file.write(b"#!")  # of zeros alone it would be an empty tar
+        file.truncate(2**32 + 2**20)  # sparse: what is before the archive takes no room
+        with zipfile.ZipFile(file, "a") as archive:
+            for name, data in files:
+                archive.writestr(name, data)
+            assert archive.infolist()[0].header_offset > 2**32
+    assert verdicts(tmp_path / "pictures.zip", ArchiveLimits(2**34, 50, 2**27, 2**22, 100)) == files
+
+
+MANY = ArchiveLimits(2**30, 10**6, 2**30, 2**22, 100)
+
+
+def many(path, number):
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in range(number):
+            archive.writestr(f"{name:020}.jpg", b"")
+    return path
+
+
+def test_more_entries_than_16_bits_count(tmp_path):
+    found = [entry.name for entry in entries(many(tmp_path / "pictures.zip", 66_000), MANY)]
+    assert found == [f"{name:020}.jpg" for name in range(66_000)]
+
+
+def test_an_entry_takes_the_memory_of_its_hash_and_no_record(tmp_path, monkeypatch):
+    monkeypatch.setattr(listing, "PART_ENTRIES", 50)
+    path = many(tmp_path / "pictures.zip", 5000)
+    ours = [tracemalloc.Filter(True, place) for place in (zipfile.__file__, "*/tsukiji/archive/*")]
+    tracemalloc.start()
+    try:
+        for number, _ in enumerate(entries(path, MANY), 1):
+            if number == 5000:
+                held = tracemalloc.take_snapshot().filter_traces(ours)
+    finally:
+        tracemalloc.stop()
+    assert sum(line.size for line in held.statistics("filename")) / 5000 < 200, "bytes"
 
 
 def test_archives_have_a_size(pack):
