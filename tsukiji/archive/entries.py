@@ -5,7 +5,7 @@ An archive is hostile until shown otherwise: names may point outside, sizes may 
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final, Self
@@ -87,19 +87,27 @@ class Entry:
 
 
 class Names:
-    """The names of one archive as they go by: each is taken once. Of a name its hash is kept, 64 bits, and no text."""
+    """The names of one archive as they go by: each is taken once."""
 
-    def __init__(self) -> None:
-        self._seen: set[int] = set()
+    def __init__(self, doubtful: Collection[int] | None = None) -> None:
+        """`doubtful` has the hash of every name that may come again, where that is known: others are not remembered."""
+        self._doubtful = doubtful
+        self._seen: set[str] = set()
 
     def settle(self, name: str, error: ArchiveError | None) -> tuple[str, ArchiveError | None]:
         """Return the name in its plain form and why its entry is refused; a refused one does not take its name."""
         if error is None:
-            name = str(PurePosixPath(name))
-            if hash(name) in self._seen:
+            name = plain(name)
+            if name in self._seen:
                 error = EntryDuplicate(f"{name} stands in the archive twice; the first one counts.")
-            self._seen.add(hash(name))
+            elif self._doubtful is None or hash(name) in self._doubtful:
+                self._seen.add(name)
         return name, error
+
+
+def plain(name: str) -> str:
+    """Return the shortest spelling of a name's place."""
+    return str(PurePosixPath(name))
 
 
 def compose(name: str) -> str:

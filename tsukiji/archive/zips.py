@@ -4,13 +4,24 @@ import stat
 import struct
 import zipfile
 import zlib
+from array import array
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
-from tsukiji.archive.entries import HARMLESS_BYTES, ArchiveLimits, Entry, Names, compose, nested_fault, place_fault
+from tsukiji.archive.entries import (
+    HARMLESS_BYTES,
+    ArchiveLimits,
+    Entry,
+    Names,
+    compose,
+    nested_fault,
+    place_fault,
+    plain,
+)
 from tsukiji.archive.listing import Listing
 from tsukiji.errors import (
     ArchiveError,
@@ -45,8 +56,8 @@ LISTING_BYTES: Final = 256
 
 def entries(path: Path, limits: ArchiveLimits) -> Iterator[Entry]:
     """Yield the entries; what is wrong with the whole is raised before the first."""
-    listing = _checked(path, limits)
-    names = Names()
+    listing, doubtful = _checked(path, limits)
+    names = Names(doubtful)
     for archive in listing.parts():
         for info in archive.infolist():
             if not info.orig_filename.endswith("/"):
@@ -55,20 +66,20 @@ def entries(path: Path, limits: ArchiveLimits) -> Iterator[Entry]:
                 yield Entry(name, error, partial(_unpack, archive, info))
 
 
-def _checked(path: Path, limits: ArchiveLimits) -> Listing:
-    """Return the listing, read once from its beginning to its end."""
+def _checked(path: Path, limits: ArchiveLimits) -> tuple[Listing, set[int]]:
+    """Return the listing, read once from its beginning to its end, and the hashes of names that stand there twice."""
+    hashes, expanded = array("q"), 0
     try:
         listing = Listing.find(path)
         if listing.size > limits.max_entries * LISTING_BYTES + limits.max_entry_bytes:
             raise ArchiveTooManyEntries(f"The archive's listing alone takes {listing.size:,} bytes.")
-        count = expanded = 0
         for archive in listing.parts():
-            infos = archive.infolist()
-            count, expanded = count + len(infos), expanded + sum(info.file_size for info in infos)
+            hashes.extend(hash(plain(_spelled(info))) for info in archive.infolist())
+            expanded += sum(info.file_size for info in archive.infolist())
     except DAMAGE as error:
         raise ArchiveUnreadable(f"The zip archive cannot be read: {error}") from error
-    _check_whole(count, expanded, limits)
-    return listing
+    _check_whole(len(hashes), expanded, limits)
+    return listing, {one for one, other in pairwise(sorted(hashes)) if one == other}
 
 
 def _check_whole(count: int, expanded: int, limits: ArchiveLimits) -> None:
