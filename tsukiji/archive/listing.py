@@ -94,8 +94,9 @@ class Listing:
 
     def _end(self, size: int) -> bytes:
         """Return what stands behind a listing of so many bytes at our place; offsets may take more than 32 bits."""
-        large = END64.pack(b"PK\6\6", END64.size - 12, 45, 45, 0, 0, 0, 0, size, self.start - self.before)
-        locator = LOCATOR.pack(b"PK\6\7", 0, self.start + size, 1)
+        offset = self.start - self.before
+        large = END64.pack(b"PK\6\6", END64.size - 12, 45, 45, 0, 0, 0, 0, size, offset)
+        locator = LOCATOR.pack(b"PK\6\7", 0, offset + size, 1)
         return large + locator + END.pack(b"PK\5\6", 0, 0, 2**16 - 1, 2**16 - 1, 2**32 - 1, 2**32 - 1, 0)
 
 
