@@ -62,7 +62,7 @@ class Clock:
 
 
 @pytest.mark.parametrize("clients", [1, 10, 100, 1000])
-def test_clients_are_counted_and_slowed_down_so_that_all_together_keep_to_the_pace(clients):
+def test_clients_are_slowed_down_so_that_all_together_keep_to_the_pace(clients):
     clock = Clock()
     crowd = Crowd(clock)
     due = [number / clients for number in range(clients)]
@@ -89,6 +89,19 @@ def test_a_crowd_that_comes_all_at_once_is_slowed_down_from_the_start():
         seconds[int(at)] += 1
         heapq.heappush(due, at + crowd.pause(1))
     assert max(seconds.values()) <= 50 + 2 * POLLS_PER_SECOND, "who comes for the first time, and not many more"
+
+
+def test_a_crowd_comes_back_evenly_and_in_no_wave():
+    clock = Clock()
+    crowd = Crowd(clock)
+    due = [number / 50 for number in range(1000)]
+    seconds = Counter()
+    while (at := heapq.heappop(due)) < 200:
+        clock.now = at
+        seconds[int(at)] += 1
+        heapq.heappush(due, at + crowd.pause(1))
+    after = [seconds[second] for second in range(25, 200)]
+    assert (min(after), max(after)) == (POLLS_PER_SECOND, POLLS_PER_SECOND)
 
 
 def test_nobody_is_sent_away_for_longer_than_a_minute():
