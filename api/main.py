@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from fastapi import APIRouter, Depends, FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.routing import APIRoute
 
 from api import docs, errors
@@ -40,7 +40,11 @@ Start long work with POST: the answer is `202` with the job and its address. Pol
 poll with `Prefer: wait=N`, or follow `/v1/jobs/{id}/events`. Errors are `application/problem+json` with a `code` that
 stays, and a `hint`. Every POST that makes something takes an `Idempotency-Key`.
 """
-NOUNS = (
+NOUNS = (  # FastAPI tries them one after the other, and then each one's routes: the most asked for come first
+    batches,
+    predict,
+    jobs,
+    trainings,
     datasets,
     images,
     revisions,
@@ -48,17 +52,30 @@ NOUNS = (
     uploads,
     imports,
     analyses,
-    trainings,
     models,
     exports,
     aliases,
     evaluations,
-    batches,
-    predict,
     heatmaps,
-    jobs,
     service,
 )
+TAGS = (
+    "datasets",
+    "images",
+    "uploads",
+    "imports",
+    "analyses",
+    "trainings",
+    "models",
+    "aliases",
+    "evaluations",
+    "batches",
+    "predict",
+    "jobs",
+    "service",
+    "health",
+)
+"""In the order of the documentation."""
 
 
 def create_app(settings: Settings, make_services: Callable[[Settings], Services] = open_services) -> FastAPI:
@@ -83,11 +100,10 @@ def create_app(settings: Settings, make_services: Callable[[Settings], Services]
         redirect_slashes=False,
         generate_unique_id_function=name_operation,
         responses=RESPONSES,
+        openapi_tags=[{"name": tag} for tag in TAGS],
     )
-    v1 = APIRouter(prefix="/v1", dependencies=[Depends(find_caller)])
-    for noun in NOUNS:
-        v1.include_router(noun.router)
-    app.include_router(v1)
+    for noun in NOUNS:  # each by itself: FastAPI looks through what a router includes once more at each level
+        app.include_router(noun.router, prefix="/v1", dependencies=[Depends(find_caller)])
     app.include_router(service.health)
     app.include_router(page.router)
     docs.install(app)

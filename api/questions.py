@@ -112,7 +112,6 @@ def write_answered(
         job = create(session, services, caller, JobKind.PREDICTION, request, **columns)
         add_items(session, job.id, work.items)
         kept = answered.add(session, job, rows, answer.worker)
-        session.refresh(job)  # what the database filled in
         written[:] = [Seen(job, None, told(job, map(result_row, work.items, kept)))]
         return job.id
 

@@ -41,7 +41,7 @@ def add(session: Session, job: Job, rows: Sequence[dict[str, Any]], worker: str)
     Returns the rows as they are kept.
     """
     kept = [row | {"job_id": job.id, "probabilities": narrow(row["probabilities"])} for row in rows]
-    session.execute(insert(Prediction), kept)
+    session.execute(insert(Prediction.__table__), kept)
     jobs.record(session, job.id, "status", {"status": JobStatus.RUNNING}, worker=worker)
     why = {"why": job.error["code"]} if job.error else {}
     jobs.record(session, job.id, "done", {"status": job.status} | why)

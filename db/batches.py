@@ -42,7 +42,7 @@ def add_items(session: Session, job_id: str, items: Sequence[dict[str, Any]], fi
     blank = {"job_id": job_id, "crop": None, "true_label": None, "error": None}
     rows = [{**blank, "seq": seq, **item} for seq, item in enumerate(items, first_seq)]
     for start in range(0, len(rows), INSERT_ROWS):
-        session.execute(insert(BatchItem), rows[start : start + INSERT_ROWS])
+        session.execute(insert(BatchItem.__table__), rows[start : start + INSERT_ROWS])
 
 
 def items_named(session: Session, job_id: str, seqs: Sequence[int], custom_ids: Sequence[str]) -> list[BatchItem]:

@@ -8,7 +8,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, CursorResult, func, or_, select, update
+from sqlalchemy import ColumnElement, CursorResult, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from db.clock import now, now_plus
@@ -53,9 +53,8 @@ def create(session: Session, kind: JobKind, *, request: dict[str, Any], max_atte
     """Insert a queued job. Send its wake-up only after the transaction has been committed."""
     job_id = new_id(PREFIX_OF[kind])
     age = job_id.partition("_")[2]
-    job = Job(id=job_id, age=age, kind=kind, request=request, max_attempts=max_attempts, **columns)
-    session.add(job)
-    session.flush()
+    values = {"id": job_id, "age": age, "kind": kind, "request": request, "max_attempts": max_attempts} | columns
+    job = session.scalars(insert(Job).values(values).returning(Job)).one()
     record(session, job.id, "status", {"status": JobStatus.QUEUED, "by": job.created_by})
     return job
 
@@ -116,7 +115,8 @@ def record(
     session: Session, job_id: str, event: str, data: dict[str, Any], *, attempt: int = 0, worker: str | None = None
 ) -> None:
     """Append one line to the job's history."""
-    session.add(JobEvent(job_id=job_id, event=event, data=data, attempt=attempt, worker=worker))
+    line = {"job_id": job_id, "event": event, "data": data, "attempt": attempt, "worker": worker}
+    session.execute(insert(JobEvent.__table__), line)
 
 
 def events(session: Session, job_id: str, after: int = 0, limit: int = 200) -> list[JobEvent]:

@@ -5,7 +5,7 @@ import secrets
 import string
 import zlib
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import bindparam, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from db.clock import now
@@ -15,6 +15,8 @@ from tsukiji.ids import new_id
 
 BASE62 = string.digits + string.ascii_letters
 PREFIX = "tsk_"
+BY_HASH = select(ApiKey).where(ApiKey.hash == bindparam("hash"), ApiKey.revoked_at.is_(None))
+"""Asked with every request, and so put together once."""
 
 
 def create(session: Session, name: str) -> tuple[ApiKey, str]:
@@ -46,7 +48,7 @@ def verify(session: Session, secret: str) -> ApiKey | None:
     body = secret.removeprefix(PREFIX)
     if not secret.startswith(PREFIX) or checksum(body[:-6]) != body[-6:]:  # no secret is compared here
         return None
-    return session.scalar(select(ApiKey).where(ApiKey.hash == digest(secret), ApiKey.revoked_at.is_(None)))
+    return session.scalar(BY_HASH, {"hash": digest(secret)})
 
 
 def touch(session: Session, key_id: str) -> None:

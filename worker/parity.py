@@ -57,7 +57,7 @@ def compare(services: Services, model_id: str, lowered: Predictor, exact: Predic
     agreed, shown = 0, 0
     for pictures in validation_images(services, model_id, exact.preprocess.size):
         pixels = exact.preprocess.to_pixels(pictures)
-        ours, theirs = (each.verdicts(each.embed_pixels(pixels).logits) for each in (lowered, exact))
+        ours, theirs = (each.verdicts(each.decide(each.embed_pixels(pixels))) for each in (lowered, exact))
         agreed, shown = agreed + int((ours == theirs).all(axis=1).sum()), shown + len(pictures)
     return {"images": shown, "top1_agreement": agreed / shown if shown else 0.0}
 

@@ -129,7 +129,7 @@ def look(services: Services, predictor: Predictor, items: Sequence[BatchItem], c
         sizes[name_of(item)] = picture.width, picture.height
     if pixels:
         check()
-        embeddings = predictor.embed_pixels(np.concatenate(pixels)).embeddings
+        embeddings = predictor.embed_pixels(np.concatenate(pixels))
         seen = zip(sizes.items(), embeddings, strict=True)
         found |= {name: Seen(embedding, size) for (name, size), embedding in seen}
     return found

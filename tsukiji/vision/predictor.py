@@ -33,19 +33,6 @@ Pixels = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class Embedded:
-    """What the network makes of N pictures; float32.
-
-    Attributes:
-        embeddings: (N, E), as `Classifier.embed` makes them.
-        logits: (N, classes), before any temperature.
-    """
-
-    embeddings: Floats
-    logits: Floats
-
-
-@dataclass(frozen=True)
 class Answers:
     """What a model says of N pictures; float32.
 
@@ -148,7 +135,7 @@ class Predictor:
         Raises:
             GpuOutOfMemory: not even one picture fits.
         """
-        return self.conclude(self.embed(images).embeddings)
+        return self.conclude(self.embed(images))
 
     def conclude(self, embeddings: Floats) -> Answers:
         """Return probabilities and known scores of the pictures with these embeddings (N, E)."""
@@ -171,16 +158,16 @@ class Predictor:
             return np.asarray(logits.argmax(axis=1, keepdims=True))
         return sigmoid(logits / np.float32(self._temperature)) >= np.asarray(self.thresholds, np.float32)
 
-    def embed(self, images: Sequence[Image.Image]) -> Embedded:
-        """Return embeddings and logits of RGB pictures of any size.
+    def embed(self, images: Sequence[Image.Image]) -> Floats:
+        """Return embeddings (N, E) of RGB pictures of any size, as `Classifier.embed` makes them.
 
         Raises:
             GpuOutOfMemory: not even one picture fits.
         """
         return self.embed_pixels(self.preprocess.to_pixels(images))
 
-    def embed_pixels(self, pixels: Pixels) -> Embedded:
-        """Return embeddings and logits of fitted pictures, uint8 (N, size, size, 3).
+    def embed_pixels(self, pixels: Pixels) -> Floats:
+        """Return embeddings (N, E) of fitted pictures, uint8 (N, size, size, 3).
 
         Raises:
             GpuOutOfMemory: not even one picture fits.
@@ -196,9 +183,7 @@ class Predictor:
             else:
                 done += len(batch)
         embeddings = np.concatenate(rows)
-        if self.plan.rounded:
-            embeddings = rounded(embeddings)
-        return Embedded(embeddings, self.decide(embeddings))
+        return rounded(embeddings) if self.plan.rounded else embeddings
 
     def looks(self, embeddings: Floats) -> Floats:
         """Return the part of embeddings that "none of these" goes by, (N, num_middle + num_features): the means."""

@@ -124,7 +124,7 @@ def test_answers_hardly_depend_on_the_plan(folder, expected, changes, tolerance)
 
 def test_what_is_kept_answers_as_what_was_computed(folder):
     predictor = Predictor.planned(folder, Plan("cpu", rounded=True))
-    embeddings = predictor.embed(IMAGES).embeddings
+    embeddings = predictor.embed(IMAGES)
     assert np.array_equal(embeddings, rounded(embeddings))
     assert np.array_equal(predictor.conclude(embeddings).probabilities, predictor.predict(IMAGES))
 

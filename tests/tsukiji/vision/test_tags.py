@@ -160,7 +160,7 @@ def test_from_too_few_pictures_or_one_kind_nothing_is_learnt(predictor):
 def test_a_window_of_all_of_a_picture_is_close_to_the_plain_answer(predictor):
     """At the resolution of training the maps are the same; only the points they are read at differ."""
     picture = noise(64, 64, 8)
-    windows, plain = look_closely(predictor, picture), predictor.embed([picture]).embeddings[0]
+    windows, plain = look_closely(predictor, picture), predictor.embed([picture])[0]
     first = windows.embeddings[0]
     assert first.shape == plain.shape
     assert np.corrcoef(first, plain)[0, 1] > 0.5
