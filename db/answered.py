@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 from db import jobs
+from db.bulk import insert_rows
 from db.clock import now
 from db.models import Job, Prediction
 from db.probabilities import narrow
@@ -41,7 +41,7 @@ def add(session: Session, job: Job, rows: Sequence[dict[str, Any]], worker: str)
     Returns the rows as they are kept.
     """
     kept = [row | {"job_id": job.id, "probabilities": narrow(row["probabilities"])} for row in rows]
-    session.execute(insert(Prediction.__table__), kept)
+    insert_rows(session, Prediction, kept)
     jobs.record(session, job.id, "status", {"status": JobStatus.RUNNING}, worker=worker)
     why = {"why": job.error["code"]} if job.error else {}
     jobs.record(session, job.id, "done", {"status": job.status} | why)

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, CursorResult, case, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, CursorResult, case, delete, func, select, update
 from sqlalchemy.orm import Session, aliased
 
 from db import jobs
+from db.bulk import insert_rows
 from db.clock import now
 from db.models import BatchItem, Chunk, Job, Prediction
 from db.probabilities import narrow
@@ -42,7 +43,7 @@ def add_items(session: Session, job_id: str, items: Sequence[dict[str, Any]], fi
     blank = {"job_id": job_id, "crop": None, "true_label": None, "error": None}
     rows = [{**blank, "seq": seq, **item} for seq, item in enumerate(items, first_seq)]
     for start in range(0, len(rows), INSERT_ROWS):
-        session.execute(insert(BatchItem.__table__), rows[start : start + INSERT_ROWS])
+        insert_rows(session, BatchItem, rows[start : start + INSERT_ROWS])
 
 
 def items_named(session: Session, job_id: str, seqs: Sequence[int], custom_ids: Sequence[str]) -> list[BatchItem]:
@@ -85,7 +86,7 @@ def cut(session: Session, job: Job, items: int, chunk_images: int, max_attempts:
         for first in range(done, items if goes_on else 0, chunk_images)
     ]
     if rows:
-        session.execute(insert(Chunk), rows)
+        insert_rows(session, Chunk, rows)
     if not done:
         jobs.change(session, Job.id == job.id, turn=last_turn())
     return [row["id"] for row in rows]
@@ -166,7 +167,7 @@ def finish_chunk(
     if job.kind != JobKind.EVALUATION:  # its losses are computed from them
         rows = [row | {"probabilities": narrow(row["probabilities"])} for row in rows]
     for start in range(0, len(rows), INSERT_ROWS):
-        session.execute(insert(Prediction), rows[start : start + INSERT_ROWS])
+        insert_rows(session, Prediction, rows[start : start + INSERT_ROWS])
     count(session, chunk.job_id, rows, engine=engine)
     settle(session, chunk.job_id)
     return True
@@ -181,7 +182,7 @@ def fail_chunk(session: Session, chunk: Chunk, error: TsukijiError) -> bool:
         blank_prediction(seq) | {"job_id": chunk.job_id, "error": error.to_dict()}
         for seq in range(chunk.first_seq, chunk.last_seq + 1)
     ]
-    session.execute(insert(Prediction), rows)
+    insert_rows(session, Prediction, rows)
     count(session, chunk.job_id, rows)
     settle(session, chunk.job_id)
     return True

@@ -11,6 +11,7 @@ from typing import Any, cast
 from sqlalchemy import ColumnElement, CursorResult, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
+from db.bulk import insert_rows
 from db.clock import now, now_plus
 from db.models import Chunk, Job, JobEvent
 from db.pages import Rows, Window, fetch
@@ -116,7 +117,7 @@ def record(
 ) -> None:
     """Append one line to the job's history."""
     line = {"job_id": job_id, "event": event, "data": data, "attempt": attempt, "worker": worker}
-    session.execute(insert(JobEvent.__table__), line)
+    insert_rows(session, JobEvent, [line])
 
 
 def events(session: Session, job_id: str, after: int = 0, limit: int = 200) -> list[JobEvent]:
