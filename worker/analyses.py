@@ -1,6 +1,5 @@
 """An analysis: each picture is measured and looked at once, then all are held against each other."""
 
-import os
 import shutil
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +17,7 @@ from db.session import Session
 from training.compact import DIMENSIONS
 from training.survey import Survey, Surveyed, write_survey
 from tsukiji.analysis.similar import hash_views
+from tsukiji.cores import usable_cores
 from tsukiji.errors import (
     BackboneUnavailable,
     BlobCorrupt,
@@ -81,7 +81,7 @@ def dataset_of(job: Job) -> str:
 def measure_new(services: Services, job: Job, dataset_id: str, lease: Lease) -> None:
     """Keep the measures of pictures that have none, a page at a time: an attempt that dies loses one page."""
     after, done = "", 0
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(usable_cores()) as pool:
         while True:
             lease.check()
             with services.database.reading() as session:

@@ -17,6 +17,8 @@ from typing import IO, Any, Self
 
 import structlog
 
+from tsukiji.cores import usable_cores
+
 log = structlog.get_logger(__name__)
 
 ROOT = Path(__file__).parent.parent
@@ -32,7 +34,7 @@ class Engine:
     def __init__(self, folder: Path, stop_seconds: float, threads: int = 0, module: str = "training") -> None:
         self._folder = folder
         self._module = module
-        self._threads = threads or max(1, (os.cpu_count() or 1) - 1)
+        self._threads = threads or max(1, usable_cores() - 1)
         self._stop_seconds = stop_seconds
         self._lines: queue.Queue[bytes | None] = queue.Queue()
         self.tail: list[str] = []

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from api.pace import LONGEST_PAUSE, POLLS_PER_SECOND, Crowd
+from api.pace import LONGEST_PAUSE, POLLS_PER_CORE, Crowd
 from api.watch import Watch
 from db import jobs
 from db.models import Job
@@ -54,6 +54,9 @@ def test_who_waits_for_too_long_or_for_a_database_that_is_away_is_let_go():
     assert not asyncio.run(Watch(lambda ids: dict.fromkeys(ids, 1)).wait("a", 1, 0.05))
 
 
+POLLS_PER_SECOND = 20
+
+
 class Clock:
     now = 0.0
 
@@ -64,7 +67,7 @@ class Clock:
 @pytest.mark.parametrize("clients", [1, 10, 100, 1000])
 def test_clients_are_slowed_down_so_that_all_together_keep_to_the_pace(clients):
     clock = Clock()
-    crowd = Crowd(clock)
+    crowd = Crowd(POLLS_PER_SECOND, clock)
     due = [number / clients for number in range(clients)]
     polls = []
     while (at := heapq.heappop(due)) < 300:
@@ -80,7 +83,7 @@ def test_clients_are_slowed_down_so_that_all_together_keep_to_the_pace(clients):
 
 def test_a_crowd_that_comes_all_at_once_is_slowed_down_from_the_start():
     clock = Clock()
-    crowd = Crowd(clock)
+    crowd = Crowd(POLLS_PER_SECOND, clock)
     clock.now += 1000
     due = [clock.now + number / 50 for number in range(1000)]
     seconds = Counter()
@@ -93,7 +96,7 @@ def test_a_crowd_that_comes_all_at_once_is_slowed_down_from_the_start():
 
 def test_a_crowd_comes_back_evenly_and_in_no_wave():
     clock = Clock()
-    crowd = Crowd(clock)
+    crowd = Crowd(POLLS_PER_SECOND, clock)
     due = [number / 50 for number in range(1000)]
     seconds = Counter()
     while (at := heapq.heappop(due)) < 200:
@@ -104,8 +107,15 @@ def test_a_crowd_comes_back_evenly_and_in_no_wave():
     assert (min(after), max(after)) == (POLLS_PER_SECOND, POLLS_PER_SECOND)
 
 
-def test_nobody_is_sent_away_for_longer_than_a_minute():
-    crowd = Crowd(Clock())
+def test_more_cores_take_more_clients(monkeypatch):
+    monkeypatch.setattr("api.pace.usable_cores", lambda: 4)
+    crowd = Crowd(clock=Clock())
+    pauses = Counter(crowd.pause(1) for _ in range(10 * POLLS_PER_CORE))
+    assert pauses == {1: 4 * POLLS_PER_CORE, 2: 4 * POLLS_PER_CORE, 3: 2 * POLLS_PER_CORE}
+
+
+def test_nobody_is_sent_away_for_longer_than_two_minutes():
+    crowd = Crowd(POLLS_PER_SECOND, Clock())
     assert max(crowd.pause(5) for _ in range(100_000)) == LONGEST_PAUSE
 
 

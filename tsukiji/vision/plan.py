@@ -1,11 +1,11 @@
 """How a network is run on this machine: device, precision, layout, streams and threads. Knows no model."""
 
-import os
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal
 
 import torch
 
+from tsukiji.cores import usable_cores
 from tsukiji.settings import InferenceSettings
 from tsukiji.vision.device import choose_device
 
@@ -129,9 +129,3 @@ def set_threads(count: int) -> None:
     """
     torch.get_num_threads()
     torch.set_num_threads(count)
-
-
-def usable_cores() -> int:
-    """Return how many cores this process may use: a container's, not the machine's."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
