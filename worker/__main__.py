@@ -21,6 +21,7 @@ from tsukiji.queue import WORKER_OPTIONS
 from tsukiji.settings import Settings, load
 from worker.dispatcher import dispatch
 from worker.lane import Lane
+from worker.memory import give_back_soon
 from worker.presence import announce
 from worker.services import WORKER_VARIABLE, name_worker, open_services
 from worker.stopping import watch_parent
@@ -59,6 +60,8 @@ def run_worker(settings: Settings, queue: Queue, *, watch: bool) -> int:
     name = os.environ[WORKER_VARIABLE]
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # see worker/engine.py
     lane = open_lane(settings) if queue == Queue.INFER else None
+    if queue == Queue.INTAKE:
+        give_back_soon()
     app = register(settings, queue, lane)
     device = {Queue.TRAIN: settings.training.device, Queue.INFER: settings.inference.device}.get(queue)
 

@@ -1,7 +1,10 @@
 """How much memory work may take: a training that takes more fails, a worker that has grown is replaced."""
 
+import ctypes
 import os
 import signal
+from contextlib import suppress
+from typing import Final
 
 import psutil
 import structlog
@@ -14,6 +17,8 @@ MEGABYTE = 2**20
 TRAINING_SHARE = 0.9
 WORKER_SHARE = 0.5
 """Of the machine's memory, where the settings name no number."""
+M_TRIM_THRESHOLD: Final = -1
+TRIM_BYTES: Final = 128 * 1024
 
 
 def check(pid: int, limit_mb: int) -> None:
@@ -36,6 +41,17 @@ def retire_if_grown(limit_mb: int) -> None:
     if used > allowed:
         log.warning("worker_retires", megabytes=round(used), allowed=round(allowed))
         os.kill(os.getpid(), signal.SIGTERM)
+
+
+def give_back_soon() -> None:
+    """Let memory that is free at the end of the heap go back to the system, however large the blocks were before.
+
+    With each larger block that is freed, glibc otherwise keeps more of what is free (mallopt(3), `M_MMAP_THRESHOLD`).
+    That is good for a network, whose maps come again; a program that goes through archives grows with their size. Other
+    C libraries have no such habit, and no such function.
+    """
+    with suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).mallopt(M_TRIM_THRESHOLD, TRIM_BYTES)
 
 
 def allowance(limit_mb: int, share: float) -> float:

@@ -1,6 +1,7 @@
 """Work that hangs, that takes too much memory, or whose bytes have changed: it ends, and says why."""
 
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -126,6 +127,24 @@ def test_a_worker_that_has_grown_asks_to_be_stopped():
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout.readline() == b"small\n"
         assert process.wait(PATIENCE) == -signal.SIGTERM
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc keeps memory that is free")
+def test_what_was_freed_goes_back_though_a_large_block_was_freed_before():
+    code = """if True:
+        import psutil
+        from worker.memory import give_back_soon
+        held = lambda: psutil.Process().memory_info().rss / 1e6
+        give_back_soon()
+        before = held()
+        large = bytearray(30_000_000)
+        del large
+        many = [bytearray(1_000_000) for _ in range(50)]
+        assert held() > before + 45
+        del many
+        assert held() < before + 10, held() - before
+    """
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_the_supervisor_replaces_a_program_that_lives_and_reports_no_more(monkeypatch):
