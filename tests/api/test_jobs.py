@@ -143,7 +143,7 @@ def test_nobody_waits_while_the_server_stops(client, services, training):
     threading.Timer(0.2, services.stopping.set).start()
     started = time.monotonic()
     client.get(training["links"]["self"], headers={"Prefer": "wait=50"})
-    assert time.monotonic() - started < 25
+    assert time.monotonic() - started < 5
 
 
 def test_too_many_who_wait_get_their_answer_at_once(client, services, training):

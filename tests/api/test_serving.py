@@ -13,7 +13,7 @@ import pytest
 
 from db import jobs, keys
 from db.session import Database
-from tests.services import PATIENCE, wait_until
+from tests.services import wait_until
 from tsukiji.jobs import JobKind
 
 pytestmark = pytest.mark.slow
@@ -70,7 +70,7 @@ def held(program, settings_with_job):
 
 def seconds_to_end(process):
     started = time.monotonic()
-    assert process.wait(PATIENCE) == 0
+    assert process.wait(20) == 0
     return time.monotonic() - started
 
 

@@ -56,11 +56,11 @@ class Service:
             todo += below
         return found
 
-    def end(self, number):
+    def end(self, number, seconds=40):
         """Send a signal; returns the exit status and what was printed."""
         self.client.close()
         self.process.send_signal(number)
-        printed, _ = self.process.communicate(timeout=PATIENCE)
+        printed, _ = self.process.communicate(timeout=seconds)
         self.log.close()
         return self.process.returncode, printed
 

@@ -98,7 +98,7 @@ def test_a_worker_that_stops_gives_the_training_back_and_the_next_goes_on(servic
     thread = in_thread(services, job)
     until(lambda: submit.find(job).checkpoint_sha256, thread)
     stopping.set()
-    thread.join(PATIENCE)
+    thread.join(20)
     given_back = submit.find(job)
     assert (given_back.status, given_back.lease_owner) == ("queued", None)
     stopping.clear()
@@ -120,7 +120,7 @@ def test_cancel_takes_effect_within_seconds_and_leaves_no_model(services, submit
     until(lambda: submit.find(job).phase == "training", thread)
     with services.database.transaction() as session:
         assert jobs.request_cancel(session, job.id).status == "cancelling"
-    thread.join(PATIENCE)
+    thread.join(20)
     assert submit.find(job).status == "cancelled"
     with services.database.reading() as session:
         assert registry.page_models(session, Window()).data == []
@@ -158,7 +158,7 @@ def test_a_training_whose_lease_went_to_another_writes_nothing(services, submit,
     with services.database.transaction() as session:  # as the dispatcher does with an expired lease
         jobs.move(session, job.id, jobs.JobStatus.QUEUED, attempt=1, **jobs.NOBODY)
         jobs.claim(session, job.id, "somebody else", 60)
-    thread.join(PATIENCE)
+    thread.join(20)
     current = submit.find(job)
     assert (current.status, current.lease_owner, current.attempt) == ("running", "somebody else", 2)
     with services.database.reading() as session:
@@ -179,7 +179,7 @@ def test_a_training_that_makes_progress_is_no_poison(services, submit, dataset_i
         with services.database.transaction() as session:
             session.execute(update(Job).values(lease_expires_at=now(-1)))
             jobs.recover(session, jobs.find(session, job.id))
-        thread.join(PATIENCE)
+        thread.join(20)
     work(services, job.id, trainings.run)
     ended = submit.find(job)
     assert (ended.status, ended.attempt) == ("succeeded", 3)
@@ -237,7 +237,7 @@ def test_a_checkpoint_that_is_gone_costs_its_epochs_and_not_the_training(service
     thread = in_thread(services, job)
     until(lambda: submit.find(job).checkpoint_sha256, thread)
     stopping.set()
-    thread.join(PATIENCE)
+    thread.join(20)
     stopping.clear()
     services.store.delete(submit.find(job).checkpoint_sha256)
     work(services, job.id, trainings.run)

@@ -7,7 +7,6 @@ import threading
 
 import pytest
 
-from tests.services import PATIENCE
 from tests.tsukiji.client.service import running
 from tsukiji.cli import embedded
 
@@ -104,11 +103,11 @@ with embedded.service(Path({str(folder)!r})):
     __import__("signal").pause()
 """
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
-        killer = threading.Timer(PATIENCE, process.kill)
+        killer = threading.Timer(30, process.kill)
         killer.start()
         assert process.stdout.readline() == "up\n"
         process.terminate()
-        assert process.wait(PATIENCE) == 128 + signal.SIGTERM
+        assert process.wait(20) == 128 + signal.SIGTERM
         killer.cancel()
     with pytest.raises(ProcessLookupError):
         os.kill(int((folder / "data/pid").read_text()), 0)

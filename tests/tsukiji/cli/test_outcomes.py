@@ -6,7 +6,6 @@ import threading
 
 import pytest
 
-from tests.services import PATIENCE
 from tests.tsukiji.client.service import Answer, dataset, failed, job, page, problem
 
 COMMAND = [sys.executable, "-c", "from tsukiji.cli import main; main()"]
@@ -84,16 +83,16 @@ def test_ctrl_c_ends_the_waiting_and_never_the_job(service):
 
     def hold(_asked):
         polled.set()
-        over.wait(PATIENCE)
+        over.wait(20)
         return job("running")
 
     service.answer("POST", "/v1/trainings", Answer(job("queued"), 202))
     service.answer("GET", "/v1/jobs/trn_1", hold)
     command = [*COMMAND, "train", "pets", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert polled.wait(PATIENCE)
+        assert polled.wait(20)
         process.send_signal(signal.SIGINT)
-        stdout, stderr = process.communicate(timeout=PATIENCE)
+        stdout, stderr = process.communicate(timeout=20)
         over.set()
     assert process.returncode == 130
     assert "tsukiji jobs watch trn_1" in stderr

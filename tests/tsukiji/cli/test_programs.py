@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 import tsukiji
-from tests.services import PATIENCE
 from tsukiji.cli import programs
 
 TELL = """
@@ -90,7 +89,7 @@ def test_ctrl_c_lets_the_program_stop_in_its_own_time(checkout):
     ) as process:
         assert process.stdout.readline() == "up\n"
         os.killpg(process.pid, signal.SIGINT)
-        stdout, stderr = process.communicate(timeout=PATIENCE)
+        stdout, stderr = process.communicate(timeout=20)
     assert process.returncode == 0, stderr
     assert stdout == "stopped in good order\n"
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.services import PATIENCE, wait_until
+from tests.services import wait_until
 from tsukiji.jobs import Queue, Task
 from tsukiji.queue import WORKER_OPTIONS, Wakeups, create_app
 from tsukiji.settings import BrokerSettings, JobSettings, Settings
@@ -68,7 +68,7 @@ def stop(process):
     """Return the seconds it took, and the exit status."""
     start = time.monotonic()
     process.send_signal(signal.SIGTERM)
-    status = process.wait(PATIENCE)
+    status = process.wait(10)
     return time.monotonic() - start, status
 
 
