@@ -24,9 +24,7 @@ import redis
 
 from tsukiji.jobs import Queue
 
-PATIENCE = 300
-"""Seconds that a test waits for what must happen. Machines are at times ten times slower than the day before, and only
-a test that fails waits that long."""
+START_SECONDS = 30
 
 
 @dataclass(frozen=True)
@@ -96,7 +94,7 @@ def free_port() -> int:
         return listener.getsockname()[1]
 
 
-def wait_until(happened: Callable[[], bool], seconds: float = PATIENCE) -> bool:
+def wait_until(happened: Callable[[], bool], seconds: float = START_SECONDS) -> bool:
     """Look again and again, for at most `seconds`; return whether it happened."""
     deadline = time.monotonic() + seconds
     while not happened():
@@ -155,7 +153,7 @@ def _running(command: list[str], ready: Callable[[], bool], folder: Path | None 
         yield
     finally:
         process.terminate()
-        process.wait(PATIENCE)
+        process.wait(START_SECONDS)
 
 
 def _execute(url: str, statement: str) -> None:

@@ -11,7 +11,6 @@ from db import keys
 from db.clock import now
 from db.models import Blob, Upload, UploadPart
 from tests.api.conftest import archive, limited, picture
-from tests.services import PATIENCE
 from tsukiji.errors import StorageFull
 from worker.dispatcher import clean_uploads
 
@@ -216,7 +215,7 @@ def test_two_complete_it_at_once(client, services, monkeypatch):
     both, join = threading.Barrier(2), services.store.join
 
     def join_together(*arguments):
-        both.wait(PATIENCE)
+        both.wait(10)
         return join(*arguments)
 
     monkeypatch.setattr(services.store, "join", join_together)

@@ -17,8 +17,9 @@ from typing import Any, Self
 
 from tests.deploy import compose
 from tests.deploy.compose import ROOT, Image
-from tests.services import PATIENCE, free_port, wait_until
+from tests.services import free_port, wait_until
 
+HEALTHY_SECONDS = 180
 STOPPED_SECONDS = 5
 FOLDERS = re.compile(r"(?<![\w.])/(data|cache|weights|tmp)\b")
 
@@ -56,7 +57,7 @@ class Program:
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=PATIENCE,
+            timeout=60,
             check=False,
         )
 
@@ -147,10 +148,10 @@ class Stack:
 
     def _complete(self, program: Program) -> None:
         assert program.process is not None
-        assert program.process.wait(PATIENCE) == 0, program.tail()
+        assert program.process.wait(HEALTHY_SECONDS) == 0, program.tail()
 
     def _await_health(self, program: Program) -> None:
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + HEALTHY_SECONDS
         while not program.check():
             assert program.process is not None
             assert program.process.poll() is None, f"{program.name} has ended\n{program.tail()}"

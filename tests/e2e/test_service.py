@@ -12,7 +12,7 @@ import pytest
 from tests import services
 from tests.conftest import required
 from tests.e2e.journey import RECIPE, fill, run_journey, write_pictures
-from tests.services import PATIENCE, wait_until
+from tests.services import wait_until
 from tsukiji import Client
 
 ROOT = Path(__file__).parents[2]
@@ -37,7 +37,7 @@ class Service:
             stdin=subprocess.DEVNULL,
             text=True,
         )
-        assert wait_until(lambda: self.announced.exists() or self.process.poll() is not None)
+        assert wait_until(lambda: self.announced.exists() or self.process.poll() is not None, seconds=120)
         told = json.loads(self.announced.read_text())
         self.key = told["api_key"] or key
         self.client = Client(told["url"], self.key)
@@ -117,14 +117,14 @@ def test_a_second_start_continues_the_jobs_and_shows_no_second_key(tmp_path, sta
     pictures.mkdir()
     dataset = fill(first.client, write_pictures(pictures), "pets")
     training = first.client.trainings.create(dataset, RECIPE | {"epochs": 6})
-    assert wait_until(lambda: list(training.metrics()))
+    assert wait_until(lambda: list(training.metrics()), seconds=120)
     pids = first.descendants()
     status, _ = first.end(signal.SIGINT)
     assert (status, alive(pids)) == (0, [])
 
     second = start(stack, first.key)
     assert json.loads(second.announced.read_text())["api_key"] is None
-    continued = second.client.trainings.get(training.id).wait(PATIENCE)
+    continued = second.client.trainings.get(training.id).wait(300)
     assert (continued.status, continued.attempt) == ("succeeded", 2)
     assert [row.epoch for row in continued.metrics()] == [1, 2, 3, 4, 5, 6]
     epochs = [event.data["epoch"] for event in continued.events() if event.event == "metric"]
@@ -138,13 +138,13 @@ def test_kill_9_on_everything_at_once_loses_nothing(tmp_path, start, stack):
     pictures.mkdir()
     dataset = fill(first.client, write_pictures(pictures), "pets")
     training = first.client.trainings.create(dataset, RECIPE | {"epochs": 4})
-    assert wait_until(lambda: first.client.trainings.get(training.id).status == "running")
+    assert wait_until(lambda: first.client.trainings.get(training.id).status == "running", seconds=60)
     pids = first.descendants()
     assert first.end(signal.SIGKILL)[0] == -signal.SIGKILL
-    assert wait_until(lambda: not alive(pids))
+    assert wait_until(lambda: not alive(pids), seconds=30)
 
     second = start(stack, first.key)
-    ended = second.client.trainings.get(training.id).wait(PATIENCE)
+    ended = second.client.trainings.get(training.id).wait(300)
     assert ended.status == "succeeded", (tmp_path / "service.log").read_text()[-2000:]
     assert second.end(signal.SIGINT)[0] == 0
 
@@ -157,7 +157,7 @@ def test_two_services_on_one_data_folder_are_refused(tmp_path, start):
         env=os.environ | {"TSUKIJI_DATA_DIR": str(tmp_path / "data"), "TSUKIJI_API_PORT": "0"},
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=60,
         check=False,
     )
     assert other.returncode == 1

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import worker.streams
-from tests.services import PATIENCE, wait_until
+from tests.services import wait_until
 from tsukiji import Client
 from worker import supervisor
 from worker.__main__ import main
@@ -46,14 +46,14 @@ def poisoned_service(folder: Path, poison: Path) -> Iterator[Client]:
             stderr=log,
         )
     try:
-        if not wait_until(lambda: announced.exists() or service.poll() is not None):
+        if not wait_until(lambda: announced.exists() or service.poll() is not None, seconds=120):
             raise RuntimeError("the service did not start")
         told = json.loads(announced.read_text())
         with Client(told["url"], told["api_key"]) as client:
             yield client
     finally:
         service.send_signal(signal.SIGTERM)
-        service.wait(PATIENCE)
+        service.wait(60)
 
 
 class PoisonedChild(Child):

@@ -13,8 +13,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.services import PATIENCE
-
 ROOT = Path(__file__).parents[2]
 COLOURS = {"blue": (40, 60, 200), "green": (40, 200, 60), "red": (200, 50, 40)}
 RECIPE = {"backbone": "resnet18", "pretrained": False, "image_size": 32, "epochs": 2, "batch_size": 8, "seed": 3}
@@ -106,7 +104,7 @@ class Engine:
         """Read the rest and return the exit status."""
         for _ in self.read():
             pass
-        return self.process.wait(PATIENCE)
+        return self.process.wait(60)
 
     def of(self, kind: str) -> list[dict[str, Any]]:
         return [event for event in self.events if event["type"] == kind]

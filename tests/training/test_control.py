@@ -3,7 +3,6 @@ import sys
 
 import pytest
 
-from tests.services import PATIENCE
 from training.control import Cancelled, Control, Exit
 
 
@@ -31,4 +30,4 @@ def test_a_child_that_is_forked_at_the_last_moment_ends_too() -> None:
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout
         assert process.stdout.read() == b""
-        assert process.wait(PATIENCE) == Exit.ABANDONED
+        assert process.wait(30) == Exit.ABANDONED

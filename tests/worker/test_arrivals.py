@@ -13,7 +13,6 @@ import pytest
 from db import datasets, imports
 from db.pages import Window
 from db.upgrade import upgrade
-from tests.services import PATIENCE
 from tests.tsukiji.importers import samples
 from tests.tsukiji.sources.internet import PUBLIC, Network, serving
 from tests.worker.conftest import Submissions, picture
@@ -282,7 +281,7 @@ def test_so_many_are_fetched_at_once_and_no_more(internet, services, submit):
                 most[0] = max(most[0], now[0])
                 if now[0] == 4:
                     full.set()
-            full.wait(PATIENCE)  # until as many are on their way as may be
+            full.wait(10)  # until as many are on their way as may be
             handler.answer(body)
             with lock:
                 now[0] -= 1

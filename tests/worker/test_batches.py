@@ -8,7 +8,6 @@ from PIL import Image
 from db import acts, datasets, jobs, registry, turns
 from db import results as read
 from db.pages import Window
-from tests.services import PATIENCE
 from tests.worker.conftest import picture
 from tsukiji.settings import LimitSettings
 from tsukiji.types import Exclude, SetCrop
@@ -208,7 +207,7 @@ def test_cancel_reaches_a_chunk_that_is_under_way(services, submit, model, model
     def read(*arguments):
         with services.database.transaction() as session:
             jobs.request_cancel(session, job.id)
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + 10
         while not held[0].signals.cancel and time.monotonic() < deadline:
             time.sleep(0.01)
         return real(*arguments)

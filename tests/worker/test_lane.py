@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from api.lane import Lanes
 from db import batches
-from tests.services import PATIENCE, wait_until
+from tests.services import wait_until
 from tests.worker.conftest import picture
 from tests.worker.test_batches import models as models  # noqa: PLC0414 - a fixture
 from tests.worker.test_batches import results, run_chunks, submit_zip
@@ -58,7 +58,7 @@ class Passes:
     def answer(self, pictures):
         self.sizes.append(len(pictures))
         self._began.set()
-        assert self._go_on.wait(PATIENCE)
+        assert self._go_on.wait(30)
         return self.real(pictures)
 
     @contextmanager
@@ -66,7 +66,7 @@ class Passes:
         """Start the thread that asks first; its pass ends with this context."""
         self._go_on.clear()
         first.start()
-        assert self._began.wait(PATIENCE)
+        assert self._began.wait(30)
         yield
         self._go_on.set()
 
@@ -127,7 +127,7 @@ def test_who_waits_while_a_pass_is_under_way_shares_the_next(models, model, ques
             thread.start()
         assert wait_until(lambda: len(questions._waiting) == 8)
     for thread in threads:
-        thread.join(PATIENCE)
+        thread.join(30)
     assert passes.sizes[0] == 1
     assert sum(passes.sizes) == 9
     assert len(passes.sizes) == 1 + min(8, streams_of(predictor)), "those who waited share a pass of each stream"
@@ -147,7 +147,7 @@ def test_a_pass_is_no_larger_than_the_device_takes(models, model, questions, mon
             thread.start()
         assert wait_until(lambda: len(questions._waiting) == 3)
     for thread in threads:
-        thread.join(PATIENCE)
+        thread.join(30)
     assert passes.sizes == [3, 3, 3, 3]
 
 
@@ -221,7 +221,7 @@ def test_neither_side_speaks_with_a_stranger(lane):
     thread = threading.Thread(target=pretend)
     thread.start()
     assert ask(LaneAddress("w", "127.0.0.1", server.getsockname()[1], real.secret)) is None
-    thread.join(PATIENCE)
+    thread.join(10)
     server.close()
     assert asked[1] is None, "no picture was sent"
 

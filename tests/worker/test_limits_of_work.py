@@ -11,7 +11,7 @@ import time
 import pytest
 
 from db import batches, datasets, turns
-from tests.services import PATIENCE, wait_until
+from tests.services import wait_until
 from tests.worker.conftest import RECIPE
 from tsukiji.errors import OutOfMemory
 from worker import chunks, lease, memory, streams, supervisor, trainings
@@ -59,7 +59,7 @@ def test_a_chunk_that_hangs_goes_to_another_worker_while_this_one_ends(
     assert "stalled" in [line.data.get("why") for line in submit.history(job)]
     monkeypatch.undo()
     hangs.set()
-    thread.join(PATIENCE)
+    thread.join(30)
     assert submit.find(job).items_succeeded == 0, "what the first one still has to say comes too late"
 
 
@@ -126,7 +126,7 @@ def test_a_worker_that_has_grown_asks_to_be_stopped():
     code = "from worker.memory import retire_if_grown as r; r(100_000); print('small', flush=True); r(1); input()"
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout.readline() == b"small\n"
-        assert process.wait(PATIENCE) == -signal.SIGTERM
+        assert process.wait(30) == -signal.SIGTERM
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc keeps memory that is free")
@@ -162,4 +162,4 @@ def test_the_supervisor_replaces_a_program_that_lives_and_reports_no_more(monkey
         child.check_in(present=False, patience=30)
         child.silent_since = time.monotonic() - 31
         child.check_in(present=False, patience=30)
-        assert child.process.wait(PATIENCE) == -signal.SIGKILL
+        assert child.process.wait(10) == -signal.SIGKILL

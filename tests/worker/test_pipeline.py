@@ -4,7 +4,6 @@ import threading
 
 import pytest
 
-from tests.services import PATIENCE
 from worker import pipeline
 from worker.pipeline import in_order
 
@@ -13,7 +12,7 @@ def test_results_come_in_order_and_threads_help(monkeypatch):
     together = threading.Barrier(8)
 
     def wait_for_others(number):
-        together.wait(PATIENCE)  # breaks unless eight work at once
+        together.wait(30)  # breaks unless eight work at once
         return number
 
     assert list(in_order(range(16), wait_for_others, lambda _: 1)) == list(range(16))

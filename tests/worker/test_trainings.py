@@ -9,7 +9,6 @@ from db import blobs, datasets, jobs, registry, turns
 from db.clock import now
 from db.models import Job
 from db.pages import Window
-from tests.services import PATIENCE
 from tests.worker.conftest import RECIPE
 from tsukiji.snapshots import SnapshotItem
 from tsukiji.storage.memory import MemoryStore
@@ -132,7 +131,7 @@ def test_finish_keeps_the_best_so_far(services, submit, dataset_id):
     until(lambda: submit.find(job).completed >= 1, thread)
     with services.database.transaction() as session:
         jobs.request_finish(session, job.id)
-    thread.join(PATIENCE)
+    thread.join(60)
     ended = submit.find(job)
     assert (ended.status, ended.result["finished_early"]) == ("succeeded", True)
     assert ended.result["epochs"] < 500
@@ -165,6 +164,7 @@ def test_a_training_whose_lease_went_to_another_writes_nothing(services, submit,
         assert registry.page_models(session, Window()).data == []
 
 
+@pytest.mark.timeout(600)  # three processes, which import for a minute each where a machine is busy
 def test_a_training_that_makes_progress_is_no_poison(services, submit, dataset_id):
     """Each worker dies after an epoch, more often than work may be tried: it comes to its end all the same."""
     once = services.settings.jobs.model_copy(update={"max_attempts": 1})
@@ -206,7 +206,7 @@ def test_a_data_set_that_is_deleted_during_the_training_takes_no_model_with_it(s
     until(lambda: submit.find(job).checkpoint_sha256, thread)
     with services.database.transaction() as session:
         datasets.remove(session, dataset_id)
-    thread.join(PATIENCE)
+    thread.join(200)
     ended = submit.find(job)
     assert (ended.status, ended.error) == ("succeeded", None)
     with services.database.reading() as session:

@@ -3,7 +3,6 @@ import threading
 import pytest
 
 import tsukiji
-from tests.services import PATIENCE
 from tests.tsukiji.client.service import Answer, dataset, page, problem
 from tsukiji import Client
 
@@ -122,7 +121,7 @@ def test_nobody_there(slept):
 
 def test_silence_is_a_timeout(service, slept):
     gate = threading.Event()
-    service.answer("GET", "/v1/info", lambda _: gate.wait(PATIENCE) and {})
+    service.answer("GET", "/v1/info", lambda _: gate.wait(5) and {})
     with Client(service.url, timeout=0.05, max_retries=0) as client, pytest.raises(tsukiji.APITimeoutError):
         client.info()
     gate.set()
