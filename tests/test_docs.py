@@ -121,6 +121,7 @@ def commands():
     """Every command by its words, with its options."""
 
     def descend(command, words):
+        command = command.load() if hasattr(command, "load") else command
         if hasattr(command, "commands"):
             for name, child in command.commands.items():
                 yield from descend(child, [*words, name])

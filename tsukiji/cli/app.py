@@ -1,23 +1,79 @@
-"""The tree of commands. Knows their names, nothing of what they do."""
+"""The tree of commands. Knows their names and where they are; imports one when it is run, so that help is instant."""
 
-from typing import Annotated
+from importlib import import_module
+from typing import Annotated, Any, Final
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from tsukiji import __version__
-from tsukiji.cli import datasets, fix, jobs, models, programs, results, snapshots, uploads, weights
-from tsukiji.cli.classify import classify, predict
-from tsukiji.cli.demo import demo
-from tsukiji.cli.doctor import doctor
-from tsukiji.cli.imports import import_pictures
-from tsukiji.cli.outcomes import Outcomes
-from tsukiji.cli.train import train
+
+COMMANDS: Final = {
+    "up": ("programs:up", "Run the service and its workers in the foreground; Ctrl-C stops everything."),
+    "demo": ("demo:demo", "Run the main job from pictures to labels; the last line is one JSON object."),
+    "doctor": (
+        "doctor:doctor",
+        "Check Python, the service, the key, the workers, the disk, the programs and the pretrained weights.",
+    ),
+    "train": ("train:train", "Train a model and print how good it is."),
+    "classify": ("classify:classify", "Label pictures in the background and wait for the results."),
+    "predict": ("classify:predict", "Label up to 16 pictures at once."),
+    "datasets": ("datasets:app", "Folders of labelled pictures, held by the service."),
+    "uploads": ("uploads:app", "Large files in parts; `classify` and `datasets import` use them, too."),
+    "models": ("models:app", "What was trained, and the aliases that name it."),
+    "weights": ("weights:app", "Pretrained weights, on this machine."),
+    "results": ("results:app", "What a batch has found so far."),
+    "jobs": ("jobs:app", "Trainings, batches and imports: all long work."),
+    "keys": ("programs:keys", "API keys; needs to run where the service's database is."),
+}
+"""Each command's module and name in it, and what the list of commands says of it."""
+
+
+class Later(TyperCommand):
+    """A command that is imported when it is run; the list of commands needs but its name and a sentence."""
+
+    def __init__(self, name: str, place: str, summary: str) -> None:
+        super().__init__(name, help=summary)
+        self.place = place
+
+    def load(self) -> Any:
+        """Import the command, or the group of commands."""
+        module, _, name = self.place.partition(":")
+        found = getattr(import_module(f"tsukiji.cli.{module}"), name)
+        tree = typer.Typer(pretty_exceptions_enable=False)
+        if isinstance(found, typer.Typer):
+            tree.add_typer(found, name=self.name)
+        else:
+            tree.command(self.name)(found)
+        return typer.main.get_group(tree).commands[self.name or ""]
+
+    def make_context(self, *arguments: Any, **options: Any) -> Any:
+        return self.load().make_context(*arguments, **options)
+
+
+class Root(TyperGroup):
+    """The root of all commands: turns the errors that are expected into a sentence and an exit code."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.commands.update((name, Later(name, *rest)) for name, rest in COMMANDS.items())
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise  # whoever read our output has read enough
+        except Exception as error:
+            outcomes = import_module("tsukiji.cli.outcomes")
+            if not isinstance(error, outcomes.EXPECTED):
+                raise
+            raise typer.Exit(outcomes.tell(error)) from error
+
 
 app = typer.Typer(
-    cls=Outcomes,
+    cls=Root,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -39,26 +95,3 @@ def root(
 
     TSUKIJI_URL and TSUKIJI_API_KEY say which service to talk to.
     """
-
-
-app.command("up")(programs.up)
-app.command("demo")(demo)
-app.command("doctor")(doctor)
-datasets.app.command("images")(fix.list_images)
-datasets.app.command("fix")(fix.fix)
-datasets.app.command("log")(fix.show_log)
-datasets.app.command("snapshot")(snapshots.take_snapshot)
-datasets.app.command("snapshots")(snapshots.list_snapshots)
-datasets.app.command("diff")(snapshots.diff)
-datasets.app.command("export")(snapshots.export)
-datasets.app.command("import")(import_pictures)
-app.add_typer(datasets.app, name="datasets")
-app.add_typer(uploads.app, name="uploads")
-app.command("train")(train)
-app.add_typer(models.app, name="models")
-app.add_typer(weights.app, name="weights")
-app.command("classify")(classify)
-app.command("predict")(predict)
-app.add_typer(results.app, name="results")
-app.add_typer(jobs.app, name="jobs")
-app.add_typer(programs.keys, name="keys")

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from tsukiji import types
-from tsukiji.cli.datasets import FailOnItemError
+from tsukiji.cli.options import FailOnItemError, Timeout
 from tsukiji.cli.outcomes import ExitCode
 from tsukiji.cli.output import AsJson, note, print_fields, print_json, print_records, text
 from tsukiji.cli.waiting import sending, wait
@@ -19,7 +19,10 @@ Threshold = Annotated[
     float, typer.Option("--threshold", min=0, max=1, help="Least probability for a decision, or for each label.")
 ]
 MinKnown = Annotated[
-    float | None, typer.Option("--min-known", min=0, max=1, help="Below this known score: none of these. 0: never.")
+    float | None,
+    typer.Option(
+        "--min-known", min=0, max=1, help="Below this known score: none of these. 0: never. The model's own by default."
+    ),
 ]
 Tags = Annotated[
     bool, typer.Option("--tags", help="Also say which kinds are where: roughly, this is no trained detector.")
@@ -29,7 +32,9 @@ HeatmapOf = Annotated[
 ]
 KeepDays = Annotated[
     float | None,
-    typer.Option("--keep-days", min=0, help="Delete results and pictures so long after the end. 0: never."),
+    typer.Option(
+        "--keep-days", min=0, help="Days until results and pictures are deleted. 0: never. The service's by default."
+    ),
 ]
 
 
@@ -82,7 +87,7 @@ def classify(
     priority: Annotated[int, typer.Option("--priority", min=0, max=4, help="More goes first.")] = 0,
     target: Annotated[Path | None, typer.Option("-o", "--output", help="Save as .csv, .jsonl or .parquet.")] = None,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Start it and return.")] = False,
-    timeout: Annotated[float | None, typer.Option("--timeout", help="Seconds to wait.")] = None,
+    timeout: Timeout = None,
     fail_on_item_error: FailOnItemError = False,
     as_json: AsJson = False,
 ) -> None:

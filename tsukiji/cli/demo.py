@@ -14,13 +14,12 @@ from typing import Annotated, Any, Final
 import typer
 
 from tsukiji.cli.classify import likeliest
-from tsukiji.cli.datasets import labelled
 from tsukiji.cli.embedded import service
 from tsukiji.cli.imports import report_rejected, upload
 from tsukiji.cli.outcomes import ExitCode
 from tsukiji.cli.output import ERR, AsJson, note, print_json, print_table
 from tsukiji.cli.programs import checkout
-from tsukiji.cli.report import print_metrics
+from tsukiji.cli.report import labelled, print_metrics
 from tsukiji.cli.waiting import follow
 from tsukiji.client import Batch, Client, Dataset, Evaluation, Training
 from tsukiji.types import Recipe
@@ -37,7 +36,10 @@ OWN_PRETRAINED: Final = Recipe(pretrained=True)
 
 def demo(
     data: Annotated[
-        Path | None, typer.Option("--data", exists=True, file_okay=False, help="Class folders of your own.")
+        Path | None,
+        typer.Option(
+            "--data", exists=True, file_okay=False, help="Class folders of your own; handwritten digits by default."
+        ),
     ] = None,
     output: Annotated[Path, typer.Option("--output", help="Where the picture of the confusion matrix goes.")] = OUTPUT,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the service's data folder behind.")] = False,

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from tsukiji import types
+from tsukiji.cli.options import Timeout
 from tsukiji.cli.output import AsJson, note, print_fields, print_json, print_table
 from tsukiji.cli.report import print_metrics
 from tsukiji.cli.waiting import wait
@@ -14,9 +15,9 @@ CLASSES = 15
 """A comparison lists this many: those that lost or won most."""
 
 SplitName = Annotated[
-    types.Split | None, typer.Option("--split", help="Only these images; a split as the model's training saw it.")
+    types.Split | None,
+    typer.Option("--split", help="Only these images, of a split as the model's training saw it; all by default."),
 ]
-Timeout = Annotated[float | None, typer.Option("--timeout", help="Seconds to wait.")]
 
 
 def evaluate(
@@ -40,7 +41,11 @@ def compare(
     a: Annotated[str, typer.Argument(metavar="A", help="A model, by its own evaluation; or an evaluation's id.")],
     b: Annotated[str, typer.Argument(metavar="B", help="Another; what is printed is how much better this one is.")],
     dataset: Annotated[
-        str | None, typer.Option("--dataset", help="Measure both models on this data set first.")
+        str | None,
+        typer.Option(
+            "--dataset",
+            help="Measure both models on this data set first; by default their own evaluations are compared.",
+        ),
     ] = None,
     split: SplitName = None,
     timeout: Timeout = None,

@@ -7,13 +7,12 @@ from typing import Annotated, Any, Final, get_args
 import typer
 
 from tsukiji import types
+from tsukiji.cli.options import DatasetName, Timeout
 from tsukiji.cli.output import AsJson, labels_of, note, print_fields, print_json, print_records, print_table
 from tsukiji.cli.waiting import wait
 from tsukiji.client import Client, Dataset
 
-DatasetName = Annotated[str, typer.Argument(metavar="DATASET", help="Id or name of a data set.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, help="How many to list, the worst first.")]
-Timeout = Annotated[float | None, typer.Option("--timeout", help="Seconds to wait.")]
 ImageSize = Annotated[int | None, typer.Option("--image-size", help="Pixels that the backbone sees; 224 by default.")]
 OnlyLast = Annotated[bool, typer.Option("--last", help="Show what the last analysis found; start none.")]
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Literal
 import typer
 
 from tsukiji import types
-from tsukiji.cli.datasets import DatasetName, Limit
+from tsukiji.cli.options import DatasetName, Limit
 from tsukiji.cli.output import AsJson, labels_of, note, print_fields, print_json, print_records
 from tsukiji.client import Client, Dataset
 from tsukiji.client._curation import Chosen
@@ -56,7 +56,11 @@ Excluded = Annotated[
 ]
 InReview = Annotated[
     Literal["pending", "accepted", "rejected"] | None,
-    typer.Option("--review", help="Corrected predictions, by how their review stands.", rich_help_panel=WHICH),
+    typer.Option(
+        "--review",
+        help="Corrected predictions that wait for review, or were accepted or rejected.",
+        rich_help_panel=WHICH,
+    ),
 ]
 
 
@@ -105,20 +109,26 @@ def fix(
     ] = None,
     undo: Annotated[str | None, typer.Option("--undo", metavar="REVISION", help="Take an act back.")] = None,
     rename: Annotated[
-        tuple[str, str] | None, typer.Option("--rename", metavar="OLD NEW", rich_help_panel=RELABELS)
+        tuple[str, str] | None,
+        typer.Option("--rename", metavar="OLD NEW", help="Give a label another name.", rich_help_panel=RELABELS),
     ] = None,
     merge: Annotated[
         list[str] | None,
-        typer.Option("--merge", metavar="LABEL", help="May stand several times.", rich_help_panel=RELABELS),
+        typer.Option(
+            "--merge", metavar="LABEL", help="Make this one part of --into; repeatable.", rich_help_panel=RELABELS
+        ),
     ] = None,
-    into: Annotated[str | None, typer.Option("--into", metavar="LABEL", rich_help_panel=RELABELS)] = None,
+    into: Annotated[
+        str | None,
+        typer.Option("--into", metavar="LABEL", help="What --merge makes of them.", rich_help_panel=RELABELS),
+    ] = None,
     delete_label: Annotated[
         str | None,
         typer.Option("--delete-label", metavar="LABEL", help="Its images stay, unlabelled.", rich_help_panel=RELABELS),
     ] = None,
     image: Annotated[
         list[str] | None,
-        typer.Option("--image", metavar="ID", help="This one; may stand several times.", rich_help_panel=WHICH),
+        typer.Option("--image", metavar="ID", help="This one; repeatable.", rich_help_panel=WHICH),
     ] = None,
     label: Label = None,
     unlabelled: Unlabelled = False,

@@ -7,9 +7,10 @@ import typer
 from pydantic import ValidationError
 
 from tsukiji import types
-from tsukiji.cli.datasets import FailOnItemError, show_dataset
+from tsukiji.cli.options import FailOnItemError, Timeout
 from tsukiji.cli.outcomes import ExitCode
 from tsukiji.cli.output import AsJson, note, print_json
+from tsukiji.cli.report import show_dataset
 from tsukiji.cli.verdicts import check_target, save
 from tsukiji.cli.waiting import bar, sending, wait
 from tsukiji.client import Client, Dataset, Import
@@ -32,7 +33,12 @@ def import_pictures(
     ] = None,
     table: Annotated[
         Path | None,
-        typer.Option("--table", exists=True, dir_okay=False, help="Says the labels: CSV, JSON lines, an export."),
+        typer.Option(
+            "--table",
+            exists=True,
+            dir_okay=False,
+            help="Says the labels: CSV, JSON lines, an export. By default one among the pictures, else their folders.",
+        ),
     ] = None,
     wanted: Annotated[
         types.ImportFormat, typer.Option("--format", help="What says the labels; found out by default.")
@@ -48,15 +54,22 @@ def import_pictures(
         str | None, typer.Option("--separator", help="Between the labels of one cell; | or ; by default.")
     ] = None,
     kind: Annotated[
-        types.Kind | None, typer.Option("--kind", help="Of a data set that is made: multi_label for several labels.")
+        types.Kind | None,
+        typer.Option(
+            "--kind", help="Of a data set that is made; multi_label: an image may have several labels. By default one."
+        ),
     ] = None,
     label: Annotated[str | None, typer.Option("--label", help="Of pictures for which no table tells one.")] = None,
-    split: Annotated[types.Split | None, typer.Option("--split", help="Likewise.")] = None,
-    group: Annotated[str | None, typer.Option("--group", help="One group for all; never split.")] = None,
+    split: Annotated[
+        types.Split | None, typer.Option("--split", help="Of pictures for which no table or folder tells one.")
+    ] = None,
+    group: Annotated[
+        str | None, typer.Option("--group", help="One group for all: never learnt from and held out both.")
+    ] = None,
     target: Annotated[
         Path | None, typer.Option("-o", "--output", help="Save what became of each file as .csv or .jsonl.")
     ] = None,
-    timeout: Annotated[float | None, typer.Option("--timeout", help="Seconds to wait for the job.")] = None,
+    timeout: Timeout = None,
     fail_on_item_error: FailOnItemError = False,
     as_json: AsJson = False,
 ) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from tsukiji.cli.datasets import FailOnItemError, Limit
+from tsukiji.cli.options import FailOnItemError, Limit, Timeout
 from tsukiji.cli.outcomes import ExitCode
 from tsukiji.cli.output import AsJson, note, print_fields, print_json, print_records
 from tsukiji.cli.waiting import wait
@@ -18,8 +18,14 @@ JobId = Annotated[str, typer.Argument(metavar="JOB", help="Id of a job.")]
 
 @app.command("ls")
 def list_jobs(
-    kind: Annotated[str | None, typer.Option("--kind", help="training, batch, prediction or import.")] = None,
-    status: Annotated[str | None, typer.Option("--status", help="queued, running, succeeded, ...")] = None,
+    kind: Annotated[
+        str | None,
+        typer.Option("--kind", help="Only training, batch, prediction, import, evaluation, analysis or export."),
+    ] = None,
+    status: Annotated[
+        str | None,
+        typer.Option("--status", help="Only queued, running, cancelling, succeeded, failed, cancelled or expired."),
+    ] = None,
     limit: Limit = 50,
     as_json: AsJson = False,
 ) -> None:
@@ -46,7 +52,7 @@ def show(job: JobId, as_json: AsJson = False) -> None:
 @app.command("watch")
 def watch(
     job: JobId,
-    timeout: Annotated[float | None, typer.Option("--timeout", help="Seconds to wait.")] = None,
+    timeout: Timeout = None,
     fail_on_item_error: FailOnItemError = False,
     as_json: AsJson = False,
 ) -> None:

@@ -9,7 +9,7 @@ import typer
 
 from tsukiji import types
 from tsukiji.cli import evaluations
-from tsukiji.cli.datasets import Limit, Yes, confirm, print_deleted
+from tsukiji.cli.options import Limit, Yes, confirm, print_deleted
 from tsukiji.cli.output import AsJson, note, print_fields, print_json, print_records
 from tsukiji.cli.report import print_metrics
 from tsukiji.cli.verify import verify

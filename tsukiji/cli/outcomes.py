@@ -2,11 +2,9 @@
 
 from enum import IntEnum
 from json import JSONDecodeError
-from typing import Any, Final
+from typing import Final
 
-import typer
 from pydantic import ValidationError
-from typer.core import TyperGroup
 
 from tsukiji.cli.output import note
 from tsukiji.client import (
@@ -40,17 +38,9 @@ EXPECTED: Final = (APIError, JobError, OSError, ValueError)
 """What can be said in a sentence. Anything else is a bug, and its traceback is wanted."""
 
 
-class Outcomes(TyperGroup):
-    """The root of all commands: turns the errors that are expected into a sentence and an exit code."""
-
-    def invoke(self, ctx: Any) -> Any:
-        try:
-            return super().invoke(ctx)
-        except BrokenPipeError:
-            raise  # whoever read our output has read enough
-        except EXPECTED as error:
-            note(describe(error), style="red")
-            raise typer.Exit(exit_code(error)) from error
+def tell(error: Exception) -> ExitCode:
+    note(describe(error), style="red")
+    return exit_code(error)
 
 
 def exit_code(error: Exception) -> ExitCode:

@@ -63,8 +63,12 @@ def run(*arguments: str, **settings: object) -> int:
 
 def up(
     host: Annotated[str | None, typer.Option("--host", help="Address to listen on; loopback by default.")] = None,
-    port: Annotated[int | None, typer.Option("--port", min=0, max=65535, help="0 takes a free one.")] = None,
-    data_dir: Annotated[Path | None, typer.Option("--data-dir", help="Where everything is kept.")] = None,
+    port: Annotated[
+        int | None, typer.Option("--port", min=0, max=65535, help="8000 by default; 0 takes a free one.")
+    ] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option("--data-dir", help="Where everything is kept; tsukiji-data by default.")
+    ] = None,
 ) -> None:
     """Run the service and its workers in the foreground; Ctrl-C stops everything."""
     raise typer.Exit(run("worker", "up", API_HOST=host, API_PORT=port, DATA_DIR=data_dir))

@@ -1,15 +1,32 @@
-"""An evaluation as tables: accuracy, each class, the confusion matrix or the counts of each label. Knows no command."""
+"""Data sets and evaluations as tables. Knows no command."""
 
 from typing import Any, Final
 
 from rich.console import Console
 
 from tsukiji import types
-from tsukiji.cli.output import OUT, print_fields, print_table
+from tsukiji.cli.output import OUT, print_fields, print_json, print_table
+from tsukiji.client import Dataset
 
 MATRIX_LABELS: Final = 15
 """A wider matrix fits no terminal; then the commonest confusions are listed instead."""
 CONFUSIONS: Final = 15
+
+
+def show_dataset(dataset: Dataset, as_json: bool) -> None:
+    if as_json:
+        print_json(dataset)
+        return
+    facts = {"id": dataset.id, "name": dataset.name, "kind": dataset.kind, "images": dataset.images}
+    facts["excluded"] = dataset.excluded
+    if dataset.kind == "multi_label":
+        facts["none of these"] = dataset.none_of_these
+    print_fields(facts | {"waiting for review": dataset.pending, "created": dataset.created_at})
+    print_table(["label", "images"], [[row.label, row.images] for row in dataset.classes])
+
+
+def labelled(dataset: types.Dataset) -> list[types.ClassCount]:
+    return [row for row in dataset.classes if row.label is not None]
 
 
 def print_metrics(metrics: types.Metrics, to: Console = OUT) -> None:

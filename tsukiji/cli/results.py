@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from tsukiji.cli.classify import COLUMNS, MinKnown, check_target
-from tsukiji.cli.datasets import Yes, confirm, print_deleted
+from tsukiji.cli.options import Yes, confirm, print_deleted
 from tsukiji.cli.outcomes import ExitCode
 from tsukiji.cli.output import AsJson, labels_of, note, print_fields, print_json, print_records, print_table
 from tsukiji.client import Batch, Client
@@ -14,7 +14,10 @@ from tsukiji.client import Batch, Client
 app = typer.Typer(no_args_is_help=True, help="What a batch has found so far.")
 
 BatchId = Annotated[str, typer.Argument(metavar="BATCH", help="Id of a batch.")]
-Threshold = Annotated[float | None, typer.Option("--threshold", min=0, max=1, help="Decide anew by this probability.")]
+Threshold = Annotated[
+    float | None,
+    typer.Option("--threshold", min=0, max=1, help="Decide anew by this probability; the batch's own by default."),
+]
 Status = Literal["succeeded", "errored", "cancelled", "expired"]
 
 
@@ -26,9 +29,13 @@ def get(
     abstained: Annotated[
         bool | None, typer.Option("--none-of-these/--decided", help="Only without a decision, or only with one.")
     ] = None,
-    min_score: Annotated[float | None, typer.Option("--min-score", min=0, max=1)] = None,
-    max_score: Annotated[float | None, typer.Option("--max-score", min=0, max=1)] = None,
-    status: Annotated[Status | None, typer.Option("--status")] = None,
+    min_score: Annotated[
+        float | None, typer.Option("--min-score", min=0, max=1, help="At least this probability.")
+    ] = None,
+    max_score: Annotated[
+        float | None, typer.Option("--max-score", min=0, max=1, help="At most this probability.")
+    ] = None,
+    status: Annotated[Status | None, typer.Option("--status", help="Only of this status; all by default.")] = None,
     error: Annotated[str | None, typer.Option("--error", help="Failed with this code.")] = None,
     true_label: Annotated[
         str | None, typer.Option("--true-label", help="The data set holds this label for it.")

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, get_args
 import typer
 
 from tsukiji import types
-from tsukiji.cli.datasets import DatasetName, Limit
+from tsukiji.cli.options import DatasetName, Limit
 from tsukiji.cli.output import AsJson, labels_of, note, print_fields, print_json, print_records, print_table
 from tsukiji.client import Client, Snapshot
 

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
+from tsukiji.cli.options import Timeout
 from tsukiji.cli.output import AsJson, note, print_fields, print_json
 from tsukiji.cli.report import print_leakage, print_metrics
 from tsukiji.cli.waiting import wait
@@ -12,28 +13,46 @@ from tsukiji.client import Client, Training
 
 def train(
     dataset: Annotated[str, typer.Argument(metavar="DATASET", help="Id or name of a data set.")],
-    preset: Annotated[str | None, typer.Option("--preset", help="quick, standard or thorough.")] = None,
-    epochs: Annotated[int | None, typer.Option("--epochs")] = None,
-    image_size: Annotated[int | None, typer.Option("--image-size", help="Pixels on each side.")] = None,
-    batch_size: Annotated[int | None, typer.Option("--batch-size")] = None,
-    learning_rate: Annotated[float | None, typer.Option("--learning-rate", help="Peak of one cycle.")] = None,
-    valid_fraction: Annotated[float | None, typer.Option("--valid-fraction", help="Held out of each label.")] = None,
-    seed: Annotated[int | None, typer.Option("--seed")] = None,
+    preset: Annotated[
+        str | None, typer.Option("--preset", help="quick, standard or thorough; standard by default.")
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option("--epochs", help="How often each picture is learnt from; 10 by default, 20 in quick.")
+    ] = None,
+    image_size: Annotated[
+        int | None, typer.Option("--image-size", help="Pixels on each side of what the network sees; 224 by default.")
+    ] = None,
+    batch_size: Annotated[int | None, typer.Option("--batch-size", help="Pictures in one step; 64 by default.")] = None,
+    learning_rate: Annotated[
+        float | None,
+        typer.Option(
+            "--learning-rate", help="Peak of one cycle; 0.001 by default, 0.003 in quick; thorough searches it."
+        ),
+    ] = None,
+    valid_fraction: Annotated[
+        float | None, typer.Option("--valid-fraction", help="Share of each label that is held out; 0.3 by default.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Of everything that is drawn; 42 by default.")] = None,
     backbone: Annotated[
         str | None, typer.Option("--backbone", help="One that `tsukiji weights ls` lists; resnet34 by default.")
     ] = None,
     no_pretrained: Annotated[bool, typer.Option("--no-pretrained", help="Start from random weights.")] = False,
     no_flip: Annotated[bool, typer.Option("--no-flip", help="Never mirror: for text, digits, signs.")] = False,
     class_weights: Annotated[
-        str | None, typer.Option("--class-weights", help="auto, balanced or none: what mistakes on rare kinds cost.")
+        str | None,
+        typer.Option(
+            "--class-weights",
+            help="balanced: mistakes on rare kinds cost more; none; auto, the default: where kinds are unequal.",
+        ),
     ] = None,
     unknown: Annotated[
-        str | None, typer.Option("--unknown", help='A data set of other things, to measure "none of these" on.')
+        str | None,
+        typer.Option("--unknown", help='A data set of other things, to measure "none of these" on; none by default.'),
     ] = None,
     resplit: Annotated[bool, typer.Option("--resplit", help="Draw the splits anew.")] = False,
     name: Annotated[str | None, typer.Option("--name", help="The model's name; the data set's by default.")] = None,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Start it and return.")] = False,
-    timeout: Annotated[float | None, typer.Option("--timeout", help="Seconds to wait.")] = None,
+    timeout: Timeout = None,
     as_json: AsJson = False,
 ) -> None:
     """Train a model and print how good it is. What is left out is the service's default."""

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tsukiji.cli.datasets import Limit, print_deleted
+from tsukiji.cli.options import Limit, print_deleted
 from tsukiji.cli.output import AsJson, print_fields, print_json, print_records
 from tsukiji.cli.waiting import sending
 from tsukiji.client import Client

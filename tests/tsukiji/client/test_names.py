@@ -20,6 +20,13 @@ def test_every_public_name_exists_and_is_the_client_s():
         assert getattr(tsukiji, name) is getattr(tsukiji.client, name)
 
 
+def test_a_prompt_that_completes_shows_the_client():
+    listed = subprocess.run(
+        [sys.executable, "-c", "import tsukiji; print(*dir(tsukiji))"], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert set(tsukiji.__all__) <= set(listed)
+
+
 def test_a_name_that_is_not_there():
     with pytest.raises(AttributeError, match="Klient"):
         tsukiji.Klient  # noqa: B018 - looking is the test

@@ -1,0 +1,38 @@
+"""Arguments and options that several commands share. Knows no command."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from tsukiji.cli.output import note, print_json
+
+DatasetName = Annotated[str, typer.Argument(metavar="DATASET", help="Id or name of a data set.")]
+FailOnItemError = Annotated[bool, typer.Option("--fail-on-item-error", help="Exit 8 when single images failed.")]
+Limit = Annotated[int, typer.Option("--limit", min=1, help="How many to list, newest first.")]
+Timeout = Annotated[
+    float | None,
+    typer.Option("--timeout", min=0, help="Seconds to wait, after which the job goes on alone; for ever by default."),
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+
+def confirm(question: str, yes: bool) -> None:
+    """Ask a person; a script has to say `--yes`.
+
+    Raises:
+        typer.BadParameter: nobody is there to ask.
+        typer.Abort: the answer is no.
+    """
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise typer.BadParameter(f"{question} Say --yes: there is no terminal to ask on.")
+    typer.confirm(question, abort=True, err=True)
+
+
+def print_deleted(thing_id: str, as_json: bool) -> None:
+    if as_json:
+        print_json({"id": thing_id, "deleted": True})
+    else:
+        note(f"{thing_id} is deleted")
