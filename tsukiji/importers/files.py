@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import PurePosixPath
 from typing import Final
 
+from tsukiji.importers.split_words import plain_split
 from tsukiji.labels import SPLITS, label_and_split
 from tsukiji.types import Split
 
@@ -62,4 +63,4 @@ def folder_split(name: str) -> Split | None:
 
 def table_split(name: str) -> Split | None:
     """Return the split that a table is named like (`train.csv`), or its folder."""
-    return SPLITS.get(PurePosixPath(name).stem.lower()) or folder_split(name)
+    return plain_split(PurePosixPath(name).stem) or folder_split(name)

@@ -1,21 +1,14 @@
 """What a line of any table comes down to: a picture by file or address, its labels, its split."""
 
 import unicodedata
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from tsukiji.errors import TableLineInvalid, TsukijiError
-from tsukiji.labels import SPLITS
+from tsukiji.importers.split_words import plain_split
 from tsukiji.types import Split
 
-SPLIT_WORDS: Final[Mapping[str, Split | None]] = SPLITS | {
-    "training": "train",
-    "dev": "valid",
-    "testing": "test",
-    "unassigned": None,
-    "": None,
-}
+NO_SPLIT: Final = frozenset({"", "unassigned"})
 BUCKETS: Final = frozenset({"s3", "gs"})
 
 
@@ -69,10 +62,10 @@ def split_of(word: str) -> Split | None:
     Raises:
         ValueError: it is none.
     """
-    key = word.strip().lower()
-    if key not in SPLIT_WORDS:
+    split = plain_split(word)
+    if split is None and word.strip().lower() not in NO_SPLIT:
         raise ValueError(f"the split {word[:100]!r} is none of train, valid, test")
-    return SPLIT_WORDS[key]
+    return split
 
 
 def words(value: Any) -> tuple[str, ...]:

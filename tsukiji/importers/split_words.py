@@ -1,0 +1,119 @@
+"""The words by which people name splits: one vocabulary for folders, tables, their cells and archives.
+
+The words are those of Hugging Face Datasets ("Structure your repository", section "Automatic split detection"), by
+which `eval` is a test set and `dev` a validation set, and what competitions add to them.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from tsukiji.types import Split
+
+WORDS: Final[Mapping[str, Split]] = {
+    **dict.fromkeys(("train", "training", "trn", "trainval"), "train"),
+    **dict.fromkeys(("valid", "val", "validation", "validate", "crossvalidation"), "valid"),
+    **dict.fromkeys(("dev", "devel", "development"), "valid"),
+    **dict.fromkeys(("test", "testing", "tst", "testdev"), "test"),
+    **dict.fromkeys(("eval", "evaluation", "holdout", "heldout"), "test"),
+}
+FILLERS: Final = frozenset(
+    [
+        "set",
+        "sets",
+        "subset",
+        "split",
+        "splits",
+        "data",
+        "dataset",
+        "datasets",
+        "image",
+        "images",
+        "img",
+        "imgs",
+        "picture",
+        "pictures",
+        "pic",
+        "pics",
+        "photo",
+        "photos",
+        "file",
+        "files",
+        "folder",
+        "dir",
+        "sample",
+        "samples",
+        "batch",
+        "part",
+        "fold",
+        "stage",
+        "stg",
+        "final",
+        "all",
+        "label",
+        "labels",
+        "labelled",
+        "labeled",
+        "annotation",
+        "annotations",
+        "metadata",
+        "meta",
+        "list",
+        "index",
+        "instances",
+    ]
+)
+"""What people write beside such a word without meaning more: `training_set`, `test_images`, `train_labels.csv`."""
+TOKEN: Final = re.compile(r"[^\W\d_]+")
+HUMP: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
+GLUED: Final = re.compile(f"({'|'.join(sorted(WORDS, key=len, reverse=True))})({'|'.join(FILLERS)})")
+LONGEST: Final = 3
+"""Words that one name of a split is written in: `test-dev`, `cross validation set`."""
+
+
+@dataclass(frozen=True, slots=True)
+class SplitName:
+    """A name that speaks of a split.
+
+    Attributes:
+        split: that it speaks of.
+        rest: the other words of the name. Without any it means nothing but the split (`train`, `Test_Set 1`); with
+            some it may (`pets_train`), or it may be a kind (`bullet train`).
+    """
+
+    split: Split
+    rest: tuple[str, ...] = ()
+
+
+def split_name(name: str) -> SplitName | None:
+    """Return what a folder's name, a table's or a cell says of splits; None where it speaks of none, or of several.
+
+    Case, numbers, and what stands between words do not matter.
+    """
+    words = list(_words(name))
+    for length in range(LONGEST, 0, -1):
+        starts = [at for at in range(len(words) - length + 1) if "".join(words[at : at + length]) in WORDS]
+        if len(starts) > 1:
+            return None
+        if starts:
+            at = starts[0]
+            return SplitName(WORDS["".join(words[at : at + length])], (*words[:at], *words[at + length :]))
+    return None
+
+
+def plain_split(name: str) -> Split | None:
+    """Return the split that a name means where it means nothing else."""
+    found = split_name(name)
+    return found.split if found and not found.rest else None
+
+
+def _words(name: str) -> Iterator[str]:
+    """Yield the words of a name without numbers and fillers."""
+    for token in TOKEN.findall(HUMP.sub(" ", unicodedata.normalize("NFC", name))):
+        word = token.casefold()
+        if glued := GLUED.fullmatch(word):
+            word = glued[1]
+        if word not in FILLERS:
+            yield word
