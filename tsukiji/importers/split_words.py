@@ -19,56 +19,15 @@ WORDS: Final[Mapping[str, Split]] = {
     **dict.fromkeys(("test", "testing", "tst", "testdev"), "test"),
     **dict.fromkeys(("eval", "evaluation", "holdout", "heldout"), "test"),
 }
-FILLERS: Final = frozenset(
-    [
-        "set",
-        "sets",
-        "subset",
-        "split",
-        "splits",
-        "data",
-        "dataset",
-        "datasets",
-        "image",
-        "images",
-        "img",
-        "imgs",
-        "picture",
-        "pictures",
-        "pic",
-        "pics",
-        "photo",
-        "photos",
-        "file",
-        "files",
-        "folder",
-        "dir",
-        "sample",
-        "samples",
-        "batch",
-        "part",
-        "fold",
-        "stage",
-        "stg",
-        "final",
-        "all",
-        "label",
-        "labels",
-        "labelled",
-        "labeled",
-        "annotation",
-        "annotations",
-        "metadata",
-        "meta",
-        "list",
-        "index",
-        "instances",
-    ]
+FILLERS: Final = (
+    "(?:sub)?sets?|splits?|data(?:sets?)?|images?|imgs?|pictures?|pics?|photos?|files?|folder|dir|samples?|batch|part|fold"
+    "|stage|stg|final|all|label(?:l?ed|s)?|annotations?|meta(?:data)?|list|index|instances"
 )
 """What people write beside such a word without meaning more: `training_set`, `test_images`, `train_labels.csv`."""
 TOKEN: Final = re.compile(r"[^\W\d_]+")
 HUMP: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
-GLUED: Final = re.compile(f"({'|'.join(sorted(WORDS, key=len, reverse=True))})({'|'.join(FILLERS)})")
+FILLER: Final = re.compile(FILLERS)
+GLUED: Final = re.compile(f"({'|'.join(sorted(WORDS, key=len, reverse=True))})(?:{FILLERS})")
 LONGEST: Final = 3
 """Words that one name of a split is written in: `test-dev`, `cross validation set`."""
 
@@ -115,5 +74,5 @@ def _words(name: str) -> Iterator[str]:
         word = token.casefold()
         if glued := GLUED.fullmatch(word):
             word = glued[1]
-        if word not in FILLERS:
+        if not FILLER.fullmatch(word):
             yield word

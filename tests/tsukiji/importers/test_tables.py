@@ -67,7 +67,7 @@ def test_each_bad_line_is_told_and_costs_only_itself():
         "1.jpg,cat,train\n"
         "2.jpg,cat\n"
         "2.jpg,cat,train,more\n"
-        "2.jpg,cat,holdout\n"
+        "2.jpg,cat,tuesday\n"
         ",cat,train\n"
         '2.jpg,"cat,train\n'
         "\n"
