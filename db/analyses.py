@@ -12,7 +12,7 @@ from db.clock import now
 from db.labels import has_label
 from db.models import Analysis, Dataset, Finding, Image, ImageMeasures, ImageName, Job
 from db.pages import Rows, Window
-from tsukiji.errors import Invalid, NotFound
+from tsukiji.errors import NotFound
 from tsukiji.jobs import JobKind, JobStatus
 
 PART = 500
@@ -174,13 +174,8 @@ def page(
     for column, wish in wishes:
         if wish is not None:
             query = query.where(column == wish)
-    match window.after(list):
-        case None:
-            pass
-        case [str(), float() | int(), str(), str()] as after:
-            query = query.where(tuple_(*ORDER) > tuple_(*after))
-        case _:
-            raise Invalid("The cursor is damaged.", hint="Take `next_cursor` from the page before.")
+    if after := window.after(str, float, str, str):
+        query = query.where(tuple_(*ORDER) > tuple_(*after))
     rows = [(row[0], row[1]) for row in session.execute(query.order_by(*ORDER).limit(window.limit + 1))]
     more, rows = len(rows) > window.limit, rows[: window.limit]
     last = rows[-1][0] if more else None

@@ -1,9 +1,9 @@
 """Keyset pages: a cursor says after which key the next page begins, and for which filters it was made."""
 
 import base64
-import binascii
 import hashlib
 import json
+import math
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -11,6 +11,8 @@ from sqlalchemy import Select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from tsukiji.errors import Invalid
+from tsukiji.json_input import read_json
+from tsukiji.types.base import is_int64
 
 T = TypeVar("T")
 
@@ -23,8 +25,8 @@ class Window:
     cursor: str | None = None
     filters: tuple[str | None, ...] = ()
 
-    def after(self, kind: type) -> Any:
-        """Return the key (of this type) after which this page begins, or None for the first.
+    def after(self, *kinds: type) -> Any:
+        """Return the key after which this page begins, or None for the first: a value, or one of each of these types.
 
         Raises:
             Invalid: the cursor is not one of ours, or was made for other filters.
@@ -32,20 +34,39 @@ class Window:
         if self.cursor is None:
             return None
         try:
-            digest, key = json.loads(base64.urlsafe_b64decode(self.cursor))
-        except (ValueError, TypeError, binascii.Error) as error:
-            raise Invalid("The cursor is damaged.", hint="Take `next_cursor` from the page before.") from error
+            digest, key = read_json(base64.urlsafe_b64decode(self.cursor))
+        except (ValueError, TypeError) as error:
+            raise damaged() from error
         if digest != self.digest():
             raise Invalid("The cursor belongs to other filters.", hint="Begin again without a cursor.")
-        if not isinstance(key, kind):
-            raise Invalid("The cursor is damaged.", hint="Take `next_cursor` from the page before.")
-        return key
+        parts = key if len(kinds) > 1 else [key]
+        if not isinstance(parts, list) or len(parts) != len(kinds) or not all(map(can_be_key, parts, kinds)):
+            raise damaged()
+        return tuple(parts) if len(kinds) > 1 else key
 
     def cursor_after(self, key: Any) -> str:
         return base64.urlsafe_b64encode(json.dumps([self.digest(), key]).encode()).decode()
 
     def digest(self) -> str:
         return hashlib.sha256(repr(self.filters).encode()).hexdigest()[:12]
+
+
+def damaged() -> Invalid:
+    return Invalid("The cursor is damaged.", hint="Take `next_cursor` from the page before.")
+
+
+def can_be_key(value: Any, kind: type) -> bool:
+    """Return whether a value is of this type, and one that both databases can compare with."""
+    match value:
+        case bool():
+            return False
+        case int():
+            return kind in {int, float} and is_int64(value)
+        case float():
+            return kind is float and math.isfinite(value)
+        case str():
+            return kind is str and "\0" not in value
+    return False
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from db.blobs import keep
 from db.labels import holds
 from db.models import Alias, Evaluation, EvaluationItem, LabelSuspect, Model, ModelFile, Snapshot
 from db.pages import Rows, Window, fetch
-from tsukiji.errors import Conflict, Invalid, NotFound
+from tsukiji.errors import Conflict, NotFound
 from tsukiji.ids import new_id
 
 
@@ -208,14 +208,10 @@ def page_evaluation_items(
 
 def by_loss(session: Session, query: Select[EvaluationItem], window: Window) -> Rows[EvaluationItem]:
     """Return one page, highest loss first; images of equal loss stand in the order of `seq`."""
-    match window.after(list):
-        case None:
-            pass
-        case [float() | int() as loss, int() as seq]:
-            lower, equal = EvaluationItem.loss < loss, EvaluationItem.loss == loss
-            query = query.where(or_(lower, equal & (EvaluationItem.seq > seq)))
-        case _:
-            raise Invalid("The cursor is damaged.", hint="Take `next_cursor` from the page before.")
+    if after := window.after(float, int):
+        loss, seq = after
+        lower, equal = EvaluationItem.loss < loss, EvaluationItem.loss == loss
+        query = query.where(or_(lower, equal & (EvaluationItem.seq > seq)))
     order = (EvaluationItem.loss.desc(), EvaluationItem.seq)
     rows = list(session.scalars(query.order_by(*order).limit(window.limit + 1)))
     more = len(rows) > window.limit

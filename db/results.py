@@ -13,7 +13,7 @@ from db.decisions import Rule
 from db.labels import holds
 from db.models import BatchItem, Job, Prediction
 from db.pages import Window
-from tsukiji.errors import Invalid, ResultsDeleted
+from tsukiji.errors import ResultsDeleted
 
 Status = Literal["succeeded", "errored", "unreached", "reached"]
 Order = Literal["seq", "score", "-score"]
@@ -163,14 +163,11 @@ def after(seq: Any, window: Window, wanted: Wanted) -> list[ColumnElement[bool]]
     if wanted.order == "seq":
         last = window.after(int)
         return [] if last is None else [seq > last]
-    last = window.after(list)
+    last = window.after(float, int)
     if last is None:
         return []
-    match last:
-        case [float(), int()]:
-            here = tuple_(Prediction.score, seq)
-            return [here > tuple(last) if wanted.order == "score" else here < tuple(last)]
-    raise Invalid("The cursor is damaged.", hint="Take `next_cursor` from the page before.")
+    here = tuple_(Prediction.score, seq)
+    return [here > last if wanted.order == "score" else here < last]
 
 
 def ordered(score: Any, seq: Any, wanted: Wanted) -> tuple[Any, ...]:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from io import BufferedIOBase
 from typing import IO, Any, Final
 
+from tsukiji.json_input import read_json
+
 HEADER_BYTES: Final = 2**20
 PARTS_BYTES: Final = 2**28
 NONCE_BYTES: Final = 32
@@ -71,7 +73,7 @@ async def receive_frame(reader: asyncio.StreamReader) -> Frame:
 
 def unpack(line: bytes) -> tuple[dict[str, Any], list[int]]:
     try:
-        header = json.loads(line)
+        header = read_json(line)
         sizes = [int(size) for size in header.pop("sizes")]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise LaneBroken("this is no frame") from error

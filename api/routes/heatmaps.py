@@ -10,6 +10,7 @@ from db import jobs, results
 from db.models import BatchItem, Prediction
 from tsukiji.errors import NotFound
 from tsukiji.jobs import JobKind
+from tsukiji.types.base import Whole
 from tsukiji.vision.decode import decode
 from tsukiji.vision.overlay import LONGEST_SIDE, draw_heatmap
 
@@ -20,7 +21,7 @@ ANSWER = bytes_answer(MEDIA_TYPE)
 
 
 @router.get("/batches/{batch}/results/{seq}/heatmap.png", tags=["batches"], response_class=Response, responses=ANSWER)
-def get_batch_heatmap(batch: str, seq: int, services: ServicesDep) -> Response:
+def get_batch_heatmap(batch: str, seq: Whole, services: ServicesDep) -> Response:
     """Fetch an image's heatmap over the image, where the batch was asked for heatmaps."""
     return draw(services, JobKind.BATCH, batch, seq)
 
@@ -28,7 +29,7 @@ def get_batch_heatmap(batch: str, seq: int, services: ServicesDep) -> Response:
 @router.get(
     "/predictions/{prediction}/results/{seq}/heatmap.png", tags=["predict"], response_class=Response, responses=ANSWER
 )
-def get_prediction_heatmap(prediction: str, seq: int, services: ServicesDep) -> Response:
+def get_prediction_heatmap(prediction: str, seq: Whole, services: ServicesDep) -> Response:
     """Fetch an image's heatmap over the image, where the prediction was asked for heatmaps."""
     return draw(services, JobKind.PREDICTION, prediction, seq)
 

@@ -56,7 +56,7 @@ def compare_snapshots(
     window = paging.window(a, b, change)
     found = compare(services, a, b)
     listed = [row for row in found.changes if change in {None, *row.changes}]
-    start = window.after(int) or 0
+    start = max(0, window.after(int) or 0)
     end = start + window.limit
     page = paging.page(listed[start:end], window.cursor_after(end) if end < len(listed) else None)
     facts = {"a": a, "b": b, "equal": found.a.sha256 == found.b.sha256, "unchanged": found.unchanged}

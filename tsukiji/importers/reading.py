@@ -1,10 +1,11 @@
 """The bytes of a table: text in whatever encoding, cut into rows, records or one document. Knows no tool."""
 
 import csv
-import json
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Any, Final
+
+from tsukiji.json_input import read_json
 
 CSV: Final = frozenset({".csv", ".tsv"})
 JSON_LINES: Final = frozenset({".jsonl", ".ndjson", ".manifest"})
@@ -59,8 +60,8 @@ def records(text: str) -> Iterator[tuple[int, dict[str, Any] | ValueError]]:
 
 def record(line: str) -> dict[str, Any] | ValueError:
     try:
-        found = json.loads(line)
-    except (ValueError, RecursionError) as error:
+        found = read_json(line)
+    except ValueError as error:
         return ValueError(f"it is no JSON ({error})")
     return found if isinstance(found, dict) else ValueError("it is no JSON object")
 
@@ -68,6 +69,6 @@ def record(line: str) -> dict[str, Any] | ValueError:
 def document(text: str) -> Any:
     """Return what a JSON document holds; None where it is none."""
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
+        return read_json(text)
+    except ValueError:
         return None

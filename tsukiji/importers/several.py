@@ -1,12 +1,12 @@
 """Several labels in one line of a table: a list in its cell, or columns of 0 and 1 that are named like labels."""
 
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from tsukiji.importers.items import words
+from tsukiji.json_input import read_json
 from tsukiji.labels import CELL_SEPARATORS
 
 YES: Final = frozenset({"1", "1.0", "true"})
@@ -49,8 +49,8 @@ def in_cell(value: Any, separator: str | None) -> Found:
 def json_list(text: str) -> list[Any] | None:
     """Return the list that a text is; None where it is none."""
     try:
-        found = json.loads(text) if text.lstrip().startswith("[") else None
-    except (ValueError, RecursionError):
+        found = read_json(text) if text.lstrip().startswith("[") else None
+    except ValueError:
         return None
     return found if isinstance(found, list) else None
 

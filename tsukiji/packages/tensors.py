@@ -1,15 +1,15 @@
 """What a safetensors file says it holds, read without torch: eight bytes of length, a JSON header, then the numbers."""
 
-import json
 import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from tsukiji.errors import PackageInvalid
+from tsukiji.json_input import read_json
 from tsukiji.vision.package import ModelConfig
 
 LENGTH_BYTES: Final = 8
@@ -61,10 +61,10 @@ def read_header(path: Path) -> Header:
             raise PackageInvalid(f"{path.name} is no safetensors file: its header does not fit into it.")
         text = file.read(length)
     try:
-        found = dict(json.loads(text, object_pairs_hook=_unique))
+        found = dict(read_json(text, unique=True))
         found.pop("__metadata__", None)
         tensors = TypeAdapter(dict[str, Tensor]).validate_python(found)
-    except (ValueError, TypeError, RecursionError) as error:
+    except (ValueError, TypeError) as error:
         what = str(error).partition("\n")[0] if isinstance(error, ValidationError) else error
         raise PackageInvalid(f"{path.name} is no safetensors file: its header cannot be read ({what}).") from error
     start = LENGTH_BYTES + length
@@ -124,10 +124,3 @@ def _check_cover(name: str, tensors: dict[str, Tensor], size: int) -> None:
         end = last
     if end != size:
         raise PackageInvalid(f"{name} is damaged: its header speaks of {end:,} bytes, and there are {size:,}.")
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a name stands there twice")
-    return found

@@ -1,6 +1,6 @@
 """What all words on the wire share: names, pages, problems."""
 
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -31,7 +31,16 @@ Kind = Literal["single_label", "multi_label"]
 """Has an image one label, or any number of them?"""
 Review = Literal["pending", "accepted", "rejected"]
 """Of an image that came by a corrected prediction; only accepted ones are learnt from."""
-Edge = Annotated[int, Field(ge=0)]
+INT64: Final = 2**63
+Whole = Annotated[int, Field(ge=0, lt=INT64)]
+"""A number of things, or a place among them: whatever is counted fits into 64 bits, as it must in both databases."""
+
+
+def is_int64(number: int) -> bool:
+    return -INT64 <= number < INT64
+
+
+Edge = Whole
 
 
 def check_box(box: tuple[int, int, int, int]) -> tuple[int, int, int, int]:

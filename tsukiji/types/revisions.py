@@ -6,7 +6,19 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import Field, model_validator
 
 from tsukiji.types.analyses import FindingKind
-from tsukiji.types.base import Answer, Box, Label, NewLabel, NewLabels, Problem, Request, Review, Split, check_one
+from tsukiji.types.base import (
+    Answer,
+    Box,
+    Label,
+    NewLabel,
+    NewLabels,
+    Problem,
+    Request,
+    Review,
+    Split,
+    Whole,
+    check_one,
+)
 
 MOST_IMAGES: Final = 10_000
 """That one act may name one by one; by a filter it may be any number."""
@@ -242,7 +254,7 @@ class RevisionChange(Answer):
 class Correction(Request):
     """One prediction that was wrong, by `seq` or by `custom_id`, and the right label, or all of them."""
 
-    seq: int | None = Field(None, ge=0)
+    seq: Whole | None = None
     custom_id: str | None = Field(None, min_length=1, max_length=1000)
     label: NewLabel | None = None
     labels: NewLabels | None = Field(None, description="`[]`: it shows none of the kinds.")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from tsukiji.errors import PackageInvalid
+from tsukiji.json_input import read_json
 from tsukiji.types import Backbone, Kind
 
 if TYPE_CHECKING:  # it needs numpy and Pillow, which a client that checks a package's hashes lacks
@@ -181,7 +182,7 @@ def read_preprocess(folder: Path) -> "Preprocess":
     from tsukiji.vision.preprocess import Preprocess  # noqa: PLC0415 - see above
 
     try:
-        return Preprocess.from_dict(json.loads(_text(folder, PREPROCESS)))
+        return Preprocess.from_dict(read_json(_text(folder, PREPROCESS)))
     except (ValueError, TypeError) as error:
         raise PackageInvalid(f"{PREPROCESS} is not valid: {error}") from error
 
