@@ -1,6 +1,5 @@
 """`tsukiji datasets`: make, list and delete data sets; the commands that fill, change and export them are elsewhere."""
 
-from itertools import islice
 from typing import Annotated
 
 import typer
@@ -9,7 +8,7 @@ from tsukiji import types
 from tsukiji.cli import findings, fix, snapshots
 from tsukiji.cli.imports import import_pictures
 from tsukiji.cli.options import DatasetName, Limit, Yes, confirm, print_deleted
-from tsukiji.cli.output import AsJson, print_records
+from tsukiji.cli.output import FITS, AsJson, print_records
 from tsukiji.cli.report import labelled, show_dataset
 from tsukiji.client import Client
 
@@ -34,7 +33,7 @@ def create(
 
 
 @app.command("ls")
-def list_datasets(limit: Limit = 50, as_json: AsJson = False) -> None:
+def list_datasets(limit: Limit = None, as_json: AsJson = False) -> None:
     """List the data sets."""
     columns = {
         "id": lambda dataset: dataset.id,
@@ -45,7 +44,7 @@ def list_datasets(limit: Limit = 50, as_json: AsJson = False) -> None:
         "kind": lambda dataset: dataset.kind,
     }
     with Client() as client:
-        print_records(islice(client.datasets.list(), limit), columns, as_json)
+        print_records(client.datasets.list(), columns, as_json, limit, FITS)
 
 
 @app.command("show")

@@ -12,7 +12,7 @@ from tsukiji.cli.waiting import wait
 from tsukiji.client import Client, Evaluation
 
 CLASSES = 15
-"""A comparison lists this many: those that lost or won most."""
+"""A terminal shows this many: those that lost or won most."""
 
 SplitName = Annotated[
     types.Split | None,
@@ -115,4 +115,4 @@ def print_comparison(found: types.Comparison) -> None:
     moved = sorted((row for row in found.per_class if row.difference), key=lambda row: -abs(row.difference))
     if moved:
         rows = [[row.label, row.images, row.right_a, row.right_b, row.difference, row.p_value] for row in moved]
-        print_table(["label", "images", "right in A", "right in B", "difference", "p"], rows[:CLASSES])
+        print_table(["label", "images", "right in A", "right in B", "difference", "p"], rows, fits=CLASSES, rest=None)

@@ -7,12 +7,11 @@ from typing import Annotated, Any, Final, get_args
 import typer
 
 from tsukiji import types
-from tsukiji.cli.options import DatasetName, Timeout
-from tsukiji.cli.output import AsJson, labels_of, note, print_fields, print_json, print_records, print_table
+from tsukiji.cli.options import DatasetName, Limit, Timeout
+from tsukiji.cli.output import FITS, OUT, AsJson, labels_of, note, print_fields, print_json, print_records, print_table
 from tsukiji.cli.waiting import wait
 from tsukiji.client import Client, Dataset
 
-Limit = Annotated[int, typer.Option("--limit", min=1, help="How many to list, the worst first.")]
 ImageSize = Annotated[int | None, typer.Option("--image-size", help="Pixels that the backbone sees; 224 by default.")]
 OnlyLast = Annotated[bool, typer.Option("--last", help="Show what the last analysis found; start none.")]
 
@@ -33,7 +32,7 @@ def check(
     label: Annotated[str | None, typer.Option("--label", help="List only images of this label.")] = None,
     last: OnlyLast = False,
     image_size: ImageSize = None,
-    limit: Limit = 50,
+    limit: Limit = None,
     timeout: Timeout = None,
     as_json: AsJson = False,
 ) -> None:
@@ -42,7 +41,7 @@ def check(
         found = client.datasets.get(dataset)
         analysis = analysed(found, last, image_size, timeout)
         if kind or label:
-            print_records(islice(found.findings(kind, label=label), limit), COLUMNS, as_json)
+            print_records(found.findings(kind, label=label), COLUMNS, as_json, limit, FITS)
         elif as_json:
             print_json(analysis)
         else:
@@ -52,7 +51,7 @@ def check(
 def dedupe(
     dataset: DatasetName,
     last: OnlyLast = False,
-    limit: Limit = 50,
+    limit: Limit = None,
     timeout: Timeout = None,
     as_json: AsJson = False,
 ) -> None:
@@ -60,7 +59,8 @@ def dedupe(
     with Client() as client:
         found = client.datasets.get(dataset)
         analysis = analysed(found, last, None, timeout)
-        groups = islice(grouped(found), limit)
+        shown = limit or (FITS if OUT.is_terminal and not as_json else None)
+        groups = islice(grouped(found), shown)
         if as_json:
             for group in groups:
                 print_json(group)
@@ -68,6 +68,8 @@ def dedupe(
         rows = [row for group in groups for row in group_rows(group)]
         print_table(["group", "keep", "image", "name", "label", "split", "size", "bytes", "alike"], rows)
     note(f"{analysis.groups} groups of {analysis.findings.get('near_duplicates', 0)} images")
+    if shown and analysis.groups > shown:
+        note(f"These are {shown} of them: --limit N shows N, and a pipe or a file gets all.")
 
 
 def analysed(dataset: Dataset, last: bool, image_size: int | None, timeout: float | None) -> types.Analysis:
@@ -96,7 +98,7 @@ def print_analysis(analysis: types.Analysis) -> None:
     print_table(["finding", "images"], [[kind, analysis.findings[kind]] for kind in kinds])
     rare = [[row.label, row.images, row.share] for row in analysis.balance if row.rare]
     if rare:
-        print_table(["rare label", "images", "share"], rare[:RARE_SHOWN])
+        print_table(["rare label", "images", "share"], rare, fits=RARE_SHOWN, rest=None)
 
 
 def grouped(dataset: Dataset) -> Iterator[dict[str, Any]]:

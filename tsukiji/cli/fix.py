@@ -4,7 +4,6 @@ import json
 import shlex
 import sys
 from collections.abc import Callable
-from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -12,7 +11,7 @@ import typer
 
 from tsukiji import types
 from tsukiji.cli.options import DatasetName, Limit
-from tsukiji.cli.output import AsJson, labels_of, note, print_fields, print_json, print_records
+from tsukiji.cli.output import FITS, AsJson, labels_of, note, print_fields, print_json, print_records
 from tsukiji.client import Client, Dataset
 from tsukiji.client._curation import Chosen
 
@@ -177,10 +176,10 @@ def fix(
         show_revision(dataset, asked[0][1](client.datasets.get(dataset)), as_json)
 
 
-def show_log(dataset: DatasetName, limit: Limit = 50, as_json: AsJson = False) -> None:
+def show_log(dataset: DatasetName, limit: Limit = None, as_json: AsJson = False) -> None:
     """List what was done with the images of a data set, newest first; `fix --undo` takes it back."""
     with Client() as client:
-        print_records(islice(client.datasets.get(dataset).revisions(), limit), COLUMNS, as_json)
+        print_records(client.datasets.get(dataset).revisions(), COLUMNS, as_json, limit, FITS)
 
 
 def list_images(
@@ -192,13 +191,13 @@ def list_images(
     excluded: Excluded = None,
     review: InReview = None,
     finding: OfFinding = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="How many to list, oldest first.")] = 50,
+    limit: Limit = None,
     as_json: AsJson = False,
 ) -> None:
     """List images: all, or those that meet every option."""
     wanted = filter_of(label, unlabelled, none_of_these, split, excluded, review, finding)
     with Client() as client:
-        print_records(islice(client.images.list(dataset, **wanted), limit), IMAGE_COLUMNS, as_json)
+        print_records(client.images.list(dataset, **wanted), IMAGE_COLUMNS, as_json, limit, FITS)
 
 
 def filter_of(

@@ -1,13 +1,12 @@
 """`tsukiji jobs`: all long work in one list."""
 
-from itertools import islice
 from typing import Annotated
 
 import typer
 
 from tsukiji.cli.options import FailOnItemError, Limit, Timeout
 from tsukiji.cli.outcomes import ExitCode
-from tsukiji.cli.output import AsJson, note, print_fields, print_json, print_records
+from tsukiji.cli.output import FITS, AsJson, note, print_fields, print_json, print_records
 from tsukiji.cli.waiting import wait
 from tsukiji.client import Client, Job
 
@@ -26,7 +25,7 @@ def list_jobs(
         str | None,
         typer.Option("--status", help="Only queued, running, cancelling, succeeded, failed, cancelled or expired."),
     ] = None,
-    limit: Limit = 50,
+    limit: Limit = None,
     as_json: AsJson = False,
 ) -> None:
     """List the jobs, newest first."""
@@ -39,7 +38,7 @@ def list_jobs(
         "created": lambda job: job.created_at,
     }
     with Client() as client:
-        print_records(islice(client.jobs.list(kind=kind, status=status), limit), columns, as_json)
+        print_records(client.jobs.list(kind=kind, status=status), columns, as_json, limit, FITS)
 
 
 @app.command("show")

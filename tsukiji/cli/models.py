@@ -1,7 +1,6 @@
 """`tsukiji models`: what was trained."""
 
 from collections.abc import Callable
-from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -10,7 +9,7 @@ import typer
 from tsukiji import types
 from tsukiji.cli import evaluations
 from tsukiji.cli.options import Limit, Yes, confirm, print_deleted
-from tsukiji.cli.output import AsJson, note, print_fields, print_json, print_records
+from tsukiji.cli.output import FITS, AsJson, note, print_fields, print_json, print_records
 from tsukiji.cli.report import print_metrics
 from tsukiji.cli.verify import verify
 from tsukiji.cli.waiting import wait
@@ -38,7 +37,7 @@ SUSPECT_COLUMNS: Final[dict[str, Callable[[types.LabelSuspect], Any]]] = {
 
 
 @app.command("ls")
-def list_models(limit: Limit = 50, as_json: AsJson = False) -> None:
+def list_models(limit: Limit = None, as_json: AsJson = False) -> None:
     """List the models."""
     columns = {
         "id": lambda model: model.id,
@@ -49,7 +48,7 @@ def list_models(limit: Limit = 50, as_json: AsJson = False) -> None:
         "created": lambda model: model.created_at,
     }
     with Client() as client:
-        print_records(islice(client.models.list(), limit), columns, as_json)
+        print_records(client.models.list(), columns, as_json, limit, FITS)
 
 
 @app.command("show")
@@ -163,11 +162,10 @@ app.command("compare")(evaluations.compare)
 
 
 @app.command("suspects")
-def list_suspects(model: ModelName, limit: Limit = 50, as_json: AsJson = False) -> None:
+def list_suspects(model: ModelName, limit: Limit = None, as_json: AsJson = False) -> None:
     """List the images whose labels may be wrong, most suspicious first."""
     with Client() as client:
-        found = islice(client.models.get(model).suspects(), limit)
-        print_records(found, SUSPECT_COLUMNS, as_json)
+        print_records(client.models.get(model).suspects(), SUSPECT_COLUMNS, as_json, limit, FITS)
 
 
 def show_model(model: Model) -> None:

@@ -5,11 +5,14 @@ from typing import Annotated
 
 import typer
 
-from tsukiji.cli.output import note, print_json
+from tsukiji.cli.output import FITS, note, print_json
 
 DatasetName = Annotated[str, typer.Argument(metavar="DATASET", help="Id or name of a data set.")]
 FailOnItemError = Annotated[bool, typer.Option("--fail-on-item-error", help="Exit 8 when single images failed.")]
-Limit = Annotated[int, typer.Option("--limit", min=1, help="How many to list, newest first.")]
+Limit = Annotated[
+    int | None,
+    typer.Option("--limit", min=1, help=f"How many to list. By default all; on a terminal {FITS}."),
+]
 Timeout = Annotated[
     float | None,
     typer.Option("--timeout", min=0, help="Seconds to wait, after which the job goes on alone; for ever by default."),

@@ -7,6 +7,7 @@ object, or one on each line, in the shape of the API.
 import json
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from itertools import islice
 from typing import Annotated, Any, Final, TypeVar
 
 import typer
@@ -16,6 +17,8 @@ from rich.table import Table
 
 R = TypeVar("R", bound=BaseModel)
 
+FITS: Final = 50
+"""Rows of a list that a terminal shows where nobody says how many."""
 OUT: Final = Console(markup=False, highlight=False)
 ERR: Final = Console(stderr=True, markup=False, highlight=False)
 
@@ -43,13 +46,28 @@ def print_json(record: BaseModel | Mapping[str, Any]) -> None:
     typer.echo(record.model_dump_json() if isinstance(record, BaseModel) else json.dumps(record))
 
 
-def print_records(records: Iterable[R], columns: Mapping[str, Callable[[R], Any]], as_json: bool) -> None:
-    """Print a list, each record as it comes where it can be."""
+def print_records(
+    records: Iterable[R],
+    columns: Mapping[str, Callable[[R], Any]],
+    as_json: bool,
+    limit: int | None = None,
+    fits: int | None = None,
+) -> None:
+    """Print a list, each record as it comes where it can be.
+
+    Args:
+        records: what is listed.
+        columns: what a table shows of each.
+        as_json: a line of JSON for each instead.
+        limit: as many as were asked for; None: all.
+        fits: how many a terminal shows where no number was asked for; None: all. A list that is piped is never cut.
+    """
     if as_json:
-        for record in records:
+        for record in islice(records, limit):
             print_json(record)
         return
-    print_table(columns, ([read(record) for read in columns.values()] for record in records))
+    rows = ([read(record) for read in columns.values()] for record in records)
+    print_table(columns, rows, limit=limit, fits=fits)
 
 
 def print_fields(fields: Mapping[str, Any]) -> None:
@@ -64,15 +82,28 @@ def print_fields(fields: Mapping[str, Any]) -> None:
     OUT.print(grid)
 
 
-def print_table(columns: Iterable[str], rows: Iterable[Iterable[Any]], to: Console = OUT) -> None:
+def print_table(
+    columns: Iterable[str],
+    rows: Iterable[Iterable[Any]],
+    to: Console = OUT,
+    *,
+    limit: int | None = None,
+    fits: int | None = None,
+    rest: str | None = "--limit N shows N",
+) -> None:
+    """Print rows under their columns; `limit` and `fits` as `print_records` takes them, `rest` says how to see more."""
     if to is OUT and not OUT.is_terminal:
-        for row in ([*columns], *rows):
+        typer.echo("\t".join(columns))
+        for row in islice(rows, limit):
             typer.echo("\t".join(text(cell) for cell in row))
         return
     table = Table(*columns, box=None, header_style="bold", pad_edge=False)
-    for row in rows:
+    shown, waiting = limit or fits, iter(rows)
+    for row in islice(waiting, shown):
         table.add_row(*(text(cell) for cell in row))
     to.print(table)
+    if next(waiting, None) is not None:
+        note(f"There are more than these {shown}: {f'{rest}, and ' if rest else ''}a pipe or a file gets all.")
 
 
 def text(value: Any) -> str:

@@ -105,7 +105,7 @@ def print_confusion(metrics: types.Metrics, to: Console) -> None:
         rows = [[name, *counts] for name, counts in zip(names, metrics.confusion, strict=True)]
         print_table(["true \\ predicted", *names], rows, to)
         return
-    print_table(["true", "predicted", "images"], commonest_confusions(metrics)[:CONFUSIONS], to)
+    print_table(["true", "predicted", "images"], commonest_confusions(metrics), to, fits=CONFUSIONS, rest=None)
 
 
 def commonest_confusions(metrics: types.Metrics) -> list[tuple[str, str, int]]:

@@ -1,7 +1,6 @@
 """`tsukiji datasets snapshot`, `snapshots`, `diff` and `export`: data sets as they stand and stood."""
 
 from collections.abc import Callable
-from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Final, get_args
 
@@ -9,10 +8,9 @@ import typer
 
 from tsukiji import types
 from tsukiji.cli.options import DatasetName, Limit
-from tsukiji.cli.output import AsJson, labels_of, note, print_fields, print_json, print_records, print_table
+from tsukiji.cli.output import FITS, AsJson, labels_of, print_fields, print_json, print_records, print_table
 from tsukiji.client import Client, Snapshot
 
-SHOWN: Final = 20
 COLUMNS: Final[dict[str, Callable[[Snapshot], Any]]] = {
     "id": lambda snapshot: snapshot.id,
     "images": lambda snapshot: snapshot.images,
@@ -37,10 +35,10 @@ def take_snapshot(dataset: DatasetName, as_json: AsJson = False) -> None:
         print_fields({name: read(found) for name, read in COLUMNS.items()})
 
 
-def list_snapshots(dataset: DatasetName, limit: Limit = 50, as_json: AsJson = False) -> None:
+def list_snapshots(dataset: DatasetName, limit: Limit = None, as_json: AsJson = False) -> None:
     """List the snapshots of a data set, those of trainings included."""
     with Client() as client:
-        print_records(islice(client.datasets.get(dataset).snapshots(), limit), COLUMNS, as_json)
+        print_records(client.datasets.get(dataset).snapshots(), COLUMNS, as_json, limit, FITS)
 
 
 def diff(
@@ -57,13 +55,14 @@ def diff(
             print_records(client.snapshots.changes(a, b, change), CHANGE_COLUMNS, as_json)
             return
         found = client.snapshots.compare(a, b)
-    if as_json:
-        print_json(found)
-        return
-    print_fields({kind: getattr(found, kind) for kind in (*get_args(types.ChangeKind), "unchanged")})
-    print_table(CHANGE_COLUMNS, ([read(row) for read in CHANGE_COLUMNS.values()] for row in found.data[:SHOWN]))
-    if len(found.data) > SHOWN or found.has_more:
-        note("there are more; --only lists all of one kind")
+        if as_json:
+            found.data = [*client.snapshots.changes(a, b)] if found.has_more else found.data
+            found.has_more, found.next_cursor = False, None
+            print_json(found)
+            return
+        print_fields({kind: getattr(found, kind) for kind in (*get_args(types.ChangeKind), "unchanged")})
+        rows = ([read(row) for read in CHANGE_COLUMNS.values()] for row in client.snapshots.changes(a, b))
+        print_table(CHANGE_COLUMNS, rows, fits=FITS, rest="--only KIND lists all of one kind")
 
 
 def export(

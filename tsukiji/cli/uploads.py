@@ -1,13 +1,12 @@
 """`tsukiji uploads`: large files in parts, before anything is started with them."""
 
-from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from tsukiji.cli.options import Limit, print_deleted
-from tsukiji.cli.output import AsJson, print_fields, print_json, print_records
+from tsukiji.cli.output import FITS, AsJson, print_fields, print_json, print_records
 from tsukiji.cli.waiting import sending
 from tsukiji.client import Client
 
@@ -29,7 +28,7 @@ def send(
 
 
 @app.command("ls")
-def list_uploads(limit: Limit = 50, as_json: AsJson = False) -> None:
+def list_uploads(limit: Limit = None, as_json: AsJson = False) -> None:
     """List the uploads that the service keeps, unfinished ones too."""
     columns = {
         "id": lambda upload: upload.id,
@@ -39,7 +38,7 @@ def list_uploads(limit: Limit = 50, as_json: AsJson = False) -> None:
         "kept until": lambda upload: upload.expires_at,
     }
     with Client() as client:
-        print_records(islice(client.uploads.list(), limit), columns, as_json)
+        print_records(client.uploads.list(), columns, as_json, limit, FITS)
 
 
 @app.command("rm")
