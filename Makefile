@@ -23,10 +23,10 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	@touch $@
 
 demo: setup ## The main job, end to end, with no server installed (DATA=folder for your own class folders)
-	@$(BIN)/tsukiji demo $(if $(DATA),--data '$(DATA)')
+	@MAKE_PID=$$PPID exec $(BIN)/tsukiji demo $(if $(DATA),--data '$(DATA)')
 
 up: setup ## Service and workers in the foreground; Ctrl-C stops everything
-	@$(BIN)/tsukiji up
+	@MAKE_PID=$$PPID exec $(BIN)/tsukiji up
 
 test: setup ## All tests
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal

@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import sys
-import threading
 from pathlib import Path
 from types import FrameType
 
@@ -16,6 +15,7 @@ from fastapi import FastAPI
 from api.main import create_app
 from tsukiji import log
 from tsukiji.errors import Invalid
+from tsukiji.parents import watch_stdin
 from tsukiji.settings import load
 
 GRACE_SECONDS = 2
@@ -64,7 +64,7 @@ def main(arguments: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, server.stop)
     signal.signal(signal.SIGINT, server.stop)
     if options.watch_stdin:
-        threading.Thread(target=wait_for_end_of_input, args=(server,), name="watch-stdin", daemon=True).start()
+        watch_stdin(server.stop)
     server.run(sockets=[listener])
     return 0
 
@@ -94,13 +94,6 @@ def write_announcement(path: Path, listener: socket.socket) -> None:
     draft = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     draft.write_text(json.dumps({"url": f"http://{name}:{port}", "pid": os.getpid()}), "utf-8")
     draft.replace(path)
-
-
-def wait_for_end_of_input(server: Server) -> None:
-    # os.read and not sys.stdin: a daemon thread blocked in sys.stdin aborts the interpreter when it exits.
-    while os.read(0, 1024):
-        pass
-    server.stop()
 
 
 if __name__ == "__main__":

@@ -89,7 +89,7 @@ def open_sqlite(url: str) -> Engine:
     """
     path = make_url(url).database
     if path:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     arguments = {"timeout": BUSY_SECONDS, "check_same_thread": False}
     engine = create_engine(url, connect_args=arguments, pool_size=SQLITE_CONNECTIONS)
 

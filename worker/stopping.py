@@ -7,6 +7,8 @@ from typing import Any
 
 from celery.signals import worker_shutting_down
 
+from tsukiji.parents import watch_stdin
+
 stopping = threading.Event()
 
 
@@ -19,11 +21,9 @@ worker_shutting_down.connect(stop)
 
 def watch_parent() -> None:
     """Stop when standard input ends: whoever started us is gone, and nothing may outlive it."""
-    threading.Thread(target=_wait_for_end, name="watch-parent", daemon=True).start()
+    watch_stdin(terminate)
 
 
-def _wait_for_end() -> None:
-    # os.read and not sys.stdin: a daemon thread blocked in sys.stdin aborts the interpreter when it exits.
-    while os.read(0, 1024):
-        pass
+def terminate() -> None:
+    """Tell this process to stop, from any thread."""
     os.kill(os.getpid(), signal.SIGTERM)

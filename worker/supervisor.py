@@ -1,12 +1,14 @@
 """`tsukiji up`: the whole service on one machine, in the foreground: starts its programs, revives what dies, stops all.
 
-Children are told to stop by SIGTERM; they also watch standard input, so that not even kill -9 on us leaves one behind.
+SIGINT, SIGTERM and SIGHUP stop everything. Children are told by SIGTERM; they also watch standard input, so that not
+even kill -9 on us leaves one behind.
 """
 
 import fcntl
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -15,6 +17,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 import structlog
@@ -24,6 +27,7 @@ from db.session import Database, DatabaseUnavailable
 from db.upgrade import upgrade
 from tsukiji.errors import Conflict
 from tsukiji.jobs import Queue
+from tsukiji.parents import heeded, watch_make
 from tsukiji.settings import Settings
 from worker.services import WORKER_VARIABLE, name_worker
 
@@ -37,16 +41,24 @@ SOON_SECONDS = 5
 PAUSE_SECONDS = 30
 
 
+ELSEWHERE = "start this one elsewhere: `tsukiji up --data-dir FOLDER --port 0`."
+HOW_TO_GET_A_KEY = (
+    "There is no API key yet, and none is written into a log. Make one: TSUKIJI_DATA_DIR={folder} tsukiji keys create\n"
+)
+
+
 class AlreadyRunning(Conflict):
     code = "already_running"
     title = "Another Tsukiji uses this data folder"
 
 
 def up(settings: Settings, announce: Path | None) -> int:
-    """Run everything until SIGINT or SIGTERM; returns the exit status."""
+    """Run everything until SIGINT, SIGTERM or SIGHUP; returns the exit status."""
+    os.umask(0o077)  # pictures, hashes of keys: what we and our programs write is for this user alone
     stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in heeded():
         signal.signal(number, lambda *_: stop.set())
+    watch_make(stop.set)
     try:
         with single_instance(settings):
             return run(settings, announce, stop)
@@ -56,7 +68,8 @@ def up(settings: Settings, announce: Path | None) -> int:
 
 
 def run(settings: Settings, announce: Path | None, stop: threading.Event) -> int:
-    first_key = prepare(settings)
+    has_keys = prepare(settings)
+    first_key = None if has_keys or not (announce or sys.stdout.isatty()) else create_key(settings)
     with tempfile.TemporaryDirectory(prefix="tsukiji-up-") as folder:
         address = Path(folder) / "address.json"
         children = [Child("api", ["api", "--watch-stdin", "--announce", str(address)])]
@@ -67,6 +80,9 @@ def run(settings: Settings, announce: Path | None, stop: threading.Event) -> int
             url = wait_for_address(address, children[0], stop)
             if url is not None:
                 tell(url, first_key, announce)
+                if not has_keys and first_key is None:
+                    sys.stdout.write(HOW_TO_GET_A_KEY.format(folder=settings.data.dir.resolve()))
+                    sys.stdout.flush()
             rollcall = time.monotonic()
             while not stop.wait(POLL_SECONDS):
                 for child in children:
@@ -87,25 +103,50 @@ def single_instance(settings: Settings) -> Iterator[None]:
         AlreadyRunning: somebody else holds it.
     """
     folder = settings.data.dir.resolve()
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as file:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if open_to_others := stat.S_IMODE(folder.stat().st_mode) & 0o077:
+        log.warning("data_folder_open", folder=str(folder), mode=f"{open_to_others:03o}", hint=f"chmod -R go= {folder}")
+    with (folder / "lock").open("a+") as file:  # nothing of its text goes before the lock is ours
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            hint = "Stop it first, or set TSUKIJI_DATA_DIR to another folder."
-            raise AlreadyRunning(f"{folder} is in use.", hint=hint) from error
+            file.seek(0)
+            raise already_running(folder, file.read()) from error
+        file.truncate(0)
+        file.write(f"{os.getpid()} {datetime.now().astimezone().isoformat(timespec='seconds')}\n")
+        file.flush()
         yield
 
 
-def prepare(settings: Settings) -> str | None:
-    """Bring the database up to date; returns a new key if there is none yet."""
+def already_running(folder: Path, holder: str) -> AlreadyRunning:
+    """Return the error that says who holds the folder, as far as the text in its lock tells."""
+    pid, _, since = holder.strip().partition(" ")
+    if not (pid and since):
+        return AlreadyRunning(f"{folder} is in use.", hint=f"Stop the other one first, or {ELSEWHERE}")
+    return AlreadyRunning(
+        f"{folder} is in use by process {pid}, since {since}.",
+        hint=f"Go on with that one; or stop it with `kill {pid}`, which takes some seconds; or {ELSEWHERE}",
+    )
+
+
+def prepare(settings: Settings) -> bool:
+    """Bring the database up to date; returns whether there is a key."""
     upgrade(settings)
     database = Database(settings)
     try:
         with database.transaction() as session:
             if settings.database.url is None:
                 workers.release(session)  # we hold the lock, so whoever held these leases is dead
-            return None if keys.all_keys(session) else keys.create(session, "first key")[1]
+            return bool(keys.all_keys(session))
+    finally:
+        database.close()
+
+
+def create_key(settings: Settings) -> str:
+    database = Database(settings)
+    try:
+        with database.transaction() as session:
+            return keys.create(session, "first key")[1]
     finally:
         database.close()
 
@@ -239,9 +280,9 @@ def wait_for_address(path: Path, api: Child, stop: threading.Event) -> str | Non
 
 
 def tell(url: str, first_key: str | None, announce: Path | None) -> None:
-    """Say where the service is; the key is shown this once."""
+    """Say where the service is. A key is shown this once, and on a terminal alone: logs are kept and read by others."""
     lines = [f"Tsukiji is up: {url}/"]
-    if first_key:
+    if first_key and sys.stdout.isatty():
         lines += [f"API key (shown once): {first_key}", f"Open the page signed in: {url}/#key={first_key}"]
     sys.stdout.write("\n".join([*lines, "Ctrl-C stops everything.", ""]))
     sys.stdout.flush()

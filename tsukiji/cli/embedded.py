@@ -14,6 +14,7 @@ from typing import Final
 
 from tsukiji.cli.programs import checkout, environment
 from tsukiji.client import Client
+from tsukiji.parents import STOP_SIGNALS, heeded, watch_make
 
 READY_SECONDS: Final = 90
 STOP_SECONDS: Final = 60
@@ -34,7 +35,8 @@ def service(folder: Path) -> Iterator[Client]:
         ProgramsMissing: this installation holds the client alone.
         ServiceFailed: it did not start in time, or its exit status was not 0.
     """
-    signal.signal(signal.SIGTERM, _leave)
+    before = {number: signal.signal(number, _leave) for number in heeded()}
+    watch_make(lambda: os.kill(os.getpid(), signal.SIGTERM))
     log = folder / "service.log"
     with log.open("wb") as output:
         child = start(folder, output.fileno())
@@ -43,13 +45,17 @@ def service(folder: Path) -> Iterator[Client]:
             yield client
     finally:
         status = stop(child)
+        for number, handler in before.items():
+            signal.signal(number, handler)
     if status != 0:
         raise ServiceFailed(f"the service ended with status {status}\n{tail(log)}")
 
 
-def _leave(_number: int, _frame: FrameType | None) -> None:
-    """End in good order when told to, or the service would be left behind."""
-    raise SystemExit(128 + signal.SIGTERM)
+def _leave(number: int, _frame: FrameType | None) -> None:
+    """End in good order when told to, or the service would be left behind. Once: told again, we are stopping it."""
+    for heard in STOP_SIGNALS:
+        signal.signal(heard, signal.SIG_IGN)
+    raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
 
 
 def start(folder: Path, output: int) -> "subprocess.Popen[bytes]":

@@ -4,10 +4,9 @@ The wheel holds the client and this command line; `up`, `keys` and `demo` need a
 """
 
 import os
-import subprocess
 import sys
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, NoReturn
 
 import typer
 
@@ -50,15 +49,13 @@ def environment(**settings: object) -> dict[str, str]:
     return combined
 
 
-def run(*arguments: str, **settings: object) -> int:
-    """Run a program in the foreground and return its exit code; Ctrl-C is its own affair."""
-    command = [sys.executable, "-m", *arguments]
-    with subprocess.Popen(command, cwd=checkout(), env=environment(**settings)) as child:
-        while True:
-            try:
-                return child.wait()
-            except KeyboardInterrupt:
-                continue  # the terminal has told the child as well; it stops in its own time
+def become(*arguments: str, **settings: object) -> NoReturn:
+    """Let a program take this process's place, pid and all: signals reach it, and nothing is left if it is killed."""
+    ours = environment(**settings)
+    os.chdir(checkout())
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execve(sys.executable, [sys.executable, "-m", *arguments], ours)  # noqa: S606 - our own program
 
 
 def up(
@@ -70,8 +67,8 @@ def up(
         Path | None, typer.Option("--data-dir", help="Where everything is kept; tsukiji-data by default.")
     ] = None,
 ) -> None:
-    """Run the service and its workers in the foreground; Ctrl-C stops everything."""
-    raise typer.Exit(run("worker", "up", API_HOST=host, API_PORT=port, DATA_DIR=data_dir))
+    """Run the service and its workers in the foreground; Ctrl-C, SIGTERM or SIGHUP stop everything."""
+    become("worker", "up", API_HOST=host, API_PORT=port, DATA_DIR=data_dir)
 
 
 @keys.command("create")
@@ -79,13 +76,13 @@ def create_key(
     name: Annotated[str, typer.Option("--name", help="Who or what will use it.")], as_json: AsJson = False
 ) -> None:
     """Make a key and print it: this once, and never again."""
-    raise typer.Exit(run("db", "keys", "create", "--name", name, *json_flag(as_json)))
+    become("db", "keys", "create", "--name", name, *json_flag(as_json))
 
 
 @keys.command("ls")
 def list_keys(as_json: AsJson = False) -> None:
     """List the keys; not the secrets, which nobody holds."""
-    raise typer.Exit(run("db", "keys", "ls", *json_flag(as_json)))
+    become("db", "keys", "ls", *json_flag(as_json))
 
 
 @keys.command("revoke")
@@ -94,7 +91,7 @@ def revoke_key(
     as_json: AsJson = False,
 ) -> None:
     """End a key at once."""
-    raise typer.Exit(run("db", "keys", "revoke", key, *json_flag(as_json)))
+    become("db", "keys", "revoke", key, *json_flag(as_json))
 
 
 def json_flag(as_json: bool) -> list[str]:

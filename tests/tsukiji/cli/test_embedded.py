@@ -35,9 +35,7 @@ def checkout(tmp_path, monkeypatch):
     (tmp_path / "checkout/worker").mkdir(parents=True)
     (tmp_path / "checkout/worker/__init__.py").touch()
     monkeypatch.setattr(embedded, "checkout", lambda: tmp_path / "checkout")
-    handler = signal.getsignal(signal.SIGTERM)
-    yield tmp_path / "checkout/worker/__main__.py"
-    signal.signal(signal.SIGTERM, handler)
+    return tmp_path / "checkout/worker/__main__.py"
 
 
 @pytest.fixture
@@ -92,7 +90,8 @@ def test_an_error_in_between_is_the_one_that_counts(checkout, folder):
     assert (folder / "data/stopped").exists()
 
 
-def test_being_terminated_leaves_no_service_behind(checkout, folder):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_being_told_to_stop_leaves_no_service_behind(checkout, folder, number):
     checkout.write_text(PROGRAM.format(status=0, url="http://127.0.0.1:9"))
     code = f"""
 from pathlib import Path
@@ -102,12 +101,14 @@ with embedded.service(Path({str(folder)!r})):
     print("up", flush=True)
     __import__("signal").pause()
 """
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
         killer = threading.Timer(30, process.kill)
         killer.start()
         assert process.stdout.readline() == "up\n"
-        process.terminate()
-        assert process.wait(20) == 128 + signal.SIGTERM
+        process.send_signal(number)
+        assert process.wait(20) == (-number if number == signal.SIGINT else 128 + number)
         killer.cancel()
     with pytest.raises(ProcessLookupError):
         os.kill(int((folder / "data/pid").read_text()), 0)

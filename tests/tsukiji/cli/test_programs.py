@@ -3,6 +3,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,9 +19,9 @@ print(json.dumps({"arguments": sys.argv[1:], "folder": os.getcwd(), **told}))
 sys.exit(7)
 """
 STOP_AT_LEISURE = """
-import signal, sys, time
+import os, signal, sys, time
 try:
-    print("up", flush=True)
+    print(os.getpid(), flush=True)
     signal.pause()
 except KeyboardInterrupt:
     time.sleep(0.2)
@@ -37,7 +38,14 @@ def checkout(tmp_path, monkeypatch):
         (tmp_path / name / "__init__.py").touch()
         (tmp_path / name / "__main__.py").write_text(TELL)
     monkeypatch.setattr(tsukiji, "__file__", str(tmp_path / "tsukiji" / "__init__.py"))
+    monkeypatch.setattr(os, "execve", run_instead)
+    monkeypatch.chdir(tmp_path.parent)  # the folder that is changed on the way is put back
     return tmp_path
+
+
+def run_instead(_path, command, environment):
+    """Stand in for `os.execve`, which would end the tests."""
+    raise SystemExit(subprocess.run(command, env=environment, check=False).returncode)
 
 
 def test_up_passes_its_options_and_returns_the_program_s_code(checkout, run, capfd, monkeypatch):
@@ -80,18 +88,33 @@ def test_a_client_alone_says_how_to_get_the_programs(run, tmp_path, monkeypatch,
     assert "make up" in result.stderr
 
 
-def test_ctrl_c_lets_the_program_stop_in_its_own_time(checkout):
-    (checkout / "worker" / "__main__.py").write_text(STOP_AT_LEISURE)
+@contextmanager
+def started(checkout, program):
+    """`tsukiji up` as a process of its own, once its program has printed its pid."""
+    (checkout / "worker" / "__main__.py").write_text(program)
     code = "import sys, tsukiji; tsukiji.__file__ = sys.argv.pop(); from tsukiji.cli import main; main()"
     command = [sys.executable, "-c", code, "up", tsukiji.__file__]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as process:
-        assert process.stdout.readline() == "up\n"
-        os.killpg(process.pid, signal.SIGINT)
+        yield process, int(process.stdout.readline())
+
+
+@pytest.mark.parametrize("tell", [os.kill, os.killpg])
+def test_ctrl_c_lets_the_program_stop_in_its_own_time(checkout, tell):
+    with started(checkout, STOP_AT_LEISURE) as (process, _):
+        tell(process.pid, signal.SIGINT)
         stdout, stderr = process.communicate(timeout=20)
     assert process.returncode == 0, stderr
     assert stdout == "stopped in good order\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_there_is_no_wrapper_that_could_die_alone(checkout, number):
+    with started(checkout, STOP_AT_LEISURE) as (process, pid):
+        assert pid == process.pid
+        process.send_signal(number)
+        assert process.wait(20) == -number
 
 
 def test_this_installation_is_a_checkout():

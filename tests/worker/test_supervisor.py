@@ -1,0 +1,153 @@
+"""`tsukiji up`: who may hold the data folder, what others see of it, and what stops it."""
+
+import io
+import os
+import re
+import signal
+import stat
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+import structlog
+
+from tests.services import wait_until
+from tsukiji import parents
+from tsukiji.settings import DataSettings, Settings
+from worker import supervisor
+
+ROOT = Path(__file__).parents[2]
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.fixture
+def settings(tmp_path):
+    return Settings(data=DataSettings(dir=tmp_path / "data"))
+
+
+def mode(path):
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_a_second_start_says_who_holds_the_folder_and_how_to_go_on(settings):
+    with supervisor.single_instance(settings):
+        for _ in range(2):  # looking does not change what the next one sees
+            with pytest.raises(supervisor.AlreadyRunning) as refused, supervisor.single_instance(settings):
+                pass
+            assert re.search(rf"process {os.getpid()}, since \d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\d", refused.value.detail)
+            assert f"kill {os.getpid()}" in refused.value.hint
+            assert "--data-dir" in refused.value.hint
+    with supervisor.single_instance(settings):
+        assert (settings.data.dir / "lock").read_text().count("\n") == 1
+
+
+def test_a_lock_of_an_older_version_tells_nobody_s_pid(settings):
+    assert "kill" not in supervisor.already_running(settings.data.dir, "").hint
+
+
+def test_the_data_folder_is_for_its_user_alone(settings):
+    with supervisor.single_instance(settings):
+        assert mode(settings.data.dir) == 0o700
+
+
+def test_a_folder_that_others_may_read_is_told_of(settings):
+    settings.data.dir.mkdir(mode=0o755)
+    settings.data.dir.chmod(0o755)
+    with structlog.testing.capture_logs() as logs, supervisor.single_instance(settings):
+        pass
+    assert [line["event"] for line in logs] == ["data_folder_open"]
+    assert mode(settings.data.dir) == 0o755, "somebody may want it so"
+
+
+def test_the_first_key_is_shown_on_a_terminal(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    supervisor.tell("http://127.0.0.1:1", "tsk_secret", None)
+    assert "tsk_secret" in sys.stdout.getvalue()
+
+
+def test_the_first_key_is_in_no_log(monkeypatch, tmp_path):
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    supervisor.tell("http://127.0.0.1:1", "tsk_secret", tmp_path / "told.json")
+    assert "tsk_secret" not in sys.stdout.getvalue()
+    assert "tsk_secret" in (tmp_path / "told.json").read_text()
+    assert mode(tmp_path / "told.json") == 0o600
+
+
+UP = """
+import os, sys, threading
+from pathlib import Path
+from tsukiji.settings import load
+from worker import supervisor
+
+supervisor.prepare = lambda settings: True
+def run(settings, announce, stop):
+    print(os.getpid(), flush=True)
+    assert stop.wait(60)
+    return 0
+supervisor.run = run
+sys.exit(supervisor.up(load(), None))
+"""
+MAKEFILE = """
+.PHONY: up
+up:
+\t@MAKE_PID=$$PPID exec {python} up.py
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_stops_everything(tmp_path, number):
+    with subprocess.Popen(
+        [sys.executable, "-c", UP],
+        cwd=ROOT,
+        env=os.environ | {"TSUKIJI_DATA_DIR": str(tmp_path)},
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert int(process.stdout.readline()) == process.pid
+        process.send_signal(number)
+        assert process.wait(20) == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_make_takes_what_it_runs_with_it(tmp_path, number):
+    (tmp_path / "up.py").write_text(UP)
+    (tmp_path / "Makefile").write_text(MAKEFILE.format(python=sys.executable))
+    with subprocess.Popen(
+        ["make", "up"],
+        cwd=tmp_path,
+        env=os.environ | {"TSUKIJI_DATA_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,  # the signal is for make alone
+    ) as make:
+        pid = int(make.stdout.readline())
+        make.send_signal(number)
+        assert make.wait(20) == -number
+        assert make.stdout.read() == b"", "its end: who held the other one is gone"
+    assert wait_until(lambda: not Path(f"/proc/{pid}").exists(), seconds=20) or not Path("/proc").exists()
+
+
+def test_a_hang_up_that_nohup_turned_off_stays_off():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert signal.SIGHUP not in parents.heeded()
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert set(parents.heeded()) == {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+
+
+def test_without_make_nothing_is_watched(monkeypatch):
+    monkeypatch.delenv("MAKE_PID", raising=False)
+    parents.watch_make(lambda: None)
+    assert "watch-make" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_the_makefile_says_that_it_is_there():
+    text = (ROOT / "Makefile").read_text("utf-8")
+    for target in ("up", "demo"):
+        assert re.search(rf"(?m)^{target}: .*\n\t@MAKE_PID=\$\$PPID exec ", text), target
