@@ -1,5 +1,6 @@
 """Starting an export, once for each model and format. Knows no HTTP."""
 
+from api.errors import invalid_field
 from api.idempotency import Made, Once, fingerprint_of
 from api.services import Services
 from api.submissions import check_room, create
@@ -8,6 +9,7 @@ from db.models import ApiKey
 from db.session import Session
 from tsukiji.jobs import JobKind, Task
 from tsukiji.types import ExportFormat
+from tsukiji.types.trainings import PATCHES
 
 
 def start_export(services: Services, caller: ApiKey, once: Once, model: str, wanted: ExportFormat) -> Made:
@@ -15,6 +17,7 @@ def start_export(services: Services, caller: ApiKey, once: Once, model: str, wan
 
     Raises:
         NotFound, QueueFull
+        Invalid: a fastai learner of a transformer, whose body fastai does not have.
     """
     started: list[str] = []
 
@@ -22,6 +25,8 @@ def start_export(services: Services, caller: ApiKey, once: Once, model: str, wan
         row = registry.find_model(session, model)
         if found := exports.find_job(session, row.id, wanted):
             return found.id
+        if wanted == "fastai" and row.backbone in PATCHES:
+            raise invalid_field("#/format", f"fastai has no body like that of {row.backbone}; export it as onnx")
         check_room(session, services, JobKind.EXPORT, caller)
         request = {"model": row.id, "model_name": row.name, "format": wanted}
         job = create(session, services, caller, JobKind.EXPORT, request, unit="files", total=1, model_id=row.id)

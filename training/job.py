@@ -76,12 +76,14 @@ def prepare(run: Run, folder: Path, events: Events, control: Control) -> recipes
         WeightsUnavailable, WeightsInvalid, BackboneUnavailable, Invalid
     """
     recipe, device = run.recipe, choose_device(run.device)
-    preprocess = preprocess_of(recipe.backbone, recipe.image_size)
+    preprocess = preprocess_of(recipe.backbone, recipe.image_size, recipe.weights)
     task = partial(recipes.Task, run=run, folder=folder, device=device, preprocess=preprocess)
     task = partial(task, events=events, control=control)
     if not recipe.pretrained:
         return task(body=None, source=RANDOM_WEIGHTS, embedder=None)
-    body, source = load_backbone_weights(recipe.backbone, folder=run.weights_dir, download=run.download)
+    body, source = load_backbone_weights(
+        recipe.backbone, folder=run.weights_dir, download=run.download, weights=recipe.weights
+    )
     precision = best_precision(device)
     space = space_of(body, recipe.backbone, preprocess, precision)
     kept = run.features and Kept(run.features, space, run.features_bytes)

@@ -9,14 +9,14 @@ from fastai.callback.progress import ProgressCallback
 from fastai.data.core import DataLoaders
 from fastai.learner import Learner
 from fastai.metrics import AccumMetric, accuracy, accuracy_multi
-from fastai.vision.learner import create_body, model_meta, vision_learner
+from fastai.vision.learner import create_body, default_split, model_meta, vision_learner
 from torch import nn
 from torchvision import models
 
 from training.measure_sets import mean_average_precision
 from tsukiji.types import Kind, Recipe
 from tsukiji.vision.backbones import Backbone, backbone_of
-from tsukiji.vision.model import load_timm, strip
+from tsukiji.vision.model import BODY, build, load_timm, strip, timm_stages
 
 
 def build_learner(
@@ -30,12 +30,15 @@ def build_learner(
         BackboneUnavailable: it needs a library that is not installed.
     """
     backbone = backbone_of(recipe.backbone)
-    if backbone.library == "timm":
-        load_timm(backbone)  # fastai does not say what it lacks
-        architecture = backbone.name
+    if backbone.patch:
+        learner = transformer_learner(recipe, loaders, kind)
     else:
-        architecture = getattr(models, backbone.name)
-    learner = vision_learner(loaders, architecture, pretrained=False, normalize=False, metrics=metrics_of(kind))
+        if backbone.library == "timm":
+            load_timm(backbone)  # fastai does not say what it lacks
+            architecture = backbone.network
+        else:
+            architecture = getattr(models, backbone.network)
+        learner = vision_learner(loaders, architecture, pretrained=False, normalize=False, metrics=metrics_of(kind))
     learner.remove_cbs(ProgressCallback)
     if torch.device(loaders.device).type == "cuda":
         learner.add_cb(MixedPrecision())
@@ -45,6 +48,26 @@ def build_learner(
         load_body(learner, backbone, body)
         learner.freeze()
     return learner
+
+
+class TokenMaps(nn.Module):
+    """timm's transformer as a body of fastai: images (N, 3, H, W) to the maps of its tokens, (N, C, h, w).
+
+    fastai itself takes a transformer's one token for the whole picture, and leaves no maps to explain an answer by.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return timm_stages(self.model, images)[1]
+
+
+def transformer_learner(recipe: Recipe, loaders: DataLoaders, kind: Kind) -> Learner:
+    model = build(recipe.backbone, loaders.c)
+    parts = nn.Sequential(TokenMaps(model.get_submodule(BODY)), model.head)
+    return Learner(loaders, parts, splitter=default_split, metrics=metrics_of(kind))
 
 
 def metrics_of(kind: Kind) -> list[Any]:
@@ -64,7 +87,7 @@ def load_body(learner: Learner, backbone: Backbone, body: Mapping[str, torch.Ten
     if backbone.library == "timm":
         learner.model[0].model.load_state_dict(body)
         return
-    architecture = getattr(models, backbone.name)
+    architecture = getattr(models, backbone.network)
     resnet = architecture(weights=None)
     resnet.fc = nn.Identity()
     resnet.load_state_dict(body)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from db import exports, jobs
+from db import exports, jobs, registry
 from tests.api.conftest import limited
 
 
@@ -50,6 +50,15 @@ def test_asked_again_it_is_answered_at_once(client, services, made):
     again = client.post("/v1/models/sushi/exports", json={"format": "onnx"})
     assert (again.status_code, again.json()["id"], again.json()["done"]) == (200, made["id"], True)
     assert services.wakeups.sent == []
+
+
+def test_what_fastai_has_no_body_for_is_refused_at_once(client, services, model):
+    with services.database.transaction() as session:
+        registry.find_model(session, model).backbone = "vit_small_patch14_dinov2"
+    refused = client.post(f"/v1/models/{model}/exports", json={"format": "fastai"})
+    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "#/format")
+    assert "onnx" in refused.text
+    assert client.post(f"/v1/models/{model}/exports", json={"format": "onnx"}).status_code == 202
 
 
 def test_one_that_is_under_way_is_not_started_twice(client, services, model):

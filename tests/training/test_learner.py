@@ -34,7 +34,8 @@ def learner_of(folder: Path, body: dict[str, torch.Tensor] | None = None) -> Lea
 
 @pytest.mark.parametrize("name", BACKBONES)
 def test_a_step_of_fastai_then_the_same_logits_from_us(make_run: MakeRun, tmp_path: Path, name: str) -> None:
-    found = learner_of(make_run(recipe={"backbone": name, "image_size": 64}))
+    side = 4 * (BACKBONES[name].patch or 16)
+    found = learner_of(make_run(recipe={"backbone": name, "image_size": side}))
     images, labels = next(iter(found.dls.train))
     loss = found.loss_func(found.model.train()(images), labels)
     loss.backward()
@@ -47,15 +48,15 @@ def test_a_step_of_fastai_then_the_same_logits_from_us(make_run: MakeRun, tmp_pa
     with torch.inference_mode():
         theirs = found.model(held_out)
         torch.testing.assert_close(ours(held_out), theirs, rtol=0, atol=1e-5, check_stride=False)
-    predictor = Predictor.load(packed(tmp_path / "package", name, ours), "cpu")
+    predictor = Predictor.load(packed(tmp_path / "package", name, ours, side), "cpu")
     preprocess, limits = predictor.preprocess, DecodeLimits()
-    assert preprocess == preprocess_of(name, 64)
-    pictures = [picture.open(limits, 64) for picture in load(tmp_path / "run").images if picture.split == "valid"]
+    assert preprocess == preprocess_of(name, side)
+    pictures = [picture.open(limits, side) for picture in load(tmp_path / "run").images if picture.split == "valid"]
     served = torch.from_numpy(predictor.predict(pictures[: len(held_out)]))
     torch.testing.assert_close(served, torch.Tensor(theirs).softmax(1), rtol=0, atol=1e-5)
 
 
-def packed(folder: Path, name: str, model: Classifier) -> Path:
+def packed(folder: Path, name: str, model: Classifier, side: int) -> Path:
     """Write a package that has no word of fastai's in it."""
     folder.mkdir()
     labels = ["blue", "green", "red"]
@@ -64,7 +65,7 @@ def packed(folder: Path, name: str, model: Classifier) -> Path:
     )
     save_file(model.state_dict(), folder / package.WEIGHTS)
     package.write_part(folder, package.CONFIG, config)
-    package.write_part(folder, package.PREPROCESS, preprocess_of(name, 64))
+    package.write_part(folder, package.PREPROCESS, preprocess_of(name, side))
     package.write_part(folder, package.CALIBRATION, Calibration())
     package.seal(folder, model_id="mdl_1", created=datetime(2026, 1, 2, tzinfo=UTC), versions={})
     return folder

@@ -36,6 +36,9 @@ def train(
     backbone: Annotated[
         str | None, typer.Option("--backbone", help="One that `tsukiji weights ls` lists; resnet34 by default.")
     ] = None,
+    weights: Annotated[
+        str | None, typer.Option("--weights", help="Which pretrained weights: ra4 for the better ones of resnet34.")
+    ] = None,
     no_pretrained: Annotated[bool, typer.Option("--no-pretrained", help="Start from random weights.")] = False,
     no_flip: Annotated[bool, typer.Option("--no-flip", help="Never mirror: for text, digits, signs.")] = False,
     class_weights: Annotated[
@@ -65,6 +68,7 @@ def train(
         "valid_fraction": valid_fraction,
         "seed": seed,
         "backbone": backbone,
+        "weights": weights,
         "pretrained": False if no_pretrained else None,
         "class_weights": class_weights,
         "flip": False if no_flip else None,

@@ -21,6 +21,11 @@ LISTING: Final = ("pydantic_settings", "numpy", "PIL")
 LOADING: Final = (*LISTING, "safetensors", "torch", "torchvision")
 """What the program imports. The client alone has none of it."""
 
+Which = Annotated[
+    str | None,
+    typer.Option("--weights", help="Which of a backbone's weights, such as ra4; its default ones without."),
+]
+
 
 class WeightsFailed(OSError):
     """The program could not do it; the message is its own."""
@@ -35,21 +40,27 @@ def list_weights(as_json: AsJson = False) -> None:
 @app.command("fetch")
 def fetch(
     backbone: Annotated[str, typer.Argument(metavar="BACKBONE", help="One that `tsukiji weights ls` lists.")],
+    weights: Which = None,
     as_json: AsJson = False,
 ) -> None:
     """Download a backbone's weights, as its library does, and put them into the weights folder."""
-    show(run("fetch", backbone, needs=LOADING), as_json)
+    show(run("fetch", backbone, *which(weights), needs=LOADING), as_json)
 
 
 @app.command("add")
 def add(
     file: Annotated[Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="safetensors, .pth or .pt")],
     backbone: Annotated[str | None, typer.Option("--backbone", help="Whose they are; found out by default.")] = None,
+    weights: Which = None,
     as_json: AsJson = False,
 ) -> None:
     """Check a file of weights, a state dict of torchvision's or timm's, and put it into the weights folder."""
     named = ["--backbone", backbone] if backbone else []
-    show(run("add", str(file.absolute()), *named, needs=LOADING), as_json)
+    show(run("add", str(file.absolute()), *named, *which(weights), needs=LOADING), as_json)
+
+
+def which(weights: str | None) -> list[str]:
+    return ["--weights", weights] if weights else []
 
 
 def run(*arguments: str, needs: tuple[str, ...] = LISTING) -> list[BackboneWeights]:
@@ -77,8 +88,9 @@ def run(*arguments: str, needs: tuple[str, ...] = LISTING) -> list[BackboneWeigh
 def show(found: list[BackboneWeights], as_json: bool) -> None:
     columns: dict[str, Callable[[BackboneWeights], object]] = {
         "backbone": lambda weights: weights.backbone,
+        "weights": lambda weights: weights.weights,
         "library": lambda weights: weights.library,
-        "weights": lambda weights: weights.place or "not here",
+        "place": lambda weights: weights.place or "not here",
         "size": size,
         "path": lambda weights: weights.path,
     }

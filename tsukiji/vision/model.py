@@ -19,6 +19,8 @@ from tsukiji.vision.resnet import resnet_parts
 RESNET: Final = ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4")
 BODY: Final = "body"
 HIDDEN: Final = 512
+STRIDE: Final = 32
+"""Pixels of the picture for one of the last maps of a convolutional network, on each side."""
 POOLING: Final = 2
 """So many layers at the start of the head do not learn."""
 
@@ -37,12 +39,15 @@ class Classifier(nn.Module):
     what the head's first layers make of the last maps (`2 * num_features`: the largest of each, and the mean).
     """
 
-    def __init__(self, parts: Mapping[str, nn.Module], num_features: int, num_middle: int, classes: int) -> None:
-        """`parts` by name are the body: each takes what the one before it gives."""
+    def __init__(
+        self, parts: Mapping[str, nn.Module], num_features: int, num_middle: int, classes: int, stride: int = STRIDE
+    ) -> None:
+        """`parts` by name are the body: each takes what the one before it gives; `stride` is the last maps'."""
         super().__init__()
         for name, part in parts.items():
             self.add_module(name, part)
         self._parts = tuple(parts)
+        self.stride = stride
         self.num_features = num_features
         self.num_middle = num_middle
         self.num_embedded = num_middle + 2 * num_features
@@ -85,9 +90,7 @@ class Classifier(nn.Module):
 
     def _stages(self, images: Tensor) -> tuple[Tensor, Tensor]:
         if self._parts == (BODY,):
-            body: Any = self.get_submodule(BODY)  # timm's
-            maps, earlier = body.forward_intermediates(images, indices=2, stop_early=False)
-            return earlier[0], maps
+            return timm_stages(self.get_submodule(BODY), images)
         middle = images
         for name in self._parts[:-1]:
             middle = self.get_submodule(name)(middle)
@@ -129,8 +132,9 @@ def build(backbone: str, classes: int) -> Classifier:
     facts = backbone_of(backbone)
     if facts.library == "timm":
         # Without pool and head its `forward` is its `forward_features`.
-        model = load_timm(facts).create_model(facts.name, pretrained=False, num_classes=0, global_pool="")
-        return Classifier({BODY: strip(model, facts)}, model.num_features, model.feature_info[-2]["num_chs"], classes)
+        model = create_timm(facts)
+        middle = model.feature_info[-2]["num_chs"]
+        return Classifier({BODY: model}, model.num_features, middle, classes, facts.patch or STRIDE)
     parts, features = resnet_parts(backbone)
     return Classifier(parts, features, features // 2, classes)
 
@@ -147,6 +151,30 @@ def build_on(backbone: str, body: Mapping[str, Tensor], classes: int) -> Classif
     model.head = _head(2 * model.num_features, classes)
     model.load_body(body)
     return model
+
+
+def create_timm(backbone: Backbone) -> Any:
+    """Return timm's network without pool and head, whose `forward` is its `forward_features`; with random weights.
+
+    Raises:
+        BackboneUnavailable: timm is not installed.
+    """
+    options = {"dynamic_img_size": True} if backbone.patch else {}
+    timm = load_timm(backbone)
+    model = timm.create_model(backbone.network, pretrained=False, num_classes=0, global_pool="", **options)
+    return strip(model, backbone)
+
+
+def timm_stages(model: Any, images: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the maps before the last stage of timm's network, and the last ones.
+
+    A transformer's are those of its last two blocks, normalised: the tokens of the patches, each in its place.
+    """
+    if hasattr(model, "num_prefix_tokens"):
+        middle, maps = model.forward_intermediates(images, indices=2, norm=True, intermediates_only=True)
+        return middle, maps
+    maps, earlier = model.forward_intermediates(images, indices=2, stop_early=False)
+    return earlier[0], maps
 
 
 def load_timm(backbone: Backbone) -> ModuleType:

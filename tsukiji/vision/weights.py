@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from contextlib import suppress
+from hashlib import file_digest
 from http.client import HTTPException
 from pathlib import Path
 from pickle import UnpicklingError
@@ -17,16 +18,35 @@ from torch import Tensor
 from torch.hub import download_url_to_file
 
 from tsukiji.errors import BackboneUnavailable, WeightsInvalid, WeightsUnavailable
-from tsukiji.vision.backbones import BACKBONES, HUB_FILE, Backbone, backbone_of, find_weights, torch_cache
+from tsukiji.vision.backbones import (
+    BACKBONES,
+    HUB_FILE,
+    Backbone,
+    Found,
+    Pretrained,
+    WeightsPackage,
+    backbone_of,
+    file_stem,
+    find_weights,
+    torch_cache,
+)
 from tsukiji.vision.model import build
 
 PROBE_SECONDS: Final = 5.0
 
 
-def load_backbone_weights(backbone: str, *, folder: Path | None, download: bool) -> tuple[dict[str, Tensor], str]:
+def load_backbone_weights(
+    backbone: str, *, folder: Path | None, download: bool, weights: str | None = None
+) -> tuple[dict[str, Tensor], str]:
     """Return a backbone's pretrained state dict, without its classifier, and where it came from.
 
     Looks where `backbones.find_weights` does; then downloads into the library's own cache, if that is allowed.
+
+    Args:
+        backbone: its name.
+        folder: the weights folder.
+        download: whether that is allowed.
+        weights: which ones, where there are several; the backbone's default ones without it.
 
     Returns:
         float32 tensors under the library's names, checked against the architecture; and a few words for a person.
@@ -35,34 +55,38 @@ def load_backbone_weights(backbone: str, *, folder: Path | None, download: bool)
         WeightsUnavailable: they are in none of these places.
         WeightsInvalid: the file that was found is damaged or of another architecture.
         BackboneUnavailable: it needs a library that is not installed.
-        Invalid: there is no such backbone.
+        Invalid: there is no such backbone, or no such weights for it.
     """
     facts = backbone_of(backbone)
+    wanted = facts.pretrained(weights)
     expected = _expected(backbone)
-    if found := find_weights(facts, folder):
-        return _load(found.path, expected, facts), found.place
+    if found := find_weights(facts, folder, wanted):
+        return _load(found, expected, facts), found.place
     if not download:
-        raise WeightsUnavailable(f"{_looked(facts, folder)}; downloads are off.")
+        raise WeightsUnavailable(f"{_looked(facts, wanted, folder)}; downloads are off.")
     try:
-        path = _download(facts)
+        path = _download(facts, wanted)
     except (OSError, HTTPException, RuntimeError) as error:  # RuntimeError: the hash is another
-        raise WeightsUnavailable(f"{_looked(facts, folder)}, and at its address: {error}") from error
-    return _load(path, expected, facts), f"{facts.library} download"
+        raise WeightsUnavailable(f"{_looked(facts, wanted, folder)}, and at its address: {error}") from error
+    found = Found(path, f"{wanted.library} download")
+    return _load(found, expected, facts), found.place
 
 
-def fetch(backbone: str, folder: Path) -> Path:
-    """Put a backbone's weights into the folder, unless they lie there: from the library's cache, or by its download.
+def fetch(backbone: str, folder: Path, weights: str | None = None) -> Path:
+    """Put a backbone's weights into the folder, unless they lie there: from where they are here, or by a download.
 
     Raises: as `load_backbone_weights` does.
     """
-    found = find_weights(backbone_of(backbone), folder)
+    facts = backbone_of(backbone)
+    wanted = facts.pretrained(weights)
+    found = find_weights(facts, folder, wanted)
     if found and found.path.parent == folder:
         return found.path
-    state, _ = load_backbone_weights(backbone, folder=None, download=True)
-    return _save(state, folder / f"{backbone}.safetensors")
+    state, _ = load_backbone_weights(backbone, folder=None, download=True, weights=weights)
+    return _save(state, folder / f"{file_stem(facts, wanted)}.safetensors")
 
 
-def add(file: Path, folder: Path, backbone: str | None = None) -> tuple[str, Path]:
+def add(file: Path, folder: Path, backbone: str | None = None, weights: str | None = None) -> tuple[str, Path]:
     """Check a file of weights and put them into the folder, in place of what lies there; without a name find it out.
 
     Returns:
@@ -71,11 +95,12 @@ def add(file: Path, folder: Path, backbone: str | None = None) -> tuple[str, Pat
     Raises:
         WeightsInvalid: the file is damaged, or does not fit; or no backbone has tensors of these names.
         BackboneUnavailable: it needs a library that is not installed.
-        Invalid: there is no such backbone.
+        Invalid: there is no such backbone, or no such weights for it.
     """
     found = _read(file)
-    name = backbone or _recognise(found, file.name)
-    return name, _save(_check(found, _expected(name), backbone_of(name), file.name), folder / f"{name}.safetensors")
+    facts = backbone_of(backbone or _recognise(found, file.name))
+    state = _check(found, _expected(facts.name), facts, file.name)
+    return facts.name, _save(state, folder / f"{file_stem(facts, facts.pretrained(weights))}.safetensors")
 
 
 def _recognise(found: Mapping[str, Any], file: str) -> str:
@@ -91,29 +116,30 @@ def _recognise(found: Mapping[str, Any], file: str) -> str:
     return best
 
 
-def _looked(backbone: Backbone, folder: Path | None) -> str:
-    names = ", ".join([f"{backbone.name}.safetensors, .pth, .pt", *backbone.tags])
-    return f"Looked for {names} in {folder or 'no weights folder'}, and in {backbone.library}'s cache"
+def _looked(backbone: Backbone, weights: Pretrained, folder: Path | None) -> str:
+    names = ", ".join([f"{file_stem(backbone, weights)}.safetensors, .pth, .pt", *weights.files])
+    looked = f"Looked for {names} in {folder or 'no weights folder'}, and in {weights.library}'s cache"
+    return looked if weights.package is None else f"{looked}, and for the package {weights.package.distribution}"
 
 
-def _download(backbone: Backbone) -> Path:
+def _download(backbone: Backbone, weights: Pretrained) -> Path:
     """Have the library download into its cache, and return the file.
 
     The library's own download waits for a closed network as long as the system does; the knock before it does not.
     """
-    if backbone.library == "timm":
+    if weights.library == "timm":
         from huggingface_hub import hf_hub_download, hf_hub_url  # noqa: PLC0415 — comes with timm, which is optional
 
         with suppress(HTTPError):  # somebody is there: the library, which may know a password, says it better
-            urlopen(hf_hub_url(backbone.hub, HUB_FILE), timeout=PROBE_SECONDS).close()  # noqa: S310 — the library's own
+            urlopen(hf_hub_url(weights.hub, HUB_FILE), timeout=PROBE_SECONDS).close()  # noqa: S310 — the library's own
         try:
-            return Path(hf_hub_download(backbone.hub, HUB_FILE))
+            return Path(hf_hub_download(weights.hub, HUB_FILE))
         except Exception as error:  # its HTTP library has errors of its own
             raise OSError(str(error)) from error
     from torchvision.models import get_model_weights  # noqa: PLC0415 — slow to import, and known to no other line
 
-    url = get_model_weights(backbone.name).DEFAULT.url
-    path = torch_cache() / backbone.tags[0]
+    url = get_model_weights(backbone.network).DEFAULT.url
+    path = torch_cache() / weights.files[0]
     urlopen(url, timeout=PROBE_SECONDS).close()  # noqa: S310 — torchvision's own https address
     path.parent.mkdir(parents=True, exist_ok=True)
     digest = re.search(r"-([0-9a-f]{8,})\.", path.name)
@@ -135,8 +161,27 @@ def _expected(backbone: str) -> dict[str, Tensor]:
         return build(backbone, 2).body_state()
 
 
-def _load(path: Path, expected: Mapping[str, Tensor], backbone: Backbone) -> dict[str, Tensor]:
-    return _check(_read(path), expected, backbone, path.name)
+def _load(found: Found, expected: Mapping[str, Tensor], backbone: Backbone) -> dict[str, Tensor]:
+    state = _read(found.path) if found.package is None else _read_package(found.path, found.package, expected)
+    return _check(state, expected, backbone, found.path.name)
+
+
+def _read_package(path: Path, package: WeightsPackage, expected: Mapping[str, Tensor]) -> Mapping[str, Any]:
+    """Return a package's tensors under the library's names, which come in the same order; the classifier's come last.
+
+    Raises:
+        WeightsInvalid: it is not the file that we know.
+    """
+    size = path.stat().st_size
+    if size != package.size:
+        raise WeightsInvalid(
+            f"{path.name} of the package {package.distribution} has {size:,} bytes, not {package.size:,}."
+        )
+    with path.open("rb") as file:
+        digest = file_digest(file, "sha256").hexdigest()
+    if digest != package.sha256:
+        raise WeightsInvalid(f"{path.name} of the package {package.distribution} has another sha256: {digest}.")
+    return dict(zip(expected, _read(path).values(), strict=False))
 
 
 def _check(
@@ -149,7 +194,7 @@ def _check(
         tensor = found.get(name, torch.tensor(0) if name.endswith("num_batches_tracked") else None)
         if not isinstance(tensor, Tensor) or tensor.shape != like.shape:
             raise WeightsInvalid(f"{file} lacks {name} with shape {tuple(like.shape)}.")
-        state[name] = tensor.to(like.dtype)
+        state[name] = tensor.to(like.dtype).contiguous()
         if not bool(torch.isfinite(state[name]).all()):
             raise WeightsInvalid(f"{file} holds values that are not numbers, in {name}.")
     left_out = tuple(f"{part}." for part in backbone.left_out)

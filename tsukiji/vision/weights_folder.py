@@ -11,7 +11,7 @@ from pathlib import Path
 from tsukiji import settings
 from tsukiji.errors import TsukijiError
 from tsukiji.types import BackboneWeights
-from tsukiji.vision.backbones import BACKBONES, Backbone, backbone_of, find_weights
+from tsukiji.vision.backbones import BACKBONES, Backbone, Pretrained, backbone_of, find_weights
 
 
 def main() -> int:
@@ -19,15 +19,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="tsukiji weights")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("ls")
-    commands.add_parser("fetch").add_argument("backbone")
+    fetching = commands.add_parser("fetch")
+    fetching.add_argument("backbone")
     adding = commands.add_parser("add")
     adding.add_argument("file", type=Path)
     adding.add_argument("--backbone")
+    for command in (fetching, adding):
+        command.add_argument("--weights")
     arguments = parser.parse_args()
     try:
         folder = settings.load().weights_dir
-        for name in change(arguments, folder):
-            sys.stdout.write(look(backbone_of(name), folder).model_dump_json() + "\n")
+        for backbone, weights in change(arguments, folder):
+            sys.stdout.write(look(backbone, weights, folder).model_dump_json() + "\n")
     except (TsukijiError, OSError) as error:
         lines = [error.detail, error.hint] if isinstance(error, TsukijiError) else [str(error)]
         sys.stderr.write("".join(f"{line}\n" for line in lines if line))
@@ -35,25 +38,29 @@ def main() -> int:
     return 0
 
 
-def change(arguments: argparse.Namespace, folder: Path) -> list[str]:
-    """Do what is asked for, and return the names of the backbones to tell about."""
+def change(arguments: argparse.Namespace, folder: Path) -> list[tuple[Backbone, Pretrained]]:
+    """Do what is asked for, and return the weights to tell about."""
     if arguments.command == "ls":
-        return list(BACKBONES)
+        return [(backbone, weights) for backbone in BACKBONES.values() for weights in backbone.weights]
     if arguments.backbone is not None:
-        backbone_of(arguments.backbone)  # before the seconds that torch takes
+        backbone_of(arguments.backbone).pretrained(arguments.weights)  # before the seconds that torch takes
     from tsukiji.vision import weights  # noqa: PLC0415
 
+    name = arguments.backbone
     if arguments.command == "fetch":
-        weights.fetch(arguments.backbone, folder)
-        return [arguments.backbone]
-    return [weights.add(arguments.file, folder, arguments.backbone)[0]]
+        weights.fetch(name, folder, arguments.weights)
+    else:
+        name, _ = weights.add(arguments.file, folder, name, arguments.weights)
+    backbone = backbone_of(name)
+    return [(backbone, backbone.pretrained(arguments.weights))]
 
 
-def look(backbone: Backbone, folder: Path) -> BackboneWeights:
-    found = find_weights(backbone, folder)
+def look(backbone: Backbone, weights: Pretrained, folder: Path) -> BackboneWeights:
+    found = find_weights(backbone, folder, weights)
     return BackboneWeights(
         backbone=backbone.name,
-        library=backbone.library,
+        weights=weights.name,
+        library=weights.library,
         place=found and found.place,
         path=found and str(found.path),
         bytes=found and found.path.stat().st_size,

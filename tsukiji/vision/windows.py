@@ -23,8 +23,6 @@ MORE_PIXELS: Final = 1.6
 that answers, too, that is less than four passes."""
 LONGER: Final = 2
 """No side is more than so many times as long as a plain pass's."""
-STRIDE: Final = 32
-"""Pixels of the picture for one of the last maps, on each side."""
 PARTS: Final = (0.8, 0.65, 0.5, 0.4)
 """Sides of windows as parts of the picture's shorter side; one more window is the whole picture."""
 NARROW: Final = 3
@@ -65,9 +63,9 @@ def look_closely(predictor: Predictor, image: Image.Image) -> Windows:
 
 def fit(predictor: Predictor, image: Image.Image) -> NDArray[np.uint8]:
     """Return the whole picture (H, W, 3) at the resolution of the pass, its proportions kept as far as maps allow."""
-    side = predictor.preprocess.size
+    side, stride = predictor.preprocess.size, predictor.model.stride
     scale = min((MORE_PIXELS / (image.width * image.height)) ** 0.5, LONGER / max(image.size)) * side
-    width, height = (max(1, round(length * scale / STRIDE)) * STRIDE for length in image.size)
+    width, height = (max(1, round(length * scale / stride)) * stride for length in image.size)
     return np.array(image.resize((width, height), RESAMPLING[predictor.preprocess.interpolation]))
 
 

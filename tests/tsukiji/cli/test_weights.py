@@ -33,16 +33,20 @@ def test_an_added_file_is_listed(run, folder, state, tmp_path, monkeypatch):
     assert result.exit_code == 0
     assert "weights folder (resnet18.safetensors)" in result.stdout
     listed = [json.loads(line) for line in run("weights", "ls", "--json").stdout.splitlines()]
-    assert [found["backbone"] for found in listed] == list(BACKBONES)
+    assert [found["backbone"] for found in listed] == [
+        backbone.name for backbone in BACKBONES.values() for _ in backbone.weights
+    ]
     path = folder / "resnet18.safetensors"
     assert listed[0] == {
         "backbone": "resnet18",
+        "weights": "torchvision",
         "library": "torchvision",
         "place": "weights folder (resnet18.safetensors)",
         "path": str(path),
         "bytes": path.stat().st_size,
     }
-    assert all(found["place"] is None for found in listed[1:])
+    here = [found["backbone"] for found in listed[1:] if found["place"]]
+    assert here == ["efficientnet_lite0", "efficientnet_lite2"]  # which packages brought
     loaded, _ = weights.load_backbone_weights("resnet18", folder=folder, download=False)
     assert torch.equal(loaded["conv1.weight"], state["conv1.weight"])
 
@@ -51,9 +55,9 @@ def test_a_list_for_people_has_sizes_and_the_way_out(run, folder, state):
     folder.mkdir()
     save_file(state, folder / "resnet18.safetensors")
     result = run("weights", "ls")
-    rows = dict(line.split("\t", 1) for line in result.stdout.splitlines())
-    assert rows["resnet18"].split("\t")[1:3] == ["weights folder (resnet18.safetensors)", "44.8 MB"]
-    assert rows["resnet34"] == "torchvision\tnot here\t-\t-"
+    rows = dict(line.split("\t", 1) for line in reversed(result.stdout.splitlines()))  # a backbone's default ones win
+    assert rows["resnet18"].split("\t")[2:4] == ["weights folder (resnet18.safetensors)", "44.8 MB"]
+    assert rows["resnet34"] == "torchvision\ttorchvision\tnot here\t-\t-"
     assert "tsukiji weights add FILE" in result.stderr
 
 

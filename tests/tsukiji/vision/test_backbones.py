@@ -9,43 +9,67 @@ from typing import get_args
 import pytest
 import timm
 import torch
+from pydantic import ValidationError
 from torchvision.models import get_model_weights
 from torchvision.transforms._presets import ImageClassification
 
 from tsukiji.errors import Invalid
-from tsukiji.types import Backbone
+from tsukiji.types import Backbone, Recipe
+from tsukiji.types.trainings import PATCHES, WEIGHTS_OF, Weights
 from tsukiji.vision.backbones import BACKBONES, backbone_of, preprocess_of, torch_cache
 
-TORCHVISION = [backbone for backbone in BACKBONES.values() if backbone.library == "torchvision"]
-TIMM = [backbone for backbone in BACKBONES.values() if backbone.library == "timm"]
+WEIGHTS = [(backbone, weights) for backbone in BACKBONES.values() for weights in backbone.weights]
+TORCHVISION = [pair for pair in WEIGHTS if pair[1].library == "torchvision"]
+TIMM = [pair for pair in WEIGHTS if pair[1].library == "timm"]
 
 
 def test_what_a_recipe_may_name_is_what_there_is():
     assert get_args(Backbone) == tuple(BACKBONES)
+    assert {name: backbone.patch for name, backbone in BACKBONES.items() if backbone.patch} == PATCHES
+    for name, backbones in WEIGHTS_OF.items():
+        has_them = [backbone.name for backbone, weights in WEIGHTS if weights.name == name]
+        assert has_them == list(backbones)
+    several = [weights.name for backbone, weights in WEIGHTS if len(backbone.weights) > 1]
+    assert set(several) <= set(get_args(Weights))
 
 
-@pytest.mark.parametrize("backbone", TORCHVISION, ids=lambda backbone: backbone.name)
-def test_torchvisions_weights(backbone):
-    versions = get_model_weights(backbone.name)
-    assert backbone.tags[0] == Path(versions.DEFAULT.url).name
-    assert set(backbone.tags) == {Path(version.url).name for version in versions}
+def test_weights_that_a_backbone_does_not_have_are_refused():
+    with pytest.raises(ValidationError, match="ra4 are for resnet34 alone"):
+        Recipe(backbone="resnet18", weights="ra4")
+    with pytest.raises(Invalid, match="no weights 'ra4' for the backbone resnet18"):
+        backbone_of("resnet18").pretrained("ra4")
+
+
+def test_a_transformer_takes_whole_patches():
+    with pytest.raises(ValidationError, match=r"multiple of 14 .* for instance 224"):
+        Recipe(backbone="vit_small_patch14_dinov2", image_size=225)
+    assert Recipe(backbone="vit_small_patch14_dinov2").image_size == 224
+
+
+@pytest.mark.parametrize(("backbone", "weights"), TORCHVISION, ids=str)
+def test_torchvisions_weights(backbone, weights):
+    versions = get_model_weights(backbone.network)
+    assert weights.files[0] == Path(versions.DEFAULT.url).name
+    assert set(weights.files) == {Path(version.url).name for version in versions}
     for version in versions:
         expected = version.transforms()
         assert isinstance(expected, ImageClassification)
-        assert (backbone.mean, backbone.std) == (tuple(expected.mean), tuple(expected.std))
+        assert (weights.mean, weights.std) == (tuple(expected.mean), tuple(expected.std))
 
 
-@pytest.mark.parametrize("backbone", TIMM, ids=lambda backbone: backbone.name)
-def test_timms_weights(backbone):
-    facts = timm.get_pretrained_cfg(f"{backbone.name}.{backbone.tags[0]}")
-    assert facts.hf_hub_id == backbone.hub
-    assert (backbone.mean, backbone.std) == (facts.mean, facts.std)
+@pytest.mark.parametrize(("backbone", "weights"), TIMM, ids=str)
+def test_timms_weights(backbone, weights):
+    facts = timm.get_pretrained_cfg(weights.files[0])
+    assert facts.architecture == backbone.network
+    assert facts.hf_hub_id == weights.hub
+    assert (weights.mean, weights.std) == (facts.mean, facts.std)
     assert facts.license == "apache-2.0"
 
 
-@pytest.mark.parametrize("backbone", TIMM, ids=lambda backbone: backbone.name)
+@pytest.mark.parametrize("backbone", [one for one in BACKBONES.values() if one.library == "timm"], ids=str)
 def test_timm_has_the_parts_that_are_left_out(backbone):
-    model = timm.create_model(backbone.name, pretrained=False)
+    with torch.device("meta"):
+        model = timm.create_model(backbone.network, pretrained=False)
     assert set(backbone.left_out) <= {name for name, _ in model.named_children()}
 
 
@@ -59,11 +83,13 @@ def test_torchs_cache_is_where_torch_says(monkeypatch, tmp_path):
 
 
 def test_pixels_are_normalised_as_the_weights_expect(monkeypatch):
-    other = replace(BACKBONES["resnet18"], mean=(0.5,) * 3, std=(1.0,) * 3)
+    backbone = BACKBONES["resnet18"]
+    other = replace(backbone, weights=(replace(backbone.weights[0], mean=(0.5,) * 3, std=(1.0,) * 3),))
     monkeypatch.setitem(BACKBONES, "resnet18", other)
     found = preprocess_of("resnet18", 96)
     assert (found.size, found.mean, found.std) == (96, (0.5,) * 3, (1.0,) * 3)
     assert preprocess_of("resnet34", 64).mean == (0.485, 0.456, 0.406)
+    assert preprocess_of("resnet34", 64, "ra4").mean == (0.5, 0.5, 0.5)
 
 
 def test_an_unknown_backbone_is_named():

