@@ -435,7 +435,7 @@ class DatasetTooSmall(TsukijiError):
 class BackboneUnavailable(TsukijiError):
     code = "backbone_unavailable"
     title = "The backbone needs a library that is not installed"
-    hint = "Install it where the workers run: pip install 'tsukiji[inference]'. Or choose resnet18, resnet34 or resnet50."
+    hint = "Where the workers run: pip install 'tsukiji[inference]'. Or choose resnet18, resnet34 or resnet50."
 
 
 class WeightsUnavailable(TsukijiError):
