@@ -1,16 +1,20 @@
 """From a model package to fastai's `export.pkl`: for those who go on in fastai. We write such files and read none.
 
-The pickle names classes of fastai, torchvision and Python alone, so that it opens wherever fastai is installed.
+The pickle names classes and functions of fastai, torchvision and Python alone, and holds neither code nor a path of
+this machine, so that it opens wherever fastai is installed: on another operating system, and with another Python.
 """
 
+import pickle
 from importlib.metadata import version
-from pathlib import Path
+from pathlib import Path, PurePath
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 from typing import Any, Final
 
 import numpy as np
 import torch
 from fastai.data.core import DataLoaders, Datasets
+from fastai.data.external import URLs
 from fastai.data.transforms import (
     Categorize,
     CategoryMap,
@@ -41,6 +45,21 @@ METHODS: Final = {"crop": ResizeMethod.Crop, "squish": ResizeMethod.Squish, "pad
 LIBRARIES: Final = ("fastai", "fastcore", "torch", "torchvision")
 
 
+class PortablePickler(pickle.Pickler):
+    """Writes any path as the folder in which fastai runs when the file is opened: ours mean nothing there.
+
+    A `PosixPath` cannot even be made on Windows. fastai's `URLs.LOCAL_PATH` is a path of whatever system it runs on.
+    """
+
+    def reducer_override(self, value: Any) -> Any:
+        return (getattr, (URLs, "LOCAL_PATH", ".")) if isinstance(value, PurePath) else NotImplemented
+
+
+# In the place of the module `pickle`. fastai's default, cloudpickle, writes the byte code of some functions, which
+# another version of Python cannot run, with the names of the files that they came from.
+PORTABLE: Final = SimpleNamespace(**vars(pickle) | {"Pickler": PortablePickler})
+
+
 def export_learner(folder: Path, target: Path, images: list[Image.Image]) -> dict[str, Any]:
     """Write the package as a fastai learner to `target`: `load_learner(target).predict(path)` answers with its labels.
 
@@ -66,9 +85,9 @@ def export_learner(folder: Path, target: Path, images: list[Image.Image]) -> dic
     if config.kind == "multi_label":
         learner.loss_func.thresh = torch.tensor(calibration.thresholds or [HALF] * config.num_classes)
     facts = compare(expected, shares_of(_logits(learner.model, preprocess, images), config.kind))
-    if facts["max_difference"] > TOLERANCE:
+    if not facts["max_difference"] <= TOLERANCE:  # NaN is no agreement
         raise ExportFailed(f"fastai's network differs by up to {facts['max_difference']:.3g} in its probabilities.")
-    learner.export(target.absolute())
+    learner.export(target.absolute(), pickle_module=PORTABLE)
     return facts | {"versions": {name: version(name) for name in LIBRARIES}}
 
 

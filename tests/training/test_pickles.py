@@ -1,10 +1,13 @@
 """`export.pkl` opens in a fastai that has never heard of us, and answers as our own predictor does."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
+from pickletools import genops
 from typing import Any
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
@@ -17,15 +20,35 @@ from tsukiji.vision.decode import decode
 from tsukiji.vision.predictor import Predictor
 
 OPEN = """
-import json, sys, warnings
+import json, pathlib, sys, warnings
 warnings.simplefilter("ignore")
 from fastai.vision.all import load_learner
+
+class Refusing(pathlib.PurePosixPath):  # as on Windows
+    def __new__(cls, *parts):
+        raise NotImplementedError("cannot instantiate 'PosixPath' on your system")
+
+ours, pathlib.PosixPath = pathlib.PosixPath, Refusing
 learner = load_learner(sys.argv[1])
+pathlib.PosixPath = ours
+assert learner.path == learner.dls.path == pathlib.Path.cwd(), (learner.path, learner.dls.path)
 answers = [learner.predict(path) for path in sys.argv[2:]]
 ours = [name for name in sys.modules if name.partition(".")[0] in {"tsukiji", "training"}]
 read = lambda label: list(label) if isinstance(label, list) or hasattr(label, "items") else str(label)
 print(json.dumps({"answers": [(read(label), row.tolist()) for label, _, row in answers], "ours": ours}))
 """
+
+
+def test_the_file_holds_neither_code_nor_a_path_of_this_machine(tmp_path: Path) -> None:
+    export_learner(write_package(tmp_path / "model"), tmp_path / "export.pkl", [Image.new("RGB", (64, 64))])
+    with ZipFile(tmp_path / "export.pkl") as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith("/data.pkl"))
+        read = [(step.name, value) for step, value, _ in genops(archive.read(name))]
+    named = {value for step, value in read if step == "GLOBAL"}
+    assert "fastai.learner Learner" in named
+    assert not [value for value in named if re.search(r"CodeType|cloudpickle|_make_function", value)]
+    ours = (str(Path(__file__).parents[2]), str(tmp_path), sys.prefix, str(Path.home()) + "/")
+    assert not [text for _, text in read if isinstance(text, str) and any(path in text for path in ours)]
 
 
 @pytest.mark.slow

@@ -1,6 +1,8 @@
 """An ONNX file answers as the network does, for any number of images, and says how it is to be fed."""
 
 import json
+import sys
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -67,6 +69,11 @@ def test_the_file_is_one_file_that_says_how_it_is_to_be_fed(exported):
     assert facts["opset"] == model.opset_import[0].version
     assert facts["input"] == {"name": "images", "dtype": "float32", "shape": ["batch", 3, 64, 64]}
     assert facts["versions"]["onnxruntime"] == onnxruntime.__version__
+
+
+def test_the_file_names_no_file_of_this_machine(exported):
+    data = exported[0].read_bytes()
+    assert not [path for path in (str(Path(__file__).parents[3]), sys.prefix) if path.encode() in data]
 
 
 def test_a_missing_library_is_named_with_the_way_out(package_folder, tmp_path, monkeypatch):
