@@ -61,7 +61,7 @@ probabilities = predictor.predict([picture])[0]  # in the order of predictor.lab
 ```
 
 `model.safetensors` holds {backbone} under its library's names and the head under `head.`; `preprocess.json` says how
-a picture becomes {size} x {size} pixels. There is no pickle in this folder. `tsukiji models verify` checks it, and
+a picture becomes {size} x {size} pixels. There is no pickle in this folder. `tsukiji models verify PATH` checks it, and
 tries it on the held-out pictures `example-N.png`, whose expected answers stand in `examples.json`.
 
 Tags (which kinds are roughly where) are weak localisation: no box was ever learnt. Whether its heatmaps can be believed

@@ -74,7 +74,7 @@ class NotFound(TsukijiError):
 class Conflict(TsukijiError):
     code = "conflict"
     title = "This does not go with what is there"
-    hint = "`detail` says what with; take another name, or move what stands there first."
+    hint = "Take another name, or change what is there first."
 
 
 class JobNotDone(Conflict):
@@ -86,13 +86,16 @@ class JobNotDone(Conflict):
 class Invalid(TsukijiError):
     code = "invalid_request"
     title = "The request is not valid"
-    hint = "`errors` names each place that is wrong."
+    hint = "Correct it, then send it again."
 
 
 class Unauthorized(TsukijiError):
     code = "unauthorized"
     title = "An API key is needed"
-    hint = "Send `Authorization: Bearer <key>`; make one with `tsukiji keys create`."
+    hint = (
+        "Make a key with `tsukiji keys create --name NAME` where the service runs. Send it as `Authorization: Bearer "
+        "KEY`; the command line and the client take it from TSUKIJI_API_KEY."
+    )
 
 
 class Forbidden(TsukijiError):
@@ -110,7 +113,7 @@ class TooLarge(TsukijiError):
 class UnsupportedMediaType(TsukijiError):
     code = "unsupported_media_type"
     title = "This content type is not taken here"
-    hint = "`detail` says what to send."
+    hint = "Send one of the types that are named."
 
 
 class QueueFull(TsukijiError):
@@ -363,7 +366,7 @@ class UrlNotPublic(SourceNotAllowed):
 class UrlRedirected(Invalid):
     code = "url_redirected"
     title = "The address leads on to another one"
-    hint = "Name the address where the picture is; `detail` says where this one leads."
+    hint = "Name the address where the picture is; the message says where this one leads."
 
 
 class UrlUnreachable(TsukijiError):
@@ -435,7 +438,7 @@ class DatasetTooSmall(TsukijiError):
 class BackboneUnavailable(TsukijiError):
     code = "backbone_unavailable"
     title = "The backbone needs a library that is not installed"
-    hint = "Where the workers run: pip install 'tsukiji[inference]'. Or choose resnet18, resnet34 or resnet50."
+    hint = "In the checkout of the workers: pip install '.[inference]'. Or choose resnet18, resnet34 or resnet50."
 
 
 class WeightsUnavailable(TsukijiError):

@@ -15,6 +15,7 @@ COMMANDS: Final = {
         "doctor:doctor",
         "Check Python, the service, the key, the workers, the disk, the programs and the pretrained weights.",
     ),
+    "limits": ("limits:show_limits", "Show what the service allows: sizes, counts, times."),
     "train": ("train:train", "Train a model and print how good it is."),
     "classify": ("classify:classify", "Label pictures in the background and wait for the results."),
     "predict": ("classify:predict", "Label up to 16 pictures at once."),
@@ -27,6 +28,10 @@ COMMANDS: Final = {
     "keys": ("programs:keys", "API keys; needs to run where the service's database is."),
 }
 """Each command's module and name in it, and what the list of commands says of it."""
+
+
+WORDS: Final = "tsukiji.words"
+"""Where a run keeps the words that name its command."""
 
 
 class Later(TyperCommand):
@@ -67,7 +72,19 @@ class Root(TyperGroup):
             outcomes = import_module("tsukiji.cli.outcomes")
             if not isinstance(error, outcomes.EXPECTED):
                 raise
-            raise typer.Exit(outcomes.tell(error)) from error
+            names = import_module("tsukiji.cli.wording").names_of(self.invoked(ctx).params)
+            raise typer.Exit(outcomes.tell(error, names)) from error
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        ctx.meta[WORDS] = args[:2]
+        return super().resolve_command(ctx, args)
+
+    def invoked(self, ctx: Any) -> Any:
+        """Return the command that was run."""
+        first, *rest = ctx.meta[WORDS]
+        found: Any = self.commands[first]
+        whole = found.load()
+        return getattr(whole, "commands", {}).get(rest[0] if rest else None, whole)
 
 
 app = typer.Typer(

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from tsukiji import __version__, types
 from tsukiji.cli import weights
-from tsukiji.cli.outcomes import ExitCode, describe
+from tsukiji.cli.outcomes import ExitCode, describe, key_hint
 from tsukiji.cli.output import AsJson, note, print_records
 from tsukiji.cli.programs import ProgramsMissing, checkout
 from tsukiji.client import APIError, AuthenticationError, Client
@@ -68,11 +68,6 @@ def service() -> list[Finding]:
             return [Finding(check="service", ok=False, detail=detail, hint=hint or None)]
         found = Finding(check="service", ok=True, detail=f"{client.url}, version {info.version}")
         return [found, Finding(check="key", ok=True, detail="accepted"), workers(info)]
-
-
-def key_hint() -> str:
-    made = "Make one with `tsukiji keys create --name NAME` where the service runs"
-    return f"{made}, and set TSUKIJI_API_KEY to it." if not os.environ.get("TSUKIJI_API_KEY") else f"{made}."
 
 
 def workers(info: types.Info) -> Finding:

@@ -10,6 +10,7 @@ from tsukiji import types
 from tsukiji.cli.options import DatasetName, Limit, Timeout
 from tsukiji.cli.output import FITS, OUT, AsJson, labels_of, note, print_fields, print_json, print_records, print_table
 from tsukiji.cli.waiting import wait
+from tsukiji.cli.wording import way_out
 from tsukiji.client import Client, Dataset
 
 ImageSize = Annotated[int | None, typer.Option("--image-size", help="Pixels that the backbone sees; 224 by default.")]
@@ -88,7 +89,7 @@ def analysed(dataset: Dataset, last: bool, image_size: int | None, timeout: floa
     for missing in analysis.unavailable:
         kinds = ", ".join(missing.get("findings", []))
         note(f"not looked for: {kinds}. {missing.get('title')}: {missing.get('detail')}", style="yellow")
-        note(f"  {missing.get('hint')}")
+        note(f"  {way_out(missing.get('hint') or '')}")
     return analysis
 
 

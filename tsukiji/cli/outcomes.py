@@ -1,12 +1,17 @@
 """How a command ends: its exit code, and what a person is told. Knows no command."""
 
+import os
+from collections.abc import Mapping
 from enum import IntEnum
 from json import JSONDecodeError
+from types import MappingProxyType
 from typing import Final
 
 from pydantic import ValidationError
 
+from tsukiji import types
 from tsukiji.cli.output import note
+from tsukiji.cli.wording import place, sentence, way_out
 from tsukiji.client import (
     APIConnectionError,
     APIError,
@@ -38,8 +43,9 @@ EXPECTED: Final = (APIError, JobError, OSError, ValueError)
 """What can be said in a sentence. Anything else is a bug, and its traceback is wanted."""
 
 
-def tell(error: Exception) -> ExitCode:
-    note(describe(error), style="red")
+def tell(error: Exception, names: Mapping[str, str]) -> ExitCode:
+    """Say it, with fields of the request named as the command's own options and arguments (`names`)."""
+    note(describe(error, names), style="red")
     return exit_code(error)
 
 
@@ -63,11 +69,15 @@ def exit_code(error: Exception) -> ExitCode:
             return ExitCode.OTHER
 
 
-def describe(error: Exception) -> str:
+def describe(error: Exception, names: Mapping[str, str] = MappingProxyType({})) -> str:
     """Say what happened and what to do about it."""
     match error:
+        case AuthenticationError():
+            return _lines(error.detail, key_hint())
         case APIStatusError():
-            return _lines(error.detail, *_particulars(error), error.hint, _trace(error))
+            return _lines(
+                sentence(error.detail, names), *_particulars(error, names), hint_of(error.problem), _trace(error)
+            )
         case APIConnectionError():
             return _lines(
                 f"The service does not answer: {error}",
@@ -76,25 +86,39 @@ def describe(error: Exception) -> str:
         case WaitTimeout():
             return _lines(f"The time to wait is over; {error}.", reattach(error.job.id))
         case JobError():
-            return _lines(f"{error}.", error.job.error.hint if error.job.error else None)
+            return _lines(f"{way_out(str(error))}.", hint_of(error.job.error))
         case ValidationError() | JSONDecodeError():
             return "The server does not answer like a Tsukiji service of this version; check TSUKIJI_URL."
         case _:
             return str(error)
 
 
+def hint_of(problem: types.Problem | None) -> str | None:
+    """Return the way out of an error, in the words of the command line."""
+    return way_out(problem.hint, problem.model_extra) if problem and problem.hint else None
+
+
+def key_hint() -> str:
+    made = "Make a key with `tsukiji keys create --name NAME` where the service runs"
+    return (
+        f"{made}, and set TSUKIJI_API_KEY to it."
+        if not os.environ.get("TSUKIJI_API_KEY")
+        else (f"TSUKIJI_API_KEY holds a key that this service does not know or has revoked. {made}.")
+    )
+
+
 def reattach(job_id: str) -> str:
     return f"It goes on. `tsukiji jobs watch {job_id}` follows it, `tsukiji jobs cancel {job_id}` stops it."
 
 
-def _particulars(error: APIStatusError) -> list[str]:
+def _particulars(error: APIStatusError, names: Mapping[str, str]) -> list[str]:
     """Name each field that is wrong; where it is but one, the error itself has said so."""
     found = error.problem.errors or []
     return (
         []
         if len(found) == 1 and found[0].get("detail", "") in error.detail
         else [
-            f"  {item.get('pointer') or item.get('parameter') or ''} {item.get('detail', '')}".rstrip()
+            f"  {place(item.get('pointer') or item.get('parameter') or '', names)} {item.get('detail', '')}".rstrip()
             for item in found
         ]
     )

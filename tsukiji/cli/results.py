@@ -1,10 +1,12 @@
 """`tsukiji results`: what a batch has found so far: chosen, saved, counted, deleted."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
+from tsukiji import types
 from tsukiji.cli.classify import COLUMNS, MinKnown, check_target
 from tsukiji.cli.options import Yes, confirm, print_deleted
 from tsukiji.cli.outcomes import ExitCode
@@ -114,7 +116,26 @@ def correct(
         }
     )
     if item.verdict == "duplicate":
-        note("the data set holds this picture already; `tsukiji datasets fix` relabels it")
+        tell_duplicate(found.dataset_id, item, label or [])
+
+
+def tell_duplicate(dataset_id: str, item: types.FeedbackItem, wanted: list[str]) -> None:
+    """Say why nothing was changed, and what would.
+
+    Raises:
+        typer.Exit: the picture is held with other labels than these.
+    """
+    held = labels_of(item.label, item.labels) or "no label"
+    if sorted(wanted) == sorted([item.label] if item.label else item.labels or []):
+        note(f"Nothing was changed: the data set holds this picture already, as {held}.")
+        return
+    labels = " ".join(f"--relabel {shlex.quote(each)}" for each in wanted) or "--relabel-none"
+    note(
+        f"Nothing was changed: the data set holds this picture already, with another label ({held}). "
+        f"`tsukiji datasets fix {dataset_id} --image {item.image_id} {labels}` relabels it.",
+        style="yellow",
+    )
+    raise typer.Exit(ExitCode.ITEM_ERRORS)
 
 
 @app.command("rm")

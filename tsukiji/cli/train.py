@@ -110,4 +110,4 @@ def show_result(job: Training, as_json: bool) -> None:
         print_leakage(evaluation.leakage)
         print_metrics(evaluation.metrics)
     if count := result.get("suspected_labels"):
-        note(f"{count} labels may be wrong: tsukiji models suspects {result.get('model_id')}")
+        note(f"{count} labels may be wrong: `tsukiji models suspects {result.get('model_id')}` lists them")

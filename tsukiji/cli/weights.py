@@ -72,7 +72,7 @@ def run(*arguments: str, needs: tuple[str, ...] = LISTING) -> list[BackboneWeigh
     if missing := [name for name in needs if find_spec(name) is None]:
         raise WeightsFailed(
             f"This needs {', '.join(missing)}, which is not installed here. Run it where the workers run, or install "
-            "it: `make setup` in a checkout, or pip install 'tsukiji[service,inference]'."
+            "it: `make setup` in a checkout, or there pip install '.[service,inference]'."
         )
     try:
         folder = checkout()

@@ -45,7 +45,7 @@ class Sources:
         try:
             return import_module("tsukiji.sources.bucket")
         except ModuleNotFoundError as error:
-            raise Invalid("S3 needs boto3.", hint="Install the extra: pip install 'tsukiji[s3]'.") from error
+            raise Invalid("S3 needs boto3.", hint="In the checkout: pip install '.[s3]'.") from error
 
     @cached_property
     def _client(self) -> Any:

@@ -36,4 +36,4 @@ def _s3() -> Any:
     try:
         return import_module("tsukiji.storage.s3")
     except ModuleNotFoundError as error:
-        raise Invalid("S3 storage needs boto3.", hint="Install the extra: pip install 'tsukiji[s3]'.") from error
+        raise Invalid("S3 storage needs boto3.", hint="In the checkout: pip install '.[s3]'.") from error

@@ -102,7 +102,7 @@ def _library(name: str) -> Any:
     except ImportError as error:
         raise ExportFailed(
             f"Export to ONNX needs {name}, which this worker lacks.",
-            hint="Install the extra `export` where the intake workers run: pip install '.[export]'.",
+            hint="Where the intake workers run, in the checkout: pip install '.[export]'.",
         ) from error
 
 

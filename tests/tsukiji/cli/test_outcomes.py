@@ -11,7 +11,7 @@ from tests.tsukiji.client.service import Answer, dataset, failed, job, page, pro
 COMMAND = [sys.executable, "-c", "from tsukiji.cli import main; main()"]
 
 
-@pytest.mark.parametrize(("status", "code"), [(400, 1), (401, 3), (403, 3), (404, 4), (409, 1), (422, 1), (500, 1)])
+@pytest.mark.parametrize(("status", "code"), [(400, 1), (403, 3), (404, 4), (409, 1), (422, 1), (500, 1)])
 def test_a_refusal_is_a_sentence_a_way_out_and_a_code(service, run, status, code):
     headers = {"x-should-retry": "false"}
     service.answer(
@@ -23,10 +23,59 @@ def test_a_refusal_is_a_sentence_a_way_out_and_a_code(service, run, status, code
     assert result.stdout == ""
 
 
-def test_every_field_that_is_wrong_is_named(service, run):
-    errors = [{"pointer": "#/recipe/epochs", "detail": "must be at least 1"}]
+def test_a_key_that_is_not_taken_says_how_to_give_one_here(service, run, monkeypatch):
+    refusal = problem(401, "unauthorized", "An API key is needed", hint="Send `Authorization: Bearer KEY`.")
+    service.answer("GET", "/v1/datasets/x", refusal)
+    result = run("datasets", "show", "x")
+    assert result.exit_code == 3
+    assert "TSUKIJI_API_KEY holds a key that this service does not know" in result.stderr
+    monkeypatch.delenv("TSUKIJI_API_KEY")
+    told = run("datasets", "show", "x").stderr
+    assert "`tsukiji keys create --name NAME`" in told
+    assert "set TSUKIJI_API_KEY" in told
+    assert "Bearer" not in told
+
+
+def test_every_field_that_is_wrong_is_named_as_its_option(service, run):
+    errors = [{"pointer": "#/recipe/epochs", "detail": "must be at least 1"}, {"pointer": "#/dataset", "detail": "no"}]
     service.answer("POST", "/v1/trainings", problem(422, "invalid_request", "The request is not valid", errors=errors))
-    assert "#/recipe/epochs must be at least 1" in run("train", "pets", "--epochs", "0").stderr
+    told = run("train", "pets", "--epochs", "0").stderr
+    assert "  --epochs must be at least 1" in told
+    assert "  DATASET no" in told
+    assert "#/" not in told
+
+
+def test_one_field_that_is_wrong_is_named_as_its_option(service, run):
+    detail = "#/recipe/preset: Input should be 'quick', 'standard' or 'thorough'"
+    errors = [{"pointer": "#/recipe/preset", "detail": detail.partition(": ")[2]}]
+    service.answer("POST", "/v1/trainings", problem(400, "invalid_request", detail, errors=errors))
+    assert run("train", "pets", "--preset", "fast").stderr.splitlines()[0] == detail.replace(
+        "#/recipe/preset", "--preset"
+    )
+
+
+def test_fields_whose_option_has_another_name(service, run, tmp_path):
+    (tmp_path / "a.png").write_bytes(b"0")
+    errors = [{"parameter": "retention_days", "detail": "too much"}, {"parameter": "top_k", "detail": "too many"}]
+    service.answer("POST", "/v1/batches", problem(400, "invalid_request", "no", errors=errors))
+    told = run("classify", tmp_path, "--model", "m").stderr
+    assert "  --keep-days too much" in told
+    assert "  --top too many" in told
+
+
+def test_a_hint_speaks_of_commands_and_says_what_it_points_to(service, run):
+    hint = (
+        "Undo the later revision first: `revision` names it; GET /v1/limits shows the limit; lower recipe.batch_size."
+    )
+    service.answer("GET", "/v1/datasets/x", problem(409, "changed_since", "so", hint=hint, revision="rev_7"))
+    told = run("datasets", "show", "x").stderr
+    assert "`revision` (rev_7) names it; `tsukiji limits` shows the limit; lower --batch-size." in told
+
+
+def test_limits(service, run):
+    service.answer("GET", "/v1/limits", {"image_bytes": 104857600, "wait_seconds": 30})
+    assert run("limits").stdout.splitlines() == ["image bytes\t104,857,600", "wait seconds\t30"]
+    assert run("limits", "--json").stdout == '{"image_bytes": 104857600, "wait_seconds": 30}\n'
 
 
 @pytest.mark.parametrize(("record", "code"), [(job("succeeded"), 0), (failed("nan_loss"), 5), (job("expired"), 5)])

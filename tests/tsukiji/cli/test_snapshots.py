@@ -65,6 +65,14 @@ def test_correct(service, run):
     service.answer("POST", "/v1/jobs/bat_1/feedback", Answer(told, 201))
     assert "img_1" in run("results", "correct", "bat_1", "a.png", "dog").stdout
     assert service.asked[-1].json == {"corrections": [{"custom_id": "a.png", "label": "dog"}]}
+    item |= {"verdict": "duplicate"}
+    service.answer("POST", "/v1/jobs/bat_1/feedback", told)
+    same = run("results", "correct", "bat_1", "a.png", "dog")
+    assert (same.exit_code, "Nothing was changed" in same.stderr) == (0, True)
+    other = run("results", "correct", "bat_1", "a.png", "big cat")
+    assert other.exit_code == 8
+    assert "with another label (dog)" in other.stderr
+    assert "`tsukiji datasets fix dst_1 --image img_1 --relabel 'big cat'`" in other.stderr
     item |= {"verdict": "rejected", "image_id": None, "error": {"code": "not_an_image", "title": "no picture"}}
     service.answer("POST", "/v1/jobs/bat_1/feedback", told)
     result = run("results", "correct", "bat_1", "a.png", "dog")

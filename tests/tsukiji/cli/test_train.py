@@ -72,7 +72,7 @@ def test_a_data_set_of_other_things_reaches_the_service(trained, run):
 
 def test_labels_that_may_be_wrong_are_pointed_out(trained, run):
     trained.answer("GET", "/v1/jobs/trn_1", job("succeeded", result=RESULT | {"suspected_labels": 3}))
-    assert "3 labels may be wrong: tsukiji models suspects mdl_1" in run("train", "pets").stderr
+    assert "3 labels may be wrong: `tsukiji models suspects mdl_1`" in run("train", "pets").stderr
 
 
 def test_no_wait_returns_at_once(trained, run):
