@@ -9,7 +9,10 @@ from typer.core import TyperCommand, TyperGroup
 from tsukiji import __version__
 
 COMMANDS: Final = {
-    "up": ("programs:up", "Run the service and its workers in the foreground; Ctrl-C stops everything."),
+    "up": (
+        "programs:up",
+        "Run the service and its workers in the foreground; Ctrl-C, SIGTERM or SIGHUP stop everything.",
+    ),
     "demo": ("demo:demo", "Run the main job from pictures to labels; the last line is one JSON object."),
     "doctor": (
         "doctor:doctor",

@@ -37,7 +37,11 @@ def train(
         str | None, typer.Option("--backbone", help="One that `tsukiji weights ls` lists; resnet34 by default.")
     ] = None,
     weights: Annotated[
-        str | None, typer.Option("--weights", help="Which pretrained weights: ra4 for the better ones of resnet34.")
+        str | None,
+        typer.Option(
+            "--weights",
+            help="Which pretrained weights: ra4 for the better ones of resnet34; the backbone's usual ones by default.",
+        ),
     ] = None,
     no_pretrained: Annotated[bool, typer.Option("--no-pretrained", help="Start from random weights.")] = False,
     no_flip: Annotated[bool, typer.Option("--no-flip", help="Never mirror: for text, digits, signs.")] = False,
