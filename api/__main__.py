@@ -1,23 +1,29 @@
 """`python -m api`: serve the front with uvicorn until a signal, or until whoever started it has gone."""
 
 import argparse
+import asyncio
 import json
 import os
+import resource
 import signal
 import socket
 import sys
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
+from typing import cast
 
 import uvicorn
 from fastapi import FastAPI
 
 from api.main import create_app
+from api.protocol import Bounds
 from tsukiji import log
 from tsukiji.errors import Invalid
 from tsukiji.parents import watch_stdin
-from tsukiji.settings import load
+from tsukiji.settings import Settings, load
 
+OTHER_FILES = 200
 GRACE_SECONDS = 2
 """Open requests get this long to end after a signal; those that only wait let go at once."""
 
@@ -25,9 +31,16 @@ GRACE_SECONDS = 2
 class Server(uvicorn.Server):
     """Lets held connections go when it is told to stop, and says when it listens."""
 
-    def __init__(self, app: FastAPI, announce: Path | None) -> None:
+    def __init__(self, app: FastAPI, settings: Settings, announce: Path | None) -> None:
+        bounds = Bounds(settings, allowed_connections(settings.api.connections))
         config = uvicorn.Config(
-            app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=GRACE_SECONDS
+            app,
+            http=cast("type[asyncio.Protocol]", bounds.protocol),
+            ws="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=GRACE_SECONDS,
         )
         super().__init__(config)
         self.app = app
@@ -59,7 +72,7 @@ def main(arguments: list[str] | None = None) -> int:
     listener = open_listener(
         options.fd, options.host or settings.api.host, settings.api.port if options.port is None else options.port
     )
-    server = Server(create_app(settings), options.announce)
+    server = Server(create_app(settings), settings, options.announce)
     # uvicorn raises a signal again once it has stopped; ours then finds a server that has stopped, and we end with 0.
     signal.signal(signal.SIGTERM, server.stop)
     signal.signal(signal.SIGINT, server.stop)
@@ -84,6 +97,21 @@ def open_listener(fd: int | None, host: str, port: int) -> socket.socket:
         return socket.socket(fileno=fd)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     return socket.create_server((host, port), family=family)
+
+
+def allowed_connections(wanted: int) -> int:
+    """Return how many connections may be open, and let the process open as many files as the system allows.
+
+    A connection may need a second file, for the body that it sends; others are for the database and the store.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = 2 * wanted + OTHER_FILES
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        more = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+        with suppress(ValueError, OSError):  # some systems have a bound beside this one
+            resource.setrlimit(resource.RLIMIT_NOFILE, (more, hard))
+            soft = more
+    return wanted if soft == resource.RLIM_INFINITY else max(1, min(wanted, (soft - OTHER_FILES) // 2))
 
 
 def write_announcement(path: Path, listener: socket.socket) -> None:

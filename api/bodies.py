@@ -62,7 +62,7 @@ async def read_form(request: Request, max_files: int, fields: set[str], part: st
         async with request.form(max_files=max_files, max_fields=2 * max_files + 20, max_part_size=FIELD_BYTES) as form:
             yield sort_parts(form, fields, part)
     except HTTPException as error:
-        if error.status_code == 413:
+        if error.status_code != 400:
             raise
         too_many = "Too many" in error.detail or "exceeded maximum" in error.detail
         raise (TooLarge if too_many else Invalid)(f"{error.detail}") from error

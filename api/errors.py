@@ -28,6 +28,39 @@ class HostNotAllowed(TsukijiError):
     hint = "Add the name to TSUKIJI_API_ALLOWED_HOSTS."
 
 
+class RequestMalformed(TsukijiError):
+    code = "request_malformed"
+    title = "What came is no HTTP request"
+    hint = "Send HTTP/1.1; between the program and the service something may have altered it."
+
+
+class HeadersTooLarge(TsukijiError):
+    code = "headers_too_large"
+    title = "Address and headers of the request are too large"
+    hint = "GET /v1/limits says how large they may be; send less in the address, and fewer cookies."
+
+
+class RequestTimedOut(TsukijiError):
+    code = "request_timeout"
+    title = "The request came too slowly"
+    hint = "Send it again; large files go in parts, of which each that has arrived is kept."
+    retriable = True
+
+
+class TooManyConnections(TsukijiError):
+    code = "too_many_connections"
+    title = "All connections of the service are in use"
+    hint = "Try again; the operator may raise TSUKIJI_API_CONNECTIONS."
+    retriable = True
+
+
+class TooManyStreams(TsukijiError):
+    code = "too_many_streams"
+    title = "As many clients follow jobs as the service allows"
+    hint = "Poll the job instead, with `Prefer: wait=N`; or try again."
+    retriable = True
+
+
 class ChangedMeanwhile(Conflict):
     code = "changed_meanwhile"
     title = "Somebody else changed the same thing at this moment"
@@ -60,6 +93,11 @@ STATUS: dict[type[TsukijiError], int] = {
     errors.StorageUnavailable: 503,
     MethodNotAllowed: 405,
     HostNotAllowed: 421,
+    RequestMalformed: 400,
+    HeadersTooLarge: 431,
+    RequestTimedOut: 408,
+    TooManyConnections: 503,
+    TooManyStreams: 429,
     errors.DatabaseAway: 503,
     NotReady: 503,
     TsukijiError: 500,
@@ -72,6 +110,7 @@ HTTP_ERRORS: dict[int, type[TsukijiError]] = {
     400: errors.Invalid,
     404: errors.NotFound,
     405: MethodNotAllowed,
+    408: RequestTimedOut,
     413: errors.TooLarge,
     415: errors.UnsupportedMediaType,
 }
@@ -152,6 +191,8 @@ def problem_response(
     extra = {"retry-after": str(RETRY_SECONDS[status])} if status in RETRY_SECONDS else {}
     if status == 409:
         extra["x-should-retry"] = "true" if error.retriable else "false"
+    if status == 408:
+        extra["connection"] = "close"  # the rest of the request would be taken for the next one
     if status == 401:
         extra["www-authenticate"] = 'Bearer realm="tsukiji"'
     return JSONResponse(body, status, headers={**extra, **(headers or {})}, media_type="application/problem+json")

@@ -6,16 +6,21 @@ from dataclasses import dataclass
 
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from starlette.concurrency import run_in_threadpool
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from api import answers
+from api.errors import TooManyStreams
 from api.services import Services
-from api.waiting import Pauses
-from db import jobs
-from db.models import Job
+from db import jobs, keys
+from db.models import ApiKey, Job
+from tsukiji.errors import Unauthorized
 from tsukiji.jobs import TERMINAL
 from tsukiji.types import JobEvent
 
 KEEPALIVE_SECONDS = 15
+QUIET_SECONDS = 5
+"""While the job's row does not change, a stream looks this often for lines of the history, and at its key."""
 PAGE = 200
 
 
@@ -25,18 +30,30 @@ class News:
     events: list[JobEvent]
 
 
-def read_news(services: Services, job_id: str, after: int) -> News:
-    """Return the job and what its history says after an event; the job is read first, so no end is missed."""
+def read_news(services: Services, caller: ApiKey, job_id: str, after: int) -> News:
+    """Return the job and what its history says after an event; the job is read first, so no end is missed.
+
+    Raises:
+        Unauthorized: the key was revoked meanwhile.
+    """
     with services.database.reading() as session:
+        if not keys.is_valid(session, caller.id):
+            raise Unauthorized("The API key was revoked.")
         job = jobs.find(session, job_id)
         return News(job, [answers.event(row) for row in jobs.events(session, job_id, after, PAGE)])
 
 
-async def follow(services: Services, job_id: str, after: int) -> AsyncIterator[bytes]:
-    """Yield events from the history, and progress in between, until the job has ended or the server stops."""
-    version, pauses, spoke = 0, Pauses(), time.monotonic()
+async def follow(services: Services, caller: ApiKey, job_id: str, after: int) -> AsyncIterator[bytes]:
+    """Yield events from the history, and progress in between, until the job has ended or the server stops.
+
+    The stream ends when the key is revoked; who connects again is told.
+    """
+    version, spoke = 0, time.monotonic()
     while not services.stopping.is_set():
-        news = await run_in_threadpool(read_news, services, job_id, after)
+        try:
+            news = await run_in_threadpool(read_news, services, caller, job_id, after)
+        except Unauthorized:
+            return
         fresh = news.job.version != version
         ended = news.job.status in TERMINAL
         for event in news.events:
@@ -48,7 +65,6 @@ async def follow(services: Services, job_id: str, after: int) -> AsyncIterator[b
             version = news.job.version
             if not ended:
                 yield encode_progress(news.job)
-            pauses.reset()
             spoke = time.monotonic()
         if not news.events and ended:
             return
@@ -56,7 +72,24 @@ async def follow(services: Services, job_id: str, after: int) -> AsyncIterator[b
             spoke = time.monotonic()
             yield KEEPALIVE_COMMENT
         if len(news.events) < PAGE:
-            await pauses.pause()
+            await services.watch.wait(job_id, version, QUIET_SECONDS)
+
+
+class JobStream(StreamingResponse):
+    """`follow` as an answer, where not too many clients follow jobs already."""
+
+    media_type = "text/event-stream"
+
+    def __init__(self, services: Services, caller: ApiKey, job_id: str, after: int) -> None:
+        headers = {"cache-control": "no-cache", "x-accel-buffering": "no"}
+        super().__init__(follow(services, caller, job_id, after), headers=headers)
+        self._services = services
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._services.stream() as welcome:
+            if not welcome:
+                raise TooManyStreams(f"{self._services.settings.api.streams} clients follow jobs already.")
+            await super().__call__(scope, receive, send)
 
 
 def encode(event: JobEvent) -> bytes:

@@ -108,7 +108,7 @@ def create_app(settings: Settings, make_services: Callable[[Settings], Services]
     app.include_router(page.router)
     docs.install(app)
     errors.install(app)
-    app.add_middleware(BodyLimit, limits=settings.limits)
+    app.add_middleware(BodyLimit, limits=settings.limits, seconds=settings.api.body_seconds)
     app.add_middleware(Gate, check=check_origin)
     app.add_middleware(Gate, check=host_check(settings.api.allowed_hosts))
     app.add_middleware(Front)  # the last one added is the outermost

@@ -1,5 +1,6 @@
 """What every request passes: name, log line, headers, host, origin, size. Pure ASGI; knows no route's work."""
 
+import asyncio
 import re
 import time
 from collections.abc import Callable
@@ -32,6 +33,8 @@ SECURITY = {
     "referrer-policy": "same-origin",
 }
 QUIET = frozenset({"/livez", "/readyz", "/healthz"})
+SLOWEST = 500
+"""Bytes a second that a body must come at, apart from the first `TSUKIJI_API_BODY_SECONDS`."""
 CLIENT_GONE = 499  # nginx's number; stands in the log only
 
 
@@ -93,6 +96,7 @@ class Line:
             method=request.method,
             path=request.url.path,
             route=route,
+            client=request.client.host if request.client else None,
             status=self.status or CLIENT_GONE,
             ms=round(1000 * (time.perf_counter() - self._started), 1),
             bytes=self._bytes,
@@ -150,23 +154,37 @@ def rides_on_cookie(request: Request) -> bool:
 
 
 class BodyLimit:
-    """Counts the bytes that really come in, whatever Content-Length says, and answers 413 at the first too many."""
+    """Counts the bytes that really come in, whatever Content-Length says, and answers 413 at the first too many.
 
-    def __init__(self, app: ASGIApp, limits: LimitSettings) -> None:
+    A body that stops, or comes at less than `SLOWEST` bytes a second, ends in 408; only time in which the client is
+    waited for counts.
+    """
+
+    def __init__(self, app: ASGIApp, limits: LimitSettings, seconds: float) -> None:
         self.app = app
         self.limits = limits
+        self.seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         limit = getattr(self.limits, limit_name(scope["path"], Headers(scope=scope).get("content-type", "")))
-        received = 0
+        received, waited, complete = 0, 0.0, False
 
         async def count() -> Message:
-            nonlocal received
-            message = await receive()
+            nonlocal received, waited, complete
+            if complete:  # whoever still asks wants to know when the client goes
+                return await receive()
+            began = time.perf_counter()
+            try:
+                async with asyncio.timeout(min(self.seconds, self.seconds + received / SLOWEST - waited)):
+                    message = await receive()
+            except TimeoutError as error:
+                raise HTTPException(408) from error
+            waited += time.perf_counter() - began
             received += len(message.get("body", b""))
+            complete = not message.get("more_body", False)
             if received > limit:
                 raise HTTPException(413)
             return message

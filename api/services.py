@@ -31,6 +31,7 @@ class Services:
     stopping: threading.Event = field(default_factory=threading.Event)
     """Set when the server is told to stop: whoever holds a connection open lets go."""
     holds: int = 0
+    streams: int = 0
     lanes: Lanes = field(default_factory=Lanes)
     crowd: Crowd = field(default_factory=Crowd)
 
@@ -59,6 +60,15 @@ class Services:
             yield self.holds <= MAX_HOLDS
         finally:
             self.holds -= 1
+
+    @contextmanager
+    def stream(self) -> Iterator[bool]:
+        """Count a client that follows a job, as `hold` does."""
+        self.streams += 1
+        try:
+            yield self.streams <= self.settings.api.streams
+        finally:
+            self.streams -= 1
 
     def wake(self, task: Task, job_id: str, *, priority: int = 0, hands: int = 1) -> None:
         """Send a job's wake-up to so many workers, after the commit; the dispatcher sends again what was not noted."""

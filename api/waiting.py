@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable
 from typing import Annotated
 
-import anyio
 from fastapi import Header, Request
 from starlette.concurrency import run_in_threadpool
 
@@ -17,9 +16,6 @@ from tsukiji.jobs import TERMINAL
 
 LOOK_SECONDS = 1
 """How often it is looked whether who waits is still there."""
-FIRST_PAUSE = 0.02
-LONGEST_PAUSE = 0.5
-GROWTH = 1.3
 
 Prefer = Annotated[
     str | None, Header(description="`wait=N` holds the answer for up to N seconds.", examples=["wait=30"])
@@ -43,20 +39,6 @@ def parse_wait(prefer: str | None, longest: float, default: float | None = None)
                 raise Invalid("The Prefer header is malformed.", errors=[line])
             return min(float(value), longest) if value else longest
     return None if default is None else min(default, longest)
-
-
-class Pauses:
-    """Short pauses first, longer ones while nothing happens."""
-
-    def __init__(self) -> None:
-        self._next = FIRST_PAUSE
-
-    def reset(self) -> None:
-        self._next = FIRST_PAUSE
-
-    async def pause(self, at_most: float = LONGEST_PAUSE) -> None:
-        await anyio.sleep(max(0.0, min(self._next, at_most)))
-        self._next = min(LONGEST_PAUSE, self._next * GROWTH)
 
 
 async def hold(

@@ -51,6 +51,11 @@ def verify(session: Session, secret: str) -> ApiKey | None:
     return session.scalar(BY_HASH, {"hash": digest(secret)})
 
 
+def is_valid(session: Session, key_id: str) -> bool:
+    """Return whether a key that called before may still call."""
+    return session.scalar(select(ApiKey.id).where(ApiKey.id == key_id, ApiKey.revoked_at.is_(None))) is not None
+
+
 def touch(session: Session, key_id: str) -> None:
     """Note that a key is in use, at most once a minute."""
     stale = ApiKey.last_used_at.is_(None) | (ApiKey.last_used_at < now(-60))

@@ -26,7 +26,8 @@ page is generated from `tsukiji/errors.py` and `api/errors.py` by `make docs`.
 AREAS = {
     "Requests": (
         "unauthorized forbidden not_found conflict changed_meanwhile invalid_request idempotency_key_reused"
-        " method_not_allowed unsupported_media_type too_large queue_full host_not_allowed"
+        " method_not_allowed unsupported_media_type too_large queue_full host_not_allowed request_malformed"
+        " headers_too_large request_timeout too_many_connections too_many_streams"
     ),
     "Uploads": ("upload_incomplete upload_closed digest_mismatch part_out_of_range part_size_wrong too_many_uploads"),
     "Sources, tables and manifests": (

@@ -76,11 +76,19 @@ class ApiSettings(Group, env_prefix="TSUKIJI_API_"):
         ["localhost", "127.0.0.1", "[::1]"],
         description='Host names the service answers to, as JSON; `["*"]` for any.',
     )
+    connections: int = Field(
+        2000, ge=1, description="Connections at once; fewer where the system allows the process too few open files."
+    )
+    streams: int = Field(200, ge=0, description="Clients that follow jobs at once (`/events`).")
+    head_seconds: float = Field(10, gt=0, description="Longest time until a request's headers have come.")
+    body_seconds: float = Field(30, gt=0, description="Longest silence while a request's body comes.")
     max_wait_seconds: float = Field(60, ge=0, description="Longest `Prefer: wait=N`.")
     session_hours: float = Field(12, gt=0, description="How long the page stays signed in.")
 
 
 class LimitSettings(Group, env_prefix="TSUKIJI_LIMIT_"):
+    head_bytes: int = Field(32 * 2**10, ge=1024, description="Bytes of a request's address and headers together.")
+    head_fields: int = Field(100, ge=10, description="Headers of one request.")
     image_bytes: int = Field(20 * 2**20, ge=1, description="Bytes of one picture.")
     image_pixels: int = Field(50_000_000, ge=1, description="Width times height of one picture.")
     image_side: int = Field(16_384, ge=1, description="Longest side of a picture, pixels.")

@@ -3,11 +3,11 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Request, Response
-from starlette.responses import JSONResponse, StreamingResponse
+from starlette.responses import JSONResponse
 
 from api import answers
 from api.dependencies import Caller, Reading, ServicesDep
-from api.events import follow, read_news
+from api.events import JobStream, read_news
 from api.feedback import take_feedback
 from api.job_answers import answer_poll, respond, see
 from api.paging import PagingDep
@@ -75,6 +75,7 @@ def delete_job(job: str, services: ServicesDep, caller: Caller) -> None:
 def get_events(
     job: str,
     services: ServicesDep,
+    caller: Caller,
     paging: PagingDep,
     accept: Annotated[str, Header(description="`application/json` for a page instead of a stream.")] = "*/*",
     last_event_id: Annotated[str | None, Header(description="Go on after this event.")] = None,
@@ -83,11 +84,10 @@ def get_events(
     after = read_event_id(last_event_id)
     if "application/json" in accept:
         return list_events(job, services, paging)
-    news = read_news(services, job, after)
+    news = read_news(services, caller, job, after)
     if after and not news.events and news.job.status in TERMINAL:
         return Response(status_code=204)  # tells a browser not to connect again
-    headers = {"cache-control": "no-cache", "x-accel-buffering": "no"}
-    return StreamingResponse(follow(services, job, after), media_type="text/event-stream", headers=headers)
+    return JobStream(services, caller, job, after)
 
 
 def read_event_id(text: str | None) -> int:

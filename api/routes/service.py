@@ -10,6 +10,7 @@ from api.dependencies import Reading, ServicesDep
 from api.errors import NotReady, catalogue, status_of
 from api.page.rendering import render
 from api.paging import MAX_LIMIT
+from api.services import MAX_HOLDS
 from db import workers
 from tsukiji import __version__
 from tsukiji.errors import NotFound, TsukijiError
@@ -45,7 +46,16 @@ def get_info(session: Reading) -> Info:
 def get_limits(services: ServicesDep) -> dict[str, float]:
     """Every limit: bytes, pixels, files, images, seconds."""
     settings = services.settings
-    extra = {"page_items": MAX_LIMIT, "wait_seconds": settings.api.max_wait_seconds}
+    api = settings.api
+    extra = {
+        "page_items": MAX_LIMIT,
+        "wait_seconds": api.max_wait_seconds,
+        "held_requests": MAX_HOLDS,
+        "streams": api.streams,
+        "connections": api.connections,
+        "head_seconds": api.head_seconds,
+        "body_seconds": api.body_seconds,
+    }
     return {**settings.limits.model_dump(), **extra}
 
 

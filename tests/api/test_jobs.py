@@ -1,12 +1,14 @@
 """Starting, polling, waiting, cancelling: the same for every kind of job."""
 
+import asyncio
 import threading
 import time
 
 import pytest
 
-from api.events import read_news
-from db import jobs
+from api.events import follow, read_news
+from api.watch import Watch
+from db import jobs, keys
 from tests.api.conftest import archive, as_files, limited, picture, run_job, work
 from tsukiji.errors import TrainingCrashed
 
@@ -281,6 +283,70 @@ def test_stream_lets_go_when_the_server_stops(client, services, training, monkey
 
     monkeypatch.setattr("api.events.read_news", stop_after)
     assert events_in(client.get(training["links"]["events"]).text)[0]["event"] == "status"
+
+
+def test_a_stream_ends_with_its_key(client, services, key, training, monkeypatch):
+    """Whoever follows a job that does nothing hears no more of it once the key is revoked."""
+    monkeypatch.setattr("api.events.QUIET_SECONDS", 0.05)
+    with services.database.reading() as session:
+        caller = keys.verify(session, key)
+
+    async def listen():
+        pieces = follow(services, caller, training["id"], 0)
+        heard = [await anext(pieces), await anext(pieces)]
+        with services.database.transaction() as session:
+            keys.revoke(session, caller.id)
+        return heard + [piece async for piece in pieces]
+
+    assert len(asyncio.run(listen())) == 2
+    assert client.get(training["links"]["events"]).status_code == 401
+
+
+def test_many_who_follow_a_job_that_does_nothing_read_its_row_once(services, key, training, monkeypatch):
+    reads, looks = [], []
+
+    def count(*asked):
+        reads.append(asked)
+        return read_news(*asked)
+
+    def look(job_ids):
+        looks.append(job_ids)
+        with services.database.reading() as session:
+            return jobs.versions(session, job_ids)
+
+    services.watch = Watch(look)
+    monkeypatch.setattr("api.events.read_news", count)
+    monkeypatch.setattr("api.events.QUIET_SECONDS", 600)
+    with services.database.reading() as session:
+        caller = keys.verify(session, key)
+
+    async def listen():
+        streams = [follow(services, caller, training["id"], 0) for _ in range(50)]
+        for pieces in streams:
+            await anext(pieces)
+            await anext(pieces)
+        waiting = [asyncio.create_task(anext(pieces)) for pieces in streams]
+        while len(looks) < 5:
+            await asyncio.sleep(0.01)
+        assert len(reads) == len(streams)
+        run_job(services, training["id"], {})
+        assert all(b"running" in piece for piece in await asyncio.gather(*waiting))
+        for pieces in streams:
+            await pieces.aclose()
+
+    asyncio.run(listen())
+
+
+def test_streams_have_a_bound(client, services, training):
+    services.streams = services.settings.api.streams
+    answer = client.get(training["links"]["events"])
+    assert (answer.status_code, answer.json()["code"]) == (429, "too_many_streams")
+    assert answer.headers["retry-after"]
+    assert services.streams == services.settings.api.streams
+    services.streams -= 1
+    run_job(services, training["id"], {})
+    assert client.get(training["links"]["events"]).status_code == 200
+    assert client.get("/v1/limits").json()["streams"] == services.settings.api.streams
 
 
 def test_events_as_a_list(client, services, training):
