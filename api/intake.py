@@ -1,6 +1,5 @@
 """Pictures sent with their labels become images of a data set: each file gets a verdict, none stops the others."""
 
-import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import get_args
@@ -17,11 +16,10 @@ from db.labels import MULTI
 from db.models import ApiKey
 from tsukiji.errors import ImageError
 from tsukiji.importers import json_list
-from tsukiji.labels import count_labels, join_labels, told
+from tsukiji.labels import clean_word, count_labels, join_labels, look_alikes, told
 from tsukiji.types import FileVerdict, Problem, Split, UploadResult
 from tsukiji.vision.decode import probe
 
-WORD_CHARACTERS = 200
 SPLITS: tuple[str, ...] = get_args(Split)
 
 Clean = Callable[[str | None, str, str], str | None]
@@ -49,13 +47,15 @@ def take_files(services: Services, caller: ApiKey, dataset: str, form: Form) -> 
         row = datasets.find(session, dataset)
         present = datasets.labels_of(session, row.id)
     wishes = read_wishes(form, row.kind)
-    check_labels(services, present, set(count_labels((wish.label, 1) for wish in wishes)))
+    labels = set(count_labels((wish.label, 1) for wish in wishes))
+    check_labels(services, present, labels)
     found = [look(services, wish, upload) for wish, upload in zip(wishes, form.files, strict=True)]
     with services.database.transaction() as session:
         row = datasets.find(session, dataset)
         good = [image for image in found if isinstance(image, NewImage)]
         stored = iter(arrivals.take_in(session, row, good, "sent directly", caller))
-    return summarise([image if isinstance(image, FileVerdict) else verdict(image, next(stored)) for image in found])
+    files = [image if isinstance(image, FileVerdict) else verdict(image, next(stored)) for image in found]
+    return summarise(files, look_alikes(present | labels, labels))
 
 
 def look(services: Services, wish: Wish, upload: UploadFile) -> NewImage | FileVerdict:
@@ -88,13 +88,14 @@ def verdict(image: NewImage, found: Arrived) -> FileVerdict:
     return FileVerdict.model_validate(known | {"verdict": "accepted" if found.new else "duplicate"})
 
 
-def summarise(files: list[FileVerdict]) -> UploadResult:
+def summarise(files: list[FileVerdict], warnings: list[dict[str, str]]) -> UploadResult:
     words = [file.verdict for file in files]
     return UploadResult(
         accepted=words.count("accepted"),
         duplicates=words.count("duplicate"),
         rejected=words.count("rejected"),
         files=files,
+        warnings=[*warnings],
     )
 
 
@@ -103,8 +104,8 @@ def read_wishes(form: Form, kind: str) -> list[Wish]:
     if split is not None and split not in SPLITS:
         raise invalid_field("#/split", f"one of {', '.join(SPLITS)}")
     names = [file_name(upload, number) for number, upload in enumerate(form.files)]
-    labels = read_words(form, "label", clean_set if kind == MULTI else clean_word)
-    said = zip(names, labels, read_words(form, "group", clean_word), strict=True)
+    labels = read_words(form, "label", clean_set if kind == MULTI else word_of)
+    said = zip(names, labels, read_words(form, "group", word_of), strict=True)
     return [Wish(name, label, split, group) for name, label, group in said]
 
 
@@ -124,11 +125,11 @@ def clean_set(text: str | None, name: str, pointer: str) -> str | None:
     """Return the text of a set, sent as a JSON list of labels or as one label."""
     listed = json_list(text or "")
     if listed is None:
-        word = clean_word(text, name, pointer)
+        word = word_of(text, name, pointer)
         return None if word is None else join_labels([word])
     if not all(isinstance(word, str) for word in listed):
         raise invalid_field(pointer, "a list of labels holds texts only")
-    words = [clean_word(word, name, pointer) for word in listed]
+    words = [word_of(word, name, pointer) for word in listed]
     if None in words:
         raise invalid_field(pointer, f"a {name} is not empty")
     try:
@@ -137,15 +138,11 @@ def clean_set(text: str | None, name: str, pointer: str) -> str | None:
         raise invalid_field(pointer, str(error)) from error
 
 
-def clean_word(text: str | None, name: str, pointer: str) -> str | None:
-    word = unicodedata.normalize("NFC", text or "").strip()
-    if not word:
-        return None
-    if len(word) > WORD_CHARACTERS:
-        raise invalid_field(pointer, f"a {name} has at most {WORD_CHARACTERS} characters; this has {len(word)}")
-    if any(unicodedata.category(char) in {"Cc", "Cs"} for char in word):
-        raise invalid_field(pointer, f"a {name} has no control characters")
-    return word
+def word_of(text: str | None, name: str, pointer: str) -> str | None:
+    try:
+        return clean_word(text, name)
+    except ValueError as error:
+        raise invalid_field(pointer, str(error)) from error
 
 
 def check_labels(services: Services, present: set[str], labels: set[str]) -> None:

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from db.models import ImportItem
 from db.pages import Rows, Window, fetch
+from tsukiji.labels import split_labels
 
 
 def add_verdicts(session: Session, job_id: str, verdicts: Sequence[dict[str, Any]]) -> None:
@@ -32,6 +33,12 @@ def count_errors(session: Session, job_id: str) -> list[tuple[str, int]]:
     code, images = ImportItem.error["code"].as_string(), func.count()
     query = select(code, images).where(ImportItem.job_id == job_id, ImportItem.verdict == "rejected").group_by(code)
     return [(row[0], row[1]) for row in session.execute(query.order_by(images.desc(), code))]
+
+
+def labels_of(session: Session, job_id: str) -> set[str]:
+    """Return the labels that the files of an import got."""
+    query = select(ImportItem.label).where(ImportItem.job_id == job_id, ImportItem.label.is_not(None)).distinct()
+    return {label for text in session.scalars(query) for label in split_labels(text or "")}
 
 
 def page_verdicts(

@@ -4,9 +4,10 @@ Pure: the client and the service both ask here.
 """
 
 import json
+import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from pathlib import PurePosixPath
 from typing import Final, Literal, TypedDict
@@ -26,7 +27,12 @@ PLUS: Final = "+"
 ESCAPED_PLUS: Final = "%2B"
 CELL_SEPARATORS: Final = "|;"
 """Between the labels of a table's cell."""
-CLUTTER: Final = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
+LABEL_CHARACTERS: Final = 200
+INVISIBLE: Final = "\u00ad\u200b\u200e\u200f\u2060\ufeff\u202a-\u202e\u2066-\u2069"
+"""What has no width and no meaning at an end of a word; joiners are not among it, since scripts and emoji need them."""
+AROUND: Final = re.compile(rf"\A[\s{INVISIBLE}]+|[\s{INVISIBLE}]+\Z")
+UNREADABLE: Final = frozenset({"Cc", "Cs"})
+"""Categories of Unicode: control characters, and halves of characters."""
 
 
 def label_and_split(name: str) -> tuple[str | None, Literal["train", "valid", "test"] | None]:
@@ -45,27 +51,59 @@ def label_and_split(name: str) -> tuple[str | None, Literal["train", "valid", "t
 
 def folder_labels(folder: str) -> list[str]:
     """Return the labels that a folder's name lists: `ant+bee` two, `ant` one, `+` none at all."""
-    words = (word.strip().replace(ESCAPED_PLUS, PLUS) for word in folder.split(PLUS))
+    words = (clean_word(word.replace(ESCAPED_PLUS, PLUS)) for word in folder.split(PLUS))
     return sorted({word for word in words if word})
 
 
-def is_clutter(name: str) -> bool:
-    """Return whether a relative path names something that systems leave behind, or a hidden file."""
-    return any(part.startswith(".") or part.lower() in CLUTTER for part in PurePosixPath(name).parts)
+def trim(text: str) -> str:
+    """Return a word in Unicode form NFC, without spaces and what cannot be seen around it."""
+    return AROUND.sub("", unicodedata.normalize("NFC", text))
+
+
+def clean_word(text: str | None, what: str = "label") -> str | None:
+    """Return a label or group as it is kept, whichever way it comes in: trimmed, in Unicode form NFC.
+
+    None where nothing is left.
+
+    Raises:
+        ValueError: it has control characters, or more than `LABEL_CHARACTERS`.
+    """
+    word = trim(text or "")
+    if any(unicodedata.category(char) in UNREADABLE for char in word):
+        raise ValueError(f"a {what} has no control characters")
+    if len(word) > LABEL_CHARACTERS:
+        raise ValueError(f"a {what} has at most {LABEL_CHARACTERS} characters; this has {len(word):,}")
+    return word or None
 
 
 def clean_label(text: str) -> str:
-    """Return a label trimmed and in Unicode form NFC.
+    """Return a label as it is kept.
 
     Raises:
-        ValueError: it is empty or has control characters.
+        ValueError: it is empty, or what `clean_word` refuses.
     """
-    label = unicodedata.normalize("NFC", text).strip()
-    if not label:
+    label = clean_word(text)
+    if label is None:
         raise ValueError("a label is not empty")
-    if any(unicodedata.category(char) in {"Cc", "Cs"} for char in label):
-        raise ValueError("a label has no control characters")
     return label
+
+
+def look_alikes(labels: Iterable[str], new: Collection[str]) -> list[dict[str, str]]:
+    """Return warnings of labels that differ only in case, width or spaces (`Cat`, `cat`), one of them new."""
+    alike: dict[str, list[str]] = {}
+    for label in sorted(set(labels)):
+        alike.setdefault(_bare(label), []).append(label)
+    warnings = []
+    for found in alike.values():
+        if len(found) > 1 and not set(found).isdisjoint(new):
+            detail = f"{', '.join(map(repr, found))[:500]} are different labels. Merge them if they mean the same."
+            warnings.append({"code": "labels_alike", "detail": detail})
+    return warnings
+
+
+def _bare(label: str) -> str:
+    word = unicodedata.normalize("NFKC", label).casefold()
+    return "".join(char for char in word if not char.isspace() and unicodedata.category(char) != "Cf")
 
 
 def join_labels(labels: Iterable[str]) -> str:

@@ -5,7 +5,6 @@ Every file gets a verdict; none stops the others.
 
 import itertools
 import re
-import unicodedata
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from db.session import Session
 from tsukiji.errors import Invalid, LabelRefused, TsukijiError
 from tsukiji.importers import Placement
 from tsukiji.jobs import Task
-from tsukiji.labels import is_set, split_labels
+from tsukiji.labels import look_alikes, split_labels
 from tsukiji.types import AnalysisCreate
 from tsukiji.vision.decode import probe
 from worker.archives import discard
@@ -34,7 +33,6 @@ from worker.services import Services
 COMMIT_FILES = 100
 DECODING = BoundedSemaphore(4)
 """A large picture takes 150 MB while it is decoded."""
-LABEL_CHARACTERS = 200
 UNKEPT = re.compile("[\0\ud800-\udfff]")
 """What a database cannot keep as text."""
 
@@ -73,11 +71,8 @@ class File:
 def take(services: Services, seq: int, arrival: Arrival, labels: set[str], lease: Lease) -> File:
     """Read one file. An archive is a stream: it is read by one thread, in its order."""
     lease.check()
-    name, place = kept(arrival.name), arrival.placement
-    label = kept(place.label) if place.label else None
-    if label and not is_set(label):
-        label = label[:LABEL_CHARACTERS]
-    verdict = {"seq": seq, "name": name, "label": label, "error": None, "image": None}
+    place = arrival.placement
+    verdict = {"seq": seq, "name": kept(arrival.name), "label": place.label, "error": None, "image": None}
     try:
         check_placement(services, place, labels)
         return File(verdict, place, arrival.read())
@@ -118,26 +113,13 @@ def refused(verdict: dict[str, Any], error: TsukijiError) -> dict[str, Any]:
 
 
 def check_placement(services: Services, place: Placement, labels: set[str]) -> None:
-    """Raise what is wrong with a picture's label or group; else count the label among the data set's."""
+    """Raise what is wrong with what is known of a picture; else count its labels among the data set's."""
     if place.error is not None:
         raise place.error
-    check_word(place.group, "group")
     found = [] if place.label is None else split_labels(place.label)
-    for label in found:
-        check_word(label, "label")
     if set(found) - labels and len(labels.union(found)) > services.settings.limits.dataset_classes:
         raise LabelRefused(f"The data set has {len(labels)} labels; no more are allowed.")
     labels.update(found)
-
-
-def check_word(word: str | None, name: str) -> None:
-    """Raise LabelRefused for a label or group that is too long, or that no person could read."""
-    if word is None:
-        return
-    if len(word) > LABEL_CHARACTERS:
-        raise LabelRefused(f"The {name} has {len(word):,} characters; {LABEL_CHARACTERS} are allowed.")
-    if any(unicodedata.category(char) in {"Cc", "Cs"} for char in word):
-        raise LabelRefused(f"The {name} {word!r} has control characters.")
 
 
 def kept(value: Any) -> Any:
@@ -182,6 +164,7 @@ def end(services: Services, job: Job, warnings: list[dict[str, Any]]) -> None:
     analysis = None
     with services.database.transaction() as session:
         counts = imports.count_verdicts(session, job.id)
+        warnings += look_alikes(datasets.labels_of(session, dataset_of(job)), imports.labels_of(session, job.id))
         result = {
             "dataset_id": job.dataset_id,
             "accepted": counts.get("accepted", 0),

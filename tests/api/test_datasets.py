@@ -4,8 +4,10 @@ import hashlib
 import io
 
 import pytest
-from PIL import Image
+from PIL import Image as Picture
+from sqlalchemy import update
 
+from db.models import Image
 from tests.api.conftest import as_files, limited, picture, pictures
 
 
@@ -94,6 +96,26 @@ def test_labels_are_trimmed_and_empty_means_none(client, dataset):
     assert len(client.get(f"/v1/datasets/{dataset}/images", params={"unlabelled": True}).json()["data"]) == 1
 
 
+def test_labels_that_look_alike_are_told(client, dataset):
+    place, data = f"/v1/datasets/{dataset}/images", {"label": "Tuna\u200b"}
+    answer = client.post(place, files=as_files(pictures(1, 77)), data=data).json()
+    assert answer["files"][0]["label"] == "Tuna"
+    assert [warning["code"] for warning in answer["warnings"]] == ["labels_alike"]
+    assert "'Tuna', 'tuna'" in answer["warnings"][0]["detail"]
+    assert client.post(place, files=as_files(pictures(1, 78)), data={"label": "eel"}).json()["warnings"] == []
+
+
+def test_labels_that_were_kept_untrimmed_are_found_and_merged(client, services, dataset):
+    """Data sets of before may hold such."""
+    with services.database.transaction() as session:
+        session.execute(update(Image).where(Image.label == "eel").values(label="tuna "))
+    place = f"/v1/datasets/{dataset}"
+    assert len(client.get(f"{place}/images", params={"label": "tuna "}).json()["data"]) == 4
+    act = {"act": "merge_labels", "labels": ["tuna ", "tuna"], "into": " tuna"}
+    assert client.post(f"{place}/revisions", json=act).json()["images"] == 4
+    assert client.get(place).json()["classes"] == [{"label": "tuna", "images": 8}]
+
+
 def test_too_many_labels_are_refused(client, services, dataset):
     services.settings = limited(services.settings, dataset_classes=2)
     answer = client.post(f"/v1/datasets/{dataset}/images", files=as_files(pictures(1, 77)), data={"label": "third"})
@@ -159,7 +181,7 @@ def test_thumb_is_a_small_webp(client, dataset):
     image = client.get(f"/v1/datasets/{dataset}/images", params={"label": "big"}).json()["data"][0]
     thumb = client.get(image["links"]["thumb"])
     assert thumb.headers["content-disposition"] == "inline"
-    with Image.open(io.BytesIO(thumb.content)) as small:
+    with Picture.open(io.BytesIO(thumb.content)) as small:
         assert (small.format, small.size) == ("WEBP", (192, 96))
 
 

@@ -2,7 +2,17 @@ import unicodedata
 
 import pytest
 
-from tsukiji.labels import MAX_SET_BYTES, SEPARATOR, is_clutter, join_labels, label_and_split, split_labels
+from tsukiji.labels import (
+    MAX_SET_BYTES,
+    SEPARATOR,
+    clean_label,
+    clean_word,
+    folder_labels,
+    join_labels,
+    label_and_split,
+    look_alikes,
+    split_labels,
+)
 
 
 @pytest.mark.parametrize(
@@ -36,15 +46,57 @@ def test_a_decomposed_folder_name_is_the_same_label():
 
 
 @pytest.mark.parametrize(
-    "name", ["__MACOSX/cat/._1.jpg", ".DS_Store", "cat/.hidden.jpg", ".git/x.jpg", "cat/Thumbs.db", "Desktop.ini"]
+    "text",
+    [
+        "cat",
+        " cat",
+        "cat ",
+        "\tcat\n",
+        "cat\u00a0",
+        "cat\u200b",
+        "\ufeffcat",
+        "cat\u3000",
+        "\u200e cat \u2060",
+        "cat\u00ad",
+    ],
 )
-def test_what_systems_leave_behind(name):
-    assert is_clutter(name)
+def test_a_label_is_kept_without_what_cannot_be_seen_around_it(text):
+    assert clean_label(text) == clean_word(text) == "cat"
 
 
-@pytest.mark.parametrize("name", ["cat/1.jpg", "a.b/c.d.jpg", "thumbs.db.jpg"])
-def test_what_people_mean(name):
-    assert not is_clutter(name)
+@pytest.mark.parametrize("text", ["", " ", "\u200b", "\ufeff \u00a0", None])
+def test_nothing_is_no_word(text):
+    assert clean_word(text) is None
+
+
+@pytest.mark.parametrize("text", ["black  cat", "a\u200cb", "👩\u200d🌾", "n/a", "trailing.", "က\u1039က"])
+def test_what_stands_inside_of_a_label_stays(text):
+    assert clean_label(text) == text
+
+
+@pytest.mark.parametrize(("text", "told"), [("a\0b", "control"), ("a\x1fb", "control"), ("x" * 201, "at most 200")])
+def test_labels_that_are_refused(text, told):
+    with pytest.raises(ValueError, match=told):
+        clean_label(text)
+
+
+def test_a_folder_lists_trimmed_labels():
+    assert folder_labels("ant\u00a0+ \u200bbee+") == ["ant", "bee"]
+
+
+@pytest.mark.parametrize(
+    "labels", [["Cat", "cat", "CAT"], ["black cat", "blackcat"], ["ｃａｔ", "cat"], ["ﾈｺ", "ネコ"], ["a\u200bb", "ab"]]
+)
+def test_labels_that_look_alike_are_told_together(labels):
+    (warning,) = look_alikes([*labels, "dog"], new=labels[:1])
+    assert warning["code"] == "labels_alike"
+    assert all(repr(label) in warning["detail"] for label in labels)
+    assert "dog" not in warning["detail"]
+
+
+def test_labels_that_look_alike_are_old_news_where_none_is_new():
+    assert look_alikes(["Cat", "cat", "dog"], new=["dog"]) == []
+    assert look_alikes(["cat", "car", "cats"], new=["cat", "car", "cats"]) == []
 
 
 @pytest.mark.parametrize("labels", [[], ["bee"], ["bee", "ant"], ["ant", "bee", "ant"], ["ant bee", "bee"]])

@@ -326,7 +326,7 @@ HOSTILE = {
     "../../evil.png": "unsafe_path",
     "/etc/evil.png": "unsafe_path",
     "C:/evil.png": "unsafe_path",
-    "cat\\1.png": "unsafe_path",
+    "..\\1.png": "unsafe_path",
     "cut at\0here.png": "unsafe_path",
     "cat/more.zip": "nested_archive",
 }

@@ -135,6 +135,31 @@ def test_labels_have_limits(services, submit, archive):
     assert [code for _, code in verdicts(services, job).values()] == [None, None, "label_refused", "label_refused"]
 
 
+ALIKE = ["cat", "cat ", "cat\u200b", " dog", "dog\u00a0", "\ufeffdog", "Cat"]
+
+
+def test_labels_are_trimmed_and_those_that_look_alike_are_told(services, submit, archive, tmp_path):
+    folders = {f"pets/{label}/{number}.png": number for number, label in enumerate(ALIKE)}
+    table = "file,label\n" + "".join(f"t/{number}.png,{label}\n" for number, label in enumerate(ALIKE, 20))
+    tabled = {"labels.csv": table.encode()} | {f"t/{number}.png": number for number in range(20, 20 + len(ALIKE))}
+    for name, files in (("folders", folders), ("tables", tabled)):
+        job = submit.import_zip(archive(files), name=name)
+        work(services, job.id, run)
+        with services.database.reading() as session:
+            assert datasets.labels_of(session, job.dataset_id) == {"cat", "dog", "Cat"}
+        (warning,) = submit.find(job).result["warnings"]
+        assert warning["code"] == "labels_alike"
+        assert "'Cat', 'cat'" in warning["detail"]
+
+
+def test_a_folder_whose_name_cannot_be_seen_is_no_label(services, submit, archive):
+    for kind in ("single_label", "multi_label"):
+        job = submit.import_zip(archive({" /1.png": 1, "\u200b/2.png": 2}), name=kind, kind=kind)
+        work(services, job.id, run)
+        with services.database.reading() as session:
+            assert [row.label for row in datasets.all_images(session, job.dataset_id, 9)] == [None, None], kind
+
+
 def test_a_data_set_that_vanished_fails_its_import(services, submit, archive):
     job = submit.import_zip(archive({"a/1.png": 1}))
     with services.database.transaction() as session:

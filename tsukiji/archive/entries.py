@@ -4,14 +4,13 @@ An archive is hostile until shown otherwise: names may point outside, sizes may 
 """
 
 import re
-import unicodedata
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final, Self
 
 from tsukiji.errors import ArchiveError, EntryDuplicate, EntryIgnored, EntryNested, EntryUnsafePath
-from tsukiji.labels import is_clutter
+from tsukiji.names import leftover, plain_name
 
 if TYPE_CHECKING:  # it needs pydantic-settings, which a client that checks a package lacks
     from tsukiji.settings import LimitSettings
@@ -32,7 +31,8 @@ ARCHIVE_MAGIC: Final = (
 )
 TAR_MAGIC: Final = b"ustar"
 TAR_MAGIC_AT: Final = 257
-UNSAFE: Final = re.compile(r"[\x00-\x1f\x7f\\]|^/|^[A-Za-z]:|(?:^|/)\.\.(?:/|$)")
+UNSAFE: Final = re.compile(r"[\x00-\x1f\x7f]|^/|^[A-Za-z]:|(?:^|/)\.\.(?:/|$)")
+"""Of a plain name."""
 HARMLESS_BYTES: Final = 2**20
 """Below this no ratio is too high: a plain drawing packs well, and the limit on the whole still holds."""
 
@@ -66,11 +66,13 @@ class Entry:
         name: relative, with slashes, in Unicode form NFC; as the archive spells it where `error` refuses it.
         error: why it is refused, or None.
         unpack: returns its bytes, or raises a `TsukijiError`.
+        guessed: the code page that the name was read by, where the archive does not say it; else None.
     """
 
     name: str
     error: ArchiveError | None
     unpack: Callable[[], bytes]
+    guessed: str | None = None
 
     def read(self) -> bytes:
         """Return the file's bytes, never more than were announced.
@@ -97,7 +99,7 @@ class Names:
     def settle(self, name: str, error: ArchiveError | None) -> tuple[str, ArchiveError | None]:
         """Return the name in its plain form and why its entry is refused; a refused one does not take its name."""
         if error is None:
-            name = plain(name)
+            name = plain_name(name)
             if name in self._seen:
                 error = EntryDuplicate(f"{name} stands in the archive twice; the first one counts.")
             elif self._doubtful is None or hash(name) in self._doubtful:
@@ -105,22 +107,14 @@ class Names:
         return name, error
 
 
-def plain(name: str) -> str:
-    """Return the shortest spelling of a name's place."""
-    return str(PurePosixPath(name))
-
-
-def compose(name: str) -> str:
-    """Return the name in Unicode form NFC; some systems write it decomposed."""
-    return unicodedata.normalize("NFC", name)
-
-
 def place_fault(name: str, *, plain: bool) -> ArchiveError | None:
     """Return why a name is refused, or an entry that is no plain file; what systems leave behind counts as refused."""
-    if not PurePosixPath(name).parts or UNSAFE.search(name) or not plain:
+    place = plain_name(name)
+    remains = leftover(place)
+    if place == "." or UNSAFE.search(place.removesuffix("\r") if remains else place) or not plain:
         return EntryUnsafePath(f"{name!r} leads outside, or is a link or a device.")
-    if is_clutter(name):
-        return EntryIgnored(f"{name} was left behind by a system.")
+    if remains is not None:
+        return EntryIgnored(f"{name!r} was left behind by a system.", part=remains)
     return None
 
 

@@ -10,8 +10,13 @@ from tsukiji.archive.entries import ArchiveLimits, Entry
 from tsukiji.errors import ArchiveTooLarge
 
 
-def entries(path: Path, limits: ArchiveLimits) -> Iterator[Entry]:
+def entries(path: Path, limits: ArchiveLimits, encoding: str | None = None) -> Iterator[Entry]:
     """Yield every file of a zip, tar or tar.gz in its order, refused ones with their error.
+
+    Args:
+        path: the archive.
+        limits: what it may hold.
+        encoding: the code page of the names that the archive keeps as bytes; guessed from all of them if None.
 
     Raises:
         ArchiveUnreadable: the file is no archive, or a damaged one. A tar may turn out so at any entry.
@@ -23,7 +28,7 @@ def entries(path: Path, limits: ArchiveLimits) -> Iterator[Entry]:
         raise ArchiveTooLarge(f"The archive has {size:,} bytes; at most {limits.max_bytes:,} are taken.")
     with path.open("rb") as file:
         is_tar = tars.is_tar(file)
-    yield from tars.entries(path, limits) if is_tar else zips.entries(path, limits)
+    yield from (tars if is_tar else zips).entries(path, limits, encoding)
 
 
 def is_archive(file: IO[bytes]) -> bool:

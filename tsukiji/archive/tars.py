@@ -9,13 +9,14 @@ import os
 import tarfile
 import zlib
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import IO, Final, cast
 
-from tsukiji.archive.entries import HARMLESS_BYTES, ArchiveLimits, Entry, Names, compose, nested_fault, place_fault
+from tsukiji.archive.encodings import Spelling, Unsaid, is_utf8
+from tsukiji.archive.entries import HARMLESS_BYTES, ArchiveLimits, Entry, Names, nested_fault, place_fault
 from tsukiji.errors import (
     ArchiveError,
     ArchiveTooLarge,
@@ -27,6 +28,8 @@ from tsukiji.errors import (
 
 BLOCK: Final = 512
 PIECE: Final = 2**16
+OLD: Final = "latin-1"
+"""What reads a name that is neither UTF-8 nor of a code page that suits all."""
 GZIP_MAGIC: Final = b"\x1f\x8b"
 GZIP_AHEAD: Final = 2**17
 """So much of the file `gzip` may have read and not yet unpacked."""
@@ -48,21 +51,40 @@ def is_tar(file: IO[bytes]) -> bool:
     return block.startswith(GZIP_MAGIC) or block == bytes(BLOCK) or _header(block) is not None
 
 
-def entries(path: Path, limits: ArchiveLimits) -> Iterator[Entry]:
+def entries(path: Path, limits: ArchiveLimits, encoding: str | None = None) -> Iterator[Entry]:
     """Yield the entries. What is wrong with the whole is raised where it is met."""
+    names, spelling = Names(), Spelling(encoding, OLD)
+    for stream, member in _members(path, limits):
+        if not (is_utf8(member.raw) or spelling.encoding):
+            spelling = Spelling(_guess(path, limits), OLD, is_guessed=True)
+        spelled, guessed = (Spelling(encoding, OLD) if is_utf8(member.raw) else spelling).read(member.raw)
+        if not member.is_folder(spelled):
+            name, error = names.settle(spelled, _fault(member, spelled, limits))
+            yield Entry(name, error, partial(stream.unpack, member.size, name), guessed)
+
+
+def _members(path: Path, limits: ArchiveLimits) -> Iterator[tuple["_Stream", "_Member"]]:
+    """Yield every member, and the stream while it is at its bytes."""
     with ExitStack() as opened:
         file = opened.enter_context(path.open("rb"))
         packed = file.read(2) == GZIP_MAGIC
         file.seek(0)
         unpacked = opened.enter_context(gzip.GzipFile(fileobj=file)) if packed else file
         stream = _Stream(file, cast("IO[bytes]", unpacked), limits, packed=packed)
-        names = Names()
         while (member := _next(stream)) is not None:
             stream.count_entry()
-            if not member.is_folder:
-                name, error = names.settle(member.name, _fault(member, limits))
-                yield Entry(name, error, partial(stream.unpack, member.size, name))
+            yield stream, member
             stream.pass_over()
+
+
+def _guess(path: Path, limits: ArchiveLimits) -> str:
+    """Return the code page of all names that are not UTF-8, from another look at the archive."""
+    unsaid = Unsaid()
+    with suppress(ArchiveError):  # whoever reads the entries meets it in its place
+        for _, member in _members(path, limits):
+            if not is_utf8(member.raw):
+                unsaid.add(member.raw)
+    return unsaid.guess() or OLD
 
 
 @dataclass
@@ -139,14 +161,14 @@ class _Stream:
 
 @dataclass(frozen=True)
 class _Member:
-    name: str
+    raw: bytes
+    """Its name."""
     size: int
     kind: bytes
     is_sparse: bool
 
-    @property
-    def is_folder(self) -> bool:
-        return self.kind == tarfile.DIRTYPE or (self.kind == tarfile.AREGTYPE and self.name.endswith("/"))
+    def is_folder(self, name: str) -> bool:
+        return self.kind == tarfile.DIRTYPE or (self.kind == tarfile.AREGTYPE and name.endswith(("/", "\\")))
 
 
 def _next(stream: _Stream) -> _Member | None:
@@ -172,19 +194,18 @@ def _next(stream: _Stream) -> _Member | None:
 
 
 def _member(stream: _Stream, info: tarfile.TarInfo, told: dict[str, str]) -> _Member:
-    size, name = info.size, told.get("path", _text(info.name))
+    size, name = info.size, told.get("path", info.name)
     if "size" in told:
         if not (told["size"].isascii() and told["size"].isdecimal() and len(told["size"]) < 19):
             raise ArchiveUnreadable(f"The tar archive is damaged: {name[:100]!r} has no valid size.")
         size = int(told["size"])
     stream.ahead = 0 if info.type in WITHOUT_BYTES else -(-size // BLOCK) * BLOCK
     sparse = info.type == tarfile.GNUTYPE_SPARSE or any(key.startswith("GNU.sparse.") for key in told)
-    return _Member(compose(name), size, info.type, sparse)
+    return _Member(name.encode("utf-8", "surrogateescape"), size, info.type, sparse)
 
 
-def _fault(member: _Member, limits: ArchiveLimits) -> ArchiveError | None:
+def _fault(member: _Member, name: str, limits: ArchiveLimits) -> ArchiveError | None:
     """Return why a member is refused, by what its headers say of it."""
-    name = member.name
     if member.is_sparse:
         return EntryUnreadable(f"{name} is stored as a sparse file.", hint="Make the archive again without --sparse.")
     if fault := place_fault(name, plain=member.kind in PLAIN):
@@ -233,13 +254,6 @@ def _records(body: bytes) -> Iterator[tuple[str, str]]:
         body = body[length:]
 
 
-def _text(name: str) -> str:
-    return _decode(name.encode("utf-8", "surrogateescape"))
-
-
 def _decode(raw: bytes) -> str:
-    """Return a name as it was meant: old systems wrote Latin-1."""
-    try:
-        return raw.decode("utf-8")
-    except UnicodeDecodeError:
-        return raw.decode("latin-1")
+    """Return text in which the bytes that are not UTF-8 still stand."""
+    return raw.decode("utf-8", "surrogateescape")

@@ -12,16 +12,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
-from tsukiji.archive.entries import (
-    HARMLESS_BYTES,
-    ArchiveLimits,
-    Entry,
-    Names,
-    compose,
-    nested_fault,
-    place_fault,
-    plain,
-)
+from tsukiji.archive.encodings import Spelling, Unsaid
+from tsukiji.archive.entries import HARMLESS_BYTES, ArchiveLimits, Entry, Names, nested_fault, place_fault
 from tsukiji.archive.listing import Listing
 from tsukiji.errors import (
     ArchiveError,
@@ -32,6 +24,7 @@ from tsukiji.errors import (
     EntryTooLarge,
     EntryUnreadable,
 )
+from tsukiji.names import plain_name
 
 PLAIN: Final = frozenset({0, stat.S_IFREG})
 # The other methods unpack without a bound: one read of 4 KiB of bzip2 may be 80 MB.
@@ -48,6 +41,12 @@ DAMAGE: Final = (
     OverflowError,
     RuntimeError,
 )
+SPELLED: Final = "cp437"
+"""What `zipfile` reads names by that are not said to be UTF-8: it knows all 256 bytes, so none is lost."""
+UNICODE_PATH: Final = 0x7075
+UNICODE_PATH_HEAD: Final = struct.Struct("<BL")
+FIELD: Final = struct.Struct("<HH")
+"""Of extra fields: after it come as many bytes as it says. Source: APPNOTE.TXT 6.3.10, sections 4.5 and 4.6.9."""
 ENCRYPTED: Final = 0x1
 UTF8: Final = 0x800
 LISTING_BYTES: Final = 256
@@ -55,32 +54,46 @@ LISTING_BYTES: Final = 256
 SORTED_PARTS: Final = 16
 
 
-def entries(path: Path, limits: ArchiveLimits) -> Iterator[Entry]:
+def entries(path: Path, limits: ArchiveLimits, encoding: str | None = None) -> Iterator[Entry]:
     """Yield the entries; what is wrong with the whole is raised before the first."""
-    listing, doubtful = _checked(path, limits)
-    names = Names(doubtful)
+    try:
+        listing, spelling, hashes = _checked(path, limits, encoding)
+    except DAMAGE as damage:
+        raise ArchiveUnreadable(f"The zip archive cannot be read: {damage}") from damage
+    names = Names(_doubles(hashes))
     for archive in listing.parts():
         for info in archive.infolist():
-            if not info.orig_filename.endswith("/"):
-                name = _spelled(info)
+            name, guessed = _spelled(info, spelling)
+            if not _is_folder(info, name):
                 name, error = names.settle(name, _fault(info, name, limits))
-                yield Entry(name, error, partial(_unpack, archive, info))
+                yield Entry(name, error, partial(_unpack, archive, info, name), guessed)
 
 
-def _checked(path: Path, limits: ArchiveLimits) -> tuple[Listing, set[int]]:
-    """Return the listing, read once from its beginning to its end, and the hashes of names that stand there twice."""
-    hashes, expanded = array("q"), 0
-    try:
-        listing = Listing.find(path)
-        if listing.size > limits.max_entries * LISTING_BYTES + limits.max_entry_bytes:
-            raise ArchiveTooManyEntries(f"The archive's listing alone takes {listing.size:,} bytes.")
-        for archive in listing.parts():
-            hashes.extend(hash(plain(_spelled(info))) for info in archive.infolist())
-            expanded += sum(info.file_size for info in archive.infolist())
-    except DAMAGE as error:
-        raise ArchiveUnreadable(f"The zip archive cannot be read: {error}") from error
+def _checked(path: Path, limits: ArchiveLimits, encoding: str | None) -> tuple[Listing, Spelling, Sequence[int]]:
+    """Return the listing, read from its beginning to its end, how names are spelled, and the hash of each."""
+    listing = Listing.find(path)
+    if listing.size > limits.max_entries * LISTING_BYTES + limits.max_entry_bytes:
+        raise ArchiveTooManyEntries(f"The archive's listing alone takes {listing.size:,} bytes.")
+    hashes, expanded, unsaid, spelling = array("q"), 0, Unsaid(), Spelling(encoding, SPELLED)
+    for info in _infos(listing):
+        hashes.append(_hash(info, spelling))
+        expanded += info.file_size
+        if encoding is None and _said(info) is None:
+            unsaid.add(_raw(info))
     _check_whole(len(hashes), expanded, limits)
-    return listing, _doubles(hashes)
+    if unsaid.parts:
+        spelling = Spelling(unsaid.guess(), SPELLED, is_guessed=True)
+        hashes = array("q", (_hash(info, spelling) for info in _infos(listing)))
+    return listing, spelling, hashes
+
+
+def _hash(info: zipfile.ZipInfo, spelling: Spelling) -> int:
+    return hash(plain_name(_spelled(info, spelling)[0]))
+
+
+def _infos(listing: Listing) -> Iterator[zipfile.ZipInfo]:
+    for archive in listing.parts():
+        yield from archive.infolist()
 
 
 def _doubles(hashes: Sequence[int]) -> set[int]:
@@ -101,13 +114,37 @@ def _check_whole(count: int, expanded: int, limits: ArchiveLimits) -> None:
         )
 
 
-def _spelled(info: zipfile.ZipInfo) -> str:
-    """Return the name as it was meant. `orig_filename`: the other one is cut at a NUL."""
-    name = info.orig_filename
-    if not info.flag_bits & UTF8:
-        with suppress(UnicodeError):  # macOS writes UTF-8 without saying so
-            name = name.encode("cp437").decode("utf-8")
-    return compose(name)
+def _is_folder(info: zipfile.ZipInfo, name: str) -> bool:
+    return name.endswith("/") or (name.endswith("\\") and not info.file_size)
+
+
+def _spelled(info: zipfile.ZipInfo, spelling: Spelling) -> tuple[str, str | None]:
+    """Return the name as it was meant, and the code page by which that was guessed."""
+    said = _said(info)
+    return (said, None) if said is not None else spelling.read(_raw(info))
+
+
+def _said(info: zipfile.ZipInfo) -> str | None:
+    """Return the name as Unicode, where the archive says that it is; in the field of Info-ZIP's for that, else itself.
+
+    `orig_filename`: the other one is cut at a NUL.
+    """
+    if info.flag_bits & UTF8:
+        return info.orig_filename
+    extra = info.extra
+    while len(extra) >= FIELD.size:
+        kind, size = FIELD.unpack_from(extra)
+        body, extra = extra[FIELD.size : FIELD.size + size], extra[FIELD.size + size :]
+        if kind == UNICODE_PATH and len(body) > UNICODE_PATH_HEAD.size:
+            version, crc = UNICODE_PATH_HEAD.unpack_from(body)
+            with suppress(UnicodeDecodeError):
+                if version == 1 and crc == zlib.crc32(_raw(info)):  # else the name was changed since
+                    return body[UNICODE_PATH_HEAD.size :].decode()
+    return info.orig_filename if info.orig_filename.isascii() else None
+
+
+def _raw(info: zipfile.ZipInfo) -> bytes:
+    return info.orig_filename.encode(SPELLED)
 
 
 def _fault(info: zipfile.ZipInfo, name: str, limits: ArchiveLimits) -> ArchiveError | None:
@@ -131,13 +168,13 @@ def _size_fault(info: zipfile.ZipInfo, name: str, limits: ArchiveLimits) -> Arch
     return None
 
 
-def _unpack(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
+def _unpack(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> bytes:
     """`zipfile` stops at the announced size and compares the checksum there, so a lie about size is found as damage."""
     try:
         with archive.open(info) as file:
             data = file.read(info.file_size + 1)
     except DAMAGE as error:
-        raise EntryUnreadable(f"{info.filename} is damaged: {error}") from error
+        raise EntryUnreadable(f"{name} is damaged: {error}") from error
     if len(data) != info.file_size:
-        raise EntryUnreadable(f"{info.filename} unpacks to {len(data):,} bytes and claims {info.file_size:,}.")
+        raise EntryUnreadable(f"{name} unpacks to {len(data):,} bytes and claims {info.file_size:,}.")
     return data

@@ -18,6 +18,7 @@ from tsukiji.client._imports import Import
 from tsukiji.client._pages import Paged
 from tsukiji.client._snapshots import Snapshot, download
 from tsukiji.client._uploads import BY_PARTS_BYTES, UPLOAD_SECONDS, Sent, send
+from tsukiji.labels import look_alikes
 
 
 class Wishes(TypedDict, total=False):
@@ -70,6 +71,8 @@ class Dataset(Curated, types.Dataset):
         beside = None if table is None else Path(table)
         result = upload_folder(self._transport, self.id, Path(folder), progress, group, beside, options, self.kind)
         self.refresh()
+        sent = {label for file in result.files for label in file.labels or []}
+        result.warnings += look_alikes({row.label for row in self.classes if row.label is not None} | sent, sent)
         return result
 
     def import_archive(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tsukiji.labels import is_clutter
+from tsukiji.names import leftover, plain_name
 
 CHUNK_FILES: Final = 100
 REQUEST_BYTES: Final = 256 * 2**20
@@ -58,7 +58,7 @@ def files_below(folder: Path) -> list[LocalFile]:
     if not folder.is_dir():
         raise NotADirectoryError(f"{folder} is not a folder")
     named = ((path, _relative(path, folder)) for path in folder.rglob("*") if path.is_file())
-    files = [LocalFile(path, name, path.stat().st_size) for path, name in named if not is_clutter(name)]
+    files = [LocalFile(path, name, path.stat().st_size) for path, name in named if not leftover(name)]
     return sorted(files, key=lambda file: file.name)
 
 
@@ -127,4 +127,4 @@ def packed(files: Iterable[LocalFile]) -> Iterator[Path]:
 
 def _relative(path: Path, top: Path) -> str:
     """Return the name relative to `top` as clean UTF-8, whatever bytes the disk holds."""
-    return os.fsencode(path.relative_to(top).as_posix()).decode("utf-8", "replace")
+    return plain_name(os.fsencode(path.relative_to(top).as_posix()).decode("utf-8", "replace"))

@@ -1,11 +1,12 @@
 """What a line of any table comes down to: a picture by file or address, its labels, its split."""
 
-import unicodedata
 from dataclasses import dataclass
 from typing import Any, Final
 
 from tsukiji.errors import TableLineInvalid, TsukijiError
 from tsukiji.importers.split_words import plain_split
+from tsukiji.labels import trim
+from tsukiji.names import plain_name
 from tsukiji.types import Split
 
 NO_SPLIT: Final = frozenset({"", "unassigned"})
@@ -47,13 +48,8 @@ def place(text: str) -> tuple[str | None, str | None]:
     """
     scheme, found, rest = text.partition("://")
     if not found:
-        return plain_path(text), None
-    return (plain_path(rest) if scheme.lower() in BUCKETS else None), text
-
-
-def plain_path(text: str) -> str:
-    """Return a path with slashes, in Unicode form NFC, without `./` before it; Windows writes it the other way."""
-    return unicodedata.normalize("NFC", text).replace("\\", "/").removeprefix("./")
+        return plain_name(text), None
+    return (plain_name(rest) if scheme.lower() in BUCKETS else None), text
 
 
 def split_of(word: str) -> Split | None:
@@ -77,5 +73,5 @@ def words(value: Any) -> tuple[str, ...]:
     listed = value if isinstance(value, list) else [value]
     if any(isinstance(one, dict | list) for one in listed):
         raise ValueError("a label is text or a number")
-    named = (unicodedata.normalize("NFC", str(one)).strip() for one in listed if one is not None)
+    named = (trim(str(one)) for one in listed if one is not None)
     return tuple(dict.fromkeys(word for word in named if word))

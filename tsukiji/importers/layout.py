@@ -10,7 +10,7 @@ from tsukiji.errors import FileNotSent, LabelRefused, LabelsSeveral, TableInvali
 from tsukiji.importers import formats
 from tsukiji.importers.files import Files, folder_label, folder_split, table_split
 from tsukiji.importers.items import Item
-from tsukiji.labels import clean_label, folder_labels, join_labels, label_and_split
+from tsukiji.labels import PLUS, clean_label, clean_word, folder_labels, join_labels, label_and_split
 from tsukiji.types import ImportOptions, Kind, Split
 
 FETCHED: Final = ("http://", "https://", "s3://", "file://")
@@ -82,7 +82,7 @@ class Layout:
             label, split = None, folder_split(name)
         split = self.options.split or split
         if self.kind == "single_label":
-            return Placement(self.options.label or label, split, self.options.group)
+            return with_label(name, self.options.label or label, split, self.options.group)
         return placed(name, self.options.label, label, split, self.options.group)
 
 
@@ -208,18 +208,35 @@ def settle(layout: Layout, line: Line, name: str) -> Placement:
     label = item.labels[0] if item.labels else options.label
     if item.labels is None and label is None:
         label = folder_label(name)
-    return Placement(label, split, group)
+    return with_label(str(line), label, split, group)
 
 
 def placed(name: str, label: str | None, folder: str | None, split: Split | None, group: str | None) -> Placement:
     """Return what is known of a picture that has the wished label, else those that its folder lists."""
     if label is not None:
         return with_labels(name, [label], split, group)
-    return Placement(None, split, group) if folder is None else with_labels(name, folder_labels(folder), split, group)
+    try:
+        listed = folder_labels(folder or "")
+    except ValueError as error:
+        return refused(name, error)
+    if not listed and PLUS not in (folder or ""):
+        return with_label(name, None, split, group)
+    return with_labels(name, listed, split, group)
+
+
+def with_label(where: str, label: str | None, split: Split | None, group: str | None) -> Placement:
+    try:
+        return Placement(clean_word(label), split, clean_word(group, "group"))
+    except ValueError as error:
+        return refused(where, error)
 
 
 def with_labels(where: str, labels: Iterable[str], split: Split | None, group: str | None) -> Placement:
     try:
-        return Placement(join_labels(map(clean_label, labels)), split, group)
+        return Placement(join_labels(map(clean_label, labels)), split, clean_word(group, "group"))
     except ValueError as error:
-        return Placement(error=LabelRefused(f"{where}: {error}."))
+        return refused(where, error)
+
+
+def refused(where: str, error: ValueError) -> Placement:
+    return Placement(error=LabelRefused(f"{where[:300]}: {error}."))

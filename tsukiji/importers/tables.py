@@ -5,13 +5,13 @@ Hugging Face Datasets, "Create an image dataset", section "ImageFolder".
 """
 
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, get_args
 
 from tsukiji.errors import TableInvalid
 from tsukiji.importers.items import Item, place, refused, split_of, words
 from tsukiji.importers.several import Labelling, in_cell, marked
+from tsukiji.labels import trim
 from tsukiji.types import ImportOptions
 from tsukiji.types.datasets import Column
 
@@ -156,7 +156,7 @@ def item_of(line: int, row: Mapping[str, Any], columns: Columns, labelling: Labe
             labels=labels,
             is_none=is_none,
             split=split_of(_text(told.get("split"))),
-            group=unicodedata.normalize("NFC", _text(told.get("group"))) or None,
+            group=trim(_text(told.get("group"))) or None,
         )
     except ValueError as error:
         return refused(line, str(error))

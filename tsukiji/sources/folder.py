@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tsukiji.archive import Entry
 from tsukiji.errors import EntryUnreadable, Invalid, SourceMissing, SourceUnreadable
-from tsukiji.labels import is_clutter
+from tsukiji.names import leftover
 from tsukiji.sources.source import Source, fault
 from tsukiji.storage.disk import disk_errors
 
@@ -34,11 +34,10 @@ class FolderSource(Source):
         with self._opened(self.below) as top, self._errors():
             for place, folders, files, here in os.fwalk(".", dir_fd=top, onerror=_raise):
                 above = os.path.normpath(place)
-                folders[:] = sorted(name for name in folders if not is_clutter(name))
-                links = [name for name in folders if _is_link(name, here)]
-                for name in sorted([*files, *links]):
-                    if not is_clutter(name):
-                        yield _entry(name, _shown(name if above == "." else f"{above}/{name}"), here, max_bytes)
+                passed = [name for name in folders if leftover(name) or _is_link(name, here)]
+                folders[:] = sorted(set(folders).difference(passed))
+                for name in sorted([*files, *passed]):
+                    yield _entry(name, _shown(name if above == "." else f"{above}/{name}"), here, max_bytes)
 
     def read(self, max_bytes: int) -> bytes:
         if not self.below:
@@ -80,7 +79,7 @@ class FolderSource(Source):
 def _entry(name: str, shown: str, folder: int, max_bytes: int) -> Entry:
     facts = _facts(name, folder)
     size, mode = (facts.st_size, facts.st_mode) if facts else (0, stat.S_IFREG)  # gone: reading it will say so
-    shown, error = fault(shown, size, max_bytes, plain=stat.S_ISREG(mode))
+    shown, error = fault(shown, size, max_bytes, plain=stat.S_ISREG(mode) or leftover(name) is not None)
     return Entry(shown, error, partial(_read_entry, name, shown, folder, max_bytes))
 
 

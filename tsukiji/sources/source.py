@@ -2,12 +2,12 @@
 
 from abc import abstractmethod
 from collections.abc import Iterator
-from pathlib import PurePosixPath
 from typing import Protocol
 
 from tsukiji.archive import Entry
-from tsukiji.archive.entries import compose, nested_fault, place_fault
+from tsukiji.archive.entries import nested_fault, place_fault
 from tsukiji.errors import ArchiveError, EntryTooLarge
+from tsukiji.names import plain_name
 
 
 class Source(Protocol):
@@ -30,8 +30,7 @@ class Source(Protocol):
 
 def fault(name: str, size: int, max_bytes: int, *, plain: bool) -> tuple[str, ArchiveError | None]:
     """Return a file's name as it is shown, and why it is refused."""
-    name = compose(name)
     error = place_fault(name, plain=plain) or nested_fault(name)
     if error is None and size > max_bytes:
         error = EntryTooLarge(f"{name} has {size:,} bytes; at most {max_bytes:,} are taken.")
-    return (name if error else str(PurePosixPath(name))), error
+    return (name if error else plain_name(name)), error

@@ -1,11 +1,11 @@
 """Data sets, images, and what became of the files that were sent."""
 
-import unicodedata
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from tsukiji.labels import clean_word
 from tsukiji.types.base import Answer, Box, Kind, Label, Name, Problem, Request, Review, Split, Url, check_one
 from tsukiji.types.batches import ErrorSummary
 
@@ -49,8 +49,8 @@ class ImportOptions(Request):
 
     @field_validator("label", "group")
     @classmethod
-    def _compose(cls, word: str | None) -> str | None:
-        return unicodedata.normalize("NFC", word or "").strip() or None
+    def _clean(cls, word: str | None, info: ValidationInfo) -> str | None:
+        return clean_word(word, info.field_name or "label")
 
 
 class ImportCreate(ImportOptions):

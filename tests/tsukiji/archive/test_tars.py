@@ -150,7 +150,18 @@ def test_a_tar_that_ends_with_a_zip_is_no_zip(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["../evil.jpg", "a/../../evil.jpg", "a/..", "/etc/evil.jpg", "C:/evil.jpg", "a\\b.jpg", "a\nb.jpg", "a\x7f"]
+    "name",
+    [
+        "../evil.jpg",
+        "a/../../evil.jpg",
+        "a/..",
+        "/etc/evil.jpg",
+        "C:/evil.jpg",
+        "a\\..\\..\\b",
+        "C:\\x",
+        "a\nb.jpg",
+        "a\x7f",
+    ],
 )
 def test_names_that_lead_outside_are_refused(save, name):
     found = verdicts(save(tar(member(name, b"x"), member("good.jpg", b"y"))))
@@ -186,9 +197,34 @@ def test_names_are_composed_and_doubles_found(save):
     assert verdicts(path) == [(composed, b"1"), (composed, "duplicate_entry"), (composed, "duplicate_entry")]
 
 
-def test_names_in_latin_1_are_read_as_meant(save):
-    path = save(tar(header("pâté/1.jpg".encode("latin-1"), 1), b"x" + bytes(511)))
-    assert verdicts(path) == [("pâté/1.jpg", b"x")]
+@pytest.mark.parametrize("encoding", ["latin-1", "cp1251", "gb18030"])
+def test_names_that_are_not_utf8_are_read_as_meant(save, encoding):
+    words = {"latin-1": ["pâté", "Bärenmakrele"], "cp1251": ["кошка", "собака"], "gb18030": ["狗", "香蕉"]}[encoding]
+    names = [f"{word}/1.jpg" for word in words]
+    old = [header(name.encode(encoding), 1) + b"x" + bytes(511) for name in names]
+    path = save(tar(member("寿司/1.jpg", b"x"), *old))
+    assert verdicts(path) == [("寿司/1.jpg", b"x"), *((name, b"x") for name in names)]
+    told, *guessed = [entry.guessed for entry in entries(path, LIMITS)]
+    assert told is None
+    assert None not in guessed
+
+
+def test_the_code_page_of_names_may_be_said(save):
+    path = save(tar(header("кот/1.jpg".encode("koi8-r"), 1), b"x" + bytes(511)))
+    assert [(entry.name, entry.guessed) for entry in entries(path, LIMITS, "koi8-r")] == [("кот/1.jpg", None)]
+
+
+def test_names_are_guessed_from_what_can_be_read_of_a_damaged_archive(tmp_path):
+    good = header("кошка/1.jpg".encode("cp1251"), 1) + b"x" + bytes(511)
+    (tmp_path / "pictures").write_bytes(good + b"no header" * 100)
+    found = entries(tmp_path / "pictures", LIMITS)
+    assert next(found).name == "кошка/1.jpg"
+    with pytest.raises(errors.ArchiveUnreadable):
+        next(found)
+
+
+def test_names_that_were_written_on_windows_have_folders(save):
+    assert verdicts(save(tar(member("pets\\cat\\1.jpg", b"x")))) == [("pets/cat/1.jpg", b"x")]
 
 
 @pytest.mark.parametrize("name", ["__MACOSX/cat/._1.jpg", ".DS_Store", "cat/._1.jpg", "Thumbs.db"])

@@ -88,8 +88,18 @@ def test_an_empty_archive_has_no_entries(pack):
         "/etc/evil.jpg",
         "C:/evil.jpg",
         "c:evil.jpg",
-        "a\\b.jpg",
-        "\\\\host\\x.jpg",
+        "./C:/evil.jpg",
+        "..\\evil.jpg",
+        "a\\..\\..\\b",
+        "a/..\\../b",
+        "a\\..",
+        "C:\\x",
+        "C:x",
+        ".\\C:\\x",
+        "\\x.jpg",
+        "\\\\server\\share\\x.jpg",
+        "\\/server/share/x.jpg",
+        "\\\\?\\C:\\x",
         "a\nb.jpg",
         "a\x7f.jpg",
     ],
@@ -137,20 +147,128 @@ def test_a_refused_entry_does_not_make_the_next_a_double(pack):
     assert [verdict for _, verdict in verdicts(path)] == ["unsafe_path", b"a picture"]
 
 
-def test_utf8_without_its_flag_is_read_as_meant(pack):
-    path = pack(("寿司/1.jpg", b"x"))
-    data = bytearray(path.read_bytes())
-    for signature, offset in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
-        at = data.index(signature) + offset
-        assert data[at + 1] == 8
-        data[at + 1] = 0
-    path.write_bytes(data)
-    assert verdicts(path) == [("寿司/1.jpg", b"x")]
+def test_names_that_were_written_on_windows_have_folders(pack):
+    path = pack(("pets\\", b""), ("pets\\cat\\", b""), ("pets\\cat\\1.jpg", b"1"), ("pets/cat\\2.jpg", b"2"))
+    assert verdicts(path) == [("pets/cat/1.jpg", b"1"), ("pets/cat/2.jpg", b"2")]
 
 
-@pytest.mark.parametrize("name", ["__MACOSX/cat/._1.jpg", ".DS_Store", "cat/.1.jpg", "Thumbs.db", "cat/desktop.ini"])
+def test_the_same_place_is_a_double_however_it_is_spelled(pack):
+    path = pack(("cat/1.jpg", b"1"), ("cat\\1.jpg", b"2"))
+    assert [verdict for _, verdict in verdicts(path)] == [b"1", "duplicate_entry"]
+
+
+@pytest.fixture
+def pack_bytes(pack):
+    """Write a zip whose names are these bytes, with no word about their encoding."""
+
+    def write(*names, extra=()):
+        said = [chr(ord("A") + number) * len(name) for number, name in enumerate(names)]
+        infos = [zipfile.ZipInfo(name) for name in said]
+        for info, field in zip(infos, extra, strict=False):
+            info.extra = field
+        path = pack(*((info, b"x") for info in infos), method=STORED)
+        for name, placeholder in zip(names, said, strict=True):
+            patch(path, placeholder.encode(), name)
+        return path
+
+    return write
+
+
+WORDS = {
+    "utf-8": ["寿司", "кошка", "pâté", "Ψάρι"],
+    "cp932": ["寿司", "猫", "表", "マグロ"],
+    "gb18030": ["猫", "狗", "苹果", "香蕉"],
+    "big5": ["貓", "狗", "蘋果", "香蕉"],
+    "cp949": ["고양이", "개", "사과"],
+    "cp866": ["кошка", "собака", "Яблоко", "птица"],
+    "cp1251": ["кошка", "собака", "Яблоко"],
+    "koi8-r": ["кошка", "собака", "Яблоко"],
+    "cp437": ["pâté", "crème brûlée", "Äpfel", "niño"],
+    "cp1252": ["pâté", "København", "Äpfel", "maçã"],
+    "cp852": ["żaba", "kočka", "łódź", "medvěd"],
+    "cp1253": ["γάτα", "σκύλος", "μήλο"],
+    "cp1255": ["חתול", "כלב", "תפוח"],
+    "cp1256": ["قطة", "كلب", "تفاح"],
+}
+
+
+@pytest.mark.parametrize("slash", ["/", "\\"])
+@pytest.mark.parametrize("encoding", WORDS)
+def test_names_of_a_code_page_are_read_as_meant_and_told(pack_bytes, encoding, slash):
+    path = pack_bytes(*(f"pets{slash}{word}{slash}1.jpg".encode(encoding) for word in WORDS[encoding]))
+    assert verdicts(path) == [(f"pets/{word}/1.jpg", b"x") for word in WORDS[encoding]]
+    assert {entry.guessed is None for entry in entries(path, LIMITS)} == {encoding == "utf-8"}
+
+
+def test_one_name_alone_does_not_change_how_the_others_are_read(pack_bytes):
+    """The bytes of some Chinese characters are UTF-8 by chance; most of a few names are not."""
+    assert "牛".encode("gb18030").decode() == "ţ"
+    words = ["牛", "狗", "苹果", "香蕉"]
+    path = pack_bytes(*(f"{word}/1.jpg".encode("gb18030") for word in words))
+    assert [entry.name for entry in entries(path, LIMITS)] == [f"{word}/1.jpg" for word in words]
+
+
+def test_a_code_page_that_is_said_is_not_guessed(pack_bytes):
+    path = pack_bytes("кот/1.jpg".encode("koi8-r"), "寿司/1.jpg".encode())
+    assert next((entry.name, entry.guessed) for entry in entries(path, LIMITS, "koi8-r")) == ("кот/1.jpg", None)
+    assert next(entries(path, LIMITS, "cp1251")).name == "ЛПФ/1.jpg"
+
+
+def test_what_is_unsafe_in_a_code_page_is_refused(pack_bytes):
+    path = pack_bytes("表/..\\..\\猫".encode("cp932"), "表\\マグロ.jpg".encode("cp932"), "猫/寿司.jpg".encode("cp932"))
+    assert [verdict for _, verdict in verdicts(path)] == ["unsafe_path", b"x", b"x"]
+
+
+def unicode_path(raw, name, version=1):
+    body = struct.pack("<BL", version, zlib.crc32(raw)) + name
+    return struct.pack("<HH", 0x7075, len(body)) + body
+
+
+def test_a_unicode_path_says_the_name(pack_bytes):
+    raw = b"??/1.jpg"
+    path = pack_bytes(raw, extra=[struct.pack("<HH", 0x5455, 1) + b"x" + unicode_path(raw, "寿司/1.jpg".encode())])
+    assert [(entry.name, entry.guessed, entry.read()) for entry in entries(path, LIMITS)] == [
+        ("寿司/1.jpg", None, b"x")
+    ]
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        unicode_path(b"another", "寿司".encode()),
+        unicode_path(b"a/1.jpg", "寿司".encode(), version=2),
+    ],
+)
+def test_a_unicode_path_that_is_of_another_name_or_none_says_nothing(pack_bytes, field):
+    assert verdicts(pack_bytes(b"a/1.jpg", extra=[field])) == [("a/1.jpg", b"x")]
+
+
+def test_a_unicode_path_is_no_safer(pack_bytes):
+    path = pack_bytes(b"a/1.jpg", extra=[unicode_path(b"a/1.jpg", b"..\\evil.jpg")])
+    assert verdicts(path) == [("..\\evil.jpg", "unsafe_path")]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "__MACOSX/cat/._1.jpg",
+        ".DS_Store",
+        "cat/.1.jpg",
+        "Thumbs.db",
+        "cat/desktop.ini",
+        "cat\\Thumbs.db",
+        "cat/Icon\r",
+        "cat/@eaDir/1.jpg/SYNOPHOTO_THUMB_M.jpg",
+        "$RECYCLE.BIN/S-1-5-21/$R1.jpg",
+    ],
+)
 def test_what_systems_leave_behind_is_passed_over(pack, name):
     assert verdicts(pack((name, b"x"))) == [(name, "ignored_entry")]
+
+
+def test_only_the_mac_s_own_icon_may_have_a_line_s_end(pack):
+    path = pack(("cat/myIcon\r", b"x"), ("Icon\r/1.jpg", b"x"))
+    assert verdicts(path) == [("cat/myIcon\r", "unsafe_path"), ("Icon\r/1.jpg", "unsafe_path")]
 
 
 # --- contents --------------------------------------------------------------------------------------------------------

@@ -238,6 +238,20 @@ def test_exist_ok_returns_the_one_that_is_there(client, service):
     assert client.datasets.create("new", exist_ok=True).name == "new"
 
 
+def test_labels_of_folders_are_trimmed_and_those_that_look_alike_are_told(pets, service, tmp_path):
+    service.answer("GET", "/v1/datasets/dst_1", dataset(classes=[{"label": "Cat", "images": 1}]))
+    write(tmp_path, "cat /1.png", "cat\u200b/2.png", "\u00a0dog/3.png", "dog/4.png")
+    service.answer("POST", IMAGES, lambda asked: labelled(accept(asked)))
+    result = pets.upload(tmp_path)
+    assert {file.label for file in result.files} == {"cat", "dog"}
+    assert [warning["code"] for warning in result.warnings] == ["labels_alike"]
+    assert "'Cat', 'cat'" in result.warnings[0]["detail"]
+
+
+def labelled(answer):
+    return answer | {"files": [file | {"labels": [file["label"]]} for file in answer["files"]]}
+
+
 def test_one_group_for_a_folder(pets, service, tmp_path):
     write(tmp_path, "cat/1.png", "cat/2.png")
     pets.upload(tmp_path, group="Felix")

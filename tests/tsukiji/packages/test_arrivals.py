@@ -49,7 +49,7 @@ def test_a_zip_of_a_package_is_the_package(folder, zipped, target, prefix):
 
 
 @pytest.mark.parametrize(
-    "name", ["../evil.json", "/evil.json", "a/b/evil.json", "export.pkl", "model.bin", "run.py", "a\\evil.json"]
+    "name", ["../evil.json", "/evil.json", "a/b/evil.json", "export.pkl", "model.bin", "run.py", "a\\b\\evil.json"]
 )
 def test_a_file_that_has_no_business_there_is_refused_and_not_written(folder, zipped, target, tmp_path, name):
     with pytest.raises(PackageInvalid):
