@@ -87,6 +87,8 @@ def left_out(groups: Sequence[types.ImageGroup]) -> list[str]:
 
 
 def check(session: Session, dataset: Dataset, act: types.Act, most_labels: int) -> None:
+    if isinstance(act, ImageSelection) and act.filter and act.filter.label is not None:
+        label_acts.check_known(session, dataset.id, [act.filter.label])
     match act:
         case types.SetCrop(crop=tuple() as box):
             for conditions in selected(session, dataset, act):

@@ -10,6 +10,7 @@ from db.models import Dataset, Image, Revision
 from db.selected import note_selected, selected
 from tsukiji import types
 from tsukiji.errors import Conflict, LabelRefused, NotFound
+from tsukiji.labels import near_miss
 
 
 def note(session: Session, dataset: Dataset, revision: Revision, act: types.Act) -> None:
@@ -93,7 +94,7 @@ def check_room(session: Session, dataset_id: str, labels: set[str], most_labels:
 def check_known(session: Session, dataset_id: str, labels: Sequence[str]) -> None:
     present = datasets.labels_of(session, dataset_id)
     if unknown := [label for label in labels if label not in present]:
-        raise NotFound(f"No image has the label {unknown[0]!r}.", labels=unknown)
+        raise NotFound(f"No image has the label {unknown[0]!r}.", hint=near_miss(unknown[0], present), labels=unknown)
 
 
 def check_free(session: Session, dataset_id: str, label: str) -> None:

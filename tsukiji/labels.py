@@ -9,6 +9,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
+from difflib import get_close_matches
 from pathlib import PurePosixPath
 from typing import Final, Literal, TypedDict
 
@@ -197,3 +198,16 @@ def one_label(text: str | None) -> str | None:
 def all_labels(text: str | None) -> list[str] | None:
     """Return the labels of an image, of one or of several; None where it is unlabelled."""
     return None if text is None else split_labels(text)
+
+
+LISTED: Final = 10
+
+
+def near_miss(label: str, known: Iterable[str]) -> str:
+    """Say which of the labels that there are may have been meant by one that there is not."""
+    by_case = {each.casefold(): each for each in sorted(known)}
+    similar = get_close_matches(label.casefold(), by_case, n=1)
+    if similar:
+        return f"Did you mean {by_case[similar[0]]!r}?"
+    listed = ", ".join(map(repr, list(by_case.values())[:LISTED]))
+    return f"There are {listed}{', ...' if len(by_case) > LISTED else ''}." if listed else "There are no labels yet."

@@ -253,3 +253,21 @@ def test_acts_at_the_same_moment_follow_one_another(database):
     with database.reading() as session:
         pets.session = session
         assert pets.state() == before
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        {"kind": "relabel", "label": "dog", "filter": {"label": "kat"}},
+        {"kind": "exclude", "filter": {"label": "kat"}},
+        {"kind": "split", "split": "test", "filter": {"label": "kat", "split": "train"}},
+        {"kind": "rename_label", "label": "kat", "to": "cats"},
+    ],
+)
+def test_a_label_that_no_image_has_is_an_error_that_names_the_near_miss(pets, act):
+    with pytest.raises(NotFound, match="No image has the label 'kat'") as caught:
+        pets.act(**act)
+    assert caught.value.hint == "Did you mean 'cat'?"
+    with pytest.raises(NotFound) as caught:
+        pets.act("exclude", filter={"label": "zebra"})
+    assert caught.value.hint == "There are 'cat', 'dog'."

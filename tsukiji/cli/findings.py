@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, get_args
 import typer
 
 from tsukiji import types
-from tsukiji.cli.options import DatasetName, Limit, Timeout
+from tsukiji.cli.options import DatasetName, Limit, Timeout, check_label
 from tsukiji.cli.output import FITS, OUT, AsJson, labels_of, note, print_fields, print_json, print_records, print_table
 from tsukiji.cli.waiting import wait
 from tsukiji.cli.wording import way_out
@@ -40,6 +40,7 @@ def check(
     """Analyse a data set: duplicates, poor pictures, outliers, wrong labels, what to label next."""
     with Client() as client:
         found = client.datasets.get(dataset)
+        check_label(label, (row.label for row in found.classes))
         analysis = analysed(found, last, image_size, timeout)
         if kind or label:
             print_records(found.findings(kind, label=label), COLUMNS, as_json, limit, FITS)

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final, Literal
 import typer
 
 from tsukiji import types
-from tsukiji.cli.options import DatasetName, Limit
+from tsukiji.cli.options import DatasetName, Limit, check_label
 from tsukiji.cli.output import FITS, AsJson, labels_of, note, print_fields, print_json, print_records
 from tsukiji.client import Client, Dataset
 from tsukiji.client._curation import Chosen
@@ -197,6 +197,8 @@ def list_images(
     """List images: all, or those that meet every option."""
     wanted = filter_of(label, unlabelled, none_of_these, split, excluded, review, finding)
     with Client() as client:
+        if label is not None:
+            check_label(label, (row.label for row in client.datasets.get(dataset).classes))
         print_records(client.images.list(dataset, **wanted), IMAGE_COLUMNS, as_json, limit, FITS)
 
 
@@ -294,4 +296,7 @@ def show_revision(dataset: str, revision: types.Revision, as_json: bool) -> None
         print_json(revision)
         return
     print_fields({"revision": revision.id, "what": revision.description, "images": revision.images})
-    note(f"`tsukiji datasets fix {shlex.quote(dataset)} --undo {revision.id}` takes it back")
+    if revision.images:
+        note(f"`tsukiji datasets fix {shlex.quote(dataset)} --undo {revision.id}` takes it back")
+    else:
+        note("Nothing was changed: no image meets these options, or those that do are like this already.", "yellow")

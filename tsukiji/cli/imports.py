@@ -1,5 +1,7 @@
 """`tsukiji datasets import`: pictures from a folder, an archive, a table or the service's own disk."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Final, get_args
 
@@ -13,7 +15,8 @@ from tsukiji.cli.output import AsJson, note, print_json
 from tsukiji.cli.report import show_dataset
 from tsukiji.cli.verdicts import check_target, save
 from tsukiji.cli.waiting import bar, sending, wait
-from tsukiji.client import Client, Dataset, Import
+from tsukiji.client import APIStatusError, Client, Dataset, Import, JobFailedError, NotFoundError
+from tsukiji.client._files import files_below
 from tsukiji.importers import may_be_table
 
 REJECTED_SHOWN: Final = 20
@@ -81,8 +84,9 @@ def import_pictures(
         raise typer.BadParameter("Name a folder, an archive or a table, or a --source.")
     check_target(target)
     wishes = read_wishes(wanted, column or [], separator, label, split, group)
-    with Client() as client:
-        dataset = client.datasets.create(name, kind=kind, exist_ok=True)
+    if path is not None and path.is_dir() and not files_below(path):
+        raise ValueError(f"There are no files in {path}; nothing was sent, and no data set was made.")
+    with Client() as client, to_fill(client, name, kind) as dataset:
         if path is not None and path.is_dir():
             result = upload(dataset, path, table=table, **wishes)
             save(result.files, target)
@@ -98,6 +102,42 @@ def import_pictures(
             show_dataset(dataset.refresh(), as_json)
     if fail_on_item_error and result.rejected:
         raise typer.Exit(ExitCode.ITEM_ERRORS)
+
+
+@contextmanager
+def to_fill(client: Client, name: str, kind: types.Kind | None) -> Iterator[Dataset]:
+    """Give the data set of this name; one that had to be made and got no picture is taken away again.
+
+    Raises:
+        typer.Exit: so it was.
+    """
+    is_there = any_named(client, name)
+    dataset = client.datasets.create(name, kind=kind, exist_ok=True)
+    try:
+        yield dataset
+    except (APIStatusError, JobFailedError, OSError, ValueError):
+        if not is_there:
+            drop_empty(dataset)
+        raise
+    if not is_there and drop_empty(dataset):
+        note("Not one picture could be taken, so no data set was made.", style="red")
+        raise typer.Exit(ExitCode.OTHER)
+
+
+def any_named(client: Client, name: str) -> bool:
+    try:
+        client.datasets.get(name)
+    except NotFoundError:
+        return False
+    return True
+
+
+def drop_empty(dataset: Dataset) -> bool:
+    """Delete the data set if it is empty; returns whether it was."""
+    if dataset.refresh().images:
+        return False
+    dataset.delete()
+    return True
 
 
 def read_wishes(

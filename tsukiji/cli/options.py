@@ -1,11 +1,13 @@
 """Arguments and options that several commands share. Knows no command."""
 
 import sys
+from collections.abc import Iterable
 from typing import Annotated
 
 import typer
 
 from tsukiji.cli.output import FITS, note, print_json
+from tsukiji.labels import clean_label, near_miss
 
 DatasetName = Annotated[str, typer.Argument(metavar="DATASET", help="Id or name of a data set.")]
 FailOnItemError = Annotated[bool, typer.Option("--fail-on-item-error", help="Exit 8 when single images failed.")]
@@ -18,6 +20,13 @@ Timeout = Annotated[
     typer.Option("--timeout", min=0, help="Seconds to wait, after which the job goes on alone; for ever by default."),
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+
+def check_label(label: str | None, known: Iterable[str | None]) -> None:
+    """Raise typer.BadParameter where a list is asked for by a label that there is not: it would only be empty."""
+    labels = [each for each in known if each is not None]
+    if label is not None and clean_label(label) not in labels:
+        raise typer.BadParameter(f"there is no label {label!r}. {near_miss(label, labels)}")
 
 
 def confirm(question: str, yes: bool) -> None:

@@ -8,7 +8,7 @@ import typer
 
 from tsukiji import types
 from tsukiji.cli.classify import COLUMNS, MinKnown, check_target
-from tsukiji.cli.options import Yes, confirm, print_deleted
+from tsukiji.cli.options import Yes, check_label, confirm, print_deleted
 from tsukiji.cli.outcomes import ExitCode
 from tsukiji.cli.output import AsJson, labels_of, note, print_fields, print_json, print_records, print_table
 from tsukiji.client import Batch, Client
@@ -68,6 +68,8 @@ def get(
     }
     with Client() as client:
         job = client.batches.get(batch)
+        for named in (label, decision):
+            check_label(named, job.request.get("label_names") or [named])
         if target:
             note(f"saved {job.download(target, probabilities=probabilities, **wishes)}")
         else:

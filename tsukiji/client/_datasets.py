@@ -64,7 +64,7 @@ class Dataset(Curated, types.Dataset):
 
         Raises:
             NotADirectoryError: it is no folder.
-            ValueError: `table` is none.
+            ValueError: `table` is none, or there are no files in the folder.
             APIError: the service refused or cannot be reached; bad files never raise, see the result.
         """
         options = types.ImportOptions(**wishes)

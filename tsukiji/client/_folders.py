@@ -49,10 +49,12 @@ def upload_folder(
 
     Raises:
         NotADirectoryError: it is no folder.
-        ValueError: `table` is none.
+        ValueError: `table` is none, or there are no files in the folder.
         APIError: the service refused the data set or the key, or cannot be reached. What was sent stays; run again.
     """
     found = files_below(folder)
+    if not found:
+        raise ValueError(f"there are no files in {folder}")
     layout = _lay_out(found, table, options or types.ImportOptions(), kind)
     place = _placing(layout, group)
     files = [file for file in found if file.name not in layout.tables]

@@ -56,6 +56,41 @@ def test_import_a_folder_into_a_new_data_set(service, run, folder):
     assert "cat/2.png: truncated: cut short" in result.stderr
 
 
+def test_an_empty_folder_makes_no_data_set(service, run, tmp_path):
+    (tmp_path / "cat").mkdir()
+    result = run("datasets", "import", tmp_path, "--name", "pets")
+    assert (result.exit_code, "no data set was made" in result.stderr) == (2, True)
+    assert service.asked == []
+
+
+def test_a_folder_of_which_nothing_can_be_taken_makes_no_data_set(service, run, folder):
+    error = {"code": "not_an_image", "title": "no picture"}
+    files = [{"name": f"cat/{n}.png", "verdict": "rejected", "error": error} for n in (1, 2)]
+    answer = {"accepted": 0, "duplicates": 0, "rejected": 2, "files": files}
+    service.answer("POST", "/v1/datasets/dst_1/images", answer)
+    service.answer("GET", "/v1/datasets/dst_1", dataset(images=0))
+    service.answer("DELETE", "/v1/datasets/dst_1", Answer(None, 204))
+    result = run("datasets", "import", folder, "--name", "pets")
+    assert (result.exit_code, "no data set was made" in result.stderr) == (1, True)
+    assert "cat/2.png: not_an_image" in result.stderr
+    assert len(service.asked_for("DELETE", "/v1/datasets/dst_1")) == 1
+
+
+def test_an_archive_that_fails_leaves_no_new_data_set_and_what_was_there_stays(service, run, tmp_path):
+    archive = tmp_path / "pets.zip"
+    archive.write_bytes(b"zipped")
+    service.answer("POST", "/v1/datasets", Answer(dataset(), 201))
+    service.answer("GET", "/v1/datasets/dst_1", dataset(images=0))
+    service.answer("DELETE", "/v1/datasets/dst_1", Answer(None, 204))
+    service.answer("POST", "/v1/datasets/dst_1/imports", Answer(job("queued", "imp_1", "import"), 202))
+    service.answer("GET", "/v1/jobs/imp_1", failed("archive_unreadable", "imp_1"))
+    assert run("datasets", "import", archive, "--name", "pets").exit_code == 5
+    assert len(service.asked_for("DELETE", "/v1/datasets/dst_1")) == 1
+    service.answer("GET", "/v1/datasets/pets", dataset())
+    assert run("datasets", "import", archive, "--name", "pets").exit_code == 5
+    assert len(service.asked_for("DELETE", "/v1/datasets/dst_1")) == 1
+
+
 def test_bad_files_are_an_error_if_one_asks(run, folder):
     assert run("datasets", "import", folder, "--name", "pets", "--fail-on-item-error").exit_code == 8
 

@@ -135,6 +135,23 @@ def test_images_are_listed_by_filter(service, run):
     image = {"id": "img_1", "dataset_id": "dst_1", "name": "1.jpg", "label": "cat", "split": None, "sha256": "ab"}
     image |= {"width": 9, "height": 9, "bytes": 1, "format": "JPEG", "created_at": "2026-11-23T12:00:00Z"}
     service.answer("GET", "/v1/datasets/pets/images", page(image | {"crop": [0, 0, 5, 5], "review": "pending"}))
+    service.answer("GET", "/v1/datasets/pets", dataset(classes=[{"label": "cat", "images": 1}]))
     _, line = run("datasets", "images", "pets", "--review", "pending", "--label", "cat").stdout.splitlines()
     assert line.split("\t") == ["img_1", "1.jpg", "cat", "-", "False", "0, 0, 5, 5", "pending"]
     assert service.asked[-1].query == {"review": ["pending"], "label": ["cat"]}
+
+
+@pytest.mark.parametrize("words", [["images", "pets"], ["check", "pets", "--last"]])
+def test_a_label_that_there_is_not_is_no_empty_list(service, run, words):
+    service.answer("GET", "/v1/datasets/pets", dataset(classes=[{"label": "Cat", "images": 1}]))
+    result = run("datasets", *words, "--label", "kat")
+    assert result.exit_code == 2
+    assert "there is no label 'kat'. Did you mean 'Cat'?" in result.stderr
+
+
+def test_an_act_that_changed_nothing_says_so(service, run):
+    service.answer("GET", "/v1/datasets/pets", dataset())
+    service.answer("POST", REVISIONS, Answer(revision(images=0), 201))
+    told = run("datasets", "fix", "pets", "--split", "test", "--exclude").stderr
+    assert "Nothing was changed: no image meets these options" in told
+    assert "--undo" not in told

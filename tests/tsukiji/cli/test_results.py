@@ -39,6 +39,13 @@ def test_they_are_saved_as_the_ending_says(service, run, tmp_path):
     assert run("results", "get", "bat_1", "-o", tmp_path / "a.xlsx").exit_code == 2
 
 
+@pytest.mark.parametrize("option", ["--label", "--decision"])
+def test_a_label_that_the_model_does_not_know_is_no_empty_list(service, run, option):
+    service.answer("GET", BATCH, job("succeeded", "bat_1", "batch", request={"label_names": ["cat", "dog"]}))
+    result = run("results", "get", "bat_1", option, "kat")
+    assert (result.exit_code, "Did you mean 'cat'?" in result.stderr) == (2, True)
+
+
 def test_how_many_of_each(run):
     printed = run("results", "summary", "bat_1").stdout.splitlines()
     assert "cat\t2\t1" in printed
