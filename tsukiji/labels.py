@@ -1,4 +1,4 @@
-"""Labels: what a file's place among folders says, and the labels of one picture as one text.
+"""Labels: what a folder's name lists, and the labels of one picture as one text.
 
 Pure: the client and the service both ask here.
 """
@@ -10,16 +10,8 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from difflib import get_close_matches
-from pathlib import PurePosixPath
-from typing import Final, Literal, TypedDict
+from typing import Final, TypedDict
 
-SPLITS: Final[dict[str, Literal["train", "valid", "test"]]] = {
-    "train": "train",
-    "valid": "valid",
-    "val": "valid",
-    "validation": "valid",
-    "test": "test",
-}
 SEPARATOR: Final = "\x1f"
 """Before, between and after the labels of a set; no label can hold it, as `clean_label` sees to."""
 MAX_SET_BYTES: Final = 1200
@@ -34,20 +26,6 @@ INVISIBLE: Final = "\u00ad\u200b\u200e\u200f\u2060\ufeff\u202a-\u202e\u2066-\u20
 AROUND: Final = re.compile(rf"\A[\s{INVISIBLE}]+|[\s{INVISIBLE}]+\Z")
 UNREADABLE: Final = frozenset({"Cc", "Cs"})
 """Categories of Unicode: control characters, and halves of characters."""
-
-
-def label_and_split(name: str) -> tuple[str | None, Literal["train", "valid", "test"] | None]:
-    """Return the label and the split of a picture from its relative path, both None where the path says nothing.
-
-    The parent folder is the label, as in torchvision's ImageFolder. A folder above it that is named like a split is
-    one, at the top or inside the one folder that people wrap around everything (`pets/train/cat/1.jpg`). Labels come
-    back in Unicode form NFC, because some systems store folder names decomposed.
-    """
-    folders = PurePosixPath(unicodedata.normalize("NFC", name)).parts[:-1]
-    if not folders:
-        return None, None
-    split = next((SPLITS[folder.lower()] for folder in folders[:-1][:2] if folder.lower() in SPLITS), None)
-    return folders[-1], split
 
 
 def folder_labels(folder: str) -> list[str]:

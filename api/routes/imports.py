@@ -30,6 +30,8 @@ Verdict = Literal["accepted", "duplicate", "rejected"]
 UPLOADED = {"schema": {"$ref": "#/components/schemas/ImportCreate"}}
 COLUMN = "Of a table: which column is which, as `label:species`; of labels also several columns of 0 and 1. Repeatable."
 
+FOLDER = "What a folder is, where its name misleads, as `train:label`: `label`, a split, or `none`. Repeatable."
+
 
 @router.post(
     "/datasets/{dataset}/imports",
@@ -47,6 +49,7 @@ async def create_import(
     wanted: Annotated[ImportFormat, Query(alias="format", description="What says the labels.")] = "auto",
     column: Annotated[list[str] | None, Query(description=COLUMN)] = None,
     separator: Annotated[str | None, Query(description="Of a table: between the labels of one cell.")] = None,
+    folder: Annotated[list[str] | None, Query(description=FOLDER)] = None,
     label: Annotated[str | None, Query(description="Of the images for which no table tells one.")] = None,
     split: Annotated[Split | None, Query(description="Likewise.")] = None,
     group: Annotated[str | None, Query(description="Likewise.")] = None,
@@ -63,6 +66,7 @@ async def create_import(
         arrival = await run_in_threadpool(arrival_of, services, await validated_json(ImportCreate, request))
     else:
         given = {"format": wanted, "columns": named(column), "separator": separator}
+        given["folders"] = dict(name_and_role(one) for one in folder or [])
         given |= {"label": label, "split": split, "group": group}
         options = validated(ImportOptions, given, "query")
         arrival = await received(request, services, kind, filename, options)
@@ -76,6 +80,11 @@ def named(columns: list[str] | None) -> dict[str, str | list[str]]:
     for name, _, theirs in (column.partition(":") for column in columns or []):
         found.setdefault(name, []).append(theirs)
     return {name: theirs[0] if len(theirs) == 1 else theirs for name, theirs in found.items()}
+
+
+def name_and_role(text: str) -> tuple[str, str]:
+    name, _, role = text.rpartition(":")
+    return name, role
 
 
 async def received(

@@ -10,7 +10,8 @@ import pytest
 from api.dataset_exports import class_folder_zip, items_of_dataset
 from api.layouts import ExportItem, Layout, class_folders, safe
 from tests.api.conftest import as_files, picture, pictures
-from tsukiji.labels import label_and_split
+from tsukiji.importers import lay_out
+from tsukiji.types import ImportOptions
 
 
 @pytest.fixture
@@ -59,7 +60,9 @@ def test_class_folders(client, mixed):
     names = sorted(name for name in files if not name.lower().startswith("train/cat/1"))
     assert names == ["4.png", "test/%2E%2E/3.png", "valid/a%2Fb%3Ac/photo.png", "ねこ/5.png"]
     assert len({name.casefold() for name in files}) == 6
-    assert label_and_split("train/cat/1.png") == ("cat", "train")
+    read_back = lay_out(files, [], ImportOptions())
+    assert (read_back.place("train/cat/1.png").label, read_back.place("train/cat/1.png").split) == ("cat", "train")
+    assert (read_back.place("4.png").label, read_back.place("ねこ/5.png").label) == (None, "ねこ")
 
 
 def test_hugging_face(client, mixed):

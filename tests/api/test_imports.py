@@ -65,9 +65,11 @@ def test_a_table_beside_a_folder(client, services, place):
 )
 def test_a_table_as_the_body(client, services, place, kind, filename, name):
     params = {"filename": filename, "format": "table", "column": ["label:species", "file:id"], "split": "test"}
+    params["folder"] = ["train:label", "a:b/c:none"]
     answer = client.post(place, params=params, content=TABLE, headers={"Content-Type": kind})
     job = row(services, answer)
     options = {"format": "table", "columns": {"label": "species", "file": "id"}, "split": "test"}
+    options["folders"] = {"train": "label", "a:b/c": "none"}
     assert job.request == {"dataset": job.dataset_id, "table": name, "options": options}
     assert services.store.read(job.table_sha256) == TABLE
 
@@ -106,6 +108,7 @@ def test_nothing_is_fetched_from_the_web_by_default(client, services, place):
         {"urls": ["x" * 2001]},
         {"table": "upl_1", "format": "excel"},
         {"table": "upl_1", "columns": {"size": "x"}},
+        {"table": "upl_1", "folders": {"train": "class"}},
         {"table": "upl_1", "label": "x" * 201},
         {"table": "upl_1", "split": "holdout"},
         {"table": "upl_1", "lable": "cat"},

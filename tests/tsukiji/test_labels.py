@@ -1,5 +1,3 @@
-import unicodedata
-
 import pytest
 
 from tsukiji.labels import (
@@ -9,40 +7,9 @@ from tsukiji.labels import (
     clean_word,
     folder_labels,
     join_labels,
-    label_and_split,
     look_alikes,
     split_labels,
 )
-
-
-@pytest.mark.parametrize(
-    ("name", "label", "split"),
-    [
-        ("1.jpg", None, None),
-        ("cat/1.jpg", "cat", None),
-        ("pets/cat/1.jpg", "cat", None),
-        ("train/cat/1.jpg", "cat", "train"),
-        ("Valid/cat/1.jpg", "cat", "valid"),
-        ("val/cat/1.jpg", "cat", "valid"),
-        ("validation/cat/1.jpg", "cat", "valid"),
-        ("TEST/cat/1.jpg", "cat", "test"),
-        ("pets/train/cat/1.jpg", "cat", "train"),
-        ("pets/val/cat/1.jpg", "cat", "valid"),
-        ("train/1.jpg", "train", None),
-        ("pets/test/1.jpg", "test", None),
-        ("train/test/1.jpg", "test", "train"),
-        ("a/b/train/cat/1.jpg", "cat", None),
-        ("training/cat/1.jpg", "cat", None),
-        ("./cat/1.jpg", "cat", None),
-    ],
-)
-def test_the_parent_folder_is_the_label_and_a_folder_above_may_be_the_split(name, label, split):
-    assert label_and_split(name) == (label, split)
-
-
-def test_a_decomposed_folder_name_is_the_same_label():
-    name = "pâté"
-    assert label_and_split(f"{unicodedata.normalize('NFD', name)}/1.jpg") == (unicodedata.normalize("NFC", name), None)
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,14 @@ def import_pictures(
     separator: Annotated[
         str | None, typer.Option("--separator", help="Between the labels of one cell; | or ; by default.")
     ] = None,
+    folder: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--folder",
+            metavar="NAME=ROLE",
+            help="What a folder is: label, train, valid, test or none. Its name and its neighbours say it by default.",
+        ),
+    ] = None,
     kind: Annotated[
         types.Kind | None,
         typer.Option(
@@ -83,7 +91,7 @@ def import_pictures(
     if (source is None) == (path is None):
         raise typer.BadParameter("Name a folder, an archive or a table, or a --source.")
     check_target(target)
-    wishes = read_wishes(wanted, column or [], separator, label, split, group)
+    wishes = read_wishes(wanted, column or [], separator, folder or [], label, split, group)
     if path is not None and path.is_dir() and not files_below(path):
         raise ValueError(f"There are no files in {path}; nothing was sent, and no data set was made.")
     with Client() as client, to_fill(client, name, kind) as dataset:
@@ -144,6 +152,7 @@ def read_wishes(
     wanted: types.ImportFormat,
     columns: list[str],
     separator: str | None,
+    folders: list[str],
     label: str | None,
     split: types.Split | None,
     group: str | None,
@@ -158,6 +167,7 @@ def read_wishes(
         named.setdefault(column, []).append(theirs)
     wishes: dict[str, Any] = {"label": label, "split": split, "group": group, "separator": separator}
     given = wishes | {"format": wanted, "columns": {name: one_or_all(theirs) for name, theirs in named.items()}}
+    given["folders"] = {name: role for name, _, role in (folder.rpartition("=") for folder in folders)}
     try:
         options = types.ImportOptions.model_validate(given)
     except ValidationError as error:

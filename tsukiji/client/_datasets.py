@@ -31,6 +31,8 @@ class Wishes(TypedDict, total=False):
     also a list of columns of 0 and 1, for a data set of the kind `multi_label`."""
     separator: str
     """Between the labels of one cell, where it is neither `|` nor `;`."""
+    folders: dict[str, types.FolderRole]
+    """What folders are, where their names mislead: `{"train": "label"}`, a split, or `none` for neither."""
     label: str
     """Of the pictures for which no table tells one; it goes before their folders."""
     split: types.Split
@@ -100,7 +102,7 @@ class Dataset(Curated, types.Dataset):
             APIError: the service refused or cannot be reached.
         """
         file, options = Path(archive), _options(group, wishes)
-        if table is not None or "columns" in options or file.stat().st_size >= BY_PARTS_BYTES:
+        if table is not None or {"columns", "folders"} & options.keys() or file.stat().st_size >= BY_PARTS_BYTES:
             named = {"upload": send(self._transport, file, progress).id} | self._sent_table(table)
             return self._import(json=named | options)
         with file.open("rb") as content:

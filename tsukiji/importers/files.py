@@ -1,14 +1,10 @@
-"""The files beside a table: which one a line means, and what folders say."""
+"""The files beside a table: which one a line means."""
 
 import itertools
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 from typing import Final
-
-from tsukiji.importers.split_words import plain_split
-from tsukiji.labels import SPLITS, label_and_split
-from tsukiji.types import Split
 
 ALIKE: Final = 200
 """Of more files with one name none is chosen: comparing them all would take for ever."""
@@ -47,20 +43,3 @@ def common_folders(a: str, b: str) -> int:
     """Return in how many of the folders next to the file two paths agree."""
     pairs = zip(reversed(PurePosixPath(a).parts[:-1]), reversed(PurePosixPath(b).parts[:-1]), strict=False)
     return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
-
-
-def folder_label(name: str) -> str | None:
-    """Return the label that a file's folder gives it; a table's pictures in a folder `train` are of that split."""
-    label, _ = label_and_split(name)
-    return None if label is not None and label.lower() in SPLITS else label
-
-
-def folder_split(name: str) -> Split | None:
-    """Return the split that one of the two top folders is named like."""
-    folders = PurePosixPath(name).parts[:-1][:2]
-    return next((SPLITS[folder.lower()] for folder in folders if folder.lower() in SPLITS), None)
-
-
-def table_split(name: str) -> Split | None:
-    """Return the split that a table is named like (`train.csv`), or its folder."""
-    return plain_split(PurePosixPath(name).stem) or folder_split(name)

@@ -4,13 +4,16 @@ import itertools
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from typing import Any, Final
 
 from tsukiji.errors import FileNotSent, LabelRefused, LabelsSeveral, TableInvalid, TableLineInvalid, TsukijiError
 from tsukiji.importers import formats
-from tsukiji.importers.files import Files, folder_label, folder_split, table_split
+from tsukiji.importers.files import Files
+from tsukiji.importers.folders import Folders
 from tsukiji.importers.items import Item
-from tsukiji.labels import PLUS, clean_label, clean_word, folder_labels, join_labels, label_and_split
+from tsukiji.importers.split_words import plain_split
+from tsukiji.labels import PLUS, clean_label, clean_word, folder_labels, join_labels
 from tsukiji.types import ImportOptions, Kind, Split
 
 FETCHED: Final = ("http://", "https://", "s3://", "file://")
@@ -72,14 +75,15 @@ class Layout:
     warnings: list[dict[str, Any]] = field(default_factory=list)
     has_labels: bool = False
     """Does a table speak of labels? Then folders do not."""
+    folders: Folders = field(default_factory=lambda: Folders((), {}))
 
     def place(self, name: str) -> Placement:
         """Return what is known of a file."""
         if name in self.placed:
             return self.placed[name]
-        label, split = label_and_split(name)
+        label, split = self.folders.told(name)
         if self.has_labels:
-            label, split = None, folder_split(name)
+            label = None
         split = self.options.split or split
         if self.kind == "single_label":
             return with_label(name, self.options.label or label, split, self.options.group)
@@ -112,6 +116,11 @@ def lay_out(
         if max_items is not None and len(lines) > max_items:
             raise TableInvalid(f"More than {max_items:,} pictures are named.", hint="Cut the table into several.")
     layout.has_labels = any(line.item.labels is not None for line in lines)
+    have_labels = not layout.has_labels and options.label is None
+    layout.folders = Folders(
+        (name for name in names if name not in layout.tables), options.folders, have_labels=have_labels
+    )
+    layout.warnings.extend(layout.folders.warnings)
     if lines:
         join(layout, lines, Files(name for name in names if name not in layout.tables))
     return layout
@@ -195,20 +204,25 @@ def give(layout: Layout, name: str, claimed: list[tuple[Line, bool]]) -> None:
 def settle(layout: Layout, line: Line, name: str) -> Placement:
     """Return what a line, the wishes and the folders say of a picture, in this order."""
     item, options = line.item, layout.options
-    split = item.split or options.split or table_split(line.table) or folder_split(name)
+    split = item.split or options.split or table_split(layout, line.table) or layout.folders.split(name)
     group = item.group or options.group
     if layout.kind == "multi_label":
         if item.labels or item.is_none:
             return with_labels(str(line), item.labels or (), split, group)
-        return placed(name, options.label, folder_label(name) if item.labels is None else None, split, group)
+        return placed(name, options.label, layout.folders.label(name) if item.labels is None else None, split, group)
     if item.labels is not None and len(item.labels) > 1:
         listed = ", ".join(item.labels)[:300]
         detail = f"{line}: {len(item.labels)} labels: {listed}."
         return Placement(error=LabelsSeveral(detail, line=item.line, table=line.table, labels=list(item.labels)[:50]))
     label = item.labels[0] if item.labels else options.label
     if item.labels is None and label is None:
-        label = folder_label(name)
+        label = layout.folders.label(name)
     return with_label(str(line), label, split, group)
+
+
+def table_split(layout: Layout, name: str) -> Split | None:
+    """Return the split that a table is named like (`train.csv`), or its folder."""
+    return plain_split(PurePosixPath(name).stem) or layout.folders.split(name)
 
 
 def placed(name: str, label: str | None, folder: str | None, split: Split | None, group: str | None) -> Placement:

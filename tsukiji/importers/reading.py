@@ -11,6 +11,9 @@ CSV: Final = frozenset({".csv", ".tsv"})
 JSON_LINES: Final = frozenset({".jsonl", ".ndjson", ".manifest"})
 JSON: Final = frozenset({".json"})
 TEXT: Final = frozenset({".txt"})
+OTHER_TEXT: Final = frozenset(
+    {".xml", ".html", ".htm", ".md", ".rst", ".yaml", ".yml", ".py", ".ipynb", ".log", ".pdf"}
+)
 DELIMITERS: Final = (",", ";", "\t")
 
 
@@ -20,6 +23,11 @@ def suffix_of(name: str) -> str:
 
 def may_be_table(name: str) -> bool:
     return suffix_of(name) in CSV | JSON_LINES | JSON | TEXT
+
+
+def is_text(name: str) -> bool:
+    """Return whether a file is a table or a text of another kind by its name, and no picture."""
+    return may_be_table(name) or suffix_of(name) in OTHER_TEXT
 
 
 def text_of(data: bytes) -> str:

@@ -15,6 +15,10 @@ ColumnName = Annotated[str, Field(min_length=1, max_length=200)]
 ColumnNames = Annotated[list[ColumnName], Field(min_length=1, max_length=1000)]
 
 
+FolderRole = Literal["label", "train", "valid", "test", "none"]
+"""What a folder is: the label of the pictures directly in it, the split of all in it, or neither."""
+
+
 class DatasetCreate(Request):
     name: Name
     description: str = Field("", max_length=2000)
@@ -35,6 +39,12 @@ class ImportOptions(Request):
     )
     separator: str | None = Field(
         None, min_length=1, max_length=5, description="Between the labels of one cell; by default `|` or `;`."
+    )
+    folders: dict[ColumnName, FolderRole] = Field(
+        {},
+        description="What folders are, where their names mislead, by name or by path from the top: `label`, a split, "
+        "or `none` for neither.",
+        max_length=1000,
     )
     label: Label | None = Field(None, description="Of the images for which no table tells one; before their folders.")
     split: Split | None = Field(None, description="Likewise.")

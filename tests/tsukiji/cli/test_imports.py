@@ -71,11 +71,19 @@ def test_options_of_a_small_archive_go_with_it(pets, run, tmp_path):
     assert asked(pets).headers["content-type"] == "application/zip"
 
 
+def test_what_folders_are_goes_with_an_archive(pets, store, run, tmp_path):
+    (tmp_path / "a.zip").write_bytes(b"zipped")
+    run("datasets", "import", tmp_path / "a.zip", "--name", "pets", "--folder", "train=label", "--folder", "a=b=none")
+    assert asked(pets).json == {"upload": "upl_a.zip", "folders": {"train": "label", "a=b": "none"}}
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [
         (["--column", "size=x"], "size"),
         (["--column", "label"], "columns"),
+        (["--folder", "train"], "folders"),
+        (["--folder", "train=class"], "'label'"),
         (["--label", "x" * 201], "label"),
         (["--format", "excel"], "excel"),
         (["--split", "holdout"], "holdout"),

@@ -58,6 +58,15 @@ def test_each_split_is_a_request_and_so_are_the_unlabelled(pets, service, tmp_pa
     assert told == {(("cat",), ("train",)), (("cat",), ("valid",)), ((), ())}
 
 
+def test_a_kind_named_like_a_split_is_asked_about_until_the_sender_says_what_it_is(pets, tmp_path):
+    write(tmp_path, "train/1.png", "plane/2.png")
+    result = pets.upload(tmp_path)
+    assert [file.label for file in result.files] == ["plane", "train"]
+    assert "`--folder train=train`" in result.warnings[0]["detail"]
+    assert pets.upload(tmp_path, folders={"train": "label"}).warnings == []
+    assert [file.label for file in pets.upload(tmp_path, folders={"train": "train"}).files] == ["plane", None]
+
+
 def test_what_the_service_knows_is_not_sent(pets, service, tmp_path):
     write(tmp_path, "cat/1.png", "cat/2.png")
     service.answer("POST", f"{IMAGES}/check", lambda asked: {"known": asked.json["sha256"][:1]})
