@@ -16,11 +16,12 @@ from db.models import Evaluation, Model
 from db.session import Session
 from tsukiji import types
 from tsukiji.ids import new_id
-from tsukiji.packages.arrivals import Arrival, check, limits_of, unpack
-from tsukiji.packages.tensors import check_finite
+from tsukiji.packages.apart import Room, unpack_apart
+from tsukiji.packages.evaluations import Evaluated, read_evaluation
 from tsukiji.storage.disk import disk_errors
 from tsukiji.types import Name
 from tsukiji.vision import package
+from tsukiji.vision.package import Manifest, ModelConfig
 
 NAME_CHARACTERS = 200
 ID_CHARACTERS = 40
@@ -49,16 +50,15 @@ def take_package(services: Services, once: Once, sent: Form) -> Made:
         folder = Path(scratch) / "package"
         folder.mkdir()
         open_zip(services, upload, Path(scratch) / "package.zip", folder)
-        arrival = check(folder)
-        preprocess = package.read_preprocess(folder)
-        for file, header in arrival.headers.items():
-            check_finite(folder / file, header)
+        manifest, config = package.read_manifest(folder), package.read_config(folder)
+        image_size, evaluated = package.read_preprocess(folder).size, read_evaluation(folder)
         blobs = {path.name: services.store.put(path) for path in sorted(folder.iterdir())}
 
     def make(session: Session) -> str:
-        model = model_of(arrival, name, preprocess.size, sum(blob.size for blob in blobs.values()))
+        model = model_of(manifest, config, evaluated, name, image_size)
+        model.bytes = sum(blob.size for blob in blobs.values())
         registry.add_model(session, model, {file: (blob.sha256, blob.size) for file, blob in blobs.items()})
-        if evaluated := arrival.evaluated:
+        if evaluated:
             metrics = evaluated.metrics.model_dump(mode="json")
             row = Evaluation(id=new_id("evl"), model_id=model.id, split=evaluated.split, metrics=metrics)
             registry.add_evaluation(session, row, [])
@@ -68,17 +68,16 @@ def take_package(services: Services, once: Once, sent: Form) -> Made:
 
 
 def open_zip(services: Services, upload: UploadFile, archive: Path, folder: Path) -> None:
-    """Unpack the upload into the folder."""
+    """Unpack the upload into the folder, and check what it is; all that is read of it afterwards is small and valid."""
     upload.file.seek(0)
-    with disk_errors():
-        with archive.open("wb") as file:
-            shutil.copyfileobj(upload.file, file)
-        limits = services.settings.limits
-        unpack(archive, folder, limits_of(limits.request_bytes, limits.archive_ratio))
+    with disk_errors(), archive.open("wb") as file:
+        shutil.copyfileobj(upload.file, file)
+    limits = services.settings.limits
+    unpack_apart(archive, folder, Room(limits.request_bytes, limits.archive_ratio, limits.dataset_classes))
+    archive.unlink()
 
 
-def model_of(arrival: Arrival, name: str, image_size: int, size: int) -> Model:
-    evaluated, config = arrival.evaluated, arrival.config
+def model_of(manifest: Manifest, config: ModelConfig, evaluated: Evaluated | None, name: str, image_size: int) -> Model:
     known = {"backbone": config.architecture, "pretrained": config.pretrained, "image_size": image_size}
     return Model(
         id=new_id("mdl"),
@@ -88,9 +87,8 @@ def model_of(arrival: Arrival, name: str, image_size: int, size: int) -> Model:
         label_names=config.label_names,
         recipe=(evaluated.recipe if evaluated else {}) | known,
         accuracy=evaluated.metrics.accuracy if evaluated else None,
-        versions=arrival.manifest.versions,
-        imported_from=arrival.manifest.model_id[:ID_CHARACTERS],
-        bytes=size,
+        versions=manifest.versions,
+        imported_from=manifest.model_id[:ID_CHARACTERS],
     )
 
 

@@ -10,7 +10,8 @@ from sklearn.metrics import roc_auc_score
 from training.measure import folds
 from tsukiji.types.batches import MIN_KNOWN
 from tsukiji.types.evaluations import GivenUnknown, LeftOut, UnknownMetrics
-from tsukiji.vision.known import BANK_IMAGES, NEIGHBOURS, Known, fit, normalised
+from tsukiji.vision.known import NEIGHBOURS, Known, fit, normalised
+from tsukiji.vision.shapes import BANK_IMAGES
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]

@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from api import package_intake
 from api.services import Services
 from db import keys
 from db.session import Database
 from tests.api.conftest import Current, RecordedWakeups, archive, limited, make_settings
 from tests.tsukiji.vision.packages import LABELS, seal, write_package
+from tsukiji.packages import apart
 from tsukiji.storage.memory import MemoryStore
 from tsukiji.vision import package
 from tsukiji.vision.predictor import Predictor
@@ -25,7 +27,8 @@ def complete(tmp_path_factory):
     folder = write_package(tmp_path_factory.mktemp("complete") / "model", temperature=1.5)
     row = {"label": "cat", "precision": 1, "recall": 1, "f1": 1, "support": 1}
     metrics = {"accuracy": 0.75, "loss": 1, "images": 4, "label_names": LABELS, "per_class": [row]}
-    told = {"metrics": metrics | {"confusion": [[1]]}, "split": "valid", "recipe": {"epochs": 3}}
+    confusion = [[1, 0, 0], [0, 2, 1], [0, 0, 0]]
+    told = {"metrics": metrics | {"confusion": confusion}, "split": "valid", "recipe": {"epochs": 3}}
     (folder / package.EVALUATION).write_text(json.dumps(told))
     seal(folder)
     return folder
@@ -45,8 +48,10 @@ def send(client, data, **fields):
 
 
 @pytest.fixture(autouse=True)
-def roomy(services):
+def roomy(services, monkeypatch):
+    """Packages may be as large as ours, and are checked in this process; `test_apart` does it in another."""
     services.settings = limited(services.settings, request_bytes=128 * 2**20)
+    monkeypatch.setattr(package_intake, "unpack_apart", apart.take)
 
 
 def test_an_imported_model_is_a_model(client, folder):
@@ -161,6 +166,65 @@ def no_numbers(folder):
     return zipped(folder)
 
 
+def large_pictures(folder):
+    (folder / package.PREPROCESS).write_text('{"size": 4000}')
+    seal(folder)
+    return zipped(folder)
+
+
+def other_body(folder):
+    config = json.loads((folder / package.CONFIG).read_text())
+    (folder / package.CONFIG).write_text(json.dumps(config | {"architecture": "resnet34"}))
+    seal(folder)
+    return zipped(folder)
+
+
+def twins(folder):
+    config = json.loads((folder / package.CONFIG).read_text())
+    (folder / package.CONFIG).write_text(json.dumps(config | {"label_names": ["cat", "cat ", "dog"]}))
+    (folder / package.EVALUATION).unlink()
+    seal(folder)
+    return zipped(folder)
+
+
+def control_characters(folder):
+    config = json.loads((folder / package.CONFIG).read_text())
+    (folder / package.CONFIG).write_text(json.dumps(config | {"label_names": ["cat", "a\x1fb", "dog"]}))
+    (folder / package.EVALUATION).unlink()
+    seal(folder)
+    return zipped(folder)
+
+
+def crooked_confusion(folder):
+    told = json.loads((folder / package.EVALUATION).read_text())
+    told["metrics"]["confusion"] = [[1]]
+    (folder / package.EVALUATION).write_text(json.dumps(told))
+    seal(folder)
+    return zipped(folder)
+
+
+def endless_number(folder):
+    told = json.loads((folder / package.EVALUATION).read_text())
+    told["metrics"]["images"] = 10**200
+    (folder / package.EVALUATION).write_text(json.dumps(told))
+    seal(folder)
+    return zipped(folder)
+
+
+def long_recipe(folder):
+    told = json.loads((folder / package.EVALUATION).read_text())
+    (folder / package.EVALUATION).write_text(json.dumps(told | {"recipe": {"a": "b" * 20_000}}))
+    seal(folder)
+    return zipped(folder)
+
+
+def deep_recipe(folder):
+    text = (folder / package.EVALUATION).read_text()
+    (folder / package.EVALUATION).write_text(text.replace('"epochs": 3', '"a": ' + "[" * 5000 + "]" * 5000))
+    seal(folder)
+    return zipped(folder)
+
+
 def leads_outside(folder):
     return zipped(folder, **{"../evil.json": b"{}"})
 
@@ -181,6 +245,14 @@ def garbage(folder):
         wrong_outputs,
         bad_preprocess,
         no_numbers,
+        large_pictures,
+        other_body,
+        twins,
+        control_characters,
+        crooked_confusion,
+        endless_number,
+        long_recipe,
+        deep_recipe,
         leads_outside,
         garbage,
     ],
@@ -193,6 +265,29 @@ def test_what_is_no_whole_package_is_refused_and_leaves_nothing(client, services
     assert client.get("/v1/models").json()["data"] == []
     assert client.get("/v1/evaluations").json()["data"] == []
     assert not list((services.settings.cache_dir / "uploads").iterdir()), "nothing is left lying about"
+
+
+def test_a_model_of_more_labels_than_a_data_set_may_have_is_refused(client, services, folder):
+    services.settings = limited(services.settings, request_bytes=128 * 2**20, dataset_classes=2)
+    problem = send(client, zipped(folder)).json()
+    assert (problem["code"], problem["detail"]) == ("package_invalid", "The model has 3 labels; at most 2 may be.")
+
+
+def test_labels_are_written_as_those_of_data_sets(client, folder, tmp_path):
+    """Decomposed as some systems write them, and with blanks around: nobody could look for these."""
+    for name in (package.CONFIG, package.EVALUATION):
+        text = (folder / name).read_text("utf-8").replace('"cat"', '" cafe\\u0301 "')
+        (folder / name).write_text(text, "utf-8")
+    seal(folder)
+    model = send(client, zipped(folder)).json()
+    labels = ["caf\N{LATIN SMALL LETTER E WITH ACUTE}", *LABELS[1:]]
+    assert model["label_names"] == labels
+    metrics = client.get(model["links"]["evaluation"]).json()["metrics"]
+    assert (metrics["label_names"], metrics["per_class"][0]["label"]) == (labels, labels[0])
+    with zipfile.ZipFile(BytesIO(client.get(model["links"]["package"]).content)) as file:
+        file.extractall(tmp_path / "unpacked")
+    assert package.verify(tmp_path / "unpacked").model_id == "mdl_1"
+    assert Predictor.load(tmp_path / "unpacked", "cpu").label_names == labels
 
 
 def test_a_package_that_unpacks_to_too_much_is_refused(client, services, folder):

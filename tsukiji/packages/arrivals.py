@@ -1,28 +1,22 @@
 """A package as it arrives, a stranger's zip or folder: unpacked safely and checked. Knows no torch and no service."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
+
+from pydantic import ValidationError
 
 from tsukiji.archive import ArchiveLimits, Entry, entries
 from tsukiji.errors import ArchiveError, EntryIgnored, PackageInvalid
-from tsukiji.packages.tensors import Header, check_fit, read_header
-from tsukiji.types import Metrics, Split
+from tsukiji.json_input import read_json
+from tsukiji.labels import clean_label
+from tsukiji.packages.evaluations import Evaluated, check_evaluation, read_evaluation
+from tsukiji.packages.tensors import Header, check_fit, check_known, read_header
+from tsukiji.types import Recipe
 from tsukiji.vision import package
-from tsukiji.vision.package import Example, Manifest, ModelConfig, Part
-
-MAX_FILES: Final = 200
-LABEL_CHARACTERS: Final = 200
-
-
-class Evaluated(Part):
-    """What `evaluation.json` says, of what it may say."""
-
-    metrics: Metrics
-    split: Split = "valid"
-    recipe: dict[str, Any] = {}  # noqa: RUF012 - pydantic copies defaults
-    """Empty where it is not told."""
+from tsukiji.vision.package import MAX_FILES, Example, Manifest, ModelConfig
 
 
 @dataclass(frozen=True)
@@ -65,8 +59,6 @@ def check(folder: Path) -> Arrival:
     """
     manifest = package.verify(folder)
     config = package.read_config(folder)
-    if long := [name for name in config.label_names if len(name) > LABEL_CHARACTERS]:
-        raise PackageInvalid(f"The label {long[0][:40]!r}... has {len(long[0])} characters; {LABEL_CHARACTERS} may be.")
     calibration = package.read_calibration(folder)
     if calibration.thresholds is not None and len(calibration.thresholds) != config.num_classes:
         raise PackageInvalid(
@@ -76,29 +68,56 @@ def check(folder: Path) -> Arrival:
         raise PackageInvalid(f'{package.KNOWN} is missing, by which {package.CALIBRATION} tells "none of these".')
     headers = {name: read_header(folder / name) for name in manifest.files if name.endswith(".safetensors")}
     check_fit(headers[package.WEIGHTS], config, package.WEIGHTS)
-    return Arrival(manifest, config, _read_examples(folder, config), read_evaluation(folder, config), headers)
+    if package.KNOWN in headers:
+        check_known(headers[package.KNOWN], config, package.KNOWN)
+    if evaluated := read_evaluation(folder):
+        check_evaluation(evaluated, config)
+    return Arrival(manifest, config, _read_examples(folder, config), evaluated, headers)
 
 
-def read_evaluation(folder: Path, config: ModelConfig) -> Evaluated | None:
-    """Return how good the model was found to be where it was trained, or None where the package does not say.
+def check_size(folder: Path, config: ModelConfig) -> None:
+    """Raise PackageInvalid unless a training of ours could have asked for pictures of this size; needs Pillow."""
+    size = package.read_preprocess(folder).size
+    try:
+        Recipe(backbone=config.architecture, image_size=size)
+    except ValidationError as error:
+        raise PackageInvalid(f"{package.PREPROCESS}: size {size} is not possible: {package.told(error)}") from error
+
+
+def clean_labels(folder: Path) -> None:
+    """Write the labels of a verified package as data sets write theirs, and seal it anew if any was written otherwise.
 
     Raises:
-        PackageInvalid: `evaluation.json` is not valid, or speaks of other labels.
+        PackageInvalid: one cannot be a label, or two become the same.
     """
-    path = folder / package.EVALUATION
-    if not path.exists():
-        return None
+    names = package.read_config(folder).label_names
     try:
-        evaluated = Evaluated.model_validate_json(path.read_bytes())
-        json.dumps(evaluated.model_dump(), allow_nan=False)  # a database keeps no NaN
+        cleaned = {name: clean_label(name) for name in names}
     except ValueError as error:
-        raise PackageInvalid(f"{package.EVALUATION} is not valid: {error}") from error
-    several = config.kind == "multi_label"
-    if (evaluated.metrics.multi_label is not None) != several:
-        raise PackageInvalid(f"{package.EVALUATION} speaks of another kind of model than {package.CONFIG}.")
-    if evaluated.metrics.label_names != config.label_names:
-        raise PackageInvalid(f"{package.EVALUATION} speaks of other labels than {package.CONFIG}.")
-    return evaluated
+        raise PackageInvalid(f"{package.CONFIG} holds a label that cannot be one: {error}.") from error
+    if len(set(cleaned.values())) != len(names):
+        raise PackageInvalid(f"{package.CONFIG} holds labels that differ only in how they are written.")
+    changed = {name: label for name, label in cleaned.items() if name != label}
+    if not changed:
+        return
+    for name in (package.CONFIG, package.EVALUATION, package.EXAMPLES):
+        if (folder / name).exists():
+            text = package.read_text(folder, name, package.MAX_EVALUATION_BYTES)
+            (folder / name).write_text(json.dumps(_renamed(read_json(text), changed), ensure_ascii=False), "utf-8")
+    before = package.read_manifest(folder)
+    package.seal(folder, model_id=before.model_id, created=before.created, versions=before.versions)
+
+
+def _renamed(value: Any, labels: Mapping[str, str]) -> Any:
+    """Return JSON in which these labels are written otherwise, wherever they stand."""
+    match value:
+        case str():
+            return labels.get(value, value)
+        case list():
+            return [_renamed(item, labels) for item in value]
+        case dict():
+            return {name: _renamed(member, labels) for name, member in value.items()}
+    return value
 
 
 def _read_examples(folder: Path, config: ModelConfig) -> list[Example]:

@@ -1,7 +1,6 @@
 """What a safetensors file says it holds, read without torch: eight bytes of length, a JSON header, then the numbers."""
 
 import math
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final
@@ -10,25 +9,28 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from tsukiji.errors import PackageInvalid
 from tsukiji.json_input import read_json
+from tsukiji.vision import package
 from tsukiji.vision.package import ModelConfig
+from tsukiji.vision.shapes import BANK_IMAGES, SCORES, architecture_of, dtype_of
 
 LENGTH_BYTES: Final = 8
-HEADER_BYTES: Final = 100_000_000
-"""The format's own limit."""
+HEADER_BYTES: Final = 2**20
+"""Ours take a twentieth of it at most."""
+MOST_TENSORS: Final = 4096
+MOST_DIMENSIONS: Final = 8
+LARGEST: Final = 2**48
+"""Of a dimension and of an offset: with few dimensions too, no product of them takes time."""
 ITEM_BYTES: Final = {
     **dict.fromkeys(("BOOL", "U8", "I8", "F8_E5M2", "F8_E4M3"), 1),
     **dict.fromkeys(("U16", "I16", "F16", "BF16"), 2),
     **dict.fromkeys(("U32", "I32", "F32"), 4),
     **dict.fromkeys(("U64", "I64", "F64"), 8),
 }
-WEIGHT_TYPES: Final = frozenset({"F32", "I64"})
-"""Numbers, and how many batches a normalisation has seen."""
 FLOATS: Final = {"F16": "<f2", "F32": "<f4", "F64": "<f8"}
-HEAD_MATRIX: Final = re.compile(r"head\.(\d+)\.weight")
-PIECE: Final = 2**22
+PIECE: Final = 2**20
 """Numbers that are looked at in one go."""
 
-Count = Annotated[int, Field(strict=True, ge=0)]
+Count = Annotated[int, Field(strict=True, ge=0, le=LARGEST)]
 
 
 class Tensor(BaseModel):
@@ -37,8 +39,11 @@ class Tensor(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     dtype: str
-    shape: list[Count]
+    shape: Annotated[list[Count], Field(max_length=MOST_DIMENSIONS)]
     data_offsets: tuple[Count, Count]
+
+
+TENSORS: Final = TypeAdapter(Annotated[dict[str, Tensor], Field(max_length=MOST_TENSORS)])
 
 
 @dataclass(frozen=True)
@@ -57,15 +62,17 @@ def read_header(path: Path) -> Header:
     size = path.stat().st_size
     with path.open("rb") as file:
         length = int.from_bytes(file.read(LENGTH_BYTES), "little")
-        if size < LENGTH_BYTES or length > min(HEADER_BYTES, size - LENGTH_BYTES):
+        if size < LENGTH_BYTES or length > size - LENGTH_BYTES:
             raise PackageInvalid(f"{path.name} is no safetensors file: its header does not fit into it.")
+        if length > HEADER_BYTES:
+            raise PackageInvalid(f"{path.name} has a header of {length:,} bytes; at most {HEADER_BYTES:,} are read.")
         text = file.read(length)
     try:
         found = dict(read_json(text, unique=True))
         found.pop("__metadata__", None)
-        tensors = TypeAdapter(dict[str, Tensor]).validate_python(found)
+        tensors = TENSORS.validate_python(found)
     except (ValueError, TypeError) as error:
-        what = str(error).partition("\n")[0] if isinstance(error, ValidationError) else error
+        what = package.told(error) if isinstance(error, ValidationError) else error
         raise PackageInvalid(f"{path.name} is no safetensors file: its header cannot be read ({what}).") from error
     start = LENGTH_BYTES + length
     _check_cover(path.name, tensors, size - start)
@@ -73,28 +80,42 @@ def read_header(path: Path) -> Header:
 
 
 def check_fit(header: Header, config: ModelConfig, name: str) -> None:
-    """Raise PackageInvalid unless the weights' names, shapes and types go with the configuration.
-
-    Whether they are all of the architecture's is known to who builds it; what differs between two models of one
-    architecture is the head, and that is compared here.
-    """
-    odd = sorted(tensor for tensor, facts in header.tensors.items() if facts.dtype not in WEIGHT_TYPES)
-    if odd:
-        raise PackageInvalid(f"{name} holds {odd[0]} as {header.tensors[odd[0]].dtype}; weights are F32.")
-    matrices = {
-        int(match[1]): facts.shape
-        for tensor, facts in header.tensors.items()
-        if (match := HEAD_MATRIX.fullmatch(tensor)) and len(facts.shape) == 2
-    }
-    if not matrices:
-        raise PackageInvalid(f"{name} holds no head.")
-    outputs = matrices[max(matrices)][0]
-    if outputs != config.num_classes:
-        raise PackageInvalid(f"{name} has {outputs} outputs, and the configuration names {config.num_classes} labels.")
-    inputs = matrices[min(matrices)][1]
-    if inputs != 2 * config.num_features:
+    """Raise PackageInvalid unless these are the architecture's weights: every tensor, no other, as shaped there."""
+    architecture = architecture_of(config.architecture)
+    if config.num_features != architecture.num_features:
         raise PackageInvalid(
-            f"The head in {name} takes {inputs} features, and the body gives 2 x {config.num_features}."
+            f"The body of {config.architecture} gives {architecture.num_features} features; {package.CONFIG} says "
+            f"{config.num_features}."
+        )
+    expected = architecture.weights(config.num_classes)
+    if missing := sorted(expected.keys() - header.tensors.keys()):
+        raise PackageInvalid(f"{name} lacks {missing[0]}, which {config.architecture} has; {len(missing)} are missing.")
+    if surplus := sorted(header.tensors.keys() - expected.keys()):
+        raise PackageInvalid(f"{name} holds {surplus[0][:80]!r}, which {config.architecture} does not have.")
+    for tensor, shape in expected.items():
+        found = header.tensors[tensor]
+        if found.dtype != dtype_of(tensor):
+            raise PackageInvalid(f"{name} holds {tensor} as {found.dtype[:20]}; it must be {dtype_of(tensor)}.")
+        if found.shape != shape:
+            raise PackageInvalid(
+                f"{name} holds {tensor} of shape {found.shape}; {config.architecture} with {config.num_classes} labels "
+                f"has {shape}."
+            )
+
+
+def check_known(header: Header, config: ModelConfig, name: str) -> None:
+    """Raise PackageInvalid unless these are statistics of what such a network makes of pictures (`known.save`)."""
+    architecture = architecture_of(config.architecture)
+    width = architecture.num_middle + architecture.num_features
+    match {tensor: facts.shape for tensor, facts in header.tensors.items()}:
+        case {"bank": [rows, columns], "held_out": [scores], **rest} if not rest:
+            fits = columns == width and 1 <= rows <= BANK_IMAGES and 1 <= scores <= SCORES
+        case _:
+            fits = False
+    if not fits or any(facts.dtype not in FLOATS for facts in header.tensors.values()):
+        raise PackageInvalid(
+            f"{name} does not fit {config.architecture}: it holds `bank`, up to {BANK_IMAGES:,} x {width} numbers, and "
+            f"`held_out`, up to {SCORES:,}."
         )
 
 
@@ -102,14 +123,17 @@ def check_finite(path: Path, header: Header) -> None:
     """Raise PackageInvalid if a weight is no number; needs numpy."""
     import numpy as np  # noqa: PLC0415 - a client that checks hashes alone has none
 
-    for name, facts in header.tensors.items():
-        if facts.dtype not in FLOATS or not math.prod(facts.shape):
-            continue
-        where = header.start + facts.data_offsets[0]
-        values = np.memmap(path, FLOATS[facts.dtype], "r", offset=where, shape=(math.prod(facts.shape),))
-        for begin in range(0, len(values), PIECE):
-            if not np.isfinite(values[begin : begin + PIECE]).all():
-                raise PackageInvalid(f"{path.name} holds values that are not numbers, in {name}.")
+    with path.open("rb") as file:
+        for name, facts in header.tensors.items():
+            if facts.dtype not in FLOATS:
+                continue
+            file.seek(header.start + facts.data_offsets[0])
+            left = math.prod(facts.shape)
+            while left:
+                values = np.fromfile(file, FLOATS[facts.dtype], min(left, PIECE))
+                left -= len(values)
+                if not len(values) or not np.isfinite(values).all():
+                    raise PackageInvalid(f"{path.name} holds values that are not numbers, in {name}.")
 
 
 def _check_cover(name: str, tensors: dict[str, Tensor], size: int) -> None:

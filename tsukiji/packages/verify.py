@@ -15,9 +15,8 @@ from typing import Final
 from pydantic import BaseModel
 
 from tsukiji.errors import PackageInvalid
-from tsukiji.packages.arrivals import Arrival, check, limits_of, unpack
+from tsukiji.packages.arrivals import Arrival, check, check_size, limits_of, unpack
 from tsukiji.packages.tensors import check_finite
-from tsukiji.vision import package
 
 ZIP_BYTES: Final = 16 * 2**30
 
@@ -77,7 +76,7 @@ def _look(folder: Path) -> Iterator[Check]:
     if missing:
         yield Check(check="weights", ok=None, detail=f"not looked at: {missing} is not installed here")
     else:
-        package.read_preprocess(folder)
+        check_size(folder, config)
         for name, header in arrival.headers.items():
             check_finite(folder / name, header)
         yield Check(check="weights", ok=True, detail="all are numbers, and fit the labels")

@@ -15,10 +15,9 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from tsukiji.errors import PackageInvalid
+from tsukiji.vision.shapes import BANK_IMAGES, SCORES
 
 NEIGHBOURS: Final = 5
-BANK_IMAGES: Final = 10_000
-SCORES: Final = 1001
 BLOCK: Final = 1024
 
 Floats = NDArray[np.float32]

@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from tsukiji.errors import BackboneUnavailable
 from tsukiji.vision.backbones import Backbone, backbone_of
 from tsukiji.vision.resnet import resnet_parts
+from tsukiji.vision.shapes import HIDDEN
 
 RESNET: Final = ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4")
 BODY: Final = "body"
-HIDDEN: Final = 512
 STRIDE: Final = 32
 """Pixels of the picture for one of the last maps of a convolutional network, on each side."""
 POOLING: Final = 2

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from tsukiji.errors import PackageInvalid
 from tsukiji.json_input import read_json
-from tsukiji.types import Backbone, Kind
+from tsukiji.types import Backbone, Kind, Label
 
 if TYPE_CHECKING:  # it needs numpy and Pillow, which a client that checks a package's hashes lacks
     from tsukiji.vision.preprocess import Preprocess
@@ -34,7 +34,17 @@ CARD: Final = "README.md"
 REQUIRED: Final = frozenset({WEIGHTS, CONFIG, PREPROCESS, CALIBRATION})
 # No suffix that anything unpickles; a plain name, so that nothing outside the folder can be meant.
 SAFE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*\.(json|safetensors|md|txt|csv|png|onnx)")
-MAX_JSON_BYTES: Final = 64 * 2**20
+MAX_JSON_BYTES: Final = 4 * 2**20
+MAX_EVALUATION_BYTES: Final = 32 * 2**20
+"""Of `evaluation.json`, whose matrices grow with the square of the labels: for about 1,000 of them."""
+MAX_FILES: Final = 200
+MAX_FILE_BYTES: Final = 2**48
+MOST_LABELS: Final = 10_000
+
+Word = Annotated[str, Field(max_length=200)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Shares = Annotated[list[Share], Field(max_length=MOST_LABELS)]
+"""One for each label, in the order of `label_names`."""
 
 
 class Part(BaseModel):
@@ -45,26 +55,26 @@ class Part(BaseModel):
 
 class FileFacts(Part):
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    bytes: Annotated[int, Field(ge=0)]
+    bytes: Annotated[int, Field(ge=0, le=MAX_FILE_BYTES)]
 
 
 class Manifest(Part):
     format: Literal["tsukiji-model/1"] = FORMAT
-    model_id: str
+    model_id: Word
     created: datetime
-    versions: dict[str, str] = {}
+    versions: Annotated[dict[Word, Word], Field(max_length=100)] = {}
     """Of the programs that made it, by name."""
-    files: dict[str, FileFacts]
+    files: Annotated[dict[Word, FileFacts], Field(max_length=MAX_FILES)]
 
 
 class ModelConfig(Part):
     """timm's members, plus the head."""
 
     architecture: Backbone
-    num_classes: Annotated[int, Field(ge=1)]
-    num_features: Annotated[int, Field(ge=1)]
+    num_classes: Annotated[int, Field(ge=1, le=MOST_LABELS)]
+    num_features: Annotated[int, Field(ge=1, le=2**16)]
     kind: Kind = "single_label"
-    label_names: list[Annotated[str, Field(min_length=1)]]
+    label_names: Annotated[list[Label], Field(max_length=MOST_LABELS)]
     """In the order of the network's outputs."""
     head: Literal["fastai_concat_v1"] = "fastai_concat_v1"
     pretrained: bool
@@ -80,15 +90,15 @@ class KnownFacts(Part):
     """How "none of these" is told; the statistics stand in `known.safetensors`."""
 
     method: Literal["nearest_neighbours"] = "nearest_neighbours"
-    min_known: Annotated[float, Field(ge=0, le=1)]
+    min_known: Share
     """A known score below this is "none of these", where nobody sets another threshold."""
 
 
 class Calibration(Part):
     """Logits are divided by `temperature` before the softmax; where an image may have several labels, the sigmoid."""
 
-    temperature: Annotated[float, Field(gt=0)] = 1.0
-    thresholds: list[Annotated[float, Field(ge=0, le=1)]] | None = None
+    temperature: Annotated[float, Field(ge=1e-3, le=1e3)] = 1.0
+    thresholds: Shares | None = None
     """Where an image may have several labels: the probability from which on it has each, in the order of the labels."""
     known: KnownFacts | None = None
 
@@ -98,14 +108,14 @@ class Example(Part):
 
     file: Annotated[str, Field(pattern=rf"^{SAFE_NAME.pattern}$")]
     """PNG of `size` x `size` pixels, so that no resampling comes between."""
-    true_label: str | None = None
+    true_label: Label | None = None
     """Null where images may have several labels."""
-    true_labels: list[str] | None = None
+    true_labels: Annotated[list[Label], Field(max_length=MOST_LABELS)] | None = None
     """Of an image that may have several; none of the kinds is in it if empty."""
-    label: str
+    label: Label
     """The likeliest."""
-    probabilities: list[Annotated[float, Field(ge=0, le=1)]]
-    """In the order of `label_names`; calibrated, computed on the CPU."""
+    probabilities: Shares
+    """Calibrated, computed on the CPU."""
 
 
 class Examples(Part):
@@ -141,8 +151,7 @@ def verify(folder: Path) -> Manifest:
     Raises:
         PackageInvalid: a file is missing, altered, not listed or unsafely named, or the format is another.
     """
-    manifest = _read(folder, MANIFEST, Manifest)
-    _check_names(manifest)
+    manifest = read_manifest(folder)
     if unlisted := sorted(_names(folder) - manifest.files.keys()):
         raise PackageInvalid(f"The manifest does not list {', '.join(unlisted)}.")
     for name, facts in manifest.files.items():
@@ -153,14 +162,21 @@ def verify(folder: Path) -> Manifest:
     return manifest
 
 
+def read_manifest(folder: Path) -> Manifest:
+    """Raises: PackageInvalid: the file is missing or not valid, or lists what has no business in a package."""
+    manifest = read_part(folder, MANIFEST, Manifest)
+    _check_names(manifest)
+    return manifest
+
+
 def read_config(folder: Path) -> ModelConfig:
     """Raises: PackageInvalid: the file is missing or not valid."""
-    return _read(folder, CONFIG, ModelConfig)
+    return read_part(folder, CONFIG, ModelConfig)
 
 
 def read_calibration(folder: Path) -> Calibration:
     """Raises: PackageInvalid: the file is missing or not valid."""
-    return _read(folder, CALIBRATION, Calibration)
+    return read_part(folder, CALIBRATION, Calibration)
 
 
 def read_examples(folder: Path) -> list[Example]:
@@ -171,7 +187,7 @@ def read_examples(folder: Path) -> list[Example]:
     """
     if not (folder / EXAMPLES).exists():
         return []
-    examples = _read(folder, EXAMPLES, Examples).examples
+    examples = read_part(folder, EXAMPLES, Examples).examples
     if missing := sorted(example.file for example in examples if not (folder / example.file).is_file()):
         raise PackageInvalid(f"{', '.join(missing)} is missing.")
     return examples
@@ -182,24 +198,37 @@ def read_preprocess(folder: Path) -> "Preprocess":
     from tsukiji.vision.preprocess import Preprocess  # noqa: PLC0415 - see above
 
     try:
-        return Preprocess.from_dict(read_json(_text(folder, PREPROCESS)))
+        return Preprocess.from_dict(read_json(read_text(folder, PREPROCESS)))
     except (ValueError, TypeError) as error:
         raise PackageInvalid(f"{PREPROCESS} is not valid: {error}") from error
 
 
-def _read(folder: Path, name: str, part: type[P]) -> P:
+def read_part(folder: Path, name: str, part: type[P], most: int = MAX_JSON_BYTES) -> P:
+    """Return one JSON file of the package; one of more than `most` bytes is not read.
+
+    Raises:
+        PackageInvalid: the file is missing or not valid.
+    """
     try:
-        return part.model_validate_json(_text(folder, name))
+        return part.model_validate_json(read_text(folder, name, most))
     except ValidationError as error:
-        raise PackageInvalid(f"{name} is not valid: {error}") from error
+        raise PackageInvalid(f"{name} is not valid: {told(error)}") from error
 
 
-def _text(folder: Path, name: str) -> bytes:
+def told(error: ValidationError) -> str:
+    """Return the first that pydantic found, in one line: it may have found a million, and repeats what it was given."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    place = ".".join(str(step)[:80] for step in first["loc"])
+    return f"{place}: {first['msg'][:300]}" if place else first["msg"][:300]
+
+
+def read_text(folder: Path, name: str, most: int = MAX_JSON_BYTES) -> bytes:
+    """Raises: PackageInvalid: the file is missing, or has more than `most` bytes."""
     path = folder / name
     if path.is_symlink() or not path.is_file():
         raise PackageInvalid(f"{name} is missing.")
-    if path.stat().st_size > MAX_JSON_BYTES:
-        raise PackageInvalid(f"{name} is too large.")
+    if path.stat().st_size > most:
+        raise PackageInvalid(f"{name} has {path.stat().st_size:,} bytes; at most {most:,} are read.")
     return path.read_bytes()
 
 

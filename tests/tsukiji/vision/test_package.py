@@ -1,12 +1,17 @@
 import json
 
 import pytest
+import torch
 
 from tests.tsukiji.vision.packages import LABELS, seal, write_package
+from tests.vision_shapes import measured
 from tsukiji.errors import PackageInvalid
 from tsukiji.vision import package
+from tsukiji.vision.backbones import BACKBONES
+from tsukiji.vision.model import build
 from tsukiji.vision.package import Calibration, ModelConfig
 from tsukiji.vision.preprocess import Preprocess
+from tsukiji.vision.shapes import architecture_of, dtype_of
 
 
 @pytest.fixture(scope="module")
@@ -148,3 +153,15 @@ def test_a_temperature_is_positive(folder, temperature):
     rewrite(folder / "calibration.json", temperature=temperature)
     with pytest.raises(PackageInvalid):
         package.read_calibration(folder)
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_the_table_of_shapes_is_that_of_the_networks(backbone):
+    """`python -m tests.vision_shapes` renews it."""
+    told = architecture_of(backbone)
+    assert {"num_features": told.num_features, "num_middle": told.num_middle, "body": told.body} == measured(backbone)
+    with torch.device("meta"):
+        weights = build(backbone, 7).state_dict()
+    assert told.weights(7) == {name: list(tensor.shape) for name, tensor in weights.items()}
+    types = {torch.float32: "F32", torch.int64: "I64"}
+    assert all(dtype_of(name) == types[tensor.dtype] for name, tensor in weights.items())

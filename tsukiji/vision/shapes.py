@@ -1,0 +1,62 @@
+"""What the weights of each architecture are: names and shapes, told without building it. Knows no torch.
+
+`shapes.json` is written by `python -m tests.vision_shapes`; a test holds it against the networks.
+"""
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from tsukiji.types import Backbone
+
+FILE: Final = Path(__file__).with_name("shapes.json")
+HIDDEN: Final = 512
+"""Width of the head's hidden layer."""
+BANK_IMAGES: Final = 10_000
+"""Rows of `known.safetensors`' bank, at most."""
+SCORES: Final = 1001
+"""Its similarities of held-out pictures, at most."""
+COUNTER: Final = "num_batches_tracked"
+"""How many batches a normalisation has seen: the one kind of tensor that is a whole number."""
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A backbone's network without its head.
+
+    Attributes:
+        num_features: channels of its last maps.
+        num_middle: channels of the maps before its last stage.
+        body: shape of each of its tensors, by name.
+    """
+
+    num_features: int
+    num_middle: int
+    body: dict[str, list[int]]
+
+    def weights(self, classes: int) -> dict[str, list[int]]:
+        """Return the shape of each tensor of the network with a head for that many classes."""
+        wide = 2 * self.num_features
+        return self.body | {
+            **_normalisation("head.2", wide),
+            "head.4.weight": [HIDDEN, wide],
+            **_normalisation("head.6", HIDDEN),
+            "head.8.weight": [classes, HIDDEN],
+        }
+
+
+@cache
+def architecture_of(backbone: Backbone) -> Architecture:
+    return Architecture(**json.loads(FILE.read_text("utf-8"))[backbone])
+
+
+def dtype_of(name: str) -> str:
+    """Return a tensor's type in the words of safetensors."""
+    return "I64" if name.endswith(COUNTER) else "F32"
+
+
+def _normalisation(name: str, width: int) -> dict[str, list[int]]:
+    values = {f"{name}.{part}": [width] for part in ("weight", "bias", "running_mean", "running_var")}
+    return values | {f"{name}.{COUNTER}": []}
