@@ -43,7 +43,8 @@ AREAS = {
     "Data sets": "label_refused dataset_too_small crop_outside changed_since revision_undone",
     "Trainings and models": (
         "backbone_unavailable weights_unavailable weights_invalid nan_loss gpu_out_of_memory out_of_memory"
-        " training_crashed model_gone package_invalid labels_unknown kind_mismatch no_shared_images export_failed"
+        " training_crashed model_gone package_invalid labels_unknown kind_mismatch no_shared_images"
+        " output_not_finite export_failed"
     ),
     "Jobs and workers": (
         "batch_empty batch_too_large no_image_succeeded worker_lost stalled deadline_exceeded job_not_done"

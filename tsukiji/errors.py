@@ -20,6 +20,7 @@ TsukijiError
 │       EntryUnreadable
 ├── ResultsDeleted      a batch's results were there, and are no more
 ├── DatasetTooSmall, BackboneUnavailable, WeightsUnavailable, WeightsInvalid, NanLoss, GpuOutOfMemory, TrainingCrashed
+├── OutputNotFinite     what a model makes of one picture is no number
 ├── ExportFailed        a model could not be written in another format
 ├── ModelGone           the model of a job was deleted
 ├── PackageInvalid      a model directory that is incomplete, altered or of another format
@@ -495,6 +496,15 @@ class PackageInvalid(TsukijiError):
     code = "package_invalid"
     title = "The model package is incomplete, altered or of another format"
     hint = "Fetch or send the package again, whole; of a model here: train again, or restore the store's backup."
+
+
+class OutputNotFinite(TsukijiError):
+    code = "output_not_finite"
+    title = "The model's answer is not a number"
+    hint = (
+        "If it is so for all pictures the model is damaged: train it again, or import it again. If for some, try "
+        "TSUKIJI_INFERENCE_PRECISION=float32."
+    )
 
 
 class ExportFailed(TsukijiError):

@@ -140,6 +140,8 @@ def heatmap(insight: Insight, part: Part, label: str) -> Row:
     if facts["withheld"]:
         return {"label": label, "withheld": facts["withheld"]}
     grid = explain(insight.predictor, part.pixels, insight.predictor.label_names.index(label), facts["method"])
+    if not np.isfinite(grid).all():
+        return {"label": label, "withheld": "the map of this picture holds values that are not numbers"}
     height, width = grid.shape
     return {
         "label": label,

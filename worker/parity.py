@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import structlog
 from PIL import Image
 
@@ -57,8 +58,10 @@ def compare(services: Services, model_id: str, lowered: Predictor, exact: Predic
     agreed, shown = 0, 0
     for pictures in validation_images(services, model_id, exact.preprocess.size):
         pixels = exact.preprocess.to_pixels(pictures)
-        ours, theirs = (each.verdicts(each.decide(each.embed_pixels(pixels))) for each in (lowered, exact))
-        agreed, shown = agreed + int((ours == theirs).all(axis=1).sum()), shown + len(pictures)
+        logits = [each.decide(each.embed_pixels(pixels)) for each in (lowered, exact)]
+        ours, theirs = (each.verdicts(said) for each, said in zip((lowered, exact), logits, strict=True))
+        alike = (ours == theirs).all(axis=1) & np.isfinite(logits).all(axis=(0, 2))  # NaN is no agreement
+        agreed, shown = agreed + int(alike.sum()), shown + len(pictures)
     return {"images": shown, "top1_agreement": agreed / shown if shown else 0.0}
 
 

@@ -76,7 +76,8 @@ class Questions:
         for row in rows:
             if "error" not in row:
                 row.update(answer(predictor, answers.probabilities[place], known[place]))
-                parts.append(row.pop("probabilities"))
+                if "error" not in row:
+                    parts.append(row.pop("probabilities"))
                 place += 1
         return {"rows": rows}, parts
 

@@ -4,6 +4,7 @@ Each stream is a thread that takes a part of the chunk from its bytes to its emb
 compute, no core waits for another, and there are never more pictures in memory than a part for each stream.
 """
 
+import math
 import os
 import sys
 import threading
@@ -18,7 +19,7 @@ from PIL import Image
 
 from db.batches import blank_prediction
 from db.models import BatchItem
-from tsukiji.errors import BlobCorrupt, BlobMissing, ImageError
+from tsukiji.errors import BlobCorrupt, BlobMissing, ImageError, OutputNotFinite
 from tsukiji.types import Box
 from tsukiji.vision.decode import DecodeLimits, decode, measure
 from tsukiji.vision.kept import PLAIN, Kept, Size, content_of
@@ -174,7 +175,7 @@ def size_of(services: Services, item: BatchItem) -> Size | None:
 
 
 def keep(kept: Kept | None, found: Mapping[str, Seen | Row]) -> None:
-    good = {name: seen for name, seen in found.items() if isinstance(seen, Seen)}
+    good = {name: seen for name, seen in found.items() if isinstance(seen, Seen) and np.isfinite(seen.embedding).all()}
     if kept and good:
         sizes = {name: seen.size for name, seen in good.items()}
         kept.write({name: seen.embedding for name, seen in good.items()}, PLAIN, sizes)
@@ -197,8 +198,8 @@ def rows_of(predictor: Predictor, items: Sequence[BatchItem], found: Found, thre
         if answers and isinstance(seen, Seen):
             place = places[name_of(item)]
             width, height = seen.size
-            row |= answer(predictor, answers.probabilities[place], known[place], threshold)
             row |= {"width": width, "height": height}
+            row |= answer(predictor, answers.probabilities[place], known[place], threshold)
         else:
             row["error"] = seen
         rows.append(row)
@@ -215,6 +216,9 @@ def known_scores(answers: Answers) -> list[float | None]:
 def answer(
     predictor: Predictor, probabilities: npt.NDArray[np.float32], known_score: float | None, threshold: float = 0.0
 ) -> Row:
+    """Return what a model says of a picture, or the error that it says nothing: no answer holds NaN."""
+    if not np.isfinite(probabilities).all() or not math.isfinite(known_score or 0):
+        return {"error": OutputNotFinite("The model's probabilities of this picture are not numbers.").to_dict()}
     several = predictor.kind == "multi_label"
     best = int(probabilities.argmax())
     return {

@@ -16,6 +16,7 @@ from tests.services import wait_until
 from tests.worker.conftest import picture
 from tests.worker.test_batches import models as models  # noqa: PLC0414 - a fixture
 from tests.worker.test_batches import results, run_chunks, submit_zip
+from tests.worker.test_streams import break_first
 from tsukiji.errors import GpuOutOfMemory
 from tsukiji.lane import LaneAddress, pack, read_frame
 from worker import lane as worker_lane
@@ -110,6 +111,16 @@ def test_the_answers_are_those_of_the_queue(services, submit, model, models, arc
             assert mine == pytest.approx(other, abs=1e-5)
             assert ours["score"] == pytest.approx(theirs.score, abs=1e-5)
             assert ours["known_score"] == theirs.known_score
+
+
+def test_an_answer_that_is_no_number_is_an_error_as_in_the_queue(model, models, lane, questions, monkeypatch):
+    break_first(monkeypatch)
+    lane.serve(questions.ask)
+    first, second = ask(lane.address("w"), model_id=model.id, files=[png(1), png(2)]).rows
+    assert first["error"]["code"] == "output_not_finite"
+    assert "probabilities" not in first
+    assert len(np.frombuffer(second["probabilities"], "<f4")) == 2
+    assert second["label"]
 
 
 def test_who_waits_while_a_pass_is_under_way_shares_the_next(models, model, questions, monkeypatch):

@@ -113,3 +113,11 @@ def test_agreement_is_that_of_the_likeliest_labels(services, model, held_out):
     assert parity.compare(services, model.id, predictor, other)["top1_agreement"] == 0.0
     assert np.array_equal(other.predict(pictures).argmax(1), labels)
     assert replace(predictor.plan, precision="float32") != predictor.plan
+
+
+def test_nothing_that_is_no_number_agrees(services, model, held_out):
+    held_out(24)
+    loaded, other = (ModelCache(services).get(model.id).predictor for _ in range(2))
+    for predictor in (loaded, other):
+        predictor.model.head[8].weight.data[:] = float("nan")
+    assert parity.compare(services, model.id, loaded, other) == {"images": 24, "top1_agreement": 0.0}

@@ -17,6 +17,7 @@ from tests.worker.test_batches import results, run_chunks, submit_zip
 from tsukiji.settings import InferenceSettings
 from tsukiji.vision.model import Classifier
 from tsukiji.vision.plan import Plan
+from tsukiji.vision.predictor import Predictor
 from worker import streams
 from worker.batches import plan
 from worker.claimed import work
@@ -188,3 +189,56 @@ def test_streams_let_those_who_wait_for_an_answer_go_first():
     before = niceness()
     assert list(streams.in_streams(Plan(streams=2), [[], []], niceness)) == [before + streams.NICENESS] * 2
     assert niceness() == before
+
+
+def break_first(monkeypatch, value=float("nan")):
+    """Let the network say `value` of the first picture of each pass."""
+    decide = Predictor.decide
+
+    def broken(predictor, embeddings):
+        logits = decide(predictor, embeddings).copy()
+        logits[0] = value
+        return logits
+
+    monkeypatch.setattr(Predictor, "decide", broken)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_an_answer_that_is_no_number_is_an_error_of_its_picture(
+    services, models, submit, model, archive, monkeypatch, value
+):
+    break_first(monkeypatch, value)
+    job = classify(services, submit, model, models, archive, {f"{number}.png": number for number in range(3)})
+    first, *others = results(services, job)
+    assert (first.error["code"], first.label, first.score, first.probabilities) == (
+        "output_not_finite",
+        None,
+        None,
+        None,
+    )
+    assert all(row.error is None and row.label for row in others)
+    found = submit.find(job)
+    assert (found.items_succeeded, found.items_errored) == (2, 1)
+
+
+def test_a_network_that_says_nothing_of_all_pictures_fails_its_batch(
+    services, models, submit, model, archive, monkeypatch
+):
+    monkeypatch.setattr(Predictor, "decide", lambda self, rows: np.full((len(rows), 2), np.nan, np.float32))
+    job = submit_zip(services, submit, model, archive({"1.png": 1, "2.png": 2}))
+    work(services, job.id, plan)
+    run_chunks(services, models)
+    assert submit.find(job).status == "failed"
+
+
+def test_features_that_are_no_numbers_are_not_kept(services, submit, model, archive, monkeypatch):
+    real = Predictor.embed_pixels
+    monkeypatch.setattr(Predictor, "embed_pixels", lambda self, pixels: real(self, pixels) * np.float32("nan"))
+    files = {"1.png": 1}
+    job = submit_zip(services, submit, model, archive(files))
+    work(services, job.id, plan)
+    run_chunks(services, ModelCache(services))
+    assert results(services, job)[0].error["code"] == "output_not_finite"
+    monkeypatch.undo()
+    again = classify(services, submit, model, ModelCache(services), archive, files)
+    assert results(services, again)[0].error is None

@@ -138,10 +138,14 @@ class Predictor:
         return self.conclude(self.embed(images))
 
     def conclude(self, embeddings: Floats) -> Answers:
-        """Return probabilities and known scores of the pictures with these embeddings (N, E)."""
-        scores = self._known.scores(self.looks(embeddings)) if self._known else None
-        logits = self.decide(embeddings) / np.float32(self._temperature)
-        return Answers(shares_of(logits, self.kind), scores)
+        """Return probabilities and known scores of the pictures with these embeddings (N, E).
+
+        Where a network overflows they are not finite: whoever passes them on says so (`OutputNotFinite`).
+        """
+        with np.errstate(over="ignore", invalid="ignore"):
+            scores = self._known.scores(self.looks(embeddings)) if self._known else None
+            logits = self.decide(embeddings) / np.float32(self._temperature)
+            return Answers(shares_of(logits, self.kind), scores)
 
     def labels_of(self, probabilities: Floats) -> list[str]:
         """Return the labels of a picture that may have several, by its probabilities (classes,)."""

@@ -5,6 +5,7 @@ import json
 
 import pytest
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from tests.tsukiji.vision.packages import LABELS, seal, trained_looking, write_package
 from tests.tsukiji.vision.pictures import noise
@@ -48,6 +49,16 @@ def rewrite(folder, change):
     change(listed["examples"])
     (folder / package.EXAMPLES).write_text(json.dumps(listed))
     seal(folder)
+
+
+def test_an_answer_that_is_no_number_does_not_pass(folder):
+    """A running variance below zero is a number, and its root is none."""
+    tensors = load_file(folder / package.WEIGHTS)
+    tensors["bn1.running_var"][:] = -1
+    save_file(tensors, folder / package.WEIGHTS)
+    seal(folder)
+    with pytest.raises(PackageInvalid, match="otherwise"):
+        try_all(folder)
 
 
 @pytest.mark.parametrize(("shift", "passes"), [(TOLERANCE / 2, True), (3 * TOLERANCE, False)])
