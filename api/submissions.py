@@ -78,8 +78,8 @@ def start_training(services: Services, caller: ApiKey, once: Once, body: Trainin
     fingerprint = fingerprint_of(body.model_dump())
     if made := once.found(services, fingerprint):
         return made
-    dataset_id, draw, drawn = frozen(services, body)
-    warnings = check_trainable(draw, services.settings.limits.class_min_images)
+    dataset_id, name, draw = frozen(services, body)
+    warnings = check_trainable(draw, services.settings.limits.class_min_images, name)
     blob = services.store.put(dumps(draw.items))
     unknown = None if body.unknown is None else freeze_unknown(services, body.unknown, dataset_id)
 
@@ -88,7 +88,7 @@ def start_training(services: Services, caller: ApiKey, once: Once, body: Trainin
         dataset = datasets.find(session, dataset_id)
         leakage = draw.leakage.model_dump()
         snapshot = registry.add_snapshot(session, dataset.id, blob.sha256, blob.size, len(draw.items), leakage)
-        datasets.keep_splits(session, dataset.id, drawn)
+        datasets.keep_splits(session, dataset.id, draw.drawn)
         request = {
             "dataset": dataset.id,
             "dataset_name": dataset.name,
@@ -143,17 +143,15 @@ def freeze_unknown(services: Services, name: str, dataset_id: str) -> UnknownIma
     return UnknownImages(dataset.id, services.store.put(dumps(items)), len(items))
 
 
-def frozen(services: Services, body: TrainingCreate) -> tuple[str, Draw, dict[str, Split]]:
-    """Return the data set's id, its labelled images, each with a split, and the splits that the user did not set."""
+def frozen(services: Services, body: TrainingCreate) -> tuple[str, str, Draw]:
+    """Return the data set's id and name, and its labelled images, each with a split."""
     with services.database.reading() as session:
         dataset = datasets.find(session, body.dataset)
         images = datasets.labelled_images(session, dataset.id)
     kept = {image.id: cast("Split", image.drawn_split) for image in images if image.drawn_split and not body.resplit}
     recipe = body.recipe
     draw = assign_splits(map(snapshot_item, images), valid_fraction=recipe.valid_fraction, seed=recipe.seed, drawn=kept)
-    theirs = {image.id for image in images if image.split}
-    drawn = {item.image_id: item.split for item in draw.items if item.split and item.image_id not in theirs}
-    return dataset.id, draw, drawn
+    return dataset.id, dataset.name, draw
 
 
 def snapshot_item(image: Image) -> SnapshotItem:

@@ -1,7 +1,9 @@
 """What is known about a training before any time is spent on it: why it cannot start, and what a person should know."""
 
+import shlex
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from tsukiji.errors import DatasetTooSmall
@@ -13,10 +15,15 @@ FEW_IMAGES: Final = 50
 IMBALANCE: Final = 2.0
 
 
-def check_trainable(draw: Draw, min_images: int) -> list[dict[str, Any]]:
+def check_trainable(draw: Draw, min_images: int, dataset: str = "DATASET") -> list[dict[str, Any]]:
     """Return what a person should know before training on these items (`code`, `detail`); `test` items do not count.
 
     An image of several labels counts for each.
+
+    Args:
+        draw: the labelled images.
+        min_images: that each label needs.
+        dataset: its name, for the commands that lead out.
 
     Raises:
         DatasetTooSmall: fewer than two labels (of sets: one, and nothing that lacks it), a label with fewer than
@@ -26,43 +33,132 @@ def check_trainable(draw: Draw, min_images: int) -> list[dict[str, Any]]:
     used = [item for item in draw.items if item.split != "test"]
     counts = Counter(label for item in used for label in item.labels)
     facts = [{"label": label, "images": count, "needed": min_images} for label, count in sorted(counts.items())]
-    if problem := _problem(used, counts, draw.cramped, min_images):
-        raise DatasetTooSmall(problem, labels=facts)
-    return [*_imbalance(counts), *_few(counts), *_everywhere(used, counts), *_leaks(draw), *_unseen(draw)]
+    if refusal := _Checked(draw, used, counts, min_images, dataset).refusal():
+        problem, hint = refusal
+        raise DatasetTooSmall(problem, hint=hint, labels=facts)
+    return [
+        *_held_out(draw, used, counts, dataset),
+        *_imbalance(counts),
+        *_few(counts),
+        *_everywhere(used, counts),
+        *_leaks(draw),
+        *_unseen(draw),
+    ]
 
 
-def _problem(used: Sequence[SnapshotItem], counts: Counter[str], cramped: Sequence[str], min_images: int) -> str | None:
-    if problem := _too_few_labels(used, counts, min_images):
-        return problem
-    if small := [f"{label} ({count})" for label, count in sorted(counts.items()) if count < min_images]:
-        return f"Each label needs at least {min_images} images; too few have: {_listed(small)}."
-    if cramped:
-        return (
-            f"Images that look the same, or are of one group, stand on one side of the split; so these labels cannot "
-            f"be both learnt from and held out: {_listed(cramped)}. Add other images, or set some splits yourself."
+@dataclass(frozen=True)
+class _Checked:
+    """Images that are to be learnt from; each method returns what is wrong and the way out, or None."""
+
+    draw: Draw
+    used: Sequence[SnapshotItem]
+    counts: Counter[str]
+    min_images: int
+    dataset: str
+
+    def refusal(self) -> tuple[str, str] | None:
+        return self._too_few_labels() or self._small() or self._cramped() or self._unlearnt() or self._unmeasured()
+
+    def _too_few_labels(self) -> tuple[str, str] | None:
+        """Say what is missing to tell anything apart: two labels, or in sets of labels one that is there or is not."""
+        are_sets = any(is_set(item.label) for item in self.used)
+        command = _fix(self.dataset, "--image", "ID", "--relabel", "LABEL")
+        if not self.counts:
+            problem = (
+                "No image has a label." if are_sets else "A classifier needs at least two labels; no image has one."
+            )
+            return problem, self._more(f"Add images with labels, or label some that are there: {command}")
+        if not are_sets and len(self.counts) < 2:
+            problem = "A classifier needs at least two labels; there is one."
+            return problem, self._more(f"Add images of another label, or give it to some that are there: {command}")
+        if not are_sets:
+            return None
+        (label, images), lacking = self.counts.most_common(1)[0], len(self.used) - max(self.counts.values())
+        if len(self.counts) > 1 or lacking >= self.min_images:
+            return None
+        problem = (
+            f"With one label, {label} ({images}), at least {self.min_images} images must be without it, labelled as "
+            f"showing none of the kinds; there are {lacking}."
         )
-    learnt = {label for item in used if item.split != "valid" for label in item.labels}
-    if unlearnt := sorted(counts.keys() - learnt):
-        return f"All images of these labels are held out, none is left to learn from: {_listed(unlearnt)}."
-    if all(item.split == "train" for item in used):
-        return "Every image has the split train; none is left to measure the model with."
-    return None
+        command = _fix(self.dataset, "--unlabelled", "--relabel-none")
+        return problem, f"Add such images; {command} says that the unlabelled ones show none of the kinds."
+
+    def _small(self) -> tuple[str, str] | None:
+        small = [label for label, count in sorted(self.counts.items()) if count < self.min_images]
+        if not small:
+            return None
+        listed = _listed([f"{label} ({self.counts[label]})" for label in small])
+        problem = f"Each label needs at least {self.min_images} images; too few have: {listed}."
+        return problem, self._more("Add images of them", leave_out=small)
+
+    def _cramped(self) -> tuple[str, str] | None:
+        if not self.draw.cramped:
+            return None
+        problem = (
+            f"Images that look the same, or are of one group, stand on one side of the split; so these labels cannot "
+            f"be both learnt from and held out: {_listed(self.draw.cramped)}."
+        )
+        label = self.draw.cramped[0]
+        learnt = _fix(self.dataset, "--label", label, "--set-split", "train")
+        held_out = _fix(self.dataset, "--image", "ID", "--set-split", "valid")
+        ways = f"Add other images of them{self._leaving_out(self.draw.cramped)}"
+        return problem, f"{ways}; or set the splits yourself, label by label: {learnt}, then {held_out} for some."
+
+    def _unlearnt(self) -> tuple[str, str] | None:
+        learnt = {label for item in self.used if item.split != "valid" for label in item.labels}
+        labels = sorted(self.counts.keys() - learnt)
+        if not labels:
+            return None
+        problem = f"All images of these labels are held out, none is left to learn from: {_listed(labels)}."
+        commands = [_fix(self.dataset, "--label", label, "--set-split", "none") for label in labels]
+        return problem, f"Leave their splits to the training: {_listed(commands)}."
+
+    def _unmeasured(self) -> tuple[str, str] | None:
+        if any(item.split != "train" for item in self.used):
+            return None
+        problem = "Every image has the split train; none is left to measure the model with."
+        command = _fix(self.dataset, "--image", "ID", "--set-split", "valid")
+        return problem, f"Add images, or set some of each label as valid: {command}."
+
+    def _more(self, wish: str, leave_out: Sequence[str] = ()) -> str:
+        """Return a hint to add images, with what else would do."""
+        ways = f"{wish}{self._leaving_out(leave_out)}"
+        tested = Counter(label for item in self.draw.items if item.split == "test" for label in item.labels)
+        together = self.counts + tested
+        if tested and len(together) > 1 and min(together.values()) >= self.min_images:
+            command = _fix(self.dataset, "--split", "test", "--set-split", "none")
+            ways += f"; or learn from those of the split test, too: {command}"
+        return f"{ways}."
+
+    def _leaving_out(self, labels: Sequence[str]) -> str:
+        """Return how to train without these labels, where enough others are left."""
+        if not labels or len(self.counts.keys() - set(labels)) < 2:
+            return ""
+        commands = [_fix(self.dataset, "--delete-label", label) for label in labels]
+        return f", or train without them: {_listed(commands)} (their images stay, unlabelled)"
 
 
-def _too_few_labels(used: Sequence[SnapshotItem], counts: Counter[str], min_images: int) -> str | None:
-    """Say what is missing to tell anything apart: two labels, or in sets of labels one that is there or is not."""
-    if not any(is_set(item.label) for item in used):
-        found = "there is one" if counts else "no image has one"
-        return f"A classifier needs at least two labels; {found}." if len(counts) < 2 else None
-    if not counts:
-        return "No image has a label."
-    (label, images), lacking = counts.most_common(1)[0], len(used) - max(counts.values())
-    if len(counts) > 1 or lacking >= min_images:
-        return None
-    return (
-        f"With one label, {label} ({images}), at least {min_images} images must be without it, labelled as showing "
-        f"none of the kinds; there are {lacking}."
-    )
+def _fix(dataset: str, *options: str) -> str:
+    return f"`tsukiji datasets fix {shlex.join([dataset, *options])}`"
+
+
+def _held_out(draw: Draw, used: Sequence[SnapshotItem], counts: Counter[str], dataset: str) -> list[dict[str, Any]]:
+    warnings: list[dict[str, Any]] = []
+    if draw.taken:
+        detail = (
+            f"No image has the split valid, so some of the split train are held out, of the labels "
+            f"{_listed(draw.taken)}; those of the split test are not touched."
+        )
+        warnings.append({"code": "valid_from_train", "detail": detail})
+    measured = {label for item in used if item.split != "train" for label in item.labels}
+    if missing := sorted(counts.keys() - measured):
+        commands = [_fix(dataset, "--label", label, "--set-split", "none") for label in missing]
+        detail = (
+            f"Nothing is held out of these labels, so how well they are told will not be known, and the accuracy is of "
+            f"the others: {_listed(missing)}. To let the training hold some out: {_listed(commands)}."
+        )
+        warnings.append({"code": "nothing_held_out", "detail": detail, "labels": missing})
+    return warnings
 
 
 def _everywhere(used: Sequence[SnapshotItem], counts: Counter[str]) -> list[dict[str, Any]]:

@@ -1,7 +1,8 @@
 """Who is learnt from and who is held out: stratified, seeded, kept from training to training, and without leaks.
 
-What the user set always stands. Images that belong together (`tsukiji.groups`) stand on one side. An image of several
-labels counts for each of them; that it has none counts as one more. Knows no database.
+What the user set stays; only where nothing is set as `valid`, some of what is set as `train` is held out. Images that
+belong together (`tsukiji.groups`) stand on one side. An image of several labels counts for each of them; that it has
+none counts as one more. Knows no database.
 """
 
 from collections import Counter, defaultdict
@@ -37,6 +38,10 @@ class Draw:
     """Labels that cannot be both learnt from and held out, because their images belong together."""
     broad: Sequence[str] = ()
     """Labels whose images are so alike that only closer ones count as near-duplicates."""
+    drawn: Mapping[str, Split] = field(default_factory=dict)
+    """What was decided here and not by the user, by the id of the image."""
+    taken: Sequence[str] = ()
+    """Labels of which images are held out that the user set as `train`, because nothing is set as `valid`."""
 
 
 def assign_splits(
@@ -44,24 +49,57 @@ def assign_splits(
 ) -> Draw:
     """Give every item without a split one, and return all items in their order.
 
-    A split that is given stays. Undecided items join those of their group that have a split: `test` before `train`
-    before `valid`, so that nothing that resembles a test image is learnt from. Then an item stays where `drawn` (image
-    id -> split) has it from an earlier training; a group that was drawn apart goes where most of it was. Of the others
-    as many groups are held out, in the order of a hash of seed and content, as bring each label closest to
-    `valid_fraction` of its undecided items; every label gets at least one of each if its groups allow it. Where every
-    label has `valid` items from the user, that is the validation set, and nothing more is drawn into it.
+    A split that is given stays, but for one case: where no image at all is given as `valid`, as in data sets that come
+    as `train` and `test`, the `train` images of labels that would have nothing held out are undecided too.
+
+    Undecided items join those of their group that have a split: `test` before `train` before `valid`, so that nothing
+    that resembles a test image is learnt from. Then an item stays where `drawn` (image id -> split) has it from an
+    earlier training; a group that was drawn apart goes where most of it was. Of the others as many groups are held out,
+    in the order of a hash of seed and content, as bring each label closest to `valid_fraction` of its undecided items;
+    every label gets at least one of each if its groups allow it. Where every label has `valid` items from the user,
+    that is the validation set, and nothing more is drawn into it.
     """
     items = list(items)
     groups = group(items)
     drawn = drawn or {}
     sides = settle(items, groups.units, drawn, valid_fraction, seed)
+    given = items
+    if freed := to_hold_out(items, sides, groups.units):
+        items = [replace(item, split=None) if n in freed else item for n, item in enumerate(items)]
+        drawn = {image_id: side for image_id, side in drawn.items() if side != "test"}
+        sides = settle(items, groups.units, drawn, valid_fraction, seed)
     done = [replace(item, split=side) for item, side in zip(items, sides, strict=True)]
     tied = {position for unit in groups.units if len(unit) > 1 for position in unit if items[position].split is None}
     moved = 0
     if tied:
         alone = settle(items, [[position] for position in range(len(items))], drawn, valid_fraction, seed)
         moved = sum(alone[position] != sides[position] for position in tied)
-    return report(done, groups, tied, moved)
+    return replace(
+        report(done, groups, tied, moved),
+        drawn={
+            item.image_id: item.split
+            for item, before in zip(done, items, strict=True)
+            if item.split and not before.split
+        },
+        taken=sorted({label for n in freed if sides[n] == "valid" for label in given[n].labels}),
+    )
+
+
+def to_hold_out(items: Sequence[SnapshotItem], sides: Sides, units: Sequence[Unit]) -> set[int]:
+    """Return the images given as `train` that may be held out: none where anything is given as `valid`.
+
+    They are of labels that would have nothing held out otherwise, and like no image of `test`.
+    """
+    if any(item.split == "valid" for item in items):
+        return set()
+    held_out = {label for item, side in zip(items, sides, strict=True) if side == "valid" for label in item.strata}
+    return {
+        position
+        for unit in units
+        if all(items[position].split != "test" for position in unit)
+        for position in unit
+        if items[position].split == "train" and not held_out.issuperset(items[position].strata)
+    }
 
 
 def settle(

@@ -26,8 +26,12 @@ def test_everything_is_assigned_and_nothing_given_is_changed(
 ) -> None:
     assigned = split(items, fraction, seed)
     assert [replace(after, split=before.split) for before, after in zip(items, assigned, strict=True)] == items
+    nothing_held_out = all(before.split != "valid" for before in items)
     for before, after in zip(items, assigned, strict=True):
-        assert after.split == before.split if before.split else after.split
+        if before.split == "train" and nothing_held_out:
+            assert after.split in {"train", "valid"}
+        else:
+            assert after.split == before.split if before.split else after.split
 
 
 @given(st.dictionaries(labels, st.integers(2, 40), min_size=1), fractions, seeds)
@@ -64,6 +68,44 @@ def test_validation_set_of_the_user_is_the_whole_one() -> None:
 
 def test_single_image_of_a_label_is_learnt_from() -> None:
     assert [found.split for found in split([item(1)], 0.9)] == ["train"]
+
+
+# --- nothing is set as valid ---------------------------------------------------------------------------------------
+
+
+def test_what_comes_as_train_and_test_is_held_out_from_train() -> None:
+    items = [*many({"tuna": 20, "eel": 20}, "train"), *(item(100 + n, "eel", "test") for n in range(9))]
+    draw = assign_splits(items, valid_fraction=0.3, seed=1)
+    assert Counter((found.label, found.split) for found in draw.items) == {
+        ("tuna", "train"): 14,
+        ("tuna", "valid"): 6,
+        ("eel", "train"): 14,
+        ("eel", "valid"): 6,
+        ("eel", "test"): 9,
+    }
+    assert draw.taken == ["eel", "tuna"]
+    again = assign_splits(items, valid_fraction=0.3, seed=2, drawn=draw.drawn)
+    assert again.items == draw.items, "what was held out stays so"
+
+
+def test_only_labels_without_anything_held_out_give_up_what_is_set_as_train() -> None:
+    items = [*many({"tuna": 20}, "train"), *(item(50 + n, "eel") for n in range(20)), item(90, "eel", "train")]
+    draw = assign_splits(items, valid_fraction=0.3, seed=1)
+    assert draw.taken == ["tuna"]
+    assert draw.items[-1].split == "train"
+
+
+def test_a_validation_set_of_the_user_is_not_added_to_from_train() -> None:
+    items = [*many({"tuna": 20, "eel": 20}, "train"), item(100, "tuna", "valid")]
+    draw = assign_splits(items, valid_fraction=0.3, seed=1)
+    assert [found.image_id for found in draw.items if found.split == "valid"] == ["img_100"]
+    assert draw.taken == []
+
+
+def test_what_is_set_as_train_and_looks_like_a_test_image_is_not_held_out() -> None:
+    items = [*many({"tuna": 9, "eel": 9}, "train"), *(item(100 + n, "eel", "test", phash=copy_of(n)) for n in range(8))]
+    draw = assign_splits(items, valid_fraction=0.3, seed=1)
+    assert [found.image_id for found in draw.items if found.split == "valid" and found.label == "tuna"] == ["img_8"]
 
 
 # --- kept from training to training ----------------------------------------------------------------------------------
