@@ -59,7 +59,7 @@ async def read_form(request: Request, max_files: int, fields: set[str], part: st
     if media_type(request) != "multipart/form-data":
         raise UnsupportedMediaType(f"Send multipart/form-data, with what is sent as `{part}`.")
     try:
-        async with request.form(max_files=max_files, max_fields=2 * max_files + 20, max_part_size=FIELD_BYTES) as form:
+        async with request.form(max_files=max_files, max_fields=3 * max_files + 20, max_part_size=FIELD_BYTES) as form:
             yield sort_parts(form, fields, part)
     except HTTPException as error:
         if error.status_code != 400:

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from itertools import chain, islice
-from typing import Any, Final, Literal, cast
+from typing import IO, Any, Final, Literal, cast
 from zipfile import ZipFile, ZipInfo
 
 from api.layouts import HUGGING_FACE, ExportItem, Layout, class_folders, label_folders
@@ -42,6 +42,8 @@ SUFFIX: Final[dict[DatasetFormat, str]] = {
 BOX: Final = ("crop_left", "crop_upper", "crop_right", "crop_lower")
 LABEL: Final[dict[Kind, Literal["label", "labels"]]] = {"single_label": "label", "multi_label": "labels"}
 """What the column of labels is called."""
+TABLE: Final = "tsukiji.jsonl"
+"""In a zip of class folders; other programs pass it over, as `metadata.jsonl` they might read it their own way."""
 COLUMNS: Final = ("image_id", "name", "label", "split", "group", *BOX, "sha256")
 
 Items = Iterable[ExportItem]
@@ -96,7 +98,7 @@ def export(services: Services, items: Items, wanted: DatasetFormat, kind: Kind) 
             return json_lines(items, kind)
         case "huggingface":
             return hugging_face_zip(services, items, kind)
-    return class_folder_zip(services, items)
+    return class_folder_zip(services, items, kind)
 
 
 def csv_file(items: Items, kind: Kind) -> Iterator[bytes]:
@@ -135,14 +137,20 @@ def joined(lines: Iterator[bytes]) -> Iterator[bytes]:
         yield part
 
 
-def class_folder_zip(services: Services, items: Items) -> Iterator[bytes]:
-    """Yield a zip of `[split/]label/file`, as torchvision's ImageFolder and our own import read it."""
+def class_folder_zip(services: Services, items: Items, kind: Kind) -> Iterator[bytes]:
+    """Yield a zip of `[split/]label/file`, as torchvision's ImageFolder reads it, and of a table.
+
+    The table tells what folders do not, such as groups and crops, and labels as they are; our own import reads it. It
+    waits in a temporary file, for it can only be written after the pictures.
+    """
     layout, outbox = Layout(), Outbox()
-    with ZipFile(outbox, "w") as archive:
+    with tempfile.TemporaryFile() as table, ZipFile(outbox, "w") as archive:
         for item in items:
             file_format, pieces = open_picture(services.store, item.sha256)
             path = layout.place(class_folders(item), item, file_format)
             yield from add_entry(archive, outbox, path, pieces)
+            table.write(dump(metadata_of(item, path, kind)))
+        yield from add_table(archive, outbox, TABLE, table)
     yield outbox.take()
 
 
@@ -162,15 +170,13 @@ def hugging_face_zip(services: Services, items: Items, kind: Kind) -> Iterator[b
             yield from add_entry(archive, outbox, f"{folder}/{path}", pieces)
             metadata[folder].write(dump(metadata_of(item, path, kind)))
         for folder, lines in metadata.items():
-            if lines.tell():
-                lines.seek(0)
-                yield from add_entry(archive, outbox, f"{folder}/metadata.jsonl", read_pieces(lines))
+            yield from add_table(archive, outbox, f"{folder}/metadata.jsonl", lines)
     yield outbox.take()
 
 
 def metadata_of(item: ExportItem, file_name: str, kind: Kind) -> dict[str, Any]:
-    known = {"file_name": file_name, **label_of(item, kind), "group": item.group, "crop": item.crop}
-    return known | {"image_id": item.image_id, "sha256": item.sha256}
+    known = {"file_name": file_name, **label_of(item, kind), "split": item.split, "group": item.group}
+    return known | {"crop": item.crop, "image_id": item.image_id, "sha256": item.sha256}
 
 
 # --- zips ------------------------------------------------------------------------------------------------------------
@@ -191,3 +197,10 @@ def add_entry(archive: ZipFile, outbox: Outbox, name: str, pieces: Iterable[byte
         for piece in pieces:
             entry.write(piece)
             yield outbox.take()
+
+
+def add_table(archive: ZipFile, outbox: Outbox, name: str, table: IO[bytes]) -> Iterator[bytes]:
+    """Add a table from its beginning, if there is a line in it."""
+    if table.tell():
+        table.seek(0)
+        yield from add_entry(archive, outbox, name, read_pieces(table))

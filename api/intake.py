@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
+from pydantic import TypeAdapter, ValidationError
 from starlette.datastructures import UploadFile
 
 from api.bodies import Form, file_name, read_file
@@ -14,13 +15,14 @@ from db.arrivals import Arrived
 from db.datasets import NewImage
 from db.labels import MULTI
 from db.models import ApiKey
-from tsukiji.errors import ImageError
+from tsukiji.errors import CropOutside, ImageError
 from tsukiji.importers import json_list
 from tsukiji.labels import clean_word, count_labels, join_labels, look_alikes, told
-from tsukiji.types import FileVerdict, Problem, Split, UploadResult
+from tsukiji.types import Box, FileVerdict, Problem, Split, UploadResult
 from tsukiji.vision.decode import probe
 
 SPLITS: tuple[str, ...] = get_args(Split)
+BOX: TypeAdapter[Box] = TypeAdapter(Box)
 
 Clean = Callable[[str | None, str, str], str | None]
 """From what was sent, the field's name and its pointer to what is kept."""
@@ -35,6 +37,7 @@ class Wish:
     """As it is kept: one label, or a set of them as one text."""
     split: str | None
     group: str | None
+    crop: Box | None
 
 
 def take_files(services: Services, caller: ApiKey, dataset: str, form: Form) -> UploadResult:
@@ -63,7 +66,8 @@ def look(services: Services, wish: Wish, upload: UploadFile) -> NewImage | FileV
     data = read_file(upload, limits.max_bytes)
     try:
         facts = probe(data, limits)
-    except ImageError as error:
+        datasets.check_crop(wish.crop, facts.width, facts.height)
+    except (ImageError, CropOutside) as error:
         problem = Problem.model_validate(error.to_dict())
         return FileVerdict(name=wish.name, verdict="rejected", **told(wish.label), error=problem)
     blob = services.store.put(data)
@@ -78,6 +82,7 @@ def look(services: Services, wish: Wish, upload: UploadFile) -> NewImage | FileV
         format=facts.format,
         group=wish.group,
         phash=facts.phash,
+        crop=wish.crop,
     )
 
 
@@ -105,8 +110,23 @@ def read_wishes(form: Form, kind: str) -> list[Wish]:
         raise invalid_field("#/split", f"one of {', '.join(SPLITS)}")
     names = [file_name(upload, number) for number, upload in enumerate(form.files)]
     labels = read_words(form, "label", clean_set if kind == MULTI else word_of)
-    said = zip(names, labels, read_words(form, "group", word_of), strict=True)
-    return [Wish(name, label, split, group) for name, label, group in said]
+    said = zip(names, labels, read_words(form, "group", word_of), read_crops(form), strict=True)
+    return [Wish(name, label, split, group, crop) for name, label, group, crop in said]
+
+
+def read_crops(form: Form) -> Sequence[Box | None]:
+    """Return the box of each file, from `crops` one by one: a JSON list of four numbers, or nothing."""
+    many = form.fields.get("crops")
+    if many is None:
+        return [None] * len(form.files)
+    check_number("crops", many, form)
+    found: list[Box | None] = []
+    for number, text in enumerate(many):
+        try:
+            found.append(BOX.validate_json(text) if text else None)
+        except ValidationError as error:
+            raise invalid_field(f"#/crops/{number}", "a JSON list of left, upper, right, lower in pixels") from error
+    return found
 
 
 def read_words(form: Form, name: str, clean: Clean) -> Sequence[str | None]:
@@ -116,9 +136,14 @@ def read_words(form: Form, name: str, clean: Clean) -> Sequence[str | None]:
         return [clean(one, name, f"#/{name}")] * len(form.files)
     if one is not None:
         raise invalid_field(f"#/{name}", f"send either `{name}` or `{name}s`")
-    if len(many) != len(form.files):
-        raise invalid_field(f"#/{name}s", f"{len(many)} {name}s for {len(form.files)} files; send one for each")
+    check_number(f"{name}s", many, form)
     return [clean(word, name, f"#/{name}s/{number}") for number, word in enumerate(many)]
+
+
+def check_number(name: str, many: Sequence[str], form: Form) -> None:
+    """Raise Invalid unless there is one for each file."""
+    if len(many) != len(form.files):
+        raise invalid_field(f"#/{name}", f"{len(many)} {name} for {len(form.files)} files; send one for each")
 
 
 def clean_set(text: str | None, name: str, pointer: str) -> str | None:

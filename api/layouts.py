@@ -3,11 +3,12 @@
 Knows no store and no rows.
 """
 
+import unicodedata
 from pathlib import PurePosixPath
 from typing import Final, NamedTuple
-from urllib.parse import quote
 
-from tsukiji.labels import ESCAPED_PLUS, PLUS, is_set, split_labels
+from tsukiji.labels import label_folder
+from tsukiji.names import path_safe
 from tsukiji.types import Box, Split
 
 SUFFIXES: Final = {
@@ -21,7 +22,6 @@ SUFFIXES: Final = {
 }
 """By Pillow's word for the format; the first is given where a name has none of them."""
 KNOWN: Final = frozenset(suffix for suffixes in SUFFIXES.values() for suffix in suffixes)
-UNSAFE: Final = frozenset('/\\:*?"<>|%') | {chr(code) for code in [*range(32), 127]}
 HUGGING_FACE: Final[dict[Split | None, str]] = {
     "train": "train",
     "valid": "validation",
@@ -72,26 +72,9 @@ def label_folders(item: ExportItem) -> list[str]:
     return [] if item.label is None else [label_folder(item.label)]
 
 
-def label_folder(text: str) -> str:
-    """Return the name of the folder for a label, or for a set of them: `ant+bee`, and `+` for none."""
-    if not is_set(text):
-        return safe(text)
-    return PLUS.join(safe(label).replace(PLUS, ESCAPED_PLUS) for label in split_labels(text)) or PLUS
-
-
 def file_name(item: ExportItem, file_format: str) -> str:
     """Return the last part of the name that was sent, with a suffix that fits."""
-    last = PurePosixPath(item.name.replace("\\", "/")).name
-    name = safe(last) if last else item.image_id
+    last = PurePosixPath(unicodedata.normalize("NFC", item.name).replace("\\", "/")).name
+    name = path_safe(last) if last else item.image_id
     has_suffix = PurePosixPath(name).suffix.lower() in KNOWN
     return name if has_suffix else name + SUFFIXES[file_format][0]
-
-
-def safe(text: str) -> str:
-    """Percent-encode what some file system refuses or hides; different texts stay different."""
-    encoded = "".join(quote(char, safe="") if char in UNSAFE else char for char in text)
-    if encoded.startswith("."):
-        encoded = "%2E" + encoded[1:]
-    if encoded.endswith((".", " ")):
-        encoded = encoded[:-1] + ("%2E" if encoded[-1] == "." else "%20")
-    return encoded

@@ -12,7 +12,7 @@ from db.blobs import keep, release, upsert
 from db.models import Dataset, Image, ImageName
 from db.pages import Rows, Window, fetch
 from db.selection import IN_USE, chosen
-from tsukiji.errors import Conflict, NotFound
+from tsukiji.errors import Conflict, CropOutside, NotFound
 from tsukiji.ids import new_id
 from tsukiji.labels import count_labels as by_label
 from tsukiji.labels import split_labels
@@ -36,6 +36,12 @@ class NewImage:
     phash: str | None = None
     crop: Box | None = None
     review: str | None = None
+
+
+def check_crop(crop: Box | None, width: int, height: int) -> None:
+    """Raise CropOutside where the box leaves its picture."""
+    if crop is not None and (width < crop[2] or height < crop[3]):
+        raise CropOutside(f"The box {list(crop)} leaves the picture, which has {width} x {height} pixels.")
 
 
 def create(session: Session, name: str, description: str = "", kind: Kind = "single_label") -> Dataset:

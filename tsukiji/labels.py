@@ -12,6 +12,8 @@ from contextlib import suppress
 from difflib import get_close_matches
 from typing import Final, TypedDict
 
+from tsukiji.names import from_path, path_safe
+
 SEPARATOR: Final = "\x1f"
 """Before, between and after the labels of a set; no label can hold it, as `clean_label` sees to."""
 MAX_SET_BYTES: Final = 1200
@@ -20,6 +22,8 @@ PLUS: Final = "+"
 ESCAPED_PLUS: Final = "%2B"
 CELL_SEPARATORS: Final = "|;"
 """Between the labels of a table's cell."""
+CELL_MARKS: Final = frozenset(f"{CELL_SEPARATORS},")
+"""What may part labels in a cell; the comma only where no cell has the others."""
 LABEL_CHARACTERS: Final = 200
 INVISIBLE: Final = "\u00ad\u200b\u200e\u200f\u2060\ufeff\u202a-\u202e\u2066-\u2069"
 """What has no width and no meaning at an end of a word; joiners are not among it, since scripts and emoji need them."""
@@ -30,8 +34,18 @@ UNREADABLE: Final = frozenset({"Cc", "Cs"})
 
 def folder_labels(folder: str) -> list[str]:
     """Return the labels that a folder's name lists: `ant+bee` two, `ant` one, `+` none at all."""
-    words = (clean_word(word.replace(ESCAPED_PLUS, PLUS)) for word in folder.split(PLUS))
+    words = (clean_word(PLUS.join(map(from_path, trim(word).split(ESCAPED_PLUS)))) for word in folder.split(PLUS))
     return sorted({word for word in words if word})
+
+
+def label_folder(text: str) -> str:
+    """Return the name of the folder for a label, or for a set of them: `ant+bee`, and `+` for none.
+
+    `from_path` gives back the label, `folder_labels` the set.
+    """
+    if not is_set(text):
+        return path_safe(text)
+    return PLUS.join(path_safe(label).replace(PLUS, ESCAPED_PLUS) for label in split_labels(text)) or PLUS
 
 
 def trim(text: str) -> str:
@@ -124,13 +138,6 @@ def is_set(text: str | None) -> bool:
     return text is not None and text.startswith(SEPARATOR)
 
 
-def folder_name(text: str) -> str:
-    """Return a picture's labels as one word that `folder_labels` reads; a single label is that word."""
-    if not is_set(text):
-        return text
-    return PLUS.join(label.replace(PLUS, ESCAPED_PLUS) for label in split_labels(text)) or PLUS
-
-
 def cell(text: str | None) -> str | None:
     """Return a picture's labels as a table's cell holds them: `ant|bee`, or as JSON where that would mean another set.
 
@@ -139,7 +146,7 @@ def cell(text: str | None) -> str | None:
     if text is None or not is_set(text):
         return text
     labels = split_labels(text)
-    if not labels or labels[0].startswith("[") or any(mark in label for label in labels for mark in CELL_SEPARATORS):
+    if not labels or labels[0].startswith(("[", "{")) or any(mark in label for label in labels for mark in CELL_MARKS):
         return json.dumps(labels, ensure_ascii=False)
     return CELL_SEPARATORS[0].join(labels)
 

@@ -4,6 +4,7 @@ import re
 import unicodedata
 from pathlib import PurePosixPath
 from typing import Final
+from urllib.parse import quote, unquote
 
 LEFT_BEHIND: Final = frozenset(
     {
@@ -18,6 +19,12 @@ LEFT_BEHIND: Final = frozenset(
 )  # fmt: skip
 """In lower case. What begins with a dot (`.DS_Store`, `._1.jpg`, `.git`, `.Trash-1000`) is hidden, and left out too."""
 FOUND_BY_CHKDSK: Final = re.compile(r"found\.\d{3}", re.IGNORECASE)
+UNSAFE: Final = frozenset('/\\:*?"<>|%') | {chr(code) for code in [*range(32), 127]}
+"""Characters that some file system refuses, and the mark of those that are encoded."""
+DEVICES: Final = frozenset(
+    {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10))}
+)
+"""Names that Windows keeps for itself, whatever suffix they have."""
 
 
 def plain_name(name: str) -> str:
@@ -36,3 +43,26 @@ def leftover(name: str) -> str | None:
 def _is_left_behind(part: str) -> bool:
     hidden = part.startswith(".") and part != ".."
     return hidden or part.lower() in LEFT_BEHIND or FOUND_BY_CHKDSK.fullmatch(part) is not None
+
+
+def path_safe(text: str) -> str:
+    """Return a name for a text that every file system takes, shows and lets people use; `from_path` gives it back.
+
+    What is refused or hidden is percent-encoded, so different texts stay different.
+    """
+    encoded = "".join(quote(char, safe="") if char in UNSAFE else char for char in text)
+    if encoded.endswith((".", " ")):
+        encoded = encoded[:-1] + _encoded(encoded[-1])
+    if leftover(encoded) or encoded.partition(".")[0].lower() in DEVICES:
+        encoded = _encoded(encoded[0]) + encoded[1:]
+    return encoded
+
+
+def from_path(name: str) -> str:
+    """Return the text of which `path_safe` made a name; any other name as it is."""
+    text = unquote(name)
+    return text if path_safe(text) == name else name
+
+
+def _encoded(char: str) -> str:
+    return "".join(f"%{byte:02X}" for byte in char.encode())

@@ -88,6 +88,7 @@ def intake(services: Services, file: File) -> dict[str, Any]:
     try:
         with DECODING:
             facts = probe(file.data, services.decode_limits)
+        datasets.check_crop(file.placement.crop, facts.width, facts.height)
         blob = services.store.put(file.data)
     except TsukijiError as error:
         return refused(verdict, error)
@@ -102,6 +103,7 @@ def intake(services: Services, file: File) -> dict[str, Any]:
         bytes=blob.size,
         format=facts.format,
         phash=facts.phash,
+        crop=file.placement.crop,
     )
     return verdict | {"image": image}
 

@@ -14,7 +14,7 @@ from db.session import Session
 from tsukiji import snapshots
 from tsukiji.archive import Entry
 from tsukiji.errors import ImageTooManyBytes, ImageUnknown, TsukijiError
-from tsukiji.labels import folder_name
+from tsukiji.labels import label_folder
 from tsukiji.manifests import Line, read_lines
 from tsukiji.storage.blobs import read_pieces
 from worker.archives import local_archive, opened
@@ -178,7 +178,7 @@ def trained_splits(services: Services, session: Session, job: Job, dataset_id: s
 
 def custom_id(label: str | None, name: str) -> str:
     """Return a name that tells images of different classes apart."""
-    folder = None if label is None else folder_name(label)
+    folder = None if label is None else label_folder(label)
     return name if folder is None or PurePosixPath(name).parent.name == folder else f"{folder}/{name}"
 
 

@@ -40,8 +40,8 @@ class KnownHashes(types.Answer):
 
 
 SPLIT = {"enum": ["train", "valid", "test"]}
-UPLOAD = form(["files"], files=FILES, labels=TEXTS, label=TEXT, groups=TEXTS, group=TEXT, split=SPLIT)
-FIELDS = {"label", "labels", "group", "groups", "split"}
+UPLOAD = form(["files"], files=FILES, labels=TEXTS, label=TEXT, groups=TEXTS, group=TEXT, split=SPLIT, crops=TEXTS)
+FIELDS = {"label", "labels", "group", "groups", "split", "crops"}
 
 
 @router.post(
@@ -59,6 +59,9 @@ async def add_images(
 
     In a `multi_label` data set each of `labels`, or `label`, is a label or a JSON list of them: `["ant", "bee"]`, and
     `[]` for none of the kinds.
+
+    Each of `crops` is a JSON list, `[left, upper, right, lower]` in pixels of the upright picture, or empty: the part
+    of the picture that is used.
 
     A picture that the data set holds already is a duplicate, so sending again does no harm. 200 if none was new.
     """

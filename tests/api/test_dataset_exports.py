@@ -8,9 +8,10 @@ import zipfile
 import pytest
 
 from api.dataset_exports import class_folder_zip, items_of_dataset
-from api.layouts import ExportItem, Layout, class_folders, safe
+from api.layouts import ExportItem, Layout, class_folders
 from tests.api.conftest import as_files, picture, pictures
 from tsukiji.importers import lay_out
+from tsukiji.names import path_safe
 from tsukiji.types import ImportOptions
 
 
@@ -56,7 +57,12 @@ def test_class_folders(client, mixed):
     answer = fetch(client, "imagefolder")
     assert "mixed.zip" in answer.headers["content-disposition"]
     files = unzip(answer)
+    table = [json.loads(line) for line in files.pop("tsukiji.jsonl").splitlines()]
     assert sorted(files.values()) == sorted(mixed.values()), "byte for byte, the crop included"
+    assert {record["file_name"]: mixed[record["image_id"]] for record in table} == files
+    cropped = table[2]
+    assert (cropped["label"], cropped["split"], cropped["group"]) == ("a/b:c", "valid", "boat")
+    assert cropped["crop"] == [1, 2, 20, 18]
     names = sorted(name for name in files if not name.lower().startswith("train/cat/1"))
     assert names == ["4.png", "test/%2E%2E/3.png", "valid/a%2Fb%3Ac/photo.png", "ねこ/5.png"]
     assert len({name.casefold() for name in files}) == 6
@@ -93,10 +99,10 @@ def test_what_is_left_out_is_not_exported_and_a_snapshot_stands(client, mixed):
     first, *_ = mixed
     client.post("/v1/datasets/mixed/revisions", json={"act": "exclude", "images": [first]}).raise_for_status()
     assert first not in fetch(client, "jsonl").text
-    assert len(unzip(fetch(client, "imagefolder"))) == 5
+    assert len(unzip(fetch(client, "imagefolder"))) == 5 + 1
     place = frozen["links"]["export"]
     assert first in fetch(client, "jsonl", place).text
-    assert len(unzip(fetch(client, "imagefolder", place))) == 5, "what has no label is in no snapshot"
+    assert len(unzip(fetch(client, "imagefolder", place))) == 5 + 1, "what has no label is in no snapshot"
 
 
 def test_what_cannot_be_exported(client, mixed):
@@ -116,16 +122,18 @@ def test_memory_holds_a_piece_and_not_the_pictures(client, services):
     blobs = [picture((number, 0, 0), (200, 200), "BMP") for number in range(12)]
     client.post("/v1/datasets/big/images", files=as_files(blobs), data={"label": "a"}).raise_for_status()
     dataset_id = client.get("/v1/datasets/big").json()["id"]
-    pieces = [len(piece) for piece in class_folder_zip(services, items_of_dataset(services, dataset_id))]
+    pieces = [
+        len(piece) for piece in class_folder_zip(services, items_of_dataset(services, dataset_id), "single_label")
+    ]
     assert sum(pieces) > 12 * len(blobs[0])
     assert max(pieces) < 2 * len(blobs[0])
 
 
 def test_different_labels_have_different_folders():
     labels = ["a/b", "a%2Fb", "a\\b", ".", "..", "...", "%2E", "a.", "a", "a ", "con\x00", "train"]
-    assert len({safe(label) for label in labels}) == len(labels)
+    assert len({path_safe(label) for label in labels}) == len(labels)
     for label in labels:
-        folder = safe(label)
+        folder = path_safe(label)
         assert "/" not in folder
         assert "\\" not in folder
         assert folder not in {".", ".."}

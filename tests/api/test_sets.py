@@ -218,7 +218,9 @@ def test_exports_hold_lists_and_folders_that_name_them(client, insects):
     assert cells[tricky] == '["a+b", "c|d"]'
     assert sorted(cells.values()) == ["", '["a+b", "c|d"]', "[]", "ant", "ant", "antlion|bee", "ant|bee"]
     zipped = client.get("/v1/datasets/insects/export", params={"format": "imagefolder"}).content
-    folders = [name.rpartition("/")[0] for name in zipfile.ZipFile(io.BytesIO(zipped)).namelist()]
+    folders = [
+        name.rpartition("/")[0] for name in zipfile.ZipFile(io.BytesIO(zipped)).namelist() if name != "tsukiji.jsonl"
+    ]
     assert sorted(folders) == ["", "+", "a%2Bb+c%7Cd", "ant", "ant", "ant+bee", "antlion+bee"]
     zipped = client.get("/v1/datasets/insects/export", params={"format": "huggingface"}).content
     with zipfile.ZipFile(io.BytesIO(zipped)) as archive:

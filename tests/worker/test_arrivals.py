@@ -121,7 +121,7 @@ def test_a_table_sent_beside_the_archive(services, submit, archive):
 
 
 def test_a_table_that_was_named_and_is_none_fails_the_job(services, submit, archive):
-    job = submit_import(submit, archive({"a/1.png": 1}), b"name,label\n1,cat\n")
+    job = submit_import(submit, archive({"a/1.png": 1}), b"title,label\n1,cat\n")
     work(services, job.id, run)
     ended = submit.find(job)
     assert (ended.status, ended.error["code"]) == ("failed", "table_invalid")

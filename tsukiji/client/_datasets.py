@@ -25,10 +25,11 @@ class Wishes(TypedDict, total=False):
     """How to read what is imported."""
 
     format: types.ImportFormat
-    """What says the labels: `folders`, `table`, `azure`, `vertex`, `sagemaker`, `teachable` or `coco`."""
+    """What says the labels: `folders`, `table`, `azure`, `vertex`, `sagemaker`, `teachable`, `coco`, `labelstudio` or
+    `fiftyone`."""
     columns: dict[types.Column, str | list[str]]
     """The table's own names for `file`, `url`, `label`, `split`, `group`, where they are not the usual ones; of `label`
-    also a list of columns of 0 and 1, for a data set of the kind `multi_label`."""
+    also a list of columns of 0 and 1 that are named like labels."""
     separator: str
     """Between the labels of one cell, where it is neither `|` nor `;`."""
     folders: dict[str, types.FolderRole]

@@ -205,7 +205,13 @@ def _post(transport: Transport, dataset_id: str, files: list[LocalFile], place: 
             return [_unreadable(file) for file in gone] + (_send(transport, dataset_id, rest, place) if rest else [])
         places = [place(file.name) for file in files]
         labels = [_spelt(found.label) for found in places if found.label is not None]
-        form = {"labels": labels, "split": places[0].split, **_grouped([found.group or "" for found in places])}
+        crops = [json.dumps(found.crop) if found.crop else "" for found in places]
+        form = {
+            "labels": labels,
+            "split": places[0].split,
+            "crops": crops if any(crops) else None,
+            **_grouped([found.group or "" for found in places]),
+        }
         response = transport.request(
             "POST",
             path("datasets", dataset_id, "images"),

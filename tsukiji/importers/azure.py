@@ -4,9 +4,12 @@ Custom Vision Training API v3.3, "Get Images" (an array of images with `tags`, `
 """
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from tsukiji.importers.items import Item, refused, words
+
+NEGATIVE: Final = "Negative"
+"""The type of the tag for pictures that show none of the kinds, and the name that the site gives it."""
 
 
 def is_one(document: Any) -> bool:
@@ -14,24 +17,27 @@ def is_one(document: Any) -> bool:
 
 
 def read(document: Any) -> Iterator[Item]:
-    """Yield an item for each image.
+    """Yield an item for each image. A negative tag says that an image has none of the others.
 
     Args:
         document: the array of images; several pages of it joined; or `{"images": [...], "tags": [...]}`.
     """
-    tags = document.get("tags") if isinstance(document, dict) else None
-    names = {tag["id"]: tag.get("name") for tag in tags or [] if isinstance(tag, dict) and "id" in tag}
+    listed = document.get("tags") if isinstance(document, dict) else None
+    tags = {tag["id"]: tag for tag in listed or [] if isinstance(tag, dict) and "id" in tag}
     for number, image in enumerate(_images(document), 1):
         if not isinstance(image, dict) or "id" not in image:
             yield refused(number, "it is no image: `id` is missing")
             continue
         uri = str(image.get("originalImageUri") or "")
         try:
+            found = [_tag(tag, tags) for tag in image.get("tags") or []]
+            labels = words([name for name, is_negative in found if not is_negative])
             yield Item(
                 line=number,
                 file=str(image["id"]),  # a file that was saved under it, whatever its ending
                 url=uri if "://" in uri else None,  # in a virtual network it is a path, which only Azure understands
-                labels=words([_name(tag, names) for tag in image.get("tags") or []]),
+                labels=labels,
+                is_none=not labels and any(is_negative for _, is_negative in found),
             )
         except ValueError as error:
             yield refused(number, str(error))
@@ -42,7 +48,10 @@ def _images(document: Any) -> list[Any]:
     return images if isinstance(images, list) else []
 
 
-def _name(tag: Any, names: dict[Any, Any]) -> Any:
+def _tag(tag: Any, tags: dict[Any, dict[str, Any]]) -> tuple[Any, bool]:
+    """Return a tag's name, and whether it is the negative one. Where its type is not told, its usual name tells it."""
     if not isinstance(tag, dict):
-        return tag
-    return tag.get("tagName") or names.get(tag.get("tagId"))
+        return tag, False
+    known = tags.get(tag.get("tagId"), {})
+    name, kind = tag.get("tagName") or known.get("name"), tag.get("type") or known.get("type")
+    return name, (kind or name) == NEGATIVE

@@ -1,16 +1,21 @@
 """What a line of any table comes down to: a picture by file or address, its labels, its split."""
 
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
+from urllib.parse import unquote
 
 from tsukiji.errors import TableLineInvalid, TsukijiError
 from tsukiji.importers.split_words import plain_split
 from tsukiji.labels import trim
 from tsukiji.names import plain_name
-from tsukiji.types import Split
+from tsukiji.types import Box, Split
 
 NO_SPLIT: Final = frozenset({"", "unassigned"})
 BUCKETS: Final = frozenset({"s3", "gs"})
+LOCAL_FILES: Final = "/data/local-files/?d="
+"""Before the path of a picture that Label Studio read from its own disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +28,8 @@ class Item:
         url: where it can be fetched.
         labels: all that it has; None where the table does not speak of labels. A `single_label` data set takes one.
         is_none: does the table say that it has none of the labels? Else a picture without labels is unlabelled.
+        split: `unassigned` where the table says that it has none; None where it does not speak of splits.
+        crop: the part of the picture that is used, in pixels.
         error: why nothing can be made of this line.
     """
 
@@ -31,9 +38,26 @@ class Item:
     url: str | None = None
     labels: tuple[str, ...] | None = None
     is_none: bool = False
-    split: Split | None = None
+    split: Split | Literal["unassigned"] | None = None
     group: str | None = None
+    crop: Box | None = None
     error: TsukijiError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What looks like a mistake in a table, or how a doubt was settled: a code and a sentence."""
+
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a table says: an item for each picture, and notes on the whole."""
+
+    items: Iterator[Item]
+    notes: Sequence[Note] = ()
 
 
 def refused(line: int, why: str) -> Item:
@@ -46,6 +70,8 @@ def place(text: str) -> tuple[str | None, str | None]:
     What stands in a bucket was often copied to where the table is, so its path counts as a file, too. Other addresses
     say nothing of files.
     """
+    if text.startswith(LOCAL_FILES):
+        return plain_name(unquote(text.removeprefix(LOCAL_FILES))), None
     scheme, found, rest = text.partition("://")
     if not found:
         return plain_name(text), None
@@ -73,5 +99,15 @@ def words(value: Any) -> tuple[str, ...]:
     listed = value if isinstance(value, list) else [value]
     if any(isinstance(one, dict | list) for one in listed):
         raise ValueError("a label is text or a number")
-    named = (trim(str(one)) for one in listed if one is not None)
+    named = (trim(spelt(one)) for one in listed)
     return tuple(dict.fromkeys(word for word in named if word))
+
+
+def spelt(value: Any) -> str:
+    """Return text or a number as text; nothing for null, or for NaN, which Python writes where nothing is known.
+
+    JSON's 1.0 is the number 1, and pandas writes it so where others are missing.
+    """
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        return ""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

@@ -2,19 +2,21 @@
 
 import itertools
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Any, Final
 
 from tsukiji.errors import FileNotSent, LabelRefused, LabelsSeveral, TableInvalid, TableLineInvalid, TsukijiError
 from tsukiji.importers import formats
-from tsukiji.importers.files import Files
+from tsukiji.importers.files import CONTAINER, Files
 from tsukiji.importers.folders import Folders
+from tsukiji.importers.hearing import hear
 from tsukiji.importers.items import Item
 from tsukiji.importers.split_words import plain_split
 from tsukiji.labels import PLUS, clean_label, clean_word, folder_labels, join_labels
-from tsukiji.types import ImportOptions, Kind, Split
+from tsukiji.names import from_path
+from tsukiji.types import Box, ImportOptions, Kind, Split
 
 FETCHED: Final = ("http://", "https://", "s3://", "file://")
 
@@ -27,6 +29,7 @@ class Placement:
     """One label, or a set as `tsukiji.labels.join_labels` writes it."""
     split: Split | None = None
     group: str | None = None
+    crop: Box | None = None
     error: TsukijiError | None = None
 
 
@@ -73,21 +76,26 @@ class Layout:
     faults: list[tuple[str, TsukijiError]] = field(default_factory=list)
     """What cannot be followed: a name to show, and the reason."""
     warnings: list[dict[str, Any]] = field(default_factory=list)
+    has_tables: bool = False
+    """Does a table speak of pictures? Then a folder `images` is no label."""
     has_labels: bool = False
-    """Does a table speak of labels? Then folders do not."""
+    """Does a table speak of labels? Then folders do not, see `tsukiji.importers.hearing`."""
     folders: Folders = field(default_factory=lambda: Folders((), {}))
 
     def place(self, name: str) -> Placement:
         """Return what is known of a file."""
         if name in self.placed:
             return self.placed[name]
-        label, split = self.folders.told(name)
-        if self.has_labels:
-            label = None
-        split = self.options.split or split
+        known = Placement(None, self.options.split or self.folders.split(name), self.options.group)
+        folder = None if self.has_labels else self.folder_label(name)
         if self.kind == "single_label":
-            return with_label(name, self.options.label or label, split, self.options.group)
-        return placed(name, self.options.label, label, split, self.options.group)
+            return with_label(known, name, self.options.label or (folder and from_path(folder)))
+        return placed(known, name, self.options.label, folder)
+
+    def folder_label(self, name: str) -> str | None:
+        """Return the label that its folder gives a file: the folder's name as it is."""
+        folder = self.folders.label(name)
+        return None if folder and self.has_tables and CONTAINER.fullmatch(folder) else folder
 
 
 def lay_out(
@@ -115,14 +123,14 @@ def lay_out(
         lines.extend(Line(table.name, item) for item in read(layout, table, names))
         if max_items is not None and len(lines) > max_items:
             raise TableInvalid(f"More than {max_items:,} pictures are named.", hint="Cut the table into several.")
+    layout.has_tables = bool(lines)
     layout.has_labels = any(line.item.labels is not None for line in lines)
     have_labels = not layout.has_labels and options.label is None
-    layout.folders = Folders(
-        (name for name in names if name not in layout.tables), options.folders, have_labels=have_labels
-    )
+    pictures = [name for name in names if name not in layout.tables]
+    layout.folders = Folders(pictures, options.folders, have_labels=have_labels)
     layout.warnings.extend(layout.folders.warnings)
     if lines:
-        join(layout, lines, Files(name for name in names if name not in layout.tables))
+        settle_all(layout, join(layout, lines, Files(pictures)), pictures)
     return layout
 
 
@@ -131,9 +139,10 @@ def read(layout: Layout, table: Table, names: Collection[str]) -> Iterator[Item]
     if layout.options.format == "folders" and not table.is_named:
         return iter(())
     try:
-        items = begun(formats.read(table.name, table.data, layout.options, names, layout.kind))
-        if items is not None:
-            note_ignored(layout, table)
+        told = formats.read(table.name, table.data, layout.options, names, layout.kind)
+        items = None if told is None else begun(told.items)
+        for note in told.notes if told else ():
+            warn(layout, note.code, f"{table.name}: {note.detail}.")
     except TableInvalid as error:
         if table.is_named:
             raise
@@ -147,36 +156,52 @@ def read(layout: Layout, table: Table, names: Collection[str]) -> Iterator[Item]
     return items
 
 
-def begun(items: Iterator[Item] | None) -> Iterator[Item] | None:
+def begun(items: Iterator[Item]) -> Iterator[Item]:
     """Take the first item: only then some say what is wrong with the whole."""
-    return None if items is None else itertools.chain(list(itertools.islice(items, 1)), items)
+    return itertools.chain(list(itertools.islice(items, 1)), items)
 
 
-def note_ignored(layout: Layout, table: Table) -> None:
-    """Warn of columns that nothing is made of: one may be misspelt."""
-    columns = formats.ignored_columns(table.name, table.data, layout.options, layout.kind)
-    if columns:
-        listed = ", ".join(map(repr, columns))[:500]
-        detail = f"{table.name}, line 1: nothing is made of the columns {listed}."
-        layout.warnings.append({"code": "columns_ignored", "detail": detail})
+def warn(layout: Layout, code: str, detail: str) -> None:
+    layout.warnings.append({"code": code, "detail": detail})
 
 
-def join(layout: Layout, lines: Sequence[Line], files: Files) -> None:
-    """Write down what each line says of its file or its address, or what is wrong with it."""
+def join(layout: Layout, lines: Sequence[Line], files: Files) -> dict[str, Line]:
+    """Return the line of each file that has one; write down what is wrong with others, and what is to be fetched."""
     claims: dict[str, list[tuple[Line, bool]]] = defaultdict(list)
+    left: list[Line] = []
     for line in lines:
-        item = line.item
-        name, is_whole = files.find(item.file, line.table) if item.file else (None, False)
-        if item.error is not None:
-            layout.faults.append((str(line), item.error))
+        name, is_whole = files.find(line.item.file, line.table) if line.item.file else (None, False)
+        if line.item.error is not None:
+            layout.faults.append((str(line), line.item.error))
         elif name is not None:
             claims[name].append((line, is_whole))
+        else:
+            left.append(line)
+    claims |= find_loosely(layout, left, files, claims.keys())
+    takers = {name: give(layout, name, claimed) for name, claimed in claims.items()}
+    return {name: taker for name, taker in takers.items() if taker is not None}
+
+
+def find_loosely(
+    layout: Layout, lines: Sequence[Line], files: Files, taken: Collection[str]
+) -> dict[str, list[tuple[Line, bool]]]:
+    """Return which lines may mean which files if names are written otherwise, and tell so; the rest is fetched."""
+    claims: dict[str, list[tuple[Line, bool]]] = defaultdict(list)
+    examples: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for line in lines:
+        item = line.item
+        name, difference = files.find_loosely(item.file, taken) if item.file else (None, "")
+        if name is not None:
+            claims[name].append((line, False))
+            examples[line.table, difference].append(f"{item.file!r} is {name}")
         elif item.url and item.url.lower().startswith(FETCHED):
             layout.remotes.append(Remote(item.url, settle(layout, line, "")))
         else:
             layout.faults.append((item.url or item.file or str(line), not_sent(line)))
-    for name, claimed in claims.items():
-        give(layout, name, claimed)
+    for (table, difference), found in examples.items():
+        detail = f"{table}: {len(found):,} files were found by names that differ in {difference}, such as: {found[0]}."
+        warn(layout, "names_differ", detail)
+    return claims
 
 
 def not_sent(line: Line) -> FileNotSent:
@@ -186,38 +211,65 @@ def not_sent(line: Line) -> FileNotSent:
     return FileNotSent(f"{line}: {named!r} is not there.", hint=hint, line=item.line, table=line.table)
 
 
-def give(layout: Layout, name: str, claimed: list[tuple[Line, bool]]) -> None:
-    """Give a file to the line that names it whole, else to the only one that may mean it; the others are faults."""
+def give(layout: Layout, name: str, claimed: list[tuple[Line, bool]]) -> Line | None:
+    """Return the line that names a file whole, else the only one that may mean it; the others are faults.
+
+    Lines that say the same are one, as Label Studio writes a line for each person who looked at a picture.
+    """
     whole = [line for line, is_whole in claimed if is_whole]
-    taker = whole[0] if whole else claimed[0][0] if len(claimed) == 1 else None
-    if taker is not None:
-        layout.placed[name] = settle(layout, taker, name)
-        why = f"{name} was named before: {taker}"
-    else:
-        why = f"{len(claimed)} lines may mean {name}; write paths from the top"
+    first, *others = whole or [line for line, _ in claimed]
+    taker = first if whole or not any(differs(first, other) for other in others) else None
     for line, _ in claimed:
-        if line is not taker:
+        if line is not taker and (taker is None or differs(taker, line)):
+            why = f"{len(claimed)} lines may mean {name}; write paths from the top"
+            if taker is not None:
+                why = f"{name} was named before: {taker}"
             error = TableLineInvalid(f"Line {line.item.line}: {why}.", line=line.item.line, table=line.table)
             layout.faults.append((str(line), error))
+    return taker
+
+
+def differs(a: Line, b: Line) -> bool:
+    """Return whether two lines that name the same file say different things of it."""
+    return replace(a.item, line=0, file="") != replace(b.item, line=0, file="")
+
+
+def settle_all(layout: Layout, takers: Mapping[str, Line], pictures: Collection[str]) -> None:
+    """Write down what is known of each file that a table names, and whether folders tell the labels of the others."""
+    told = {name: line.item.labels for name, line in takers.items() if line.item.labels}
+    hearing = hear(told, [name for name in pictures if name not in takers], layout.kind, layout.folder_label)
+    layout.has_labels = layout.has_labels and not hearing.folders
+    if hearing.note:
+        warn(layout, hearing.note.code, hearing.note.detail)
+    for name, line in takers.items():
+        layout.placed[name] = settle(layout, line, name)
+    none = sum(line.item.is_none for line in takers.values())
+    if none and layout.kind == "single_label":
+        detail = (
+            f"{none:,} pictures have none of the labels, as a table says. They are unlabelled here; a data set of the "
+        )
+        warn(layout, "labels_none", detail + "kind multi_label keeps that they show none of the kinds.")
 
 
 def settle(layout: Layout, line: Line, name: str) -> Placement:
     """Return what a line, the wishes and the folders say of a picture, in this order."""
     item, options = line.item, layout.options
-    split = item.split or options.split or table_split(layout, line.table) or layout.folders.split(name)
-    group = item.group or options.group
+    if item.split == "unassigned":
+        split = options.split
+    else:
+        split = item.split or options.split or table_split(layout, line.table) or layout.folders.split(name)
+    known = Placement(None, split, item.group or options.group, item.crop)
+    folder = layout.folder_label(name) if item.labels is None else None
     if layout.kind == "multi_label":
         if item.labels or item.is_none:
-            return with_labels(str(line), item.labels or (), split, group)
-        return placed(name, options.label, layout.folders.label(name) if item.labels is None else None, split, group)
+            return with_labels(known, str(line), item.labels or ())
+        return placed(known, name, options.label, folder)
     if item.labels is not None and len(item.labels) > 1:
         listed = ", ".join(item.labels)[:300]
         detail = f"{line}: {len(item.labels)} labels: {listed}."
         return Placement(error=LabelsSeveral(detail, line=item.line, table=line.table, labels=list(item.labels)[:50]))
-    label = item.labels[0] if item.labels else options.label
-    if item.labels is None and label is None:
-        label = layout.folders.label(name)
-    return with_label(str(line), label, split, group)
+    label = item.labels[0] if item.labels else None if item.is_none else options.label
+    return with_label(known, str(line), label or (folder and from_path(folder)))
 
 
 def table_split(layout: Layout, name: str) -> Split | None:
@@ -225,29 +277,30 @@ def table_split(layout: Layout, name: str) -> Split | None:
     return plain_split(PurePosixPath(name).stem) or layout.folders.split(name)
 
 
-def placed(name: str, label: str | None, folder: str | None, split: Split | None, group: str | None) -> Placement:
-    """Return what is known of a picture that has the wished label, else those that its folder lists."""
+def placed(known: Placement, name: str, label: str | None, folder: str | None) -> Placement:
+    """Return what is known of a picture with the wished label, else with those that its folder lists."""
     if label is not None:
-        return with_labels(name, [label], split, group)
+        return with_labels(known, name, [label])
     try:
         listed = folder_labels(folder or "")
     except ValueError as error:
         return refused(name, error)
     if not listed and PLUS not in (folder or ""):
-        return with_label(name, None, split, group)
-    return with_labels(name, listed, split, group)
+        return with_label(known, name, None)
+    return with_labels(known, name, listed)
 
 
-def with_label(where: str, label: str | None, split: Split | None, group: str | None) -> Placement:
+def with_label(known: Placement, where: str, label: str | None) -> Placement:
     try:
-        return Placement(clean_word(label), split, clean_word(group, "group"))
+        return replace(known, label=clean_word(label), group=clean_word(known.group, "group"))
     except ValueError as error:
         return refused(where, error)
 
 
-def with_labels(where: str, labels: Iterable[str], split: Split | None, group: str | None) -> Placement:
+def with_labels(known: Placement, where: str, labels: Iterable[str]) -> Placement:
     try:
-        return Placement(join_labels(map(clean_label, labels)), split, clean_word(group, "group"))
+        text = join_labels(map(clean_label, labels))
+        return replace(known, label=text, group=clean_word(known.group, "group"))
     except ValueError as error:
         return refused(where, error)
 

@@ -1,7 +1,10 @@
 """The bytes of a table: text in whatever encoding, cut into rows, records or one document. Knows no tool."""
 
 import csv
-from collections.abc import Iterator
+import itertools
+import json
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import Any, Final
 
@@ -15,6 +18,8 @@ OTHER_TEXT: Final = frozenset(
     {".xml", ".html", ".htm", ".md", ".rst", ".yaml", ".yml", ".py", ".ipynb", ".log", ".pdf"}
 )
 DELIMITERS: Final = (",", ";", "\t")
+HEADER_LINES: Final = 100
+LINE: Final = re.compile(r"[^\r\n]+(?:\r\n?|\n)?|\r\n?|\n")
 
 
 def suffix_of(name: str) -> str:
@@ -43,20 +48,65 @@ def text_of(data: bytes) -> str:
 
 
 def rows(text: str) -> Iterator[tuple[int, list[str] | ValueError]]:
-    """Yield number and cells of each line that is not empty, or what is wrong with it.
+    """Yield the number of its first line and the cells of each row (RFC 4180), or what is wrong with it.
 
-    Each line is read by itself: no name or label has a line's end in it, and a quote that is never closed costs only
-    its own.
+    A cell in quotes may hold line ends. A quote that is never closed, or that takes in the rows below so that their
+    number of cells is wrong, costs only its own line.
     """
-    delimiter = ""
-    for number, line in enumerate(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), 1):
-        if not line.strip():
-            continue
-        delimiter = delimiter or max(DELIMITERS, key=line.count)
+    lines, width = _Lines(text), 0
+    delimiter, is_spaced = _delimiter(text)
+    while True:
+        taken: list[str] = []
+        reader = csv.reader(lines.noting(taken), delimiter=delimiter, skipinitialspace=is_spaced, strict=True)
         try:
-            yield number, next(csv.reader([line], delimiter=delimiter, strict=True))
+            row, fault = next(reader, []), ""
         except csv.Error as error:
-            yield number, ValueError(str(error))
+            row, fault = [], str(error)
+        if len(taken) > 1 and not fault and width and len(row) != width:
+            fault = "a quote is not closed, or the number of cells is wrong"
+        if fault:
+            lines.unread(taken[1:])
+            del taken[1:]
+        if not taken:
+            return
+        if fault or any(map(str.strip, row)):
+            width = width or len(row)
+            yield lines.number - len(taken) + 1, ValueError(fault) if fault else row
+
+
+def _delimiter(text: str) -> tuple[str, bool]:
+    """Return what parts the cells of the header, and whether spaces follow it, as people write it: `file, cat, dog`."""
+    header = ""
+    for line in itertools.islice(_Lines(text), HEADER_LINES):
+        header += line
+        if header.strip() and header.count('"') % 2 == 0:
+            break
+    outside = re.sub('"[^"]*"', "", header)
+    delimiter = max(DELIMITERS, key=outside.count)
+    return delimiter, f"{delimiter} " in outside
+
+
+class _Lines:
+    """Lines that are read one by one, of which the last ones can be given back; `number` of them were read."""
+
+    def __init__(self, text: str) -> None:
+        self._rest = (found[0].rstrip("\r\n") + "\n" for found in LINE.finditer(text))
+        self._again: list[str] = []
+        self.number = 0
+
+    def __iter__(self) -> Iterator[str]:
+        while line := self._again.pop() if self._again else next(self._rest, ""):
+            self.number += 1
+            yield line
+
+    def noting(self, taken: list[str]) -> Iterator[str]:
+        for line in self:
+            taken.append(line)
+            yield line
+
+    def unread(self, lines: Sequence[str]) -> None:
+        self._again += reversed(lines)
+        self.number -= len(lines)
 
 
 def records(text: str) -> Iterator[tuple[int, dict[str, Any] | ValueError]]:
@@ -68,8 +118,8 @@ def records(text: str) -> Iterator[tuple[int, dict[str, Any] | ValueError]]:
 
 def record(line: str) -> dict[str, Any] | ValueError:
     try:
-        found = read_json(line)
-    except ValueError as error:
+        found = _parsed(line)
+    except (ValueError, RecursionError) as error:
         return ValueError(f"it is no JSON ({error})")
     return found if isinstance(found, dict) else ValueError("it is no JSON object")
 
@@ -77,6 +127,16 @@ def record(line: str) -> dict[str, Any] | ValueError:
 def document(text: str) -> Any:
     """Return what a JSON document holds; None where it is none."""
     try:
+        return _parsed(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _parsed(text: str) -> Any:
+    """Return what JSON holds, half of a surrogate pair included: that costs only the label or name that it is in."""
+    try:
         return read_json(text)
     except ValueError:
-        return None
+        if "\\ud" not in text.lower():
+            raise
+        return json.loads(text)

@@ -1,16 +1,14 @@
-"""Several labels in one line of a table: a list in its cell, or columns of 0 and 1 that are named like labels."""
+"""The labels of one line of a table: a cell, a list in a cell, or columns of 0 and 1 that are named like labels."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
-from tsukiji.importers.items import words
+from tsukiji.importers.columns import NO, YES
+from tsukiji.importers.items import spelt, words
 from tsukiji.json_input import read_json
 from tsukiji.labels import CELL_SEPARATORS
-
-YES: Final = frozenset({"1", "1.0", "true"})
-NO: Final = frozenset({"0", "0.0", "false", ""})
 
 Found = tuple[tuple[str, ...], bool]
 """The labels, and whether the line says that there are none; where it does not, they are not known."""
@@ -30,6 +28,19 @@ class Labelling:
     separator: str | None = None
     columns: Sequence[str] = ()
 
+    def read(self, row: Mapping[str, Any], column: str | None) -> tuple[tuple[str, ...] | None, bool]:
+        """Return the labels of a row, and whether it says that there are none; None where it does not speak of them.
+
+        Raises:
+            ValueError: a cell holds no labels.
+        """
+        if self.columns:
+            return marked(row, self.columns)
+        if column is None:
+            return None, False
+        value = choices(row[column])
+        return in_cell(value, self.separator) if self.many else (words(value), False)
+
 
 def in_cell(value: Any, separator: str | None) -> Found:
     """Return the labels of a cell: a JSON list, also one written as text, or text with separators.
@@ -46,13 +57,25 @@ def in_cell(value: Any, separator: str | None) -> Found:
     return words([*re.split(pattern, value)]), False
 
 
+def choices(value: Any) -> Any:
+    """Return the list in what Label Studio writes for several choices, `{"choices": ["cat", "indoor"]}`; else all."""
+    found = parsed(value) if isinstance(value, str) and value.startswith('{"choices"') else value
+    listed = found.get("choices") if isinstance(found, dict) else None
+    return listed if isinstance(listed, list) else value
+
+
 def json_list(text: str) -> list[Any] | None:
     """Return the list that a text is; None where it is none."""
+    found = parsed(text) if text.lstrip().startswith("[") else None
+    return found if isinstance(found, list) else None
+
+
+def parsed(text: str) -> Any:
+    """Return what JSON holds; None where it is none."""
     try:
-        found = read_json(text) if text.lstrip().startswith("[") else None
+        return read_json(text)
     except ValueError:
         return None
-    return found if isinstance(found, list) else None
 
 
 def marked(row: Mapping[str, Any], columns: Sequence[str]) -> Found:
@@ -61,26 +84,13 @@ def marked(row: Mapping[str, Any], columns: Sequence[str]) -> Found:
     Raises:
         ValueError: a cell holds something else.
     """
-    cells = {name: spelt(row.get(name)) for name in columns}
-    if wrong := [name for name, cell in cells.items() if cell not in YES | NO]:
+    cells = {name: mark_of(row.get(name)) for name in columns}
+    if wrong := [name for name, cell in cells.items() if cell and cell not in YES | NO]:
         raise ValueError(f"the column {wrong[0]!r} holds {cells[wrong[0]][:50]!r} where 0 or 1 is a label's")
     labels = words([name for name, cell in cells.items() if cell in YES])
     return labels, not labels and any(cells.values())
 
 
-def find_marked(header: Sequence[str], rows: Iterable[Sequence[str] | ValueError], known: Iterable[str]) -> list[str]:
-    """Return the columns of 0 and 1 among those that are not known by their names."""
-    taken, wrong, seen = set(known), set(), set()
-    for row in rows:
-        if isinstance(row, ValueError) or len(row) != len(header):
-            continue  # its own line will say so
-        for place, cell in enumerate(row):
-            if (word := spelt(cell)) not in YES | NO:
-                wrong.add(place)
-            elif word:
-                seen.add(place)
-    return [name for place, name in enumerate(header) if name.strip() and name not in taken and place in seen - wrong]
-
-
-def spelt(cell: Any) -> str:
-    return "" if cell is None else str(cell).strip().lower()
+def mark_of(cell: Any) -> str:
+    """Return what counts of a cell that may be 0 or 1."""
+    return spelt(cell).strip().lower()

@@ -5,28 +5,38 @@ Hugging Face Datasets, "Create an image dataset", section "ImageFolder".
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final, get_args
+import unicodedata
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from pathlib import PurePosixPath
+from typing import Any, Final, Literal
+from urllib.parse import unquote
 
 from tsukiji.errors import TableInvalid
-from tsukiji.importers.items import Item, place, refused, split_of, words
-from tsukiji.importers.several import Labelling, in_cell, marked
+from tsukiji.importers import reading
+from tsukiji.importers.columns import (
+    BOOLEAN_SPLITS,
+    NO,
+    WEAK_FILES,
+    YES,
+    Columns,
+    box_of,
+    check_columns,
+    find_columns,
+    ignored,
+    key_of,
+)
+from tsukiji.importers.items import Item, Note, Told, place, refused, spelt, split_of
+from tsukiji.importers.labelling import find_labelling
+from tsukiji.importers.several import Labelling
 from tsukiji.labels import trim
-from tsukiji.types import ImportOptions
-from tsukiji.types.datasets import Column
+from tsukiji.spreadsheets import plain
+from tsukiji.types import ImportOptions, Kind, Split
 
-COLUMNS: Final[tuple[Column, ...]] = get_args(Column)
-USUAL_NAMES: Final[Mapping[Column, tuple[str, ...]]] = {
-    "file": ("file", "file_name", "filename", "file_path", "filepath", "path", "image", "image_path", "image_name"),
-    "url": ("url", "image_url", "uri", "link"),
-    "label": ("label", "labels", "class", "class_name", "category", "tag", "tags"),
-    "split": ("split", "set", "subset", "partition", "ml_use"),
-    "group": ("group", "group_id"),
-}
-WHERE: Final[frozenset[Column]] = frozenset({"file", "url"})
-
-Columns = dict[Column, str]
-"""The table's own name of each column that it has."""
+Record = dict[str, Any]
+Records = Callable[[], Iterable[tuple[int, Record | ValueError]]]
+"""Gives number and cells of each row, or what is wrong with it; each time anew."""
+YES_TOO: Final = YES | {"t", "yes", "y"}
+NO_TOO: Final = NO | {"f", "no", "n"}
 
 
 def is_address(text: str) -> bool:
@@ -41,135 +51,131 @@ def read_addresses(text: str) -> Iterator[Item]:
             yield Item(number, file=file, url=url)
 
 
-def find_columns(header: Iterable[str], options: ImportOptions) -> Columns:
-    """Return which column is which: those that the import names, else those that are usually named so.
-
-    Raises:
-        TableInvalid: a column that the import names is not there.
-    """
-    there = {name.strip().lower().replace(" ", "_").replace("-", "_"): name for name in reversed(list(header))}
-    found: Columns = {}
-    for column in COLUMNS:
-        name = options.columns.get(column)
-        if isinstance(name, list):
-            continue  # columns of 0 and 1, see `marked_columns`
-        if name is not None:
-            found[column] = _named(name, there.values())
-        elif usual := next((name for name in USUAL_NAMES[column] if name in there), None):
-            found[column] = there[usual]
-    return found
-
-
-def marked_columns(header: Iterable[str], options: ImportOptions) -> list[str]:
-    """Return the columns of 0 and 1 that the import names.
-
-    Raises:
-        TableInvalid: one of them is not there.
-    """
-    named, listed = options.columns.get("label"), list(header)
-    return [_named(name, listed) for name in named] if isinstance(named, list) else []
-
-
-def _named(wanted: str, there: Iterable[str]) -> str:
-    listed = list(there)
-    for name in listed:
-        if name.strip() == wanted:
-            return name
-    raise TableInvalid(
-        f"Line 1: there is no column {wanted[:100]!r}, only {', '.join(map(repr, listed))[:500]}.", line=1
-    )
-
-
-def check_columns(found: Columns, header: Iterable[str]) -> None:
-    """Raise TableInvalid unless the table says where its pictures are."""
-    if not WHERE & found.keys():
-        shown = ", ".join(repr(name) for name in header)[:500]
-        raise TableInvalid(f"Line 1: no column says which file or url; there are {shown}.", line=1)
-
-
-def ignored(found: Columns, header: Iterable[str], marked: Iterable[str] = ()) -> list[str]:
-    """Return the columns that nothing is made of."""
-    return [name for name in header if name.strip() and name not in {*found.values(), *marked}]
-
-
-def read_csv(
-    columns: Columns,
-    header: list[str],
-    rows: Iterable[tuple[int, list[str] | ValueError]],
-    labelling: Labelling,
-) -> Iterator[Item]:
-    """Yield an item for each row after the header."""
+def csv_records(text: str) -> Iterator[tuple[int, Record | ValueError]]:
+    """Yield number and cells by their columns for each row after the header."""
+    rows = reading.rows(text)
+    _, header = next(rows, (0, []))
     for line, row in rows:
-        if isinstance(row, ValueError):
-            yield refused(line, str(row))
+        if isinstance(row, ValueError) or isinstance(header, ValueError):
+            yield line, row if isinstance(row, ValueError) else ValueError("the header is no row")
         elif len(row) != len(header):
-            yield refused(line, f"it has {len(row)} cells where the header has {len(header)}")
+            yield line, ValueError(f"it has {len(row)} cells where the header has {len(header)}")
         else:
-            yield item_of(line, dict(zip(header, row, strict=True)), columns, labelling)
-
-
-def read_records(
-    records: Iterable[tuple[int, dict[str, Any] | ValueError]], options: ImportOptions, labelling: Labelling
-) -> Iterator[Item]:
-    """Yield an item for each object; each may have other members than the one before."""
-    for line, record in records:
-        if isinstance(record, ValueError):
-            yield refused(line, str(record))
-            continue
-        try:
-            columns = find_columns(record, ImportOptions(columns=_present(options.columns, record)))
-        except TableInvalid as error:
-            yield refused(line, error.detail)
-            continue
-        yield item_of(line, record, columns, labelling)
+            yield line, dict(zip(header, map(plain, row), strict=True))
 
 
 def is_list(document: Any) -> bool:
     """Return whether a JSON document is a list of objects of which the first says where its picture is."""
     first = document[0] if isinstance(document, list) and document else None
-    return isinstance(first, dict) and bool(WHERE & find_columns(first, ImportOptions()).keys())
+    return isinstance(first, dict) and bool({"file", "url"} & find_columns(first, ImportOptions(), WEAK_FILES).keys())
 
 
-def read_list(document: list[Any], options: ImportOptions, labelling: Labelling) -> Iterator[Item]:
-    numbered = enumerate(document, 1)
-    listed = ((number, one if isinstance(one, dict) else ValueError("it is no object")) for number, one in numbered)
-    return read_records(listed, options, labelling)
+def list_records(document: list[Any]) -> Iterator[tuple[int, Record | ValueError]]:
+    for number, one in enumerate(document, 1):
+        yield number, one if isinstance(one, dict) else ValueError("it is no object")
 
 
-def _present(named: Mapping[Column, str | list[str]], record: Mapping[str, Any]) -> dict[Column, str | list[str]]:
-    return {column: name for column, name in named.items() if isinstance(name, list) or name in record}
+def read(
+    header: list[str], records: Records, options: ImportOptions, names: Iterable[str], kind: Kind, is_csv: bool
+) -> Told:
+    """Return what a table says of pictures.
+
+    Args:
+        header: the names of its columns; of JSON, the members of its first object.
+        records: its rows.
+        options: the sender's wishes.
+        names: of the files beside it.
+        kind: of the data set that it is for.
+        is_csv: has each row the columns of the header? JSON's objects may have others.
+
+    Raises:
+        TableInvalid: it does not say where its pictures are, or lacks a column that the import names.
+    """
+
+    def rows() -> Iterator[Record]:
+        return (record for _, record in records() if isinstance(record, dict))
+
+    weak = weak_files(header, rows, names)
+    columns = find_columns(header, options, weak)
+    check_columns(columns, header)
+    labelling, notes = find_labelling(header, rows, columns, options, kind)
+    if is_csv and (left := ignored(columns, header, labelling.columns)):
+        listed = ", ".join(map(repr, left))[:500]
+        notes.append(Note("columns_ignored", f"nothing is made of the columns {listed}"))
+    return Told(_items(columns if is_csv else None, records, options, weak, labelling), notes)
+
+
+def weak_files(header: Iterable[str], rows: Callable[[], Iterable[Record]], names: Iterable[str]) -> set[str]:
+    """Return the keys of the columns that may name files, such as `name` or `id`, and do so in some row."""
+    weak = {key: name for name in header if (key := key_of(name)) in WEAK_FILES}
+    there = {key for name in names for key in _keys(name)}
+    if not there:
+        return set(weak)
+    return {key for key, name in weak.items() if any(there & _keys(str(row.get(name))) for row in rows())}
+
+
+def _keys(name: str) -> set[str]:
+    """Return a file's name with and without its suffix, in no case."""
+    path = PurePosixPath(unicodedata.normalize("NFC", unquote(name)).casefold())
+    return {path.name, path.stem}
+
+
+def _items(
+    columns: Columns | None, records: Records, options: ImportOptions, weak: Collection[str], labelling: Labelling
+) -> Iterator[Item]:
+    for line, record in records():
+        if isinstance(record, ValueError):
+            yield refused(line, str(record))
+            continue
+        try:
+            known = columns or find_columns(record, _present(options, record), weak)
+            yield item_of(line, record, known, labelling)
+        except TableInvalid as error:
+            yield refused(line, error.detail)
+        except ValueError as error:
+            yield refused(line, str(error))
+
+
+def _present(options: ImportOptions, record: Record) -> ImportOptions:
+    """Return the wishes without the columns that an object lacks."""
+    named = {column: name for column, name in options.columns.items() if isinstance(name, list) or name in record}
+    return ImportOptions(columns=named)
 
 
 def item_of(line: int, row: Mapping[str, Any], columns: Columns, labelling: Labelling) -> Item:
-    """Return what a row says, or why it says nothing."""
+    """Return what a row says.
+
+    Raises:
+        ValueError: why it says nothing.
+    """
     told = {column: row[name] for column, name in columns.items()}
-    try:
-        where = _text(told.get("file")) or _text(told.get("url"))
-        if not where:
-            return refused(line, "it names no file and no url")
-        file, url = place(where)
-        labels, is_none = _labels(row, columns, labelling)
-        return Item(
-            line=line,
-            file=file,
-            url=_text(told.get("url")) or url,
-            labels=labels,
-            is_none=is_none,
-            split=split_of(_text(told.get("split"))),
-            group=trim(_text(told.get("group"))) or None,
-        )
-    except ValueError as error:
-        return refused(line, str(error))
+    where = next((text for column in ("file", "url") if (text := _text(told.get(column))).strip()), "")
+    if not where:
+        raise ValueError("it names no file and no url")
+    file, url = place(where)
+    labels, is_none = labelling.read(row, columns.get("label"))
+    return Item(
+        line=line,
+        file=file,
+        url=_text(told.get("url")).strip() or url,
+        labels=labels,
+        is_none=is_none,
+        split=_split(columns["split"], _text(told["split"])) if "split" in columns else None,
+        group=trim(_text(told.get("group"))) or None,
+        crop=box_of(row),
+    )
 
 
-def _labels(row: Mapping[str, Any], columns: Columns, labelling: Labelling) -> tuple[tuple[str, ...] | None, bool]:
-    """Return the labels of a row, and whether it says that there are none; None where it does not speak of labels."""
-    if labelling.columns:
-        return marked(row, labelling.columns)
-    if "label" not in columns:
-        return None, False
-    value = row[columns["label"]]
-    return in_cell(value, labelling.separator) if labelling.many else (words(value), False)
+def _split(column: str, text: str) -> Split | Literal["unassigned"]:
+    """Return the split that a cell tells; a column such as `is_valid` tells it by yes and no.
+
+    Raises:
+        ValueError: it tells none.
+    """
+    word, meant = text.strip().lower(), BOOLEAN_SPLITS.get(key_of(column))
+    if meant and word in YES_TOO | NO_TOO:
+        return meant[word in NO_TOO] or "unassigned"
+    return split_of(text) or "unassigned"
 
 
 def _text(value: Any) -> str:
@@ -178,8 +184,6 @@ def _text(value: Any) -> str:
     Raises:
         ValueError: it is neither text nor a number.
     """
-    if value is None:
-        return ""
     if isinstance(value, dict | list):
         raise ValueError("files, urls, splits and groups are text")  # noqa: TRY004 - the value is a user's
-    return str(value).strip()
+    return spelt(value)

@@ -9,7 +9,9 @@ from tsukiji.labels import clean_word
 from tsukiji.types.base import Answer, Box, Kind, Label, Name, Problem, Request, Review, Split, Url, check_one
 from tsukiji.types.batches import ErrorSummary
 
-ImportFormat = Literal["auto", "folders", "table", "azure", "vertex", "sagemaker", "teachable", "coco"]
+ImportFormat = Literal[
+    "auto", "folders", "table", "azure", "vertex", "sagemaker", "teachable", "coco", "labelstudio", "fiftyone"
+]
 Column = Literal["file", "url", "label", "split", "group"]
 ColumnName = Annotated[str, Field(min_length=1, max_length=200)]
 ColumnNames = Annotated[list[ColumnName], Field(min_length=1, max_length=1000)]

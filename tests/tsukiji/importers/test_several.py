@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-from tsukiji.errors import TableInvalid
 from tsukiji.importers import Table, lay_out
 from tsukiji.labels import join_labels, split_labels
 from tsukiji.types import ImportOptions
@@ -78,12 +77,9 @@ def test_columns_of_0_and_1_can_be_named_and_hold_nothing_else():
     assert "'ant'" in error.detail
 
 
-def test_columns_that_are_not_there_or_not_for_this_kind():
+def test_columns_that_are_not_there_or_cannot_be_several():
     ((_, error),) = layout("file,ant\n1.jpg,1\n", columns={"label": ["ant", "moth"]}).faults
     assert "'moth'" in error.detail
-    named, options = Table("t.csv", b"file,ant\n1.jpg,1\n", is_named=True), ImportOptions(columns={"label": ["ant"]})
-    with pytest.raises(TableInvalid, match="multi_label"):
-        lay_out(FILES, [named], options)
     with pytest.raises(ValueError, match="label"):
         ImportOptions(columns={"file": ["a", "b"]})
 

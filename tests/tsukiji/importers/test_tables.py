@@ -50,7 +50,7 @@ def test_a_column_that_is_not_there():
 
 
 def test_no_column_says_where_the_pictures_are():
-    found = layout("name,label\n1.jpg,cat\n")
+    found = layout("title,label\n1.jpg,cat\n")
     assert faults(found) == [("labels.csv", "table_invalid", 1)]
     assert found.place(FILES[0]).label == "images", "the rest goes on as if it were not there"
 
@@ -125,7 +125,8 @@ def test_a_table_of_windows_writes_paths_its_own_way():
         ("y/2.jpg", None),
         ("../1.jpg", "a/train/1.jpg"),
         ("3", "a/3.jpg"),
-        ("3.png", None),
+        ("3.png", "a/3.jpg"),
+        ("2.png", None),
     ],
 )
 def test_files_are_found_by_the_end_of_their_path(written, meant):
