@@ -117,6 +117,7 @@ def look(services: Services, item: BatchItem, label: str | None) -> Corrected:
         bytes=len(data),
         format=facts.format,
         phash=facts.phash,
+        miniature=facts.miniature,
         crop=item.crop,
         review="pending",
     )

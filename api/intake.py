@@ -83,6 +83,7 @@ def look(services: Services, wish: Wish, upload: UploadFile) -> NewImage | FileV
         group=wish.group,
         phash=facts.phash,
         crop=wish.crop,
+        miniature=facts.miniature,
     )
 
 

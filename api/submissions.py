@@ -1,7 +1,7 @@
 """Starting work: rows in one transaction, wake-ups after it. Knows no HTTP."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -11,6 +11,7 @@ from api.services import Services
 from api.uploads import whole
 from db import batches, blobs, datasets, jobs, registry, turns
 from db.clock import now
+from db.miniatures import miniatures_of
 from db.models import ApiKey, Image, Job
 from db.session import Session
 from tsukiji.errors import ImageTooManyBytes, QueueFull, TooLarge, TsukijiError
@@ -150,7 +151,14 @@ def frozen(services: Services, body: TrainingCreate) -> tuple[str, str, Draw]:
         images = datasets.labelled_images(session, dataset.id)
     kept = {image.id: cast("Split", image.drawn_split) for image in images if image.drawn_split and not body.resplit}
     recipe = body.recipe
-    draw = assign_splits(map(snapshot_item, images), valid_fraction=recipe.valid_fraction, seed=recipe.seed, drawn=kept)
+
+    def read(image_ids: Sequence[str]) -> Mapping[str, bytes]:
+        with services.database.reading() as session:
+            return miniatures_of(session, image_ids)
+
+    draw = assign_splits(
+        map(snapshot_item, images), valid_fraction=recipe.valid_fraction, seed=recipe.seed, drawn=kept, read=read
+    )
     return dataset.id, dataset.name, draw
 
 

@@ -10,6 +10,7 @@ from db import jobs
 from db.blobs import upsert
 from db.clock import now
 from db.labels import has_label
+from db.miniatures import add_miniatures
 from db.models import Analysis, Dataset, Finding, Image, ImageMeasures, ImageName, Job
 from db.pages import Rows, Window
 from tsukiji.errors import NotFound
@@ -47,7 +48,9 @@ def unmeasured(session: Session, dataset_id: str, after: str, limit: int) -> lis
 def add_measures(session: Session, rows: Sequence[dict[str, Any]]) -> None:
     """Keep the measures of images, of those that are still there."""
     there = existing(session, [row["image_id"] for row in rows])
-    if kept := [{"compared": False, **row} for row in rows if row["image_id"] in there]:
+    kept = [{"compared": False, **row} for row in rows if row["image_id"] in there]
+    add_miniatures(session, {row["image_id"]: row.pop("miniature") for row in kept})
+    if kept:
         session.execute(upsert(session, ImageMeasures).on_conflict_do_nothing(), kept)
 
 
@@ -65,15 +68,6 @@ def pictures(session: Session, dataset_id: str) -> Sequence[Picture]:
     measures = (getattr(ImageMeasures, name) for name in (*MEASURES, "hashes", "compared"))
     query = select(*columns, *measures).join(ImageMeasures, ImageMeasures.image_id == Image.id, isouter=True)
     return session.execute(query.where(Image.dataset_id == dataset_id).order_by(Image.id)).all()
-
-
-def greys_of(session: Session, image_ids: Sequence[str]) -> dict[str, bytes]:
-    """Return the small pictures of images, by id."""
-    found: dict[str, bytes] = {}
-    for part in parts(image_ids):
-        query = select(ImageMeasures.image_id, ImageMeasures.greys).where(ImageMeasures.image_id.in_(part))
-        found.update((row.image_id, row.greys) for row in session.execute(query))
-    return found
 
 
 def mark_compared(session: Session, image_ids: Sequence[str]) -> None:

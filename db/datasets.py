@@ -9,6 +9,7 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from db.blobs import keep, release, upsert
+from db.miniatures import add_miniatures
 from db.models import Dataset, Image, ImageName
 from db.pages import Rows, Window, fetch
 from db.selection import IN_USE, chosen
@@ -17,6 +18,8 @@ from tsukiji.ids import new_id
 from tsukiji.labels import count_labels as by_label
 from tsukiji.labels import split_labels
 from tsukiji.types import Box, ImageFilter, Kind
+
+Miniature = bytes
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,8 @@ class NewImage:
     group: str | None = None
     """The user's own: pictures of one group are never learnt from and held out both."""
     phash: str | None = None
+    miniature: Miniature | None = None
+    """As `tsukiji.vision.miniature` makes it."""
     crop: Box | None = None
     review: str | None = None
 
@@ -130,11 +135,13 @@ def add_images(session: Session, dataset_id: str, images: Iterable[NewImage]) ->
     keep(session, ((image.sha256, image.bytes) for image in images))
     rows: dict[str, dict[str, Any]] = {}
     for image in images:
-        rows.setdefault(image.sha256, {"id": new_id("img"), "dataset_id": dataset_id, **vars(image)})
+        facts = {name: value for name, value in vars(image).items() if name != "miniature"}
+        rows.setdefault(image.sha256, {"id": new_id("img"), "dataset_id": dataset_id, **facts})
     if rows:
         insert = upsert(session, Image).on_conflict_do_nothing()
         session.execute(insert, list(rows.values()))
     stored = known(session, dataset_id, list(rows))
+    add_miniatures(session, {stored[image.sha256]: image.miniature for image in images if image.miniature})
     answers, seen, again = [], set(), []
     for image in images:
         image_id = stored[image.sha256]

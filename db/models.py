@@ -198,6 +198,14 @@ class ImageName(Base):
     label: Mapped[str | None] = mapped_column(LabelText)
 
 
+class ImageMiniature(Base):
+    """What is kept of a picture since it came, to compare it with others (`tsukiji.vision.miniature`)."""
+
+    __tablename__ = "image_miniatures"
+    image_id: Mapped[str] = mapped_column(ForeignKey("images.id", ondelete="CASCADE"), primary_key=True)
+    pixels: Mapped[bytes] = mapped_column(LargeBinary)
+
+
 class ImageMeasures(Base):
     """What analyses measured of a picture, once. The scores are those of `tsukiji.vision.quality`."""
 
@@ -210,8 +218,6 @@ class ImageMeasures(Base):
     grayscale: Mapped[float]
     hashes: Mapped[bytes] = mapped_column(LargeBinary)
     """Of the picture and of windows of it, as `tsukiji.analysis.similar` compares them."""
-    greys: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)
-    """The picture at 32 x 32."""
     compared: Mapped[bool] = mapped_column(default=False)
     """Was it held against all others? Near-duplicates of later pictures are looked for by these."""
 

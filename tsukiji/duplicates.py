@@ -5,26 +5,41 @@ Two hashes that differ in at most d of 64 bits agree wholly in one of d + 1 band
 So only hashes that share a band are compared.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
 BITS = 64
 COMPARED_AT_ONCE = 2_000_000
+REACH = 2048
+"""In a larger bucket each hash is judged with so many that come after it in the order of hashes, no more."""
+CLOSEST = 8
+"""Of a bucket so many at most are judged with each hash."""
 
 Hashes = NDArray[np.uint64]
 Numbers = NDArray[np.intp]
+Settle = Callable[[Numbers, Numbers, Numbers], object]
+"""From roots and the two sides of pairs: judges them, the closest first, and unites those that belong together."""
 
 
-def alike(hashes: Hashes, distance: int) -> Numbers:
-    """Return a group number for each hash: the same for those within `distance` bits, directly or over others."""
-    unique, places = np.unique(hashes, return_inverse=True)
-    roots = np.arange(len(unique))
-    if distance > 0:
-        for members in buckets(unique, distance + 1):
-            compare(unique, members, distance, roots)
-    return roots[places]
+def alike(hashes: Hashes, distance: int, settle: Settle | None = None) -> Numbers:
+    """Return a group number for each hash: the same for those within `distance` bits, directly or over others.
+
+    With `settle` that decides which of these pairs are one group. It is asked about a bounded number of pairs for each
+    hash, however many lie close: the closest.
+    """
+    if settle is None:
+        unique, places = np.unique(hashes, return_inverse=True)
+        roots = np.arange(len(unique))
+        if distance > 0:
+            for members in buckets(unique, distance + 1):
+                compare(unique, members, distance, roots)
+        return roots[places]
+    roots = np.arange(len(hashes))
+    for members in buckets(hashes, distance + 1):
+        compare(hashes, members, distance, roots, settle)
+    return roots
 
 
 def buckets(hashes: Hashes, bands: int) -> Iterator[Numbers]:
@@ -32,21 +47,37 @@ def buckets(hashes: Hashes, bands: int) -> Iterator[Numbers]:
     for band in range(bands):
         # The bits of a band lie apart: neighbours, which are neighbouring frequencies, go together too often.
         keys = hashes & np.uint64(sum(1 << bit for bit in range(band, BITS, bands)))
-        order = np.argsort(keys, kind="stable")
+        order = np.lexsort((hashes, keys))
         edges = np.flatnonzero(np.diff(keys[order])) + 1
         yield from (members for members in np.split(order, edges) if len(members) > 1)
 
 
-def compare(hashes: Hashes, members: Numbers, distance: int, roots: Numbers) -> None:
+def compare(hashes: Hashes, members: Numbers, distance: int, roots: Numbers, settle: Settle | None = None) -> None:
     """Compare each of these members with each, a block of rows at a time, and unite those that are close."""
     values = hashes[members]
-    step = max(1, COMPARED_AT_ONCE // len(members))
+    reach = len(members) if settle is None else min(len(members), REACH)
+    step = max(1, COMPARED_AT_ONCE // reach)
     for start in range(0, len(members), step):
         if np.ptp(roots[members[start:]]) == 0:
             return  # one group already: there is nothing to learn
-        near = np.bitwise_count(values[start : start + step, None] ^ values[start:]) <= distance
-        left, right = np.nonzero(np.triu(near, 1))
-        unite(roots, members[start + left], members[start + right])
+        apart = np.bitwise_count(values[start : start + step, None] ^ values[start : start + step + reach])
+        left, right = np.nonzero(np.triu(apart <= distance, 1))
+        one, other = members[start + left], members[start + right]
+        if settle is None:
+            unite(roots, one, other)
+            continue
+        fresh = roots[one] != roots[other]
+        chosen = closest(left[fresh], apart[left[fresh], right[fresh]])
+        settle(roots, one[fresh][chosen], other[fresh][chosen])
+
+
+def closest(rows: Numbers, apart: NDArray[np.uint8]) -> Numbers:
+    """Return the positions of the `CLOSEST` pairs of each row, the closest of all first; rows are in order."""
+    order = np.lexsort((apart, rows))
+    fresh = np.flatnonzero(np.diff(rows[order], prepend=-1))
+    ranks = np.arange(len(order)) - np.repeat(fresh, np.diff(fresh, append=len(order)))
+    kept = order[ranks < CLOSEST]
+    return kept[np.argsort(apart[kept], kind="stable")]
 
 
 def unite(roots: Numbers, left: Numbers, right: Numbers) -> None:

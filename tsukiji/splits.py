@@ -12,7 +12,8 @@ from hashlib import blake2b
 from itertools import chain
 from typing import Final
 
-from tsukiji.groups import Groups, Unit, group
+from tsukiji.copies import Read
+from tsukiji.groups import Groups, Unit, group, unread
 from tsukiji.labels import is_set
 from tsukiji.snapshots import NO_LABEL, SnapshotItem
 from tsukiji.stratify import held_out
@@ -45,7 +46,12 @@ class Draw:
 
 
 def assign_splits(
-    items: Iterable[SnapshotItem], *, valid_fraction: float, seed: int, drawn: Mapping[str, Split] | None = None
+    items: Iterable[SnapshotItem],
+    *,
+    valid_fraction: float,
+    seed: int,
+    drawn: Mapping[str, Split] | None = None,
+    read: Read = unread,
 ) -> Draw:
     """Give every item without a split one, and return all items in their order.
 
@@ -58,9 +64,11 @@ def assign_splits(
     in the order of a hash of seed and content, as bring each label closest to `valid_fraction` of its undecided items;
     every label gets at least one of each if its groups allow it. Where every label has `valid` items from the user,
     that is the validation set, and nothing more is drawn into it.
+
+    `read` returns the miniatures of images, by which near-duplicates are told.
     """
     items = list(items)
-    groups = group(items)
+    groups = group(items, read)
     drawn = drawn or {}
     sides = settle(items, groups.units, drawn, valid_fraction, seed)
     given = items

@@ -32,6 +32,7 @@ from tsukiji.errors import (
 from tsukiji.vision.backbones import backbone_of, find_weights
 from tsukiji.vision.decode import decode
 from tsukiji.vision.kept import COMPACT, REGION, Kept, find_space, weights_key
+from tsukiji.vision.miniature import miniature_of
 from tsukiji.vision.phash import greys_of
 from tsukiji.vision.quality import SIDE, measure
 from worker.claimed import Stale
@@ -103,9 +104,9 @@ def measure_one(services: Services, image: tuple[str, str]) -> dict[str, Any] | 
     except (ImageError, BlobMissing, BlobCorrupt) as error:
         log.info("picture_left_out", image_id=image_id, error=error.detail)
         return None
-    greys = greys_of(picture)
-    hashes = hash_views(greys[None])[0]
-    return {"image_id": image_id, **asdict(measure(picture)), "hashes": hashes.tobytes(), "greys": greys.tobytes()}
+    hashes = hash_views(greys_of(picture)[None])[0]
+    measures = {"image_id": image_id, **asdict(measure(picture)), "hashes": hashes.tobytes()}
+    return measures | {"miniature": miniature_of(picture)}
 
 
 # --- features --------------------------------------------------------------------------------------------------------

@@ -11,17 +11,18 @@ from numpy.typing import NDArray
 
 from db import analyses
 from db.analyses import MEASURES, Picture
+from db.miniatures import miniatures_of
 from training import suspects
 from training.compact import DIMENSIONS
 from tsukiji.analysis.issues import find_issues
 from tsukiji.analysis.outliers import find_outliers
 from tsukiji.analysis.selection import choose
-from tsukiji.analysis.similar import VIEWS, Check, candidates, verify
+from tsukiji.analysis.similar import VIEWS, Check, candidates
+from tsukiji.copies import Copies
 from tsukiji.duplicates import unite
 from tsukiji.groups import parts
 from tsukiji.labels import count_labels, is_set, split_labels
 from tsukiji.types.analyses import FindingKind
-from tsukiji.vision.phash import SIDE
 from worker.services import Services
 
 FEATURE_KINDS: Final[tuple[FindingKind, ...]] = ("outlier", "suspected_label", "label_next", "crop")
@@ -131,19 +132,17 @@ def near_duplicates(services: Services, dataset_id: str, pictures: Sequence[Pict
     measured.sort(key=lambda number: not pictures[number].compared)
     first = sum(pictures[number].compared for number in measured)
     packed = b"".join(pictures[number].hashes for number in measured)
-    pairs = candidates(np.frombuffer(packed, np.uint64).reshape(-1, VIEWS), first, check)
-    with services.database.reading() as session:
-        ids = sorted({pictures[measured[place]].id for place in pairs.ravel().tolist()})
-        greys = analyses.greys_of(session, ids)
-    small = {
-        place: np.frombuffer(greys[pictures[measured[place]].id], np.uint8).reshape(SIDE, SIDE)
-        for place in set(pairs.ravel().tolist())
-        if pictures[measured[place]].id in greys
-    }
-    pairs = np.array([pair for pair in pairs.tolist() if pair[0] in small and pair[1] in small], np.intp).reshape(-1, 2)
+    hashes = np.frombuffer(packed, np.uint64).reshape(-1, VIEWS)
+
+    def read(image_ids: Sequence[str]) -> Mapping[str, bytes]:
+        with services.database.reading() as session:
+            return miniatures_of(session, image_ids)
+
+    ids, names = ([getattr(pictures[number], name) for number in measured] for name in ("id", "sha256"))
     roots = np.arange(len(measured))
-    scores = unite_known(roots, [known.get(pictures[number].id) for number in measured])
-    close, similar = verify(pairs, small, roots, check)
+    scores = unite_known(roots, [known.get(pictures[n].id) if pictures[n].compared else None for n in measured])
+    copies = Copies(ids, names, hashes[:, 0], read, check=check)
+    close, similar = copies.settle(roots, candidates(hashes, first, check))
     for place, likeness in zip(close.ravel().tolist(), np.repeat(similar, 2).tolist(), strict=True):
         scores[place] = min(scores.get(place, 1.0), 1 - likeness)
     found = [part.tolist() for part in parts(roots) if len(part) > 1]

@@ -104,6 +104,7 @@ def intake(services: Services, file: File) -> dict[str, Any]:
         format=facts.format,
         phash=facts.phash,
         crop=file.placement.crop,
+        miniature=facts.miniature,
     )
     return verdict | {"image": image}
 

@@ -4,6 +4,7 @@ import pytest
 
 from db import analyses, datasets
 from db.datasets import NewImage
+from db.miniatures import miniatures_of
 from db.models import Finding
 from db.pages import Window
 from tsukiji.errors import NotFound
@@ -28,7 +29,7 @@ def ids(session, dataset):
 
 def measures(image_id):
     scores = dict.fromkeys(analyses.MEASURES, 0.5)
-    return {"image_id": image_id, **scores, "hashes": b"h" * 48, "greys": b"g" * 1024}
+    return {"image_id": image_id, **scores, "hashes": b"h" * 48, "miniature": b"m" * 2432}
 
 
 def finding(image_id, kind="blurry", score=0.5, group="", suggestion=None):
@@ -47,7 +48,7 @@ def test_images_are_measured_once(session, dataset, ids):
     assert [row[0] for row in analyses.unmeasured(session, dataset, ids[2], 10)] == ids[3:]
     rows = analyses.pictures(session, dataset)
     assert [row.hashes is None for row in rows] == [False, False, True, True, True]
-    assert analyses.greys_of(session, ids) == dict.fromkeys(ids[:2], b"g" * 1024)
+    assert miniatures_of(session, ids) == dict.fromkeys(ids[:2], b"m" * 2432)
 
 
 def test_those_that_were_compared_are_marked(session, dataset, ids):

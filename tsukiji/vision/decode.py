@@ -25,6 +25,7 @@ from tsukiji.errors import (
 from tsukiji.settings import LimitSettings
 from tsukiji.vision.colour import to_rgb
 from tsukiji.vision.formats import sniff
+from tsukiji.vision.miniature import miniature_of
 from tsukiji.vision.phash import phash
 
 # Pillow warns about oddities inside pictures (a tag cut short): no news for a log, and faults are errors here.
@@ -75,6 +76,8 @@ class ImageFacts:
     animated: bool
     phash: str
     """What it looks like, as `tsukiji.vision.phash` says it."""
+    miniature: bytes
+    """The same, as `tsukiji.vision.miniature` keeps it."""
 
 
 DEFAULT_LIMITS: Final = DecodeLimits()
@@ -116,7 +119,8 @@ def probe(data: bytes, limits: DecodeLimits = DEFAULT_LIMITS) -> ImageFacts:
     with _damage_named():
         picture = _render(image)
         animated = bool(getattr(image, "is_animated", False))
-    return ImageFacts(image.format or "", picture.width, picture.height, animated, phash(picture))
+    size = picture.size
+    return ImageFacts(image.format or "", *size, animated, phash(picture), miniature_of(picture))
 
 
 def measure(data: bytes, limits: DecodeLimits = DEFAULT_LIMITS) -> tuple[int, int]:

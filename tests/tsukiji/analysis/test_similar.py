@@ -1,11 +1,11 @@
-"""Near-duplicates: what was cut or made brighter is found again, what only resembles is not."""
+"""What may be a copy: what was cut or made brighter is a candidate, what differs is not."""
 
 import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 
 from tsukiji.analysis import similar
-from tsukiji.analysis.similar import ALIKE, candidates, hash_views, similarities, verify
+from tsukiji.analysis.similar import candidates, hash_views
 from tsukiji.vision.phash import greys_of
 
 
@@ -32,17 +32,10 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_a_changed_picture_is_a_candidate_and_alike(change):
+def test_a_changed_picture_is_a_candidate(change):
     for seed in range(10):
         pair = greys(photo(seed), change(photo(seed)))
         assert candidates(hash_views(pair), 0, nothing).tolist() == [[1, 0]]
-        assert similarities(pair[:1], pair[1:])[0] > ALIKE
-
-
-def test_others_are_not_alike():
-    many = greys(*map(photo, range(40)))
-    left, right = np.triu_indices(40, 1)
-    assert similarities(many[left], many[right]).max() < ALIKE
 
 
 def test_only_pairs_with_a_new_picture_are_candidates():
@@ -70,16 +63,6 @@ def test_a_thousand_frames_of_one_camera_make_few_pairs():
     pairs = candidates(hashes, 0, nothing)
     assert len(pairs) <= 4 * 1000
     assert len(np.unique(pairs[:999, 0])) == 999, "the closest of each picture come first"
-
-
-def test_pairs_of_one_group_are_passed_over():
-    pictures = dict(enumerate(greys(photo(1), photo(1), photo(1), photo(2))))
-    roots = np.arange(4)
-    kept, found = verify(np.array([[1, 0], [2, 1], [2, 0], [3, 0]]), pictures, roots, nothing)
-    assert roots.tolist() == [0, 0, 0, 3]
-    assert len(kept) == len(found) == 3, "they stand in one block"
-    kept, _ = verify(np.array([[1, 0], [2, 0]]), pictures, roots, nothing)
-    assert len(kept) == 0
 
 
 def test_it_stops_when_told():

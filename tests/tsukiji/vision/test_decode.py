@@ -34,6 +34,7 @@ from tsukiji.errors import (
 )
 from tsukiji.settings import LimitSettings
 from tsukiji.vision.decode import DecodeLimits, ImageFacts, decode, probe, thumbnail
+from tsukiji.vision.miniature import miniature_of
 from tsukiji.vision.phash import phash
 
 UPRIGHT = [RED, GREEN, BLUE, YELLOW]
@@ -79,7 +80,9 @@ def test_each_format_shows_its_picture(kind, options):
     picture = decode(data)
     assert (picture.mode, picture.size, picture.info) == ("RGB", (64, 48), {})
     assert all(close(a, b) for a, b in zip(corners(picture), UPRIGHT, strict=True))
-    assert probe(data) == ImageFacts(kind, 64, 48, animated=False, phash=phash(picture))
+    assert probe(data) == ImageFacts(
+        kind, 64, 48, animated=False, phash=phash(picture), miniature=miniature_of(picture)
+    )
 
 
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "AVIF", "TIFF"])
