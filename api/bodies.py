@@ -1,11 +1,11 @@
 """Bodies that are no JSON: forms with files, and archives that go straight to a file. Knows no rows."""
 
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import IO, TypeVar
+from typing import IO, Self, TypeVar
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 
 from api.errors import invalid_field
 from api.services import Services
-from tsukiji.archive import is_archive
+from tsukiji.archive import HEAD_BYTES, begins_archive, is_archive
 from tsukiji.errors import ArchiveUnreadable, BatchTooLarge, Invalid, TooLarge, UnsupportedMediaType
 from tsukiji.storage import Blob
 from tsukiji.storage.disk import disk_errors
@@ -98,11 +98,37 @@ def read_file(upload: UploadFile, max_bytes: int) -> bytes:
     return upload.file.read(max_bytes + 1)
 
 
-async def receive_body(request: Request, file: IO[bytes]) -> None:
-    """Write the raw body to a file as it comes; no thread is held while the network is slow."""
-    async for piece in request.stream():
-        if piece:
-            await run_in_threadpool(write, file, piece)
+@dataclass(frozen=True)
+class RawBody:
+    """A body of which the beginning has come, so that it can be told what it is; the rest comes as it is read."""
+
+    kind: str
+    """Its media type, as it was said."""
+    head: bytes
+    rest: AsyncIterator[bytes]
+
+    @classmethod
+    async def begin(cls, request: Request) -> Self:
+        head, rest = b"", aiter(request.stream())
+        while len(head) < HEAD_BYTES and (piece := await anext(rest, None)) is not None:
+            head += piece
+        return cls(media_type(request), head, rest)
+
+    @property
+    def is_archive(self) -> bool:
+        """Is it said to be one, or does it begin like one? Windows, browsers and curl say other types, or none."""
+        return self.kind in ARCHIVES or begins_archive(self.head)
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        yield self.head
+        async for piece in self.rest:
+            yield piece
+
+    async def save(self, file: IO[bytes]) -> None:
+        """Write it to a file as it comes; no thread is held while the network is slow."""
+        async for piece in self.pieces():
+            if piece:
+                await run_in_threadpool(write, file, piece)
 
 
 def write(file: IO[bytes], piece: bytes) -> None:
@@ -110,29 +136,31 @@ def write(file: IO[bytes], piece: bytes) -> None:
         file.write(piece)
 
 
-async def receive_archive(request: Request, services: Services) -> Blob:
-    """Return the blob of a zip or tar that came as the raw body.
+def unknown_type(kind: str, known: Iterable[str]) -> UnsupportedMediaType:
+    said = repr(kind) if kind else "A body without a content type"
+    return UnsupportedMediaType(f"{said} that is no zip or tar by its bytes: send one of {', '.join(known)}.")
+
+
+async def receive_archive(body: RawBody, services: Services) -> Blob:
+    """Return the blob of a zip or tar.
 
     Raises:
-        UnsupportedMediaType: the body is said to be something else.
         ArchiveUnreadable: it is none.
     """
-    if media_type(request) not in ARCHIVES:
-        raise UnsupportedMediaType(f"Send the archive as the raw body, with one of {', '.join(sorted(ARCHIVES))}.")
     with spool(services) as file:
-        await receive_body(request, file)
+        await body.save(file)
         return await run_in_threadpool(keep_archive, services, file)
 
 
-async def receive_manifest(request: Request, services: Services) -> Blob:
-    """Return the blob of a manifest that came as the raw body, refused at the first line too many.
+async def receive_manifest(body: RawBody, services: Services) -> Blob:
+    """Return the blob of a manifest, refused at the first line too many.
 
     Raises:
         BatchTooLarge
     """
     allowed, lines = services.settings.limits.batch_items, 0
     with spool(services) as file:
-        async for piece in request.stream():
+        async for piece in body.pieces():
             lines += piece.count(b"\n")
             if lines > allowed:
                 raise BatchTooLarge(f"The manifest has more than {allowed:,} lines, which is what a batch may hold.")
@@ -141,10 +169,10 @@ async def receive_manifest(request: Request, services: Services) -> Blob:
         return await run_in_threadpool(keep_spooled, services, file)
 
 
-async def receive_table(request: Request, services: Services) -> Blob:
-    """Return the blob of a table that came as the raw body."""
+async def receive_table(body: RawBody, services: Services) -> Blob:
+    """Return the blob of a table."""
     with spool(services) as file:
-        await receive_body(request, file)
+        await body.save(file)
         return await run_in_threadpool(keep_spooled, services, file)
 
 

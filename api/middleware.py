@@ -204,9 +204,9 @@ LIMITS = (
     (re.compile(r"/v1/(batches|datasets/[^/]+/imports)"), "application/json", "json_bytes"),
     (re.compile(r"/v1/datasets/[^/]+/imports"), tuple(TABLES), "table_bytes"),
     (re.compile(r"/v1/datasets/[^/]+/imports"), "", "archive_bytes"),
-    (re.compile(r"/v1/batches"), ("application/zip", "application/x-tar", "application/gzip"), "archive_bytes"),
     (re.compile(r"/v1/batches"), ("application/jsonl", "application/x-ndjson"), "manifest_bytes"),
     (re.compile(r"/v1/batches|/v1/datasets/[^/]+/images|/v1/models"), "multipart/", "request_bytes"),
+    (re.compile(r"/v1/batches"), "", "archive_bytes"),
     (re.compile(r"/v1/models/[^/]+/predict|/"), "", "predict_bytes"),
 )
 """Path, beginning of the content type, limit; the first that fits counts."""

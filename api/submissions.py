@@ -291,7 +291,8 @@ def work_of(services: Services, source: BatchInput) -> Work:
         return Work({"type": "manifest", "filename": upload.name, "upload": upload.id}, upload=blob)
     if source.upload is not None:
         upload, blob = whole(services, source.upload)
-        return Work({"type": "archive", "filename": upload.name, "upload": upload.id}, upload=blob)
+        named = {"encoding": source.encoding} if source.encoding else {}
+        return Work({"type": "archive", "filename": upload.name, "upload": upload.id, **named}, upload=blob)
     with services.database.reading() as session:
         dataset = datasets.find(session, source.dataset or "")
     return Work({"type": "dataset", "dataset": dataset.id, "split": source.split})

@@ -1,6 +1,6 @@
 """The files that a job reads: those of its archive, or of a folder or S3 prefix that it may read."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -9,25 +9,28 @@ from db import blobs
 from db.models import Job
 from tsukiji.archive import ArchiveLimits, Entry, entries
 from tsukiji.errors import EntryIgnored, SourceTooLarge
+from tsukiji.names import leftover, plain_name
+from tsukiji.passed_over import PassedOver
 from worker.services import Services
 
 
 @contextmanager
-def opened(services: Services, job: Job, source: str | None) -> Iterator[partial[Iterator[Entry]]]:
-    """Yield what lists the files, from the first one each time it is called, less what systems leave behind."""
+def opened(
+    services: Services, job: Job, source: str | None, encoding: str | None = None
+) -> Iterator[Callable[[PassedOver], Iterator[Entry]]]:
+    """Yield what lists the files, from the first one each time it is called, less what systems leave behind.
+
+    That is counted in what the call is given, as are names whose code page had to be guessed.
+    """
     if source is not None:
         yield partial(files_at, services, source)
         return
     with local_archive(services, job) as path:
-        yield partial(files_in, services, path)
+        limits = ArchiveLimits.of(services.settings.limits)
+        yield lambda passed: wanted(entries(path, limits, encoding), passed)
 
 
-def files_in(services: Services, path: Path) -> Iterator[Entry]:
-    limits = ArchiveLimits.of(services.settings.limits)
-    return (entry for entry in entries(path, limits) if not isinstance(entry.error, EntryIgnored))
-
-
-def files_at(services: Services, source: str) -> Iterator[Entry]:
+def files_at(services: Services, source: str, passed: PassedOver) -> Iterator[Entry]:
     """Yield the files below a URL.
 
     Raises:
@@ -36,10 +39,19 @@ def files_at(services: Services, source: str) -> Iterator[Entry]:
     """
     limits = services.settings.limits
     found = services.sources.open(source).entries(limits.image_bytes)
-    wanted = (entry for entry in found if not isinstance(entry.error, EntryIgnored))
-    for number, entry in enumerate(wanted, 1):
+    for number, entry in enumerate(wanted(found, passed), 1):
         if number > limits.archive_entries:
             raise SourceTooLarge(f"There are more than {limits.archive_entries:,} files below {source}.")
+        yield entry
+
+
+def wanted(found: Iterator[Entry], passed: PassedOver) -> Iterator[Entry]:
+    for entry in found:
+        if isinstance(entry.error, EntryIgnored):
+            passed.add("leftovers_passed_over", entry.name, leftover(plain_name(entry.name)))
+            continue
+        if entry.guessed is not None:
+            passed.add("names_guessed", entry.name, entry.guessed)
         yield entry
 
 

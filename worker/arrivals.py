@@ -14,12 +14,13 @@ from db.models import Job
 from tsukiji.archive import Entry
 from tsukiji.errors import TsukijiError
 from tsukiji.importers import Layout, Placement, Remote, Table, lay_out, may_be_table, sampled_label
+from tsukiji.passed_over import PassedOver
 from tsukiji.types import ImportOptions, Kind
 from worker.archives import opened
 from worker.inputs import read_url
 from worker.services import Services
 
-Files = Callable[[], Iterator[Entry]]
+Files = Callable[[PassedOver], Iterator[Entry]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class Arrivals:
     layout: Layout
     pictures: int
     """Files that are no tables."""
+    passed: PassedOver
 
     @property
     def total(self) -> int:
@@ -47,7 +49,7 @@ class Arrivals:
 
     @property
     def warnings(self) -> list[dict[str, Any]]:
-        return self.layout.warnings
+        return [*self.layout.warnings, *self.passed.warnings()]
 
     def after(self, start: int) -> Generator[tuple[int, Arrival], None, None]:
         """Yield number and arrival, from this number on."""
@@ -57,7 +59,7 @@ class Arrivals:
         yield from enumerate(fetched(self.services, left), max(start, here))
 
     def _files(self) -> Iterator[Arrival]:
-        for entry in self.files():
+        for entry in self.files(PassedOver()):  # counted before
             if entry.error is not None or entry.name not in self.layout.tables:
                 yield Arrival(entry.name, self.layout.place(entry.name), entry.read)
 
@@ -80,20 +82,20 @@ def arriving(services: Services, job: Job) -> Iterator[Arrivals]:
     if job.upload_sha256 is None and job.request.get("source") is None:
         yield survey(services, job, no_files, options, kind)
         return
-    with opened(services, job, job.request.get("source")) as files:
+    with opened(services, job, job.request.get("source"), options.encoding) as files:
         yield survey(services, job, files, options, kind)
 
 
-def no_files() -> Iterator[Entry]:
+def no_files(_: PassedOver) -> Iterator[Entry]:
     return iter(())
 
 
 def survey(services: Services, job: Job, files: Files, options: ImportOptions, kind: Kind) -> Arrivals:
     """Go through the files once, to count them and to find the tables among them."""
-    room, count = services.settings.limits.table_bytes, 0
+    room, count, passed = services.settings.limits.table_bytes, 0, PassedOver()
     names: list[str] = []
     tables: list[Table] = []
-    for entry in files():
+    for entry in files(passed):
         count += 1
         if entry.error is not None:
             continue
@@ -106,7 +108,7 @@ def survey(services: Services, job: Job, files: Files, options: ImportOptions, k
         tables.append(Table(str(job.request.get("table") or "table.csv"), data, is_named=True))
     options = with_sampled_label(job, options, names)
     layout = lay_out(names, tables, options, services.settings.limits.archive_entries, kind)
-    return Arrivals(services, files, layout, count - len(layout.tables & set(names)))
+    return Arrivals(services, files, layout, count - len(layout.tables & set(names)), passed)
 
 
 def read_table(entry: Entry, room: int) -> bytes:

@@ -14,11 +14,13 @@ from db.models import Job
 from db.session import Session
 from tsukiji.errors import BatchEmpty, BatchTooLarge
 from tsukiji.jobs import Task
+from tsukiji.passed_over import PassedOver
 from worker.archives import discard
 from worker.claimed import Stale
 from worker.inputs import PAGE, Item, items_of
 from worker.lease import Lease
 from worker.services import Services
+from worker.text import kept
 
 UNCHANGING: Final = frozenset({"archive", "manifest"})
 """The types of input that read the same each time."""
@@ -28,16 +30,19 @@ FIRST_PAGE: Final = 64
 
 def plan(services: Services, job: Job, lease: Lease) -> None:
     """Write the items as they are read."""
+    passed = PassedOver()
 
     def checked() -> Iterable[Item]:
-        for item in items_of(services, job):
+        for item in items_of(services, job, passed):
             lease.check()
             yield item
 
-    store(services, job, checked(), cut_early=job.request["input"]["type"] in UNCHANGING)
+    store(services, job, checked(), passed, cut_early=job.request["input"]["type"] in UNCHANGING)
 
 
-def store(services: Services, job: Job, items: Iterable[Item], *, cut_early: bool = False) -> None:
+def store(
+    services: Services, job: Job, items: Iterable[Item], passed: PassedOver | None = None, *, cut_early: bool = False
+) -> None:
     """Insert the items, cut them into chunks, and wake workers for those: for all at the end, or for each page.
 
     Memory stays flat, however many they are. Items of an earlier attempt that are in no chunk are deleted first, and
@@ -53,12 +58,15 @@ def store(services: Services, job: Job, items: Iterable[Item], *, cut_early: boo
         check_size(services, count + len(page))
         add_page(services, job, page, count, cut_early=cut_early)
         count += len(page)
+    warnings = [] if passed is None else kept(passed.warnings())
     if not count:
-        raise BatchEmpty(f"Nothing to classify in {job.request['input']}.")
+        told = " ".join(warning["detail"] for warning in warnings)
+        raise BatchEmpty(f"Nothing to classify in {job.request['input']}. {told}".rstrip())
     settings = services.settings.jobs
+    result = {"result": {"warnings": warnings}} if warnings else {}
     with services.database.transaction() as session:
         beat(services, session, job)
-        jobs.change(session, Job.id == job.id, upload_sha256=None)
+        jobs.change(session, Job.id == job.id, upload_sha256=None, **result)
         batches.finish_plan(session, job, count, settings.chunk_images, settings.max_attempts)
         hands = turns.hands(session, count)
     discard(services, job.upload_sha256)

@@ -4,7 +4,6 @@ Every file gets a verdict; none stops the others.
 """
 
 import itertools
-import re
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -29,12 +28,11 @@ from worker.claimed import Stale
 from worker.lease import Lease
 from worker.pipeline import in_order
 from worker.services import Services
+from worker.text import kept
 
 COMMIT_FILES = 100
 DECODING = BoundedSemaphore(4)
 """A large picture takes 150 MB while it is decoded."""
-UNKEPT = re.compile("[\0\ud800-\udfff]")
-"""What a database cannot keep as text."""
 
 
 def run(services: Services, job: Job, lease: Lease) -> None:
@@ -123,18 +121,6 @@ def check_placement(services: Services, place: Placement, labels: set[str]) -> N
     if set(found) - labels and len(labels.union(found)) > services.settings.limits.dataset_classes:
         raise LabelRefused(f"The data set has {len(labels)} labels; no more are allowed.")
     labels.update(found)
-
-
-def kept(value: Any) -> Any:
-    """Return what a database can keep of a name, or of all texts in an error."""
-    match value:
-        case str():
-            return UNKEPT.sub("\ufffd", value)
-        case dict():
-            return {name: kept(one) for name, one in value.items()}
-        case list():
-            return [kept(one) for one in value]
-    return value
 
 
 def commit(services: Services, job: Job, verdicts: list[dict[str, Any]], total: int) -> None:

@@ -16,10 +16,12 @@ from tsukiji.archive import Entry
 from tsukiji.errors import ImageTooManyBytes, ImageUnknown, TsukijiError
 from tsukiji.labels import label_folder
 from tsukiji.manifests import Line, read_lines
+from tsukiji.passed_over import PassedOver
 from tsukiji.storage.blobs import read_pieces
 from worker.archives import local_archive, opened
 from worker.pipeline import in_order
 from worker.services import Services
+from worker.text import kept
 
 PAGE = 1000
 NOTHING: dict[str, Any] = {"sha256": None, "bytes": 0, "error": None, "true_label": None}
@@ -29,25 +31,27 @@ Item = dict[str, Any]
 """Columns of a `BatchItem`, and the `bytes` of its blob."""
 
 
-def items_of(services: Services, job: Job) -> Iterator[Item]:
-    """Yield an item for every image; those that cannot be had carry their reason."""
-    return READERS[job.request["input"]["type"]](services, job)
+def items_of(services: Services, job: Job, passed: PassedOver) -> Iterator[Item]:
+    """Yield an item for every image; those that cannot be had carry their reason, and what is no image is counted."""
+    kind = job.request["input"]["type"]
+    return from_files(services, job, passed) if kind in FILES else READERS[kind](services, job)
 
 
 # --- files -----------------------------------------------------------------------------------------------------------
 
 
-def from_files(services: Services, job: Job) -> Iterator[Item]:
+def from_files(services: Services, job: Job, passed: PassedOver) -> Iterator[Item]:
     """Yield an item for every file of the job's archive, folder or prefix."""
-    with opened(services, job, job.request["input"].get("source")) as files:
-        read = (read_entry(entry) for entry in files())
+    source = job.request["input"]
+    with opened(services, job, source.get("source"), source.get("encoding")) as files:
+        read = (read_entry(entry) for entry in files(passed))
         with closing(in_order(read, lambda found: keep_read(services, *found), lambda found: len(found[1]))) as items:
             yield from items
 
 
 def read_entry(entry: Entry) -> tuple[Item, bytes]:
     """Read one file. An archive is a stream: it is read by one thread, in its order."""
-    item = {**NOTHING, "custom_id": entry.name}
+    item = {**NOTHING, "custom_id": kept(entry.name)}
     try:
         return item, entry.read()
     except TsukijiError as error:
@@ -71,7 +75,7 @@ def keep(services: Services, known: Item, read: Callable[[], bytes]) -> Item:
 def refuse(item: Item, error: TsukijiError) -> Item:
     if error.retriable:  # the store is full or away, and not the image at fault
         raise error
-    return item | {"error": error.to_dict()}
+    return item | {"error": kept(error.to_dict())}
 
 
 # --- a manifest ------------------------------------------------------------------------------------------------------
@@ -182,10 +186,6 @@ def custom_id(label: str | None, name: str) -> str:
     return name if folder is None or PurePosixPath(name).parent.name == folder else f"{folder}/{name}"
 
 
-READERS: dict[str, Callable[[Services, Job], Iterator[Item]]] = {
-    "archive": from_files,
-    "source": from_files,
-    "manifest": from_manifest,
-    "dataset": from_dataset,
-}
+FILES = frozenset({"archive", "source"})
+READERS: dict[str, Callable[[Services, Job], Iterator[Item]]] = {"manifest": from_manifest, "dataset": from_dataset}
 """By the type that the API writes down."""

@@ -1,6 +1,6 @@
 """Batches: many images, classified in the background."""
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Annotated, Any, Literal
@@ -14,12 +14,14 @@ from api.bodies import (
     ARCHIVES,
     MANIFESTS,
     Form,
+    RawBody,
     file_name,
     media_type,
     read_file,
     read_form,
     receive_archive,
     receive_manifest,
+    unknown_type,
     validated_json,
 )
 from api.decisions import WishDep
@@ -41,10 +43,8 @@ from db import batches, jobs, registry, results, retention
 from db.models import ApiKey
 from db.models import Job as JobRow
 from db.session import Session
-from tsukiji.errors import UnsupportedMediaType
 from tsukiji.jobs import JobKind
-from tsukiji.storage import Blob
-from tsukiji.types import BatchCreate, BatchOptions, BatchSummary, Job, Page, Prediction
+from tsukiji.types import BatchCreate, BatchOptions, BatchSummary, BodyOptions, Job, Page, Prediction
 
 router = APIRouter(prefix="/batches", tags=["batches"])
 
@@ -64,6 +64,7 @@ MANIFEST = {
     "schema": {"$ref": "#/components/schemas/ManifestLine"},
     "example": '{"custom_id": "a", "image": "img_01kb0m9x2v8q4d6w0z3y7t5r1n"}',
 }
+OF_THE_BODY = {"filename", "encoding"}
 FIELDS = {
     "model",
     "top_k",
@@ -89,18 +90,13 @@ async def create_batch(request: Request, services: ServicesDep, caller: Caller, 
     JSON names a data set, an upload, or a folder or S3 prefix that the service may read; files come as multipart; an
     archive or a manifest may be the raw body, with the options in the query.
     """
-    match media_type(request):
-        case "application/json":
-            made = await from_json(request, services, caller, once)
-        case "multipart/form-data":
-            made = await from_files(request, services, caller, once)
-        case archive if archive in ARCHIVES:
-            made = await from_body(request, services, caller, once, "archive", receive_archive)
-        case manifest if manifest in MANIFESTS:
-            made = await from_body(request, services, caller, once, "manifest", receive_manifest)
-        case other:
-            known = ", ".join(["application/json", "multipart/form-data", *sorted(ARCHIVES | MANIFESTS)])
-            raise UnsupportedMediaType(f"{other!r}: send one of {known}.")
+    kind = media_type(request)
+    if kind == "application/json":
+        made = await from_json(request, services, caller, once)
+    elif kind == "multipart/form-data":
+        made = await from_files(request, services, caller, once)
+    else:
+        made = await from_body(request, services, caller, once)
     return await run_in_threadpool(answer_start, services, made)
 
 
@@ -119,21 +115,22 @@ async def from_files(request: Request, services: Services, caller: ApiKey, once:
     return await run_in_threadpool(start_batch, services, caller, once, options, work)
 
 
-async def from_body(
-    request: Request,
-    services: Services,
-    caller: ApiKey,
-    once: OnceDep,
-    kind: str,
-    receive: Callable[[Request, Services], Awaitable[Blob]],
-) -> Made:
-    """Take what came as the raw body, with the options in the query."""
-    query = dict(request.query_params)
-    filename = query.pop("filename", None)
-    options = validated(BatchOptions, query, "query")
+async def from_body(request: Request, services: Services, caller: ApiKey, once: OnceDep) -> Made:
+    """Take what came as the raw body, with the options in the query: a manifest is what is said to be one, an archive
+    what is one.
+    """
+    body = await RawBody.begin(request)
+    if body.kind not in MANIFESTS and not body.is_archive:
+        known = ["application/json", "multipart/form-data", *sorted(ARCHIVES | MANIFESTS)]
+        raise unknown_type(body.kind, known)
+    wish = validated(BodyOptions, dict(request.query_params), "query")
+    options = BatchOptions.model_validate(wish.model_dump(exclude=OF_THE_BODY))
+    source = {"filename": wish.filename} | ({"encoding": wish.encoding} if wish.encoding else {})
     await run_in_threadpool(find_model, services, options.model)
-    upload = await receive(request, services)
-    work = Work({"type": kind, "filename": filename}, upload=upload)
+    if body.kind in MANIFESTS:
+        work = Work({"type": "manifest", **source}, upload=await receive_manifest(body, services))
+    else:
+        work = Work({"type": "archive", **source}, upload=await receive_archive(body, services))
     return await run_in_threadpool(start_batch, services, caller, once, options, work)
 
 

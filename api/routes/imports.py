@@ -8,7 +8,16 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
 from api import answers
-from api.bodies import ARCHIVES, TABLES, media_type, receive_archive, receive_table, validated_json
+from api.bodies import (
+    ARCHIVES,
+    TABLES,
+    RawBody,
+    media_type,
+    receive_archive,
+    receive_table,
+    unknown_type,
+    validated_json,
+)
 from api.dependencies import Caller, Reading, ServicesDep
 from api.errors import validated
 from api.idempotency import OnceDep
@@ -19,7 +28,6 @@ from api.schemas import ARCHIVE, BINARY, body, bytes_answer
 from api.verdicts import CSV, JSON_LINES, Verdicts
 from api.waiting import Prefer
 from db import datasets, imports, jobs
-from tsukiji.errors import UnsupportedMediaType
 from tsukiji.jobs import JobKind
 from tsukiji.types import ErrorSummary, FileVerdict, ImportCreate, ImportOptions, ImportSummary, Job, Page, Split
 from tsukiji.types.datasets import ImportFormat
@@ -53,6 +61,9 @@ async def create_import(
     label: Annotated[str | None, Query(description="Of the images for which no table tells one.")] = None,
     split: Annotated[Split | None, Query(description="Likewise.")] = None,
     group: Annotated[str | None, Query(description="Likewise.")] = None,
+    encoding: Annotated[
+        str | None, Query(description="Code page of the names in an archive; guessed if left out.")
+    ] = None,
 ) -> Response:
     """Read pictures: `cat/1.jpg` gets the label `cat`, `train/cat/1.jpg` a split too, unless a table tells. In a
     `multi_label` data set `ant+bee/1.jpg` gets both labels, and a picture that comes in several folders all of theirs.
@@ -67,9 +78,9 @@ async def create_import(
     else:
         given = {"format": wanted, "columns": named(column), "separator": separator}
         given["folders"] = dict(name_and_role(one) for one in folder or [])
-        given |= {"label": label, "split": split, "group": group}
+        given |= {"label": label, "split": split, "group": group, "encoding": encoding}
         options = validated(ImportOptions, given, "query")
-        arrival = await received(request, services, kind, filename, options)
+        arrival = await received(await RawBody.begin(request), services, filename, options)
     made = await run_in_threadpool(start_import, services, caller, once, dataset, arrival)
     return await run_in_threadpool(answer_start, services, made)
 
@@ -87,19 +98,14 @@ def name_and_role(text: str) -> tuple[str, str]:
     return name, role
 
 
-async def received(
-    request: Request, services: ServicesDep, kind: str, filename: str | None, options: ImportOptions
-) -> Arrival:
-    """Take what came as the raw body."""
-    if kind in TABLES:
-        name = (
-            filename if filename and filename.lower().endswith(TABLES[kind]) else f"{filename or 'table'}{TABLES[kind]}"
-        )
-        return Arrival(table=await receive_table(request, services), table_name=name, options=options)
-    if kind in ARCHIVES:
-        return Arrival(await receive_archive(request, services), filename, options=options)
-    known = ", ".join(["application/json", *sorted([*ARCHIVES, *TABLES])])
-    raise UnsupportedMediaType(f"{kind!r}: send one of {known}.")
+async def received(body: RawBody, services: ServicesDep, filename: str | None, options: ImportOptions) -> Arrival:
+    """Take what came as the raw body: a table is what is said to be one, an archive what is one."""
+    if ending := TABLES.get(body.kind):
+        name = filename if filename and filename.lower().endswith(ending) else f"{filename or 'table'}{ending}"
+        return Arrival(table=await receive_table(body, services), table_name=name, options=options)
+    if body.is_archive:
+        return Arrival(await receive_archive(body, services), filename, options=options)
+    raise unknown_type(body.kind, ["application/json", *sorted([*ARCHIVES, *TABLES])])
 
 
 def find_dataset(services: ServicesDep, dataset: str) -> None:

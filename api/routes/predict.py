@@ -15,9 +15,10 @@ from api.schemas import BINARY, FILES, OPTIONS, body, form
 from api.services import Services
 from api.waiting import Prefer, has_ended, parse_wait
 from db import retention
-from tsukiji.errors import UnsupportedMediaType
+from tsukiji.errors import NotAnImage, UnsupportedFormat, UnsupportedMediaType
 from tsukiji.jobs import JobKind
 from tsukiji.types import BatchOptions, Job
+from tsukiji.vision.formats import sniff
 
 router = APIRouter(tags=["predict"])
 
@@ -48,16 +49,28 @@ async def predict(
 
 async def receive(request: Request, services: Services, model: str) -> tuple[BatchOptions, list[File]]:
     kind = media_type(request)
-    if kind.startswith("image/"):
-        options = validated(BatchOptions, dict(request.query_params) | {"model": model}, "query")
-        return options, [File("image", await request.body())]
     if kind != "multipart/form-data":
-        raise UnsupportedMediaType(f"{kind!r}: send multipart/form-data, or a picture with its image/* type.")
+        data = await request.body()
+        if not kind.startswith("image/") and not is_picture(data):
+            raise UnsupportedMediaType(f"{kind!r}: send multipart/form-data, or a picture with its image/* type.")
+        options = validated(BatchOptions, dict(request.query_params) | {"model": model}, "query")
+        return options, [File("image", data)]
     async with read_form(request, services.settings.limits.predict_images, FIELDS - {"model"}) as sent:
         for name in (FIELDS - {"model"}) & request.query_params.keys():
             sent.fields.setdefault(name, [request.query_params[name]])
         options = read_options(sent, model=model)
         return options, await run_in_threadpool(read_files, services, sent)
+
+
+def is_picture(data: bytes) -> bool:
+    """Return whether bytes are of a picture format, be it one that is not taken: their own error then says so."""
+    try:
+        sniff(data)
+    except NotAnImage:
+        return False
+    except UnsupportedFormat:
+        return True
+    return True
 
 
 @router.delete("/predictions/{prediction}", status_code=204)

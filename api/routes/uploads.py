@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from api import answers, uploads
-from api.bodies import receive_body, spool
+from api.bodies import RawBody, spool
 from api.dependencies import Caller, Reading, ServicesDep
 from api.idempotency import OnceDep
 from api.paging import PagingDep
@@ -75,7 +75,7 @@ async def put_part(upload: str, number: Whole, request: Request, services: Servi
     if declared.isdecimal() and int(declared) != wanted.bytes:
         raise PartSizeWrong(f"Part {number} has {wanted.bytes:,} bytes; {int(declared):,} are announced.")
     with spool(services) as file:
-        await receive_body(request, file)
+        await (await RawBody.begin(request)).save(file)
         part = await run_in_threadpool(uploads.take_part, services, wanted, file)
     return answers.upload_part(part)
 

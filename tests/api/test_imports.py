@@ -81,6 +81,54 @@ def test_options_of_an_archive_as_the_body(client, services, place):
     assert job.request["options"] == {"label": "pâté", "group": "Felix", "format": "folders"}
 
 
+# What Windows, browsers and curl call a zip, which only its bytes can say.
+TYPES = [
+    "application/x-zip-compressed",
+    "application/octet-stream",
+    "application/x-www-form-urlencoded",
+    "application/x-tar; charset=binary",
+    "text/plain",
+    None,
+]
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_an_archive_is_known_by_its_bytes(client, services, place, kind):
+    data = archive({"1.png": b"x"})
+    headers = {"Content-Type": kind} if kind else {}
+    job = row(services, client.post(place, params={"filename": "a.zip"}, content=data, headers=headers))
+    assert services.store.read(job.upload_sha256) == data
+    pieces = (data[at : at + 7] for at in range(0, len(data), 7))
+    assert services.store.read(row(services, client.post(place, content=pieces, headers=headers)).upload_sha256) == data
+
+
+@pytest.mark.parametrize("kind", ["application/octet-stream", "application/x-www-form-urlencoded", None])
+def test_what_is_no_archive_by_type_and_bytes_is_told_what_to_send(client, services, place, kind):
+    kept = dict(services.store.blobs)
+    for data in (b"", b'{"urls": []}', b"file,label\n", b"\xff\xd8\xff" + bytes(2000)):
+        answer = client.post(place, content=data, headers={"Content-Type": kind} if kind else {})
+        assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
+        assert "application/zip" in answer.json()["detail"]
+    assert services.store.blobs == kept
+
+
+def test_the_code_page_of_an_archive(client, services, place):
+    headers = {"Content-Type": "application/zip"}
+    answer = client.post(place, params={"encoding": "MS932", "label": "a"}, content=archive({}), headers=headers)
+    assert row(services, answer).request["options"] == {"label": "a", "encoding": "cp932"}
+    upload = sent(client, archive({}))
+    answer = client.post(place, json={"upload": upload["id"], "encoding": "GBK"})
+    assert row(services, answer).request["options"] == {"encoding": "gbk"}
+
+
+@pytest.mark.parametrize("encoding", ["klingon", "rot13", "idna", "unicode_escape", "utf-7", "a/../b", "\0"])
+def test_what_is_no_code_page_is_refused(client, place, encoding):
+    answer = client.post(place, params={"encoding": encoding}, content=archive({}))
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["parameter"] == "encoding"
+    assert "cp932" in answer.json()["errors"][0]["detail"]
+
+
 def test_addresses_are_kept_as_a_table(client, services, place):
     allow(services, hosts=["*"])
     urls = ["https://photos.example/1.jpg", "https://photos.example/2.jpg", 'https://photos.example/"3".jpg']

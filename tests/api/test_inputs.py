@@ -56,6 +56,34 @@ def test_a_manifest_that_says_to_be_too_large_is_refused_unread(client, settings
     assert answer.status_code == 413
 
 
+@pytest.mark.parametrize("kind", ["application/x-zip-compressed", "application/octet-stream", "text/csv", None])
+def test_an_archive_is_known_by_its_bytes(client, services, model, kind):
+    headers, params = {"Content-Type": kind} if kind else {}, {"model": "sushi", "encoding": "latin-1"}
+    for data in (b"PK\5\6" + bytes(18), gzip.compress(bytes(1024)), bytes(1024)):
+        answer = client.post("/v1/batches", params=params, content=data, headers=headers)
+        assert answer.status_code == 202
+        assert answer.json()["request"]["input"] == {"type": "archive", "filename": None, "encoding": "iso8859-1"}
+        with services.database.reading() as session:
+            assert services.store.read(session.get(Job, answer.json()["id"]).upload_sha256) == data
+    answer = client.post("/v1/batches", params=params, content=b"no archive", headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
+    assert "application/zip" in answer.json()["detail"]
+
+
+def test_an_archive_of_whatever_type_may_be_large_and_no_larger(client, settings, model):
+    for size, status in ((settings.limits.archive_bytes, 415), (settings.limits.archive_bytes + 1, 413)):
+        headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
+        assert client.post("/v1/batches", params={"model": model}, content=b"x", headers=headers).status_code == status
+
+
+def test_the_code_page_of_an_uploaded_archive(client, model):
+    upload = sent(client, b"PK\5\6" + bytes(18))
+    body = {"model": model, "input": {"upload": upload["id"], "encoding": "cp932"}}
+    assert client.post("/v1/batches", json=body).json()["request"]["input"]["encoding"] == "cp932"
+    body["input"] = {"dataset": "sushi", "encoding": "cp932"}
+    assert client.post("/v1/batches", json=body).status_code == 422
+
+
 @pytest.mark.parametrize("url", ["file:///photos", "file:///photos/a b/2026", "s3://bucket/2026/x"])
 def test_a_folder_or_prefix_on_the_list(client, services, model, dataset, allowed, url):
     batch = client.post("/v1/batches", json={"model": model, "input": {"source": url}})

@@ -80,6 +80,17 @@ def test_one_picture_as_the_raw_body(client, model, lane):
     assert (answer.status_code, found["custom_id"], found["label"]) == (200, "image", "tuna")
 
 
+@pytest.mark.parametrize("kind", ["application/octet-stream", "application/x-www-form-urlencoded", "text/plain", None])
+def test_a_picture_is_known_by_its_bytes(client, model, lane, kind):
+    place, headers = f"/v1/models/{model}/predict", {"Content-Type": kind} if kind else {}
+    answer = client.post(place, content=picture(), headers=headers)
+    assert answer.json()["result"]["predictions"][0]["status"] == "succeeded"
+    heic = client.post(place, content=bytes(4) + b"ftypheic" + bytes(99), headers=headers)
+    assert heic.json()["status"] == "failed", "the picture's own error says what is not taken"
+    answer = client.post(place, content=b"no picture", headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
+
+
 def test_no_readable_picture_is_a_failed_prediction_as_ever(client, model, lane):
     job = predict(client, model, b"no picture").json()
     assert (job["status"], job["error"]["code"], job["counts"]["errored"]) == ("failed", "no_image_succeeded", 1)

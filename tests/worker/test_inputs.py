@@ -57,6 +57,32 @@ def chunks_of(services):
         return list(session.scalars(select(Chunk).order_by(Chunk.first_seq)))
 
 
+def test_a_batch_tells_what_it_passed_over(services, submit, model, photos):
+    (photos / "red/@eaDir/0.png").mkdir(parents=True)
+    (photos / "red/@eaDir/0.png/SYNOPHOTO_THUMB_M.png").write_bytes(png(9))
+    job = submit.batch(model, {"type": "source", "source": f"file://{photos}"})
+    work(services, job.id, plan)
+    assert {item.custom_id for item in items(services, job)} == {
+        "blue/1.png",
+        "blue/3.png",
+        "red/0.png",
+        "red/2.png",
+        "red/4.png",
+        "red/notes.txt",
+    }
+    (warning,) = submit.find(job).result["warnings"]
+    assert (warning["code"], warning["count"], warning["names"]) == ("leftovers_passed_over", 1, ["red/@eaDir"])
+
+
+def test_a_batch_of_nothing_but_leftovers_says_so(services, submit, model, photos):
+    (photos / "new/#recycle").mkdir(parents=True)
+    job = submit.batch(model, {"type": "source", "source": f"file://{photos}/new"})
+    work(services, job.id, plan)
+    ended = submit.find(job)
+    assert (ended.status, ended.error["code"]) == ("failed", "batch_empty")
+    assert "#recycle" in ended.error["detail"]
+
+
 def submit_manifest(services, submit, model, *lines):
     text = "\n".join(line if isinstance(line, str) else json.dumps(line) for line in lines)
     blob = services.store.put(text.encode())

@@ -114,7 +114,7 @@ def place_fault(name: str, *, plain: bool) -> ArchiveError | None:
     if place == "." or UNSAFE.search(place.removesuffix("\r") if remains else place) or not plain:
         return EntryUnsafePath(f"{name!r} leads outside, or is a link or a device.")
     if remains is not None:
-        return EntryIgnored(f"{name!r} was left behind by a system.", part=remains)
+        return EntryIgnored(f"{name!r} was left behind by a system.")
     return None
 
 

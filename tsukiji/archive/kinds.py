@@ -1,13 +1,18 @@
 """Which kind of archive a file is, by its bytes; its name says nothing."""
 
+import io
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Final
 
 from tsukiji.archive import tars, zips
 from tsukiji.archive.entries import ArchiveLimits, Entry
 from tsukiji.errors import ArchiveTooLarge
+
+ZIP_MAGIC: Final = (b"PK\x03\x04", b"PK\x05\x06")
+HEAD_BYTES: Final = 512
+"""Of a file, as many as `begins_archive` looks at."""
 
 
 def entries(path: Path, limits: ArchiveLimits, encoding: str | None = None) -> Iterator[Entry]:
@@ -29,6 +34,11 @@ def entries(path: Path, limits: ArchiveLimits, encoding: str | None = None) -> I
     with path.open("rb") as file:
         is_tar = tars.is_tar(file)
     yield from (tars if is_tar else zips).entries(path, limits, encoding)
+
+
+def begins_archive(head: bytes) -> bool:
+    """Return whether a file that begins so is a zip or a tar; a zip may also stand behind something else."""
+    return head.startswith(ZIP_MAGIC) or tars.is_tar(io.BytesIO(head))
 
 
 def is_archive(file: IO[bytes]) -> bool:

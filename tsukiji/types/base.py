@@ -1,5 +1,8 @@
 """What all words on the wire share: names, pages, problems."""
 
+import codecs
+import re
+from contextlib import suppress
 from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -23,6 +26,30 @@ NewLabel = Annotated[Label, AfterValidator(clean_label)]
 """One that images are to get: trimmed, in Unicode form NFC, without control characters."""
 NewLabels = Annotated[list[NewLabel], AfterValidator(check_set)]
 """All labels of an image of a `multi_label` data set; none: it shows none of the kinds."""
+
+
+CODE_PAGES: Final = re.compile(
+    r"utf-8|cp\d+|gbk|gb2312|gb18030|hz|big5(?:hkscs)?|shift_jis\w*|euc_(?:jp|jis|kr)\w*|johab|koi8-[rtu]|iso8859-\d+"
+    r"|mac-\w+|tis-620|kz1048|ptcp154"
+)
+"""Those of Python's encodings that names of files were ever written in."""
+
+
+def check_encoding(name: str) -> str:
+    """Return a code page by Python's name for it.
+
+    Raises:
+        ValueError: there is none of that name.
+    """
+    with suppress(LookupError, ValueError):
+        found: str = codecs.lookup(name).name
+        if CODE_PAGES.fullmatch(found):
+            return found
+    raise ValueError("no code page that is known, such as cp932, gbk, big5, cp949, cp866, cp1251, cp1252 or cp437")
+
+
+Encoding = Annotated[str, Field(min_length=1, max_length=40, examples=["cp932"]), AfterValidator(check_encoding)]
+"""Of names in an archive that keeps them as bytes."""
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^/\x00-\x1f]+$", examples=["sushi"])]
 Url = Annotated[str, Field(max_length=2000, pattern=r"^(file|s3)://", examples=["file:///photos/2026"])]
 """Taken literally, without percent-encoding."""

@@ -4,7 +4,7 @@ from typing import Final, Literal, Self
 
 from pydantic import Field, model_validator
 
-from tsukiji.types.base import Answer, Box, Label, Metadata, Problem, Request, Split, Url, check_one
+from tsukiji.types.base import Answer, Box, Encoding, Label, Metadata, Problem, Request, Split, Url, check_one
 from tsukiji.types.jobs import ItemCounts
 
 MIN_KNOWN: Final = 0.05
@@ -15,19 +15,25 @@ LIKELIEST: Final = "top"
 
 
 class BatchInput(Request):
-    """What is to be classified: exactly one of its members, and `split` beside `dataset`."""
+    """What is to be classified: exactly one of its members, `split` beside `dataset`, `encoding` beside `upload`."""
 
     dataset: str | None = Field(None, description="Id or name of a data set.")
     split: Split | None = Field(None, description="Only these; a split as the model's training saw it.")
     upload: str | None = Field(None, description="Id of a completed upload: a zip or tar of pictures.")
     manifest: str | None = Field(None, description="Id of a completed upload: a line of JSON for each image.")
     source: Url | None = Field(None, description="A folder or S3 prefix that the service may read.")
+    encoding: Encoding | None = Field(
+        None,
+        description="The code page of the names in an archive that does not say it, such as cp932; guessed if null.",
+    )
 
     @model_validator(mode="after")
     def _is_one_thing(self) -> Self:
         check_one(self, "dataset", "upload", "manifest", "source")
         if self.split and not self.dataset:
             raise ValueError("`split` goes with `dataset`")
+        if self.encoding and not self.upload:
+            raise ValueError("`encoding` goes with `upload`")
         return self
 
 
@@ -100,6 +106,13 @@ class BatchOptions(Request):
 
 class BatchCreate(BatchOptions):
     input: BatchInput
+
+
+class BodyOptions(BatchOptions):
+    """What goes with a batch whose archive or manifest is the raw body, in the query."""
+
+    filename: str | None = Field(None, description="To be shown; not used as a path.")
+    encoding: Encoding | None = Field(None, description="The code page of the names in an archive; guessed if null.")
 
 
 class Score(Answer):

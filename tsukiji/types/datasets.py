@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from tsukiji.labels import clean_word
-from tsukiji.types.base import Answer, Box, Kind, Label, Name, Problem, Request, Review, Split, Url, check_one
+from tsukiji.types.base import Answer, Box, Encoding, Kind, Label, Name, Problem, Request, Review, Split, Url, check_one
 from tsukiji.types.batches import ErrorSummary
 
 ImportFormat = Literal[
@@ -51,6 +51,10 @@ class ImportOptions(Request):
     label: Label | None = Field(None, description="Of the images for which no table tells one; before their folders.")
     split: Split | None = Field(None, description="Likewise.")
     group: Label | None = Field(None, description="Likewise.")
+    encoding: Encoding | None = Field(
+        None,
+        description="The code page of the names in an archive that does not say it, such as cp932; guessed if null.",
+    )
 
     @field_validator("columns")
     @classmethod

@@ -1,0 +1,61 @@
+"""What a reading of a folder, archive or prefix leaves out or has to guess: counted, and told as warnings. Pure."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+Code = Literal[
+    "leftovers_passed_over", "links_passed_over", "folders_passed_over", "files_passed_over", "names_guessed"
+]
+
+TEXTS: Final[dict[Code, str]] = {
+    "leftovers_passed_over": "Left behind by devices and systems, or hidden, and passed over",
+    "links_passed_over": "Links that lead nowhere, or back to a folder above them, passed over",
+    "folders_passed_over": "Folders that cannot be read, passed over",
+    "files_passed_over": "No pictures by name or content, passed over",
+    "names_guessed": "Names read by a guessed code page (name the right one as `encoding` if they look wrong)",
+}
+SHOWN: Final = 5
+NAME_CHARACTERS: Final = 200
+PARTS: Final = 1000
+"""Of more kinds of one thing the first are told apart."""
+
+
+@dataclass
+class _Found:
+    count: int = 0
+    names: list[str] = field(default_factory=list)
+    parts: Counter[str] = field(default_factory=Counter)
+
+
+class PassedOver:
+    """Counts by kind, with the first names of each."""
+
+    def __init__(self) -> None:
+        self._found: dict[Code, _Found] = {}
+
+    def add(self, code: Code, name: str, part: str | None = None) -> None:
+        """Count one more; `part` says which of its kind it is, such as `@eaDir`, or the code page."""
+        found = self._found.setdefault(code, _Found())
+        found.count += 1
+        if len(found.names) < SHOWN:
+            found.names.append(name[:NAME_CHARACTERS])
+        if part is not None and (part in found.parts or len(found.parts) < PARTS):
+            found.parts[part] += 1
+
+    def warnings(self) -> list[dict[str, Any]]:
+        """Return a warning for each kind: `code`, `detail`, `count`, and the first `names`."""
+        return [
+            {"code": code, "detail": _detail(TEXTS[code], found), "count": found.count, "names": found.names}
+            for code, found in sorted(self._found.items())
+        ]
+
+
+def _detail(text: str, found: _Found) -> str:
+    parts = [f"{_shown(part)} {count:,}" for part, count in found.parts.most_common(SHOWN)]
+    more = ["..."] if found.count > len(found.names) and not parts else []
+    return f"{text}: {found.count:,} ({', '.join(parts or [*map(_shown, found.names), *more])})."
+
+
+def _shown(name: str) -> str:
+    return name if name.isprintable() else repr(name)
