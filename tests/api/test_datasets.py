@@ -190,3 +190,26 @@ def test_image_can_be_deleted(client, dataset):
     assert client.get(f"/v1/images/{image}").json()["label"] == "eel"
     assert client.delete(f"/v1/images/{image}").status_code == 204
     assert client.get(f"/v1/images/{image}").status_code == 404
+
+
+# --- crops -----------------------------------------------------------------------------------------------------------
+
+
+def test_pictures_are_sent_with_their_crops(client):
+    client.post("/v1/datasets", json={"name": "cropped"})
+    data = {"label": "eel", "crops": ["[1, 2, 20, 18]", "", "[0, 0, 25, 20]"]}
+    answer = client.post("/v1/datasets/cropped/images", files=as_files(pictures(3)), data=data).json()
+    assert [file["verdict"] for file in answer["files"]] == ["accepted", "accepted", "rejected"]
+    assert answer["files"][2]["error"]["code"] == "crop_outside"
+    images = client.get("/v1/datasets/cropped/images").json()["data"]
+    assert {image["name"]: image["crop"] for image in images} == {"0.png": [1, 2, 20, 18], "1.png": None}
+
+
+@pytest.mark.parametrize(
+    ("crops", "pointer"),
+    [(["[1, 2, 3]"], "#/crops/0"), (["[5, 5, 5, 9]"], "#/crops/0"), (["x"], "#/crops/0"), (["", ""], "#/crops")],
+)
+def test_crops_that_are_none(client, crops, pointer):
+    client.post("/v1/datasets", json={"name": "cropped"})
+    answer = client.post("/v1/datasets/cropped/images", files=as_files(pictures(1)), data={"crops": crops})
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, pointer)

@@ -1,6 +1,7 @@
 """What an export of a data set says, an import reads: labels, sets, splits, groups and crops, in every format."""
 
 import hashlib
+import json
 import string
 import tempfile
 import unicodedata
@@ -9,11 +10,13 @@ from functools import cache, partial
 from pathlib import Path
 from types import SimpleNamespace
 
+import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from api.dataset_exports import SUFFIX, export
 from api.layouts import ExportItem
+from tests.api.conftest import archive, pictures
 from tsukiji.archive import Entry
 from tsukiji.labels import clean_label, join_labels
 from tsukiji.settings import Settings
@@ -21,6 +24,8 @@ from tsukiji.storage.memory import MemoryStore
 from tsukiji.types import ImportOptions
 from worker.archives import files_in
 from worker.arrivals import survey
+from worker.claimed import work
+from worker.imports import run
 
 PNG = b"\x89PNG\r\n\x1a\n"
 SERVICES = SimpleNamespace(store=MemoryStore(), settings=Settings())
@@ -130,3 +135,58 @@ def test_every_export_is_read_back(data_set):
     items = importable(items)
     for wanted in ("csv", "jsonl"):
         assert read_back(kind, items, wanted) == facts_of(items), wanted
+
+
+# --- end to end ------------------------------------------------------------------------------------------------------
+
+SENT = {
+    "single_label": ["n/a", "=1+1", "a, b", "train", "+", ""],
+    "multi_label": [["n/a", "a+b"], ["=1+1", "-"], ["a, b"], [], ["ant", "bee"], None],
+}
+
+
+@pytest.fixture
+def intake(services, settings):
+    """Does the work of an import, on the rows and the bytes of the application."""
+    found = SimpleNamespace(**vars(services), worker="worker@tests", decode_limits=services.decode_limits)
+    found.work_folder = lambda name: make_folder(settings.data.dir / name)
+    return lambda job_id: work(found, job_id, run)
+
+
+def make_folder(path):
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def images_of(client, dataset):
+    found = client.get(f"/v1/datasets/{dataset}/images").json()["data"]
+    facts = ("label", "labels", "split", "group", "crop")
+    return {image["sha256"]: [image[fact] for fact in facts] for image in found}
+
+
+@pytest.mark.parametrize("kind", list(SENT))
+@pytest.mark.parametrize("wanted", ["imagefolder", "huggingface", "csv", "jsonl"])
+def test_a_data_set_becomes_another_one_that_is_equal(client, intake, kind, wanted):
+    blobs = dict(zip((f"part 1/{number}.png" for number in range(6)), pictures(6), strict=True))
+    client.post("/v1/datasets", json={"name": "first", "kind": kind}).raise_for_status()
+    for number, ((name, blob), label) in enumerate(zip(blobs.items(), SENT[kind], strict=True)):
+        fields = {
+            "labels": [label if isinstance(label, str) else json.dumps(label) if label is not None else ""],
+            "groups": ["'@sea" if number % 2 else ""],
+            "crops": ["[1, 2, 20, 18]" if number < 4 else ""],
+            "split": ["train", "valid", "test", "", "train", "test"][number],
+        }
+        answer = client.post("/v1/datasets/first/images", files=[("files", (name, blob, "image/png"))], data=fields)
+        assert answer.json()["accepted"] == 1, answer.text
+    first = images_of(client, "first")
+    assert len({json.dumps(facts) for facts in first.values()}) == 6
+
+    data = client.get("/v1/datasets/first/export", params={"format": wanted}).content
+    if SUFFIX[wanted] != ".zip":
+        data = archive(blobs | {f"export{SUFFIX[wanted]}": data})
+    client.post("/v1/datasets", json={"name": "second", "kind": kind}).raise_for_status()
+    sent = client.post("/v1/datasets/second/imports", content=data, headers={"Content-Type": "application/zip"})
+    intake(sent.json()["id"])
+    job = client.get(sent.headers["Location"]).json()
+    assert (job["status"], job["result"]["rejected"], job["result"].get("warnings")) == ("succeeded", 0, None)
+    assert images_of(client, "second") == first

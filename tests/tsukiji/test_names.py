@@ -1,8 +1,11 @@
 import unicodedata
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from tsukiji.names import leftover, plain_name
+from tsukiji.labels import clean_word, folder_labels, join_labels, label_folder, split_labels
+from tsukiji.names import from_path, leftover, path_safe, plain_name
 
 
 @pytest.mark.parametrize(
@@ -55,3 +58,33 @@ def test_what_devices_and_systems_leave_behind(name, part):
 )
 def test_what_people_mean(name):
     assert leftover(name) is None
+
+
+words = st.sampled_from(["a+b", "+", "%2B", "con", "LPT1.x", ".x", "..", "@eaDir", "Thumbs.db", "50% off", "a.", "%41"])
+labels = (words | st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1)).map(clean_word).filter(bool)
+
+
+@given(labels)
+def test_a_label_comes_back_from_the_folder_that_it_names(label):
+    folder = label_folder(label)
+    assert from_path(folder) == label
+    assert leftover(folder) is None
+    assert not set(folder) & set('/\\:*?"<>|')
+    assert not folder.endswith((".", " "))
+
+
+@given(st.lists(labels.filter(lambda label: len(label) < 40), max_size=3))
+def test_a_set_comes_back_from_the_folder_that_it_names(listed):
+    text = join_labels(listed)
+    assert folder_labels(label_folder(text)) == split_labels(text)
+
+
+@pytest.mark.parametrize("name", ["100%41", "50%off", "%", "%zz", "a%20b", "%2e", "cat", "n%2fa"])
+def test_a_name_that_we_did_not_encode_stays_as_it_is(name):
+    assert from_path(name) == name
+
+
+@pytest.mark.parametrize("name", ["con", "NUL.jpg", "com1", ".hidden", "__MACOSX", "what?", "a/b", "a.", "a "])
+def test_names_that_some_system_does_not_take_are_encoded(name):
+    assert path_safe(name) != name
+    assert from_path(path_safe(name)) == name

@@ -52,10 +52,11 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line, and where it stands."""
+    """A line, and where it stands; `is_named` if it is of the table that the sender named."""
 
     table: str
     item: Item
+    is_named: bool = False
 
     def __str__(self) -> str:
         return f"{self.table}, line {self.item.line}"
@@ -120,7 +121,7 @@ def lay_out(
     layout = Layout(options, kind)
     lines: list[Line] = []
     for table in tables:
-        lines.extend(Line(table.name, item) for item in read(layout, table, names))
+        lines.extend(Line(table.name, item, table.is_named) for item in read(layout, table, names))
         if max_items is not None and len(lines) > max_items:
             raise TableInvalid(f"More than {max_items:,} pictures are named.", hint="Cut the table into several.")
     layout.has_tables = bool(lines)
@@ -214,8 +215,11 @@ def not_sent(line: Line) -> FileNotSent:
 def give(layout: Layout, name: str, claimed: list[tuple[Line, bool]]) -> Line | None:
     """Return the line that names a file whole, else the only one that may mean it; the others are faults.
 
-    Lines that say the same are one, as Label Studio writes a line for each person who looked at a picture.
+    Lines that say the same are one, as Label Studio writes a line for each person who looked at a picture. Where the
+    sender named a table, others are not heard of what it names.
     """
+    if any(line.is_named for line, _ in claimed):
+        claimed = [claim for claim in claimed if claim[0].is_named]
     whole = [line for line, is_whole in claimed if is_whole]
     first, *others = whole or [line for line, _ in claimed]
     taker = first if whole or not any(differs(first, other) for other in others) else None

@@ -310,3 +310,12 @@ def test_a_known_picture_is_sent_again_only_for_labels_that_it_lacks(client, pet
 def test_a_data_set_of_the_other_kind_is_not_taken_for_it(client, pets, service):
     with pytest.raises(ValueError, match="single_label"):
         client.datasets.create("pets", kind="multi_label", exist_ok=True)
+
+
+def test_a_crop_that_a_table_tells_goes_with_its_picture(pets, service, tmp_path):
+    write(tmp_path, "cat/1.png", "cat/2.png")
+    (tmp_path / "tsukiji.jsonl").write_text('{"file_name": "cat/2.png", "label": "cat", "crop": [1, 2, 3, 4]}\n')
+    pets.upload(tmp_path)
+    (asked,) = service.asked_for("POST", IMAGES)
+    names = [name for field, name, _ in asked.parts if field == "files"]
+    assert dict(zip(names, asked.field("crops"), strict=True)) == {"cat/1.png": "", "cat/2.png": "[1, 2, 3, 4]"}

@@ -118,3 +118,29 @@ def imagefolder_csv():
 
 def imagefolder_jsonl():
     return lines({"file_name": "3.jpg", "label": "dog", "text": "running"})
+
+
+def label_studio(first=("cat",)):
+    """CSV, JSON-MIN and JSON of a project with three images: these choices, dog, and these choices.
+
+    Pictures have eight characters before their names, which are written as in addresses.
+    """
+    meta = {
+        "annotator": 1,
+        "created_at": "2026-03-01T10:00:00Z",
+        "updated_at": "2026-03-01T10:00:00Z",
+        "lead_time": 1.5,
+    }
+    csv = "annotation_id,annotator,choice,created_at,id,image,lead_time,updated_at\n"
+    small, whole = [], []
+    for number, labels in enumerate([first, ("dog",), first]):
+        image = f"/data/upload/3/0a1b2c{number}d-my%20photo%20{number}.jpg"
+        choice = labels[0] if len(labels) == 1 else {"choices": [*labels]}
+        small.append({"image": image, "id": number, "choice": choice, "annotation_id": number, **meta})
+        quoted = choice if isinstance(choice, str) else '"' + json.dumps(choice).replace('"', '""') + '"'
+        csv += f"{number},1,{quoted},2026-03-01,{number},{image},1.5,2026-03-01\n"
+        result = {"type": "choices", "value": {"choices": [*labels]}, "from_name": "choice", "to_name": "image"}
+        annotation = {"id": number, "result": [result], "was_cancelled": False, "ground_truth": False}
+        whole.append({"id": number, "data": {"image": image}, "annotations": [annotation], "predictions": []})
+    documents = {"project-min.json": json.dumps(small), "project.json": json.dumps(whole), "project.csv": csv}
+    return {name: text.encode() for name, text in documents.items()}

@@ -215,3 +215,19 @@ def test_folders_only():
 def test_a_table_with_more_lines_than_there_may_be():
     with pytest.raises(TableInvalid, match="More than 2 pictures"):
         lay_out([], [Table("t.csv", b"file\n1\n2\n3\n")], ImportOptions(), max_items=2)
+
+
+def test_a_table_that_was_named_goes_before_those_that_were_found():
+    found = lay_out(
+        [*FILES, "labels.csv"],
+        [
+            Table("labels.csv", b"file,label\nimages/1.jpg,cat\nimages/2.jpg,cat\n"),
+            Table("mine.csv", b"name,label,split\nimages/1.jpg,dog,test\n", is_named=True),
+        ],
+        ImportOptions(),
+    )
+    assert [(found.place(file).label, found.place(file).split) for file in FILES[:2]] == [
+        ("dog", "test"),
+        ("cat", None),
+    ]
+    assert found.faults == []

@@ -7,6 +7,7 @@ import pytest
 from tests.tsukiji.importers import samples
 from tsukiji.errors import TableInvalid
 from tsukiji.importers import Table, lay_out, sampled_label
+from tsukiji.labels import join_labels
 from tsukiji.types import ImportOptions
 
 PETS = samples.PETS
@@ -55,6 +56,119 @@ def test_azure_with_its_tags_beside_its_images():
     tags = [{"id": "b0a9", "name": "cat", "imageCount": 2}, {"id": "c1d8", "name": "dog", "imageCount": 1}]
     found = layout("project.json", json.dumps({"images": images, "tags": tags}).encode(), files=())
     assert [remote.placement.label for remote in found.remotes] == list(PETS.values())
+
+
+NEGATIVE = {"id": "e2f7", "name": "Negative", "type": "Negative"}
+
+
+@pytest.mark.parametrize("tags", [[NEGATIVE | {"name": "other things"}], [NEGATIVE], None])
+def test_the_negative_tag_of_azure_says_that_an_image_has_none_of_the_others(tags):
+    images = json.loads(samples.azure())
+    images[1]["tags"] = [{"tagId": "e2f7", "tagName": tags[0]["name"] if tags else "Negative"}]
+    images[2]["tags"] = []
+    data = json.dumps({"images": images, "tags": tags} if tags else images).encode()
+    files = [f"{image['id']}.jpg" for image in images]
+    table = Table("images.json", data)
+    found = lay_out(files, [table], ImportOptions(), kind="multi_label")
+    assert [found.place(file).label for file in files] == [join_labels(["cat"]), join_labels([]), None]
+    found = lay_out(files, [table], ImportOptions(label="pet"))
+    assert [found.place(file).label for file in files] == ["cat", None, "pet"]
+    assert [warning["code"] for warning in found.warnings] == ["labels_none"]
+
+
+def test_a_tag_that_is_only_called_negative_is_one_where_tags_tell_their_types():
+    document = {"images": json.loads(samples.azure())[:1], "tags": [NEGATIVE | {"type": "Regular"}]}
+    document["images"][0]["tags"] = [{"tagId": "e2f7", "tagName": "Negative"}]
+    found = lay_out([], [Table("images.json", json.dumps(document).encode())], ImportOptions(), kind="multi_label")
+    assert found.remotes[0].placement.label == join_labels(["Negative"])
+
+
+UPLOADED = [f"images/0a1b2c{number}d-my photo {number}.jpg" for number in range(3)]
+
+
+@pytest.mark.parametrize("originals", [False, True])
+@pytest.mark.parametrize(("name", "data"), samples.label_studio().items())
+def test_label_studio_beside_the_pictures_that_were_sent_to_it(name, data, originals):
+    files = [f"mine/my photo {number}.jpg" for number in range(3)] if originals else UPLOADED
+    found = layout(name, data, files)
+    assert [found.place(file).label for file in files] == ["cat", "dog", "cat"]
+    assert (found.tables, found.faults) == ({name}, [])
+    assert [warning["code"] for warning in found.warnings] == ["names_differ"]
+
+
+@pytest.mark.parametrize(("name", "data"), samples.label_studio(["cat", "indoor"]).items())
+def test_several_choices_of_label_studio(name, data):
+    found = lay_out([*UPLOADED, name], [Table(name, data)], ImportOptions(), kind="multi_label")
+    assert [found.place(file).label for file in UPLOADED] == [
+        join_labels(labels) for labels in (["cat", "indoor"], ["dog"], ["cat", "indoor"])
+    ]
+
+
+def task(*annotations, **data):
+    def annotation(labels):
+        value = {"type": "choices", "value": {"choices": labels}, "from_name": "animal", "to_name": "image"}
+        return {"result": [value] if labels else [], "was_cancelled": labels is None}
+
+    made = [one if isinstance(one, dict) else annotation(one) for one in annotations]
+    return {"id": 1, "data": data or {"image": "1.jpg"}, "annotations": made, "predictions": [{"result": "x"}]}
+
+
+BOX = {"type": "rectanglelabels", "value": {"x": 1, "y": 2, "rectanglelabels": ["dog"]}}
+TAXONOMY = {"type": "taxonomy", "value": {"taxonomy": [["animals", "cat"]]}}
+
+
+@pytest.mark.parametrize(
+    ("one", "label", "code"),
+    [
+        (task(["cat"], ["cat"]), "cat", None),
+        (task(["cat"], ["dog"]), None, "table_line_invalid"),
+        (task(["cat"], {"result": [], "was_cancelled": True}), "cat", None),
+        (task(["dog"], task(["cat"])["annotations"][0] | {"ground_truth": True}), "cat", None),
+        (task(), None, None),
+        (task({"result": [BOX, BOX]}), "dog", None),
+        (task({"result": [BOX, task(["cat"])["annotations"][0]["result"][0]]}), "cat", None),
+        (task({"result": [TAXONOMY]}), "cat", None),
+        (task(["cat"], captured="2026", photo_of_it="/data/local-files/?d=set/1.jpg"), "cat", None),
+        (task(["cat"], text="no picture"), None, "table_line_invalid"),
+        ({"data": None, "annotations": "x"}, None, "table_line_invalid"),
+        (5, None, "table_line_invalid"),
+    ],
+)
+def test_tasks_of_label_studio(one, label, code):
+    data = json.dumps([task(["cat"], image="0.jpg"), one]).encode()
+    found = layout("project.json", data, ["set/0.jpg", "set/1.jpg"])
+    assert (found.place("set/0.jpg").label, found.place("set/1.jpg").label) == ("cat", label)
+    assert [error.code for _, error in found.faults] == ([code] if code else [])
+
+
+def test_columns_of_label_studio_have_the_names_that_its_author_gave():
+    head = "annotation_id,annotator,animal,created_at,id,image,lead_time,updated_at"
+    found = layout("project.csv", f"{head}\n7,1,cat,2026,1,cats/1.jpg,1.5,2026\n".encode(), ["cats/1.jpg"])
+    assert (found.place("cats/1.jpg").label, found.warnings) == ("cat", [])
+
+
+@pytest.mark.parametrize(
+    ("classes", "labels", "expected"),
+    [
+        (["cat", "dog"], {"cats/1": 0, "cats/2": 0, "dogs/3": 1}, ["cat", "cat", "dog"]),
+        (None, {"1": "cat", "2": None, "3": {"label": "dog", "confidence": 0.9}}, ["cat", None, "dog"]),
+        (["cat"], {"1": [0], "2": {"label": 0, "attributes": {}}, "3": []}, ["cat", "cat", None]),
+        (["cat"], {"1": 0, "2": 7, "3": -1}, ["cat", None, None]),
+    ],
+)
+def test_labels_of_fiftyone(classes, labels, expected):
+    files = ["data/cats/1.jpg", "data/cats/2.jpg", "data/dogs/3.jpg"]
+    found = layout("labels.json", json.dumps({"classes": classes, "labels": labels}).encode(), files)
+    assert [found.place(file).label for file in files] == expected
+    assert [error.code for _, error in found.faults] == ["table_line_invalid"] * (7 in labels.values()) * 2
+
+
+def test_sets_of_fiftyone():
+    document = {"classes": ["cat", "dog"], "labels": {"cats/1": [0, 1], "cats/2": [], "dogs/3": None}}
+    files = ["data/cats/1.jpg", "data/cats/2.jpg", "data/dogs/3.jpg"]
+    table = Table("labels.json", json.dumps(document).encode())
+    found = lay_out(files, [table], ImportOptions(), kind="multi_label")
+    assert [found.place(file).label for file in files] == [join_labels(["cat", "dog"]), join_labels([]), None]
 
 
 def test_a_teachable_machine_project():
