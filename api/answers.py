@@ -23,6 +23,7 @@ READ_FIRST = frozenset({JobKind.BATCH, JobKind.EVALUATION})
 """Kinds whose items are counted by a worker, where they did not come with the request."""
 RARE = 10
 """A label is rare that has so many times fewer images than it would have if all had as many."""
+LISTED_LABELS = 10
 COUNTED = frozenset({JobKind.BATCH, JobKind.PREDICTION, JobKind.EVALUATION})
 
 
@@ -197,10 +198,18 @@ def listed_evaluation(row: rows.Evaluation, leakage: dict[str, Any] | None = Non
 
 
 def evaluation_warnings(row: rows.Evaluation) -> list[dict[str, Any]]:
-    if not row.seen_in_training:
-        return []
-    detail = f"The model learnt from {row.seen_in_training} of these images: on those it looks better than it is."
-    return [{"code": "seen_in_training", "detail": detail}]
+    warnings: list[dict[str, Any]] = []
+    if row.seen_in_training:
+        detail = f"The model learnt from {row.seen_in_training} of these images: on those it looks better than it is."
+        warnings.append({"code": "seen_in_training", "detail": detail})
+    if unmeasured := [found["label"] for found in row.metrics.get("per_class", []) if not found["support"]]:
+        rest = f" and {len(unmeasured) - LISTED_LABELS} more" if len(unmeasured) > LISTED_LABELS else ""
+        detail = (
+            f"No image of these labels was measured, so how well they are told is not known, and the accuracy is of "
+            f"the others: {', '.join(unmeasured[:LISTED_LABELS])}{rest}."
+        )
+        warnings.append({"code": "labels_unmeasured", "detail": detail, "labels": unmeasured})
+    return warnings
 
 
 def evaluation_item(row: rows.EvaluationItem) -> types.EvaluationItem:

@@ -14,7 +14,10 @@ LABEL_CHARACTERS = 24
 
 
 def draw_confusion(label_names: Sequence[str], confusion: Sequence[Sequence[int]], *, normalise: bool = False) -> bytes:
-    """Return a PNG: rows are true labels; shades are fractions of the row, numbers are images, or those fractions."""
+    """Return a PNG: rows are true labels; shades are fractions of the row, numbers are images, or those fractions.
+
+    Of a label without images the row is empty, and says so.
+    """
     matrix = np.asarray(confusion, dtype=float).reshape(len(label_names), len(label_names))
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     side = 3 + 0.38 * min(max(len(label_names), 4), NAMED_CLASSES)
@@ -25,6 +28,8 @@ def draw_confusion(label_names: Sequence[str], confusion: Sequence[Sequence[int]
     name_ticks(axes, label_names)
     if len(label_names) <= NUMBERED_CLASSES:
         write_numbers(axes, shares if normalise else matrix, shares, ".2f" if normalise else ".0f")
+        for row in np.flatnonzero(matrix.sum(axis=1) == 0).tolist():
+            axes.text((len(label_names) - 1) / 2, row, "no images", ha="center", va="center", color="gray", fontsize=8)
     buffer = io.BytesIO()
     FigureCanvasAgg(figure).print_png(buffer)
     return buffer.getvalue()

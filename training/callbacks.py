@@ -152,7 +152,7 @@ class Tell(Callback):
             train_loss=train_loss,
             valid_loss=valid_loss,
             accuracy=accuracy,
-            mean_average_precision=further[0] if further else None,
+            mean_average_precision=further[0] if further and np.isfinite(further[0]) else None,
             seconds=round(time.monotonic() - self._began, 3),
         )
         self._course.history.append(metrics)

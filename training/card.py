@@ -105,16 +105,20 @@ def write_card(run: Run, metrics: Metrics, weights_source: str) -> str:
 
 def _table(metrics: Metrics) -> str:
     rows = [
-        [_plain(row.label), f"{row.precision:.3f}", f"{row.recall:.3f}", f"{row.f1:.3f}", f"{row.support}"]
+        [_plain(row.label), *map(_figure, (row.precision, row.recall, row.f1)), f"{row.support}"]
         for row in metrics.per_class
     ]
     head = ["label", "precision", "recall", "F1", "pictures"]
     if metrics.multi_label:
         head += ["average precision", "threshold"]
         for row, found in zip(rows, metrics.multi_label.per_label, strict=True):
-            row += ["" if value is None else f"{value:.3f}" for value in (found.average_precision, found.threshold)]
+            row.extend(map(_figure, (found.average_precision, found.threshold)))
     line = "|---" + "|---:" * (len(head) - 1) + "|"
     return "\n".join([_line(head), line, *map(_line, rows)])
+
+
+def _figure(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.3f}"
 
 
 def _line(cells: list[str]) -> str:
@@ -123,8 +127,9 @@ def _line(cells: list[str]) -> str:
 
 def _sets(found: MultiLabelMetrics) -> str:
     text = (
-        f"Mean average precision {found.mean_average_precision:.3f}; F1 of all labels together {found.micro_f1:.3f}, "
-        f"mean of the labels' F1 {found.macro_f1:.3f}; {found.hamming_loss:.1%} of all labels are decided wrongly. "
+        f"Mean average precision {_figure(found.mean_average_precision)}; F1 of all labels together "
+        f"{_figure(found.micro_f1)}, mean of the labels' F1 {_figure(found.macro_f1)}; {found.hamming_loss:.1%} of all "
+        "labels are decided wrongly. "
         "A label is said from its threshold on, which was chosen on the held-out pictures; the figures are by "
         "thresholds chosen on others of them."
     )

@@ -1,5 +1,6 @@
 """fastai's learner on our backbones. Knows no run, no schedule and no checkpoint."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -78,8 +79,12 @@ def metrics_of(kind: Kind) -> list[Any]:
 
 
 def average_precision(outputs: torch.Tensor, targets: torch.Tensor) -> float:
-    """Return the mean average precision of outputs (N, C) on targets (N, C) of 0 and 1; by rank, so no sigmoid."""
-    return mean_average_precision(targets.cpu().numpy() > 0, outputs.float().cpu().numpy())
+    """Return the mean average precision of outputs (N, C) on targets (N, C) of 0 and 1, NaN where there is none.
+
+    By rank, so no sigmoid.
+    """
+    found = mean_average_precision(targets.cpu().numpy() > 0, outputs.float().cpu().numpy())
+    return math.nan if found is None else found
 
 
 def load_body(learner: Learner, backbone: Backbone, body: Mapping[str, torch.Tensor]) -> None:

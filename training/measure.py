@@ -14,7 +14,6 @@ from sklearn.metrics import (
     average_precision_score,
     confusion_matrix,
     precision_recall_curve,
-    precision_recall_fscore_support,
     roc_curve,
 )
 
@@ -41,7 +40,7 @@ Floats = NDArray[np.floating]
 def measure(truth: Ints, probabilities: Floats, label_names: Sequence[str], logits: Floats | None = None) -> Metrics:
     """Return all that can be said of N images (at least one) and C classes.
 
-    A ratio without a denominator (a class that is never predicted, or has no images) counts as 0, as in scikit-learn.
+    A ratio without a denominator is None: the precision of a class that is never predicted, all of one without images.
 
     Args:
         truth: class numbers, shape (N,).
@@ -53,8 +52,8 @@ def measure(truth: Ints, probabilities: Floats, label_names: Sequence[str], logi
     """
     taken_for = probabilities.argmax(axis=1)
     classes = range(len(label_names))
-    columns = precision_recall_fscore_support(truth, taken_for, labels=classes, zero_division=0)
     confusion = confusion_matrix(truth, taken_for, labels=classes)
+    of_classes = (counts.tolist() for counts in (confusion.diagonal(), confusion.sum(axis=0), confusion.sum(axis=1)))
     right = int((truth == taken_for).sum())
     return Metrics(
         accuracy=right / len(truth),
@@ -62,15 +61,30 @@ def measure(truth: Ints, probabilities: Floats, label_names: Sequence[str], logi
         loss=float(losses(truth, probabilities).mean()),
         images=len(truth),
         label_names=list(label_names),
-        per_class=[
-            ClassMetrics(label=label, precision=float(p), recall=float(r), f1=float(f), support=int(n))
-            for label, p, r, f, n in zip(label_names, *columns, strict=True)
-        ],
+        per_class=[class_metrics(*row) for row in zip(label_names, *of_classes, strict=True)],
         confusion=confusion.tolist(),
         most_confused=most_confused(confusion, label_names),
         curves=curves(np.eye(len(label_names), dtype=bool)[truth], probabilities, label_names),
         calibration=calibration(truth, probabilities, logits),
         sweep=sweep(truth, probabilities),
+    )
+
+
+def class_metrics(label: str, right: int, said: int, there: int) -> ClassMetrics:
+    """Return the figures of a label; nothing is known of one that no image has.
+
+    Args:
+        label: its name.
+        right: images that have it and were given it.
+        said: images that were given it.
+        there: images that have it.
+    """
+    return ClassMetrics(
+        label=label,
+        precision=right / said if said and there else None,
+        recall=right / there if there else None,
+        f1=2 * right / (said + there) if there else None,
+        support=there,
     )
 
 

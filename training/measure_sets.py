@@ -14,9 +14,9 @@ from scipy.optimize import minimize_scalar
 from scipy.special import expit
 from sklearn.metrics import average_precision_score
 
-from training.measure import LEAST, TEMPERATURES, THRESHOLDS, curves, folds, reliability, wilson
+from training.measure import LEAST, TEMPERATURES, THRESHOLDS, class_metrics, curves, folds, reliability, wilson
 from training.targets import Sets
-from tsukiji.types import ClassMetrics, Metrics
+from tsukiji.types import Metrics
 from tsukiji.types.evaluations import CalibrationMetrics, LabelCounts, MultiLabelMetrics, SetSweepPoint
 
 Floats = NDArray[np.floating]
@@ -38,7 +38,7 @@ def measure_sets(
 ) -> Metrics:
     """Return all that can be said of N images (at least one) and C labels.
 
-    A ratio without a denominator (a label that is never predicted, or has no images) counts as 0, as in scikit-learn.
+    A ratio without a denominator is None: the precision of a label that is never predicted, all of one without images.
 
     Args:
         truth: which labels each image has, shape (N, C).
@@ -49,7 +49,10 @@ def measure_sets(
         logits: before any temperature, shape (N, C), if these images are those that the temperature is fitted on.
     """
     cells = count_cells(truth, decided)
-    rows = [class_metrics(label, *of_label) for label, of_label in zip(label_names, cells, strict=True)]
+    rows = [
+        class_metrics(label, right, right + surplus, right + missing)
+        for label, (right, surplus, missing, _) in zip(label_names, cells, strict=True)
+    ]
     right = int((truth == decided).all(axis=1).sum())
     return Metrics(
         accuracy=right / len(truth),
@@ -64,7 +67,7 @@ def measure_sets(
         multi_label=MultiLabelMetrics(
             mean_average_precision=mean_average_precision(truth, probabilities),
             micro_f1=f1(truth, decided),
-            macro_f1=float(np.mean([row.f1 for row in rows])),
+            macro_f1=mean([row.f1 for row in rows]),
             hamming_loss=float((truth != decided).mean()),
             empty=int((~truth.any(axis=1)).sum()),
             empty_found=int((~truth.any(axis=1) & ~decided.any(axis=1)).sum()),
@@ -83,15 +86,20 @@ def set_losses(truth: Sets, probabilities: Floats) -> Floats:
     return losses
 
 
-def mean_average_precision(truth: Sets, scores: Floats) -> float:
-    """Return the mean of the labels' average precisions; 0 where there is no label that some images have and some not.
+def mean_average_precision(truth: Sets, scores: Floats) -> float | None:
+    """Return the mean of the labels' average precisions; None where there is no label that some images have, some not.
 
     Args:
         truth: which labels each image has, shape (N, C).
         scores: anything that is higher where a label is likelier, shape (N, C).
     """
-    found = [row for row in average_precisions(truth, scores) if row is not None]
-    return float(np.mean(found)) if found else 0.0
+    return mean(average_precisions(truth, scores))
+
+
+def mean(values: Sequence[float | None]) -> float | None:
+    """Return the mean of those that are known."""
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None
 
 
 def average_precisions(truth: Sets, scores: Floats) -> list[float | None]:
@@ -107,17 +115,6 @@ def count_cells(truth: Sets, decided: Sets) -> list[tuple[int, int, int, int]]:
     cells = (truth & decided, ~truth & decided, truth & ~decided, ~truth & ~decided)
     found: list[tuple[int, int, int, int]] = list(zip(*(cell.sum(axis=0).tolist() for cell in cells), strict=True))
     return found
-
-
-def class_metrics(label: str, right: int, surplus: int, missing: int, _: int) -> ClassMetrics:
-    said, there = right + surplus, right + missing
-    return ClassMetrics(
-        label=label,
-        precision=right / said if said else 0.0,
-        recall=right / there if there else 0.0,
-        f1=2 * right / (said + there) if said + there else 0.0,
-        support=there,
-    )
 
 
 def per_label(
@@ -154,16 +151,16 @@ def sweep_point(truth: Sets, decided: Sets, threshold: float) -> SetSweepPoint:
     right, said, there = int((truth & decided).sum()), int(decided.sum()), int(truth.sum())
     return SetSweepPoint(
         threshold=threshold,
-        precision=right / said if said else 0.0,
-        recall=right / there if there else 0.0,
+        precision=right / said if said else None,
+        recall=right / there if there else None,
         f1=f1(truth, decided),
     )
 
 
-def f1(truth: Sets, decided: Sets) -> float:
-    """Return F1 of all labels of all images together; 0 where there are none, neither true nor decided."""
+def f1(truth: Sets, decided: Sets) -> float | None:
+    """Return F1 of all labels of all images together; None where there are none, neither true nor decided."""
     both = int(truth.sum()) + int(decided.sum())
-    return 2 * int((truth & decided).sum()) / both if both else 0.0
+    return 2 * int((truth & decided).sum()) / both if both else None
 
 
 # --- thresholds ------------------------------------------------------------------------------------------------------

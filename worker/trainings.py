@@ -310,7 +310,7 @@ def register(services: Services, job: Job, job_run: Run, folder: Path) -> None:
     discard(services, services.insist(end))
 
 
-def mean_average_precision(metrics: Metrics) -> dict[str, float]:
+def mean_average_precision(metrics: Metrics) -> dict[str, float | None]:
     """Return it by its name; nothing where images have one label."""
     several = metrics.multi_label
     return {"mean_average_precision": several.mean_average_precision} if several else {}

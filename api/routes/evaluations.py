@@ -112,7 +112,7 @@ def get_confusion_csv(evaluation: str, session: Reading, normalise: Normalise = 
         found = [row.model_dump() for row in metrics.multi_label.per_label]
         lines = csv_lines([columns, *([row[name] for name in columns] for row in found)])
         return Response("".join(lines), media_type="text/csv; charset=utf-8")
-    cells: Sequence[Sequence[float]] = shares(metrics.confusion) if normalise else metrics.confusion
+    cells: Sequence[Sequence[float | None]] = shares(metrics.confusion) if normalise else metrics.confusion
     table = zip(metrics.label_names, cells, strict=True)
     lines = csv_lines([["true \\ predicted", *metrics.label_names], *([label, *row] for label, row in table)])
     return Response("".join(lines), media_type="text/csv; charset=utf-8")
@@ -164,6 +164,6 @@ def metrics_of(session: Reading, evaluation: str) -> Metrics:
     return Metrics.model_validate(registry.find_evaluation(session, evaluation).metrics)
 
 
-def shares(confusion: Sequence[Sequence[int]]) -> list[list[float]]:
-    """Return each row as fractions of its sum; of a label without images, zeros."""
-    return [[round(count / max(1, sum(row)), 4) for count in row] for row in confusion]
+def shares(confusion: Sequence[Sequence[int]]) -> list[list[float | None]]:
+    """Return each row as fractions of its sum; of a label without images, None."""
+    return [[round(count / total, 4) if (total := sum(row)) else None for count in row] for row in confusion]

@@ -47,7 +47,8 @@ def evaluation(services, model):
             }
             for seq, (letter, true, predicted, loss) in enumerate(images)
         ]
-        row = Evaluation(id=new_id("evl"), model_id=model, split="valid", metrics=metrics(), **columns)
+        facts = {"split": "valid", "metrics": metrics()} | columns
+        row = Evaluation(id=new_id("evl"), model_id=model, **facts)
         with services.database.transaction() as session:
             registry.add_evaluation(session, row, items)
             return row.id
@@ -138,6 +139,16 @@ def test_what_the_model_learnt_from_is_a_warning(client, evaluation):
     assert [warning["code"] for warning in found["warnings"]] == ["seen_in_training"]
 
 
+def test_a_label_without_images_is_a_warning_and_its_figures_are_null(client, evaluation):
+    measured = {"precision": 1.0, "recall": 1.0, "f1": 1.0, "support": 1}
+    unknown = {"precision": None, "recall": None, "f1": None, "support": 0, "label": "tuna"}
+    per_class = [measured | {"label": "eel"}, measured | {"label": "squid"}, unknown]
+    found = client.get(f"/v1/evaluations/{evaluation(metrics=metrics(per_class=per_class))}").json()
+    assert found["metrics"]["per_class"][2] == unknown
+    (warning,) = found["warnings"]
+    assert (warning["code"], warning["labels"]) == ("labels_unmeasured", ["tuna"])
+
+
 def test_what_is_long_is_left_out_of_the_list(client, evaluation):
     found = client.get(f"/v1/evaluations/{evaluation()}").json()
     assert found["metrics"]["curves"][0]["roc"] == [[0, 0], [1, 1]]
@@ -150,7 +161,9 @@ def test_what_is_long_is_left_out_of_the_list(client, evaluation):
 def test_the_matrix_in_fractions(client, evaluation):
     place = f"/v1/evaluations/{evaluation()}"
     table = list(csv.reader(io.StringIO(client.get(f"{place}/confusion.csv", params={"normalise": "true"}).text)))
-    assert table[1:] == [["eel", "0.25", "0.75", "0.0"], ["squid", "0.0", "1.0", "0.0"], ["tuna", "0.0", "0.0", "0.0"]]
+    assert table[1:] == [["eel", "0.25", "0.75", "0.0"], ["squid", "0.0", "1.0", "0.0"], ["tuna", "", "", ""]], (
+        "unknown of tuna"
+    )
     counts, fractions = (
         client.get(f"{place}/confusion.png", params={"normalise": normalise}) for normalise in ("false", "true")
     )

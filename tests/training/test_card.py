@@ -20,6 +20,12 @@ def test_card_says_how_good_the_model_is_and_what_it_mixes_up(make_run: MakeRun)
     assert "blue: 8, green: 8, red: 8" in card
 
 
+def test_card_says_of_a_label_without_held_out_pictures_that_it_is_unknown(make_run: MakeRun) -> None:
+    run = load(make_run())
+    card = write_card(run, measure(np.array([0, 1]), np.eye(3)[:2], run.label_names), "random")
+    assert f"| {run.label_names[2]} | unknown | unknown | unknown | 0 |" in card
+
+
 def test_card_of_a_faultless_model(make_run: MakeRun) -> None:
     run = load(make_run())
     truth = np.array([0, 1, 2])

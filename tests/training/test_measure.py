@@ -33,10 +33,18 @@ def test_counts_by_hand():
     cat, dog, owl = metrics.per_class
     assert (cat.precision, cat.recall, cat.f1, cat.support) == pytest.approx((1, 2 / 3, 0.8, 3))
     assert (dog.precision, dog.recall, dog.f1, dog.support) == pytest.approx((2 / 3, 1, 0.8, 2))
-    assert (owl.precision, owl.recall, owl.f1, owl.support) == (0, 0, 0, 0)
+    assert (owl.precision, owl.recall, owl.f1, owl.support) == (None, None, None, 0), "unknown, and not 0"
     assert [(pair.true_label, pair.predicted_label, pair.images) for pair in metrics.most_confused] == [
         ("cat", "dog", 1)
     ]
+
+
+def test_what_is_not_known_of_a_label_is_none():
+    metrics = measure(np.array([0, 0, 1]), np.eye(3)[[0, 2, 0]], NAMES)
+    cat, dog, owl = metrics.per_class
+    assert (cat.precision, cat.recall, cat.f1) == (0.5, 0.5, 0.5)
+    assert (dog.precision, dog.recall, dog.f1, dog.support) == (None, 0, 0, 1), "none was given it, its one was missed"
+    assert (owl.precision, owl.recall, owl.f1, owl.support) == (None, None, None, 0), "whatever was taken for it"
 
 
 def test_the_interval_is_wilsons():

@@ -35,7 +35,7 @@ def test_counts_by_hand():
     ant, bee, cat = found.per_class
     assert (ant.precision, ant.recall, ant.support) == pytest.approx((2 / 3, 1, 2))
     assert (bee.precision, bee.recall, bee.support) == pytest.approx((1 / 2, 1 / 2, 2))
-    assert (cat.precision, cat.recall, cat.f1, cat.support) == (0, 0, 0, 0)
+    assert (cat.precision, cat.recall, cat.f1, cat.support) == (None, None, None, 0), "unknown, and not 0"
     several = found.multi_label
     cells = [
         (row.true_positives, row.false_positives, row.false_negatives, row.true_negatives) for row in several.per_label
@@ -49,13 +49,23 @@ def test_counts_by_hand():
     assert found.loss == pytest.approx(-np.log(np.where(TRUTH, SHARES, 1 - SHARES)).mean(), rel=1e-5)
 
 
+def test_where_no_image_has_a_label_nothing_is_known_but_that():
+    nothing = np.zeros((3, 2), bool)
+    found = measure_sets(nothing, np.full((3, 2), 0.1, np.float32), nothing, NAMES[:2])
+    several = found.multi_label
+    assert (several.mean_average_precision, several.micro_f1, several.macro_f1) == (None, None, None)
+    assert [(row.precision, row.recall, row.f1) for row in found.per_class] == [(None, None, None)] * 2
+    assert (several.sweep[-1].precision, several.sweep[-1].recall, several.sweep[-1].f1) == (None, None, None)
+    assert (found.accuracy, several.empty_found) == (1, 3)
+
+
 def test_a_label_that_no_image_has_takes_no_part_in_the_mean_average_precision():
     found = measure_sets(TRUTH, SHARES, SHARES >= 0.5, NAMES).multi_label
     ant, bee, cat = (row.average_precision for row in found.per_label)
     assert cat is None
     assert ant == pytest.approx(1)
     assert found.mean_average_precision == pytest.approx((ant + bee) / 2)
-    assert mean_average_precision(TRUTH[:, 2:], SHARES[:, 2:]) == 0
+    assert mean_average_precision(TRUTH[:, 2:], SHARES[:, 2:]) is None
 
 
 def test_a_single_label_against_nothing():

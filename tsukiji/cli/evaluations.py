@@ -7,7 +7,7 @@ import typer
 from tsukiji import types
 from tsukiji.cli.options import Timeout
 from tsukiji.cli.output import AsJson, note, print_fields, print_json, print_table
-from tsukiji.cli.report import print_metrics
+from tsukiji.cli.report import note_warnings, print_metrics
 from tsukiji.cli.waiting import wait
 from tsukiji.client import Client, Evaluation
 
@@ -78,8 +78,7 @@ def measured(client: Client, model: str, dataset: str, split: types.Split | None
     found = job.evaluation
     if found is None:
         raise ValueError(f"{job.id} has ended, and its evaluation is gone")
-    for warning in found.warnings:
-        note(f"warning: {warning.get('detail')}", style="yellow")
+    note_warnings(found)
     return found
 
 
@@ -102,7 +101,7 @@ def print_comparison(found: types.Comparison) -> None:
             "difference": found.difference,
             **(
                 {}
-                if found.mean_average_precision_a is None
+                if found.mean_average_precision_a is None and found.mean_average_precision_b is None
                 else {"mean average precision": [found.mean_average_precision_a, found.mean_average_precision_b]}
             ),
             "95% interval": list(found.difference_interval),

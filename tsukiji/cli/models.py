@@ -10,7 +10,7 @@ from tsukiji import types
 from tsukiji.cli import evaluations
 from tsukiji.cli.options import Limit, Yes, confirm, print_deleted
 from tsukiji.cli.output import FITS, AsJson, note, print_fields, print_json, print_records
-from tsukiji.cli.report import print_metrics
+from tsukiji.cli.report import note_warnings, print_metrics
 from tsukiji.cli.verify import verify
 from tsukiji.cli.waiting import wait
 from tsukiji.client import Client, Model
@@ -62,6 +62,7 @@ def show(model: ModelName, as_json: AsJson = False) -> None:
         show_model(found)
         evaluation = found.evaluation
         if evaluation:
+            note_warnings(evaluation)
             print_metrics(evaluation.metrics)
 
 

@@ -5,7 +5,7 @@ from typing import Any, Final
 from rich.console import Console
 
 from tsukiji import types
-from tsukiji.cli.output import OUT, print_fields, print_json, print_table
+from tsukiji.cli.output import OUT, note, print_fields, print_json, print_table
 from tsukiji.client import Dataset
 
 MATRIX_LABELS: Final = 15
@@ -49,6 +49,12 @@ def print_metrics(metrics: types.Metrics, to: Console = OUT) -> None:
         print_counts(several, to)
     else:
         print_confusion(metrics, to)
+
+
+def note_warnings(evaluation: types.Evaluation) -> None:
+    """Say what a reader should know before the figures."""
+    for warning in evaluation.warnings:
+        note(f"warning: {warning.get('detail')}", style="yellow")
 
 
 def print_unknown(rates: types.UnknownMetrics | None, to: Console) -> None:

@@ -9,12 +9,16 @@ from tsukiji.types.base import Answer, Metadata, Request, Split
 
 
 class ClassMetrics(Answer):
-    """Fractions of 1; `support` counts the images whose true label this is."""
+    """Fractions of 1; `support` counts the images whose true label this is.
+
+    Null is what is not known: all three where there are no such images, the precision also where none was given the
+    label.
+    """
 
     label: str
-    precision: float
-    recall: float
-    f1: float
+    precision: float | None
+    recall: float | None
+    f1: float | None
     support: int
 
 
@@ -111,23 +115,26 @@ class LabelCounts(Answer):
 
 
 class SetSweepPoint(Answer):
-    """If all labels had this one threshold: precision, recall and F1 of all labels of all images together."""
+    """If all labels had this one threshold: precision, recall and F1 of all labels of all images together.
+
+    Null where none reaches it, or none is there.
+    """
 
     threshold: float
-    precision: float
-    recall: float
-    f1: float
+    precision: float | None
+    recall: float | None
+    f1: float | None
 
 
 class MultiLabelMetrics(Answer):
     """What is said of a model of several labels beside the single labels; fractions of 1."""
 
-    mean_average_precision: float
+    mean_average_precision: float | None
     """Mean of the labels' average precisions: how well each ranks the images, whatever the thresholds."""
-    micro_f1: float
+    micro_f1: float | None
     """Of all labels of all images together."""
-    macro_f1: float
-    """Mean of the labels' F1."""
+    macro_f1: float | None
+    """Mean of the labels' F1, as far as these are known."""
     hamming_loss: float
     """What part of all labels of all images is decided wrongly."""
     empty: int

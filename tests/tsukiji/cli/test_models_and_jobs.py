@@ -38,6 +38,17 @@ def test_a_model_says_how_well_it_tells_none_of_these(service, run):
     assert "turned away" not in run("models", "show", "pets").stdout, "a model without known scores"
 
 
+def test_what_is_not_known_of_a_label_is_a_dash_and_said_first(service, run):
+    unknown = {"label": "owl", "precision": None, "recall": None, "f1": None, "support": 0}
+    metrics = evaluation()["metrics"] | {"label_names": ["owl"], "confusion": [[0]], "per_class": [unknown]}
+    warning = {"code": "labels_unmeasured", "detail": "No image of these labels was measured: owl."}
+    service.answer("GET", "/v1/models/pets", model())
+    service.answer("GET", "/v1/evaluations/evl_1", evaluation(metrics=metrics, warnings=[warning]))
+    result = run("models", "show", "pets")
+    assert "owl\t-\t-\t-\t0" in result.stdout
+    assert warning["detail"] in result.stderr
+
+
 def test_many_labels_show_the_commonest_confusions(service, run):
     names = [f"kind {number}" for number in range(20)]
     confusion = [[9 if i == j else 0 for j in range(20)] for i in range(20)]
