@@ -42,6 +42,10 @@ class Once:
             made = idempotency.replayed(session, self.scope, fingerprint)
         return None if made is None else Made(made, replayed=True)
 
+    def is_known(self, session: Session) -> bool:
+        """May this request have made its thing already? What it made is then the answer, whatever has changed since."""
+        return idempotency.is_known(session, self.scope)
+
     def make(self, services: Services, fingerprint: str, make: Callable[[Session], str]) -> Made:
         """Make the thing in one transaction.
 

@@ -12,7 +12,17 @@ from api.idempotency import Made, Once, fingerprint_of
 from api.job_answers import Seen, see, told
 from api.lane import Answer
 from api.services import Services
-from api.submissions import Item, Work, add_items, create, described, keep_item, start_batch
+from api.submissions import (
+    Item,
+    Work,
+    add_items,
+    check_heatmap,
+    create,
+    described,
+    expect_room,
+    keep_item,
+    start_batch,
+)
 from db import answered, batches, probabilities, registry, workers
 from db.models import ApiKey
 from db.results import ResultRow
@@ -36,17 +46,21 @@ class Target:
     """The model that is asked, and the lanes that may know it."""
 
     model_id: str
+    label_names: list[str]
     lanes: list[LaneAddress]
 
 
-def find_target(services: Services, model: str) -> Target:
+def find_target(services: Services, caller: ApiKey, once: Once, model: str) -> Target:
     """Look up what a prediction needs before its body is read.
 
     Raises:
         NotFound: there is no such model.
+        QueueFull
     """
     with services.database.reading() as session:
-        return Target(registry.find_model(session, model).id, workers.lanes(session, PRESENT_SECONDS))
+        found = registry.find_model(session, model)
+        expect_room(session, services, once, JobKind.PREDICTION, caller)
+        return Target(found.id, found.label_names, workers.lanes(session, PRESENT_SECONDS))
 
 
 def read_files(services: Services, sent: Form) -> list[File]:
@@ -68,7 +82,11 @@ async def start_prediction(
     Returns what was made, and the job as it stands then.
 
     A lane answers what one forward pass tells; tags and heatmaps take more, and go the way of a batch.
+
+    Raises:
+        NotFound, Invalid, QueueFull
     """
+    check_heatmap(options, target.label_names)
     readable = [file.data for file in files if len(file.data) <= services.settings.limits.image_bytes]
     asking = None
     plain = not options.tags and options.heatmap is None

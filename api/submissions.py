@@ -79,6 +79,8 @@ def start_training(services: Services, caller: ApiKey, once: Once, body: Trainin
     fingerprint = fingerprint_of(body.model_dump())
     if made := once.found(services, fingerprint):
         return made
+    with services.database.reading() as session:
+        check_room(session, services, JobKind.TRAINING, caller)
     dataset_id, name, draw = frozen(services, body)
     warnings = check_trainable(draw, services.settings.limits.class_min_images, name)
     blob = services.store.put(dumps(draw.items))
@@ -328,6 +330,15 @@ def create(
 ) -> Job:
     attempts = services.settings.jobs.max_attempts
     return jobs.create(session, kind, request=request, max_attempts=attempts, created_by=caller.id, **columns)
+
+
+def expect_room(session: Session, services: Services, once: Once, kind: JobKind, caller: ApiKey) -> None:
+    """Raise QueueFull before bytes travel and are kept, unless the answer is a job that this request made before.
+
+    What is kept and then refused has no row, and lies in the store until its reconciliation.
+    """
+    if not once.is_known(session):
+        check_room(session, services, kind, caller)
 
 
 def check_room(session: Session, services: Services, kind: JobKind, caller: ApiKey) -> None:

@@ -1,17 +1,24 @@
-"""`python -m db`: the migrations and the keys, for whoever may reach the database."""
+"""`python -m db`: the migrations, the keys, and the store held against the rows, for those who may reach both."""
 
 import argparse
 import json
 import sys
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
+from sqlalchemy import inspect
+
 from db import keys
-from db.models import ApiKey
+from db.models import ApiKey, Blob
+from db.reconciliation import Reckoning, reconcile
 from db.session import Database, Session
 from db.upgrade import upgrade
-from tsukiji.errors import TsukijiError
+from tsukiji.errors import NotFound, TsukijiError
 from tsukiji.settings import Settings, load
+from tsukiji.storage import open_store
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -19,6 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(required=True)
     commands.add_parser("upgrade", help="bring the database to this code's schema").set_defaults(act=migrate)
     add_key_commands(commands.add_parser("keys", help="API keys").add_subparsers(required=True))
+    add_verify_command(commands.add_parser("verify", help="hold the store against the database"))
     options = parser.parse_args(arguments)
     try:
         options.act(load(), options)
@@ -37,6 +45,14 @@ def add_key_commands(commands: Any) -> None:
     for parser, act in ((make, create_key), (listing, list_keys), (ending, revoke_key)):
         parser.add_argument("--json", action="store_true")
         parser.set_defaults(act=act)
+
+
+def add_verify_command(parser: Any) -> None:
+    parser.add_argument("--dry-run", action="store_true", help="delete nothing")
+    parser.add_argument("--read", action="store_true", help="read and hash all bytes")
+    parser.add_argument("--trust-database", action="store_true", help="delete what it does not know, even if most")
+    parser.add_argument("--json", action="store_true")
+    parser.set_defaults(act=verify)
 
 
 def migrate(settings: Settings, _options: argparse.Namespace) -> None:
@@ -66,6 +82,52 @@ def revoke_key(settings: Settings, options: argparse.Namespace) -> None:
         show(describe(key), options, f"{key.id} is revoked")
 
     within(settings, act)
+
+
+def verify(settings: Settings, options: argparse.Namespace) -> None:
+    """Hold the store against the database.
+
+    Raises:
+        NotFound: there is no database; making one, and holding the store against that, would be the end of the store.
+        SystemExit: something is missing or altered, or was not done.
+    """
+    database = Database(settings)
+    wishes = {"discard": not options.dry_run, "trusting": options.trust_database, "read": options.read}
+    try:
+        if not has_schema(database):
+            raise NotFound(
+                "There is no database of a service where the settings say.",
+                hint="Run this with the service's own settings: its TSUKIJI_DATA_DIR, TSUKIJI_DATABASE_URL and so on.",
+            )
+        steps = reconcile(database, open_store(settings), settings.jobs.blob_grace_hours, **wishes)
+        (found,) = deque(steps, maxlen=1)
+    finally:
+        database.close()
+    show(asdict(found), options, "\n".join(lines_of(found, settings.storage_url)))
+    if not found.good:
+        raise SystemExit(1)
+
+
+def has_schema(database: Database) -> bool:
+    """Return whether the database is there and was once brought to a schema; none is made by looking."""
+    file = database.engine.url.database
+    if database.engine.dialect.name == "sqlite" and not (file and Path(file).is_file()):
+        return False
+    return inspect(database.engine).has_table(Blob.__tablename__)
+
+
+def lines_of(found: Reckoning, place: str) -> Iterator[str]:
+    yield f"{place}: {found.known:,} blobs that the database knows, {found.bytes / 2**20:,.1f} MiB"
+    yield (
+        f"{found.unknown:,} that nothing refers to, {found.unknown_bytes / 2**20:,.1f} MiB; {found.discarded:,} of "
+        f"them deleted. {found.young:,} more are young, and may belong to a request that is under way."
+    )
+    yield from (f"missing: {sha256}" for sha256 in found.missing)
+    yield from (f"altered: {sha256}" for sha256 in found.altered)
+    if found.missing or found.altered:
+        yield "Restore these from the store's backup, or send the same pictures or packages again."
+    if found.refused:
+        yield f"{found.refused} Nothing was deleted. If it is, say --trust-database."
 
 
 def within(settings: Settings, act: Callable[[Session], None]) -> None:

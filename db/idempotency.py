@@ -49,6 +49,10 @@ def replayed(session: Session, scope: str | None, fingerprint: str) -> str | Non
     return row.resource_id
 
 
+def is_known(session: Session, scope: str | None) -> bool:
+    return scope is not None and session.get(IdempotencyKey, scope) is not None
+
+
 def scope_of(*parts: str) -> str:
     """Hash the caller's key with who calls what."""
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()

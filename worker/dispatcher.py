@@ -12,6 +12,7 @@ from db.session import Session
 from tsukiji.jobs import PRESENT_SECONDS, QUEUE_OF, TASK_OF, JobKind, Queue, Task
 from tsukiji.settings import JobSettings
 from tsukiji.storage import Incoming
+from worker.reconciling import Round
 from worker.services import Services
 
 log = structlog.get_logger(__name__)
@@ -27,13 +28,14 @@ KINDS_OF = {queue: [kind for kind, task in TASK_OF.items() if QUEUE_OF[task] == 
 
 def dispatch(services: Services, stop: threading.Event) -> None:
     """Tick until told to stop. A database that is away for a while costs ticks, not the dispatcher."""
-    housekeeping = time.monotonic()
+    housekeeping, round_ = time.monotonic(), Round(services)
     while not stop.wait(services.settings.jobs.tick_seconds):
         try:
             expire(services)
             recover(services)
             send(services)
             purge(services)
+            round_.advance()
             if time.monotonic() - housekeeping > HOUSEKEEPING_SECONDS:
                 clean(services)
                 housekeeping = time.monotonic()
@@ -132,14 +134,18 @@ def clean(services: Services) -> None:
 
 
 def sweep(services: Services) -> int:
-    """Delete some of the bytes that nothing refers to any more; returns how many."""
+    """Delete some of the bytes that nothing refers to any more; returns how many.
+
+    Bytes that somebody puts at this moment are left to the store's reconciliation, should no row follow them.
+    """
+    hours = services.settings.jobs.blob_grace_hours
     with services.database.transaction() as session:
-        garbage = blobs.sweep(session, services.settings.jobs.blob_grace_hours)
+        garbage = blobs.sweep(session, hours)
     for sha256 in garbage:
         with services.database.reading() as session:
             kept = blobs.is_kept(session, sha256)
         if not kept:
-            services.store.delete(sha256)
+            services.store.discard(sha256, hours)
     if garbage:
         log.info("blobs_swept", blobs=len(garbage))
     return len(garbage)

@@ -43,7 +43,8 @@ PAUSE_SECONDS = 30
 
 ELSEWHERE = "start this one elsewhere: `tsukiji up --data-dir FOLDER --port 0`."
 HOW_TO_GET_A_KEY = (
-    "There is no API key yet, and none is written into a log. Make one: TSUKIJI_DATA_DIR={folder} tsukiji keys create\n"
+    "There is no API key yet, and none is written into a log. Make one: "
+    "TSUKIJI_DATA_DIR={folder} tsukiji keys create --name NAME\n"
 )
 
 

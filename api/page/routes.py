@@ -83,9 +83,10 @@ async def start(request: Request, services: Services, visitor: ApiKey) -> Seen:
         if not sent.files[0].size:
             raise Invalid("No picture was chosen.", hint="Choose one, then ask again.")
         options = read_options(sent)
-        target = await run_in_threadpool(find_target, services, options.model)
+        once = Once(None)
+        target = await run_in_threadpool(find_target, services, visitor, once, options.model)
         files = await run_in_threadpool(read_files, services, sent)
-    _, seen = await start_prediction(services, visitor, Once(None), options, files, target, WAIT_SECONDS)
+    _, seen = await start_prediction(services, visitor, once, options, files, target, WAIT_SECONDS)
     return seen
 
 

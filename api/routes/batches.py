@@ -27,7 +27,7 @@ from api.bodies import (
 from api.decisions import WishDep
 from api.dependencies import Caller, Reading, ServicesDep
 from api.errors import invalid_field, validated
-from api.idempotency import Made, OnceDep
+from api.idempotency import Made, Once, OnceDep
 from api.job_answers import answer_poll, answer_start
 from api.paging import PagingDep
 from api.parquet import parquet_file
@@ -36,7 +36,7 @@ from api.results import Results
 from api.schemas import ARCHIVE, FILES, OPTIONS, TEXT, TEXTS, body, bytes_answer, form
 from api.selection import SelectionDep
 from api.services import Services
-from api.submissions import Work, check_unique, keep_item, start_batch, work_of
+from api.submissions import Work, check_heatmap, check_unique, expect_room, keep_item, start_batch, work_of
 from api.summary import summarise
 from api.waiting import Prefer
 from db import batches, jobs, registry, results, retention
@@ -100,22 +100,22 @@ async def create_batch(request: Request, services: ServicesDep, caller: Caller, 
     return await run_in_threadpool(answer_start, services, made)
 
 
-async def from_json(request: Request, services: Services, caller: ApiKey, once: OnceDep) -> Made:
+async def from_json(request: Request, services: Services, caller: ApiKey, once: Once) -> Made:
     wish = await validated_json(BatchCreate, request)
     options = BatchOptions.model_validate(wish.model_dump(exclude={"input"}))
     work = await run_in_threadpool(work_of, services, wish.input)
     return await run_in_threadpool(start_batch, services, caller, once, options, work)
 
 
-async def from_files(request: Request, services: Services, caller: ApiKey, once: OnceDep) -> Made:
+async def from_files(request: Request, services: Services, caller: ApiKey, once: Once) -> Made:
     async with read_form(request, services.settings.limits.request_files, FIELDS | {"custom_ids"}) as sent:
         options = read_options(sent)
-        await run_in_threadpool(find_model, services, options.model)
+        await run_in_threadpool(check_wish, services, caller, once, options)
         work = await run_in_threadpool(keep_files, services, sent)
     return await run_in_threadpool(start_batch, services, caller, once, options, work)
 
 
-async def from_body(request: Request, services: Services, caller: ApiKey, once: OnceDep) -> Made:
+async def from_body(request: Request, services: Services, caller: ApiKey, once: Once) -> Made:
     """Take what came as the raw body, with the options in the query: a manifest is what is said to be one, an archive
     what is one.
     """
@@ -126,7 +126,7 @@ async def from_body(request: Request, services: Services, caller: ApiKey, once: 
     wish = validated(BodyOptions, dict(request.query_params), "query")
     options = BatchOptions.model_validate(wish.model_dump(exclude=OF_THE_BODY))
     source = {"filename": wish.filename} | ({"encoding": wish.encoding} if wish.encoding else {})
-    await run_in_threadpool(find_model, services, options.model)
+    await run_in_threadpool(check_wish, services, caller, once, options)
     if body.kind in MANIFESTS:
         work = Work({"type": "manifest", **source}, upload=await receive_manifest(body, services))
     else:
@@ -139,10 +139,15 @@ def read_options(sent: Form, **fixed: str) -> BatchOptions:
     return validated(BatchOptions, values | fixed, "body")
 
 
-def find_model(services: Services, model: str) -> None:
-    """Raise NotFound before anything large travels or is kept."""
+def check_wish(services: Services, caller: ApiKey, once: Once, options: BatchOptions) -> None:
+    """Check what can be told before anything large travels or is kept.
+
+    Raises:
+        NotFound, Invalid, QueueFull
+    """
     with services.database.reading() as session:
-        registry.find_model(session, model)
+        check_heatmap(options, registry.find_model(session, options.model).label_names)
+        expect_room(session, services, once, JobKind.BATCH, caller)
 
 
 def keep_files(services: Services, sent: Form) -> Work:

@@ -20,14 +20,17 @@ from api.bodies import (
 )
 from api.dependencies import Caller, Reading, ServicesDep
 from api.errors import validated
-from api.idempotency import OnceDep
+from api.idempotency import Once, OnceDep
 from api.imports import Arrival, arrival_of, start_import
 from api.job_answers import answer_poll, answer_start
 from api.paging import PagingDep
 from api.schemas import ARCHIVE, BINARY, body, bytes_answer
+from api.services import Services
+from api.submissions import expect_room
 from api.verdicts import CSV, JSON_LINES, Verdicts
 from api.waiting import Prefer
 from db import datasets, imports, jobs
+from db.models import ApiKey
 from tsukiji.jobs import JobKind
 from tsukiji.types import ErrorSummary, FileVerdict, ImportCreate, ImportOptions, ImportSummary, Job, Page, Split
 from tsukiji.types.datasets import ImportFormat
@@ -71,7 +74,7 @@ async def create_import(
     By JSON what was uploaded before, addresses, or a folder or S3 prefix that the service may read; else an archive, or
     a table (CSV, JSON lines) that says where the pictures are, as the raw body, with the options in the query.
     """
-    await run_in_threadpool(find_dataset, services, dataset)  # before gigabytes travel
+    await run_in_threadpool(check_wish, services, caller, once, dataset)  # before gigabytes travel
     kind = media_type(request)
     if kind == "application/json":
         arrival = await run_in_threadpool(arrival_of, services, await validated_json(ImportCreate, request))
@@ -108,9 +111,11 @@ async def received(body: RawBody, services: ServicesDep, filename: str | None, o
     raise unknown_type(body.kind, ["application/json", *sorted([*ARCHIVES, *TABLES])])
 
 
-def find_dataset(services: ServicesDep, dataset: str) -> None:
+def check_wish(services: Services, caller: ApiKey, once: Once, dataset: str) -> None:
+    """Raises: NotFound, QueueFull."""
     with services.database.reading() as session:
         datasets.find(session, dataset)
+        expect_room(session, services, once, JobKind.IMPORT, caller)
 
 
 @router.get("/imports")

@@ -39,7 +39,7 @@ async def predict(
     200 with `result.predictions` once they are there; 202 when that takes longer than `Prefer: wait=N` (default 10).
     """
     seconds = parse_wait(prefer, services.settings.api.max_wait_seconds, WAIT_SECONDS)
-    target = await run_in_threadpool(find_target, services, model)
+    target = await run_in_threadpool(find_target, services, caller, once, model)
     options, files = await receive(request, services, model)
     made, seen = await start_prediction(services, caller, once, options, files, target, seconds or 0)
     seen, waited = await hold_seen(request, services, seen, seconds, has_ended)

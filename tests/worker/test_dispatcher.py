@@ -1,12 +1,20 @@
-from sqlalchemy import func, select, update
+import os
+import time
 
-from db import batches, jobs, turns, workers
+import pytest
+from sqlalchemy import func, select, update
+from structlog.testing import capture_logs
+
+from db import batches, blobs, jobs, reconciliation, turns, workers
 from db.clock import now
 from db.models import BatchItem, Blob, Job
+from tsukiji.errors import StorageUnavailable
 from tsukiji.jobs import JobKind, JobStatus, Task
+from worker import reconciling
 from worker.batches import plan
 from worker.claimed import work
 from worker.dispatcher import clean, purge, recover, send
+from worker.reconciling import Round
 
 
 class Recorder:
@@ -19,6 +27,17 @@ class Recorder:
         if self.up:
             self.sent.append((task, row_id))
         return self.up
+
+
+class Clock:
+    """The dispatcher's clock, which a test can put ahead."""
+
+    def __init__(self, monkeypatch):
+        self._ahead, real = 0, time.monotonic
+        monkeypatch.setattr(reconciling.time, "monotonic", lambda: real() + self._ahead)
+
+    def ahead(self, seconds):
+        self._ahead += seconds
 
 
 def with_broker(services, broker):
@@ -104,6 +123,15 @@ def test_of_lost_messages_as_many_are_sent_again_as_workers_idle(services, submi
     assert broker.sent[1:] == [(Task.CHUNK, chunk_id) for chunk_id in chunk_ids[:2]]
 
 
+def yesterday(services, *hashes):
+    """Let blobs have been used, and put, longer ago than the grace time."""
+    then = time.time() - 25 * 3600
+    for sha256 in hashes:
+        os.utime(services.store.local_path(sha256), (then, then))
+    with services.database.transaction() as session:
+        session.execute(update(Blob).values(used_at=now(-25 * 3600)))
+
+
 def test_bytes_that_nothing_refers_to_are_deleted_after_the_grace_time(services, submit):
     used, unused = services.store.put(b"used"), services.store.put(b"unused")
     submit.job(JobKind.IMPORT, request={}, upload_sha256=used.sha256)
@@ -111,11 +139,77 @@ def test_bytes_that_nothing_refers_to_are_deleted_after_the_grace_time(services,
         session.add(Blob(sha256=unused.sha256, bytes=6))
     clean(services)
     assert services.store.exists(unused.sha256), "somebody may be about to refer to it"
-    with services.database.transaction() as session:
-        session.execute(update(Blob).values(used_at=now(-25 * 3600)))
+    yesterday(services, used.sha256, unused.sha256)
     clean(services)
     assert services.store.exists(used.sha256)
     assert not services.store.exists(unused.sha256)
+
+
+def test_bytes_that_somebody_puts_again_stay_until_their_row_comes(services):
+    blob = services.store.put(b"sent before")
+    with services.database.transaction() as session:
+        session.add(Blob(sha256=blob.sha256, bytes=blob.size))
+    yesterday(services, blob.sha256)
+    services.store.put(b"sent before")  # its row is yet to come
+    clean(services)
+    assert services.store.exists(blob.sha256)
+
+
+def test_bytes_of_refused_requests_go_in_a_daily_round(services, monkeypatch):
+    """They were kept before what refused, and never got a row."""
+    kept, old, young = (services.store.put(content) for content in (b"kept", b"old", b"young"))
+    gone = services.store.put(b"gone")
+    with services.database.transaction() as session:
+        blobs.keep(session, [(blob.sha256, blob.size) for blob in (kept, gone)])
+    services.store.delete(gone.sha256)
+    yesterday(services, kept.sha256, old.sha256)
+    clock = Clock(monkeypatch)
+    daily = Round(services)
+    with capture_logs() as logs:
+        daily.advance()
+        assert services.store.exists(old.sha256), "a service that has just started has better things to do"
+        clock.ahead(700)
+        daily.advance()
+        clock.ahead(700)
+        daily.advance()
+    assert [services.store.exists(blob.sha256) for blob in (kept, old, young)] == [True, False, True]
+    events = {line["event"]: line for line in logs}
+    assert [line["event"] for line in logs] == ["store_reconciled", "blobs_damaged"], "one round a day"
+    assert (events["store_reconciled"]["discarded"], events["blobs_damaged"]["first"]) == (1, [gone.sha256])
+
+
+def test_a_round_goes_on_where_it_stopped(services, monkeypatch):
+    monkeypatch.setattr(reconciling, "TICK_SECONDS", -1)
+    monkeypatch.setattr(reconciliation, "PAGE", 1)
+    blob = services.store.put(b"kept")
+    with services.database.transaction() as session:
+        blobs.keep(session, [(blob.sha256, blob.size)])
+    garbage = [services.store.put(content) for content in (b"1", b"2", b"3")]
+    yesterday(services, *(one.sha256 for one in garbage))
+    clock = Clock(monkeypatch)
+    daily = Round(services)
+    clock.ahead(700)
+    for _ in range(20):
+        daily.advance()
+    assert [one.sha256 for one in services.store.walk()] == [blob.sha256]
+
+
+def test_a_round_that_meets_an_outage_begins_anew(services, monkeypatch):
+    clock = Clock(monkeypatch)
+    daily = Round(services)
+    clock.ahead(700)
+
+    def away(_store):
+        raise StorageUnavailable
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(services.store), "walk", away)
+        with pytest.raises(StorageUnavailable):
+            daily.advance()
+    clock.ahead(700)
+    with capture_logs() as logs:
+        daily.advance()
+    assert [line["event"] for line in logs] == ["store_reconciled"]
 
 
 def test_old_results_go_with_their_pictures_and_the_job_stays(services, submit):
@@ -137,7 +231,7 @@ def test_old_results_go_with_their_pictures_and_the_job_stays(services, submit):
     assert submit.find(young).results_deleted_at is None
     with services.database.transaction() as session:
         assert session.scalar(select(func.count()).select_from(BatchItem)) == 1
-        session.execute(update(Blob).values(used_at=now(-25 * 3600)))
+    yesterday(services, picture.sha256)
     clean(services)
     assert not services.store.exists(picture.sha256)
     assert submit.find(old).status == "cancelled"

@@ -29,6 +29,7 @@ COMMANDS: Final = {
     "results": ("results:app", "What a batch has found so far."),
     "jobs": ("jobs:app", "Trainings, batches and imports: all long work."),
     "keys": ("programs:keys", "API keys; needs to run where the service's database is."),
+    "admin": ("programs:admin", "Care of what the service keeps; needs to run where its database and store are."),
 }
 """Each command's module and name in it, and what the list of commands says of it."""
 

@@ -14,6 +14,9 @@ import tsukiji
 from tsukiji.cli.output import AsJson
 
 keys = typer.Typer(no_args_is_help=True, help="API keys; needs to run where the service's database is.")
+admin = typer.Typer(
+    no_args_is_help=True, help="Care of what the service keeps; needs to run where its database and store are."
+)
 
 HOW_TO_GET: Final = (
     "This installation holds the client alone. The service runs from a checkout of the repository (`make setup`, then "
@@ -92,6 +95,28 @@ def revoke_key(
 ) -> None:
     """End a key at once."""
     become("db", "keys", "revoke", key, *json_flag(as_json))
+
+
+@admin.callback()
+def admin_commands() -> None:
+    """Keep `verify` a command of its own: of one command alone, Typer makes the group."""
+
+
+@admin.command("verify")
+def verify_store(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Delete nothing.")] = False,
+    read: Annotated[bool, typer.Option("--read", help="Read and hash all bytes; takes as long as that does.")] = False,
+    trust_database: Annotated[
+        bool, typer.Option("--trust-database", help="Delete what the database does not know, even if it is most.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Hold the store against the database: name what is missing, and delete old bytes that nothing refers to.
+
+    May run beside the service, which does the same once a day.
+    """
+    wishes = {"--dry-run": dry_run, "--read": read, "--trust-database": trust_database}
+    become("db", "verify", *(flag for flag, wanted in wishes.items() if wanted), *json_flag(as_json))
 
 
 def json_flag(as_json: bool) -> list[str]:

@@ -6,10 +6,10 @@ from typing import Any
 
 from tsukiji.errors import Invalid
 from tsukiji.settings import Settings
-from tsukiji.storage.blobs import Blob, BlobStore, Incoming, Source
+from tsukiji.storage.blobs import Blob, BlobStore, Incoming, Source, Stored
 from tsukiji.storage.local import LocalStore
 
-__all__ = ["Blob", "BlobStore", "Incoming", "Source", "open_store"]
+__all__ = ["Blob", "BlobStore", "Incoming", "Source", "Stored", "open_store"]
 
 
 def open_store(settings: Settings) -> BlobStore:

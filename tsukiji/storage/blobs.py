@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import time
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,15 @@ class Blob:
 
 
 @dataclass(frozen=True)
+class Stored:
+    """What a store has under a hash, unread: `size` in bytes, and for how long nobody has put it."""
+
+    sha256: str
+    size: int
+    hours: float
+
+
+@dataclass(frozen=True)
 class Incoming:
     """A blob that arrives in parts: our id for it, and the store's own word for it, which `begin` gave."""
 
@@ -40,7 +50,7 @@ class BlobStore(Protocol):
 
     @abstractmethod
     def put(self, source: Source) -> Blob:
-        """Keep the bytes; once this returns they survive a crash. The same bytes are kept once.
+        """Keep the bytes; once this returns they survive a crash. The same bytes are kept once, and are new again.
 
         Raises:
             StorageFull: there is no room; nothing is left behind.
@@ -61,6 +71,17 @@ class BlobStore(Protocol):
     @abstractmethod
     def delete(self, sha256: str) -> None:
         """Forget the bytes, if they are there."""
+
+    @abstractmethod
+    def discard(self, sha256: str, hours: float) -> bool:
+        """Forget the bytes if nobody has put them for that long: who does so now may be about to refer to them.
+
+        Returns whether they are gone.
+        """
+
+    @abstractmethod
+    def walk(self) -> Iterator[Stored]:
+        """Yield what is kept, in the order of the hashes; of what comes or goes meanwhile, some."""
 
     @abstractmethod
     def check(self) -> None:
@@ -140,10 +161,19 @@ def verify(sha256: str, pieces: Iterable[bytes]) -> Iterator[bytes]:
         raise BlobCorrupt(f"The bytes kept as {sha256} have another hash.", hint="Send the file again.", sha256=sha256)
 
 
+def is_sha256(text: str) -> bool:
+    return re.fullmatch("[0-9a-f]{64}", text) is not None
+
+
 def check_sha256(text: str) -> None:
     """Raise `Invalid` unless this is a hash: what reaches a path or a key is never anything else."""
-    if not re.fullmatch("[0-9a-f]{64}", text):
+    if not is_sha256(text):
         raise Invalid(f"{text[:80]!r} is not a sha256.", hint="Give 64 hexadecimal digits in lower case.")
+
+
+def hours_since(moment: float) -> float:
+    """Return how long ago a moment was, given in seconds since 1970."""
+    return max(0.0, time.time() - moment) / 3600
 
 
 def check_upload_id(text: str) -> None:

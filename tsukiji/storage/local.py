@@ -4,6 +4,9 @@ Workers on this machine read them in place.
 """
 
 import hashlib
+import os
+import re
+import secrets
 import shutil
 import time
 from collections.abc import Iterator, Sequence
@@ -17,9 +20,12 @@ from tsukiji.storage.blobs import (
     BlobStore,
     Incoming,
     Source,
+    Stored,
     check_joined,
     check_sha256,
     check_upload_id,
+    hours_since,
+    is_sha256,
     missing,
     part_missing,
     pour,
@@ -29,6 +35,7 @@ from tsukiji.storage.blobs import (
 from tsukiji.storage.disk import disk_errors, draft, publish
 
 STALE_SECONDS = 24 * 3600
+FOLDER = re.compile("[0-9a-f]{2}")
 
 
 class LocalStore(BlobStore):
@@ -54,6 +61,29 @@ class LocalStore(BlobStore):
     def delete(self, sha256: str) -> None:
         with disk_errors():
             self._path(sha256).unlink(missing_ok=True)
+
+    def discard(self, sha256: str, hours: float) -> bool:
+        path = self._path(sha256)
+        aside = self._drafts / f"{secrets.token_hex(16)}.tmp"
+        with disk_errors():
+            self._drafts.mkdir(parents=True, exist_ok=True)
+            try:
+                path.replace(aside)  # whoever puts it from now on writes it anew
+            except FileNotFoundError:
+                return True
+            if hours_since(aside.stat().st_mtime) >= hours:
+                aside.unlink()
+                return True
+            aside.replace(path)
+            return False
+
+    def walk(self) -> Iterator[Stored]:
+        with disk_errors():
+            for folder in (inner for outer in _folders(self.root) for inner in _folders(outer)):
+                for path in sorted(path for path in folder.iterdir() if is_sha256(path.name)):
+                    with suppress(FileNotFoundError):
+                        facts = path.stat()
+                        yield Stored(path.name, facts.st_size, hours_since(facts.st_mtime))
 
     def check(self) -> None:
         with draft(self._drafts) as file, disk_errors():
@@ -89,8 +119,11 @@ class LocalStore(BlobStore):
 
     def _keep(self, file: IO[bytes], blob: Blob) -> None:
         path = self._path(blob.sha256)
-        if not _is_whole(path, blob):  # a file that was cut short or altered, by whatever, is replaced
-            publish(file, path)
+        with suppress(FileNotFoundError):  # it was discarded meanwhile
+            if _is_whole(path, blob):  # a file that was cut short or altered, by whatever, is replaced
+                os.utime(path)
+                return
+        publish(file, path)
 
     def _parts(self, incoming: Incoming) -> Path:
         check_upload_id(incoming.id)
@@ -123,6 +156,14 @@ class LocalStore(BlobStore):
             with suppress(FileNotFoundError):  # another process has just finished with it
                 if path.stat().st_mtime < oldest:
                     path.unlink()
+
+
+def _folders(root: Path) -> list[Path]:
+    """Return the folders of a level, in order; a folder that is not there has none."""
+    try:
+        return sorted(path for path in root.iterdir() if FOLDER.fullmatch(path.name))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def _is_whole(path: Path, blob: Blob) -> bool:

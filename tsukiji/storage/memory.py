@@ -1,6 +1,7 @@
 """Blobs in this process's memory: a double for tests, gone when the process ends."""
 
 import io
+import time
 from collections.abc import Iterator, Sequence
 from typing import IO
 
@@ -10,9 +11,11 @@ from tsukiji.storage.blobs import (
     BlobStore,
     Incoming,
     Source,
+    Stored,
     check_joined,
     check_sha256,
     check_upload_id,
+    hours_since,
     missing,
     part_missing,
     pour,
@@ -24,13 +27,12 @@ from tsukiji.storage.blobs import (
 class MemoryStore(BlobStore):
     def __init__(self) -> None:
         self.blobs: dict[str, bytes] = {}
+        self.put_at: dict[str, float] = {}
         self.parts: dict[str, dict[int, bytes]] = {}
 
     def put(self, source: Source) -> Blob:
         buffer = io.BytesIO()
-        blob = pour(source, buffer)
-        self.blobs[blob.sha256] = buffer.getvalue()
-        return blob
+        return self._keep(pour(source, buffer), buffer)
 
     def stream(self, sha256: str, chunk: int = CHUNK_BYTES) -> Iterator[bytes]:
         check_sha256(sha256)
@@ -45,6 +47,17 @@ class MemoryStore(BlobStore):
     def delete(self, sha256: str) -> None:
         check_sha256(sha256)
         self.blobs.pop(sha256, None)
+
+    def discard(self, sha256: str, hours: float) -> bool:
+        check_sha256(sha256)
+        if sha256 in self.blobs and hours_since(self.put_at.get(sha256, 0)) < hours:
+            return False
+        self.delete(sha256)
+        return True
+
+    def walk(self) -> Iterator[Stored]:
+        for sha256, data in sorted(self.blobs.items()):
+            yield Stored(sha256, len(data), hours_since(self.put_at.get(sha256, 0)))
 
     def check(self) -> None:
         """Memory is always there."""
@@ -65,9 +78,13 @@ class MemoryStore(BlobStore):
         buffer = io.BytesIO()
         blob = pour((parts[number] for number in range(1, len(tags) + 1)), buffer)
         check_joined(blob, sha256)
-        self.blobs[blob.sha256] = buffer.getvalue()
-        return blob
+        return self._keep(blob, buffer)
 
     def drop(self, incoming: Incoming) -> None:
         check_upload_id(incoming.id)
         self.parts.pop(incoming.id, None)
+
+    def _keep(self, blob: Blob, buffer: io.BytesIO) -> Blob:
+        self.blobs[blob.sha256] = buffer.getvalue()
+        self.put_at[blob.sha256] = time.time()
+        return blob

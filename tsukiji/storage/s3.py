@@ -22,10 +22,13 @@ from tsukiji.storage.blobs import (
     BlobStore,
     Incoming,
     Source,
+    Stored,
     check_joined,
     check_sha256,
     check_upload_id,
     digest_of,
+    hours_since,
+    is_sha256,
     missing,
     part_missing,
     pour,
@@ -33,6 +36,8 @@ from tsukiji.storage.blobs import (
 )
 from tsukiji.storage.disk import disk_errors
 
+RENEWED_HOURS = 0.25
+"""What was put longer ago than this is noted as put again; the least age at which anything is discarded is longer."""
 SPOOL_BYTES = 8 * 2**20
 ABSENT = {"404", "NoSuchKey"}
 NO_UPLOAD = {"404", "NoSuchUpload", "InvalidPart"}
@@ -54,7 +59,7 @@ class S3Store(BlobStore):
     def put(self, source: Source) -> Blob:
         with SpooledTemporaryFile(max_size=SPOOL_BYTES) as file:
             blob = pour(source, file)  # the key is the hash, so all bytes come by before the first is sent
-            if self._size(blob.sha256) != blob.size:
+            if not self._renew(blob):
                 with disk_errors():
                     file.seek(0)
                 with s3_errors():
@@ -73,6 +78,21 @@ class S3Store(BlobStore):
     def delete(self, sha256: str) -> None:
         with s3_errors():
             self._client.delete_object(Bucket=self.bucket, Key=self._key(sha256))
+
+    def discard(self, sha256: str, hours: float) -> bool:
+        found = self._head(self._key(sha256))
+        if found and hours_since(found["LastModified"].timestamp()) < hours:
+            return False
+        self.delete(sha256)
+        return True
+
+    def walk(self) -> Iterator[Stored]:
+        with s3_errors():
+            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=self.prefix)
+            for found in (found for page in pages for found in page.get("Contents", [])):
+                sha256 = found["Key"].removeprefix(self.prefix)
+                if is_sha256(sha256):
+                    yield Stored(sha256, found["Size"], hours_since(found["LastModified"].timestamp()))
 
     def check(self) -> None:
         with s3_errors():
@@ -100,7 +120,7 @@ class S3Store(BlobStore):
             with body:  # the server hashes its parts, never the whole
                 blob = digest_of(body.iter_chunks(CHUNK_BYTES))
         check_joined(blob, sha256)
-        if self._size(blob.sha256) != blob.size:
+        if not self._renew(blob):
             with s3_errors():
                 source = {"Bucket": self.bucket, "Key": key}
                 self._client.copy(source, self.bucket, self._key(blob.sha256), Config=COPY)
@@ -126,18 +146,35 @@ class S3Store(BlobStore):
         check_sha256(sha256)
         return self.prefix + sha256
 
+    def _renew(self, blob: Blob) -> bool:
+        """Return whether the object is there and whole; an old one is made new again, so that nobody discards it."""
+        key = self._key(blob.sha256)
+        found = self._head(key)
+        if found is None or found["ContentLength"] != blob.size:
+            return False
+        if hours_since(found["LastModified"].timestamp()) > RENEWED_HOURS:
+            with s3_errors():
+                source, metadata = {"Bucket": self.bucket, "Key": key}, {"MetadataDirective": "REPLACE"}
+                self._client.copy(source, self.bucket, key, ExtraArgs=metadata, Config=COPY)
+        return True
+
     def _size(self, sha256: str) -> int | None:
         return self._size_of(self._key(sha256))
 
     def _size_of(self, key: str) -> int | None:
         """Return the bytes of an object, or nothing where there is none."""
+        found = self._head(key)
+        return None if found is None else int(found["ContentLength"])
+
+    def _head(self, key: str) -> dict[str, Any] | None:
         with s3_errors():
             try:
-                return int(self._client.head_object(Bucket=self.bucket, Key=key)["ContentLength"])
+                found: dict[str, Any] = self._client.head_object(Bucket=self.bucket, Key=key)
             except ClientError as error:
                 if _code(error) in ABSENT:
                     return None
                 raise
+            return found
 
 
 def connect(endpoint_url: str | None) -> Any:

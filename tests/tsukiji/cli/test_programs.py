@@ -79,7 +79,12 @@ def test_keys_are_made_where_the_database_is(checkout, run, capfd, arguments, pa
     assert json.loads(capfd.readouterr().out)["arguments"] == passed
 
 
-@pytest.mark.parametrize("arguments", [["up"], ["keys", "ls"], ["demo"]])
+def test_the_store_is_verified_where_the_database_is(checkout, run, capfd):
+    assert run("admin", "verify", "--read", "--dry-run", "--json").exit_code == 7
+    assert json.loads(capfd.readouterr().out)["arguments"] == ["verify", "--dry-run", "--read", "--json"]
+
+
+@pytest.mark.parametrize("arguments", [["up"], ["keys", "ls"], ["demo"], ["admin", "verify"]])
 def test_a_client_alone_says_how_to_get_the_programs(run, tmp_path, monkeypatch, arguments):
     monkeypatch.setattr(tsukiji, "__file__", str(tmp_path / "site-packages" / "tsukiji" / "__init__.py"))
     result = run(*arguments)

@@ -1,16 +1,22 @@
 """Every kind of store, empty, with a way to damage what it keeps."""
 
+import os
 import secrets
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import boto3
 import pytest
+from moto.backends import get_backend
+from moto.core import DEFAULT_ACCOUNT_ID
 from moto.server import ThreadedMotoServer
 
 from tsukiji.settings import Settings, StorageSettings
 from tsukiji.storage import BlobStore, open_store
 from tsukiji.storage.memory import MemoryStore
+from tsukiji.storage.s3 import S3Store
 
 
 @dataclass
@@ -70,3 +76,25 @@ def case(request):
 @pytest.fixture
 def store(case):
     return case.store
+
+
+@pytest.fixture
+def age(case):
+    """Let a blob have been put so many hours ago."""
+
+    def age(sha256, hours):
+        then = time.time() - 3600 * hours
+        match case.store:
+            case MemoryStore():
+                case.store.put_at[sha256] = then
+            case S3Store():
+                key = (
+                    get_backend("s3")[DEFAULT_ACCOUNT_ID]["aws"]
+                    .buckets[case.store.bucket]
+                    .keys[f"some/prefix/{sha256}"]
+                )
+                key.last_modified = datetime.fromtimestamp(then, UTC).replace(tzinfo=None)
+            case _:
+                os.utime(case.store.local_path(sha256), (then, then))
+
+    return age

@@ -1,6 +1,7 @@
 """What every store promises, whichever it is."""
 
 import hashlib
+import io
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -134,3 +135,34 @@ def test_threads_put_and_read_the_same_and_different_blobs(store):
 
 def test_check_passes(store):
     store.check()
+
+
+def test_what_is_kept_is_listed_in_order_with_its_size_and_age(store):
+    blobs = [store.put(str(number).encode() * number) for number in range(1, 9)]
+    incoming = store.begin("upl_01jd8g0000000000000000test")
+    store.put_part(incoming, 1, io.BytesIO(b"a part is no blob"))
+    found = list(store.walk())
+    assert [(one.sha256, one.size) for one in found] == sorted((blob.sha256, blob.size) for blob in blobs)
+    assert all(0 <= one.hours < 1 for one in found)
+
+
+def test_an_empty_store_lists_nothing(store):
+    assert list(store.walk()) == []
+
+
+def test_only_what_was_put_long_ago_is_discarded(store):
+    blob = store.put(b"tuna")
+    assert not store.discard(blob.sha256, hours=1)
+    assert store.read(blob.sha256) == b"tuna"
+    assert store.discard(blob.sha256, hours=0)
+    assert not store.exists(blob.sha256)
+    assert store.discard(blob.sha256, hours=1), "what is gone is gone"
+
+
+def test_what_is_put_again_is_new_again(case, age):
+    blob = case.store.put(b"tuna")
+    age(blob.sha256, hours=30)
+    assert [round(one.hours) for one in case.store.walk()] == [30]
+    assert case.store.put(b"tuna") == blob
+    assert not case.store.discard(blob.sha256, hours=1)
+    assert case.store.read(blob.sha256) == b"tuna"

@@ -1,0 +1,163 @@
+"""The store held against the rows: bytes that no row knows are discarded, and rows whose bytes are gone are named.
+
+Bytes are kept before the row that refers to them is written. Where that is then refused, or its program dies, they have
+no row, and `blobs.sweep` never sees them.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Final
+
+from sqlalchemy import select
+
+from db import blobs
+from db.models import Blob
+from db.session import Database
+from tsukiji.errors import BlobCorrupt, BlobMissing
+from tsukiji.storage import BlobStore, Stored
+
+LEAST_HOURS: Final = 1.0
+"""Younger bytes are left alone, whatever is asked: a request that is under way may be about to refer to them."""
+PAGE: Final = 500
+MOST: Final = 100_000
+"""Blobs that are discarded in one round; the others in the next."""
+FEW: Final = 1_000
+"""Up to so many may be discarded though they are more than the rows know."""
+
+
+@dataclass
+class Reckoning:
+    """What was found; numbers of blobs, unless they say otherwise."""
+
+    known: int = 0
+    bytes: int = 0
+    """Of those that are known."""
+    young: int = 0
+    """Without a row, and left because they are young."""
+    unknown: int = 0
+    """Without a row, and old enough to go."""
+    unknown_bytes: int = 0
+    discarded: int = 0
+    refused: str | None = None
+    """Why none of the unknown were discarded, though that was wanted."""
+    missing: list[str] = field(default_factory=list)
+    """Hashes of what a row knows, and the store does not have."""
+    altered: list[str] = field(default_factory=list)
+    """Hashes of what has another size than its row says, or other bytes."""
+
+    @property
+    def good(self) -> bool:
+        return not (self.missing or self.altered or self.refused)
+
+
+def reconcile(
+    database: Database,
+    store: BlobStore,
+    hours: float,
+    *,
+    discard: bool = True,
+    trusting: bool = False,
+    read: bool = False,
+) -> Iterator[Reckoning]:
+    """Yield what is found so far, after each page; the last is the whole.
+
+    Args:
+        database: whose rows say what is kept.
+        store: of this service alone: what another service keeps there would be taken for garbage.
+        hours: for how long nobody must have put bytes that are discarded; `LEAST_HOURS` at least.
+        discard: else bytes without a row are only counted.
+        trusting: discard them even where they are most of the store. Else the database is taken for the wrong one.
+        read: hash all bytes again; takes as long as reading all of them does.
+    """
+    found, hours = Reckoning(), max(hours, LEAST_HOURS)
+    garbage: list[str] = []
+    for rows, stored in _pages(database, store):
+        garbage += _look(database, store, rows, stored, found, hours)
+        if read:
+            found.altered += [one for one in rows if one in stored and not _is_whole(store, one)]
+        yield found
+    if not discard or not garbage:
+        return
+    if not trusting and (not found.known or found.unknown > max(found.known, FEW)):
+        numbers = f"The database knows {found.known:,} blobs of this store and does not know {found.unknown:,}"
+        found.refused = f"{numbers}: is it the right one?"
+        yield found
+        return
+    for start in range(0, min(len(garbage), MOST), PAGE):
+        found.discarded += _discard(database, store, garbage[start : start + PAGE], hours)
+        yield found
+
+
+def _pages(database: Database, store: BlobStore) -> Iterator[tuple[dict[str, int], dict[str, Stored]]]:
+    """Yield what rows (hash to size) and store have in the same stretch of the hashes, both in their order."""
+    walk, after = store.walk(), ""
+    while True:
+        stored = {one.sha256: one for one in islice(walk, PAGE)}
+        last = max(stored) if len(stored) == PAGE else None
+        rows: dict[str, int] = {}
+        while True:
+            query = select(Blob.sha256, Blob.bytes).where(Blob.sha256 > max(after, *rows, ""))
+            with database.reading() as session:
+                page = session.execute(
+                    (query.where(Blob.sha256 <= last) if last else query).order_by(Blob.sha256).limit(PAGE)
+                )
+                more = {row[0]: row[1] for row in page}
+            rows |= more
+            if len(more) < PAGE:
+                break
+        yield rows, stored
+        if last is None:
+            return
+        after = last
+
+
+def _look(
+    database: Database,
+    store: BlobStore,
+    rows: dict[str, int],
+    stored: dict[str, Stored],
+    found: Reckoning,
+    hours: float,
+) -> list[str]:
+    """Count what is in one stretch; returns what may be discarded."""
+    garbage = []
+    for one in stored.values():
+        if one.sha256 in rows:
+            found.known += 1
+            found.bytes += one.size
+            if one.size != rows[one.sha256]:
+                found.altered.append(one.sha256)
+        elif one.hours < hours:
+            found.young += 1
+        else:
+            found.unknown += 1
+            found.unknown_bytes += one.size
+            garbage.append(one.sha256)
+    for sha256 in rows.keys() - stored.keys():  # what came after the listing is there, and what went has no row now
+        if not store.exists(sha256) and _has_row(database, sha256):
+            found.missing.append(sha256)
+    return garbage
+
+
+def _discard(database: Database, store: BlobStore, hashes: list[str], hours: float) -> int:
+    """Discard what still has no row. Whoever puts the same bytes now makes them young, and the store keeps them."""
+    with database.reading() as session:
+        known = {sha256 for sha256, _ in blobs.sizes_of(session, hashes)}
+    return sum(store.discard(sha256, hours) for sha256 in hashes if sha256 not in known)
+
+
+def _has_row(database: Database, sha256: str) -> bool:
+    with database.reading() as session:
+        return blobs.is_kept(session, sha256)
+
+
+def _is_whole(store: BlobStore, sha256: str) -> bool:
+    try:
+        for _ in store.stream(sha256):
+            pass
+    except BlobCorrupt:
+        return False
+    except BlobMissing:  # deleted meanwhile, or told of already
+        return True
+    return True
