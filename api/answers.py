@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from db import models as rows
 from db import revisions
@@ -197,6 +197,10 @@ def listed_evaluation(row: rows.Evaluation, leakage: dict[str, Any] | None = Non
     return found
 
 
+HARDLY_WORKS: Final = 0.5
+"""Where this part of what a model does not know passes for known, users are warned."""
+
+
 def evaluation_warnings(row: rows.Evaluation) -> list[dict[str, Any]]:
     warnings: list[dict[str, Any]] = []
     if row.seen_in_training:
@@ -209,6 +213,14 @@ def evaluation_warnings(row: rows.Evaluation) -> list[dict[str, Any]]:
             f"the others: {', '.join(unmeasured[:LISTED_LABELS])}{rest}."
         )
         warnings.append({"code": "labels_unmeasured", "detail": detail, "labels": unmeasured})
+    rates = row.metrics.get("unknown") or {}
+    passing = (rates.get("given") or rates).get("false_acceptances") or 0.0
+    if passing >= HARDLY_WORKS:
+        detail = (
+            f'"None of these" hardly works for this model: of pictures of what it does not know, {passing:.0%} are '
+            "taken for one of its kinds. A higher min_known turns away more of them, and more of its own kinds as well."
+        )
+        warnings.append({"code": "none_of_these_weak", "detail": detail})
     return warnings
 
 

@@ -18,10 +18,10 @@ from tsukiji.labels import all_labels, cell, join_labels, one_label, split_label
 HEAD: Final[dict[str, type]] = {
     "custom_id": str,
     "status": str,
-    "label": str,
+    "decision": str,
+    "best_label": str,
     "score": float,
     "known_score": float,
-    "decision": str,
     "abstain_reason": str,
     "true_label": str,
     "error": str,
@@ -30,7 +30,8 @@ HEAD: Final[dict[str, type]] = {
 }
 """The first columns of a table, and what stands in them; null where there is nothing to say. `|` parts labels.
 
-Of a model of several labels `labels` stand in the place of the decision."""
+The decision comes first: `best_label` and its `score` are there without one, too. Of a model of several labels `labels`
+stand in the place of the decision."""
 
 Probabilities = NDArray[np.float32]
 
@@ -146,10 +147,10 @@ class Reader:
         return [
             row.custom_id,
             self.status(row),
+            decision,
             row.label,
             row.score,
             row.known_score,
-            decision,
             refusal,
             cell(row.true_label),
             row.error and row.error["code"],

@@ -3,17 +3,19 @@
 import csv
 import io
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 from tsukiji.spreadsheets import harmless
 
+DECIMALS: Final = 6
+
 
 def csv_lines(rows: Iterable[Sequence[Any]]) -> Iterator[str]:
-    """Yield each row as CSV (RFC 4180)."""
+    """Yield each row as CSV (RFC 4180), fractions with as many decimals as anyone reads."""
     buffer = io.StringIO()
     writer = csv.writer(buffer)
     for row in rows:
-        writer.writerow([harmless(value) for value in row])
+        writer.writerow([round(value, DECIMALS) if isinstance(value, float) else harmless(value) for value in row])
         yield buffer.getvalue()
         buffer.seek(0)
         buffer.truncate()

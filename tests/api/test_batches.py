@@ -83,7 +83,7 @@ def test_results_as_a_table(client, services, model):
     answer = client.get(job["links"]["results"], headers={"Accept": "text/csv"})
     assert answer.headers["content-type"].startswith("text/csv")
     rows = list(csv.DictReader(io.StringIO(answer.text)))
-    columns = "custom_id,status,label,score,known_score,decision,abstain_reason,true_label,error,width,height"
+    columns = "custom_id,status,decision,best_label,score,known_score,abstain_reason,true_label,error,width,height"
     assert ",".join(rows[0]) == f"{columns},label_1,score_1,label_2,score_2"
     assert [row["custom_id"] for row in rows] == ["'=cmd()", "b", "'-c"]
     assert (rows[0]["label_2"], rows[1]["status"], rows[1]["error"]) == ("squid", "errored", "truncated")

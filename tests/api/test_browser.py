@@ -92,7 +92,7 @@ def test_picture_is_answered_in_place(services, model, signed_in):
         assert page.locator(".kinds .share").all_inner_texts() == ["70.0 %", "20.0 %", "10.0 %"]
         assert page.locator(".kinds .fill").first.get_attribute("width") == "70.00"
         page.get_by_label("Decide only when at least this sure").select_option("0.9")
-        expect(page.locator("#decision")).to_have_text("None of these")
+        expect(page.locator("#decision")).to_have_text("Not sure enough")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 

@@ -81,7 +81,7 @@ def test_a_table_decides_anew_as_well(client, services, start_batch):
     for wish, decision in (({}, "tuna"), ({"min_known": 0.4}, "")):
         answer = client.get(job["links"]["results"], headers=table, params=wish)
         row = next(csv.DictReader(io.StringIO(answer.text)))
-        assert (row["decision"], row["label"], row["known_score"]) == (decision, "tuna", "0.3")
+        assert (row["decision"], row["best_label"], row["known_score"]) == (decision, "tuna", "0.3")
 
 
 @pytest.mark.parametrize("wish", [{"min_known": 1.1}, {"min_known": -0.1}, {"threshold": "high"}])

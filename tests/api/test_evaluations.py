@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 
 import pytest
 
@@ -147,6 +148,18 @@ def test_a_label_without_images_is_a_warning_and_its_figures_are_null(client, ev
     assert found["metrics"]["per_class"][2] == unknown
     (warning,) = found["warnings"]
     assert (warning["code"], warning["labels"]) == ("labels_unmeasured", ["tuna"])
+
+
+@pytest.mark.parametrize(("left_out", "given", "told"), [(0.3, None, []), (0.7, None, ["70%"]), (0.9, 0.1, [])])
+def test_a_none_of_these_that_hardly_works_is_a_warning(client, services, evaluation, left_out, given, told):
+    rates = {"method": "x", "min_known": 0.05, "false_rejections": 0.05, "false_acceptances": left_out}
+    rates["given"] = given and {"images": 9, "false_acceptances": given, "auroc": 0.9}
+    found = evaluation()
+    with services.database.transaction() as session:
+        row = session.get(Evaluation, found)
+        row.metrics = row.metrics | {"unknown": rates}
+    warnings = client.get(f"/v1/evaluations/{found}").json()["warnings"]
+    assert [re.search(r"\d+%", warning["detail"])[0] for warning in warnings] == told
 
 
 def test_what_is_long_is_left_out_of_the_list(client, evaluation):

@@ -53,9 +53,16 @@ def test_picture_is_answered(browser, services, model):
 
 
 def test_none_of_these(browser, services, model):
+    with Worker(services, known_score=0.001):
+        page = ask(browser)
+    assert re.search(r'class="decision">\s*None of these', page.text)
+
+
+def test_a_model_that_is_not_sure_does_not_say_none_of_these(browser, services, model):
     with Worker(services):
         page = ask(browser, threshold="0.9")
-    assert "None of these" in page.text
+    assert re.search(r'class="decision">\s*Not sure enough', page.text)
+    assert "None of these" not in page.text
 
 
 def test_what_is_no_picture_is_told(browser, services, model):

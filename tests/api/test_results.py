@@ -116,13 +116,22 @@ def test_parquet_is_typed_and_says_what_the_others_say(client, batch):
     kinds = {field.name: str(field.type) for field in table.schema}
     assert kinds == {
         **dict.fromkeys(
-            ["custom_id", "status", "label", "decision", "abstain_reason", "true_label", "error"], "string"
+            ["custom_id", "status", "decision", "best_label", "abstain_reason", "true_label", "error"], "string"
         ),
         **dict.fromkeys(["score", "known_score", "score_1", "score_2"], "double"),
         **dict.fromkeys(["label_1", "label_2"], "string"),
         **dict.fromkeys(["width", "height"], "int32"),
         **dict.fromkeys(["p_eel", "p_squid", "p_tuna"], "float"),
     }
+    head = "custom_id,status,decision,best_label,score,known_score,abstain_reason,"
+    assert ",".join(table.schema.names).startswith(head)
+    text = client.get(batch["links"]["results"], params={"format": "csv"}).text
+    assert text.startswith(head)
+    undecided = list(csv.DictReader(io.StringIO(text)))[2]
+    assert (undecided["decision"], undecided["best_label"]) == ("", table.to_pylist()[2]["best_label"])
+    assert all(
+        len(cell.partition(".")[2]) <= 6 for row in csv.reader(io.StringIO(text)) for cell in row if "." in cell[:2]
+    )
     rows = table.to_pylist()
     assert [row["status"] for row in rows] == ["succeeded"] * 5 + ["errored"]
     assert [row["decision"] for row in rows] == ["tuna", "eel", None, None, "tuna", None]

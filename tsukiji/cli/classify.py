@@ -48,9 +48,10 @@ Source = Annotated[
 
 
 def verdict(found: types.Prediction) -> Any:
-    """Return the decision: a label, or all that a model of several labels decided for."""
+    """Return the decision: a label, or all that a model of several labels decided for; or why there is none."""
     if found.abstained:
-        return "none of these"
+        several = found.labels is not None and found.abstain_reason == "below_threshold"
+        return "no label is sure enough" if several else UNDECIDED.get(found.abstain_reason or "", "no decision")
     return found.decision if found.labels is None else found.labels
 
 
@@ -65,6 +66,7 @@ def likeliest(scores: Iterable[types.Score]) -> str:
     return "  ".join(f"{text(row.label)} {row.score:.3f}" for row in scores)
 
 
+UNDECIDED: Final = {"none_of_these": "none of these", "below_threshold": "not sure enough"}
 ARCHIVES: Final = (".zip", ".tar", ".tar.gz", ".tgz")
 MANIFEST: Final = ".jsonl"
 COLUMNS: Final = {

@@ -107,14 +107,16 @@ def print_table(
 
 
 def text(value: Any) -> str:
-    """Write a value as a person reads it: times in local time, fractions with four digits, nothing as a dash."""
+    """Write a value as a person reads it: times in local time, three decimals, nothing as a dash."""
     match value:
         case None | "":
             return "-"
         case datetime():
             return value.astimezone().strftime("%Y-%m-%d %H:%M:%S")
         case float():
-            return f"{value:.4f}"
+            return f"{value:.1g}" if 0 < abs(value) < 0.0005 else f"{value:.3f}"
+        case dict():
+            return ", ".join(f"{name} {text(item)}" for name, item in value.items()) or "-"
         case list():
             return ", ".join(text(item) for item in value) or "-"
         case _:

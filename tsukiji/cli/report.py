@@ -61,14 +61,12 @@ def print_unknown(rates: types.UnknownMetrics | None, to: Console) -> None:
     """Print how well "none of these" is told: what is turned away by mistake, and what passes by mistake."""
     if rates is None:
         return
-    facts: dict[str, float | None] = {
-        "none of these, below": rates.min_known,
-        "known turned away": rates.false_rejections,
-    }
-    facts["left-out kinds taken for known"] = rates.false_acceptances
+    rows: list[list[Any]] = [["kinds that it knows, turned away by mistake", f"{rates.false_rejections:.0%}"]]
+    if rates.false_acceptances is not None:
+        rows.append(["kinds that it does not know, taken for one of its own", f"{rates.false_acceptances:.0%}"])
     if rates.given:
-        facts["other things taken for known"] = rates.given.false_acceptances
-    print_table(facts, [facts.values()], to)
+        rows.append(["your other things, taken for one of its own", f"{rates.given.false_acceptances:.0%}"])
+    print_table([f'"none of these" (known score below {rates.min_known:g})', "of all pictures"], rows, to)
     to.print()
 
 

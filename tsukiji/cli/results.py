@@ -29,7 +29,8 @@ def get(
     label: Annotated[str | None, typer.Option("--label", help="Taken for this label, whatever the decision.")] = None,
     decision: Annotated[str | None, typer.Option("--decision", help="Decided for this label.")] = None,
     abstained: Annotated[
-        bool | None, typer.Option("--none-of-these/--decided", help="Only without a decision, or only with one.")
+        bool | None,
+        typer.Option("--undecided/--decided", "--none-of-these", help="Only without a decision, or only with one."),
     ] = None,
     min_score: Annotated[
         float | None, typer.Option("--min-score", min=0, max=1, help="At least this probability.")
@@ -157,7 +158,7 @@ def show_summary(job: Batch, threshold: float | None, min_known: float | None, a
         print_json(found)
         return
     rows: list[list[Any]] = [[row.label, row.images, row.decisions] for row in found.labels]
-    rows += [["none of these", found.none_of_these, None], ["below the threshold", found.below_threshold, None]]
+    rows += [["none of these", found.none_of_these, None], ["not sure enough", found.below_threshold, None]]
     rows += [[f"error: {row.code}", row.images, None] for row in found.errors]
     rows.append(["waiting", found.counts.queued, None])
     print_table(["", "images", "decisions"], rows)

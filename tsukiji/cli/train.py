@@ -6,7 +6,7 @@ import typer
 
 from tsukiji.cli.options import Timeout
 from tsukiji.cli.output import AsJson, note, print_fields, print_json
-from tsukiji.cli.report import print_leakage, print_metrics
+from tsukiji.cli.report import note_warnings, print_leakage, print_metrics
 from tsukiji.cli.waiting import wait
 from tsukiji.client import Client, Training
 
@@ -111,6 +111,7 @@ def show_result(job: Training, as_json: bool) -> None:
     print_fields({"model": result.get("model_id"), "weights": result.get("weights_source")})
     evaluation = job.evaluation
     if evaluation:
+        note_warnings(evaluation)
         print_leakage(evaluation.leakage)
         print_metrics(evaluation.metrics)
     if count := result.get("suspected_labels"):

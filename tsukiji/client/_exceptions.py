@@ -12,6 +12,8 @@ JobError                        the calls went well, the job did not: job
 └── WaitTimeout                 the job goes on, only the waiting is over
 """
 
+from typing import Final
+
 from tsukiji import types
 
 
@@ -80,6 +82,9 @@ class InternalServerError(APIStatusError):
     pass
 
 
+ENDED: Final = {"failed": "failed", "cancelled": "was cancelled", "expired": "ran past its deadline"}
+
+
 class JobError(Exception):
     """A job did not bring what was asked for; `job` is its last known record."""
 
@@ -90,7 +95,8 @@ class JobError(Exception):
     def describe(self) -> str:
         error = self.job.error
         reason = f": {error.code}: {error.detail or error.title}" if error else ""
-        return f"{self.job.object} {self.job.id} is {self.job.status}{reason}"
+        what = ENDED.get(self.job.status, f"is {self.job.status}")
+        return f"{self.job.object} {self.job.id} {what}{reason}"
 
 
 class JobFailedError(JobError):

@@ -289,11 +289,11 @@ class Comparison(Answer):
     difference: float
     """Of the accuracies."""
     difference_interval: tuple[float, float]
-    """95%, for matched pairs (Agresti and Min 2005)."""
+    """95%, for matched pairs: what the test of `p_value` does not reject (Tango 1998)."""
     right_only_a: int
     right_only_b: int
     p_value: float
-    """Exact McNemar test: how often chance alone would make at least such a difference."""
+    """McNemar's test: how often chance alone would make at least such a difference."""
     classes_better: int
     classes_worse: int
     per_class: list[ComparedClass]

@@ -3,6 +3,7 @@ const byId = (id) => document.getElementById(id);
 const form = byId("try");
 const input = byId("files");
 const drop = byId("drop");
+const UNDECIDED = { below_threshold: "Not sure enough", none_of_these: "None of these" };
 const WAIT = { Prefer: "wait=20" };
 
 let asked = 0; // only the newest question may write its answer
@@ -95,7 +96,7 @@ function showResult(job) {
   }
   byId("result").hidden = false;
   const decided = prediction.labels?.join(", ") ?? prediction.decision; // a model of several labels says all of them
-  byId("decision").textContent = prediction.abstained ? "None of these" : decided;
+  byId("decision").textContent = UNDECIDED[prediction.abstain_reason] ?? decided;
   byId("result").classList.toggle("undecided", prediction.abstained);
   byId("unsure").hidden = prediction.abstain_reason !== "below_threshold";
   byId("strange").hidden = prediction.abstain_reason !== "none_of_these";

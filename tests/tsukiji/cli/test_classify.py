@@ -62,13 +62,19 @@ def test_a_model_of_several_labels_says_all_of_them(service, run, pictures):
     none = prediction("b.png", decision=None, labels=[], abstained=True, abstain_reason="below_threshold")
     service.answer("GET", "/v1/batches/bat_1/results", lines(both, none))
     shown = run("classify", pictures, "--model", "pets").stdout.splitlines()
-    assert [line.split("\t")[1] for line in shown[1:]] == ["cat, dog", "none of these"]
+    assert [line.split("\t")[1] for line in shown[1:]] == ["cat, dog", "no label is sure enough"]
 
 
 def test_a_picture_of_something_else_is_none_of_these(service, run, pictures):
     strange = prediction("a.png", decision=None, abstained=True, abstain_reason="none_of_these", known_score=0.01)
     service.answer("GET", "/v1/batches/bat_1/results", lines(strange))
     assert run("classify", pictures, "-m", "pets").stdout.splitlines()[1].startswith("a.png\tnone of these\tcat 0.900")
+
+
+def test_a_picture_that_the_model_is_not_sure_of_is_not_called_none_of_these(service, run, pictures):
+    unsure = prediction("a.png", decision=None, abstained=True, abstain_reason="below_threshold")
+    service.answer("GET", "/v1/batches/bat_1/results", lines(unsure))
+    assert run("classify", pictures, "-m", "pets").stdout.splitlines()[1].startswith("a.png\tnot sure enough\tcat")
 
 
 @pytest.mark.parametrize(("name", "kind"), [("out.csv", "text/csv"), ("out.jsonl", "application/jsonl")])

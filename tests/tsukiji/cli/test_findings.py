@@ -30,7 +30,7 @@ def test_check_counts_what_was_found(analysed, run):
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
     assert "blurry\t1" in lines
-    assert "eel\t1\t0.0100" in lines
+    assert "eel\t1\t0.010" in lines
     assert "not looked for: outlier. no weights: none" in result.stderr
 
 

@@ -10,7 +10,7 @@ def test_list_models(service, run):
     assert run("models", "ls").stdout.splitlines()[1].split("\t")[:5] == [
         "mdl_1",
         "pets",
-        "0.9877",
+        "0.988",
         "2",
         "production, best",
     ]
@@ -21,7 +21,7 @@ def test_show_a_model_with_its_evaluation(service, run):
     service.answer("GET", "/v1/evaluations/evl_1", evaluation())
     shown = run("models", "show", "pets").stdout
     assert "labels\tcat, dog" in shown
-    assert "0.7500\t4\t0.4000" in shown
+    assert "0.750\t4\t0.400" in shown
     assert json.loads(run("models", "show", "pets", "--json").stdout)["id"] == "mdl_1"
 
 
@@ -30,10 +30,15 @@ def test_a_model_says_how_well_it_tells_none_of_these(service, run):
     given = {"images": 150, "false_acceptances": 0.6, "auroc": 0.75}
     rates = {"method": "nearest_neighbours", "min_known": 0.05, "false_rejections": 0.04, "false_acceptances": 0.7}
     metrics = evaluation()["metrics"] | {"unknown": rates | {"given": given}}
-    service.answer("GET", "/v1/evaluations/evl_1", evaluation(metrics=metrics))
-    shown = run("models", "show", "pets").stdout
+    weak = {"code": "none_of_these_weak", "detail": "It hardly works."}
+    service.answer("GET", "/v1/evaluations/evl_1", evaluation(metrics=metrics, warnings=[weak]))
+    told = run("models", "show", "pets")
+    shown = told.stdout
     assert "preset\tquick" in shown
-    assert "0.0500\t0.0400\t0.7000\t0.6000" in shown
+    assert "kinds that it knows, turned away by mistake\t4%" in shown
+    assert "kinds that it does not know, taken for one of its own\t70%" in shown
+    assert "your other things, taken for one of its own\t60%" in shown
+    assert "warning: It hardly works." in told.stderr
     service.answer("GET", "/v1/evaluations/evl_1", evaluation())
     assert "turned away" not in run("models", "show", "pets").stdout, "a model without known scores"
 
@@ -77,8 +82,8 @@ def test_a_model_of_several_labels_shows_each_label_against_its_absence(service,
     service.answer("GET", "/v1/evaluations/evl_1", evaluation(metrics=metrics))
     shown = run("models", "show", "pets").stdout
     assert "kind\tmulti_label" in shown
-    assert "0.8500\t0.7000\t0.6000\t0.1000" in shown
-    assert shown.splitlines()[-1] == "cat\t0.4000\t0.9000\t5\t1\t2\t9"
+    assert "0.850\t0.700\t0.600\t0.100" in shown
+    assert shown.splitlines()[-1] == "cat\t0.400\t0.900\t5\t1\t2\t9"
 
 
 def test_export(service, run, tmp_path):
@@ -159,7 +164,7 @@ def test_evaluate_waits_and_prints(service, run):
     result = run("models", "evaluate", "production", "--dataset", "pets", "--split", "test")
     assert service.asked[0].json == {"model": "production", "dataset": "pets", "split": "test", "metadata": {}}
     assert "images left out\t2" in result.stdout
-    assert "0.7500\t4\t0.4000" in result.stdout
+    assert "0.750\t4\t0.400" in result.stdout
     assert "warning: The model learnt from 3" in result.stderr
     printed = run("models", "evaluate", "production", "--dataset", "pets", "--json").stdout
     assert json.loads(printed)["id"] == "evl_1"
@@ -180,7 +185,7 @@ def test_compare_models_by_their_own_evaluations(service, run):
     shown = run("models", "compare", "production", "evl_2").stdout
     assert service.asked[-1].query == {"a": ["evl_1"], "b": ["evl_2"]}
     assert "summary\t-2.5 points, p = 0.5, 1 class worse" in shown
-    assert "dog\t20\t18\t17\t-0.0500\t1.0000" in shown
+    assert "dog\t20\t18\t17\t-0.050\t1.000" in shown
     assert json.loads(run("models", "compare", "evl_1", "evl_2", "--json").stdout)["changed"] == 3
 
 
@@ -233,5 +238,5 @@ def test_suspected_labels(service, run):
     service.answer("GET", "/v1/models/pets", model())
     service.answer("GET", "/v1/models/mdl_1/suspects", page(row | {"suggested_label": "dog", "score": 0.125}))
     lines = run("models", "suspects", "pets").stdout.splitlines()
-    assert lines[1].split("\t") == ["rex.png", "cat", "dog", "0.1250", "valid"]
+    assert lines[1].split("\t") == ["rex.png", "cat", "dog", "0.125", "valid"]
     assert json.loads(run("models", "suspects", "pets", "--json").stdout)["suggested_label"] == "dog"

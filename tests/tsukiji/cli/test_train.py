@@ -26,8 +26,8 @@ def test_prints_how_good_it_is(trained, run):
     assert result.exit_code == 0
     lines = [line.split("\t") for line in result.stdout.splitlines()]
     assert ["model", "mdl_1"] in lines
-    assert ["0.7500", "4", "0.4000"] in lines
-    assert ["dog", "1.0000", "0.5000", "0.7000", "2"] in lines
+    assert ["0.750", "4", "0.400"] in lines
+    assert ["dog", "1.000", "0.500", "0.700", "2"] in lines
     assert lines[-2:] == [["cat", "2", "0"], ["dog", "1", "1"]]
 
 

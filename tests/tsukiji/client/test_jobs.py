@@ -46,18 +46,18 @@ def test_wait_for_a_finished_job_asks_nobody(client, service):
 
 
 @pytest.mark.parametrize(
-    ("status", "error"),
+    ("status", "error", "said"),
     [
-        ("failed", tsukiji.JobFailedError),
-        ("cancelled", tsukiji.JobCancelledError),
-        ("expired", tsukiji.JobExpiredError),
+        ("failed", tsukiji.JobFailedError, "failed: nan_loss"),
+        ("cancelled", tsukiji.JobCancelledError, "was cancelled"),
+        ("expired", tsukiji.JobExpiredError, "ran past its deadline"),
     ],
 )
-def test_a_job_that_ended_badly_raises_if_wanted(training, service, status, error):
+def test_a_job_that_ended_badly_raises_if_wanted(training, service, status, error, said):
     record = failed("nan_loss") if status == "failed" else job(status)
     service.answer("GET", JOB, record)
     assert training.wait(raise_on_error=False).status == status
-    with pytest.raises(error, match=f"training trn_1 is {status}") as caught:
+    with pytest.raises(error, match=f"training trn_1 {said}") as caught:
         training.wait()
     assert caught.value.job is training
 
