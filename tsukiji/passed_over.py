@@ -50,6 +50,10 @@ class PassedOver:
             for code, found in sorted(self._found.items())
         ]
 
+    def __str__(self) -> str:
+        """Return all of it as sentences."""
+        return " ".join(warning["detail"] for warning in self.warnings())
+
 
 def _detail(text: str, found: _Found) -> str:
     parts = [f"{_shown(part)} {count:,}" for part, count in found.parts.most_common(SHOWN)]

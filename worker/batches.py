@@ -60,8 +60,7 @@ def store(
         count += len(page)
     warnings = [] if passed is None else kept(passed.warnings())
     if not count:
-        told = " ".join(warning["detail"] for warning in warnings)
-        raise BatchEmpty(f"Nothing to classify in {job.request['input']}. {told}".rstrip())
+        raise BatchEmpty(f"Nothing to classify in {job.request['input']}. {passed or ''}".rstrip())
     settings = services.settings.jobs
     result = {"result": {"warnings": warnings}} if warnings else {}
     with services.database.transaction() as session:

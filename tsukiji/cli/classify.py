@@ -7,7 +7,8 @@ from typing import Annotated, Any, Final
 import typer
 
 from tsukiji import types
-from tsukiji.cli.options import FailOnItemError, Timeout
+from tsukiji.archive import HEAD_BYTES, begins_archive
+from tsukiji.cli.options import Encoding, FailOnItemError, Timeout
 from tsukiji.cli.outcomes import ExitCode
 from tsukiji.cli.output import AsJson, note, print_fields, print_json, print_records, text
 from tsukiji.cli.waiting import sending, wait
@@ -87,6 +88,7 @@ def classify(
     heatmap: HeatmapOf = None,
     keep_days: KeepDays = None,
     priority: Annotated[int, typer.Option("--priority", min=0, max=4, help="More goes first.")] = 0,
+    encoding: Encoding = None,
     target: Annotated[Path | None, typer.Option("-o", "--output", help="Save as .csv, .jsonl or .parquet.")] = None,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Start it and return.")] = False,
     timeout: Timeout = None,
@@ -98,9 +100,10 @@ def classify(
     with Client() as client:
         options = {"model": model, "top_k": top, "threshold": threshold, "min_known": min_known, "priority": priority}
         options |= {"tags": tags, "heatmap": heatmap, "retention_days": keep_days}
-        job = start(client, paths or [], source, options)
+        job = start(client, paths or [], source, options, encoding)
         note(f"batch {job.id}")
         if no_wait:
+            tell_warnings(job)
             show_job(job, as_json)
             return
         finish(wait(job, timeout), target, as_json, columns_of(tags=tags))
@@ -159,20 +162,35 @@ def save_heatmaps(client: Client, found: Iterable[types.Prediction], folder: Pat
             note(f"saved {client.save_heatmap(prediction, target)}")
 
 
-def start(client: Client, paths: list[Path], source: str | None, options: dict[str, Any]) -> Batch:
+def start(
+    client: Client, paths: list[Path], source: str | None, options: dict[str, Any], encoding: str | None = None
+) -> Batch:
     if (source is None) == (not paths):
         raise typer.BadParameter("name paths, or a --source")
     if source is not None:
         return client.batches.create(source=source, **options)
-    alone = [path for path in paths if path.name.lower().endswith((*ARCHIVES, MANIFEST))]
+    alone = [path for path in paths if is_alone(path)]
     if alone and len(paths) > 1:
         raise typer.BadParameter(f"{alone[0]} goes alone: name one archive or manifest, or files and folders")
     if alone and alone[0].suffix.lower() == MANIFEST:
         return client.batches.create(manifest=alone[0], **options)
     if alone:
         with sending(alone[0]) as progress:
-            return client.batches.create(archive=alone[0], progress=progress, **options)
+            return client.batches.create(archive=alone[0], progress=progress, encoding=encoding, **options)
     return client.batches.create(images=paths, **options)
+
+
+def is_alone(path: Path) -> bool:
+    """Return whether this is a manifest, or an archive by its name or its first bytes."""
+    if path.is_dir() or path.name.lower().endswith((*ARCHIVES, MANIFEST)):
+        return not path.is_dir()
+    with path.open("rb") as file:
+        return begins_archive(file.read(HEAD_BYTES))
+
+
+def tell_warnings(job: Batch) -> None:
+    for warning in job.warnings:
+        note(f"  {warning.get('detail')}", style="yellow")
 
 
 def finish(job: Batch, target: Path | None, as_json: bool, columns: dict[str, Any] = COLUMNS) -> None:
@@ -184,6 +202,7 @@ def finish(job: Batch, target: Path | None, as_json: bool, columns: dict[str, An
         print_records(job.results(), columns, as_json)
     if job.counts:
         note(f"{job.counts.succeeded} classified, {job.counts.errored} with errors")
+    tell_warnings(job)
     job.raise_for_status()
 
 

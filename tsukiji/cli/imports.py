@@ -9,7 +9,7 @@ import typer
 from pydantic import ValidationError
 
 from tsukiji import types
-from tsukiji.cli.options import FailOnItemError, Timeout
+from tsukiji.cli.options import Encoding, FailOnItemError, Timeout
 from tsukiji.cli.outcomes import ExitCode
 from tsukiji.cli.output import AsJson, note, print_json
 from tsukiji.cli.report import show_dataset
@@ -18,6 +18,7 @@ from tsukiji.cli.waiting import bar, sending, wait
 from tsukiji.client import APIStatusError, Client, Dataset, Import, JobFailedError, NotFoundError
 from tsukiji.client._files import files_below
 from tsukiji.importers import may_be_table
+from tsukiji.passed_over import PassedOver
 
 REJECTED_SHOWN: Final = 20
 COLUMNS: Final = ", ".join(get_args(types.Column))
@@ -77,6 +78,7 @@ def import_pictures(
     group: Annotated[
         str | None, typer.Option("--group", help="One group for all: never learnt from and held out both.")
     ] = None,
+    encoding: Encoding = None,
     target: Annotated[
         Path | None, typer.Option("-o", "--output", help="Save what became of each file as .csv or .jsonl.")
     ] = None,
@@ -91,9 +93,10 @@ def import_pictures(
     if (source is None) == (path is None):
         raise typer.BadParameter("Name a folder, an archive or a table, or a --source.")
     check_target(target)
-    wishes = read_wishes(wanted, column or [], separator, folder or [], label, split, group)
-    if path is not None and path.is_dir() and not files_below(path):
-        raise ValueError(f"There are no files in {path}; nothing was sent, and no data set was made.")
+    wishes = read_wishes(wanted, column or [], separator, folder or [], label, split, group, encoding)
+    passed = PassedOver()
+    if path is not None and path.is_dir() and not files_below(path, passed):
+        raise ValueError(f"There are no files in {path}; nothing was sent, and no data set was made. {passed}".rstrip())
     with Client() as client, to_fill(client, name, kind) as dataset:
         if path is not None and path.is_dir():
             result = upload(dataset, path, table=table, **wishes)
@@ -156,6 +159,7 @@ def read_wishes(
     label: str | None,
     split: types.Split | None,
     group: str | None,
+    encoding: str | None,
 ) -> dict[str, Any]:
     """Return what was wished for, without what was not.
 
@@ -165,7 +169,13 @@ def read_wishes(
     named: dict[str, list[str]] = {}
     for column, _, theirs in (column.partition("=") for column in columns):
         named.setdefault(column, []).append(theirs)
-    wishes: dict[str, Any] = {"label": label, "split": split, "group": group, "separator": separator}
+    wishes: dict[str, Any] = {
+        "label": label,
+        "split": split,
+        "group": group,
+        "separator": separator,
+        "encoding": encoding,
+    }
     given = wishes | {"format": wanted, "columns": {name: one_or_all(theirs) for name, theirs in named.items()}}
     given["folders"] = {name: role for name, _, role in (folder.rpartition("=") for folder in folders)}
     try:

@@ -10,6 +10,14 @@ from tsukiji.cli.output import FITS, note, print_json
 from tsukiji.labels import clean_label, near_miss
 
 DatasetName = Annotated[str, typer.Argument(metavar="DATASET", help="Id or name of a data set.")]
+Encoding = Annotated[
+    str | None,
+    typer.Option(
+        "--encoding",
+        metavar="NAME",
+        help="Code page of the names in an old archive, such as cp932. Guessed by default.",
+    ),
+]
 FailOnItemError = Annotated[bool, typer.Option("--fail-on-item-error", help="Exit 8 when single images failed.")]
 Limit = Annotated[
     int | None,
@@ -25,7 +33,7 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 def check_label(label: str | None, known: Iterable[str | None]) -> None:
     """Raise typer.BadParameter where a list is asked for by a label that there is not: it would only be empty."""
     labels = [each for each in known if each is not None]
-    if label is not None and clean_label(label) not in labels:
+    if label is not None and label not in labels and clean_label(label) not in labels:
         raise typer.BadParameter(f"there is no label {label!r}. {near_miss(label, labels)}")
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, TypedDict, Unpack
 
 import httpx2
+from pydantic import PrivateAttr
 
 from tsukiji import types
 from tsukiji.client._base import path
@@ -18,6 +19,7 @@ from tsukiji.client._files import LocalFile, archive_type, fit_one_request, pack
 from tsukiji.client._job import Job
 from tsukiji.client._pages import Paged
 from tsukiji.client._uploads import BY_PARTS_BYTES, UPLOAD_SECONDS, Sent, send
+from tsukiji.passed_over import PassedOver
 
 
 class Selection(TypedDict, total=False):
@@ -47,6 +49,12 @@ class Batch(Job):
         ".jsonl": "application/jsonl",
         ".parquet": "application/vnd.apache.parquet",
     }
+    _passed: PassedOver = PrivateAttr(default_factory=PassedOver)
+
+    @property
+    def warnings(self) -> list[dict[str, Any]]:
+        """What was passed over in the folders that it was made of, and what the service tells once it has read all."""
+        return [*self._passed.warnings(), *(self.result or {}).get("warnings", [])]
 
     def results(self, *, probabilities: bool = False, **wanted: Unpack[Selection]) -> Iterator[types.Prediction]:
         """Stream the results so far, all or those that are wanted; with the `probabilities` of all labels on request.
@@ -127,12 +135,14 @@ class Batches(Resource):
         deadline_seconds: int | None = None,
         retention_days: float | None = None,
         progress: Sent | None = None,
+        encoding: str | None = None,
     ) -> Batch:
         """Classify many pictures: exactly one of images, archive, manifest, source and dataset.
 
         Args:
             model: id, alias or name, or the model itself.
-            images: files and folders. They keep their path, relative to the folder they have in common, as `custom_id`.
+            images: files, and folders, of which the pictures in them are taken; the batch's `warnings` tell what was
+                passed over. They keep their path, relative to the folder they have in common, as `custom_id`.
                 More than one request may hold (100 files, 256 MiB) are packed into a temporary zip first.
             archive: a zip or tar. A large one goes in parts, of which those that the service has confirmed are never
                 sent again.
@@ -151,6 +161,7 @@ class Batches(Resource):
             retention_days: results and pictures are deleted so long after its end; 0 keeps them, the service has a
                 default.
             progress: called with the bytes of a large archive that are confirmed so far, and the bytes in all.
+            encoding: the code page of the names in an archive that does not say it (`cp932`); guessed if None.
 
         Raises:
             ValueError: none or several of them; or no pictures among the images.
@@ -169,17 +180,20 @@ class Batches(Resource):
             "retention_days": retention_days,
         }
         options |= {name: value for name, value in wishes.items() if value is not None}
+        passed = PassedOver()
         if dataset is not None:
             response = self._post(json=options | {"input": _dataset_input(dataset, split)})
         elif source is not None:
             response = self._post(json=options | {"input": {"source": source}})
         elif archive is not None:
-            response = self._post_archive(Path(archive), options, progress)
+            response = self._post_archive(Path(archive), options, progress, encoding)
         elif manifest is not None:
             response = self._post_body(Path(manifest), options, "application/jsonl")
         else:
-            response = self._post_files(pictures_at(images or []), options, progress)
-        return Batch.bind(self._transport, response.json())
+            response = self._post_files(pictures_at(images or [], passed), options, progress, passed)
+        batch = Batch.bind(self._transport, response.json())
+        batch._passed = passed  # noqa: SLF001 - ours
+        return batch
 
     def get(self, job_id: str) -> Batch:
         return Batch.bind(self._transport, self._transport.request("GET", path("batches", job_id)).json())
@@ -190,24 +204,27 @@ class Batches(Resource):
     def _post(self, **options: Any) -> httpx2.Response:
         return self._transport.request("POST", path("batches"), timeout=UPLOAD_SECONDS, **options)
 
-    def _post_archive(self, file: Path, options: dict[str, Any], progress: Sent | None) -> httpx2.Response:
+    def _post_archive(
+        self, file: Path, options: dict[str, Any], progress: Sent | None, encoding: str | None
+    ) -> httpx2.Response:
+        named = {"encoding": encoding} if encoding else {}
         if file.stat().st_size >= BY_PARTS_BYTES:
             upload = send(self._transport, file, progress)
-            return self._post(json=options | {"input": {"upload": upload.id}})
-        return self._post_body(file, options, archive_type(file))
+            return self._post(json=options | {"input": {"upload": upload.id, **named}})
+        return self._post_body(file, options | named, archive_type(file))
 
     def _post_body(self, file: Path, options: dict[str, Any], content_type: str) -> httpx2.Response:
         with file.open("rb") as content:
             return self._post(content=content, params=options, headers={"Content-Type": content_type})
 
     def _post_files(
-        self, files: Sequence[LocalFile], options: dict[str, Any], progress: Sent | None
+        self, files: Sequence[LocalFile], options: dict[str, Any], progress: Sent | None, passed: PassedOver
     ) -> httpx2.Response:
         if not files:
-            raise ValueError("there are no pictures among the images of this batch")
+            raise ValueError(f"there are no pictures among the images of this batch. {passed}".rstrip(". "))
         if not fit_one_request(files):
             with packed(files) as archive:
-                return self._post_archive(archive, options, progress)
+                return self._post_archive(archive, options, progress, None)
         with ExitStack() as stack:
             parts = [("files", (file.name, stack.enter_context(file.path.open("rb")))) for file in files]
             form = {name: str(value) for name, value in options.items()}

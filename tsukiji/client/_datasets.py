@@ -38,6 +38,8 @@ class Wishes(TypedDict, total=False):
     """Of the pictures for which no table tells one; it goes before their folders."""
     split: types.Split
     """Likewise."""
+    encoding: str
+    """The code page of the names in an archive that does not say it, such as `cp932`; guessed by default."""
 
 
 class Dataset(Curated, types.Dataset):

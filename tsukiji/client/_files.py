@@ -2,6 +2,8 @@
 
 import hashlib
 import os
+import re
+import stat
 import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from tsukiji.names import leftover, plain_name
+from tsukiji.passed_over import PassedOver
 
 CHUNK_FILES: Final = 100
 REQUEST_BYTES: Final = 256 * 2**20
@@ -33,7 +36,15 @@ SUFFIXES: Final = frozenset(
         ".heif",
     }
 )
-"""What a picture in a folder is known by; the service then looks at the bytes."""
+"""What a picture in a folder is known by, if not by its first bytes."""
+PICTURE: Final = re.compile(
+    rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|GIF8[79]a|RIFF.{4}WEBP|BM.{12}[\x0c\x28\x34\x38\x40\x6c\x7c]\0\0\0"
+    rb"|II[*+]\0|MM\0[*+]|.{4}ftyp(?:avi|he[iv]|mif1|msf1|miaf)",
+    re.DOTALL,
+)
+HEAD_BYTES: Final = 32
+MAX_DEPTH: Final = 64
+"""Folders in folders: links that lead from one to the other make no end of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,41 +60,82 @@ class LocalFile:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def files_below(folder: Path) -> list[LocalFile]:
-    """List every file in a folder's tree by name, without what systems leave behind.
+def files_below(folder: Path, passed: PassedOver | None = None) -> list[LocalFile]:
+    """List every file in a folder's tree by name; links are followed. What is left out is counted in `passed`:
+
+    what systems leave behind, links that lead nowhere or back to a folder above, folders that cannot be read.
 
     Raises:
         NotADirectoryError: it is no folder.
     """
     if not folder.is_dir():
         raise NotADirectoryError(f"{folder} is not a folder")
-    named = ((path, _relative(path, folder)) for path in folder.rglob("*") if path.is_file())
-    files = [LocalFile(path, name, path.stat().st_size) for path, name in named if not leftover(name)]
-    return sorted(files, key=lambda file: file.name)
+    found = _walk(folder, "", passed or PassedOver(), [])
+    return sorted(found, key=lambda file: file.name)
 
 
-def pictures_at(paths: Iterable[str | os.PathLike[str]]) -> list[LocalFile]:
-    """Expand folders to the files in them that are named like pictures; files named one by one are always taken.
+def _walk(folder: Path, below: str, passed: PassedOver, above: list[tuple[int, int]]) -> Iterator[LocalFile]:
+    """Yield the files of a folder; `above` are the folders that lead here, by device and number."""
+    here = folder.stat()
+    inside = [*above, (here.st_dev, here.st_ino)]
+    for path in sorted(folder.iterdir()):
+        name = f"{below}{_relative(path, folder)}"
+        if remains := leftover(path.name):
+            passed.add("leftovers_passed_over", name, remains)
+            continue
+        try:
+            facts = path.stat()
+            if stat.S_ISDIR(facts.st_mode):
+                if (facts.st_dev, facts.st_ino) in inside or len(inside) > MAX_DEPTH:
+                    passed.add("links_passed_over", name)
+                else:
+                    yield from _walk(path, f"{name}/", passed, inside)
+            elif stat.S_ISREG(facts.st_mode):
+                yield LocalFile(path, name, facts.st_size)
+            else:
+                passed.add("files_passed_over", name)
+        except OSError:
+            passed.add("links_passed_over" if path.is_symlink() else "folders_passed_over", name)
 
-    Names are relative to the folder that all paths have in common.
+
+def pictures_at(paths: Iterable[str | os.PathLike[str]], passed: PassedOver) -> list[LocalFile]:
+    """Expand folders to the pictures in them, by name or content; files named one by one are always taken.
+
+    Names are relative to the folder that all paths have in common. What is left out is counted in `passed`.
 
     Raises:
         FileNotFoundError: a path leads nowhere.
     """
     given = [Path(path).absolute() for path in paths]
-    found = dict.fromkeys(file for path in given for file in _expand(path))
+    found = dict.fromkeys(file for path in given for file in _expand(path, passed))
     if not found:
         return []
     top = Path(os.path.commonpath([path if path.is_dir() else path.parent for path in given]))
     return [LocalFile(path, _relative(path, top), path.stat().st_size) for path in found]
 
 
-def _expand(path: Path) -> list[Path]:
-    if path.is_dir():
-        return [file.path for file in files_below(path) if file.path.suffix.lower() in SUFFIXES]
-    if not path.exists():
-        raise FileNotFoundError(f"{path} does not exist")
-    return [path]
+def _expand(path: Path, passed: PassedOver) -> Iterator[Path]:
+    if not path.is_dir():
+        if not path.exists():
+            raise FileNotFoundError(f"{path} does not exist")
+        yield path
+        return
+    for file in files_below(path, passed):
+        if _is_picture(file.path):
+            yield file.path
+        else:
+            passed.add("files_passed_over", file.name)
+
+
+def _is_picture(path: Path) -> bool:
+    """Return whether a file is named like a picture or begins like one; the service then looks properly."""
+    if path.suffix.lower() in SUFFIXES:
+        return True
+    try:
+        with path.open("rb") as file:
+            return PICTURE.match(file.read(HEAD_BYTES)) is not None
+    except OSError:
+        return True  # that it cannot be read will be told
 
 
 def portions(files: Iterable[LocalFile]) -> Iterator[list[LocalFile]]:

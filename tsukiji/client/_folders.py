@@ -7,7 +7,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from tsukiji import types
 from tsukiji.client._base import path
@@ -18,6 +18,7 @@ from tsukiji.client._uploads import UPLOAD_SECONDS
 from tsukiji.errors import TableInvalid, TsukijiError, UrlNotAllowed
 from tsukiji.importers import Layout, Placement, Table, lay_out, may_be_table
 from tsukiji.labels import is_set, join_labels, split_labels, told
+from tsukiji.passed_over import PassedOver
 
 Report = Callable[[int, int], None]
 """Called with the files settled so far and the files in all."""
@@ -52,9 +53,10 @@ def upload_folder(
         ValueError: `table` is none, or there are no files in the folder.
         APIError: the service refused the data set or the key, or cannot be reached. What was sent stays; run again.
     """
-    found = files_below(folder)
+    passed = PassedOver()
+    found = files_below(folder, passed)
     if not found:
-        raise ValueError(f"there are no files in {folder}")
+        raise ValueError(f"there are no files in {folder}. {passed}".rstrip(". "))
     layout = _lay_out(found, table, options or types.ImportOptions(), kind)
     place = _placing(layout, group)
     files = [file for file in found if file.name not in layout.tables]
@@ -85,7 +87,7 @@ def upload_folder(
         requests = _requests(missing, place)
         for settled in pool.map(lambda portion: _send(transport, dataset_id, portion, place), requests):
             settle(settled)
-    return _result(verdicts, layout)
+    return _result(verdicts, [*layout.warnings, *passed.warnings()])
 
 
 def _lay_out(files: Sequence[LocalFile], table: Path | None, options: types.ImportOptions, kind: types.Kind) -> Layout:
@@ -257,12 +259,12 @@ def _unreadable(file: LocalFile) -> types.FileVerdict:
     return types.FileVerdict(name=file.name, verdict="rejected", error=problem)
 
 
-def _result(verdicts: list[types.FileVerdict], layout: Layout) -> types.UploadResult:
+def _result(verdicts: list[types.FileVerdict], warnings: list[dict[str, Any]]) -> types.UploadResult:
     found = [verdict.verdict for verdict in verdicts]
     return types.UploadResult(
         accepted=found.count("accepted"),
         duplicates=found.count("duplicate"),
         rejected=found.count("rejected"),
         files=sorted(verdicts, key=lambda verdict: verdict.name),
-        warnings=layout.warnings,
+        warnings=warnings,
     )

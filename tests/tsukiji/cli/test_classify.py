@@ -143,6 +143,30 @@ def test_a_zip_goes_alone(service, run, pictures):
     assert service.asked_for("POST", "/v1/batches")[0].body == b"zipped"
 
 
+def test_what_is_passed_over_is_told(service, run, pictures):
+    (pictures / "notes.txt").write_text("no picture")
+    (pictures / "gone").symlink_to("nowhere")
+    result = run("classify", pictures, "-m", "pets")
+    assert result.exit_code == 0
+    assert "notes.txt" in result.stderr
+    assert "gone" in result.stderr
+
+
+def test_what_the_service_passed_over_is_told(service, run, pictures):
+    warnings = [{"code": "leftovers_passed_over", "detail": "Left behind: 3 (@eaDir 3).", "count": 3, "names": []}]
+    service.answer("GET", "/v1/jobs/bat_1", job("succeeded", "bat_1", "batch", result={"warnings": warnings}))
+    (pictures / "more.zip").write_bytes(b"zipped")
+    assert "@eaDir 3" in run("classify", pictures / "more.zip", "-m", "pets").stderr
+
+
+def test_an_archive_is_known_by_its_bytes_and_its_code_page_said(service, run, pictures):
+    (pictures / "shots.zip.part").write_bytes(b"PK\5\6" + bytes(18))
+    assert run("classify", pictures / "shots.zip.part", "-m", "pets", "--encoding", "cp932").exit_code == 0
+    (asked,) = service.asked_for("POST", "/v1/batches")
+    assert asked.body.startswith(b"PK")
+    assert asked.query["encoding"] == ["cp932"]
+
+
 def test_a_folder_without_pictures(run, service, tmp_path):
     result = run("classify", tmp_path, "-m", "pets")
     assert result.exit_code == 2

@@ -98,6 +98,15 @@ def test_options_that_make_no_sense_are_wrong_usage(pets, run, tmp_path, options
     assert not pets.asked
 
 
+def test_the_code_page_of_an_archive(pets, run, tmp_path):
+    (tmp_path / "pets.zip").write_bytes(b"zipped")
+    assert run("datasets", "import", tmp_path / "pets.zip", "--name", "pets", "--encoding", "ms932").exit_code == 0
+    assert asked(pets).query["encoding"] == ["cp932"]
+    result = run("datasets", "import", tmp_path / "pets.zip", "--name", "pets", "--encoding", "klingon")
+    assert result.exit_code == 2
+    assert "cp932" in result.stderr
+
+
 def test_verdicts_of_a_job_are_saved(pets, store, run, tmp_path):
     (tmp_path / "labels.csv").write_bytes(b"url\n")
     pets.answer("GET", "/v1/imports/imp_1/results", b"name,verdict\n")

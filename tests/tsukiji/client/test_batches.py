@@ -41,6 +41,55 @@ def test_a_file_that_is_named_is_sent_whatever_its_name_and_once(client, service
     assert service.asked[0].field("custom_ids") == ["picture", "1.png"]
 
 
+HEADS = {
+    "jpeg": b"\xff\xd8\xff\xe0" + bytes(20),
+    "png": b"\x89PNG\r\n\x1a\n" + bytes(20),
+    "webp": b"RIFF\1\1\1\1WEBPVP8 ",
+    "heic": b"\0\0\0\x18ftypheic",
+    "tiff": b"II*\0" + bytes(20),
+}
+
+
+def test_pictures_without_a_usual_suffix_are_known_by_content_and_the_rest_is_told(client, service, tmp_path):
+    named = {
+        "0a1b2c": "jpeg",
+        "img.jpg?w=640": "jpeg",
+        "n.jpg.1": "png",
+        "v.img": "webp",
+        "x.pjpeg": "heic",
+        "y.jpg_": "tiff",
+    }
+    for name, kind in named.items():
+        (tmp_path / name).write_bytes(HEADS[kind])
+    write(tmp_path, "w.jpg", "notes.txt", "empty", "@eaDir/w.jpg")
+    (tmp_path / "empty").write_bytes(b"")
+    batch = client.batches.create(model="pets", images=[tmp_path])
+    assert sorted(service.asked[0].field("custom_ids")) == sorted([*named, "w.jpg"])
+    told = {warning["code"]: (warning["count"], warning["names"]) for warning in batch.warnings}
+    assert told == {"files_passed_over": (2, ["empty", "notes.txt"]), "leftovers_passed_over": (1, ["@eaDir"])}
+
+
+def test_a_batch_without_pictures_says_what_it_passed_over(client, tmp_path):
+    write(tmp_path, "notes.txt")
+    with pytest.raises(ValueError, match=r"no pictures.*notes\.txt"):
+        client.batches.create(model="pets", images=[tmp_path])
+
+
+def test_linked_folders_are_classified_too(client, service, tmp_path):
+    write(tmp_path, "real/1.png", "shots/2.png")
+    (tmp_path / "shots/more").symlink_to("../real")
+    (tmp_path / "shots/gone.png").symlink_to("nowhere.png")
+    batch = client.batches.create(model="pets", images=[tmp_path / "shots"])
+    assert service.asked[0].field("custom_ids") == ["2.png", "more/1.png"]
+    assert [warning["names"] for warning in batch.warnings] == [["gone.png"]]
+
+
+def test_the_code_page_of_an_archive_goes_with_it(client, service, tmp_path):
+    write(tmp_path, "old.zip")
+    client.batches.create(model="pets", archive=tmp_path / "old.zip", encoding="cp932")
+    assert service.asked[0].query["encoding"] == ["cp932"]
+
+
 def test_more_than_a_request_may_hold_goes_as_a_stored_zip(client, service, tmp_path):
     names = [f"{number:03}.png" for number in range(101)]
     write(tmp_path, *names)

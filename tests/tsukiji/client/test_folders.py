@@ -1,5 +1,7 @@
 import hashlib
 import os
+import unicodedata
+from pathlib import Path
 
 import pytest
 
@@ -259,6 +261,69 @@ def test_labels_of_folders_are_trimmed_and_those_that_look_alike_are_told(pets, 
 
 def labelled(answer):
     return answer | {"files": [file | {"labels": [file["label"]]} for file in answer["files"]]}
+
+
+def codes(warnings):
+    return {warning["code"]: (warning["count"], warning["names"]) for warning in warnings}
+
+
+def test_links_are_followed_and_those_that_lead_nowhere_are_told(pets, service, tmp_path):
+    write(tmp_path, "real/cats/1.png", "real/2.png", "pets/dog/3.png")
+    (tmp_path / "pets/cat").symlink_to("../real/cats")
+    (tmp_path / "pets/dog/2.png").symlink_to("../../real/2.png")
+    (tmp_path / "pets/bee").symlink_to("../nowhere")
+    (tmp_path / "pets/dog/w.png").symlink_to("/nowhere/x.png")
+    (tmp_path / "real/cats/all").symlink_to("../../pets")  # leads back to where it came from
+    (tmp_path / "pets/itself").symlink_to("itself")
+    result = pets.upload(tmp_path / "pets")
+    assert {file.name: file.label for file in result.files} == {
+        "cat/1.png": "cat",
+        "dog/2.png": "dog",
+        "dog/3.png": "dog",
+    }
+    assert codes(result.warnings) == {"links_passed_over": (4, ["bee", "cat/all", "dog/w.png", "itself"])}
+
+
+def test_what_devices_leave_behind_is_not_sent_and_counted(pets, service, tmp_path):
+    write(
+        tmp_path,
+        "cat/1.png",
+        "cat/@eaDir/1.png/THUMB.png",
+        "cat/Icon\r",
+        "#recycle/old.png",
+        "$RECYCLE.BIN/S-1-5/$R1.png",
+    )
+    result = pets.upload(tmp_path)
+    assert [file.name for file in result.files] == ["cat/1.png"]
+    assert codes(result.warnings)["leftovers_passed_over"][0] == 4
+    assert "@eaDir" in result.warnings[0]["detail"]
+
+
+def test_a_folder_that_cannot_be_read_is_told(pets, tmp_path, monkeypatch):
+    write(tmp_path, "cat/1.png", "dog/2.png")
+    real = Path.iterdir
+
+    def deny(folder):
+        if folder.name == "dog":
+            raise PermissionError(13, "Permission denied")
+        return real(folder)
+
+    monkeypatch.setattr(Path, "iterdir", deny)
+    result = pets.upload(tmp_path)
+    assert [file.name for file in result.files] == ["cat/1.png"]
+    assert codes(result.warnings) == {"folders_passed_over": (1, ["dog"])}
+
+
+def test_a_folder_of_nothing_but_leftovers_says_so(pets, tmp_path):
+    write(tmp_path, "@eaDir/1.png")
+    with pytest.raises(ValueError, match="@eaDir"):
+        pets.upload(tmp_path)
+
+
+def test_a_table_finds_files_whose_names_are_decomposed(pets, tmp_path):
+    write(tmp_path, unicodedata.normalize("NFD", "photos/pâté.png"))
+    (tmp_path / "labels.csv").write_text(unicodedata.normalize("NFC", "file,label\nphotos/pâté.png,food\n"))
+    assert [(file.name, file.label) for file in pets.upload(tmp_path).files] == [("photos/pâté.png", "food")]
 
 
 def test_one_group_for_a_folder(pets, service, tmp_path):
