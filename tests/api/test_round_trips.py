@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 from api.dataset_exports import SUFFIX, export
 from api.layouts import ExportItem
 from tests.api.conftest import archive, pictures
-from tsukiji.archive import Entry
+from tsukiji.archive import ArchiveLimits, Entry, entries
 from tsukiji.labels import clean_label, join_labels
 from tsukiji.settings import Settings
 from tsukiji.storage.memory import MemoryStore
 from tsukiji.types import ImportOptions
-from worker.archives import files_in
+from worker.archives import wanted as kept
 from worker.arrivals import survey
 from worker.claimed import work
 from worker.imports import run
@@ -86,10 +86,11 @@ def exported(kind, items, wanted):
         with tempfile.NamedTemporaryFile(suffix=".zip") as file:
             file.write(data)
             file.flush()
-            yield partial(files_in, SERVICES, Path(file.name))
+            limits = ArchiveLimits.of(SERVICES.settings.limits)
+            yield lambda passed: kept(entries(Path(file.name), limits), passed)
     else:
         pictures = [Entry(item.name, None, partial(SERVICES.store.read, item.sha256)) for item in items]
-        yield lambda: iter([*pictures, Entry(f"labels{SUFFIX[wanted]}", None, lambda: data)])
+        yield lambda _: iter([*pictures, Entry(f"labels{SUFFIX[wanted]}", None, lambda: data)])
 
 
 def read_back(kind, items, wanted):
@@ -140,7 +141,7 @@ def test_every_export_is_read_back(data_set):
 # --- end to end ------------------------------------------------------------------------------------------------------
 
 SENT = {
-    "single_label": ["n/a", "=1+1", "a, b", "train", "+", ""],
+    "single_label": ["n/a", "=1+1", "none", "train", "+", ""],
     "multi_label": [["n/a", "a+b"], ["=1+1", "-"], ["a, b"], [], ["ant", "bee"], None],
 }
 

@@ -49,6 +49,8 @@ BOOKKEEPING: Final = frozenset(
     + tuple(edge.replace("_", "") for edge in EDGES)
 )
 """Columns that say nothing of a picture, as Label Studio and we write them: that they are left out is no news."""
+OURS: Final = frozenset({"imageid", "sha256"})
+"""By these a table of our own exports is known."""
 LABEL_STUDIO: Final = frozenset({"annotationid", "leadtime"})
 """By these a table of Label Studio is known, whose column of labels is named as the project's author liked."""
 
@@ -124,8 +126,10 @@ def check_columns(found: Columns, header: Iterable[str]) -> None:
 
 def ignored(found: Columns, header: Iterable[str], labels: Iterable[str] = ()) -> list[str]:
     """Return the columns that nothing is made of, and that may have been meant."""
+    labels = list(labels)
     used = {*found.values(), *labels}
-    return [name for name in header if name.strip() and name not in used and key_of(name) not in BOOKKEEPING]
+    quiet = BOOKKEEPING if labels or "label" in found else frozenset()  # `Image,Id`: there the second is a label
+    return [name for name in header if name.strip() and name not in used and key_of(name) not in quiet]
 
 
 def box_of(row: Mapping[str, Any]) -> Box | None:

@@ -47,8 +47,8 @@ def hear(
     shown = ", ".join(map(repr, sorted(classes)[:5]))
     detail = (
         f"{len(unheard):,} pictures in class folders ({shown}) are in no table, and "
-        f"have no label: where tables tell labels, and they do of {len(told):,} pictures, folders do not. The format "
-        "`folders` takes the labels of the folders instead."
+        f"have no label: where tables tell labels, and they do of {len(told):,} pictures, folders do not. To have the "
+        "labels of the folders instead, import into a new data set with `--format folders` (`format` of a request)."
     )
     return Hearing(note=Note("folder_labels_ignored", detail))
 

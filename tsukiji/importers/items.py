@@ -1,6 +1,7 @@
 """What a line of any table comes down to: a picture by file or address, its labels, its split."""
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -14,8 +15,8 @@ from tsukiji.types import Box, Split
 
 NO_SPLIT: Final = frozenset({"", "unassigned"})
 BUCKETS: Final = frozenset({"s3", "gs"})
-LOCAL_FILES: Final = "/data/local-files/?d="
-"""Before the path of a picture that Label Studio read from its own disk."""
+LABEL_STUDIO: Final = re.compile(r"(?:https?://[^/]+)?/data/(?:local-files/\?d=(?P<local>.+)|upload/.+)")
+"""An address by which Label Studio serves a picture that was sent to it, or that it read from its own disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +68,11 @@ def refused(line: int, why: str) -> Item:
 def place(text: str) -> tuple[str | None, str | None]:
     """Return a picture's file and address from whichever was written.
 
-    What stands in a bucket was often copied to where the table is, so its path counts as a file, too. Other addresses
-    say nothing of files.
+    What stands in a bucket was often copied to where the table is, so its path counts as a file, too, and so do those
+    that Label Studio serves. Other addresses say nothing of files.
     """
-    if text.startswith(LOCAL_FILES):
-        return plain_name(unquote(text.removeprefix(LOCAL_FILES))), None
+    if served := LABEL_STUDIO.fullmatch(text):
+        return plain_name(unquote(served["local"]) if served["local"] else text), None
     scheme, found, rest = text.partition("://")
     if not found:
         return plain_name(text), None

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from tsukiji.importers.columns import BOOKKEEPING, NO, WEAK_FILES, YES, Columns, key_of, named_labels
+from tsukiji.importers.columns import BOOKKEEPING, NO, OURS, WEAK_FILES, YES, Columns, key_of, named_labels
 from tsukiji.importers.items import Note
 from tsukiji.importers.several import Labelling, choices, json_list, mark_of
 from tsukiji.labels import CELL_SEPARATORS
@@ -41,6 +41,8 @@ def find_labelling(
     if "label" not in columns:
         found, notes = _marked(header, rows, columns, many)
         return Labelling(many, separator, found), notes
+    if set(map(key_of, header)) >= OURS:
+        return Labelling(many, separator), []  # its labels are what they are
     cells = _cells(rows, columns["label"])
     if many and separator is None:
         separator, notes = _separator(cells)
@@ -66,7 +68,7 @@ def _marked(header: Sequence[str], rows: Rows, columns: Columns, many: bool) -> 
     if len(found) > 1 and several:
         listed = ", ".join(map(repr, found))[:300]
         detail = f"the columns {listed} hold 0 and 1, and {several:,} lines have 1 in several: if these are labels, "
-        return [], [Note("columns_look_like_labels", detail + "import into a data set whose kind is multi_label")]
+        return [], [Note("columns_look_like_labels", detail + "import into a data set with `--kind multi_label`")]
     return [], []
 
 
@@ -87,10 +89,12 @@ def _separator(cells: Counter[str]) -> tuple[str | None, list[Note]]:
         if len(cells) < 2 or 2 * len(spaced) < len(cells):
             return None, []
         detail = f"labels have spaces in them, such as {spaced[0][:100]!r}: if each word is a label of its own, "
-        return None, [Note("labels_look_joined", detail + "name the separator, a space")]
+        way_out = "import into a new data set with `--separator ' '` (`separator` of a request)"
+        return None, [Note("labels_look_joined", detail + way_out)]
     detail = (
         f"no cell has {' or '.join(CELL_SEPARATORS)}, and {sum(with_commas.values()):,} have commas, such as "
-        f"{next(iter(with_commas))[:100]!r}: the comma was taken to part labels; `separator` names another mark"
+        f"{next(iter(with_commas))[:100]!r}: the comma was taken to part labels; `--separator` names another mark "
+        "(`separator` of a request)"
     )
     return COMMA, [Note("separator_guessed", detail)]
 
@@ -107,7 +111,7 @@ def _odd(cells: Counter[str]) -> Iterator[Note]:
         detail = (
             f"all labels have {marks[0]} in them, such as {next(iter(cells))[:100]!r}: if these are several labels, "
         )
-        yield Note("labels_look_joined", detail + "import into a data set whose kind is multi_label")
+        yield Note("labels_look_joined", detail + "import into a data set with `--kind multi_label`")
     if cells and all(ROUNDED.fullmatch(text) for text in cells):
         detail = (
             f"all labels are written like {next(iter(cells))!r}: pandas does so to whole numbers if some are missing"

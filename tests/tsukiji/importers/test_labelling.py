@@ -87,6 +87,7 @@ def test_a_name_or_an_id_says_which_file_only_where_such_files_are():
     assert labels(layout("id,breed,label\n1,x,cat\n2,y,dog\n"))[:2] == ["cat", "dog"]
     found = layout("id,name,label\n7,cat,feline\n8,dog,canine\n")
     assert [error.code for _, error in found.faults] == ["table_invalid"], "a list of kinds is no table of pictures"
+    assert codes(layout("Image,Id\n1.jpg,w_1\n")) == ["columns_ignored"], "that the label has such a name is told"
     found = layout("id,url,label\n1,https://photos.example/a.jpg,cat\n")
     assert [remote.placement.label for remote in found.remotes] == ["cat"]
 
@@ -132,7 +133,7 @@ def test_a_table_that_takes_labels_away_says_so():
     (warning,) = found.warnings
     assert warning["code"] == "folder_labels_ignored"
     assert "4 pictures" in warning["detail"]
-    assert "`folders`" in warning["detail"]
+    assert "`--format folders`" in warning["detail"]
     assert labels(layout("", "credits.csv", files=PETS, format="folders"), PETS) == ["cat"] * 3 + ["dog"] * 3
 
 

@@ -33,6 +33,8 @@ def labels(found, files):
         ("/data/upload/3/0a1b2c3d-my%20photo.jpg", "images/0a1b2c3d-my photo.jpg", "percent-encoding"),
         ("/data/upload/3/0a1b2c3d-my_photo.jpg", "mine/my_photo.jpg", "percent-encoding"),
         ("/data/local-files/?d=my%20set/cat%201.jpg", "my set/cat 1.jpg", None),
+        ("http://localhost:8080/data/local-files/?d=set/cat.jpg", "set/cat.jpg", None),
+        ("https://labels.example/data/upload/3/0a1b2c3d-cat.jpg", "0a1b2c3d-cat.jpg", None),
     ],
 )
 def test_a_file_that_alone_can_be_meant_is_found_and_it_is_said_how(written, there, difference):
