@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from db import jobs
 from db.blobs import release
 from db.clock import now
-from db.models import BatchItem, Chunk, Job, Prediction
+from db.models import BatchItem, Chunk, ImportItem, Job, Prediction
 from tsukiji.errors import Conflict, JobNotDone
 from tsukiji.jobs import TERMINAL, JobKind
 
@@ -16,6 +16,8 @@ SLICE_IMAGES = 500
 """About 40 ms on SQLite, for which every other writer waits."""
 KINDS: Final = frozenset({JobKind.BATCH, JobKind.PREDICTION, JobKind.EVALUATION})
 """What has rows for each image, and pictures of its own."""
+IMPORTS: Final = frozenset({JobKind.IMPORT})
+"""What has a verdict for each file; the pictures are the data set's."""
 
 
 def request_deletion(session: Session, job_id: str, kind: JobKind | None = None, by: str | None = None) -> Job:
@@ -63,15 +65,21 @@ def next_due(session: Session) -> Job | None:
 
 
 def delete_slice(session: Session, job_id: str) -> bool:
-    """Delete the results of some images, and let go of their pictures; False when none were left."""
-    first = session.scalar(select(func.min(BatchItem.seq)).where(BatchItem.job_id == job_id))
+    """Delete the results of some images or files, and let go of their pictures; False when none were left."""
+    lowest = (select(func.min(table.seq)).where(table.job_id == job_id) for table in (BatchItem, ImportItem))
+    first = min((seq for seq in map(session.scalar, lowest) if seq is not None), default=None)
     if first is None:
         session.execute(delete(Chunk).where(Chunk.job_id == job_id))
         jobs.change(session, Job.id == job_id, results_expire_at=None)
         return False
     last = first + SLICE_IMAGES - 1
     release(session, select(BatchItem.sha256).where(BatchItem.job_id == job_id, BatchItem.seq <= last))  # type: ignore[arg-type]
-    of_slice: dict[Any, Any] = {BatchItem: BatchItem.seq, Prediction: Prediction.seq, Chunk: Chunk.last_seq}
+    of_slice: dict[Any, Any] = {
+        BatchItem: BatchItem.seq,
+        Prediction: Prediction.seq,
+        Chunk: Chunk.last_seq,
+        ImportItem: ImportItem.seq,
+    }
     for table, seq in of_slice.items():
         statement = delete(table).where(table.job_id == job_id, seq <= last)
         session.execute(statement, execution_options={"synchronize_session": False})

@@ -427,7 +427,7 @@ class IdempotencyKeyReused(Invalid):
 class ResultsDeleted(TsukijiError):
     code = "results_deleted"
     title = "The results were deleted"
-    hint = "The batch's own address still tells its counts and history. Start it again for new results."
+    hint = "The job's own address still tells its counts and history. Start it again for new results."
 
 
 class DatasetTooSmall(TsukijiError):

@@ -153,6 +153,11 @@ class RetentionSettings(Group, env_prefix="TSUKIJI_RETENTION_"):
     prediction_days: float = Field(
         7, ge=0, description="The same of predictions, and of what evaluations were computed from; 0 keeps it."
     )
+    import_days: float = Field(
+        90,
+        ge=0,
+        description="An import's verdicts, a line for each file, are deleted so long after its end; 0 keeps them.",
+    )
 
 
 class InferenceSettings(Group, env_prefix="TSUKIJI_INFERENCE_"):

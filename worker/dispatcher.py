@@ -124,7 +124,11 @@ def clean(services: Services) -> None:
     clean_uploads(services)
     settings = services.settings.retention
     with services.database.transaction() as session:
-        for kinds, days in ((BATCHES, settings.batch_days), (retention.KINDS - BATCHES, settings.prediction_days)):
+        for kinds, days in (
+            (BATCHES, settings.batch_days),
+            (retention.KINDS - BATCHES, settings.prediction_days),
+            (retention.IMPORTS, settings.import_days),
+        ):
             if days:
                 retention.give_up(session, kinds, days)
         idempotency.forget_old(session)

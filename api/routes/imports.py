@@ -29,8 +29,10 @@ from api.services import Services
 from api.submissions import expect_room
 from api.verdicts import CSV, JSON_LINES, Verdicts
 from api.waiting import Prefer
-from db import datasets, imports, jobs
+from db import datasets, imports, jobs, results
 from db.models import ApiKey
+from db.models import Job as JobRow
+from db.session import Session
 from tsukiji.jobs import JobKind
 from tsukiji.types import ErrorSummary, FileVerdict, ImportCreate, ImportOptions, ImportSummary, Job, Page, Split
 from tsukiji.types.datasets import ImportFormat
@@ -118,6 +120,13 @@ def check_wish(services: Services, caller: ApiKey, once: Once, dataset: str) -> 
         expect_room(session, services, once, JobKind.IMPORT, caller)
 
 
+def find_kept(session: Session, import_id: str) -> JobRow:
+    """Return the import, if its verdicts can be read."""
+    job = jobs.find(session, import_id, JobKind.IMPORT)
+    results.check_kept(job)
+    return job
+
+
 @router.get("/imports")
 def list_imports(session: Reading, paging: PagingDep) -> Page[Job]:
     """List the imports, newest first."""
@@ -139,14 +148,14 @@ def list_import_items(
 ) -> Page[FileVerdict]:
     """List what became of each file, in the order of the archive."""
     window = paging.window(verdict, error)
-    job = jobs.find(session, import_id, JobKind.IMPORT)
+    job = find_kept(session, import_id)
     return paging.answer(imports.page_verdicts(session, job.id, window, verdict, error), answers.verdict)
 
 
 @router.get("/imports/{import_id}/summary")
 def get_import_summary(import_id: str, session: Reading) -> ImportSummary:
     """Count what became of the files so far, and the reasons of those that were rejected."""
-    job = jobs.find(session, import_id, JobKind.IMPORT)
+    job = find_kept(session, import_id)
     counts = imports.count_verdicts(session, job.id)
     return ImportSummary(
         accepted=counts.get("accepted", 0),
@@ -167,7 +176,7 @@ def get_import_results(
 ) -> StreamingResponse:
     """Stream what became of each file: JSON lines or CSV. May be read while the import runs."""
     with services.database.reading() as session:
-        job = jobs.find(session, import_id, JobKind.IMPORT)
+        job = find_kept(session, import_id)
     chosen = wanted or ("csv" if CSV in accept else "jsonl")
     found = Verdicts(services, job.id, verdict, error)
     lines: Iterator[bytes] = found.csv() if chosen == "csv" else found.json_lines()

@@ -6,8 +6,10 @@ import json
 import unicodedata
 
 import pytest
+from sqlalchemy import update
 
 from db import imports
+from db.clock import now
 from db.models import Job
 from tests.api.conftest import archive, limited
 from tests.api.test_uploads import sent
@@ -263,3 +265,13 @@ def test_links_lead_to_them(client, settled):
     assert {links[name] for name in ("items", "results", "summary")} == {
         f"{settled}/{name}" for name in ("items", "results", "summary")
     }
+
+
+@pytest.mark.parametrize("part", ["items", "summary", "results"])
+def test_verdicts_whose_time_is_over_are_gone_and_the_import_stays(client, services, settled, part):
+    import_id = settled.rpartition("/")[2]
+    with services.database.transaction() as session:
+        session.execute(update(Job).where(Job.id == import_id).values(results_deleted_at=now()))
+    answer = client.get(f"{settled}/{part}")
+    assert (answer.status_code, answer.json()["code"]) == (410, "results_deleted")
+    assert client.get(settled).status_code == 200

@@ -3,12 +3,12 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import func, select, update
 
-from db import batches, blobs, jobs, retention
+from db import batches, blobs, imports, jobs, retention
 from db.clock import now
 from db.models import BatchItem, Blob, Chunk, Job, Prediction
 from tests.db.test_batches import claim, make, rows
 from tsukiji.errors import Conflict, JobNotDone, NotFound
-from tsukiji.jobs import JobKind
+from tsukiji.jobs import JobKind, JobStatus
 
 BATCHES = frozenset({JobKind.BATCH})
 
@@ -122,3 +122,28 @@ def test_what_has_no_results_of_its_own(session):
         retention.request_deletion(session, training.id)
     with pytest.raises(NotFound):
         retention.request_deletion(session, training.id, JobKind.BATCH)
+
+
+def test_verdicts_of_an_import_go_in_slices_and_its_counts_stay(session, monkeypatch):
+    monkeypatch.setattr(retention, "SLICE_IMAGES", 2)
+    old, young = (jobs.create(session, JobKind.IMPORT, request={}, max_attempts=3) for _ in range(2))
+    for job in (old, young):
+        rows = [{"seq": seq, "name": f"{seq}.png", "verdict": "accepted", "label": None} for seq in range(5)]
+        imports.add_verdicts(session, job.id, [row | {"image_id": None, "error": None} for row in rows])
+        jobs.move(session, job.id, JobStatus.CANCELLED, result={"accepted": 5})
+    session.execute(update(Job).where(Job.id == old.id).values(finished_at=now(-91 * 86400)))
+    retention.give_up(session, retention.IMPORTS, 90)
+    session.execute(update(Job).where(Job.results_expire_at <= now()).values(results_expire_at=now(-1)))
+    due = retention.next_due(session)
+    assert due.id == old.id
+    retention.close(session, due, "retention")
+    slices = 0
+    while retention.delete_slice(session, due.id):
+        slices += 1
+    assert slices == 3
+    assert (imports.count_verdicts(session, old.id), imports.count_verdicts(session, young.id)) == ({}, {"accepted": 5})
+    assert retention.next_due(session) is None
+    session.expire_all()
+    after = jobs.find(session, old.id)
+    assert after.results_deleted_at is not None
+    assert after.result == {"accepted": 5}

@@ -45,6 +45,18 @@ def verdicts(services, job):
     return {row.name: (row.verdict, row.error and row.error["code"]) for row in rows}
 
 
+def test_a_name_that_never_ends_is_kept_short(services, submit, archive):
+    name = f"cat/{'x' * 30_000}.png"
+    job = submit.import_zip(archive({name: 1, f"cat/{'y' * 30_000}.txt": b"text"}))
+    work(services, job.id, run)
+    with services.database.reading() as session:
+        rows = imports.page_verdicts(session, job.id, Window(10)).data
+    assert {row.verdict for row in rows} == {"accepted", "rejected"}
+    assert all(len(row.name) == 1000 and row.name.startswith("cat/") for row in rows)
+    assert rows[0].name.endswith("x.png")
+    assert all(len(row.error["detail"]) <= 1000 for row in rows if row.error)
+
+
 def test_every_good_picture_lands_and_every_bad_one_is_listed_with_its_reason(services, submit, archive, tmp_path):
     good = {f"pets/{'cat' if number % 3 else 'dog'}/{number}.png": number for number in range(1000)}
     whole = archive({"a.png": 1}).read_bytes()
