@@ -91,6 +91,7 @@ STATUS: dict[type[TsukijiError], int] = {
     errors.PackageInvalid: 422,
     errors.StorageFull: 507,
     errors.StorageUnavailable: 503,
+    errors.WeightsUnavailable: 422,
     MethodNotAllowed: 405,
     HostNotAllowed: 421,
     RequestMalformed: 400,

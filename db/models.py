@@ -555,4 +555,6 @@ class WorkerSeen(Base):
     lane_port: Mapped[int | None]
     lane_secret: Mapped[str | None] = mapped_column(String(64))
     """What proves to the API that it speaks with this worker, and the other way round."""
+    weights: Mapped[list[str] | None] = mapped_column(JSON)
+    """Pretrained weights that it can have, one that trains; null of one that does not say."""
     seen_at: Mapped[datetime] = mapped_column(default=now())

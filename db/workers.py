@@ -9,12 +9,20 @@ from db.blobs import upsert
 from db.clock import now
 from db.jobs import HELD
 from db.models import Chunk, Job, WorkerSeen
+from tsukiji.jobs import Queue
 from tsukiji.lane import LaneAddress
 
 
-def report(session: Session, worker: str, queue: str, device: str | None, lane: LaneAddress | None = None) -> None:
-    """Say that a worker is there, and where its lane is."""
-    values: dict[str, Any] = {"queue": queue, "device": device, "seen_at": now()}
+def report(
+    session: Session,
+    worker: str,
+    queue: str,
+    device: str | None,
+    lane: LaneAddress | None = None,
+    weights: list[str] | None = None,
+) -> None:
+    """Say that a worker is there, where its lane is, and which pretrained weights it can have."""
+    values: dict[str, Any] = {"queue": queue, "device": device, "weights": weights, "seen_at": now()}
     for name in ("host", "port", "secret"):
         values[f"lane_{name}"] = lane and getattr(lane, name)
     insert = upsert(session, WorkerSeen).values(worker=worker, **values)
@@ -34,6 +42,15 @@ def lanes(session: Session, seconds: float) -> list[LaneAddress]:
         for row in present(session, seconds)
         if row.lane_host and row.lane_port and row.lane_secret
     ]
+
+
+def reachable_weights(session: Session, seconds: float) -> set[str] | None:
+    """Return the pretrained weights that any training worker can have; None where that is not known.
+
+    It is not where none has reported within this time: a job may wait for one that can.
+    """
+    told = [row.weights for row in present(session, seconds) if row.queue == Queue.TRAIN]
+    return {name for names in told for name in names or []} if told and None not in told else None
 
 
 def count(session: Session, queue: str, seconds: float) -> int:

@@ -17,11 +17,16 @@ log = structlog.get_logger(__name__)
 
 
 def announce(
-    settings: Settings, worker: str, queue: str, device: str | None, lane: LaneAddress | None = None
+    settings: Settings,
+    worker: str,
+    queue: str,
+    device: str | None,
+    lane: LaneAddress | None = None,
+    weights: Callable[[], list[str]] | None = None,
 ) -> Callable[[], None]:
     """Report in the background until the returned function is called; it returns when the worker is no more listed."""
     stop = threading.Event()
-    arguments = (settings, worker, queue, device, lane, stop)
+    arguments = (settings, worker, queue, device, lane, weights, stop)
     thread = threading.Thread(target=_report, args=arguments, name="presence", daemon=True)
     thread.start()
 
@@ -33,13 +38,19 @@ def announce(
 
 
 def _report(
-    settings: Settings, worker: str, queue: str, device: str | None, lane: LaneAddress | None, stop: threading.Event
+    settings: Settings,
+    worker: str,
+    queue: str,
+    device: str | None,
+    lane: LaneAddress | None,
+    weights: Callable[[], list[str]] | None,
+    stop: threading.Event,
 ) -> None:
     database = Database(settings)
     while True:
         try:
             with database.transaction() as session:
-                workers.report(session, worker, queue, device, lane)
+                workers.report(session, worker, queue, device, lane, weights and weights())
         except DatabaseUnavailable as error:
             log.warning("presence_failed", error=str(error.orig))
         if stop.wait(settings.jobs.beat_seconds):

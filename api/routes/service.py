@@ -38,7 +38,10 @@ FEATURES = [
 def get_info(session: Reading) -> Info:
     """Which version this is, what it can do, and which workers are there."""
     present = workers.present(session, PRESENT_SECONDS)
-    listed = [WorkerInfo(queue=row.queue, worker=row.worker, device=row.device, seen_at=row.seen_at) for row in present]
+    listed = [
+        WorkerInfo(queue=row.queue, worker=row.worker, device=row.device, seen_at=row.seen_at, weights=row.weights)
+        for row in present
+    ]
     return Info(version=__version__, features=FEATURES, workers=listed)
 
 

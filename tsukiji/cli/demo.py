@@ -21,7 +21,7 @@ from tsukiji.cli.output import ERR, AsJson, note, print_json, print_table
 from tsukiji.cli.programs import checkout
 from tsukiji.cli.report import labelled, print_metrics
 from tsukiji.cli.waiting import follow
-from tsukiji.client import Batch, Client, Dataset, Evaluation, Training
+from tsukiji.client import APIStatusError, Batch, Client, Dataset, Evaluation, JobFailedError, Training
 from tsukiji.types import Recipe
 
 AGREEMENT: Final = 0.99
@@ -115,15 +115,26 @@ def fill(client: Client, pictures: Path) -> Dataset:
 
 def train(client: Client, dataset: Dataset, pretrained: Recipe, from_scratch: Recipe) -> Training:
     """Train from ImageNet weights; where they cannot be had, say so and ask for random weights in so many words."""
-    job = follow(client.trainings.create(dataset, pretrained))
-    if job.error and job.error.code == "weights_unavailable":
-        note("ImageNet weights: unreachable here; training from random weights, as this demo asks for")
-        job = follow(client.trainings.create(dataset, from_scratch))
+    try:
+        job = follow(client.trainings.create(dataset, pretrained))
         job.raise_for_status()
+    except (APIStatusError, JobFailedError) as error:
+        if code_of(error) != "weights_unavailable":
+            raise
+    else:
+        note("ImageNet weights: used")
         return job
+    note("ImageNet weights: unreachable here; training from random weights, as this demo asks for")
+    job = follow(client.trainings.create(dataset, from_scratch))
     job.raise_for_status()
-    note("ImageNet weights: used")
     return job
+
+
+def code_of(error: APIStatusError | JobFailedError) -> str | None:
+    """Return what went wrong, whether the service refused or the job failed."""
+    if isinstance(error, APIStatusError):
+        return error.code
+    return error.job.error.code if error.job.error else None
 
 
 def save_picture(evaluation: Evaluation, output: Path) -> None:

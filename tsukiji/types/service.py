@@ -10,6 +10,8 @@ class WorkerInfo(Answer):
     worker: str
     device: str | None = None
     seen_at: datetime
+    weights: list[str] | None = None
+    """Pretrained weights that it can have, of one that trains, by the names of their files in the weights folder."""
 
 
 class Info(Answer):

@@ -14,6 +14,11 @@ HUB_FILE: Final = "model.safetensors"
 HALVES: Final[Channels] = (0.5, 0.5, 0.5)
 
 Library = Literal["torchvision", "timm"]
+DOWNLOADS: Final[dict[Library, str]] = {
+    "torchvision": "https://download.pytorch.org",
+    "timm": os.environ.get("HF_ENDPOINT") or "https://huggingface.co",
+}
+"""Where each library downloads weights from."""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.tsukiji.client.service import Answer, dataset, evaluation, failed, job, lines, page, prediction
+from tests.tsukiji.client.service import Answer, dataset, evaluation, failed, job, lines, page, prediction, problem
 from tsukiji import Client
 from tsukiji.cli import demo
 
@@ -86,10 +86,13 @@ def test_a_person_reads_along_on_standard_error(run, journey):
     assert (journey / "output/confusion.png").read_bytes() == b"\x89PNG"
 
 
-def test_without_weights_random_ones_are_asked_for_in_so_many_words(service, run, journey):
+@pytest.mark.parametrize(
+    "refusal", [failed("weights_unavailable"), problem(422, "weights_unavailable", "None of them can have these.")]
+)
+def test_without_weights_random_ones_are_asked_for_in_so_many_words(service, run, journey, refusal):
     def train(asked):
         wants_weights = asked.json["recipe"]["pretrained"]
-        return failed("weights_unavailable") if wants_weights else job("succeeded", result=RESULT, request=asked.json)
+        return refusal if wants_weights else job("succeeded", result=RESULT, request=asked.json)
 
     service.answer("POST", "/v1/trainings", train)
     result = run("demo", "--data", journey / "pets", "--output", journey / "output")

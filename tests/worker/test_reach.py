@@ -1,0 +1,70 @@
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from tsukiji.settings import DataSettings, Settings, WeightsSettings
+from tsukiji.vision import backbones
+from worker import reach
+
+
+@pytest.fixture
+def settings(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    for name in ("HF_HOME", "HUGGINGFACE_HUB_CACHE"):
+        monkeypatch.delenv(name, raising=False)
+    return lambda download: Settings(
+        data=DataSettings(dir=tmp_path), weights=WeightsSettings(dir=tmp_path / "weights", download=download)
+    )
+
+
+def test_without_downloads_only_what_is_here_counts_and_what_is_added_counts_at_once(settings, tmp_path):
+    found = reach.Reach(settings(False))
+    assert "resnet34" not in found.weights()
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights/resnet34.safetensors").write_bytes(b"0")
+    assert "resnet34" in found.weights()
+    assert "resnet18" not in found.weights()
+
+
+def test_with_downloads_a_server_that_is_closed_makes_the_difference(settings, monkeypatch):
+    knocked = threading.Event()
+
+    def answers(address):
+        knocked.set()
+        return "pytorch" in address
+
+    monkeypatch.setattr(reach, "answers", answers)
+    found = reach.Reach(settings(True))
+    assert knocked.wait(20)
+    for _ in range(200):
+        if "convnext_tiny" not in found.weights():
+            break
+        threading.Event().wait(0.05)
+    assert "convnext_tiny" not in found.weights()
+    assert {"resnet18", "resnet34"} <= set(found.weights())
+
+
+def test_backbones_whose_library_is_not_installed_are_none_of_them(settings, monkeypatch):
+    monkeypatch.setattr(reach, "answers", lambda address: True)
+    everything = reach.Reach(settings(True)).weights()
+    monkeypatch.setattr(reach, "find_spec", lambda name: None)
+    left = reach.Reach(settings(True)).weights()
+    assert set(left) == {name for name in everything if backbones.BACKBONES[name.split(".")[0]].library != "timm"}
+
+
+class Refusing(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_error(403)
+
+    def log_message(self, *_):
+        pass
+
+
+def test_a_server_that_refuses_is_there_all_the_same():
+    with HTTPServer(("127.0.0.1", 0), Refusing) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}"
+        assert reach.answers(address)
+    assert not reach.answers(address)
