@@ -9,7 +9,7 @@ DATA ?=
 BENCHMARKS := batches curation datasets fairness faults overhead poison reading resume storm training writers
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-fast check fix bench docs lock browser
+.PHONY: help setup demo up test test-fast check fix bench docs lock browser pin-images
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -56,3 +56,6 @@ lock: setup ## Renew constraints.txt
 
 browser: ## Install headless Chromium for the page's tests (Debian and its children)
 	@command -v chromium >/dev/null || { apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium; }
+
+pin-images: ## Write the images of docker-compose.yml by digest into .env (needs Docker and a registry)
+	@deploy/pin-images .env

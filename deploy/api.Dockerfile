@@ -1,6 +1,7 @@
 # The front, the migrations and the keys: small, without torch. Build from the repository's root:
 #   docker build --file deploy/api.Dockerfile --tag tsukiji-api .
-FROM python:3.12-slim AS packages
+ARG PYTHON_IMAGE=python:3.12-slim
+FROM ${PYTHON_IMAGE} AS packages
 RUN pip install --no-cache-dir uv
 WORKDIR /build
 COPY pyproject.toml constraints.txt ./
@@ -9,7 +10,7 @@ RUN --mount=type=cache,target=/root/.cache/uv \
     uv pip install --python /opt/venv/bin/python --link-mode copy --compile-bytecode \
         --constraint constraints.txt --requirements pyproject.toml --extra service --extra api --extra s3
 
-FROM python:3.12-slim
+FROM ${PYTHON_IMAGE}
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin tsukiji && \
     install --directory --owner tsukiji --group tsukiji /data /cache
 COPY --from=packages /opt/venv /opt/venv

@@ -2,9 +2,11 @@
 #   docker build --file deploy/worker.Dockerfile --tag tsukiji-worker:cpu .
 #   docker build --file deploy/worker.Dockerfile --tag tsukiji-worker:cuda --build-arg TORCH=cuda .
 #
-# TORCH        cpu: PyTorch's own build for the CPU, a tenth of the size; cuda: the package index's stock build
-# TORCH_INDEX  address of a mirror that has the build to take, where PyTorch's own index is out of reach
-FROM python:3.12-slim AS packages
+# PYTHON_IMAGE  what it is built on; `make pin-images` names it by digest
+# TORCH         cpu: PyTorch's own build for the CPU, a tenth of the size; cuda: the package index's stock build
+# TORCH_INDEX   address of a mirror that has the build to take, where PyTorch's own index is out of reach
+ARG PYTHON_IMAGE=python:3.12-slim
+FROM ${PYTHON_IMAGE} AS packages
 RUN pip install --no-cache-dir uv
 ARG TORCH=cpu
 ARG TORCH_INDEX=
@@ -22,7 +24,7 @@ RUN --mount=type=cache,target=/root/.cache/uv \
         --constraint constraints.txt --requirements pyproject.toml \
         --extra service --extra inference --extra training --extra export --extra s3
 
-FROM python:3.12-slim
+FROM ${PYTHON_IMAGE}
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin tsukiji && \
     install --directory --owner tsukiji --group tsukiji /data /cache /weights
 COPY --from=packages /opt/venv /opt/venv

@@ -45,15 +45,22 @@ POSTGRES_PASSWORD=
 # A folder with ImageNet weights (resnet34.safetensors or .pth), where workers cannot download them.
 #WEIGHTS_FOLDER=./weights
 
-# Memory limits, like 2g; 0 is none. Shared memory is for the processes that decode pictures for a training.
-#POSTGRES_MEMORY=0
-#REDIS_MEMORY=0
-#API_MEMORY=0
-#TRAIN_MEMORY=0
+# Memory limits; 0 is none. Trainings and workers stay below theirs by themselves (docs/operations.md). Shared memory is
+# for the processes that decode pictures for a training, and part of TRAIN_MEMORY.
+#POSTGRES_MEMORY=2g
+#REDIS_MEMORY=512m
+#MIGRATE_MEMORY=1g
+#API_MEMORY=3g
+#TRAIN_MEMORY=12g
 #TRAIN_SHARED_MEMORY=2g
-#INFER_MEMORY=0
-#INTAKE_MEMORY=0
-#DISPATCHER_MEMORY=0
+#INFER_MEMORY=6g
+#INTAKE_MEMORY=6g
+#DISPATCHER_MEMORY=512m
+
+# The images that others make. `make pin-images` writes them here by digest, so that they stay the same bytes.
+#POSTGRES_IMAGE=postgres:17
+#REDIS_IMAGE=redis:7
+#PYTHON_IMAGE=python:3.12-slim
 
 # Address of a mirror with builds of PyTorch, where its own index is out of reach when the images are built.
 #TORCH_INDEX=
@@ -65,7 +72,12 @@ POSTGRES_PASSWORD=
 # Credentials for TSUKIJI_STORAGE_URL=s3://...
 #AWS_ACCESS_KEY_ID=
 #AWS_SECRET_ACCESS_KEY=
+#AWS_SESSION_TOKEN=
 #AWS_DEFAULT_REGION=
+
+# A proxy to the outside, for the store and for pretrained weights.
+#HTTPS_PROXY=
+#NO_PROXY=
 
 # --- Tsukiji's own settings, with their defaults ---
 # docker-compose.yml fills in the addresses of its own database, broker and blobs, unless they are set here. It sets

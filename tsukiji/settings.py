@@ -140,8 +140,12 @@ class JobSettings(Group, env_prefix="TSUKIJI_JOBS_"):
     stall_seconds: float = Field(600, gt=0, description="Work that makes no progress for this long is taken away.")
     training_hours: float = Field(24, gt=0, description="Deadline of a training or import, from its first start.")
     batch_hours: float = Field(24, gt=0, description="Deadline of a batch that names none, from its submission.")
-    worker_memory_mb: int = Field(0, ge=0, description="A worker above this is replaced; 0: half of the machine's.")
-    training_memory_mb: int = Field(0, ge=0, description="A training above this fails; 0: 90% of the machine's.")
+    worker_memory_mb: int = Field(
+        0, ge=0, description="A worker above this is replaced; 0: half of the container's or machine's."
+    )
+    training_memory_mb: int = Field(
+        0, ge=0, description="A training above this fails; 0: 90% of the container's or machine's."
+    )
     blob_grace_hours: float = Field(24, ge=0, description="Bytes that nothing refers to are deleted after this.")
     upload_hours: float = Field(24, gt=0, description="An upload is deleted this long after its last part came.")
 

@@ -4,6 +4,7 @@ import ctypes
 import os
 import signal
 from contextlib import suppress
+from pathlib import Path
 from typing import Final
 
 import psutil
@@ -16,7 +17,12 @@ log = structlog.get_logger(__name__)
 MEGABYTE = 2**20
 TRAINING_SHARE = 0.9
 WORKER_SHARE = 0.5
-"""Of the machine's memory, where the settings name no number."""
+"""Of the container's or the machine's memory, where the settings name no number."""
+CONTAINER_LIMITS: Final = (
+    Path("/sys/fs/cgroup/memory.max"),
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
+"""As a container sees its own, by the second and the first version of Linux's control groups."""
 M_TRIM_THRESHOLD: Final = -1
 TRIM_BYTES: Final = 128 * 1024
 
@@ -25,7 +31,7 @@ def check(pid: int, limit_mb: int) -> None:
     """Weigh a process with all below it.
 
     Raises:
-        OutOfMemory: they hold more than `limit_mb`; 0 stands for 90% of what the machine has.
+        OutOfMemory: they hold more than `limit_mb`; 0 stands for 90% of what there is.
     """
     allowed, used = allowance(limit_mb, TRAINING_SHARE), family(pid)
     if used > allowed:
@@ -33,7 +39,7 @@ def check(pid: int, limit_mb: int) -> None:
 
 
 def retire_if_grown(limit_mb: int) -> None:
-    """Stop this worker in good order, between two tasks, when it holds more than `limit_mb` (0: half the machine's).
+    """Stop this worker in good order, between two tasks, when it holds more than `limit_mb` (0: half of what there is).
 
     Whoever started it starts a new one: memory that a library has lost comes back in no other way.
     """
@@ -55,7 +61,16 @@ def give_back_soon() -> None:
 
 
 def allowance(limit_mb: int, share: float) -> float:
-    return limit_mb or share * psutil.virtual_memory().total / MEGABYTE
+    return limit_mb or share * usable() / MEGABYTE
+
+
+def usable() -> int:
+    """Return the bytes of memory that there are for us: a container's, where it has a limit, not the machine's."""
+    limits = [psutil.virtual_memory().total]
+    for path in CONTAINER_LIMITS:
+        with suppress(OSError, ValueError):  # "max" is none
+            limits.append(int(path.read_text("ascii")))
+    return min(limits)
 
 
 def family(pid: int) -> float:

@@ -96,7 +96,8 @@ class Stack:
 
     def _program(self, name: str, service: dict[str, Any]) -> Program:
         image = Image(service["build"]["dockerfile"]).environment
-        given = {key: value for key, value in (image | service["environment"]).items() if key != "PATH"}
+        told = {key: value for key, value in service["environment"].items() if value is not None}
+        given = {key: value for key, value in (image | told).items() if key != "PATH"}
         local = {key: FOLDERS.sub(rf"{self._folder}/\1", value) for key, value in given.items()}
         local |= {"HOME": str(self.home), "TSUKIJI_API_HOST": "127.0.0.1", "TSUKIJI_API_PORT": self._port}
         inherited = {key: value for key, value in os.environ.items() if not key.startswith(("TSUKIJI_", "PG", "XDG_"))}

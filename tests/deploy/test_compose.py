@@ -1,6 +1,8 @@
 """What a user of the compose files relies on, read from the files themselves; `test_stack` runs their commands."""
 
+import os
 import re
+import subprocess
 from importlib.util import find_spec
 
 import pytest
@@ -66,7 +68,7 @@ def test_nothing_starts_without_a_password_of_the_users_own():
 
 @pytest.mark.parametrize("file", ["docker-compose.yml", "docker-compose.gpu.yml"])
 def test_no_secret_is_written_down(file):
-    secret = re.compile(r"(?im)^\s*\w*(?:password|secret|token|api_key)\w*\s*[:=]\s*(?!\$\{\w+:\?)\S+")
+    secret = re.compile(r"(?im)^\s*\w*(?:password|secret|token|api_key)\w*\s*[:=][^\S\n]*(?!\$\{\w+:\?)\S+")
     text = (ROOT / file).read_text("utf-8")
     assert not secret.search(text)
     assert not re.search(r"://[^\s@/]*:[^\s@/]+@", text)
@@ -121,6 +123,93 @@ def test_containers_may_do_little(services):
 
 def test_trainings_have_room_to_share_decoded_pictures(services):
     assert services["worker-train"]["shm_size"] == "2g"
+
+
+READS = {
+    "migrate": {"database", "log"},
+    "api": {"database", "log", "broker", "storage", "jobs", "limits", "retention", "sources", "api"},
+    "worker-train": {"database", "log", "broker", "storage", "jobs", "limits", "training", "weights"},
+    "worker-infer": {"database", "log", "broker", "storage", "jobs", "limits", "inference"},
+    "worker-intake": {
+        *("database", "log", "broker", "storage", "jobs", "limits"),
+        *("sources", "training", "weights", "analysis"),
+    },
+    "dispatcher": {"database", "log", "broker", "storage", "jobs", "retention"},
+}
+SET_BY_IMAGES = {"TSUKIJI_DATA_DIR", "TSUKIJI_STORAGE_CACHE_DIR", "TSUKIJI_WEIGHTS_DIR"}
+
+
+@pytest.mark.parametrize("name", sorted(PROGRAMS))
+def test_a_program_gets_its_own_settings_and_no_others(name):
+    """All of them: one that is left out could be set in .env, and nobody would hear of it."""
+    service = compose.read()["services"][name]
+    assert "env_file" not in service
+    wanted = {variable for group in READS[name] for variable, _ in variables(GROUPS[group])} - SET_BY_IMAGES
+    assert {variable for variable in service["environment"] if variable.startswith("TSUKIJI_")} == wanted
+
+
+def test_every_setting_reaches_a_program():
+    assert set().union(*READS.values()) == GROUPS.keys() - {"data"}
+
+
+def test_secrets_go_to_those_who_use_them(services):
+    for name, service in services.items():
+        told = service.get("environment", {})
+        assert ("POSTGRES_PASSWORD" in told) == (name == "postgres"), name
+        assert ("PGPASSWORD" in told) == (name in PROGRAMS), name
+        assert ("AWS_SECRET_ACCESS_KEY" in told) == (name in PROGRAMS - {"migrate"}), name
+
+
+def test_memory_has_bounds(services):
+    for name, service in services.items():
+        assert re.fullmatch(r"[1-9]\d*[mg]", service["mem_limit"]), name
+
+
+def test_images_of_others_can_be_pinned():
+    text = yaml.safe_dump(compose.read(), width=10**6)
+    assert set(re.findall(r"\$\{(\w+_IMAGE):-", text)) == {"POSTGRES_IMAGE", "REDIS_IMAGE", "PYTHON_IMAGE"}
+    pinned = compose.fill_in(compose.read(), {"POSTGRES_PASSWORD": "x", "REDIS_IMAGE": "redis:7@sha256:ab"})
+    assert pinned["services"]["redis"]["image"] == "redis:7@sha256:ab"
+
+
+DOCKER = """#!/bin/sh
+test "$*" = "buildx imagetools inspect $4 --format {{.Manifest.Digest}}" || exit 9
+case $4 in
+    redis:7) echo '%s' ;;
+    *) echo sha256:%s ;;
+esac
+"""
+
+
+def pin(folder, redis):
+    (folder / "docker").write_text(DOCKER % (redis, "a" * 64))
+    (folder / "docker").chmod(0o755)
+    command = [ROOT / "deploy" / "pin-images", folder / ".env"]
+    path = {"PATH": f"{folder}:{os.environ['PATH']}"}
+    return subprocess.run(command, env=path, capture_output=True, text=True, check=False)
+
+
+def test_pinning_writes_digests_and_leaves_the_rest(tmp_path):
+    (tmp_path / ".env").write_text("POSTGRES_PASSWORD=chosen\nREDIS_IMAGE=redis:7@sha256:old\n")
+    for _ in range(2):
+        done = pin(tmp_path, f"sha256:{'b' * 64}")
+        assert done.returncode == 0, done.stderr
+    lines = (tmp_path / ".env").read_text().splitlines()
+    assert lines == [
+        "POSTGRES_PASSWORD=chosen",
+        f"POSTGRES_IMAGE=postgres:17@sha256:{'a' * 64}",
+        f"REDIS_IMAGE=redis:7@sha256:{'b' * 64}",
+        f"PYTHON_IMAGE=python:3.12-slim@sha256:{'a' * 64}",
+    ]
+    assert (tmp_path / ".env").stat().st_mode & 0o077 == 0
+
+
+def test_what_is_no_digest_is_not_written(tmp_path):
+    (tmp_path / ".env").write_text("REDIS_IMAGE=redis:7\n")
+    done = pin(tmp_path, "<no value>")
+    assert done.returncode != 0
+    assert "redis:7 has no digest" in done.stderr
+    assert "<no value>" not in (tmp_path / ".env").read_text()
 
 
 def test_every_variable_is_one_that_somebody_reads(services):

@@ -163,3 +163,14 @@ def test_the_supervisor_replaces_a_program_that_lives_and_reports_no_more(monkey
         child.silent_since = time.monotonic() - 31
         child.check_in(present=False, patience=30)
         assert child.process.wait(10) == -signal.SIGKILL
+
+
+def test_a_containers_limit_counts_and_not_the_machines(tmp_path, monkeypatch):
+    limit = tmp_path / "memory.max"
+    monkeypatch.setattr(memory, "CONTAINER_LIMITS", (limit, tmp_path / "not there"))
+    machine = memory.allowance(0, 1.0)
+    limit.write_text("max\n")
+    assert memory.allowance(0, 1.0) == machine
+    limit.write_text(f"{200 * 2**20}\n")
+    assert memory.allowance(0, 0.5) == 100
+    assert memory.allowance(70, 0.5) == 70
