@@ -209,8 +209,8 @@ def evaluation_warnings(row: rows.Evaluation) -> list[dict[str, Any]]:
     if unmeasured := [found["label"] for found in row.metrics.get("per_class", []) if not found["support"]]:
         rest = f" and {len(unmeasured) - LISTED_LABELS} more" if len(unmeasured) > LISTED_LABELS else ""
         detail = (
-            f"No image of these labels was measured, so how well they are told is not known, and the accuracy is of "
-            f"the others: {', '.join(unmeasured[:LISTED_LABELS])}{rest}."
+            f"No image of these labels was measured, so their figures are unknown, and the accuracy covers only the "
+            f"others: {', '.join(unmeasured[:LISTED_LABELS])}{rest}."
         )
         warnings.append({"code": "labels_unmeasured", "detail": detail, "labels": unmeasured})
     rates = row.metrics.get("unknown") or {}

@@ -2,8 +2,8 @@
 
 In a `multi_label` data set a picture that comes again under another name, such as in the folder of another label,
 brings its labels to the image. Under a name that is known it brings nothing: a second run of the same import must not
-undo what people decided since. What it brings is a revision, so that it can be undone. In other data sets an image
-stays as it is.
+undo what people decided since. In other data sets an image keeps its label; one without any, from which nobody has
+taken it, gets the label with which it comes again. What is brought is a revision, so that it can be undone.
 """
 
 from collections.abc import Mapping, Sequence
@@ -54,6 +54,10 @@ def take_in(
     """
     if dataset.kind != MULTI:
         stored = datasets.add_images(session, dataset.id, images)
+        again = [(image_id, image.label) for image, (image_id, new) in zip(images, stored, strict=True) if not new]
+        fill_labels(
+            session, dataset.id, {image_id: label for image_id, label in reversed(again) if label}, origin, author
+        )
         return [Arrived(*row, label=image.label) for image, row in zip(images, stored, strict=True)]
     images, refused = united(images)
     more = brought(session, dataset.id, images)
@@ -114,11 +118,33 @@ def add_labels(
             continue
         if after != text:
             wanted[image_id] = after
+    relabel(session, dataset_id, wanted, origin, author)
+    return refused
+
+
+def fill_labels(
+    session: Session, dataset_id: str, labels: Mapping[str, str], origin: str, author: ApiKey | None
+) -> None:
+    """Give labels, by image id, to images that have none and of which no revision speaks of the label."""
+    facts = revisions.facts(session, dataset_id, sorted(labels), Image.label.expression)
+    bare = [image_id for image_id, label in facts if label is None]
+    if not bare:
+        return
+    datasets.lock(session, dataset_id)
+    decided: set[str] = set()
+    query = select(RevisionChange.image_id).join(Revision, Revision.id == RevisionChange.revision_id)
+    for part in revisions.parts(bare):
+        decided.update(session.scalars(query.where(Revision.field == "label", RevisionChange.image_id.in_(part))))
+    wanted = {image_id: labels[image_id] for image_id in bare if image_id not in decided}
+    relabel(session, dataset_id, wanted, origin, author)
+
+
+def relabel(session: Session, dataset_id: str, wanted: Mapping[str, str], origin: str, author: ApiKey | None) -> None:
+    """Write labels by a revision, if there are any to be written."""
     if wanted:
         revision = revision_of(session, dataset_id, origin, sorted(wanted), author)
         revisions.note_each(session, revision, wanted)
         revisions.apply(session, revision, sorted(wanted))
-    return refused
 
 
 def revision_of(

@@ -154,8 +154,8 @@ def _held_out(draw: Draw, used: Sequence[SnapshotItem], counts: Counter[str], da
     if missing := sorted(counts.keys() - measured):
         commands = [_fix(dataset, "--label", label, "--set-split", "none") for label in missing]
         detail = (
-            f"Nothing is held out of these labels, so how well they are told will not be known, and the accuracy is of "
-            f"the others: {_listed(missing)}. To let the training hold some out: {_listed(commands)}."
+            f"Nothing is held out of these labels, so their figures will be unknown, and the accuracy covers only the "
+            f"others: {_listed(missing)}. To let the training hold some out: {_listed(commands)}."
         )
         warnings.append({"code": "nothing_held_out", "detail": detail, "labels": missing})
     return warnings

@@ -36,7 +36,7 @@ class HashCheck(types.Request):
 class KnownHashes(types.Answer):
     known: list[str]
     labels: dict[str, list[str] | None] = Field({})
-    """In a `multi_label` data set: of each known picture."""
+    """Null of known pictures without a label; in a `multi_label` data set those of each known picture."""
 
 
 SPLIT = {"enum": ["train", "valid", "test"]}
@@ -76,11 +76,8 @@ def check_images(dataset: str, body: HashCheck, session: Reading) -> KnownHashes
     """Ask which pictures (by sha256) the data set holds, to send only the others."""
     row = datasets.find(session, dataset)
     found = datasets.known(session, row.id, sorted(set(body.sha256)))
-    if row.kind != MULTI:
-        return KnownHashes(known=sorted(found))
-    labels = {
-        image.sha256: told(image.label)["labels"] for image in datasets.images_of(session, sorted(found.values()))
-    }
+    images = datasets.images_of(session, sorted(found.values()))
+    labels = {image.sha256: told(image.label)["labels"] for image in images if row.kind == MULTI or image.label is None}
     return KnownHashes(known=sorted(found), labels=labels)
 
 

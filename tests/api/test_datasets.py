@@ -137,6 +137,31 @@ def test_check_tells_what_is_known(client, dataset):
     assert wrong.json()["errors"][0]["pointer"] == "#/sha256/0"
 
 
+def test_an_unlabelled_picture_takes_the_label_with_which_it_comes_again(client):
+    blobs = pictures(3)
+    client.post("/v1/datasets", json={"name": "later"})
+
+    def send(**data):
+        return client.post("/v1/datasets/later/images", files=as_files(blobs), data=data).json()["files"]
+
+    def kept():
+        return [client.get(f"/v1/images/{image}").json()["label"] for image in images]
+
+    images = [file["image_id"] for file in send(split="train")]
+    hashes = [hashlib.sha256(blob).hexdigest() for blob in blobs]
+    known = client.post("/v1/datasets/later/images/check", json={"sha256": hashes}).json()
+    assert known["labels"] == dict.fromkeys(hashes), "worth sending again, with labels"
+    assert {file["verdict"] for file in send(labels=["cat", "", "dog"])} == {"duplicate"}
+    assert kept() == ["cat", None, "dog"]
+    send(label="owl")
+    assert kept() == ["cat", "owl", "dog"], "a label that is there stays"
+    (revision,) = client.get("/v1/datasets/later/revisions").json()["data"]
+    assert revision["images"] == 3
+    assert client.post(f"/v1/datasets/later/revisions/{revision['id']}/undo").status_code == 201
+    send(label="owl")
+    assert kept() == [None] * 3, "what people took away stays away"
+
+
 def test_pages_join_without_gaps(client, dataset):
     first = client.get(f"/v1/datasets/{dataset}/images", params={"limit": 3, "label": "eel"})
     assert first.json()["has_more"]

@@ -122,9 +122,9 @@ def _placing(layout: Layout, group: Group | None) -> Place:
 
 def _adds(found: Placement, labels: list[str] | None) -> bool:
     """Return whether a picture that the service has brings labels which it lacks there; one label stays what it is."""
-    if found.label is None or not is_set(found.label):
+    if found.label is None:
         return False
-    return labels is None or not set(split_labels(found.label)) <= set(labels)
+    return labels is None or (is_set(found.label) and not set(split_labels(found.label)) <= set(labels))
 
 
 def _united(hashes: Mapping[LocalFile, str | None], place: Place) -> Place:
@@ -161,13 +161,13 @@ def _hash(file: LocalFile) -> tuple[LocalFile, str | None]:
 
 
 def _known(transport: Transport, dataset_id: str, hashes: list[str]) -> dict[str, list[str] | None]:
-    """Return the pictures that the data set holds, by sha256, with the labels of those that may have several."""
+    """Return the pictures that the data set holds, by sha256, with their labels; None of those without any."""
     known: dict[str, list[str] | None] = {}
     for start in range(0, len(hashes), CHECKED_AT_ONCE):
         asked = {"sha256": hashes[start : start + CHECKED_AT_ONCE]}
         answer = transport.request("POST", path("datasets", dataset_id, "images", "check"), json=asked).json()
         labels = answer.get("labels") or {}
-        known.update((sha256, labels.get(sha256)) for sha256 in answer["known"])
+        known.update((sha256, labels.get(sha256, [])) for sha256 in answer["known"])
     return known
 
 

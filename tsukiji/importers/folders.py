@@ -208,8 +208,8 @@ def without_labels(counts: Mapping[str, int]) -> dict[str, Any]:
     detail = (
         f"Files directly in folders that were read as splits ({listed(counts)}) have no label: "
         f"{sum(counts.values()):,}. To give them labels, put each into a folder of its label, or write a table of "
-        f"`file` and `label` (say, from their names), and import into a new data set with `--table`; if {first!r} is a "
-        f"label, with {option(first, 'label')}."
+        f"`file` and `label` (say, from their names), and import again, with `--table`. If {first!r} is a label, "
+        f"import into a new data set with {option(first, 'label')}."
     )
     return warning("split_without_labels", detail, counts)
 

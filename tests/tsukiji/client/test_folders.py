@@ -80,6 +80,16 @@ def test_what_the_service_knows_is_not_sent(pets, service, tmp_path):
     assert len(service.asked_for("POST", IMAGES)[0].field("files")) == 1
 
 
+def test_what_the_service_has_without_a_label_is_sent_with_one(pets, service, tmp_path):
+    write(tmp_path, "cat/1.png", "cat/2.png", "3.png")
+    bare = {sha256(b"cat/1.png"): None, sha256(b"3.png"): None}
+    known = {"known": [*bare, sha256(b"cat/2.png")], "labels": bare}
+    service.answer("POST", f"{IMAGES}/check", known)
+    pets.upload(tmp_path)
+    (asked,) = service.asked_for("POST", IMAGES)
+    assert asked.field("labels") == ["cat"]
+
+
 def test_an_interrupted_folder_goes_on_with_what_is_missing(pets, service, tmp_path, monkeypatch):
     """The service goes away in the middle, again and again; whatever it had confirmed is not sent again."""
     monkeypatch.setattr("tsukiji.client._files.CHUNK_FILES", 3)
