@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from tsukiji.errors import DatasetTooSmall
-from tsukiji.labels import is_set
+from tsukiji.labels import is_set, look_alikes
 from tsukiji.snapshots import SnapshotItem
 from tsukiji.splits import Draw
 
@@ -40,6 +40,7 @@ def check_trainable(draw: Draw, min_images: int, dataset: str = "DATASET") -> li
         *_held_out(draw, used, counts, dataset),
         *_imbalance(counts),
         *_few(counts),
+        *look_alikes(counts, counts),
         *_everywhere(used, counts),
         *_leaks(draw),
         *_unseen(draw),

@@ -40,6 +40,7 @@ def test_error_lists_the_images_of_each_label() -> None:
         ({"tuna": 120, "eel": 60}, []),
         ({"tuna": 121, "eel": 60}, ["imbalanced"]),
         ({"tuna": 49, "eel": 50}, ["few_images"]),
+        ({"tuna": 60, "Tuna": 60}, ["labels_alike"]),
         ({"tuna": 40, "eel": 10}, ["imbalanced", "few_images"]),
     ],
 )

@@ -5,7 +5,7 @@ is how common the characters are that the bytes would mean, and whether they go 
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -124,19 +124,30 @@ class Spelling:
         encoding: the code page of them all, given or guessed; None where none suits.
         otherwise: what reads a name that is none of that code page; it knows all bytes.
         is_guessed: else the sender said it.
+        utf8_first: are names that are UTF-8 that, whatever the others are? On a disk they come from many programs.
     """
 
     encoding: str | None
     otherwise: str
     is_guessed: bool = False
+    utf8_first: bool = False
 
     def read(self, raw: bytes) -> tuple[str, str | None]:
         """Return a name, and the code page by which it was guessed. It is read as a whole, never a part of it."""
-        for encoding in (self.encoding, "utf-8"):
+        for encoding in ("utf-8", self.encoding) if self.utf8_first else (self.encoding, "utf-8"):
             with suppress(UnicodeDecodeError):
                 if encoding is not None:
                     return raw.decode(encoding), encoding if self.is_guessed and encoding != "utf-8" else None
         return raw.decode(self.otherwise), self.otherwise
+
+
+def spelling_of(names: Iterable[bytes]) -> Spelling:
+    """Return how the names of a disk are read, or of a tar, which were written there one by one."""
+    unsaid = Unsaid()
+    for raw in names:
+        if not is_utf8(raw):
+            unsaid.add(raw)
+    return Spelling(unsaid.guess(), "latin-1", is_guessed=True, utf8_first=True)
 
 
 def is_utf8(raw: bytes) -> bool:

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Final, cast
 
-from tsukiji.archive.encodings import Spelling, Unsaid, is_utf8
+from tsukiji.archive.encodings import Spelling, is_utf8, spelling_of
 from tsukiji.archive.entries import HARMLESS_BYTES, ArchiveLimits, Entry, Names, nested_fault, place_fault
 from tsukiji.errors import (
     ArchiveError,
@@ -29,7 +29,7 @@ from tsukiji.errors import (
 BLOCK: Final = 512
 PIECE: Final = 2**16
 OLD: Final = "latin-1"
-"""What reads a name that is neither UTF-8 nor of a code page that suits all."""
+"""What reads a name that is neither UTF-8 nor of the code page that was said."""
 GZIP_MAGIC: Final = b"\x1f\x8b"
 GZIP_AHEAD: Final = 2**17
 """So much of the file `gzip` may have read and not yet unpacked."""
@@ -55,9 +55,9 @@ def entries(path: Path, limits: ArchiveLimits, encoding: str | None = None) -> I
     """Yield the entries. What is wrong with the whole is raised where it is met."""
     names, spelling = Names(), Spelling(encoding, OLD)
     for stream, member in _members(path, limits):
-        if not (is_utf8(member.raw) or spelling.encoding):
-            spelling = Spelling(_guess(path, limits), OLD, is_guessed=True)
-        spelled, guessed = (Spelling(encoding, OLD) if is_utf8(member.raw) else spelling).read(member.raw)
+        if not (spelling.is_guessed or encoding or is_utf8(member.raw)):
+            spelling = spelling_of(_names(path, limits))
+        spelled, guessed = spelling.read(member.raw)
         if not member.is_folder(spelled):
             name, error = names.settle(spelled, _fault(member, spelled, limits))
             yield Entry(name, error, partial(stream.unpack, member.size, name), guessed)
@@ -77,14 +77,10 @@ def _members(path: Path, limits: ArchiveLimits) -> Iterator[tuple["_Stream", "_M
             stream.pass_over()
 
 
-def _guess(path: Path, limits: ArchiveLimits) -> str:
-    """Return the code page of all names that are not UTF-8, from another look at the archive."""
-    unsaid = Unsaid()
+def _names(path: Path, limits: ArchiveLimits) -> Iterator[bytes]:
+    """Yield the names of all members, from another look at the archive."""
     with suppress(ArchiveError):  # whoever reads the entries meets it in its place
-        for _, member in _members(path, limits):
-            if not is_utf8(member.raw):
-                unsaid.add(member.raw)
-    return unsaid.guess() or OLD
+        yield from (member.raw for _, member in _members(path, limits))
 
 
 @dataclass

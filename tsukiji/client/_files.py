@@ -6,12 +6,13 @@ import re
 import stat
 import tempfile
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from tsukiji.archive.encodings import spelling_of
 from tsukiji.names import leftover, plain_name
 from tsukiji.passed_over import PassedOver
 
@@ -70,32 +71,45 @@ def files_below(folder: Path, passed: PassedOver | None = None) -> list[LocalFil
     """
     if not folder.is_dir():
         raise NotADirectoryError(f"{folder} is not a folder")
-    found = _walk(folder, "", passed or PassedOver(), [])
-    return sorted(found, key=lambda file: file.name)
+    passed = passed or PassedOver()
+    return sorted(_named(dict(_walk(folder, "", passed, [])), folder, passed), key=lambda file: file.name)
 
 
-def _walk(folder: Path, below: str, passed: PassedOver, above: list[tuple[int, int]]) -> Iterator[LocalFile]:
-    """Yield the files of a folder; `above` are the folders that lead here, by device and number."""
+def _named(sizes: Mapping[Path, int], top: Path, passed: PassedOver) -> list[LocalFile]:
+    """Name files relative to `top`, as Unicode whatever bytes the disk holds."""
+    raws = {path: os.fsencode(path.relative_to(top).as_posix()) for path in sizes}
+    spelling = spelling_of(raws.values())
+    files = []
+    for path, raw in raws.items():
+        name, guessed = spelling.read(raw)
+        files.append(LocalFile(path, plain_name(name), sizes[path]))
+        if guessed:
+            passed.add("names_guessed", name, guessed)
+    return files
+
+
+def _walk(folder: Path, below: str, passed: PassedOver, above: list[tuple[int, int]]) -> Iterator[tuple[Path, int]]:
+    """Yield the files of a folder with their sizes; `above` are the folders that lead here, by device and number."""
     here = folder.stat()
     inside = [*above, (here.st_dev, here.st_ino)]
     for path in sorted(folder.iterdir()):
-        name = f"{below}{_relative(path, folder)}"
+        name = f"{below}{path.name}"
         if remains := leftover(path.name):
-            passed.add("leftovers_passed_over", name, remains)
+            passed.add("leftovers_passed_over", _shown(name), remains)
             continue
         try:
             facts = path.stat()
             if stat.S_ISDIR(facts.st_mode):
                 if (facts.st_dev, facts.st_ino) in inside or len(inside) > MAX_DEPTH:
-                    passed.add("links_passed_over", name)
+                    passed.add("links_passed_over", _shown(name))
                 else:
                     yield from _walk(path, f"{name}/", passed, inside)
             elif stat.S_ISREG(facts.st_mode):
-                yield LocalFile(path, name, facts.st_size)
+                yield path, facts.st_size
             else:
-                passed.add("files_passed_over", name)
+                passed.add("files_passed_over", _shown(name))
         except OSError:
-            passed.add("links_passed_over" if path.is_symlink() else "folders_passed_over", name)
+            passed.add("links_passed_over" if path.is_symlink() else "folders_passed_over", _shown(name))
 
 
 def pictures_at(paths: Iterable[str | os.PathLike[str]], passed: PassedOver) -> list[LocalFile]:
@@ -107,24 +121,24 @@ def pictures_at(paths: Iterable[str | os.PathLike[str]], passed: PassedOver) -> 
         FileNotFoundError: a path leads nowhere.
     """
     given = [Path(path).absolute() for path in paths]
-    found = dict.fromkeys(file for path in given for file in _expand(path, passed))
+    found = dict(each for path in given for each in _expand(path, passed))
     if not found:
         return []
     top = Path(os.path.commonpath([path if path.is_dir() else path.parent for path in given]))
-    return [LocalFile(path, _relative(path, top), path.stat().st_size) for path in found]
+    return _named(found, top, passed)
 
 
-def _expand(path: Path, passed: PassedOver) -> Iterator[Path]:
+def _expand(path: Path, passed: PassedOver) -> Iterator[tuple[Path, int]]:
     if not path.is_dir():
         if not path.exists():
             raise FileNotFoundError(f"{path} does not exist")
-        yield path
+        yield path, path.stat().st_size
         return
-    for file in files_below(path, passed):
-        if _is_picture(file.path):
-            yield file.path
+    for file, size in _walk(path, "", passed, []):
+        if _is_picture(file):
+            yield file, size
         else:
-            passed.add("files_passed_over", file.name)
+            passed.add("files_passed_over", _shown(file.relative_to(path).as_posix()))
 
 
 def _is_picture(path: Path) -> bool:
@@ -177,6 +191,6 @@ def packed(files: Iterable[LocalFile]) -> Iterator[Path]:
         yield spool
 
 
-def _relative(path: Path, top: Path) -> str:
-    """Return the name relative to `top` as clean UTF-8, whatever bytes the disk holds."""
-    return plain_name(os.fsencode(path.relative_to(top).as_posix()).decode("utf-8", "replace"))
+def _shown(name: str) -> str:
+    """Return a name as clean UTF-8, whatever bytes the disk holds."""
+    return os.fsencode(name).decode("utf-8", "replace")

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from tsukiji.archive import Entry
+from tsukiji.archive.encodings import Spelling, is_utf8, spelling_of
 from tsukiji.errors import EntryUnreadable, Invalid, SourceMissing, SourceUnreadable
 from tsukiji.names import leftover
 from tsukiji.sources.source import Source, fault
@@ -31,13 +32,24 @@ class FolderSource(Source):
     below: tuple[str, ...]
 
     def entries(self, max_bytes: int) -> Iterator[Entry]:
+        spelling = Spelling(None, "utf-8")
         with self._opened(self.below) as top, self._errors():
             for place, folders, files, here in os.fwalk(".", dir_fd=top, onerror=_raise):
                 above = os.path.normpath(place)
                 passed = [name for name in folders if leftover(name) or _is_link(name, here)]
                 folders[:] = sorted(set(folders).difference(passed))
                 for name in sorted([*files, *passed]):
-                    yield _entry(name, _shown(name if above == "." else f"{above}/{name}"), here, max_bytes)
+                    raw = os.fsencode(name if above == "." else f"{above}/{name}")
+                    if not (spelling.is_guessed or is_utf8(raw)):
+                        spelling = spelling_of(self._names())
+                    yield _entry(name, spelling.read(raw), here, max_bytes)
+
+    def _names(self) -> Iterator[bytes]:
+        """Yield the names of all files and folders, from another look."""
+        with self._opened(self.below) as top:
+            for _, folders, files, _ in os.fwalk(".", dir_fd=top):
+                folders.sort()
+                yield from map(os.fsencode, [*folders, *sorted(files)])
 
     def read(self, max_bytes: int) -> bytes:
         if not self.below:
@@ -76,11 +88,12 @@ class FolderSource(Source):
                 raise
 
 
-def _entry(name: str, shown: str, folder: int, max_bytes: int) -> Entry:
+def _entry(name: str, spelled: tuple[str, str | None], folder: int, max_bytes: int) -> Entry:
+    shown, guessed = spelled
     facts = _facts(name, folder)
     size, mode = (facts.st_size, facts.st_mode) if facts else (0, stat.S_IFREG)  # gone: reading it will say so
     shown, error = fault(shown, size, max_bytes, plain=stat.S_ISREG(mode) or leftover(name) is not None)
-    return Entry(shown, error, partial(_read_entry, name, shown, folder, max_bytes))
+    return Entry(shown, error, partial(_read_entry, name, shown, folder, max_bytes), guessed)
 
 
 def _read_entry(name: str, shown: str, folder: int, max_bytes: int) -> bytes:

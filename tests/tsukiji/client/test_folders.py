@@ -195,13 +195,20 @@ def test_a_retried_request_carries_its_files_again(pets, service, tmp_path):
     assert first.field("files") == second.field("files") == ["cat/1.png"]
 
 
-def test_a_name_that_is_no_text_is_sent_as_text(pets, tmp_path):
-    folder = os.fsencode(tmp_path / "cat")
-    os.mkdir(folder)  # noqa: PTH102 - pathlib takes no bytes
-    with open(folder + b"/\xff.png", "wb") as file:  # noqa: PTH123 - pathlib takes no bytes
-        file.write(b"x")
-    (verdict,) = pets.upload(tmp_path).files
-    assert verdict.name == "cat/�.png"
+def test_names_that_are_no_unicode_on_the_disk_are_sent_whole(pets, tmp_path):
+    for word in ("pâté", "Äpfel"):
+        folder = os.fsencode(tmp_path) + b"/" + word.encode("latin-1")
+        os.mkdir(folder)  # noqa: PTH102 - pathlib takes no bytes
+        with open(folder + b"/1.png", "wb") as file:  # noqa: PTH123 - pathlib takes no bytes
+            file.write(b"x")
+    write(tmp_path, "寿司/1.png")
+    result = pets.upload(tmp_path)
+    assert {file.name: file.label for file in result.files} == {
+        "pâté/1.png": "pâté",
+        "Äpfel/1.png": "Äpfel",
+        "寿司/1.png": "寿司",
+    }
+    assert codes(result.warnings)["names_guessed"][0] == 2
 
 
 def test_a_folder_that_is_none(pets, tmp_path):

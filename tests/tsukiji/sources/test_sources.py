@@ -190,13 +190,14 @@ def test_large_nested_and_odd_files_get_their_verdict(photos):
     (photos / "cat/more.zip").write_bytes(b"x")
     (photos / "cat/zip.jpg").write_bytes(b"PK\3\4...")
     (photos / "cat/two\nlines.jpg").write_bytes(b"x")
-    with open(os.fsencode(photos) + b"/cat/\xff.jpg", "wb") as file:  # noqa: PTH123 - a name that is no UTF-8
+    with open(os.fsencode(photos) + "/cat/pâté.jpg".encode("latin-1"), "wb") as file:  # noqa: PTH123 - no UTF-8
         file.write(b"bytes")
     found = dict(verdicts(open_folder(photos, "/cat")))
     assert found["large.jpg"] == "entry_too_large"
     assert found["more.zip"] == found["zip.jpg"] == "nested_archive"
     assert found["two\nlines.jpg"] == "unsafe_path"
-    assert found["�.jpg"] == b"bytes"
+    assert found["pâté.jpg"] == b"bytes"
+    assert [entry.name for entry in open_folder(photos, "/cat").entries(LARGEST) if entry.guessed] == ["pâté.jpg"]
     assert len(open_folder(photos, "/cat/large.jpg").read(LARGEST)) == LARGEST + 1, "one more, so that it shows"
 
 
