@@ -7,6 +7,7 @@ even kill -9 on us leaves one behind.
 import fcntl
 import json
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -69,6 +70,7 @@ def up(settings: Settings, announce: Path | None) -> int:
 
 
 def run(settings: Settings, announce: Path | None, stop: threading.Event) -> int:
+    clear_leftovers(settings)
     has_keys = prepare(settings)
     first_key = None if has_keys or not (announce or sys.stdout.isatty()) else create_key(settings)
     with tempfile.TemporaryDirectory(prefix="tsukiji-up-") as folder:
@@ -128,6 +130,16 @@ def already_running(folder: Path, holder: str) -> AlreadyRunning:
         f"{folder} is in use by process {pid}, since {since}.",
         hint=f"Go on with that one; or stop it with `kill {pid}`, which takes some seconds; or {ELSEWHERE}",
     )
+
+
+def clear_leftovers(settings: Settings) -> None:
+    """Delete what programs that were killed left of running work: we hold the lock, so nobody works with it.
+
+    A cache folder of its own may be shared with other machines, and is left alone.
+    """
+    if settings.storage.cache_dir is None:
+        for name in ("work", "uploads"):
+            shutil.rmtree(settings.cache_dir / name, ignore_errors=True)
 
 
 def prepare(settings: Settings) -> bool:

@@ -15,7 +15,7 @@ import structlog
 
 from tests.services import wait_until
 from tsukiji import parents
-from tsukiji.settings import DataSettings, Settings
+from tsukiji.settings import DataSettings, Settings, StorageSettings
 from worker import supervisor
 
 ROOT = Path(__file__).parents[2]
@@ -63,6 +63,20 @@ def test_a_folder_that_others_may_read_is_told_of(settings):
         pass
     assert [line["event"] for line in logs] == ["data_folder_open"]
     assert mode(settings.data.dir) == 0o755, "somebody may want it so"
+
+
+def test_what_killed_programs_left_of_their_work_goes_and_what_is_kept_stays(settings, tmp_path):
+    def fill(cache):
+        for name in ("work/models-infer@here:1:2/mdl_1/model.safetensors", "uploads/tmp1/package.zip", "features.db"):
+            (cache / name).parent.mkdir(parents=True, exist_ok=True)
+            (cache / name).write_bytes(b"x")
+
+    fill(settings.cache_dir)
+    supervisor.clear_leftovers(settings)
+    assert [path.name for path in settings.cache_dir.iterdir()] == ["features.db"]
+    fill(tmp_path / "shared")
+    supervisor.clear_leftovers(Settings(data=settings.data, storage=StorageSettings(cache_dir=tmp_path / "shared")))
+    assert len(list((tmp_path / "shared").iterdir())) == 3
 
 
 def test_the_first_key_is_shown_on_a_terminal(monkeypatch):

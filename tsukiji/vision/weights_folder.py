@@ -28,7 +28,10 @@ def main() -> int:
         command.add_argument("--weights")
     arguments = parser.parse_args()
     try:
-        folder = settings.load().weights_dir
+        configured = settings.load()
+        folder = configured.weights_dir
+        if arguments.command != "ls" and configured.weights.dir is None:  # it is made as `tsukiji up` would
+            configured.data.dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         for backbone, weights in change(arguments, folder):
             sys.stdout.write(look(backbone, weights, folder).model_dump_json() + "\n")
     except (TsukijiError, OSError) as error:
