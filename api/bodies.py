@@ -1,23 +1,26 @@
 """Bodies that are no JSON: forms with files, and archives that go straight to a file. Knows no rows."""
 
+import itertools
 import tempfile
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import IO, Self, TypeVar
+from typing import IO, Any, Self, TypeVar
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
+from python_multipart.multipart import parse_options_header
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import FormData, UploadFile
+from starlette.datastructures import FormData, Headers, UploadFile
 from starlette.exceptions import HTTPException
 
-from api.errors import invalid_field
+from api.errors import invalid_field, validated
 from api.services import Services
 from tsukiji.archive import HEAD_BYTES, begins_archive, is_archive
 from tsukiji.errors import ArchiveUnreadable, BatchTooLarge, Invalid, TooLarge, UnsupportedMediaType
+from tsukiji.json_input import read_json
 from tsukiji.storage import Blob
 from tsukiji.storage.disk import disk_errors
 
@@ -30,6 +33,7 @@ ARCHIVES = {"application/zip", "application/x-tar", "application/gzip"}
 TABLES = {"text/csv": ".csv", "application/jsonl": ".jsonl", "application/x-ndjson": ".jsonl"}
 """Tables of an import, and how the name of one ends."""
 NAME_CHARACTERS = 1000
+UTF_8 = {"utf-8", "utf8", "us-ascii"}
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,7 @@ async def read_form(request: Request, max_files: int, fields: set[str], part: st
     """
     if media_type(request) != "multipart/form-data":
         raise UnsupportedMediaType(f"Send multipart/form-data, with what is sent as `{part}`.")
+    check_charset(request)
     try:
         async with request.form(max_files=max_files, max_fields=3 * max_files + 20, max_part_size=FIELD_BYTES) as form:
             yield sort_parts(form, fields, part)
@@ -76,6 +81,8 @@ def sort_parts(form: FormData, known: set[str], part: str) -> Form:
             if name != part:
                 raise invalid_field(f"#/{name}", f"files are sent as `{part}`")
             files.append(value)
+        elif name in known and "\0" in value:
+            raise invalid_field(f"#/{name}", "it has a NUL character in it")
         elif name in known:
             fields.setdefault(name, []).append(value)
         else:
@@ -207,12 +214,53 @@ async def validated_json(model: type[Model], request: Request) -> Model:
         RequestValidationError: it is no JSON, or not of this shape.
     """
     try:
-        return model.model_validate_json(await request.body())
-    except ValidationError as error:
-        found = [
-            line | {"loc": ("body", *line["loc"])} for line in error.errors(include_url=False, include_context=False)
-        ]
-        raise RequestValidationError(found) from error
+        found = json_of(await request.body())
+    except ValueError as error:
+        line = {"type": "json_invalid", "loc": ("body", 0), "msg": f"Invalid JSON: {error}"}
+        raise RequestValidationError([line]) from error
+    return validated(model, found, "body")
+
+
+def json_of(body: bytes) -> Any:
+    """Return what a JSON body holds, with no text in it that a database refuses.
+
+    Raises:
+        ValueError: it is no JSON.
+        HTTPException: it has a NUL in it.
+    """
+    found = read_json(body)
+    if b"\\u0000" in body and any("\0" in text for text in texts_of(found)):
+        raise HTTPException(422, "A text has a NUL character in it.")
+    return found
+
+
+def texts_of(value: Any) -> Iterator[str]:
+    match value:
+        case str():
+            yield value
+        case list():
+            yield from itertools.chain.from_iterable(map(texts_of, value))
+        case dict():
+            yield from value
+            yield from texts_of([*value.values()])
+
+
+def announced_bytes(headers: Headers) -> int | None:
+    """Return Content-Length where it is a number; of one of more than 18 digits, the beginning."""
+    length = headers.get("content-length", "")
+    return int(length[:18]) if length.isascii() and length.isdecimal() else None
+
+
+def check_charset(request: Request) -> None:
+    """Refuse a form in any other charset than UTF-8: some of Python's codecs make text that nothing can keep.
+
+    Raises:
+        UnsupportedMediaType
+    """
+    _, options = parse_options_header(request.headers.get("content-type", ""))
+    charset = options.get(b"charset", b"utf-8").decode("latin-1").lower()
+    if charset not in UTF_8:
+        raise UnsupportedMediaType(f"The charset {charset[:50]!r}: send UTF-8.")
 
 
 def media_type(request: Request) -> str:

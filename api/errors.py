@@ -8,6 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
+from starlette.routing import Match, Mount
 
 from db.session import DatabaseUnavailable, PoolExhausted, RowExists, ValueRefused
 from tsukiji import errors
@@ -105,6 +106,9 @@ STATUS: dict[type[TsukijiError], int] = {
 }
 """A class not listed has its parent's number."""
 
+READING = ("GET", "HEAD")
+METHODS = (*READING, "POST", "PUT", "PATCH", "DELETE")
+
 RETRY_SECONDS = {429: 10, 503: 2, 507: 60}
 
 HTTP_ERRORS: dict[int, type[TsukijiError]] = {
@@ -169,7 +173,7 @@ def invalid_field(pointer: str, detail: str, hint: str | None = None) -> Invalid
     )
 
 
-def validated(model: type[Model], values: Mapping[str, Any], place: str) -> Model:
+def validated(model: type[Model], values: Any, place: str) -> Model:
     """Check what came by query or form like a JSON body.
 
     Raises:
@@ -201,14 +205,23 @@ def problem_response(
 
 def answer_error(request: Request, error: Exception) -> JSONResponse:
     """The one handler."""
-    allowed = {
-        name: value for name, value in (getattr(error, "headers", None) or {}).items() if name.lower() == "allow"
-    }
     known = recognise(error)
+    allowed = {"allow": ", ".join(methods_of(request))} if isinstance(known, MethodNotAllowed) else {}
     if isinstance(known, NotFound) and isinstance(error, HTTPException):
-        known = NotFound(f"There is nothing at {request.url.path}.", hint="/docs lists the addresses.")
+        known = NotFound(f"There is nothing at {request.scope['path']}.", hint="/docs lists the addresses.")
     request.state.problem = known.code
     return problem_response(known, getattr(request.state, "request_id", None), allowed)
+
+
+def methods_of(request: Request) -> list[str]:
+    """Return all methods of an address; a router knows only those of the first route that it has there."""
+    scope = {"type": "http", "path": request.scope["path"], "root_path": "", "headers": []}
+
+    def is_taken(method: str) -> bool:
+        found = (route for route in request.app.routes if route.matches({**scope, "method": method})[0] is Match.FULL)
+        return any(method in READING or not isinstance(route, Mount) for route in found)  # mounted are files alone
+
+    return [method for method in METHODS if is_taken(method)]
 
 
 def install(app: FastAPI) -> None:

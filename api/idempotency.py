@@ -75,7 +75,7 @@ async def once(
     if match is None:
         line = {"parameter": "Idempotency-Key", "code": "invalid", "detail": "1 to 255 visible ASCII characters"}
         raise Invalid("The Idempotency-Key is malformed.", errors=[line])
-    return Once(idempotency.scope_of(caller.id, request.method, request.url.path, match[1]))
+    return Once(idempotency.scope_of(caller.id, request.method, request.scope["path"], match[1]))
 
 
 OnceDep = Annotated[Once, Depends(once)]

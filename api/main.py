@@ -8,7 +8,7 @@ from fastapi.routing import APIRoute
 
 from api import docs, errors
 from api.dependencies import find_caller
-from api.middleware import BodyLimit, Front, Gate, check_origin, host_check
+from api.middleware import BodyLimit, Front, Gate, check_origin, check_text, host_check
 from api.page import routes as page
 from api.routes import (
     aliases,
@@ -109,6 +109,7 @@ def create_app(settings: Settings, make_services: Callable[[Settings], Services]
     docs.install(app)
     errors.install(app)
     app.add_middleware(BodyLimit, limits=settings.limits, seconds=settings.api.body_seconds)
+    app.add_middleware(Gate, check=check_text)
     app.add_middleware(Gate, check=check_origin)
     app.add_middleware(Gate, check=host_check(settings.api.allowed_hosts))
     app.add_middleware(Front)  # the last one added is the outermost

@@ -12,9 +12,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.bodies import TABLES
+from api.bodies import TABLES, announced_bytes
 from api.errors import HostNotAllowed, answer_error, problem_response
-from tsukiji.errors import Forbidden, TooLarge, TsukijiError
+from tsukiji.errors import Forbidden, Invalid, TooLarge, TsukijiError
 from tsukiji.ids import new_id
 from tsukiji.settings import LimitSettings
 
@@ -59,7 +59,7 @@ class Front:
             except ClientDisconnect:
                 line.status = CLIENT_GONE
             except Exception as error:
-                log.exception("request_failed", method=request.method, path=request.url.path)
+                log.exception("request_failed", method=request.method, path=request.scope["path"])
                 if line.status:
                     raise
                 await answer_error(request, error)(scope, receive, line.send)
@@ -90,11 +90,11 @@ class Line:
 
     def write(self, request: Request) -> None:
         route = getattr(request.scope.get("route"), "path", None)
-        write = log.debug if request.url.path in QUIET else log.info
+        write = log.debug if request.scope["path"] in QUIET else log.info
         write(
             "request_served",
             method=request.method,
-            path=request.url.path,
+            path=request.scope["path"],
             route=route,
             client=request.client.host if request.client else None,
             status=self.status or CLIENT_GONE,
@@ -128,7 +128,7 @@ def host_check(allowed: list[str]) -> Callable[[Request], TsukijiError | None]:
     suffixes = tuple(host[1:] for host in names if host.startswith("*."))
 
     def check(request: Request) -> TsukijiError | None:
-        if request.url.path in QUIET:
+        if request.scope["path"] in QUIET:
             return None  # probes ask by address, and learn nothing that is anyone's
         host = re.sub(r":\d*$", "", request.headers.get("host", "")).lower()
         if "*" in names or host in names or host.endswith(suffixes):
@@ -136,6 +136,13 @@ def host_check(allowed: list[str]) -> Callable[[Request], TsukijiError | None]:
         return HostNotAllowed(f"{host[:200]!r} is not among the allowed hosts.")
 
     return check
+
+
+def check_text(request: Request) -> TsukijiError | None:
+    """No name, id or label has a NUL in it, and no database takes one: neither path nor query may."""
+    if "\0" in request.scope["path"] or b"%00" in request.scope["query_string"]:
+        return Invalid("The address has a NUL character in it.", hint="Leave out %00.")
+    return None
 
 
 def check_origin(request: Request) -> TsukijiError | None:
@@ -150,7 +157,7 @@ def check_origin(request: Request) -> TsukijiError | None:
 
 def rides_on_cookie(request: Request) -> bool:
     bearer = request.headers.get("authorization", "").lower().startswith("bearer ")
-    return not bearer and (COOKIE in request.cookies or request.url.path in PAGE_FORMS)
+    return not bearer and (COOKIE in request.cookies or request.scope["path"] in PAGE_FORMS)
 
 
 class BodyLimit:
@@ -189,11 +196,11 @@ class BodyLimit:
                 raise HTTPException(413)
             return message
 
-        declared = Headers(scope=scope).get("content-length", "")
-        if declared.isdecimal() and int(declared) > limit:
+        announced = announced_bytes(Headers(scope=scope))
+        if announced is not None and announced > limit:
             state = scope.setdefault("state", {})
             state["problem"] = TooLarge.code
-            error = TooLarge(f"{int(declared):,} bytes; at most {limit:,} are taken here.")
+            error = TooLarge(f"{announced:,} bytes; at most {limit:,} are taken here.")
             await problem_response(error, state.get("request_id"))(scope, receive, send)
             return
         await self.app(scope, count, send)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, TypeVar
+from urllib.parse import quote, urlencode
 
 from fastapi import Depends, Query, Request, Response
 
@@ -26,15 +27,16 @@ class Paging:
 
     def window(self, *filters: str | None) -> Window:
         """Return the window; its cursors are good for this address and these filters only."""
-        return Window(self.limit, self.cursor, (self.request.url.path, *filters))
+        return Window(self.limit, self.cursor, (self.request.scope["path"], *filters))
 
     def answer(self, rows: Rows[Row], convert: Callable[[Row], Item]) -> Page[Item]:
         return self.page([convert(row) for row in rows.data], rows.next_cursor)
 
     def page(self, data: Sequence[Item], next_cursor: str | None) -> Page[Item]:
         if next_cursor is not None:
-            url = self.request.url.include_query_params(cursor=next_cursor)
-            self.response.headers["link"] = f'<{url.path}?{url.query}>; rel="next"'
+            query = [(name, value) for name, value in self.request.query_params.multi_items() if name != "cursor"]
+            place = f"{quote(self.request.scope['path'])}?{urlencode([*query, ('cursor', next_cursor)])}"
+            self.response.headers["link"] = f'<{place}>; rel="next"'
         return Page(data=list(data), next_cursor=next_cursor, has_more=next_cursor is not None)
 
 

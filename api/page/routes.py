@@ -8,7 +8,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from api import answers
-from api.bodies import read_form
+from api.bodies import check_charset, read_form
 from api.dependencies import ServicesDep
 from api.errors import recognise, status_of
 from api.idempotency import Once
@@ -138,6 +138,7 @@ def picture(services: Services, sha256: str | None) -> str | None:
 @router.post("/sign-in")
 async def sign_in(request: Request, services: ServicesDep) -> Response:
     """Exchange an API key for a cookie that scripts cannot read."""
+    check_charset(request)
     async with request.form(max_files=0, max_fields=5) as form:
         secret = str(form.get("key", "")).strip()
     token = await run_in_threadpool(open_session, services, secret)

@@ -1,14 +1,13 @@
 """Aliases: a name like `production` that points to a model, and where it has pointed."""
 
-from fastapi import APIRouter
-
 from api import answers
 from api.dependencies import Caller, Reading, Transaction
 from api.paging import PagingDep
+from api.routing import Router
 from db import aliases, registry
 from tsukiji.types import Alias, AliasMove, AliasPut, Name, Page
 
-router = APIRouter(prefix="/aliases", tags=["aliases"])
+router = Router(prefix="/aliases", tags=["aliases"])
 
 
 @router.get("")

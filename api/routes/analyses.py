@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 from starlette.responses import Response
 
 from api import answers
@@ -11,12 +11,13 @@ from api.dependencies import Caller, Reading, ServicesDep
 from api.idempotency import OnceDep
 from api.job_answers import answer_poll, answer_start
 from api.paging import PagingDep
+from api.routing import Router
 from api.waiting import Prefer
 from db import analyses, datasets, jobs
 from tsukiji.jobs import JobKind
 from tsukiji.types import Analysis, AnalysisCreate, Finding, FindingKind, Job, Page
 
-router = APIRouter(tags=["analyses"])
+router = Router(tags=["analyses"])
 
 
 @router.post("/datasets/{dataset}/analyses", status_code=202, response_model=Job)

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import Header, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
@@ -33,6 +33,7 @@ from api.paging import PagingDep
 from api.parquet import parquet_file
 from api.predictions import Reader
 from api.results import Results
+from api.routing import Router
 from api.schemas import ARCHIVE, FILES, OPTIONS, TEXT, TEXTS, body, bytes_answer, form
 from api.selection import SelectionDep
 from api.services import Services
@@ -46,7 +47,7 @@ from db.session import Session
 from tsukiji.jobs import JobKind
 from tsukiji.types import BatchCreate, BatchOptions, BatchSummary, BodyOptions, Job, Page, Prediction
 
-router = APIRouter(prefix="/batches", tags=["batches"])
+router = Router(prefix="/batches", tags=["batches"])
 
 PUTS_AT_ONCE = 16
 Format = Literal["jsonl", "csv", "parquet"]

@@ -1,16 +1,17 @@
 """Data sets: create, list, look, delete."""
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 
 from api import answers
 from api.dependencies import Reading, ServicesDep, Transaction
 from api.idempotency import OnceDep, fingerprint_of
 from api.paging import PagingDep
+from api.routing import Router
 from db import datasets
 from db.session import Session
 from tsukiji.types import Dataset, DatasetCreate, Page
 
-router = APIRouter(prefix="/datasets", tags=["datasets"])
+router = Router(prefix="/datasets", tags=["datasets"])
 
 
 @router.post("", status_code=201)

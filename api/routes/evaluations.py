@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 
 from api import answers
 from api.comparison import add_up, compare_classes, count_pairs, difference_interval, pairs_of_labels, summarise
@@ -13,6 +13,7 @@ from api.idempotency import OnceDep
 from api.job_answers import answer_start
 from api.paging import PagingDep
 from api.pictures import draw_confusion
+from api.routing import Router
 from api.schemas import bytes_answer
 from api.tables import csv_lines
 from db import comparisons, registry
@@ -20,7 +21,7 @@ from db.models import Evaluation as EvaluationRow
 from tsukiji.errors import Invalid, KindMismatch, NoSharedImages
 from tsukiji.types import Comparison, Evaluation, EvaluationCreate, EvaluationItem, Job, Metrics, Page
 
-router = APIRouter(prefix="/evaluations", tags=["evaluations"])
+router = Router(prefix="/evaluations", tags=["evaluations"])
 
 LISTED_CHANGES = 100
 Normalise = Annotated[bool, Query(description="Fractions of each true label's images instead of counts.")]

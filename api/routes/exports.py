@@ -1,6 +1,5 @@
 """Exports: a model in another format, made by a worker, then fetched as a file."""
 
-from fastapi import APIRouter
 from starlette.responses import Response, StreamingResponse
 
 from api import answers
@@ -9,12 +8,13 @@ from api.exports import start_export
 from api.idempotency import OnceDep
 from api.job_answers import respond, see
 from api.routes.images import attachment
+from api.routing import Router
 from api.schemas import bytes_answer
 from db import exports, registry
 from tsukiji.jobs import TERMINAL
 from tsukiji.types import ExportCreate, ExportFormat, Job, ModelExport, Page
 
-router = APIRouter(prefix="/models/{model}/exports", tags=["models"])
+router = Router(prefix="/models/{model}/exports", tags=["models"])
 
 FILE_NAMES: dict[ExportFormat, str] = {"onnx": "{name}.onnx", "fastai": "{name}.pkl"}
 MEDIA_TYPE = "application/octet-stream"

@@ -1,9 +1,9 @@
 """Heatmaps of predictions, drawn over their pictures."""
 
-from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.dependencies import ServicesDep
+from api.routing import Router
 from api.schemas import bytes_answer
 from api.services import Services
 from db import jobs, results
@@ -14,7 +14,7 @@ from tsukiji.types.base import Whole
 from tsukiji.vision.decode import decode
 from tsukiji.vision.overlay import LONGEST_SIDE, draw_heatmap
 
-router = APIRouter()
+router = Router()
 
 MEDIA_TYPE = "image/png"
 ANSWER = bytes_answer(MEDIA_TYPE)

@@ -3,7 +3,7 @@
 from typing import Annotated, Literal
 from urllib.parse import quote
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
@@ -14,6 +14,7 @@ from api.dependencies import Caller, Reading, ServicesDep, Transaction
 from api.filters import FilterDep
 from api.intake import take_files
 from api.paging import PagingDep
+from api.routing import Router
 from api.schemas import FILES, TEXT, TEXTS, body, bytes_answer, form
 from db import datasets
 from db.labels import MULTI
@@ -22,7 +23,7 @@ from tsukiji.labels import told
 from tsukiji.types import Page, Sha256, UploadResult
 from tsukiji.vision.decode import thumbnail
 
-router = APIRouter(tags=["images"])
+router = Router(tags=["images"])
 
 THUMB_SIDE = 192
 MEDIA_TYPES = {"MPO": "image/jpeg"}

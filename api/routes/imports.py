@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import Header, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
@@ -24,6 +24,7 @@ from api.idempotency import Once, OnceDep
 from api.imports import Arrival, arrival_of, start_import
 from api.job_answers import answer_poll, answer_start
 from api.paging import PagingDep
+from api.routing import Router
 from api.schemas import ARCHIVE, BINARY, body, bytes_answer
 from api.services import Services
 from api.submissions import expect_room
@@ -37,7 +38,7 @@ from tsukiji.jobs import JobKind
 from tsukiji.types import ErrorSummary, FileVerdict, ImportCreate, ImportOptions, ImportSummary, Job, Page, Split
 from tsukiji.types.datasets import ImportFormat
 
-router = APIRouter(tags=["imports"])
+router = Router(tags=["imports"])
 
 Verdict = Literal["accepted", "duplicate", "rejected"]
 UPLOADED = {"schema": {"$ref": "#/components/schemas/ImportCreate"}}

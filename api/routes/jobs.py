@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import Header, Request, Response
 from starlette.responses import JSONResponse
 
 from api import answers
@@ -11,6 +11,7 @@ from api.events import JobStream, read_news
 from api.feedback import take_feedback
 from api.job_answers import answer_poll, respond, see
 from api.paging import PagingDep
+from api.routing import Router
 from api.waiting import Prefer
 from db import jobs, retention
 from db.pages import Rows
@@ -18,7 +19,7 @@ from tsukiji.errors import Invalid
 from tsukiji.jobs import TERMINAL, JobKind, JobStatus
 from tsukiji.types import Feedback, FeedbackCreate, Job, JobEvent, Page
 
-router = APIRouter(prefix="/jobs", tags=["jobs"])
+router = Router(prefix="/jobs", tags=["jobs"])
 
 STREAM: dict[int | str, dict[str, Any]] = {
     200: {

@@ -1,6 +1,6 @@
 """Models: list, look, delete, fetch the package, take one in."""
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
@@ -12,12 +12,13 @@ from api.package_intake import take_package
 from api.packages import zip_package
 from api.paging import PagingDep
 from api.routes.images import attachment
+from api.routing import Router
 from api.schemas import TEXT, body, bytes_answer, form
 from api.services import Services
 from db import registry
 from tsukiji.types import LabelSuspect, Model, Page
 
-router = APIRouter(prefix="/models", tags=["models"])
+router = Router(prefix="/models", tags=["models"])
 
 
 @router.get("")

@@ -1,6 +1,6 @@
 """Predict: a few images, answered at once where workers are quick enough."""
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
@@ -11,6 +11,7 @@ from api.idempotency import OnceDep
 from api.job_answers import answer_poll, hold_seen, respond
 from api.questions import File, find_target, read_files, start_prediction
 from api.routes.batches import FIELDS, read_options
+from api.routing import Router
 from api.schemas import BINARY, FILES, OPTIONS, body, form
 from api.services import Services
 from api.waiting import Prefer, has_ended, parse_wait
@@ -20,7 +21,7 @@ from tsukiji.jobs import JobKind
 from tsukiji.types import BatchOptions, Job
 from tsukiji.vision.formats import sniff
 
-router = APIRouter(tags=["predict"])
+router = Router(tags=["predict"])
 
 WAIT_SECONDS = 10
 

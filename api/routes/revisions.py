@@ -2,7 +2,7 @@
 
 from typing import get_args
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
@@ -11,6 +11,7 @@ from api.bodies import validated_json
 from api.dependencies import Caller, Reading, ServicesDep
 from api.idempotency import Made, Once, OnceDep, fingerprint_of
 from api.paging import PagingDep
+from api.routing import Router
 from api.schemas import ACTS, body
 from api.services import Services
 from db import acts, datasets, revisions
@@ -19,7 +20,7 @@ from db.session import Session
 from tsukiji import types
 from tsukiji.types import Act, ActName, Page, Revision, RevisionChange
 
-router = APIRouter(prefix="/datasets/{dataset}/revisions", tags=["datasets"])
+router = Router(prefix="/datasets/{dataset}/revisions", tags=["datasets"])
 
 ACT_OF: dict[str, type[types.Act]] = {
     get_args(kind.model_fields["act"].annotation)[0]: kind for kind in get_args(types.Act)

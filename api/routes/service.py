@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from starlette.responses import JSONResponse
 
 from api.dependencies import Reading, ServicesDep
 from api.errors import NotReady, catalogue, status_of
 from api.page.rendering import render
 from api.paging import MAX_LIMIT
+from api.routing import Router
 from api.services import MAX_HOLDS
 from db import workers
 from tsukiji import __version__
@@ -17,8 +18,8 @@ from tsukiji.errors import NotFound, TsukijiError
 from tsukiji.jobs import PRESENT_SECONDS
 from tsukiji.types import Info, WorkerInfo
 
-router = APIRouter(tags=["service"])
-health = APIRouter(tags=["health"])
+router = Router(tags=["service"])
+health = Router(tags=["health"])
 
 FEATURES = [
     "datasets",

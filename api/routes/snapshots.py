@@ -2,7 +2,7 @@
 
 from typing import Annotated, cast
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 from starlette.responses import StreamingResponse
 
 from api import answers, dataset_exports
@@ -11,12 +11,13 @@ from api.dependencies import Reading, ServicesDep
 from api.freezing import compare, freeze
 from api.paging import PagingDep
 from api.routes.images import attachment
+from api.routing import Router
 from api.schemas import bytes_answer
 from api.services import Services
 from db import datasets, registry
 from tsukiji.types import ChangeKind, DatasetFormat, Kind, Page, Snapshot, SnapshotComparison
 
-router = APIRouter(tags=["datasets"])
+router = Router(tags=["datasets"])
 
 FormatQuery = Annotated[
     DatasetFormat, Query(alias="format", description="Zips of class folders, or tables without the pictures.")

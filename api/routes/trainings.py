@@ -1,6 +1,6 @@
 """Trainings: a data set and a recipe become a model."""
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import Response
 
 from api import answers
@@ -8,13 +8,14 @@ from api.dependencies import Caller, Reading, ServicesDep, Transaction
 from api.idempotency import OnceDep
 from api.job_answers import answer_poll, answer_start
 from api.paging import PagingDep
+from api.routing import Router
 from api.submissions import start_training
 from api.waiting import Prefer
 from db import jobs
 from tsukiji.jobs import JobKind
 from tsukiji.types import EpochMetrics, Job, Page, TrainingCreate
 
-router = APIRouter(prefix="/trainings", tags=["trainings"])
+router = Router(prefix="/trainings", tags=["trainings"])
 
 
 @router.post("", status_code=202, response_model=Job)

@@ -4,14 +4,15 @@ import base64
 import binascii
 import re
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from api import answers, uploads
-from api.bodies import RawBody, spool
+from api.bodies import RawBody, announced_bytes, spool
 from api.dependencies import Caller, Reading, ServicesDep
 from api.idempotency import OnceDep
 from api.paging import PagingDep
+from api.routing import Router
 from api.schemas import BINARY, body
 from db import uploads as rows
 from db.session import Session
@@ -19,7 +20,7 @@ from tsukiji.errors import Invalid, PartSizeWrong
 from tsukiji.types import Page, Upload, UploadCreate, UploadPart
 from tsukiji.types.base import Whole
 
-router = APIRouter(prefix="/uploads", tags=["uploads"])
+router = Router(prefix="/uploads", tags=["uploads"])
 
 DIGEST = re.compile(r"(?:^|,)\s*sha-256=:([A-Za-z0-9+/]{43}=):\s*(?:,|$)")
 DIGEST_HEADERS = ("content-digest", "repr-digest")
@@ -71,9 +72,9 @@ async def put_part(upload: str, number: Whole, request: Request, services: Servi
     """
     sha256 = read_digest(request)
     wanted = await run_in_threadpool(uploads.expect, services, upload, number, sha256)
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) != wanted.bytes:
-        raise PartSizeWrong(f"Part {number} has {wanted.bytes:,} bytes; {int(declared):,} are announced.")
+    announced = announced_bytes(request.headers)
+    if announced is not None and announced != wanted.bytes:
+        raise PartSizeWrong(f"Part {number} has {wanted.bytes:,} bytes; {announced:,} are announced.")
     with spool(services) as file:
         await (await RawBody.begin(request)).save(file)
         part = await run_in_threadpool(uploads.take_part, services, wanted, file)

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+from urllib.parse import quote
 
 import pytest
 from PIL import Image as Picture
@@ -171,6 +172,17 @@ def test_pages_join_without_gaps(client, dataset):
     assert second["next_cursor"] is None
     ids = [image["id"] for image in first.json()["data"] + second["data"]]
     assert len(set(ids)) == 4
+
+
+def test_the_next_page_of_a_data_set_with_a_name_of_its_own(client):
+    """Its address stands in a header, which takes ASCII alone."""
+    name = "寿司 ?#&"
+    client.post("/v1/datasets", json={"name": name})
+    place = f"/v1/datasets/{quote(name, safe='')}/images"
+    client.post(place, files=as_files(pictures(3)))
+    first = client.get(place, params={"limit": 2})
+    rest = client.get(first.headers["link"].split(">")[0].removeprefix("<"))
+    assert [len(page.json()["data"]) for page in (first, rest)] == [2, 1]
 
 
 def test_cursor_is_bound_to_its_list(client, dataset):

@@ -62,7 +62,22 @@ def test_unknown_address_and_method(client):
     assert client.get("/v1/fish").json()["code"] == "not_found"
     answer = client.put("/v1/datasets")
     assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
-    assert "allow" in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("path", "methods"),
+    [
+        ("/v1/datasets", "GET, POST"),
+        ("/v1/aliases/production", "GET, PUT, DELETE"),
+        ("/v1/datasets/a/revisions/b/undo", "POST"),
+        ("/", "GET, POST"),
+        ("/static/page.css", "GET, HEAD"),
+    ],
+)
+def test_allow_names_every_method_of_the_address(client, path, methods):
+    for method in ("PATCH", "OPTIONS"):
+        answer = client.request(method, path, headers={"Sec-Fetch-Site": "same-origin"})
+        assert (answer.status_code, answer.headers["allow"]) == (405, methods)
 
 
 def test_the_unforeseen_says_nothing_of_its_insides(client, services, monkeypatch):

@@ -1,0 +1,95 @@
+"""Every address of the application, with what nobody should send: always an answer, never a failure of ours."""
+
+import asyncio
+import json
+from urllib.parse import unquote
+
+import pytest
+
+from db.pages import Window
+from tests.api.conftest import as_files, picture, pictures, run_job, work
+from tests.api.hostile import KINDS
+
+AT_ONCE = 20
+
+
+@pytest.fixture
+def things(client, services, dataset, model):
+    """One of everything that an address can name, by the name of its parameter."""
+    image = client.get(f"/v1/datasets/{dataset}/images").json()["data"][0]["id"]
+    made = {
+        "revision": client.post(f"/v1/datasets/{dataset}/revisions", json={"act": "exclude", "images": [image]}),
+        "batch": client.post("/v1/batches", files=as_files(pictures(3)), data={"model": model, "top_k": "2"}),
+        "prediction": client.post(
+            f"/v1/models/{model}/predict", files=as_files([picture()]), headers={"Prefer": "wait=0"}
+        ),
+        "training": client.post("/v1/trainings", json={"dataset": dataset, "recipe": {"epochs": 3}}),
+        "import_id": client.post(
+            f"/v1/datasets/{dataset}/imports", content=b"file,label\n", headers={"Content-Type": "text/csv"}
+        ),
+        "analysis": client.post(f"/v1/datasets/{dataset}/analyses", json={}),
+        "snapshot": client.post(f"/v1/datasets/{dataset}/snapshots"),
+        "upload": client.post("/v1/uploads", json={"bytes": 10}),
+    }
+    found = {name: answer.json()["id"] for name, answer in made.items()}
+    work(services)
+    run_job(services, found["training"], {})
+    evaluation = client.get("/v1/evaluations").json()["data"][0]["id"]
+    found |= {"dataset": dataset, "image": image, "model": model, "evaluation": evaluation, "job": found["training"]}
+    return found | {"number": 1, "seq": 0, "name": "production", "format": "onnx", "code": "not_found"}
+
+
+def test_nothing_that_is_sent_makes_the_service_fail(app, key, things, monkeypatch):
+    monkeypatch.setattr(Window, "digest", lambda _: "same")  # so that cursors fit everywhere
+    cases = [case for kind in KINDS for case in kind(app)]
+    assert len({path for _, path, *_ in cases}) > len(app.openapi()["paths"])
+    failures = asyncio.run(send_all(app, {"authorization": f"Bearer {key}".encode()}, things, cases))
+    assert not failures, f"{len(failures)} of {len(cases)}:\n" + "\n".join(failures[:50])
+
+
+async def send_all(app, fields, things, cases):
+    """Call the application itself, which takes a tenth of the time that a client takes; returns what failed."""
+    turns = asyncio.Semaphore(AT_ONCE)
+
+    async def one(method, path, query, body, headers):
+        for name, thing in things.items():
+            path = path.replace("{" + name + "}", str(thing))
+        assert "{" not in path, f"{path}: say in `things` what it means"
+        async with turns:
+            return await call(app, method, path, query, body, fields | headers)
+
+    return [found for found in await asyncio.gather(*(one(*case) for case in cases)) if found]
+
+
+async def call(app, method, path, query, body, fields):
+    fields = {"host": b"127.0.0.1", "prefer": b"wait=0", "sec_fetch_site": b"same-origin"} | fields
+    scope = {
+        "type": "http",
+        "method": method,
+        "path": unquote(path),
+        "raw_path": path.encode(),
+        "query_string": query,
+        "headers": [(name.replace("_", "-").encode(), value) for name, value in fields.items()],
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 8000),
+        "scheme": "http",
+        "http_version": "1.1",
+        "root_path": "",
+    }
+    pieces, sent = [{"type": "http.request", "body": body, "more_body": False}], []
+
+    async def receive():
+        return pieces.pop() if pieces else await asyncio.Event().wait()
+
+    async def send(message):
+        sent.append(message)
+
+    try:
+        await app(scope, receive, send)
+        status, answered = sent[0]["status"], b"".join(part.get("body", b"") for part in sent[1:])
+        right = status < 500 and (status < 400 or method == "HEAD" or json.loads(answered)["status"] == status)
+    except json.JSONDecodeError:
+        right = not path.startswith("/v1/")  # the page answers in HTML
+    except Exception as error:  # noqa: BLE001 - what a server would write into its log, and close the connection
+        status, right = repr(error), False
+    return None if right else f"{status} {method} {path[:80]} {query[:80]} {body[:80]} {fields}"
