@@ -140,9 +140,12 @@ def host_check(allowed: list[str]) -> Callable[[Request], TsukijiError | None]:
 
 def check_text(request: Request) -> TsukijiError | None:
     """No name, id or label has a NUL in it, and no database takes one: neither path nor query may."""
-    if "\0" in request.scope["path"] or b"%00" in request.scope["query_string"]:
-        return Invalid("The address has a NUL character in it.", hint="Leave out %00.")
-    return None
+    if "\0" not in request.scope["path"] and b"%00" not in request.scope["query_string"]:
+        return None
+    detail = "it has a NUL character in it"
+    names = [name for name, value in request.query_params.multi_items() if "\0" in name + value]
+    lines = [{"parameter": name, "code": "invalid", "detail": detail} for name in names]
+    return Invalid(f"{names[0] if names else 'The address'}: {detail}.", hint="Leave out %00.", errors=lines)
 
 
 def check_origin(request: Request) -> TsukijiError | None:

@@ -18,7 +18,6 @@ from db import uploads as rows
 from db.session import Session
 from tsukiji.errors import Invalid, PartSizeWrong
 from tsukiji.types import Page, Upload, UploadCreate, UploadPart
-from tsukiji.types.base import Whole
 
 router = Router(prefix="/uploads", tags=["uploads"])
 
@@ -65,7 +64,7 @@ def get_upload(upload: str, session: Reading) -> Upload:
     "/{upload}/parts/{number}",
     openapi_extra={**body(bytes=BINARY), "parameters": [DIGEST_PARAMETER]},
 )
-async def put_part(upload: str, number: Whole, request: Request, services: ServicesDep) -> UploadPart:
+async def put_part(upload: str, number: int, request: Request, services: ServicesDep) -> UploadPart:
     """Send one part as the raw body, in any order. It is kept if its hash is the one of the header; again does no harm.
 
     Part n has the bytes from (n - 1) * `part_bytes` on, `part_bytes` of them; the last one has what is left.

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from api.errors import catalogue, status_of
+from tests.api.conftest import as_files, picture
 
 
 def test_problem_has_its_members(client):
@@ -137,3 +138,42 @@ def test_each_request_has_one_line_in_the_log(client, logged):
     )
     assert line["key"].startswith("key_")
     assert "secret" not in str(line)
+
+
+def test_text_with_a_nul_is_refused_wherever_it_comes(client, dataset):
+    """PostgreSQL keeps none, so SQLite does not either."""
+    answers = {
+        "encoding": client.post(f"/v1/datasets/{dataset}/imports", params={"encoding": "\0"}, content=b""),
+        "label": client.get(f"/v1/datasets/{dataset}/images", params={"label": "a\0"}),
+        "#/label": client.post(
+            f"/v1/datasets/{dataset}/images", files=as_files([picture()]), data={"label": "a\0", "split": "train"}
+        ),
+    }
+    for place, answer in answers.items():
+        (line,) = answer.json()["errors"]
+        assert answer.status_code == 422
+        assert place in line.values()
+    for answer in (
+        client.get("/v1/datasets/a%00"),
+        client.post("/v1/datasets", json={"name": "a", "description": "\0"}),
+        client.post(f"/v1/datasets/{dataset}/revisions", json={"act": "rename_label", "label": "\0", "to": "a"}),
+    ):
+        assert answer.status_code == 422
+        assert "NUL" in answer.json()["detail"]
+    assert client.post("/v1/datasets", json={"name": "b", "description": r"\u0000 is six letters"}).status_code == 201
+
+
+@pytest.mark.parametrize("text", [b'"\\ud800"', b'"\xed\xa0\x80"', b'"\xe9"', b"[" * 5000])
+@pytest.mark.parametrize("path", ["/v1/datasets", "/v1/batches"])
+def test_json_that_nothing_can_keep_is_no_json(client, path, text):
+    body = b'{"name": ' + text + b', "model": ' + text + b"}"
+    answer = client.post(path, content=body, headers={"Content-Type": "application/json"})
+    assert (answer.status_code, answer.json()["errors"][0]["code"]) == (422, "json_invalid")
+
+
+def test_forms_are_in_utf_8(client, model):
+    form = b'--b\r\nContent-Disposition: form-data; name="model"\r\n\r\n+2AA-\r\n--b--\r\n'
+    kind = {"Content-Type": "multipart/form-data; boundary=b; charset=utf-7"}
+    assert client.post("/v1/batches", content=form, headers=kind).json()["code"] == "unsupported_media_type"
+    answer = client.post("/sign-in", content=form, headers=kind | {"Sec-Fetch-Site": "same-origin"})
+    assert answer.status_code == 415

@@ -5,14 +5,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from tsukiji.types.base import Answer, Request, Whole
+from tsukiji.types.base import Answer, Request
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="64 hexadecimal digits in lower case.")]
 
 
 class UploadCreate(Request):
     name: str = Field("", max_length=200, description="To be shown; not used as a path.", examples=["pets.zip"])
-    bytes: Whole = Field(ge=1, description="Of the whole file.")
+    bytes: int = Field(ge=1, description="Of the whole file.")
     sha256: Sha256 | None = Field(
         None,
         description="Of the whole file. With it the upload is checked in the end, and found again: the same hash and "
