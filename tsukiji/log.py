@@ -16,6 +16,7 @@ from tsukiji.settings import LogSettings
 OWN_HANDLERS = ("uvicorn", "uvicorn.error", "uvicorn.access", "celery", "celery.task", "alembic", "py.warnings")
 """Loggers that bring handlers of their own, or switch theirs off."""
 NOISY = (
+    "alembic.runtime.plugins",
     "amqp",
     "asyncio",
     "botocore",

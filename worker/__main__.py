@@ -38,6 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("role", choices=[*map(str, Queue), "dispatcher", "up"])
     parser.add_argument("--watch-stdin", action="store_true", help="stop when standard input ends")
     parser.add_argument("--announce", type=Path, help="up: write the address and a new key to this file when ready")
+    parser.add_argument("--verbose", action="store_true", help="up: log on the terminal, not into the data folder")
     options = parser.parse_args(arguments)
     try:
         settings = load()
@@ -48,7 +49,10 @@ def main(arguments: list[str] | None = None) -> int:
         if options.watch_stdin:
             watch_parent()
         # Imports Alembic, a tenth of the time that the others take to start.
-        status: int = import_module("worker.supervisor").up(settings, options.announce)
+        verbose = options.verbose or not sys.stderr.isatty()
+        if not verbose:
+            log.configure(settings.log.model_copy(update={"level": "warning"}), "up")
+        status: int = import_module("worker.supervisor").up(settings, options.announce, verbose=verbose)
         return status
     os.environ.setdefault(WORKER_VARIABLE, name_worker(options.role))
     if options.role == "dispatcher":

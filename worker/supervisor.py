@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import BinaryIO
 
 import structlog
 
@@ -42,6 +43,9 @@ SOON_SECONDS = 5
 PAUSE_SECONDS = 30
 
 
+LAST_LINES = 20
+
+
 ELSEWHERE = "start this one elsewhere: `tsukiji up --data-dir FOLDER --port 0`."
 HOW_TO_GET_A_KEY = (
     "There is no API key yet, and none is written into a log. Make one: "
@@ -54,8 +58,11 @@ class AlreadyRunning(Conflict):
     title = "Another Tsukiji uses this data folder"
 
 
-def up(settings: Settings, announce: Path | None) -> int:
-    """Run everything until SIGINT, SIGTERM or SIGHUP; returns the exit status."""
+def up(settings: Settings, announce: Path | None, *, verbose: bool = True) -> int:
+    """Run everything until SIGINT, SIGTERM or SIGHUP; returns the exit status.
+
+    Unless `verbose`, the programs log into the data folder, and only what is wrong is told here.
+    """
     os.umask(0o077)  # pictures, hashes of keys: what we and our programs write is for this user alone
     stop = threading.Event()
     for number in heeded():
@@ -63,13 +70,26 @@ def up(settings: Settings, announce: Path | None) -> int:
     watch_make(stop.set)
     try:
         with single_instance(settings):
-            return run(settings, announce, stop)
+            if verbose:
+                return run(settings, announce, stop)
+            with open_log(settings) as file:
+                return run(settings, announce, stop, file)
     except AlreadyRunning as error:
         sys.stderr.write(f"{error.title}: {error.detail}\n{error.hint}\n")
         return 1
 
 
-def run(settings: Settings, announce: Path | None, stop: threading.Event) -> int:
+def open_log(settings: Settings) -> BinaryIO:
+    """Open the file that the programs are to log into; that of the run before is kept beside it."""
+    path = settings.data.dir.resolve() / "logs" / "tsukiji.log"
+    path.parent.mkdir(exist_ok=True)
+    if path.exists():
+        path.replace(path.with_suffix(".log.1"))
+    path.touch(mode=0o600)
+    return path.open("ab")
+
+
+def run(settings: Settings, announce: Path | None, stop: threading.Event, output: BinaryIO | None = None) -> int:
     clear_leftovers(settings)
     has_keys = prepare(settings)
     first_key = None if has_keys or not (announce or sys.stdout.isatty()) else create_key(settings)
@@ -77,12 +97,14 @@ def run(settings: Settings, announce: Path | None, stop: threading.Event) -> int
         address = Path(folder) / "address.json"
         children = [Child("api", ["api", "--watch-stdin", "--announce", str(address)])]
         children += [Child(str(role), ["worker", str(role), "--watch-stdin"]) for role in (*Queue, "dispatcher")]
+        for child in children:
+            child.output = output
         try:
             for child in children:
                 child.start()
             url = wait_for_address(address, children[0], stop)
             if url is not None:
-                tell(url, first_key, announce)
+                tell(url, first_key, announce, output.name if output else None)
                 if not has_keys and first_key is None:
                     sys.stdout.write(HOW_TO_GET_A_KEY.format(folder=settings.data.dir.resolve()))
                     sys.stdout.flush()
@@ -95,7 +117,12 @@ def run(settings: Settings, announce: Path | None, stop: threading.Event) -> int
                     call_roll(settings, children[1:])
         finally:
             stop_all(children, settings.jobs.stop_seconds)
-    return 0 if url is not None or stop.is_set() else 1
+    if url is not None or stop.is_set():
+        return 0
+    if output:
+        end = b"".join(Path(output.name).read_bytes().splitlines(keepends=True)[-LAST_LINES:])
+        sys.stderr.write(f"Tsukiji did not start. The end of its log, {output.name}:\n{end.decode(errors='replace')}")
+    return 1
 
 
 @contextmanager
@@ -178,14 +205,18 @@ class Child:
     silent_since: float | None = None
     looked: float = 0
     """When it was last looked for."""
+    output: BinaryIO | None = None
+    """Where it logs; our own standard error if None."""
 
     def start(self) -> None:
         self.worker = f"{name_worker(self.name)}:{time.time_ns() // 1_000_000}"
+        output = (self.output or sys.stderr).fileno()
         self.process = subprocess.Popen(
             [sys.executable, "-m", *self.arguments],
             cwd=ROOT,
             stdin=subprocess.PIPE,
-            stdout=sys.stderr.fileno(),  # ours carries the address and the key
+            stdout=output,  # ours carries the address and the key
+            stderr=output,
             start_new_session=True,  # Ctrl-C in the terminal is for us; we tell the children
             env=os.environ | {WORKER_VARIABLE: self.worker},
         )
@@ -292,11 +323,12 @@ def wait_for_address(path: Path, api: Child, stop: threading.Event) -> str | Non
     return url
 
 
-def tell(url: str, first_key: str | None, announce: Path | None) -> None:
+def tell(url: str, first_key: str | None, announce: Path | None, logged: str | None = None) -> None:
     """Say where the service is. A key is shown this once, and on a terminal alone: logs are kept and read by others."""
     lines = [f"Tsukiji is up: {url}/"]
     if first_key and sys.stdout.isatty():
         lines += [f"API key (shown once): {first_key}", f"Open the page signed in: {url}/#key={first_key}"]
+    lines += [f"Log: {logged} (`tsukiji up --verbose` shows it)"] if logged else []
     sys.stdout.write("\n".join([*lines, "Ctrl-C stops everything.", ""]))
     sys.stdout.flush()
     if announce:

@@ -165,3 +165,28 @@ def test_the_makefile_says_that_it_is_there():
     text = (ROOT / "Makefile").read_text("utf-8")
     for target in ("up", "demo"):
         assert re.search(rf"(?m)^{target}: .*\n\t@MAKE_PID=\$\$PPID exec ", text), target
+
+
+def test_programs_log_into_a_file_and_the_one_before_is_kept(settings, capfd):
+    settings.data.dir.mkdir()
+    for _ in range(2):
+        with supervisor.open_log(settings) as log:
+            child = supervisor.Child("api", ["tests.worker.no_such_program"], output=log)
+            child.start()
+            child.process.wait()
+            child.end(0)
+    told = capfd.readouterr()
+    assert told.out + told.err == ""
+    for name in ("tsukiji.log", "tsukiji.log.1"):
+        path = settings.data.dir / "logs" / name
+        assert path.read_text().count("No module named") == 1
+        assert mode(path) == 0o600
+
+
+def test_the_address_comes_with_the_place_of_the_log(monkeypatch):
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    supervisor.tell("http://127.0.0.1:8000", "tsk_x", None, "data/logs/tsukiji.log")
+    lines = terminal.getvalue().splitlines()
+    assert lines[:2] == ["Tsukiji is up: http://127.0.0.1:8000/", "API key (shown once): tsk_x"]
+    assert "Log: data/logs/tsukiji.log (`tsukiji up --verbose` shows it)" in lines

@@ -69,9 +69,12 @@ def up(
     data_dir: Annotated[
         Path | None, typer.Option("--data-dir", help="Where everything is kept; tsukiji-data by default.")
     ] = None,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Show the log; on a terminal it goes into the data folder by default.")
+    ] = False,
 ) -> None:
     """Run the service and its workers in the foreground; Ctrl-C, SIGTERM or SIGHUP stop everything."""
-    become("worker", "up", API_HOST=host, API_PORT=port, DATA_DIR=data_dir)
+    become("worker", "up", *(["--verbose"] if verbose else []), API_HOST=host, API_PORT=port, DATA_DIR=data_dir)
 
 
 @keys.command("create")
