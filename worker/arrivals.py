@@ -107,7 +107,8 @@ def survey(services: Services, job: Job, files: Files, options: ImportOptions, k
         data = services.store.read(job.table_sha256)
         tables.append(Table(str(job.request.get("table") or "table.csv"), data, is_named=True))
     options = with_sampled_label(job, options, names)
-    layout = lay_out(names, tables, options, services.settings.limits.archive_entries, kind)
+    container = str(job.request.get("filename") or job.request.get("source") or "")
+    layout = lay_out(names, tables, options, services.settings.limits.archive_entries, kind, container)
     return Arrivals(services, files, layout, count - len(layout.tables & set(names)), passed)
 
 

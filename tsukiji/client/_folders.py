@@ -57,7 +57,7 @@ def upload_folder(
     found = files_below(folder, passed)
     if not found:
         raise ValueError(f"there are no files in {folder}. {passed}".rstrip(". "))
-    layout = _lay_out(found, table, options or types.ImportOptions(), kind)
+    layout = _lay_out(folder, found, table, options or types.ImportOptions(), kind)
     place = _placing(layout, group)
     files = [file for file in found if file.name not in layout.tables]
     verdicts: list[types.FileVerdict] = []
@@ -90,9 +90,12 @@ def upload_folder(
     return _result(verdicts, [*layout.warnings, *passed.warnings()])
 
 
-def _lay_out(files: Sequence[LocalFile], table: Path | None, options: types.ImportOptions, kind: types.Kind) -> Layout:
+def _lay_out(
+    folder: Path, files: Sequence[LocalFile], table: Path | None, options: types.ImportOptions, kind: types.Kind
+) -> Layout:
+    names, tables = [file.name for file in files], _tables(files, table, options)
     try:
-        return lay_out([file.name for file in files], _tables(files, table, options), options, kind=kind)
+        return lay_out(names, tables, options, kind=kind, container=folder.resolve().name)
     except TableInvalid as error:
         raise ValueError(f"{error.detail} {error.hint}") from error
 

@@ -105,6 +105,7 @@ def lay_out(
     options: ImportOptions,
     max_items: int | None = None,
     kind: Kind = "single_label",
+    container: str = "",
 ) -> Layout:
     """Return what tables say of files.
 
@@ -114,6 +115,7 @@ def lay_out(
         options: the sender's wishes; under `folders` only tables that were named count.
         max_items: pictures that all tables together may name.
         kind: of the data set that they are for.
+        container: name or path of the archive or folder that holds them.
 
     Raises:
         TableInvalid: a table that was named is none, or there are too many pictures.
@@ -132,7 +134,19 @@ def lay_out(
     layout.warnings.extend(layout.folders.warnings)
     if lines:
         settle_all(layout, join(layout, lines, Files(pictures)), pictures)
+    note_container(layout, PurePosixPath(container).name, pictures)
     return layout
+
+
+def note_container(layout: Layout, name: str, pictures: Iterable[str]) -> None:
+    """Warn where an archive or folder is named like a split (`test.zip`), and none of its pictures has one."""
+    split = plain_split(name.partition(".")[0])
+    if split is not None and not any(layout.place(picture).split for picture in pictures):
+        detail = (
+            f"{name!r} is named like a split, and its pictures have none: the next training draws one for each. If they "
+            f"are of the split {split}, import them into a new data set with `--split {split}`."
+        )
+        warn(layout, "split_not_set", detail)
 
 
 def read(layout: Layout, table: Table, names: Collection[str]) -> Iterator[Item]:

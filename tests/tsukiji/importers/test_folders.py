@@ -171,3 +171,18 @@ def test_very_deep_folders_are_read():
     deep = "a/" * 30_000 + "train/cat/1.jpg"
     place = lay_out([deep], [], ImportOptions()).place(deep)
     assert (place.label, place.split) == ("cat", "train")
+
+
+@pytest.mark.parametrize("container", ["test.zip", "Training_Set.tar.gz", "s3://bucket/pets/val2017", "holdout"])
+def test_an_archive_or_folder_named_like_a_split_is_told_where_no_picture_has_one(container):
+    def codes(name="cat/1.jpg", **options):
+        found = lay_out([name], [], ImportOptions(**options), container=container)
+        return [warning["code"] for warning in found.warnings]
+
+    assert codes() == ["split_not_set"]
+    assert codes("train/cat/1.jpg") == codes(split="test") == []
+
+
+def test_other_archives_are_not_told_of():
+    for container in ("pets.zip", "my_test.zip", "latest", ""):
+        assert lay_out(["cat/1.jpg"], [], ImportOptions(), container=container).warnings == []
