@@ -143,8 +143,8 @@ def note_container(layout: Layout, name: str, pictures: Iterable[str]) -> None:
     split = plain_split(name.partition(".")[0])
     if split is not None and not any(layout.place(picture).split for picture in pictures):
         detail = (
-            f"{name!r} is named like a split, and its pictures have none: the next training draws one for each. If they "
-            f"are of the split {split}, import them into a new data set with `--split {split}`."
+            f"{name!r} is named like a split, and its pictures have none: the next training draws them. If they are "
+            f"of the split {split}, import them into a new data set with `--split {split}`."
         )
         warn(layout, "split_not_set", detail)
 
