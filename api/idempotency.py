@@ -66,7 +66,12 @@ async def once(
     caller: Caller,
     idempotency_key: Annotated[
         str | None,
-        Header(description="Opaque, up to 255 characters; kept for 24 hours. The same again: the same thing."),
+        Header(
+            description="Opaque, 1 to 255 visible ASCII characters, with or without quotes around it; kept for 24 "
+            "hours for this key, method and address. The same request again gives the same thing, with "
+            "`Idempotency-Replayed: true`; another payload under the same key is refused: `idempotency_key_reused`.",
+            json_schema_extra={"pattern": f"^{WELL_FORMED.pattern}$"},
+        ),
     ] = None,
 ) -> Once:
     if idempotency_key is None:

@@ -11,6 +11,7 @@ from db.pages import Rows, Window
 from tsukiji.types import Answer, Page
 
 MAX_LIMIT = 200
+CURSOR = "`next_cursor` of the page before, as it is: it belongs to this address and to the same other parameters."
 
 Row = TypeVar("Row")
 Item = TypeVar("Item", bound=Answer)
@@ -44,7 +45,7 @@ def paging(
     request: Request,
     response: Response,
     limit: Annotated[int, Query(ge=1, description="At most 200; more is taken as 200.")] = 50,
-    cursor: Annotated[str | None, Query(description="`next_cursor` of the page before.")] = None,
+    cursor: Annotated[str | None, Query(description=CURSOR, json_schema_extra={"pattern": "^[A-Za-z0-9_=-]+$"})] = None,
 ) -> Paging:
     return Paging(request, response, min(limit, MAX_LIMIT), cursor)
 

@@ -27,7 +27,7 @@ DIGEST_PARAMETER = {
     "name": "Content-Digest",
     "in": "header",
     "required": True,
-    "schema": {"type": "string"},
+    "schema": {"type": "string", "pattern": DIGEST.pattern},
     "description": "`sha-256=:<base64>:` of this part's bytes (RFC 9530); `Repr-Digest` will do as well.",
 }
 

@@ -69,3 +69,19 @@ def test_documentation_is_in_words_that_its_reader_knows(stranger):
     assert schema["openapi"].startswith("3.0")
     assert '"type":"null"' not in stranger.get("/docs/openapi.json").text
     assert schema["components"]["schemas"]["Image"]["properties"]["label"]["nullable"] is True
+
+
+def test_openapi_says_what_headers_and_cursors_look_like(client):
+    """What it says is what is taken: each pattern fits what the service itself sends or asks for, and nothing else."""
+    paths = client.get("/openapi.json").json()["paths"]
+    digest = "sha-256=:" + "A" * 43 + "=:"
+    for path, method, name, right, wrong in (
+        ("/v1/datasets", "post", "idempotency-key", ["a", '"b-1"', "x" * 255], ["", "x" * 256, "a b", "\xe9"]),
+        ("/v1/datasets", "get", "cursor", ["WyJhIiwgMV0="], ["", "a b", "%"]),
+        ("/v1/uploads/{upload}/parts/{number}", "put", "Content-Digest", [digest, f"md5=:AA==:, {digest}"], ["", "x"]),
+    ):
+        (found,) = [one for one in paths[path][method]["parameters"] if one["name"] == name]
+        assert found["description"]
+        pattern = found["schema"]["pattern"]
+        assert all(re.search(pattern, text) for text in right)
+        assert not any(re.search(pattern, text) for text in wrong)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_address
 from typing import Any, Final
 
 import httpcore2
@@ -30,6 +30,37 @@ REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 PICTURES: Final = re.compile(r"image/|application/octet-stream|binary/octet-stream|$")
 HEADERS: Final = [(b"Accept", b"image/*"), (b"Accept-Encoding", b"identity"), (b"User-Agent", b"tsukiji")]
 NAT64: Final = IPv6Network("64:ff9b::/96")  # RFC 6052: how networks without IPv4 reach it
+SPECIAL_V4: Final = tuple(
+    IPv4Network(network)
+    for network in (
+        "0.0.0.0/8",  # this network
+        "10.0.0.0/8",  # private
+        "100.64.0.0/10",  # shared by customers of a provider
+        "127.0.0.0/8",  # loopback
+        "169.254.0.0/16",  # link-local, where clouds keep their metadata
+        "172.16.0.0/12",  # private
+        "192.0.0.0/24",  # protocols
+        "192.0.2.0/24",  # documentation
+        "192.88.99.0/24",  # relays of 6to4, withdrawn
+        "192.168.0.0/16",  # private
+        "198.18.0.0/15",  # benchmarks
+        "198.51.100.0/24",  # documentation
+        "203.0.113.0/24",  # documentation
+        "224.0.0.0/4",  # multicast
+        "240.0.0.0/4",  # reserved, and broadcast
+    )
+)
+GLOBAL_V6: Final = IPv6Network("2000::/3")  # all that is given out for use; the rest is local, mapped or reserved
+SPECIAL_V6: Final = tuple(
+    IPv6Network(network)
+    for network in (
+        "2001::/23",  # protocols: Teredo, benchmarks, ORCHID
+        "2001:db8::/32",  # documentation
+        "2002::/16",  # 6to4, which hides an IPv4 address
+        "3fff::/20",  # documentation
+    )
+)
+"""IANA's registries of special addresses (RFC 6890), as far as they are not reached from everywhere."""
 
 Resolve = Callable[[str, int], Sequence[str]]
 
@@ -45,14 +76,16 @@ def resolve(host: str, port: int) -> Sequence[str]:
 
 
 def is_public(address: str) -> bool:
-    """Return whether an IP address is one of the public internet, and hides none that is not."""
+    """Return whether an IP address is one of the public internet, and hides none that is not.
+
+    By our own tables: what `ipaddress` calls global differs between versions of Python.
+    """
     ip = ip_address(address.partition("%")[0])
-    if isinstance(ip, IPv6Address):
-        if ip in NAT64:
-            return is_public(str(IPv4Address(int(ip) & 0xFFFFFFFF)))
-        if ip.ipv4_mapped or ip.sixtofour or ip.teredo or ip.is_site_local:
-            return False
-    return ip.is_global and not (ip.is_multicast or ip.is_reserved)
+    if isinstance(ip, IPv4Address):
+        return not any(ip in network for network in SPECIAL_V4)
+    if ip in NAT64:
+        return is_public(str(IPv4Address(int(ip) & 0xFFFFFFFF)))
+    return ip in GLOBAL_V6 and not any(ip in network for network in SPECIAL_V6)
 
 
 def may_ask(host: str, hosts: Iterable[str]) -> bool:

@@ -92,6 +92,18 @@ PRIVATE = [
     "2002:7f00:1::1",
     "64:ff9b::7f00:1",
     "64:ff9b::a9fe:a9fe",
+    "64:ff9b:1::808:808",
+    "192.0.0.8",
+    "192.88.99.1",
+    "203.0.113.9",
+    "::7f00:1",
+    "100::1",
+    "2001::1",
+    "2001:2::1",
+    "2001:20::1",
+    "3fff::1",
+    "5f00::1",
+    "4000::1",
 ]
 
 
@@ -110,7 +122,7 @@ def test_one_private_address_among_public_ones_is_enough(web, server):
     assert network.dialled == []
 
 
-@pytest.mark.parametrize("address", ["8.8.8.8", PUBLIC, OTHER_PUBLIC, "64:ff9b::808:808"])
+@pytest.mark.parametrize("address", ["8.8.8.8", PUBLIC, OTHER_PUBLIC, "64:ff9b::808:808", "192.0.1.1", "2606:4700::1"])
 def test_public_addresses_are(address):
     assert is_public(address)
 
