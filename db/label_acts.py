@@ -51,13 +51,11 @@ def note_renamed(
 
 def check(session: Session, dataset: Dataset, act: types.Act, most_labels: int) -> None:
     match act:
-        case types.Relabel():
-            check_room(session, dataset.id, named_by(act), most_labels)
-        case types.AcceptLabels():
-            check_room(session, dataset.id, set[str]().union(*map(named_by, act.labels)), most_labels)
+        case types.Relabel() | types.AcceptLabels():
+            check_room(session, dataset.id, labels_given(act), most_labels)
         case types.AddLabels():
             check_kind(dataset, act)
-            check_room(session, dataset.id, set(act.labels), most_labels)
+            check_room(session, dataset.id, labels_given(act), most_labels)
         case types.RemoveLabels():
             check_kind(dataset, act)
             check_known(session, dataset.id, act.labels)
@@ -68,6 +66,22 @@ def check(session: Session, dataset: Dataset, act: types.Act, most_labels: int) 
         case types.RenameLabel():
             check_known(session, dataset.id, [act.label])
             check_free(session, dataset.id, act.to)
+
+
+def labels_given(act: types.Act) -> set[str]:
+    """Return the labels that an act gives to images."""
+    match act:
+        case types.Relabel():
+            return named_by(act)
+        case types.AcceptLabels():
+            return set[str]().union(*map(named_by, act.labels))
+        case types.AddLabels():
+            return set(act.labels)
+        case types.MergeLabels():
+            return {act.into}
+        case types.RenameLabel():
+            return {act.to}
+    return set()
 
 
 def named_by(wish: types.Relabel | types.LabelSuggestion) -> set[str]:

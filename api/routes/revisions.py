@@ -1,5 +1,6 @@
 """Revisions: acts on a data set's images, their history, and their undoing."""
 
+from collections.abc import Collection
 from typing import get_args
 
 from fastapi import Request, Response
@@ -15,9 +16,11 @@ from api.routing import Router
 from api.schemas import ACTS, body
 from api.services import Services
 from db import acts, datasets, revisions
+from db.label_acts import labels_given
 from db.models import ApiKey
 from db.session import Session
 from tsukiji import types
+from tsukiji.labels import look_alikes
 from tsukiji.types import Act, ActName, Page, Revision, RevisionChange
 
 router = Router(prefix="/datasets/{dataset}/revisions", tags=["datasets"])
@@ -43,7 +46,7 @@ async def create_revision(
     named = await validated_json(Named, request)
     act = await validated_json(ACT_OF[named.act], request)
     made = await run_in_threadpool(do, services, caller, once, dataset, act)
-    return await run_in_threadpool(answer, services, dataset, made, response)
+    return await run_in_threadpool(answer, services, dataset, made, response, labels_given(act))
 
 
 def do(services: Services, caller: ApiKey, once: Once, dataset: str, act: Act) -> Made:
@@ -91,8 +94,12 @@ def undo_revision(
     return answer(services, dataset, once.make(services, fingerprint_of([dataset, revision]), make), response)
 
 
-def answer(services: Services, dataset: str, made: Made, response: Response) -> Revision:
+def answer(
+    services: Services, dataset: str, made: Made, response: Response, given: Collection[str] = frozenset()
+) -> Revision:
     with services.database.reading() as session:
         found = get_revision(dataset, made.id, session)
+        if given:
+            found.warnings = [*look_alikes(datasets.labels_of(session, found.dataset_id), given)]
     response.headers.update({"location": found.links["self"], **made.headers})
     return found

@@ -85,6 +85,21 @@ def test_classes_are_merged_renamed_and_taken_away(client, act):
     assert act("delete_label", label="fish").json()["code"] == "not_found"
 
 
+@pytest.mark.parametrize(
+    ("name", "wish"),
+    [
+        ("relabel", {"label": " Tuna\u200b", "filter": {"label": "eel"}}),
+        ("rename_label", {"label": "eel", "to": "Tuna "}),
+        ("merge_labels", {"labels": ["eel"], "into": "\u00a0Tuna"}),
+    ],
+)
+def test_labels_of_acts_are_trimmed_and_those_that_look_alike_are_told(client, act, name, wish):
+    revision = act(name, **wish).json()
+    assert labels(client) == ["Tuna"] * 4 + ["tuna"] * 4
+    assert [warning["code"] for warning in revision["warnings"]] == ["labels_alike"]
+    assert act("delete_label", label="Tuna").json()["warnings"] == []
+
+
 def test_suggestions_and_groups(client, act):
     a, b, c, *_ = (image["id"] for image in images(client))
     assert act("accept_labels", labels=[{"image": a, "label": "squid"}]).json()["images"] == 1

@@ -296,6 +296,8 @@ def show_revision(dataset: str, revision: types.Revision, as_json: bool) -> None
         print_json(revision)
         return
     print_fields({"revision": revision.id, "what": revision.description, "images": revision.images})
+    for warning in revision.warnings:
+        note(f"  {warning.get('detail')}", style="yellow")
     if revision.images:
         note(f"`tsukiji datasets fix {shlex.quote(dataset)} --undo {revision.id}` takes it back")
     else:

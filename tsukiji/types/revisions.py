@@ -240,6 +240,8 @@ class Revision(Answer):
     undoes: str | None = None
     undone_by: str | None = None
     created_at: datetime
+    warnings: list[dict[str, Any]] = []
+    """With the answer to the act alone: labels that it gave and that look like others of the data set."""
     links: dict[str, str] = {}
 
 
