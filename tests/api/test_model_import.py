@@ -67,6 +67,13 @@ def test_an_imported_model_is_a_model(client, folder):
     assert client.get("/v1/models/fish").json() == model
 
 
+def test_a_package_is_checked_in_a_process_of_its_own(client, folder, monkeypatch):
+    monkeypatch.setattr(package_intake, "unpack_apart", apart.unpack_apart)
+    assert send(client, zipped(folder)).json()["evaluation_id"]
+    problem = send(client, garbage(folder)).json()
+    assert (problem["code"], problem["reason"]) == ("package_invalid", "archive_unreadable")
+
+
 def test_a_package_without_an_evaluation_is_taken_as_well(client, folder):
     (folder / package.EVALUATION).unlink()
     seal(folder)
