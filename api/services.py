@@ -1,16 +1,21 @@
 """What requests share: database, store, wake-ups, and the knowledge that the server is about to stop."""
 
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Final, TypeVar
+
+import anyio
+import anyio.to_thread
 
 from api.lane import Lanes
 from api.pace import Crowd
 from api.watch import Watch
 from db import jobs
 from db.session import Database, DatabaseUnavailable
+from tsukiji.cores import usable_cores
 from tsukiji.jobs import Task
 from tsukiji.queue import Wakeups, create_app
 from tsukiji.settings import Settings
@@ -18,6 +23,10 @@ from tsukiji.storage import BlobStore, open_store
 from tsukiji.vision.decode import DecodeLimits
 
 MAX_HOLDS = 2000
+DECODERS: Final = 2 * usable_cores() + 2
+"""Requests that decode at the same time, each in a thread; some of them always wait for a disk."""
+
+R = TypeVar("R")
 
 
 @dataclass
@@ -34,6 +43,7 @@ class Services:
     streams: int = 0
     lanes: Lanes = field(default_factory=Lanes)
     crowd: Crowd = field(default_factory=Crowd)
+    decoders: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(DECODERS))
 
     @cached_property
     def watch(self) -> Watch:
@@ -48,6 +58,10 @@ class Services:
     @property
     def decode_limits(self) -> DecodeLimits:
         return DecodeLimits.of(self.settings.limits)
+
+    async def decoding(self, act: Callable[..., R], *args: object) -> R:
+        """Do what decodes pictures, in one of few threads of its own: what decodes nothing never waits for those."""
+        return await anyio.to_thread.run_sync(act, *args, limiter=self.decoders)
 
     @contextmanager
     def hold(self) -> Iterator[bool]:

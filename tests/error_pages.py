@@ -35,7 +35,10 @@ AREAS = {
         " url_redirected url_unreachable table_invalid table_line_invalid file_not_sent several_labels"
         " manifest_line_invalid duplicate_custom_id image_unknown"
     ),
-    "Pictures": "image_error not_an_image unsupported_format truncated too_many_bytes too_many_pixels bad_dimensions",
+    "Pictures": (
+        "image_error not_an_image unsupported_format truncated damaged not_finite too_many_bytes too_many_pixels"
+        " bad_dimensions too_costly"
+    ),
     "Archives": (
         "archive_error archive_unreadable archive_too_large archive_too_many_entries unsafe_path nested_archive"
         " encrypted_entry entry_too_large duplicate_entry ignored_entry unreadable_entry"

@@ -22,7 +22,7 @@ from training.regions import find_region
 from training.survey import Survey, Surveyed, read_survey
 from tsukiji.errors import ImageError
 from tsukiji.vision.backbones import preprocess_of
-from tsukiji.vision.decode import DecodeLimits, decode
+from tsukiji.vision.decode import DecodeLimits, decoded
 from tsukiji.vision.device import choose_device
 from tsukiji.vision.kept import COMPACT, PLAIN, REGION, Floats, Kept, space_of, weights_key
 from tsukiji.vision.model import Classifier
@@ -73,11 +73,11 @@ def look(survey: Survey, events: Events, control: Control) -> None:
 def open_picture(image: Surveyed, preprocess: Preprocess, limits: DecodeLimits) -> Seen | None:
     """Return the picture's pixels, or None where it cannot be read: that is for the other parts of an analysis."""
     try:
-        picture = decode(image.path.read_bytes(), limits, target_side=preprocess.size)
+        with decoded(image.path.read_bytes(), limits, target_side=preprocess.size) as picture:
+            return image, preprocess.to_array([picture])[0], picture.size
     except (OSError, ImageError) as error:
         sys.stderr.write(f"{image.sha256}: {error}\n")
         return None
-    return image, preprocess.to_array([picture])[0], picture.size
 
 
 @torch.inference_mode()

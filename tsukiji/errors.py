@@ -12,8 +12,8 @@ TsukijiError
 │   ├── TableInvalid, TableLineInvalid, FileNotSent, LabelsSeveral     a table of labels, or one line of it
 │   └── ManifestLineInvalid, CustomIdDuplicate, ImageUnknown
 ├── ImageError          one picture is at fault; the others go on
-│   ├── NotAnImage, UnsupportedFormat, ImageTruncated
-│   └── ImageTooManyBytes, ImageTooManyPixels, ImageBadDimensions
+│   ├── NotAnImage, UnsupportedFormat, ImageTruncated, ImageDamaged, ImageNotFinite
+│   └── ImageTooManyBytes, ImageTooManyPixels, ImageBadDimensions, ImageTooCostly
 ├── ArchiveError        one archive, or one entry of it, is at fault
 │   ├── ArchiveUnreadable, ArchiveTooLarge, ArchiveTooManyEntries
 │   └── EntryUnsafePath, EntryNested, EntryEncrypted, EntryTooLarge, EntryDuplicate, EntryIgnored,
@@ -201,6 +201,18 @@ class ImageTruncated(ImageError):
     hint = "Send the file again, whole."
 
 
+class ImageDamaged(ImageError):
+    code = "damaged"
+    title = "The picture's file is damaged"
+    hint = "Send the file again, or open it in a viewer and save it anew."
+
+
+class ImageNotFinite(ImageError):
+    code = "not_finite"
+    title = "The picture has values that are no numbers"
+    hint = "Give NaN and infinity a number, such as 0, and save it again."
+
+
 class ImageTooManyBytes(ImageError):
     code = "too_many_bytes"
     title = "The file is too large"
@@ -217,6 +229,12 @@ class ImageBadDimensions(ImageError):
     code = "bad_dimensions"
     title = "The picture's width or height is out of bounds"
     hint = "GET /v1/limits shows the bounds."
+
+
+class ImageTooCostly(ImageError):
+    code = "too_costly"
+    title = "The picture takes too much to decode"
+    hint = "Open it in a viewer and save it anew."
 
 
 class ArchiveError(TsukijiError):

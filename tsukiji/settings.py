@@ -93,6 +93,12 @@ class LimitSettings(Group, env_prefix="TSUKIJI_LIMIT_"):
     image_pixels: int = Field(50_000_000, ge=1, description="Width times height of one picture.")
     image_side: int = Field(16_384, ge=1, description="Longest side of a picture, pixels.")
     image_min_side: int = Field(4, ge=1, description="Shortest side of a picture, pixels.")
+    decoding_mb: int = Field(
+        1024,
+        ge=1,
+        description="Megabytes that the pictures may take together which one process decodes at the same time; "
+        "the others wait, and a picture that takes more is decoded alone.",
+    )
     request_files: int = Field(100, ge=1, description="Files in one multipart request.")
     request_bytes: int = Field(256 * 2**20, ge=1, description="Bytes of one multipart request.")
     json_bytes: int = Field(2**20, ge=1, description="Bytes of one JSON request.")

@@ -30,7 +30,7 @@ from tsukiji.errors import (
     WeightsUnavailable,
 )
 from tsukiji.vision.backbones import backbone_of, find_weights
-from tsukiji.vision.decode import decode
+from tsukiji.vision.decode import decoded
 from tsukiji.vision.kept import COMPACT, REGION, Kept, find_space, weights_key
 from tsukiji.vision.miniature import miniature_of
 from tsukiji.vision.phash import greys_of
@@ -100,13 +100,13 @@ def measure_one(services: Services, image: tuple[str, str]) -> dict[str, Any] | 
     """Return the measures of an image (id, sha256); None where its picture cannot be had: that is no reason to stop."""
     image_id, sha256 = image
     try:
-        picture = decode(services.store.read(sha256), services.decode_limits, target_side=SIDE)
+        with decoded(services.store.read(sha256), services.decode_limits, target_side=SIDE) as picture:
+            greys, quality, miniature = greys_of(picture), measure(picture), miniature_of(picture)
     except (ImageError, BlobMissing, BlobCorrupt) as error:
         log.info("picture_left_out", image_id=image_id, error=error.detail)
         return None
-    hashes = hash_views(greys_of(picture)[None])[0]
-    measures = {"image_id": image_id, **asdict(measure(picture)), "hashes": hashes.tobytes()}
-    return measures | {"miniature": miniature_of(picture)}
+    measures = {"image_id": image_id, **asdict(quality), "hashes": hash_views(greys[None])[0].tobytes()}
+    return measures | {"miniature": miniature}
 
 
 # --- features --------------------------------------------------------------------------------------------------------

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from threading import BoundedSemaphore
 from typing import Any
 
 from db import analyses, arrivals, datasets, imports, jobs
@@ -31,8 +30,6 @@ from worker.services import Services
 from worker.text import kept
 
 COMMIT_FILES = 100
-DECODING = BoundedSemaphore(4)
-"""A large picture takes 150 MB while it is decoded."""
 
 
 def run(services: Services, job: Job, lease: Lease) -> None:
@@ -84,8 +81,7 @@ def intake(services: Services, file: File) -> dict[str, Any]:
     if verdict["error"]:
         return verdict
     try:
-        with DECODING:
-            facts = probe(file.data, services.decode_limits)
+        facts = probe(file.data, services.decode_limits)
         datasets.check_crop(file.placement.crop, facts.width, facts.height)
         blob = services.store.put(file.data)
     except TsukijiError as error:

@@ -13,7 +13,7 @@ from tsukiji import snapshots
 from tsukiji.errors import BlobCorrupt, BlobMissing, ImageError
 from tsukiji.labels import split_labels
 from tsukiji.types import Box
-from tsukiji.vision.decode import decode
+from tsukiji.vision.decode import decoded
 from tsukiji.vision.predictor import Predictor
 from tsukiji.vision.reading import Example, learn
 from tsukiji.vision.sanity import try_maps
@@ -89,13 +89,12 @@ class Insight:
         side = MORE_SIDE * self.predictor.preprocess.size
         for sha256, label, crop in rows:
             try:
-                image = decode(
-                    self.services.store.read(sha256), self.services.decode_limits, crop=crop, target_side=side
-                )
+                data = self.services.store.read(sha256)
+                with decoded(data, self.services.decode_limits, crop=crop, target_side=side) as image:
+                    image.thumbnail((2 * side, 2 * side))  # hundreds of them are held at once
             except (BlobMissing, BlobCorrupt, ImageError) as error:
                 log.info("image_of_model_gone", sha256=sha256, error=str(error))
             else:
-                image.thumbnail((2 * side, 2 * side))  # hundreds of them are held at once
                 yield image, split_labels(label)
 
     def _examples(self, images: Iterable[Labelled]) -> list[Example]:

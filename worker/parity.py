@@ -11,9 +11,10 @@ from PIL import Image
 
 from db import registry
 from tsukiji.errors import BlobCorrupt, BlobMissing, ImageError
-from tsukiji.vision.decode import decode
+from tsukiji.vision.decode import decoded
 from tsukiji.vision.plan import Plan
 from tsukiji.vision.predictor import Predictor
+from tsukiji.vision.preprocess import Preprocess
 from worker.services import Services
 
 log = structlog.get_logger(__name__)
@@ -56,7 +57,7 @@ def good(found: Mapping[str, Any]) -> bool:
 def compare(services: Services, model_id: str, lowered: Predictor, exact: Predictor) -> dict[str, Any]:
     """Return how many validation images were shown to both, and for what part of them both decide alike."""
     agreed, shown = 0, 0
-    for pictures in validation_images(services, model_id, exact.preprocess.size):
+    for pictures in validation_images(services, model_id, exact.preprocess):
         pixels = exact.preprocess.to_pixels(pictures)
         logits = [each.decide(each.embed_pixels(pixels)) for each in (lowered, exact)]
         ours, theirs = (each.verdicts(said) for each, said in zip((lowered, exact), logits, strict=True))
@@ -65,15 +66,17 @@ def compare(services: Services, model_id: str, lowered: Predictor, exact: Predic
     return {"images": shown, "top1_agreement": agreed / shown if shown else 0.0}
 
 
-def validation_images(services: Services, model_id: str, side: int) -> Iterator[Sequence[Image.Image]]:
-    """Yield some of the images that the model's training held out, as far as they are still there."""
+def validation_images(services: Services, model_id: str, preprocess: Preprocess) -> Iterator[Sequence[Image.Image]]:
+    """Yield some of the images that the model's training held out, fitted, as far as they are still there."""
     with services.database.reading() as session:
         hashes = registry.held_out(session, model_id, MOST_IMAGES)
     for start in range(0, len(hashes), PART):
         pictures = []
         for sha256 in hashes[start : start + PART]:
             try:
-                pictures.append(decode(services.store.read(sha256), services.decode_limits, target_side=side))
+                data = services.store.read(sha256)
+                with decoded(data, services.decode_limits, target_side=preprocess.size) as picture:
+                    pictures.append(preprocess.fit(picture))
             except (BlobMissing, BlobCorrupt, ImageError) as error:
                 log.info("validation_image_gone", sha256=sha256, error=str(error))
         if pictures:

@@ -33,7 +33,7 @@ PATIENCE_SECONDS: Final = 60
 
 @dataclass(frozen=True)
 class Question:
-    """The readable pictures of one prediction, and the place for what the model says of them."""
+    """The readable pictures of one prediction, fitted, and the place for what the model says of them."""
 
     model_id: str
     pictures: list[Image.Image]
@@ -64,7 +64,7 @@ class Questions:
         pictures = []
         for data in files:
             try:
-                picture = look_at(data, self._services.decode_limits, predictor.preprocess.size)
+                picture = look_at(data, self._services.decode_limits, predictor.preprocess)
                 pictures.append(picture.pixels)
                 rows.append({"width": picture.width, "height": picture.height})
             except ImageError as error:

@@ -21,10 +21,11 @@ from db.batches import blank_prediction
 from db.models import BatchItem
 from tsukiji.errors import BlobCorrupt, BlobMissing, ImageError, OutputNotFinite
 from tsukiji.types import Box
-from tsukiji.vision.decode import DecodeLimits, decode, measure
+from tsukiji.vision.decode import DecodeLimits, decoded, measure
 from tsukiji.vision.kept import PLAIN, Kept, Size, content_of
 from tsukiji.vision.plan import Plan
 from tsukiji.vision.predictor import Answers, Predictor
+from tsukiji.vision.preprocess import Preprocess
 from worker.lease import Lease
 from worker.services import Services
 
@@ -36,7 +37,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Picture:
-    """A decoded picture, and the size of the one that was sent: large ones are decoded smaller."""
+    """A picture as the network sees it, and the size of the one that was sent."""
 
     pixels: Image.Image
     width: int
@@ -122,7 +123,7 @@ def look(services: Services, predictor: Predictor, items: Sequence[BatchItem], c
     for item in items:
         try:
             data = services.store.read(item.sha256 or "")
-            picture = look_at(data, services.decode_limits, predictor.preprocess.size, item.crop)
+            picture = look_at(data, services.decode_limits, predictor.preprocess, item.crop)
         except (ImageError, BlobMissing, BlobCorrupt) as error:
             found[name_of(item)] = error.to_dict()
             continue
@@ -136,14 +137,15 @@ def look(services: Services, predictor: Predictor, items: Sequence[BatchItem], c
     return found
 
 
-def look_at(data: bytes, limits: DecodeLimits, side: int, crop: Box | None = None) -> Picture:
-    """Return the picture in a file, or the part of it in a box, decoded for `side` pixels.
+def look_at(data: bytes, limits: DecodeLimits, preprocess: Preprocess, crop: Box | None = None) -> Picture:
+    """Return the picture in a file, or the part of it in a box, fitted: many of these are held at once.
 
     Raises:
         ImageError: there is none that may be read.
     """
     width, height = measure(data, limits)
-    return Picture(decode(data, limits, crop=crop, target_side=side), width, height)
+    with decoded(data, limits, crop=crop, target_side=preprocess.size) as picture:
+        return Picture(preprocess.fit(picture), width, height)
 
 
 # --- what is kept ----------------------------------------------------------------------------------------------------

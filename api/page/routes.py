@@ -50,7 +50,7 @@ Visitor = Annotated[ApiKey | None, Depends(find_visitor)]
 
 
 @router.get("/")
-def show_page(
+async def show_page(
     request: Request,
     services: ServicesDep,
     visitor: Visitor,
@@ -60,9 +60,9 @@ def show_page(
     if visitor is None:
         return render(request, "sign_in.html")
     try:
-        return show_models(request, services, prediction)
+        return await services.decoding(show_models, request, services, prediction)
     except NotFound as error:
-        return show_models(request, services, None, error)
+        return await run_in_threadpool(show_models, request, services, None, error)
 
 
 @router.post("/")

@@ -11,7 +11,7 @@ from db.models import BatchItem, Prediction
 from tsukiji.errors import NotFound
 from tsukiji.jobs import JobKind
 from tsukiji.types.base import Whole
-from tsukiji.vision.decode import decode
+from tsukiji.vision.decode import decoded
 from tsukiji.vision.overlay import LONGEST_SIDE, draw_heatmap
 
 router = Router()
@@ -21,17 +21,17 @@ ANSWER = bytes_answer(MEDIA_TYPE)
 
 
 @router.get("/batches/{batch}/results/{seq}/heatmap.png", tags=["batches"], response_class=Response, responses=ANSWER)
-def get_batch_heatmap(batch: str, seq: Whole, services: ServicesDep) -> Response:
+async def get_batch_heatmap(batch: str, seq: Whole, services: ServicesDep) -> Response:
     """Fetch an image's heatmap over the image, where the batch was asked for heatmaps."""
-    return draw(services, JobKind.BATCH, batch, seq)
+    return await services.decoding(draw, services, JobKind.BATCH, batch, seq)
 
 
 @router.get(
     "/predictions/{prediction}/results/{seq}/heatmap.png", tags=["predict"], response_class=Response, responses=ANSWER
 )
-def get_prediction_heatmap(prediction: str, seq: Whole, services: ServicesDep) -> Response:
+async def get_prediction_heatmap(prediction: str, seq: Whole, services: ServicesDep) -> Response:
     """Fetch an image's heatmap over the image, where the prediction was asked for heatmaps."""
-    return draw(services, JobKind.PREDICTION, prediction, seq)
+    return await services.decoding(draw, services, JobKind.PREDICTION, prediction, seq)
 
 
 def draw(services: Services, kind: JobKind, job_id: str, seq: int) -> Response:
@@ -50,8 +50,8 @@ def draw(services: Services, kind: JobKind, job_id: str, seq: int) -> Response:
         raise NotFound(f"{job_id} has no heatmap of image {seq}.", hint=hint)
     left, upper, right, lower = item.crop or (0, 0, found.width or 1, found.height or 1)
     data = services.store.read(item.sha256)
-    picture = decode(data, services.decode_limits, crop=item.crop, target_side=LONGEST_SIDE)
     at = found.heatmap["box"]
     box = at[0] - left, at[1] - upper, at[2] - left, at[3] - upper
-    png = draw_heatmap(picture, (right - left, lower - upper), found.heatmap["values"], box)
+    with decoded(data, services.decode_limits, crop=item.crop, target_side=LONGEST_SIDE) as picture:
+        png = draw_heatmap(picture, (right - left, lower - upper), found.heatmap["values"], box)
     return Response(png, media_type=MEDIA_TYPE, headers={"cache-control": "private, max-age=3600"})

@@ -16,8 +16,10 @@ from api.intake import take_files
 from api.paging import PagingDep
 from api.routing import Router
 from api.schemas import FILES, TEXT, TEXTS, body, bytes_answer, form
+from api.services import Services
 from db import datasets
 from db.labels import MULTI
+from db.models import Image
 from tsukiji import types
 from tsukiji.labels import told
 from tsukiji.types import Page, Sha256, UploadResult
@@ -67,7 +69,7 @@ async def add_images(
     A picture that the data set holds already is a duplicate, so sending again does no harm. 200 if none was new.
     """
     async with read_form(request, services.settings.limits.request_files, FIELDS) as sent:
-        result = await run_in_threadpool(take_files, services, caller, dataset, sent)
+        result = await services.decoding(take_files, services, caller, dataset, sent)
     response.status_code = 201 if result.accepted else 200
     return result
 
@@ -102,22 +104,30 @@ def delete_image(image: str, session: Transaction) -> None:
 
 
 @router.get("/images/{image}/content", response_class=Response, responses=bytes_answer("image/*", "image/webp"))
-def get_content(
+async def get_content(
     image: str, request: Request, services: ServicesDep, variant: Literal["original", "thumb"] = "original"
 ) -> Response:
     """Fetch the picture: the file as it was sent, or a small WebP to look at."""
-    with services.database.reading() as session:
-        row = datasets.find_image(session, image)
+    row = await run_in_threadpool(find_row, services, image)
     tag = f'"{row.sha256}"' if variant == "original" else f'"{row.sha256}-{THUMB_SIDE}"'
     headers = CACHED | {"etag": tag}
     if tag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
     if variant == "thumb":
-        small = thumbnail(services.store.read(row.sha256), THUMB_SIDE, services.decode_limits)
+        small = await services.decoding(draw_thumbnail, services, row.sha256)
         return Response(small, media_type="image/webp", headers=headers | {"content-disposition": "inline"})
     headers |= {"content-length": str(row.bytes), "content-disposition": attachment(row.name)}
     media_type = MEDIA_TYPES.get(row.format, f"image/{row.format.lower()}")
     return StreamingResponse(services.store.stream(row.sha256), media_type=media_type, headers=headers)
+
+
+def find_row(services: Services, image: str) -> Image:
+    with services.database.reading() as session:
+        return datasets.find_image(session, image)
+
+
+def draw_thumbnail(services: Services, sha256: str) -> bytes:
+    return thumbnail(services.store.read(sha256), THUMB_SIDE, services.decode_limits)
 
 
 def attachment(name: str) -> str:

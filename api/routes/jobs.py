@@ -53,14 +53,14 @@ def cancel_job(job: str, services: ServicesDep, caller: Caller) -> Response:
 
 
 @router.post("/{job}/feedback", status_code=201, responses={200: {"model": Feedback, "description": "None is new"}})
-def give_feedback(
+async def give_feedback(
     job: str, body: FeedbackCreate, services: ServicesDep, caller: Caller, response: Response
 ) -> Feedback:
     """Correct predictions of a batch or a prediction: the pictures become labelled images that wait for review.
 
     By default they go to the data set that the model was trained on. A picture that it holds already stays as it is.
     """
-    found = take_feedback(services, caller, job, body)
+    found = await services.decoding(take_feedback, services, caller, job, body)
     response.status_code = 201 if found.accepted else 200
     return found
 

@@ -65,7 +65,7 @@ def get_limits(services: ServicesDep) -> dict[str, float]:
 
 @health.get("/livez")
 @health.get("/healthz", include_in_schema=False)
-def get_live() -> dict[str, str]:
+async def get_live() -> dict[str, str]:  # async: no thread that could be busy
     """Is the process there? Asks nobody else."""
     return {"status": "ok"}
 

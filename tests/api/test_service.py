@@ -1,10 +1,15 @@
 """The service itself: health, information, documentation."""
 
 import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from api.routes import images
+from api.services import DECODERS
 from db import workers
+from tests.services import wait_until
 from tsukiji import __version__
 from tsukiji.errors import StorageUnavailable
 
@@ -21,6 +26,26 @@ def test_info_names_the_workers(client, services):
 def test_health(stranger):
     assert stranger.get("/livez").status_code == stranger.get("/healthz").status_code == 200
     assert stranger.get("/readyz").json()["checks"] == {"database": "ok", "store": "ok", "broker": "ok"}
+
+
+def test_the_service_answers_while_everything_that_decodes_is_busy(client, stranger, dataset, services, monkeypatch):
+    image = client.get(f"/v1/datasets/{dataset}/images").json()["data"][0]["links"]["thumb"]
+    gate = threading.Event()
+
+    def wait(*_):
+        assert gate.wait(30)
+        return b"small"
+
+    monkeypatch.setattr(images, "thumbnail", wait)
+    with ThreadPoolExecutor(45) as senders:
+        sent = [senders.submit(client.get, image) for _ in range(45)]
+        try:
+            assert wait_until(lambda: services.decoders.statistics().tasks_waiting == 45 - DECODERS)
+            assert stranger.get("/livez").status_code == 200
+            assert client.get(f"/v1/datasets/{dataset}/images").status_code == 200
+        finally:
+            gate.set()
+        assert {answer.result().content for answer in sent} == {b"small"}
 
 
 def test_a_broker_that_is_away_is_told_and_no_reason_to_refuse(stranger, services):

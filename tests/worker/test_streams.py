@@ -1,5 +1,6 @@
 """A chunk in streams: each picture once, whatever the number of streams; features are kept and shared."""
 
+import io
 import os
 import sys
 import threading
@@ -15,9 +16,11 @@ from tests.worker.conftest import picture
 from tests.worker.test_batches import models as models  # noqa: PLC0414 - a fixture
 from tests.worker.test_batches import results, run_chunks, submit_zip
 from tsukiji.settings import InferenceSettings
+from tsukiji.vision.decode import DecodeLimits, decode
 from tsukiji.vision.model import Classifier
 from tsukiji.vision.plan import Plan
 from tsukiji.vision.predictor import Predictor
+from tsukiji.vision.preprocess import Preprocess
 from worker import streams
 from worker.batches import plan
 from worker.claimed import work
@@ -242,3 +245,12 @@ def test_features_that_are_no_numbers_are_not_kept(services, submit, model, arch
     monkeypatch.undo()
     again = classify(services, submit, model, ModelCache(services), archive, files)
     assert results(services, again)[0].error is None
+
+
+def test_pictures_wait_as_small_as_the_network_sees_them():
+    buffer, preprocess = io.BytesIO(), Preprocess(size=32)
+    picture(3).resize((900, 500)).save(buffer, "PNG")
+    data = buffer.getvalue()
+    found = streams.look_at(data, DecodeLimits(), preprocess)
+    assert (found.pixels.size, found.width, found.height) == ((32, 32), 900, 500)
+    assert np.array_equal(preprocess.to_pixels([found.pixels]), preprocess.to_pixels([decode(data)]))

@@ -3,7 +3,6 @@
 Intake, training and inference all read pictures here, so they see the same pixels. Thread-safe.
 """
 
-import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,20 +10,17 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import Final, Self
 
-from PIL import ExifTags, Image
+from PIL import Image
 from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 
-from tsukiji.errors import (
-    ImageBadDimensions,
-    ImageError,
-    ImageTooManyBytes,
-    ImageTooManyPixels,
-    ImageTruncated,
-)
+from tsukiji.errors import ImageBadDimensions, ImageTooManyBytes, ImageTooManyPixels
 from tsukiji.settings import LimitSettings
+from tsukiji.vision import apart, pixels
+from tsukiji.vision.budget import BUDGET, LARGE, give_back
 from tsukiji.vision.colour import to_rgb
-from tsukiji.vision.formats import sniff
+from tsukiji.vision.containers.contents import Contents
+from tsukiji.vision.formats import LEADING, sniff
 from tsukiji.vision.miniature import miniature_of
 from tsukiji.vision.phash import phash
 
@@ -54,16 +50,20 @@ _DEFAULTS: Final = LimitSettings.model_construct()
 
 @dataclass(frozen=True, slots=True)
 class DecodeLimits:
-    """What a picture may measure; checked before any pixel is decoded."""
+    """What a picture may measure, checked before any pixel is decoded, and what pictures may take meanwhile."""
 
     max_bytes: int = _DEFAULTS.image_bytes
     max_pixels: int = _DEFAULTS.image_pixels
     max_side: int = _DEFAULTS.image_side
     min_side: int = _DEFAULTS.image_min_side
+    decoding_mb: int = _DEFAULTS.decoding_mb
+    """Megabytes that all pictures take together that this process decodes at the same time."""
 
     @classmethod
     def of(cls, limits: LimitSettings) -> Self:
-        return cls(limits.image_bytes, limits.image_pixels, limits.image_side, limits.image_min_side)
+        return cls(
+            limits.image_bytes, limits.image_pixels, limits.image_side, limits.image_min_side, limits.decoding_mb
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +83,20 @@ class ImageFacts:
 DEFAULT_LIMITS: Final = DecodeLimits()
 
 
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A picture's file that was looked through and is within the limits."""
+
+    reader: type[ImageFile]
+    contents: Contents
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Upright width and height."""
+        width, height = self.contents.width, self.contents.height
+        return (height, width) if self.contents.orientation in SIDEWAYS else (width, height)
+
+
 def decode(
     data: bytes, limits: DecodeLimits = DEFAULT_LIMITS, *, crop: Box | None = None, target_side: int | None = None
 ) -> Image.Image:
@@ -98,15 +112,23 @@ def decode(
     Raises:
         ImageError: a subclass says what is wrong; nothing else escapes.
     """
-    image = _open(data, limits)
-    full = image.size
-    with _damage_named():
-        if target_side and isinstance(image, JpegImageFile):
-            _draft(image, crop, target_side)
-        picture = _render(image)
-        if crop is None:
-            return picture
-        return _crop(picture, crop, full[::-1] if _orientation(image) in SIDEWAYS else full)
+    with decoded(data, limits, crop=crop, target_side=target_side) as picture:
+        return picture
+
+
+@contextmanager
+def decoded(
+    data: bytes, limits: DecodeLimits = DEFAULT_LIMITS, *, crop: Box | None = None, target_side: int | None = None
+) -> Iterator[Image.Image]:
+    """Yield what `decode` returns, and count its memory as long as it is used: for pictures that are made smaller.
+
+    Decode no other picture meanwhile: it could wait for this one.
+
+    Raises:
+        ImageError: as `decode`.
+    """
+    with _rendered(_look(data, limits), limits, crop, target_side) as picture:
+        yield picture
 
 
 def probe(data: bytes, limits: DecodeLimits = DEFAULT_LIMITS) -> ImageFacts:
@@ -115,12 +137,10 @@ def probe(data: bytes, limits: DecodeLimits = DEFAULT_LIMITS) -> ImageFacts:
     Raises:
         ImageError: as `decode`.
     """
-    image = _open(data, limits)
-    with _damage_named():
-        picture = _render(image)
-        animated = bool(getattr(image, "is_animated", False))
-    size = picture.size
-    return ImageFacts(image.format or "", *size, animated, phash(picture), miniature_of(picture))
+    file = _look(data, limits)
+    with _rendered(file, limits) as picture:
+        looks = phash(picture), miniature_of(picture)
+    return ImageFacts(file.reader.format or "", *file.size, file.contents.animated, *looks)
 
 
 def measure(data: bytes, limits: DecodeLimits = DEFAULT_LIMITS) -> tuple[int, int]:
@@ -129,8 +149,7 @@ def measure(data: bytes, limits: DecodeLimits = DEFAULT_LIMITS) -> tuple[int, in
     Raises:
         ImageError: as `decode`, as far as the header tells.
     """
-    image = _open(data, limits)
-    return image.size[::-1] if _orientation(image) in SIDEWAYS else image.size
+    return _look(data, limits).size
 
 
 def thumbnail(data: bytes, side: int = 192, limits: DecodeLimits = DEFAULT_LIMITS) -> bytes:
@@ -139,28 +158,29 @@ def thumbnail(data: bytes, side: int = 192, limits: DecodeLimits = DEFAULT_LIMIT
     Raises:
         ImageError: as `decode`.
     """
-    picture = decode(data, limits, target_side=side)
-    picture.thumbnail((side, side))
+    with decoded(data, limits, target_side=side) as picture:
+        picture.thumbnail((side, side))
     buffer = BytesIO()
     picture.save(buffer, "WEBP", quality=80)
     return buffer.getvalue()
 
 
-def _open(data: bytes, limits: DecodeLimits) -> ImageFile:
-    """Read the header only, and hold it against the limits.
-
-    Not `Image.open`: that has a limit of its own, global to the process, which warns before ours is asked.
-    """
+def _look(data: bytes, limits: DecodeLimits) -> _File:
+    """Walk through the file, and hold it against the limits; no pixel is decoded."""
     if len(data) > limits.max_bytes:
         raise ImageTooManyBytes(f"{len(data):,} bytes; at most {limits.max_bytes:,} are taken.")
     reader = sniff(data)
-    with _damage_named():
-        image = reader(BytesIO(data))
-    _check_size(image.size, limits)
-    return image
+    if leading := LEADING.match(data):
+        data = data[leading.end() :]
+    contents = pixels.contents_of(reader, data)
+    if contents.apart:
+        contents = apart.look(reader, contents)
+    file = _File(reader, contents)
+    _check_size(file.size, contents.largest, limits)
+    return file
 
 
-def _check_size(size: tuple[int, int], limits: DecodeLimits) -> None:
+def _check_size(size: tuple[int, int], largest: int, limits: DecodeLimits) -> None:
     width, height = size
     if width * height > limits.max_pixels:
         raise ImageTooManyPixels(
@@ -170,27 +190,46 @@ def _check_size(size: tuple[int, int], limits: DecodeLimits) -> None:
         raise ImageBadDimensions(
             f"{width} x {height} pixels; each side must have {limits.min_side} to {limits.max_side}."
         )
+    if largest > limits.max_pixels:
+        raise ImageTooManyPixels(
+            f"It is stored in tiles of {largest:,} pixels; at most {limits.max_pixels:,} are taken."
+        )
 
 
-def _draft(image: JpegImageFile, crop: Box | None, target_side: int) -> None:
-    width, height = (crop[2] - crop[0], crop[3] - crop[1]) if crop else image.size
-    divisor = next((n for n in (8, 4, 2) if min(width, height) // n >= 2 * target_side), 1)
-    image.draft(None, (image.width // divisor, image.height // divisor))
+@contextmanager
+def _rendered(
+    file: _File, limits: DecodeLimits, crop: Box | None = None, target_side: int | None = None
+) -> Iterator[Image.Image]:
+    divisor = _divisor(file, crop, target_side)
+    memory = _memory(file.contents, divisor)
+    with BUDGET.take(memory, limits.decoding_mb * 2**20):
+        yield _render(file, divisor, crop)
+    if memory >= LARGE:
+        give_back()
 
 
-def _render(image: ImageFile) -> Image.Image:
-    image.load()
-    picture = to_rgb(image)
-    turn = UPRIGHT.get(_orientation(image))
-    return picture if turn is None else picture.transpose(turn)
+def _divisor(file: _File, crop: Box | None, target_side: int | None) -> int:
+    """Return by what a JPEG's sides may be divided while it is decoded."""
+    if not target_side or file.reader is not JpegImageFile:
+        return 1
+    width, height = (crop[2] - crop[0], crop[3] - crop[1]) if crop else file.size
+    return next((n for n in (8, 4, 2) if min(width, height) // n >= 2 * target_side), 1)
 
 
-def _orientation(image: ImageFile) -> int:
-    """A TIFF's is 1 once its pixels are loaded: Pillow has turned it then."""
-    try:
-        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
-    except (SyntaxError, ValueError, TypeError, LookupError, OSError, struct.error):
-        return 1  # illegible notes do not spoil the picture
+def _memory(contents: Contents, divisor: int) -> int:
+    """Return about how many bytes it takes to decode a picture and turn it upright."""
+    return int(contents.largest * (contents.memory / divisor**2 + contents.full_memory))
+
+
+def _render(file: _File, divisor: int, crop: Box | None) -> Image.Image:
+    contents = file.contents
+    stored = apart.load(file.reader, contents) if contents.apart else pixels.load(file.reader, contents, divisor)
+    with pixels.lack_named():
+        picture = to_rgb(stored)
+    stored.close()  # its memory is needed
+    if (turn := UPRIGHT.get(contents.orientation)) is not None:
+        picture = picture.transpose(turn)
+    return picture if crop is None else _crop(picture, crop, file.size)
 
 
 def _crop(picture: Image.Image, crop: Box, full: tuple[int, int]) -> Image.Image:
@@ -202,16 +241,3 @@ def _crop(picture: Image.Image, crop: Box, full: tuple[int, int]) -> Image.Image
         )
     across, down = picture.width / full[0], picture.height / full[1]
     return picture.crop((round(left * across), round(upper * down), round(right * across), round(lower * down)))
-
-
-@contextmanager
-def _damage_named() -> Iterator[None]:
-    """Pillow's readers fail with whatever their parsing ran into; here that has one meaning."""
-    try:
-        yield
-    except (ImageError, MemoryError):
-        raise
-    except Image.DecompressionBombError as error:
-        raise ImageTooManyPixels(str(error)) from error
-    except Exception as error:
-        raise ImageTruncated(f"The picture could not be read to its end: {error}") from error

@@ -15,6 +15,8 @@ from PIL.WebPImagePlugin import WebPImageFile
 from tsukiji.errors import NotAnImage, UnsupportedFormat
 
 HEAD_BYTES: Final = 512
+LEADING: Final = re.compile(rb"(?:\xef\xbb\xbf|[\t\n\r ]){1,16}")
+"""What programs that take a picture for text put before it."""
 
 
 def _signature(pattern: bytes) -> re.Pattern[bytes]:
@@ -29,11 +31,11 @@ TAKEN: Final[dict[re.Pattern[bytes], type[ImageFile]]] = {
     _signature(rb".{4}ftyp(?:avi[fs]|(?:mif1|msf1|miaf).{4}(?:.{4}){0,8}avi[fs])"): AvifImageFile,
     _signature(rb"GIF8[79]a"): GifImageFile,
     _signature(rb"BM.{12}[\x0c\x28\x34\x38\x40\x6c\x7c]\0\0\0"): BmpImageFile,
-    _signature(rb"(?:II[*+]\0|MM\0[*+])(?!.{4}CR)"): TiffImageFile,
+    _signature(rb"(?:II[*+]\0|MM\0[*+])(?!.{4}(?:CR|IIII))"): TiffImageFile,
 }
 REFUSED: Final[dict[re.Pattern[bytes], str]] = {
     _signature(rb".{4}ftyp(?:he[iv][cmsx]|mif1|msf1)"): "HEIC",
-    _signature(rb".{4}ftypcrx |II\*\0.{4}CR|IIR[OS]|IIU\0|FUJIFILMCCD-RAW"): "camera raw",
+    _signature(rb".{4}ftypcrx |II\*\0.{4}(?:CR|IIII)|IIR[OS]|MMOR|IIU\0|FUJIFILMCCD-RAW|\0MRM|FOVb"): "camera raw",
     _signature(rb".{4}ftyp|\x1aE\xdf\xa3|RIFF.{4}AVI "): "video",
     _signature(rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51"): "JPEG 2000",
     _signature(rb"\0\0\0\x0cJXL |\xff\x0a"): "JPEG XL",
@@ -53,7 +55,9 @@ def sniff(data: bytes) -> type[ImageFile]:
         UnsupportedFormat: a picture format, or a relative of one, that is not taken; `format` names it.
         NotAnImage: anything else.
     """
-    head = data[:HEAD_BYTES]
+    leading = LEADING.match(data)
+    start = leading.end() if leading else 0
+    head = data[start : start + HEAD_BYTES]
     for signature, reader in TAKEN.items():
         if signature.match(head):
             return reader

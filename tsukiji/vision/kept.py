@@ -23,7 +23,7 @@ from tsukiji.vision.preprocess import Preprocess
 if TYPE_CHECKING:
     from torch import Tensor
 
-VERSION: Final = 2
+VERSION: Final = 3
 """Of how embeddings are made and kept; another one computes all of them anew."""
 BUSY_SECONDS: Final = 15
 KEPT_TYPE: Final = np.dtype("<f2")
