@@ -23,7 +23,7 @@ PAGE: Final = 500
 MOST: Final = 100_000
 """Blobs that are discarded in one round; the others in the next."""
 FEW: Final = 1_000
-"""Up to so many may be discarded though they are more than the rows know."""
+"""Up to this many may be discarded even if they outnumber the known blobs."""
 
 
 @dataclass
@@ -65,7 +65,7 @@ def reconcile(
     Args:
         database: whose rows say what is kept.
         store: of this service alone: what another service keeps there would be taken for garbage.
-        hours: for how long nobody must have put bytes that are discarded; `LEAST_HOURS` at least.
+        hours: bytes that were put more recently are kept; `LEAST_HOURS` at least.
         discard: else bytes without a row are only counted.
         trusting: discard them even where they are most of the store. Else the database is taken for the wrong one.
         read: hash all bytes again; takes as long as reading all of them does.
@@ -141,7 +141,7 @@ def _look(
 
 
 def _discard(database: Database, store: BlobStore, hashes: list[str], hours: float) -> int:
-    """Discard what still has no row. Whoever puts the same bytes now makes them young, and the store keeps them."""
+    """Discard what still has no row. The store keeps bytes that were put again meanwhile."""
     with database.reading() as session:
         known = {sha256 for sha256, _ in blobs.sizes_of(session, hashes)}
     return sum(store.discard(sha256, hours) for sha256 in hashes if sha256 not in known)

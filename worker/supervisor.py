@@ -160,7 +160,7 @@ def already_running(folder: Path, holder: str) -> AlreadyRunning:
 
 
 def clear_leftovers(settings: Settings) -> None:
-    """Delete what programs that were killed left of running work: we hold the lock, so nobody works with it.
+    """Delete the working files of programs that were killed: we hold the lock, so they are no longer in use.
 
     A cache folder of its own may be shared with other machines, and is left alone.
     """

@@ -62,7 +62,7 @@ def test_a_folder_that_others_may_read_is_told_of(settings):
     with structlog.testing.capture_logs() as logs, supervisor.single_instance(settings):
         pass
     assert [line["event"] for line in logs] == ["data_folder_open"]
-    assert mode(settings.data.dir) == 0o755, "somebody may want it so"
+    assert mode(settings.data.dir) == 0o755, "its owner may want it so"
 
 
 def test_what_killed_programs_left_of_their_work_goes_and_what_is_kept_stays(settings, tmp_path):

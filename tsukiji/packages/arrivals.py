@@ -109,7 +109,7 @@ def clean_labels(folder: Path) -> None:
 
 
 def _renamed(value: Any, labels: Mapping[str, str]) -> Any:
-    """Return JSON in which these labels are written otherwise, wherever they stand."""
+    """Return JSON with these labels replaced wherever they occur."""
     match value:
         case str():
             return labels.get(value, value)

@@ -26,7 +26,7 @@ class Blob:
 
 @dataclass(frozen=True)
 class Stored:
-    """What a store has under a hash, unread: `size` in bytes, and for how long nobody has put it."""
+    """What a store has under a hash, unread: `size` in bytes, and the hours since it was last put."""
 
     sha256: str
     size: int
@@ -74,7 +74,7 @@ class BlobStore(Protocol):
 
     @abstractmethod
     def discard(self, sha256: str, hours: float) -> bool:
-        """Forget the bytes if nobody has put them for that long: who does so now may be about to refer to them.
+        """Forget the bytes unless they were put within that time: a request under way may be about to refer to them.
 
         Returns whether they are gone.
         """

@@ -68,7 +68,7 @@ class LocalStore(BlobStore):
         with disk_errors():
             self._drafts.mkdir(parents=True, exist_ok=True)
             try:
-                path.replace(aside)  # whoever puts it from now on writes it anew
+                path.replace(aside)  # a put from now on writes it anew
             except FileNotFoundError:
                 return True
             if hours_since(aside.stat().st_mtime) >= hours:
