@@ -3,6 +3,7 @@
 from api.idempotency import Made, Once, fingerprint_of
 from api.services import Services
 from api.submissions import check_room
+from api.weights import settle_backbone
 from db import analyses, datasets
 from db.models import ApiKey
 from db.session import Session
@@ -22,7 +23,7 @@ def start_analysis(services: Services, caller: ApiKey, once: Once, dataset: str,
         row = datasets.find(session, dataset)
         check_room(session, services, JobKind.ANALYSIS, caller)
         attempts = services.settings.jobs.max_attempts
-        request = {"dataset": row.id, **wish}
+        request = {"dataset": row.id, **wish, "backbone": settle_backbone(session, body.backbone)}
         return analyses.request(session, row.id, request, attempts, created_by=caller.id, meta=body.metadata).id
 
     made = once.make(services, fingerprint_of([dataset, body.model_dump()]), make)

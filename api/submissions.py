@@ -9,21 +9,21 @@ from api.errors import invalid_field
 from api.idempotency import Made, Once, fingerprint_of
 from api.services import Services
 from api.uploads import whole
-from db import batches, blobs, datasets, jobs, registry, turns, workers
+from api.weights import settle
+from db import batches, blobs, datasets, jobs, registry, turns
 from db.clock import now
 from db.miniatures import miniatures_of
 from db.models import ApiKey, Image, Job
 from db.session import Session
-from tsukiji.errors import ImageTooManyBytes, QueueFull, TooLarge, TsukijiError, WeightsUnavailable
-from tsukiji.jobs import PRESENT_SECONDS, JobKind, Task
+from tsukiji.errors import ImageTooManyBytes, QueueFull, TooLarge, TsukijiError
+from tsukiji.jobs import JobKind, Task
 from tsukiji.preflight import check_trainable
 from tsukiji.snapshots import SnapshotItem, dumps
 from tsukiji.sources import find_allowed
 from tsukiji.splits import Draw, assign_splits
 from tsukiji.storage import Blob
-from tsukiji.types import BatchInput, BatchOptions, Recipe, Split, TrainingCreate
+from tsukiji.types import BatchInput, BatchOptions, Split, TrainingCreate
 from tsukiji.types.batches import LIKELIEST
-from tsukiji.vision.backbones import backbone_of, file_stem, find_weights
 
 PREDICTION_PRIORITY = 5
 UNKNOWN_IMAGES = 2000
@@ -82,7 +82,7 @@ def start_training(services: Services, caller: ApiKey, once: Once, body: Trainin
         return made
     with services.database.reading() as session:
         check_room(session, services, JobKind.TRAINING, caller)
-        check_weights(session, services, body.recipe)
+        recipe, chosen = settle(session, services, body.recipe)
     dataset_id, name, draw = frozen(services, body)
     warnings = check_trainable(draw, services.settings.limits.class_min_images, name)
     blob = services.store.put(dumps(draw.items))
@@ -98,40 +98,23 @@ def start_training(services: Services, caller: ApiKey, once: Once, body: Trainin
             "dataset": dataset.id,
             "dataset_name": dataset.name,
             "kind": dataset.kind,
-            "recipe": body.recipe.model_dump(),
+            "recipe": recipe.model_dump(),
             "name": body.name or dataset.name,
             "warnings": warnings,
         }
+        if chosen:
+            request["backbone_choice"] = chosen
         if unknown:
             request |= {"unknown": unknown.dataset_id, "unknown_snapshot": unknown.add(session)}
         columns = {"dataset_id": dataset.id, "snapshot_id": snapshot.id, "meta": body.metadata}
         return create(
-            session, services, caller, JobKind.TRAINING, request, unit="epochs", total=body.recipe.epochs, **columns
+            session, services, caller, JobKind.TRAINING, request, unit="epochs", total=recipe.epochs, **columns
         ).id
 
     made = once.make(services, fingerprint, make)
     if not made.replayed:
         services.wake(Task.TRAINING, made.id)
     return made
-
-
-def check_weights(session: Session, services: Services, recipe: Recipe) -> None:
-    """Raise WeightsUnavailable where no worker that trains can have the recipe's pretrained weights.
-
-    The weights folder is looked into as well: what was put there now is in no worker's report yet.
-    """
-    reachable = workers.reachable_weights(session, PRESENT_SECONDS)
-    if not recipe.pretrained or reachable is None:
-        return
-    backbone = backbone_of(recipe.backbone)
-    weights = backbone.pretrained(recipe.weights)
-    if file_stem(backbone, weights) in reachable or find_weights(backbone, services.settings.weights_dir, weights):
-        return
-    others = f" They can have those of {', '.join(sorted(reachable))}." if reachable else ""
-    raise WeightsUnavailable(
-        f"The workers can neither find nor download the pretrained weights of {backbone.name}.{others}",
-        available=sorted(reachable),
-    )
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from db.blobs import upsert
 from db.clock import now
 from db.jobs import HELD
 from db.models import Chunk, Job, WorkerSeen
-from tsukiji.jobs import Queue
 from tsukiji.lane import LaneAddress
 
 
@@ -44,12 +43,12 @@ def lanes(session: Session, seconds: float) -> list[LaneAddress]:
     ]
 
 
-def reachable_weights(session: Session, seconds: float) -> set[str] | None:
-    """Return the pretrained weights that any training worker can have; None where that is not known.
+def reachable_weights(session: Session, queue: str, seconds: float) -> set[str] | None:
+    """Return the pretrained weights that any worker of a queue can have; None where that is not known.
 
     It is not where none has reported within this time: a job may wait for one that can.
     """
-    told = [row.weights for row in present(session, seconds) if row.queue == Queue.TRAIN]
+    told = [row.weights for row in present(session, seconds) if row.queue == queue]
     return {name for names in told for name in names or []} if told and None not in told else None
 
 

@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from functools import partial
+from typing import Any, Final
 
 import torch
 from fastai.callback.fp16 import MixedPrecision
@@ -10,7 +11,7 @@ from fastai.callback.progress import ProgressCallback
 from fastai.data.core import DataLoaders
 from fastai.learner import Learner
 from fastai.metrics import AccumMetric, accuracy, accuracy_multi
-from fastai.vision.learner import create_body, default_split, model_meta, vision_learner
+from fastai.vision.learner import create_body, model_meta, vision_learner
 from torch import nn
 from torchvision import models
 
@@ -18,6 +19,10 @@ from training.measure_sets import mean_average_precision
 from tsukiji.types import Kind, Recipe
 from tsukiji.vision.backbones import Backbone, backbone_of
 from tsukiji.vision.model import BODY, build, load_timm, strip, timm_stages
+
+BATCH_NORM_MOMENTUM: Final = 0.1
+"""PyTorch's own. Some of timm's networks have TensorFlow's, a tenth of it: after a hundred batches their statistics
+would still be mostly ImageNet's, and what was learnt from one's own pictures would fail on them."""
 
 
 def build_learner(
@@ -31,16 +36,18 @@ def build_learner(
         BackboneUnavailable: it needs a library that is not installed.
     """
     backbone = backbone_of(recipe.backbone)
+    make = partial(vision_learner, loaders, pretrained=False, normalize=False, metrics=metrics_of(kind))
     if backbone.patch:
         learner = transformer_learner(recipe, loaders, kind)
+    elif backbone.library == "timm":
+        load_timm(backbone)  # fastai does not say what it lacks
+        learner = make(backbone.network, splitter=split_timm)
     else:
-        if backbone.library == "timm":
-            load_timm(backbone)  # fastai does not say what it lacks
-            architecture = backbone.network
-        else:
-            architecture = getattr(models, backbone.network)
-        learner = vision_learner(loaders, architecture, pretrained=False, normalize=False, metrics=metrics_of(kind))
+        learner = make(getattr(models, backbone.network))
     learner.remove_cbs(ProgressCallback)
+    for module in learner.model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = BATCH_NORM_MOMENTUM
     if torch.device(loaders.device).type == "cuda":
         learner.add_cb(MixedPrecision())
     if backbone.library == "timm":
@@ -49,6 +56,20 @@ def build_learner(
         load_body(learner, backbone, body)
         learner.freeze()
     return learner
+
+
+def split_timm(model: nn.Sequential) -> list[list[nn.Parameter]]:
+    """Return the parameters of the early stages, of the last two, and of the head, as fastai splits a ResNet's.
+
+    fastai itself makes one group of a body of timm. All of it would learn at the rate of the first layers, which are to
+    change least.
+    """
+    body: Any = model[0].model
+    last_early = body.feature_info[-3]["module"]
+    named = list(body.named_parameters())
+    early = 1 + max(number for number, (name, _) in enumerate(named) if name.startswith(f"{last_early}."))
+    parameters = [parameter for _, parameter in named]
+    return [parameters[:early], parameters[early:], list(model[1:].parameters())]
 
 
 class TokenMaps(nn.Module):
@@ -68,7 +89,7 @@ class TokenMaps(nn.Module):
 def transformer_learner(recipe: Recipe, loaders: DataLoaders, kind: Kind) -> Learner:
     model = build(recipe.backbone, loaders.c)
     parts = nn.Sequential(TokenMaps(model.get_submodule(BODY)), model.head)
-    return Learner(loaders, parts, splitter=default_split, metrics=metrics_of(kind))
+    return Learner(loaders, parts, splitter=split_timm, metrics=metrics_of(kind))
 
 
 def metrics_of(kind: Kind) -> list[Any]:

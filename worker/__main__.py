@@ -23,7 +23,7 @@ from worker.dispatcher import dispatch
 from worker.lane import Lane
 from worker.memory import give_back_soon
 from worker.presence import announce
-from worker.reach import Reach
+from worker.reach import LOADS_WEIGHTS, Reach
 from worker.services import WORKER_VARIABLE, name_worker, open_services
 from worker.stopping import watch_parent
 from worker.tasks import register
@@ -72,8 +72,8 @@ def run_worker(settings: Settings, queue: Queue, *, watch: bool) -> int:
 
     def ready(**_: object) -> None:
         address = lane.address(name) if lane else None
-        weights = Reach(settings).weights if queue == Queue.TRAIN else None
-        worker_shutdown.connect(leaving(announce(settings, name, queue, device, address, weights)), weak=False)
+        reach = Reach(settings) if queue in LOADS_WEIGHTS else None
+        worker_shutdown.connect(leaving(announce(settings, name, queue, device, address, reach)), weak=False)
         if watch:
             watch_parent()
         structlog.get_logger(__name__).info("worker_ready", queue=queue, worker=name)

@@ -10,6 +10,7 @@ from db import workers
 from db.session import Database, DatabaseUnavailable
 from tsukiji.lane import LaneAddress
 from tsukiji.settings import Settings
+from worker.reach import Reach
 
 LEAVE_SECONDS = 2
 
@@ -22,11 +23,11 @@ def announce(
     queue: str,
     device: str | None,
     lane: LaneAddress | None = None,
-    weights: Callable[[], list[str]] | None = None,
+    reach: Reach | None = None,
 ) -> Callable[[], None]:
     """Report in the background until the returned function is called; it returns when the worker is no more listed."""
     stop = threading.Event()
-    arguments = (settings, worker, queue, device, lane, weights, stop)
+    arguments = (settings, worker, queue, device, lane, reach, stop)
     thread = threading.Thread(target=_report, args=arguments, name="presence", daemon=True)
     thread.start()
 
@@ -43,16 +44,18 @@ def _report(
     queue: str,
     device: str | None,
     lane: LaneAddress | None,
-    weights: Callable[[], list[str]] | None,
+    reach: Reach | None,
     stop: threading.Event,
 ) -> None:
     database = Database(settings)
     while True:
         try:
             with database.transaction() as session:
-                workers.report(session, worker, queue, device, lane, weights and weights())
+                workers.report(session, worker, queue, device, lane, reach.weights() if reach else None)
         except DatabaseUnavailable as error:
             log.warning("presence_failed", error=str(error.orig))
+        if reach and reach.knock():
+            continue  # what was found is told at once
         if stop.wait(settings.jobs.beat_seconds):
             break
     with suppress(DatabaseUnavailable), database.transaction() as session:

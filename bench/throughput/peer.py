@@ -14,7 +14,7 @@ from typing import Any, Final, Self
 import psutil
 
 from tsukiji.cli.embedded import tail
-from tsukiji.cli.programs import checkout
+from tsukiji.cli.programs import programs_folder
 
 MODULES: Final = "bench.throughput.peers"
 STOP_SECONDS: Final = 30
@@ -41,7 +41,13 @@ class Peer:
         pipe = subprocess.PIPE
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                self._command, cwd=checkout(), stdin=pipe, stdout=pipe, stderr=log, text=True, env=self._environment
+                self._command,
+                cwd=programs_folder(),
+                stdin=pipe,
+                stdout=pipe,
+                stderr=log,
+                text=True,
+                env=self._environment,
             )
         return self
 

@@ -29,29 +29,31 @@ def test_without_downloads_only_what_is_here_counts_and_what_is_added_counts_at_
 
 
 def test_with_downloads_a_server_that_is_closed_makes_the_difference(settings, monkeypatch):
-    knocked = threading.Event()
-
-    def answers(address):
-        knocked.set()
-        return "pytorch" in address
-
-    monkeypatch.setattr(reach, "answers", answers)
+    monkeypatch.setattr(reach, "answers", lambda address: "pytorch" in address)
     found = reach.Reach(settings(True))
-    assert knocked.wait(20)
-    for _ in range(200):
-        if "convnext_tiny" not in found.weights():
-            break
-        threading.Event().wait(0.05)
+    assert found.weights() is None  # nothing is promised before somebody has answered
+    assert found.knock()
     assert "convnext_tiny" not in found.weights()
-    assert {"resnet18", "resnet34"} <= set(found.weights())
+    assert {"resnet18", "resnet34", "efficientnet_lite0"} <= set(found.weights())
+    assert not found.knock()  # not again so soon
+
+
+def test_where_downloads_are_off_no_server_is_asked(settings, monkeypatch):
+    monkeypatch.setattr(reach, "answers", None)
+    found = reach.Reach(settings(False))
+    assert not found.knock()
+    assert found.weights() == ["efficientnet_lite0", "efficientnet_lite2"]  # which packages brought
 
 
 def test_backbones_whose_library_is_not_installed_are_none_of_them(settings, monkeypatch):
     monkeypatch.setattr(reach, "answers", lambda address: True)
-    everything = reach.Reach(settings(True)).weights()
+    found = reach.Reach(settings(True))
+    found.knock()
+    everything = found.weights()
     monkeypatch.setattr(reach, "find_spec", lambda name: None)
-    left = reach.Reach(settings(True)).weights()
-    assert set(left) == {name for name in everything if backbones.BACKBONES[name.split(".")[0]].library != "timm"}
+    assert set(found.weights()) == {
+        name for name in everything if backbones.BACKBONES[name.split(".")[0]].library != "timm"
+    }
 
 
 class Refusing(BaseHTTPRequestHandler):

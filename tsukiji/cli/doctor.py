@@ -16,7 +16,7 @@ from tsukiji import __version__, types
 from tsukiji.cli import weights
 from tsukiji.cli.outcomes import ExitCode, describe, key_hint
 from tsukiji.cli.output import AsJson, note, print_records
-from tsukiji.cli.programs import ProgramsMissing, checkout
+from tsukiji.cli.programs import ProgramsMissing, programs_folder
 from tsukiji.client import APIError, AuthenticationError, Client
 from tsukiji.types import Recipe
 
@@ -92,7 +92,7 @@ def disk() -> Finding:
 def programs() -> Finding:
     """A client without the programs is whole; it only cannot run a service itself."""
     try:
-        return Finding(check="programs", ok=True, detail=f"in {checkout()}")
+        return Finding(check="programs", ok=True, detail=f"in {programs_folder()}")
     except ProgramsMissing:
         return Finding(check="programs", ok=True, detail="not here: this installation holds the client alone")
 
@@ -103,7 +103,7 @@ def pretrained() -> list[Finding]:
     They matter where the workers run; an installation of the client alone has no say in them.
     """
     try:
-        checkout()
+        programs_folder()
         found = weights.run("ls")
     except ProgramsMissing:
         return []

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
-from tsukiji.cli.programs import checkout, environment
+from tsukiji.cli.programs import data_folder, programs_folder
 from tsukiji.client import Client
 from tsukiji.parents import STOP_SIGNALS, heeded, watch_make
 
@@ -60,14 +60,13 @@ def _leave(number: int, _frame: FrameType | None) -> None:
 
 def start(folder: Path, output: int) -> "subprocess.Popen[bytes]":
     ours = {"TSUKIJI_DATA_DIR": str(folder / "data"), "TSUKIJI_API_PORT": "0", "TSUKIJI_API_HOST": "127.0.0.1"}
-    weights = Path(environment().get("TSUKIJI_DATA_DIR") or checkout() / "tsukiji-data") / "weights"
-    ours["TSUKIJI_WEIGHTS_DIR"] = os.environ.get("TSUKIJI_WEIGHTS_DIR") or str(weights)
+    ours["TSUKIJI_WEIGHTS_DIR"] = os.environ.get("TSUKIJI_WEIGHTS_DIR") or str(data_folder() / "weights")
     inherited = {
         name: value for name, value in os.environ.items() if not name.startswith("TSUKIJI_") or name.startswith(KEPT)
     }
     return subprocess.Popen(
         [sys.executable, "-m", "worker", "up", "--watch-stdin", "--announce", str(folder / "announced.json")],
-        cwd=checkout(),
+        cwd=programs_folder(),
         env={**inherited, **ours},
         stdin=subprocess.PIPE,
         stdout=output,

@@ -1,10 +1,11 @@
-"""The programs beside the client: found in a checkout, started as processes. Knows their command lines alone.
+"""The programs beside the client: found in a checkout or in an installed wheel, started as processes.
 
-The wheel holds the client and this command line; `up`, `keys` and `demo` need a checkout, installed editable.
+Knows their command lines alone. In a wheel they lie in a folder of this package, and run from there as from a checkout.
 """
 
 import os
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Final, NoReturn
 
@@ -18,44 +19,68 @@ admin = typer.Typer(
     no_args_is_help=True, help="Care of what the service keeps; needs to run where its database and store are."
 )
 
+PACKAGED: Final = "_programs"
+NEEDED: Final = ("alembic", "fastapi", "fastai", "torch")
+"""One module of each extra that the service needs: service, api, training, inference."""
 HOW_TO_GET: Final = (
-    "This installation holds the client alone. The service runs from a checkout of the repository (`make setup`, then "
-    "`make up`) or from its container images (docker-compose.yml)."
+    "This installation holds the client alone: it lacks {missing}. Install the service as well with "
+    "`pip install 'tsukiji[all]'` (in a checkout `make setup`, then `make up`), or run it from its container images "
+    "(docker-compose.yml)."
 )
 
 
 class ProgramsMissing(OSError):
-    """There is no checkout around this installation."""
+    """The service's programs, or what they need, are not installed here."""
 
 
-def checkout() -> Path:
-    """Return the folder that holds `worker/` and `db/`.
+def programs_folder() -> Path:
+    """Return the folder that holds `api/`, `worker/`, `training/` and `db/`: the checkout, or one inside the wheel.
 
     Raises:
-        ProgramsMissing: there is none.
+        ProgramsMissing: what they import is not installed.
     """
-    root = Path(tsukiji.__file__).resolve().parents[1]
-    if not ((root / "worker" / "__init__.py").is_file() and (root / "db").is_dir()):
-        raise ProgramsMissing(HOW_TO_GET)
-    return root
+    folder = _folder()
+    missing = [name for name in NEEDED if find_spec(name) is None]
+    if missing or not folder.is_dir():
+        raise ProgramsMissing(HOW_TO_GET.format(missing=", ".join(missing) or "the programs"))
+    return folder
+
+
+def data_folder() -> Path:
+    """Return where the service that is started here keeps its data: as set, else `tsukiji-data` in the checkout.
+
+    Without a checkout it is in the current folder: nothing is ever kept among installed packages.
+    """
+    if given := os.environ.get("TSUKIJI_DATA_DIR"):
+        return Path(given).absolute()
+    folder = _folder()
+    return (folder if _is_checkout(folder) else Path.cwd()) / "tsukiji-data"
+
+
+def _folder() -> Path:
+    package = Path(tsukiji.__file__).resolve().parent
+    return package.parent if _is_checkout(package.parent) else package / PACKAGED
+
+
+def _is_checkout(folder: Path) -> bool:
+    return (folder / "worker" / "__init__.py").is_file() and (folder / "db").is_dir()
 
 
 def environment(**settings: object) -> dict[str, str]:
     """Return this process's environment with settings laid over it, and paths made absolute.
 
-    The programs run in the checkout's folder, so a relative path of the caller would mean something else there.
+    The programs run in their own folder, so a relative path of the caller would mean something else there.
     """
     given = {f"TSUKIJI_{name}": str(value) for name, value in settings.items() if value is not None}
     combined = {**os.environ, **given}
-    if combined.get("TSUKIJI_DATA_DIR"):
-        combined["TSUKIJI_DATA_DIR"] = str(Path(combined["TSUKIJI_DATA_DIR"]).absolute())
+    combined["TSUKIJI_DATA_DIR"] = str(Path(combined.get("TSUKIJI_DATA_DIR") or data_folder()).absolute())
     return combined
 
 
 def become(*arguments: str, **settings: object) -> NoReturn:
     """Let a program take this process's place, pid and all: signals reach it, and nothing is left if it is killed."""
     ours = environment(**settings)
-    os.chdir(checkout())
+    os.chdir(programs_folder())
     sys.stdout.flush()
     sys.stderr.flush()
     os.execve(sys.executable, [sys.executable, "-m", *arguments], ours)  # noqa: S606 - our own program

@@ -80,6 +80,8 @@ def train(
     with Client() as client:
         job = client.trainings.create(dataset, given(recipe), name=name, unknown=unknown, resplit=resplit)
         note(f"training {job.id}")
+        if chosen := job.request.get("backbone_choice"):
+            note(f"backbone {chosen}")
         if no_wait:
             show_started(job, as_json)
         else:

@@ -10,7 +10,7 @@ from typing import Annotated, Final
 import typer
 
 from tsukiji.cli.output import AsJson, note, print_records, text
-from tsukiji.cli.programs import ProgramsMissing, checkout, environment
+from tsukiji.cli.programs import environment
 from tsukiji.types import BackboneWeights
 
 app = typer.Typer(
@@ -74,12 +74,8 @@ def run(*arguments: str, needs: tuple[str, ...] = LISTING) -> list[BackboneWeigh
             f"This needs {', '.join(missing)}, which is not installed here. Run it where the workers run, or install "
             "it: `make setup` in a checkout, or there pip install '.[service,inference]'."
         )
-    try:
-        folder = checkout()
-    except ProgramsMissing:
-        folder = None
     command = [sys.executable, "-m", "tsukiji.vision.weights_folder", *arguments]
-    done = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)
     if done.returncode:
         raise WeightsFailed(done.stderr.strip())
     return [BackboneWeights.model_validate_json(line) for line in done.stdout.splitlines()]

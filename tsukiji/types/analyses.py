@@ -28,7 +28,11 @@ FindingKind = Literal[
 
 
 class AnalysisCreate(Request):
-    backbone: Backbone = Field("resnet34", description="Whose features pictures are compared by.")
+    backbone: Backbone | Literal["auto"] = Field(
+        "auto",
+        description="Whose features pictures are compared by. `auto`: resnet34 where a worker can have its weights, "
+        "else efficientnet_lite0.",
+    )
     image_size: int = Field(224, ge=32, le=1024, multiple_of=16, description="Pixels on each side of what it sees.")
     metadata: Metadata = {}
 

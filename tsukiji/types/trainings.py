@@ -20,6 +20,11 @@ Backbone = Literal[
     "vit_small_patch14_dinov2",
     "vit_base_patch16_siglip",
 ]
+AUTO: Final = "auto"
+DEFAULT: Final[Backbone] = "resnet34"
+"""What the notebooks had that Tsukiji grew from."""
+FALLBACK: Final[Backbone] = "efficientnet_lite0"
+"""What `auto` takes where resnet34's weights cannot be had: a package brings its own to every worker."""
 Weights = Literal["torchvision", "ra4"]
 WEIGHTS_OF: Final[dict[Weights, tuple[Backbone, ...]]] = {
     "torchvision": ("resnet18", "resnet34", "resnet50"),
@@ -74,7 +79,11 @@ class Recipe(Request):
         "frozen body, new head, one-cycle, fastai's default augmentation. `thorough`: the whole network, at the "
         "learning rate that a search suggests, keeping the best epoch.",
     )
-    backbone: Backbone = Field("resnet34", description="ResNets are torchvision's; the others need timm on the worker.")
+    backbone: Backbone | Literal["auto"] = Field(
+        "resnet34",
+        description="ResNets are torchvision's; the others need timm on the worker. `auto`: resnet34 where a worker "
+        "can have its weights, else efficientnet_lite0; decided at submission, and written into the job.",
+    )
     weights: Weights | None = Field(
         None,
         description="Which pretrained weights, where a backbone has several; null: its library's own. `ra4`: timm's "
@@ -116,7 +125,7 @@ class Recipe(Request):
             raise ValueError("quick needs pretrained weights: it learns from their features; use standard without them")
         if self.weights and self.backbone not in WEIGHTS_OF[self.weights]:
             raise ValueError(f"the weights {self.weights} are for {', '.join(WEIGHTS_OF[self.weights])} alone")
-        patch = PATCHES.get(self.backbone, 1)
+        patch = 1 if self.backbone == AUTO else PATCHES.get(self.backbone, 1)
         if self.image_size % patch:
             near = max(round(self.image_size / patch), 3) * patch
             raise ValueError(f"image_size must be a multiple of {patch} for {self.backbone}, for instance {near}")

@@ -40,7 +40,7 @@ def test_all_is_well(service, findings):
     assert result.exit_code == 0
     assert list(found) == [
         *("python", "service", "key", "workers", "disk", "programs"),
-        *("weights resnet34", "weights convnext_atto"),
+        *("weights resnet34", "weights efficientnet_lite0", "weights efficientnet_lite2", "weights convnext_atto"),
     ]
     assert all(finding["ok"] and not finding["warning"] for finding in found.values())
     assert found["weights resnet34"]["detail"] == "weights folder (resnet34.safetensors), 2.0 MB"

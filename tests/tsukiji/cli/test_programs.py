@@ -90,7 +90,7 @@ def test_a_client_alone_says_how_to_get_the_programs(run, tmp_path, monkeypatch,
     result = run(*arguments)
     assert result.exit_code == 1
     assert "holds the client alone" in result.stderr
-    assert "make up" in result.stderr
+    assert "pip install 'tsukiji[all]'" in " ".join(result.stderr.split())
 
 
 @contextmanager
@@ -123,4 +123,21 @@ def test_there_is_no_wrapper_that_could_die_alone(checkout, number):
 
 
 def test_this_installation_is_a_checkout():
-    assert programs.checkout() == Path(__file__).parents[3]
+    assert programs.programs_folder() == Path(__file__).parents[3]
+    assert programs.data_folder() == Path(__file__).parents[3] / "tsukiji-data"
+
+
+def test_an_installed_service_keeps_nothing_among_the_packages(tmp_path, monkeypatch):
+    package = tmp_path / "site-packages" / "tsukiji"
+    (package / "_programs" / "worker").mkdir(parents=True)
+    monkeypatch.setattr(tsukiji, "__file__", str(package / "__init__.py"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TSUKIJI_DATA_DIR", raising=False)
+    assert programs.programs_folder() == package / "_programs"
+    assert programs.environment()["TSUKIJI_DATA_DIR"] == str(tmp_path / "tsukiji-data")
+
+
+def test_what_an_installation_lacks_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(programs, "find_spec", lambda name: None if name == "fastapi" else name)
+    with pytest.raises(programs.ProgramsMissing, match=r"it lacks fastapi.*pip install 'tsukiji\[all\]'"):
+        programs.programs_folder()
