@@ -109,12 +109,12 @@ def pretrained() -> list[Finding]:
         return []
     except weights.WeightsFailed as error:
         return [Finding(check="weights", ok=False, detail=str(error))]
-    default = Recipe().backbone
-    return [judge(one) for one in found if one.backbone == default or one.place is not None]
+    default = (Recipe().backbone, "torchvision")
+    return [judge(one) for one in found if (one.backbone, one.weights) == default or one.place is not None]
 
 
 def judge(found: types.BackboneWeights) -> Finding:
-    check = f"weights {found.backbone}"
+    check = f"weights {found.backbone}" + (" ra4" if found.weights == "ra4" else "")
     if found.place is not None:
         return Finding(check=check, ok=True, detail=f"{found.place}, {weights.size(found)}")
     hint = (
