@@ -67,9 +67,9 @@ def demo(
     began = time.monotonic()
     with workplace(keep) as folder:
         pictures = data.absolute() if data else write_digits(folder / "digits")
-        recipes = (QUICK, THOROUGH) if data else (DIGITS_QUICK, DIGITS_THOROUGH)
+        recipes = [QUICK, THOROUGH] if data else [DIGITS_QUICK, DIGITS_THOROUGH]
         if original:
-            recipes = (ORIGINAL.model_copy(update={"flip": data is not None}),)
+            recipes = [ORIGINAL.model_copy(update={"flip": data is not None})]
         note("starting the service")
         with service(folder) as client:
             figures = main_job(client, pictures, recipes, output)
