@@ -12,11 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final, Self
 
+from tsukiji.archive.encodings import is_utf8
+
 END: Final = struct.Struct("<4s4H2LH")
 END64: Final = struct.Struct("<4sQ2H2L4Q")
 LOCATOR: Final = struct.Struct("<4sLQL")
 RECORD: Final = struct.Struct("<4s24x3H12x")
 """Of one entry: after it come as many bytes of name, extra fields and comment as it says."""
+UTF8: Final = 0x800
+"""The flag that says that a name is."""
 COMMENT_BYTES: Final = 2**16
 PART_ENTRIES: Final = 1000
 PART_BYTES: Final = 2**20
@@ -86,7 +90,7 @@ class Listing:
                 if len(head) > left:
                     raise zipfile.BadZipFile("The list of entries is cut short.")
                 left -= len(head)
-                part += head
+                part += _readable(head)
                 entries += 1
                 if entries == PART_ENTRIES or len(part) > PART_BYTES or not left:
                     yield bytes(part)
@@ -132,6 +136,15 @@ class _Shown(io.RawIOBase):
             data = _read(self._file, self._at, most if size is None or size < 0 else min(size, most))
         self._at += len(data)
         return data
+
+
+def _readable(record: bytes) -> bytes:
+    """Return a record that `zipfile` can read: one name that is not the UTF-8 it is said to be would end the whole."""
+    flags, name_bytes = struct.unpack_from("<8xH18xH", record)
+    name = record[RECORD.size : RECORD.size + name_bytes]
+    if not flags & UTF8 or is_utf8(name):
+        return record
+    return record[:8] + struct.pack("<H", flags & ~UTF8) + record[10:]
 
 
 def _read(file: IO[bytes], place: int, size: int) -> bytes:

@@ -14,7 +14,7 @@ from typing import Final
 
 from tsukiji.archive.encodings import Spelling, Unsaid
 from tsukiji.archive.entries import HARMLESS_BYTES, ArchiveLimits, Entry, Names, nested_fault, place_fault
-from tsukiji.archive.listing import Listing
+from tsukiji.archive.listing import UTF8, Listing
 from tsukiji.errors import (
     ArchiveError,
     ArchiveTooLarge,
@@ -48,7 +48,6 @@ UNICODE_PATH_HEAD: Final = struct.Struct("<BL")
 FIELD: Final = struct.Struct("<HH")
 """Of extra fields: after it come as many bytes as it says. Source: APPNOTE.TXT 6.3.10, sections 4.5 and 4.6.9."""
 ENCRYPTED: Final = 0x1
-UTF8: Final = 0x800
 LISTING_BYTES: Final = 256
 """What one entry may take of the archive's listing, on average."""
 SORTED_PARTS: Final = 16

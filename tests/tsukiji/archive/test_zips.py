@@ -219,6 +219,14 @@ def test_what_is_unsafe_in_a_code_page_is_refused(pack_bytes):
     assert [verdict for _, verdict in verdicts(path)] == ["unsafe_path", b"x", b"x"]
 
 
+def test_a_name_that_is_said_to_be_utf8_and_is_not_costs_its_entry_alone(pack):
+    path = pack(("寿司/1.jpg", b"x"), ("猫/1.jpg", b"y"))
+    patch(path, "寿".encode(), b"\xff\xff\xff")
+    (_, verdict), other = verdicts(path)
+    assert verdict == "unreadable_entry"
+    assert other == ("猫/1.jpg", b"y")
+
+
 def unicode_path(raw, name, version=1):
     body = struct.pack("<BL", version, zlib.crc32(raw)) + name
     return struct.pack("<HH", 0x7075, len(body)) + body
