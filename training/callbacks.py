@@ -159,14 +159,17 @@ class Tell(Callback):
         self._events.send("epoch", **metrics.model_dump())
 
     def _eta(self, elapsed: float) -> float:
-        """Seconds to the last epoch's end, by this stage's epochs so far, or by the batches of its first."""
+        """Seconds to the training's end, by this stage's epochs so far, or by the batches of its first.
+
+        What comes after the last epoch, the package and its evaluation, counts as one more.
+        """
         done = self._course.history[self._course.before :]
         if done:
             epoch_seconds = sum(metrics.seconds for metrics in done) / len(done)
         else:
             batches = int(self.n_iter) + VALID_COST * len(self.dls.valid)
             epoch_seconds = elapsed / int(self.iter + 1) * batches
-        left = self._course.epochs - self._course.before - int(self.epoch) - 1
+        left = self._course.epochs - self._course.before - int(self.epoch)
         return max(0.0, epoch_seconds - elapsed) + epoch_seconds * left
 
 

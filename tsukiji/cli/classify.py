@@ -1,6 +1,7 @@
 """`tsukiji classify` for any number of pictures in the background, `tsukiji predict` for a few at once."""
 
 from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -30,6 +31,9 @@ Tags = Annotated[
 ]
 HeatmapOf = Annotated[
     str | None, typer.Option("--heatmap", help="Also make heatmaps of what speaks for this label, or `top`.")
+]
+HeatmapsTo = Annotated[
+    Path | None, typer.Option("--heatmaps-to", file_okay=False, help="Save the heatmaps as PNG in this folder.")
 ]
 KeepDays = Annotated[
     float | None,
@@ -67,6 +71,7 @@ def likeliest(scores: Iterable[types.Score]) -> str:
     return "  ".join(f"{text(row.label)} {row.score:.3f}" for row in scores)
 
 
+BAD_SHOWN: Final = 20
 UNDECIDED: Final = {"none_of_these": "none of these", "below_threshold": "not sure enough"}
 ARCHIVES: Final = (".zip", ".tar", ".tar.gz", ".tgz")
 MANIFEST: Final = ".jsonl"
@@ -119,9 +124,7 @@ def predict(
     min_known: MinKnown = None,
     tags: Tags = False,
     heatmap: HeatmapOf = None,
-    heatmaps_to: Annotated[
-        Path | None, typer.Option("--heatmaps-to", file_okay=False, help="Save the heatmaps as PNG in this folder.")
-    ] = None,
+    heatmaps_to: HeatmapsTo = None,
     fail_on_item_error: FailOnItemError = False,
     as_json: AsJson = False,
 ) -> None:
@@ -151,15 +154,19 @@ def places(found: types.Prediction) -> str:
 def save_heatmaps(client: Client, found: Iterable[types.Prediction], folder: Path) -> None:
     """Save what there is, and say what is withheld."""
     folder.mkdir(parents=True, exist_ok=True)
+    any_found = False
     for prediction in found:
         heatmap = prediction.heatmap
         if heatmap is None:
             continue
+        any_found = True
         if heatmap.withheld:
             note(f"{prediction.custom_id}: no heatmap: {heatmap.withheld}")
         else:
             target = folder / f"{prediction.seq:02}-{Path(prediction.custom_id).stem}.png"
             note(f"saved {client.save_heatmap(prediction, target)}")
+    if not any_found:
+        note("There are no heatmaps: ask for them with --heatmap when the pictures are classified.", style="yellow")
 
 
 def start(
@@ -202,8 +209,18 @@ def finish(job: Batch, target: Path | None, as_json: bool, columns: dict[str, An
         print_records(job.results(), columns, as_json)
     if job.counts:
         note(f"{job.counts.succeeded} classified, {job.counts.errored} with errors")
+        if job.counts.errored:
+            list_bad(job, job.counts.errored)
     tell_warnings(job)
     job.raise_for_status()
+
+
+def list_bad(job: Batch, errored: int) -> None:
+    """Say which pictures could not be classified, and why."""
+    for found in islice(job.results(status="errored"), BAD_SHOWN):
+        note(f"  {text(found.custom_id)}: {describe(found)}")
+    if errored > BAD_SHOWN:
+        note(f"  and {errored - BAD_SHOWN} more: `tsukiji results get {job.id} --status errored` lists all")
 
 
 def check_target(target: Path | None) -> None:

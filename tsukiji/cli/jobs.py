@@ -1,5 +1,6 @@
 """`tsukiji jobs`: all long work in one list."""
 
+from functools import cache, partial
 from typing import Annotated
 
 import typer
@@ -8,7 +9,7 @@ from tsukiji.cli.options import FailOnItemError, Limit, Timeout
 from tsukiji.cli.outcomes import ExitCode
 from tsukiji.cli.output import FITS, AsJson, note, print_fields, print_json, print_records
 from tsukiji.cli.waiting import wait
-from tsukiji.client import Client, Job
+from tsukiji.client import Client, Job, NotFoundError
 
 app = typer.Typer(no_args_is_help=True, help="Trainings, batches and imports: all long work.")
 
@@ -29,16 +30,35 @@ def list_jobs(
     as_json: AsJson = False,
 ) -> None:
     """List the jobs, newest first."""
-    columns = {
-        "id": lambda job: job.id,
-        "kind": lambda job: job.object,
-        "status": lambda job: job.status,
-        "done": lambda job: f"{job.progress.fraction:.0%}",
-        "errors": lambda job: job.counts.errored if job.counts else None,
-        "created": lambda job: job.created_at,
-    }
     with Client() as client:
+        name_of = cache(partial(dataset_name, client))
+        columns = {
+            "id": lambda job: job.id,
+            "kind": lambda job: job.object,
+            "status": lambda job: job.status,
+            "done": lambda job: f"{job.progress.fraction:.0%}",
+            "errors": lambda job: job.counts.errored if job.counts else None,
+            "data set": lambda job: job.request.get("dataset_name") or name_of(dataset_of(job)),
+            "model": lambda job: job.request.get("model_name" if "model" in job.request else "name"),
+            "created": lambda job: job.created_at,
+        }
         print_records(client.jobs.list(kind=kind, status=status), columns, as_json, limit, FITS)
+
+
+def dataset_of(job: Job) -> str | None:
+    """Return the id of the data set that a job is about, if it is about one."""
+    source = job.request.get("input")
+    return job.request.get("dataset") or (source.get("dataset") if isinstance(source, dict) else None)
+
+
+def dataset_name(client: Client, dataset_id: str | None) -> str | None:
+    """Return what people call it; its id where it was deleted."""
+    if dataset_id is None:
+        return None
+    try:
+        return client.datasets.get(dataset_id).name
+    except NotFoundError:
+        return dataset_id
 
 
 @app.command("show")

@@ -9,7 +9,7 @@ import typer
 from tsukiji import types
 from tsukiji.cli import evaluations
 from tsukiji.cli.options import Limit, Yes, confirm, print_deleted
-from tsukiji.cli.output import FITS, AsJson, note, print_fields, print_json, print_records
+from tsukiji.cli.output import FITS, AsJson, labels_of, note, print_fields, print_json, print_records
 from tsukiji.cli.report import note_warnings, print_metrics
 from tsukiji.cli.verify import verify
 from tsukiji.cli.waiting import wait
@@ -26,6 +26,13 @@ ALIAS_COLUMNS: Final[dict[str, Callable[[types.Alias], Any]]] = {
     "alias": lambda alias: alias.name,
     "model": lambda alias: alias.model_id,
     "since": lambda alias: alias.updated_at,
+}
+MISTAKE_COLUMNS: Final[dict[str, Callable[[types.EvaluationItem], Any]]] = {
+    "image": lambda found: found.name,
+    "is": lambda found: labels_of(found.true_label, found.true_labels),
+    "taken for": lambda found: labels_of(found.predicted_label, found.predicted_labels),
+    "score": lambda found: found.score,
+    "loss": lambda found: found.loss,
 }
 SUSPECT_COLUMNS: Final[dict[str, Callable[[types.LabelSuspect], Any]]] = {
     "image": lambda found: found.name,
@@ -160,6 +167,17 @@ def roll_back(
 
 app.command("evaluate")(evaluations.evaluate)
 app.command("compare")(evaluations.compare)
+
+
+@app.command("mistakes")
+def list_mistakes(model: ModelName, limit: Limit = None, as_json: AsJson = False) -> None:
+    """List the held-out images that a model names wrongly, the worst first."""
+    with Client() as client:
+        evaluation = client.models.get(model).evaluation
+        if evaluation is None:
+            raise ValueError(f"{model} has no evaluation; `tsukiji models evaluate MODEL --dataset DATASET` makes one")
+        wrong = (item for item in evaluation.items(order="loss") if item.true_labels != item.predicted_labels)
+        print_records(wrong, MISTAKE_COLUMNS, as_json, limit, FITS)
 
 
 @app.command("suspects")

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from tsukiji import types
-from tsukiji.cli.classify import COLUMNS, MinKnown, check_target
+from tsukiji.cli.classify import COLUMNS, HeatmapsTo, MinKnown, check_target, save_heatmaps
 from tsukiji.cli.options import Yes, check_label, confirm, print_deleted
 from tsukiji.cli.outcomes import ExitCode
 from tsukiji.cli.output import AsJson, labels_of, note, print_fields, print_json, print_records, print_table
@@ -50,6 +50,7 @@ def get(
     min_known: MinKnown = None,
     probabilities: Annotated[bool, typer.Option("--probabilities", help="With those of every label.")] = False,
     target: Annotated[Path | None, typer.Option("-o", "--output", help="Save as .csv, .jsonl or .parquet.")] = None,
+    heatmaps_to: HeatmapsTo = None,
     as_json: AsJson = False,
 ) -> None:
     """Print or save results, all or those that meet every option."""
@@ -71,7 +72,9 @@ def get(
         job = client.batches.get(batch)
         for named in (label, decision):
             check_label(named, job.request.get("label_names") or [named])
-        if target:
+        if heatmaps_to:
+            save_heatmaps(client, job.results(**wishes), heatmaps_to)
+        elif target:
             note(f"saved {job.download(target, probabilities=probabilities, **wishes)}")
         else:
             print_records(job.results(probabilities=probabilities, **wishes), COLUMNS, as_json)

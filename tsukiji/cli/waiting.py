@@ -87,8 +87,8 @@ def wait(job: J, timeout: float | None = None) -> J:
 
 
 def follow(job: J, timeout: float | None = None) -> J:
-    """Wait as `wait` does, where Ctrl-C is somebody else's affair."""
-    with bar(f"{job.object} {job.id}") as line:
+    """Wait as `wait` does, where Ctrl-C is somebody else's affair. The bar leaves out the id, to have room."""
+    with bar(job.object) as line:
         if isinstance(job, Training):
             return _wait_with_events(job, line, timeout)
         return job.wait(timeout, lambda changed: show_envelope(changed, line), raise_on_error=False)

@@ -9,6 +9,7 @@ from tsukiji.client._base import path, retry_after
 from tsukiji.client._bound import Bound
 from tsukiji.client._events import follow
 from tsukiji.client._exceptions import JobCancelledError, JobError, JobExpiredError, JobFailedError, WaitTimeout
+from tsukiji.client._progress import Line, is_watched
 
 HOLD_SECONDS: Final = 30
 PAUSE_SECONDS: Final = 0.25
@@ -39,7 +40,7 @@ class Job(Bound, types.Job):
     def wait(
         self,
         timeout: float | None = None,
-        progress: "Callable[[Job], None] | None" = None,
+        progress: "Callable[[Job], None] | bool | None" = None,
         *,
         raise_on_error: bool = True,
     ) -> Self:
@@ -47,15 +48,21 @@ class Job(Bound, types.Job):
 
         Args:
             timeout: seconds; None waits for ever.
-            progress: called with this handle at once and after each change.
+            progress: called with this handle at once and after each change. Without one a line on standard error shows
+                how far it is, in a terminal and in a notebook; False shows nothing.
             raise_on_error: raise where the job did not succeed. Single bad images never raise: see `counts`.
 
         Raises:
             WaitTimeout: time is over; the job goes on.
             JobFailedError, JobCancelledError, JobExpiredError: it ended so.
         """
+        if progress is True or (progress is None and is_watched()):
+            with Line() as line:
+                return self._wait(timeout, line, raise_on_error=raise_on_error)
+        return self._wait(timeout, progress or (lambda _: None), raise_on_error=raise_on_error)
+
+    def _wait(self, timeout: float | None, report: "Callable[[Job], None]", *, raise_on_error: bool) -> Self:
         deadline = None if timeout is None else time.monotonic() + timeout
-        report = progress or (lambda _: None)
         report(self)
         etag: str | None = None
         while not self.done:

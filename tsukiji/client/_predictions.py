@@ -43,7 +43,7 @@ def predict(
             headers={"Prefer": f"wait={wait}"},
             timeout=transport.config.timeout_seconds + wait,
         )
-    job = Job.bind(transport, response.json()).wait()
+    job = Job.bind(transport, response.json()).wait(progress=False)
     return [types.Prediction.model_validate(record) for record in (job.result or {})["predictions"]]
 
 

@@ -207,3 +207,35 @@ def test_heatmaps_are_saved_and_those_that_are_withheld_are_told(service, run, p
     assert service.asked[0].field("heatmap") == ["top"]
     assert [path.name for path in folder.iterdir()] == ["00-a.png"]
     assert "they mislead" in result.stderr
+
+
+def test_bad_pictures_are_listed_with_their_reasons(service, run, pictures, tmp_path):
+    error = {"code": "truncated", "title": "cut short"}
+    counts = {"total": 30, "queued": 0, "succeeded": 5, "errored": 25}
+    service.answer("GET", "/v1/jobs/bat_1", job("succeeded", "bat_1", "batch", counts=counts))
+    bad = [{"seq": n, "custom_id": f"{n}.png", "status": "errored", "error": error} for n in range(25)]
+    service.answer("GET", "/v1/batches/bat_1/results", lambda asked: lines(*bad) if asked.query.get("status") else b"x")
+    told = run("classify", pictures, "-m", "pets", "-o", tmp_path / "out.csv").stderr
+    assert "  0.png: truncated: cut short" in told
+    assert "  19.png: truncated" in told
+    assert "20.png" not in told
+    assert "and 5 more: `tsukiji results get bat_1 --status errored` lists all" in told
+
+
+def test_heatmaps_of_a_batch_are_saved(service, run, tmp_path):
+    heatmap = {
+        "label": "cat",
+        "width": 1,
+        "height": 1,
+        "values": [[1.0]],
+        "links": {"png": "/v1/batches/bat_1/0/heatmap.png"},
+    }
+    service.answer("GET", "/v1/batches/bat_1", job("succeeded", "bat_1", "batch"))
+    service.answer(
+        "GET", "/v1/batches/bat_1/results", lines(prediction("cats/a.png", heatmap=heatmap), prediction("b.png"))
+    )
+    service.answer("GET", "/v1/batches/bat_1/0/heatmap.png", b"png")
+    assert run("results", "get", "bat_1", "--heatmaps-to", tmp_path / "maps").exit_code == 0
+    assert [file.read_bytes() for file in (tmp_path / "maps").iterdir()] == [b"png"]
+    service.answer("GET", "/v1/batches/bat_1/results", lines(prediction("b.png")))
+    assert "no heatmaps" in run("results", "get", "bat_1", "--heatmaps-to", tmp_path / "maps").stderr

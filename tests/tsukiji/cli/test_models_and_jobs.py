@@ -1,6 +1,6 @@
 import json
 
-from tests.tsukiji.client.service import NOW, Answer, comparison, evaluation, failed, job, model, page
+from tests.tsukiji.client.service import NOW, Answer, comparison, dataset, evaluation, failed, job, model, page
 
 ALIAS = {"object": "alias", "name": "production", "model_id": "mdl_1", "updated_at": NOW}
 
@@ -207,7 +207,8 @@ def test_compare_with_a_model_that_was_never_measured(service, run):
 
 def test_list_jobs_by_kind_and_status(service, run):
     service.answer("GET", "/v1/jobs", page(job("running")))
-    line = run("jobs", "ls", "--kind", "training", "--status", "running").stdout.splitlines()[1]
+    head, line = run("jobs", "ls", "--kind", "training", "--status", "running").stdout.splitlines()[:2]
+    assert head.split("\t")[5:7] == ["data set", "model"]
     assert line.split("\t")[:5] == ["trn_1", "training", "running", "50%", "-"]
     assert service.asked[0].query == {"kind": ["training"], "status": ["running"]}
 
@@ -240,3 +241,32 @@ def test_suspected_labels(service, run):
     lines = run("models", "suspects", "pets").stdout.splitlines()
     assert lines[1].split("\t") == ["rex.png", "cat", "dog", "0.125", "valid"]
     assert json.loads(run("models", "suspects", "pets", "--json").stdout)["suggested_label"] == "dog"
+
+
+def test_jobs_are_listed_with_the_names_of_data_set_and_model(service, run):
+    training = job("running", request={"dataset": "dst_1", "dataset_name": "pets", "name": "best pets"})
+    batch = job(
+        "running", "bat_1", "batch", request={"model": "mdl_1", "model_name": "pets", "input": {"dataset": "dst_1"}}
+    )
+    gone = job("running", "imp_1", "import", request={"dataset": "dst_2"})
+    service.answer("GET", "/v1/jobs", page(training, batch, batch, gone))
+    service.answer("GET", "/v1/datasets/dst_1", dataset("my pets"))
+    rows = [line.split("\t")[5:7] for line in run("jobs", "ls").stdout.splitlines()[1:]]
+    assert rows == [["pets", "best pets"], ["my pets", "pets"], ["my pets", "pets"], ["dst_2", "-"]]
+    assert len(service.asked_for("GET", "/v1/datasets/dst_1")) == 1, "a name is asked for once"
+
+
+def test_mistakes_are_the_images_that_are_named_wrongly(service, run):
+    right = {"seq": 0, "image_id": "img_1", "name": "a.png", "sha256": "0", "score": 0.9, "loss": 3.0}
+    right |= {"true_label": "cat", "true_labels": ["cat"], "predicted_label": "cat", "predicted_labels": ["cat"]}
+    wrong = right | {"name": "b.png", "predicted_label": "dog", "predicted_labels": ["dog"]}
+    service.answer("GET", "/v1/models/pets", model())
+    service.answer("GET", "/v1/evaluations/evl_1", evaluation())
+    service.answer("GET", "/v1/evaluations/evl_1/items", page(right, wrong))
+    assert run("models", "mistakes", "pets").stdout.splitlines() == [
+        "image\tis\ttaken for\tscore\tloss",
+        "b.png\tcat\tdog\t0.900\t3.000",
+    ]
+    assert service.asked[-1].query["order"] == ["loss"]
+    service.answer("GET", "/v1/models/pets", model(evaluation_id=None))
+    assert "tsukiji models evaluate MODEL" in run("models", "mistakes", "pets").stderr

@@ -1,3 +1,6 @@
+import io
+import sys
+
 import pytest
 
 import tsukiji
@@ -112,3 +115,23 @@ def test_an_unfinished_training_has_no_model_yet(training):
 def test_finish_keeps_the_best_so_far(training, service):
     service.answer("POST", "/v1/trainings/trn_1/finish", job("running", phase="finalizing"))
     assert training.finish().phase == "finalizing"
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_a_wait_shows_how_far_the_job_is_where_a_person_reads_along(training, service, monkeypatch):
+    progress = {"fraction": 0.5, "unit": "epochs", "completed": 1, "total": 2, "eta_seconds": 61}
+    running = Answer(job("running", phase="training", progress=progress), headers={"Retry-After": "0"})
+    shown = {}
+    for name, stream, wish in (("log", io.StringIO(), None), ("off", Terminal(), False), ("on", Terminal(), None)):
+        service.answer("GET", JOB, running, job("succeeded"))
+        monkeypatch.setattr(sys, "stderr", stream)
+        training.done = False
+        training.wait(progress=wish)
+        shown[name] = stream.getvalue()
+    assert shown["log"] == shown["off"] == ""
+    assert "training trn_1: training 50%, 0:01:01 left" in shown["on"]
+    assert shown["on"].endswith("\r"), "nothing is left of it"
