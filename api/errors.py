@@ -7,7 +7,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Match, Mount
 
 from db.session import DatabaseUnavailable, PoolExhausted, RowExists, ValueRefused
@@ -203,14 +203,22 @@ def problem_response(
     return JSONResponse(body, status, headers={**extra, **(headers or {})}, media_type="application/problem+json")
 
 
-def answer_error(request: Request, error: Exception) -> JSONResponse:
-    """The one handler."""
+def answer_error(request: Request, error: Exception) -> Response:
+    """The one handler. A person who typed an address that is not there is led to the page."""
     known = recognise(error)
     allowed = {"allow": ", ".join(methods_of(request))} if isinstance(known, MethodNotAllowed) else {}
     if isinstance(known, NotFound) and isinstance(error, HTTPException):
+        if is_typed(request):
+            return RedirectResponse("/", 303)
         known = NotFound(f"There is nothing at {request.scope['path']}.", hint="/docs lists the addresses.")
     request.state.problem = known.code
     return problem_response(known, getattr(request.state, "request_id", None), allowed)
+
+
+def is_typed(request: Request) -> bool:
+    """Does a browser ask for a page, outside of the API?"""
+    wants_page = "text/html" in request.headers.get("accept", "")
+    return request.method == "GET" and wants_page and not request.scope["path"].startswith(("/v1/", "/problems/"))
 
 
 def methods_of(request: Request) -> list[str]:

@@ -75,7 +75,7 @@ async def classify(request: Request, services: ServicesDep, visitor: Visitor) ->
     except TsukijiError as error:
         return await run_in_threadpool(show_models, request, services, None, error)
     await hold(request, services, seen.job, WAIT_SECONDS, has_ended)
-    return RedirectResponse(f"/?prediction={seen.job.id}", 303)
+    return RedirectResponse(f"/?prediction={seen.job.id}#answer", 303)
 
 
 async def start(request: Request, services: Services, visitor: ApiKey) -> Seen:
@@ -107,7 +107,7 @@ def list_models(session: Session) -> dict[str, Any]:
     named = aliases.page(session, Window(LISTED)).data
     return {
         "models": [answers.model(model) for model in models],
-        "aliases": [(alias.name, registry.find_model(session, alias.model_id).name) for alias in named],
+        "aliases": [(alias.name, answers.model(registry.find_model(session, alias.model_id))) for alias in named],
     }
 
 

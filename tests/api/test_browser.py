@@ -15,9 +15,10 @@ from tests.services import wait_until
 pytestmark = pytest.mark.slow
 expect.set_options(timeout=30_000)  # a busy machine is no error
 
-DROP = """async ([data]) => {
+DROP = """async ([data, count = 1]) => {
     const transfer = new DataTransfer();
-    transfer.items.add(new File([new Uint8Array(data)], "dropped.png", { type: "image/png" }));
+    for (let number = 1; number <= count; number++)
+        transfer.items.add(new File([new Uint8Array(data)], `dropped ${number}.png`, { type: "image/png" }));
     document.dispatchEvent(new DragEvent("drop", { dataTransfer: transfer, bubbles: true, cancelable: true }));
 }"""
 
@@ -112,6 +113,32 @@ def test_dropped_picture_is_answered(services, model, signed_in):
     with Worker(services):
         signed_in.evaluate(DROP, [list(picture())])
         expect(signed_in.locator("#decision")).to_have_text("tuna")
+
+
+def test_of_several_dropped_pictures_it_is_told_which_one_is_answered(services, model, signed_in):
+    with Worker(services):
+        signed_in.evaluate(DROP, [list(picture()), 3])
+        expect(signed_in.locator("#decision")).to_have_text("tuna")
+        expect(signed_in.locator("#others")).to_contain_text("of these 3 files, this is the answer for dropped 1.png")
+        signed_in.evaluate(DROP, [list(picture())])
+        expect(signed_in.locator("#others")).to_be_hidden()
+
+
+def test_the_answer_comes_into_view(services, model, signed_in):
+    with Worker(services):
+        signed_in.set_input_files("#files", {"name": "fish.png", "mimeType": "image/png", "buffer": picture()})
+        expect(signed_in.locator("#decision")).to_be_in_viewport()
+
+
+def test_what_a_browser_cannot_show_leaves_no_broken_picture(services, model, signed_in):
+    with Worker(services):
+        signed_in.set_input_files("#files", {"name": "fish.tif", "mimeType": "image/tiff", "buffer": b"II*no"})
+        expect(signed_in.locator("#picture")).to_be_hidden()
+
+
+def test_a_page_without_models_is_no_wider_than_a_phone(signed_in):
+    expect(signed_in.locator("pre").first).to_be_visible()
+    assert signed_in.evaluate("document.documentElement.scrollWidth") <= 390
 
 
 def test_bad_picture_is_told(services, model, signed_in):

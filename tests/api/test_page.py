@@ -1,9 +1,11 @@
 """The page as a browser without JavaScript sees it."""
 
 import re
+from types import SimpleNamespace
 
 import pytest
 
+from api.page.rendering import templates
 from tests.api.conftest import picture
 from tests.api.test_auth import SAME_SITE
 from tests.api.test_batches import Worker
@@ -82,6 +84,33 @@ def test_page_waits_with_the_visitor(browser, services, model):
     page = ask(browser)
     assert "waits for a worker" in page.text
     assert 'http-equiv="refresh"' in page.text
+
+
+def test_an_alias_is_listed_with_how_good_its_model_is(browser, client, services, model):
+    client.put("/v1/aliases/production", json={"model": model})
+    accuracy = client.get(f"/v1/models/{model}").json()["accuracy"]
+    (option,) = re.findall(r'<option value="production"[^>]*>([^<]+)<', browser.get("/").text)
+    assert f"{100 * accuracy:.1f} % right" in option
+
+
+@pytest.mark.parametrize("path", ["/datasets", "/models/pets", "/nonsense"])
+def test_a_typed_address_leads_to_the_page(stranger, path):
+    answer = stranger.get(path, headers={"Accept": "text/html,*/*"}, follow_redirects=False)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/")
+    assert stranger.get(path, headers={"Accept": "application/json"}).status_code == 404
+    assert stranger.get(f"/v1{path}/x/y/z", headers={"Accept": "text/html"}).status_code == 404
+
+
+def test_boxes_say_what_is_in_them():
+    tag = {"label": "tuna", "score": 0.9, "box": [10, 20, 110, 220]}
+    result = {"tags": [tag], "image": {"width": 480, "height": 240}, "scores": [], "decision": "tuna"}
+    page = templates.get_template("try.html").render(
+        request=SimpleNamespace(base_url="http://x/"),
+        result=result,
+        models=[],
+        aliases=[("a", SimpleNamespace(name="fish", accuracy=None))],
+    )
+    assert '<text x="10" y="20" font-size="20.0">tuna</text>' in page
 
 
 def test_prediction_that_is_gone(browser, model):

@@ -19,7 +19,7 @@ form.addEventListener("submit", (event) => {
 input.addEventListener("change", () => ask(input.files[0]));
 for (const id of ["model", "threshold", "tags"]) byId(id).addEventListener("change", () => ask(current));
 byId("model").addEventListener("change", showCall);
-document.addEventListener("paste", (event) => ask(pictureIn(event.clipboardData)));
+document.addEventListener("paste", (event) => askOne(event.clipboardData));
 document.addEventListener("dragover", (event) => {
   event.preventDefault();
   drop.classList.add("over");
@@ -30,19 +30,37 @@ document.addEventListener("dragleave", (event) => {
 document.addEventListener("drop", (event) => {
   event.preventDefault();
   drop.classList.remove("over");
-  ask(pictureIn(event.dataTransfer));
+  askOne(event.dataTransfer);
 });
 
 const later = new URLSearchParams(location.search).get("prediction");
 if (later && byId("result").hidden && byId("problem").hidden) follow(`/v1/predictions/${encodeURIComponent(later)}`, ++asked);
 
-function pictureIn(transfer) {
-  return [...(transfer?.files ?? [])].find((file) => file.type.startsWith("image/")) ?? transfer?.files?.[0];
+byId("picture").addEventListener("error", () => {
+  byId("picture").hidden = true; // of a kind that this browser cannot show, or no picture at all
+});
+
+function askOne(transfer) {
+  const files = [...(transfer?.files ?? [])];
+  const picture = files.find((file) => file.type.startsWith("image/")) ?? files[0];
+  if (!picture) return;
+  ask(picture);
+  byId("others").hidden = files.length < 2;
+  byId("others").textContent =
+    `One at a time here: of these ${files.length} files, this is the answer for ${picture.name}. ` +
+    "For many, run tsukiji classify.";
+}
+
+/** Bring the answer into view where it is below the fold, as on a phone. */
+function reveal() {
+  const answer = byId("answer");
+  if (answer.getBoundingClientRect().top > window.innerHeight / 2) answer.scrollIntoView();
 }
 
 async function ask(file) {
   if (!file) return;
   current = file;
+  byId("others").hidden = true;
   const number = ++asked;
   showPicture(file);
   say("Looking …");
@@ -104,11 +122,12 @@ function showResult(job) {
   showTags(prediction.tags, prediction.image);
   const best = prediction.scores[0];
   say(`${byId("decision").textContent}: ${best.label}, ${percent(best.score)}`, "spoken");
+  reveal();
 }
 
 function showTags(tags, size) {
   const places = byId("places");
-  places.replaceChildren(...(tags ?? []).map(placeOf));
+  places.replaceChildren(...(tags ?? []).flatMap((tag) => [placeOf(tag), nameOf(tag, size)]));
   if (tags) places.setAttribute("viewBox", `0 0 ${size.width} ${size.height}`);
   const named = (tags ?? []).map(({ label, score }) => `${label} ${percent(score)}`).join(", ");
   byId("tags-found").hidden = !tags;
@@ -122,6 +141,14 @@ function placeOf({ box: [left, upper, right, lower] }) {
   const measures = { x: left, y: upper, width: right - left, height: lower - upper };
   for (const [name, value] of Object.entries(measures)) place.setAttribute(name, value);
   return place;
+}
+
+function nameOf({ label, box: [left, upper] }, { width, height }) {
+  const name = document.createElementNS("http://www.w3.org/2000/svg", "text");
+  const measures = { x: left, y: upper, "font-size": Math.max(width, height) / 24 };
+  for (const [key, value] of Object.entries(measures)) name.setAttribute(key, value);
+  name.textContent = label;
+  return name;
 }
 
 function kindRow({ label, score }) {
@@ -147,6 +174,7 @@ function complain(problem) {
   strong.textContent = problem?.detail || problem?.title || "Something went wrong.";
   byId("problem").replaceChildren(strong, ` ${problem?.hint ?? ""}`);
   byId("problem").hidden = false;
+  reveal();
 }
 
 function showCall() {
