@@ -90,8 +90,9 @@ class Insight:
         for sha256, label, crop in rows:
             try:
                 data = self.services.store.read(sha256)
-                with decoded(data, self.services.decode_limits, crop=crop, target_side=side) as image:
-                    image.thumbnail((2 * side, 2 * side))  # hundreds of them are held at once
+                with decoded(data, self.services.decode_limits, crop=crop, target_side=side) as picture:
+                    picture.thumbnail((2 * side, 2 * side))  # hundreds of them are held at once
+                    image = picture.copy()
             except (BlobMissing, BlobCorrupt, ImageError) as error:
                 log.info("image_of_model_gone", sha256=sha256, error=str(error))
             else:

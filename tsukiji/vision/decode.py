@@ -112,17 +112,19 @@ def decode(
     Raises:
         ImageError: a subclass says what is wrong; nothing else escapes.
     """
-    with decoded(data, limits, crop=crop, target_side=target_side) as picture:
-        return picture
+    file = _look(data, limits)
+    divisor = _divisor(file, crop, target_side)
+    with BUDGET.take(_memory(file.contents, divisor), limits.decoding_mb * 2**20):
+        return _render(file, divisor, crop)
 
 
 @contextmanager
 def decoded(
     data: bytes, limits: DecodeLimits = DEFAULT_LIMITS, *, crop: Box | None = None, target_side: int | None = None
 ) -> Iterator[Image.Image]:
-    """Yield what `decode` returns, and count its memory as long as it is used: for pictures that are made smaller.
+    """Yield what `decode` returns, for as long as it takes to make something smaller of it; then it is closed.
 
-    Decode no other picture meanwhile: it could wait for this one.
+    Its memory is counted until then. Decode no other picture meanwhile: it could wait for this one.
 
     Raises:
         ImageError: as `decode`.
@@ -160,8 +162,8 @@ def thumbnail(data: bytes, side: int = 192, limits: DecodeLimits = DEFAULT_LIMIT
     """
     with decoded(data, limits, target_side=side) as picture:
         picture.thumbnail((side, side))
-    buffer = BytesIO()
-    picture.save(buffer, "WEBP", quality=80)
+        buffer = BytesIO()
+        picture.save(buffer, "WEBP", quality=80)
     return buffer.getvalue()
 
 
@@ -202,10 +204,16 @@ def _rendered(
 ) -> Iterator[Image.Image]:
     divisor = _divisor(file, crop, target_side)
     memory = _memory(file.contents, divisor)
-    with BUDGET.take(memory, limits.decoding_mb * 2**20):
-        yield _render(file, divisor, crop)
-    if memory >= LARGE:
-        give_back()
+    try:
+        with BUDGET.take(memory, limits.decoding_mb * 2**20):
+            picture = _render(file, divisor, crop)
+            try:
+                yield picture
+            finally:
+                picture.close()  # at once, though the caller still has its name
+    finally:
+        if memory >= LARGE:
+            give_back()
 
 
 def _divisor(file: _File, crop: Box | None, target_side: int | None) -> int:

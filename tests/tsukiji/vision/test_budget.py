@@ -183,3 +183,16 @@ def test_pictures_of_16_bits_and_their_low_bytes_are_counted(monkeypatch):
     found = taken(monkeypatch)
     decode.probe(png(np.zeros((50, 50, 3), np.uint16)))
     assert found[0][0] >= 16 * 2500
+
+
+def test_a_picture_is_closed_once_it_was_used(monkeypatch):
+    monkeypatch.setattr(decode, "BUDGET", Budget(1))
+    data = saved(noise(40, 30), "PNG")
+    with decode.decoded(data) as picture:
+        small = picture.resize((4, 3))
+    with pytest.raises(ValueError, match="closed"):
+        picture.getpixel((0, 0))
+    assert small.getpixel((0, 0))
+    with pytest.raises(ZeroDivisionError), decode.decoded(data):
+        raise ZeroDivisionError
+    assert decode.decode(data).getpixel((0, 0)), "what failed holds nothing"
