@@ -4,8 +4,7 @@ import itertools
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable
-from functools import cached_property
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import PurePosixPath
 from typing import Final
 from urllib.parse import unquote
@@ -25,6 +24,10 @@ UPLOADED: Final = re.compile(r"(.*/)?data/upload/(?:\d+/)?[0-9a-f]{8}-(?P<name>[
 """A path of Label Studio, which puts eight characters before the name of a file that is sent to it."""
 
 
+def as_it_is(path: str) -> str:
+    return path
+
+
 def decoded(path: str) -> str:
     return unicodedata.normalize("NFC", unquote(path))
 
@@ -34,16 +37,18 @@ def caseless(path: str) -> str:
 
 
 def without_suffix(path: str) -> str:
-    found = PurePosixPath(caseless(path))
-    return str(found.with_suffix("")) if SUFFIX.fullmatch(found.suffix) else str(found)
+    stem, dot, suffix = caseless(path).rpartition(".")
+    return stem if SUFFIX.fullmatch(dot + suffix) else stem + dot + suffix
 
 
-LOOSE: Final[dict[str, Callable[[str], str]]] = {
+SPELLINGS: Final[dict[str, Callable[[str], str]]] = {
+    "": as_it_is,
     "percent-encoding": decoded,
     "upper and lower case": caseless,
     "the suffix": without_suffix,
 }
 """What a name may differ in from the file that it means, one more with each step, and what counts of a path then."""
+PREFIX: Final = "what Label Studio puts before them"
 
 
 class Files:
@@ -51,60 +56,73 @@ class Files:
 
     def __init__(self, names: Iterable[str]) -> None:
         self._names = set(names)
-        self._alike: dict[str, list[str]] = defaultdict(list)
-        for name in sorted(self._names):
-            path = PurePosixPath(name)
-            for key in {path.name, path.stem}:
-                self._alike[key].append(name)
+        self._alike: dict[str, dict[str, list[str]]] = {}
 
-    def find(self, file: str, table: str) -> tuple[str | None, bool]:
-        """Return the file that a line means, and whether its whole path stands there.
+    def find(self, file: str, table: str) -> str | None:
+        """Return the file whose whole path a line writes, from the table or from the top."""
+        paths = (path for written in dict.fromkeys((file, file.strip())) for path in paths_of(written, table))
+        return next((path for path in paths if path in self._names), None)
 
-        Else it is the one of that name, with or without its ending, whose folders agree best; none where two agree as
-        well. So tables are understood that were written where the pictures lay otherwise.
-        """
-        for written in dict.fromkeys((file, file.strip())):
-            for name in (str(PurePosixPath(table).parent / written), str(PurePosixPath(written))):
-                if name in self._names:
-                    return name, True
-        alike = self._alike.get(PurePosixPath(file.strip()).name, [])
-        return nearest(file.strip(), alike), False
+    def find_alike(self, file: str, table: str, taken: Collection[str]) -> tuple[str | None, str]:
+        """Return the file that a line means which writes no whole path, and what its name differs in, if in anything.
 
-    def find_loosely(self, file: str, taken: Collection[str]) -> tuple[str | None, str]:
-        """Return the file that a line means if its name is written otherwise, and what it differs in.
+        It is the one of that name, with or without its suffix, whose folders agree best; none where two agree as well.
+        So tables are understood that were written where the pictures lay otherwise. A name that differs means the one
+        file that it can mean, and goes before a file of that very name in folders that agree less.
 
         Args:
             file: as the table writes it.
-            taken: files that other lines name as they are.
+            table: its own name.
+            taken: the files whose whole paths other lines write.
         """
         uploaded = UPLOADED.fullmatch(decoded(file.strip()))
-        for written in (file.strip(), *([uploaded["name"]] if uploaded else [])):
-            for difference, key in LOOSE.items():
-                alike = self._loosely[difference].get(PurePosixPath(key(written)).name, [])
+        found: tuple[int, str | None, str] = (-1, None, "")
+        for written, prefix in ((file.strip(), ""), *([(uploaded["name"], PREFIX)] if uploaded else [])):
+            paths = paths_of(written, table)
+            most = max(path.count("/") for path in paths)
+            for difference, key in SPELLINGS.items():
+                alike = self._spelt(difference).get(last(key(paths[1])), [])
                 alike = [name for name in alike if name not in taken] if len(alike) <= ALIKE else []
-                if found := nearest(written, alike, key):
-                    return found, difference
-        return None, ""
+                name, folders = nearest([key(path) for path in paths], alike, key)
+                found = max(found, (folders, name, prefix or difference), key=lambda one: one[0])
+                if found[0] >= most:
+                    return found[1], found[2]
+            if found[1] is not None:
+                break
+        return found[1], found[2]
 
-    @cached_property
-    def _loosely(self) -> dict[str, dict[str, list[str]]]:
-        """By what names differ in, and by what counts of them then: the files."""
-        found: dict[str, dict[str, list[str]]] = {difference: defaultdict(list) for difference in LOOSE}
-        for name in sorted(self._names):
-            for difference, key in LOOSE.items():
-                found[difference][PurePosixPath(key(name)).name].append(name)
-        return found
+    def _spelt(self, difference: str) -> dict[str, list[str]]:
+        """Return the files by what counts of their names, whatever they differ in."""
+        if difference not in self._alike:
+            found = self._alike[difference] = defaultdict(list)
+            key = SPELLINGS[difference]
+            for name in self._names:
+                spelt = last(key(name))
+                for word in {spelt, spelt if difference else PurePosixPath(spelt).stem}:
+                    found[word].append(name)
+        return self._alike[difference]
 
 
-def nearest(file: str, alike: Collection[str], key: Callable[[str], str] = str) -> str | None:
-    """Return the file whose folders agree best with a path; None where two agree as well, or there are very many."""
-    if not alike or len(alike) > ALIKE:
-        return None
-    ranked = sorted((-common_folders(key(name), key(file)), name) for name in alike)
-    return None if len(ranked) > 1 and ranked[0][0] == ranked[1][0] else ranked[0][1]
+def paths_of(file: str, table: str) -> tuple[str, str]:
+    """Return what a line may write: a path from the table, or from the top."""
+    path = PurePosixPath(file)
+    folder = table.rpartition("/")[0]
+    return str(PurePosixPath(folder) / path) if folder else str(path), str(path)
+
+
+def nearest(paths: Sequence[str], alike: Iterable[str], key: Callable[[str], str]) -> tuple[str | None, int]:
+    """Return the file whose folders agree best with one of the paths, and in how many; none where two agree as well."""
+    ranked = sorted((-max(common_folders(key(name), path) for path in paths), name) for name in alike)
+    if not ranked or (len(ranked) > 1 and ranked[0][0] == ranked[1][0]):
+        return None, -1
+    return ranked[0][1], -ranked[0][0]
 
 
 def common_folders(a: str, b: str) -> int:
     """Return in how many of the folders next to the file two paths agree."""
-    pairs = zip(reversed(PurePosixPath(a).parts[:-1]), reversed(PurePosixPath(b).parts[:-1]), strict=False)
+    pairs = zip(reversed(a.split("/")[:-1]), reversed(b.split("/")[:-1]), strict=False)
     return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+
+def last(path: str) -> str:
+    return path.rpartition("/")[2]

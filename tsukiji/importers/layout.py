@@ -4,6 +4,7 @@ import itertools
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Any, Final
 
@@ -185,38 +186,40 @@ def join(layout: Layout, lines: Sequence[Line], files: Files) -> dict[str, Line]
     claims: dict[str, list[tuple[Line, bool]]] = defaultdict(list)
     left: list[Line] = []
     for line in lines:
-        name, is_whole = files.find(line.item.file, line.table) if line.item.file else (None, False)
         if line.item.error is not None:
             layout.faults.append((str(line), line.item.error))
-        elif name is not None:
-            claims[name].append((line, is_whole))
+        elif line.item.file and (name := files.find(line.item.file, line.table)):
+            claims[name].append((line, True))
         else:
             left.append(line)
-    claims |= find_loosely(layout, left, files, claims.keys())
+    for line, name in find_alike(layout, left, files, set(claims)):
+        claims[name].append((line, False))
     takers = {name: give(layout, name, claimed) for name, claimed in claims.items()}
     return {name: taker for name, taker in takers.items() if taker is not None}
 
 
-def find_loosely(
+def find_alike(
     layout: Layout, lines: Sequence[Line], files: Files, taken: Collection[str]
-) -> dict[str, list[tuple[Line, bool]]]:
-    """Return which lines may mean which files if names are written otherwise, and tell so; the rest is fetched."""
-    claims: dict[str, list[tuple[Line, bool]]] = defaultdict(list)
+) -> Iterator[tuple[Line, str]]:
+    """Yield which file each line may mean, and tell of names that are written otherwise; the rest is to be fetched."""
     examples: dict[tuple[str, str], list[str]] = defaultdict(list)
     for line in lines:
         item = line.item
-        name, difference = files.find_loosely(item.file, taken) if item.file else (None, "")
+        name, difference = files.find_alike(item.file, line.table, taken) if item.file else (None, "")
+        if item.file and name is None:
+            again, differs = files.find_alike(item.file, line.table, ())
+            name = None if differs else again  # another line writes its whole path, and this one will be told so
         if name is not None:
-            claims[name].append((line, False))
-            examples[line.table, difference].append(f"{item.file!r} is {name}")
+            yield line, name
         elif item.url and item.url.lower().startswith(FETCHED):
             layout.remotes.append(Remote(item.url, settle(layout, line, "")))
         else:
             layout.faults.append((item.url or item.file or str(line), not_sent(line)))
+        if difference:
+            examples[line.table, difference].append(f"{item.file!r} is {name}")
     for (table, difference), found in examples.items():
         detail = f"{table}: {len(found):,} files were found by names that differ in {difference}, such as: {found[0]}."
         warn(layout, "names_differ", detail)
-    return claims
 
 
 def not_sent(line: Line) -> FileNotSent:
@@ -292,7 +295,13 @@ def settle(layout: Layout, line: Line, name: str) -> Placement:
 
 def table_split(layout: Layout, name: str) -> Split | None:
     """Return the split that a table is named like (`train.csv`), or its folder."""
-    return plain_split(PurePosixPath(name).stem) or layout.folders.split(name)
+    return stem_split(name) or layout.folders.split(name)
+
+
+@lru_cache(maxsize=16)
+def stem_split(name: str) -> Split | None:
+    """Return the split that a table's own name means; it is asked for each of its lines."""
+    return plain_split(PurePosixPath(name).stem)
 
 
 def placed(known: Placement, name: str, label: str | None, folder: str | None) -> Placement:

@@ -20,7 +20,7 @@ def labels(found, files):
     [
         ("cat_0.jpg", "images/cat_0.JPG", "upper and lower case"),
         ("bee_0.jpeg", "images/Bee_0.jpeg", "upper and lower case"),
-        ("IMAGES/bee.jpg", "images/bee.jpg", None),
+        ("IMAGES/bee.jpg", "images/bee.jpg", "upper and lower case"),
         ("straße.jpg", "STRASSE.JPG", "upper and lower case"),
         ("ant_0.png", "images/ant_0.jpg", "the suffix"),
         ("ant_0.png", "images/Ant_0.jpg", "the suffix"),
@@ -31,7 +31,7 @@ def labels(found, files):
         ("p%C3%A2t%C3%A9.jpg", "pâté.jpg", "percent-encoding"),
         ("100%.jpg", "100%.jpg", None),
         ("/data/upload/3/0a1b2c3d-my%20photo.jpg", "images/0a1b2c3d-my photo.jpg", "percent-encoding"),
-        ("/data/upload/3/0a1b2c3d-my_photo.jpg", "mine/my_photo.jpg", "percent-encoding"),
+        ("/data/upload/3/0a1b2c3d-my_photo.jpg", "mine/my_photo.jpg", "Label Studio"),
         ("/data/local-files/?d=my%20set/cat%201.jpg", "my set/cat 1.jpg", None),
         ("http://localhost:8080/data/local-files/?d=set/cat.jpg", "set/cat.jpg", None),
         ("https://labels.example/data/upload/3/0a1b2c3d-cat.jpg", "0a1b2c3d-cat.jpg", None),
@@ -64,6 +64,20 @@ def test_where_two_may_be_meant_none_is(written, files):
 def test_folders_decide_between_files_of_one_name():
     files = ["Train/cat.JPG", "test/cat.JPG"]
     assert labels(layout(["train/cat.jpg,cat"], files), files) == {"Train/cat.JPG": "cat"}
+
+
+@pytest.mark.parametrize("lines", [["a/1.jpg,cat"], ["a/1.jpg,cat", "b/1.jpg,dog"]])
+def test_a_path_in_another_case_goes_before_that_very_name_elsewhere(lines):
+    files = ["a/1.JPG", "b/1.jpg"]
+    expected = {"a/1.JPG": "cat", "b/1.jpg": "dog"} if len(lines) == 2 else {"a/1.JPG": "cat"}
+    found = layout(lines, files)
+    assert (labels(found, files), found.faults) == (expected, [])
+
+
+def test_a_name_in_another_case_beside_the_table_goes_before_one_elsewhere():
+    files = ["train/cat.JPG", "test/cat.jpg"]
+    found = layout(["cat.jpg,cat"], files, "train/labels.csv")
+    assert labels(found, files) == {"train/cat.JPG": "cat"}
 
 
 def test_a_file_that_is_named_as_it_is_is_not_meant_by_another_line():
