@@ -6,7 +6,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DATA ?=
-BENCHMARKS := batches curation datasets fairness faults overhead poison reading resume storm training writers
+BENCHMARKS := batches curation datasets fairness faults hostile overhead poison reading resume storm training writers
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up test test-fast check fix bench docs lock browser pin-images

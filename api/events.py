@@ -75,6 +75,13 @@ async def follow(services: Services, caller: ApiKey, job_id: str, after: int) ->
             await services.watch.wait(job_id, version, QUIET_SECONDS)
 
 
+def check_room(services: Services) -> None:
+    """Raise TooManyStreams where no other client may follow a job."""
+    most = services.settings.api.streams
+    if services.streams >= most:
+        raise TooManyStreams(f"{most} clients follow jobs already.")
+
+
 class JobStream(StreamingResponse):
     """`follow` as an answer, where not too many clients follow jobs already."""
 
@@ -86,9 +93,8 @@ class JobStream(StreamingResponse):
         self._services = services
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with self._services.stream() as welcome:
-            if not welcome:
-                raise TooManyStreams(f"{self._services.settings.api.streams} clients follow jobs already.")
+        check_room(self._services)
+        with self._services.stream():
             await super().__call__(scope, receive, send)
 
 

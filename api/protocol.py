@@ -1,6 +1,7 @@
 """HTTP/1.1 with bounds, before any request is one: sizes and times of heads, connections at once. Knows no routes."""
 
 import asyncio
+import heapq
 import logging
 from typing import Any, Final
 
@@ -14,6 +15,8 @@ from tsukiji.settings import Settings
 
 PIPELINED: Final = 16
 """Requests that a client may send before it has read the answer to the first one."""
+ROOM: Final = 50
+"""One in so many of the connections that are allowed is given up at a time."""
 PIPELINED_BYTES: Final = 2**20
 LINGER_SECONDS: Final = 2
 """What still comes after an answer that ended a connection is thrown away for so long: a connection that is closed at
@@ -76,16 +79,17 @@ class BoundedProtocol(HttpToolsProtocol):
             self._make_room()
 
     def _make_room(self) -> None:
-        """Close the connection whose client has been silent for longest, so that whoever comes next is served.
+        """Close connections whose clients have been silent for longest, so that whoever comes next is served.
 
-        Where all others are being served, this one is refused.
+        Some at once: looking for them costs more than closing. Where all others are being served, this one is refused.
         """
         others = [one for one in self.connections if isinstance(one, BoundedProtocol) and one is not self]
         open_ones = [one for one in others if not one.transport.is_closing()]
         if len(open_ones) < self.bounds.connections:
             return
         if idle := [one for one in open_ones if one.waits_for_client]:
-            min(idle, key=lambda one: one.heard_at).drop("connections_full")
+            for one in heapq.nsmallest(-(-self.bounds.connections // ROOM), idle, key=lambda one: one.heard_at):
+                one.drop("connections_full")
         else:
             self.refuse(TooManyConnections())
 

@@ -7,7 +7,7 @@ from starlette.responses import JSONResponse
 
 from api import answers
 from api.dependencies import Caller, Reading, ServicesDep
-from api.events import JobStream, read_news
+from api.events import JobStream, check_room, read_news
 from api.feedback import take_feedback
 from api.job_answers import answer_poll, respond, see
 from api.paging import PagingDep
@@ -85,6 +85,7 @@ def get_events(
     after = read_event_id(last_event_id)
     if "application/json" in accept:
         return list_events(job, services, paging)
+    check_room(services)  # here already, before anything is read
     news = read_news(services, caller, job, after)
     if after and not news.events and news.job.status in TERMINAL:
         return Response(status_code=204)  # tells a browser not to connect again

@@ -1,0 +1,188 @@
+"""What clients who mean harm cost everybody else: the API alone, under one kind of attack after the other.
+
+The service is that of `tsukiji up` without workers, as shipped, on SQLite. Attackers are a process of their own on the
+same machine. Meanwhile one who asks `/livez` on a new connection ten times a second is timed: `livez_p95_ms`, with what
+got no answer counting as `PATIENCE` seconds. `api_memory_mb` is the largest resident memory of the API's process.
+`refused` counts attempts that were answered with an error or closed, `crashed` how often the process died. The totals
+are the worst of all attacks; each attack's own figures stand below `attacks`, with how its attempts `ended`. The peer
+is the service without attackers, `calm_ms`, in the same run.
+"""
+
+import argparse
+import multiprocessing
+import os
+import platform
+import statistics
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any, Final, Self
+
+import httpx2
+import psutil
+
+from bench.attacks import ATTACKS, Target, attack
+from bench.bookkeeping import environment_of, running, settings_of
+from bench.faulting.programs import ROOT, Program
+from bench.report import show
+from db import jobs, keys
+from db.session import Database
+from db.upgrade import upgrade
+from tests.services import free_port, wait_until
+from tsukiji import log
+from tsukiji.jobs import JobKind
+from tsukiji.settings import LogSettings
+
+SECONDS: Final = 20
+QUICK_SECONDS: Final = 3
+PATIENCE: Final = 10.0
+PAUSE: Final = 0.1
+HELD: Final = frozenset({"held", "200"})
+CPU_INFO: Final = Path("/proc/cpuinfo")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="of each attack")
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--seed", type=int, default=0, help="of the first run; each has the next one")
+    parser.add_argument("--attack", action="append", choices=sorted(ATTACKS), help="only this one; may be repeated")
+    parser.add_argument("--quick", action="store_true", help="one short run: shows that it works")
+    parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
+    options = parser.parse_args()
+    log.configure(LogSettings(level="warning"), "hostile")
+    if options.quick:
+        options.seconds, options.runs = QUICK_SECONDS, 1
+    seeds = list(range(options.seed, options.seed + options.runs))
+    runs = []
+    for seed in seeds:
+        with tempfile.TemporaryDirectory(prefix="tsukiji-hostile-") as home:
+            runs.append(measure(Path(home), options.attack or list(ATTACKS), options.seconds, seed))
+    show("hostile clients", figures_of(runs) | circumstances(options.seconds, seeds), as_json=options.json)
+
+
+def measure(home: Path, names: Sequence[str], seconds: float, seed: int) -> dict[str, dict[str, Any]]:
+    """Return the figures of a service without attackers ("calm"), and then under each attack."""
+    settings = settings_of(home / "data", {})
+    upgrade(settings)
+    with ExitStack() as cleanup:
+        database = Database(settings)
+        cleanup.callback(database.close)
+        with database.transaction() as session:
+            _, key = keys.create(session, "hostile")
+            job = jobs.create(session, JobKind.TRAINING, request={}, max_attempts=3).id
+        port = free_port()
+        api = Program("api", 0, environment_of(settings, API_HOST="127.0.0.1", API_PORT=str(port)), home / "api.log")
+        cleanup.enter_context(running([api]))
+        url = f"http://127.0.0.1:{port}"
+        if not wait_until(lambda: ask(url) < PATIENCE):
+            raise RuntimeError(f"the API did not start: {api.log.read_text('utf-8')[-2000:]}")
+        httpx2.post(f"{url}/v1/datasets", json={"name": "hostile"}, headers={"Authorization": f"Bearer {key}"})
+        pool = cleanup.enter_context(ProcessPoolExecutor(1, multiprocessing.get_context("spawn")))
+        pool.submit(os.getpid).result()  # has imported what it needs
+        found = {"calm": watch(api, url, lambda: time.sleep(seconds))}
+        for name in names:
+            target = Target("127.0.0.1", port, key, job, "hostile", seconds, ATTACKS[name][1], seed)
+            found[name] = watch(api, url, lambda name=name, target=target: pool.submit(attack, name, target).result())
+    return found
+
+
+class Watcher:
+    """Asks for a sign of life and looks at the memory, from a thread of its own."""
+
+    def __init__(self, process: psutil.Process, url: str) -> None:
+        self.waits: list[float] = []
+        self.memory = 0
+        self._process, self._url = process, url
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._over.is_set():
+            self.waits.append(ask(self._url))
+            with suppress(psutil.Error):
+                self.memory = max(self.memory, self._process.memory_info().rss)
+            self._over.wait(PAUSE)
+
+
+def ask(url: str) -> float:
+    """Return the seconds to a right answer, `PATIENCE` where there was none."""
+    began = time.perf_counter()
+    with suppress(httpx2.TransportError):
+        if httpx2.get(f"{url}/livez", timeout=PATIENCE, trust_env=False).status_code == 200:
+            return time.perf_counter() - began
+    return PATIENCE
+
+
+def watch(api: Program, url: str, act: Any) -> dict[str, Any]:
+    if api.process is None or api.process.poll() is not None:
+        api.start()
+        wait_until(lambda: ask(url) < PATIENCE)
+    assert api.process is not None
+    with Watcher(psutil.Process(api.process.pid), url) as watcher:
+        ended = act() or {}
+    return {
+        "livez_p95_ms": 1000 * sorted(watcher.waits)[int(0.95 * len(watcher.waits))],
+        "api_memory_mb": watcher.memory / 2**20,
+        "refused": sum(count for end, count in ended.items() if end not in HELD),
+        "crashed": int(api.process.poll() is not None),
+        "ended": ended,
+    }
+
+
+def figures_of(runs: Sequence[dict[str, dict[str, Any]]]) -> dict[str, Any]:
+    """Return the median over the runs of each attack, and the worst of them."""
+    attacks = {
+        name: {
+            "livez_p95_ms": statistics.median(run[name]["livez_p95_ms"] for run in runs),
+            "api_memory_mb": statistics.median(run[name]["api_memory_mb"] for run in runs),
+            "refused": sum(run[name]["refused"] for run in runs),
+            "crashed": sum(run[name]["crashed"] for run in runs),
+            "ended": [run[name]["ended"] for run in runs],
+        }
+        for name in runs[0]
+        if name != "calm"
+    }
+    return {
+        "livez_p95_ms": max(found["livez_p95_ms"] for found in attacks.values()),
+        "api_memory_mb": max(found["api_memory_mb"] for found in attacks.values()),
+        "refused": sum(found["refused"] for found in attacks.values()),
+        "crashed": sum(found["crashed"] for found in attacks.values()),
+        "calm_ms": statistics.median(run["calm"]["livez_p95_ms"] for run in runs),
+        "calm_memory_mb": statistics.median(run["calm"]["api_memory_mb"] for run in runs),
+        "attacks": attacks,
+    }
+
+
+def circumstances(seconds: float, seeds: Sequence[int]) -> dict[str, Any]:
+    """Return what a figure is worth nothing without."""
+    git = ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]
+    commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip() or None
+    models = [line.partition(":")[2].strip() for line in read_lines(CPU_INFO) if line.startswith("model name")]
+    processor = models[0] if models else platform.processor()
+    return {"seconds": seconds, "runs": len(seeds), "seeds": list(seeds), "commit": commit, "processor": processor} | {
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    }
+
+
+def read_lines(path: Path) -> list[str]:
+    with suppress(OSError):
+        return path.read_text("utf-8").splitlines()
+    return []
+
+
+if __name__ == "__main__":
+    main()
