@@ -158,10 +158,10 @@ ATTACKS: Final[dict[str, tuple[Attack, int]]] = {
     "idle": (idle, 2500),
     "slow_bodies": (slow_bodies, 200),
     "pixel_bombs": (pixel_bombs, 8),
-    "packages": (packages, 8),
     "streams": (streams, 400),
+    "packages": (packages, 8),
 }
-"""Each with its number of clients."""
+"""Each with its number of clients; packages come last, since what they began goes on after their clients have gone."""
 
 
 def attack(name: str, target: Target) -> dict[str, int]:
