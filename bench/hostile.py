@@ -39,7 +39,7 @@ from tsukiji import log
 from tsukiji.jobs import JobKind
 from tsukiji.settings import LogSettings
 
-SECONDS: Final = 20
+SECONDS: Final = 40
 QUICK_SECONDS: Final = 3
 PATIENCE: Final = 10.0
 PAUSE: Final = 0.1
