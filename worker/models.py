@@ -47,7 +47,11 @@ class ModelCache:
             PackageInvalid, BlobMissing, BlobCorrupt: its package is damaged.
         """
         if model_id not in self._warm:
-            predictor, engine = parity.load(self._services, model_id, self._fetch(model_id), self._plan)
+            folder = self._fetch(model_id)
+            try:
+                predictor, engine = parity.load(self._services, model_id, folder, self._plan)
+            finally:  # it is in memory now; a folder for each model of each worker would fill the disk
+                shutil.rmtree(folder, ignore_errors=True)
             log.info("model_loaded", model_id=model_id, **engine)
             self._warm[model_id] = Loaded(predictor, engine, Insight(self._services, model_id, predictor))
             while len(self._warm) > 1 and self._bytes > self._services.settings.inference.models_mb * 2**20:

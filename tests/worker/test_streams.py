@@ -254,3 +254,10 @@ def test_pictures_wait_as_small_as_the_network_sees_them():
     found = streams.look_at(data, DecodeLimits(), preprocess)
     assert (found.pixels.size, found.width, found.height) == ((32, 32), 900, 500)
     assert np.array_equal(preprocess.to_pixels([found.pixels]), preprocess.to_pixels([decode(data)]))
+
+
+def test_a_model_in_memory_leaves_no_copy_on_the_disk(services, submit, model, archive):
+    models = ModelCache(services)
+    models.get(model.id)
+    assert not [path for path in services.settings.cache_dir.rglob("*") if path.is_file() and "models-" in str(path)]
+    classify(services, submit, model, models, archive, {"1.png": 1})
