@@ -1,10 +1,11 @@
 """Which labels may be wrong: a classifier that never saw an image says another one. Knows no network and no pictures.
 
 A ridge classifier on frozen embeddings, whose leave-one-out predictions have a closed form (the PRESS formula; Rifkin
-and Lippert, "Notes on regularized least squares", 2007), so that every image is judged by all others. Ranking by the
-margin between the given label and the best other one follows Northcutt, Jiang and Chuang, "Confident learning",
-JAIR 2021. Its strength is chosen by the same leave-one-out predictions. Where images have several labels, each is
-judged against its absence, and an image by its worst: Thyagarajan, Snorrason, Northcutt and Mueller, "Identifying
+and Lippert, "Notes on regularized least squares", 2007), so that every image is judged by all others. Its strength is
+chosen by the same leave-one-out predictions. The margin between the given label and the best other one ranks images
+(Northcutt, Jiang and Chuang, "Confident learning", JAIR 2021); how many are listed follows from how many labels seem to
+be wrong, for a weak classifier says another label of many images that are right. Where images have several labels, each
+is judged against its absence, and an image by its worst: Thyagarajan, Snorrason, Northcutt and Mueller, "Identifying
 incorrect annotations in multi-label classification data", 2022.
 """
 
@@ -21,8 +22,14 @@ Sets = NDArray[np.bool_]
 STRENGTHS: Final = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 """Of the regularisation, for features of variance 1, as parts of the number of images."""
 LISTED: Final = 2000
-WRONG_LOG_ODDS: Final = math.log(19)
+DOUBTED: Final = 4
+ROUNDS: Final = 6
+FEWEST_WRONG: Final = 0.05
 """One label in twenty is wrong; data sets of the field have some percent of wrong labels."""
+MOST_WRONG: Final = 0.3
+FAR: Final = 50.0
+"""Log odds beyond which nothing changes."""
+WRONG_LOG_ODDS: Final = math.log((1 - FEWEST_WRONG) / FEWEST_WRONG)
 
 
 def leave_one_out(features: Floats, classes: Ints, count: int) -> Floats:
@@ -59,17 +66,51 @@ def leave_one_out_sets(features: Floats, sets: Sets) -> Floats:
 
 
 def rank(scores: Floats, classes: Ints) -> list[tuple[int, int, float]]:
-    """Return (image, suggested class, score of the given class in 0..1), most suspicious first, at most `LISTED`.
+    """Return (image, suggested class, probability that the given class is right), most suspicious first.
 
-    Only images for which another class has the best score are listed.
+    Those are listed of which one in `DOUBTED` or more is wrong, at most `LISTED`.
     """
-    images = np.arange(len(classes))
-    given = scores[images, classes]
-    others = scores.copy()
+    suggested, right = doubts(scores, classes)
+    order = [int(image) for image in np.argsort(right, kind="stable") if 1 - right[image] > 1 / DOUBTED][:LISTED]
+    return [(image, int(suggested[image]), float(right[image])) for image in order]
+
+
+def doubts(scores: Floats, classes: Ints) -> tuple[Ints, Floats]:
+    """Return of each image (N,) the best other class, and the probability that the given one is right.
+
+    The margin between two classes is taken for normally distributed, with one mean where the first is right, another
+    where the second is, and one variance. These and the part of wrong labels, at least `FEWEST_WRONG`, are estimated in
+    turn (expectation and maximisation).
+
+    Args:
+        scores: by a classifier that never saw the image, (N, C).
+        classes: class numbers, (N,).
+    """
+    (count, kinds), images = scores.shape, np.arange(len(classes))
+    others = scores.astype(np.float64)
     others[images, classes] = -np.inf
-    suggested, margins = others.argmax(axis=1), given - others.max(axis=1)
-    order = [int(image) for image in np.argsort(margins, kind="stable") if margins[image] < 0][:LISTED]
-    return [(image, int(suggested[image]), float(np.clip(given[image], 0, 1))) for image in order]
+    suggested = others.argmax(axis=1)
+    margins = scores[images, classes] - scores[images, suggested]
+    right, wrong = np.ones(count), FEWEST_WRONG
+    if count <= kinds:
+        return suggested, right
+    for _ in range(ROUNDS):
+        weights = np.bincount(classes, right, kinds)
+        sums = np.stack([np.bincount(classes, right * column, kinds) for column in scores.T], axis=1)
+        means = sums / np.maximum(weights, 1e-9)[:, None]
+        rest = scores - means[classes]
+        spread = (rest * right[:, None]).T @ rest / max(right.sum() - kinds, 1)
+        own = np.diag(means)
+        here = own[classes] - means[classes, suggested]
+        there = means[suggested, classes] - own[suggested]
+        variance = spread[classes, classes] + spread[suggested, suggested] - 2 * spread[classes, suggested]
+        evidence = (here - there) * ((here + there) / 2 - margins) / np.maximum(variance, 1e-9)
+        evidence[here <= there] = -np.inf  # classes that cannot be told apart say nothing
+        evidence[weights[suggested] <= 0] = -np.inf
+        odds = evidence + math.log(wrong / (1 - wrong) / max(kinds - 1, 1))
+        right = 1 / (1 + np.exp(odds.clip(-FAR, FAR)))
+        wrong = float((1 - right).mean().clip(FEWEST_WRONG, MOST_WRONG))
+    return suggested, right
 
 
 def rank_sets(scores: Floats, sets: Sets) -> list[tuple[int, Sets, float]]:

@@ -60,8 +60,34 @@ def test_planted_flips_come_first() -> None:
 
 
 def test_what_its_own_class_claims_is_not_listed() -> None:
-    scores = np.array([[0.9, 0.1], [0.2, 0.7], [0.4, 0.6], [0.5, 0.5]])
-    assert rank(scores, np.array([0, 0, 0, 0])) == [(1, 1, 0.2), (2, 1, 0.4)]
+    features, labels = clouds(400, 64, 4, distance=5.0)
+    scores = leave_one_out(features, labels, 4)
+    listed = [image for image, _, _ in rank(scores, labels)]
+    assert (scores[listed].argmax(axis=1) != labels[listed]).all()
+
+
+def test_a_weak_classifier_suspects_few_and_about_as_many_as_are_wrong() -> None:
+    """It says another label of one image in four; one in twenty has a wrong one, or none has."""
+    features, truth = clouds(1000, 24, 2, distance=0.55)
+    scores = leave_one_out(features, truth, 2)
+    assert np.mean(scores.argmax(axis=1) != truth) > 0.2
+    assert len(rank(scores, truth)) < 60
+    labels, flipped = truth.copy(), np.random.default_rng(2).choice(1000, 50, replace=False)
+    labels[flipped] = 1 - truth[flipped]
+    listed = [image for image, _, _ in rank(leave_one_out(features, labels, 2), labels)]
+    assert len(listed) < 100
+    assert np.isin(listed, flipped).mean() > 4 * 0.05, "far more often right than chance"
+
+
+@pytest.mark.parametrize("wrong", [0.02, 0.1, 0.2])
+def test_as_many_are_suspected_as_are_wrong_where_classes_can_be_told(wrong: float) -> None:
+    features, truth = clouds(600, 48, 3, distance=6.0)
+    labels, flipped = truth.copy(), np.random.default_rng(3).choice(600, int(600 * wrong), replace=False)
+    labels[flipped] = (truth[flipped] + 1) % 3
+    ranked = rank(leave_one_out(features, labels, 3), labels)
+    assert len(ranked) == pytest.approx(len(flipped), abs=10)
+    assert np.isin(flipped, [image for image, _, _ in ranked]).mean() > 0.9
+    assert [score for _, _, score in ranked] == sorted(score for _, _, score in ranked)
 
 
 def test_labels_without_a_doubt_give_an_empty_list() -> None:
