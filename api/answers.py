@@ -94,6 +94,7 @@ def analysis(
         images=row.images,
         images_since=images - row.images,
         findings=dict(found),
+        prevalent=row.prevalent,
         groups=groups,
         unavailable=row.unavailable,
         balance=balance(dict(count_labels(labels).most_common()), images - dict(labels).get(None, 0)),

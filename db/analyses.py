@@ -101,9 +101,17 @@ def find(session: Session, dataset_id: str) -> Analysis:
     return row
 
 
-def note(session: Session, dataset_id: str, job_id: str, images: int, unavailable: list[dict[str, Any]]) -> None:
+def note(
+    session: Session,
+    dataset_id: str,
+    job_id: str,
+    images: int,
+    unavailable: list[dict[str, Any]],
+    prevalent: Mapping[str, int] | None = None,
+) -> None:
     """Note that the data set was analysed."""
     facts = {"job_id": job_id, "images": images, "unavailable": unavailable, "finished_at": now()}
+    facts["prevalent"] = dict(prevalent or {})
     row = upsert(session, Analysis).values(dataset_id=dataset_id, **facts)
     session.execute(row.on_conflict_do_update(index_elements=[Analysis.dataset_id], set_=facts))
 

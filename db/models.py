@@ -231,6 +231,8 @@ class Analysis(Base):
     images: Mapped[int]
     unavailable: Mapped[list[Any]]
     """What could not be looked for, each with its reason."""
+    prevalent: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    """Kinds of findings that many images have, with how many."""
     finished_at: Mapped[datetime] = mapped_column(default=now())
 
 

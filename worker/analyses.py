@@ -63,8 +63,8 @@ def run(services: Services, job: Job, lease: Lease) -> None:
             pictures = analyses.pictures(session, dataset_id)
         seen, unavailable = look(services, job, lease, pictures, folder)
         tell(services, job, phase="comparing", completed=0, total=len(pictures))
-        findings = find_all(services, dataset_id, pictures, seen, lease.check)
-        end(services, job, dataset_id, pictures, findings, unavailable)
+        findings, prevalent = find_all(services, dataset_id, pictures, seen, lease.check)
+        end(services, job, dataset_id, pictures, findings, prevalent, unavailable)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -218,6 +218,7 @@ def end(
     dataset_id: str,
     pictures: Sequence[Picture],
     findings: list[dict[str, Any]],
+    prevalent: dict[str, int],
     unavailable: list[dict[str, Any]],
 ) -> None:
     """Write what was found and end the job, both or neither."""
@@ -227,6 +228,7 @@ def end(
         "images": len(pictures),
         "unreadable": sum(picture.hashes is None for picture in pictures),
         "findings": {kind: kinds.count(kind) for kind in sorted(set(kinds))},
+        "prevalent": prevalent,
         "unavailable": unavailable,
     }
     compared = [picture.id for picture in pictures if picture.hashes is not None and not picture.compared]
@@ -236,6 +238,6 @@ def end(
             raise Stale
         analyses.replace(session, dataset_id, findings)
         analyses.mark_compared(session, compared)
-        analyses.note(session, dataset_id, job.id, len(pictures), unavailable)
+        analyses.note(session, dataset_id, job.id, len(pictures), unavailable, prevalent)
 
     services.insist(write)

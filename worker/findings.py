@@ -16,6 +16,7 @@ from training import suspects
 from training.compact import DIMENSIONS
 from tsukiji.analysis.issues import find_issues
 from tsukiji.analysis.outliers import find_outliers
+from tsukiji.analysis.prevalence import is_prevalent, worst
 from tsukiji.analysis.selection import choose
 from tsukiji.analysis.similar import VIEWS, Check, candidates
 from tsukiji.copies import Copies
@@ -27,6 +28,12 @@ from worker.services import Services
 
 FEATURE_KINDS: Final[tuple[FindingKind, ...]] = ("outlier", "suspected_label", "label_next", "crop")
 """What is found by the features of a backbone."""
+WHOLE_KINDS: Final[frozenset[FindingKind]] = frozenset(
+    {"exact_duplicates", "near_duplicates", "conflicting_labels", "leaky_splits"}
+)
+"""What is true of an image whatever the others are like: listed, however many have it."""
+CHOSEN_KINDS: Final[frozenset[FindingKind]] = frozenset({"label_next"})
+"""What is chosen to be so many."""
 NAMES: Final = 20
 """A finding lists so many at most."""
 LEAST_LABELLED: Final = 20
@@ -59,8 +66,10 @@ class Seen:
 
 def find_all(
     services: Services, dataset_id: str, pictures: Sequence[Picture], seen: Seen, check: Check
-) -> list[dict[str, Any]]:
-    """Return all findings: image_id, kind, score, group_id, suggestion; one of a kind for each image at most."""
+) -> tuple[list[dict[str, Any]], dict[str, int]]:
+    """Return all findings (image_id, kind, score, group_id, suggestion; one of a kind for each image at most), and the
+    images that have them of kinds that are prevalent: of those only the worst are listed.
+    """
     with services.database.reading() as session:
         names = analyses.other_names(session, dataset_id)
     groups = near_duplicates(services, dataset_id, pictures, check)
@@ -76,7 +85,23 @@ def find_all(
         for by_features in (outliers, suspected_labels, label_next, crops):
             check()
             rows += by_features(pictures, seen)
-    return rows
+    return listed(rows, len(pictures))
+
+
+def listed(rows: Sequence[dict[str, Any]], images: int) -> tuple[list[dict[str, Any]], dict[str, int]]:
+    """Return the findings that are worth a look, and how many there were of each kind that is prevalent."""
+    kinds: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        kinds[row["kind"]].append(row)
+    prevalent = {
+        kind: len(found)
+        for kind, found in kinds.items()
+        if kind not in CHOSEN_KINDS and is_prevalent(len(found), images)
+    }
+    for kind in prevalent.keys() - WHOLE_KINDS:
+        kept = worst(np.array([row["score"] for row in kinds[kind]]), images)
+        kinds[kind] = [row for row, keep in zip(kinds[kind], kept, strict=True) if keep]
+    return [row for found in kinds.values() for row in found], prevalent
 
 
 def finding(

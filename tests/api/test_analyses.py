@@ -18,7 +18,14 @@ def analysed(client, services, dataset):
         found = [finding(image, "blurry", 0.1 * number) for number, image in enumerate(images[:5])]
         found += [finding(image, "near_duplicates", 0.2, images[0].id, {"keep": images[1].id}) for image in images[:2]]
         analyses.replace(session, dataset, found)
-        analyses.note(session, dataset, job["id"], len(images), [{"findings": ["crop"], "code": "weights_unavailable"}])
+        analyses.note(
+            session,
+            dataset,
+            job["id"],
+            len(images),
+            [{"findings": ["crop"], "code": "weights_unavailable"}],
+            {"blurry": 9},
+        )
     return images
 
 
@@ -72,6 +79,7 @@ def test_the_numbers_of_an_analysis(client, analysed, dataset):
     assert (found["groups"], found["images"], found["images_since"], found["unlabelled"]) == (1, 8, 0, 0)
     assert [row["label"] for row in found["balance"]] == ["eel", "tuna"]
     assert found["unavailable"][0]["code"] == "weights_unavailable"
+    assert found["prevalent"] == {"blurry": 9}
     client.delete(f"/v1/images/{analysed[0].id}")
     found = client.get("/v1/datasets/sushi/analysis").json()
     assert (found["findings"]["blurry"], found["images_since"]) == (4, -1), "findings go with their image"

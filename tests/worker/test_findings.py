@@ -1,11 +1,12 @@
 """What is found where images have several labels."""
 
+from collections import Counter
 from types import SimpleNamespace
 
 import numpy as np
 
 from tsukiji.labels import join_labels
-from worker.findings import Alike, Seen, again, conflicts, label_next, suspected_labels
+from worker.findings import Alike, Seen, again, conflicts, label_next, listed, suspected_labels
 
 
 def shown(image_id, labels):
@@ -59,3 +60,16 @@ def test_what_to_label_next_asks_no_classifier_of_sets():
     assert {row["image_id"] for row in found} <= {str(number) for number in range(30, 40)}
     assert len(found) > 0
     assert all(row["suggestion"]["label"] is None for row in found)
+
+
+def test_a_finding_of_very_many_images_says_so_and_only_its_worst_are_listed():
+    rows = [{"kind": "blurry", "image_id": str(n), "score": n / 1000} for n in range(300)]
+    rows += [{"kind": "near_duplicates", "image_id": str(n), "score": 0.01} for n in range(600)]
+    rows += [{"kind": "grayscale", "image_id": str(n), "score": 0.0} for n in range(990)]
+    rows += [{"kind": "label_next", "image_id": str(n), "score": n / 100} for n in range(150)]
+    rows += [{"kind": "dark", "image_id": str(n), "score": 0.1} for n in range(50)]
+    kept, prevalent = listed(rows, 1000)
+    assert prevalent == {"blurry": 300, "near_duplicates": 600, "grayscale": 990}
+    counts = Counter(row["kind"] for row in kept)
+    assert counts == {"blurry": 100, "near_duplicates": 600, "label_next": 150, "dark": 50}
+    assert max(row["score"] for row in kept if row["kind"] == "blurry") < 0.1

@@ -96,11 +96,24 @@ def analysed(dataset: Dataset, last: bool, image_size: int | None, timeout: floa
 
 def print_analysis(analysis: types.Analysis) -> None:
     print_fields({"images": analysis.images, "unlabelled": analysis.unlabelled, "analysed": analysis.finished_at})
-    kinds = [kind for kind in get_args(types.FindingKind) if kind in analysis.findings]
-    print_table(["finding", "images"], [[kind, analysis.findings[kind]] for kind in kinds])
+    kinds = [kind for kind in get_args(types.FindingKind) if kind in analysis.findings or kind in analysis.prevalent]
+    print_table(["finding", "images"], [[kind, analysis.findings.get(kind, 0)] for kind in kinds])
+    for kind in kinds:
+        if kind in analysis.prevalent:
+            note(prevalence(kind, analysis.prevalent[kind], analysis.images, analysis.findings.get(kind, 0)))
     rare = [[row.label, row.images, row.share] for row in analysis.balance if row.rare]
     if rare:
         print_table(["rare label", "images", "share"], rare, fits=RARE_SHOWN, rest=None)
+
+
+def prevalence(kind: str, found: int, images: int, listed: int) -> str:
+    """Say of a kind that very many images have how many do, and what is listed of them."""
+    share = f"{kind}: {found:,} of {images:,} images"
+    if listed == found:
+        return f"{share}, all listed"
+    if not listed:
+        return f"{share}, so it is usual here; none stands out, and none is listed"
+    return f"{share}, so it is usual here; the {listed:,} that stand out are listed, the worst first"
 
 
 def grouped(dataset: Dataset) -> Iterator[dict[str, Any]]:

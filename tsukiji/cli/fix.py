@@ -1,8 +1,6 @@
 """`tsukiji datasets fix`, `log` and `images`: acts on the images of a data set, what was done, and what is there."""
 
-import json
 import shlex
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -12,12 +10,12 @@ import typer
 from tsukiji import types
 from tsukiji.cli.options import DatasetName, Limit, check_label
 from tsukiji.cli.output import FITS, AsJson, labels_of, note, print_fields, print_json, print_records
+from tsukiji.cli.printed import STDIN, read_groups, read_labels
 from tsukiji.client import Client, Dataset
 from tsukiji.client._curation import Chosen
 
 Wish = tuple[object, Callable[[Dataset], types.Revision]]
 """Whether an act is asked for, and how it is done."""
-STDIN: Final = Path("-")
 
 COLUMNS: Final[dict[str, Callable[[types.Revision], Any]]] = {
     "id": lambda revision: revision.id,
@@ -98,12 +96,20 @@ def fix(
     reject: Annotated[bool, typer.Option("--reject", help="Reject corrected predictions.")] = False,
     accept_labels: Annotated[
         Path | None,
-        typer.Option("--accept-labels", metavar="FILE", help="JSON lines as `models suspects --json` prints; - reads."),
+        typer.Option(
+            "--accept-labels",
+            metavar="FILE",
+            help="JSON lines as `models suspects`, `datasets check --kind suspected_label` or `datasets images` print "
+            "them with --json; - reads standard input.",
+        ),
     ] = None,
     keep_best: Annotated[
         Path | None,
         typer.Option(
-            "--keep-best", metavar="FILE", help='JSON lines {"keep": ID, "images": [ID, ...]}; excludes the others.'
+            "--keep-best",
+            metavar="FILE",
+            help='Groups as `datasets dedupe --json` prints them, or lines {"keep": ID, "images": [ID, ...]}; - reads '
+            "standard input. Excludes all but the one to keep.",
         ),
     ] = None,
     undo: Annotated[str | None, typer.Option("--undo", metavar="REVISION", help="Take an act back.")] = None,
@@ -253,42 +259,6 @@ def read_box(text: str) -> list[int] | None:
 
 def one_or_all(labels: list[str]) -> str | list[str]:
     return labels[0] if len(labels) == 1 else labels
-
-
-def read_labels(file: Path) -> dict[str, str | list[str]]:
-    """Return the new labels of each image: those suggested, or else its own; images that are gone are left out."""
-    records = read_lines(file, "image_id", "label")
-    return {record["image_id"]: suggested(record) for record in records if record["image_id"]}
-
-
-def suggested(record: dict[str, Any]) -> Any:
-    """Return the first of these members that holds something; an empty list of labels does."""
-    names = ("suggested_label", "suggested_labels", "label", "labels")
-    return next((record[name] for name in names if record.get(name) is not None), None)
-
-
-def read_groups(file: Path) -> list[tuple[str, list[str]]]:
-    return [(record["keep"], record["images"]) for record in read_lines(file, "keep", "images")]
-
-
-def read_lines(file: Path, *members: str) -> list[dict[str, Any]]:
-    """Read JSON lines; `-` is standard input.
-
-    Raises:
-        BadParameter: a line is no object with these members.
-    """
-    lines = (sys.stdin.read() if file == STDIN else file.read_text("utf-8")).splitlines()
-    records = []
-    for number, line in enumerate(lines, 1):
-        try:
-            record = json.loads(line) if line.strip() else None
-        except json.JSONDecodeError:
-            record = {}
-        if record is not None and not (isinstance(record, dict) and record.keys() >= set(members)):
-            raise typer.BadParameter(f"{file}, line {number}: not a JSON object with {' and '.join(members)}")
-        if record:
-            records.append(record)
-    return records
 
 
 def show_revision(dataset: str, revision: types.Revision, as_json: bool) -> None:

@@ -82,6 +82,9 @@ class Analysis(Answer):
     """That came or went since, as far as their number tells."""
     findings: dict[str, int]
     """How many of each kind."""
+    prevalent: dict[str, int] = {}
+    """Kinds that more than a tenth of the images have, with how many do: that is what the data set is like. Of poor
+    pictures, outliers, suspected labels and crops only the worst are findings then."""
     groups: int
     """Of near-duplicates."""
     unavailable: list[dict[str, Any]] = []

@@ -1,6 +1,6 @@
 """What is asked of a model, and what it answers."""
 
-from typing import Final, Literal, Self
+from typing import Any, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -56,6 +56,17 @@ class ManifestLine(Request):
         examples=["img_01kb0m9x2v8q4d6w0z3y7t5r1n", "s3://photos/2026/1.jpg"],
     )
     true_label: Label | None = Field(None, description="Comes back with the result; the image's own label if null.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_listed(cls, line: Any) -> Any:
+        """Take an image as the service itself lists it: an image, a finding, a suspect, a result."""
+        match line:
+            case {"image": _}:
+                return line
+            case {"object": "image", "id": str(image)} | {"image_id": str(image)}:
+                return {"image": image}
+        return line
 
 
 class BatchOptions(Request):

@@ -34,6 +34,19 @@ def test_check_counts_what_was_found(analysed, run):
     assert "not looked for: outlier. no weights: none" in result.stderr
 
 
+def test_what_most_images_have_is_said_and_not_counted_as_found(analysed, run):
+    prevalent = {"blurry": 1795, "grayscale": 1797, "near_duplicates": 300}
+    findings = {"blurry": 12, "near_duplicates": 300}
+    analysed.answer(
+        "GET", f"{PLACE}/analysis", ANALYSIS | {"images": 1797, "findings": findings, "prevalent": prevalent}
+    )
+    result = run("datasets", "check", "pets", "--last")
+    assert {"blurry\t12", "grayscale\t0", "near_duplicates\t300"} <= set(result.stdout.splitlines())
+    said = " ".join(result.stderr.split())
+    assert "blurry: 1,795 of 1,797 images, so it is usual here; the 12 that stand out are listed" in said
+    assert "grayscale: 1,797 of 1,797 images, so it is usual here; none stands out" in said
+
+
 def test_check_lists_one_kind(analysed, run):
     named = FINDING | {
         "suggestion": {"labels": {"cat": 1, "dog": 2}, "names": [{"name": "b.jpg"}], "crop": [1, 2, 3, 4]}
