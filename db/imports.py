@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
-from db.models import ImportItem
+from db.models import Image, ImportItem
 from db.pages import Rows, Window, fetch
 from tsukiji.labels import split_labels
 
@@ -39,6 +39,20 @@ def labels_of(session: Session, job_id: str) -> set[str]:
     """Return the labels that the files of an import got."""
     query = select(ImportItem.label).where(ImportItem.job_id == job_id, ImportItem.label.is_not(None)).distinct()
     return {label for text in session.scalars(query) for label in split_labels(text or "")}
+
+
+def under_two_labels(session: Session, job_id: str) -> tuple[int, tuple[tuple[str, str], tuple[str, str]] | None]:
+    """Return how many images came again with another label, and of one both names with their labels."""
+    query = select(ImportItem.name, ImportItem.label, Image.name, Image.label, Image.id)
+    query = query.join(Image, Image.id == ImportItem.image_id).where(ImportItem.job_id == job_id)
+    query = query.where(
+        ImportItem.verdict == "duplicate", ImportItem.label != Image.label, ImportItem.name != Image.name
+    )
+    found = session.execute(query.order_by(ImportItem.seq)).all()
+    if not found:
+        return 0, None
+    name, label, first, kept, _ = found[0]
+    return len({row[4] for row in found}), ((first, kept or ""), (name, label or ""))
 
 
 def page_verdicts(

@@ -94,6 +94,23 @@ def look_alikes(labels: Iterable[str], new: Collection[str]) -> list[dict[str, s
     return warnings
 
 
+def under_two_labels(pictures: int, first: tuple[str, str], again: tuple[str, str]) -> dict[str, str]:
+    """Return the warning of pictures that came under two labels.
+
+    Args:
+        pictures: how many.
+        first: name and label under which one of them is kept.
+        again: name and label under which it came again.
+    """
+    many = "1 picture came" if pictures == 1 else f"{pictures:,} pictures came"
+    detail = (
+        f"{many} under two labels, such as {first[0]!r} and {again[0]!r}; the label of the first path is kept, here "
+        f"{first[1]!r} and not {again[1]!r}. An analysis lists them: `tsukiji datasets check DATASET --kind "
+        f"conflicting_labels`."
+    )
+    return {"code": "conflicting_labels", "detail": detail}
+
+
 def _bare(label: str) -> str:
     word = unicodedata.normalize("NFKC", label).casefold()
     return "".join(char for char in word if not char.isspace() and unicodedata.category(char) != "Cf")

@@ -18,7 +18,7 @@ from db.session import Session
 from tsukiji.errors import Invalid, LabelRefused, TsukijiError
 from tsukiji.importers import Placement
 from tsukiji.jobs import Task
-from tsukiji.labels import look_alikes, split_labels
+from tsukiji.labels import look_alikes, split_labels, under_two_labels
 from tsukiji.types import AnalysisCreate
 from tsukiji.vision.decode import probe
 from worker.archives import discard
@@ -150,6 +150,9 @@ def end(services: Services, job: Job, warnings: list[dict[str, Any]]) -> None:
     with services.database.transaction() as session:
         counts = imports.count_verdicts(session, job.id)
         warnings += look_alikes(datasets.labels_of(session, dataset_of(job)), imports.labels_of(session, job.id))
+        torn, names = imports.under_two_labels(session, job.id)
+        if names is not None:
+            warnings.append(under_two_labels(torn, *names))
         result = {
             "dataset_id": job.dataset_id,
             "accepted": counts.get("accepted", 0),

@@ -97,6 +97,15 @@ def test_a_picture_that_is_there_twice_is_stored_once(services, submit, archive)
     assert [verdict for verdict, _ in listed.values()] == ["accepted", "accepted", "duplicate"]
 
 
+def test_a_picture_under_two_labels_keeps_the_first_and_that_is_told(services, submit, archive):
+    job = submit.import_zip(archive({"cat/1.png": 1, "dog/2.png": 1, "dog/3.png": 2}))
+    work(services, job.id, run)
+    (warning,) = submit.find(job).result["warnings"]
+    assert warning["code"] == "conflicting_labels"
+    assert "1 picture came under two labels, such as 'cat/1.png' and 'dog/2.png'" in warning["detail"]
+    assert "here 'cat' and not 'dog'" in warning["detail"]
+
+
 def test_folders_named_like_splits_are_splits(services, submit, archive):
     job = submit.import_zip(archive({"train/cat/1.png": 1, "valid/cat/2.png": 2, "test/dog/3.png": 3, "dog/4.png": 4}))
     work(services, job.id, run)

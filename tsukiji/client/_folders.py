@@ -17,7 +17,7 @@ from tsukiji.client._transport import Transport
 from tsukiji.client._uploads import UPLOAD_SECONDS
 from tsukiji.errors import TableInvalid, TsukijiError, UrlNotAllowed
 from tsukiji.importers import Layout, Placement, Table, lay_out, may_be_table
-from tsukiji.labels import is_set, join_labels, split_labels, told
+from tsukiji.labels import is_set, join_labels, split_labels, told, under_two_labels
 from tsukiji.passed_over import PassedOver
 
 Report = Callable[[int, int], None]
@@ -83,11 +83,17 @@ def upload_folder(
         if kind == "multi_label":
             place = _united(hashes, place)
         settle(_verdict(file, "duplicate", place) for file in hashes if file in kept)
+        firsts = {sha256: file for file, sha256 in reversed(hashes.items()) if sha256}
         missing = [file for file, sha256 in hashes.items() if sha256 and file not in kept]
-        requests = _requests(missing, place)
-        for settled in pool.map(lambda portion: _send(transport, dataset_id, portion, place), requests):
-            settle(settled)
-    return _result(verdicts, [*layout.warnings, *passed.warnings()])
+        # Copies go when their first is there: which of them makes the image is not to be chance.
+        for round_ in (True, False):
+            requests = _requests([file for file in missing if (firsts[hashes[file] or ""] is file) is round_], place)
+            for settled in pool.map(lambda portion: _send(transport, dataset_id, portion, place), requests):
+                settle(settled)
+    result = _result(verdicts, [*layout.warnings, *passed.warnings()])
+    if kind == "single_label":
+        result.warnings += _torn(hashes, firsts, place)
+    return result
 
 
 def _lay_out(
@@ -145,6 +151,21 @@ def _united(hashes: Mapping[LocalFile, str | None], place: Place) -> Place:
         return found
 
     return placed
+
+
+def _torn(
+    hashes: Mapping[LocalFile, str | None], firsts: Mapping[str, LocalFile], place: Place
+) -> list[dict[str, str]]:
+    """Return the warning of pictures that lie in the folders of two labels."""
+    pairs: dict[str, tuple[tuple[str, str], tuple[str, str]]] = {}
+    for file, sha256 in hashes.items():
+        first = firsts.get(sha256 or "")
+        if first is None or sha256 is None:
+            continue
+        one, other = place(first.name).label, place(file.name).label
+        if one is not None and other is not None and one != other:
+            pairs.setdefault(sha256, ((first.name, one), (file.name, other)))
+    return [under_two_labels(len(pairs), *next(iter(pairs.values())))] if pairs else []
 
 
 def _unsendable(layout: Layout) -> Iterable[types.FileVerdict]:

@@ -401,3 +401,24 @@ def test_a_crop_that_a_table_tells_goes_with_its_picture(pets, service, tmp_path
     (asked,) = service.asked_for("POST", IMAGES)
     names = [name for field, name, _ in asked.parts if field == "files"]
     assert dict(zip(names, asked.field("crops"), strict=True)) == {"cat/1.png": "", "cat/2.png": "[1, 2, 3, 4]"}
+
+
+def test_a_picture_in_two_class_folders_is_the_first_by_path_and_that_is_told(pets, service, tmp_path):
+    """However the requests overtake each other: the copies go when the firsts are there."""
+    write(tmp_path, "cat/1.png", "dog/2.png", "eel/3.png")
+    (tmp_path / "eel" / "1 again.png").write_bytes(b"cat/1.png")
+    (tmp_path / "ant").mkdir()
+    (tmp_path / "ant" / "2 too.png").write_bytes(b"dog/2.png")
+    result = pets.upload(tmp_path)
+    sent = [[name for field, name, _ in asked.parts if field == "files"] for asked in service.asked_for("POST", IMAGES)]
+    assert sent == [["ant/2 too.png", "cat/1.png", "eel/3.png"], ["dog/2.png", "eel/1 again.png"]]
+    (warning,) = [one for one in result.warnings if one["code"] == "conflicting_labels"]
+    assert "2 pictures came under two labels" in warning["detail"]
+    assert "'ant/2 too.png'" in warning["detail"]
+    assert "'dog/2.png'" in warning["detail"]
+
+
+def test_a_picture_twice_in_one_class_folder_is_no_conflict(pets, service, tmp_path):
+    write(tmp_path, "cat/1.png")
+    (tmp_path / "cat" / "2.png").write_bytes(b"cat/1.png")
+    assert pets.upload(tmp_path).warnings == []
