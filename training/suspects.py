@@ -3,10 +3,10 @@
 A ridge classifier on frozen embeddings, whose leave-one-out predictions have a closed form (the PRESS formula; Rifkin
 and Lippert, "Notes on regularized least squares", 2007), so that every image is judged by all others. Its strength is
 chosen by the same leave-one-out predictions. The margin between the given label and the best other one ranks images
-(Northcutt, Jiang and Chuang, "Confident learning", JAIR 2021); how many are listed follows from how many labels seem to
-be wrong, for a weak classifier says another label of many images that are right. Where images have several labels, each
-is judged against its absence, and an image by its worst: Thyagarajan, Snorrason, Northcutt and Mueller, "Identifying
-incorrect annotations in multi-label classification data", 2022.
+(Northcutt, Jiang and Chuang, "Confident learning", JAIR 2021); how many are worth a look follows from how many labels
+seem to be wrong, for a weak classifier says another label of many images that are right. Where images have several
+labels, each is judged against its absence, and an image by its worst: Thyagarajan, Snorrason, Northcutt and Mueller,
+"Identifying incorrect annotations in multi-label classification data", 2022.
 """
 
 import math
@@ -68,11 +68,19 @@ def leave_one_out_sets(features: Floats, sets: Sets) -> Floats:
 def rank(scores: Floats, classes: Ints) -> list[tuple[int, int, float]]:
     """Return (image, suggested class, probability that the given class is right), most suspicious first.
 
-    Those are listed of which one in `DOUBTED` or more is wrong, at most `LISTED`.
+    Images are listed for which another class has the better score, at most `LISTED`. By a weak classifier those are
+    many: `is_doubted` says which are worth a look.
     """
     suggested, right = doubts(scores, classes)
-    order = [int(image) for image in np.argsort(right, kind="stable") if 1 - right[image] > 1 / DOUBTED][:LISTED]
+    images = np.arange(len(classes))
+    others = scores[images, suggested] > scores[images, classes]
+    order = [int(image) for image in np.argsort(right, kind="stable") if others[image]][:LISTED]
     return [(image, int(suggested[image]), float(right[image])) for image in order]
+
+
+def is_doubted(right: float) -> bool:
+    """Return whether of the images with such a probability one label in `DOUBTED` or more is wrong."""
+    return 1 - right > 1 / DOUBTED
 
 
 def doubts(scores: Floats, classes: Ints) -> tuple[Ints, Floats]:

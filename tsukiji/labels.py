@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from difflib import get_close_matches
-from typing import Final, TypedDict
+from typing import Any, Final, TypedDict
 
 from tsukiji.names import from_path, path_safe
 
@@ -94,7 +94,7 @@ def look_alikes(labels: Iterable[str], new: Collection[str]) -> list[dict[str, s
     return warnings
 
 
-def under_two_labels(pictures: int, first: tuple[str, str], again: tuple[str, str]) -> dict[str, str]:
+def under_two_labels(pictures: int, first: tuple[str, str], again: tuple[str, str]) -> dict[str, Any]:
     """Return the warning of pictures that came under two labels.
 
     Args:
@@ -108,7 +108,7 @@ def under_two_labels(pictures: int, first: tuple[str, str], again: tuple[str, st
         f"{first[1]!r} and not {again[1]!r}. An analysis lists them: `tsukiji datasets check DATASET --kind "
         f"conflicting_labels`."
     )
-    return {"code": "conflicting_labels", "detail": detail}
+    return {"code": "conflicting_labels", "count": pictures, "names": [first[0], again[0]], "detail": detail}
 
 
 def _bare(label: str) -> str:

@@ -273,6 +273,8 @@ def suspected_labels(pictures: Sequence[Picture], seen: Seen) -> Rows:
         return
     scores = suspects.leave_one_out(seen.vectors[chosen], classes, len(labels))
     for place, other, score in suspects.rank(scores, classes):
+        if not suspects.is_doubted(score):
+            return
         yield finding(pictures[chosen[place]], "suspected_label", score, {"label": labels[other]})
 
 

@@ -155,7 +155,7 @@ def _united(hashes: Mapping[LocalFile, str | None], place: Place) -> Place:
 
 def _torn(
     hashes: Mapping[LocalFile, str | None], firsts: Mapping[str, LocalFile], place: Place
-) -> list[dict[str, str]]:
+) -> list[dict[str, Any]]:
     """Return the warning of pictures that lie in the folders of two labels."""
     pairs: dict[str, tuple[tuple[str, str], tuple[str, str]]] = {}
     for file, sha256 in hashes.items():
