@@ -2,6 +2,7 @@
 
 `near_duplicate_recall` and `near_duplicate_precision` of planted copies (half the size, recompressed at quality 40,
 slightly cropped, other brightness, other format): of the copies, and of all pairs that were put into one group.
+`line_art_...`: the same among scikit-learn's handwritten digits, which are all about alike.
 `exact_duplicate_recall`: of files that came twice. `import_images_per_second`: small images by one zip, from the first
 byte sent to the end of the job, and `import_memory_mb`: what the API's process grew by meanwhile. `interrupted_lost`,
 `interrupted_resent`: images missing, and files sent again after they had been confirmed, where the client was killed
@@ -31,6 +32,7 @@ PARTS: Final = ("plants", "intake", "interrupted", "pages", "undo")
 def main() -> None:
     parser = parse(__doc__)
     parser.add_argument("--photos", type=int, default=900, help="photos to plant duplicates among")
+    parser.add_argument("--digits", type=int, default=1797, help="handwritten digits to plant duplicates among")
     parser.add_argument("--images", type=int, default=20_000, help="small images to import and analyse")
     parser.add_argument("--more", type=int, default=100, help="images that come after the first analysis")
     parser.add_argument("--interrupted", type=int, default=8000, help="images of the import whose client is killed")
@@ -39,6 +41,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.quick:
         options.photos, options.images, options.interrupted, options.listed = 60, 600, 1500, 5000
+        options.digits = 150
     log.configure(LogSettings(level="warning"), "datasets")
     with tempfile.TemporaryDirectory(prefix="tsukiji-datasets-") as scratch:
         figures = measure(options, Path(scratch))
@@ -75,6 +78,7 @@ def with_service(
     figures: dict[str, Any] = {}
     if "plants" in options.only:
         figures |= plants.measure(client, photos, folder)
+        figures |= plants.measure_line_art(client, options.digits, folder)
     if "intake" in options.only:
         archive = intake.small_archive(photos, options.images, folder / "many.zip")
         dataset, found = intake.measure(client, archive, options.images, folder)

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from PIL import Image, ImageEnhance
 
+from training.digits import write_digits
 from tsukiji import Client
 from tsukiji.client import Dataset, Import
 from tsukiji.vision.decode import decode
@@ -86,9 +87,17 @@ def plant(photos: Sequence[Path], target: Path) -> Planted:
     return planted
 
 
-def measure(client: Client, photos: Sequence[Path], scratch: Path) -> dict[str, Any]:
-    planted = plant(photos, scratch / "planted.zip")
-    dataset = client.datasets.create("planted")
+def measure_line_art(client: Client, digits: int, scratch: Path) -> dict[str, Any]:
+    """Return the same of handwritten digits, which are all about alike."""
+    write_digits(scratch / "digits")
+    pictures = sorted((scratch / "digits").rglob("*.png"))
+    found = measure(client, pictures[:: max(1, len(pictures) // digits)][:digits], scratch, "line-art")
+    return {f"line_art_{name}": value for name, value in found.items()}
+
+
+def measure(client: Client, photos: Sequence[Path], scratch: Path, name: str = "planted") -> dict[str, Any]:
+    planted = plant(photos, scratch / f"{name}.zip")
+    dataset = client.datasets.create(name)
     job = dataset.import_archive(planted.archive).wait()
     dataset.analyse().wait()
     return near_figures(dataset, planted) | exact_figures(dataset.refresh(), job, planted)
