@@ -28,7 +28,7 @@ FindingKind = Literal[
 
 
 class AnalysisCreate(Request):
-    backbone: Backbone | Literal["auto"] = Field(
+    backbone: Literal[Backbone, "auto"] = Field(
         "auto",
         description="Whose features pictures are compared by. `auto`: resnet34 where a worker can have its weights, "
         "else efficientnet_lite0.",

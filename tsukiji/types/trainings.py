@@ -79,7 +79,7 @@ class Recipe(Request):
         "frozen body, new head, one-cycle, fastai's default augmentation. `thorough`: the whole network, at the "
         "learning rate that a search suggests, keeping the best epoch.",
     )
-    backbone: Backbone | Literal["auto"] = Field(
+    backbone: Literal[Backbone, "auto"] = Field(
         "resnet34",
         description="ResNets are torchvision's; the others need timm on the worker. `auto`: resnet34 where a worker "
         "can have its weights, else efficientnet_lite0; decided at submission, and written into the job.",

@@ -34,7 +34,7 @@ while True:
 def checkout(tmp_path, monkeypatch):
     (tmp_path / "checkout/worker").mkdir(parents=True)
     (tmp_path / "checkout/worker/__init__.py").touch()
-    monkeypatch.setattr(embedded, "checkout", lambda: tmp_path / "checkout")
+    monkeypatch.setattr(embedded, "programs_folder", lambda: tmp_path / "checkout")
     return tmp_path / "checkout/worker/__main__.py"
 
 
@@ -96,7 +96,7 @@ def test_being_told_to_stop_leaves_no_service_behind(checkout, folder, number):
     code = f"""
 from pathlib import Path
 from tsukiji.cli import embedded
-embedded.checkout = lambda: Path({str(checkout.parents[1])!r})
+embedded.programs_folder = lambda: Path({str(checkout.parents[1])!r})
 with embedded.service(Path({str(folder)!r})):
     print("up", flush=True)
     __import__("signal").pause()
