@@ -37,10 +37,10 @@ LEVELS: Final = "▁▂▃▄▅▆▇█"
 
 QUICK: Final = Recipe(preset="quick", backbone="auto")
 THOROUGH: Final = Recipe(preset="thorough", backbone="auto", epochs=5)
-DIGITS: Final = {"flip": False, "image_size": 64}
+DIGITS: Final = {"flip": False, "image_size": 48}
 """Digits must not be mirrored, and have no detail that more pixels would show."""
 DIGITS_QUICK: Final = QUICK.model_copy(update=DIGITS)
-DIGITS_THOROUGH: Final = THOROUGH.model_copy(update=DIGITS | {"epochs": 10, "batch_size": 32, "learning_rate": 0.04})
+DIGITS_THOROUGH: Final = THOROUGH.model_copy(update=DIGITS | {"epochs": 9, "batch_size": 32, "learning_rate": 0.04})
 """Line drawings are far from ImageNet's photographs, so the network learns more anew, and at a higher rate."""
 ORIGINAL: Final = Recipe(backbone="resnet34", epochs=10)
 """The recipe of the notebooks that Tsukiji grew from."""

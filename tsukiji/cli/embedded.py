@@ -23,6 +23,10 @@ KEPT: Final = ("TSUKIJI_WEIGHTS_", "TSUKIJI_TRAINING_", "TSUKIJI_INFERENCE_", "T
 """Settings of the caller that hold here too. All others say where the caller's own service is, which is left alone."""
 
 
+EXACT: Final = {"TSUKIJI_INFERENCE_PRECISION": "float32"}
+"""So that a batch says what the evaluation said, to the last picture: in bfloat16 one of hundreds may differ."""
+
+
 class ServiceFailed(OSError):
     """The service did not start, or did not stop cleanly; the message ends with the end of its log."""
 
@@ -67,7 +71,7 @@ def start(folder: Path, output: int) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(
         [sys.executable, "-m", "worker", "up", "--watch-stdin", "--announce", str(folder / "announced.json")],
         cwd=programs_folder(),
-        env={**inherited, **ours},
+        env={**EXACT, **inherited, **ours},
         stdin=subprocess.PIPE,
         stdout=output,
         stderr=output,
