@@ -44,6 +44,7 @@ class Services:
     lanes: Lanes = field(default_factory=Lanes)
     crowd: Crowd = field(default_factory=Crowd)
     decoders: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(DECODERS))
+    checkers: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(usable_cores()))
 
     @cached_property
     def watch(self) -> Watch:
@@ -62,6 +63,10 @@ class Services:
     async def decoding(self, act: Callable[..., R], *args: object) -> R:
         """Do what decodes pictures, in one of few threads of its own: what decodes nothing never waits for those."""
         return await anyio.to_thread.run_sync(act, *args, limiter=self.decoders)
+
+    async def checking(self, act: Callable[..., R], *args: object) -> R:
+        """Do what checks a stranger's package, which takes a core: at most as many at once as there are cores."""
+        return await anyio.to_thread.run_sync(act, *args, limiter=self.checkers)
 
     @contextmanager
     def hold(self) -> Iterator[bool]:

@@ -1,6 +1,7 @@
 """Tags and heatmaps of pictures that have their answer: each is looked at once more, closer. Nothing of it is kept."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -11,7 +12,7 @@ from db.models import BatchItem
 from tsukiji.errors import BlobCorrupt, BlobMissing, ImageError
 from tsukiji.types import Box
 from tsukiji.types.batches import LIKELIEST
-from tsukiji.vision.decode import decode, measure
+from tsukiji.vision.decode import decoded, measure
 from tsukiji.vision.heatmap import explain, seen_part
 from tsukiji.vision.tags import find_tags
 from worker.insight import MORE_SIDE, Insight
@@ -99,28 +100,30 @@ def look_closer(
 
 def examine(services: Services, insight: Insight, wishes: Wishes, item: BatchItem, likeliest: str) -> Row:
     """Return the columns that are wished; of a picture that is gone meanwhile, none."""
+    found: Row = {}
     try:
-        part = read(services, item, MORE_SIDE * insight.predictor.preprocess.size)
+        with read(services, item, MORE_SIDE * insight.predictor.preprocess.size) as part:
+            if wishes.tags:
+                found["tags"] = tags(insight, part)
+            if wishes.heatmap is not None:
+                label = likeliest if wishes.heatmap == LIKELIEST else wishes.heatmap
+                found["heatmap"] = heatmap(insight, part, label)
     except (ImageError, BlobMissing, BlobCorrupt):
         return {}
-    found: Row = {}
-    if wishes.tags:
-        found["tags"] = tags(insight, part)
-    if wishes.heatmap is not None:
-        label = likeliest if wishes.heatmap == LIKELIEST else wishes.heatmap
-        found["heatmap"] = heatmap(insight, part, label)
     return found
 
 
-def read(services: Services, item: BatchItem, side: int) -> Part:
-    """Return the picture, decoded for `side` pixels.
+@contextmanager
+def read(services: Services, item: BatchItem, side: int) -> Iterator[Part]:
+    """Yield the picture, decoded for `side` pixels; its memory is counted until it is left.
 
     Raises:
         ImageError, BlobMissing, BlobCorrupt
     """
     data = services.store.read(item.sha256 or "")
     box = item.crop or (0, 0, *measure(data, services.decode_limits))
-    return Part(decode(data, services.decode_limits, crop=item.crop, target_side=side), box)
+    with decoded(data, services.decode_limits, crop=item.crop, target_side=side) as pixels:
+        yield Part(pixels, box)
 
 
 def tags(insight: Insight, part: Part) -> list[Row]:

@@ -42,7 +42,7 @@ async def import_model(request: Request, services: ServicesDep, once: OnceDep, r
     `name` is the file's name by default. Each import makes a model of its own; `imported_from` tells the package's id.
     """
     async with read_form(request, 1, {"name"}, "package") as sent:
-        made = await run_in_threadpool(take_package, services, once, sent)
+        made = await services.checking(take_package, services, once, sent)
     response.headers.update({"location": f"/v1/models/{made.id}", **made.headers})
     return await run_in_threadpool(describe, services, made.id)
 

@@ -3,9 +3,11 @@
 import json
 import pickle
 import shutil
+import threading
 import zipfile
 from io import BytesIO
 
+import anyio
 import numpy as np
 import pytest
 from PIL import Image
@@ -16,6 +18,7 @@ from db import keys
 from db.session import Database
 from tests.api.conftest import Current, RecordedWakeups, archive, limited, make_settings
 from tests.tsukiji.vision.packages import LABELS, seal, write_package
+from tsukiji.cores import usable_cores
 from tsukiji.packages import apart
 from tsukiji.storage.memory import MemoryStore
 from tsukiji.vision import package
@@ -310,3 +313,26 @@ def test_the_form_has_one_package_and_a_name(client, folder):
     assert client.post("/v1/models", files={"files": ("a.zip", b"x")}).status_code == 422
     assert client.post("/v1/models", content=b"x", headers={"content-type": "application/zip"}).status_code == 415
     assert send(client, b"x", name="a/b").json()["code"] == "invalid_request"
+
+
+def test_packages_are_checked_a_few_at_a_time(services):
+    """Each check takes a core for a while; the rest wait their turn, and all other requests have theirs."""
+    lock, now_running, most = threading.Lock(), 0, 0
+
+    def check():
+        nonlocal now_running, most
+        with lock:
+            now_running += 1
+            most = max(most, now_running)
+        together.wait(30)
+        with lock:
+            now_running -= 1
+
+    async def all_at_once():
+        async with anyio.create_task_group() as group:
+            for _ in range(3 * usable_cores()):
+                group.start_soon(services.checking, check)
+
+    together = threading.Barrier(usable_cores())
+    anyio.run(all_at_once)
+    assert most == usable_cores()

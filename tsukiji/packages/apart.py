@@ -22,6 +22,7 @@ from tsukiji.vision import package
 MEMORY_BYTES: Final = 2**30
 """On top of what the interpreter and its libraries take, and of the files, which are in memory one at a time."""
 PROCESSOR_SECONDS: Final = 120
+NICENESS: Final = 10
 SECONDS: Final = 300
 """By the clock: a disk may be slow."""
 
@@ -82,7 +83,9 @@ def take(archive: Path, folder: Path, room: Room) -> None:
 
 
 def limit(archive: Path) -> None:
-    """Bound this process's own memory and time, as far as the system can."""
+    """Bound this process's own memory and time, as far as the system can, and let everybody else go first."""
+    if hasattr(os, "nice"):
+        os.nice(NICENESS)
     try:
         import resource  # noqa: PLC0415 - not on Windows
     except ImportError:
