@@ -23,6 +23,10 @@ TORCHVISION = [pair for pair in WEIGHTS if pair[1].library == "torchvision"]
 TIMM = [pair for pair in WEIGHTS if pair[1].library == "timm"]
 
 
+def names(pairs):
+    return [f"{backbone.name}-{weights.name}" for backbone, weights in pairs]
+
+
 def test_what_a_recipe_may_name_is_what_there_is():
     assert get_args(Backbone) == tuple(BACKBONES)
     assert {name: backbone.patch for name, backbone in BACKBONES.items() if backbone.patch} == PATCHES
@@ -46,7 +50,7 @@ def test_a_transformer_takes_whole_patches():
     assert Recipe(backbone="vit_small_patch14_dinov2").image_size == 224
 
 
-@pytest.mark.parametrize(("backbone", "weights"), TORCHVISION, ids=str)
+@pytest.mark.parametrize(("backbone", "weights"), TORCHVISION, ids=names(TORCHVISION))
 def test_torchvisions_weights(backbone, weights):
     versions = get_model_weights(backbone.network)
     assert weights.files[0] == Path(versions.DEFAULT.url).name
@@ -57,7 +61,7 @@ def test_torchvisions_weights(backbone, weights):
         assert (weights.mean, weights.std) == (tuple(expected.mean), tuple(expected.std))
 
 
-@pytest.mark.parametrize(("backbone", "weights"), TIMM, ids=str)
+@pytest.mark.parametrize(("backbone", "weights"), TIMM, ids=names(TIMM))
 def test_timms_weights(backbone, weights):
     facts = timm.get_pretrained_cfg(weights.files[0])
     assert facts.architecture == backbone.network
@@ -66,7 +70,9 @@ def test_timms_weights(backbone, weights):
     assert facts.license == "apache-2.0"
 
 
-@pytest.mark.parametrize("backbone", [one for one in BACKBONES.values() if one.library == "timm"], ids=str)
+@pytest.mark.parametrize(
+    "backbone", [one for one in BACKBONES.values() if one.library == "timm"], ids=lambda one: one.name
+)
 def test_timm_has_the_parts_that_are_left_out(backbone):
     with torch.device("meta"):
         model = timm.create_model(backbone.network, pretrained=False)

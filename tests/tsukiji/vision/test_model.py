@@ -33,7 +33,7 @@ RESNETS = [("resnet18", resnet18), ("resnet34", resnet34), ("resnet50", resnet50
 ARCHITECTURES = [*RESNETS, *zip(CONVOLUTIONAL, CONVOLUTIONAL, strict=True)]
 
 
-@pytest.mark.parametrize(("name", "arch"), ARCHITECTURES, ids=str)
+@pytest.mark.parametrize(("name", "arch"), ARCHITECTURES, ids=[name for name, _ in ARCHITECTURES])
 @torch.inference_mode()
 def test_a_fastai_model_gives_the_same_answers_under_our_names(name, arch):
     theirs, ours = fastai_model(arch), build(name, 3).eval()
