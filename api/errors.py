@@ -44,7 +44,7 @@ class HeadersTooLarge(TsukijiError):
 class RequestTimedOut(TsukijiError):
     code = "request_timeout"
     title = "The request came too slowly"
-    hint = "Send it again; large files go in parts, of which each that has arrived is kept."
+    hint = "Send it again; upload large files in parts: each part that has arrived is kept."
     retriable = True
 
 
