@@ -16,7 +16,7 @@ from tsukiji.settings import Settings
 PIPELINED: Final = 16
 """Requests that a client may send before it has read the answer to the first one."""
 ROOM: Final = 50
-"""One in so many of the connections that are allowed is given up at a time."""
+"""When the server is full, one in this many of the allowed connections is closed at a time."""
 PIPELINED_BYTES: Final = 2**20
 LINGER_SECONDS: Final = 2
 """What still comes after an answer that ended a connection is thrown away for so long: a connection that is closed at
@@ -79,7 +79,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._make_room()
 
     def _make_room(self) -> None:
-        """Close connections whose clients have been silent for longest, so that whoever comes next is served.
+        """Close connections whose clients have been silent for longest, so that the next client is served.
 
         Some at once: looking for them costs more than closing. Where all others are being served, this one is refused.
         """
@@ -99,7 +99,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._untime()
 
     def _let_go(self) -> None:
-        """Tell every request that nobody reads its answer; uvicorn would tell the last one only."""
+        """Tell every request that its client has gone; uvicorn would tell the last one only."""
         for cycle in self._cycles:
             cycle.disconnected = True
             cycle.message_event.set()

@@ -18,7 +18,7 @@ from rich.table import Table
 R = TypeVar("R", bound=BaseModel)
 
 FITS: Final = 50
-"""Rows of a list that a terminal shows where nobody says how many."""
+"""Rows of a list that a terminal shows where no number was asked for."""
 OUT: Final = Console(markup=False, highlight=False)
 ERR: Final = Console(stderr=True, markup=False, highlight=False)
 
