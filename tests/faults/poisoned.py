@@ -74,5 +74,5 @@ def deadly(decode):
 
 if __name__ == "__main__":
     supervisor.Child = PoisonedChild
-    worker.streams.decode = deadly(worker.streams.decode)
+    worker.streams.decoded = deadly(worker.streams.decoded)
     sys.exit(main())
