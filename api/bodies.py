@@ -107,7 +107,7 @@ def read_file(upload: UploadFile, max_bytes: int) -> bytes:
 
 @dataclass(frozen=True)
 class RawBody:
-    """A body of which the beginning has come, so that it can be told what it is; the rest comes as it is read."""
+    """A body whose first bytes are here, so that its kind is known; the rest comes as it is read."""
 
     kind: str
     """Its media type, as it was said."""

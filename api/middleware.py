@@ -184,7 +184,7 @@ class BodyLimit:
 
         async def count() -> Message:
             nonlocal received, waited, complete
-            if complete:  # whoever still asks wants to know when the client goes
+            if complete:  # a later call only asks whether the client has gone
                 return await receive()
             began = time.perf_counter()
             try:

@@ -177,7 +177,7 @@ def form(name: str, content: bytes, filename: str) -> tuple[bytes, str]:
 
 
 def bomb() -> bytes:
-    """Return a PNG that is small as long as nobody decodes it."""
+    """Return a PNG that is small until it is decoded."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

@@ -125,7 +125,7 @@ def add_labels(
 def fill_labels(
     session: Session, dataset_id: str, labels: Mapping[str, str], origin: str, author: ApiKey | None
 ) -> None:
-    """Give labels, by image id, to images that have none and of which no revision speaks of the label."""
+    """Give labels, by image id, to images that have none and whose label no revision ever changed."""
     facts = revisions.facts(session, dataset_id, sorted(labels), Image.label.expression)
     bare = [image_id for image_id, label in facts if label is None]
     if not bare:

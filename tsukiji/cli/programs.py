@@ -5,6 +5,7 @@ Knows their command lines alone. In a wheel they lie in a folder of this package
 
 import os
 import sys
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Final, NoReturn
@@ -22,6 +23,8 @@ admin = typer.Typer(
 PACKAGED: Final = "_programs"
 NEEDED: Final = ("alembic", "fastapi", "fastai", "torch")
 """One module of each extra that the service needs: service, api, training, inference."""
+NEEDED_BY_DB: Final = NEEDED[:1]
+"""Keys and the care of the store are also for machines that run the API alone."""
 HOW_TO_GET: Final = (
     "This installation holds the client alone: it lacks {missing}. Install the service as well with "
     "`pip install 'tsukiji[all]'` (in a checkout `make setup`, then `make up`), or run it from its container images "
@@ -33,14 +36,14 @@ class ProgramsMissing(OSError):
     """The service's programs, or what they need, are not installed here."""
 
 
-def programs_folder() -> Path:
+def programs_folder(needed: Sequence[str] = NEEDED) -> Path:
     """Return the folder that holds `api/`, `worker/`, `training/` and `db/`: the checkout, or one inside the wheel.
 
     Raises:
         ProgramsMissing: what they import is not installed.
     """
     folder = _folder()
-    missing = [name for name in NEEDED if find_spec(name) is None]
+    missing = [name for name in needed if find_spec(name) is None]
     if missing or not folder.is_dir():
         raise ProgramsMissing(HOW_TO_GET.format(missing=", ".join(missing) or "the programs"))
     return folder
@@ -80,7 +83,7 @@ def environment(**settings: object) -> dict[str, str]:
 def become(*arguments: str, **settings: object) -> NoReturn:
     """Let a program take this process's place, pid and all: signals reach it, and nothing is left if it is killed."""
     ours = environment(**settings)
-    os.chdir(programs_folder())
+    os.chdir(programs_folder(NEEDED_BY_DB if arguments[0] == "db" else NEEDED))
     sys.stdout.flush()
     sys.stderr.flush()
     os.execve(sys.executable, [sys.executable, "-m", *arguments], ours)  # noqa: S606 - our own program

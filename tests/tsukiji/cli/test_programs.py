@@ -93,6 +93,12 @@ def test_a_client_alone_says_how_to_get_the_programs(run, tmp_path, monkeypatch,
     assert "pip install 'tsukiji[all]'" in " ".join(result.stderr.split())
 
 
+def test_keys_need_no_pytorch(checkout, run, monkeypatch):
+    monkeypatch.setattr(programs, "find_spec", lambda name: name if name == "alembic" else None)
+    assert run("keys", "ls").exit_code == 7
+    assert run("up").exit_code == 1
+
+
 @contextmanager
 def started(checkout, program):
     """`tsukiji up` as a process of its own, once its program has printed its pid."""
