@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Match, Mount
 
-from db.session import DatabaseUnavailable, PoolExhausted, RowExists, ValueRefused
+from db.session import DatabaseFull, DatabaseUnavailable, PoolExhausted, RowExists, ValueRefused
 from tsukiji import errors
 from tsukiji.errors import Conflict, Invalid, NotFound, TsukijiError
 
@@ -135,7 +135,7 @@ def recognise(error: Exception) -> TsukijiError:
         case HTTPException():
             kind = HTTP_ERRORS.get(error.status_code, Invalid)
             return kind("" if kind is not Invalid else str(error.detail))
-        case DatabaseUnavailable() if "disk is full" in str(error) or "No space left" in str(error):
+        case DatabaseFull():
             return errors.StorageFull("The database's disk has no room.")
         case DatabaseUnavailable() | PoolExhausted():
             return errors.DatabaseAway()

@@ -9,13 +9,13 @@ from typing import Any, TypeVar
 from sqlalchemy import Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import DataError as ValueRefused
 from sqlalchemy.exc import IntegrityError as RowExists
-from sqlalchemy.exc import OperationalError as DatabaseUnavailable
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlalchemy.orm import Session
 
+from db.outages import DatabaseFull, DatabaseUnavailable, tell_outages
 from tsukiji.settings import Settings
 
-__all__ = ["Database", "DatabaseUnavailable", "PoolExhausted", "RowExists", "Session", "ValueRefused"]
+__all__ = ["Database", "DatabaseFull", "DatabaseUnavailable", "PoolExhausted", "RowExists", "Session", "ValueRefused"]
 
 T = TypeVar("T")
 
@@ -36,6 +36,7 @@ class Database:
             self.engine = create_engine(
                 url, pool_size=settings.database.pool_size, max_overflow=20, pool_pre_ping=True, pool_recycle=1800
             )
+        tell_outages(self.engine)
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:

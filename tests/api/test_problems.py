@@ -3,9 +3,9 @@
 import sqlite3
 
 import pytest
-from sqlalchemy.exc import OperationalError
 
 from api.errors import catalogue, status_of
+from db.session import DatabaseUnavailable
 from tests.api.conftest import as_files, picture
 
 
@@ -95,12 +95,33 @@ def test_the_unforeseen_says_nothing_of_its_insides(client, services, monkeypatc
 
 def test_a_database_that_is_away_is_503(client, services, monkeypatch):
     def fail(*_):
-        raise OperationalError("SELECT", {}, sqlite3.OperationalError("unable to open"))
+        raise DatabaseUnavailable("SELECT", {}, sqlite3.OperationalError("unable to open"))
 
     monkeypatch.setattr(type(services.database), "reading", fail)
     answer = client.get("/v1/datasets")
     assert (answer.status_code, answer.json()["code"]) == (503, "database_unavailable")
     assert answer.headers["retry-after"]
+
+
+def test_an_error_in_our_sql_is_ours_and_no_outage(client, services, monkeypatch):
+    def fail(*_):
+        with services.database.engine.connect() as connection:
+            connection.exec_driver_sql("SELECT no_such_column")
+
+    monkeypatch.setattr(type(services.database), "reading", fail)
+    answer = client.get("/v1/datasets")
+    assert (answer.status_code, answer.json()["code"]) == (500, "internal")
+
+
+def test_a_full_disk_of_the_database_is_named(client, services, monkeypatch):
+    def fail(*_):
+        with services.database.engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA max_page_count = 1")  # no fewer than there are: none can be added
+            connection.exec_driver_sql("CREATE TABLE large AS SELECT zeroblob(1000000)")
+
+    monkeypatch.setattr(type(services.database), "reading", fail)
+    answer = client.get("/v1/datasets")
+    assert (answer.status_code, answer.json()["code"]) == (507, "storage_full")
 
 
 def test_request_ids_are_given_or_made(client):

@@ -9,7 +9,6 @@ from unittest.mock import Mock
 import pytest
 from celery.contrib.testing.worker import start_worker
 from sqlalchemy import Engine, event, func, select, update
-from sqlalchemy.exc import OperationalError
 
 from db import batches, datasets, jobs, turns
 from db.clock import now
@@ -44,7 +43,7 @@ class Outage:
             self._first, self.lasts = None, not self._once
         if begins or self.lasts:
             self.refused += 1
-            raise OperationalError(statement, parameters, sqlite3.OperationalError("the server closed the connection"))
+            raise DatabaseUnavailable(statement, parameters, sqlite3.OperationalError("the server closed the connection"))
 
 
 @pytest.fixture

@@ -1,0 +1,85 @@
+"""Which errors of the drivers are outages, told by their own codes: what may pass if it is tried again.
+
+An error in our SQL is an `OperationalError`, too (SQLite: no such column), but trying it again only hides it.
+"""
+
+import sqlite3
+from typing import Final
+
+from sqlalchemy import Engine, event
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+SQLITE_OUTAGES: Final = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_READONLY,  # a file system that went read-only after an error of its disk
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_PROTOCOL,  # the lock could not be had in the race for it
+}
+"""Primary result codes."""
+POSTGRES_OUTAGES: Final = (
+    "08",  # connection exception
+    "25006",  # read only: connected to a server that is no longer the primary
+    "40001",  # serialization failure
+    "40P01",  # deadlock detected
+    "53000",  # insufficient resources
+    "53100",  # disk full
+    "53200",  # out of memory
+    "53300",  # too many connections
+    "55P03",  # lock not available
+    "57P01",  # admin shutdown
+    "57P02",  # crash shutdown
+    "57P03",  # cannot connect now
+    "57P05",  # idle session timeout
+    "58030",  # input or output error
+)
+"""How their SQLSTATEs begin. A slow query that was cancelled (57014) or a text too long (54000) is no outage."""
+POSTGRES_DISK_FULL: Final = "53100"
+
+
+class DatabaseUnavailable(OperationalError):
+    """The database is away, busy or short of something; the same may succeed later. `orig` is the driver's error."""
+
+
+class DatabaseFull(DatabaseUnavailable):
+    """The database's disk has no room."""
+
+
+def tell_outages(engine: Engine) -> None:
+    """Have an engine raise DatabaseUnavailable for outages, also while connecting; other errors stay as they are."""
+
+    @event.listens_for(engine, "handle_error")
+    def handle(context: ExceptionContext) -> DatabaseUnavailable | None:
+        error = context.sqlalchemy_exception
+        if not isinstance(error, DBAPIError) or error.orig is None:
+            return None
+        if not (context.is_disconnect or is_outage(error)):
+            return None
+        kind = DatabaseFull if is_disk_full(error.orig) else DatabaseUnavailable
+        return kind(error.statement, error.params, error.orig, connection_invalidated=context.is_disconnect)
+
+
+def is_outage(error: DBAPIError) -> bool:
+    """Does the driver say that the database is away, busy or short of something?"""
+    if isinstance(error.orig, sqlite3.Error):
+        return _result_code(error.orig) in SQLITE_OUTAGES
+    state: str | None = getattr(error.orig, "sqlstate", None)
+    if state is None:  # it comes from the client's side: no connection could be made, or it broke
+        return isinstance(error, OperationalError)
+    return state.startswith(POSTGRES_OUTAGES)
+
+
+def is_disk_full(error: BaseException) -> bool:
+    if isinstance(error, sqlite3.Error):
+        return _result_code(error) == sqlite3.SQLITE_FULL
+    return getattr(error, "sqlstate", None) == POSTGRES_DISK_FULL
+
+
+def _result_code(error: sqlite3.Error) -> int | None:
+    """Return the primary result code; None for an error that Python's module made by itself."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return None if code is None else code & 0xFF
