@@ -1,6 +1,5 @@
 """A job's history as it is written: server-sent events. Knows jobs' rows, no kinds of work."""
 
-import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -11,7 +10,8 @@ from starlette.types import Receive, Scope, Send
 
 from api import answers
 from api.errors import TooManyStreams
-from api.services import Services
+from api.services import MAX_HOLDS, Services
+from api.watch import VALID, Topic
 from db import jobs, keys
 from db.models import ApiKey, Job
 from tsukiji.errors import Unauthorized
@@ -19,15 +19,17 @@ from tsukiji.jobs import TERMINAL
 from tsukiji.types import JobEvent
 
 KEEPALIVE_SECONDS = 15
-QUIET_SECONDS = 5
-"""While the job's row does not change, a stream looks this often for lines of the history, and at its key."""
+"""So often a stream says something, even if nothing happens: proxies close what is silent."""
 PAGE = 200
 
 
 @dataclass(frozen=True)
 class News:
+    """A job, the next lines of its history, and what to wait with for the next news."""
+
     job: Job
     events: list[JobEvent]
+    known: dict[Topic, int]
 
 
 def read_news(services: Services, caller: ApiKey, job_id: str, after: int) -> News:
@@ -37,18 +39,22 @@ def read_news(services: Services, caller: ApiKey, job_id: str, after: int) -> Ne
         Unauthorized: the key was revoked meanwhile.
     """
     with services.database.reading() as session:
-        if not keys.is_valid(session, caller.id):
+        if not keys.valid(session, [caller.id]):
             raise Unauthorized("The API key was revoked.")
+        last = jobs.last_events(session, [job_id]).get(job_id, 0)
         job = jobs.find(session, job_id)
-        return News(job, [answers.event(row) for row in jobs.events(session, job_id, after, PAGE)])
+        events = [answers.event(row) for row in jobs.events(session, job_id, after, PAGE)]
+    known = {Topic("job", job_id): job.version, Topic("history", job_id): last, Topic("key", caller.id): VALID}
+    return News(job, events, known)
 
 
 async def follow(services: Services, caller: ApiKey, job_id: str, after: int) -> AsyncIterator[bytes]:
     """Yield events from the history, and progress in between, until the job has ended or the server stops.
 
-    The stream ends when the key is revoked; who connects again is told.
+    The stream ends when the key is revoked; who connects again is told. It reads only where the watch that all held
+    connections share has seen a change.
     """
-    version, spoke = 0, time.monotonic()
+    version = 0
     while not services.stopping.is_set():
         try:
             news = await run_in_threadpool(read_news, services, caller, job_id, after)
@@ -65,21 +71,18 @@ async def follow(services: Services, caller: ApiKey, job_id: str, after: int) ->
             version = news.job.version
             if not ended:
                 yield encode_progress(news.job)
-            spoke = time.monotonic()
-        if not news.events and ended:
+        if len(news.events) == PAGE:
+            continue
+        if ended:
             return
-        if not fresh and time.monotonic() - spoke > KEEPALIVE_SECONDS:
-            spoke = time.monotonic()
+        while not await services.watch.wait(news.known, KEEPALIVE_SECONDS):
             yield KEEPALIVE_COMMENT
-        if len(news.events) < PAGE:
-            await services.watch.wait(job_id, version, QUIET_SECONDS)
 
 
 def check_room(services: Services) -> None:
     """Raise TooManyStreams where no other client may follow a job."""
-    most = services.settings.api.streams
-    if services.streams >= most:
-        raise TooManyStreams(f"{most} clients follow jobs already.")
+    if services.streams >= services.settings.api.streams or services.holds >= MAX_HOLDS:
+        raise TooManyStreams(f"{services.streams} clients follow jobs already.")
 
 
 class JobStream(StreamingResponse):

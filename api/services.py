@@ -12,8 +12,8 @@ import anyio.to_thread
 
 from api.lane import Lanes
 from api.pace import Crowd
-from api.watch import Watch
-from db import jobs
+from api.watch import VALID, Topic, Watch
+from db import jobs, keys
 from db.session import Database, DatabaseUnavailable
 from tsukiji.cores import usable_cores
 from tsukiji.jobs import Task
@@ -23,6 +23,7 @@ from tsukiji.storage import BlobStore, open_store
 from tsukiji.vision.decode import DecodeLimits
 
 MAX_HOLDS = 2000
+"""Connections that are held open at once, for `Prefer: wait` or for events."""
 DECODERS: Final = 2 * usable_cores() + 2
 """Requests that decode at the same time, each in a thread; some of them always wait for a disk."""
 
@@ -48,13 +49,18 @@ class Services:
 
     @cached_property
     def watch(self) -> Watch:
-        return Watch(self._versions)
+        return Watch(self._look)
 
-    def _versions(self, job_ids: Collection[str]) -> dict[str, int]:
+    def _look(self, topics: Collection[Topic]) -> dict[Topic, int]:
         if self.stopping.is_set():
             return {}  # everybody lets go
+        job_ids, histories, key_ids = ([t.id for t in topics if t.what == what] for what in ("job", "history", "key"))
         with self.database.reading() as session:
-            return jobs.versions(session, job_ids)
+            found = {Topic("job", job): version for job, version in jobs.versions(session, job_ids).items()}
+            if histories:  # only who follows events asks for these
+                found |= {Topic("history", job): last for job, last in jobs.last_events(session, histories).items()}
+                found |= {Topic("key", key): VALID for key in keys.valid(session, key_ids)}
+        return found
 
     @property
     def decode_limits(self) -> DecodeLimits:
@@ -82,12 +88,13 @@ class Services:
 
     @contextmanager
     def stream(self) -> Iterator[None]:
-        """Count a client that follows a job; `hold` says why that needs no lock."""
-        self.streams += 1
-        try:
-            yield
-        finally:
-            self.streams -= 1
+        """Count a client that follows a job, who also holds a connection."""
+        with self.hold():
+            self.streams += 1
+            try:
+                yield
+            finally:
+                self.streams -= 1
 
     def wake(self, task: Task, job_id: str, *, priority: int = 0, hands: int = 1) -> None:
         """Send a job's wake-up to so many workers, after the commit; the dispatcher sends again what was not noted."""

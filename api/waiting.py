@@ -9,6 +9,7 @@ from fastapi import Header, Request
 from starlette.concurrency import run_in_threadpool
 
 from api.services import Services
+from api.watch import Topic
 from db import jobs
 from db.models import Job
 from tsukiji.errors import Invalid
@@ -56,7 +57,7 @@ async def hold(
             left = deadline - time.monotonic()
             if left <= 0 or await request.is_disconnected():
                 break
-            if await services.watch.wait(job.id, job.version, min(left, LOOK_SECONDS)):
+            if await services.watch.wait({Topic("job", job.id): job.version}, min(left, LOOK_SECONDS)):
                 job = await run_in_threadpool(read_job, services, job.id)
     return job, welcome
 

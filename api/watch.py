@@ -1,11 +1,11 @@
-"""One look at the rows for all who wait: a thousand held requests cost no more queries than one."""
+"""One look at the rows for all who wait: a thousand held connections cost no more queries than one."""
 
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal, NamedTuple
 
 import structlog
 
@@ -18,30 +18,40 @@ IDLE_SHARE: Final = 15
 """A pause is at least this many times as long as the look before it, so that waiting never keeps the database busy."""
 
 
+class Topic(NamedTuple):
+    """What may change: a job's row, its history, or whether an API key is valid."""
+
+    what: Literal["job", "history", "key"]
+    id: str
+
+
+VALID: Final = 1
+"""The one version of a valid key."""
+
+
 @dataclass(eq=False)
 class Waiter:
-    job_id: str
-    version: int
+    known: Mapping[Topic, int]
     loop: asyncio.AbstractEventLoop
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Watch:
-    """Tells who waits when a job has another version than the one they know. Its thread lives while anybody waits.
+    """Tells who waits when something differs from what they know. Its thread lives while anybody waits.
 
     Args:
-        look: returns the versions of jobs; one that is gone is left out.
+        look: returns the versions of topics; one that is gone is left out.
     """
 
-    def __init__(self, look: Callable[[Collection[str]], dict[str, int]]) -> None:
+    def __init__(self, look: Callable[[Collection[Topic]], Mapping[Topic, int]]) -> None:
         self._look = look
         self._changed = threading.Condition()
         self._waiters: set[Waiter] = set()
         self._runs = self._fresh = False
 
-    async def wait(self, job_id: str, version: int, seconds: float) -> bool:
-        """Wait until the job has another version, for so many seconds at most; returns whether there may be news."""
-        waiter = Waiter(job_id, version, asyncio.get_running_loop())
+    async def wait(self, known: Mapping[Topic, int], seconds: float) -> bool:
+        """Wait until a topic has another version, for `seconds` at most; returns whether there may be news."""
+        waiter = Waiter(known, asyncio.get_running_loop())
         with self._changed:
             self._waiters.add(waiter)
             self._fresh = True
@@ -77,12 +87,12 @@ class Watch:
 
     def _tell(self, waiters: list[Waiter]) -> None:
         try:
-            versions = self._look({waiter.job_id for waiter in waiters})
+            versions = self._look({topic for waiter in waiters for topic in waiter.known})
         except Exception as error:  # noqa: BLE001 - who waits reads the row, and meets it too
             log.warning("watch_failed", error=repr(error))
             versions = {}
         for waiter in waiters:
-            if versions.get(waiter.job_id) != waiter.version:
+            if any(versions.get(topic) != version for topic, version in waiter.known.items()):
                 try:
                     waiter.loop.call_soon_threadsafe(waiter.news.set)
                 except RuntimeError:  # its loop has ended

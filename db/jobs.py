@@ -100,6 +100,13 @@ def versions(session: Session, job_ids: Collection[str]) -> dict[str, int]:
     return {row.id: row.version for row in rows}
 
 
+def last_events(session: Session, job_ids: Collection[str]) -> dict[str, int]:
+    """Return the id of the last line in the history of each of those jobs that there are."""
+    last = select(func.max(JobEvent.id)).where(JobEvent.job_id == Job.id).scalar_subquery()  # one step in its index
+    rows = session.execute(select(Job.id, func.coalesce(last, 0).label("event")).where(Job.id.in_(job_ids)))
+    return {row.id: row.event for row in rows}
+
+
 def count_active(session: Session, kind: JobKind, created_by: str | None = None) -> int:
     """Count the unfinished jobs of one kind, of one key or of all."""
     mine = () if created_by is None else (Job.created_by == created_by,)

@@ -4,6 +4,7 @@ import hashlib
 import secrets
 import string
 import zlib
+from collections.abc import Collection
 
 from sqlalchemy import bindparam, delete, func, select, update
 from sqlalchemy.orm import Session
@@ -51,9 +52,9 @@ def verify(session: Session, secret: str) -> ApiKey | None:
     return session.scalar(BY_HASH, {"hash": digest(secret)})
 
 
-def is_valid(session: Session, key_id: str) -> bool:
-    """Return whether a key that called before may still call."""
-    return session.scalar(select(ApiKey.id).where(ApiKey.id == key_id, ApiKey.revoked_at.is_(None))) is not None
+def valid(session: Session, key_ids: Collection[str]) -> set[str]:
+    """Return those of the keys, which called before, that may still call."""
+    return set(session.scalars(select(ApiKey.id).where(ApiKey.id.in_(key_ids), ApiKey.revoked_at.is_(None))))
 
 
 def touch(session: Session, key_id: str) -> None:

@@ -5,6 +5,7 @@ import threading
 import time
 
 import pytest
+from fastapi.sse import KEEPALIVE_COMMENT
 
 from api.events import follow, read_news
 from api.watch import Watch
@@ -285,9 +286,8 @@ def test_stream_lets_go_when_the_server_stops(client, services, training, monkey
     assert events_in(client.get(training["links"]["events"]).text)[0]["event"] == "status"
 
 
-def test_a_stream_ends_with_its_key(client, services, key, training, monkeypatch):
+def test_a_stream_ends_with_its_key(client, services, key, training):
     """Whoever follows a job that does nothing hears no more of it once the key is revoked."""
-    monkeypatch.setattr("api.events.QUIET_SECONDS", 0.05)
     with services.database.reading() as session:
         caller = keys.verify(session, key)
 
@@ -303,20 +303,19 @@ def test_a_stream_ends_with_its_key(client, services, key, training, monkeypatch
 
 
 def test_many_who_follow_a_job_that_does_nothing_read_its_row_once(services, key, training, monkeypatch):
+    """Not even now and then: job, history and key are all in the one look."""
     reads, looks = [], []
 
     def count(*asked):
         reads.append(asked)
         return read_news(*asked)
 
-    def look(job_ids):
-        looks.append(job_ids)
-        with services.database.reading() as session:
-            return jobs.versions(session, job_ids)
+    def look(topics):
+        looks.append(topics)
+        return services._look(topics)
 
     services.watch = Watch(look)
     monkeypatch.setattr("api.events.read_news", count)
-    monkeypatch.setattr("api.events.QUIET_SECONDS", 600)
     with services.database.reading() as session:
         caller = keys.verify(session, key)
 
@@ -335,6 +334,45 @@ def test_many_who_follow_a_job_that_does_nothing_read_its_row_once(services, key
             await pieces.aclose()
 
     asyncio.run(listen())
+
+
+def test_a_line_of_the_history_alone_is_heard_of(client, services, training):
+    def write():
+        with services.database.transaction() as session:
+            jobs.record(session, training["id"], "log", {"message": "still here"})
+        run_job(services, training["id"], {})
+
+    threading.Timer(0.2, write).start()
+    lines = events_in(client.get(training["links"]["events"]).text)
+    assert [line["event"] for line in lines if "id" in line][:2] == ["status", "log"]
+
+
+def test_an_event_id_from_elsewhere_does_not_make_a_stream_read_without_end(services, key, training, monkeypatch):
+    reads = []
+
+    def count(*asked):
+        reads.append(asked)
+        return read_news(*asked)
+
+    monkeypatch.setattr("api.events.read_news", count)
+    monkeypatch.setattr("api.events.KEEPALIVE_SECONDS", 0.2)
+    with services.database.reading() as session:
+        caller = keys.verify(session, key)
+
+    async def listen():
+        pieces = follow(services, caller, training["id"], 10**17)
+        heard = [await anext(pieces) for _ in range(3)]
+        await pieces.aclose()
+        return heard
+
+    assert asyncio.run(listen())[1:] == [KEEPALIVE_COMMENT] * 2
+    assert len(reads) == 1
+
+
+def test_those_who_wait_and_those_who_follow_share_one_bound(client, services, training):
+    services.holds = 1_000_000
+    answer = client.get(training["links"]["events"])
+    assert (answer.status_code, answer.json()["code"]) == (429, "too_many_streams")
 
 
 def test_streams_have_a_bound(client, services, training):

@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from api.pace import LONGEST_PAUSE, POLLS_PER_CORE, Crowd
-from api.watch import Watch
+from api.watch import Topic, Watch
 from db import jobs
 from db.models import Job
 from tests.api.conftest import as_files, pictures
@@ -16,26 +16,27 @@ from tests.services import wait_until
 
 
 def test_all_who_wait_share_one_look():
-    versions, looks = {f"job_{number}": 1 for number in range(300)}, []
+    topics = [Topic("job", f"job_{number}") for number in range(300)]
+    versions, looks = dict.fromkeys(topics, 1), []
 
-    def look(job_ids):
-        looks.append(set(job_ids))
-        return {name: versions[name] for name in job_ids if name in versions}
+    def look(asked):
+        looks.append(set(asked))
+        return {topic: versions[topic] for topic in asked if topic in versions}
 
     watch = Watch(look)
 
     async def session():
-        async def follow(name):
-            return await watch.wait(name, 1, 20)
+        async def follow(topic):
+            return await watch.wait({topic: 1}, 20)
 
-        waiting = [asyncio.create_task(follow(name)) for name in versions]
+        waiting = [asyncio.create_task(follow(topic)) for topic in topics]
         await asyncio.sleep(0)
         while not any(len(asked) == 300 for asked in looks):
             await asyncio.sleep(0.01)
-        versions["job_7"] = 2
+        versions[topics[7]] = 2
         assert await waiting[7]
         assert sum(task.done() for task in waiting) == 1, "nobody else was woken"
-        del versions["job_8"]
+        del versions[topics[8]]
         assert await waiting[8], "it is gone, and the row will say so"
         for task in waiting:
             task.cancel()
@@ -47,11 +48,20 @@ def test_all_who_wait_share_one_look():
 
 
 def test_who_waits_for_too_long_or_for_a_database_that_is_away_is_let_go():
-    def fail(_job_ids):
+    def fail(_topics):
         raise OSError("away")
 
-    assert asyncio.run(Watch(fail).wait("a", 1, 20)), "the row is read, and meets it"
-    assert not asyncio.run(Watch(lambda ids: dict.fromkeys(ids, 1)).wait("a", 1, 0.05))
+    known = {Topic("job", "a"): 1, Topic("history", "a"): 1}
+    assert asyncio.run(Watch(fail).wait(known, 20)), "the row is read, and meets it"
+    assert not asyncio.run(Watch(lambda topics: dict.fromkeys(topics, 1)).wait(known, 0.05))
+
+
+def test_who_waits_for_several_things_hears_of_each():
+    known = {Topic("job", "a"): 1, Topic("history", "a"): 1}
+    for changed in known:
+        assert asyncio.run(
+            Watch(lambda topics, changed=changed: dict.fromkeys(topics, 1) | {changed: 2}).wait(known, 20)
+        )
 
 
 POLLS_PER_SECOND = 20

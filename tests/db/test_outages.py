@@ -111,9 +111,10 @@ def test_postgresql_tells_them_apart_by_sqlstate(postgres, state, outage):
 def test_a_row_that_another_holds_too_long_is_an_outage_in_postgresql(postgres):
     with postgres.transaction() as session:
         session.execute(text("LOCK TABLE jobs"))
-        with pytest.raises(DatabaseUnavailable) as met, postgres.reading() as other:
+        with postgres.reading() as other:
             other.execute(text("SET lock_timeout = 1"))
-            other.execute(text("SELECT count(*) FROM jobs"))
+            with pytest.raises(DatabaseUnavailable) as met:
+                other.execute(text("SELECT count(*) FROM jobs"))
     assert isinstance(met.value.orig, psycopg.errors.LockNotAvailable)
 
 
@@ -145,9 +146,10 @@ def test_a_snapshot_that_is_out_of_date_is_told_by_its_extended_code(sqlite):
 
 
 def test_a_full_disk_is_an_outage_of_its_own(sqlite):
-    with sqlite.connect() as connection, pytest.raises(DatabaseFull):
+    with sqlite.connect() as connection:
         connection.exec_driver_sql("PRAGMA max_page_count = 1")
-        connection.exec_driver_sql("CREATE TABLE large AS SELECT zeroblob(1000000)")
+        with pytest.raises(DatabaseFull):
+            connection.exec_driver_sql("CREATE TABLE large AS SELECT zeroblob(1000000)")
 
 
 def test_a_file_that_cannot_be_opened_is_an_outage(tmp_path):
@@ -159,9 +161,10 @@ def test_a_file_that_cannot_be_opened_is_an_outage(tmp_path):
 
 
 def test_a_file_that_may_not_be_written_is_an_outage(sqlite):
-    with sqlite.connect() as connection, pytest.raises(DatabaseUnavailable):
+    with sqlite.connect() as connection:
         connection.exec_driver_sql("PRAGMA query_only = ON")
-        connection.exec_driver_sql("INSERT INTO things VALUES (1)")
+        with pytest.raises(DatabaseUnavailable):
+            connection.exec_driver_sql("INSERT INTO things VALUES (1)")
 
 
 def test_an_interrupted_statement_is_no_outage(sqlite):

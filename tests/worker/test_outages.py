@@ -43,7 +43,9 @@ class Outage:
             self._first, self.lasts = None, not self._once
         if begins or self.lasts:
             self.refused += 1
-            raise DatabaseUnavailable(statement, parameters, sqlite3.OperationalError("the server closed the connection"))
+            raise DatabaseUnavailable(
+                statement, parameters, sqlite3.OperationalError("the server closed the connection")
+            )
 
 
 @pytest.fixture
