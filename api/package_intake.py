@@ -1,6 +1,5 @@
 """A package that was made elsewhere becomes a model of this service: whole, or not at all. Knows no HTTP."""
 
-import hashlib
 import shutil
 import tempfile
 from pathlib import Path, PurePosixPath
@@ -18,6 +17,7 @@ from tsukiji import types
 from tsukiji.ids import new_id
 from tsukiji.packages.apart import Room, unpack_apart
 from tsukiji.packages.evaluations import Evaluated, read_evaluation
+from tsukiji.packages.keeping import keep
 from tsukiji.storage.disk import disk_errors
 from tsukiji.types import Name
 from tsukiji.vision import package
@@ -40,9 +40,6 @@ def take_package(services: Services, once: Once, sent: Form) -> Made:
     """
     (upload,) = sent.files
     name = validated(Wishes, {"name": sent.one("name")}, "body").name or name_of(upload)
-    fingerprint = fingerprint_of([digest_of(upload), name])
-    if made := once.found(services, fingerprint):
-        return made
     uploads = services.settings.cache_dir / "uploads"
     with disk_errors():
         uploads.mkdir(parents=True, exist_ok=True)
@@ -52,7 +49,10 @@ def take_package(services: Services, once: Once, sent: Form) -> Made:
         open_zip(services, upload, Path(scratch) / "package.zip", folder)
         manifest, config = package.read_manifest(folder), package.read_config(folder)
         image_size, evaluated = package.read_preprocess(folder).size, read_evaluation(folder)
-        blobs = {path.name: services.store.put(path) for path in sorted(folder.iterdir())}
+        fingerprint = fingerprint_of([manifest.model_dump(mode="json"), name])
+        if made := once.found(services, fingerprint):
+            return made
+        blobs = keep(services.store, folder)
 
     def make(session: Session) -> str:
         model = model_of(manifest, config, evaluated, name, image_size)
@@ -96,8 +96,3 @@ def name_of(upload: UploadFile) -> str:
     """Return the file's name without `.zip`, as far as a model may be called so."""
     stem = PurePosixPath(file_name(upload, 1).replace("\\", "/")).name.removesuffix(".zip")
     return stem[:NAME_CHARACTERS] or "model"
-
-
-def digest_of(upload: UploadFile) -> str:
-    upload.file.seek(0)
-    return hashlib.file_digest(upload.file, "sha256").hexdigest()  # type: ignore[arg-type]  # a spooled file reads too

@@ -15,8 +15,8 @@ from training.run import PACKAGE_FOLDER, REPORT_FILE, RUN_FILE, Picture, Report,
 from tsukiji import errors, snapshots
 from tsukiji.errors import BlobCorrupt, BlobMissing, InternalError, TrainingCrashed, TsukijiError, WorkStalled
 from tsukiji.ids import new_id
+from tsukiji.packages.keeping import keep
 from tsukiji.types import Kind, Leakage, Metrics, Recipe
-from tsukiji.vision import package
 from worker import memory
 from worker.archives import discard
 from worker.claimed import Stale
@@ -269,8 +269,7 @@ def named(problem: dict[str, Any]) -> TsukijiError:
 def register(services: Services, job: Job, job_run: Run, folder: Path) -> None:
     """Keep the package's bytes, then end the job and insert the model with its evaluation, all or nothing."""
     report = Report.model_validate_json((folder / REPORT_FILE).read_bytes())
-    package.verify(folder / PACKAGE_FOLDER)
-    files = {path.name: services.store.put(path) for path in sorted((folder / PACKAGE_FOLDER).iterdir())}
+    files = keep(services.store, folder / PACKAGE_FOLDER)
     evaluation_id = new_id("evl")
     result = {
         "model_id": job_run.model_id,

@@ -69,9 +69,7 @@ def take(archive: Path, folder: Path, room: Room) -> None:
     """Do in this process what `unpack_apart` does in another. Raises what that raises."""
     with disk_errors():
         unpack(archive, folder, limits_of(room.max_bytes, room.max_ratio))
-    package.verify(folder)
-    clean_labels(folder)
-    arrival = check(folder)
+    arrival = check(folder, clean_labels(folder, package.verify(folder)))
     if arrival.config.num_classes > room.most_labels:
         raise PackageInvalid(
             f"The model has {arrival.config.num_classes} labels; at most {room.most_labels} may be.",

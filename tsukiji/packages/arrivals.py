@@ -51,13 +51,12 @@ def unpack(archive: Path, folder: Path, limits: ArchiveLimits) -> None:
         raise PackageInvalid(f"The archive cannot be taken: {error.detail}", reason=error.code) from error
 
 
-def check(folder: Path) -> Arrival:
-    """Return what the package holds, having held its files against its manifest and each other.
+def check(folder: Path, manifest: Manifest) -> Arrival:
+    """Return what a package holds, whose files were held against its manifest, having held them against each other.
 
     Raises:
         PackageInvalid: something is missing, altered, of another format, or does not go with the rest.
     """
-    manifest = package.verify(folder)
     config = package.read_config(folder)
     calibration = package.read_calibration(folder)
     if calibration.thresholds is not None and len(calibration.thresholds) != config.num_classes:
@@ -84,8 +83,10 @@ def check_size(folder: Path, config: ModelConfig) -> None:
         raise PackageInvalid(f"{package.PREPROCESS}: size {size} is not possible: {package.told(error)}") from error
 
 
-def clean_labels(folder: Path) -> None:
+def clean_labels(folder: Path, manifest: Manifest) -> Manifest:
     """Write the labels of a verified package as data sets write theirs, and seal it anew if any was written otherwise.
+
+    Returns the manifest as it then is.
 
     Raises:
         PackageInvalid: one cannot be a label, or two become the same.
@@ -99,13 +100,12 @@ def clean_labels(folder: Path) -> None:
         raise PackageInvalid(f"{package.CONFIG} holds labels that differ only in how they are written.")
     changed = {name: label for name, label in cleaned.items() if name != label}
     if not changed:
-        return
-    for name in (package.CONFIG, package.EVALUATION, package.EXAMPLES):
-        if (folder / name).exists():
-            text = package.read_text(folder, name, package.MAX_EVALUATION_BYTES)
-            (folder / name).write_text(json.dumps(_renamed(read_json(text), changed), ensure_ascii=False), "utf-8")
-    before = package.read_manifest(folder)
-    package.seal(folder, model_id=before.model_id, created=before.created, versions=before.versions)
+        return manifest
+    rewritten = [name for name in (package.CONFIG, package.EVALUATION, package.EXAMPLES) if name in manifest.files]
+    for name in rewritten:
+        text = package.read_text(folder, name, package.MAX_EVALUATION_BYTES)
+        (folder / name).write_text(json.dumps(_renamed(read_json(text), changed), ensure_ascii=False), "utf-8")
+    return package.seal_again(folder, manifest, rewritten)
 
 
 def _renamed(value: Any, labels: Mapping[str, str]) -> Any:

@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from tsukiji.errors import PackageInvalid
 from tsukiji.packages.arrivals import Arrival, check, check_size, limits_of, unpack
 from tsukiji.packages.tensors import check_finite
+from tsukiji.vision import package
 
 ZIP_BYTES: Final = 16 * 2**30
 
@@ -65,7 +66,7 @@ def _opened(path: Path) -> Iterator[Path]:
 
 
 def _look(folder: Path) -> Iterator[Check]:
-    arrival = check(folder)
+    arrival = check(folder, package.verify(folder))
     files = arrival.manifest.files
     size = sum(facts.bytes for facts in files.values()) / 2**20
     yield Check(check="hashes", ok=True, detail=f"{len(files)} files, {size:.1f} MiB, as the manifest lists them")

@@ -49,11 +49,16 @@ class BlobStore(Protocol):
     """
 
     @abstractmethod
-    def put(self, source: Source) -> Blob:
+    def put(self, source: Source, known: Blob | None = None) -> Blob:
         """Keep the bytes; once this returns they survive a crash. The same bytes are kept once, and are new again.
+
+        Args:
+            source: the bytes, a file that has them, or pieces of them.
+            known: what they are, where the caller has just hashed them: they are not hashed again.
 
         Raises:
             StorageFull: there is no room; nothing is left behind.
+            DigestMismatch: there are more or fewer bytes than `known` says; nothing is kept.
         """
 
     @abstractmethod
@@ -130,8 +135,8 @@ class BlobStore(Protocol):
             publish(file, target)
 
 
-def pour(source: Source, file: IO[bytes]) -> Blob:
-    """Write `source` to `file` and hash it on the way; an error of the source itself passes as it is."""
+def pour(source: Source, file: IO[bytes], known: Blob | None = None) -> Blob:
+    """Write `source` to `file`, and hash it on the way unless it is known; errors of the source pass as they are."""
 
     def write() -> Iterator[bytes]:
         for piece in _pieces(source):
@@ -139,7 +144,16 @@ def pour(source: Source, file: IO[bytes]) -> Blob:
                 file.write(piece)
             yield piece
 
-    return digest_of(write())
+    if known is None:
+        return digest_of(write())
+    check_size(sum(len(piece) for piece in write()), known)
+    return known
+
+
+def check_size(size: int, known: Blob) -> None:
+    """Raise `DigestMismatch` unless there are as many bytes as a blob is known to have."""
+    if size != known.size:
+        raise DigestMismatch(f"{size} bytes came; {known.size} with the sha256 {known.sha256} were announced.")
 
 
 def digest_of(pieces: Iterable[bytes]) -> Blob:

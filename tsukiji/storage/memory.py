@@ -30,9 +30,9 @@ class MemoryStore(BlobStore):
         self.put_at: dict[str, float] = {}
         self.parts: dict[str, dict[int, bytes]] = {}
 
-    def put(self, source: Source) -> Blob:
+    def put(self, source: Source, known: Blob | None = None) -> Blob:
         buffer = io.BytesIO()
-        return self._keep(pour(source, buffer), buffer)
+        return self._keep(pour(source, buffer, known), buffer)
 
     def stream(self, sha256: str, chunk: int = CHUNK_BYTES) -> Iterator[bytes]:
         check_sha256(sha256)

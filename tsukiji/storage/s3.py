@@ -56,9 +56,9 @@ class S3Store(BlobStore):
         with s3_errors():
             self._client = connect(endpoint_url)
 
-    def put(self, source: Source) -> Blob:
+    def put(self, source: Source, known: Blob | None = None) -> Blob:
         with SpooledTemporaryFile(max_size=SPOOL_BYTES) as file:
-            blob = pour(source, file)  # the key is the hash, so all bytes come by before the first is sent
+            blob = pour(source, file, known)  # the key is the hash, so all bytes come by before the first is sent
             if not self._renew(blob):
                 with disk_errors():
                     file.seek(0)

@@ -6,7 +6,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal, Self, TypeVar
@@ -141,6 +141,14 @@ def seal(folder: Path, *, model_id: str, created: datetime, versions: Mapping[st
     files = {name: _facts(folder / name) for name in sorted(_names(folder))}
     manifest = Manifest(model_id=model_id, created=created, versions=dict(versions), files=files)
     _check_names(manifest)
+    write_part(folder, MANIFEST, manifest)
+    return manifest
+
+
+def seal_again(folder: Path, sealed: Manifest, changed: Collection[str]) -> Manifest:
+    """Write the manifest anew after some of its files were changed; the others are not read."""
+    files = sealed.files | {name: _facts(folder / name) for name in changed}
+    manifest = sealed.model_copy(update={"files": files})
     write_part(folder, MANIFEST, manifest)
     return manifest
 

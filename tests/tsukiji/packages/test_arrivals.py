@@ -41,7 +41,7 @@ def target(tmp_path):
 @pytest.mark.parametrize("prefix", ["", "my model/"])
 def test_a_zip_of_a_package_is_the_package(folder, zipped, target, prefix):
     unpack(zipped(folder, prefix, **{"__MACOSX/._config.json": b"x"}), target, LIMITS)
-    arrival = check(target)
+    arrival = check(target, package.verify(target))
     assert arrival.config.label_names == LABELS
     assert arrival.manifest.model_id == "mdl_1"
     assert [example.file for example in arrival.examples] == ["example-1.png"]
@@ -160,7 +160,7 @@ def speak_of_single_labels(folder):
 def test_a_package_whose_parts_do_not_go_together_is_refused(folder, spoil):
     spoil(folder)
     with pytest.raises(PackageInvalid):
-        check(folder)
+        check(folder, package.verify(folder))
 
 
 def test_an_evaluation_comes_along(folder):
@@ -168,5 +168,5 @@ def test_an_evaluation_comes_along(folder):
     told = {"metrics": metrics, "split": "test", "recipe": {"epochs": 3}, "seed": 1}
     (folder / package.EVALUATION).write_text(json.dumps(told))
     seal(folder)
-    evaluated = check(folder).evaluated
+    evaluated = check(folder, package.verify(folder)).evaluated
     assert (evaluated.metrics.accuracy, evaluated.split, evaluated.recipe) == (0.5, "test", {"epochs": 3})

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tsukiji.errors import BlobCorrupt, BlobMissing, Invalid
+from tsukiji.errors import BlobCorrupt, BlobMissing, DigestMismatch, Invalid
 from tsukiji.storage import Blob
 
 ABSENT = "0" * 64
@@ -35,6 +35,30 @@ def test_bytes_a_file_and_pieces_are_the_same_blob(store, tmp_path):
     file.write_bytes(b"tuna and salmon")
     pieces = (piece for piece in [b"tuna ", b"", b"and ", b"salmon"])
     assert store.put(b"tuna and salmon") == store.put(file) == store.put(pieces)
+
+
+def test_what_is_known_is_kept_without_being_hashed_again(store, tmp_path, monkeypatch):
+    file = tmp_path / "fish"
+    file.write_bytes(b"tuna and salmon")
+    known = Blob(sha256_of(b"tuna and salmon"), 15)
+
+    def refuse(*_):
+        raise AssertionError("hashed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tsukiji.storage.blobs.digest_of", refuse)
+        patch.setattr(hashlib, "file_digest", refuse)
+        for _ in range(2):  # the second time it is there already
+            assert store.put(file, known) == known
+    assert store.read(known.sha256) == b"tuna and salmon"
+
+
+@pytest.mark.parametrize("data", [b"tuna and", b"tuna and salmon and more"])
+def test_what_is_not_as_long_as_it_is_known_to_be_is_not_kept(store, data):
+    known = Blob(sha256_of(b"tuna and salmon"), 15)
+    with pytest.raises(DigestMismatch):
+        store.put(data, known)
+    assert not store.exists(known.sha256)
 
 
 def test_a_large_blob_streams_in_pieces(store, tmp_path):
