@@ -17,7 +17,7 @@ from db.labels import MULTI
 from db.models import ApiKey
 from tsukiji.errors import CropOutside, ImageError
 from tsukiji.importers import json_list
-from tsukiji.labels import clean_word, count_labels, join_labels, look_alikes, told
+from tsukiji.labels import clean_labels, clean_word, count_labels, join_labels, look_alikes, told
 from tsukiji.types import Box, FileVerdict, Problem, Split, UploadResult
 from tsukiji.vision.decode import probe
 
@@ -155,11 +155,8 @@ def clean_set(text: str | None, name: str, pointer: str) -> str | None:
         return None if word is None else join_labels([word])
     if not all(isinstance(word, str) for word in listed):
         raise invalid_field(pointer, "a list of labels holds texts only")
-    words = [word_of(word, name, pointer) for word in listed]
-    if None in words:
-        raise invalid_field(pointer, f"a {name} is not empty")
     try:
-        return join_labels(word for word in words if word)
+        return clean_labels(listed)
     except ValueError as error:
         raise invalid_field(pointer, str(error)) from error
 

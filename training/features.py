@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final, TypeVar
 
 import numpy as np
@@ -13,6 +15,7 @@ from torch.nn.functional import interpolate
 from training.control import Control
 from training.events import Events
 from training.run import Picture, Run
+from tsukiji.pipeline import submit_ahead
 from tsukiji.vision.decode import DecodeLimits
 from tsukiji.vision.fold import fold
 from tsukiji.vision.kept import CLOSE, MIRRORED, PLAIN, Kept, rounded
@@ -108,10 +111,6 @@ def look(pixels: torch.Tensor, view: int) -> torch.Tensor:
 
 def ahead(pictures: Sequence[Item], fitted: Callable[[Item], Result]) -> Iterator[tuple[Sequence[Item], list[Result]]]:
     """Yield batches with their pixels; threads decode the next while the caller computes."""
-    batches = [pictures[start : start + BATCH] for start in range(0, len(pictures), BATCH)]
-    with ThreadPoolExecutor(DECODERS) as pool:
-        waiting = [[pool.submit(fitted, picture) for picture in batch] for batch in batches[:1]]
-        for number, batch in enumerate(batches):
-            if number + 1 < len(batches):
-                waiting.append([pool.submit(fitted, picture) for picture in batches[number + 1]])
-            yield batch, [future.result() for future in waiting.pop(0)]
+    with ThreadPoolExecutor(DECODERS) as pool, closing(submit_ahead(pool, fitted, pictures, BATCH)) as decoded:
+        while batch := list(islice(decoded, BATCH)):
+            yield [picture for picture, _ in batch], [future.result() for _, future in batch]

@@ -81,6 +81,15 @@ def clean_label(text: str) -> str:
     return label
 
 
+def clean_labels(labels: Iterable[str]) -> str:
+    """Return the text of a set of labels as it is kept.
+
+    Raises:
+        ValueError: one is empty or what `clean_word` refuses, or they are too long together.
+    """
+    return join_labels(map(clean_label, labels))
+
+
 def look_alikes(labels: Iterable[str], new: Collection[str]) -> list[dict[str, str]]:
     """Return warnings of labels that differ only in case, width or spaces (`Cat`, `cat`), one of them new."""
     alike: dict[str, list[str]] = {}

@@ -1,6 +1,5 @@
 """An analysis: each picture is measured and looked at once, then all are held against each other."""
 
-import shutil
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
@@ -52,11 +51,7 @@ UNBOUNDED = 2**62
 
 def run(services: Services, job: Job, lease: Lease) -> None:
     """Measure what is new, look at it, and end the job in the transaction that writes what was found."""
-    folder = services.work_folder(f"{job.id}-{job.attempt}")
-    for left in folder.parent.glob(f"{job.id}-*"):  # by an attempt that was killed on this machine
-        if left != folder:
-            shutil.rmtree(left, ignore_errors=True)
-    try:
+    with services.attempt_folder(job) as folder:
         dataset_id = dataset_of(job)
         measure_new(services, job, dataset_id, lease)
         with services.database.reading() as session:
@@ -65,8 +60,6 @@ def run(services: Services, job: Job, lease: Lease) -> None:
         tell(services, job, phase="comparing", completed=0, total=len(pictures))
         findings, prevalent = find_all(services, dataset_id, pictures, seen, lease.check)
         end(services, job, dataset_id, pictures, findings, prevalent, unavailable)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def dataset_of(job: Job) -> str:

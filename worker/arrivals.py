@@ -1,9 +1,8 @@
 """What an import reads, picture after picture, each with what tables and folders say of it: files, then addresses."""
 
 import itertools
-from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -15,6 +14,7 @@ from tsukiji.archive import Entry
 from tsukiji.errors import TsukijiError
 from tsukiji.importers import Layout, Placement, Remote, Table, lay_out, may_be_table, sampled_label
 from tsukiji.passed_over import PassedOver
+from tsukiji.pipeline import submit_ahead
 from tsukiji.types import ImportOptions, Kind
 from worker.archives import opened
 from worker.inputs import read_url
@@ -139,22 +139,13 @@ def with_sampled_label(job: Job, options: ImportOptions, names: Sequence[str]) -
 def fetched(services: Services, remotes: Iterable[Remote]) -> Iterator[Arrival]:
     """Yield the pictures in their order; so many are on their way at once."""
     at_once = services.settings.sources.url_connections
-    waiting: deque[tuple[Remote, Future[bytes]]] = deque()
     pool = ThreadPoolExecutor(at_once, thread_name_prefix="fetch")
     try:
-        for remote in remotes:
-            if len(waiting) == at_once:
-                yield arrived(*waiting.popleft())
-            waiting.append((remote, pool.submit(fetch, services, remote)))
-        while waiting:
-            yield arrived(*waiting.popleft())
+        for remote, data in submit_ahead(pool, partial(fetch, services), remotes, at_once):
+            yield Arrival(remote.url, remote.placement, data.result)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)  # a worker that stops does not wait for servers
 
 
 def fetch(services: Services, remote: Remote) -> bytes:
     return b"" if remote.placement.error else read_url(services, remote.url)
-
-
-def arrived(remote: Remote, data: Future[bytes]) -> Arrival:
-    return Arrival(remote.url, remote.placement, partial(data.result))

@@ -1,6 +1,5 @@
 """An export: a model's package goes into a converter of its own process, a file in another format comes out."""
 
-import shutil
 from pathlib import Path
 
 import structlog
@@ -25,11 +24,7 @@ CONVERTER = "training.convert"
 
 def run(services: Services, job: Job, lease: Lease) -> None:
     """Convert, and end the job in the transaction that registers the file."""
-    folder = services.work_folder(f"{job.id}-{job.attempt}")
-    for left in folder.parent.glob(f"{job.id}-*"):  # by an attempt that was killed on this machine
-        if left != folder:
-            shutil.rmtree(left, ignore_errors=True)
-    try:
+    with services.attempt_folder(job) as folder:
         conversion = prepare(services, job, folder, lease)
         settings = services.settings
         with Engine(folder, settings.jobs.stop_seconds, settings.training.threads, CONVERTER) as engine:
@@ -38,8 +33,6 @@ def run(services: Services, job: Job, lease: Lease) -> None:
             except TrainingCrashed as error:  # it is no training, and its next attempt may go better
                 raise InternalError(f"The converter ended by itself. {error.detail}") from error
         register(services, job, conversion, folder)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def prepare(services: Services, job: Job, folder: Path, lease: Lease) -> Conversion:

@@ -19,13 +19,13 @@ from tsukiji.errors import Invalid, LabelRefused, TsukijiError
 from tsukiji.importers import Placement
 from tsukiji.jobs import Task
 from tsukiji.labels import look_alikes, split_labels, under_two_labels
+from tsukiji.pipeline import in_order
 from tsukiji.types import AnalysisCreate
 from tsukiji.vision.decode import probe
 from worker.archives import discard
 from worker.arrivals import Arrival, arriving
 from worker.claimed import Stale
 from worker.lease import Lease
-from worker.pipeline import in_order
 from worker.services import Services
 from worker.text import kept
 

@@ -17,9 +17,9 @@ from tsukiji.errors import ImageTooManyBytes, ImageUnknown, TsukijiError
 from tsukiji.labels import label_folder
 from tsukiji.manifests import Line, read_lines
 from tsukiji.passed_over import PassedOver
+from tsukiji.pipeline import in_order
 from tsukiji.storage.blobs import read_pieces
 from worker.archives import local_archive, opened
-from worker.pipeline import in_order
 from worker.services import Services
 from worker.text import kept
 

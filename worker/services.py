@@ -1,12 +1,15 @@
 """What a worker process works with: settings, database, store, wake-ups, and its own name."""
 
 import os
+import shutil
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from db.models import Job
 from db.session import Database, Session
 from tsukiji.queue import Wakeups, create_app
 from tsukiji.settings import Settings
@@ -41,6 +44,18 @@ class Services:
     @property
     def decode_limits(self) -> DecodeLimits:
         return DecodeLimits.of(self.settings.limits)
+
+    @contextmanager
+    def attempt_folder(self, job: Job) -> Iterator[Path]:
+        """A folder for one attempt at a job, gone at the end; so is what one left that was killed on this machine."""
+        folder = self.work_folder(f"{job.id}-{job.attempt}")
+        for left in folder.parent.glob(f"{job.id}-*"):
+            if left != folder:
+                shutil.rmtree(left, ignore_errors=True)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def work_folder(self, name: str) -> Path:
         """Return a folder of one's own for files that nobody needs afterwards."""

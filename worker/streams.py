@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ from PIL import Image
 from db.batches import blank_prediction
 from db.models import BatchItem
 from tsukiji.errors import BlobCorrupt, BlobMissing, ImageError, OutputNotFinite
+from tsukiji.pipeline import submit_ahead
 from tsukiji.types import Box
 from tsukiji.vision.decode import DecodeLimits, decoded, measure
 from tsukiji.vision.kept import PLAIN, Kept, Size, content_of
@@ -97,13 +99,12 @@ def in_streams(
     """Yield what `act` finds of each part. An error ends the others after the part that they are at."""
     if not parts:
         return
-    with ThreadPoolExecutor(plan.streams, "stream", initializer=begin, initargs=(plan,)) as pool:
-        waiting = [pool.submit(act, part) for part in parts]
-        try:
-            for future in waiting:
-                yield future.result()
-        finally:
-            pool.shutdown(cancel_futures=True)
+    with (
+        ThreadPoolExecutor(plan.streams, "stream", initializer=begin, initargs=(plan,)) as pool,
+        closing(submit_ahead(pool, act, parts, len(parts))) as found,
+    ):
+        for _, future in found:
+            yield future.result()
 
 
 def begin(plan: Plan) -> None:

@@ -1,6 +1,5 @@
 """A training: the snapshot's pictures and the recipe go into the engine, a registered model comes out."""
 
-import shutil
 import time
 from array import array
 from pathlib import Path
@@ -34,18 +33,12 @@ WRITE_SECONDS = 1.0
 
 def run(services: Services, job: Job, lease: Lease) -> None:
     """Train, and end the job in the transaction that registers the model."""
-    folder = services.work_folder(f"{job.id}-{job.attempt}")
-    for left in folder.parent.glob(f"{job.id}-*"):  # by an attempt that was killed on this machine
-        if left != folder:
-            shutil.rmtree(left, ignore_errors=True)
-    try:
+    with services.attempt_folder(job) as folder:
         job_run = prepare(services, job, folder, lease)
         settings = services.settings
         with Engine(folder, settings.jobs.stop_seconds, settings.training.threads) as engine:
             Watch(services, job, lease, engine).follow()
         register(services, job, job_run, folder)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def prepare(services: Services, job: Job, folder: Path, lease: Lease) -> Run:

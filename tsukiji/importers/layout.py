@@ -2,9 +2,9 @@
 
 import itertools
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import PurePosixPath
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ from tsukiji.importers.folders import Folders
 from tsukiji.importers.hearing import hear
 from tsukiji.importers.items import Item
 from tsukiji.importers.split_words import plain_split
-from tsukiji.labels import PLUS, clean_label, clean_word, folder_labels, join_labels
+from tsukiji.labels import PLUS, clean_labels, clean_word, folder_labels
 from tsukiji.names import from_path
 from tsukiji.types import Box, ImportOptions, Kind, Split
 
@@ -318,16 +318,17 @@ def placed(known: Placement, name: str, label: str | None, folder: str | None) -
 
 
 def with_label(known: Placement, where: str, label: str | None) -> Placement:
-    try:
-        return replace(known, label=clean_word(label), group=clean_word(known.group, "group"))
-    except ValueError as error:
-        return refused(where, error)
+    return cleaned(known, where, partial(clean_word, label))
 
 
 def with_labels(known: Placement, where: str, labels: Iterable[str]) -> Placement:
+    return cleaned(known, where, partial(clean_labels, labels))
+
+
+def cleaned(known: Placement, where: str, label: Callable[[], str | None]) -> Placement:
+    """Return what is known of a picture with the label or set that `label` makes, or why it can have none."""
     try:
-        text = join_labels(map(clean_label, labels))
-        return replace(known, label=text, group=clean_word(known.group, "group"))
+        return replace(known, label=label(), group=clean_word(known.group, "group"))
     except ValueError as error:
         return refused(where, error)
 

@@ -1,11 +1,12 @@
 """Work ahead in threads, with results in their order."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from worker import pipeline
-from worker.pipeline import in_order
+from tsukiji import pipeline
+from tsukiji.pipeline import in_order, submit_ahead
 
 
 def test_results_come_in_order_and_threads_help(monkeypatch):
@@ -43,3 +44,19 @@ def test_an_error_comes_in_its_turn():
     assert [next(found) for _ in range(3)] == [0, 1, 2]
     with pytest.raises(ValueError, match="three"):
         next(found)
+
+
+def test_what_has_not_begun_is_cancelled_when_nobody_reads_on():
+    goes_on, begun = threading.Event(), []
+
+    def act(number):
+        begun.append(number)
+        goes_on.wait(30)
+
+    with ThreadPoolExecutor(1) as pool:
+        found = submit_ahead(pool, act, range(10), 4)
+        _, first = next(found)
+        found.close()
+        goes_on.set()
+        first.result()
+    assert begun == [0]
