@@ -9,7 +9,7 @@ DATA ?=
 BENCHMARKS := batches curation datasets fairness faults hostile overhead poison reading resume storm training writers
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-fast check fix bench docs lock browser pin-images
+.PHONY: help setup demo up test test-fast check fix bench docs lock browser pin-images image-sizes
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -59,3 +59,6 @@ browser: ## Install headless Chromium for the page's tests (Debian and its child
 
 pin-images: ## Write the images of docker-compose.yml by digest into .env (needs Docker and a registry)
 	@deploy/pin-images .env
+
+image-sizes: setup ## How large both container images are, computed from the wheels
+	@PATH=$(BIN):$$PATH $(BIN)/python -m devtools.image_sizes

@@ -6,6 +6,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, distributions, version
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +24,7 @@ from tsukiji.types import Recipe
 SILENT_SECONDS: Final = 60
 QUEUES: Final = ("train", "infer", "intake")
 FREE_BYTES: Final = 2 * 2**30
+NVIDIA_DRIVER: Final = Path("/proc/driver/nvidia")
 
 
 class Finding(BaseModel):
@@ -35,8 +37,8 @@ class Finding(BaseModel):
 
 
 def doctor(as_json: AsJson = False) -> None:
-    """Check Python, the service, the key, the workers, the disk, the programs and the pretrained weights."""
-    findings = [python_version(), *service(), disk(), programs(), *pretrained()]
+    """Check Python, the service, the key, the workers, the disk, the programs, PyTorch and the pretrained weights."""
+    findings = [python_version(), *service(), disk(), programs(), *pytorch(), *pretrained()]
     columns: dict[str, Callable[[Finding], object]] = {
         "check": lambda finding: finding.check,
         "": lambda finding: "PROBLEM" if not finding.ok else "warning" if finding.warning else "ok",
@@ -95,6 +97,19 @@ def programs() -> Finding:
         return Finding(check="programs", ok=True, detail=f"in {programs_folder()}")
     except ProgramsMissing:
         return Finding(check="programs", ok=True, detail="not here: this installation holds the client alone")
+
+
+def pytorch() -> list[Finding]:
+    """Tell which build of PyTorch is installed, and whether it is larger than this machine can use. Imports none."""
+    try:
+        found = version("torch")
+    except PackageNotFoundError:
+        return []
+    cuda = any((package.name or "").startswith("nvidia-") for package in distributions())
+    idle = cuda and sys.platform == "linux" and not NVIDIA_DRIVER.exists()
+    hint = "This machine has no NVIDIA GPU: installed with UV_TORCH_BACKEND=cpu, PyTorch takes 3 GB less."
+    build = "with CUDA" if cuda else "for CPUs"
+    return [Finding(check="pytorch", ok=True, detail=f"{found}, {build}", hint=hint if idle else None, warning=idle)]
 
 
 def pretrained() -> list[Finding]:

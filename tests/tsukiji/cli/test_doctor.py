@@ -1,10 +1,12 @@
 import json
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 
 import tsukiji
 from tests.tsukiji.client.service import problem
+from tsukiji.cli import doctor
 
 
 def worker(queue, seconds_ago=1):
@@ -23,6 +25,15 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.fixture(autouse=True)
+def driver(tmp_path, monkeypatch):
+    """A machine with an NVIDIA driver."""
+    path = tmp_path / "nvidia"
+    path.mkdir()
+    monkeypatch.setattr(doctor, "NVIDIA_DRIVER", path)
+    return path
+
+
 @pytest.fixture
 def findings(service, run):
     def read():
@@ -39,7 +50,7 @@ def test_all_is_well(service, findings):
     result, found = findings()
     assert result.exit_code == 0
     assert list(found) == [
-        *("python", "service", "key", "workers", "disk", "programs"),
+        *("python", "service", "key", "workers", "disk", "programs", "pytorch"),
         *("weights resnet34", "weights efficientnet_lite0", "weights efficientnet_lite2", "weights convnext_atto"),
     ]
     assert all(finding["ok"] and not finding["warning"] for finding in found.values())
@@ -62,7 +73,24 @@ def test_a_client_alone_has_no_weights(service, findings, tmp_path, monkeypatch)
     service.answer("GET", "/v1/info", {"version": "0.1.0", "workers": [worker("train,infer,intake")]})
     result, found = findings()
     assert result.exit_code == 0
-    assert list(found)[-1] == "programs"
+    assert not [check for check in found if check.startswith("weights")]
+
+
+@pytest.mark.parametrize(("packages", "gpu", "build", "warned"), [
+    (["torch", "nvidia-cudnn-cu13"], True, "with CUDA", False),
+    (["torch", "nvidia-cudnn-cu13"], False, "with CUDA", True),
+    (["torch"], False, "for CPUs", False),
+])  # fmt: skip
+def test_pytorch_for_gpus_on_a_machine_without_any(
+    service, findings, driver, monkeypatch, packages, gpu, build, warned
+):
+    monkeypatch.setattr(doctor, "distributions", lambda: [SimpleNamespace(name=name) for name in packages])
+    if not gpu:
+        driver.rmdir()
+    service.answer("GET", "/v1/info", {"version": "0.1.0", "workers": [worker("train,infer,intake")]})
+    result, found = findings()
+    assert found["pytorch"]["detail"].endswith(build)
+    assert (found["pytorch"]["warning"], "UV_TORCH_BACKEND=cpu" in result.stderr) == (warned, warned)
 
 
 def test_a_worker_that_fell_silent_is_none(service, findings):

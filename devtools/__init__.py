@@ -1,0 +1,1 @@
+"""What tests and benchmarks share: servers, journeys, generated pages. Not installed."""
