@@ -12,13 +12,13 @@ bulk act, from `bench.curation`.
 """
 
 import argparse
-import importlib
 import os
 import tempfile
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Final
 
+from bench import curation
 from bench.gathering import analysing, intake, interrupted, pages, plants
 from bench.report import parse, pictures, show, weights_folder
 from tests.services import Unavailable, postgres_database
@@ -106,10 +106,6 @@ def all_pages(images: int, scratch: Path) -> dict[str, Any]:
 
 
 def undo(*, quick: bool) -> dict[str, Any]:
-    try:
-        curation = importlib.import_module("bench.curation")
-    except ModuleNotFoundError:
-        return {}
     return {"undo_seconds": curation.undo_seconds(quick=quick)}
 
 

@@ -20,6 +20,7 @@ from tsukiji.errors import ImageError
 from tsukiji.types import ExportFormat
 from tsukiji.vision import package
 from tsukiji.vision.decode import DecodeLimits, decode
+from tsukiji.vision.onnx import export_onnx
 
 NOISE_IMAGES: Final = 8
 
@@ -72,10 +73,8 @@ def open_all(files: list[Path], limits: DecodeLimits, side: int) -> list[Image.I
 def writer_of(wanted: ExportFormat) -> Write:
     """Import what is needed for this format, and nothing else."""
     if wanted == "onnx":
-        from tsukiji.vision.onnx import export_onnx  # noqa: PLC0415
-
         return export_onnx
-    from training.pickles import export_learner  # noqa: PLC0415
+    from training.pickles import export_learner  # noqa: PLC0415 - fastai takes seconds, and ONNX does without
 
     return export_learner
 

@@ -1,6 +1,5 @@
 """Tsukiji sorts pictures: train a classifier on folders of images, then label images by the thousand."""
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -76,7 +75,9 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     # The service's own processes import this package too; only who asks for the client pays for it (PEP 562).
     if name in __all__:
-        return getattr(import_module("tsukiji.client"), name)
+        from tsukiji import client  # noqa: PLC0415 - see the line above
+
+        return getattr(client, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

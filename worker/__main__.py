@@ -7,7 +7,6 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 from types import FrameType
 
@@ -48,12 +47,12 @@ def main(arguments: list[str] | None = None) -> int:
     if options.role == "up":
         if options.watch_stdin:
             watch_parent()
-        # Imports Alembic, a tenth of the time that the others take to start.
+        from worker import supervisor  # noqa: PLC0415 - Alembic is a tenth of the time that a worker takes to start
+
         verbose = options.verbose or not sys.stderr.isatty()
         if not verbose:
             log.configure(settings.log.model_copy(update={"level": "warning"}), "up")
-        status: int = import_module("worker.supervisor").up(settings, options.announce, verbose=verbose)
-        return status
+        return supervisor.up(settings, options.announce, verbose=verbose)
     os.environ.setdefault(WORKER_VARIABLE, name_worker(options.role))
     if options.role == "dispatcher":
         return run_dispatcher(settings, watch=options.watch_stdin)

@@ -15,6 +15,7 @@ from tsukiji.jobs import JobKind
 from tsukiji.settings import WeightsSettings
 from tsukiji.vision.model import build
 from worker import analyses as worker_analyses
+from worker import imports as worker_imports
 from worker.analyses import run
 from worker.claimed import work
 
@@ -71,8 +72,6 @@ def fill(services, submit, archive):
         job = submit.job(JobKind.IMPORT, request=request, dataset_id=dataset, upload_sha256=blob.sha256, unit="files")
         work(services, job.id, worker_imports.run)
         return dataset
-
-    from worker import imports as worker_imports  # noqa: PLC0415
 
     return fill
 

@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from db import jobs
+from db import jobs, registry
 from db import results as read
+from db.models import Model
 from db.pages import Window
 from tests.worker.conftest import picture
 from tests.worker.test_batches import models as models  # noqa: PLC0414 - a fixture
 from tests.worker.test_batches import results, run_chunks, submit_zip
+from tsukiji.ids import new_id
 from tsukiji.settings import InferenceSettings
 from tsukiji.vision.decode import DecodeLimits, decode
 from tsukiji.vision.model import Classifier
@@ -166,10 +168,6 @@ def test_memory_bounds_how_many_models_stay_warm(services, model, archive):
 
 
 def copy_of(session, services, model):
-    from db import registry  # noqa: PLC0415
-    from db.models import Model  # noqa: PLC0415
-    from tsukiji.ids import new_id  # noqa: PLC0415
-
     files = {file.name: (file.sha256, file.bytes) for file in registry.model_files(session, model.id)}
     row = Model(
         id=new_id("mdl"),

@@ -1,6 +1,6 @@
 """The tree of commands. Knows their names and where they are; imports one when it is run, so that help is instant."""
 
-from importlib import import_module
+import importlib
 from typing import Annotated, Any, Final
 
 import typer
@@ -38,6 +38,11 @@ WORDS: Final = "tsukiji.words"
 """Where a run keeps the words that name its command."""
 
 
+def late(module: str) -> Any:
+    """Import a part of the command line when a command is run: `--help` waits for none of them."""
+    return importlib.import_module(f"tsukiji.cli.{module}")  # noqa: TID251 - lazy, as click documents it
+
+
 class Later(TyperCommand):
     """A command that is imported when it is run; the list of commands needs but its name and a sentence."""
 
@@ -48,7 +53,7 @@ class Later(TyperCommand):
     def load(self) -> Any:
         """Import the command, or the group of commands."""
         module, _, name = self.place.partition(":")
-        found = getattr(import_module(f"tsukiji.cli.{module}"), name)
+        found = getattr(late(module), name)
         tree = typer.Typer(pretty_exceptions_enable=False)
         if isinstance(found, typer.Typer):
             tree.add_typer(found, name=self.name)
@@ -73,10 +78,10 @@ class Root(TyperGroup):
         except BrokenPipeError:
             raise  # whoever read our output has read enough
         except Exception as error:
-            outcomes = import_module("tsukiji.cli.outcomes")
+            outcomes = late("outcomes")
             if not isinstance(error, outcomes.EXPECTED):
                 raise
-            names = import_module("tsukiji.cli.wording").names_of(self.invoked(ctx).params)
+            names = late("wording").names_of(self.invoked(ctx).params)
             raise typer.Exit(outcomes.tell(error, names)) from error
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:

@@ -17,7 +17,10 @@ from tsukiji.errors import PackageInvalid, StorageFull, TsukijiError
 from tsukiji.packages.arrivals import check, check_size, clean_labels, limits_of, unpack
 from tsukiji.packages.tensors import check_finite
 from tsukiji.storage.disk import disk_errors
-from tsukiji.vision import package
+from tsukiji.vision import package, preprocess  # noqa: F401 - so that Pillow and numpy are there before `limit`
+
+if sys.platform != "win32":  # there the process is only ended when it takes too long
+    import resource
 
 MEMORY_BYTES: Final = 2**30
 """On top of what the interpreter and its libraries take, and of the files, which are in memory one at a time."""
@@ -81,17 +84,14 @@ def take(archive: Path, folder: Path, room: Room) -> None:
 
 
 def limit(archive: Path) -> None:
-    """Bound this process's own memory and time, as far as the system can, and let everybody else go first."""
+    """Bound this process's own memory and time, as far as the system can, and let everybody else go first.
+
+    What numpy and Pillow reserve is not the package's: they are imported by now.
+    """
     if hasattr(os, "nice"):
         os.nice(NICENESS)
-    try:
-        import resource  # noqa: PLC0415 - not on Windows
-    except ImportError:
+    if sys.platform == "win32":
         return
-    import numpy as np  # noqa: F401, PLC0415 - what its libraries reserve is not the package's
-
-    import tsukiji.vision.preprocess  # noqa: F401, PLC0415
-
     with suppress(OSError, ValueError):
         pages = int(Path("/proc/self/statm").read_text("ascii").split()[0])
         most = pages * resource.getpagesize() + MEMORY_BYTES + 3 * archive.stat().st_size

@@ -4,11 +4,11 @@ Hashes and formats are checked by the client alone; the self-test needs the extr
 it is said to be not done.
 """
 
-import importlib
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -89,19 +89,15 @@ def _try_out(folder: Path, arrival: Arrival) -> Check:
         return Check(check="self-test", ok=None, detail="not done: the package holds no example images")
     if missing := _missing("torch", "safetensors", "numpy", "PIL", "pydantic_settings"):
         return Check(check="self-test", ok=None, detail=f"not done: {missing} is not installed here")
-    selftest = importlib.import_module("tsukiji.vision.selftest")
+    from tsukiji.vision import selftest  # noqa: PLC0415 - torch is an optional extra
+
     detail = selftest.try_out(folder, arrival.examples)
     return Check(check="self-test", ok=True, detail=detail)
 
 
 def _missing(*names: str) -> str | None:
-    """Return the first of these modules that cannot be imported."""
-    for name in names:
-        try:
-            importlib.import_module(name)
-        except ImportError:
-            return name
-    return None
+    """Return the first of these modules that is not installed."""
+    return next((name for name in names if find_spec(name) is None), None)
 
 
 def main() -> int:

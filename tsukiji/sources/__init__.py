@@ -1,8 +1,8 @@
 """Folders of the server, prefixes in S3 and hosts of the web that pictures may be read from: those on a list."""
 
 from functools import cached_property
-from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from tsukiji.errors import Invalid, SourceNotAllowed
@@ -41,11 +41,12 @@ class Sources:
         return source
 
     @cached_property
-    def _s3(self) -> Any:
+    def _s3(self) -> ModuleType:
         try:
-            return import_module("tsukiji.sources.bucket")
+            from tsukiji.sources import bucket  # noqa: PLC0415 - boto3 is an optional extra, and slow to import
         except ModuleNotFoundError as error:
             raise Invalid("S3 needs boto3.", hint="In the checkout: pip install '.[s3]'.") from error
+        return bucket
 
     @cached_property
     def _client(self) -> Any:

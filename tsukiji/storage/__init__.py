@@ -1,8 +1,6 @@
 """Blobs: bytes named by their sha256, kept in a folder or in an S3 bucket. Knows no rows and no pictures."""
 
-from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 from tsukiji.errors import Invalid
 from tsukiji.settings import Settings
@@ -23,17 +21,16 @@ def open_store(settings: Settings) -> BlobStore:
         return LocalStore(Path(place))
     bucket, _, prefix = place.partition("/")
     if scheme == "s3" and bucket:
-        store: BlobStore = _s3().S3Store(bucket, prefix, endpoint_url=settings.storage.endpoint_url)
-        return store
+        return _open_s3(bucket, prefix, settings.storage.endpoint_url)
     raise Invalid(
         f"{settings.storage_url!r} names no store.",
         hint="Set TSUKIJI_STORAGE_URL to file:///path or s3://bucket/prefix.",
     )
 
 
-def _s3() -> Any:
-    """boto3 is an extra and slow to import, so it is loaded only where it is used."""
+def _open_s3(bucket: str, prefix: str, endpoint_url: str | None) -> BlobStore:
     try:
-        return import_module("tsukiji.storage.s3")
+        from tsukiji.storage.s3 import S3Store  # noqa: PLC0415 - boto3 is an optional extra, and slow to import
     except ModuleNotFoundError as error:
         raise Invalid("S3 storage needs boto3.", hint="In the checkout: pip install '.[s3]'.") from error
+    return S3Store(bucket, prefix, endpoint_url=endpoint_url)

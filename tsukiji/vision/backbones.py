@@ -244,7 +244,7 @@ def torch_cache() -> Path:
 def hub_cache(weights: Pretrained) -> Path | None:
     """Return timm's own copy of the weights; None without one, or without timm."""
     try:
-        from huggingface_hub import try_to_load_from_cache  # noqa: PLC0415 — comes with timm, which is optional
+        from huggingface_hub import try_to_load_from_cache  # noqa: PLC0415 - comes with timm, which is optional
     except ImportError:
         return None
     found = try_to_load_from_cache(weights.hub, HUB_FILE)

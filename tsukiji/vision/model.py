@@ -184,7 +184,7 @@ def load_timm(backbone: Backbone) -> ModuleType:
         BackboneUnavailable: it is not installed.
     """
     try:
-        import timm  # noqa: PLC0415
+        import timm  # noqa: PLC0415 - an optional extra, and slow to import
     except ImportError as error:
         raise BackboneUnavailable(f"The backbone {backbone.name} needs timm: {error}.") from error
     module: ModuleType = timm

@@ -1,8 +1,8 @@
 """A model package as one ONNX file, held against the network that it was made of. Needs the extra `export`."""
 
+import importlib
 import json
 from collections.abc import Mapping, Sequence
-from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -98,7 +98,7 @@ def compare(expected: Probabilities, found: Probabilities) -> dict[str, Any]:
 
 def _library(name: str) -> Any:
     try:
-        return import_module(name)
+        return importlib.import_module(name)  # noqa: TID251 - optional extras
     except ImportError as error:
         raise ExportFailed(
             f"Export to ONNX needs {name}, which this worker lacks.",

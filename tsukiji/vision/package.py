@@ -203,7 +203,7 @@ def read_examples(folder: Path) -> list[Example]:
 
 def read_preprocess(folder: Path) -> "Preprocess":
     """Raises: PackageInvalid: the file is missing or not valid."""
-    from tsukiji.vision.preprocess import Preprocess  # noqa: PLC0415 - see above
+    from tsukiji.vision.preprocess import Preprocess  # noqa: PLC0415 - a client that checks hashes alone lacks numpy and Pillow
 
     try:
         return Preprocess.from_dict(read_json(read_text(folder, PREPROCESS)))

@@ -128,7 +128,7 @@ def _download(backbone: Backbone, weights: Pretrained) -> Path:
     The library's own download waits for a closed network as long as the system does; the knock before it does not.
     """
     if weights.library == "timm":
-        from huggingface_hub import hf_hub_download, hf_hub_url  # noqa: PLC0415 — comes with timm, which is optional
+        from huggingface_hub import hf_hub_download, hf_hub_url  # noqa: PLC0415 - comes with timm, which is optional
 
         with suppress(HTTPError):  # somebody is there: the library, which may know a password, says it better
             urlopen(hf_hub_url(weights.hub, HUB_FILE), timeout=PROBE_SECONDS).close()  # noqa: S310 — the library's own
@@ -136,7 +136,7 @@ def _download(backbone: Backbone, weights: Pretrained) -> Path:
             return Path(hf_hub_download(weights.hub, HUB_FILE))
         except Exception as error:  # its HTTP library has errors of its own
             raise OSError(str(error)) from error
-    from torchvision.models import get_model_weights  # noqa: PLC0415 — slow to import, and known to no other line
+    from torchvision.models import get_model_weights  # noqa: PLC0415 - slow to import, and known to no other line
 
     url = get_model_weights(backbone.network).DEFAULT.url
     path = torch_cache() / weights.files[0]

@@ -47,7 +47,7 @@ def change(arguments: argparse.Namespace, folder: Path) -> list[tuple[Backbone, 
         return [(backbone, weights) for backbone in BACKBONES.values() for weights in backbone.weights]
     if arguments.backbone is not None:
         backbone_of(arguments.backbone).pretrained(arguments.weights)  # before the seconds that torch takes
-    from tsukiji.vision import weights  # noqa: PLC0415
+    from tsukiji.vision import weights  # noqa: PLC0415 - torch takes seconds, and `ls` does without
 
     name = arguments.backbone
     if arguments.command == "fetch":
