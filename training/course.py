@@ -1,12 +1,25 @@
-"""How far a training is."""
+"""How far a training is, and what came of it. Knows no fastai."""
 
 from dataclasses import dataclass, field
 
 import torch
 
 from tsukiji.types import EpochMetrics
+from tsukiji.vision.shapes import Head
 
 Weights = dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained network's weights in our names, and how it came to be; `epoch` as in `Report`."""
+
+    weights: Weights
+    history: list[EpochMetrics]
+    epoch: int
+    source: str
+    learning_rate: float
+    head: Head = "fastai_concat_v1"
 
 
 @dataclass

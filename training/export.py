@@ -8,13 +8,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
-import torch
 from safetensors.torch import save_file
 
 import tsukiji
 from training.card import write_card
+from training.course import Fitted
 from training.evaluate import Findings
-from training.fit import Fitted
 from training.run import Run
 from tsukiji.types import EpochMetrics, Metrics, Split
 from tsukiji.types.batches import MIN_KNOWN
@@ -22,10 +21,10 @@ from tsukiji.vision import package
 from tsukiji.vision.backbones import backbone_of
 from tsukiji.vision.decode import DecodeLimits, decode
 from tsukiji.vision.known import save as save_known
-from tsukiji.vision.model import build
 from tsukiji.vision.package import Calibration, Example, Examples, KnownFacts, ModelConfig, Part
 from tsukiji.vision.predictor import Predictor
 from tsukiji.vision.preprocess import Preprocess
+from tsukiji.vision.shapes import architecture_of
 
 EXAMPLE_IMAGES: Final = 5
 
@@ -60,14 +59,13 @@ def write_package(folder: Path, run: Run, fitted: Fitted, preprocess: Preprocess
     recipe, label_names = run.recipe, run.label_names
     tensors = {name: tensor.cpu().contiguous() for name, tensor in fitted.weights.items()}
     save_file(tensors, folder / package.WEIGHTS)
-    with torch.device("meta"):  # only its size is wanted
-        num_features = build(recipe.backbone, len(label_names)).num_features
     config = ModelConfig(
         architecture=recipe.backbone,
         num_classes=len(label_names),
-        num_features=num_features,
+        num_features=architecture_of(recipe.backbone).num_features,
         kind=run.kind,
         label_names=label_names,
+        head=fitted.head,
         pretrained=recipe.pretrained,
     )
     package.write_part(folder, package.CONFIG, config)

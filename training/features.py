@@ -99,6 +99,11 @@ def frozen(backbone: str, body: dict[str, torch.Tensor], device: torch.device, p
     return model.to(device).to(memory_format=layout)
 
 
+def views_of(*, mirror: bool) -> tuple[int, ...]:
+    """Return the views of a picture by which its label is judged; its mirror image where that may be."""
+    return (PLAIN, MIRRORED, CLOSE) if mirror else (PLAIN, CLOSE)
+
+
 def look(pixels: torch.Tensor, view: int) -> torch.Tensor:
     """Return a view of normalised pictures (N, 3, H, W)."""
     if view == CLOSE:

@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import torch
 from fastai.callback import schedule  # noqa: F401 — adds `fit_one_cycle` to Learner
@@ -17,26 +17,9 @@ from training.control import Control
 from training.course import Course, Weights
 from training.events import Events
 from training.run import CHECKPOINT_FOLDER, Run
-from training.targets import sets_of
+from training.targets import weights_of
 from tsukiji.errors import BlobCorrupt
 from tsukiji.types import EpochMetrics
-
-UNEVEN: Final = 2.0
-"""`class_weights: auto` weighs where the largest class has more than so many times the images of the smallest."""
-HEAVIEST: Final = 10.0
-"""Of several labels the rarest may have so many times the weight of the commonest: of a handful of images a network
-that hears of little else learns them by heart."""
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """A trained network's weights in our names, and how it came to be; `epoch` as in `Report`."""
-
-    weights: Weights
-    history: list[EpochMetrics]
-    epoch: int
-    source: str
-    learning_rate: float
 
 
 @dataclass(frozen=True)
@@ -150,27 +133,8 @@ class Fit:
 
 def loss_of(run: Run, device: torch.device) -> BaseLoss:
     """Return cross-entropy, or binary cross-entropy of each label, weighed by class as the recipe says."""
-    weights = weights_of(run)
-    if weights is not None:
-        weights = weights.to(device)
+    found = weights_of(run)
+    weights = None if found is None else torch.from_numpy(found).to(device)
     if run.kind == "multi_label":
         return BCEWithLogitsLossFlat(weight=weights, flatten=False)
     return CrossEntropyLossFlat(weight=weights)
-
-
-def weights_of(run: Run) -> torch.Tensor | None:
-    """Return n / (classes * n of the class) for each class, (C,); mean 1 over images. None where all are to be alike.
-
-    Where images have several labels, a label's weight is on its presence and its absence alike, mean 1 over labels and
-    bounded. Weighing presence alone (`pos_weight`) would make rare labels look likelier than they are, each by another
-    factor, which one temperature cannot undo; that they are said often enough is what thresholds are for.
-    """
-    names, several = run.label_names, run.kind == "multi_label"
-    counts = torch.from_numpy(sets_of(run, run.of_split("train")).sum(axis=0)).float()
-    if several:
-        counts = counts.clamp(min=float(counts.max()) / HEAVIEST)
-    weigh = run.recipe.class_weights
-    if weigh == "none" or (weigh == "auto" and counts.max() <= UNEVEN * counts.min()):
-        return None
-    weights = counts.sum() / (len(names) * counts)
-    return weights / weights.mean() if several else weights

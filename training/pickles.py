@@ -35,7 +35,7 @@ from training.learner import build_learner
 from tsukiji.errors import ExportFailed
 from tsukiji.types import Recipe
 from tsukiji.vision import package
-from tsukiji.vision.model import to_fastai_state
+from tsukiji.vision.model import POOLING, to_fastai_state
 from tsukiji.vision.onnx import TOLERANCE, compare
 from tsukiji.vision.package import ModelConfig
 from tsukiji.vision.predictor import HALF, Predictor, load_model, shares_of
@@ -118,6 +118,8 @@ def _load_data(config: ModelConfig, preprocess: Preprocess, scratch: Path) -> Da
 
 def _build(config: ModelConfig, loaders: DataLoaders) -> Learner:
     learner = build_learner(Recipe(backbone=config.architecture, pretrained=False), loaders, None, config.kind)
+    if config.head == "linear_v1":
+        learner.model[1] = nn.Sequential(*learner.model[1][:POOLING], nn.Linear(2 * config.num_features, learner.dls.c))
     learner.metrics = []  # of which one is ours, and no pickle for others may name it
     learner.model.eval()
     return learner

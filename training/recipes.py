@@ -1,10 +1,7 @@
-"""The three presets: what each makes of a run. The epochs themselves are run by `training/fit.py`."""
+"""The presets that learn from pictures, by fastai. The epochs themselves are run by `training/fit.py`."""
 
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-import torch
 from fastai.callback import schedule  # noqa: F401 — adds `lr_find` to Learner
 from fastai.callback.channelslast import ChannelsLast
 from fastai.callback.schedule import valley
@@ -12,18 +9,12 @@ from fastai.learner import Learner
 from fastai.torch_core import set_seed
 
 from training.callbacks import Heed
-from training.control import Control
-from training.course import Weights
+from training.course import Fitted
 from training.data import load_data
-from training.events import Events
-from training.features import Embedder
-from training.fit import Fit, Fitted, Stage
-from training.head import learner_on
+from training.fit import Fit, Stage
 from training.learner import build_learner
-from training.run import Run
-from tsukiji.vision.kept import MIRRORED, PLAIN
-from tsukiji.vision.model import build_on, load_fastai_state
-from tsukiji.vision.preprocess import Preprocess
+from training.task import Task, rate_of
+from tsukiji.vision.model import load_fastai_state
 
 SEARCH_BATCHES: Final = 40
 RATES: Final = (1e-3, 4e-3)
@@ -33,56 +24,13 @@ DIVIDE: Final = 100
 """Between the learning rate of the head and that of the first layers, as in fastai's `fine_tune`."""
 
 
-@dataclass(frozen=True)
-class Task:
-    """What every preset needs; `body` is what `load_backbone_weights` gave, None for random weights."""
-
-    run: Run
-    folder: Path
-    device: torch.device
-    preprocess: Preprocess
-    body: Weights | None
-    source: str
-    embedder: Embedder | None
-    """With the pretrained body; None without one."""
-    events: Events
-    control: Control
-
-    def fit(self, **options: object) -> Fit:
-        return Fit(self.run, self.folder, self.device, self.events, self.control, **options)  # type: ignore[arg-type]
-
-
-def train(task: Task) -> Fitted:
-    """Train as the recipe's preset says.
-
-    Raises:
-        Cancelled: that was ordered.
-        TsukijiError: too small a data set, a picture that cannot be read, a loss that is no number.
-    """
-    return {"quick": quick, "standard": standard, "thorough": thorough}[task.run.recipe.preset](task)
-
-
-def quick(task: Task) -> Fitted:
-    """Train the head alone, on embeddings of the frozen body: of each picture, and of its mirror image if it may."""
-    run, embedder = task.run, task.embedder
-    assert embedder is not None, "types.Recipe refuses `quick` without pretrained weights"
-    assert task.body is not None
-    task.events.send("phase", name="computing features")
-    train, valid = ([run.images[index] for index in run.of_split(split)] for split in ("train", "valid"))
-    learnt = embedder.embed(train, (PLAIN, MIRRORED) if run.recipe.flip else (PLAIN,))
-    held_out = embedder.embed(valid)
-    fit = task.fit()
-    set_seed(run.recipe.seed, reproducible=True)
-    model = build_on(run.recipe.backbone, task.body, len(run.label_names))
-    learner = learner_on(model, run, learnt, held_out, task.device)
-    head, epoch = fit.train(learner, [Stage(run.recipe.epochs, rate_of(run))])
-    learner.model.load_state_dict(head)
-    return Fitted(model.state_dict(), fit.course.history, epoch, task.source, rate_of(run))
+def fit_of(task: Task, **options: Any) -> Fit:
+    return Fit(task.run, task.folder, task.device, task.events, task.control, **options)
 
 
 def standard(task: Task) -> Fitted:
     """The notebook's recipe: frozen body, new head, one cycle."""
-    fit, learner = task.fit(), learner_of(task)
+    fit, learner = fit_of(task), learner_of(task)
     weights, epoch = fit.train(learner, [Stage(task.run.recipe.epochs, rate_of(task.run))])
     return Fitted(load_fastai_state(weights), fit.course.history, epoch, task.source, rate_of(task.run))
 
@@ -94,7 +42,7 @@ def thorough(task: Task) -> Fitted:
     training ends when half of all epochs in a row were no better: in a cycle the last ones are the best.
     """
     recipe = task.run.recipe
-    fit = task.fit(keep_best=True, patience=max(3, recipe.epochs // 2))
+    fit = fit_of(task, keep_best=True, patience=max(3, recipe.epochs // 2))
     learner = learner_of(task)
     rate = recipe.learning_rate or fit.course.learning_rate or search(learner, task)
     fit.course.learning_rate = rate
@@ -112,10 +60,6 @@ def learner_of(task: Task) -> Learner:
     if task.device.type != "mps":
         learner.add_cb(ChannelsLast())
     return learner
-
-
-def rate_of(run: Run) -> float:
-    return run.recipe.learning_rate or 1e-3
 
 
 def search(learner: Learner, task: Task) -> float:

@@ -1,6 +1,7 @@
 """Pictures' labels as numbers, in the order of the run's label names. Knows no network and no pixels."""
 
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +10,12 @@ from training.run import Run
 
 Ints = NDArray[np.int64]
 Sets = NDArray[np.bool_]
+
+UNEVEN: Final = 2.0
+"""`class_weights: auto` weighs where the largest class has more than so many times the images of the smallest."""
+HEAVIEST: Final = 10.0
+"""Of several labels the rarest may have so many times the weight of the commonest: of a handful of images a network
+that hears of little else learns them by heart."""
 
 
 def classes_of(run: Run, indices: Sequence[int]) -> Ints:
@@ -29,3 +36,21 @@ def as_sets(labels: Sequence[Sequence[str]], label_names: Sequence[str]) -> Sets
     for row, names in zip(sets, labels, strict=True):
         row[[numbers[name] for name in names]] = True
     return sets
+
+
+def weights_of(run: Run) -> NDArray[np.float32] | None:
+    """Return n / (classes * n of the class) for each class, (C,); mean 1 over images. None where all are to be alike.
+
+    Where images have several labels, a label's weight is on its presence and its absence alike, mean 1 over labels and
+    bounded. Weighing presence alone (`pos_weight`) would make rare labels look likelier than they are, each by another
+    factor, which one temperature cannot undo; that they are said often enough is what thresholds are for.
+    """
+    several = run.kind == "multi_label"
+    counts = sets_of(run, run.of_split("train")).sum(axis=0).astype(np.float32)
+    if several:
+        counts = counts.clip(min=counts.max() / HEAVIEST)
+    weigh = run.recipe.class_weights
+    if weigh == "none" or (weigh == "auto" and counts.max() <= UNEVEN * counts.min()):
+        return None
+    weights: NDArray[np.float32] = counts.sum() / (len(counts) * counts)
+    return weights / weights.mean() if several else weights

@@ -8,7 +8,7 @@ import torch
 
 from tests.training.conftest import MakeRun
 from training import export
-from training.fit import Fitted
+from training.course import Fitted
 from training.run import Run, load
 from tsukiji.errors import PackageInvalid
 from tsukiji.vision import package

@@ -10,6 +10,7 @@ import torch
 from fastai.callback.core import Callback
 from fastai.callback.progress import ProgressCallback
 from fastai.data.core import DataLoaders
+from fastai.data.load import DataLoader
 from fastai.learner import Learner
 from fastai.losses import CrossEntropyLossFlat
 from fastai.metrics import accuracy
@@ -20,7 +21,6 @@ from training.control import Cancelled, Control
 from training.course import Course, Weights
 from training.events import Events
 from training.fit import Fit, Stage, loss_of
-from training.head import Rows
 from training.run import Run, load
 from tsukiji.errors import NanLoss
 
@@ -59,8 +59,8 @@ class Attempt:
     ) -> None:
         control = Control()
         self.fit = Fit(run, folder, CPU, events, control, **options)
-        rows, classes = torch.eye(3).repeat(4, 1)[None], torch.arange(3).repeat(4)
-        loaders = DataLoaders(Rows(rows, classes, bs=6, shuffle=True), Rows(rows, classes, bs=12), device=CPU)
+        rows = list(zip(torch.eye(3).repeat(4, 1), torch.arange(3).repeat(4), strict=True))
+        loaders = DataLoaders(DataLoader(rows, bs=6, shuffle=True), DataLoader(rows, bs=12), device=CPU)
         self.script = Scripted(self.fit.course, scales, control, orders)
         network = torch.nn.Linear(3, 3, bias=False)
         self.learner = Learner(loaders, network, CrossEntropyLossFlat(), metrics=accuracy, cbs=self.script)

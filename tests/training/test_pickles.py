@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 from pickletools import genops
-from typing import Any
+from typing import Any, get_args
 from zipfile import ZipFile
 
 import numpy as np
@@ -18,6 +18,7 @@ from tests.tsukiji.vision.packages import LABELS, write_package
 from training.pickles import export_learner
 from tsukiji.vision.decode import decode
 from tsukiji.vision.predictor import Predictor
+from tsukiji.vision.shapes import Head
 
 OPEN = """
 import json, pathlib, sys, warnings
@@ -52,8 +53,9 @@ def test_the_file_holds_neither_code_nor_a_path_of_this_machine(tmp_path: Path) 
 
 
 @pytest.mark.slow
-def test_a_stranger_with_fastai_gets_our_answers(tmp_path: Path) -> None:
-    told, expected = ask_a_stranger(write_package(tmp_path / "model", temperature=1.8), tmp_path)
+@pytest.mark.parametrize("head", get_args(Head))
+def test_a_stranger_with_fastai_gets_our_answers(tmp_path: Path, head: Head) -> None:
+    told, expected = ask_a_stranger(write_package(tmp_path / "model", temperature=1.8, head=head), tmp_path)
     for (label, row), ours in zip(told, expected, strict=True):
         assert label == LABELS[int(ours.argmax())]
         assert row == pytest.approx(ours.tolist(), abs=1e-4)

@@ -107,10 +107,10 @@ def test_the_other_presets_learn_sets_too(run_preset: Callable[..., Finished], p
     assert all(epoch.mean_average_precision for epoch in report.history)
 
 
-def test_a_training_goes_on_where_another_attempt_stopped(quick: Finished, run_preset: Callable[..., Finished]) -> None:
-    folder, _, report = quick
+def test_a_training_goes_on_where_another_attempt_stopped(run_preset: Callable[..., Finished]) -> None:
+    folder, _, report = run_preset("standard", recipe={"epochs": 2})
     last = max((folder / "checkpoints").iterdir())
-    _, _, again = run_preset("quick", recipe={"epochs": 30}, resume=str(last))
+    _, _, again = run_preset("standard", recipe={"epochs": 2}, resume=str(last))
     assert [epoch.mean_average_precision for epoch in again.history] == [
         epoch.mean_average_precision for epoch in report.history
     ]

@@ -26,7 +26,7 @@ def train(
     learning_rate: Annotated[
         float | None,
         typer.Option(
-            "--learning-rate", help="Peak of one cycle; 0.001 by default, 0.003 in quick; thorough searches it."
+            "--learning-rate", help="Peak of one cycle; 0.001 by default; thorough searches it, quick has none."
         ),
     ] = None,
     valid_fraction: Annotated[

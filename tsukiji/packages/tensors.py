@@ -87,7 +87,7 @@ def check_fit(header: Header, config: ModelConfig, name: str) -> None:
             f"The body of {config.architecture} gives {architecture.num_features} features; {package.CONFIG} says "
             f"{config.num_features}."
         )
-    expected = architecture.weights(config.num_classes)
+    expected = architecture.weights(config.num_classes, config.head)
     if missing := sorted(expected.keys() - header.tensors.keys()):
         raise PackageInvalid(f"{name} lacks {missing[0]}, which {config.architecture} has; {len(missing)} are missing.")
     if surplus := sorted(header.tensors.keys() - expected.keys()):

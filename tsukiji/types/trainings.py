@@ -75,7 +75,7 @@ class Recipe(Request):
 
     preset: Preset = Field(
         "standard",
-        description="`quick`: a head trained on features that are computed once and kept, in seconds. `standard`: "
+        description="`quick`: a linear classifier on features that are computed once and kept, in seconds. `standard`: "
         "frozen body, new head, one-cycle, fastai's default augmentation. `thorough`: the whole network, at the "
         "learning rate that a search suggests, keeping the best epoch.",
     )
@@ -92,14 +92,14 @@ class Recipe(Request):
     pretrained: bool = Field(
         True, description="Start from pretrained weights; false asks for random weights, all layers trained."
     )
-    epochs: int = Field(10, ge=1, le=1000, description="10; in `quick` 20, over the kept features.")
+    epochs: int = Field(10, ge=1, le=1000, description="10; in `quick` 20 iterations over the kept features, at most.")
     image_size: int = Field(224, ge=32, le=1024, description="Pixels on each side of what the network sees.")
     batch_size: int = Field(64, ge=2, le=1024)
     learning_rate: float | None = Field(
         1e-3,
         gt=0,
         le=10,
-        description="Peak of the one-cycle schedule: 0.001, in `quick` 0.003; null, which `thorough` has, searches it.",
+        description="Peak of the one-cycle schedule: 0.001; null, which `thorough` has, searches it; `quick` has none.",
     )
     valid_fraction: float = Field(
         0.3, gt=0, lt=1, description="Held out of each class, for the images that have no split."

@@ -1,4 +1,4 @@
-"""The network: torchvision's ResNet or a body of timm, and fastai's head. Knows neither pixels nor labels.
+"""The network: torchvision's ResNet or a body of timm, and fastai's head or a linear one. Knows no pixels.
 
 Built without torchvision and fastai. Body tensors carry the library's own names, so that pretrained weights load as
 they are: torchvision's as they stand (`conv1`, `bn1`, `layer1`..`layer4`), timm's under `body.`. The head's stand under
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from tsukiji.errors import BackboneUnavailable
 from tsukiji.vision.backbones import Backbone, backbone_of
 from tsukiji.vision.resnet import resnet_parts
-from tsukiji.vision.shapes import HIDDEN
+from tsukiji.vision.shapes import HIDDEN, Head
 
 RESNET: Final = ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4")
 BODY: Final = "body"
@@ -40,7 +40,13 @@ class Classifier(nn.Module):
     """
 
     def __init__(
-        self, parts: Mapping[str, nn.Module], num_features: int, num_middle: int, classes: int, stride: int = STRIDE
+        self,
+        parts: Mapping[str, nn.Module],
+        num_features: int,
+        num_middle: int,
+        classes: int,
+        stride: int = STRIDE,
+        head: Head = "fastai_concat_v1",
     ) -> None:
         """`parts` by name are the body: each takes what the one before it gives; `stride` is the last maps'."""
         super().__init__()
@@ -51,7 +57,7 @@ class Classifier(nn.Module):
         self.num_features = num_features
         self.num_middle = num_middle
         self.num_embedded = num_middle + 2 * num_features
-        self.head = _head(2 * num_features, classes)
+        self.head = _head(2 * num_features, classes, head)
 
     def features(self, images: Tensor) -> Tensor:
         """Return maps (N, num_features, H/32, W/32) of normalised images (N, 3, H, W)."""
@@ -122,7 +128,7 @@ class Classifier(nn.Module):
         self.load_state_dict({f"{prefix}{name}": tensor for name, tensor in state.items()} | head, assign=True)
 
 
-def build(backbone: str, classes: int) -> Classifier:
+def build(backbone: str, classes: int, head: Head = "fastai_concat_v1") -> Classifier:
     """Return the network with random weights.
 
     Raises:
@@ -134,12 +140,12 @@ def build(backbone: str, classes: int) -> Classifier:
         # Without pool and head its `forward` is its `forward_features`.
         model = create_timm(facts)
         middle = model.feature_info[-2]["num_chs"]
-        return Classifier({BODY: model}, model.num_features, middle, classes, facts.patch or STRIDE)
+        return Classifier({BODY: model}, model.num_features, middle, classes, facts.patch or STRIDE, head)
     parts, features = resnet_parts(backbone)
-    return Classifier(parts, features, features // 2, classes)
+    return Classifier(parts, features, features // 2, classes, head=head)
 
 
-def build_on(backbone: str, body: Mapping[str, Tensor], classes: int) -> Classifier:
+def build_on(backbone: str, body: Mapping[str, Tensor], classes: int, head: Head = "fastai_concat_v1") -> Classifier:
     """Return the network with this body (see `body_state`), whose tensors it shares, and a head of random weights.
 
     Raises:
@@ -147,8 +153,8 @@ def build_on(backbone: str, body: Mapping[str, Tensor], classes: int) -> Classif
         RuntimeError: a tensor is missing, has another shape, or is not of this body.
     """
     with torch.device("meta"):  # no memory and no random numbers for weights that are replaced at once
-        model = build(backbone, classes)
-    model.head = _head(2 * model.num_features, classes)
+        model = build(backbone, classes, head)
+    model.head = _head(2 * model.num_features, classes, head)
     model.load_body(body)
     return model
 
@@ -226,8 +232,13 @@ def _our_name(name: str) -> str:
     return f"{BODY}.{rest}" if part == "model" else f"{RESNET[int(part)]}.{rest}"
 
 
-def _head(features: int, classes: int) -> nn.Sequential:
-    """Return what fastai's `create_head(features / 2, classes)` does by default, initial weights included."""
+def _head(features: int, classes: int, kind: Head) -> nn.Sequential:
+    """Return a linear layer after pooling, or what fastai's `create_head(features / 2, classes)` does by default.
+
+    Initial weights included.
+    """
+    if kind == "linear_v1":
+        return nn.Sequential(ConcatPool(), nn.Flatten(), nn.Linear(features, classes))
     head = nn.Sequential(
         ConcatPool(),
         nn.Flatten(),

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from tsukiji.errors import PackageInvalid
 from tsukiji.json_input import read_json
 from tsukiji.types import Backbone, Kind, Label
+from tsukiji.vision.shapes import Head
 
 if TYPE_CHECKING:  # it needs numpy and Pillow, which a client that checks a package's hashes lacks
     from tsukiji.vision.preprocess import Preprocess
@@ -76,7 +77,7 @@ class ModelConfig(Part):
     kind: Kind = "single_label"
     label_names: Annotated[list[Label], Field(max_length=MOST_LABELS)]
     """In the order of the network's outputs."""
-    head: Literal["fastai_concat_v1"] = "fastai_concat_v1"
+    head: Head = "fastai_concat_v1"
     pretrained: bool
 
     @model_validator(mode="after")

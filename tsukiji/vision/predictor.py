@@ -253,7 +253,7 @@ def load_model(folder: Path, config: ModelConfig) -> Classifier:
         PackageInvalid: they do not fit, or are not numbers.
     """
     with torch.device("meta"):  # no memory and no random numbers for weights that are replaced at once
-        model = build(config.architecture, config.num_classes)
+        model = build(config.architecture, config.num_classes, config.head)
     try:
         model.load_state_dict(_read_weights(folder / package.WEIGHTS), strict=True, assign=True)
     except RuntimeError as error:

@@ -7,10 +7,12 @@ import json
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from tsukiji.types import Backbone
 
+Head = Literal["fastai_concat_v1", "linear_v1"]
+"""What follows the maps: fastai's head with a hidden layer, or one linear layer on what is pooled."""
 FILE: Final = Path(__file__).with_name("shapes.json")
 HIDDEN: Final = 512
 """Width of the head's hidden layer."""
@@ -36,9 +38,11 @@ class Architecture:
     num_middle: int
     body: dict[str, list[int]]
 
-    def weights(self, classes: int) -> dict[str, list[int]]:
+    def weights(self, classes: int, head: Head = "fastai_concat_v1") -> dict[str, list[int]]:
         """Return the shape of each tensor of the network with a head for that many classes."""
         wide = 2 * self.num_features
+        if head == "linear_v1":
+            return self.body | {"head.2.weight": [classes, wide], "head.2.bias": [classes]}
         return self.body | {
             **_normalisation("head.2", wide),
             "head.4.weight": [HIDDEN, wide],

@@ -13,19 +13,19 @@ from tsukiji.vision.preprocess import Preprocess
 LABELS = ["cat", "dog", "寿司"]
 
 
-def trained_looking(backbone="resnet18", seed=0):
+def trained_looking(backbone="resnet18", seed=0, head="fastai_concat_v1"):
     """A network whose running statistics and weights are those of no fresh one."""
     torch.manual_seed(seed)
-    model = build(backbone, len(LABELS))
+    model = build(backbone, len(LABELS), head)
     model.train()
     with torch.no_grad():
         model(torch.randn(8, 3, 64, 64))
     return model.eval()
 
 
-def write_package(folder, model=None, temperature=1.0, size=64, thresholds=None):
+def write_package(folder, model=None, temperature=1.0, size=64, thresholds=None, head="fastai_concat_v1"):
     """With `thresholds` it is one of several labels."""
-    model = model or trained_looking()
+    model = model or trained_looking(head=head)
     folder.mkdir(exist_ok=True)
     config = ModelConfig(
         architecture="resnet18",
@@ -33,6 +33,7 @@ def write_package(folder, model=None, temperature=1.0, size=64, thresholds=None)
         num_features=model.num_features,
         kind="multi_label" if thresholds else "single_label",
         label_names=LABELS,
+        head=head,
         pretrained=False,
     )
     save_file(model.state_dict(), folder / package.WEIGHTS)

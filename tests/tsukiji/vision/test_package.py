@@ -1,4 +1,5 @@
 import json
+from typing import get_args
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from tsukiji.vision.backbones import BACKBONES
 from tsukiji.vision.model import build
 from tsukiji.vision.package import Calibration, ModelConfig
 from tsukiji.vision.preprocess import Preprocess
-from tsukiji.vision.shapes import architecture_of, dtype_of
+from tsukiji.vision.shapes import Head, architecture_of, dtype_of
 
 
 @pytest.fixture(scope="module")
@@ -155,13 +156,14 @@ def test_a_temperature_is_positive(folder, temperature):
         package.read_calibration(folder)
 
 
+@pytest.mark.parametrize("head", get_args(Head))
 @pytest.mark.parametrize("backbone", BACKBONES)
-def test_the_table_of_shapes_is_that_of_the_networks(backbone):
+def test_the_table_of_shapes_is_that_of_the_networks(backbone, head):
     """`python -m tests.vision_shapes` renews it."""
     told = architecture_of(backbone)
     assert {"num_features": told.num_features, "num_middle": told.num_middle, "body": told.body} == measured(backbone)
     with torch.device("meta"):
-        weights = build(backbone, 7).state_dict()
-    assert told.weights(7) == {name: list(tensor.shape) for name, tensor in weights.items()}
+        weights = build(backbone, 7, head).state_dict()
+    assert told.weights(7, head) == {name: list(tensor.shape) for name, tensor in weights.items()}
     types = {torch.float32: "F32", torch.int64: "I64"}
     assert all(dtype_of(name) == types[tensor.dtype] for name, tensor in weights.items())

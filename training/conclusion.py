@@ -1,0 +1,73 @@
+"""What follows the last epoch: package, evaluation, suspected labels, report."""
+
+import time
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from training import export
+from training.course import Fitted
+from training.evaluate import Embed, evaluate, suspect
+from training.features import Embedder, views_of
+from training.run import PACKAGE_FOLDER, REPORT_FILE, Picture, Report, draft_of
+from training.task import Task
+from tsukiji.vision.predictor import Predictor
+
+
+def conclude(task: Task, fitted: Fitted, began: float) -> Report:
+    """Write the package and measure it; write `report.json` last.
+
+    Args:
+        task: what was to be trained.
+        fitted: what came of it.
+        began: when, by the monotonic clock.
+
+    Raises:
+        Cancelled: that was ordered.
+        TsukijiError: a picture that cannot be read.
+    """
+    run, folder, events = task.run, task.folder, task.events
+    package = folder / PACKAGE_FOLDER
+    events.send("phase", name="exporting")
+    export.write_package(package, run, fitted, task.preprocess)
+    events.send("phase", name="evaluating")
+    predictor = Predictor.load(package, run.device, run.recipe.batch_size)
+    own = task.embedder if run.recipe.preset == "quick" else None
+    own = own or Embedder(run, predictor.model, task.preprocess, task.device, None, task.control, events)
+    findings = evaluate(predictor, run, lambda pictures: own.embed(pictures)[0])
+    found = suspect(run, several_views(task.embedder or own, mirror=run.recipe.flip))
+    export.add_evaluation(package, run, fitted, findings)
+    export.add_examples(package, run)
+    report = Report(
+        metrics=findings.metrics,
+        items=findings.items,
+        suspects=found,
+        history=fitted.history,
+        epoch=fitted.epoch,
+        finished_early=len(fitted.history) < run.recipe.epochs,
+        learning_rate=fitted.learning_rate,
+        weights_source=fitted.source,
+        seconds=round(time.monotonic() - began, 3),
+        device=_name(task.device),
+        versions=export.versions(run),
+    )
+    with draft_of(folder / REPORT_FILE) as draft:
+        draft.write_text(report.model_dump_json(), encoding="utf-8")
+    return report
+
+
+def several_views(embedder: Embedder, *, mirror: bool) -> Embed:
+    """Return a function to the mean embeddings of pictures at two scales, the larger mirrored, too, where it may be."""
+
+    def embed(pictures: Sequence[Picture]) -> NDArray[np.float32]:
+        found = embedder.embed(pictures, views_of(mirror=mirror))
+        mean: NDArray[np.float32] = (found[:-1].mean(axis=0) + found[-1]) / 2
+        return mean
+
+    return embed
+
+
+def _name(device: torch.device) -> str:
+    return f"{device} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else str(device)
