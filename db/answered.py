@@ -6,11 +6,9 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from db import jobs
-from db.bulk import insert_rows
+from db import jobs, predictions
 from db.clock import now
-from db.models import Job, Prediction
-from db.probabilities import narrow
+from db.models import Job
 from tsukiji.errors import NoImageSucceeded
 from tsukiji.jobs import JobStatus
 
@@ -40,8 +38,7 @@ def add(session: Session, job: Job, rows: Sequence[dict[str, Any]], worker: str)
 
     Returns the rows as they are kept.
     """
-    kept = [row | {"job_id": job.id, "probabilities": narrow(row["probabilities"])} for row in rows]
-    insert_rows(session, Prediction, kept)
+    kept = predictions.write(session, job, rows)
     jobs.record(session, job.id, "status", {"status": JobStatus.RUNNING}, worker=worker)
     why = {"why": job.error["code"]} if job.error else {}
     jobs.record(session, job.id, "done", {"status": job.status} | why)

@@ -11,11 +11,10 @@ from typing import Any, cast
 from sqlalchemy import ColumnElement, CursorResult, case, delete, func, select, update
 from sqlalchemy.orm import Session, aliased
 
-from db import jobs
+from db import jobs, predictions
 from db.bulk import insert_rows
 from db.clock import now
 from db.models import BatchItem, Chunk, Job, Prediction
-from db.probabilities import narrow
 from tsukiji.errors import NoImageSucceeded, TsukijiError
 from tsukiji.ids import new_id
 from tsukiji.jobs import ACTIVE, MEASURING, JobKind, JobStatus
@@ -154,7 +153,7 @@ def drop_chunk(session: Session, chunk: Chunk, why: str) -> None:
 
 
 def finish_chunk(
-    session: Session, chunk: Chunk, predictions: Sequence[dict[str, Any]], engine: dict[str, Any] | None = None
+    session: Session, chunk: Chunk, found: Sequence[dict[str, Any]], engine: dict[str, Any] | None = None
 ) -> bool:
     """Write a chunk's predictions, counters and end, all or nothing. False: the attempt is not current, roll back.
 
@@ -163,11 +162,7 @@ def finish_chunk(
     job = jobs.lock(session, chunk.job_id)
     if not end_chunk(session, chunk, JobStatus.SUCCEEDED):
         return False
-    rows = [{**prediction, "job_id": job.id} for prediction in predictions]
-    if job.kind != JobKind.EVALUATION:  # its losses are computed from them
-        rows = [row | {"probabilities": narrow(row["probabilities"])} for row in rows]
-    for start in range(0, len(rows), INSERT_ROWS):
-        insert_rows(session, Prediction, rows[start : start + INSERT_ROWS])
+    rows = predictions.write(session, job, found)
     count(session, chunk.job_id, rows, engine=engine)
     settle(session, chunk.job_id)
     return True
@@ -175,14 +170,12 @@ def finish_chunk(
 
 def fail_chunk(session: Session, chunk: Chunk, error: TsukijiError) -> bool:
     """End a chunk badly: each of its images gets the reason, the batch goes on."""
-    jobs.lock(session, chunk.job_id)
+    job = jobs.lock(session, chunk.job_id)
     if not end_chunk(session, chunk, JobStatus.FAILED):
         return False
-    rows = [
-        blank_prediction(seq) | {"job_id": chunk.job_id, "error": error.to_dict()}
-        for seq in range(chunk.first_seq, chunk.last_seq + 1)
-    ]
-    insert_rows(session, Prediction, rows)
+    why = {"error": error.to_dict()}
+    rows = [blank_prediction(seq) | why for seq in range(chunk.first_seq, chunk.last_seq + 1)]
+    predictions.write(session, job, rows)
     count(session, chunk.job_id, rows)
     settle(session, chunk.job_id)
     return True

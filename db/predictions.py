@@ -1,0 +1,26 @@
+"""The one place that writes predictions, whichever way they were answered."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from db.bulk import insert_rows
+from db.models import Job, Prediction
+from db.probabilities import narrow
+from tsukiji.jobs import JobKind
+
+INSERT_ROWS = 1000
+
+
+def write(session: Session, job: Job, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Insert the predictions of a job, whose items must be there already, and return the rows as they are kept.
+
+    Each row has all columns but `job_id`, with probabilities in float32.
+    """
+    kept = [row | {"job_id": job.id} for row in rows]
+    if job.kind != JobKind.EVALUATION:  # its losses are computed from them
+        kept = [row | {"probabilities": narrow(row["probabilities"])} for row in kept]
+    for start in range(0, len(kept), INSERT_ROWS):
+        insert_rows(session, Prediction, kept[start : start + INSERT_ROWS])
+    return kept
