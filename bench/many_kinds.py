@@ -11,9 +11,10 @@ picture and classified, with the bar at which they are wrong on as many photos o
 `brute_force_our_bar_f1` with the bar of `tags`, and `brute_force_our_bar_empty_kept_empty` what that costs) are micro
 F1 of the kinds that are there. `pointing_accuracy`: of the kinds found rightly, those whose box has its centre in the
 right photo. `tags_cost_ratio`: an answer with tags over one without; `tags_vs_brute_force_speedup`.
-`empty_kept_empty`: photos of other things without a tag. `multilabel_map`, `multilabel_map_fastai`,
-`multilabel_quick_speedup`: a multi-label `quick` training on collages beside fastai's own recipe.
-`heatmap_beats_random`: of the backbone where that is least.
+`empty_kept_empty`: photos of other things without a tag. `scenes_tags_f1`, `scenes_pointing_accuracy`: of things that
+stand together without straight borders; `photos_tags_f1`: in held-out photos of one kind each. `multilabel_map`,
+`multilabel_map_fastai`, `multilabel_quick_speedup`: a multi-label `quick` training on collages beside fastai's own
+recipe. `heatmap_beats_random`: of the backbone where that is least.
 """
 
 import statistics
@@ -24,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.mixing import looks, places, sets
-from bench.mixing.photos import Photo, Photos, gather, mix
+from bench.mixing.photos import Photo, Photos, blend, gather, mix
 from bench.report import parse, show, weights_folder
 from bench.teaching.ours import School
 from training.run import Picture
@@ -42,6 +43,7 @@ PARTS = ("tags", "multilabel", "heatmaps")
 def main() -> None:
     parser = parse(__doc__)
     parser.add_argument("--unknown", type=Path, required=True, help="folder of pictures of other things")
+    parser.add_argument("--backbone", choices=sorted(BACKBONES), default="resnet34", help="of the model of `tags`")
     parser.add_argument("--image-size", type=int, default=96)
     parser.add_argument("--collages", type=int, default=120, help="of held-out photos; of others to learn from, thrice")
     parser.add_argument("--part", choices=PARTS, action="append", help="only this; may be given again")
@@ -69,7 +71,7 @@ def main() -> None:
 
 
 def tags(photos: Photos, school: School, options: Any, seed: int) -> dict[str, float]:
-    trained = school.train(photos.lesson, seed, "kinds", preset="quick")
+    trained = school.train(photos.lesson, seed, "kinds", preset="quick", backbone=options.backbone)
     plan = choose(InferenceSettings())
     predictor = Predictor.planned(trained.folder / "package", plan)
     plan.begin_stream()
@@ -84,7 +86,12 @@ def tags(photos: Photos, school: School, options: Any, seed: int) -> dict[str, f
     reader = learn(predictor, examples)
     learning = {"tags_learning_seconds": time.perf_counter() - began}
     mixtures = mix(photos.test, photos.distractors, photos.grounds, options.collages, seed + 1)
-    return places.measure(predictor, reader, mixtures, few(photos.empty, options)) | learning
+    scenes = blend(photos.test, photos.distractors, photos.grounds, options.collages, seed + 4)
+    return (
+        places.measure(predictor, reader, mixtures, few(photos.empty, options))
+        | places.measure_without_frames(predictor, reader, scenes, few(photos.test, options))
+        | learning
+    )
 
 
 def multilabel(photos: Photos, school: School, options: Any, seed: int) -> dict[str, float]:

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
 from bench.teaching import lessons
 from bench.teaching.lessons import Lesson, Seen
 from tsukiji.types import Box
-from tsukiji.vision.collages import make_collage
+from tsukiji.vision.collages import SIDES, make_collage, place
 from tsukiji.vision.decode import decode
 
 POOL = 12
@@ -87,6 +87,35 @@ def mix(
         if things := [(label, box) for label, box in shown if label]:
             found.append(Mixture(collage.image, things))
     return found
+
+
+def blend(
+    known: Sequence[Photo], distractors: Sequence[Photo], grounds: Sequence[Photo], count: int, seed: int
+) -> list[Mixture]:
+    """Return scenes in which two to four things stand together: rounded, with soft borders, on a photo.
+
+    A collage's things end in straight lines, which things in one photo seldom do. At least one is of a known kind.
+    """
+    random, found = np.random.default_rng(seed), list[Mixture]()
+    while len(found) < count:
+        width, height = SIDES[random.integers(len(SIDES))]
+        image, things = ImageOps.fit(pick(grounds, random).open(), (width, height)), []
+        for box in place(int(random.integers(2, 5)), width, height, random):
+            photo = pick(distractors if random.random() < DISTRACTORS / POOL else known, random)
+            size = box[2] - box[0], box[3] - box[1]
+            image.paste(ImageOps.fit(photo.open(), size), box[:2], _rounded(size))
+            if photo.label:
+                things.append((photo.label, box))
+        if things:
+            found.append(Mixture(image, things))
+    return found
+
+
+def _rounded(size: tuple[int, int]) -> Image.Image:
+    """Return a mask: an ellipse whose border fades over a tenth of its size."""
+    mask, fade = Image.new("L", size), min(size) // 10
+    ImageDraw.Draw(mask).ellipse((fade // 2, fade // 2, size[0] - fade // 2, size[1] - fade // 2), fill=255)
+    return mask.filter(ImageFilter.GaussianBlur(fade / 4))
 
 
 def pick(photos: Sequence[Photo], random: np.random.Generator) -> Photo:

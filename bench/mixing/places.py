@@ -52,6 +52,19 @@ def measure(
     }
 
 
+def measure_without_frames(
+    predictor: Predictor, reader: Reader | None, scenes: Sequence[Mixture], photos: Sequence[Photo]
+) -> dict[str, float]:
+    """Return what tags find where nothing has a straight border: in scenes, and in photos of one kind each."""
+    tags = [find_tags(predictor, scene.image, reader) for scene in scenes]
+    in_photos = [named(find_tags(predictor, photo.open(), reader)) for photo in photos]
+    return {
+        "scenes_tags_f1": micro_f1([scene.labels for scene in scenes], map(named, tags)),
+        "scenes_pointing_accuracy": pointing(scenes, tags),
+        "photos_tags_f1": micro_f1([{photo.label or ""} for photo in photos], in_photos),
+    }
+
+
 def surer(tags: Sequence[Tag], bar: float) -> list[Tag]:
     return [tag for tag in tags if tag.sureness > bar]
 

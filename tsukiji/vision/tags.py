@@ -1,9 +1,8 @@
 """Several kinds in one picture, and where: weak localisation by a model that learnt whole pictures of one kind each.
 
 No trained detector: nobody ever showed the model a box. A picture is looked at once, as `windows`, and a linear reader
-(`reading`) says where something known may be. The likeliest places are snapped to the picture's edges (`edges`), and a
-few are cut from it and classified as any picture is; what is neither probable nor like what the model learnt is no tag.
-docs/decisions/ has the comparison.
+(`reading`) says where something known may be. The likeliest places are cut from it and classified as any picture is;
+what is neither probable nor like what the model learnt is no tag. docs/decisions/ has the comparison.
 """
 
 from collections.abc import Sequence
@@ -14,16 +13,13 @@ import numpy as np
 from PIL import Image
 
 from tsukiji.types import Box
-from tsukiji.vision.edges import snap
 from tsukiji.vision.predictor import Floats, Predictor
 from tsukiji.vision.windows import Windows, look_closely
 
 PLACES: Final = 3
 """So many places are looked at properly. Each costs a plain pass, and is one more chance to be wrong."""
 CANDIDATES: Final = 10
-"""So many likely places are snapped to edges before those are chosen."""
-EDGES_COUNT: Final = 3.0
-"""What edges all around a place (`edges.snap`) are worth beside what the reader says of it."""
+"""Windows around which others vote on a box, before those are chosen."""
 VOTERS: Final = 0.5
 """Windows that overlap a chosen one this much (intersection over union) have a vote on its box."""
 VOTE_SCALE: Final = 0.3
@@ -82,21 +78,16 @@ def find_tags(predictor: Predictor, image: Image.Image, reader: Reader | None = 
     Raises:
         GpuOutOfMemory: the picture does not fit.
     """
-    places = propose(predictor, image, look_closely(predictor, image), reader)
+    places = propose(predictor, look_closely(predictor, image), reader)
     boxes = [to_pixels(box, image.size) for box in places]
     found = [tag for tag in look_at(predictor, image, boxes) if tag.sureness >= LEAST_SURE]
     return sorted(found, key=lambda tag: -tag.score)
 
 
-def propose(predictor: Predictor, image: Image.Image, windows: Windows, reader: Reader | None = None) -> Floats:
-    """Return where something known most likely is, (n, 4), n <= PLACES.
-
-    More places than that are snapped to the picture's edges. What has edges all around is likelier to be a thing of
-    its own, and places that come to lie on the same thing are one.
-    """
+def propose(predictor: Predictor, windows: Windows, reader: Reader | None = None) -> Floats:
+    """Return where something known most likely is, (n, 4), n <= PLACES; places that lie on the same thing are one."""
     boxes, promise = likely(predictor, windows, reader)
-    boxes, edged = snap(image, boxes)
-    kept: Floats = boxes[apart(boxes, promise + EDGES_COUNT * edged, PLACES)]
+    kept: Floats = boxes[apart(boxes, promise, PLACES)]
     return kept
 
 

@@ -83,7 +83,7 @@ def test_the_places_of_things_are_looked_at_first(predictor, reader):
     picture = Image.new("RGB", (480, 240), (128, 128, 128))
     picture.paste(thing("cat", 101).resize((200, 200)), (0, 20))
     picture.paste(thing("dog", 102).resize((200, 200)), (280, 20))
-    boxes = tags.propose(predictor, picture, look_closely(predictor, picture), reader)
+    boxes = tags.propose(predictor, look_closely(predictor, picture), reader)
     centres = [(left + right) / 2 for left, _, right, _ in boxes.tolist()]
     assert {"cat" if centre < 200 else "dog" if centre > 280 else "nothing" for centre in centres} == {"cat", "dog"}
     assert 2 <= len(find_tags(predictor, picture, reader)) <= tags.PLACES
@@ -114,17 +114,6 @@ def test_one_window_that_promises_far_too_much_leaves_the_others_their_boxes(pre
     promise = np.array([0, 900.0, 800.0, 1.0], np.float32)[:, None]
     found, _ = tags.likely(predictor, Windows(boxes, promise), Promises())
     assert np.isfinite(found).all()
-
-
-def test_of_places_that_promise_the_same_those_with_edges_all_around_come_first(predictor, monkeypatch):
-    monkeypatch.setattr(tags, "PLACES", 1)
-    picture = Image.new("RGB", (400, 200), (128, 128, 128))
-    picture.paste(noise(5, 4, 4).resize((110, 110), Image.Resampling.BICUBIC), (260, 50))
-    boxes = np.array([(0, 0, 400, 200), (20, 50, 120, 150), (255, 60, 355, 160)], np.float32)
-    windows = Windows(boxes, np.array([0, 0.51, 0.5], np.float32)[:, None])
-    assert tags.propose(predictor, picture, windows, Promises())[0].tolist() == pytest.approx(
-        (260, 50, 370, 160), abs=4
-    )
 
 
 @pytest.mark.usefixtures("credulous")
