@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from tsukiji.errors import BackboneUnavailable
 from tsukiji.vision.backbones import Backbone, backbone_of
-from tsukiji.vision.resnet import resnet_parts
+from tsukiji.vision.resnet import draw_weights, resnet_parts
 from tsukiji.vision.shapes import HIDDEN, Head
 
 RESNET: Final = ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4")
@@ -254,5 +254,5 @@ def _head(features: int, classes: int, kind: Head) -> nn.Sequential:
         if isinstance(layer, nn.BatchNorm1d):
             nn.init.constant_(layer.bias, 1e-3)
         elif isinstance(layer, nn.Linear):
-            nn.init.kaiming_normal_(layer.weight)
+            draw_weights(layer.weight)
     return head

@@ -5,7 +5,7 @@ longer to import than all else that a worker needs (docs/decisions/0026). The st
 convolution, as there ("ResNet V1.5").
 """
 
-from typing import Final
+from typing import Final, Literal
 
 from torch import Tensor, nn
 
@@ -80,8 +80,14 @@ def resnet_parts(name: str) -> tuple[dict[str, nn.Module], int]:
 
 def convolution(inputs: int, outputs: int, size: int, stride: int = 1) -> nn.Conv2d:
     found = nn.Conv2d(inputs, outputs, size, stride, padding=size // 2, bias=False)
-    nn.init.kaiming_normal_(found.weight, mode="fan_out", nonlinearity="relu")
+    draw_weights(found.weight, mode="fan_out")
     return found
+
+
+def draw_weights(weights: Tensor, mode: Literal["fan_in", "fan_out"] = "fan_in") -> None:
+    """Draw He's initial weights; on the meta device nothing, where even this would import SymPy (2.6 s)."""
+    if not weights.is_meta:
+        nn.init.kaiming_normal_(weights, mode=mode, nonlinearity="relu")
 
 
 def shortcut(inputs: int, outputs: int, stride: int) -> nn.Sequential | None:
