@@ -11,9 +11,7 @@ is the service without attackers, `calm_ms`, in the same run.
 import argparse
 import multiprocessing
 import os
-import platform
 import statistics
-import subprocess
 import tempfile
 import threading
 import time
@@ -29,7 +27,7 @@ import psutil
 
 from bench.attacks import ATTACKS, Target, attack
 from bench.bookkeeping import environment_of, running, settings_of
-from bench.faulting.programs import ROOT, Program
+from bench.faulting.programs import Program
 from bench.report import show
 from db import jobs, keys
 from db.session import Database
@@ -44,7 +42,6 @@ QUICK_SECONDS: Final = 3
 PATIENCE: Final = 10.0
 PAUSE: Final = 0.1
 HELD: Final = frozenset({"held", "200"})
-CPU_INFO: Final = Path("/proc/cpuinfo")
 
 
 def main() -> None:
@@ -64,7 +61,8 @@ def main() -> None:
     for seed in seeds:
         with tempfile.TemporaryDirectory(prefix="tsukiji-hostile-") as home:
             runs.append(measure(Path(home), options.attack or list(ATTACKS), options.seconds, seed))
-    show("hostile clients", figures_of(runs) | circumstances(options.seconds, seeds), as_json=options.json)
+    facts = {"seconds": options.seconds, "runs": len(seeds), "seeds": list(seeds)}
+    show("hostile clients", figures_of(runs) | facts, as_json=options.json)
 
 
 def measure(home: Path, names: Sequence[str], seconds: float, seed: int) -> dict[str, dict[str, Any]]:
@@ -170,23 +168,6 @@ def figures_of(runs: Sequence[dict[str, dict[str, Any]]]) -> dict[str, Any]:
         "calm_memory_mb": statistics.median(run["calm"]["api_memory_mb"] for run in runs),
         "attacks": attacks,
     }
-
-
-def circumstances(seconds: float, seeds: Sequence[int]) -> dict[str, Any]:
-    """Return what a figure is worth nothing without."""
-    git = ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip() or None
-    models = [line.partition(":")[2].strip() for line in read_lines(CPU_INFO) if line.startswith("model name")]
-    processor = models[0] if models else platform.processor()
-    return {"seconds": seconds, "runs": len(seeds), "seeds": list(seeds), "commit": commit, "processor": processor} | {
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    }
-
-
-def read_lines(path: Path) -> list[str]:
-    with suppress(OSError):
-        return path.read_text("utf-8").splitlines()
-    return []
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
+from bench.machine import machine
+
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp"}
 LIGHT = {"even": 1.0, "odd": 0.5}
 
@@ -63,7 +65,10 @@ def weights_folder(file: Path | None, folder: Path) -> Path | None:
 
 
 def show(title: str, figures: Mapping[str, Any], *, as_json: bool) -> None:
-    """Print a table for people on standard error and, if asked for, one object for programs on standard output."""
+    """Print a table for people on standard error and, if asked for, one object for programs on standard output.
+
+    The object also says of what commit and on what machine the figures are.
+    """
     table = Table(title=title)
     table.add_column("figure")
     table.add_column("value", justify="right")
@@ -71,4 +76,4 @@ def show(title: str, figures: Mapping[str, Any], *, as_json: bool) -> None:
         table.add_row(name, f"{value:,.3f}" if isinstance(value, float) else str(value))
     Console(stderr=True).print(table)
     if as_json:
-        sys.stdout.write(json.dumps(figures) + "\n")
+        sys.stdout.write(json.dumps(machine() | dict(figures)) + "\n")
