@@ -7,7 +7,7 @@ from api.weights import settle_backbone
 from db import analyses, datasets
 from db.models import ApiKey
 from db.session import Session
-from tsukiji.jobs import JobKind, Task
+from tsukiji.jobs import JobKind, Queue
 from tsukiji.types import AnalysisCreate
 
 
@@ -28,5 +28,5 @@ def start_analysis(services: Services, caller: ApiKey, once: Once, dataset: str,
 
     made = once.make(services, fingerprint_of([dataset, body.model_dump()]), make)
     if not made.replayed:
-        services.wake(Task.ANALYSIS, made.id)
+        services.wakeups.ring(Queue.INTAKE)
     return made

@@ -10,7 +10,7 @@ from db.clock import now
 from db.models import ApiKey, Dataset, Model
 from db.session import Session
 from tsukiji.errors import BatchEmpty, KindMismatch, LabelsUnknown
-from tsukiji.jobs import JobKind, Task
+from tsukiji.jobs import JobKind, Queue
 from tsukiji.labels import split_labels
 from tsukiji.types import EvaluationCreate
 
@@ -42,7 +42,7 @@ def start_evaluation(services: Services, caller: ApiKey, once: Once, body: Evalu
 
     made = once.make(services, fingerprint_of(body.model_dump()), make)
     if not made.replayed:
-        services.wake(Task.EVALUATION, made.id)
+        services.wakeups.ring(Queue.INTAKE)
     return made
 
 

@@ -7,7 +7,7 @@ from api.submissions import check_room, create
 from db import exports, registry
 from db.models import ApiKey
 from db.session import Session
-from tsukiji.jobs import JobKind, Task
+from tsukiji.jobs import JobKind, Queue
 from tsukiji.types import ExportFormat
 from tsukiji.types.trainings import PATCHES
 
@@ -35,5 +35,5 @@ def start_export(services: Services, caller: ApiKey, once: Once, model: str, wan
 
     made = once.make(services, fingerprint_of([model, wanted]), make)
     if started:
-        services.wake(Task.EXPORT, made.id)
+        services.wakeups.ring(Queue.INTAKE)
     return made

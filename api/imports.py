@@ -14,7 +14,7 @@ from db.models import ApiKey
 from db.session import Session
 from tsukiji.errors import UrlNotAllowed
 from tsukiji.importers import may_be_table
-from tsukiji.jobs import JobKind, Task
+from tsukiji.jobs import JobKind, Queue
 from tsukiji.sources import find_allowed
 from tsukiji.storage import Blob
 from tsukiji.types import ImportCreate, ImportOptions
@@ -103,5 +103,5 @@ def start_import(services: Services, caller: ApiKey, once: Once, dataset: str, a
 
     made = once.make(services, fingerprint_of([dataset, arrival.request, hashes]), make)
     if not made.replayed:
-        services.wake(Task.IMPORT, made.id)
+        services.wakeups.ring(Queue.INTAKE)
     return made

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, TypeVar
@@ -14,9 +14,8 @@ from api.lane import Lanes
 from api.pace import Crowd
 from api.watch import VALID, Topic, Watch
 from db import jobs, keys
-from db.session import Database, DatabaseUnavailable
+from db.session import Database
 from tsukiji.cores import usable_cores
-from tsukiji.jobs import Task
 from tsukiji.queue import Wakeups, create_app
 from tsukiji.settings import Settings
 from tsukiji.storage import BlobStore, open_store
@@ -95,12 +94,6 @@ class Services:
                 yield
             finally:
                 self.streams -= 1
-
-    def wake(self, task: Task, job_id: str, *, priority: int = 0, hands: int = 1) -> None:
-        """Send a job's wake-up to so many workers, after the commit; the dispatcher sends again what was not noted."""
-        if sum(self.wakeups.send(task, job_id, priority=priority) for _ in range(hands)):
-            with suppress(DatabaseUnavailable), self.database.transaction() as session:
-                jobs.mark_sent(session, [job_id])
 
 
 def open_services(settings: Settings) -> Services:

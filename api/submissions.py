@@ -10,13 +10,14 @@ from api.idempotency import Made, Once, fingerprint_of
 from api.services import Services
 from api.uploads import whole
 from api.weights import settle
-from db import batches, blobs, datasets, jobs, registry, turns
+from db import batches, blobs, datasets, jobs, registry
 from db.clock import now
 from db.miniatures import miniatures_of
 from db.models import ApiKey, Image, Job
+from db.scheduling import workers_to_wake
 from db.session import Session
 from tsukiji.errors import ImageTooManyBytes, QueueFull, TooLarge, TsukijiError
-from tsukiji.jobs import JobKind, Task
+from tsukiji.jobs import JobKind, Queue
 from tsukiji.preflight import check_trainable
 from tsukiji.snapshots import SnapshotItem, dumps
 from tsukiji.sources import find_allowed
@@ -113,7 +114,7 @@ def start_training(services: Services, caller: ApiKey, once: Once, body: Trainin
 
     made = once.make(services, fingerprint, make)
     if not made.replayed:
-        services.wake(Task.TRAINING, made.id)
+        services.wakeups.ring(Queue.TRAIN)
     return made
 
 
@@ -189,21 +190,18 @@ def start_batch(
     Raises:
         NotFound, QueueFull
     """
-    hands = 0
+    idle = 0
 
     def make(session: Session) -> str:
-        nonlocal hands
+        nonlocal idle
         check_room(session, services, kind, caller)
         job = insert_batch(session, services, caller, options, work, kind)
-        hands = turns.hands(session, len(work.items)) if work.items else 0
+        idle = workers_to_wake(session, len(work.items)) if work.items else 0
         return job.id
 
     made = once.make(services, fingerprint_of([options.model_dump(), work.fingerprint]), make)
     if not made.replayed:
-        if hands:
-            services.wake(Task.CHUNK, made.id, priority=priority_of(kind, options), hands=hands)
-        else:
-            services.wake(Task.BATCH, made.id)
+        services.wakeups.ring(Queue.INFER if idle else Queue.INTAKE, idle or 1)
     return made
 
 

@@ -1,8 +1,8 @@
 """What the bookkeeping of a batch costs: chunks run as a worker runs them, beside a bare loop over the same chunks.
 
-Ours is `worker.chunks.run`: claim, lease and its thread, history, counters, fenced commit. The bare loop has the same
-predictor, the same pictures read and decoded alike and the same chunk boundaries; it inserts the predictions of a chunk
-at once, and does nothing else. Both run in this process in turns (A B B A), so that what else the machine does falls on
+Ours is `worker.runner.work_next`: claim, lease and its thread, history, counters, fenced commit. The bare loop has the
+same predictor, the same pictures read and decoded alike and the same chunk boundaries; it inserts the predictions of a
+chunk at once, and does nothing else. Both run in this process in turns (A B B A), so that what else the machine does falls on
 both; messages are no part of it. `cost` is the part of the throughput that is lost: 1 - ours / bare, the median of the
 pairs of chunks, with the 95% interval of a bootstrap. `cost_bookkeeping` is the same from another side, with less
 noise: the time of chunks without any picture (ours less bare), as a part of the time of a chunk with pictures.
@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,9 +28,11 @@ from db.models import BatchItem, Chunk, Model, Prediction
 from db.upgrade import upgrade
 from tests.services import postgres_database
 from tsukiji import log
+from tsukiji.jobs import Queue
 from tsukiji.settings import LogSettings
 from worker import chunks, streams
 from worker.models import ModelCache
+from worker.runner import CHUNK, work_next
 from worker.services import Services, open_services
 
 PICTURES: Final = 200
@@ -114,10 +117,11 @@ def take_turns(
         items = list(session.scalars(query))
         session.expunge_all()
     turns = []
-    for number, chunk_id in enumerate(chunk_ids):
+    acts_of_worker = {CHUNK: partial(chunks.classify, models)}
+    for number in range(len(chunk_ids)):
         part = items[number * size : (number + 1) * size]
         acts: list[Callable[[], object]] = [
-            lambda chunk_id=chunk_id: chunks.run(services, models, chunk_id),  # type: ignore[misc]
+            lambda: work_next(services, Queue.INFER, acts_of_worker),
             lambda part=part: run_bare(services, models, model, part),  # type: ignore[misc]
         ]
         order = (0, 1) if number % 2 == 0 else (1, 0)

@@ -3,7 +3,7 @@
 Four real inference workers take the messages. The copies of a message follow each other at once, which is the hardest
 order: all of them are met while the batch runs. Both kinds of run are done in turns, from the first message sent to the
 end of the batch; medians. What a refused claim costs is measured by itself: the four workers, frozen meanwhile, get
-many messages of chunks that are done, and the times between two refusals stand in their logs, so that taking the
+many messages when nothing is due, and the times between two refusals stand in their logs, so that taking the
 message, the claim and the acknowledgement all count (a worker that got one message takes chunks until there are none,
 so each message ends in one refusal). `lost_time_share` is the refusals during the run times their mean,
 as a part of the workers' time; `storm_vs_once` is the plain ratio of the two wall times, noise and sending included.
@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import cycle, islice, pairwise
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,7 +31,7 @@ from db.models import Chunk, Job, Model, Prediction
 from db.upgrade import upgrade
 from tests.services import postgres_database, redis_server
 from tsukiji import log
-from tsukiji.jobs import TERMINAL, JobStatus, Task
+from tsukiji.jobs import TERMINAL, JobStatus, Queue
 from tsukiji.settings import LogSettings
 from worker.services import Services, open_services
 
@@ -39,8 +39,6 @@ PICTURES: Final = 100
 READY_SECONDS: Final = 180
 RUN_SECONDS: Final = 1800
 LOOK_SECONDS: Final = 0.02
-GOES_ON: Final = "next"
-"""Whom the message names that a worker sends in the stead of one that it was at for long."""
 
 
 def main() -> None:
@@ -103,7 +101,6 @@ class Storm:
         self.images = chunks * services.settings.jobs.chunk_images
         self._services, self._model = services, model
         self._hashes = store(services, make_pictures(PICTURES))
-        self._done: list[str] = []
 
     def warm_up(self) -> None:
         """Give chunks of no pictures to the workers until each has loaded the model."""
@@ -114,7 +111,7 @@ class Storm:
                 raise RuntimeError("not every worker has come up")
             _, chunk_ids = add_batch(self._services, self._model, [None], 2 * len(self.workers) * size)
             sent = len(self._refused()) + len(chunk_ids)
-            self._send(chunk_ids)
+            self._send(len(chunk_ids))
             self._wait(lambda sent=sent: len(self._refused()) >= sent, "the warm-up did not end")  # type: ignore[misc]
 
     def run(self, copies: int) -> Turn:
@@ -122,13 +119,12 @@ class Storm:
         job_id, chunk_ids = add_batch(self._services, self._model, self._hashes, self.images)
         before = len(self._refused())
         began = time.time()
-        self._send([chunk_id for chunk_id in chunk_ids for _ in range(copies)])
+        self._send(copies * len(chunk_ids))
         sent = time.time()
         self._wait(lambda: self._ended(job_id), "the batch did not end")
         ended = time.time()
         self._wait(lambda: len(self._refused()) - before >= copies * self.chunks, "messages were lost")
         refusals = [at for _, at in self._refused() if at >= began]
-        self._done = chunk_ids
         meanwhile = sum(at <= ended for at in refusals)
         return Turn(ended - began, sent - began, len(refusals), meanwhile, self._once(job_id))
 
@@ -137,7 +133,7 @@ class Storm:
         before = len(self._refused())
         for worker in self.workers:
             worker.freeze()
-        self._send(list(islice(cycle(self._done), count)))
+        self._send(count)
         began = time.time()
         for worker in self.workers:
             worker.thaw()
@@ -148,21 +144,17 @@ class Storm:
                 moments.setdefault(name, []).append(at)
         return [later - earlier for times in moments.values() for earlier, later in pairwise(times)]
 
-    def _send(self, chunk_ids: list[str]) -> None:
-        for chunk_id in chunk_ids:
-            if not self._services.wakeups.send(Task.CHUNK, chunk_id):
-                raise RuntimeError("the broker did not take a message")
+    def _send(self, messages: int) -> None:
+        if not self._services.wakeups.ring(Queue.INFER, messages):
+            raise RuntimeError("the broker did not take a message")
 
     def _refused(self) -> list[tuple[str, float]]:
-        """Return the worker and the moment (seconds of the epoch) of the end of each message, in which all was taken.
-
-        Those of the workers' own starts do not count.
-        """
+        """Return the worker and the moment (seconds of the epoch) of each message's end, in which all was taken."""
         return [
             (worker.worker, datetime.fromisoformat(line["timestamp"]).timestamp())
             for worker in self.workers
             for line in read_log(worker)
-            if line.get("event") == "chunk_refused" and (line["chunk"] == GOES_ON or line["chunk"].startswith("chk_"))
+            if line.get("event") == "nothing_due"
         ]
 
     def _ended(self, job_id: str) -> bool:

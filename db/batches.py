@@ -5,33 +5,22 @@ Until it is planned the job's lease is the planner's, and its state says what th
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
-from sqlalchemy import ColumnElement, CursorResult, case, delete, func, select, update
+from sqlalchemy import ColumnElement, case, delete, func, select, update
 from sqlalchemy.orm import Session, aliased
 
 from db import jobs, predictions
 from db.bulk import insert_rows
 from db.clock import now
 from db.models import BatchItem, Chunk, Job, Prediction
-from tsukiji.errors import NoImageSucceeded, TsukijiError
+from tsukiji.errors import ModelGone, NoImageSucceeded, TsukijiError
 from tsukiji.ids import new_id
-from tsukiji.jobs import ACTIVE, MEASURING, JobKind, JobStatus
+from tsukiji.jobs import MEASURING, OPEN, JobKind, JobStatus
 
 INSERT_ROWS = 1000
 CLASSIFYING = "classifying"
 """The phase of a batch from its first chunk on."""
-OPEN = {JobStatus.QUEUED, JobStatus.RUNNING}
-
-
-@dataclass(frozen=True)
-class Work:
-    """A claimed chunk with all that its worker needs to know."""
-
-    chunk: Chunk
-    job: Job
-    items: list[BatchItem]
 
 
 def add_items(session: Session, job_id: str, items: Sequence[dict[str, Any]], first_seq: int = 0) -> None:
@@ -43,6 +32,12 @@ def add_items(session: Session, job_id: str, items: Sequence[dict[str, Any]], fi
     rows = [{**blank, "seq": seq, **item} for seq, item in enumerate(items, first_seq)]
     for start in range(0, len(rows), INSERT_ROWS):
         insert_rows(session, BatchItem, rows[start : start + INSERT_ROWS])
+
+
+def items_of(session: Session, chunk: Chunk) -> list[BatchItem]:
+    """Return the items of a chunk in their order."""
+    mine = (BatchItem.job_id == chunk.job_id, BatchItem.seq.between(chunk.first_seq, chunk.last_seq))
+    return list(session.scalars(select(BatchItem).where(*mine).order_by(BatchItem.seq)))
 
 
 def items_named(session: Session, job_id: str, seqs: Sequence[int], custom_ids: Sequence[str]) -> list[BatchItem]:
@@ -98,58 +93,29 @@ def finish_plan(session: Session, job: Job, items: int, chunk_images: int, max_a
     """
     chunk_ids = cut(session, job, items, chunk_images, max_attempts)
     planned = {"planned": True, "items_total": items, "total": items, "unit": "images", "phase": None}
-    jobs.change(session, Job.id == job.id, **planned, **jobs.NOBODY)
+    jobs.change(session, Job.id == job.id, **planned, **jobs.FREE)
     settle(session, job.id)
     return chunk_ids
 
 
-def claim_chunk(session: Session, chunk_id: str, worker: str, lease_seconds: float) -> Work | None:
-    """Take a queued chunk of a batch that goes on; None when it is not to be had."""
-    job_id = session.scalar(select(Chunk.job_id).where(Chunk.id == chunk_id))
-    if job_id is None:
-        return None
-    jobs.lock(session, job_id)
-    goes_on = select(Job.id).where(Job.id == Chunk.job_id, Job.status.in_(OPEN)).exists()
-    statement = update(Chunk).where(
-        Chunk.id == chunk_id, Chunk.status == JobStatus.QUEUED, Chunk.attempt < Chunk.max_attempts, goes_on
-    )
-    lease = {"lease_owner": worker, "lease_expires_at": now(lease_seconds), "rests_until": None}
-    if not changed(session, statement.values(status=JobStatus.RUNNING, attempt=Chunk.attempt + 1, **lease)):
-        return None
-    chunk = session.get_one(Chunk, chunk_id, populate_existing=True)
+def begin(session: Session, chunk: Chunk) -> None:
+    """Note of a locked batch that a chunk of it was claimed: it had its turn, and what it does now."""
     planned = Job.planned.is_(True)
     started_at = func.coalesce(Job.started_at, now())
-    jobs.move(session, chunk.job_id, JobStatus.RUNNING, planned, worker=worker, started_at=started_at)
+    jobs.move(session, chunk.job_id, JobStatus.RUNNING, planned, worker=chunk.lease_owner, started_at=started_at)
     news = planned & Job.phase.is_distinct_from(CLASSIFYING)  # another turn is none
-    whose: dict[str, Any] = {
+    values: dict[str, Any] = {
         "turn": last_turn() + 1,
         "phase": case((planned, CLASSIFYING), else_=Job.phase),
         "version": Job.version + case((news, 1), else_=0),
     }
-    session.execute(update(Job).where(Job.id == chunk.job_id).values(**whose))
-    items = select(BatchItem).where(
-        BatchItem.job_id == chunk.job_id, BatchItem.seq.between(chunk.first_seq, chunk.last_seq)
-    )
-    return Work(chunk, jobs.find(session, chunk.job_id), list(session.scalars(items.order_by(BatchItem.seq))))
+    session.execute(update(Job).where(Job.id == chunk.job_id).values(**values))
 
 
 def last_turn() -> ColumnElement[int]:
     """Return the number of the newest turn, as a part of a statement."""
     others = aliased(Job)
     return func.coalesce(select(func.max(others.turn)).scalar_subquery(), 0)
-
-
-def beat_chunk(session: Session, chunk: Chunk, lease_seconds: float) -> jobs.Signals:
-    """Renew the chunk's lease and learn whether to stop."""
-    changed(session, held(chunk.id, chunk.attempt).values(lease_expires_at=now(lease_seconds)))
-    return chunk_signals(session, chunk)
-
-
-def drop_chunk(session: Session, chunk: Chunk, why: str) -> None:
-    """End the chunk's lease now, as if its worker had died, and write down why: the work hangs in there."""
-    if changed(session, held(chunk.id, chunk.attempt).values(lease_expires_at=now(-1))):
-        data = {"message": "the worker gave up a chunk", "chunk": chunk.id, "why": why}
-        jobs.record(session, chunk.job_id, "log", data, attempt=chunk.attempt, worker=chunk.lease_owner)
 
 
 def finish_chunk(
@@ -169,8 +135,10 @@ def finish_chunk(
 
 
 def fail_chunk(session: Session, chunk: Chunk, error: TsukijiError) -> bool:
-    """End a chunk badly: each of its images gets the reason, the batch goes on."""
+    """End a chunk badly: each of its images gets the reason, the batch goes on. Without its model it ends."""
     job = jobs.lock(session, chunk.job_id)
+    if isinstance(error, ModelGone):
+        return jobs.fail(session, chunk.job_id, error)  # what is done stays
     if not end_chunk(session, chunk, JobStatus.FAILED):
         return False
     why = {"error": error.to_dict()}
@@ -187,47 +155,6 @@ def cancel_chunk(session: Session, chunk: Chunk) -> bool:
     ended = end_chunk(session, chunk, JobStatus.CANCELLED)
     settle(session, chunk.job_id)
     return ended
-
-
-def give_back_chunk(session: Session, chunk: Chunk) -> bool:
-    """Put a chunk back into the queue: its worker stops. That is no failed attempt."""
-    if jobs.lock(session, chunk.job_id).status not in OPEN:
-        return cancel_chunk(session, chunk)
-    return requeue_chunk(session, chunk, max_attempts=Chunk.max_attempts + 1)
-
-
-def requeue_chunk(session: Session, chunk: Chunk, **values: Any) -> bool:
-    """Put a chunk of a batch that goes on back into the queue, for whoever is free."""
-    requeued = held(chunk.id, chunk.attempt).values(status=JobStatus.QUEUED, **jobs.FREE, **values)
-    return changed(session, requeued) and jobs.change(session, Job.id == chunk.job_id, sent_at=None)
-
-
-def chunk_signals(session: Session, chunk: Chunk) -> jobs.Signals:
-    """Learn whether to stop, between two beats; writes nothing."""
-    current = session.get(Chunk, chunk.id, populate_existing=True)
-    if current is None or current.attempt != chunk.attempt or current.status != JobStatus.RUNNING:
-        return jobs.Signals(lost=True)
-    job = jobs.find(session, chunk.job_id)
-    return jobs.Signals(cancel=job.cancel_requested_at is not None or job.status not in ACTIVE)
-
-
-def retry_chunk(session: Session, chunk: Chunk, error: TsukijiError) -> None:
-    """Put a chunk that met an unexpected error back into the queue, to rest, or fail it after its last attempt."""
-    granted = jobs.more_attempts(Chunk, error)
-    if chunk.attempt >= chunk.max_attempts and not granted:
-        fail_chunk(session, chunk, error)
-    elif jobs.lock(session, chunk.job_id).status not in OPEN:
-        cancel_chunk(session, chunk)
-    else:
-        rests = {"rests_until": now(jobs.pause_seconds(chunk, error))}
-        back = held(chunk.id, chunk.attempt).values(status=JobStatus.QUEUED, **jobs.FREE, **rests, **granted)
-        changed(session, back)
-
-
-def abort(session: Session, job_id: str, error: TsukijiError) -> None:
-    """End a batch that cannot go on; what is done stays."""
-    jobs.lock(session, job_id)
-    jobs.fail(session, job_id, None, error)
 
 
 def blank_prediction(seq: int) -> dict[str, Any]:
@@ -264,7 +191,7 @@ def settle(session: Session, job_id: str) -> None:
     elif job.kind == JobKind.EVALUATION:
         # Those that planning took do not count.
         fresh: dict[str, Any] = {"max_attempts": Job.attempt + Job.max_attempts}
-        jobs.move(session, job_id, JobStatus.QUEUED, phase=MEASURING, why="classified", **jobs.NOBODY, **fresh)
+        jobs.move(session, job_id, JobStatus.QUEUED, phase=MEASURING, why="classified", **jobs.FREE, **fresh)
     else:
         jobs.move(session, job_id, JobStatus.SUCCEEDED)
 
@@ -276,45 +203,5 @@ def reasons(session: Session, job_id: str) -> dict[str, int]:
     return {row[0]: row[1] for row in session.execute(query.group_by(code).order_by(func.count().desc()))}
 
 
-def held(chunk_id: str, attempt: int) -> Any:
-    return update(Chunk).where(Chunk.id == chunk_id, Chunk.attempt == attempt, Chunk.status == JobStatus.RUNNING)
-
-
 def end_chunk(session: Session, chunk: Chunk, status: JobStatus) -> bool:
-    statement = held(chunk.id, chunk.attempt).values(status=status, lease_owner=None, lease_expires_at=None)
-    return changed(session, statement)
-
-
-def changed(session: Session, statement: Any) -> bool:
-    result = session.execute(statement, execution_options={"synchronize_session": False})
-    return cast("CursorResult[Any]", result).rowcount == 1
-
-
-# --- what the dispatcher does ----------------------------------------------------------------------------------------
-
-
-def expired_chunks(session: Session) -> list[Chunk]:
-    """Return the chunks whose worker has gone silent."""
-    query = select(Chunk).where(Chunk.status == JobStatus.RUNNING, Chunk.lease_expires_at < now())
-    return list(session.scalars(query.limit(500)))
-
-
-def recover_chunk(session: Session, chunk: Chunk) -> None:
-    """Requeue a chunk whose lease ran out, or end it: cancelled with its batch, failed after its last attempt."""
-    job = jobs.lock(session, chunk.job_id)
-    still = select(Chunk.id).where(
-        Chunk.id == chunk.id,
-        Chunk.attempt == chunk.attempt,
-        Chunk.status == JobStatus.RUNNING,
-        Chunk.lease_expires_at < now(),
-    )
-    if session.scalar(still) is None:
-        return  # renewed, ended or claimed again since it was listed
-    if job.cancel_requested_at is not None or job.status not in ACTIVE:
-        cancel_chunk(session, chunk)
-    elif chunk.attempt >= chunk.max_attempts:
-        fail_chunk(session, chunk, jobs.worker_lost(chunk.attempt))
-    else:
-        requeue_chunk(session, chunk)
-        data = {"message": "chunk requeued", "chunk": chunk.id, "why": "lease_expired"}
-        jobs.record(session, chunk.job_id, "log", data, attempt=chunk.attempt, worker=chunk.lease_owner)
+    return jobs.write(session, Chunk, *chunk.fence, status=status, **jobs.FREE)

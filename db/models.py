@@ -7,6 +7,7 @@ from sqlalchemy import (
     JSON,
     BigInteger,
     CheckConstraint,
+    ColumnElement,
     Float,
     ForeignKey,
     Index,
@@ -326,8 +327,30 @@ class AliasMove(Base):
     at: Mapped[datetime] = mapped_column(default=now())
 
 
-class Job(Base):
-    """All long work. `attempt` is the fencing token: whoever reports must hold the attempt that runs."""
+class Leased:
+    """The life of work that one worker at a time holds: a job as a whole, or a chunk of one (`db.leases`).
+
+    `attempt` is the fencing token: what a worker writes counts while its attempt is the newest, and held.
+    """
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    status: Mapped[str] = mapped_column(String(12), default=JobStatus.QUEUED)
+    attempt: Mapped[int] = mapped_column(default=0)
+    max_attempts: Mapped[int] = mapped_column(default=3)
+    lease_owner: Mapped[str | None] = mapped_column(String(120))
+    lease_expires_at: Mapped[datetime | None]
+    rests_until: Mapped[datetime | None]
+    """After an error that may pass: no worker takes it before."""
+
+    @property
+    def fence(self) -> tuple[ColumnElement[bool], ...]:
+        """The conditions under which this attempt may write: it was not given back, recovered or ended meanwhile."""
+        table = type(self)
+        return (table.id == self.id, table.attempt == self.attempt, table.lease_owner.is_not(None))
+
+
+class Job(Leased, Base):
+    """All long work."""
 
     __tablename__ = "jobs"
     __table_args__ = (
@@ -337,11 +360,9 @@ class Job(Base):
         Index("ix_jobs_status_lease", "status", "lease_expires_at"),
         Index("ix_jobs_turn", "turn"),
     )
-    id: Mapped[str] = mapped_column(String(40), primary_key=True)
     age: Mapped[str] = mapped_column(String(26), unique=True)
     """The id without its prefix: sorts jobs of all kinds by time of making."""
     kind: Mapped[str] = mapped_column(String(12))
-    status: Mapped[str] = mapped_column(String(12), default=JobStatus.QUEUED)
     phase: Mapped[str | None] = mapped_column(String(40))
     priority: Mapped[int] = mapped_column(default=0)
     request: Mapped[dict[str, Any]]
@@ -359,11 +380,6 @@ class Job(Base):
     """What an import was sent about its pictures, beside these or alone."""
     checkpoint_sha256: Mapped[str | None] = mapped_column(ForeignKey("blobs.sha256"), index=True)
 
-    attempt: Mapped[int] = mapped_column(default=0)
-    max_attempts: Mapped[int] = mapped_column(default=3)
-    lease_owner: Mapped[str | None] = mapped_column(String(120))
-    lease_expires_at: Mapped[datetime | None]
-    sent_at: Mapped[datetime | None]
     deadline_at: Mapped[datetime | None] = mapped_column(index=True)
     cancel_requested_at: Mapped[datetime | None]
     finish_requested_at: Mapped[datetime | None]
@@ -424,7 +440,7 @@ class ImportItem(Base):
     error: Mapped[dict[str, Any] | None]
 
 
-class Chunk(Base):
+class Chunk(Leased, Base):
     """A slice of a batch: items `first_seq` to `last_seq`, both included."""
 
     __tablename__ = "chunks"
@@ -433,17 +449,9 @@ class Chunk(Base):
         Index("ix_chunks_job_status", "job_id", "status", "first_seq"),
         Index("ix_chunks_status_lease", "status", "lease_expires_at"),
     )
-    id: Mapped[str] = mapped_column(String(40), primary_key=True)
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
     first_seq: Mapped[int]
     last_seq: Mapped[int]
-    status: Mapped[str] = mapped_column(String(12), default=JobStatus.QUEUED)
-    attempt: Mapped[int] = mapped_column(default=0)
-    max_attempts: Mapped[int] = mapped_column(default=3)
-    lease_owner: Mapped[str | None] = mapped_column(String(120))
-    lease_expires_at: Mapped[datetime | None]
-    rests_until: Mapped[datetime | None]
-    """After an error that may pass: nobody takes it before."""
 
 
 class BatchItem(Base):
@@ -544,6 +552,15 @@ class IdempotencyKey(Base):
     fingerprint: Mapped[str] = mapped_column(String(64))
     resource_id: Mapped[str] = mapped_column(String(40))
     created_at: Mapped[datetime] = mapped_column(default=now(), index=True)
+
+
+class QueueTurn(Base):
+    """When work of a key was last taken from a queue, counted in jobs of that queue: the lowest goes next."""
+
+    __tablename__ = "queue_turns"
+    queue: Mapped[str] = mapped_column(String(20), primary_key=True)
+    key_id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    turn: Mapped[int] = mapped_column(BigInteger)
 
 
 class WorkerSeen(Base):

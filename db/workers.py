@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from db.blobs import upsert
 from db.clock import now
-from db.jobs import HELD
-from db.models import Chunk, Job, WorkerSeen
+from db.leases import HELD, TABLES
+from db.models import WorkerSeen
 from tsukiji.lane import LaneAddress
 
 
@@ -60,19 +60,10 @@ def count(session: Session, queue: str, seconds: float) -> int:
 
 def idle(session: Session, seconds: float) -> dict[str, int]:
     """Count, by queue, the workers that reported within this time and hold no work."""
-    holds = [
-        select(table.id).where(table.lease_owner == WorkerSeen.worker, table.status.in_(HELD)) for table in (Job, Chunk)
-    ]
+    holds = [select(table.id).where(table.lease_owner == WorkerSeen.worker, table.status.in_(HELD)) for table in TABLES]
     free = (WorkerSeen.seen_at > now(-seconds), *(~rows.exists() for rows in holds))
     query = select(WorkerSeen.queue, func.count()).where(*free).group_by(WorkerSeen.queue)
     return dict(session.execute(query).all())
-
-
-def release(session: Session, worker: str | None = None) -> None:
-    """End the leases of a worker that is known to be dead, or of all workers where none can be alive."""
-    for table in (Job, Chunk):
-        held = update(table).where(table.lease_owner.is_not(None) if worker is None else table.lease_owner == worker)
-        session.execute(held.where(table.lease_expires_at.is_not(None)).values(lease_expires_at=now(-1)))
 
 
 def leave(session: Session, worker: str) -> None:

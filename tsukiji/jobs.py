@@ -39,6 +39,8 @@ TRANSITIONS: Final[dict[JobStatus, frozenset[JobStatus]]] = {
 }
 TERMINAL: Final = frozenset(status for status, following in TRANSITIONS.items() if not following)
 ACTIVE: Final = frozenset(JobStatus) - TERMINAL
+OPEN: Final = frozenset({JobStatus.QUEUED, JobStatus.RUNNING})
+"""The states in which a batch gives out chunks."""
 
 
 def sources_of(target: JobStatus) -> frozenset[JobStatus]:
@@ -58,37 +60,16 @@ PRESENT_SECONDS: Final = 60
 """A worker that reported within this time is there."""
 
 
-class Task(StrEnum):
-    """The names of the messages. A message carries one id and nothing else."""
-
-    TRAINING = "training.run"
-    IMPORT = "import.run"
-    BATCH = "batch.plan"
-    CHUNK = "chunk.run"
-    EVALUATION = "evaluation.run"
-    EXPORT = "export.run"
-    ANALYSIS = "analysis.run"
-
-
 QUEUE_OF: Final = {
-    Task.TRAINING: Queue.TRAIN,
-    Task.IMPORT: Queue.INTAKE,
-    Task.BATCH: Queue.INTAKE,
-    Task.CHUNK: Queue.INFER,
-    Task.EVALUATION: Queue.INTAKE,
+    JobKind.TRAINING: Queue.TRAIN,
+    JobKind.IMPORT: Queue.INTAKE,
+    JobKind.BATCH: Queue.INTAKE,
+    JobKind.EVALUATION: Queue.INTAKE,
     # A minute in a process of its own: neither behind trainings of hours nor before predictions of milliseconds.
-    Task.EXPORT: Queue.INTAKE,
-    Task.ANALYSIS: Queue.INTAKE,
+    JobKind.EXPORT: Queue.INTAKE,
+    JobKind.ANALYSIS: Queue.INTAKE,
 }
-TASK_OF: Final = {
-    JobKind.TRAINING: Task.TRAINING,
-    JobKind.IMPORT: Task.IMPORT,
-    JobKind.BATCH: Task.BATCH,
-    JobKind.EVALUATION: Task.EVALUATION,
-    JobKind.EXPORT: Task.EXPORT,
-    JobKind.ANALYSIS: Task.ANALYSIS,
-}
-"""A prediction has no task of its own: its one chunk is sent at once."""
+"""Where a job as a whole is done. Chunks are classified in `infer`; a prediction has nothing else."""
 
 MEASURING: Final = "measuring"
 """The phase of an evaluation whose images are all classified: the job is claimed once more, and measured."""

@@ -16,7 +16,7 @@ from celery.signals import worker_ready, worker_shutdown
 from tsukiji import log
 from tsukiji.errors import Invalid
 from tsukiji.jobs import Queue
-from tsukiji.queue import WORKER_OPTIONS
+from tsukiji.queue import WORKER_OPTIONS, bell_of
 from tsukiji.settings import Settings, load
 from worker.dispatcher import dispatch
 from worker.lane import Lane
@@ -82,7 +82,7 @@ def run_worker(settings: Settings, queue: Queue, *, watch: bool) -> int:
         "--quiet",
         "worker",
         "-Q",
-        queue,
+        bell_of(queue),
         "-P",
         POOLS[queue],
         "-c",

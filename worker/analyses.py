@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 
-from db import analyses, jobs
+from db import analyses, jobs, leases
 from db.analyses import Picture
 from db.models import Job
 from db.session import Session
@@ -34,10 +34,9 @@ from tsukiji.vision.kept import COMPACT, REGION, Kept, find_space, weights_key
 from tsukiji.vision.miniature import miniature_of
 from tsukiji.vision.phash import greys_of
 from tsukiji.vision.quality import SIDE, measure
-from worker.claimed import Stale
 from worker.engine import Engine
 from worker.findings import FEATURE_KINDS, Seen, find_all
-from worker.lease import Lease
+from worker.lease import Lease, Stale
 from worker.services import Services
 from worker.trainings import Watch, local, vars_of
 
@@ -196,7 +195,7 @@ def beat(services: Services, session: Session, job: Job, **progress: Any) -> Non
     Raises:
         Stale: the attempt is not current.
     """
-    if jobs.beat(session, job.id, job.attempt, services.settings.jobs.lease_seconds, **progress).lost:
+    if leases.beat(session, job, services.settings.jobs.lease_seconds, **progress).lost:
         raise Stale
 
 
@@ -227,7 +226,7 @@ def end(
     compared = [picture.id for picture in pictures if picture.hashes is not None and not picture.compared]
 
     def write(session: Session) -> None:
-        if not jobs.finish(session, job.id, job.attempt, result):
+        if not jobs.finish(session, job, result):
             raise Stale
         analyses.replace(session, dataset_id, findings)
         analyses.mark_compared(session, compared)

@@ -9,16 +9,16 @@ import itertools
 from collections.abc import Iterable
 from typing import Any, Final
 
-from db import batches, blobs, jobs, turns
+from db import batches, blobs, jobs, leases
 from db.models import Job
+from db.scheduling import workers_to_wake
 from db.session import Session
 from tsukiji.errors import BatchEmpty, BatchTooLarge
-from tsukiji.jobs import Task
+from tsukiji.jobs import Queue
 from tsukiji.passed_over import PassedOver
 from worker.archives import discard
-from worker.claimed import Stale
 from worker.inputs import PAGE, Item, items_of
-from worker.lease import Lease
+from worker.lease import Lease, Stale
 from worker.services import Services
 from worker.text import kept
 
@@ -67,9 +67,9 @@ def store(
         beat(services, session, job)
         jobs.change(session, Job.id == job.id, upload_sha256=None, **result)
         batches.finish_plan(session, job, count, settings.chunk_images, settings.max_attempts)
-        hands = turns.hands(session, count)
+        idle = workers_to_wake(session, count)
     discard(services, job.upload_sha256)
-    wake(services, job.id, hands)
+    services.wakeups.ring(Queue.INFER, idle)
 
 
 def begin(services: Services, job: Job) -> int:
@@ -82,7 +82,7 @@ def begin(services: Services, job: Job) -> int:
 
 
 def add_page(services: Services, job: Job, page: list[Item], first_seq: int, *, cut_early: bool) -> None:
-    settings, count, hands = services.settings.jobs, first_seq + len(page), 0
+    settings, count, idle = services.settings.jobs, first_seq + len(page), 0
     with services.database.transaction() as session:
         beat(services, session, job, items_total=count, total=count, phase="reading")
         kept = [(item["sha256"], item.pop("bytes")) for item in page]
@@ -90,8 +90,8 @@ def add_page(services: Services, job: Job, page: list[Item], first_seq: int, *, 
         batches.add_items(session, job.id, page, first_seq)
         if cut_early:
             batches.cut(session, job, count, settings.chunk_images, settings.max_attempts)
-            hands = turns.hands(session, len(page))
-    wake(services, job.id, hands)
+            idle = workers_to_wake(session, len(page))
+    services.wakeups.ring(Queue.INFER, idle)
 
 
 def beat(services: Services, session: Session, job: Job, **progress: Any) -> None:
@@ -100,15 +100,8 @@ def beat(services: Services, session: Session, job: Job, **progress: Any) -> Non
     Raises:
         Stale: the attempt is not current.
     """
-    if jobs.beat(session, job.id, job.attempt, services.settings.jobs.lease_seconds, **progress).lost:
+    if leases.beat(session, job, services.settings.jobs.lease_seconds, **progress).lost:
         raise Stale
-
-
-def wake(services: Services, job_id: str, hands: int) -> None:
-    """Send a message to each worker that can help; what is not sent now the dispatcher sends."""
-    if sum(services.wakeups.send(Task.CHUNK, job_id) for _ in range(hands)):
-        with services.database.transaction() as session:
-            jobs.mark_sent(session, [job_id])
 
 
 def check_size(services: Services, items: int) -> None:

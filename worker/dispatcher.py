@@ -1,16 +1,13 @@
 """The dispatcher: sees to it that no row is forgotten. Any number may run; compare-and-set keeps them apart."""
 
+import math
 import threading
 import time
-from collections.abc import Mapping
 
 import structlog
 
-from db import batches, blobs, idempotency, jobs, retention, turns, uploads, workers
-from db.models import Chunk, Job
-from db.session import Session
-from tsukiji.jobs import PRESENT_SECONDS, QUEUE_OF, TASK_OF, JobKind, Queue, Task
-from tsukiji.settings import JobSettings
+from db import blobs, idempotency, jobs, leases, retention, scheduling, uploads, workers
+from tsukiji.jobs import JobKind, Queue
 from tsukiji.storage import Incoming
 from worker.reconciling import Round
 from worker.services import Services
@@ -18,22 +15,23 @@ from worker.services import Services
 log = structlog.get_logger(__name__)
 
 BATCHES = frozenset({JobKind.BATCH})
+UNHEARD_SECONDS = 5
+"""Where work is due for so long although a worker idles, the bell is rung again."""
 HOUSEKEEPING_SECONDS = 600
 PURGE_SECONDS = 1
 """Of each tick, for deleting results: a batch of a million takes some ticks, and lost work is found in between."""
 SWEEPS = 20
 """Of each housekeeping; a sweep is of 500 blobs at most."""
-KINDS_OF = {queue: [kind for kind, task in TASK_OF.items() if QUEUE_OF[task] == queue] for queue in Queue}
 
 
 def dispatch(services: Services, stop: threading.Event) -> None:
     """Tick until told to stop. A database that is away for a while costs ticks, not the dispatcher."""
-    housekeeping, round_ = time.monotonic(), Round(services)
+    housekeeping, round_, bells = time.monotonic(), Round(services), Bells(services)
     while not stop.wait(services.settings.jobs.tick_seconds):
         try:
             expire(services)
             recover(services)
-            send(services)
+            bells.ring()
             purge(services)
             round_.advance()
             if time.monotonic() - housekeeping > HOUSEKEEPING_SECONDS:
@@ -56,40 +54,40 @@ def expire(services: Services) -> None:
 def recover(services: Services) -> None:
     """Requeue or end what a silent worker held. Each in a transaction of its own: one bad row stops no other."""
     with services.database.transaction() as session:
-        if shortened := jobs.shorten(session, services.settings.jobs.lease_seconds):
+        if shortened := leases.shorten(session, services.settings.jobs.lease_seconds):
             log.warning("clock_set_back", leases=shortened)
     with services.database.reading() as session:
-        silent, silent_chunks = jobs.expired(session), batches.expired_chunks(session)
-    for job in silent:
+        silent = leases.expired(session)
+    for work in silent:
         with services.database.transaction() as session:
-            log.warning("lease_expired", job_id=job.id, worker=job.lease_owner, now=jobs.recover(session, job))
-    for chunk in silent_chunks:
-        with services.database.transaction() as session:
-            log.warning("lease_expired", job_id=chunk.job_id, chunk=chunk.id, worker=chunk.lease_owner)
-            batches.recover_chunk(session, chunk)
+            became = leases.recover(session, work)
+        log.warning("lease_expired", work=work.id, worker=work.lease_owner, now=became)
 
 
-def send(services: Services) -> None:
-    """Send the wake-ups that are due. Marks are written after sending: a crash between sends twice, harmlessly."""
-    settings, wakeups = services.settings.jobs, services.wakeups
-    with services.database.reading() as session:
-        idle = workers.idle(session, 2 * settings.beat_seconds)
-        waiting = dict.fromkeys([*jobs.unsent(session, settings.resend_seconds), *overlooked(session, idle)])
-        chunks = unsent_chunks(session, settings, idle.get(Queue.INFER, 0))
-    sent = [job.id for job in waiting if wakeups.send(TASK_OF[JobKind(job.kind)], job.id, priority=job.priority)]
-    sent_chunks = [chunk.job_id for chunk in chunks if wakeups.send(Task.CHUNK, chunk.id)]
-    if sent or sent_chunks:
-        log.info("wakeups_sent", jobs=len(sent), chunks=len(sent_chunks))
-        with services.database.transaction() as session:
-            jobs.mark_sent(session, sent + sent_chunks)
+class Bells:
+    """Rings where work is due and workers of its queue idle: they did not hear, or who did died before the claim.
 
+    Workers that are busy look for more without being told.
+    """
 
-def unsent_chunks(session: Session, settings: JobSettings, idle: int) -> list[Chunk]:
-    """Return a chunk for each worker that is to be woken: who is at work looks for the next one without being told."""
-    if idle:
-        return turns.unsent_chunks(session, jobs.LOST_SECONDS, limit=idle)[:idle]
-    nobody = workers.count(session, Queue.INFER, PRESENT_SECONDS) == 0
-    return turns.unsent_chunks(session, settings.resend_seconds, limit=1, again=nobody)
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._rung: dict[str, float] = {}
+        """When the bell was last rung for what is due, by its id."""
+
+    def ring(self) -> None:
+        services, now = self._services, time.monotonic()
+        rung: dict[str, float] = {}
+        with services.database.reading() as session:
+            idle = workers.idle(session, 2 * services.settings.jobs.beat_seconds)
+            due = {queue: scheduling.waiting(session, queue, idle.get(queue, 0)) for queue in Queue if idle.get(queue)}
+        for queue, names in due.items():
+            unheard = [name for name in names if now - self._rung.get(name, -math.inf) >= UNHEARD_SECONDS]
+            rung |= {name: self._rung[name] for name in names if name in self._rung}
+            if unheard and services.wakeups.ring(queue, len(unheard)):
+                log.info("bell_rung", queue=queue, times=len(unheard))
+                rung |= dict.fromkeys(unheard, now)
+        self._rung = rung
 
 
 def purge(services: Services) -> None:
@@ -108,15 +106,6 @@ def purge(services: Services) -> None:
                 left = retention.delete_slice(session, job.id)
         if not left:
             log.info("results_deleted", job_id=job.id)
-
-
-def overlooked(session: Session, idle: Mapping[str, int]) -> list[Job]:
-    """Return what waits though workers of its queue idle, one for each: who got its message died before the claim."""
-    return [
-        job
-        for queue, kinds in KINDS_OF.items()
-        for job in jobs.unsent(session, jobs.LOST_SECONDS, kinds, limit=idle.get(queue, 0))
-    ]
 
 
 def clean(services: Services) -> None:

@@ -19,9 +19,8 @@ from tsukiji.jobs import MEASURING
 from tsukiji.labels import SEPARATOR, split_labels
 from tsukiji.vision.package import CALIBRATION, Calibration
 from worker.batches import store
-from worker.claimed import Stale
 from worker.inputs import PAGE, from_dataset
-from worker.lease import Lease
+from worker.lease import Lease, Stale
 from worker.services import Services
 
 
@@ -75,7 +74,7 @@ def settle(services: Services, job: Job, lease: Lease) -> None:
     result = {"evaluation_id": evaluation_id, "model_id": model_id, "accuracy": metrics.accuracy}
 
     def end(session: Session) -> None:
-        if not jobs.finish(session, job.id, job.attempt, result | {"images": metrics.images} | counts):
+        if not jobs.finish(session, job, result | {"images": metrics.images} | counts):
             raise Stale
         if session.get(Model, model_id) is None:
             raise ModelGone

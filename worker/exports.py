@@ -9,9 +9,8 @@ from db.models import Job
 from db.session import Session
 from training.conversion import Conversion, read_facts, target_of, write_request
 from tsukiji.errors import BlobCorrupt, BlobMissing, InternalError, ModelGone, TrainingCrashed
-from worker.claimed import Stale
 from worker.engine import Engine
-from worker.lease import Lease
+from worker.lease import Lease, Stale
 from worker.packages import fetch_package
 from worker.services import Services
 from worker.trainings import Watch, local, vars_of
@@ -79,7 +78,7 @@ def register(services: Services, job: Job, conversion: Conversion, folder: Path)
     result = {"model_id": model_id, "format": conversion.format, "sha256": blob.sha256, "bytes": blob.size, **facts}
 
     def end(session: Session) -> None:
-        if not jobs.finish(session, job.id, job.attempt, result):
+        if not jobs.finish(session, job, result):
             raise Stale
         exports.put(session, model_id, conversion.format, blob.sha256, blob.size, facts)
 

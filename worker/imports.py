@@ -10,22 +10,21 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from db import analyses, arrivals, datasets, imports, jobs
+from db import analyses, arrivals, datasets, imports, jobs, leases
 from db.arrivals import Arrived
 from db.datasets import NewImage
 from db.models import ApiKey, Job
 from db.session import Session
 from tsukiji.errors import Invalid, LabelRefused, TsukijiError
 from tsukiji.importers import Placement
-from tsukiji.jobs import Task
+from tsukiji.jobs import Queue
 from tsukiji.labels import look_alikes, split_labels, under_two_labels
 from tsukiji.pipeline import in_order
 from tsukiji.types import AnalysisCreate
 from tsukiji.vision.decode import probe
 from worker.archives import discard
 from worker.arrivals import Arrival, arriving
-from worker.claimed import Stale
-from worker.lease import Lease
+from worker.lease import Lease, Stale
 from worker.services import Services
 from worker.text import kept
 
@@ -123,7 +122,7 @@ def commit(services: Services, job: Job, verdicts: list[dict[str, Any]], total: 
     """Write images, verdicts and progress, all or nothing, while the attempt is ours."""
     with services.database.transaction() as session:
         progress = {"completed": verdicts[-1]["seq"] + 1, "total": total, "phase": "reading"}
-        if jobs.beat(session, job.id, job.attempt, services.settings.jobs.lease_seconds, **progress).lost:
+        if leases.beat(session, job, services.settings.jobs.lease_seconds, **progress).lost:
             raise Stale
         dataset = datasets.find(session, dataset_of(job))
         author = session.get(ApiKey, job.created_by) if job.created_by else None
@@ -163,12 +162,12 @@ def end(services: Services, job: Job, warnings: list[dict[str, Any]]) -> None:
         if services.settings.analysis.after_import and result["accepted"]:
             analysis = request_analysis(services, session, job)
             result["analysis_id"] = analysis
-        if not jobs.finish(session, job.id, job.attempt, result, upload_sha256=None):
+        if not jobs.finish(session, job, result, upload_sha256=None):
             raise Stale
     for sha256 in (job.upload_sha256, job.table_sha256):
         discard(services, sha256)
     if analysis:
-        services.wakeups.send(Task.ANALYSIS, analysis)
+        services.wakeups.ring(Queue.INTAKE)
 
 
 def request_analysis(services: Services, session: Session, job: Job) -> str:

@@ -13,8 +13,10 @@ from typing import Self
 
 import structlog
 
-from db.jobs import Signals
-from db.session import Database, DatabaseUnavailable, Session
+from db import leases
+from db.leases import Signals, Work
+from db.session import Database, DatabaseUnavailable
+from tsukiji.errors import WorkStalled
 from tsukiji.settings import JobSettings
 from worker.stopping import stopping
 
@@ -27,16 +29,18 @@ STALLED = 75
 
 
 class Stopped(Exception):
-    """The work is to be left where it stands. Look at the lease's signals for the reason."""
+    """The work is to be left unfinished. Look at the lease's signals for the reason."""
+
+
+class Stale(Exception):
+    """Another attempt holds the work: what this one was about to write must not be written."""
 
 
 class Lease:
     """Used as a context manager around claimed work.
 
     Args:
-        beat: renews the lease, in a transaction of its own.
-        look: learns the same and writes nothing.
-        drop: ends the lease at once, and tells the history why: the work has stalled.
+        work: what was claimed.
         end_process: ends this process; tests have their own.
     """
 
@@ -44,18 +48,14 @@ class Lease:
         self,
         database: Database,
         settings: JobSettings,
+        work: Work,
         *,
-        beat: Callable[[Session], Signals],
-        look: Callable[[Session], Signals],
-        drop: Callable[[Session], None],
         end_process: Callable[[int], object] = os._exit,
     ) -> None:
         self.signals = Signals()
         self._database = database
         self._settings = settings
-        self._beat = beat
-        self._look = look
-        self._drop = drop
+        self._work = work
         self._end_process = end_process
         self._moved = time.monotonic()
         self._ended = threading.Event()
@@ -103,15 +103,15 @@ class Lease:
         log.error("work_stalled", seconds=self._settings.stall_seconds)
         try:
             with self._database.transaction() as session:
-                self._drop(session)
+                leases.drop(session, self._work, WorkStalled.code)
         except DatabaseUnavailable as error:
             log.warning("stall_not_told", error=str(error.orig))  # the lease ends by itself
         self._end_process(STALLED)
 
     def _renew(self) -> Signals:
         with self._database.transaction() as session:
-            return self._beat(session)
+            return leases.beat(session, self._work, self._settings.lease_seconds)
 
     def _learn(self) -> Signals:
         with self._database.reading() as session:
-            return self._look(session)
+            return leases.signals(session, self._work)

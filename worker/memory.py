@@ -38,15 +38,17 @@ def check(pid: int, limit_mb: int) -> None:
         raise OutOfMemory(f"It held {used:,.0f} MB; {allowed:,.0f} MB are allowed.")
 
 
-def retire_if_grown(limit_mb: int) -> None:
-    """Stop this worker in good order, between two tasks, when it holds more than `limit_mb` (0: half of what there is).
+def retire_if_grown(limit_mb: int) -> bool:
+    """Stop this worker in good order, between two works, when it holds more than `limit_mb` (0: half of what there is).
 
-    Whoever started it starts a new one: memory that a library has lost comes back in no other way.
+    Returns whether it stops. Whoever started it starts a new one: memory that a library lost comes back no other way.
     """
     allowed, used = allowance(limit_mb, WORKER_SHARE), psutil.Process().memory_info().rss / MEGABYTE
-    if used > allowed:
-        log.warning("worker_retires", megabytes=round(used), allowed=round(allowed))
-        os.kill(os.getpid(), signal.SIGTERM)
+    if used <= allowed:
+        return False
+    log.warning("worker_retires", megabytes=round(used), allowed=round(allowed))
+    os.kill(os.getpid(), signal.SIGTERM)
+    return True
 
 
 def give_back_soon() -> None:

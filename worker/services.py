@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from db import workers
 from db.models import Job
 from db.session import Database, Session
+from tsukiji.jobs import PRESENT_SECONDS, Queue
 from tsukiji.queue import Wakeups, create_app
 from tsukiji.settings import Settings
 from tsukiji.sources import Sources
@@ -33,6 +35,12 @@ class Services:
     worker: str
     """Who holds our leases; the same in a worker and its child, so that a supervisor can end them."""
     pace: Pace = field(default_factory=Pace)
+
+    def chunk_size(self, session: Session, job: Job) -> int:
+        """Return how many images of a batch this worker takes at once."""
+        there = workers.count(session, Queue.INFER, PRESENT_SECONDS)
+        left = int(job.items_total - job.completed)
+        return self.pace.images(job.request["model"], self.settings.jobs.chunk_seconds, left, there)
 
     def insist(self, act: Callable[[Session], T]) -> T:
         """Do a fenced unit of work; while the database is away, for as long as a lease could last."""

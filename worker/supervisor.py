@@ -24,7 +24,7 @@ from typing import BinaryIO
 
 import structlog
 
-from db import keys, workers
+from db import keys, leases, workers
 from db.session import Database, DatabaseUnavailable
 from db.upgrade import upgrade
 from tsukiji.errors import Conflict
@@ -176,7 +176,7 @@ def prepare(settings: Settings) -> bool:
     try:
         with database.transaction() as session:
             if settings.database.url is None:
-                workers.release(session)  # we hold the lock, so whoever held these leases is dead
+                leases.release(session)  # we hold the lock, so whoever held these leases is dead
             return bool(keys.all_keys(session))
     finally:
         database.close()
@@ -293,7 +293,7 @@ def release(settings: Settings, worker: str) -> None:
     database = Database(settings)
     try:
         with database.transaction() as session:
-            workers.release(session, worker)
+            leases.release(session, worker)
             workers.leave(session, worker)
     except DatabaseUnavailable as error:
         log.warning("release_failed", worker=worker, error=str(error.orig))

@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 
-from db import blobs, jobs, registry
+from db import blobs, jobs, leases, registry
 from db.models import Evaluation, Job, Model
 from db.session import Session
 from training.run import PACKAGE_FOLDER, REPORT_FILE, RUN_FILE, Picture, Report, Run
@@ -18,9 +18,8 @@ from tsukiji.packages.keeping import keep
 from tsukiji.types import Kind, Leakage, Metrics, Recipe
 from worker import memory
 from worker.archives import discard
-from worker.claimed import Stale
 from worker.engine import Engine
-from worker.lease import Lease
+from worker.lease import Lease, Stale
 from worker.services import Services
 
 log = structlog.get_logger(__name__)
@@ -179,7 +178,7 @@ class Watch:
     def _write(self, **values: Any) -> None:
         lease_seconds = self._services.settings.jobs.lease_seconds
         job = self._job
-        if self._services.insist(lambda session: jobs.beat(session, job.id, job.attempt, lease_seconds, **values)).lost:
+        if self._services.insist(lambda session: leases.beat(session, job, lease_seconds, **values)).lost:
             raise Stale
         self._written = time.monotonic()
 
@@ -187,7 +186,7 @@ class Watch:
         job, worker = self._job, self._services.worker
 
         def write(session: Session) -> None:
-            if jobs.signals(session, job.id, job.attempt).lost:
+            if leases.signals(session, job).lost:
                 raise Stale
             jobs.record(session, job.id, name, data, attempt=job.attempt, worker=worker)
 
@@ -225,7 +224,7 @@ class Watch:
 
         def write(session: Session) -> None:
             blobs.keep(session, [(blob.sha256, blob.size)])
-            if jobs.beat(session, job.id, job.attempt, settings.lease_seconds, **progress).lost:
+            if leases.beat(session, job, settings.lease_seconds, **progress).lost:
                 raise Stale
             for epoch in self._epochs:
                 jobs.record(session, job.id, "metric", epoch, attempt=job.attempt, worker=worker)
@@ -282,7 +281,7 @@ def register(services: Services, job: Job, job_run: Run, folder: Path) -> None:
     def end(session: Session) -> str | None:
         current = jobs.find(session, job.id)
         checkpoint = current.checkpoint_sha256  # before the end lets go of it
-        if not jobs.finish(session, job.id, job.attempt, result):
+        if not jobs.finish(session, job, result):
             raise Stale
         session.refresh(current)  # its data set may have been deleted meanwhile
         model = model_of(current, job_run, report, sum(blob.size for blob in files.values()))

@@ -15,7 +15,7 @@ from bench.faulting.load import Users
 from bench.faulting.programs import Program, Stack, send
 from db.models import Chunk, Job
 from db.session import Database
-from tsukiji.jobs import TASK_OF, JobKind, JobStatus, Task
+from tsukiji.jobs import JobStatus, Queue
 from tsukiji.queue import Wakeups
 
 log = structlog.get_logger(__name__)
@@ -248,16 +248,9 @@ class Faults:
     # --- messages and servers ----------------------------------------------------------------------------------------
 
     def repeat_messages(self) -> None:
-        """Send the wake-ups of a few jobs, ended ones among them, many times over."""
-        known = [job.id for job in self._users.accepted]
-        recent = known[-8:] + self._chance.sample(known, min(2, len(known)))
-        with self._database.reading() as session:
-            jobs = session.execute(select(Job.id, Job.kind).where(Job.id.in_(recent))).all()
-            chunks = session.scalars(select(Chunk.id).where(Chunk.job_id.in_(recent))).all()
-        wakeups = [(TASK_OF[JobKind(kind)], job_id) for job_id, kind in jobs] + [(Task.CHUNK, name) for name in chunks]
-        for task, row_id in self._chance.sample(wakeups, min(10, len(wakeups))):
-            for _ in range(COPIES):
-                self._wakeups.send(task, row_id)
+        """Ring each bell many times over, also where nothing waits."""
+        for queue in Queue:
+            self._wakeups.ring(queue, COPIES)
 
     def lose_messages(self) -> None:
         broker = self._stack.servers.broker

@@ -15,13 +15,14 @@ from structlog.testing import capture_logs
 
 from api.main import create_app
 from api.services import Services
-from db import aliases, batches, jobs, keys, registry, turns
-from db.models import Evaluation, Model
+from db import aliases, batches, jobs, keys, leases, registry, scheduling
+from db.models import Evaluation, Job, Model
 from db.session import Database
 from db.upgrade import upgrade
 from tsukiji.errors import BrokerUnavailable
 from tsukiji.ids import new_id
-from tsukiji.settings import DataSettings, LimitSettings, Settings
+from tsukiji.jobs import Queue
+from tsukiji.settings import DataSettings, JobSettings, LimitSettings, Settings
 from tsukiji.storage.memory import MemoryStore
 
 LABELS = ["eel", "squid", "tuna"]
@@ -41,10 +42,10 @@ class RecordedWakeups:
         self.sent = []
         self.away = False
 
-    def send(self, task, row_id, *, priority=0):
+    def ring(self, queue, times=1):
         if self.away:
             return False
-        self.sent.append((str(task), row_id, priority))
+        self.sent += [str(queue)] * times
         return True
 
     def check(self):
@@ -206,16 +207,22 @@ def model(services):
         return row.id
 
 
+def claim_chunk(session):
+    """Claim the chunk whose turn it is."""
+    job_id = session.scalar(scheduling.due(Queue.INFER).limit(1))
+    return job_id and scheduling.take(session, Queue.INFER, job_id, "test", JobSettings())
+
+
 def work(services, probabilities=(0.1, 0.2, 0.7), chunks=None, errors=(), known_score=None):
     """Do what a worker of the queue `infer` does with so many chunks, or all; `errors` are seqs that fail."""
     for _ in range(1000 if chunks is None else chunks):
         with services.database.transaction() as session:
-            batch = turns.next_batch(session)
-            if batch is None:
+            claimed = claim_chunk(session)
+            if claimed is None:
                 return
-            claimed = turns.take(session, jobs.lock(session, batch), "test", 30)
-            rows = [predict(item, probabilities, item.seq in errors, known_score) for item in claimed.items]
-            assert batches.finish_chunk(session, claimed.chunk, rows)
+            items = batches.items_of(session, claimed)
+            rows = [predict(item, probabilities, item.seq in errors, known_score) for item in items]
+            assert batches.finish_chunk(session, claimed, rows)
 
 
 def predict(item, probabilities, failed, known_score=None):
@@ -237,7 +244,7 @@ def predict(item, probabilities, failed, known_score=None):
 def run_job(services, job_id, result):
     """Do what a worker does with a whole job: claim it, report an epoch, end it well."""
     with services.database.transaction() as session:
-        job = jobs.claim(session, job_id, "test", 30)
+        job = leases.claim(session, Job, job_id, "test", 30)
         epoch = {"epoch": 1, "train_loss": 1.0, "valid_loss": 0.5, "accuracy": 0.9, "seconds": 2.0}
         jobs.record(session, job_id, "metric", epoch, attempt=job.attempt)
         assert jobs.finish(session, job_id, job.attempt, result)

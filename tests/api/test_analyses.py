@@ -2,7 +2,8 @@
 
 import pytest
 
-from db import analyses, datasets, jobs
+from db import analyses, datasets, jobs, leases
+from db.models import Job
 from tests.api.conftest import limited
 
 
@@ -13,7 +14,7 @@ def analysed(client, services, dataset):
     with services.database.reading() as session:
         images = datasets.all_images(session, dataset, 10)
     with services.database.transaction() as session:
-        claimed = jobs.claim(session, job["id"], "test", 30)
+        claimed = leases.claim(session, Job, job["id"], "test", 30)
         assert jobs.finish(session, job["id"], claimed.attempt, {"dataset_id": dataset})
         found = [finding(image, "blurry", 0.1 * number) for number, image in enumerate(images[:5])]
         found += [finding(image, "near_duplicates", 0.2, images[0].id, {"keep": images[1].id}) for image in images[:2]]
@@ -39,7 +40,7 @@ def test_an_analysis_is_a_job(client, services, dataset):
     assert answer.status_code == 202
     assert answer.headers["location"] == job["links"]["self"] == f"/v1/analyses/{job['id']}"
     assert job["request"] == {"dataset": dataset, "backbone": "efficientnet_lite0", "image_size": 96}
-    assert services.wakeups.sent == [("analysis.run", job["id"], 0)]
+    assert services.wakeups.sent == ["intake"]
     assert client.get(f"/v1/analyses/{job['id']}").json()["object"] == "analysis"
     assert [row["id"] for row in client.get("/v1/analyses").json()["data"]] == [job["id"]]
 
@@ -50,7 +51,7 @@ def test_while_one_waits_another_like_it_is_the_same(client, services, dataset):
     )
     assert first == again != other
     with services.database.transaction() as session:
-        jobs.claim(session, first, "test", 30)
+        leases.claim(session, Job, first, "test", 30)
     assert client.post("/v1/datasets/sushi/analyses", json={}).json()["id"] != first, "images may have come since"
 
 

@@ -37,7 +37,7 @@ def test_files_become_chunks(services, batch, model):
     assert batch["request"]["model"] == model
     assert (batch["request"]["top_k"], batch["request"]["threshold"]) == (2, 0.5)
     assert batch["counts"] == {"total": 5, "queued": 5, "succeeded": 0, "errored": 0, "cancelled": 0, "expired": 0}
-    assert services.wakeups.sent == [("chunk.run", batch["id"], 0)], "one message, for one worker"
+    assert services.wakeups.sent == ["infer"], "one message, for one worker"
 
 
 def test_progress_is_no_share_of_a_total_that_still_grows(client, services, model):
@@ -125,7 +125,7 @@ def test_dataset_is_planned_by_a_worker(client, services, dataset, model):
     answer = client.post("/v1/batches", json=body)
     assert answer.status_code == 202
     assert answer.json()["request"]["input"] == {"type": "dataset", "dataset": dataset, "split": "valid"}
-    assert services.wakeups.sent == [("batch.plan", answer.json()["id"], 0)]
+    assert services.wakeups.sent == ["intake"]
     assert client.get("/v1/batches").json()["data"][0]["id"] == answer.json()["id"]
 
 
@@ -135,7 +135,7 @@ def test_zip_is_planned_by_a_worker(client, services, model):
     assert answer.status_code == 202
     assert answer.json()["request"]["top_k"] == 5
     assert answer.json()["request"]["input"] == {"type": "archive", "filename": None}
-    assert services.wakeups.sent == [("batch.plan", answer.json()["id"], 0)]
+    assert services.wakeups.sent == ["intake"]
 
 
 def test_wrong_options_name_their_place(client, dataset, model):
@@ -183,7 +183,8 @@ def test_predict_answers_at_once(client, services, model):
     assert answer.status_code == 200
     assert [row["custom_id"] for row in answer.json()["result"]["predictions"]] == ["0.png", "1.png"]
     assert len(answer.json()["result"]["predictions"][0]["scores"]) == 1
-    assert services.wakeups.sent[0][2] == 5
+    with services.database.reading() as session:
+        assert jobs.find(session, answer.json()["id"]).priority == 5
 
 
 def test_predict_takes_one_raw_picture(client, services, model):

@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from db import batches, jobs, registry
-from db.models import Evaluation
+from db import batches, jobs, leases, registry
+from db.models import Evaluation, Job
 from tests.api.conftest import LABELS, as_files, pictures, work
 from tsukiji.ids import new_id
 from tsukiji.jobs import JobStatus
@@ -69,7 +69,7 @@ def test_starting_an_evaluation(client, services, model, dataset):
     assert (job["object"], job["request"]["model"]) == ("evaluation", model)
     assert job["request"]["input"] == {"type": "dataset", "dataset": dataset, "split": "test"}
     assert job["deadline_at"]
-    assert services.wakeups.sent == [("evaluation.run", job["id"], 0)]
+    assert services.wakeups.sent == ["intake"]
     assert client.get(job["links"]["self"]).json()["id"] == job["id"]
     assert [row["id"] for row in client.get("/v1/jobs", params={"kind": "evaluation"}).json()["data"]] == [job["id"]]
 
@@ -119,7 +119,7 @@ def test_the_job_names_its_evaluation(client, services, model, dataset, evaluati
     job_id = client.post("/v1/evaluations", json={"model": "production", "dataset": "sushi"}).json()["id"]
     found = evaluation(("a", "eel", "eel", 0.1))
     with services.database.transaction() as session:
-        claimed = jobs.claim(session, job_id, "test", 30)
+        claimed = leases.claim(session, Job, job_id, "test", 30)
         assert jobs.finish(session, job_id, claimed.attempt, {"evaluation_id": found})
     job = client.get(f"/v1/jobs/{job_id}").json()
     assert job["status"] == JobStatus.SUCCEEDED
@@ -244,7 +244,7 @@ def test_chunks_of_an_evaluation_lead_to_measuring(client, services, model, data
     """What a batch would end with, an evaluation goes on from."""
     job_id = client.post("/v1/evaluations", json={"model": "production", "dataset": "sushi"}).json()["id"]
     with services.database.transaction() as session:
-        job = jobs.claim(session, job_id, "test", 30)
+        job = leases.claim(session, Job, job_id, "test", 30)
         batches.add_items(session, job_id, [{"custom_id": "a", "sha256": None, "true_label": "eel"}])
         batches.finish_plan(session, job, 1, 10, 3)
     work(services)

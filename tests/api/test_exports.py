@@ -2,7 +2,8 @@
 
 import pytest
 
-from db import exports, jobs, registry
+from db import exports, jobs, leases, registry
+from db.models import Job
 from tests.api.conftest import limited
 
 
@@ -17,7 +18,7 @@ def made(client, services, model):
 def finish(services, job_id, model, content=b"onnx file"):
     blob = services.store.put(content)
     with services.database.transaction() as session:
-        job = jobs.claim(session, job_id, "test", 30)
+        job = leases.claim(session, Job, job_id, "test", 30)
         result = {"model_id": model, "format": "onnx", "max_difference": 1e-7}
         assert jobs.finish(session, job_id, job.attempt, result)
         exports.put(session, model, job.request["format"], blob.sha256, blob.size, {"max_difference": 1e-7})
@@ -30,7 +31,7 @@ def test_an_export_is_a_job(client, services, model):
     assert answer.headers["location"] == job["links"]["self"] == f"/v1/jobs/{job['id']}"
     assert client.get(answer.headers["location"]).json()["object"] == "export"
     assert job["request"] == {"model": model, "model_name": "sushi", "format": "fastai"}
-    assert services.wakeups.sent == [("export.run", job["id"], 0)]
+    assert services.wakeups.sent == ["intake"]
 
 
 def test_the_file_is_fetched_once_it_is_there(client, made, model):

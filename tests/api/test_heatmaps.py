@@ -7,8 +7,8 @@ import json
 import pytest
 from PIL import Image
 
-from db import batches, jobs, registry, turns
-from tests.api.conftest import as_files, picture, pictures, predict
+from db import batches, jobs, registry
+from tests.api.conftest import as_files, claim_chunk, picture, pictures, predict
 
 TAG = {"label": "eel", "score": 0.8, "known_score": 0.4, "box": [1, 2, 11, 12]}
 HEATMAP = {"label": "eel", "width": 2, "height": 1, "values": [[0.0, 1.0]], "box": [2, 0, 22, 20]}
@@ -16,11 +16,10 @@ HEATMAP = {"label": "eel", "width": 2, "height": 1, "values": [[0.0, 1.0]], "box
 
 def answer(services, **columns):
     with services.database.transaction() as session:
-        job = jobs.lock(session, turns.next_batch(session))
-        claimed = turns.take(session, job, "test", 30)
-        rows = [predict(item, (0.1, 0.2, 0.7), failed=False) | columns for item in claimed.items]
-        assert batches.finish_chunk(session, claimed.chunk, rows)
-    return job
+        claimed = claim_chunk(session)
+        rows = [predict(item, (0.1, 0.2, 0.7), failed=False) | columns for item in batches.items_of(session, claimed)]
+        assert batches.finish_chunk(session, claimed, rows)
+        return jobs.find(session, claimed.job_id)
 
 
 @pytest.fixture

@@ -45,7 +45,7 @@ def test_a_table_beside_an_archive(client, services, place):
     assert job.upload_sha256 == pictures["sha256"]
     wanted = {"filename": "pets.zip", "table": "pets.zip.csv", "options": {"label": "pet"}}
     assert job.request == {"dataset": job.dataset_id, **wanted}
-    assert services.wakeups.sent == [("import.run", job.id, 0)]
+    assert services.wakeups.sent == ["intake"]
 
 
 def test_a_table_beside_a_folder(client, services, place):

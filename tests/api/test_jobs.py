@@ -9,9 +9,11 @@ from fastapi.sse import KEEPALIVE_COMMENT
 
 from api.events import follow, read_news
 from api.watch import Watch
-from db import jobs, keys
+from db import jobs, keys, leases, scheduling
+from db.models import Job
 from tests.api.conftest import archive, as_files, limited, picture, run_job, work
 from tsukiji.errors import TrainingCrashed
+from tsukiji.jobs import Queue
 
 ZIP = {"Content-Type": "application/zip"}
 
@@ -34,16 +36,14 @@ def test_training_starts(client, services, dataset):
     assert [warning["code"] for warning in job["request"]["warnings"]] == ["few_images"]
     assert job["progress"] | {"total": 3.0, "fraction": 0.0, "unit": "epochs"} == job["progress"]
     assert job["metadata"] == {"team": "qa"}
-    assert services.wakeups.sent == [("training.run", job["id"], 0)]
-    with services.database.reading() as session:
-        assert jobs.unsent(session, 60) == []
+    assert services.wakeups.sent == ["train"]
 
 
 def test_a_lost_wakeup_is_left_to_the_dispatcher(client, services, dataset):
     services.wakeups.away = True
     assert client.post("/v1/trainings", json={"dataset": dataset}).status_code == 202
     with services.database.reading() as session:
-        assert len(jobs.unsent(session, 60)) == 1
+        assert len(scheduling.waiting(session, Queue.TRAIN, 9)) == 1
 
 
 def test_training_on_too_little(client):
@@ -67,8 +67,8 @@ def test_training_to_its_end(client, services, training):
 
 def test_failure_carries_its_reason(client, services, training):
     with services.database.transaction() as session:
-        job = jobs.claim(session, training["id"], "test", 30)
-        jobs.fail(session, job.id, job.attempt, TrainingCrashed("It fell over."))
+        job = leases.claim(session, Job, training["id"], "test", 30)
+        leases.fail(session, job, TrainingCrashed("It fell over."))
     job = client.get(training["links"]["self"]).json()
     assert (job["status"], job["error"]["code"], job["error"]["detail"]) == (
         "failed",
@@ -106,7 +106,7 @@ def test_etag_saves_the_body(client, services, training):
     again = client.get(training["links"]["self"], headers=known)
     assert (again.status_code, again.content, again.headers["retry-after"]) == (304, b"", "1")
     with services.database.transaction() as session:
-        jobs.claim(session, training["id"], "test", 30)
+        leases.claim(session, Job, training["id"], "test", 30)
     assert client.get(training["links"]["self"], headers=known).json()["status"] == "running"
 
 
@@ -135,7 +135,7 @@ def test_wait_ends_by_itself(client, training):
 
 def test_wait_for_the_past_is_no_wait(client, services, training):
     with services.database.transaction() as session:
-        jobs.claim(session, training["id"], "test", 30)
+        leases.claim(session, Job, training["id"], "test", 30)
     started = time.monotonic()
     answer = client.get(training["links"]["self"], headers={"Prefer": "wait=30", "If-None-Match": 'W/"0"'})
     assert answer.json()["status"] == "running"
@@ -175,7 +175,7 @@ def test_import_starts_and_tells_its_verdicts(client, services, dataset):
     assert answer.status_code == 202
     job = answer.json()
     assert job["request"] == {"dataset": dataset, "filename": "pets.zip"}
-    assert services.wakeups.sent[-1] == ("import.run", job["id"], 0)
+    assert services.wakeups.sent[-1] == "intake"
     with services.database.reading() as session:
         sha256 = jobs.find(session, job["id"]).upload_sha256
     assert services.store.read(sha256) == body

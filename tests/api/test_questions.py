@@ -143,7 +143,7 @@ def test_what_no_lane_answers_goes_by_the_queue(client, services, model, lane, r
     lane.serve(reply)
     answer = predict(client, model, picture(), headers={"Prefer": "wait=0.1"})
     assert answer.status_code == 202
-    assert services.wakeups.sent == [("chunk.run", answer.json()["id"], 5)]
+    assert services.wakeups.sent == ["infer"]
     work(services)
     assert client.get(answer.headers["location"]).json()["result"]["predictions"][0]["label"] == "tuna"
 

@@ -8,7 +8,7 @@ import struct
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
-from sqlalchemy import select, update
+from sqlalchemy import update
 
 from api import parquet as writer
 from api import results as streams
@@ -16,8 +16,8 @@ from api.decisions import AS_ASKED
 from api.selection import Selection
 from db import batches
 from db.clock import now
-from db.models import Chunk, Job
-from tests.api.conftest import LABELS, as_files, pictures, work
+from db.models import Job
+from tests.api.conftest import LABELS, as_files, claim_chunk, pictures, work
 from tsukiji.errors import ResultsDeleted
 from worker.dispatcher import purge
 
@@ -32,17 +32,12 @@ def start(client, model, images, **form):
     return answer.json()
 
 
-def claim(session, job_id):
-    """Take the one chunk of a batch."""
-    return batches.claim_chunk(session, session.scalar(select(Chunk.id).where(Chunk.job_id == job_id)), "test", 30)
-
-
 def finish(services, rows):
     """End the one chunk that was sent with these (probabilities, known score); None is an image that failed."""
     with services.database.transaction() as session:
-        claimed = claim(session, services.wakeups.sent[-1][1])
+        claimed = claim_chunk(session)
         found = []
-        for item, row in zip(claimed.items, rows, strict=True):
+        for item, row in zip(batches.items_of(session, claimed), rows, strict=True):
             blank = batches.blank_prediction(item.seq)
             if row is None:
                 found.append(blank | {"error": {"code": "truncated", "title": "cut", "detail": "cut short"}})
@@ -55,7 +50,7 @@ def finish(services, rows):
                 | {"label": LABELS[best], "score": shares[best], "known_score": known, "probabilities": blob}
                 | {"width": 24, "height": 20}
             )
-        assert batches.finish_chunk(session, claimed.chunk, found)
+        assert batches.finish_chunk(session, claimed, found)
 
 
 @pytest.fixture
@@ -170,11 +165,11 @@ def test_with_many_labels_the_best_stands_exactly_and_first(client, services, mo
         session.execute(update(Job).where(Job.id == job["id"]).values(request=request))
     score = 0.40003
     with services.database.transaction() as session:
-        claimed = claim(session, job["id"])
+        claimed = claim_chunk(session)
         shares = [0.39999, score, *[0.2 / 198] * 198]
         row = batches.blank_prediction(0) | {"label": "kind 1", "score": score}
         row["probabilities"] = struct.pack("<200f", *shares)
-        batches.finish_chunk(session, claimed.chunk, [row])
+        batches.finish_chunk(session, claimed, [row])
     found = json.loads(client.get(job["links"]["results"], params={"probabilities": True}).text)
     assert found["scores"][0] == {"label": "kind 1", "score": pytest.approx(score, abs=1e-7)}
     assert found["scores"][1]["label"] == "kind 0"

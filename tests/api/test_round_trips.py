@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from api.dataset_exports import SUFFIX, export
 from api.layouts import ExportItem
 from tests.api.conftest import archive, pictures
+from tests.worker.conftest import work
 from tsukiji.archive import ArchiveLimits, Entry, entries
 from tsukiji.labels import clean_label, join_labels
 from tsukiji.settings import Settings
@@ -24,7 +25,6 @@ from tsukiji.storage.memory import MemoryStore
 from tsukiji.types import ImportOptions
 from worker.archives import wanted as kept
 from worker.arrivals import survey
-from worker.claimed import work
 from worker.imports import run
 
 PNG = b"\x89PNG\r\n\x1a\n"

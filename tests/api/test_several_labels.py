@@ -8,9 +8,9 @@ import struct
 import pyarrow.parquet as pq
 import pytest
 
-from db import batches, jobs, registry, turns, workers
+from db import batches, registry, workers
 from db.models import Dataset, Evaluation, Model
-from tests.api.conftest import LABELS, as_files, picture, pictures
+from tests.api.conftest import LABELS, as_files, claim_chunk, picture, pictures
 from tsukiji.ids import new_id
 from tsukiji.labels import decide_set, join_labels
 from worker.lane import Lane
@@ -96,12 +96,12 @@ def run_batch(client, services, model):
         job = client.post("/v1/batches", files=as_files(pictures(3)), data={"model": model, **options}).json()
         threshold = float(options.get("threshold", 0))
         with services.database.transaction() as session:
-            work = turns.take(session, jobs.lock(session, turns.next_batch(session)), "test", 30)
+            work = claim_chunk(session)
             rows = [
                 batches.blank_prediction(item.seq) | row_of(shares, threshold, known_score)
-                for item, shares in zip(work.items, (BOTH, ONE, NONE), strict=True)
+                for item, shares in zip(batches.items_of(session, work), (BOTH, ONE, NONE), strict=True)
             ]
-            assert batches.finish_chunk(session, work.chunk, rows)
+            assert batches.finish_chunk(session, work, rows)
         return job
 
     return run

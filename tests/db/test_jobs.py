@@ -4,12 +4,12 @@ import threading
 import pytest
 from sqlalchemy import update
 
-from db import jobs
+from db import jobs, leases, scheduling
 from db.clock import now
-from db.jobs import Signals
+from db.leases import Signals
 from db.models import Job
 from tsukiji.errors import NanLoss, NotFound, StorageUnavailable, TrainingCrashed
-from tsukiji.jobs import TRANSITIONS, JobKind, JobStatus
+from tsukiji.jobs import TRANSITIONS, JobKind, JobStatus, Queue
 
 LEASE = 30
 
@@ -33,10 +33,10 @@ def test_only_the_table_s_moves_are_made(session):
 
 def test_a_claim_takes_the_job_once(session):
     job = make(session)
-    claimed = jobs.claim(session, job.id, "w1", LEASE)
+    claimed = leases.claim(session, Job, job.id, "w1", LEASE)
     assert (claimed.status, claimed.attempt, claimed.lease_owner) == ("running", 1, "w1")
     assert claimed.started_at is not None
-    assert jobs.claim(session, job.id, "w2", LEASE) is None
+    assert leases.claim(session, Job, job.id, "w2", LEASE) is None
 
 
 def test_eight_workers_race_and_one_wins(database):
@@ -47,7 +47,7 @@ def test_eight_workers_race_and_one_wins(database):
     def race(worker):
         start.wait()
         with database.transaction() as session:
-            if jobs.claim(session, job.id, worker, LEASE):
+            if leases.claim(session, Job, job.id, worker, LEASE):
                 won.append(worker)
 
     threads = [threading.Thread(target=race, args=(f"w{number}",)) for number in range(8)]
@@ -60,48 +60,51 @@ def test_eight_workers_race_and_one_wins(database):
 
 def test_a_zombie_s_writes_change_nothing(session):
     job = make(session)
-    assert jobs.claim(session, job.id, "w1", LEASE).attempt == 1
+    zombie = leases.claim(session, Job, job.id, "w1", LEASE)
+    assert zombie.attempt == 1
     put(session, job, lease_expires_at=now(-1))
-    assert jobs.recover(session, jobs.expired(session)[0]) == JobStatus.QUEUED
+    session.expunge(zombie)
+    assert leases.recover(session, leases.expired(session)[0]) == JobStatus.QUEUED
 
     def write_late():
-        assert jobs.beat(session, job.id, 1, LEASE, completed=9) == Signals(lost=True)
-        assert not jobs.finish(session, job.id, 1, {"by": "zombie"})
-        assert not jobs.fail(session, job.id, 1, NanLoss())
-        assert not jobs.give_back(session, job.id, 1, "late")
+        assert leases.beat(session, zombie, LEASE, completed=9) == Signals(lost=True)
+        assert not jobs.finish(session, zombie, {"by": "zombie"})
+        assert not leases.fail(session, zombie, NanLoss())
+        assert not leases.give_back(session, zombie, "late")
 
     write_late()  # while the job waits, its number is still the zombie's
-    assert jobs.claim(session, job.id, "w2", LEASE).attempt == 2
+    heir = leases.claim(session, Job, job.id, "w2", LEASE)
+    assert heir.attempt == 2
     write_late()
-    assert jobs.finish(session, job.id, 2, {"by": "heir"})
+    assert jobs.finish(session, heir, {"by": "heir"})
     assert jobs.find(session, job.id).result == {"by": "heir"}
 
 
 def test_a_lease_that_is_renewed_does_not_expire(session):
     job = make(session)
-    jobs.claim(session, job.id, "w1", LEASE)
-    assert jobs.expired(session) == []
+    leases.claim(session, Job, job.id, "w1", LEASE)
+    assert leases.expired(session) == []
     put(session, job, lease_expires_at=now(-1))
-    assert jobs.beat(session, job.id, 1, LEASE, completed=1) == Signals()
-    assert jobs.expired(session) == []
+    assert leases.beat(session, job, LEASE, completed=1) == Signals()
+    assert leases.expired(session) == []
 
 
 def test_poison_fails_after_its_last_attempt_with_the_reason(session):
     job = make(session)
     for _ in range(3):
-        assert jobs.claim(session, job.id, "w", LEASE)
+        assert leases.claim(session, Job, job.id, "w", LEASE)
         put(session, job, lease_expires_at=now(-1))
-        jobs.recover(session, jobs.find(session, job.id))
+        leases.recover(session, jobs.find(session, job.id))
     ended = jobs.find(session, job.id)
     assert (ended.status, ended.error["code"], ended.error["attempts"]) == ("failed", "worker_lost", 3)
-    assert jobs.claim(session, job.id, "w", LEASE) is None
+    assert leases.claim(session, Job, job.id, "w", LEASE) is None
 
 
 def test_giving_back_costs_no_attempt(session):
     job = make(session)
     for attempt in range(1, 7):
-        assert jobs.claim(session, job.id, "w", LEASE).attempt == attempt
-        assert jobs.give_back(session, job.id, attempt, "worker_stopping")
+        assert leases.claim(session, Job, job.id, "w", LEASE).attempt == attempt
+        assert leases.give_back(session, job, "worker_stopping")
     assert jobs.find(session, job.id).status == "queued"
 
 
@@ -110,58 +113,57 @@ def test_cancel_of_a_waiting_job_is_at_once_and_of_an_ended_one_nothing(session)
     assert jobs.request_cancel(session, job.id).status == "cancelled"
     assert jobs.request_cancel(session, job.id).status == "cancelled"
     other = make(session)
-    jobs.claim(session, other.id, "w", LEASE)
-    jobs.finish(session, other.id, 1, {})
+    leases.claim(session, Job, other.id, "w", LEASE)
+    jobs.finish(session, other, {})
     assert jobs.request_cancel(session, other.id).status == "succeeded"
 
 
 def test_cancel_of_a_running_job_reaches_its_worker(session):
     job = make(session)
-    jobs.claim(session, job.id, "w", LEASE)
+    leases.claim(session, Job, job.id, "w", LEASE)
     assert jobs.request_cancel(session, job.id).status == "cancelling"
-    assert jobs.beat(session, job.id, 1, LEASE).cancel
-    assert jobs.signals(session, job.id, 1).cancel
+    assert leases.beat(session, job, LEASE).cancel
+    assert leases.signals(session, job).cancel
     assert jobs.move(session, job.id, JobStatus.CANCELLED, attempt=1)
 
 
 def test_a_worker_that_dies_while_cancelling_leaves_a_cancelled_job(session):
     job = make(session)
-    jobs.claim(session, job.id, "w", LEASE)
+    leases.claim(session, Job, job.id, "w", LEASE)
     jobs.request_cancel(session, job.id)
     put(session, job, lease_expires_at=now(-1))
-    assert jobs.recover(session, jobs.find(session, job.id)) == JobStatus.CANCELLED
+    assert leases.recover(session, jobs.find(session, job.id)) == JobStatus.CANCELLED
 
 
 def test_finish_is_a_wish_that_the_worker_sees(session):
     job = make(session)
-    jobs.claim(session, job.id, "w", LEASE)
+    leases.claim(session, Job, job.id, "w", LEASE)
     jobs.request_finish(session, job.id)
-    assert jobs.beat(session, job.id, 1, LEASE) == Signals(finish=True)
+    assert leases.beat(session, job, LEASE) == Signals(finish=True)
 
 
 def test_unexpected_errors_are_tried_again_until_the_last_attempt(session):
     job = make(session)
     for expected in ("queued", "queued", "failed"):
-        jobs.retry(session, jobs.claim(session, job.id, "w", LEASE), NanLoss("a detail"))
+        leases.retry(session, leases.claim(session, Job, job.id, "w", LEASE), NanLoss("a detail"))
         assert jobs.find(session, job.id).status == expected
     assert jobs.find(session, job.id).error["detail"] == "a detail"
 
 
-def test_what_no_message_woke_is_found_again(session):
+def test_what_waits_is_found_until_it_is_claimed(session):
     job = make(session)
-    assert [row.id for row in jobs.unsent(session, 60)] == [job.id]
-    jobs.mark_sent(session, [job.id])
-    assert jobs.unsent(session, 60) == []
-    put(session, job, sent_at=now(-61))
-    assert [row.id for row in jobs.unsent(session, 60)] == [job.id]
+    assert scheduling.waiting(session, Queue.TRAIN, 9) == [job.id]
+    assert scheduling.waiting(session, Queue.INTAKE, 9) == []
+    leases.claim(session, Job, job.id, "w", LEASE)
+    assert scheduling.waiting(session, Queue.TRAIN, 9) == []
 
 
 def test_the_history_tells_who_moved_the_job_and_why(session):
     job = make(session)
-    jobs.claim(session, job.id, "w1", LEASE)
-    jobs.give_back(session, job.id, 1, "worker_stopping")
-    jobs.claim(session, job.id, "w2", LEASE)
-    jobs.finish(session, job.id, 2, {})
+    leases.claim(session, Job, job.id, "w1", LEASE)
+    leases.give_back(session, job, "worker_stopping")
+    leases.claim(session, Job, job.id, "w2", LEASE)
+    jobs.finish(session, job, {})
     session.flush()
     lines = [(line.event, line.data["status"], line.worker, line.attempt) for line in jobs.events(session, job.id)]
     assert lines == [
@@ -184,9 +186,9 @@ def test_an_epoch_that_was_repeated_counts_once(session):
 def test_every_write_shows_in_the_version(session):
     job = make(session)
     versions = [jobs.find(session, job.id).version]
-    jobs.claim(session, job.id, "w", LEASE)
+    leases.claim(session, Job, job.id, "w", LEASE)
     versions.append(jobs.find(session, job.id).version)
-    jobs.beat(session, job.id, 1, LEASE, completed=1)
+    leases.beat(session, job, LEASE, completed=1)
     versions.append(jobs.find(session, job.id).version)
     assert versions == sorted(set(versions))
 
@@ -200,18 +202,20 @@ def test_a_job_of_another_kind_is_not_found(session):
 def test_work_has_its_deadline_from_the_first_start_on(session):
     job = make(session)
     assert job.deadline_at is None
-    first = jobs.claim(session, job.id, "w1", LEASE, 3600)
+    first = leases.claim(session, Job, job.id, "w1", LEASE, 3600)
     deadline = first.deadline_at
     assert 3500 < (deadline - first.started_at).total_seconds() < 3700
-    jobs.give_back(session, job.id, first.attempt, "worker_stopping")
-    assert jobs.claim(session, job.id, "w2", LEASE, 7200).deadline_at == deadline, "a new attempt gets no more time"
+    leases.give_back(session, job, "worker_stopping")
+    assert leases.claim(session, Job, job.id, "w2", LEASE, 7200).deadline_at == deadline, (
+        "a new attempt gets no more time"
+    )
 
 
 @pytest.mark.parametrize("status", ["queued", "running", "cancelling"])
 def test_a_job_whose_deadline_has_passed_expires_wherever_it_stands(session, status):
     job = make(session)
     if status != "queued":
-        jobs.claim(session, job.id, "w1", LEASE)
+        leases.claim(session, Job, job.id, "w1", LEASE)
     if status == "cancelling":
         jobs.request_cancel(session, job.id)
     assert jobs.overdue(session) == []
@@ -221,31 +225,32 @@ def test_a_job_whose_deadline_has_passed_expires_wherever_it_stands(session, sta
     assert jobs.expire(session, late)
     ended = jobs.find(session, job.id)
     assert (ended.status, ended.error["code"], ended.lease_owner) == ("expired", "deadline_exceeded", None)
-    assert jobs.beat(session, job.id, ended.attempt, LEASE) == Signals(lost=True), "whoever works on it learns"
-    assert not jobs.finish(session, job.id, ended.attempt, {}), "and its late result is refused"
+    assert leases.beat(session, job, LEASE) == Signals(lost=True), "whoever works on it learns"
+    assert not jobs.finish(session, job, {}), "and its late result is refused"
     assert not jobs.expire(session, late), "an end is final"
 
 
 def test_dropped_work_is_recovered_at_once_and_costs_an_attempt(session):
     job = make(session)
-    jobs.claim(session, job.id, "w1", LEASE)
-    jobs.drop(session, job.id, 1, "stalled")
-    (silent,) = jobs.expired(session)
-    assert jobs.recover(session, silent) == "queued"
+    dropped = leases.claim(session, Job, job.id, "w1", LEASE)
+    leases.drop(session, dropped, "stalled")
+    (silent,) = leases.expired(session)
+    assert leases.recover(session, silent) == "queued"
     assert [line.data.get("why") for line in jobs.events(session, job.id)] == [None, None, "stalled", "lease_expired"]
-    jobs.claim(session, job.id, "w2", LEASE)
-    jobs.drop(session, job.id, 1, "stalled")
-    assert jobs.expired(session) == [], "the work of another attempt is not dropped"
+    session.expunge(dropped)
+    leases.claim(session, Job, job.id, "w2", LEASE)
+    leases.drop(session, dropped, "stalled")
+    assert leases.expired(session) == [], "the work of another attempt is not dropped"
 
 
 def test_an_outage_costs_no_attempt_and_the_work_waits(session):
     job = make(session)
     for _ in range(5):
-        jobs.retry(session, jobs.claim(session, job.id, "w", LEASE), StorageUnavailable("gone"))
+        leases.retry(session, leases.claim(session, Job, job.id, "w", LEASE), StorageUnavailable("gone"))
         assert jobs.find(session, job.id).status == "queued"
-        assert jobs.unsent(session, 60) == [], "not at once: the store will hardly be back"
+        assert scheduling.waiting(session, Queue.TRAIN, 9) == [], "not at once: the store will hardly be back"
     for _ in range(3):
-        jobs.retry(session, jobs.claim(session, job.id, "w", LEASE), TrainingCrashed("gone"))
+        leases.retry(session, leases.claim(session, Job, job.id, "w", LEASE), TrainingCrashed("gone"))
     assert jobs.find(session, job.id).error["code"] == "training_crashed", "all else has three attempts"
 
 
@@ -255,20 +260,20 @@ def test_in_an_outage_work_waits_longer_each_time_else_some_seconds(session, err
     pauses = {}
     for attempt in range(1, 16):
         put(session, job, max_attempts=100)
-        jobs.retry(session, jobs.claim(session, job.id, "w", LEASE), error)
+        leases.retry(session, leases.claim(session, Job, job.id, "w", LEASE), error)
         row = jobs.find(session, job.id)
-        assert jobs.unsent(session, jobs.LOST_SECONDS) == []
-        pauses[attempt] = 5 * round((row.sent_at - row.started_at).total_seconds() / 5) + jobs.LOST_SECONDS
+        assert scheduling.waiting(session, Queue.TRAIN, 9) == []
+        pauses[attempt] = 5 * round((row.rests_until - row.started_at).total_seconds() / 5)
     assert [pauses[attempt] for attempt in (1, 2, 4, 15)] == expected
 
 
 def test_after_the_clock_was_set_back_nothing_waits_for_the_old_time(session):
     dead, waiting = make(session), make(session)
-    jobs.claim(session, dead.id, "w", LEASE)
+    leases.claim(session, Job, dead.id, "w", LEASE)
     put(session, dead, lease_expires_at=now(3600))
-    put(session, waiting, sent_at=now(3600))
-    assert [job.id for job in jobs.unsent(session, 60)] == [waiting.id]
-    assert jobs.shorten(session, LEASE) == 1
-    assert jobs.shorten(session, LEASE) == 0
+    put(session, waiting, rests_until=now(3600))
+    assert scheduling.waiting(session, Queue.TRAIN, 9) == [waiting.id]
+    assert leases.shorten(session, LEASE) == 1
+    assert leases.shorten(session, LEASE) == 0
     remains = jobs.find(session, dead.id).lease_expires_at - jobs.find(session, dead.id).started_at
     assert remains.total_seconds() < LEASE + 5

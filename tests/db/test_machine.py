@@ -47,15 +47,13 @@ def test_batches_keep_their_promises_in_any_order(database, clock):
     [
         "create deliver lapse look_for_silent recover fail",
         "create deliver give_back fail",
-        "create look_for_unwoken cancel mark_sent",
         "create deliver cancel plan",
         "create deliver plan deliver_chunk retry finish_chunk",
         "create deliver plan deliver_chunk beat lapse look_for_silent recover finish_chunk",
         "create_with_files deliver_chunk cancel give_back_chunk",
         "create_with_files deliver_chunk cancel retry_chunk",
         "create_with_files deliver_chunk abort",
-        "create_with_files:2 deliver_chunk lapse_chunk look_for_silent_chunks beat_chunk recover_chunk",
-        "create_with_files look_for_unwoken_chunks cancel mark_chunks_sent",
+        "create_with_files:2 deliver_chunk lapse_chunk look_for_silent beat_chunk recover",
         "create deliver read_page deliver_chunk cancel leave_cancelled finish_chunk",
         "create deliver read_page deliver_chunk give_back finish_chunk deliver plan",
         "create:1 deliver read_page:2 take_turn lapse look_for_silent recover cancel finish_chunk",
@@ -73,8 +71,9 @@ def test_orders_that_once_broke_a_promise(database, clock, deeds):
         "create deliver jump:2 look_for_silent jump:0 recover beat finish",
         # ... or after: the first is a zombie.
         "create deliver:0 jump:2 look_for_silent recover deliver:1 jump:0 beat finish",
-        # A lease and a message of tomorrow: the clock was ahead when they were written.
-        "create jump:2 look_for_unwoken mark_sent deliver jump:0 jump:0 look_for_silent recover",
+        # A lease and a rest of tomorrow: the clock was ahead when they were written.
+        "create jump:2 deliver jump:0 jump:0 look_for_silent recover",
+        "create jump:2 deliver retry jump:0 jump:0 deliver finish",
         "create deliver jump:0 cancel look_for_silent recover leave_cancelled",
         # The deadline passes by a jump, and the clock is set right before the dispatcher acts on what it saw.
         "create:2 deliver jump:2 look_for_overdue jump:0 expire beat finish",

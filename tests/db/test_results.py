@@ -4,8 +4,9 @@ import itertools
 
 import pytest
 
-from db import batches, jobs, results
+from db import batches, jobs, leases, results
 from db.decisions import Rule
+from db.models import Chunk
 from db.pages import Window
 from db.results import Wanted
 from tests.db.test_batches import make
@@ -20,7 +21,7 @@ RULE = Rule(threshold=0.5, min_known=0.05)
 def batch(session):
     """Twenty images of two labels with all scores and known scores, two that failed, and one that waits."""
     job, chunks = make(session, images=23, chunk_images=22)
-    work = batches.claim_chunk(session, chunks[0], "w", 30)
+    work = leases.claim(session, Chunk, chunks[0], "w", 30)
     cells = list(itertools.product(SCORES, KNOWN))
     found = [
         batches.blank_prediction(seq) | {"label": "cat" if seq % 3 else "dog", "score": score, "known_score": known}
@@ -29,7 +30,7 @@ def batch(session):
     found += [
         batches.blank_prediction(seq) | {"error": {"code": code}} for seq, code in ((20, "truncated"), (21, "no"))
     ]
-    assert batches.finish_chunk(session, work.chunk, found)
+    assert batches.finish_chunk(session, work, found)
     return job.id, {row["seq"]: row for row in found if row["label"]}
 
 
@@ -97,10 +98,10 @@ def test_by_true_label(session):
     )
     (chunk_id,) = batches.finish_plan(session, job, 4, 4, 3)
     assert seqs(session, job.id, true_label="cat") == [0, 2], "also before they are classified"
-    work = batches.claim_chunk(session, chunk_id, "w", 30)
+    work = leases.claim(session, Chunk, chunk_id, "w", 30)
     found = [batches.blank_prediction(seq) | {"label": "dog", "score": 0.9 - seq / 10} for seq in range(3)]
     found.append(batches.blank_prediction(3) | {"error": {"code": "truncated"}})
-    batches.finish_chunk(session, work.chunk, found)
+    batches.finish_chunk(session, work, found)
     assert seqs(session, job.id, 1, true_label="cat", label="dog", order="score") == [2, 0]
     assert seqs(session, job.id, true_label="cat", label="cat") == []
 

@@ -18,7 +18,7 @@ def ended(session, days=None, kind=JobKind.BATCH):
     job, (chunk_id,) = make(session, images=5, chunk_images=5, kind=kind)
     session.execute(update(Job).where(Job.id == job.id).values(retention_days=days))
     work = claim(session, chunk_id)
-    assert batches.finish_chunk(session, work.chunk, rows(work, bad={1}))
+    assert batches.finish_chunk(session, work, rows(work, bad={1}))
     return jobs.find(session, job.id)
 
 

@@ -1,22 +1,25 @@
 import zipfile
 from datetime import UTC, datetime
+from functools import partial
 
 import pytest
 import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from db import blobs, datasets, jobs, registry
-from db.models import Model
+from db import blobs, datasets, jobs, leases, registry, scheduling
+from db.models import Job, Model
 from db.upgrade import upgrade
 from tsukiji import snapshots, splits
 from tsukiji.ids import new_id
-from tsukiji.jobs import JobKind
+from tsukiji.jobs import JobKind, Queue
 from tsukiji.settings import DataSettings, JobSettings, Settings, TrainingSettings
 from tsukiji.types import Recipe
 from tsukiji.vision import package
 from tsukiji.vision.model import build
 from tsukiji.vision.preprocess import Preprocess
+from worker import chunks
+from worker.runner import CHUNK, run, work_next
 from worker.services import open_services
 from worker.stopping import stopping
 
@@ -36,6 +39,48 @@ def services(tmp_path):
     yield services
     stopping.clear()
     services.database.close()
+
+
+def work(services, job_id, act):
+    """Claim this job and do it as a worker does, unless it is not to be had."""
+    settings = services.settings.jobs
+    with services.database.transaction() as session:
+        hours = settings.training_hours
+        job = leases.claim(session, Job, job_id, services.worker, settings.lease_seconds, 3600 * hours)
+    if job is not None:
+        run(services, job, act)
+
+
+def run_next(services, models):
+    """Take the chunk whose turn it is; returns whether to look for another."""
+    return work_next(services, Queue.INFER, {CHUNK: partial(chunks.classify, models)})
+
+
+def run_chunks(services, models):
+    while run_next(services, models):
+        pass
+
+
+def waiting_chunks(services):
+    with services.database.reading() as session:
+        return scheduling.waiting(session, Queue.INFER, 500)
+
+
+class Recorder:
+    """Stands in for a broker: remembers the bells that rang, or is down."""
+
+    def __init__(self, up=True):
+        self.up, self.sent = up, []
+
+    def ring(self, queue, times=1):
+        if self.up:
+            self.sent += [queue] * times
+        return self.up
+
+
+def with_broker(services, broker):
+    object.__setattr__(services, "wakeups", broker)
+    return broker
 
 
 def picture(number, side=24):

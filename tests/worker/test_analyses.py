@@ -11,13 +11,13 @@ from safetensors.torch import save_file
 
 from db import analyses, datasets, jobs
 from db.pages import Window
+from tests.worker.conftest import work
 from tsukiji.jobs import JobKind
 from tsukiji.settings import WeightsSettings
 from tsukiji.vision.model import build
 from worker import analyses as worker_analyses
 from worker import imports as worker_imports
 from worker.analyses import run
-from worker.claimed import work
 
 
 def photo(seed, size=(160, 120)):

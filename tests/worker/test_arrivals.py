@@ -15,12 +15,11 @@ from db.pages import Window
 from db.upgrade import upgrade
 from tests.tsukiji.importers import samples
 from tests.tsukiji.sources.internet import PUBLIC, Network, serving
-from tests.worker.conftest import Submissions, picture
+from tests.worker.conftest import Submissions, picture, work
 from tsukiji.jobs import JobKind
 from tsukiji.settings import DatabaseSettings, DataSettings, LimitSettings, Settings, SourceSettings
 from tsukiji.sources import Sources, Web
 from worker import imports as intake
-from worker.claimed import work
 from worker.imports import run
 from worker.services import open_services
 

@@ -5,15 +5,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from db import acts, datasets, jobs, registry, turns
+from db import acts, datasets, jobs, registry, scheduling
 from db import results as read
 from db.pages import Window
-from tests.worker.conftest import picture
+from tests.worker.conftest import picture, run_chunks, run_next, work
+from tsukiji.jobs import Queue
 from tsukiji.settings import LimitSettings
 from tsukiji.types import Exclude, SetCrop
 from worker import batches, chunks, streams
 from worker.batches import plan
-from worker.claimed import work
 from worker.imports import run as run_import
 from worker.lease import Lease
 from worker.models import ModelCache
@@ -23,13 +23,6 @@ from worker.stopping import stopping
 @pytest.fixture
 def models(services):
     return ModelCache(services)
-
-
-def run_chunks(services, models):
-    with services.database.reading() as session:
-        waiting = turns.unsent_chunks(session, 0)
-    for chunk in waiting:
-        chunks.run(services, models, chunk.id)
 
 
 def results(services, job):
@@ -110,12 +103,10 @@ def test_an_empty_batch_and_one_too_large_fail_with_the_reason(services, submit,
 def test_a_model_deleted_in_the_middle_fails_the_batch_and_keeps_what_is_done(services, submit, model, archive):
     job = submit_zip(services, submit, model, archive({f"{number}.png": number for number in range(8)}))
     work(services, job.id, plan)
-    with services.database.reading() as session:
-        first, second = turns.unsent_chunks(session, 0)
-    chunks.run(services, ModelCache(services), first.id)
+    run_next(services, ModelCache(services))
     with services.database.transaction() as session:
         registry.remove_model(session, model.id)
-    chunks.run(services, ModelCache(services), second.id)
+    run_next(services, ModelCache(services))
     ended = submit.find(job)
     assert (ended.status, ended.error["code"], ended.items_succeeded) == ("failed", "model_gone", 4)
 
@@ -163,7 +154,7 @@ def test_planning_that_fails_keeps_what_is_done_and_leaves_no_work(
     ended = submit.find(job)
     assert (ended.status, ended.error["code"], ended.items_succeeded) == ("failed", "batch_too_large", 4)
     with services.database.reading() as session:
-        assert turns.unsent_chunks(session, 0) == [], "of the second page nobody is to classify anything"
+        assert scheduling.waiting(session, Queue.INFER, 9) == [], "of the second page nobody is to classify anything"
 
 
 def test_bytes_that_are_gone_or_altered_cost_only_their_image(services, submit, model, models, archive):

@@ -7,7 +7,7 @@ import pytest
 
 from db import registry
 from db.models import Evaluation
-from tests.worker.conftest import picture
+from tests.worker.conftest import picture, work
 from tests.worker.test_batches import models as models  # noqa: PLC0414 - a fixture
 from tests.worker.test_batches import results, run_chunks
 from tsukiji.ids import new_id
@@ -16,7 +16,6 @@ from tsukiji.vision.sanity import Sanity
 from tsukiji.vision.tags import Tag
 from worker import closer, insight
 from worker.batches import plan
-from worker.claimed import work
 
 FILES = {"1.png": 1, "bad.jpg": b"no", "2.png": 2}
 

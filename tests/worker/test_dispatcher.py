@@ -5,28 +5,16 @@ import pytest
 from sqlalchemy import func, select, update
 from structlog.testing import capture_logs
 
-from db import batches, blobs, jobs, reconciliation, turns, workers
+from db import batches, blobs, jobs, leases, reconciliation, scheduling, workers
 from db.clock import now
 from db.models import BatchItem, Blob, Job
+from tests.worker.conftest import Recorder, with_broker, work
 from tsukiji.errors import StorageUnavailable
-from tsukiji.jobs import JobKind, JobStatus, Task
+from tsukiji.jobs import JobKind, JobStatus, Queue
 from worker import reconciling
 from worker.batches import plan
-from worker.claimed import work
-from worker.dispatcher import clean, purge, recover, send
+from worker.dispatcher import Bells, clean, purge, recover
 from worker.reconciling import Round
-
-
-class Recorder:
-    """Stands in for a broker: remembers what was sent, or is down."""
-
-    def __init__(self, up=True):
-        self.up, self.sent = up, []
-
-    def send(self, task, row_id, *, priority=0):
-        if self.up:
-            self.sent.append((task, row_id))
-        return self.up
 
 
 class Clock:
@@ -40,87 +28,77 @@ class Clock:
         self._ahead += seconds
 
 
-def with_broker(services, broker):
-    object.__setattr__(services, "wakeups", broker)
-    return broker
-
-
-def test_what_was_accepted_while_the_broker_was_down_is_sent_when_it_is_back(services, submit):
-    job = submit.job(JobKind.TRAINING, request={})
-    down = with_broker(services, Recorder(up=False))
-    send(services)
-    assert down.sent == []
-    up = with_broker(services, Recorder())
-    send(services)
-    send(services)
-    assert up.sent == [(Task.TRAINING, job.id)], "once, not at every tick"
-
-
-def test_work_of_a_silent_worker_goes_to_another(services, submit):
-    job = submit.job(JobKind.TRAINING, request={})
-    broker = with_broker(services, Recorder())
-    send(services)
-    with services.database.transaction() as session:
-        jobs.claim(session, job.id, "silent", 30)
-    recover(services)
-    assert submit.find(job).status == "running"
-    with services.database.transaction() as session:
-        session.execute(update(Job).values(lease_expires_at=now(-1)))
-    recover(services)
-    send(services)
-    assert submit.find(job).status == "queued"
-    assert broker.sent == [(Task.TRAINING, job.id)] * 2
-    assert [line.data.get("why") for line in submit.history(job)] == [None, None, "lease_expired"]
-
-
-def age_messages(services, seconds):
-    with services.database.transaction() as session:
-        session.execute(update(Job).where(Job.sent_at.is_not(None)).values(sent_at=now(-seconds)))
-
-
 def report(services, worker, queue):
     with services.database.transaction() as session:
         workers.report(session, worker, queue, None)
 
 
-def test_a_message_that_died_with_its_worker_is_sent_again_once_another_idles(services, submit):
-    job = submit.job(JobKind.TRAINING, request={})
-    broker = with_broker(services, Recorder())
-    send(services)
-    age_messages(services, 10)
-    report(services, "infer@here", "infer")
-    send(services)
-    assert len(broker.sent) == 1, "no worker of its queue is free, so nothing says that the message is lost"
+def test_what_was_accepted_while_the_broker_was_down_is_rung_for_when_it_is_back(services, submit):
+    submit.job(JobKind.TRAINING, request={})
     report(services, "train@here", "train")
-    send(services)
-    send(services)
-    assert broker.sent == [(Task.TRAINING, job.id)] * 2, "once, not at every tick"
+    bells, down = Bells(services), with_broker(services, Recorder(up=False))
+    bells.ring()
+    assert down.sent == []
+    up = with_broker(services, Recorder())
+    bells.ring()
+    bells.ring()
+    assert up.sent == [Queue.TRAIN], "once, not at every tick"
 
 
-def test_work_that_waits_behind_busy_workers_is_not_sent_again(services, submit):
+def test_work_of_a_silent_worker_goes_to_another(services, submit):
+    job = submit.job(JobKind.TRAINING, request={})
+    report(services, "another", "train")
+    bells, broker = Bells(services), with_broker(services, Recorder())
+    bells.ring()
+    with services.database.transaction() as session:
+        leases.claim(session, Job, job.id, "silent", 30)
+    recover(services)
+    bells.ring()
+    assert submit.find(job).status == "running"
+    with services.database.transaction() as session:
+        session.execute(update(Job).values(lease_expires_at=now(-1)))
+    recover(services)
+    bells.ring()
+    assert submit.find(job).status == "queued"
+    assert broker.sent == [Queue.TRAIN] * 2, "at once"
+    assert [line.data.get("why") for line in submit.history(job)] == [None, None, "lease_expired"]
+
+
+def test_a_bell_that_died_with_its_worker_is_rung_again_once_another_idles(services, submit, monkeypatch):
+    submit.job(JobKind.TRAINING, request={})
+    clock = Clock(monkeypatch)
+    bells, broker = Bells(services), with_broker(services, Recorder())
+    report(services, "infer@here", "infer")
+    bells.ring()
+    assert broker.sent == [], "no worker of its queue is free: one that starts looks for work by itself"
+    report(services, "train@here", "train")
+    bells.ring()
+    clock.ahead(10)
+    bells.ring()
+    bells.ring()
+    assert broker.sent == [Queue.TRAIN] * 2, "once, not at every tick"
+
+
+def test_for_work_that_waits_behind_busy_workers_no_bell_is_rung(services, submit):
     busy, _ = submit.job(JobKind.TRAINING, request={}), submit.job(JobKind.TRAINING, request={})
-    broker = with_broker(services, Recorder())
-    send(services)
+    bells, broker = Bells(services), with_broker(services, Recorder())
     report(services, "train@here", "train")
     with services.database.transaction() as session:
-        jobs.claim(session, busy.id, "train@here", 30)
-    age_messages(services, 10)
-    send(services)
-    assert len(broker.sent) == 2
+        leases.claim(session, Job, busy.id, "train@here", 30)
+    bells.ring()
+    assert broker.sent == []
 
 
-def test_of_lost_messages_as_many_are_sent_again_as_workers_idle(services, submit, model):
+def test_a_bell_is_rung_for_as_many_workers_as_idle(services, submit, model):
     job = submit.batch(model, {"type": "files"})
     with services.database.transaction() as session:
         batches.add_items(session, job.id, [{"custom_id": f"{n}.jpg", "sha256": None} for n in range(5)])
-        chunk_ids = batches.finish_plan(session, job, 5, 1, 3)
-    broker = with_broker(services, Recorder())
-    send(services)
-    age_messages(services, 10)
+        batches.finish_plan(session, job, 5, 1, 3)
+    bells, broker = Bells(services), with_broker(services, Recorder())
     for number in range(2):
         report(services, f"infer@{number}", "infer")
-    send(services)
-    assert broker.sent[1:] == [(Task.CHUNK, chunk_id) for chunk_id in chunk_ids[:2]]
+    bells.ring()
+    assert broker.sent == [Queue.INFER] * 2
 
 
 def yesterday(services, *hashes):
@@ -237,24 +215,24 @@ def test_old_results_go_with_their_pictures_and_the_job_stays(services, submit):
     assert submit.find(old).status == "cancelled"
 
 
-def test_a_batch_wakes_who_is_free_and_nobody_who_is_at_work(services, submit, model, archive):
+def test_a_batch_wakes_who_is_free_and_nobody_who_is_at_work(services, submit, model, archive, monkeypatch):
     upload = services.store.put(archive({f"{number}.png": number for number in range(40)}))
     job = submit.batch(model, {"type": "archive"}, upload_sha256=upload.sha256)
-    broker = with_broker(services, Recorder(up=False))
+    clock = Clock(monkeypatch)
+    bells, broker = Bells(services), with_broker(services, Recorder(up=False))
     work(services, job.id, plan)
     for name in ("a", "b"):
         report(services, name, "infer")
     broker.up = True
-    send(services)
-    send(services)
-    assert [task for task, _ in broker.sent] == [Task.CHUNK] * 2, "one message for each worker, once"
+    bells.ring()
+    bells.ring()
+    assert broker.sent == [Queue.INFER] * 2, "one bell for each worker, once"
     for name in ("a", "b"):
-        with services.database.transaction() as session:
-            turns.take(session, jobs.lock(session, job.id), name, 30)
+        assert scheduling.claim_next(services.database, Queue.INFER, name, services.settings.jobs)
     broker.sent.clear()
-    age_messages(services, 100)
-    send(services)
+    clock.ahead(100)
+    bells.ring()
     assert broker.sent == [], "both are at work, and look for more by themselves"
     report(services, "c", "infer")
-    send(services)
-    assert [task for task, _ in broker.sent] == [Task.CHUNK], "one is free, and has not heard of it"
+    bells.ring()
+    assert broker.sent == [Queue.INFER], "one is free, and has not heard of it"

@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 
-from db import batches, datasets, jobs, registry, turns
-from db.models import Image, Model
+from db import batches, datasets, jobs, leases, registry, workers
+from db.models import Image, Job, Model
 from db.pages import Window
-from tsukiji.jobs import JobKind, Task
-from worker import chunks, evaluations
-from worker.claimed import work
-from worker.dispatcher import recover, send
+from tests.worker.conftest import Recorder, run_chunks, run_next, waiting_chunks, with_broker, work
+from tsukiji.jobs import JobKind, Queue
+from worker import evaluations
+from worker.dispatcher import Bells, recover
 from worker.imports import run as run_import
 from worker.models import ModelCache
 
@@ -29,17 +29,7 @@ def pets_dataset(services, submit, pets):
 def broker(services):
     """Takes every wake-up."""
 
-    class Broker:
-        def __init__(self):
-            self.sent = []
-
-        def send(self, task, row_id, *, priority=0):
-            self.sent.append((task, row_id))
-            return True
-
-    made = Broker()
-    object.__setattr__(services, "wakeups", made)
-    return made
+    return with_broker(services, Recorder())
 
 
 @pytest.fixture
@@ -51,13 +41,6 @@ def evaluate(submit, model, pets_dataset):
         return submit.job(JobKind.EVALUATION, request=request, **columns)
 
     return start
-
-
-def run_chunks(services, models):
-    with services.database.reading() as session:
-        waiting = turns.unsent_chunks(session, -1)
-    for chunk in waiting:
-        chunks.run(services, models, chunk.id)
 
 
 def run(services, models, job):
@@ -99,7 +82,7 @@ def test_a_model_is_measured_on_a_data_set(services, submit, model, models, eval
     first = rows[0]
     chance = np.frombuffer(first.probabilities, "<f4")[model.label_names.index(first.true_label)]
     assert first.loss == pytest.approx(-np.log(chance), rel=1e-5)
-    assert (Task.EVALUATION, job.id) in broker.sent, "the last chunk sent for who measures"
+    assert Queue.INTAKE in broker.sent, "the last chunk sent for who measures"
 
 
 def test_it_is_measured_once_however_often_the_message_comes(services, submit, model, models, evaluate):
@@ -133,11 +116,14 @@ def test_a_worker_that_dies_while_measuring_is_replaced(services, submit, model,
     job = evaluate()
     work(services, job.id, evaluations.run)
     run_chunks(services, models)
-    change(services, lambda session: jobs.claim(session, job.id, "dead", -1))
+    change(services, lambda session: leases.claim(session, Job, job.id, "dead", -1))
     recover(services)
     broker.sent.clear()
-    send(services)
-    assert broker.sent == [(Task.EVALUATION, job.id)], "and no chunk is sent again"
+    with services.database.transaction() as session:
+        for queue in (Queue.INTAKE, Queue.INFER):
+            workers.report(session, f"{queue}@here", queue, None)
+    Bells(services).ring()
+    assert broker.sent == [Queue.INTAKE], "and no chunk waits again"
     work(services, job.id, evaluations.run)
     assert submit.find(job).status == "succeeded"
     assert len(found(services, model)) == 1
@@ -161,12 +147,10 @@ def test_cancel_while_the_last_chunk_ends(services, submit, model, models, evalu
         jobs.change(session, jobs.Job.id == job.id, status="cancelling", cancel_requested_at=jobs.now())
         return real(session, chunk, rows, engine)
 
-    with services.database.reading() as session:
-        *most, last = turns.unsent_chunks(session, -1)
-    for chunk in most:
-        chunks.run(services, models, chunk.id)
+    for _ in waiting_chunks(services)[1:]:
+        run_next(services, models)
     monkeypatch.setattr(batches, "finish_chunk", finish)
-    chunks.run(services, models, last.id)
+    run_next(services, models)
     assert (submit.find(job).status, found(services, model)) == ("cancelled", [])
 
 

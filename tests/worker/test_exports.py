@@ -6,13 +6,13 @@ import pytest
 
 from db import exports, jobs, registry
 from db.models import Evaluation
+from tests.worker.conftest import work
 from training import conversion
 from training.conversion import Conversion
 from tsukiji.errors import NotFound
 from tsukiji.ids import new_id
 from tsukiji.jobs import JobKind
 from worker import exports as worker_exports
-from worker.claimed import work
 from worker.exports import run
 
 

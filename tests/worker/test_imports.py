@@ -8,15 +8,14 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
-from db import datasets, imports, jobs, revisions
+from db import datasets, imports, jobs, leases, revisions
 from db.pages import Window
-from tests.worker.conftest import picture
+from tests.worker.conftest import picture, work
 from tsukiji.jobs import JobKind, JobStatus
 from tsukiji.labels import split_labels
 from tsukiji.settings import AnalysisSettings, LimitSettings
 from tsukiji.vision.phash import PLAIN
 from worker import imports as intake
-from worker.claimed import work
 from worker.imports import run
 
 
@@ -133,7 +132,7 @@ def test_an_import_that_was_interrupted_goes_on_where_it_was(services, submit, a
         raise AssertionError("it did not die")
     assert len(verdicts(services, job)) == 100, "what was committed stays"
     with services.database.transaction() as session:
-        jobs.give_back(session, job.id, 1, "test")
+        leases.give_back(session, job, "test")
     monkeypatch.setattr(services.store, "put", real)
     work(services, job.id, run)
     assert submit.find(job).result["accepted"] == 250

@@ -7,16 +7,15 @@ import tarfile
 import pytest
 from sqlalchemy import select
 
-from db import acts, batches, datasets, jobs
+from db import acts, batches, datasets, leases
 from db.models import BatchItem, Chunk
-from tests.worker.conftest import picture
+from tests.worker.conftest import picture, work
 from tsukiji.errors import StorageUnavailable
 from tsukiji.jobs import JobKind
 from tsukiji.settings import LimitSettings, SourceSettings
 from tsukiji.sources import Sources
 from tsukiji.types import Exclude
 from worker.batches import plan
-from worker.claimed import work
 from worker.imports import run as run_import
 
 
@@ -263,7 +262,7 @@ def test_a_planner_that_lost_its_job_writes_no_more(services, submit, model, arc
         calls.append(1)
         if len(calls) == 7:
             with services.database.transaction() as session:
-                assert jobs.give_back(session, job.id, 1, "test")
+                assert leases.give_back(session, job, "test")
         return keep(data)
 
     monkeypatch.setattr(services.store, "put", lose)

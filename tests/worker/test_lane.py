@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from api.lane import Lanes
 from db import batches
 from tests.services import wait_until
-from tests.worker.conftest import picture
+from tests.worker.conftest import picture, work
 from tests.worker.test_batches import models as models  # noqa: PLC0414 - a fixture
 from tests.worker.test_batches import results, run_chunks, submit_zip
 from tests.worker.test_streams import break_first
@@ -21,7 +21,6 @@ from tsukiji.errors import GpuOutOfMemory
 from tsukiji.lane import LaneAddress, pack, read_frame
 from worker import lane as worker_lane
 from worker.batches import plan
-from worker.claimed import work
 from worker.lane import Lane, Refused
 from worker.questions import Questions, streams_of
 from worker.stopping import stopping

@@ -10,13 +10,13 @@ import time
 
 import pytest
 
-from db import batches, datasets, turns
+from db import datasets, leases
+from db.models import Chunk
 from tests.services import wait_until
-from tests.worker.conftest import RECIPE
+from tests.worker.conftest import RECIPE, run_next, waiting_chunks, work
 from tsukiji.errors import OutOfMemory
-from worker import chunks, lease, memory, streams, supervisor, trainings
+from worker import lease, memory, streams, supervisor, trainings
 from worker.batches import plan
-from worker.claimed import work
 from worker.engine import Engine
 from worker.imports import run as run_import
 from worker.models import ModelCache
@@ -43,19 +43,18 @@ def test_a_chunk_that_hangs_goes_to_another_worker_while_this_one_ends(
     blob = services.store.put(pets)
     job = submit.batch(model, {"type": "archive"}, upload_sha256=blob.sha256)
     work(services, job.id, plan)
-    with services.database.reading() as session:
-        chunk_id = turns.unsent_chunks(session, 0)[0].id
+    chunk_id = waiting_chunks(services)[0]
     hangs = threading.Event()
     monkeypatch.setattr(streams, "look_at", lambda *_: hangs.wait())
     with_jobs(services, stall_seconds=0.1)
-    thread = threading.Thread(target=chunks.run, args=(services, ModelCache(services), chunk_id), daemon=True)
+    thread = threading.Thread(target=run_next, args=(services, ModelCache(services)), daemon=True)
     thread.start()
     assert wait_until(lambda: ended == [lease.STALLED])
     with services.database.transaction() as session:
-        (silent,) = batches.expired_chunks(session)
+        (silent,) = leases.expired(session)
         assert silent.id == chunk_id
-        batches.recover_chunk(session, silent)
-        assert batches.claim_chunk(session, chunk_id, "another", 30).chunk.attempt == 2
+        leases.recover(session, silent)
+        assert leases.claim(session, Chunk, chunk_id, "another", 30).attempt == 2
     assert "stalled" in [line.data.get("why") for line in submit.history(job)]
     monkeypatch.undo()
     hangs.set()

@@ -10,16 +10,16 @@ import pytest
 from celery.contrib.testing.worker import start_worker
 from sqlalchemy import Engine, event, func, select, update
 
-from db import batches, datasets, jobs, turns
+from db import batches, datasets, jobs, leases, scheduling, workers
 from db.clock import now
 from db.models import Chunk, Job, Prediction
 from db.session import DatabaseUnavailable
 from tests.services import wait_until
-from tests.worker.test_dispatcher import Recorder, with_broker
-from tsukiji.jobs import JobKind, Queue, Task
+from tests.worker.conftest import Recorder, run_next, with_broker, work
+from tsukiji.jobs import JobKind, Queue
+from tsukiji.queue import bell_of
 from worker import chunks, dispatcher, imports, lease
 from worker.batches import plan
-from worker.claimed import work
 from worker.models import Loaded
 from worker.supervisor import release
 from worker.tasks import register
@@ -97,7 +97,7 @@ def run_out(services):
 
 
 def test_a_dispatcher_goes_on_when_the_database_is_back(services, submit, outage):
-    job = submit.job(JobKind.TRAINING, request={})
+    submit.job(JobKind.TRAINING, request={})
     broker, stop = with_broker(services, Recorder()), threading.Event()
     outage.lasts = True
     thread = threading.Thread(target=dispatcher.dispatch, args=(services, stop))
@@ -106,7 +106,9 @@ def test_a_dispatcher_goes_on_when_the_database_is_back(services, submit, outage
         assert wait_until(lambda: outage.refused >= 3)
         assert broker.sent == []
         outage.lasts = False
-        assert wait_until(lambda: broker.sent == [(Task.TRAINING, job.id)])
+        with services.database.transaction() as session:
+            workers.report(session, "train@here", "train", None)
+        assert wait_until(lambda: broker.sent == [Queue.TRAIN])
     finally:
         stop.set()
         thread.join()
@@ -115,7 +117,7 @@ def test_a_dispatcher_goes_on_when_the_database_is_back(services, submit, outage
 def test_a_supervisor_that_cannot_end_the_leases_of_the_dead_goes_on(services, submit, outage):
     job = submit.job(JobKind.TRAINING, request={})
     with services.database.transaction() as session:
-        jobs.claim(session, job.id, "dead", 30)
+        leases.claim(session, Job, job.id, "dead", 30)
     outage.lasts = True
     release(services.settings, "dead")
     outage.lasts = False
@@ -135,7 +137,7 @@ def test_an_outage_shorter_than_a_lease_costs_a_running_job_nothing(services, su
         assert wait_until(lambda: held.signals.finish), "the lease's thread lives, and learns again"
         held.check()
         with services.database.transaction() as session:
-            assert jobs.finish(session, job.id, job.attempt, {})
+            assert jobs.finish(session, job, {})
 
     work(services, job.id, do)
     ended = submit.find(job)
@@ -146,15 +148,14 @@ def test_an_outage_shorter_than_a_lease_costs_a_running_job_nothing(services, su
 def test_a_finished_chunk_that_could_not_be_written_is_repeated_after_its_lease(
     services, submit, models, batch, outage, statement
 ):
-    chunk = chunk_of(services, batch)
     outage.begin_with(statement)
     with suppress(DatabaseUnavailable):
-        chunks.run(services, models, chunk.id)
+        run_next(services, models)
     assert outage.refused > 0
     outage.lasts = False
     assert predictions_of(services, batch) == 0, "all or nothing"
     run_out(services)
-    chunks.run(services, models, chunk.id)
+    run_next(services, models)
     ended = submit.find(batch)
     assert (ended.status, ended.items_succeeded, ended.items_errored) == ("succeeded", 3, 0)
     assert predictions_of(services, batch) == 3
@@ -162,10 +163,9 @@ def test_a_finished_chunk_that_could_not_be_written_is_repeated_after_its_lease(
 
 def test_a_chunk_that_met_a_short_outage_is_tried_again_and_loses_no_picture(services, submit, models, batch, outage):
     outage.begin_with("INSERT INTO predictions", once=True)
-    chunk = chunk_of(services, batch)
-    chunks.run(services, models, chunk.id)
+    run_next(services, models)
     run_out(services)
-    chunks.run(services, models, chunk.id)
+    run_next(services, models)
     ended = submit.find(batch)
     assert (ended.status, ended.items_succeeded, predictions_of(services, batch)) == ("succeeded", 3, 3)
     assert chunk_of(services, batch).attempt == 1, "it was only written a little later"
@@ -175,12 +175,12 @@ def test_work_whose_claim_could_not_be_written_still_waits(services, models, bat
     chunk = chunk_of(services, batch)
     outage.lasts = True
     with suppress(DatabaseUnavailable):
-        chunks.run(services, models, chunk.id)
+        run_next(services, models)
     outage.lasts = False
     waiting = chunk_of(services, batch)
     assert (waiting.status, waiting.attempt) == ("queued", 0)
     with services.database.reading() as session:
-        assert [row.id for row in turns.unsent_chunks(session, 0)] == [chunk.id]
+        assert scheduling.waiting(session, Queue.INFER, 9) == [chunk.id]
 
 
 def test_an_import_goes_on_where_the_outage_met_it(services, submit, pets, outage, monkeypatch):
@@ -213,10 +213,10 @@ def test_a_celery_worker_lives_on_and_tells_its_log(services, submit, pets, outa
     app = register(services.settings, Queue.INTAKE)
     caplog.set_level(logging.ERROR)
     outage.lasts = True
-    with start_worker(app, pool="solo", perform_ping_check=False, queues=[Queue.INTAKE.value], loglevel="ERROR"):
-        assert services.wakeups.send(Task.IMPORT, job.id)
+    with start_worker(app, pool="solo", perform_ping_check=False, queues=[bell_of(Queue.INTAKE)], loglevel="ERROR"):
+        assert services.wakeups.ring(Queue.INTAKE)
         assert wait_until(lambda: "closed the connection" in caplog.text)
         outage.lasts = False
         assert submit.find(job).status == "queued"
-        assert services.wakeups.send(Task.IMPORT, job.id)
+        assert services.wakeups.ring(Queue.INTAKE)
         assert wait_until(lambda: submit.find(job).status == "succeeded")

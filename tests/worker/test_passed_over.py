@@ -6,9 +6,9 @@ import zipfile
 
 import pytest
 
+from tests.worker.conftest import work
 from tests.worker.test_arrivals import images, settle, submit_import
 from tsukiji.settings import SourceSettings
-from worker.claimed import work
 from worker.imports import run
 
 NAS = {

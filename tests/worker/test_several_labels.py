@@ -9,7 +9,7 @@ import pytest
 from db import datasets, registry
 from db.models import Dataset, Image, Model
 from db.pages import Window
-from tests.worker.conftest import RECIPE
+from tests.worker.conftest import RECIPE, work
 from tests.worker.test_batches import results, run_chunks
 from tsukiji.ids import new_id
 from tsukiji.jobs import JobKind
@@ -18,7 +18,6 @@ from tsukiji.vision import package
 from tsukiji.vision.predictor import Predictor
 from worker import evaluations, parity, trainings
 from worker.batches import plan
-from worker.claimed import work
 from worker.imports import run as run_import
 from worker.models import ModelCache
 

@@ -13,7 +13,7 @@ from db import jobs, registry
 from db import results as read
 from db.models import Model
 from db.pages import Window
-from tests.worker.conftest import picture
+from tests.worker.conftest import picture, work
 from tests.worker.test_batches import models as models  # noqa: PLC0414 - a fixture
 from tests.worker.test_batches import results, run_chunks, submit_zip
 from tsukiji.ids import new_id
@@ -25,7 +25,6 @@ from tsukiji.vision.predictor import Predictor
 from tsukiji.vision.preprocess import Preprocess
 from worker import streams
 from worker.batches import plan
-from worker.claimed import work
 from worker.models import ModelCache
 
 

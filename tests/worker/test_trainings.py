@@ -5,17 +5,16 @@ from types import SimpleNamespace
 import pytest
 from sqlalchemy import update
 
-from db import blobs, datasets, jobs, registry, turns
+from db import blobs, datasets, jobs, leases, registry
 from db.clock import now
 from db.models import Job
 from db.pages import Window
-from tests.worker.conftest import RECIPE
+from tests.worker.conftest import RECIPE, run_chunks, work
 from tsukiji.snapshots import SnapshotItem
 from tsukiji.storage.memory import MemoryStore
 from tsukiji.vision.predictor import Predictor
-from worker import chunks, trainings
+from worker import trainings
 from worker.batches import plan
-from worker.claimed import work
 from worker.imports import run as run_import
 from worker.models import ModelCache
 from worker.stopping import stopping
@@ -85,10 +84,7 @@ def test_a_store_on_another_machine_serves_as_well(services, submit, pets):
         model = registry.find_model(session, ended.result["model_id"])
     batch = submit.batch(model, source, dataset_id=imported.dataset_id)
     work(services, batch.id, plan)
-    with services.database.reading() as session:
-        waiting = turns.unsent_chunks(session, 0)
-    for chunk in waiting:
-        chunks.run(services, ModelCache(services), chunk.id)
+    run_chunks(services, ModelCache(services))
     assert submit.find(batch).items_succeeded == 8
 
 
@@ -156,7 +152,7 @@ def test_a_training_whose_lease_went_to_another_writes_nothing(services, submit,
     until(lambda: submit.find(job).phase == "training", thread)
     with services.database.transaction() as session:  # as the dispatcher does with an expired lease
         jobs.move(session, job.id, jobs.JobStatus.QUEUED, attempt=1, **jobs.NOBODY)
-        jobs.claim(session, job.id, "somebody else", 60)
+        leases.claim(session, Job, job.id, "somebody else", 60)
     thread.join(20)
     current = submit.find(job)
     assert (current.status, current.lease_owner, current.attempt) == ("running", "somebody else", 2)
@@ -178,7 +174,7 @@ def test_a_training_that_makes_progress_is_no_poison(services, submit, dataset_i
         until(lambda safe=safe: submit.find(job).checkpoint_sha256 != safe, thread)
         with services.database.transaction() as session:
             session.execute(update(Job).values(lease_expires_at=now(-1)))
-            jobs.recover(session, jobs.find(session, job.id))
+            leases.recover(session, jobs.find(session, job.id))
         thread.join(20)
     work(services, job.id, trainings.run)
     ended = submit.find(job)

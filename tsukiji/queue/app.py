@@ -10,14 +10,13 @@ from kombu import Queue as Channel
 from kombu.transport import TRANSPORT_ALIASES
 
 from tsukiji.errors import Invalid
-from tsukiji.jobs import QUEUE_OF, Queue
+from tsukiji.jobs import Queue
 from tsukiji.settings import Settings
 
 WORKER_OPTIONS: Final = ("--without-gossip", "--without-mingle", "--without-heartbeat")
 """What to start `celery worker` with: workers meet in the rows, and talk to nobody."""
 
 VISIBILITY_SECONDS = 7 * 24 * 3600
-TOP_PRIORITY = 9
 GLANCE_SECONDS = 0.3
 
 
@@ -35,6 +34,11 @@ class Glance(bootsteps.StartStopStep):  # type: ignore[misc]  # celery has no ty
             self.timer_entry.cancel()
 
 
+def bell_of(queue: Queue) -> str:
+    """Return the name of a queue's one task, and of what carries it at the broker."""
+    return f"tsukiji.{queue}"
+
+
 def create_app(settings: Settings) -> celery.Celery:
     """Return an application bound to `settings.broker_url`: `files://folder`, `redis://..` or `amqp://..`.
 
@@ -50,8 +54,8 @@ def create_app(settings: Settings) -> celery.Celery:
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         task_queues=[_channel(queue) for queue in Queue],
-        task_default_queue=Queue.INTAKE.value,
-        task_routes={task.value: {"queue": queue.value} for task, queue in QUEUE_OF.items()},
+        task_default_queue=bell_of(Queue.INTAKE),
+        task_routes={bell_of(queue): {"queue": bell_of(queue)} for queue in Queue},
         task_serializer="json",
         accept_content=["json"],
         task_ignore_result=True,
@@ -94,7 +98,7 @@ def _channel(queue: Queue) -> Channel:
     """RabbitMQ gives work back that is not acknowledged in half an hour, unless told otherwise; others skip these."""
     arguments = {"x-consumer-timeout": VISIBILITY_SECONDS * 1000}
     exchange = Exchange("tsukiji", type="direct")
-    return Channel(queue.value, exchange, queue.value, max_priority=TOP_PRIORITY, queue_arguments=arguments)
+    return Channel(bell_of(queue), exchange, bell_of(queue), queue_arguments=arguments)
 
 
 def _leave_logging(**_: Any) -> None:

@@ -1,7 +1,7 @@
 """A broker without a server: messages are files in a folder on this machine's disk. Knows kombu, and no tasks.
 
 A message appears by a rename, so nobody reads half of one, and is taken by whoever removes its file: the file system
-lets exactly one do that. Names sort by priority, then by age. A message that a dying worker holds is lost, which the
+lets exactly one do that. Names sort by age. A message that a dying worker holds is lost, which the
 dispatcher mends, and nothing is synced to the disk for the same reason. (kombu's own `filesystem://` writes in place:
 readers meet half-written and empty files, and die of them.)
 """
@@ -26,8 +26,7 @@ class Channel(virtual.Channel):  # type: ignore[misc]  # kombu has no types
     """The methods that `kombu.transport.virtual` asks for."""
 
     def _put(self, queue: str, message: dict[str, Any], **_: Any) -> None:
-        order = self._get_message_priority(message, reverse=True)
-        path = self._folder(queue) / f"{order}-{time.time_ns():020d}-{secrets.token_hex(4)}.msg"
+        path = self._folder(queue) / f"{time.time_ns():020d}-{secrets.token_hex(4)}.msg"
         path.parent.mkdir(parents=True, exist_ok=True)
         draft = path.with_suffix(".tmp")
         try:

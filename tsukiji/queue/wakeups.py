@@ -1,4 +1,4 @@
-"""Sending wake-ups. A wake-up may get lost: the dispatcher finds the row and sends again."""
+"""Ringing the bells. A message may get lost: the dispatcher finds the work that waits, and rings again."""
 
 import threading
 import time
@@ -9,8 +9,8 @@ from kombu.exceptions import KombuError
 from kombu.pools import producers
 
 from tsukiji.errors import BrokerUnavailable
-from tsukiji.jobs import Task
-from tsukiji.queue.app import TOP_PRIORITY
+from tsukiji.jobs import Queue
+from tsukiji.queue.app import bell_of
 
 log = structlog.get_logger(__name__)
 
@@ -25,33 +25,24 @@ AMQP = {"read_timeout": STEP_SECONDS, "write_timeout": STEP_SECONDS, "confirm_pu
 
 
 class Wakeups:
-    """Sends wake-ups from any thread; never raises, and takes about two seconds at the worst."""
+    """Rings from any thread; never raises, and takes about two seconds at the worst."""
 
     def __init__(self, app: celery.Celery) -> None:
         self._app = app
-        self._redis = app.conf.broker_url.startswith("redis")
-        options = REDIS if self._redis else AMQP  # files have nobody to wait for, and look at neither
+        options = (
+            REDIS if app.conf.broker_url.startswith("redis") else AMQP
+        )  # files have nobody to wait for, and look at neither
         self._connection = app.connection_for_write(transport_options=options, connect_timeout=STEP_SECONDS)
         self._sending = threading.Lock()
         self._paused_until = 0.0
 
-    def send(self, task: Task, row_id: str, *, priority: int = 0) -> bool:
-        """Wake a worker; call it after the commit.
-
-        Args:
-            task: what is to look at the row.
-            row_id: the row.
-            priority: 0 to 9; more goes first.
+    def ring(self, queue: Queue, times: int = 1) -> bool:
+        """Ring a queue's bell, once for each worker that is to look for work; call it after the commit.
 
         Returns:
-            Whether the broker took it. False is no error: the dispatcher sends again.
+            Whether the broker took it. False is no error: the dispatcher rings again.
         """
-        if not self._sending.acquire(timeout=SEND_SECONDS):
-            return False
-        try:
-            return time.monotonic() >= self._paused_until and self._publish(task, row_id, priority)
-        finally:
-            self._sending.release()
+        return all(self._ring(queue) for _ in range(times))
 
     def check(self) -> None:
         """Return if the broker answers.
@@ -65,22 +56,20 @@ class Wakeups:
         except (KombuError, OSError) as error:
             raise BrokerUnavailable(f"The broker does not answer: {error}") from error
 
-    def _publish(self, task: Task, row_id: str, priority: int) -> bool:
+    def _ring(self, queue: Queue) -> bool:
+        if not self._sending.acquire(timeout=SEND_SECONDS):
+            return False
+        try:
+            return time.monotonic() >= self._paused_until and self._publish(queue)
+        finally:
+            self._sending.release()
+
+    def _publish(self, queue: Queue) -> bool:
         try:
             with producers[self._connection].acquire(block=True, timeout=SEND_SECONDS) as producer:
-                self._app.send_task(
-                    task.value,
-                    args=[row_id],
-                    priority=self._wire_priority(priority),
-                    producer=producer,
-                    confirm_timeout=STEP_SECONDS,
-                )
+                self._app.send_task(bell_of(queue), producer=producer, confirm_timeout=STEP_SECONDS)
         except (KombuError, OSError) as error:
             self._paused_until = time.monotonic() + PAUSE_SECONDS
-            log.warning("wakeup_failed", task=task.value, id=row_id, error=str(error), pause_seconds=PAUSE_SECONDS)
+            log.warning("wakeup_failed", queue=queue, error=str(error), pause_seconds=PAUSE_SECONDS)
             return False
         return True
-
-    def _wire_priority(self, priority: int) -> int:
-        """For RabbitMQ and for files more goes first, for Redis less does (kombu's transports differ)."""
-        return TOP_PRIORITY - priority if self._redis else priority

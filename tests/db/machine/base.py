@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from sqlalchemy import delete, update
 
-from db import jobs
 from db.clock import now
+from db.leases import Signals
 from db.models import Chunk, Job, Model
 from db.session import Database, Session
 from tests.db.machine.clock import Clock
@@ -145,7 +145,7 @@ class Machine(RuleBasedStateMachine):
             for chunk in self.seen.chunks_of(row["id"], "cancelled", "expired"):
                 self.believers.pop(chunk["id"], None)
 
-    def learn(self, claim: Claim, signals: jobs.Signals) -> None:
+    def learn(self, claim: Claim, signals: Signals) -> None:
         if signals.lost:
             assert self.believers.get(claim.id) != claim, "a live lease was taken away"
         else:

@@ -4,22 +4,25 @@ from typing import Any
 
 from sqlalchemy import select
 
-from db import batches, jobs, registry, turns
-from db.batches import Work
+from db import batches, jobs, leases, registry, scheduling
 from db.clock import now
 from db.models import Chunk, Job, Model
 from db.session import Session
 from tests.db.machine.base import DAY, DEADLINE, LEASE, WORKERS, Claim
 from tests.db.machine.jobs import JobMachine
 from tsukiji.errors import GpuOutOfMemory, ModelGone, NanLoss
-from tsukiji.jobs import JobKind
+from tsukiji.jobs import JobKind, Queue
+from tsukiji.settings import JobSettings
+
+JOBS = JobSettings(lease_seconds=LEASE)
 
 
-def answers(work: Work, bad: int) -> list[dict[str, Any]]:
-    """Return one prediction per item; every `bad`-th image is broken."""
+def answers(chunk: Chunk, bad: int) -> list[dict[str, Any]]:
+    """Return one prediction per image; every `bad`-th image is broken."""
     good, broken = {"label": "cat", "score": 1.0}, {"error": {"code": "truncated"}}
     return [
-        batches.blank_prediction(item.seq) | (broken if bad and item.seq % bad == 0 else good) for item in work.items
+        batches.blank_prediction(seq) | (broken if bad and seq % bad == 0 else good)
+        for seq in range(chunk.first_seq, chunk.last_seq + 1)
     ]
 
 
@@ -40,10 +43,6 @@ class BatchMachine(JobMachine):
         "abort": "parts",
         "lapse_chunk": "parts",
         "drop_chunk": "parts",
-        "look_for_silent_chunks": "parts",
-        "recover_chunk": "silent_parts",
-        "look_for_unwoken_chunks": "made",
-        "mark_chunks_sent": "unwoken_parts",
         "delete_model": "parts",
     }
 
@@ -75,14 +74,14 @@ class BatchMachine(JobMachine):
     def read_page(self, claim: Claim, number: int) -> None:
         """Plan a part of a batch, for workers to begin with."""
         with self.late(claim) as session:
-            if not jobs.beat(session, claim.id, claim.attempt, LEASE).lost:
+            if not leases.beat(session, claim.work, LEASE).lost:
                 total = self.add_items(session, claim.work, number + 1)
-                jobs.beat(session, claim.id, claim.attempt, LEASE, items_total=total, total=total, phase="reading")
+                leases.beat(session, claim.work, LEASE, items_total=total, total=total, phase="reading")
                 batches.cut(session, claim.work, total, 1 + number % 2, claim.work.max_attempts)
 
     def plan(self, claim: Claim, number: int) -> None:
         with self.late(claim) as session:
-            if not jobs.beat(session, claim.id, claim.attempt, LEASE).lost:
+            if not leases.beat(session, claim.work, LEASE).lost:
                 self.cut(session, claim.work, number + 1, 1 + number % 2)
                 self.let_go(claim)
 
@@ -94,86 +93,69 @@ class BatchMachine(JobMachine):
         if not chosen:
             return
         with self.database.transaction() as session:
-            work = batches.claim_chunk(session, chosen[-number % len(chosen)]["id"], WORKERS[number], LEASE)
+            work = leases.claim(session, Chunk, chosen[-number % len(chosen)]["id"], WORKERS[number], LEASE)
         if work is not None:
-            self.believe(Claim(work.chunk.id, work.chunk.attempt, WORKERS[number], work), "parts")
+            self.believe(Claim(work.id, work.attempt, WORKERS[number], work), "parts")
 
     def take_turn(self, _job_id: str, number: int) -> None:
         """Take what is fairest, of a fresh chunk one image or two."""
         with self.database.transaction() as session:
-            job_id = turns.next_batch(session)
+            job_id = session.scalar(scheduling.due(Queue.INFER).limit(1))
             if job_id is None:
                 return
-            job = jobs.lock(session, job_id)
-            work = turns.take(session, job, WORKERS[number], LEASE, number or None)
+            size = (lambda *_: number) if number else None
+            work = scheduling.take(session, Queue.INFER, job_id, WORKERS[number], JOBS, size)
         assert work is not None, "its turn, but not to be had"
-        self.believe(Claim(work.chunk.id, work.chunk.attempt, WORKERS[number], work), "parts")
+        self.believe(Claim(work.id, work.attempt, WORKERS[number], work), "parts")
 
     def beat_chunk(self, claim: Claim, _number: int) -> None:
         with self.late(claim) as session:
-            signals = batches.beat_chunk(session, claim.work.chunk, LEASE)
+            signals = leases.beat(session, claim.work, LEASE)
         self.learn(claim, signals)
 
     def finish_chunk(self, claim: Claim, number: int) -> None:
         with self.late(claim) as session:
-            done = batches.finish_chunk(session, claim.work.chunk, answers(claim.work, number))
+            done = batches.finish_chunk(session, claim.work, answers(claim.work, number))
         assert done or self.believers.get(claim.id) != claim, "good work was refused"
         self.let_go(claim)
 
     def fail_chunk(self, claim: Claim, _number: int) -> None:
         with self.late(claim) as session:
-            batches.fail_chunk(session, claim.work.chunk, NanLoss())
+            batches.fail_chunk(session, claim.work, NanLoss())
         self.let_go(claim)
 
     def retry_chunk(self, claim: Claim, _number: int) -> None:
         with self.late(claim) as session:
-            batches.retry_chunk(session, claim.work.chunk, GpuOutOfMemory())
+            leases.retry(session, claim.work, GpuOutOfMemory())
         self.let_go(claim)
 
     def give_back_chunk(self, claim: Claim, _number: int) -> None:
         with self.late(claim) as session:
-            batches.give_back_chunk(session, claim.work.chunk)
+            leases.give_back(session, claim.work, "worker_stopping")
         self.let_go(claim)
 
     def leave_cancelled_chunk(self, claim: Claim, _number: int) -> None:
         with self.late(claim) as session:
-            if batches.chunk_signals(session, claim.work.chunk).cancel:
-                assert batches.cancel_chunk(session, claim.work.chunk)
+            if leases.signals(session, claim.work).cancel:
+                assert batches.cancel_chunk(session, claim.work)
                 self.let_go(claim)
 
     def abort(self, claim: Claim, _number: int) -> None:
         """The model is gone: that is true for the whole batch, whoever finds it out."""
-        job_id = claim.work.job.id
+        job_id = claim.work.job_id
         with self.database.transaction() as session:
-            batches.abort(session, job_id, ModelGone())
+            jobs.fail(session, job_id, ModelGone())
         self.forget(job_id)
 
     def drop_chunk(self, claim: Claim, _number: int) -> None:
         with self.late(claim) as session:
-            batches.drop_chunk(session, claim.work.chunk, "stalled")
+            leases.drop(session, claim.work, "stalled")
         self.let_go(claim)
 
     def lapse_chunk(self, claim: Claim, _number: int) -> None:
         self.age(Chunk, claim)
 
     # --- a dispatcher's, and a user's ---
-
-    def look_for_silent_chunks(self, _claim: Claim, _number: int) -> None:
-        with self.database.reading() as session:
-            found = batches.expired_chunks(session)
-        self.known["silent_parts"] += sorted(found, key=lambda chunk: (chunk.job_id, chunk.first_seq))
-
-    def recover_chunk(self, chunk: Chunk, _number: int) -> None:
-        with self.database.transaction() as session:
-            batches.recover_chunk(session, chunk)
-
-    def look_for_unwoken_chunks(self, _job_id: str, _number: int) -> None:
-        with self.database.reading() as session:
-            self.known["unwoken_parts"].append([chunk.id for chunk in turns.unsent_chunks(session, 60)])
-
-    def mark_chunks_sent(self, chunk_ids: list[str], _number: int) -> None:
-        with self.database.transaction() as session:
-            jobs.mark_sent(session, [self.seen.chunks[chunk_id]["job_id"] for chunk_id in chunk_ids])
 
     def delete_model(self, _claim: Claim, _number: int) -> None:
         with self.database.transaction() as session:
@@ -183,16 +165,14 @@ class BatchMachine(JobMachine):
 
     def work(self, job_id: str) -> None:
         with self.database.transaction() as session:
-            job = jobs.claim(session, job_id, "honest", LEASE)
+            job = leases.claim(session, Job, job_id, "honest", LEASE)
             assert job is not None, "woken, but not to be had"
             self.cut(session, job, 2, 1)
 
     def go_round(self) -> None:
         super().go_round()
         with self.database.transaction() as session:
-            for chunk in batches.expired_chunks(session):
-                batches.recover_chunk(session, chunk)
-            for chunk in turns.unsent_chunks(session, 60):
-                work = batches.claim_chunk(session, chunk.id, "honest", LEASE)
+            for chunk_id in scheduling.waiting(session, Queue.INFER, 500):
+                work = leases.claim(session, Chunk, chunk_id, "honest", LEASE)
                 assert work is not None, "woken, but not to be had"
-                assert batches.finish_chunk(session, work.chunk, answers(work, 0))
+                assert batches.finish_chunk(session, work, answers(work, 0))

@@ -2,12 +2,12 @@
 
 from typing import ClassVar
 
-from db import jobs
+from db import jobs, leases, scheduling
 from db.clock import now
 from db.models import Job
 from tests.db.machine.base import DEADLINE, LEASE, WORKERS, Claim, Machine
 from tsukiji.errors import GpuOutOfMemory, NanLoss
-from tsukiji.jobs import JobKind, JobStatus
+from tsukiji.jobs import QUEUE_OF, JobKind, JobStatus
 
 
 class JobMachine(Machine):
@@ -24,8 +24,6 @@ class JobMachine(Machine):
         "drop": "claims",
         "look_for_silent": "claims",
         "recover": "silent",
-        "look_for_unwoken": "made",
-        "mark_sent": "unwoken",
         "look_for_overdue": "made",
         "expire": "overdue",
         "cancel": "made",
@@ -42,41 +40,41 @@ class JobMachine(Machine):
 
     def deliver(self, job_id: str, number: int) -> None:
         with self.database.transaction() as session:
-            job = jobs.claim(session, job_id, WORKERS[number], LEASE)
+            job = leases.claim(session, Job, job_id, WORKERS[number], LEASE)
         if job is not None:
             self.believe(Claim(job_id, job.attempt, WORKERS[number], job), "claims")
 
     def beat(self, claim: Claim, _number: int) -> None:
         with self.late(claim) as session:
-            signals = jobs.beat(session, claim.id, claim.attempt, LEASE)
+            signals = leases.beat(session, claim.work, LEASE)
         self.learn(claim, signals)
 
     def leave_cancelled(self, claim: Claim, _number: int) -> None:
         with self.late(claim) as session:
-            if jobs.signals(session, claim.id, claim.attempt).cancel:
+            if leases.signals(session, claim.work).cancel:
                 assert jobs.move(session, claim.id, JobStatus.CANCELLED, attempt=claim.attempt, worker=claim.worker)
                 self.let_go(claim)
 
     def fail(self, claim: Claim, _number: int) -> None:
         with self.late(claim) as session:
-            jobs.fail(session, claim.id, claim.attempt, NanLoss())
+            leases.fail(session, claim.work, NanLoss())
         self.let_go(claim)
 
     def retry(self, claim: Claim, _number: int) -> None:
         with self.late(claim) as session:
-            jobs.retry(session, claim.work, GpuOutOfMemory())
+            leases.retry(session, claim.work, GpuOutOfMemory())
         self.let_go(claim)
 
     def give_back(self, claim: Claim, _number: int) -> None:
         with self.late(claim) as session:
-            given = jobs.give_back(session, claim.id, claim.attempt, "worker_stopping")
+            given = leases.give_back(session, claim.work, "worker_stopping")
         if given:
             self.let_go(claim)
 
     def drop(self, claim: Claim, _number: int) -> None:
         """The work hangs: its worker gives it up."""
         with self.late(claim) as session:
-            jobs.drop(session, claim.id, claim.attempt, "stalled")
+            leases.drop(session, claim.work, "stalled")
         self.let_go(claim)
 
     def lapse(self, claim: Claim, _number: int) -> None:
@@ -86,11 +84,11 @@ class JobMachine(Machine):
 
     def look_for_silent(self, _claim: Claim, _number: int) -> None:
         with self.database.reading() as session:
-            self.known["silent"] += sorted(jobs.expired(session), key=lambda job: job.age)
+            self.known["silent"] += sorted(leases.expired(session), key=lambda work: (leases.job_of(work), work.id))
 
     def recover(self, job: Job, _number: int) -> None:
         with self.database.transaction() as session:
-            jobs.recover(session, job)
+            leases.recover(session, job)
 
     def look_for_overdue(self, _job_id: str, _number: int) -> None:
         with self.database.reading() as session:
@@ -102,14 +100,6 @@ class JobMachine(Machine):
         if ended:
             self.forget(job.id)
 
-    def look_for_unwoken(self, _job_id: str, _number: int) -> None:
-        with self.database.reading() as session:
-            self.known["unwoken"].append([job.id for job in jobs.unsent(session, 60)])
-
-    def mark_sent(self, job_ids: list[str], _number: int) -> None:
-        with self.database.transaction() as session:
-            jobs.mark_sent(session, job_ids)
-
     def cancel(self, job_id: str, _number: int) -> None:
         with self.database.transaction() as session:
             jobs.request_cancel(session, job_id)
@@ -118,19 +108,19 @@ class JobMachine(Machine):
 
     def work(self, job_id: str) -> None:
         with self.database.transaction() as session:
-            job = jobs.claim(session, job_id, "honest", LEASE)
+            job = leases.claim(session, Job, job_id, "honest", LEASE)
             assert job is not None, "woken, but not to be had"
-            assert jobs.finish(session, job_id, job.attempt, {})
+            assert jobs.finish(session, job, {})
 
     def go_round(self) -> None:
         self.pass_time()
         with self.database.transaction() as session:
             for job in jobs.overdue(session):
                 jobs.expire(session, job)
-            for job in jobs.expired(session):
-                jobs.recover(session, job)
+            for job in leases.expired(session):
+                leases.recover(session, job)
         with self.database.reading() as session:
-            waiting = [job.id for job in jobs.unsent(session, 60)]
+            waiting = scheduling.waiting(session, QUEUE_OF[self.kind], 500)
         for job_id in waiting:
             self.work(job_id)
 
@@ -140,7 +130,7 @@ class TrainingMachine(JobMachine):
 
     def finish(self, claim: Claim, _number: int) -> None:
         with self.late(claim) as session:
-            done = jobs.finish(session, claim.id, claim.attempt, {"by": claim.attempt})
+            done = jobs.finish(session, claim.work, {"by": claim.attempt})
         assert done or self.believers.get(claim.id) != claim, "good work was refused"
         self.let_go(claim)
 

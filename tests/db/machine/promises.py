@@ -9,7 +9,7 @@ from tsukiji.jobs import TERMINAL, TRANSITIONS, JobStatus
 HELD = {"running", "cancelling"}
 OF_OTHERS = {"model_id"}
 """What a deleted model takes out of a job's row, ended or not."""
-UNSEEN = {"sent_at", "lease_expires_at", "turn", "version"} | OF_OTHERS
+UNSEEN = {"lease_expires_at", "turn", "version"} | OF_OTHERS
 """Columns whose change alone is no news to anybody."""
 
 

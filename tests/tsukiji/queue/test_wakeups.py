@@ -13,8 +13,8 @@ from structlog.testing import capture_logs
 
 from tests.services import free_port, ping_redis, wait_until
 from tsukiji.errors import BrokerUnavailable, Invalid
-from tsukiji.jobs import QUEUE_OF, Task
-from tsukiji.queue import Wakeups, create_app
+from tsukiji.jobs import Queue
+from tsukiji.queue import Wakeups, bell_of, create_app
 from tsukiji.settings import BrokerSettings, DataSettings, Settings
 
 WORST_SECONDS = 3  # two, and some air for a busy machine
@@ -49,23 +49,23 @@ def template(request):
 def test_a_broker_that_is_gone_costs_one_caller_little_and_the_others_nothing(template, closed_port):
     wakeups = wakeups_at(template.format(closed_port))
     with capture_logs() as logs:
-        sent, seconds = timed(lambda: wakeups.send(Task.CHUNK, "chk_1"))
-        again, seconds_again = timed(lambda: [wakeups.send(Task.CHUNK, "chk_2") for _ in range(100)])
+        sent, seconds = timed(lambda: wakeups.ring(Queue.INFER))
+        again, seconds_again = timed(lambda: [wakeups.ring(Queue.INFER) for _ in range(100)])
     assert not sent
     assert seconds < WORST_SECONDS
     assert not any(again)
     assert seconds_again < 0.1
-    assert [(line["event"], line["id"]) for line in logs] == [("wakeup_failed", "chk_1")]
+    assert [(line["event"], line["queue"]) for line in logs] == [("wakeup_failed", "infer")]
 
 
 def test_a_broker_that_never_answers_holds_no_thread_for_long(template, silent_port):
     wakeups = wakeups_at(template.format(silent_port))
 
-    def send(number):
-        return timed(lambda: wakeups.send(Task.CHUNK, str(number)))
+    def ring(_number):
+        return timed(lambda: wakeups.ring(Queue.INFER))
 
     with capture_logs(), ThreadPoolExecutor(16) as threads:
-        results = list(threads.map(send, range(16)))
+        results = list(threads.map(ring, range(16)))
     assert not any(sent for sent, _ in results)
     assert max(seconds for _, seconds in results) < WORST_SECONDS
 
@@ -82,7 +82,7 @@ def test_check_names_a_broker_that_is_gone_or_silent(template, closed_port, sile
 def test_a_broker_that_is_there_takes_it(request, server):
     wakeups = wakeups_at(request.getfixturevalue(server))
     wakeups.check()
-    assert wakeups.send(Task.CHUNK, "chk_1")
+    assert wakeups.ring(Queue.INFER)
 
 
 @pytest.fixture
@@ -111,10 +111,10 @@ def test_a_frozen_broker_on_an_open_connection_lets_go(redis_process):
     port, start = redis_process
     process = start()
     wakeups = wakeups_at(f"redis://127.0.0.1:{port}/0")
-    assert wakeups.send(Task.CHUNK, "chk_1")
+    assert wakeups.ring(Queue.INFER)
     os.kill(process.pid, signal.SIGSTOP)
     with capture_logs():
-        sent, seconds = timed(lambda: wakeups.send(Task.CHUNK, "chk_2"))
+        sent, seconds = timed(lambda: wakeups.ring(Queue.INFER))
     assert not sent
     assert seconds < WORST_SECONDS
 
@@ -124,26 +124,26 @@ def test_a_broker_that_was_restarted_is_found_again(redis_process):
     port, start = redis_process
     process = start()
     wakeups = wakeups_at(f"redis://127.0.0.1:{port}/0")
-    assert wakeups.send(Task.CHUNK, "chk_1")
+    assert wakeups.ring(Queue.INFER)
     process.kill()
     process.wait()
     start()
-    assert wakeups.send(Task.CHUNK, "chk_2")
+    assert wakeups.ring(Queue.INFER)
 
 
 def test_files_are_the_default(tmp_path):
     settings = Settings(data=DataSettings(dir=tmp_path))
     wakeups = Wakeups(create_app(settings))
     wakeups.check()
-    assert all(wakeups.send(task, "id") for task in Task)
+    assert all(wakeups.ring(queue, 2) for queue in Queue)
     folders = [path.parent.name for path in (tmp_path / "queue").rglob("*.msg")]
-    assert sorted(folders) == sorted(f"q-{queue}" for queue in QUEUE_OF.values())
+    assert sorted(folders) == sorted(2 * [f"q-{bell_of(queue)}" for queue in Queue])
 
 
 def test_threads_send_on_one_connection(tmp_path):
     wakeups = wakeups_at(f"files://{tmp_path}")
     with ThreadPoolExecutor(16) as threads:
-        assert all(threads.map(lambda number: wakeups.send(Task.CHUNK, str(number)), range(200)))
+        assert all(threads.map(lambda _: wakeups.ring(Queue.INFER), range(200)))
     assert len(list(tmp_path.rglob("*.msg"))) == 200
 
 
@@ -153,7 +153,7 @@ def test_a_folder_that_cannot_be_used_is_named(tmp_path):
     with pytest.raises(BrokerUnavailable):
         wakeups.check()
     with capture_logs():
-        assert not wakeups.send(Task.CHUNK, "chk_1")
+        assert not wakeups.ring(Queue.INFER)
 
 
 @pytest.mark.parametrize("url", ["filesystem://", "memory://", "sqla+sqlite:///x", "localhost"])

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 import pytest
 
 from tests.services import wait_until
-from tsukiji.jobs import Queue, Task
-from tsukiji.queue import WORKER_OPTIONS, Wakeups, create_app
+from tsukiji.jobs import Queue
+from tsukiji.queue import WORKER_OPTIONS, Wakeups, bell_of, create_app
 from tsukiji.settings import BrokerSettings, JobSettings, Settings
 
 KILLED_AFTER_SECONDS = 2 * JobSettings().stop_seconds
@@ -41,6 +41,9 @@ class Notes:
     def __init__(self, path):
         self.path = path
 
+    def wish(self, word):
+        self.path.with_name("wish").write_text(word)
+
     def lines(self):
         return self.path.read_text().splitlines() if self.path.exists() else []
 
@@ -52,7 +55,7 @@ def notes(tmp_path):
 
 @contextmanager
 def running_worker(url, notes, pool):
-    queues = ",".join(Queue)
+    queues = ",".join(map(bell_of, Queue))
     command = [sys.executable, "-m", "celery", "-A", "tests.tsukiji.queue.worker_app", "worker", "-Q", queues]
     environment = {**os.environ, "TSUKIJI_BROKER_URL": url, "NOTES": str(notes.path), "TSUKIJI_LOG_FORMAT": "json"}
     with notes.path.with_name("log").open("w") as output:
@@ -73,14 +76,11 @@ def stop(process):
 
 
 @pytest.mark.parametrize("pool", ["solo", "prefork"])
-def test_every_task_arrives_once_and_the_worker_stops_quickly(url, wakeups, notes, pool):
-    assert wakeups.send(Task.TRAINING, "sent before the worker started")
+def test_every_bell_is_heard_once_and_the_worker_stops_quickly(url, wakeups, notes, pool):
+    assert wakeups.ring(Queue.TRAIN), "before the worker has started"
     with running_worker(url, notes, pool) as process:
-        sent = [(task, f"{task}-{number}") for number in range(10) for task in Task]
-        for task, row_id in sent:
-            assert wakeups.send(task, row_id)
-        expected = Counter(f"{task} {row_id}" for task, row_id in sent)
-        expected["training.run sent before the worker started"] = 1
+        assert all(wakeups.ring(queue, 20) for queue in Queue)
+        expected = Counter(dict.fromkeys(map(str, Queue), 20)) + Counter(["train"])
         wait_until(lambda: len(notes.lines()) >= expected.total())
         seconds, status = stop(process)
     assert Counter(notes.lines()) == expected
@@ -88,35 +88,29 @@ def test_every_task_arrives_once_and_the_worker_stops_quickly(url, wakeups, note
     assert seconds < KILLED_AFTER_SECONDS
 
 
-def test_a_task_wakes_another_from_a_forked_process(url, wakeups, notes):
-    assert wakeups.send(Task.BATCH, "plan")
+def test_a_task_rings_another_bell_from_a_forked_process(url, wakeups, notes):
+    notes.wish("ring infer")
+    assert wakeups.ring(Queue.INTAKE)
     with running_worker(url, notes, "prefork"):
         assert wait_until(lambda: len(notes.lines()) >= 2)
-    assert notes.lines() == ["batch.plan plan", "chunk.run planned"]
+    assert notes.lines() == ["intake", "infer"]
 
 
 def test_a_worker_that_is_stopped_finishes_its_task_and_leaves_the_others(url, wakeups, notes):
+    notes.wish("slow")
     with running_worker(url, notes, "solo") as process:
-        assert wakeups.send(Task.CHUNK, "slow")
-        assert wait_until(lambda: notes.lines() == ["chunk.run slow"])
-        assert wakeups.send(Task.CHUNK, "next")
+        assert wakeups.ring(Queue.INFER)
+        assert wait_until(lambda: notes.lines() == ["infer"])
+        assert wakeups.ring(Queue.TRAIN)
         stop(process)
     with running_worker(url, notes, "solo"):
         assert wait_until(lambda: len(notes.lines()) >= 2)
-    assert notes.lines() == ["chunk.run slow", "chunk.run next"]
-
-
-def test_more_urgent_tasks_come_first(url, wakeups, notes):
-    for number, priority in enumerate([0, 0, 9, 3, 0]):
-        assert wakeups.send(Task.CHUNK, str(number), priority=priority)
-    with running_worker(url, notes, "solo"):
-        wait_until(lambda: len(notes.lines()) >= 5)
-    assert [line.split()[1] for line in notes.lines()] == ["2", "3", "0", "1", "4"]
+    assert notes.lines() == ["infer", "train"]
 
 
 def test_a_worker_logs_in_our_format(tmp_path, notes):
     url = f"files://{tmp_path / 'queue'}"
-    Wakeups(create_app(Settings(broker=BrokerSettings(url=url)))).send(Task.CHUNK, "a")
+    Wakeups(create_app(Settings(broker=BrokerSettings(url=url)))).ring(Queue.INFER)
     with running_worker(url, notes, "solo") as process:
         assert wait_until(lambda: len(notes.lines()) == 1)
         stop(process)

@@ -1,12 +1,15 @@
-"""A worker for the tests: every task writes what it was given to a line of a file."""
+"""A worker for the tests: each time it hears a bell it writes the queue to a line of a file.
+
+It first does what the file `wish` beside it says, once: `slow` takes a second, `ring infer` rings another bell.
+"""
 
 import os
 import time
 from pathlib import Path
 
 from tsukiji import log
-from tsukiji.jobs import Task
-from tsukiji.queue import Wakeups, create_app
+from tsukiji.jobs import Queue
+from tsukiji.queue import Wakeups, bell_of, create_app
 from tsukiji.settings import load
 
 settings = load()
@@ -15,16 +18,22 @@ app = create_app(settings)
 wakeups = Wakeups(app)
 
 
-def note(task):
-    @app.task(name=task.value)
-    def run(row_id):
-        with Path(os.environ["NOTES"]).open("a") as notes:
-            notes.write(f"{task.value} {row_id}\n")
-        if row_id == "slow":
+def note(queue):
+    @app.task(name=bell_of(queue))
+    def run():
+        path = Path(os.environ["NOTES"])
+        with path.open("a") as notes:
+            notes.write(f"{queue}\n")
+        wish = path.with_name("wish")
+        if not wish.exists():
+            return
+        word = wish.read_text()
+        wish.unlink()
+        if word == "slow":
             time.sleep(1)
-        if row_id == "plan":
-            assert wakeups.send(Task.CHUNK, "planned")
+        else:
+            assert wakeups.ring(Queue(word.removeprefix("ring ")))
 
 
-for each in Task:
+for each in Queue:
     note(each)

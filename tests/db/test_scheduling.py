@@ -1,17 +1,20 @@
+import itertools
 import threading
 from itertools import pairwise
 
 import pytest
 from sqlalchemy import select, update
 
-from db import batches, blobs, jobs, turns, workers
+from db import batches, blobs, jobs, keys, leases, scheduling, workers
 from db.clock import now
 from db.models import Chunk, Job
 from tests.db.test_batches import rows
 from tsukiji.errors import GpuOutOfMemory
-from tsukiji.jobs import JobKind
+from tsukiji.jobs import JobKind, Queue
+from tsukiji.settings import JobSettings
 
-LEASE, REST = 30, 60
+REST = 60
+JOBS = JobSettings()
 
 
 def make(session, images, priority=0, kind=JobKind.BATCH):
@@ -24,12 +27,12 @@ def make(session, images, priority=0, kind=JobKind.BATCH):
 
 def take(session, images=2, worker="w"):
     """Take what is next, as a worker does."""
-    job_id = turns.next_batch(session)
-    return job_id and turns.take(session, jobs.lock(session, job_id), worker, LEASE, images)
+    job_id = session.scalar(scheduling.due(Queue.INFER).limit(1))
+    return job_id and scheduling.take(session, Queue.INFER, job_id, worker, JOBS, lambda *_: images)
 
 
 def finish(session, work):
-    assert batches.finish_chunk(session, work.chunk, rows(work))
+    assert batches.finish_chunk(session, work, rows(work))
 
 
 def test_a_small_batch_ends_long_before_the_huge_one_that_came_first(session):
@@ -40,7 +43,7 @@ def test_a_small_batch_ends_long_before_the_huge_one_that_came_first(session):
     served = []
     while jobs.find(session, small).status != "succeeded":
         work = take(session)
-        served.append(work.job.id)
+        served.append(work.job_id)
         finish(session, work)
     assert served == [small, huge] * 4 + [small], "in turns, the new one first"
     assert jobs.find(session, huge).completed == 14
@@ -52,7 +55,7 @@ def test_batches_that_keep_coming_do_not_starve_the_one_that_is_there(session):
     while jobs.find(session, old).status != "succeeded":
         make(session, 2)
         work = take(session)
-        served.append(work.job.id)
+        served.append(work.job_id)
         finish(session, work)
     assert served.count(old) == 4
     assert len(served) <= 16, "new ones come as quickly as all are served, and the old one has its share"
@@ -61,17 +64,17 @@ def test_batches_that_keep_coming_do_not_starve_the_one_that_is_there(session):
 def test_priority_goes_before_turns_and_a_prediction_before_all(session):
     low, high = make(session, 4), make(session, 4, priority=3)
     prediction = make(session, 1, priority=5, kind=JobKind.PREDICTION)
-    served = [take(session).job.id for _ in range(5)]
+    served = [take(session).job_id for _ in range(5)]
     assert served == [prediction, high, high, low, low]
     assert take(session) is None
 
 
 def lose(session, work):
     """Have the worker of a chunk be dead, and the chunk wait again."""
-    workers.release(session, "w")
-    (silent,) = batches.expired_chunks(session)
-    assert silent.id == work.chunk.id
-    batches.recover_chunk(session, silent)
+    leases.release(session, "w")
+    (silent,) = leases.expired(session)
+    assert silent.id == work.id
+    leases.recover(session, silent)
 
 
 def test_a_chunk_that_ended_its_worker_lets_newcomers_be_planned_first(session):
@@ -83,7 +86,7 @@ def test_a_chunk_that_ended_its_worker_lets_newcomers_be_planned_first(session):
     assert take(session) is None, "the newcomer is not planned yet"
     batches.add_items(session, new.id, [{"custom_id": "0", "sha256": "a" * 64}])
     batches.finish_plan(session, new, 1, 10_000, 3)
-    assert [take(session).job.id for _ in range(2)] == [new.id, lost.job.id], "and both have their turns"
+    assert [take(session).job_id for _ in range(2)] == [new.id, lost.job_id], "and both have their turns"
 
 
 def test_it_does_not_wait_for_a_newcomer_that_nobody_plans(session):
@@ -92,15 +95,15 @@ def test_it_does_not_wait_for_a_newcomer_that_nobody_plans(session):
     lose(session, lost)
     new = jobs.create(session, JobKind.BATCH, request={}, max_attempts=3)
     jobs.change(session, Job.id == new.id, created_at=now(-60))
-    assert take(session).chunk.id == lost.chunk.id
+    assert take(session).id == lost.id
 
 
 def test_a_chunk_is_split_and_nothing_is_lost_or_double(session):
     job_id = make(session, 10)
     taken = [take(session, images) for images in (3, 1, 4, 100)]
-    bounds = [(work.chunk.first_seq, work.chunk.last_seq) for work in taken]
+    bounds = [(work.first_seq, work.last_seq) for work in taken]
     assert bounds == [(0, 2), (3, 3), (4, 7), (8, 9)]
-    assert [len(work.items) for work in taken] == [3, 1, 4, 2]
+    assert [len(batches.items_of(session, work)) for work in taken] == [3, 1, 4, 2]
     for work in taken:
         finish(session, work)
     ended = jobs.find(session, job_id)
@@ -112,38 +115,71 @@ def test_a_chunk_that_was_tried_stays_whole_and_goes_first(session):
     lost = take(session, 4)
     lose(session, lost)
     again = take(session, 1)
-    assert (again.chunk.id, again.chunk.first_seq, again.chunk.last_seq) == (lost.chunk.id, 0, 3)
+    assert (again.id, again.first_seq, again.last_seq) == (lost.id, 0, 3)
 
 
 def test_a_chunk_that_met_an_error_rests_and_others_are_taken_meanwhile(session):
     make(session, 4)
     failed = take(session, 2)
-    batches.retry_chunk(session, failed.chunk, GpuOutOfMemory())
-    assert take(session, 2).chunk.first_seq == 2
+    leases.retry(session, failed, GpuOutOfMemory())
+    assert take(session, 2).first_seq == 2
     assert take(session) is None
     session.execute(update(Chunk).where(Chunk.rests_until.is_not(None)).values(rests_until=now(-1)))
-    assert take(session).chunk.id == failed.chunk.id
+    assert take(session).id == failed.id
     session.execute(update(Chunk).values(status="queued", rests_until=now(3600)))
-    assert turns.next_batch(session), "a clock that was set back makes nobody wait for the future"
+    assert scheduling.waiting(session, Queue.INFER, 9), "a clock that was set back makes nobody wait for the future"
 
 
-def test_messages_go_out_for_batches_and_not_for_their_thousand_chunks(session):
+def test_workers_are_woken_for_batches_and_not_for_their_thousand_chunks(session):
     for worker in ("w", "b", "c"):
         workers.report(session, worker, "infer", None)
     workers.report(session, "t", "train", None)
-    job_id = make(session, 300)
-    assert (turns.hands(session, 300), turns.hands(session, 40), turns.hands(session, 1)) == (3, 2, 1)
-    assert [chunk.job_id for chunk in turns.unsent_chunks(session, REST)] == [job_id]
-    jobs.mark_sent(session, [job_id])
-    assert turns.unsent_chunks(session, REST) == []
+    make(session, 300)
+    wake = scheduling.workers_to_wake
+    assert (wake(session, 300), wake(session, 40), wake(session, 1)) == (3, 2, 1)
+    assert len(scheduling.waiting(session, Queue.INFER, 9)) == 1
     work = take(session)
-    assert turns.unsent_chunks(session, REST) == []
     assert workers.idle(session, REST) == {"infer": 2, "train": 1}
-    batches.give_back_chunk(session, work.chunk)
-    assert len(turns.unsent_chunks(session, REST)) == 2, "what was given back is for whoever is free"
-    jobs.mark_sent(session, [job_id])
-    assert len(turns.unsent_chunks(session, -1)) == 2
-    assert turns.unsent_chunks(session, -1, again=False) == []
+    leases.give_back(session, work, "worker_stopping")
+    assert len(scheduling.waiting(session, Queue.INFER, 9)) == 2, "what was given back is for whoever is free"
+    assert len(scheduling.waiting(session, Queue.INFER, 1)) == 1
+
+
+AGES = itertools.count()
+"""Ids of one millisecond are in no order."""
+
+
+def ask(session, key, kind=JobKind.TRAINING):
+    age = f"{next(AGES):026}"
+    return jobs.create(session, kind, request={}, max_attempts=3, created_by=key.id, age=age).id
+
+
+def started(session):
+    job_id = session.scalar(scheduling.due(Queue.TRAIN).limit(1))
+    job = scheduling.take(session, Queue.TRAIN, job_id, "w", JOBS)
+    assert jobs.finish(session, job, {})
+    return job_id
+
+
+def test_a_key_with_many_trainings_keeps_no_other_waiting(session):
+    many, one, none = (keys.create(session, name)[0] for name in ("many", "one", "none"))
+    first, *others = [ask(session, many) for _ in range(5)]
+    assert started(session) == first
+    mine = [ask(session, one) for _ in range(2)]
+    served = [started(session) for _ in range(4)]
+    assert served == [mine[0], others[0], mine[1], others[1]], "in turns, each key's oldest first"
+    late, urgent = ask(session, none), ask(session, many)
+    jobs.change(session, Job.id == urgent, priority=1)
+    assert [started(session) for _ in range(4)] == [urgent, late, others[2], others[3]]
+
+
+def test_turns_of_one_queue_do_not_count_in_another(session):
+    ours, theirs = (keys.create(session, name)[0] for name in ("ours", "theirs"))
+    for _ in range(3):
+        ask(session, ours)
+        started(session)
+    first, _ = ask(session, ours, JobKind.IMPORT), ask(session, theirs, JobKind.IMPORT)
+    assert session.scalar(scheduling.due(Queue.INTAKE).limit(1)) == first
 
 
 def test_many_workers_at_once_take_each_image_once(database):
@@ -155,15 +191,10 @@ def test_many_workers_at_once_take_each_image_once(database):
     def work(name):
         try:
             while True:
-                with database.reading() as session:
-                    job_id = turns.next_batch(session)
-                if job_id is None:
+                taken = scheduling.claim_next(database, Queue.INFER, name, JOBS, lambda *_: 7)
+                if taken is None:
                     return
-                with database.transaction() as session:
-                    job = jobs.lock(session, job_id)
-                    taken = turns.take(session, job, name, LEASE, 7)
-                if taken is not None:
-                    bounds.append((job_id, taken.chunk.first_seq, taken.chunk.last_seq))
+                bounds.append((taken.job_id, taken.first_seq, taken.last_seq))
         except Exception as error:  # noqa: BLE001 - whatever it is, the assertion shows it
             errors.append(error)
 
@@ -188,7 +219,7 @@ def test_a_claim_costs_the_same_however_many_chunks_wait(session, chunks):
     session.execute(Chunk.__table__.insert(), more)
     if session.get_bind().dialect.name != "sqlite":
         return  # PostgreSQL plans by statistics that a fresh table lacks
-    query = select(Chunk.id).where(Chunk.job_id == job_id, *turns.waits()).order_by(Chunk.first_seq).limit(1)
+    query = select(Chunk.id).where(Chunk.job_id == job_id, *scheduling.due_chunks()).order_by(Chunk.first_seq).limit(1)
     text = str(query.compile(session.get_bind(), compile_kwargs={"literal_binds": True}))
     plan = " ".join(row[3] for row in session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {text}"))
     assert "ix_chunks_job_status" in plan

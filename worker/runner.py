@@ -1,0 +1,91 @@
+"""The runner: claims what is next in a queue, holds its lease, does it, and tells the row how it went.
+
+It knows no kind of work: what is done is an act, found by the work's kind.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import structlog
+
+from db import leases, scheduling
+from db.leases import Work
+from db.models import Job
+from db.session import DatabaseUnavailable, PoolExhausted, Session
+from tsukiji.errors import DatabaseAway, InternalError, TsukijiError
+from tsukiji.jobs import JobKind, Queue
+from worker.lease import Lease, Stale, Stopped
+from worker.services import Services
+
+CHUNK = "chunk"
+Act = Callable[[Services, Any, Lease], None]
+"""Does a claimed job or chunk. It checks its lease, and ends the work itself, in the transaction that writes its
+results; it raises `Stopped` when the lease says so, `Stale` when that transaction is refused, a `TsukijiError` when the
+work is to fail, and anything else when it is to be tried again. It may run twice."""
+Acts = Mapping[JobKind | str, Act]
+
+log = structlog.get_logger(__name__)
+
+
+def work_next(services: Services, queue: Queue, acts: Acts) -> bool:
+    """Claim what is next and do it.
+
+    Returns:
+        Whether to look for more: not when there was nothing, nor when what all work needs is away.
+    """
+    settings = services.settings.jobs
+    work = scheduling.claim_next(services.database, queue, services.worker, settings, services.chunk_size)
+    if work is None:
+        log.info("nothing_due", queue=queue)
+        return False
+    return run(services, work, acts[JobKind(work.kind) if isinstance(work, Job) else CHUNK])
+
+
+def run(services: Services, work: Work, act: Act) -> bool:
+    """Do claimed work; returns whether to go on with more."""
+    names = {"job_id": leases.job_of(work), "work": work.id, "attempt": work.attempt}
+    with structlog.contextvars.bound_contextvars(**names):
+        lease = Lease(services.database, services.settings.jobs, work)
+        log.info("work_started")
+        try:
+            with lease:
+                act(services, work, lease)
+            log.info("work_finished")
+        except (Stopped, Stale):
+            leave(services, work, lease)
+        except Exception as error:  # noqa: BLE001 - the last frame of the work: whatever it met is told to the row
+            return not report(services, work, error).outage
+    return True
+
+
+def leave(services: Services, work: Work, lease: Lease) -> None:
+    """Leave work unfinished: cancelled as asked, or back into the queue because this worker stops."""
+
+    def tell(session: Session) -> None:
+        if lease.signals.lost or not (lease.signals.cancel or lease.shutdown):
+            log.warning("work_lost")
+        elif lease.signals.cancel:
+            leases.cancel(session, work, worker=services.worker)
+        else:
+            leases.give_back(session, work, "worker_stopping")
+
+    services.insist(tell)
+
+
+def report(services: Services, work: Work, error: Exception) -> TsukijiError:
+    """Tell the row what the work met. What was not foreseen is tried again, too: it may not happen twice."""
+    log.warning("work_failed", exc_info=error)
+    known = recognise(error)
+    tell = leases.retry if known.retriable or isinstance(known, InternalError) else leases.fail
+    services.insist(lambda session: tell(session, work, known))
+    return known
+
+
+def recognise(error: Exception) -> TsukijiError:
+    """Return the error in our words."""
+    match error:
+        case TsukijiError():
+            return error
+        case DatabaseUnavailable() | PoolExhausted():
+            return DatabaseAway()
+    return InternalError(f"{type(error).__name__}: {error}")
