@@ -98,10 +98,10 @@ def test_many_producers_and_consumers_lose_nothing_and_double_nothing(folder):
     assert message_files(folder) == []
 
 
-def test_order_is_priority_then_age(queue):
-    for number, priority in enumerate([0, 5, 0, 9, 5]):
-        queue.put(number, priority=priority)
-    assert [queue.get(timeout=1).payload for _ in range(5)] == [3, 1, 4, 0, 2]
+def test_order_is_age(queue):
+    for number in range(5):
+        queue.put(number)
+    assert [queue.get(timeout=1).payload for _ in range(5)] == list(range(5))
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'"text"', b"{}", b'{"properties": {}}', b"\xff\xfe", b"null"])
