@@ -2,10 +2,11 @@
 
 Ours is `worker.runner.work_next`: claim, lease and its thread, history, counters, fenced commit. The bare loop has the
 same predictor, the same pictures read and decoded alike and the same chunk boundaries; it inserts the predictions of a
-chunk at once, and does nothing else. Both run in this process in turns (A B B A), so that what else the machine does falls on
-both; messages are no part of it. `cost` is the part of the throughput that is lost: 1 - ours / bare, the median of the
-pairs of chunks, with the 95% interval of a bootstrap. `cost_bookkeeping` is the same from another side, with less
-noise: the time of chunks without any picture (ours less bare), as a part of the time of a chunk with pictures.
+chunk at once, and does nothing else. Both run in this process in turns (A B B A), so that what else the machine does
+falls on both; messages are no part of it. `cost` is the part of the throughput that is lost: 1 - ours / bare, the
+median of the pairs of chunks, with the 95% interval of a bootstrap. `cost_bookkeeping` is the same from another side,
+with less noise: the time of chunks without any picture (ours less bare), as a part of the time of a chunk with
+pictures.
 """
 
 import argparse

@@ -13,7 +13,7 @@ import torch
 from fastai.callback.core import Callback, CancelFitException
 from fastai.torch_core import set_seed
 
-from training import checkpoints
+from training import checkpoints, events
 from training.control import Control
 from training.course import Course
 from training.events import Events
@@ -131,13 +131,14 @@ class Tell(Callback):
             return
         self._sent = now
         self._events.send(
-            "progress",
-            epoch=self._course.before + self.epoch + 1,
-            epochs=self._course.epochs,
-            batch=self.iter + 1,
-            batches=self.n_iter,
-            loss=float(self.smooth_loss),
-            eta_seconds=round(self._eta(now - self._began), 1),
+            events.Progress(
+                epoch=self._course.before + self.epoch + 1,
+                epochs=self._course.epochs,
+                batch=self.iter + 1,
+                batches=self.n_iter,
+                loss=float(self.smooth_loss),
+                eta_seconds=round(self._eta(now - self._began), 1),
+            )
         )
 
     def after_epoch(self) -> None:
@@ -156,7 +157,7 @@ class Tell(Callback):
             seconds=round(time.monotonic() - self._began, 3),
         )
         self._course.history.append(metrics)
-        self._events.send("epoch", **metrics.model_dump())
+        self._events.send(events.Epoch(**metrics.model_dump()))
 
     def _eta(self, elapsed: float) -> float:
         """Seconds to the training's end, by this stage's epochs so far, or by the batches of its first.
@@ -208,4 +209,4 @@ class Checkpoint(Callback):
         checkpoints.save(path, self.learn, course, self._fingerprint)
         checkpoints.prune(self._folder, self._done)
         self._saved = time.monotonic()
-        self._events.send("checkpoint", epoch=self._done, path=str(path))
+        self._events.send(events.Checkpoint(epoch=self._done, path=path))

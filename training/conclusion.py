@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from training import export
 from training.course import Fitted
 from training.evaluate import Embed, evaluate, suspect
+from training.events import Phase
 from training.features import Embedder, views_of
 from training.run import PACKAGE_FOLDER, REPORT_FILE, Picture, Report, draft_of
 from training.task import Task
@@ -30,9 +31,9 @@ def conclude(task: Task, fitted: Fitted, began: float) -> Report:
     """
     run, folder, events = task.run, task.folder, task.events
     package = folder / PACKAGE_FOLDER
-    events.send("phase", name="exporting")
+    events.send(Phase(name="exporting"))
     export.write_package(package, run, fitted, task.preprocess)
-    events.send("phase", name="evaluating")
+    events.send(Phase(name="evaluating"))
     predictor = Predictor.load(package, run.device, run.recipe.batch_size)
     own = task.embedder if run.recipe.preset == "quick" else None
     own = own or Embedder(run, predictor.model, task.preprocess, task.device, None, task.control, events)

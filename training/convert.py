@@ -15,7 +15,7 @@ from PIL import Image
 from training import program
 from training.control import Control
 from training.conversion import Conversion, read_request, target_of, write_facts
-from training.events import Events
+from training.events import Events, Phase
 from tsukiji.errors import ImageError
 from tsukiji.types import ExportFormat
 from tsukiji.vision import package
@@ -34,12 +34,12 @@ def convert(folder: Path, events: Events, control: Control) -> None:
         Cancelled: that was ordered.
         TsukijiError: why it could not be done.
     """
-    events.send("phase", name="loading")
+    events.send(Phase(name="loading"))
     conversion = read_request(folder)
     images, compared_on = choose_images(conversion)
     write = writer_of(conversion.format)
     control.check()
-    events.send("phase", name="exporting")
+    events.send(Phase(name="exporting"))
     facts = write(conversion.package, target_of(folder, conversion), images)
     control.check()
     write_facts(folder, facts | {"compared_on": compared_on})

@@ -3,12 +3,92 @@
 import json
 import os
 import time
-from typing import Any, Final, Literal
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from training.control import leave
+from tsukiji.types import EpochMetrics
 
-Type = Literal["phase", "progress", "epoch", "checkpoint", "alive", "log", "error", "done"]
 ALIVE_SECONDS: Final = 5
+
+
+class Phase(BaseModel):
+    type: Literal["phase"] = "phase"
+    name: str
+
+
+class Progress(BaseModel):
+    """How far a training is; epochs and batches count from 1."""
+
+    type: Literal["progress"] = "progress"
+    epoch: int
+    epochs: int
+    batch: int
+    batches: int
+    loss: float
+    eta_seconds: float
+
+
+class Looked(BaseModel):
+    """How many pictures are embedded."""
+
+    type: Literal["looked"] = "looked"
+    completed: int
+    total: int
+
+
+class Epoch(EpochMetrics):
+    """An epoch has ended."""
+
+    type: Literal["epoch"] = "epoch"
+
+
+class Checkpoint(BaseModel):
+    """The state after an epoch is saved."""
+
+    type: Literal["checkpoint"] = "checkpoint"
+    epoch: int
+    path: Path
+
+
+class Alive(BaseModel):
+    type: Literal["alive"] = "alive"
+
+
+class Log(BaseModel):
+    type: Literal["log"] = "log"
+    message: str
+
+
+class Failed(BaseModel):
+    """Why the engine ends, as `TsukijiError.to_dict` tells it; further members are the error's own."""
+
+    model_config = ConfigDict(extra="allow")
+    type: Literal["error"] = "error"
+    code: str
+    title: str
+    detail: str
+    hint: str | None = None
+    retriable: bool = False
+
+
+class Done(BaseModel):
+    type: Literal["done"] = "done"
+
+
+Event = Phase | Progress | Looked | Epoch | Checkpoint | Alive | Log | Failed | Done
+EVENT: Final = TypeAdapter[Event](Annotated[Event, Field(discriminator="type")])
+
+
+def parse(line: bytes) -> Event:
+    """Return the event of a line.
+
+    Raises:
+        pydantic.ValidationError: there is no such event.
+    """
+    return EVENT.validate_json(line)
 
 
 class Events:
@@ -21,10 +101,15 @@ class Events:
     def alive(self) -> None:
         """Give a sign of life where there is nothing else to tell, now and then: who is silent for long is stopped."""
         if time.monotonic() - self._sent > ALIVE_SECONDS:
-            self.send("alive")
+            self.send(Alive())
 
-    def send(self, event: Type, **data: Any) -> None:
-        line = json.dumps({"type": event, **data}, allow_nan=False) + "\n"
+    def send(self, event: Event) -> None:
+        """Write an event.
+
+        Raises:
+            ValueError: a number of it is none.
+        """
+        line = json.dumps(event.model_dump(), default=str, allow_nan=False) + "\n"
         self._sent = time.monotonic()
         view = memoryview(line.encode())
         try:

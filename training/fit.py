@@ -15,7 +15,7 @@ from training import checkpoints
 from training.callbacks import Checkpoint, Count, Obey, Reseed, StopWhenWorse, Tell
 from training.control import Control
 from training.course import Course, Weights
-from training.events import Events
+from training.events import Events, Log, Phase
 from training.run import CHECKPOINT_FOLDER, Run
 from training.targets import weights_of
 from tsukiji.errors import BlobCorrupt
@@ -71,7 +71,7 @@ class Fit:
         if self._state and self.done >= self.course.epochs:
             learner.model.load_state_dict(self._state["model"])
         self.control.check()
-        self.events.send("phase", name="training")
+        self.events.send(Phase(name="training"))
         for stage in stages:
             if self.done < self.course.before + stage.epochs and not self._is_over():
                 self._run_stage(learner, stage)
@@ -89,7 +89,7 @@ class Fit:
         try:
             state = checkpoints.load(self.run.resume, self._fingerprint, self.device)
         except BlobCorrupt as error:
-            self.events.send("log", message=f"Starting anew. {error.detail}")
+            self.events.send(Log(message=f"Starting anew. {error.detail}"))
             return None
         self.course.history += [EpochMetrics(**metrics) for metrics in state["history"]]
         self.course.learning_rate = state["learning_rate"]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from training import phases
 from training.control import Control
-from training.events import Events
+from training.events import Events, Phase
 from training.features import Embedder, frozen
 from training.run import Report, Run, load
 from training.task import Task
@@ -29,7 +29,7 @@ def train(folder: Path, events: Events, control: Control) -> Report:
     began = time.monotonic()
     run = load(folder)
     run.check()  # before anything is spent
-    events.send("phase", name="loading")
+    events.send(Phase(name="loading"))
     task = prepare(run, folder, events, control)
     fitted = phases.trainer(run.recipe.preset)(task)
     return phases.conclusion()(task, fitted, began)

@@ -16,7 +16,7 @@ import torch
 from training import program
 from training.compact import compact
 from training.control import Control
-from training.events import Events
+from training.events import Events, Looked, Phase
 from training.features import BATCH, ahead, frozen
 from training.regions import find_region
 from training.survey import Survey, Surveyed, read_survey
@@ -49,7 +49,7 @@ def look(survey: Survey, events: Events, control: Control) -> None:
         Cancelled: that was ordered.
         WeightsUnavailable, WeightsInvalid, BackboneUnavailable
     """
-    events.send("phase", name="loading")
+    events.send(Phase(name="loading"))
     body, _ = load_backbone_weights(survey.backbone, folder=survey.weights_dir, download=survey.download)
     preprocess, device = preprocess_of(survey.backbone, survey.image_size), choose_device(survey.device)
     precision = best_precision(device)
@@ -58,14 +58,14 @@ def look(survey: Survey, events: Events, control: Control) -> None:
     model = frozen(survey.backbone, body, device, precision)
     done = set(kept.read([image.sha256 for image in survey.images], COMPACT, None))
     missing = [image for image in survey.images if image.sha256 not in done]
-    events.send("phase", name="looking")
+    events.send(Phase(name="looking"))
     opened = partial(open_picture, preprocess=preprocess, limits=DecodeLimits(**survey.limits))
     for number, (_, found) in enumerate(ahead(missing, opened)):
         control.check()
         if batch := [seen for seen in found if seen]:
             keep(kept, model, batch, device)
         if number % TOLD == 0:
-            events.send("progress", completed=min(len(missing), (number + 1) * BATCH), total=len(missing))
+            events.send(Looked(completed=min(len(missing), (number + 1) * BATCH), total=len(missing)))
     if key := weights_key(survey.backbone, survey.image_size, survey.weights_dir):
         kept.name_space(key)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from training.control import Cancelled, Control, Exit
-from training.events import Events, open_stream
+from training.events import Done, Events, Failed, open_stream
 from tsukiji.errors import GpuOutOfMemory, InternalError, StorageFull, TsukijiError
 
 NICENESS: Final = 10
@@ -36,9 +36,9 @@ def run(work: Work) -> Exit:
         return Exit.CANCELLED
     except Exception as error:  # noqa: BLE001 — the last frame: every failure must reach the worker by name
         traceback.print_exc()
-        events.send("error", **named(error).to_dict())
+        events.send(Failed(**named(error).to_dict()))
         return Exit.FAILED
-    events.send("done")
+    events.send(Done())
     return Exit.DONE
 
 

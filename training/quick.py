@@ -7,6 +7,7 @@ import torch
 
 from training import phases
 from training.course import Fitted, Weights
+from training.events import Epoch, Log, Phase
 from training.features import views_of
 from training.probe import Floats, Linear, Problem, fit
 from training.run import Run
@@ -28,11 +29,11 @@ def quick(task: Task) -> Fitted:
     run, control = task.run, task.control
     assert task.embedder is not None, "types.Recipe refuses `quick` without pretrained weights"
     assert task.body is not None
-    task.events.send("phase", name="computing features")
+    task.events.send(Phase(name="computing features"))
     model = build_on(run.recipe.backbone, task.body, len(run.label_names), "linear_v1")
     learnt, held_out = (_features(task, model, split) for split in ("train", "valid"))
     control.check()
-    task.events.send("phase", name="training")
+    task.events.send(Phase(name="training"))
     problem, judged = _problem(run, learnt, "train"), _problem(run, held_out, "valid")
     history: list[EpochMetrics] = []
     began = time.monotonic()
@@ -40,12 +41,12 @@ def quick(task: Task) -> Fitted:
     def after(linear: Linear) -> bool:
         control.check()
         history.append(_metrics(len(history) + 1, linear, problem, judged, time.monotonic() - began))
-        task.events.send("epoch", **history[-1].model_dump())
+        task.events.send(Epoch(**history[-1].model_dump()))
         return not control.finishing
 
     linear, penalty = fit(problem, 0 if control.finishing else run.recipe.epochs, after)
     control.check()
-    task.events.send("log", message=f"L2 penalty {penalty:g}, by cross-validation")
+    task.events.send(Log(message=f"L2 penalty {penalty:g}, by cross-validation"))
     model.head.load_state_dict(_head(linear))
     return Fitted(model.state_dict(), history, len(history), task.source, rate_of(run), "linear_v1")
 

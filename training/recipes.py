@@ -11,6 +11,7 @@ from fastai.torch_core import set_seed
 from training.callbacks import Heed
 from training.course import Fitted
 from training.data import load_data
+from training.events import Log, Phase
 from training.fit import Fit, Stage
 from training.learner import build_learner
 from training.task import Task, rate_of
@@ -69,7 +70,7 @@ def search(learner: Learner, task: Task) -> float:
         Cancelled: that was ordered.
     """
     task.control.check()
-    task.events.send("phase", name="searching the learning rate")
+    task.events.send(Phase(name="searching the learning rate"))
     learner.path, learner.model_dir = task.folder, "search"
     with learner.no_bar(), learner.no_logging(), learner.added_cbs(Heed(task.control, task.events)):
         try:
@@ -78,5 +79,5 @@ def search(learner: Learner, task: Task) -> float:
             task.control.check()  # of a search that was cut short nothing can be suggested
     low, high = RATES
     rate = min(high, max(low, float(found.valley)))
-    task.events.send("log", message=f"learning rate {rate:.2g}, by a range test of {SEARCH_BATCHES} batches")
+    task.events.send(Log(message=f"learning rate {rate:.2g}, by a range test of {SEARCH_BATCHES} batches"))
     return rate

@@ -137,7 +137,9 @@ class LimitSettings(Group, env_prefix="TSUKIJI_LIMIT_"):
 class JobSettings(Group, env_prefix="TSUKIJI_JOBS_"):
     lease_seconds: float = Field(30, gt=0, description="A worker that is silent for this long has lost its work.")
     beat_seconds: float = Field(10, gt=0, description="How often a working worker renews its lease.")
-    tick_seconds: float = Field(2, gt=0, description="How often the dispatcher looks for lost work, and for work that waits while workers idle.")
+    tick_seconds: float = Field(
+        2, gt=0, description="How often the dispatcher looks for lost work, and rings for waiting work."
+    )
     max_attempts: int = Field(3, ge=1, description="Starts of one job or chunk before it fails with worker_lost.")
     chunk_seconds: float = Field(8, gt=0, description="A worker takes as many images at once as this takes it.")
     chunk_images: int = Field(10_000, ge=1, description="Images that a worker takes at once at most.")

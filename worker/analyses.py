@@ -14,6 +14,7 @@ from db.analyses import Picture
 from db.models import Job
 from db.session import Session
 from training.compact import DIMENSIONS
+from training.events import Phase
 from training.survey import Survey, Surveyed, write_survey
 from tsukiji.analysis.similar import hash_views
 from tsukiji.cores import usable_cores
@@ -179,11 +180,8 @@ def survey(services: Services, job: Job, lease: Lease, names: Sequence[str], kep
 class Look(Watch):
     """Follows the engine while it looks."""
 
-    def _on_phase(self, event: dict[str, Any]) -> None:
+    def _on_phase(self, event: Phase) -> None:
         """The job's phases are the analysis's own."""
-
-    def _on_progress(self, event: dict[str, Any]) -> None:
-        self._write(completed=event["completed"], total=event["total"])
 
 
 # --- the rows --------------------------------------------------------------------------------------------------------

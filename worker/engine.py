@@ -3,7 +3,6 @@
 Knows no rows.
 """
 
-import json
 import os
 import queue
 import signal
@@ -13,10 +12,11 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, Self
 
 import structlog
 
+from training.events import Event, parse
 from tsukiji.cores import usable_cores
 
 log = structlog.get_logger(__name__)
@@ -83,8 +83,12 @@ class Engine:
     def returncode(self) -> int | None:
         return self._process.poll()
 
-    def events(self, tick_seconds: float) -> Iterator[dict[str, Any] | None]:
-        """Yield events as they come, None after each tick without one; ends with the process's output."""
+    def events(self, tick_seconds: float) -> Iterator[Event | None]:
+        """Yield events as they come, None after each tick without one; ends with the process's output.
+
+        Raises:
+            pydantic.ValidationError: a line is no event that we know.
+        """
         while True:
             try:
                 line = self._lines.get(timeout=tick_seconds)
@@ -94,7 +98,7 @@ class Engine:
             if line is None:
                 self._process.wait()
                 return
-            yield json.loads(line)
+            yield parse(line)
 
     def order(self, word: str) -> None:
         """Send `cancel` or `finish`; a process that has ended needs no orders."""

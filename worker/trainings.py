@@ -3,13 +3,14 @@
 import time
 from array import array
 from pathlib import Path
-from typing import Any
+from typing import Any, assert_never
 
 import structlog
 
 from db import blobs, jobs, leases, registry
 from db.models import Evaluation, Job, Model
 from db.session import Session
+from training.events import Alive, Checkpoint, Done, Epoch, Event, Failed, Log, Looked, Phase, Progress
 from training.run import PACKAGE_FOLDER, REPORT_FILE, RUN_FILE, Picture, Report, Run
 from tsukiji import errors, snapshots
 from tsukiji.errors import BlobCorrupt, BlobMissing, InternalError, TrainingCrashed, TsukijiError, WorkStalled
@@ -135,7 +136,7 @@ class Watch:
         self._epochs: list[dict[str, Any]] = []
         """Finished, and not yet in a checkpoint that is safe."""
         self._finishing = False
-        self._error: dict[str, Any] | None = None
+        self._error: Failed | None = None
         self._checkpoint = job.checkpoint_sha256
 
     def follow(self) -> None:
@@ -149,7 +150,7 @@ class Watch:
             self._pass_wishes()
             self._look_after(silent=event is None)
             if event is not None:
-                getattr(self, f"_on_{event.pop('type')}", self._ignore)(event)
+                self._take(event)
         if self._error:
             raise named(self._error)
         if self._engine.returncode != 0:
@@ -157,6 +158,27 @@ class Watch:
             raise TrainingCrashed(
                 f"It ended with status {self._engine.returncode}: {tail[-1] if tail else ''}", log=tail
             )
+
+    def _take(self, event: Event) -> None:
+        match event:
+            case Phase():
+                self._on_phase(event)
+            case Progress():
+                self._on_progress(event)
+            case Looked():
+                self._write(completed=event.completed, total=event.total)
+            case Epoch():
+                self._on_epoch(event)
+            case Checkpoint():
+                self._on_checkpoint(event)
+            case Log():
+                self._record("log", event.model_dump(exclude={"type"}))
+            case Failed():
+                self._error = event
+            case Alive() | Done():  # needs no answer: the process ends by itself
+                pass
+            case _:
+                assert_never(event)
 
     def _pass_wishes(self) -> None:
         self._lease.check()
@@ -192,31 +214,29 @@ class Watch:
 
         self._services.insist(write)
 
-    def _on_phase(self, event: dict[str, Any]) -> None:
-        self._write(phase=event["name"])
+    def _on_phase(self, event: Phase) -> None:
+        self._write(phase=event.name)
 
-    def _on_progress(self, event: dict[str, Any]) -> None:
-        self._detail |= event
+    def _on_progress(self, event: Progress) -> None:
+        self._detail |= event.model_dump(exclude={"type"})
         if time.monotonic() - self._written >= WRITE_SECONDS:
-            done = event["epoch"] - 1 + event["batch"] / max(1, event["batches"])
-            eta = event.get("eta_seconds")
-            self._write(completed=done, eta_seconds=eta, detail=self._detail, phase="training")
+            done = event.epoch - 1 + event.batch / max(1, event.batches)
+            self._write(completed=done, eta_seconds=event.eta_seconds, detail=self._detail, phase="training")
 
-    def _on_epoch(self, event: dict[str, Any]) -> None:
+    def _on_epoch(self, event: Epoch) -> None:
         """Note an epoch; it counts as finished once its checkpoint is safe, or the next attempt would repeat it."""
-        told = ("accuracy", "mean_average_precision", "epoch")
-        self._detail |= {name: event[name] for name in told if event.get(name) is not None}
-        self._epochs.append(event)
+        self._detail |= event.model_dump(include={"accuracy", "mean_average_precision", "epoch"}, exclude_none=True)
+        self._epochs.append(event.model_dump(exclude={"type"}))
 
-    def _on_checkpoint(self, event: dict[str, Any]) -> None:
+    def _on_checkpoint(self, event: Checkpoint) -> None:
         """Keep the newest checkpoint where any worker can find it, and its epoch's metrics with it: both or neither."""
         try:
-            blob = self._services.store.put(Path(event["path"]))
+            blob = self._services.store.put(event.path)
         except FileNotFoundError:
             return  # the engine is ahead and has pruned it: a newer one is on its way, and takes these metrics along
         job, worker, settings = self._job, self._services.worker, self._services.settings.jobs
         progress = {
-            "completed": event["epoch"],
+            "completed": event.epoch,
             "detail": self._detail,
             "checkpoint_sha256": blob.sha256,
             "max_attempts": job.attempt + settings.max_attempts,  # what makes progress is no poison: count anew
@@ -235,27 +255,15 @@ class Watch:
         if older != blob.sha256:
             discard(self._services, older)
 
-    def _on_log(self, event: dict[str, Any]) -> None:
-        self._record("log", event)
 
-    def _on_error(self, event: dict[str, Any]) -> None:
-        self._error = event
-
-    def _ignore(self, event: dict[str, Any]) -> None:
-        """`done` needs no answer: the process ends by itself."""
-
-
-def named(problem: dict[str, Any]) -> TsukijiError:
+def named(problem: Failed) -> TsukijiError:
     """Return the error that the engine told, as the class of its code; one that it did not expect is tried again."""
-    if problem["code"] == InternalError.code:
-        return TrainingCrashed(problem["detail"])
+    if problem.code == InternalError.code:
+        return TrainingCrashed(problem.detail)
     known = {
         kind.code: kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, TsukijiError)
     }
-    extra = {
-        name: value for name, value in problem.items() if name not in {"code", "title", "detail", "hint", "retriable"}
-    }
-    return known.get(problem["code"], TrainingCrashed)(problem["detail"], hint=problem["hint"], **extra)
+    return known.get(problem.code, TrainingCrashed)(problem.detail, hint=problem.hint, **(problem.model_extra or {}))
 
 
 def register(services: Services, job: Job, job_run: Run, folder: Path) -> None:

@@ -247,7 +247,7 @@ def run_job(services, job_id, result):
         job = leases.claim(session, Job, job_id, "test", 30)
         epoch = {"epoch": 1, "train_loss": 1.0, "valid_loss": 0.5, "accuracy": 0.9, "seconds": 2.0}
         jobs.record(session, job_id, "metric", epoch, attempt=job.attempt)
-        assert jobs.finish(session, job_id, job.attempt, result)
+        assert jobs.finish(session, job, result)
 
 
 def limited(settings, **limits):

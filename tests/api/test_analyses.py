@@ -15,7 +15,7 @@ def analysed(client, services, dataset):
         images = datasets.all_images(session, dataset, 10)
     with services.database.transaction() as session:
         claimed = leases.claim(session, Job, job["id"], "test", 30)
-        assert jobs.finish(session, job["id"], claimed.attempt, {"dataset_id": dataset})
+        assert jobs.finish(session, claimed, {"dataset_id": dataset})
         found = [finding(image, "blurry", 0.1 * number) for number, image in enumerate(images[:5])]
         found += [finding(image, "near_duplicates", 0.2, images[0].id, {"keep": images[1].id}) for image in images[:2]]
         analyses.replace(session, dataset, found)

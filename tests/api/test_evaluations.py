@@ -120,7 +120,7 @@ def test_the_job_names_its_evaluation(client, services, model, dataset, evaluati
     found = evaluation(("a", "eel", "eel", 0.1))
     with services.database.transaction() as session:
         claimed = leases.claim(session, Job, job_id, "test", 30)
-        assert jobs.finish(session, job_id, claimed.attempt, {"evaluation_id": found})
+        assert jobs.finish(session, claimed, {"evaluation_id": found})
     job = client.get(f"/v1/jobs/{job_id}").json()
     assert job["status"] == JobStatus.SUCCEEDED
     assert job["links"]["evaluation"] == f"/v1/evaluations/{found}"

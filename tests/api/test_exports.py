@@ -20,7 +20,7 @@ def finish(services, job_id, model, content=b"onnx file"):
     with services.database.transaction() as session:
         job = leases.claim(session, Job, job_id, "test", 30)
         result = {"model_id": model, "format": "onnx", "max_difference": 1e-7}
-        assert jobs.finish(session, job_id, job.attempt, result)
+        assert jobs.finish(session, job, result)
         exports.put(session, model, job.request["format"], blob.sha256, blob.size, {"max_difference": 1e-7})
 
 

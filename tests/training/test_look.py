@@ -67,7 +67,7 @@ def test_each_picture_is_kept_and_found_by_the_weights(survey: Survey, events: E
     boxes = kept.read(names, REGION, 4)
     assert all(0 <= box[0] < box[2] <= 1 and 0 <= box[1] < box[3] <= 1 for box in boxes.values())
     told = [json.loads(line) for line in (tmp_path / "events").read_text().splitlines()]
-    assert told[-1] == {"type": "progress", "completed": 5, "total": 5}
+    assert told[-1] == {"type": "looked", "completed": 5, "total": 5}
 
 
 def test_nothing_is_looked_at_twice(survey: Survey, events: Events, monkeypatch: pytest.MonkeyPatch) -> None:

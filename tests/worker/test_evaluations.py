@@ -100,7 +100,7 @@ def test_who_lost_the_job_while_measuring_writes_nothing(services, submit, model
     real = evaluations.measure
 
     def measure(*arguments):
-        change(services, lambda session: jobs.give_back(session, job.id, submit.find(job).attempt, "test"))
+        change(services, lambda session: leases.give_back(session, submit.find(job), "test"))
         return real(*arguments)
 
     monkeypatch.setattr(evaluations, "measure", measure)

@@ -132,7 +132,7 @@ def test_an_import_that_was_interrupted_goes_on_where_it_was(services, submit, a
         raise AssertionError("it did not die")
     assert len(verdicts(services, job)) == 100, "what was committed stays"
     with services.database.transaction() as session:
-        leases.give_back(session, job, "test")
+        leases.give_back(session, jobs.find(session, job.id), "test")
     monkeypatch.setattr(services.store, "put", real)
     work(services, job.id, run)
     assert submit.find(job).result["accepted"] == 250

@@ -262,7 +262,7 @@ def test_a_planner_that_lost_its_job_writes_no_more(services, submit, model, arc
         calls.append(1)
         if len(calls) == 7:
             with services.database.transaction() as session:
-                assert leases.give_back(session, job, "test")
+                assert leases.give_back(session, jobs.find(session, job.id), "test")
         return keep(data)
 
     monkeypatch.setattr(services.store, "put", lose)

@@ -151,7 +151,7 @@ def test_a_training_whose_lease_went_to_another_writes_nothing(services, submit,
     thread = in_thread(services, job)
     until(lambda: submit.find(job).phase == "training", thread)
     with services.database.transaction() as session:  # as the dispatcher does with an expired lease
-        jobs.move(session, job.id, jobs.JobStatus.QUEUED, attempt=1, **jobs.NOBODY)
+        jobs.move(session, job.id, jobs.JobStatus.QUEUED, attempt=1, **jobs.FREE)
         leases.claim(session, Job, job.id, "somebody else", 60)
     thread.join(20)
     current = submit.find(job)
