@@ -7,7 +7,7 @@ import tarfile
 import pytest
 from sqlalchemy import select
 
-from db import acts, batches, datasets, leases
+from db import acts, batches, datasets, jobs, leases
 from db.models import BatchItem, Chunk
 from tests.worker.conftest import picture, work
 from tsukiji.errors import StorageUnavailable

@@ -1,0 +1,148 @@
+"""What a job was asked to do: a type for each kind, validated when the row is written and when it is read.
+
+Rows of older versions lack members: those have defaults.
+"""
+
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from db.models import Job
+from tsukiji.jobs import JobKind
+from tsukiji.types import ImportOptions, Kind, Recipe, Split
+
+
+class FilesInput(BaseModel):
+    """The files came with the request, and are items already."""
+
+    type: Literal["files"] = "files"
+
+
+class ArchiveInput(BaseModel):
+    type: Literal["archive"] = "archive"
+    filename: str | None = None
+    upload: str | None = None
+    encoding: str | None = None
+
+
+class ManifestInput(BaseModel):
+    type: Literal["manifest"] = "manifest"
+    filename: str | None = None
+    upload: str | None = None
+
+
+class SourceInput(BaseModel):
+    """A folder or prefix on the list of those that are allowed."""
+
+    type: Literal["source"] = "source"
+    source: str
+
+
+class DatasetInput(BaseModel):
+    type: Literal["dataset"] = "dataset"
+    dataset: str
+    split: Split | None = None
+
+
+Input = FilesInput | ArchiveInput | ManifestInput | SourceInput | DatasetInput
+
+
+class JobRequest(BaseModel):
+    model_config = ConfigDict(frozen=True, protected_namespaces=())
+
+    @classmethod
+    def of(cls, job: Job) -> Self:
+        """Return what a job was asked to do.
+
+        Raises:
+            pydantic.ValidationError: the job is of another kind, or its row is damaged.
+        """
+        return cls.model_validate(job.request)
+
+    def to_row(self) -> dict[str, Any]:
+        """Return what was set, as JSON."""
+        return self.model_dump(mode="json", exclude_unset=True)
+
+
+class TrainingRequest(JobRequest):
+    dataset: str | None = None
+    dataset_name: str | None = None
+    kind: Kind = "single_label"
+    """Of the data set, as it was when the training was asked for."""
+    recipe: Recipe
+    name: str
+    """Of the model."""
+    warnings: list[dict[str, Any]] = []
+    backbone_choice: dict[str, Any] | None = None
+    """Why `auto` is the recipe's backbone."""
+    unknown: str | None = None
+    unknown_snapshot: str | None = None
+    """Images of other things, to measure "none of these" on."""
+
+    def to_row(self) -> dict[str, Any]:
+        """Return what was set, and all of the recipe."""
+        return super().to_row() | {"recipe": self.recipe.model_dump(mode="json")}
+
+
+class ClassificationRequest(JobRequest):
+    """What batches, predictions and evaluations have in common."""
+
+    model: str
+    model_name: str | None = None
+    kind: Kind = "single_label"
+    """Of the model."""
+    label_names: list[str]
+
+
+class BatchRequest(ClassificationRequest):
+    top_k: int = 3
+    threshold: float = 0.0
+    min_known: float | None = None
+    retention_days: float | None = None
+    tags: bool = False
+    heatmap: str | None = None
+    """A label, or `LIKELIEST`."""
+    input: Annotated[Input, Field(discriminator="type")] = FilesInput()
+
+
+class EvaluationRequest(ClassificationRequest):
+    input: DatasetInput
+
+
+class ImportRequest(JobRequest):
+    dataset: str
+    source: str | None = None
+    filename: str | None = None
+    """Of the archive."""
+    table: str | None = None
+    options: ImportOptions = ImportOptions()
+
+    def to_row(self) -> dict[str, Any]:
+        """Return what was set; of the options, those that are not the usual ones."""
+        options = self.options.model_dump(mode="json", exclude_defaults=True)
+        return self.model_dump(mode="json", exclude={"options"}, exclude_unset=True) | (
+            {"options": options} if options else {}
+        )
+
+
+class ExportRequest(JobRequest):
+    model: str
+    model_name: str | None = None
+    format: str
+
+
+class AnalysisRequest(JobRequest):
+    dataset: str
+    backbone: str
+    image_size: int = 224
+
+
+REQUEST_OF: Final[dict[JobKind, type[JobRequest]]] = {
+    JobKind.TRAINING: TrainingRequest,
+    JobKind.BATCH: BatchRequest,
+    JobKind.PREDICTION: BatchRequest,
+    JobKind.IMPORT: ImportRequest,
+    JobKind.EVALUATION: EvaluationRequest,
+    JobKind.EXPORT: ExportRequest,
+    JobKind.ANALYSIS: AnalysisRequest,
+}
