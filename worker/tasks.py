@@ -3,8 +3,7 @@
 import threading
 import time
 from functools import cached_property, partial
-from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import celery
 import structlog
@@ -21,6 +20,9 @@ from worker.lease import Lease
 from worker.runner import CHUNK, Acts, work_next
 from worker.services import Services, open_services
 from worker.stopping import stopping
+
+if TYPE_CHECKING:
+    from worker.models import ModelCache
 
 TASK_SECONDS = 20
 """After so long a worker rings for itself, so that Celery gets its turn."""
@@ -63,7 +65,9 @@ class Process:
 
     def _start(self) -> None:
         if self._queue == Queue.INFER and self.acts and self._lane:
-            self._lane.serve(import_module("worker.questions").Questions(self.services, self._models).ask)
+            from worker.questions import Questions  # noqa: PLC0415 - torch, which only this worker has
+
+            self._lane.serve(Questions(self.services, self._models).ask)
         self.services.wakeups.ring(self._queue)
 
     @property
@@ -95,14 +99,19 @@ class Process:
                     JobKind.EXPORT: exports.run,
                     JobKind.ANALYSIS: analyses.run,
                 }
-            case Queue.INFER:  # imports torch, which only this worker has
-                return {CHUNK: partial(import_module("worker.chunks").classify, self._models)}
+            case Queue.INFER:
+                from worker.chunks import classify  # noqa: PLC0415 - torch, which only this worker has
+
+                return {CHUNK: partial(classify, self._models)}
 
     @cached_property
-    def _models(self) -> Any:
-        return import_module("worker.models").ModelCache(self.services)
+    def _models(self) -> "ModelCache":
+        from worker.models import ModelCache  # noqa: PLC0415 - torch, which only this worker has
+
+        return ModelCache(self.services)
 
 
 def evaluate(services: Services, job: Job, lease: Lease) -> None:
-    """Import scikit-learn, which the other work does without."""
-    import_module("worker.evaluations").run(services, job, lease)
+    from worker import evaluations  # noqa: PLC0415 - scikit-learn, which the other work does without
+
+    evaluations.run(services, job, lease)
