@@ -6,6 +6,7 @@ from api.submissions import check_room
 from api.weights import settle_backbone
 from db import analyses, datasets
 from db.models import ApiKey
+from db.requests import AnalysisRequest
 from db.session import Session
 from tsukiji.jobs import JobKind, Queue
 from tsukiji.types import AnalysisCreate
@@ -17,14 +18,14 @@ def start_analysis(services: Services, caller: ApiKey, once: Once, dataset: str,
     Raises:
         NotFound, QueueFull
     """
-    wish = body.model_dump(exclude={"metadata"})
 
     def make(session: Session) -> str:
         row = datasets.find(session, dataset)
         check_room(session, services, JobKind.ANALYSIS, caller)
         attempts = services.settings.jobs.max_attempts
-        request = {"dataset": row.id, **wish, "backbone": settle_backbone(session, body.backbone)}
-        return analyses.request(session, row.id, request, attempts, created_by=caller.id, meta=body.metadata).id
+        backbone = settle_backbone(session, body.backbone)
+        request = AnalysisRequest(dataset=row.id, backbone=backbone, image_size=body.image_size)
+        return analyses.request(session, request, attempts, created_by=caller.id, meta=body.metadata).id
 
     made = once.make(services, fingerprint_of([dataset, body.model_dump()]), make)
     if not made.replayed:

@@ -6,6 +6,7 @@ from typing import Any, Final, cast
 
 from db import models as rows
 from db import revisions
+from db.requests import ExportRequest
 from tsukiji import types
 from tsukiji.jobs import TERMINAL, JobKind, JobStatus
 from tsukiji.labels import SEPARATOR, all_labels, count_labels, one_label, split_labels, told
@@ -366,7 +367,7 @@ def job_links(row: rows.Job) -> dict[str, str]:
         case JobKind.ANALYSIS if row.status == JobStatus.SUCCEEDED and row.dataset_id:
             links |= analysis_links(row.dataset_id)
         case JobKind.EXPORT if row.status == JobStatus.SUCCEEDED and row.model_id:
-            links["export"] = export_place(row.model_id, row.request["format"])
+            links["export"] = export_place(row.model_id, ExportRequest.of(row).format)
     result = row.result or {}
     for name, wanted in (
         ("model", result.get("model_id") or row.model_id),

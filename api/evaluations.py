@@ -1,6 +1,6 @@
 """Starting evaluations. Knows no HTTP."""
 
-from typing import Any
+from typing import Any, cast
 
 from api.idempotency import Made, Once, fingerprint_of
 from api.services import Services
@@ -8,11 +8,12 @@ from api.submissions import check_room, create
 from db import datasets, registry
 from db.clock import now
 from db.models import ApiKey, Dataset, Model
+from db.requests import DatasetInput, EvaluationRequest
 from db.session import Session
 from tsukiji.errors import BatchEmpty, KindMismatch, LabelsUnknown
 from tsukiji.jobs import JobKind, Queue
 from tsukiji.labels import split_labels
-from tsukiji.types import EvaluationCreate
+from tsukiji.types import EvaluationCreate, Kind
 
 
 def start_evaluation(services: Services, caller: ApiKey, once: Once, body: EvaluationCreate) -> Made:
@@ -29,13 +30,13 @@ def start_evaluation(services: Services, caller: ApiKey, once: Once, body: Evalu
         check_room(session, services, JobKind.EVALUATION, caller)
         model, dataset = registry.find_model(session, body.model), datasets.find(session, body.dataset)
         check_labels(session, model, dataset, body.split)
-        request = {
-            "model": model.id,
-            "model_name": model.name,
-            "kind": model.kind,
-            "label_names": model.label_names,
-            "input": {"type": "dataset", "dataset": dataset.id, "split": body.split},
-        }
+        request = EvaluationRequest(
+            model=model.id,
+            model_name=model.name,
+            kind=cast("Kind", model.kind),
+            label_names=model.label_names,
+            input=DatasetInput(type="dataset", dataset=dataset.id, split=body.split),
+        )
         columns: dict[str, Any] = {"model_id": model.id, "dataset_id": dataset.id, "meta": body.metadata}
         columns["deadline_at"] = now(body.deadline_seconds or 3600 * services.settings.jobs.batch_hours)
         return create(session, services, caller, JobKind.EVALUATION, request, unit="images", **columns).id

@@ -6,6 +6,7 @@ from api.services import Services
 from api.submissions import check_room, create
 from db import exports, registry
 from db.models import ApiKey
+from db.requests import ExportRequest
 from db.session import Session
 from tsukiji.jobs import JobKind, Queue
 from tsukiji.types import ExportFormat
@@ -28,7 +29,7 @@ def start_export(services: Services, caller: ApiKey, once: Once, model: str, wan
         if wanted == "fastai" and row.backbone in PATCHES:
             raise invalid_field("#/format", f"fastai has no body like that of {row.backbone}; export it as onnx")
         check_room(session, services, JobKind.EXPORT, caller)
-        request = {"model": row.id, "model_name": row.name, "format": wanted}
+        request = ExportRequest(model=row.id, model_name=row.name, format=wanted)
         job = create(session, services, caller, JobKind.EXPORT, request, unit="files", total=1, model_id=row.id)
         started[:] = [job.id]
         return job.id

@@ -9,6 +9,7 @@ from db import batches, datasets, jobs, label_acts, results, revisions
 from db.datasets import NewImage
 from db.labels import text_of
 from db.models import ApiKey, BatchItem, Job, Model
+from db.requests import BatchRequest
 from db.session import Session
 from tsukiji.errors import BlobCorrupt, BlobMissing, Conflict, ImageError
 from tsukiji.jobs import JobKind
@@ -69,7 +70,7 @@ def find_job(session: Session, job_id: str) -> Job:
 
 def own_dataset(session: Session, job: Job) -> str:
     """Return the data set that the job's model was trained on."""
-    model = session.get(Model, job.request["model"])
+    model = session.get(Model, BatchRequest.of(job).model)
     if model is None or model.dataset_id is None:
         raise invalid_field("#/dataset", "the model has no data set here; name the one that is to get the images")
     return model.dataset_id

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from api.idempotency import Made, Once, fingerprint_of
 from api.services import Services
@@ -11,6 +10,7 @@ from api.submissions import check_bytes, check_room, create
 from api.uploads import whole
 from db import blobs, datasets
 from db.models import ApiKey
+from db.requests import ImportRequest
 from db.session import Session
 from tsukiji.errors import UrlNotAllowed
 from tsukiji.importers import may_be_table
@@ -33,12 +33,10 @@ class Arrival:
     table_name: str | None = None
     options: ImportOptions = field(default_factory=ImportOptions)
 
-    @property
-    def request(self) -> dict[str, Any]:
+    def request(self, dataset_id: str) -> ImportRequest:
         pictures = {"source": self.source} if self.source else {"filename": self.filename} if self.upload else {}
         table = {"table": self.table_name} if self.table else {}
-        options = self.options.model_dump(exclude_defaults=True)
-        return pictures | table | ({"options": options} if options else {})
+        return ImportRequest(dataset=dataset_id, **pictures, **table, options=self.options)
 
     @property
     def blobs(self) -> dict[str, Blob]:
@@ -97,11 +95,11 @@ def start_import(services: Services, caller: ApiKey, once: Once, dataset: str, a
         check_room(session, services, JobKind.IMPORT, caller)
         row = datasets.find(session, dataset)
         blobs.keep(session, [(blob.sha256, blob.size) for blob in arrival.blobs.values()])
-        request = {"dataset": row.id, **arrival.request}
+        request = arrival.request(row.id)
         columns = {"dataset_id": row.id, **hashes}
         return create(session, services, caller, JobKind.IMPORT, request, unit="files", **columns).id
 
-    made = once.make(services, fingerprint_of([dataset, arrival.request, hashes]), make)
+    made = once.make(services, fingerprint_of([dataset, arrival.request(dataset).to_row(), hashes]), make)
     if not made.replayed:
         services.wakeups.ring(Queue.INTAKE)
     return made

@@ -10,6 +10,7 @@ from api.answers import job_place
 from api.decisions import AS_ASKED, Wish
 from db import probabilities
 from db.models import Job
+from db.requests import BatchRequest
 from db.results import ResultRow
 from tsukiji import types
 from tsukiji.jobs import TERMINAL, JobStatus
@@ -50,11 +51,12 @@ class Reader:
         self.rule = wish.rule(job)
         self.job_id = job.id
         self.place = f"{job_place(job)}/results"
-        self.model = job.request["model"]
-        self.tagged = bool(job.request.get("tags"))
+        asked = BatchRequest.of(job)
+        self.model = asked.model
+        self.tagged = asked.tags
         self.unreached = unreached(job)
-        self.label_names: list[str] = job.request["label_names"]
-        self.top_k = min(job.request["top_k"], len(self.label_names))
+        self.label_names = asked.label_names
+        self.top_k = min(asked.top_k, len(self.label_names))
         self._number_of = {label: number for number, label in enumerate(self.label_names)}
 
     def prediction(self, row: ResultRow, *, complete: bool = False) -> types.Prediction:

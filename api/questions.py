@@ -25,6 +25,7 @@ from api.submissions import (
 )
 from db import answered, batches, probabilities, registry, workers
 from db.models import ApiKey
+from db.requests import BatchRequest, FilesInput
 from db.results import ResultRow
 from db.session import Session
 from tsukiji.jobs import PRESENT_SECONDS, JobKind
@@ -109,7 +110,7 @@ def queue(services: Services, caller: ApiKey, once: Once, options: BatchOptions,
 
 
 def keep(services: Services, files: Sequence[File]) -> Work:
-    return Work({"type": "files"}, [keep_item(services, file.custom_id, file.data) for file in files])
+    return Work(FilesInput(type="files"), [keep_item(services, file.custom_id, file.data) for file in files])
 
 
 def write_answered(
@@ -143,7 +144,7 @@ def result_row(item: Item, row: dict[str, Any]) -> ResultRow:
     return ResultRow(custom_id=item.custom_id, sha256=item.row["sha256"], true_label=None, reached=row["seq"], **known)
 
 
-def prediction_rows(request: dict[str, Any], items: Sequence[Item], answer: Answer) -> list[dict[str, Any]]:
+def prediction_rows(request: BatchRequest, items: Sequence[Item], answer: Answer) -> list[dict[str, Any]]:
     """Return a row for each item: those that were refused here were not asked about."""
     rows = (decided(request, row) for row in answer.rows)
     return [
@@ -152,9 +153,9 @@ def prediction_rows(request: dict[str, Any], items: Sequence[Item], answer: Answ
     ]
 
 
-def decided(request: dict[str, Any], row: dict[str, Any]) -> dict[str, Any]:
+def decided(request: BatchRequest, row: dict[str, Any]) -> dict[str, Any]:
     """Return a lane's row by the threshold that was asked for: lanes go by those of a model of several labels."""
-    names, threshold = request["label_names"], request["threshold"]
+    names, threshold = request.label_names, request.threshold
     if not threshold or row.get("labels") is None:
         return row
     values = probabilities.read(row["probabilities"], len(names)).tolist()

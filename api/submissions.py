@@ -14,6 +14,16 @@ from db import batches, blobs, datasets, jobs, registry
 from db.clock import now
 from db.miniatures import miniatures_of
 from db.models import ApiKey, Image, Job
+from db.requests import (
+    ArchiveInput,
+    BatchRequest,
+    DatasetInput,
+    Input,
+    JobRequest,
+    ManifestInput,
+    SourceInput,
+    TrainingRequest,
+)
 from db.scheduling import workers_to_wake
 from db.session import Session
 from tsukiji.errors import ImageTooManyBytes, QueueFull, TooLarge, TsukijiError
@@ -23,7 +33,7 @@ from tsukiji.snapshots import SnapshotItem, dumps
 from tsukiji.sources import find_allowed
 from tsukiji.splits import Draw, assign_splits
 from tsukiji.storage import Blob
-from tsukiji.types import BatchInput, BatchOptions, Split, TrainingCreate
+from tsukiji.types import BatchInput, BatchOptions, Kind, Split, TrainingCreate
 from tsukiji.types.batches import LIKELIEST
 
 PREDICTION_PRIORITY = 5
@@ -60,13 +70,17 @@ class Work:
     archive, a manifest, a folder or prefix, a data set.
     """
 
-    source: dict[str, Any]
+    source: Input
     items: Sequence[Item] = ()
     upload: Blob | None = None
 
     @property
     def fingerprint(self) -> list[Any]:
-        return [self.source, [item.row for item in self.items], self.upload and self.upload.sha256]
+        return [
+            self.source.model_dump(exclude_unset=True),
+            [item.row for item in self.items],
+            self.upload and self.upload.sha256,
+        ]
 
 
 # --- trainings -------------------------------------------------------------------------------------------------------
@@ -95,18 +109,18 @@ def start_training(services: Services, caller: ApiKey, once: Once, body: Trainin
         leakage = draw.leakage.model_dump()
         snapshot = registry.add_snapshot(session, dataset.id, blob.sha256, blob.size, len(draw.items), leakage)
         datasets.keep_splits(session, dataset.id, draw.drawn)
-        request = {
-            "dataset": dataset.id,
-            "dataset_name": dataset.name,
-            "kind": dataset.kind,
-            "recipe": recipe.model_dump(),
-            "name": body.name or dataset.name,
-            "warnings": warnings,
-        }
-        if chosen:
-            request["backbone_choice"] = chosen
+        further: dict[str, Any] = {"backbone_choice": chosen} if chosen else {}
         if unknown:
-            request |= {"unknown": unknown.dataset_id, "unknown_snapshot": unknown.add(session)}
+            further |= {"unknown": unknown.dataset_id, "unknown_snapshot": unknown.add(session)}
+        request = TrainingRequest(
+            dataset=dataset.id,
+            dataset_name=dataset.name,
+            kind=cast("Kind", dataset.kind),
+            recipe=recipe,
+            name=body.name or dataset.name,
+            warnings=warnings,
+            **further,
+        )
         columns = {"dataset_id": dataset.id, "snapshot_id": snapshot.id, "meta": body.metadata}
         return create(
             session, services, caller, JobKind.TRAINING, request, unit="epochs", total=recipe.epochs, **columns
@@ -228,7 +242,7 @@ def insert_batch(
 
 def described(
     session: Session, services: Services, options: BatchOptions, work: Work, kind: JobKind
-) -> tuple[dict[str, Any], dict[str, Any]]:
+) -> tuple[BatchRequest, dict[str, Any]]:
     """Return what a batch or prediction asks for, and the other columns of its job.
 
     Raises:
@@ -237,20 +251,21 @@ def described(
     """
     model = registry.find_model(session, options.model)
     check_heatmap(options, model.label_names)
-    request = {
-        "model": model.id,
-        "model_name": model.name,
-        "kind": model.kind,
-        "label_names": model.label_names,
-        "top_k": options.top_k,
-        "threshold": options.threshold,
-        "min_known": options.min_known,
-        "retention_days": options.retention_days,
-        "tags": options.tags,
-        "heatmap": options.heatmap,
-        "input": work.source,
-    }
-    columns: dict[str, Any] = {"model_id": model.id, "dataset_id": work.source.get("dataset"), "meta": options.metadata}
+    request = BatchRequest(
+        model=model.id,
+        model_name=model.name,
+        kind=cast("Kind", model.kind),
+        label_names=model.label_names,
+        top_k=options.top_k,
+        threshold=options.threshold,
+        min_known=options.min_known,
+        retention_days=options.retention_days,
+        tags=options.tags,
+        heatmap=options.heatmap,
+        input=work.source,
+    )
+    columns: dict[str, Any] = {"model_id": model.id, "meta": options.metadata}
+    columns["dataset_id"] = work.source.dataset if isinstance(work.source, DatasetInput) else None
     columns["deadline_at"] = now(options.deadline_seconds or 3600 * services.settings.jobs.batch_hours)
     if work.upload:
         blobs.keep(session, [(work.upload.sha256, work.upload.size)])
@@ -288,18 +303,18 @@ def work_of(services: Services, source: BatchInput) -> Work:
     """
     if source.source is not None:
         find_allowed(source.source, services.settings.sources.allowed)
-        return Work({"type": "source", "source": source.source})
+        return Work(SourceInput(type="source", source=source.source))
     if source.manifest is not None:
         upload, blob = whole(services, source.manifest)
         check_bytes(blob, services.settings.limits.manifest_bytes, "manifest")
-        return Work({"type": "manifest", "filename": upload.name, "upload": upload.id}, upload=blob)
+        return Work(ManifestInput(type="manifest", filename=upload.name, upload=upload.id), upload=blob)
     if source.upload is not None:
         upload, blob = whole(services, source.upload)
         named = {"encoding": source.encoding} if source.encoding else {}
-        return Work({"type": "archive", "filename": upload.name, "upload": upload.id, **named}, upload=blob)
+        return Work(ArchiveInput(type="archive", filename=upload.name, upload=upload.id, **named), upload=blob)
     with services.database.reading() as session:
         dataset = datasets.find(session, source.dataset or "")
-    return Work({"type": "dataset", "dataset": dataset.id, "split": source.split})
+    return Work(DatasetInput(type="dataset", dataset=dataset.id, split=source.split))
 
 
 def check_bytes(blob: Blob, allowed: int, name: str) -> None:
@@ -328,7 +343,7 @@ def check_unique(custom_ids: Sequence[str]) -> None:
 
 
 def create(
-    session: Session, services: Services, caller: ApiKey, kind: JobKind, request: dict[str, Any], **columns: Any
+    session: Session, services: Services, caller: ApiKey, kind: JobKind, request: JobRequest, **columns: Any
 ) -> Job:
     attempts = services.settings.jobs.max_attempts
     return jobs.create(session, kind, request=request, max_attempts=attempts, created_by=caller.id, **columns)

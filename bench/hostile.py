@@ -32,6 +32,7 @@ from bench.report import show
 from db import jobs, keys
 from db.session import Database
 from db.upgrade import upgrade
+from tests.requests import BLANK
 from tests.services import free_port, wait_until
 from tsukiji import log
 from tsukiji.jobs import JobKind
@@ -74,7 +75,7 @@ def measure(home: Path, names: Sequence[str], seconds: float, seed: int) -> dict
         cleanup.callback(database.close)
         with database.transaction() as session:
             _, key = keys.create(session, "hostile")
-            job = jobs.create(session, JobKind.TRAINING, request={}, max_attempts=3).id
+            job = jobs.create(session, JobKind.TRAINING, request=BLANK[JobKind.TRAINING], max_attempts=3).id
         port = free_port()
         api = Program("api", 0, environment_of(settings, API_HOST="127.0.0.1", API_PORT=str(port)), home / "api.log")
         cleanup.enter_context(running([api]))

@@ -13,6 +13,7 @@ from db.labels import has_label
 from db.miniatures import add_miniatures
 from db.models import Analysis, Dataset, Finding, Image, ImageMeasures, ImageName, Job
 from db.pages import Rows, Window
+from db.requests import AnalysisRequest
 from tsukiji.errors import NotFound
 from tsukiji.jobs import JobKind, JobStatus
 
@@ -25,13 +26,13 @@ Picture = Row[tuple[Any, ...]]
 """An image with its measures, or nulls where it has none yet."""
 
 
-def request(session: Session, dataset_id: str, wish: dict[str, Any], max_attempts: int, **columns: Any) -> Job:
+def request(session: Session, wish: AnalysisRequest, max_attempts: int, **columns: Any) -> Job:
     """Return the job that is to analyse the data set: one that waits already, else a new one."""
-    waiting = (Job.kind == JobKind.ANALYSIS, Job.dataset_id == dataset_id, Job.status == JobStatus.QUEUED)
+    waiting = (Job.kind == JobKind.ANALYSIS, Job.dataset_id == wish.dataset, Job.status == JobStatus.QUEUED)
     for job in session.scalars(select(Job).where(*waiting).order_by(Job.id)):
-        if job.request == wish:
+        if AnalysisRequest.of(job) == wish:
             return job
-    columns |= {"dataset_id": dataset_id, "unit": "images"}
+    columns |= {"dataset_id": wish.dataset, "unit": "images"}
     return jobs.create(session, JobKind.ANALYSIS, request=wish, max_attempts=max_attempts, **columns)
 
 

@@ -11,6 +11,7 @@ from typing import Final, Self
 from sqlalchemy import ColumnElement, case, null
 
 from db.models import Job, Prediction
+from db.requests import BatchRequest
 from tsukiji.errors import Invalid
 from tsukiji.labels import SEPARATOR, decide_set
 from tsukiji.types.batches import MIN_KNOWN
@@ -36,9 +37,9 @@ class Rule:
     @classmethod
     def of(cls, job: Job) -> Self:
         """Return the rule that the job was started with."""
-        min_known = job.request.get("min_known")
-        several = job.request.get("kind") == "multi_label"
-        return cls(job.request["threshold"], MIN_KNOWN if min_known is None else min_known, several)
+        asked = BatchRequest.of(job)
+        min_known = MIN_KNOWN if asked.min_known is None else asked.min_known
+        return cls(asked.threshold, min_known, asked.kind == "multi_label")
 
     def changed(self, threshold: float | None, min_known: float | None) -> Self:
         """Return the rule with other thresholds; None is no wish, nor is 0 where the model has its own."""

@@ -10,6 +10,7 @@ from db.blobs import keep, upsert
 from db.clock import now
 from db.models import Evaluation, EvaluationItem, Job, ModelExport
 from db.registry import find_model
+from db.requests import ExportRequest
 from tsukiji.errors import ModelGone, NotFound
 from tsukiji.jobs import ACTIVE, JobKind, JobStatus
 
@@ -55,7 +56,9 @@ def find_job(session: Session, model_id: str, wanted: str) -> Job | None:
     good = ACTIVE | {JobStatus.SUCCEEDED} if there else ACTIVE
     mine = (Job.kind == JobKind.EXPORT, Job.model_id == model_id, Job.status.in_(good))
     found = session.scalars(select(Job).where(*mine).order_by(Job.id.desc()))
-    return next((job for job in found if job.request["format"] == wanted and job.status != JobStatus.CANCELLING), None)
+    return next(
+        (job for job in found if ExportRequest.of(job).format == wanted and job.status != JobStatus.CANCELLING), None
+    )
 
 
 def held_out(session: Session, model_id: str) -> list[str]:

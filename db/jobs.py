@@ -14,6 +14,7 @@ from db.bulk import insert_rows
 from db.clock import now, now_plus
 from db.models import Chunk, Job, JobEvent
 from db.pages import Rows, Window, fetch
+from db.requests import REQUEST_OF, JobRequest
 from tsukiji.errors import DeadlineExceeded, NotFound, TsukijiError
 from tsukiji.ids import new_id
 from tsukiji.jobs import ACTIVE, PREFIX_OF, TERMINAL, JobKind, JobStatus, sources_of
@@ -22,11 +23,18 @@ FREE: dict[str, Any] = {"lease_owner": None, "lease_expires_at": None}
 """Columns of work that no worker holds."""
 
 
-def create(session: Session, kind: JobKind, *, request: dict[str, Any], max_attempts: int, **columns: Any) -> Job:
-    """Insert a queued job. Send its wake-up only after the transaction has been committed."""
+def create(
+    session: Session, kind: JobKind, *, request: JobRequest | dict[str, Any], max_attempts: int, **columns: Any
+) -> Job:
+    """Insert a queued job. Ring the bell of its queue only after the transaction has been committed.
+
+    Raises:
+        pydantic.ValidationError: the request is none of this kind.
+    """
+    asked = REQUEST_OF[kind].model_validate(request).to_row()
     job_id = new_id(PREFIX_OF[kind])
     age = job_id.partition("_")[2]
-    values = {"id": job_id, "age": age, "kind": kind, "request": request, "max_attempts": max_attempts} | columns
+    values = {"id": job_id, "age": age, "kind": kind, "request": asked, "max_attempts": max_attempts} | columns
     job = session.scalars(insert(Job).values(values).returning(Job)).one()
     record(session, job.id, "status", {"status": JobStatus.QUEUED, "by": job.created_by})
     return job

@@ -12,6 +12,7 @@ import structlog
 from db import analyses, jobs, leases
 from db.analyses import Picture
 from db.models import Job
+from db.requests import AnalysisRequest
 from db.session import Session
 from training.compact import DIMENSIONS
 from training.events import Phase
@@ -127,7 +128,8 @@ def look(
 def read_seen(services: Services, job: Job, kept: Path, names: Sequence[str]) -> Seen:
     """Return what is kept; a picture that nothing is kept of has zeros. No weights are read for that."""
     nothing = Seen.nothing(len(names))
-    key = weights_key(job.request["backbone"], job.request["image_size"], services.settings.weights_dir)
+    asked = AnalysisRequest.of(job)
+    key = weights_key(asked.backbone, asked.image_size, services.settings.weights_dir)
     space = key and find_space(kept, key)
     if not space:
         return nothing
@@ -141,7 +143,7 @@ def read_seen(services: Services, job: Job, kept: Path, names: Sequence[str]) ->
 
 def check_weights(services: Services, job: Job) -> None:
     """Raise WeightsUnavailable where the engine, which takes seconds to start, could not but say the same."""
-    backbone, weights = job.request["backbone"], services.settings.weights
+    backbone, weights = AnalysisRequest.of(job).backbone, services.settings.weights
     if not weights.download and find_weights(backbone_of(backbone), services.settings.weights_dir) is None:
         raise WeightsUnavailable(f"Neither the weights folder nor a cache has {backbone}; downloads are off.")
 
@@ -158,9 +160,10 @@ def survey(services: Services, job: Job, lease: Lease, names: Sequence[str], kep
             log.info("picture_left_out", error=error.detail)
             continue
         images.append(Surveyed(path=path, sha256=sha256))
+    asked = AnalysisRequest.of(job)
     wish = Survey(
-        backbone=job.request["backbone"],
-        image_size=job.request["image_size"],
+        backbone=asked.backbone,
+        image_size=asked.image_size,
         images=images,
         features=kept,
         features_bytes=settings.training.features_mb * 2**20 or UNBOUNDED,

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from db import datasets
 from db.models import Job
+from db.requests import ImportRequest
 from tsukiji.archive import Entry
 from tsukiji.errors import TsukijiError
 from tsukiji.importers import Layout, Placement, Remote, Table, lay_out, may_be_table, sampled_label
@@ -76,21 +77,21 @@ def arriving(services: Services, job: Job) -> Iterator[Arrivals]:
         ArchiveError, SourceMissing, ...: what is wrong with the whole is met here, before anything is kept.
         TableInvalid: the table that was sent for it is none.
     """
-    options = ImportOptions.model_validate(job.request.get("options") or {})
+    asked = ImportRequest.of(job)
     with services.database.reading() as session:
         kind = cast("Kind", datasets.find(session, job.dataset_id or "").kind)
-    if job.upload_sha256 is None and job.request.get("source") is None:
-        yield survey(services, job, no_files, options, kind)
+    if job.upload_sha256 is None and asked.source is None:
+        yield survey(services, job, no_files, asked, kind)
         return
-    with opened(services, job, job.request.get("source"), options.encoding) as files:
-        yield survey(services, job, files, options, kind)
+    with opened(services, job, asked.source, asked.options.encoding) as files:
+        yield survey(services, job, files, asked, kind)
 
 
 def no_files(_: PassedOver) -> Iterator[Entry]:
     return iter(())
 
 
-def survey(services: Services, job: Job, files: Files, options: ImportOptions, kind: Kind) -> Arrivals:
+def survey(services: Services, job: Job, files: Files, asked: ImportRequest, kind: Kind) -> Arrivals:
     """Go through the files once, to count them and to find the tables among them."""
     room, count, passed = services.settings.limits.table_bytes, 0, PassedOver()
     names: list[str] = []
@@ -100,14 +101,14 @@ def survey(services: Services, job: Job, files: Files, options: ImportOptions, k
         if entry.error is not None:
             continue
         names.append(entry.name)
-        if options.format != "folders" and may_be_table(entry.name) and (data := read_table(entry, room)):
+        if asked.options.format != "folders" and may_be_table(entry.name) and (data := read_table(entry, room)):
             room -= len(data)
             tables.append(Table(entry.name, data))
     if job.table_sha256 is not None:
         data = services.store.read(job.table_sha256)
-        tables.append(Table(str(job.request.get("table") or "table.csv"), data, is_named=True))
-    options = with_sampled_label(job, options, names)
-    container = str(job.request.get("filename") or job.request.get("source") or "")
+        tables.append(Table(asked.table or "table.csv", data, is_named=True))
+    options = with_sampled_label(asked, names)
+    container = asked.filename or asked.source or ""
     layout = lay_out(names, tables, options, services.settings.limits.archive_entries, kind, container)
     return Arrivals(services, files, layout, count - len(layout.tables & set(names)), passed)
 
@@ -123,9 +124,9 @@ def read_table(entry: Entry, room: int) -> bytes:
     return data if len(data) <= room else b""
 
 
-def with_sampled_label(job: Job, options: ImportOptions, names: Sequence[str]) -> ImportOptions:
+def with_sampled_label(asked: ImportRequest, names: Sequence[str]) -> ImportOptions:
     """Take the label from the archive's name, where the archive is the samples of one class and has no folders."""
-    label = sampled_label(job.request.get("filename"))
+    options, label = asked.options, sampled_label(asked.filename)
     if (
         label is None
         or options.label

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from db import batches, blobs, jobs, leases
 from db.models import Job
+from db.requests import ArchiveInput, BatchRequest, ManifestInput
 from db.scheduling import workers_to_wake
 from db.session import Session
 from tsukiji.errors import BatchEmpty, BatchTooLarge
@@ -22,8 +23,8 @@ from worker.lease import Lease, Stale
 from worker.services import Services
 from worker.text import kept
 
-UNCHANGING: Final = frozenset({"archive", "manifest"})
-"""The types of input that read the same each time."""
+UNCHANGING: Final = (ArchiveInput, ManifestInput)
+"""The inputs that read the same each time."""
 FIRST_PAGE: Final = 64
 """Items; later pages grow with what is there: workers begin early, and a large batch takes few transactions."""
 
@@ -37,7 +38,7 @@ def plan(services: Services, job: Job, lease: Lease) -> None:
             lease.check()
             yield item
 
-    store(services, job, checked(), passed, cut_early=job.request["input"]["type"] in UNCHANGING)
+    store(services, job, checked(), passed, cut_early=isinstance(BatchRequest.of(job).input, UNCHANGING))
 
 
 def store(

@@ -4,6 +4,7 @@ import time
 
 from db import batches, jobs
 from db.models import Chunk
+from db.requests import BatchRequest
 from db.session import Session
 from tsukiji.jobs import JobKind, JobStatus, Queue
 from worker.closer import Wishes, look_closer
@@ -16,11 +17,12 @@ from worker.streams import predict
 def classify(models: ModelCache, services: Services, chunk: Chunk, lease: Lease) -> None:
     with services.database.reading() as session:
         job, items = jobs.find(session, chunk.job_id), batches.items_of(session, chunk)
-    model = models.get(job.request["model"])
+    asked = BatchRequest.of(job)
+    model = models.get(asked.model)
     began = time.monotonic()
-    rows = predict(services, model.predictor, items, lease, job.request.get("threshold", 0.0))
-    look_closer(services, model.insight, Wishes.of(job.request), items, rows, lease.check)
-    services.pace.note(job.request["model"], len(rows), time.monotonic() - began)
+    rows = predict(services, model.predictor, items, lease, asked.threshold)
+    look_closer(services, model.insight, Wishes(asked.tags, asked.heatmap), items, rows, lease.check)
+    services.pace.note(asked.model, len(rows), time.monotonic() - began)
 
     def end(session: Session) -> bool:
         if not batches.finish_chunk(session, chunk, rows, model.engine):

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Self
 
 import numpy as np
 from PIL import Image
@@ -28,10 +27,6 @@ class Wishes:
 
     tags: bool
     heatmap: str | None
-
-    @classmethod
-    def of(cls, request: dict[str, Any]) -> Self:
-        return cls(bool(request.get("tags")), request.get("heatmap"))
 
     def __bool__(self) -> bool:
         return self.tags or self.heatmap is not None

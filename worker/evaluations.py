@@ -7,6 +7,7 @@ import numpy as np
 from db import datasets, jobs, probabilities, registry, results
 from db.models import Evaluation, Job, Model
 from db.pages import Window
+from db.requests import EvaluationRequest
 from db.results import ResultRow, Wanted
 from db.session import Session
 from training.measure import losses, measure
@@ -39,12 +40,13 @@ def plan(services: Services, job: Job) -> None:
         KindMismatch: the images have one label and the model has several, or the reverse.
         LabelsUnknown: the model does not know some of the labels; its accuracy would mean nothing.
     """
+    asked = EvaluationRequest.of(job)
     with services.database.reading() as session:
-        kind = datasets.find(session, job.request["input"]["dataset"]).kind
-    if job.request.get("kind", "single_label") != kind:
+        kind = datasets.find(session, asked.input.dataset).kind
+    if asked.kind != kind:
         raise KindMismatch(f"The data set is of the kind {kind}, the model is not.")
-    items = [item for item in from_dataset(services, job) if item["true_label"] is not None]
-    check_labels({label for item in items for label in split_labels(item["true_label"])}, job.request["label_names"])
+    items = [item for item in from_dataset(services, job, asked.input) if item["true_label"] is not None]
+    check_labels({label for item in items for label in split_labels(item["true_label"])}, asked.label_names)
     store(services, job, items)
 
 
@@ -56,21 +58,22 @@ def check_labels(labels: set[str], known: list[str]) -> None:
 
 def settle(services: Services, job: Job, lease: Lease) -> None:
     """Compute the metrics from the predictions, and end the job in the transaction that inserts the evaluation."""
-    label_names = job.request["label_names"]
+    asked = EvaluationRequest.of(job)
+    label_names = asked.label_names
     rows = classified(services, job, lease)
     shares = np.stack([probabilities.read(row.probabilities, len(label_names)) for row in rows])
     truth = as_sets([split_labels(row.true_label or "") for row in rows], label_names)
-    if job.request.get("kind") == "multi_label":
+    if asked.kind == "multi_label":
         decided = as_sets([split_labels(row.labels or SEPARATOR) for row in rows], label_names)
-        metrics = measure_sets(truth, shares, decided, label_names, thresholds_of(services, job))
+        metrics = measure_sets(truth, shares, decided, label_names, thresholds_of(services, asked.model))
         costs = set_losses(truth, shares)
     else:
         classes = truth.argmax(axis=1)
         metrics, costs = measure(classes, shares, label_names), losses(classes, shares)
     lease.check()
     items = items_of(services, job, rows, costs.tolist())
-    counts = {"errored": job.items_errored, "seen_in_training": count_seen(services, job, items)}
-    evaluation_id, model_id = new_id("evl"), job.request["model"]
+    counts = {"errored": job.items_errored, "seen_in_training": count_seen(services, asked.model, items)}
+    evaluation_id, model_id = new_id("evl"), asked.model
     result = {"evaluation_id": evaluation_id, "model_id": model_id, "accuracy": metrics.accuracy}
 
     def end(session: Session) -> None:
@@ -84,7 +87,7 @@ def settle(services: Services, job: Job, lease: Lease) -> None:
             id=evaluation_id,
             model_id=model_id,
             dataset_id=current.dataset_id,
-            split=job.request["input"]["split"] or "all",
+            split=asked.input.split or "all",
             metrics=metrics.model_dump(),
             **counts,
         )
@@ -93,14 +96,14 @@ def settle(services: Services, job: Job, lease: Lease) -> None:
     services.insist(end)
 
 
-def thresholds_of(services: Services, job: Job) -> list[float] | None:
+def thresholds_of(services: Services, model_id: str) -> list[float] | None:
     """Return those of a model of several labels; None of a package without any.
 
     Raises:
         ModelGone
     """
     with services.database.reading() as session:
-        hashes = {file.name: file.sha256 for file in registry.model_files(session, job.request["model"])}
+        hashes = {file.name: file.sha256 for file in registry.model_files(session, model_id)}
     if CALIBRATION not in hashes:
         raise ModelGone
     return Calibration.model_validate_json(services.store.read(hashes[CALIBRATION])).thresholds
@@ -145,10 +148,10 @@ def items_of(services: Services, job: Job, rows: list[ResultRow], costs: list[fl
     return items
 
 
-def count_seen(services: Services, job: Job, items: list[dict[str, Any]]) -> int:
+def count_seen(services: Services, model_id: str, items: list[dict[str, Any]]) -> int:
     """Count the images that the model learnt from, by their content."""
     with services.database.reading() as session:
-        model = session.get(Model, job.request["model"])
+        model = session.get(Model, model_id)
         if model is None or model.snapshot_id is None:
             return 0
         snapshot = registry.find_snapshot(session, model.snapshot_id)

@@ -6,6 +6,7 @@ import structlog
 
 from db import exports, jobs
 from db.models import Job
+from db.requests import ExportRequest
 from db.session import Session
 from training.conversion import Conversion, read_facts, target_of, write_request
 from tsukiji.errors import BlobCorrupt, BlobMissing, InternalError, ModelGone, TrainingCrashed
@@ -39,7 +40,7 @@ def prepare(services: Services, job: Job, folder: Path, lease: Lease) -> Convers
     model_id = model_of(job)
     fetch_package(services, model_id, folder / "package")
     conversion = Conversion(
-        format=job.request["format"],
+        format=ExportRequest.of(job).format,
         package=folder / "package",
         images=held_out_images(services, model_id, folder, lease),
         limits=vars_of(services),
@@ -51,7 +52,7 @@ def prepare(services: Services, job: Job, folder: Path, lease: Lease) -> Convers
 def model_of(job: Job) -> str:
     """Return the model's id; a job whose model was deleted cannot go on."""
     if job.model_id is None:
-        raise ModelGone(f"The model {job.request['model']} was deleted.")
+        raise ModelGone(f"The model {ExportRequest.of(job).model} was deleted.")
     return job.model_id
 
 

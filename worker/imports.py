@@ -14,6 +14,7 @@ from db import analyses, arrivals, datasets, imports, jobs, leases
 from db.arrivals import Arrived
 from db.datasets import NewImage
 from db.models import ApiKey, Job
+from db.requests import AnalysisRequest
 from db.session import Session
 from tsukiji.errors import Invalid, LabelRefused, TsukijiError
 from tsukiji.importers import Placement
@@ -172,7 +173,7 @@ def end(services: Services, job: Job, warnings: list[dict[str, Any]]) -> None:
 
 def request_analysis(services: Services, session: Session, job: Job) -> str:
     """Queue an analysis of the job's data set with what is usual; where one waits, it will do."""
-    dataset_id = dataset_of(job)
-    wish = {"dataset": dataset_id, **AnalysisCreate().model_dump(exclude={"metadata"})}
+    usual = AnalysisCreate()
+    wish = AnalysisRequest(dataset=dataset_of(job), backbone=usual.backbone, image_size=usual.image_size)
     attempts = services.settings.jobs.max_attempts
-    return analyses.request(session, dataset_id, wish, attempts, created_by=job.created_by).id
+    return analyses.request(session, wish, attempts, created_by=job.created_by).id

@@ -10,10 +10,19 @@ from typing import Any
 from db import blobs, datasets, registry
 from db.models import Job
 from db.pages import Window
+from db.requests import (
+    ArchiveInput,
+    BatchRequest,
+    ClassificationRequest,
+    DatasetInput,
+    FilesInput,
+    ManifestInput,
+    SourceInput,
+)
 from db.session import Session
 from tsukiji import snapshots
 from tsukiji.archive import Entry
-from tsukiji.errors import ImageTooManyBytes, ImageUnknown, TsukijiError
+from tsukiji.errors import ImageTooManyBytes, ImageUnknown, Invalid, TsukijiError
 from tsukiji.labels import label_folder
 from tsukiji.manifests import Line, read_lines
 from tsukiji.passed_over import PassedOver
@@ -33,17 +42,27 @@ Item = dict[str, Any]
 
 def items_of(services: Services, job: Job, passed: PassedOver) -> Iterator[Item]:
     """Yield an item for every image; those that cannot be had carry their reason, and what is no image is counted."""
-    kind = job.request["input"]["type"]
-    return from_files(services, job, passed) if kind in FILES else READERS[kind](services, job)
+    match BatchRequest.of(job).input:
+        case ArchiveInput() as archive:
+            return from_files(services, job, passed, encoding=archive.encoding)
+        case SourceInput() as named:
+            return from_files(services, job, passed, source=named.source)
+        case ManifestInput():
+            return from_manifest(services, job)
+        case DatasetInput() as dataset:
+            return from_dataset(services, job, dataset)
+        case FilesInput():
+            raise Invalid("The files of this job came with its request.")
 
 
 # --- files -----------------------------------------------------------------------------------------------------------
 
 
-def from_files(services: Services, job: Job, passed: PassedOver) -> Iterator[Item]:
+def from_files(
+    services: Services, job: Job, passed: PassedOver, *, source: str | None = None, encoding: str | None = None
+) -> Iterator[Item]:
     """Yield an item for every file of the job's archive, folder or prefix."""
-    source = job.request["input"]
-    with opened(services, job, source.get("source"), source.get("encoding")) as files:
+    with opened(services, job, source, encoding) as files:
         read = (read_entry(entry) for entry in files(passed))
         with closing(in_order(read, lambda found: keep_read(services, *found), lambda found: len(found[1]))) as items:
             yield from items
@@ -144,22 +163,21 @@ def read_url(services: Services, url: str) -> bytes:
 # --- a data set ------------------------------------------------------------------------------------------------------
 
 
-def from_dataset(services: Services, job: Job) -> Iterator[Item]:
+def from_dataset(services: Services, job: Job, source: DatasetInput) -> Iterator[Item]:
     """Yield an item for every image in use of the data set, or of one split as the model's training saw it.
 
     The splits of images that it did not see are those of the data set.
     """
-    source = job.request["input"]
     with services.database.reading() as session:
-        dataset_id = datasets.find(session, source["dataset"]).id
-        splits = trained_splits(services, session, job, dataset_id) if source["split"] else None
+        dataset_id = datasets.find(session, source.dataset).id
+        splits = trained_splits(services, session, job, dataset_id) if source.split else None
     window: Window | None = Window(PAGE)
     while window:
         with services.database.reading() as session:
             rows = datasets.page_in_use(session, dataset_id, window)
         for image in rows.data:
             split = (splits or {}).get(image.sha256, image.split or image.drawn_split)
-            if source["split"] in {None, split}:
+            if source.split in {None, split}:
                 yield {
                     "custom_id": custom_id(image.label, image.name),
                     "sha256": image.sha256,
@@ -173,7 +191,7 @@ def from_dataset(services: Services, job: Job) -> Iterator[Item]:
 
 def trained_splits(services: Services, session: Session, job: Job, dataset_id: str) -> dict[str, str] | None:
     """Return the splits (by sha256) of the model's own snapshot, if that is of this data set."""
-    model = registry.find_model(session, job.request["model"])
+    model = registry.find_model(session, ClassificationRequest.of(job).model)
     if model.snapshot_id is None or model.dataset_id != dataset_id:
         return None
     snapshot = registry.find_snapshot(session, model.snapshot_id)
@@ -184,8 +202,3 @@ def custom_id(label: str | None, name: str) -> str:
     """Return a name that tells images of different classes apart."""
     folder = None if label is None else label_folder(label)
     return name if folder is None or PurePosixPath(name).parent.name == folder else f"{folder}/{name}"
-
-
-FILES = frozenset({"archive", "source"})
-READERS: dict[str, Callable[[Services, Job], Iterator[Item]]] = {"manifest": from_manifest, "dataset": from_dataset}
-"""By the type that the API writes down."""

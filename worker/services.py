@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from db import workers
 from db.models import Job
+from db.requests import ClassificationRequest
 from db.session import Database, Session
 from tsukiji.jobs import PRESENT_SECONDS, Queue
 from tsukiji.queue import Wakeups, create_app
@@ -40,7 +41,7 @@ class Services:
         """Return how many images of a batch this worker takes at once."""
         there = workers.count(session, Queue.INFER, PRESENT_SECONDS)
         left = int(job.items_total - job.completed)
-        return self.pace.images(job.request["model"], self.settings.jobs.chunk_seconds, left, there)
+        return self.pace.images(ClassificationRequest.of(job).model, self.settings.jobs.chunk_seconds, left, there)
 
     def insist(self, act: Callable[[Session], T]) -> T:
         """Do a fenced unit of work; while the database is away, for as long as a lease could last."""

@@ -9,6 +9,7 @@ import structlog
 
 from db import blobs, jobs, leases, registry
 from db.models import Evaluation, Job, Model
+from db.requests import TrainingRequest
 from db.session import Session
 from training.events import Alive, Checkpoint, Done, Epoch, Event, Failed, Log, Looked, Phase, Progress
 from training.run import PACKAGE_FOLDER, REPORT_FILE, RUN_FILE, Picture, Report, Run
@@ -16,7 +17,7 @@ from tsukiji import errors, snapshots
 from tsukiji.errors import BlobCorrupt, BlobMissing, InternalError, TrainingCrashed, TsukijiError, WorkStalled
 from tsukiji.ids import new_id
 from tsukiji.packages.keeping import keep
-from tsukiji.types import Kind, Leakage, Metrics, Recipe
+from tsukiji.types import Leakage, Metrics
 from worker import memory
 from worker.archives import discard
 from worker.engine import Engine
@@ -45,15 +46,15 @@ def prepare(services: Services, job: Job, folder: Path, lease: Lease) -> Run:
     """Write `run.json`, with every picture as a local file, and the last checkpoint if there is one."""
     with services.database.reading() as session:
         snapshot = registry.find_snapshot(session, job.snapshot_id or "")
-    settings = services.settings
+    settings, asked = services.settings, TrainingRequest.of(job)
     items = snapshots.loads(services.store.read(snapshot.sha256))
     job_run = Run(
-        recipe=Recipe.model_validate(job.request["recipe"]),
-        kind=kind_of(job),
+        recipe=asked.recipe,
+        kind=asked.kind,
         model_id=new_id("mdl"),
-        model_name=job.request["name"],
+        model_name=asked.name,
         images=[picture(services, item, folder, lease) for item in items],
-        unknown=unknown_pictures(services, job, folder, lease),
+        unknown=unknown_pictures(services, asked.unknown_snapshot, folder, lease),
         snapshot_sha256=snapshot.sha256,
         leakage=Leakage.model_validate(snapshot.leakage) if snapshot.leakage else None,
         weights_dir=settings.weights_dir,
@@ -69,15 +70,8 @@ def prepare(services: Services, job: Job, folder: Path, lease: Lease) -> Run:
     return job_run
 
 
-def kind_of(job: Job) -> Kind:
-    """Return the kind of the data set, as it was when the training was asked for."""
-    kind: Kind = job.request.get("kind", "single_label")
-    return kind
-
-
-def unknown_pictures(services: Services, job: Job, folder: Path, lease: Lease) -> list[Picture]:
+def unknown_pictures(services: Services, snapshot_id: str | None, folder: Path, lease: Lease) -> list[Picture]:
     """Return the images of other things that the user gave to measure "none of these" on."""
-    snapshot_id = job.request.get("unknown_snapshot")
     if snapshot_id is None:
         return []
     with services.database.reading() as session:
@@ -283,7 +277,7 @@ def register(services: Services, job: Job, job_run: Run, folder: Path) -> None:
         "finished_early": report.finished_early,
         "device": report.device,
         "seconds": report.seconds,
-        "warnings": job.request.get("warnings", []),
+        "warnings": TrainingRequest.of(job).warnings,
     }
 
     def end(session: Session) -> str | None:

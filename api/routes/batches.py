@@ -43,6 +43,7 @@ from api.waiting import Prefer
 from db import batches, jobs, registry, results, retention
 from db.models import ApiKey
 from db.models import Job as JobRow
+from db.requests import ArchiveInput, FilesInput, ManifestInput
 from db.session import Session
 from tsukiji.jobs import JobKind
 from tsukiji.types import BatchCreate, BatchOptions, BatchSummary, BodyOptions, Job, Page, Prediction
@@ -129,9 +130,9 @@ async def from_body(request: Request, services: Services, caller: ApiKey, once: 
     source = {"filename": wish.filename} | ({"encoding": wish.encoding} if wish.encoding else {})
     await run_in_threadpool(check_wish, services, caller, once, options)
     if body.kind in MANIFESTS:
-        work = Work({"type": "manifest", **source}, upload=await receive_manifest(body, services))
+        work = Work(ManifestInput(type="manifest", **source), upload=await receive_manifest(body, services))
     else:
-        work = Work({"type": "archive", **source}, upload=await receive_archive(body, services))
+        work = Work(ArchiveInput(type="archive", **source), upload=await receive_archive(body, services))
     return await run_in_threadpool(start_batch, services, caller, once, options, work)
 
 
@@ -162,7 +163,7 @@ def keep_files(services: Services, sent: Form) -> Work:
     with ThreadPoolExecutor(PUTS_AT_ONCE) as pool:  # each waits for the disk, which takes many at once as for one
         keep = partial(keep_item, services)
         items = list(pool.map(lambda pair: keep(pair[0], read_file(pair[1], largest)), pairs))
-    return Work({"type": "files"}, items)
+    return Work(FilesInput(type="files"), items)
 
 
 @router.get("")

@@ -13,6 +13,7 @@ import pytest
 
 from db import jobs, keys
 from db.session import Database
+from tests.requests import BLANK
 from tests.services import wait_until
 from tsukiji.jobs import JobKind
 
@@ -24,7 +25,7 @@ def settings_with_job(settings):
     database = Database(settings)
     with database.transaction() as session:
         key = keys.create(session, "tests")[1]
-        job = jobs.create(session, JobKind.TRAINING, request={}, max_attempts=3).id
+        job = jobs.create(session, JobKind.TRAINING, request=BLANK[JobKind.TRAINING], max_attempts=3).id
     database.close()
     return settings, key, job
 

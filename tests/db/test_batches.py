@@ -8,6 +8,7 @@ from db.clock import now
 from db.models import Chunk, Job, Prediction
 from db.pages import Window
 from db.results import Wanted
+from tests.requests import BLANK
 from tsukiji.errors import GpuOutOfMemory, ModelGone
 from tsukiji.jobs import JobKind, Queue
 
@@ -16,7 +17,7 @@ LEASE = 30
 
 def make(session, images=10, chunk_images=4, kind=JobKind.BATCH):
     blobs.keep(session, [(f"{number:064x}", 1) for number in range(images)])
-    job = jobs.create(session, kind, request={}, max_attempts=3)
+    job = jobs.create(session, kind, request=BLANK[kind], max_attempts=3)
     items = [{"custom_id": f"{number}.jpg", "sha256": f"{number:064x}"} for number in range(images)]
     batches.add_items(session, job.id, items)
     return job, batches.finish_plan(session, job, images, chunk_images, 3)
@@ -53,7 +54,7 @@ def test_a_batch_ends_with_its_last_chunk(session):
 
 
 def test_a_batch_that_a_worker_planned_says_that_it_is_being_classified(session):
-    job = jobs.create(session, JobKind.BATCH, request={}, max_attempts=3)
+    job = jobs.create(session, JobKind.BATCH, request=BLANK[JobKind.BATCH], max_attempts=3)
     leases.claim(session, Job, job.id, "planner", LEASE)
     blobs.keep(session, [("0" * 64, 1)])
     batches.add_items(session, job.id, [{"custom_id": "0.jpg", "sha256": "0" * 64}])
@@ -261,7 +262,7 @@ def test_results_can_be_filtered(session, status):
 
 def test_chunks_that_wait_are_found_urgent_ones_first(session):
     _, slow = make(session, images=4)
-    urgent_job = jobs.create(session, JobKind.PREDICTION, request={}, max_attempts=3, priority=5)
+    urgent_job = jobs.create(session, JobKind.PREDICTION, request=BLANK[JobKind.PREDICTION], max_attempts=3, priority=5)
     blobs.keep(session, [("f" * 64, 1)])
     batches.add_items(session, urgent_job.id, [{"custom_id": "a", "sha256": "f" * 64}])
     urgent = batches.finish_plan(session, urgent_job, 1, 4, 3)

@@ -8,6 +8,7 @@ from db import jobs, leases, scheduling
 from db.clock import now
 from db.leases import Signals
 from db.models import Job
+from tests.requests import BLANK
 from tsukiji.errors import NanLoss, NotFound, StorageUnavailable, TrainingCrashed
 from tsukiji.jobs import TRANSITIONS, JobKind, JobStatus, Queue
 
@@ -15,7 +16,7 @@ LEASE = 30
 
 
 def make(session, **columns):
-    return jobs.create(session, JobKind.TRAINING, request={}, max_attempts=3, **columns)
+    return jobs.create(session, JobKind.TRAINING, request=BLANK[JobKind.TRAINING], max_attempts=3, **columns)
 
 
 def put(session, job, **columns):

@@ -10,7 +10,9 @@ from db.models import Chunk
 from db.pages import Window
 from db.results import Wanted
 from tests.db.test_batches import make
+from tests.requests import BLANK
 from tsukiji.errors import Invalid, ResultsDeleted
+from tsukiji.jobs import JobKind
 
 SCORES = (0.2, 0.5, 0.5, 0.7, 0.9)
 KNOWN = (None, 0.01, 0.05, 0.5)
@@ -91,7 +93,7 @@ def test_by_score_every_image_comes_once_whatever_the_pages(session, batch, limi
 
 
 def test_by_true_label(session):
-    job = jobs.create(session, "batch", request={}, max_attempts=3)
+    job = jobs.create(session, JobKind.BATCH, request=BLANK[JobKind.BATCH], max_attempts=3)
     labels = ["cat", "dog", "cat", None]
     batches.add_items(
         session, job.id, [{"custom_id": str(n), "sha256": None, "true_label": label} for n, label in enumerate(labels)]

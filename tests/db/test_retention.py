@@ -7,6 +7,7 @@ from db import batches, blobs, imports, jobs, retention
 from db.clock import now
 from db.models import BatchItem, Blob, Chunk, Job, Prediction
 from tests.db.test_batches import claim, make, rows
+from tests.requests import BLANK
 from tsukiji.errors import Conflict, JobNotDone, NotFound
 from tsukiji.jobs import JobKind, JobStatus
 
@@ -62,7 +63,7 @@ def test_what_is_due_goes_slice_by_slice_and_the_job_stays(session, monkeypatch)
 
 def test_pictures_are_let_go_of_unless_something_else_holds_them(session):
     job = ended(session)
-    other = jobs.create(session, JobKind.BATCH, request={}, max_attempts=3)
+    other = jobs.create(session, JobKind.BATCH, request=BLANK[JobKind.BATCH], max_attempts=3)
     batches.add_items(session, other.id, [{"custom_id": "a", "sha256": f"{0:064x}"}])
     session.execute(update(Blob).values(used_at=now(-3600)))
     retention.request_deletion(session, job.id)
@@ -117,7 +118,7 @@ def test_deletion_on_request_is_at_once_and_twice_does_no_harm(session, key):
 
 
 def test_what_has_no_results_of_its_own(session):
-    training = jobs.create(session, JobKind.TRAINING, request={}, max_attempts=3)
+    training = jobs.create(session, JobKind.TRAINING, request=BLANK[JobKind.TRAINING], max_attempts=3)
     with pytest.raises(Conflict):
         retention.request_deletion(session, training.id)
     with pytest.raises(NotFound):
@@ -126,7 +127,7 @@ def test_what_has_no_results_of_its_own(session):
 
 def test_verdicts_of_an_import_go_in_slices_and_its_counts_stay(session, monkeypatch):
     monkeypatch.setattr(retention, "SLICE_IMAGES", 2)
-    old, young = (jobs.create(session, JobKind.IMPORT, request={}, max_attempts=3) for _ in range(2))
+    old, young = (jobs.create(session, JobKind.IMPORT, request=BLANK[JobKind.IMPORT], max_attempts=3) for _ in range(2))
     for job in (old, young):
         rows = [{"seq": seq, "name": f"{seq}.png", "verdict": "accepted", "label": None} for seq in range(5)]
         imports.add_verdicts(session, job.id, [row | {"image_id": None, "error": None} for row in rows])

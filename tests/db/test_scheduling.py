@@ -9,6 +9,7 @@ from db import batches, blobs, jobs, keys, leases, scheduling, workers
 from db.clock import now
 from db.models import Chunk, Job
 from tests.db.test_batches import rows
+from tests.requests import BLANK
 from tsukiji.errors import GpuOutOfMemory
 from tsukiji.jobs import JobKind, Queue
 from tsukiji.settings import JobSettings
@@ -19,7 +20,7 @@ JOBS = JobSettings()
 
 def make(session, images, priority=0, kind=JobKind.BATCH):
     blobs.keep(session, [("a" * 64, 1)])
-    job = jobs.create(session, kind, request={}, max_attempts=3, priority=priority)
+    job = jobs.create(session, kind, request=BLANK[kind], max_attempts=3, priority=priority)
     batches.add_items(session, job.id, [{"custom_id": str(number), "sha256": "a" * 64} for number in range(images)])
     batches.finish_plan(session, job, images, 10_000, 3)
     return job.id
@@ -82,7 +83,7 @@ def test_a_chunk_that_ended_its_worker_lets_newcomers_be_planned_first(session):
     make(session, 2)
     lost = take(session)
     lose(session, lost)
-    new = jobs.create(session, JobKind.BATCH, request={}, max_attempts=3)
+    new = jobs.create(session, JobKind.BATCH, request=BLANK[JobKind.BATCH], max_attempts=3)
     assert take(session) is None, "the newcomer is not planned yet"
     batches.add_items(session, new.id, [{"custom_id": "0", "sha256": "a" * 64}])
     batches.finish_plan(session, new, 1, 10_000, 3)
@@ -93,7 +94,7 @@ def test_it_does_not_wait_for_a_newcomer_that_nobody_plans(session):
     make(session, 2)
     lost = take(session)
     lose(session, lost)
-    new = jobs.create(session, JobKind.BATCH, request={}, max_attempts=3)
+    new = jobs.create(session, JobKind.BATCH, request=BLANK[JobKind.BATCH], max_attempts=3)
     jobs.change(session, Job.id == new.id, created_at=now(-60))
     assert take(session).id == lost.id
 
@@ -151,7 +152,7 @@ AGES = itertools.count()
 
 def ask(session, key, kind=JobKind.TRAINING):
     age = f"{next(AGES):026}"
-    return jobs.create(session, kind, request={}, max_attempts=3, created_by=key.id, age=age).id
+    return jobs.create(session, kind, request=BLANK[kind], max_attempts=3, created_by=key.id, age=age).id
 
 
 def started(session):

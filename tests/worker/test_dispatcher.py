@@ -8,6 +8,7 @@ from structlog.testing import capture_logs
 from db import batches, blobs, jobs, leases, reconciliation, scheduling, workers
 from db.clock import now
 from db.models import BatchItem, Blob, Job
+from tests.requests import BLANK
 from tests.worker.conftest import Recorder, with_broker, work
 from tsukiji.errors import StorageUnavailable
 from tsukiji.jobs import JobKind, JobStatus, Queue
@@ -34,7 +35,7 @@ def report(services, worker, queue):
 
 
 def test_what_was_accepted_while_the_broker_was_down_is_rung_for_when_it_is_back(services, submit):
-    submit.job(JobKind.TRAINING, request={})
+    submit.job(JobKind.TRAINING, request=BLANK[JobKind.TRAINING])
     report(services, "train@here", "train")
     bells, down = Bells(services), with_broker(services, Recorder(up=False))
     bells.ring()
@@ -46,7 +47,7 @@ def test_what_was_accepted_while_the_broker_was_down_is_rung_for_when_it_is_back
 
 
 def test_work_of_a_silent_worker_goes_to_another(services, submit):
-    job = submit.job(JobKind.TRAINING, request={})
+    job = submit.job(JobKind.TRAINING, request=BLANK[JobKind.TRAINING])
     report(services, "another", "train")
     bells, broker = Bells(services), with_broker(services, Recorder())
     bells.ring()
@@ -65,7 +66,7 @@ def test_work_of_a_silent_worker_goes_to_another(services, submit):
 
 
 def test_a_bell_that_died_with_its_worker_is_rung_again_once_another_idles(services, submit, monkeypatch):
-    submit.job(JobKind.TRAINING, request={})
+    submit.job(JobKind.TRAINING, request=BLANK[JobKind.TRAINING])
     clock = Clock(monkeypatch)
     bells, broker = Bells(services), with_broker(services, Recorder())
     report(services, "infer@here", "infer")
@@ -80,7 +81,10 @@ def test_a_bell_that_died_with_its_worker_is_rung_again_once_another_idles(servi
 
 
 def test_for_work_that_waits_behind_busy_workers_no_bell_is_rung(services, submit):
-    busy, _ = submit.job(JobKind.TRAINING, request={}), submit.job(JobKind.TRAINING, request={})
+    busy, _ = (
+        submit.job(JobKind.TRAINING, request=BLANK[JobKind.TRAINING]),
+        submit.job(JobKind.TRAINING, request=BLANK[JobKind.TRAINING]),
+    )
     bells, broker = Bells(services), with_broker(services, Recorder())
     report(services, "train@here", "train")
     with services.database.transaction() as session:
@@ -112,7 +116,7 @@ def yesterday(services, *hashes):
 
 def test_bytes_that_nothing_refers_to_are_deleted_after_the_grace_time(services, submit):
     used, unused = services.store.put(b"used"), services.store.put(b"unused")
-    submit.job(JobKind.IMPORT, request={}, upload_sha256=used.sha256)
+    submit.job(JobKind.IMPORT, request=BLANK[JobKind.IMPORT], upload_sha256=used.sha256)
     with services.database.transaction() as session:
         session.add(Blob(sha256=unused.sha256, bytes=6))
     clean(services)
@@ -194,7 +198,10 @@ def test_old_results_go_with_their_pictures_and_the_job_stays(services, submit):
     retention = services.settings.retention.model_copy(update={"batch_days": 2})
     object.__setattr__(services, "settings", services.settings.model_copy(update={"retention": retention}))
     picture = services.store.put(b"a picture")
-    old, young = submit.job(JobKind.BATCH, request={}), submit.job(JobKind.BATCH, request={})
+    old, young = (
+        submit.job(JobKind.BATCH, request=BLANK[JobKind.BATCH]),
+        submit.job(JobKind.BATCH, request=BLANK[JobKind.BATCH]),
+    )
     with services.database.transaction() as session:
         session.add(Blob(sha256=picture.sha256, bytes=9))
         for job, sha256 in ((old, picture.sha256), (young, None)):

@@ -14,6 +14,7 @@ from db import batches, datasets, jobs, leases, scheduling, workers
 from db.clock import now
 from db.models import Chunk, Job, Prediction
 from db.session import DatabaseUnavailable
+from tests.requests import BLANK
 from tests.services import wait_until
 from tests.worker.conftest import Recorder, run_next, with_broker, work
 from tsukiji.jobs import JobKind, Queue
@@ -97,7 +98,7 @@ def run_out(services):
 
 
 def test_a_dispatcher_goes_on_when_the_database_is_back(services, submit, outage):
-    submit.job(JobKind.TRAINING, request={})
+    submit.job(JobKind.TRAINING, request=BLANK[JobKind.TRAINING])
     broker, stop = with_broker(services, Recorder()), threading.Event()
     outage.lasts = True
     thread = threading.Thread(target=dispatcher.dispatch, args=(services, stop))
@@ -119,7 +120,7 @@ def test_a_dispatcher_goes_on_when_the_database_is_back(services, submit, outage
 
 
 def test_a_supervisor_that_cannot_end_the_leases_of_the_dead_goes_on(services, submit, outage):
-    job = submit.job(JobKind.TRAINING, request={})
+    job = submit.job(JobKind.TRAINING, request=BLANK[JobKind.TRAINING])
     with services.database.transaction() as session:
         leases.claim(session, Job, job.id, "dead", 30)
     outage.lasts = True
@@ -130,7 +131,7 @@ def test_a_supervisor_that_cannot_end_the_leases_of_the_dead_goes_on(services, s
 
 def test_an_outage_shorter_than_a_lease_costs_a_running_job_nothing(services, submit, outage, monkeypatch):
     monkeypatch.setattr(lease, "LOOK_SECONDS", 0.02)
-    job = submit.job(JobKind.TRAINING, request={})
+    job = submit.job(JobKind.TRAINING, request=BLANK[JobKind.TRAINING])
 
     def do(services, job, held):
         outage.lasts = True

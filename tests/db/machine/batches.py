@@ -10,6 +10,7 @@ from db.models import Chunk, Job, Model
 from db.session import Session
 from tests.db.machine.base import DAY, DEADLINE, LEASE, WORKERS, Claim
 from tests.db.machine.jobs import JobMachine
+from tests.requests import BLANK
 from tsukiji.errors import GpuOutOfMemory, ModelGone, NanLoss
 from tsukiji.jobs import JobKind, Queue
 from tsukiji.settings import JobSettings
@@ -54,7 +55,7 @@ class BatchMachine(JobMachine):
                 "model_id": model_id,
                 "deadline_at": now(DEADLINE if number else DAY),
             }
-            job = jobs.create(session, self.kind, request={}, **columns)
+            job = jobs.create(session, self.kind, request=BLANK[self.kind], **columns)
             self.cut(session, job, (2, 3, 1)[number], 1 + number)
         self.known["made"].append(job.id)
 

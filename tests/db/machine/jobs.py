@@ -6,6 +6,7 @@ from db import jobs, leases, scheduling
 from db.clock import now
 from db.models import Job
 from tests.db.machine.base import DEADLINE, LEASE, WORKERS, Claim, Machine
+from tests.requests import BLANK
 from tsukiji.errors import GpuOutOfMemory, NanLoss
 from tsukiji.jobs import QUEUE_OF, JobKind, JobStatus
 
@@ -33,7 +34,7 @@ class JobMachine(Machine):
         """Accept a job; with `number` 2, one that has to be done soon."""
         with self.database.transaction() as session:
             deadline = {"deadline_at": now(DEADLINE)} if number == 2 else {}
-            job = jobs.create(session, self.kind, request={}, max_attempts=number + 1, **deadline)
+            job = jobs.create(session, self.kind, request=BLANK[self.kind], max_attempts=number + 1, **deadline)
         self.known["made"].append(job.id)
 
     # --- a worker's deeds ---
