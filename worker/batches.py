@@ -61,7 +61,8 @@ def store(
         count += len(page)
     warnings = [] if passed is None else kept(passed.warnings())
     if not count:
-        raise BatchEmpty(f"Nothing to classify in {job.request['input']}. {passed or ''}".rstrip())
+        source = BatchRequest.of(job).input.model_dump(exclude_unset=True)
+        raise BatchEmpty(f"Nothing to classify in {source}. {passed or ''}".rstrip())
     settings = services.settings.jobs
     result = {"result": {"warnings": warnings}} if warnings else {}
     with services.database.transaction() as session:

@@ -16,20 +16,20 @@ from hypothesis import strategies as st
 
 from api.dataset_exports import SUFFIX, export
 from api.layouts import ExportItem
+from db.requests import ImportRequest
 from tests.api.conftest import archive, pictures
 from tests.worker.conftest import work
 from tsukiji.archive import ArchiveLimits, Entry, entries
 from tsukiji.labels import clean_label, join_labels
 from tsukiji.settings import Settings
 from tsukiji.storage.memory import MemoryStore
-from tsukiji.types import ImportOptions
 from worker.archives import wanted as kept
 from worker.arrivals import survey
 from worker.imports import run
 
 PNG = b"\x89PNG\r\n\x1a\n"
 SERVICES = SimpleNamespace(store=MemoryStore(), settings=Settings())
-JOB = SimpleNamespace(table_sha256=None, request={})
+JOB = SimpleNamespace(table_sha256=None)
 TRICKY = (
     "n/a", "50% off", "what?", "a: b", 'say "hi"', "trailing.", "..", ".hidden", "con", "a+b", "+", "%2B", "n%2Fa",
     "a|b", "a;b", "a, b", "[1]", '["a"]', "{a}", "=1+1", "'=1", "-x", "@home", "'", "train", "test", "valid", "images",
@@ -96,7 +96,7 @@ def exported(kind, items, wanted):
 def read_back(kind, items, wanted):
     """Return what an import knows of each picture."""
     with exported(kind, items, wanted) as files:
-        found = survey(SERVICES, JOB, files, ImportOptions(), kind)
+        found = survey(SERVICES, JOB, files, ImportRequest(dataset="dst_1"), kind)
         known = {}
         for _, arrival in found.after(0):
             place = arrival.placement

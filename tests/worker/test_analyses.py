@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 
 from db import analyses, datasets, jobs
 from db.pages import Window
+from db.requests import AnalysisRequest
 from tests.worker.conftest import work
 from tsukiji.jobs import JobKind
 from tsukiji.settings import WeightsSettings
@@ -81,7 +82,7 @@ def analyse(services, submit):
     def analyse(dataset):
         wish = {"dataset": dataset, "backbone": "resnet18", "image_size": 32}
         with services.database.transaction() as session:
-            job = analyses.request(session, dataset, wish, 3)
+            job = analyses.request(session, AnalysisRequest.model_validate(wish), 3)
         work(services, job.id, run)
         return submit.find(job)
 
@@ -260,7 +261,7 @@ def test_what_was_measured_before_a_crash_is_kept(services, submit, fill, monkey
         real(session, rows)
 
     with services.database.transaction() as session:
-        job = analyses.request(session, dataset, {"dataset": dataset, "backbone": "resnet18", "image_size": 32}, 3)
+        job = analyses.request(session, AnalysisRequest(dataset=dataset, backbone="resnet18", image_size=32), 3)
     with monkeypatch.context() as dying:
         dying.setattr(analyses, "add_measures", dies)
         work(services, job.id, run)
@@ -292,7 +293,7 @@ def test_a_cancelled_analysis_ends_and_changes_nothing(services, submit, fill, a
         run(services, job, lease)
 
     with services.database.transaction() as session:
-        job = analyses.request(session, dataset, {"dataset": dataset, "backbone": "resnet18", "image_size": 32}, 3)
+        job = analyses.request(session, AnalysisRequest(dataset=dataset, backbone="resnet18", image_size=32), 3)
     work(services, job.id, cancel_when_running)
     assert submit.find(job).status == "cancelled"
     assert found(dataset) == []
@@ -301,7 +302,7 @@ def test_a_cancelled_analysis_ends_and_changes_nothing(services, submit, fill, a
 def test_a_data_set_that_vanished_fails_its_analysis(services, submit, fill):
     dataset = fill({"cat/1.jpg": encoded(photo(1))})
     with services.database.transaction() as session:
-        job = analyses.request(session, dataset, {"dataset": dataset, "backbone": "resnet18", "image_size": 32}, 3)
+        job = analyses.request(session, AnalysisRequest(dataset=dataset, backbone="resnet18", image_size=32), 3)
         datasets.remove(session, dataset)
     work(services, job.id, run)
     assert submit.find(job).status == "failed"

@@ -113,7 +113,7 @@ def test_a_model_deleted_in_the_middle_fails_the_batch_and_keeps_what_is_done(se
 
 def test_the_first_images_are_classified_while_the_last_are_read(services, submit, model, models, archive, monkeypatch):
     monkeypatch.setattr("worker.batches.PAGE", 4)
-    monkeypatch.setattr("worker.pipeline.AHEAD", 1)  # or all are kept before the first page is written
+    monkeypatch.setattr("tsukiji.pipeline.AHEAD", 1)  # or all are kept before the first page is written
     job = submit_zip(services, submit, model, archive({f"{number}.png": number for number in range(10)}))
     keep, calls, seen = services.store.put, [], []
 

@@ -253,7 +253,7 @@ def test_a_data_set_that_may_change_is_planned_anew_after_an_interruption(servic
 
 def test_a_planner_that_lost_its_job_writes_no_more(services, submit, model, archive, monkeypatch):
     monkeypatch.setattr("worker.batches.PAGE", 4)
-    monkeypatch.setattr("worker.pipeline.AHEAD", 1)  # or all are kept before the first page is written
+    monkeypatch.setattr("tsukiji.pipeline.AHEAD", 1)  # or all are kept before the first page is written
     blob = services.store.put(archive({f"{number}.png": number for number in range(10)}))
     job = submit.batch(model, {"type": "archive", "filename": "x"}, upload_sha256=blob.sha256)
     keep, calls = services.store.put, []
