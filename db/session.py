@@ -22,7 +22,7 @@ T = TypeVar("T")
 BUSY_SECONDS = 15
 SQLITE_CONNECTIONS = 40
 """As many as the API has threads: one that is opened anew sets its pragmas and reads the whole schema first."""
-INSIST_SECONDS = 0.5
+RETRY_SECONDS = 0.5
 
 
 class Database:
@@ -53,7 +53,7 @@ class Database:
                     connection.invalidate()
                 raise
 
-    def insist(self, act: Callable[[Session], T], seconds: float) -> T:
+    def retry_while_unavailable(self, act: Callable[[Session], T], seconds: float) -> T:
         """Do a unit of work again and again while the database is away, for up to `seconds`; returns what `act` does.
 
         A commit whose answer was lost may have been made: `act` must be fenced, so that a second one changes nothing.
@@ -66,7 +66,7 @@ class Database:
             except DatabaseUnavailable:
                 if time.monotonic() > deadline:
                     raise
-                time.sleep(INSIST_SECONDS)
+                time.sleep(RETRY_SECONDS)
 
     @contextmanager
     def reading(self) -> Iterator[Session]:

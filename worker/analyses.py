@@ -233,4 +233,4 @@ def end(
         analyses.mark_compared(session, compared)
         analyses.note(session, dataset_id, job.id, len(pictures), unavailable, prevalent)
 
-    services.insist(write)
+    services.retry_while_unavailable(write)

@@ -22,12 +22,12 @@ def classify(models: ModelCache, services: Services, chunk: Chunk, lease: Lease)
     began = time.monotonic()
     rows = predict(services, model.predictor, items, lease, asked.threshold)
     look_closer(services, model.insight, Wishes(asked.tags, asked.heatmap), items, rows, lease.check)
-    services.pace.note(asked.model, len(rows), time.monotonic() - began)
+    services.chunk_sizing.note(asked.model, len(rows), time.monotonic() - began)
 
     def end(session: Session) -> bool:
         if not batches.finish_chunk(session, chunk, rows, model.engine):
             raise Stale
         return job.kind == JobKind.EVALUATION and jobs.find(session, job.id).status == JobStatus.QUEUED
 
-    if services.insist(end):
+    if services.retry_while_unavailable(end):
         services.wakeups.ring(Queue.INTAKE)  # that was the last: it is measured now

@@ -93,7 +93,7 @@ def settle(services: Services, job: Job, lease: Lease) -> None:
         )
         registry.add_evaluation(session, evaluation, items)
 
-    services.insist(end)
+    services.retry_while_unavailable(end)
 
 
 def thresholds_of(services: Services, model_id: str) -> list[float] | None:

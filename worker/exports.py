@@ -83,4 +83,4 @@ def register(services: Services, job: Job, conversion: Conversion, folder: Path)
             raise Stale
         exports.put(session, model_id, conversion.format, blob.sha256, blob.size, facts)
 
-    services.insist(end)
+    services.retry_while_unavailable(end)

@@ -69,7 +69,7 @@ def leave(services: Services, work: Work, lease: Lease) -> None:
         else:
             leases.give_back(session, work, "worker_stopping")
 
-    services.insist(tell)
+    services.retry_while_unavailable(tell)
 
 
 def report(services: Services, work: Work, error: Exception) -> TsukijiError:
@@ -77,7 +77,7 @@ def report(services: Services, work: Work, error: Exception) -> TsukijiError:
     log.warning("work_failed", exc_info=error)
     known = recognise(error)
     tell = leases.retry if known.retriable or isinstance(known, InternalError) else leases.fail
-    services.insist(lambda session: tell(session, work, known))
+    services.retry_while_unavailable(lambda session: tell(session, work, known))
     return known
 
 

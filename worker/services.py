@@ -19,7 +19,7 @@ from tsukiji.settings import Settings
 from tsukiji.sources import Sources
 from tsukiji.storage import BlobStore, open_store
 from tsukiji.vision.decode import DecodeLimits
-from worker.pace import Pace
+from worker.chunk_sizing import ChunkSizing
 from worker.stopping import stopping
 
 T = TypeVar("T")
@@ -35,18 +35,20 @@ class Services:
     sources: Sources
     worker: str
     """Who holds our leases; the same in a worker and its child, so that a supervisor can end them."""
-    pace: Pace = field(default_factory=Pace)
+    chunk_sizing: ChunkSizing = field(default_factory=ChunkSizing)
 
     def chunk_size(self, session: Session, job: Job) -> int:
         """Return how many images of a batch this worker takes at once."""
         there = workers.count(session, Queue.INFER, PRESENT_SECONDS)
         left = int(job.items_total - job.completed)
-        return self.pace.images(ClassificationRequest.of(job).model, self.settings.jobs.chunk_seconds, left, there)
+        return self.chunk_sizing.images(
+            ClassificationRequest.of(job).model, self.settings.jobs.chunk_seconds, left, there
+        )
 
-    def insist(self, act: Callable[[Session], T]) -> T:
+    def retry_while_unavailable(self, act: Callable[[Session], T]) -> T:
         """Do a fenced unit of work; while the database is away, for as long as a lease could last."""
         jobs = self.settings.jobs
-        return self.database.insist(
+        return self.database.retry_while_unavailable(
             act, min(jobs.lease_seconds, jobs.stop_seconds) if stopping.is_set() else jobs.lease_seconds
         )
 

@@ -194,7 +194,9 @@ class Watch:
     def _write(self, **values: Any) -> None:
         lease_seconds = self._services.settings.jobs.lease_seconds
         job = self._job
-        if self._services.insist(lambda session: leases.beat(session, job, lease_seconds, **values)).lost:
+        if self._services.retry_while_unavailable(
+            lambda session: leases.beat(session, job, lease_seconds, **values)
+        ).lost:
             raise Stale
         self._written = time.monotonic()
 
@@ -206,7 +208,7 @@ class Watch:
                 raise Stale
             jobs.record(session, job.id, name, data, attempt=job.attempt, worker=worker)
 
-        self._services.insist(write)
+        self._services.retry_while_unavailable(write)
 
     def _on_phase(self, event: Phase) -> None:
         self._write(phase=event.name)
@@ -243,7 +245,7 @@ class Watch:
             for epoch in self._epochs:
                 jobs.record(session, job.id, "metric", epoch, attempt=job.attempt, worker=worker)
 
-        self._services.insist(write)
+        self._services.retry_while_unavailable(write)
         self._epochs = []
         older, self._checkpoint = self._checkpoint, blob.sha256
         if older != blob.sha256:
@@ -300,7 +302,7 @@ def register(services: Services, job: Job, job_run: Run, folder: Path) -> None:
         registry.add_suspects(session, model.id, suspects_of(job_run, report))
         return checkpoint
 
-    discard(services, services.insist(end))
+    discard(services, services.retry_while_unavailable(end))
 
 
 def mean_average_precision(metrics: Metrics) -> dict[str, float | None]:

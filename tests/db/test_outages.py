@@ -46,7 +46,7 @@ def test_an_error_in_our_sql_is_raised_at_once(database, sql):
         session.execute(text(sql))
 
     with pytest.raises(DBAPIError) as met:
-        database.insist(act, A_WHILE)
+        database.retry_while_unavailable(act, A_WHILE)
     assert not isinstance(met.value, DatabaseUnavailable)
     assert len(tries) == 1
     with database.transaction() as session:
@@ -74,7 +74,7 @@ def test_a_connection_that_the_server_ends_is_an_outage_and_the_next_try_succeed
         act(session)
     assert met.value.connection_invalidated
     found.clear()
-    assert postgres.insist(act, A_WHILE) == "back"
+    assert postgres.retry_while_unavailable(act, A_WHILE) == "back"
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ NEWEST: Final = 0.5
 """How much the newest chunk says about the rate, beside all before it."""
 
 
-class Pace:
+class ChunkSizing:
     """What this process has measured, by model."""
 
     def __init__(self) -> None:
