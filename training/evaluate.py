@@ -21,7 +21,7 @@ from training.run import ItemResult, Picture, Run, Suspect
 from training.targets import classes_of, sets_of
 from tsukiji.labels import join_fitting
 from tsukiji.types import Metrics
-from tsukiji.vision.known import Known
+from tsukiji.vision.known import Means
 from tsukiji.vision.predictor import Predictor, sigmoid, softmax
 
 Floats = NDArray[np.float32]
@@ -36,7 +36,7 @@ class Findings:
     metrics: Metrics
     items: list[ItemResult]
     temperature: float
-    known: Known
+    known: Means
     thresholds: list[float] | None = None
     """Of each label, where images have several."""
 
@@ -58,7 +58,7 @@ def evaluate(predictor: Predictor, run: Run, embed: Embed) -> Findings:
     unknown = predictor.looks(embed(run.unknown)) if run.unknown else None
     logits, looks = predictor.decide(held_out), predictor.looks(held_out)
     judge = judge_sets if run.kind == "multi_label" else judge_classes
-    verdict = judge(run, logits, predictor.looks(learnt), looks, unknown)
+    verdict = judge(run, logits, Looks(predictor.looks(learnt), looks, unknown, predictor.model.num_middle))
     rows = zip(
         valid, verdict.predicted, verdict.probabilities, verdict.losses, verdict.known.scores(looks), strict=True
     )
@@ -85,32 +85,43 @@ class Verdict:
     probabilities: Floats
     losses: NDArray[np.floating]
     temperature: float
-    known: Known
+    known: Means
     thresholds: list[float] | None = None
 
 
-def judge_classes(run: Run, logits: Floats, learnt: Floats, looks: Floats, unknown: Floats | None) -> Verdict:
-    """Measure images of one label each.
+@dataclass(frozen=True)
+class Looks:
+    """What images look like to the network, see `Predictor.looks`.
 
-    Args:
-        run: the images.
-        logits: of the held-out images, (N, C).
-        learnt: what the train images look like, (M, D).
-        looks: what the held-out images look like, (N, D).
-        unknown: what images of other things look like, (U, D), if there are any.
+    Attributes:
+        learnt: of the split `train`, (M, D).
+        held_out: of the split `valid`, (N, D).
+        unknown: of other things, (U, D), if there are any.
+        middle: so many of the D features are means of earlier maps.
     """
+
+    learnt: Floats
+    held_out: Floats
+    unknown: Floats | None
+    middle: int
+
+
+def judge_classes(run: Run, logits: Floats, looks: Looks) -> Verdict:
+    """Measure images of one label each, by the logits of the held-out ones, (N, C)."""
     names, truth = run.label_names, classes_of(run, run.of_split("valid"))
     temperature = fit_temperature(logits, truth)
     probabilities = softmax(logits / np.float32(temperature))
     learnt_classes = classes_of(run, run.of_split("train"))
-    known, rates = novelty.measure(learnt, learnt_classes, looks, truth, names, unknown)
+    known, rates = novelty.measure(
+        looks.learnt, learnt_classes, looks.held_out, truth, names, looks.middle, looks.unknown
+    )
     metrics = measure(truth, probabilities, names, logits)
     metrics.unknown = rates
     predicted = [names[best] for best in probabilities.argmax(axis=1)]
     return Verdict(metrics, predicted, probabilities, losses(truth, probabilities), temperature, known)
 
 
-def judge_sets(run: Run, logits: Floats, learnt: Floats, looks: Floats, unknown: Floats | None) -> Verdict:
+def judge_sets(run: Run, logits: Floats, looks: Looks) -> Verdict:
     """Measure images of several labels, as `judge_classes` those of one.
 
     Images that have none of the labels are no images of known things, and count among those of other things.
@@ -121,9 +132,15 @@ def judge_sets(run: Run, logits: Floats, learnt: Floats, looks: Floats, unknown:
     thresholds = fit_thresholds(truth, probabilities)
     decided = cross_decided(truth, probabilities)
     some, learnt_some = truth.any(axis=1), sets_of(run, run.of_split("train")).any(axis=1)
-    others = [looks[~some], *([] if unknown is None else [unknown])]
+    others = [looks.held_out[~some], *([] if looks.unknown is None else [looks.unknown])]
     known, rates = novelty.measure(
-        learnt[learnt_some], None, looks[some], kinds_of(truth[some]), names, np.concatenate(others)
+        looks.learnt[learnt_some],
+        None,
+        looks.held_out[some],
+        kinds_of(truth[some]),
+        names,
+        looks.middle,
+        np.concatenate(others),
     )
     metrics = measure_sets(truth, probabilities, decided, names, thresholds, logits)
     metrics.unknown = rates

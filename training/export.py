@@ -76,7 +76,7 @@ def write_package(folder: Path, run: Run, fitted: Fitted, preprocess: Preprocess
 
 def add_evaluation(folder: Path, run: Run, fitted: Fitted, findings: Findings) -> None:
     """Add calibration, statistics for "none of these", evaluation and model card, and seal the package anew."""
-    metrics, facts = findings.metrics, KnownFacts(min_known=MIN_KNOWN)
+    metrics, facts = findings.metrics, KnownFacts(method="mahalanobis", min_known=MIN_KNOWN)
     calibration = Calibration(temperature=findings.temperature, thresholds=findings.thresholds, known=facts)
     package.write_part(folder, package.CALIBRATION, calibration)
     save_known(findings.known, folder / package.KNOWN)

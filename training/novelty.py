@@ -7,19 +7,21 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
+from training.mahalanobis import fit
 from training.measure import folds
 from tsukiji.types.batches import MIN_KNOWN
 from tsukiji.types.evaluations import GivenUnknown, LeftOut, UnknownMetrics
-from tsukiji.vision.known import NEIGHBOURS, Known, fit, normalised
-from tsukiji.vision.shapes import BANK_IMAGES
+from tsukiji.vision.known import Known, Means
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
 LEFT_OUT_IMAGES: Final = 2000
 """Held-out images that leaving classes out is measured on, at most, and as many of each class as of any."""
-LEFT_OUT_BANK: Final = 10_000
-METHOD: Final = "nearest_neighbours"
+LEFT_OUT_LEARNT: Final = 2000
+LEFT_OUT_AXES: Final = 256
+"""Of these images the statistics are fitted anew for each class, so they are few."""
+METHOD: Final = "mahalanobis"
 
 
 def measure(
@@ -28,8 +30,9 @@ def measure(
     held_out: Floats,
     held_out_classes: Ints,
     label_names: Sequence[str],
+    middle: int,
     unknown: Floats | None = None,
-) -> tuple[Known, UnknownMetrics]:
+) -> tuple[Means, UnknownMetrics]:
     """Return the statistics of a model, and how well they tell "none of these" at the default threshold.
 
     Args:
@@ -39,12 +42,16 @@ def measure(
         held_out: the same of the valid images, (N, D).
         held_out_classes: their class numbers, (N,); or of their sets.
         label_names: of the classes.
+        middle: so many of the features are means of earlier maps, see `Means`.
         unknown: images of other things, (U, D), if the user gave some.
     """
-    known = fit(learnt, held_out)
+    one = np.zeros(len(learnt), np.int64)
+    known = fit(learnt, one if learnt_classes is None else learnt_classes, held_out, middle)
     similar = known.similarities(held_out)
     left_out = (
-        [] if learnt_classes is None else leave_out(learnt, learnt_classes, held_out, held_out_classes, label_names)
+        []
+        if learnt_classes is None
+        else leave_out(learnt, learnt_classes, held_out, held_out_classes, label_names, middle)
     )
     rates = [row.false_acceptances for row in left_out]
     return known, UnknownMetrics(
@@ -78,29 +85,27 @@ def given(known: Known, similar: Floats, unknown: Floats) -> GivenUnknown:
 
 
 def leave_out(
-    learnt: Floats, learnt_classes: Ints, held_out: Floats, held_out_classes: Ints, label_names: Sequence[str]
+    learnt: Floats,
+    learnt_classes: Ints,
+    held_out: Floats,
+    held_out_classes: Ints,
+    label_names: Sequence[str],
+    middle: int,
 ) -> list[LeftOut]:
     """Return for each class how often its held-out images pass for known where nothing of it was learnt.
 
     Only the statistics forget the class, the network does not: on a network that learnt all layers the rates flatter.
     """
-    bank_part = slice(None, None, max(1, -(-len(learnt) // min(BANK_IMAGES, LEFT_OUT_BANK))))
-    bank, bank_classes = normalised(learnt)[bank_part], learnt_classes[bank_part]
-    held_part = slice(None, None, max(1, -(-len(held_out) // LEFT_OUT_IMAGES)))
-    rows, classes = normalised(held_out)[held_part], held_out_classes[held_part]
-    by_class = np.full((len(label_names), len(rows), NEIGHBOURS), -np.inf, np.float32)
-    for number in range(len(label_names)):
-        products = rows @ bank[bank_classes == number].T
-        count = min(NEIGHBOURS, products.shape[1])
-        if count:
-            by_class[number, :, :count] = np.partition(products, -count, axis=1)[:, -count:]
+    learnt_part, held_part = thinned(len(learnt), LEFT_OUT_LEARNT), thinned(len(held_out), LEFT_OUT_IMAGES)
+    learnt, learnt_classes = learnt[learnt_part], learnt_classes[learnt_part]
+    held_out, classes = held_out[held_part], held_out_classes[held_part]
     found = []
     for number, label in enumerate(label_names):
-        inside = classes == number
-        if not inside.any() or inside.all():
+        inside, others = classes == number, learnt_classes != number
+        if not inside.any() or inside.all() or not others.any():
             continue
-        rest = np.delete(by_class, number, axis=0).transpose(1, 0, 2).reshape(len(rows), -1)
-        similar = _mean_of_largest(rest)
+        known = fit(learnt[others], learnt_classes[others], held_out[~inside], middle, LEFT_OUT_AXES)
+        similar = known.similarities(held_out)
         threshold = np.quantile(similar[~inside], MIN_KNOWN)
         found.append(
             LeftOut(
@@ -113,13 +118,12 @@ def leave_out(
     return found
 
 
+def thinned(count: int, most: int) -> slice:
+    """Return an even selection of so many, at most."""
+    return slice(None, None, max(1, -(-count // most)))
+
+
 def auroc(known: Floats, unknown: Floats) -> float:
     """Return how often a known image has the higher value than an unknown one."""
     truth = np.concatenate([np.ones(len(known)), np.zeros(len(unknown))])
     return float(roc_auc_score(truth, np.concatenate([known, unknown])))
-
-
-def _mean_of_largest(values: Floats) -> Floats:
-    count = min(NEIGHBOURS, int(np.isfinite(values).sum(axis=1).min()))
-    largest: Floats = np.partition(values, -count, axis=1)[:, -count:].mean(axis=1)
-    return largest

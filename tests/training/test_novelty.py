@@ -10,6 +10,8 @@ from tsukiji.types.batches import MIN_KNOWN
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 NAMES = ["eel", "squid", "tuna"]
+MIDDLE = 8
+"""So many of the twenty features are of earlier maps."""
 
 
 def cloud(images: int, centre: int, seed: int, spread: float = 0.3) -> Floats:
@@ -29,7 +31,7 @@ def kinds(images: int, seed: int) -> tuple[Floats, Ints]:
 def measured() -> novelty.UnknownMetrics:
     (learnt, learnt_classes), (held_out, held_out_classes) = kinds(200, 0), kinds(200, 10)
     unknown = np.concatenate([cloud(60, 15, 20), held_out[:40]])
-    return novelty.measure(learnt, learnt_classes, held_out, held_out_classes, NAMES, unknown)[1]
+    return novelty.measure(learnt, learnt_classes, held_out, held_out_classes, NAMES, MIDDLE, unknown)[1]
 
 
 def test_about_as_many_known_images_are_turned_away_as_the_threshold_says(measured: novelty.UnknownMetrics) -> None:
@@ -55,7 +57,7 @@ def test_things_that_the_user_gave_are_counted(measured: novelty.UnknownMetrics)
 def test_kinds_that_look_alike_pass_for_each_other() -> None:
     learnt, held_out = cloud(300, 0, 1), cloud(300, 0, 2)
     classes = np.arange(300) % 3
-    _, found = novelty.measure(learnt, classes, held_out, classes, NAMES)
+    _, found = novelty.measure(learnt, classes, held_out, classes, NAMES, MIDDLE)
     assert found.false_acceptances is not None
     assert found.false_acceptances > 0.85
     assert all(row.auroc == pytest.approx(0.5, abs=0.1) for row in found.left_out)
@@ -65,16 +67,23 @@ def test_kinds_that_look_alike_pass_for_each_other() -> None:
 def test_a_class_without_held_out_images_is_passed_over() -> None:
     (learnt, learnt_classes), (held_out, held_out_classes) = kinds(30, 0), kinds(30, 10)
     some = held_out_classes != 1
-    _, found = novelty.measure(learnt, learnt_classes, held_out[some], held_out_classes[some], NAMES)
+    _, found = novelty.measure(learnt, learnt_classes, held_out[some], held_out_classes[some], NAMES, MIDDLE)
     assert [row.label for row in found.left_out] == ["eel", "tuna"]
 
 
 def test_one_held_out_image_is_enough_to_measure() -> None:
     learnt, learnt_classes = kinds(3, 0)
-    known, found = novelty.measure(learnt, learnt_classes, learnt[:1], learnt_classes[:1], NAMES)
+    known, found = novelty.measure(learnt, learnt_classes, learnt[:1], learnt_classes[:1], NAMES, MIDDLE)
     assert (found.left_out, found.false_acceptances) == ([], None)
     assert 0 <= found.false_rejections <= 1
     assert np.isfinite(known.scores(learnt)).all()
+
+
+def test_a_class_that_alone_was_learnt_is_not_left_out() -> None:
+    (learnt, classes), (held_out, held_out_classes) = kinds(30, 0), kinds(30, 10)
+    only = classes == 1
+    _, found = novelty.measure(learnt[only], classes[only], held_out, held_out_classes, NAMES, MIDDLE)
+    assert [row.label for row in found.left_out] == ["eel", "tuna"]
 
 
 def test_auroc_is_how_often_a_known_image_ranks_higher() -> None:

@@ -11,7 +11,7 @@ from tsukiji.errors import PackageInvalid
 from tsukiji.json_input import read_json
 from tsukiji.vision import package
 from tsukiji.vision.package import ModelConfig
-from tsukiji.vision.shapes import BANK_IMAGES, SCORES, architecture_of, dtype_of
+from tsukiji.vision.shapes import AXES, BANK_IMAGES, SCORES, architecture_of, dtype_of
 
 LENGTH_BYTES: Final = 8
 HEADER_BYTES: Final = 2**20
@@ -107,16 +107,22 @@ def check_known(header: Header, config: ModelConfig, name: str) -> None:
     """Raise PackageInvalid unless these are statistics of what such a network makes of pictures (`known.save`)."""
     architecture = architecture_of(config.architecture)
     width = architecture.num_middle + architecture.num_features
-    match {tensor: facts.shape for tensor, facts in header.tensors.items()}:
-        case {"bank": [rows, columns], "held_out": [scores], **rest} if not rest:
-            fits = columns == width and 1 <= rows <= BANK_IMAGES and 1 <= scores <= SCORES
-        case _:
-            fits = False
+    most = {"scales": 1, "means": config.num_classes, "axes": AXES}
+    if "bank" in header.tensors:
+        most = {"bank": BANK_IMAGES}
+    shapes = {tensor: facts.shape for tensor, facts in header.tensors.items()}
+    fits = shapes.keys() == most.keys() | {"held_out"} and _is_within(shapes.pop("held_out"), SCORES)
+    fits = fits and all(_is_within(shape, most[tensor], width) for tensor, shape in shapes.items())
     if not fits or any(facts.dtype not in FLOATS for facts in header.tensors.values()):
+        parts = ", ".join(f"`{tensor}`, up to {rows:,} x {width} numbers" for tensor, rows in most.items())
         raise PackageInvalid(
-            f"{name} does not fit {config.architecture}: it holds `bank`, up to {BANK_IMAGES:,} x {width} numbers, and "
-            f"`held_out`, up to {SCORES:,}."
+            f"{name} does not fit {config.architecture}: it holds {parts}, and `held_out`, up to {SCORES:,}."
         )
+
+
+def _is_within(shape: list[int], most: int, *rest: int) -> bool:
+    """Say whether there is at least one and at most so many, each of the other dimensions."""
+    return len(shape) == 1 + len(rest) and 1 <= shape[0] <= most and tuple(shape[1:]) == rest
 
 
 def check_finite(path: Path, header: Header) -> None:

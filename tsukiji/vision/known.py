@@ -1,11 +1,14 @@
-"""Is this one of the kinds that the model knows? By its nearest neighbours among what the model learnt.
+"""Is this one of the kinds that the model knows? By its distance from the means of what the model learnt.
 
-Deep nearest neighbours (Sun, Ming, Zhu and Li, "Out-of-distribution detection with deep nearest neighbors", ICML 2022):
-cosine similarity to the k-th nearest pictures that were learnt, here the mean of the k nearest. docs/decisions/ has the
-comparison with the other published methods. Knows no network and no torch.
+Mahalanobis distance on features of unit length (Mueller and Hein, "Mahalanobis++", ICML 2025) with the covariance
+within the classes shrunk (Ledoit and Wolf, "A well-conditioned estimator for large-dimensional covariance matrices",
+2004). Earlier packages hold neighbours instead, and are read as ever. docs/decisions/ has the comparison. Knows no
+network and no torch.
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +18,6 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from tsukiji.errors import PackageInvalid
-from tsukiji.vision.shapes import BANK_IMAGES, SCORES
 
 NEIGHBOURS: Final = 5
 BLOCK: Final = 1024
@@ -24,20 +26,14 @@ Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Known:
+class Known(ABC):
     """Statistics of what a model learnt.
 
     Attributes:
-        bank: what some of the learnt pictures look like, shape (M, D), each row of length 1.
         held_out: similarities of pictures of these kinds that were not learnt, ascending, shape (Q,), Q >= 1.
     """
 
-    bank: Floats
     held_out: Floats
-
-    @property
-    def bytes(self) -> int:
-        return self.bank.nbytes + self.held_out.nbytes
 
     def scores(self, vectors: Floats) -> Floats:
         """Return known scores (N,) of vectors (N, D): what part of the held-out pictures is less similar, 0 to 1.
@@ -49,31 +45,85 @@ class Known:
         return found.astype(np.float32)
 
     def similarities(self, vectors: Floats) -> Floats:
-        """Return the mean cosine similarity (N,) to the nearest of the bank."""
-        return nearest(normalised(vectors), self.bank)
+        """Return how like vectors (N, D) are to what was learnt, (N,); to be compared within one model only."""
+        blocks = [self._compare(vectors[start : start + BLOCK]) for start in range(0, len(vectors), BLOCK)]
+        return np.concatenate([np.empty(0, np.float32), *blocks])
+
+    @property
+    @abstractmethod
+    def bytes(self) -> int:
+        """Memory of the statistics."""
+
+    @abstractmethod
+    def _compare(self, vectors: Floats) -> Floats: ...
 
 
-def fit(learnt: Floats, held_out: Floats) -> Known:
-    """Return the statistics of learnt vectors (M, D) and held-out ones (N, D) of the same kinds, N and M >= 1.
+@dataclass(frozen=True)
+class Means(Known):
+    """The mean of each class that was learnt, and one covariance within all of them.
 
-    A large bank is thinned out evenly, in its order.
+    Attributes:
+        middle: the first `middle` of the D features are means of earlier maps, the others of the last ones.
+        scales: what evens out how much the features vary, (1, D): each is multiplied with its own.
+        means: of C classes, so scaled, (C, D).
+        axes: A, shape (R, D), such that the inverse of the covariance is I - A'A, up to a factor.
     """
-    bank = normalised(learnt)[:: -(-len(learnt) // BANK_IMAGES)].astype(np.float16).astype(np.float32)
-    found = np.sort(nearest(normalised(held_out), bank))
-    if len(found) > SCORES:
-        found = np.quantile(found, np.linspace(0, 1, SCORES))
-    return Known(bank, found.astype(np.float32))
+
+    middle: int
+    scales: Floats
+    means: Floats
+    axes: Floats
+
+    def distances(self, vectors: Floats) -> Floats:
+        """Return squared Mahalanobis distances (N, C), up to a factor, of vectors (N, D) to the means."""
+        rows = unit_parts(vectors, self.middle) * self.scales
+        whitened = self._whitened(rows)
+        lengths = (rows * whitened).sum(axis=1, keepdims=True)
+        return np.asarray(lengths - 2 * (whitened @ self.means.T) + self._lengths, np.float32)
+
+    @cached_property
+    def _lengths(self) -> Floats:
+        """Squared, of the means, (C,)."""
+        return np.asarray((self.means * self._whitened(self.means)).sum(axis=1), np.float32)
+
+    def _whitened(self, rows: Floats) -> Floats:
+        return np.subtract(rows, rows @ self.axes.T @ self.axes, dtype=np.float32)
+
+    def _compare(self, vectors: Floats) -> Floats:
+        nearest: Floats = -self.distances(vectors).min(axis=1)
+        return nearest
+
+    @property
+    def bytes(self) -> int:
+        return sum(array.nbytes for array in (self.scales, self.means, self.axes, self.held_out))
 
 
-def nearest(vectors: Floats, bank: Floats) -> Floats:
-    """Return the mean of each vector's largest products with the bank's rows, shape (N,)."""
-    count = min(NEIGHBOURS, len(bank))
-    rows = [
-        np.partition(vectors[start : start + BLOCK] @ bank.T, -count, axis=1)[:, -count:].mean(axis=1)
-        for start in range(0, len(vectors), BLOCK)
-    ]
-    found: Floats = np.concatenate([np.empty(0, np.float32), *rows]).astype(np.float32)
-    return found
+@dataclass(frozen=True)
+class Neighbours(Known):
+    """What earlier packages hold: the mean cosine similarity to the nearest pictures that were learnt.
+
+    Sun, Ming, Zhu and Li, "Out-of-distribution detection with deep nearest neighbors", ICML 2022.
+
+    Attributes:
+        bank: what some of those pictures look like, shape (M, D), each row of length 1.
+    """
+
+    bank: Floats
+
+    def _compare(self, vectors: Floats) -> Floats:
+        count = min(NEIGHBOURS, len(self.bank))
+        products = normalised(vectors) @ self.bank.T
+        nearest: Floats = np.partition(products, -count, axis=1)[:, -count:].mean(axis=1)
+        return nearest
+
+    @property
+    def bytes(self) -> int:
+        return self.bank.nbytes + self.held_out.nbytes
+
+
+def unit_parts(vectors: Floats, middle: int) -> Floats:
+    """Return vectors (N, D) with each of their two parts at length 1."""
+    return np.concatenate([normalised(vectors[:, :middle]), normalised(vectors[:, middle:])], axis=1)
 
 
 def normalised(vectors: Floats) -> Floats:
@@ -83,23 +133,32 @@ def normalised(vectors: Floats) -> Floats:
     return rows
 
 
-def save(known: Known, path: Path) -> None:
-    save_file({"bank": known.bank.astype(np.float16), "held_out": known.held_out}, path)
+def save(known: Means, path: Path) -> None:
+    parts = {"scales": known.scales, "means": known.means, "axes": known.axes}
+    save_file({name: part.astype(np.float16) for name, part in parts.items()} | {"held_out": known.held_out}, path)
 
 
-def load(path: Path, dimensions: int) -> Known:
-    """Read what `save` wrote.
+def load(path: Path, middle: int, features: int) -> Known:
+    """Read what `save` wrote, now or earlier.
+
+    Args:
+        path: the file.
+        middle: channels of the network's earlier maps.
+        features: channels of its last maps.
 
     Raises:
         PackageInvalid: it is damaged, or was made for another network.
     """
     try:
-        found = load_file(path)
-        bank, held_out = found["bank"].astype(np.float32), found["held_out"].astype(np.float32)
-    except (OSError, SafetensorError, KeyError, TypeError) as error:
+        arrays = {name: array.astype(np.float32) for name, array in load_file(path).items()}
+        known = Neighbours(**arrays) if "bank" in arrays else Means(middle=middle, **arrays)
+    except (OSError, SafetensorError, TypeError) as error:
         raise PackageInvalid(f"{path.name} cannot be read: {error}") from error
-    if bank.ndim != 2 or bank.shape[1] != dimensions or held_out.ndim != 1 or 0 in (len(bank), len(held_out)):
-        raise PackageInvalid(f"{path.name} does not fit the network: {bank.shape}, {held_out.shape}.")
-    if not np.isfinite(bank).all() or not np.isfinite(held_out).all() or (np.diff(held_out) < 0).any():
+    held_out = arrays.pop("held_out")
+    shapes = {name: array.shape for name, array in arrays.items()}
+    fits = all(len(shape) == 2 and shape[0] and shape[1] == middle + features for shape in shapes.values())
+    if not fits or len(arrays.get("scales", [0])) != 1 or held_out.ndim != 1 or not len(held_out):
+        raise PackageInvalid(f"{path.name} does not fit the network: {shapes}, {held_out.shape}.")
+    if not all(np.isfinite(array).all() for array in (held_out, *arrays.values())) or (np.diff(held_out) < 0).any():
         raise PackageInvalid(f"{path.name} holds values that cannot be.")
-    return Known(bank, held_out)
+    return known

@@ -90,7 +90,7 @@ class ModelConfig(Part):
 class KnownFacts(Part):
     """How "none of these" is told; the statistics stand in `known.safetensors`."""
 
-    method: Literal["nearest_neighbours"] = "nearest_neighbours"
+    method: Literal["mahalanobis", "nearest_neighbours"] = "nearest_neighbours"
     min_known: Share
     """A known score below this is "none of these", where nobody sets another threshold."""
 

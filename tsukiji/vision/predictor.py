@@ -109,8 +109,9 @@ class Predictor:
         package.verify(folder)
         config, calibration = package.read_config(folder), package.read_calibration(folder)
         model = load_model(folder, config)
-        dimensions = model.num_middle + model.num_features
-        known = load_known(folder / package.KNOWN, dimensions) if calibration.known else None
+        known = None
+        if calibration.known:
+            known = load_known(folder / package.KNOWN, model.num_middle, model.num_features)
         return cls(model, config, package.read_preprocess(folder), calibration, plan, known)
 
     @property

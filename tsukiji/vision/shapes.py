@@ -16,10 +16,12 @@ Head = Literal["fastai_concat_v1", "linear_v1"]
 FILE: Final = Path(__file__).with_name("shapes.json")
 HIDDEN: Final = 512
 """Width of the head's hidden layer."""
+AXES: Final = 512
+"""Of the covariance in `known.safetensors`, at most."""
 BANK_IMAGES: Final = 10_000
-"""Rows of `known.safetensors`' bank, at most."""
+"""Rows of the bank that earlier packages have there, at most."""
 SCORES: Final = 1001
-"""Its similarities of held-out pictures, at most."""
+"""Similarities of held-out pictures there, at most."""
 COUNTER: Final = "num_batches_tracked"
 """How many batches a normalisation has seen: the one kind of tensor that is a whole number."""
 

@@ -123,6 +123,9 @@ def test_a_configuration_of_another_body_does_not_fit():
         check_fit(header_of({}), CONFIG.model_copy(update={"num_features": 1024}), "w")
 
 
+MEANS = {"scales": [1, 768], "means": [2, 768], "axes": [4, 768], "held_out": [9]}
+
+
 @pytest.mark.parametrize(
     "shapes",
     [
@@ -133,6 +136,20 @@ def test_a_configuration_of_another_body_does_not_fit():
         {"bank": [4, 512 + 256], "held_out": [1002]},
         {"bank": [4, 512 + 256], "held_out": [9], "more": [1]},
         {"bank": [4 * 768], "held_out": [9]},
+        MEANS | {"axes": [513, 768]},
+        MEANS | {"axes": [0, 768]},
+        MEANS | {"axes": [4, 767]},
+        MEANS | {"axes": [768]},
+        MEANS | {"means": [3, 768]},
+        MEANS | {"means": [2, 768, 1]},
+        MEANS | {"scales": [2, 768]},
+        MEANS | {"scales": [768]},
+        MEANS | {"held_out": [1002]},
+        MEANS | {"held_out": [9, 1]},
+        MEANS | {"more": [1]},
+        MEANS | {"bank": [4, 768]},
+        {"scales": [1, 768], "means": [2, 768], "held_out": [9]},
+        {},
     ],
 )
 def test_statistics_of_another_network_do_not_fit(shapes):
@@ -142,6 +159,7 @@ def test_statistics_of_another_network_do_not_fit(shapes):
         )
 
     check_known(known({"bank": [4, 512 + 256], "held_out": [9]}), CONFIG, "known")
+    check_known(known(MEANS), CONFIG, "known")
     with pytest.raises(PackageInvalid, match="known does not fit resnet18"):
         check_known(known(shapes), CONFIG, "known")
 
