@@ -1,11 +1,14 @@
 """A service under faults: every accepted job must reach its end, once, whatever dies meanwhile.
 
-`python -m bench.faults --minutes M --seed S --stack embedded|servers|rabbitmq [--json]` runs the programs of a service,
-loads them as users would, hits them and their servers by a seeded schedule, lets them drain, and compares each promise
-with rows and blobs. Exit status 1 where anything is lost, stuck, wrong or there twice.
+`python -m bench.faults --minutes M --seed S --stack embedded|servers|rabbitmq|celery [--json]` runs the programs of a
+service, loads them as users would, hits them and their servers by a seeded schedule, lets them drain, and compares
+each promise with rows and blobs. Exit status 1 where anything is lost, stuck, wrong or there twice. `celery` is
+`servers` with a peer beside it, plain Celery workers on the same Redis that meet the same faults: `peer_lost` and
+`peer_twice` are of its tasks.
 """
 
 import argparse
+import os
 import random
 import signal
 import statistics
@@ -19,6 +22,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
+from bench.faulting.celery_peer import Peer
 from bench.faulting.checker import Checker, Verdict
 from bench.faulting.load import PER_CLASS, RECIPE, Lesson, Users, make_pictures
 from bench.faulting.programs import LEASE_SECONDS, PROGRAMS, Stack
@@ -41,13 +45,14 @@ ROLL_CALL_SECONDS: Final = 120
 PATIENT_RETRIES: Final = 12
 SHOWN: Final = 20
 QUICK_MINUTES: Final = 0.35
+CELERY: Final = "celery"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=1, help="how long faults happen; the draining comes on top")
     parser.add_argument("--seed", type=int, default=0, help="of the schedule and of the load")
-    parser.add_argument("--stack", choices=tuple(PROGRAMS), default="embedded")
+    parser.add_argument("--stack", choices=(*PROGRAMS, CELERY), default="embedded")
     parser.add_argument("--lease", type=float, default=LEASE_SECONDS, help="seconds; the product's default is 30")
     parser.add_argument("--patient", action="store_true", help="kill workers, one when the last has been made up for")
     parser.add_argument("--folder", type=Path, help="an empty folder that keeps data and logs; temporary by default")
@@ -84,6 +89,7 @@ def run(
     with ExitStack() as cleanup:
         home = folder or Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="tsukiji-faults-")))
         home.mkdir(parents=True, exist_ok=True)
+        beside, kind = kind == CELERY, "servers" if kind == CELERY else kind
         started = cleanup.enter_context(servers(kind))
         settings = settings_of(home, started.places)
         upgrade(settings)
@@ -100,7 +106,16 @@ def run(
         users = Users(stack.url, key, seed, lesson)
         cleanup.callback(users.close)
         faults = Faults(stack, users, database, Wakeups(create_app(settings)), seed, patient=patient)
-        suffer(users, faults, 60 * minutes)
+        peer = None
+        if beside and started.broker:
+            url = started.broker.url.removesuffix("/0") + "/1"
+            peer = Peer(home, url, lease, seed, dict(os.environ))
+            cleanup.callback(peer.stop)
+            peer.start()
+            faults.on_fault = peer.meet
+        suffer(users, faults, 60 * minutes, peer)
+        if peer:
+            peer.drain(DRAIN_SECONDS)
         deaf = call_roll(stack, users)
         with database.reading() as session:
             verdict = Checker(session, open_store(settings)).check(users.accepted)
@@ -108,10 +123,11 @@ def run(
         verdict.wrong += users.unanswered
         verdict.deaf = deaf
         figures = figures_of(users, faults, stack, verdict) | {
-            "stack": kind,
+            "stack": CELERY if peer else kind,
             "minutes": minutes,
             "seed": seed,
             "patient": patient,
+            **(peer.figures() if peer else {}),
         }
         return figures, lines_of(verdict)
 
@@ -137,12 +153,14 @@ def teach(url: str, key: str, folder: Path) -> Lesson:
     return Lesson(training.id, dataset.id, (training.result or {})["model_id"])
 
 
-def suffer(users: Users, faults: Faults, seconds: float) -> None:
+def suffer(users: Users, faults: Faults, seconds: float, peer: Peer | None = None) -> None:
     """Let faults happen for a while, then let everything come to its end."""
     users.start()
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         faults.step()
+        if peer:
+            peer.tend()
         time.sleep(STEP_SECONDS)
     faults.end()
     users.finish(DRAIN_SECONDS)

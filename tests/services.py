@@ -23,6 +23,7 @@ import psycopg
 import redis
 
 from tsukiji.jobs import Queue
+from tsukiji.queue import bell_of
 
 START_SECONDS = 30
 
@@ -189,4 +190,4 @@ def _ping_rabbitmq(url: str) -> bool:
 def _delete_queues(url: str) -> None:
     with kombu.Connection(url) as connection, connection.channel() as channel:
         for queue in Queue:
-            channel.queue_delete(queue.value)
+            channel.queue_delete(bell_of(queue))

@@ -44,7 +44,7 @@ SETTINGS: Final = {
     "TSUKIJI_API_HOST": "127.0.0.1",
     "TSUKIJI_LOG_FORMAT": "json",
 }
-"""Small chunks, so that there are many claims. Ticks, pauses and resending are as shipped; the lease is an option."""
+"""Small chunks, so that there are many claims. Ticks and pauses are as shipped; the lease is an option."""
 
 
 @dataclass
@@ -66,13 +66,17 @@ class Program:
         """Who holds its leases; another one in each life."""
         return f"{self.role}{self.number}@{self.starts}"
 
+    @property
+    def command(self) -> list[str]:
+        module = ["api"] if self.role == "api" else ["worker", self.role]
+        return [sys.executable, "-m", *module, "--watch-stdin"]
+
     def start(self) -> None:
         self.starts += 1
         self.killed = False
-        module = ["api"] if self.role == "api" else ["worker", self.role]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", *module, "--watch-stdin"],
+                self.command,
                 cwd=ROOT,
                 env=self.environment | {WORKER_VARIABLE: self.worker},
                 stdin=subprocess.PIPE,

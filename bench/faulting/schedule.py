@@ -130,6 +130,8 @@ class Faults:
     ) -> None:
         self.kills = 0
         self.dealt: dict[str, int] = {}
+        self.on_fault: Callable[[str], None] = lambda _name: None
+        """Meets a peer with the same."""
         self.recoveries = Recoveries(database)
         self._stack, self._users, self._database, self._wakeups = stack, users, database, wakeups
         self._chance = random.Random(seed)
@@ -149,6 +151,7 @@ class Faults:
         if name in OF_ALL:
             self.recoveries.disturb()
         getattr(self, name)()
+        self.on_fault(name)
         self._due = time.monotonic() + self._chance.uniform(*GAP_SECONDS)
 
     def tend(self) -> None:

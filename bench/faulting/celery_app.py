@@ -1,0 +1,39 @@
+"""A plain Celery service on Redis, set up as Celery's documentation tells those who want to lose nothing.
+
+Late acknowledgement, rejection of what a lost worker held, a result backend, and a visibility timeout of a lease.
+A task works for some seconds and then commits its rows at once.
+"""
+
+import os
+import sqlite3
+import time
+from typing import Any, Final
+
+import celery
+
+ROWS: Final = 5
+TABLE: Final = "CREATE TABLE IF NOT EXISTS results (task TEXT, row INTEGER)"
+URL: Final = os.environ.get("PEER_URL", "redis://127.0.0.1:6379/1")
+TIMEOUT: Final = float(os.environ.get("PEER_TIMEOUT", "6"))
+
+app = celery.Celery("peer", broker=URL, backend=URL, set_as_current=False)
+app.conf.update(
+    task_acks_late=True,
+    task_reject_on_worker_lost=True,
+    worker_prefetch_multiplier=1,
+    broker_transport_options={"visibility_timeout": TIMEOUT},
+    result_backend_transport_options={"visibility_timeout": TIMEOUT},
+    broker_connection_retry_on_startup=True,
+    broker_connection_max_retries=None,
+)
+
+
+@app.task(bind=True, name="peer.work", autoretry_for=(sqlite3.Error,), retry_backoff=True)  # type: ignore[untyped-decorator]
+def work(task: Any, seconds: float) -> int:
+    """Work, and write the result."""
+    time.sleep(seconds)
+    with sqlite3.connect(os.environ["PEER_ROWS"], timeout=15) as connection:
+        connection.execute(TABLE)
+        rows = [(task.request.id, number) for number in range(ROWS)]
+        connection.executemany("INSERT INTO results VALUES (?, ?)", rows)
+    return ROWS
