@@ -44,10 +44,8 @@ class Peer:
         self._undo: list[tuple[float, Callable[[], None]]] = []
         self._stop = threading.Event()
         places = {"PEER_URL": url, "PEER_TIMEOUT": str(lease), "PEER_ROWS": str(self._rows)}
-        self._programs = [
-            PeerWorker("celery", number, environment | places, folder / f"peer{number}.log")
-            for number in range(WORKERS)
-        ]
+        logs = [folder / f"peer{number}.log" for number in range(WORKERS)]
+        self._programs = [PeerWorker("celery", number, environment | places, log) for number, log in enumerate(logs)]
         celery_app.app.conf.update(broker_url=url, result_backend=url)
         celery_app.app.conf.broker_transport_options = {"visibility_timeout": lease}
         self._thread = threading.Thread(target=self._submit, daemon=True)
