@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 
-from db import analyses, jobs, leases
+from db import analyses, jobs
 from db.analyses import Picture
 from db.models import Job
 from db.requests import AnalysisRequest
@@ -38,7 +38,7 @@ from tsukiji.vision.phash import greys_of
 from tsukiji.vision.quality import SIDE, measure
 from worker.engine import Engine
 from worker.findings import FEATURE_KINDS, Seen, find_all
-from worker.lease import Lease, Stale
+from worker.lease import Lease, Stale, renew
 from worker.services import Services
 from worker.trainings import Watch, local, vars_of
 
@@ -86,7 +86,7 @@ def measure_new(services: Services, job: Job, dataset_id: str, lease: Lease) -> 
             rows = [row for row in pool.map(partial(measure_one, services), part) if row]
             after, done = part[-1][0], done + len(part)
             with services.database.transaction() as session:
-                beat(services, session, job, phase="measuring", completed=done, total=done)
+                renew(session, job, services.settings.jobs, phase="measuring", completed=done, total=done)
                 analyses.add_measures(session, rows)
 
 
@@ -190,19 +190,9 @@ class Look(Watch):
 # --- the rows --------------------------------------------------------------------------------------------------------
 
 
-def beat(services: Services, session: Session, job: Job, **progress: Any) -> None:
-    """Renew the lease and write progress.
-
-    Raises:
-        Stale: the attempt is not current.
-    """
-    if leases.beat(session, job, services.settings.jobs.lease_seconds, **progress).lost:
-        raise Stale
-
-
 def tell(services: Services, job: Job, **progress: Any) -> None:
     with services.database.transaction() as session:
-        beat(services, session, job, **progress)
+        renew(session, job, services.settings.jobs, **progress)
 
 
 def end(

@@ -7,19 +7,18 @@ set, a folder) is cut when all of it is there.
 
 import itertools
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Final
 
-from db import batches, blobs, jobs, leases
+from db import batches, blobs, jobs
 from db.models import Job
 from db.requests import ArchiveInput, BatchRequest, ManifestInput
 from db.scheduling import workers_to_wake
-from db.session import Session
 from tsukiji.errors import BatchEmpty, BatchTooLarge
 from tsukiji.jobs import Queue
 from tsukiji.passed_over import PassedOver
 from worker.archives import discard
 from worker.inputs import PAGE, Item, items_of
-from worker.lease import Lease, Stale
+from worker.lease import Lease, renew
 from worker.services import Services
 from worker.text import kept
 
@@ -66,7 +65,7 @@ def store(
     settings = services.settings.jobs
     result = {"result": {"warnings": warnings}} if warnings else {}
     with services.database.transaction() as session:
-        beat(services, session, job)
+        renew(session, job, services.settings.jobs)
         jobs.change(session, Job.id == job.id, upload_sha256=None, **result)
         batches.finish_plan(session, job, count, settings.chunk_images, settings.max_attempts)
         idle = workers_to_wake(session, count)
@@ -77,7 +76,7 @@ def store(
 def begin(services: Services, job: Job) -> int:
     """Return how many items of an earlier attempt stay."""
     with services.database.transaction() as session:
-        beat(services, session, job)
+        renew(session, job, services.settings.jobs)
         kept = batches.clear_items(session, job.id)
         jobs.change(session, Job.id == job.id, items_total=kept, total=kept)
     return kept
@@ -86,7 +85,7 @@ def begin(services: Services, job: Job) -> int:
 def add_page(services: Services, job: Job, page: list[Item], first_seq: int, *, cut_early: bool) -> None:
     settings, count, idle = services.settings.jobs, first_seq + len(page), 0
     with services.database.transaction() as session:
-        beat(services, session, job, items_total=count, total=count, phase="reading")
+        renew(session, job, settings, items_total=count, total=count, phase="reading")
         kept = [(item["sha256"], item.pop("bytes")) for item in page]
         blobs.keep(session, (pair for pair in kept if pair[0]))
         batches.add_items(session, job.id, page, first_seq)
@@ -94,16 +93,6 @@ def add_page(services: Services, job: Job, page: list[Item], first_seq: int, *, 
             batches.cut(session, job, count, settings.chunk_images, settings.max_attempts)
             idle = workers_to_wake(session, len(page))
     services.wakeups.ring(Queue.INFER, idle)
-
-
-def beat(services: Services, session: Session, job: Job, **progress: Any) -> None:
-    """Renew the lease and write progress, in the transaction that writes items.
-
-    Raises:
-        Stale: the attempt is not current.
-    """
-    if leases.beat(session, job, services.settings.jobs.lease_seconds, **progress).lost:
-        raise Stale
 
 
 def check_size(services: Services, items: int) -> None:

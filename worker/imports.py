@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from db import analyses, arrivals, datasets, imports, jobs, leases
+from db import analyses, arrivals, datasets, imports, jobs
 from db.arrivals import Arrived
 from db.datasets import NewImage
 from db.models import ApiKey, Job
@@ -25,7 +25,7 @@ from tsukiji.types import AnalysisCreate
 from tsukiji.vision.decode import probe
 from worker.archives import discard
 from worker.arrivals import Arrival, arriving
-from worker.lease import Lease, Stale
+from worker.lease import Lease, Stale, renew
 from worker.services import Services
 from worker.text import kept
 
@@ -123,8 +123,7 @@ def commit(services: Services, job: Job, verdicts: list[dict[str, Any]], total: 
     """Write images, verdicts and progress, all or nothing, while the attempt is ours."""
     with services.database.transaction() as session:
         progress = {"completed": verdicts[-1]["seq"] + 1, "total": total, "phase": "reading"}
-        if leases.beat(session, job, services.settings.jobs.lease_seconds, **progress).lost:
-            raise Stale
+        renew(session, job, services.settings.jobs, **progress)
         dataset = datasets.find(session, dataset_of(job))
         author = session.get(ApiKey, job.created_by) if job.created_by else None
         images = [row["image"] for row in verdicts if row["image"]]

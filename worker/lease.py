@@ -9,13 +9,13 @@ import threading
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import structlog
 
 from db import leases
 from db.leases import Signals, Work
-from db.session import Database, DatabaseUnavailable
+from db.session import Database, DatabaseUnavailable, Session
 from tsukiji.errors import WorkStalled
 from tsukiji.settings import JobSettings
 from worker.stopping import stopping
@@ -34,6 +34,16 @@ class Stopped(Exception):
 
 class Stale(Exception):
     """Another attempt holds the work: what this one was about to write must not be written."""
+
+
+def renew(session: Session, work: Work, settings: JobSettings, **progress: Any) -> None:
+    """Renew the lease and write progress, in a transaction that writes more.
+
+    Raises:
+        Stale: the attempt is not current.
+    """
+    if leases.beat(session, work, settings.lease_seconds, **progress).lost:
+        raise Stale
 
 
 class Lease:

@@ -21,7 +21,7 @@ from tsukiji.types import Leakage, Metrics
 from worker import memory
 from worker.archives import discard
 from worker.engine import Engine
-from worker.lease import Lease, Stale
+from worker.lease import Lease, Stale, renew
 from worker.services import Services
 
 log = structlog.get_logger(__name__)
@@ -192,12 +192,8 @@ class Watch:
             memory.check(self._engine.pid, settings.training_memory_mb)
 
     def _write(self, **values: Any) -> None:
-        lease_seconds = self._services.settings.jobs.lease_seconds
-        job = self._job
-        if self._services.retry_while_unavailable(
-            lambda session: leases.beat(session, job, lease_seconds, **values)
-        ).lost:
-            raise Stale
+        job, settings = self._job, self._services.settings.jobs
+        self._services.retry_while_unavailable(lambda session: renew(session, job, settings, **values))
         self._written = time.monotonic()
 
     def _record(self, name: str, data: dict[str, Any]) -> None:
@@ -240,8 +236,7 @@ class Watch:
 
         def write(session: Session) -> None:
             blobs.keep(session, [(blob.sha256, blob.size)])
-            if leases.beat(session, job, settings.lease_seconds, **progress).lost:
-                raise Stale
+            renew(session, job, settings, **progress)
             for epoch in self._epochs:
                 jobs.record(session, job.id, "metric", epoch, attempt=job.attempt, worker=worker)
 
