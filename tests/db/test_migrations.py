@@ -1,10 +1,11 @@
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import inspect, select, text
 
-from db import jobs
+from db import jobs, scheduling
 from db.models import BatchItem, JobEvent
 from db.upgrade import check, downgrade, upgrade
+from tsukiji.jobs import Queue
 
 
 def test_the_migrations_say_what_the_models_say(database, settings):
@@ -37,6 +38,25 @@ def test_jobs_keep_their_history_and_items_through_every_migration(database, set
         assert jobs.find(session, "bat_1").status == "queued"
         assert [event.event for event in session.scalars(select(JobEvent))] == ["status"]
         assert session.scalar(select(BatchItem.custom_id)) == "a"
+
+
+def test_a_job_that_rests_still_does_and_one_that_was_sent_is_due(database, settings, key):
+    downgrade(settings, "0013")
+    insert = (
+        "INSERT INTO jobs (id, age, kind, status, priority, request, metadata, attempt, max_attempts, unit, completed,"
+        " total, planned, turn, items_total, items_succeeded, items_errored, version, created_at, sent_at) VALUES"
+        " (:id, :id, 'training', 'queued', 0, '{}', '{}', 1, 3, 'epochs', 0, 1, :no, 0, 0, 0, 0, 1, :now, :sent)"
+    )
+    moment = datetime.now(UTC).replace(tzinfo=None)
+    with database.transaction() as session:
+        for name, seconds in (("trn_rests", 50), ("trn_sent", -50)):
+            sent = moment + timedelta(seconds=seconds)
+            values = {"id": name, "no": False, "now": moment, "sent": sent}
+            session.execute(text(insert), values)
+    upgrade(settings)
+    with database.reading() as session:
+        assert jobs.find(session, "trn_rests").rests_until is not None
+        assert scheduling.waiting(session, Queue.TRAIN, 9) == ["trn_sent"]
 
 
 def test_upgrading_twice_changes_nothing(database, settings):
