@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from typing import cast, get_args
 
 from api.services import Services
-from api.submissions import snapshot_item
 from db import datasets, registry
 from db.models import Image, Snapshot
 from tsukiji import snapshots
@@ -33,7 +32,7 @@ def freeze(services: Services, dataset: str) -> tuple[Snapshot, bool]:
 
 
 def frozen_item(image: Image) -> SnapshotItem:
-    return replace(snapshot_item(image), split=cast("Split | None", image.split or image.drawn_split))
+    return replace(datasets.snapshot_item(image), split=cast("Split | None", image.split or image.drawn_split))
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,9 @@
 """Starting work: rows in one transaction, wake-ups after it. Knows no HTTP."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from api.errors import invalid_field
 from api.idempotency import Made, Once, fingerprint_of
@@ -12,8 +12,7 @@ from api.uploads import whole
 from api.weights import settle
 from db import batches, blobs, datasets, jobs, registry
 from db.clock import now
-from db.miniatures import miniatures_of
-from db.models import ApiKey, Image, Job
+from db.models import ApiKey, Job
 from db.requests import (
     ArchiveInput,
     BatchRequest,
@@ -28,12 +27,11 @@ from db.scheduling import workers_to_wake
 from db.session import Session
 from tsukiji.errors import ImageTooManyBytes, QueueFull, TooLarge, TsukijiError
 from tsukiji.jobs import JobKind, Queue
-from tsukiji.preflight import check_trainable
+from tsukiji.preflight import check_counts
 from tsukiji.snapshots import SnapshotItem, dumps
 from tsukiji.sources import find_allowed
-from tsukiji.splits import Draw, assign_splits
 from tsukiji.storage import Blob
-from tsukiji.types import BatchInput, BatchOptions, Kind, Split, TrainingCreate
+from tsukiji.types import BatchInput, BatchOptions, TrainingCreate
 from tsukiji.types.batches import LIKELIEST
 
 PREDICTION_PRIORITY = 5
@@ -87,7 +85,9 @@ class Work:
 
 
 def start_training(services: Services, caller: ApiKey, once: Once, body: TrainingCreate) -> Made:
-    """Freeze the data set into a snapshot, and queue a training on it.
+    """Queue a training. A worker draws splits and freezes the data set, which takes long where images are many.
+
+    What can be told by counting labels is refused here.
 
     Raises:
         NotFound, DatasetTooSmall, QueueFull
@@ -98,17 +98,14 @@ def start_training(services: Services, caller: ApiKey, once: Once, body: Trainin
     with services.database.reading() as session:
         check_room(session, services, JobKind.TRAINING, caller)
         recipe, chosen = settle(session, services, body.recipe)
-    dataset_id, name, draw = frozen(services, body)
-    warnings = check_trainable(draw, services.settings.limits.class_min_images, name)
-    blob = services.store.put(dumps(draw.items))
-    unknown = None if body.unknown is None else freeze_unknown(services, body.unknown, dataset_id)
+        asked = datasets.find(session, body.dataset)
+        counts = datasets.count_labelled(session, asked.id)
+    warnings = check_counts(counts, services.settings.limits.class_min_images, asked.name)
+    unknown = None if body.unknown is None else freeze_unknown(services, body.unknown, asked.id)
 
     def make(session: Session) -> str:
         check_room(session, services, JobKind.TRAINING, caller)
-        dataset = datasets.find(session, dataset_id)
-        leakage = draw.leakage.model_dump()
-        snapshot = registry.add_snapshot(session, dataset.id, blob.sha256, blob.size, len(draw.items), leakage)
-        datasets.keep_splits(session, dataset.id, draw.drawn)
+        dataset = datasets.find(session, asked.id)
         further: dict[str, Any] = {"backbone_choice": chosen} if chosen else {}
         if unknown:
             further |= {"unknown": unknown.dataset_id, "unknown_snapshot": unknown.add(session)}
@@ -118,13 +115,12 @@ def start_training(services: Services, caller: ApiKey, once: Once, body: Trainin
             kind=cast("Kind", dataset.kind),
             recipe=recipe,
             name=body.name or dataset.name,
+            resplit=body.resplit,
             warnings=warnings,
             **further,
         )
-        columns = {"dataset_id": dataset.id, "snapshot_id": snapshot.id, "meta": body.metadata}
-        return create(
-            session, services, caller, JobKind.TRAINING, request, unit="epochs", total=recipe.epochs, **columns
-        ).id
+        columns = {"dataset_id": dataset.id, "unit": "epochs", "total": recipe.epochs, "meta": body.metadata}
+        return create(session, services, caller, JobKind.TRAINING, request, **columns).id
 
     made = once.make(services, fingerprint, make)
     if not made.replayed:
@@ -163,29 +159,6 @@ def freeze_unknown(services: Services, name: str, dataset_id: str) -> UnknownIma
         SnapshotItem(image.id, image.sha256, image.name, image.label or "unknown", crop=image.crop) for image in images
     ]
     return UnknownImages(dataset.id, services.store.put(dumps(items)), len(items))
-
-
-def frozen(services: Services, body: TrainingCreate) -> tuple[str, str, Draw]:
-    """Return the data set's id and name, and its labelled images, each with a split."""
-    with services.database.reading() as session:
-        dataset = datasets.find(session, body.dataset)
-        images = datasets.labelled_images(session, dataset.id)
-    kept = {image.id: cast("Split", image.drawn_split) for image in images if image.drawn_split and not body.resplit}
-    recipe = body.recipe
-
-    def read(image_ids: Sequence[str]) -> Mapping[str, bytes]:
-        with services.database.reading() as session:
-            return miniatures_of(session, image_ids)
-
-    draw = assign_splits(
-        map(snapshot_item, images), valid_fraction=recipe.valid_fraction, seed=recipe.seed, drawn=kept, read=read
-    )
-    return dataset.id, dataset.name, draw
-
-
-def snapshot_item(image: Image) -> SnapshotItem:
-    fields = ("sha256", "name", "label", "split", "group", "phash", "crop")
-    return SnapshotItem(image_id=image.id, **{name: getattr(image, name) for name in fields})
 
 
 # --- batches and predictions -----------------------------------------------------------------------------------------

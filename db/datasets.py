@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
@@ -17,7 +17,8 @@ from tsukiji.errors import Conflict, CropOutside, NotFound
 from tsukiji.ids import new_id
 from tsukiji.labels import count_labels as by_label
 from tsukiji.labels import split_labels
-from tsukiji.types import Box, ImageFilter, Kind
+from tsukiji.snapshots import SnapshotItem
+from tsukiji.types import Box, ImageFilter, Kind, Split
 
 Miniature = bytes
 
@@ -196,6 +197,19 @@ def labelled_images(session: Session, dataset_id: str) -> list[Image]:
     """Return every image in use that has a label, for a snapshot."""
     mine = (Image.dataset_id == dataset_id, Image.label.is_not(None))
     return list(session.scalars(select(Image).where(*mine, *IN_USE)))
+
+
+def snapshot_item(image: Image) -> SnapshotItem:
+    """Return what a snapshot says of an image; its split is the user's own, if any."""
+    fields = ("sha256", "name", "label", "split", "group", "phash", "crop")
+    return SnapshotItem(image_id=image.id, **{name: getattr(image, name) for name in fields})
+
+
+def count_labelled(session: Session, dataset_id: str) -> list[tuple[str, Split | None, int]]:
+    """Return how many images in use have each label (or set) and split, as the user set it: what snapshots hold."""
+    mine = (Image.dataset_id == dataset_id, Image.label.is_not(None))
+    query = select(Image.label, Image.split, func.count()).where(*mine, *IN_USE).group_by(Image.label, Image.split)
+    return cast("list[tuple[str, Split | None, int]]", [tuple(row) for row in session.execute(query)])
 
 
 def all_images(session: Session, dataset_id: str, limit: int) -> list[Image]:

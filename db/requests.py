@@ -72,7 +72,10 @@ class TrainingRequest(JobRequest):
     recipe: Recipe
     name: str
     """Of the model."""
+    resplit: bool = False
+    """Are splits drawn anew that an earlier training drew?"""
     warnings: list[dict[str, Any]] = []
+    """Before the data set is frozen, those that counting its labels tells."""
     backbone_choice: dict[str, Any] | None = None
     """Why `auto` is the recipe's backbone."""
     unknown: str | None = None

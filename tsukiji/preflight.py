@@ -2,7 +2,7 @@
 
 import shlex
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -10,6 +10,7 @@ from tsukiji.errors import DatasetTooSmall
 from tsukiji.labels import is_set, look_alikes
 from tsukiji.snapshots import SnapshotItem
 from tsukiji.splits import Draw
+from tsukiji.types import Split
 
 FEW_IMAGES: Final = 50
 IMBALANCE: Final = 2.0
@@ -30,21 +31,47 @@ def check_trainable(draw: Draw, min_images: int, dataset: str = "DATASET") -> li
             `min_images` or none to learn from, or nothing held out; `labels` in its extra members lists the images of
             each label.
     """
+    used, counts = _check(draw, min_images, dataset)
+    return [*_held_out(draw, used, counts, dataset), *_of_counts(used, counts), *_leaks(draw), *_unseen(draw)]
+
+
+def check_counts(
+    counted: Iterable[tuple[str, Split | None, int]], min_images: int, dataset: str = "DATASET"
+) -> list[dict[str, Any]]:
+    """Return what of `check_trainable` can be told before splits are drawn, and raise what it raises of that.
+
+    Args:
+        counted: how many images have each label (or set) and split, as the user set it.
+        min_images: that each label needs.
+        dataset: its name, for the commands that lead out.
+
+    Raises:
+        DatasetTooSmall: as `check_trainable`.
+    """
+    groups = list(counted)
+    # Where nothing is set as valid, some of the split train may be held out, too (`tsukiji.splits`).
+    is_open = all(split != "valid" for _, split, _ in groups)
+    items: list[SnapshotItem] = []
+    for label, split, images in groups:
+        item = SnapshotItem("", "", "", label, None if is_open and split == "train" else split)
+        items += [item] * images
+    used, counts = _check(Draw(items), min_images, dataset)
+    return _of_counts(used, counts)
+
+
+def _check(draw: Draw, min_images: int, dataset: str) -> tuple[list[SnapshotItem], Counter[str]]:
+    """Return the items that are not of `test`, and how many of them have each label, or raise DatasetTooSmall."""
     used = [item for item in draw.items if item.split != "test"]
     counts = Counter(label for item in used for label in item.labels)
-    facts = [{"label": label, "images": count, "needed": min_images} for label, count in sorted(counts.items())]
     if refusal := _Checked(draw, used, counts, min_images, dataset).refusal():
         problem, hint = refusal
+        facts = [{"label": label, "images": count, "needed": min_images} for label, count in sorted(counts.items())]
         raise DatasetTooSmall(problem, hint=hint, labels=facts)
-    return [
-        *_held_out(draw, used, counts, dataset),
-        *_imbalance(counts),
-        *_few(counts),
-        *look_alikes(counts, counts),
-        *_everywhere(used, counts),
-        *_leaks(draw),
-        *_unseen(draw),
-    ]
+    return used, counts
+
+
+def _of_counts(used: Sequence[SnapshotItem], counts: Counter[str]) -> list[dict[str, Any]]:
+    return [*_imbalance(counts), *_few(counts), *look_alikes(counts, counts), *_everywhere(used, counts)]
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from tsukiji.types import Leakage, Metrics
 from worker import memory
 from worker.archives import discard
 from worker.engine import Engine
+from worker.freezing import freeze
 from worker.lease import Lease, Stale, renew
 from worker.services import Services
 
@@ -35,6 +36,7 @@ WRITE_SECONDS = 1.0
 def run(services: Services, job: Job, lease: Lease) -> None:
     """Train, and end the job in the transaction that registers the model."""
     with services.attempt_folder(job) as folder:
+        job = freeze(services, job, lease)
         job_run = prepare(services, job, folder, lease)
         settings = services.settings
         with Engine(folder, settings.jobs.stop_seconds, settings.training.threads) as engine:

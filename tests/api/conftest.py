@@ -23,7 +23,11 @@ from tsukiji.errors import BrokerUnavailable
 from tsukiji.ids import new_id
 from tsukiji.jobs import Queue
 from tsukiji.settings import DataSettings, JobSettings, LimitSettings, Settings
+from tsukiji.sources import Sources
 from tsukiji.storage.memory import MemoryStore
+from worker import freezing
+from worker.runner import run
+from worker.services import Services as WorkerServices
 
 LABELS = ["eel", "squid", "tuna"]
 NO_CHROMIUM = "Chromium is not there; `make browser` installs it, or set TSUKIJI_TEST_CHROMIUM to its path"
@@ -101,6 +105,23 @@ def services(settings):
     made = Current.services = Services(settings, Database(settings), MemoryStore(), RecordedWakeups())
     yield made
     made.database.close()
+
+
+@pytest.fixture
+def freeze(client, services):
+    """Do the first phase of a training as a worker does, and return the job as it is then told."""
+    store, wakeups = services.store, services.wakeups
+    of_worker = WorkerServices(
+        services.settings, services.database, store, wakeups, Sources(services.settings), "train@test"
+    )
+
+    def freeze(job_id):
+        with services.database.transaction() as session:
+            job = leases.claim(session, Job, job_id, of_worker.worker, 30)
+        run(of_worker, job, freezing.freeze)
+        return client.get(f"/v1/jobs/{job_id}").json()
+
+    return freeze
 
 
 @pytest.fixture

@@ -158,7 +158,7 @@ def test_a_history_is_that_of_its_data_set(client, act):
     assert client.post(f"/v1/datasets/other/revisions/{revision['id']}/undo").status_code == 404
 
 
-def test_what_is_excluded_is_neither_learnt_from_nor_frozen(client, act, services):
+def test_what_is_excluded_is_neither_learnt_from_nor_frozen(client, act, services, freeze):
     chosen = [image["id"] for image in images(client, label="eel")]
     act("exclude", images=chosen[:1])
     act("crop", crop=[2, 2, 20, 20], images=chosen[1:2])
@@ -167,6 +167,7 @@ def test_what_is_excluded_is_neither_learnt_from_nor_frozen(client, act, service
     assert (frozen["images"], len(lines)) == (7, 7)
     job = client.post("/v1/trainings", json={"dataset": "sushi", "recipe": {"epochs": 1}})
     assert job.status_code == 202, job.text
+    freeze(job.json()["id"])
     newest = client.get("/v1/datasets/sushi/snapshots").json()["data"][0]
     assert newest["images"] == 7
     table = client.get(f"/v1/snapshots/{newest['id']}/export", params={"format": "csv"}).text

@@ -47,16 +47,17 @@ def fish(send):
 
 
 @pytest.fixture
-def train(client, services):
+def train(client, services, freeze):
     """Start a training; returns the job, its snapshot's row and its split of each image."""
 
     def train(**body):
         answer = client.post("/v1/trainings", json={"dataset": "fish", **body})
         assert answer.status_code == 202, answer.text
+        job = freeze(answer.json()["id"])
         with services.database.reading() as session:
             row = session.scalars(select(Snapshot).order_by(Snapshot.id.desc())).first()
         items = snapshots.loads(services.store.read(row.sha256))
-        return answer.json(), row, {item.image_id: item.split for item in items}
+        return job, row, {item.image_id: item.split for item in items}
 
     return train
 
@@ -124,12 +125,12 @@ def test_groups_are_sent_shown_and_kept_whole(client, send, fish, train):
     assert row.leakage["groups"] == 4
 
 
-def test_one_group_for_all_leaves_nothing_to_hold_out(client, send):
+def test_one_group_for_all_leaves_nothing_to_hold_out(client, send, freeze):
     send([scene(number) for number in range(10)], label="eel", group="boat 1")
     send([scene(number) for number in range(100, 110)], label="tuna")
-    answer = client.post("/v1/trainings", json={"dataset": "fish"})
-    assert (answer.status_code, answer.json()["code"]) == (422, "dataset_too_small")
-    assert "cannot be both learnt from and held out: eel" in answer.json()["detail"]
+    job = freeze(client.post("/v1/trainings", json={"dataset": "fish"}).json()["id"])
+    assert (job["status"], job["error"]["code"]) == ("failed", "dataset_too_small")
+    assert "cannot be both learnt from and held out: eel" in job["error"]["detail"]
 
 
 @pytest.mark.parametrize(
@@ -154,9 +155,10 @@ def test_images_of_before_are_counted_as_not_compared(services, fish, train):
     assert warnings_of(job)["unhashed_images"].startswith("1 image came before")
 
 
-def test_trainings_started_at_once_leave_one_draw_behind(client, services, fish, train):
+def test_trainings_that_freeze_at_once_leave_one_draw_behind(client, services, fish, train, freeze):
     bodies = [{"dataset": "fish", "recipe": {"seed": seed}, "resplit": True} for seed in range(4)]
-    threads = [threading.Thread(target=client.post, args=("/v1/trainings",), kwargs={"json": body}) for body in bodies]
+    started = [client.post("/v1/trainings", json=body).json()["id"] for body in bodies]
+    threads = [threading.Thread(target=freeze, args=(job,)) for job in started]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -53,9 +53,18 @@ def fill(client):
     return fill
 
 
-def train(client, name):
-    answer = client.post("/v1/trainings", json={"dataset": name}).json()
-    return answer if "code" in answer else answer["request"]
+@pytest.fixture
+def train(client, freeze):
+    """Ask for a training; returns its error, whether it is refused at once or by the worker, or its request."""
+
+    def train(name):
+        answer = client.post("/v1/trainings", json={"dataset": name}).json()
+        if "code" in answer:
+            return answer
+        job = freeze(answer["id"])
+        return job["error"] or job["request"]
+
+    return train
 
 
 def commands(text):
@@ -73,57 +82,57 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("images", "which"), REFUSED.values(), ids=REFUSED)
-def test_the_way_out_of_a_refusal_leads_out(client, run, fill, images, which):
+def test_the_way_out_of_a_refusal_leads_out(run, fill, train, images, which):
     fill("my fish", **images)
-    refused = train(client, "my fish")
+    refused = train("my fish")
     assert refused["code"] == "dataset_too_small"
     run(commands(refused["hint"])[which])
-    assert "code" not in train(client, "my fish")
+    assert "code" not in train("my fish")
 
 
-def test_each_label_that_is_held_out_whole_has_its_way_out(client, run, fill):
+def test_each_label_that_is_held_out_whole_has_its_way_out(run, fill, train):
     fill("fish", **{"eel": 4, "tuna/valid": 4, "-cod 'x'/valid": 4})
-    for command in commands(train(client, "fish")["hint"]):
+    for command in commands(train("fish")["hint"]):
         run(command)
-    assert "code" not in train(client, "fish")
+    assert "code" not in train("fish")
 
 
 @pytest.mark.parametrize("images", [{"": 8}, {"": 4, "squid": 4}])
-def test_images_without_a_label_can_be_given_one(client, run, fill, images):
+def test_images_without_a_label_can_be_given_one(run, fill, train, images):
     ids = fill("fish", **images)
-    command = commands(train(client, "fish")["hint"])[0]
+    command = commands(train("fish")["hint"])[0]
     for number, image in enumerate(ids[""]):
         run(command.replace("ID", image).replace("LABEL", ("eel", "tuna")[number % 2]))
-    assert "code" not in train(client, "fish")
+    assert "code" not in train("fish")
 
 
-def test_a_label_of_one_group_can_be_split_by_hand(client, run, fill):
+def test_a_label_of_one_group_can_be_split_by_hand(run, fill, train):
     ids = fill("fish", **{"eel": 4, "tuna//boat": 4})
-    learnt, held_out = commands(train(client, "fish")["hint"])
+    learnt, held_out = commands(train("fish")["hint"])
     run(learnt)
     for image in ids["tuna//boat"][:2]:
         run(held_out.replace("ID", image))
-    assert "code" not in train(client, "fish")
+    assert "code" not in train("fish")
 
 
-def test_what_shows_none_of_the_kinds_can_be_said(client, run, fill):
+def test_what_shows_none_of_the_kinds_can_be_said(run, fill, train):
     fill("fish", "multi_label", **{"eel": 4, "": 4})
-    run(commands(train(client, "fish")["hint"])[0])
-    assert "code" not in train(client, "fish")
+    run(commands(train("fish")["hint"])[0])
+    assert "code" not in train("fish")
 
 
-def test_images_that_all_look_like_test_images_can_be_held_out_by_hand(client, run, fill):
+def test_images_that_all_look_like_test_images_can_be_held_out_by_hand(run, fill, train):
     ids = fill("fish", **{"eel/train/a": 4, "eel/test/a": 1, "tuna/train/b": 4, "tuna/test/b": 1})
-    refused = train(client, "fish")
+    refused = train("fish")
     assert "none is left to measure" in refused["detail"]
     for place in ("eel/train/a", "tuna/train/b"):
         run(commands(refused["hint"])[0].replace("ID", ids[place][0]))
-    assert "code" not in train(client, "fish")
+    assert "code" not in train("fish")
 
 
-def test_train_and_test_alone_can_be_trained_and_the_test_set_stays(client, fill):
+def test_train_and_test_alone_can_be_trained_and_the_test_set_stays(client, fill, train):
     ids = fill("fish", **{"eel/train": 10, "tuna/train": 10, "eel/test": 4, "tuna/test": 4})
-    (warning,) = [one for one in train(client, "fish")["warnings"] if one["code"] == "valid_from_train"]
+    (warning,) = [one for one in train("fish")["warnings"] if one["code"] == "valid_from_train"]
     assert "eel, tuna" in warning["detail"]
     snapshots = client.get("/v1/datasets/fish/snapshots").json()["data"]
     assert snapshots[0]["images"] == 28
@@ -131,10 +140,10 @@ def test_train_and_test_alone_can_be_trained_and_the_test_set_stays(client, fill
         assert client.get(f"/v1/images/{image}").json()["split"] == "test"
 
 
-def test_a_label_without_anything_held_out_is_told_and_the_way_out_holds_some_out(client, run, fill):
+def test_a_label_without_anything_held_out_is_told_and_the_way_out_holds_some_out(run, fill, train):
     fill("fish", **{"ant/train": 4, "eel/train": 4, "tuna/train": 4, "eel/valid": 2, "tuna/valid": 2})
-    (warning,) = [one for one in train(client, "fish")["warnings"] if one["code"] == "nothing_held_out"]
+    (warning,) = [one for one in train("fish")["warnings"] if one["code"] == "nothing_held_out"]
     assert warning["labels"] == ["ant"]
     run(commands(warning["detail"])[0])
-    codes = [one["code"] for one in train(client, "fish")["warnings"]]
+    codes = [one["code"] for one in train("fish")["warnings"]]
     assert {"nothing_held_out", "valid_from_train"}.isdisjoint(codes)
