@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from api.errors import invalid_field
 from api.idempotency import Made, Once, fingerprint_of
@@ -31,7 +31,7 @@ from tsukiji.preflight import check_counts
 from tsukiji.snapshots import SnapshotItem, dumps
 from tsukiji.sources import find_allowed
 from tsukiji.storage import Blob
-from tsukiji.types import BatchInput, BatchOptions, TrainingCreate
+from tsukiji.types import BatchInput, BatchOptions, Kind, TrainingCreate
 from tsukiji.types.batches import LIKELIEST
 
 PREDICTION_PRIORITY = 5

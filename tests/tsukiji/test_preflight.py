@@ -3,9 +3,10 @@ import pytest
 from tests.tsukiji.drawn import copy_of, item, many
 from tsukiji.errors import DatasetTooSmall
 from tsukiji.labels import join_labels
-from tsukiji.preflight import check_trainable
+from tsukiji.preflight import check_counts, check_trainable
 from tsukiji.snapshots import SnapshotItem
 from tsukiji.splits import Draw, assign_splits
+from tsukiji.types import Split
 
 
 @pytest.mark.parametrize(
@@ -22,6 +23,34 @@ from tsukiji.splits import Draw, assign_splits
 def test_too_small_a_data_set_says_what_is_missing(items: list[SnapshotItem], words: str) -> None:
     with pytest.raises(DatasetTooSmall, match=words):
         check_trainable(Draw(items), 5)
+
+
+@pytest.mark.parametrize(
+    ("counts", "words"),
+    [
+        ([], "at least two labels"),
+        ([("tuna", None, 30), ("eel", None, 4)], r"eel \(4\)"),
+        ([("tuna", None, 30), ("eel", "test", 9)], "at least two labels"),
+        ([("tuna", None, 30), ("eel", "valid", 9)], "left to learn from: eel"),
+    ],
+)
+def test_counts_alone_tell_most_of_it(counts: list[tuple[str, Split | None, int]], words: str) -> None:
+    with pytest.raises(DatasetTooSmall, match=words):
+        check_counts(counts, 5)
+
+
+@pytest.mark.parametrize(
+    "counts",
+    [
+        [("tuna", "train", 30), ("eel", "train", 30)],  # some of them can be held out
+        [("tuna", "train", 30), ("eel", "train", 30), ("eel", "test", 5)],
+        [("tuna", "train", 30), ("eel", "train", 30), ("eel", "valid", 5)],
+    ],
+)
+def test_what_drawing_splits_may_still_mend_is_not_refused_by_counts(
+    counts: list[tuple[str, Split | None, int]],
+) -> None:
+    assert [warning["code"] for warning in check_counts(counts, 5)] == ["few_images"]
 
 
 def test_error_lists_the_images_of_each_label() -> None:
