@@ -76,7 +76,7 @@ class TrainingRequest(JobRequest):
     """Are splits drawn anew that an earlier training drew?"""
     warnings: list[dict[str, Any]] = []
     """Before the data set is frozen, those that counting its labels tells."""
-    backbone_choice: dict[str, Any] | None = None
+    backbone_choice: str | None = None
     """Why `auto` is the recipe's backbone."""
     unknown: str | None = None
     unknown_snapshot: str | None = None
