@@ -48,8 +48,8 @@ bench: setup ## All benchmarks, short form: half an hour or so
 	@for name in $(BENCHMARKS); do $(BIN)/python -m bench.$$name --quick --json || exit 1; done
 
 docs: setup ## Renew the pages that are generated from the settings and the errors
-	$(BIN)/python -m tests.settings_pages
-	$(BIN)/python -m tests.error_pages
+	$(BIN)/python -m devtools.settings_pages
+	$(BIN)/python -m devtools.error_pages
 
 lock: setup ## Renew constraints.txt
 	$(BIN)/uv pip compile --quiet --universal --no-header --no-annotate --no-emit-index-url --no-emit-find-links --all-extras --python-version 3.11 --upgrade pyproject.toml --output-file constraints.txt

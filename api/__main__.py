@@ -16,12 +16,12 @@ from typing import cast
 import uvicorn
 from fastapi import FastAPI
 
+from api.http.protocol import Bounds
 from api.main import create_app
-from api.protocol import Bounds
-from tsukiji import log
 from tsukiji.errors import Invalid
-from tsukiji.parents import watch_stdin
-from tsukiji.settings import Settings, load
+from tsukiji.kernel import log
+from tsukiji.kernel.parent_process import watch_stdin
+from tsukiji.kernel.settings import Settings, load
 
 OTHER_FILES = 200
 GRACE_SECONDS = 2

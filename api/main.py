@@ -6,9 +6,11 @@ from contextlib import asynccontextmanager
 from fastapi import Depends, FastAPI
 from fastapi.routing import APIRoute
 
-from api import docs, errors
-from api.dependencies import find_caller
-from api.middleware import BodyLimit, Front, Gate, check_origin, check_text, host_check
+from api.http import errors
+from api.http.dependencies import find_caller
+from api.http.middleware import BodyLimit, Front, Gate, check_origin, check_text, host_check
+from api.http.schemas import RESPONSES, Documented
+from api.page import docs
 from api.page import routes as page
 from api.routes import (
     aliases,
@@ -29,11 +31,10 @@ from api.routes import (
     trainings,
     uploads,
 )
-from api.schemas import RESPONSES, Documented
 from api.services import Services, open_services
 from tsukiji import __doc__ as summary
 from tsukiji import __version__
-from tsukiji.settings import Settings
+from tsukiji.kernel.settings import Settings
 
 DESCRIPTION = """
 Start long work with POST: the answer is `202` with the job and its address. Poll it as `Retry-After` says, or hold the

@@ -10,16 +10,17 @@ from typing import Final, TypeVar
 import anyio
 import anyio.to_thread
 
-from api.lane import Lanes
-from api.pace import Crowd
+from api.poll_pacing import Crowd
+from api.predict_rpc import Lanes
 from api.watch import VALID, Topic, Watch
-from db import jobs, keys
+from db import keys
 from db.session import Database
-from tsukiji.cores import usable_cores
-from tsukiji.queue import Wakeups, create_app
-from tsukiji.settings import Settings
-from tsukiji.storage import BlobStore, open_store
-from tsukiji.vision.decode import DecodeLimits
+from db.work import jobs
+from tsukiji.kernel.cores import usable_cores
+from tsukiji.kernel.queue import Wakeups, create_app
+from tsukiji.kernel.settings import Settings
+from tsukiji.kernel.storage import BlobStore, open_store
+from tsukiji.vision.decoding.decode import DecodeLimits
 
 MAX_HOLDS = 2000
 """Connections that are held open at once, for `Prefer: wait` or for events."""

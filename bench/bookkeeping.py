@@ -20,11 +20,19 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from bench.faulting.programs import STOP_SECONDS, Program, send
-from db import batches, blobs, jobs, registry
+from db import blobs, registry
 from db.models import Model
+from db.work import batches, jobs
 from tsukiji.ids import new_id
 from tsukiji.jobs import JobKind
-from tsukiji.settings import BrokerSettings, DatabaseSettings, DataSettings, InferenceSettings, JobSettings, Settings
+from tsukiji.kernel.settings import (
+    BrokerSettings,
+    DatabaseSettings,
+    DataSettings,
+    InferenceSettings,
+    JobSettings,
+    Settings,
+)
 from tsukiji.vision import package
 from tsukiji.vision.model import build
 from tsukiji.vision.preprocess import Preprocess

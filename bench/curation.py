@@ -16,13 +16,13 @@ from typing import Any, Final
 from sqlalchemy import select
 
 from bench.report import show
-from db import acts, datasets, revisions
-from db.datasets import NewImage
+from db.curation import datasets, image_edits, revisions
+from db.curation.datasets import NewImage
 from db.models import Image, Revision
 from db.session import Database, Session
 from db.upgrade import upgrade
 from tsukiji import types
-from tsukiji.settings import DatabaseSettings, DataSettings, Settings
+from tsukiji.kernel.settings import DatabaseSettings, DataSettings, Settings
 
 LABELS: Final = 20
 PART: Final = 2000
@@ -67,7 +67,7 @@ def measure_acts(database: Database, images: int = 10_000) -> dict[str, float]:
         before = state(database, dataset_id)
 
         def do(session: Session, act: types.Act = act) -> Revision:
-            return acts.carry_out(session, dataset_id, act, most_labels=500)
+            return image_edits.carry_out(session, dataset_id, act, most_labels=500)
 
         revision, figures[f"{name}_seconds"] = timed(database, do)
         if revision.images != images or state(database, dataset_id) == before:

@@ -21,10 +21,11 @@ from typing import Any, Final
 from bench import curation
 from bench.gathering import analysing, intake, interrupted, pages, plants
 from bench.report import parse, pictures, show, weights_folder
-from tests.services import Unavailable, postgres_database
-from tsukiji import Client, log
+from devtools.servers import Unavailable, postgres_database
+from tsukiji import Client
 from tsukiji.cli.embedded import service
-from tsukiji.settings import DatabaseSettings, DataSettings, LogSettings, Settings
+from tsukiji.kernel import log
+from tsukiji.kernel.settings import DatabaseSettings, DataSettings, LogSettings, Settings
 
 PARTS: Final = ("plants", "intake", "interrupted", "pages", "undo")
 

@@ -32,10 +32,11 @@ from bench.report import show
 from db import keys
 from db.session import Database
 from db.upgrade import upgrade
-from tsukiji import Client, log
-from tsukiji.queue import Wakeups, create_app
-from tsukiji.settings import BrokerSettings, DatabaseSettings, DataSettings, LogSettings, Settings
-from tsukiji.storage import open_store
+from tsukiji import Client
+from tsukiji.kernel import log
+from tsukiji.kernel.queue import Wakeups, create_app
+from tsukiji.kernel.settings import BrokerSettings, DatabaseSettings, DataSettings, LogSettings, Settings
+from tsukiji.kernel.storage import open_store
 from worker.supervisor import release
 
 STEP_SECONDS: Final = 0.1

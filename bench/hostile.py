@@ -29,14 +29,15 @@ from bench.attacks import ATTACKS, Target, attack
 from bench.bookkeeping import environment_of, running, settings_of
 from bench.faulting.programs import Program
 from bench.report import show
-from db import jobs, keys
+from db import keys
 from db.session import Database
 from db.upgrade import upgrade
+from db.work import jobs
+from devtools.servers import free_port, wait_until
 from tests.requests import BLANK
-from tests.services import free_port, wait_until
-from tsukiji import log
 from tsukiji.jobs import JobKind
-from tsukiji.settings import LogSettings
+from tsukiji.kernel import log
+from tsukiji.kernel.settings import LogSettings
 
 SECONDS: Final = 40
 QUICK_SECONDS: Final = 3

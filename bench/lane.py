@@ -31,11 +31,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from api.lane import AT_ONCE, Lanes
+from api.predict_rpc import AT_ONCE, Lanes
 from bench.report import parse, show
 from bench.throughput.timing import p95
-from tsukiji.lane import Frame, LaneAddress, pack, read_frame
-from worker.lane import Lane
+from tsukiji.kernel.predict_rpc import Frame, LaneAddress, pack, read_frame
+from worker.inference.predict_rpc import Lane
 
 CALLERS: Final = (1, 32)
 PASS_SECONDS: Final = 0.03

@@ -6,7 +6,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
-from tsukiji.cores import usable_cores
+from tsukiji.kernel.cores import usable_cores
 
 PACKAGES: Final = (
     "torch",

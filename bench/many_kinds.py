@@ -29,13 +29,13 @@ from bench.mixing.photos import Photo, Photos, blend, gather, mix
 from bench.report import parse, show, weights_folder
 from bench.teaching.ours import School
 from training.run import Picture
-from tsukiji.settings import InferenceSettings
+from tsukiji.explain.window_regression import learn
+from tsukiji.kernel.settings import InferenceSettings
 from tsukiji.vision.backbones import BACKBONES
-from tsukiji.vision.plan import choose, take_all_cores
+from tsukiji.vision.execution_plan import choose, take_all_cores
 from tsukiji.vision.predictor import Predictor
-from tsukiji.vision.reading import learn
 from tsukiji.vision.weights import load_backbone_weights
-from worker.insight import HELD_OUT_IMAGES, LEARNT_IMAGES
+from worker.inference.explanation_calibration import HELD_OUT_IMAGES, LEARNT_IMAGES
 
 PARTS = ("tags", "multilabel", "heatmaps")
 

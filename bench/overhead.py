@@ -27,12 +27,12 @@ from bench.bookkeeping import add_batch, add_model, make_pictures, settings_of, 
 from bench.report import show
 from db.models import BatchItem, Chunk, Model, Prediction
 from db.upgrade import upgrade
-from tests.services import postgres_database
-from tsukiji import log
+from devtools.servers import postgres_database
 from tsukiji.jobs import Queue
-from tsukiji.settings import LogSettings
-from worker import chunks, streams
-from worker.models import ModelCache
+from tsukiji.kernel import log
+from tsukiji.kernel.settings import LogSettings
+from worker.inference import batch_inference, chunks
+from worker.inference.model_cache import ModelCache
 from worker.runner import CHUNK, work_next
 from worker.services import Services, open_services
 
@@ -135,16 +135,17 @@ def take_turns(
 def run_bare(services: Services, models: ModelCache, model: Model, items: list[BatchItem]) -> None:
     """Classify images and write what came out: no claim, no lease, no history, no counters."""
     predictor = models.get(model.id).predictor
-    wanted = {streams.name_of(item): item for item in items if item.sha256}
-    found: streams.Found = {}
-    for part in streams.in_streams(
+    wanted = {batch_inference.name_of(item): item for item in items if item.sha256}
+    found: batch_inference.Found = {}
+    for part in batch_inference.in_streams(
         predictor.plan,
-        streams.parts_of(list(wanted.values()), predictor),
-        lambda part: streams.look(services, predictor, part, lambda: None),
+        batch_inference.parts_of(list(wanted.values()), predictor),
+        lambda part: batch_inference.look(services, predictor, part, lambda: None),
     ):
         found |= part
     rows = [
-        {"job_id": item.job_id} | row for item, row in zip(items, streams.rows_of(predictor, items, found), strict=True)
+        {"job_id": item.job_id} | row
+        for item, row in zip(items, batch_inference.rows_of(predictor, items, found), strict=True)
     ]
     with services.database.transaction() as session:
         session.execute(insert(Prediction), rows)

@@ -14,8 +14,8 @@ from typing import Any
 from PIL import Image
 
 from bench.report import parse, show
-from tests.e2e.journey import fill, train, write_pictures
-from tests.faults.poisoned import ATTEMPTS, poisoned_service
+from devtools.journey import fill, train, write_pictures
+from devtools.poisoned_service import ATTEMPTS, poisoned_service
 from tsukiji import Client, JobFailedError, Model
 
 JOB_SECONDS = 300

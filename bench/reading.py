@@ -18,20 +18,22 @@ from typing import Any, cast
 import numpy as np
 from sqlalchemy import insert, text
 
-from api.decisions import AS_ASKED, Wish
-from api.parquet import parquet_file
-from api.results import Results
-from api.selection import Selection
+from api.serialize.parquet import parquet_file
+from api.serialize.result_filters import Selection
+from api.serialize.results import Results
+from api.serialize.summary import summarise
+from api.serialize.thresholds import AS_ASKED, Wish
 from api.services import Services
-from api.summary import summarise
 from bench.report import show
-from db import batches, jobs, probabilities, results, retention
+from db import probabilities
 from db.models import Job, Prediction
-from db.pages import Window
+from db.paging import Window
+from db.predictions import results, retention
 from db.session import Database
 from db.upgrade import upgrade
+from db.work import batches, jobs
 from tsukiji.jobs import JobKind, JobStatus
-from tsukiji.settings import DatabaseSettings, DataSettings, Settings
+from tsukiji.kernel.settings import DatabaseSettings, DataSettings, Settings
 
 PAGE, RUNS, PART = 50, 5, 1000
 LABELS = 20

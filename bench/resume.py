@@ -31,9 +31,10 @@ from db import keys
 from db.session import Database
 from db.upgrade import upgrade
 from training.digits import write_digits
-from tsukiji import Client, log
+from tsukiji import Client
 from tsukiji.client import Training
-from tsukiji.settings import LogSettings
+from tsukiji.kernel import log
+from tsukiji.kernel.settings import LogSettings
 from tsukiji.types import EpochMetrics
 
 PICTURES: Final = 600

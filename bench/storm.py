@@ -29,10 +29,10 @@ from bench.faulting.programs import Program
 from bench.report import show
 from db.models import Chunk, Job, Model, Prediction
 from db.upgrade import upgrade
-from tests.services import postgres_database, redis_server
-from tsukiji import log
+from devtools.servers import postgres_database, redis_server
 from tsukiji.jobs import TERMINAL, JobStatus, Queue
-from tsukiji.settings import LogSettings
+from tsukiji.kernel import log
+from tsukiji.kernel.settings import LogSettings
 from worker.services import Services, open_services
 
 PICTURES: Final = 100

@@ -26,7 +26,7 @@ from bench.teaching.lessons import Lesson
 from bench.teaching.ours import School, Trained
 from training.digits import write_digits
 from training.run import Picture
-from tsukiji.vision.decode import DecodeLimits
+from tsukiji.vision.decoding.decode import DecodeLimits
 from tsukiji.vision.onnx import export_onnx
 from tsukiji.vision.weights import load_backbone_weights
 

@@ -28,12 +28,13 @@ from bench.faulting.load import Lesson, Users
 from bench.faulting.programs import PROGRAMS, Program
 from bench.faults import teach
 from bench.report import show
-from db import keys, workers
+from db import keys
 from db.session import Database, DatabaseUnavailable
 from db.upgrade import upgrade
-from tests.services import free_port
-from tsukiji import log
-from tsukiji.settings import LogSettings
+from db.work import workers
+from devtools.servers import free_port
+from tsukiji.kernel import log
+from tsukiji.kernel.settings import LogSettings
 
 SAMPLES_PER_SECOND: Final = 8
 DRAIN_SECONDS: Final = 10

@@ -17,8 +17,8 @@ from db.reconciliation import Reckoning, reconcile
 from db.session import Database, Session
 from db.upgrade import upgrade
 from tsukiji.errors import NotFound, TsukijiError
-from tsukiji.settings import Settings, load
-from tsukiji.storage import open_store
+from tsukiji.kernel.settings import Settings, load
+from tsukiji.kernel.storage import open_store
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 from db.blobs import upsert
 from db.clock import now
 from db.models import Alias, AliasMove, Model
-from db.pages import Rows, Window, fetch
+from db.paging import Rows, Window, fetch
 from tsukiji.errors import Conflict, NotFound
 
 

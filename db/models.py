@@ -158,7 +158,7 @@ class Image(Base):
 
 
 class Revision(Base):
-    """An act on a data set. Each changes one field of any number of images; `db.revisions` makes and undoes them."""
+    """An act on a data set. Each changes one field of any number of images; `db.curation.revisions` makes and undoes them."""
 
     __tablename__ = "revisions"
     __table_args__ = (Index("ix_revisions_dataset", "dataset_id", "id"),)
@@ -218,7 +218,7 @@ class ImageMeasures(Base):
     low_information: Mapped[float]
     grayscale: Mapped[float]
     hashes: Mapped[bytes] = mapped_column(LargeBinary)
-    """Of the picture and of windows of it, as `tsukiji.analysis.similar` compares them."""
+    """Of the picture and of windows of it, as `tsukiji.curation.analysis.similar` compares them."""
     compared: Mapped[bool] = mapped_column(default=False)
     """Was it held against all others? Near-duplicates of later pictures are looked for by these."""
 
@@ -252,7 +252,7 @@ class Finding(Base):
 
 
 class Snapshot(Base):
-    """A frozen list of images; the list itself is the blob of this hash (`tsukiji.snapshots`)."""
+    """A frozen list of images; the list itself is the blob of this hash (`tsukiji.curation.snapshots`)."""
 
     __tablename__ = "snapshots"
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
@@ -328,7 +328,7 @@ class AliasMove(Base):
 
 
 class Leased:
-    """The life of work that one worker at a time holds: a job as a whole, or a chunk of one (`db.leases`).
+    """The life of work that one worker at a time holds: a job as a whole, or a chunk of one (`db.work.leases`).
 
     `attempt` is the fencing token: what a worker writes counts while its attempt is the newest, and held.
     """

@@ -15,7 +15,7 @@ from db import blobs
 from db.models import Blob
 from db.session import Database
 from tsukiji.errors import BlobCorrupt, BlobMissing
-from tsukiji.storage import BlobStore, Stored
+from tsukiji.kernel.storage import BlobStore, Stored
 
 LEAST_HOURS: Final = 1.0
 """Younger bytes are left alone, whatever is asked: a request that is under way may be about to refer to them."""

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from db.blobs import keep
 from db.labels import holds
 from db.models import Alias, Evaluation, EvaluationItem, LabelSuspect, Model, ModelFile, Snapshot
-from db.pages import Rows, Window, fetch
+from db.paging import Rows, Window, fetch
 from tsukiji.errors import Conflict, NotFound
 from tsukiji.ids import new_id
 

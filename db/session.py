@@ -13,7 +13,7 @@ from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlalchemy.orm import Session
 
 from db.outages import DatabaseFull, DatabaseUnavailable, tell_outages
-from tsukiji.settings import Settings
+from tsukiji.kernel.settings import Settings
 
 __all__ = ["Database", "DatabaseFull", "DatabaseUnavailable", "PoolExhausted", "RowExists", "Session", "ValueRefused"]
 

@@ -8,7 +8,7 @@ from alembic import command
 from alembic.config import Config
 
 from db.session import Database
-from tsukiji.settings import Settings
+from tsukiji.kernel.settings import Settings
 
 ALEMBIC = threading.Lock()  # its context is global to the process
 

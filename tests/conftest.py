@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import services
+from devtools import servers
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell that runs us in the background has Ctrl-C ignored, and the programs that we start would inherit that.
@@ -21,26 +21,26 @@ def required(service):
     try:
         with service as url:
             yield url
-    except services.Unavailable as error:
+    except servers.Unavailable as error:
         pytest.skip(str(error))
 
 
 @pytest.fixture(scope="session")
 def postgres_url():
     """A fresh database on a real server, one for the whole run."""
-    with required(services.postgres_database()) as url:
+    with required(servers.postgres_database()) as url:
         yield url
 
 
 @pytest.fixture(scope="session")
 def redis_url():
-    with required(services.redis_server()) as url:
+    with required(servers.redis_server()) as url:
         yield url
 
 
 @pytest.fixture(scope="session")
 def rabbitmq_server():
-    with required(services.rabbitmq_server()) as url:
+    with required(servers.rabbitmq_server()) as url:
         yield url
 
 

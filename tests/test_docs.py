@@ -11,15 +11,15 @@ import pytest
 import typer
 from fastapi.routing import APIRoute
 
-from api import docs as docs_pages
-from api.errors import catalogue
+from api.http.errors import catalogue
 from api.main import create_app
+from api.page import docs as docs_pages
 from api.page import routes as page
 from api.routes import service
-from tests.settings_pages import ROOT, TABLE_END, variables
+from devtools.settings_pages import ROOT, TABLE_END, variables
 from tsukiji import types
 from tsukiji.cli.app import app as cli
-from tsukiji.settings import GROUPS, Settings
+from tsukiji.kernel.settings import GROUPS, Settings
 
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 HTTP_API = ROOT / "docs" / "http-api.md"

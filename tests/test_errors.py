@@ -1,4 +1,4 @@
-from tests.error_pages import AREAS, PAGE, documented, render
+from devtools.error_pages import AREAS, PAGE, documented, render
 
 
 def test_the_generated_page_says_what_the_errors_say():
@@ -7,7 +7,7 @@ def test_the_generated_page_says_what_the_errors_say():
 
 def test_every_error_stands_on_the_page_once():
     placed = [code for codes in AREAS.values() for code in codes.split()]
-    assert sorted(placed) == sorted(documented()), "place new codes in tests/error_pages.py"
+    assert sorted(placed) == sorted(documented()), "place new codes in devtools/error_pages.py"
 
 
 def test_every_error_has_words_of_its_own():

@@ -7,8 +7,8 @@ import tomllib
 
 import pytest
 
-from api.errors import catalogue
-from tests.settings_pages import ROOT
+from api.http.errors import catalogue
+from devtools.settings_pages import ROOT
 from tests.test_docs import addresses, commands, settings
 from tests.tsukiji.cli.test_app import TREE
 from tsukiji.cli import wording

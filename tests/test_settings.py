@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from tests.settings_pages import PAGES, ROOT, variables
+from devtools.settings_pages import PAGES, ROOT, variables
 from tsukiji.errors import Invalid
-from tsukiji.settings import GROUPS, load
+from tsukiji.kernel.settings import GROUPS, load
 
 NAMES = [name for kind in GROUPS.values() for name, _ in variables(kind)]
 
@@ -20,7 +20,9 @@ def empty_environment(monkeypatch):
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
 def test_generated_pages_say_what_the_settings_say(path):
-    assert path.read_text("utf-8") == PAGES[path](), f"{path.name} is older than tsukiji/settings.py: run `make docs`"
+    assert path.read_text("utf-8") == PAGES[path](), (
+        f"{path.name} is older than tsukiji/kernel/settings.py: run `make docs`"
+    )
 
 
 def test_every_variable_that_the_programs_name_is_documented():

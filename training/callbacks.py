@@ -15,8 +15,8 @@ from fastai.torch_core import set_seed
 
 from training import checkpoints, events
 from training.control import Control
-from training.course import Course
 from training.events import Events
+from training.training_state import Course
 from tsukiji.errors import NanLoss, TrainingCrashed
 from tsukiji.types import EpochMetrics
 

@@ -9,8 +9,8 @@ from typing import Any, Final
 import torch
 from fastai.learner import Learner
 
-from training.course import Course
 from training.run import Run, draft_of
+from training.training_state import Course
 from tsukiji.errors import BlobCorrupt
 from tsukiji.types import EpochMetrics
 

@@ -8,12 +8,12 @@ import torch
 from numpy.typing import NDArray
 
 from training import export
-from training.course import Fitted
 from training.evaluate import Embed, evaluate, suspect
 from training.events import Phase
 from training.features import Embedder, views_of
 from training.run import PACKAGE_FOLDER, REPORT_FILE, Picture, Report, draft_of
 from training.task import Task
+from training.training_state import Fitted
 from tsukiji.vision.predictor import Predictor
 
 

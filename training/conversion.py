@@ -24,7 +24,7 @@ class Conversion(BaseModel):
     images: list[Path] = []
     """Held-out pictures as they were sent."""
     limits: dict[str, Any] = {}
-    """Fields of `tsukiji.vision.decode.DecodeLimits`; its defaults where absent."""
+    """Fields of `tsukiji.vision.decoding.decode.DecodeLimits`; its defaults where absent."""
 
 
 def target_of(folder: Path, conversion: Conversion) -> Path:

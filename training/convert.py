@@ -19,7 +19,7 @@ from training.events import Events, Phase
 from tsukiji.errors import ImageError
 from tsukiji.types import ExportFormat
 from tsukiji.vision import package
-from tsukiji.vision.decode import DecodeLimits, decode
+from tsukiji.vision.decoding.decode import DecodeLimits, decode
 from tsukiji.vision.onnx import export_onnx
 
 NOISE_IMAGES: Final = 8

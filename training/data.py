@@ -12,7 +12,7 @@ from fastai.vision.core import PILImage
 from fasttransform import Transform
 
 from training.run import Picture, Run
-from tsukiji.vision.decode import DecodeLimits
+from tsukiji.vision.decoding.decode import DecodeLimits
 from tsukiji.vision.preprocess import Preprocess
 
 

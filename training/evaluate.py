@@ -7,9 +7,9 @@ from itertools import compress
 import numpy as np
 from numpy.typing import NDArray
 
-from training import novelty, suspects
-from training.measure import fit_temperature, losses, measure
-from training.measure_sets import (
+from training import label_issues, out_of_distribution
+from training.metrics import fit_temperature, losses, measure
+from training.multilabel_metrics import (
     cross_decided,
     fit_set_temperature,
     fit_thresholds,
@@ -21,7 +21,7 @@ from training.run import ItemResult, Picture, Run, Suspect
 from training.targets import classes_of, sets_of
 from tsukiji.labels import join_fitting
 from tsukiji.types import Metrics
-from tsukiji.vision.known import Means
+from tsukiji.vision.out_of_distribution import Means
 from tsukiji.vision.predictor import Predictor, sigmoid, softmax
 
 Floats = NDArray[np.float32]
@@ -112,7 +112,7 @@ def judge_classes(run: Run, logits: Floats, looks: Looks) -> Verdict:
     temperature = fit_temperature(logits, truth)
     probabilities = softmax(logits / np.float32(temperature))
     learnt_classes = classes_of(run, run.of_split("train"))
-    known, rates = novelty.measure(
+    known, rates = out_of_distribution.measure(
         looks.learnt, learnt_classes, looks.held_out, truth, names, looks.middle, looks.unknown
     )
     metrics = measure(truth, probabilities, names, logits)
@@ -133,7 +133,7 @@ def judge_sets(run: Run, logits: Floats, looks: Looks) -> Verdict:
     decided = cross_decided(truth, probabilities)
     some, learnt_some = truth.any(axis=1), sets_of(run, run.of_split("train")).any(axis=1)
     others = [looks.held_out[~some], *([] if looks.unknown is None else [looks.unknown])]
-    known, rates = novelty.measure(
+    known, rates = out_of_distribution.measure(
         looks.learnt[learnt_some],
         None,
         looks.held_out[some],
@@ -162,11 +162,11 @@ def suspect(run: Run, embed: Embed) -> list[Suspect]:
         sets = sets_of(run, indices)
         return [
             Suspect(index=indices[image], suggested_label=join_fitting(list(compress(names, others))), score=score)
-            for image, others, score in suspects.rank_sets(suspects.leave_one_out_sets(features, sets), sets)
+            for image, others, score in label_issues.rank_sets(label_issues.leave_one_out_sets(features, sets), sets)
         ]
     classes = classes_of(run, indices)
-    scores = suspects.leave_one_out(features, classes, len(names))
+    scores = label_issues.leave_one_out(features, classes, len(names))
     return [
         Suspect(index=indices[image], suggested_label=names[other], score=score)
-        for image, other, score in suspects.rank(scores, classes)
+        for image, other, score in label_issues.rank(scores, classes)
     ]

@@ -11,16 +11,16 @@ from typing import Any, Final
 from safetensors.torch import save_file
 
 import tsukiji
-from training.card import write_card
-from training.course import Fitted
 from training.evaluate import Findings
+from training.model_card import write_card
 from training.run import Run
+from training.training_state import Fitted
 from tsukiji.types import EpochMetrics, Metrics, Split
 from tsukiji.types.batches import MIN_KNOWN
 from tsukiji.vision import package
 from tsukiji.vision.backbones import backbone_of
-from tsukiji.vision.decode import DecodeLimits, decode
-from tsukiji.vision.known import save as save_known
+from tsukiji.vision.decoding.decode import DecodeLimits, decode
+from tsukiji.vision.out_of_distribution import save as save_known
 from tsukiji.vision.package import Calibration, Example, Examples, KnownFacts, ModelConfig, Part
 from tsukiji.vision.predictor import Predictor
 from tsukiji.vision.preprocess import Preprocess

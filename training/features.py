@@ -15,12 +15,12 @@ from torch.nn.functional import interpolate
 from training.control import Control
 from training.events import Events
 from training.run import Picture, Run
-from tsukiji.pipeline import submit_ahead
-from tsukiji.vision.decode import DecodeLimits
-from tsukiji.vision.fold import fold
-from tsukiji.vision.kept import CLOSE, MIRRORED, PLAIN, Kept, rounded
+from tsukiji.kernel.pipeline import submit_ahead
+from tsukiji.vision.decoding.decode import DecodeLimits
+from tsukiji.vision.execution_plan import DTYPES, Precision
+from tsukiji.vision.feature_cache import CLOSE, MIRRORED, PLAIN, Kept, rounded
+from tsukiji.vision.fuse_batch_norm import fold
 from tsukiji.vision.model import Classifier, build_on
-from tsukiji.vision.plan import DTYPES, Precision
 from tsukiji.vision.preprocess import Preprocess
 
 BATCH: Final = 64

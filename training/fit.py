@@ -14,10 +14,10 @@ from fastai.losses import BaseLoss, BCEWithLogitsLossFlat, CrossEntropyLossFlat
 from training import checkpoints
 from training.callbacks import Checkpoint, Count, Obey, Reseed, StopWhenWorse, Tell
 from training.control import Control
-from training.course import Course, Weights
 from training.events import Events, Log, Phase
 from training.run import CHECKPOINT_FOLDER, Run
 from training.targets import weights_of
+from training.training_state import Course, Weights
 from tsukiji.errors import BlobCorrupt
 from tsukiji.types import EpochMetrics
 

@@ -12,8 +12,8 @@ from training.run import Report, Run, load
 from training.task import Task
 from tsukiji.vision.backbones import preprocess_of
 from tsukiji.vision.device import choose_device
-from tsukiji.vision.kept import Kept, space_of
-from tsukiji.vision.plan import best_precision
+from tsukiji.vision.execution_plan import best_precision
+from tsukiji.vision.feature_cache import Kept, space_of
 from tsukiji.vision.weights import load_backbone_weights
 
 RANDOM_WEIGHTS = "random"

@@ -15,7 +15,7 @@ from fastai.vision.learner import create_body, model_meta, vision_learner
 from torch import nn
 from torchvision import models
 
-from training.measure_sets import mean_average_precision
+from training.multilabel_metrics import mean_average_precision
 from tsukiji.types import Kind, Recipe
 from tsukiji.vision.backbones import Backbone, backbone_of
 from tsukiji.vision.model import BODY, build, load_timm, strip, timm_stages

@@ -1,4 +1,4 @@
-"""Fits `tsukiji.vision.known.Means`: class means, and one covariance within the classes. Knows arrays alone."""
+"""Fits `tsukiji.vision.out_of_distribution.Means`: class means, and one covariance within the classes. Knows arrays alone."""
 
 from dataclasses import replace
 from typing import Final
@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from tsukiji.vision.known import Means, unit_parts
+from tsukiji.vision.out_of_distribution import Means, unit_parts
 from tsukiji.vision.shapes import AXES, SCORES
 
 EVENED: Final = 0.2

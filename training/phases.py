@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from tsukiji.types import Preset
 
 if TYPE_CHECKING:
-    from training.course import Fitted
     from training.run import Report
     from training.task import Task
+    from training.training_state import Fitted
 
 
 def trainer(preset: Preset) -> "Callable[[Task], Fitted]":
@@ -35,6 +35,6 @@ def conclusion() -> "Callable[[Task, Fitted, float], Report]":
 
 
 def mean_average_precision() -> "Callable[..., float | None]":
-    from training.measure_sets import mean_average_precision
+    from training.multilabel_metrics import mean_average_precision
 
     return mean_average_precision

@@ -6,13 +6,13 @@ import numpy as np
 import torch
 
 from training import phases
-from training.course import Fitted, Weights
 from training.events import Epoch, Log, Phase
 from training.features import views_of
 from training.probe import Floats, Linear, Problem, fit
 from training.run import Run
 from training.targets import Sets, sets_of, weights_of
 from training.task import Task, rate_of
+from training.training_state import Fitted, Weights
 from tsukiji.types import EpochMetrics, Split
 from tsukiji.vision.model import Classifier, build_on
 

@@ -9,12 +9,12 @@ from fastai.learner import Learner
 from fastai.torch_core import set_seed
 
 from training.callbacks import Heed
-from training.course import Fitted
 from training.data import load_data
 from training.events import Log, Phase
 from training.fit import Fit, Stage
 from training.learner import build_learner
 from training.task import Task, rate_of
+from training.training_state import Fitted
 from tsukiji.vision.model import load_fastai_state
 
 SEARCH_BATCHES: Final = 40

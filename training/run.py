@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from tsukiji.errors import BlobCorrupt, BlobMissing, DatasetTooSmall, ImageError, Invalid
 from tsukiji.labels import split_labels
 from tsukiji.types import Box, EpochMetrics, Kind, Leakage, Metrics, Recipe, Split
-from tsukiji.vision.decode import DecodeLimits, decode
-from tsukiji.vision.kept import content_of
+from tsukiji.vision.decoding.decode import DecodeLimits, decode
+from tsukiji.vision.feature_cache import content_of
 
 RUN_FILE: Final = "run.json"
 REPORT_FILE: Final = "report.json"
@@ -22,7 +22,7 @@ CHECKPOINT_FOLDER: Final = "checkpoints"
 
 
 class Picture(BaseModel):
-    """One image of the snapshot; `path` is a local file with its bytes, as `tsukiji.vision.decode` takes them."""
+    """One image of the snapshot; `path` is a local file with its bytes, as `tsukiji.vision.decoding.decode` takes them."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -85,7 +85,7 @@ class Run(BaseModel):
     workers: int = 0
     """Processes that decode pictures; 0 decodes between the steps."""
     limits: dict[str, Any] = {}
-    """Fields of `tsukiji.vision.decode.DecodeLimits`; its defaults where absent."""
+    """Fields of `tsukiji.vision.decoding.decode.DecodeLimits`; its defaults where absent."""
     features: Path | None = None
     """The file where embeddings are kept between trainings; none are kept without it."""
     features_bytes: int = 2**31

@@ -6,10 +6,10 @@ from pathlib import Path
 import torch
 
 from training.control import Control
-from training.course import Weights
 from training.events import Events
 from training.features import Embedder
 from training.run import Run
+from training.training_state import Weights
 from tsukiji.vision.preprocess import Preprocess
 
 

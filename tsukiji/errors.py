@@ -1,4 +1,4 @@
-"""Every error the service can name. Knows no HTTP: the numbers stand in `api/errors.py`.
+"""Every error the service can name. Knows no HTTP: the numbers stand in `api/http/errors.py`.
 
 TsukijiError
 ├── NotFound, Conflict (JobNotDone), Invalid, Unauthorized, Forbidden, TooLarge, UnsupportedMediaType, QueueFull

@@ -13,18 +13,18 @@ from types import FrameType
 import structlog
 from celery.signals import worker_ready, worker_shutdown
 
-from tsukiji import log
 from tsukiji.errors import Invalid
 from tsukiji.jobs import Queue
-from tsukiji.queue import WORKER_OPTIONS, bell_of
-from tsukiji.settings import Settings, load
+from tsukiji.kernel import log
+from tsukiji.kernel.queue import WORKER_OPTIONS, bell_of
+from tsukiji.kernel.settings import Settings, load
 from worker.dispatcher import dispatch
-from worker.lane import Lane
+from worker.heartbeat import announce
+from worker.inference.predict_rpc import Lane
+from worker.inference.pretrained_weights import LOADS_WEIGHTS, Reach
 from worker.memory import give_back_soon
-from worker.presence import announce
-from worker.reach import LOADS_WEIGHTS, Reach
 from worker.services import WORKER_VARIABLE, name_worker, open_services
-from worker.stopping import watch_parent
+from worker.shutdown import watch_parent
 from worker.tasks import register
 
 # A training is a process of its own, supervised by a thread; the others work in this very process: when it dies it is
@@ -62,7 +62,7 @@ def main(arguments: list[str] | None = None) -> int:
 def run_worker(settings: Settings, queue: Queue, *, watch: bool) -> int:
     """Be a Celery worker of one queue until told to stop."""
     name = os.environ[WORKER_VARIABLE]
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # see worker/engine.py
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # see worker/jobs/engine.py
     lane = open_lane(settings) if queue == Queue.INFER else None
     if queue == Queue.INTAKE:
         give_back_soon()

@@ -6,11 +6,13 @@ import time
 
 import structlog
 
-from db import blobs, idempotency, jobs, leases, retention, scheduling, uploads, workers
+from db import blobs
+from db.predictions import retention
+from db.work import idempotency, jobs, leases, scheduling, uploads, workers
 from tsukiji.jobs import JobKind, Queue
-from tsukiji.storage import Incoming
-from worker.reconciling import Round
+from tsukiji.kernel.storage import Incoming
 from worker.services import Services
+from worker.store_reconciliation import Round
 
 log = structlog.get_logger(__name__)
 

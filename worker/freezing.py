@@ -5,15 +5,17 @@ from typing import cast
 
 import structlog
 
-from db import datasets, jobs, leases, registry
-from db.miniatures import miniatures_of
+from db import registry
+from db.curation import datasets
+from db.curation.miniatures import miniatures_of
 from db.models import Job
-from db.requests import TrainingRequest
 from db.session import Session
+from db.work import jobs, leases
+from db.work.requests import TrainingRequest
+from tsukiji.curation.preflight import check_trainable
+from tsukiji.curation.snapshots import dumps
+from tsukiji.curation.splits import Draw, assign_splits
 from tsukiji.errors import Invalid
-from tsukiji.preflight import check_trainable
-from tsukiji.snapshots import dumps
-from tsukiji.splits import Draw, assign_splits
 from tsukiji.types import Split
 from worker.lease import Lease, Stale
 from worker.services import Services

@@ -1,6 +1,6 @@
 """`python -m worker.health ROLE`: does this machine's worker of that role live? For the health checks of containers.
 
-A worker reports to the database while it lives (`worker/presence.py`), so this knows of a dead process and of a
+A worker reports to the database while it lives (`worker/heartbeat.py`), so this knows of a dead process and of a
 database that is out of reach. Knows nothing of the work itself: a long training is no illness.
 """
 
@@ -8,10 +8,10 @@ import argparse
 import socket
 import sys
 
-from db import workers
 from db.session import Database, DatabaseUnavailable
+from db.work import workers
 from tsukiji.errors import TsukijiError
-from tsukiji.settings import Settings, load
+from tsukiji.kernel.settings import Settings, load
 
 MISSED_BEATS = 3
 

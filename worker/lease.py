@@ -13,12 +13,12 @@ from typing import Any, Self
 
 import structlog
 
-from db import leases
-from db.leases import Signals, Work
 from db.session import Database, DatabaseUnavailable, Session
+from db.work import leases
+from db.work.leases import Signals, Work
 from tsukiji.errors import WorkStalled
-from tsukiji.settings import JobSettings
-from worker.stopping import stopping
+from tsukiji.kernel.settings import JobSettings
+from worker.shutdown import stopping
 
 log = structlog.get_logger(__name__)
 

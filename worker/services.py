@@ -9,18 +9,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from db import workers
 from db.models import Job
-from db.requests import ClassificationRequest
 from db.session import Database, Session
+from db.work import workers
+from db.work.requests import ClassificationRequest
+from tsukiji.ingest.sources import Sources
 from tsukiji.jobs import PRESENT_SECONDS, Queue
-from tsukiji.queue import Wakeups, create_app
-from tsukiji.settings import Settings
-from tsukiji.sources import Sources
-from tsukiji.storage import BlobStore, open_store
-from tsukiji.vision.decode import DecodeLimits
+from tsukiji.kernel.queue import Wakeups, create_app
+from tsukiji.kernel.settings import Settings
+from tsukiji.kernel.storage import BlobStore, open_store
+from tsukiji.vision.decoding.decode import DecodeLimits
 from worker.chunk_sizing import ChunkSizing
-from worker.stopping import stopping
+from worker.shutdown import stopping
 
 T = TypeVar("T")
 WORKER_VARIABLE = "TSUKIJI_WORKER_NAME"

@@ -24,13 +24,14 @@ from typing import BinaryIO
 
 import structlog
 
-from db import keys, leases, workers
+from db import keys
 from db.session import Database, DatabaseUnavailable
 from db.upgrade import upgrade
+from db.work import leases, workers
 from tsukiji.errors import Conflict
 from tsukiji.jobs import Queue
-from tsukiji.parents import heeded, watch_make
-from tsukiji.settings import Settings
+from tsukiji.kernel.parent_process import heeded, watch_make
+from tsukiji.kernel.settings import Settings
 from worker.services import WORKER_VARIABLE, name_worker
 
 log = structlog.get_logger(__name__)
@@ -81,7 +82,7 @@ def up(settings: Settings, announce: Path | None, *, verbose: bool = True) -> in
 
 def open_log(settings: Settings) -> BinaryIO:
     """Open the file that the programs are to log into; that of the run before is kept beside it."""
-    path = settings.data.dir.resolve() / "logs" / "tsukiji.log"
+    path = settings.data.dir.resolve() / "logs" / "tsukiji.kernel.log"
     path.parent.mkdir(exist_ok=True)
     if path.exists():
         path.replace(path.with_suffix(".log.1"))

@@ -10,19 +10,20 @@ import structlog
 from celery.signals import worker_ready
 
 from db.models import Job
-from tsukiji import log
 from tsukiji.jobs import JobKind, Queue
-from tsukiji.queue import bell_of, create_app
-from tsukiji.settings import Settings
-from worker import analyses, batches, exports, imports, memory, trainings
-from worker.lane import Lane
+from tsukiji.kernel import log
+from tsukiji.kernel.queue import bell_of, create_app
+from tsukiji.kernel.settings import Settings
+from worker import memory
+from worker.inference.predict_rpc import Lane
+from worker.jobs import analyses, batches, exports, imports, trainings
 from worker.lease import Lease
 from worker.runner import CHUNK, Acts, work_next
 from worker.services import Services, open_services
-from worker.stopping import stopping
+from worker.shutdown import stopping
 
 if TYPE_CHECKING:
-    from worker.models import ModelCache
+    from worker.inference.model_cache import ModelCache
 
 TASK_SECONDS = 20
 """After so long a worker rings for itself, so that Celery gets its turn."""
@@ -65,7 +66,7 @@ class Process:
 
     def _start(self) -> None:
         if self._queue == Queue.INFER and self.acts and self._lane:
-            from worker.questions import Questions  # noqa: PLC0415 - torch, which only this worker has
+            from worker.inference.micro_batcher import Questions  # noqa: PLC0415 - torch, which only this worker has
 
             self._lane.serve(Questions(self.services, self._models).ask)
         self.services.wakeups.ring(self._queue)
@@ -100,18 +101,18 @@ class Process:
                     JobKind.ANALYSIS: analyses.run,
                 }
             case Queue.INFER:
-                from worker.chunks import classify  # noqa: PLC0415 - torch, which only this worker has
+                from worker.inference.chunks import classify  # noqa: PLC0415 - torch, which only this worker has
 
                 return {CHUNK: partial(classify, self._models)}
 
     @cached_property
     def _models(self) -> "ModelCache":
-        from worker.models import ModelCache  # noqa: PLC0415 - torch, which only this worker has
+        from worker.inference.model_cache import ModelCache  # noqa: PLC0415 - torch, which only this worker has
 
         return ModelCache(self.services)
 
 
 def evaluate(services: Services, job: Job, lease: Lease) -> None:
-    from worker import evaluations  # noqa: PLC0415 - scikit-learn, which the other work does without
+    from worker.jobs import evaluations  # noqa: PLC0415 - scikit-learn, which the other work does without
 
     evaluations.run(services, job, lease)

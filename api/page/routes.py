@@ -7,25 +7,26 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from api import answers
-from api.bodies import check_charset, read_form
-from api.dependencies import ServicesDep
-from api.errors import recognise, status_of
-from api.idempotency import Once
-from api.job_answers import Seen, result_of
-from api.middleware import COOKIE
+from api.http.bodies import check_charset, read_form
+from api.http.dependencies import ServicesDep
+from api.http.errors import recognise, status_of
+from api.http.idempotency import Once
+from api.http.job_responses import Seen, result_of
+from api.http.middleware import COOKIE
+from api.http.waiting import has_ended, hold
 from api.page.rendering import render
-from api.questions import find_target, read_files, start_prediction
 from api.routes.batches import read_options
+from api.serialize import records
 from api.services import Services
-from api.waiting import has_ended, hold
-from db import aliases, jobs, keys, registry
+from api.submit.predict import find_target, read_files, start_prediction
+from db import aliases, keys, registry
 from db.models import ApiKey
-from db.pages import Window
+from db.paging import Window
 from db.session import Session
+from db.work import jobs
 from tsukiji.errors import BlobMissing, ImageError, Invalid, NotFound, TsukijiError
 from tsukiji.jobs import TERMINAL, JobKind
-from tsukiji.vision.decode import thumbnail
+from tsukiji.vision.decoding.decode import thumbnail
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
@@ -106,8 +107,8 @@ def list_models(session: Session) -> dict[str, Any]:
     models = registry.page_models(session, Window(LISTED)).data
     named = aliases.page(session, Window(LISTED)).data
     return {
-        "models": [answers.model(model) for model in models],
-        "aliases": [(alias.name, answers.model(registry.find_model(session, alias.model_id))) for alias in named],
+        "models": [records.model(model) for model in models],
+        "aliases": [(alias.name, records.model(registry.find_model(session, alias.model_id))) for alias in named],
     }
 
 

@@ -1,9 +1,9 @@
 """Aliases: a name like `production` that points to a model, and where it has pointed."""
 
-from api import answers
-from api.dependencies import Caller, Reading, Transaction
-from api.paging import PagingDep
-from api.routing import Router
+from api.http.dependencies import Caller, Reading, Transaction
+from api.http.paging import PagingDep
+from api.http.routing import Router
+from api.serialize import records
 from db import aliases, registry
 from tsukiji.types import Alias, AliasMove, AliasPut, Name, Page
 
@@ -12,19 +12,19 @@ router = Router(prefix="/aliases", tags=["aliases"])
 
 @router.get("")
 def list_aliases(session: Reading, paging: PagingDep) -> Page[Alias]:
-    return paging.answer(aliases.page(session, paging.window()), answers.alias)
+    return paging.answer(aliases.page(session, paging.window()), records.alias)
 
 
 @router.put("/{name}")
 def put_alias(name: Name, body: AliasPut, session: Transaction, caller: Caller) -> Alias:
     """Point the alias to a model; it moves at once and whole."""
     model = registry.find_model(session, body.model)
-    return answers.alias(aliases.put(session, name, model.id, by=caller.id))
+    return records.alias(aliases.put(session, name, model.id, by=caller.id))
 
 
 @router.get("/{name}")
 def get_alias(name: str, session: Reading) -> Alias:
-    return answers.alias(aliases.find(session, name))
+    return records.alias(aliases.find(session, name))
 
 
 @router.delete("/{name}", status_code=204)
@@ -37,10 +37,10 @@ def list_alias_moves(name: str, session: Reading, paging: PagingDep) -> Page[Ali
     """List where the alias has pointed, newest first: when it was moved, and by which key."""
     rows = aliases.page_moves(session, name, paging.window())
     existing = aliases.existing(session, {row.model_id for row in rows.data if row.model_id})
-    return paging.answer(rows, lambda row: answers.alias_move(row, existing))
+    return paging.answer(rows, lambda row: records.alias_move(row, existing))
 
 
 @router.post("/{name}/rollback")
 def roll_back_alias(name: str, session: Transaction, caller: Caller) -> Alias:
     """Point the alias to the model before this one; done twice, it is where it was."""
-    return answers.alias(aliases.roll_back(session, name, by=caller.id))
+    return records.alias(aliases.roll_back(session, name, by=caller.id))

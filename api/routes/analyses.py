@@ -5,15 +5,16 @@ from typing import Annotated
 from fastapi import Query, Request
 from starlette.responses import Response
 
-from api import answers
-from api.analyses import start_analysis
-from api.dependencies import Caller, Reading, ServicesDep
-from api.idempotency import OnceDep
-from api.job_answers import answer_poll, answer_start
-from api.paging import PagingDep
-from api.routing import Router
-from api.waiting import Prefer
-from db import analyses, datasets, jobs
+from api.http.dependencies import Caller, Reading, ServicesDep
+from api.http.idempotency import OnceDep
+from api.http.job_responses import answer_poll, answer_start
+from api.http.paging import PagingDep
+from api.http.routing import Router
+from api.http.waiting import Prefer
+from api.serialize import records
+from api.submit.analyses import start_analysis
+from db.curation import analyses, datasets
+from db.work import jobs
 from tsukiji.jobs import JobKind
 from tsukiji.types import Analysis, AnalysisCreate, Finding, FindingKind, Job, Page
 
@@ -34,7 +35,7 @@ def create_analysis(
 @router.get("/analyses")
 def list_analyses(session: Reading, paging: PagingDep) -> Page[Job]:
     """List the analyses, newest first."""
-    return paging.answer(jobs.page(session, paging.window(), JobKind.ANALYSIS), answers.job)
+    return paging.answer(jobs.page(session, paging.window(), JobKind.ANALYSIS), records.job)
 
 
 @router.get("/analyses/{analysis}", response_model=Job)
@@ -48,7 +49,7 @@ def get_analysis(dataset: str, session: Reading) -> Analysis:
     row = analyses.find(session, datasets.find(session, dataset).id)
     found = analyses.count(session, row.dataset_id)
     groups = analyses.count_groups(session, row.dataset_id, "near_duplicates")
-    return answers.analysis(row, found, groups, datasets.count_labels(session, [row.dataset_id])[row.dataset_id])
+    return records.analysis(row, found, groups, datasets.count_labels(session, [row.dataset_id])[row.dataset_id])
 
 
 @router.get("/datasets/{dataset}/findings")
@@ -65,4 +66,4 @@ def list_findings(
     window = paging.window(kind, label, group, image)
     dataset_id = datasets.find(session, dataset).id
     rows = analyses.page(session, dataset_id, window, kind=kind, label=label, group=group, image_id=image)
-    return paging.answer(rows, answers.finding)
+    return paging.answer(rows, records.finding)

@@ -9,8 +9,7 @@ from fastapi import Header, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
-from api import answers
-from api.bodies import (
+from api.http.bodies import (
     ARCHIVES,
     MANIFESTS,
     Form,
@@ -24,27 +23,30 @@ from api.bodies import (
     unknown_type,
     validated_json,
 )
-from api.decisions import WishDep
-from api.dependencies import Caller, Reading, ServicesDep
-from api.errors import invalid_field, validated
-from api.idempotency import Made, Once, OnceDep
-from api.job_answers import answer_poll, answer_start
-from api.paging import PagingDep
-from api.parquet import parquet_file
-from api.predictions import Reader
-from api.results import Results
-from api.routing import Router
-from api.schemas import ARCHIVE, FILES, OPTIONS, TEXT, TEXTS, body, bytes_answer, form
-from api.selection import SelectionDep
+from api.http.dependencies import Caller, Reading, ServicesDep
+from api.http.errors import invalid_field, validated
+from api.http.idempotency import Made, Once, OnceDep
+from api.http.job_responses import answer_poll, answer_start
+from api.http.paging import PagingDep
+from api.http.routing import Router
+from api.http.schemas import ARCHIVE, FILES, OPTIONS, TEXT, TEXTS, body, bytes_answer, form
+from api.http.waiting import Prefer
+from api.serialize import records
+from api.serialize.parquet import parquet_file
+from api.serialize.predictions import Reader
+from api.serialize.result_filters import SelectionDep
+from api.serialize.results import Results
+from api.serialize.summary import summarise
+from api.serialize.thresholds import WishDep
 from api.services import Services
-from api.submissions import Work, check_heatmap, check_unique, expect_room, keep_item, start_batch, work_of
-from api.summary import summarise
-from api.waiting import Prefer
-from db import batches, jobs, registry, results, retention
+from api.submit.submissions import Work, check_heatmap, check_unique, expect_room, keep_item, start_batch, work_of
+from db import registry
 from db.models import ApiKey
 from db.models import Job as JobRow
-from db.requests import ArchiveInput, FilesInput, ManifestInput
+from db.predictions import results, retention
 from db.session import Session
+from db.work import batches, jobs
+from db.work.requests import ArchiveInput, FilesInput, ManifestInput
 from tsukiji.jobs import JobKind
 from tsukiji.types import BatchCreate, BatchOptions, BatchSummary, BodyOptions, Job, Page, Prediction
 
@@ -169,7 +171,7 @@ def keep_files(services: Services, sent: Form) -> Work:
 @router.get("")
 def list_batches(session: Reading, paging: PagingDep) -> Page[Job]:
     """List the batches, newest first."""
-    return paging.answer(jobs.page(session, paging.window(), JobKind.BATCH), answers.job)
+    return paging.answer(jobs.page(session, paging.window(), JobKind.BATCH), records.job)
 
 
 @router.get("/{batch}", response_model=Job)

@@ -2,12 +2,12 @@
 
 from fastapi import Response
 
-from api import answers
-from api.dependencies import Reading, ServicesDep, Transaction
-from api.idempotency import OnceDep, fingerprint_of
-from api.paging import PagingDep
-from api.routing import Router
-from db import datasets
+from api.http.dependencies import Reading, ServicesDep, Transaction
+from api.http.idempotency import OnceDep, fingerprint_of
+from api.http.paging import PagingDep
+from api.http.routing import Router
+from api.serialize import records
+from db.curation import datasets
 from db.session import Session
 from tsukiji.types import Dataset, DatasetCreate, Page
 
@@ -34,7 +34,7 @@ def list_datasets(session: Reading, paging: PagingDep) -> Page[Dataset]:
     ids = [row.id for row in rows.data]
     labels, splits = datasets.count_labels(session, ids), datasets.count_splits(session, ids)
     left_out = datasets.count_left_out(session, ids)
-    return paging.answer(rows, lambda row: answers.dataset(row, labels[row.id], splits[row.id], left_out[row.id]))
+    return paging.answer(rows, lambda row: records.dataset(row, labels[row.id], splits[row.id], left_out[row.id]))
 
 
 @router.get("/{dataset}")
@@ -53,4 +53,4 @@ def describe(session: Session, dataset: str) -> Dataset:
     row = datasets.find(session, dataset)
     labels, splits = datasets.count_labels(session, [row.id]), datasets.count_splits(session, [row.id])
     left_out = datasets.count_left_out(session, [row.id])
-    return answers.dataset(row, labels[row.id], splits[row.id], left_out[row.id])
+    return records.dataset(row, labels[row.id], splits[row.id], left_out[row.id])

@@ -5,19 +5,27 @@ from typing import Annotated, Literal
 
 from fastapi import Query, Response
 
-from api import answers
-from api.comparison import add_up, compare_classes, count_pairs, difference_interval, pairs_of_labels, summarise
-from api.dependencies import Caller, Reading, ServicesDep
-from api.evaluations import start_evaluation
-from api.idempotency import OnceDep
-from api.job_answers import answer_start
-from api.paging import PagingDep
-from api.pictures import draw_confusion
-from api.routing import Router
-from api.schemas import bytes_answer
-from api.tables import csv_lines
-from db import comparisons, registry
+from api.http.dependencies import Caller, Reading, ServicesDep
+from api.http.idempotency import OnceDep
+from api.http.job_responses import answer_start
+from api.http.paging import PagingDep
+from api.http.routing import Router
+from api.http.schemas import bytes_answer
+from api.serialize import records
+from api.serialize.comparison import (
+    add_up,
+    compare_classes,
+    count_pairs,
+    difference_interval,
+    pairs_of_labels,
+    summarise,
+)
+from api.serialize.confusion_matrix import draw_confusion
+from api.serialize.csv_tables import csv_lines
+from api.submit.evaluations import start_evaluation
+from db import registry
 from db.models import Evaluation as EvaluationRow
+from db.predictions import comparisons
 from tsukiji.errors import Invalid, KindMismatch, NoSharedImages
 from tsukiji.types import Comparison, Evaluation, EvaluationCreate, EvaluationItem, Job, Metrics, Page
 
@@ -40,7 +48,7 @@ def list_evaluations(session: Reading, paging: PagingDep, model: str | None = No
     model_id = None if model is None else registry.find_model(session, model).id
     rows = registry.page_evaluations(session, window, model_id)
     leakages = registry.leakages(session, (row.snapshot_id for row in rows.data))
-    return paging.answer(rows, lambda row: answers.listed_evaluation(row, leakages.get(row.snapshot_id)))
+    return paging.answer(rows, lambda row: records.listed_evaluation(row, leakages.get(row.snapshot_id)))
 
 
 @router.get("/compare")
@@ -88,7 +96,7 @@ def compare_evaluations(
         classes_worse=sum(row.right_b < row.right_a for row in classes),
         per_class=classes,
         changed=comparisons.count_changed(session, a, b),
-        changes=[answers.compared_image(*rows) for rows in comparisons.changed_items(session, a, b, LISTED_CHANGES)],
+        changes=[records.compared_image(*rows) for rows in comparisons.changed_items(session, a, b, LISTED_CHANGES)],
         summary=summarise(pairs, classes),
         links={"evaluation_a": f"/v1/evaluations/{a}", "evaluation_b": f"/v1/evaluations/{b}"},
     )
@@ -98,7 +106,7 @@ def compare_evaluations(
 def get_evaluation(evaluation: str, session: Reading) -> Evaluation:
     """Look at accuracy, the table per class, the confusion matrix, curves, calibration, the sweep, and leakage."""
     row = registry.find_evaluation(session, evaluation)
-    return answers.evaluation(row, registry.leakages(session, [row.snapshot_id]).get(row.snapshot_id))
+    return records.evaluation(row, registry.leakages(session, [row.snapshot_id]).get(row.snapshot_id))
 
 
 @router.get("/{evaluation}/confusion.csv", response_class=Response, responses=bytes_answer("text/csv"))
@@ -146,7 +154,7 @@ def list_evaluation_items(
     row = registry.find_evaluation(session, evaluation)
     wishes = {"worst_first": order == "loss", "several": bool(row.metrics.get("multi_label"))}
     rows = registry.page_evaluation_items(session, row.id, window, true, predicted, **wishes)
-    return paging.answer(rows, answers.evaluation_item)
+    return paging.answer(rows, records.evaluation_item)
 
 
 def several_labels(a: EvaluationRow, b: EvaluationRow) -> bool:

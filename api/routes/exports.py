@@ -2,15 +2,16 @@
 
 from starlette.responses import Response, StreamingResponse
 
-from api import answers
-from api.dependencies import Caller, Reading, ServicesDep
-from api.exports import start_export
-from api.idempotency import OnceDep
-from api.job_answers import respond, see
+from api.http.dependencies import Caller, Reading, ServicesDep
+from api.http.idempotency import OnceDep
+from api.http.job_responses import respond, see
+from api.http.routing import Router
+from api.http.schemas import bytes_answer
 from api.routes.images import attachment
-from api.routing import Router
-from api.schemas import bytes_answer
-from db import exports, registry
+from api.serialize import records
+from api.submit.exports import start_export
+from db import registry
+from db.work import exports
 from tsukiji.jobs import TERMINAL
 from tsukiji.types import ExportCreate, ExportFormat, Job, ModelExport, Page
 
@@ -34,7 +35,7 @@ def create_export(model: str, body: ExportCreate, services: ServicesDep, caller:
 def list_exports(model: str, session: Reading) -> Page[ModelExport]:
     """List the formats that were made, with what was measured about each."""
     rows = exports.exports_of(session, registry.find_model(session, model).id)
-    return Page(data=[answers.export(row) for row in rows])
+    return Page(data=[records.export(row) for row in rows])
 
 
 @router.get("/{format}", response_class=StreamingResponse, responses=bytes_answer(MEDIA_TYPE))

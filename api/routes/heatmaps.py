@@ -2,17 +2,18 @@
 
 from starlette.responses import Response
 
-from api.dependencies import ServicesDep
-from api.routing import Router
-from api.schemas import bytes_answer
+from api.http.dependencies import ServicesDep
+from api.http.routing import Router
+from api.http.schemas import bytes_answer
 from api.services import Services
-from db import jobs, results
 from db.models import BatchItem, Prediction
+from db.predictions import results
+from db.work import jobs
 from tsukiji.errors import NotFound
+from tsukiji.explain.overlay import LONGEST_SIDE, draw_heatmap
 from tsukiji.jobs import JobKind
 from tsukiji.types.base import Whole
-from tsukiji.vision.decode import decoded
-from tsukiji.vision.overlay import LONGEST_SIDE, draw_heatmap
+from tsukiji.vision.decoding.decode import decoded
 
 router = Router()
 

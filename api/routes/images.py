@@ -8,22 +8,22 @@ from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
-from api import answers
-from api.bodies import read_form
-from api.dependencies import Caller, Reading, ServicesDep, Transaction
-from api.filters import FilterDep
-from api.intake import take_files
-from api.paging import PagingDep
-from api.routing import Router
-from api.schemas import FILES, TEXT, TEXTS, body, bytes_answer, form
+from api.http.bodies import read_form
+from api.http.dependencies import Caller, Reading, ServicesDep, Transaction
+from api.http.image_filters import FilterDep
+from api.http.paging import PagingDep
+from api.http.routing import Router
+from api.http.schemas import FILES, TEXT, TEXTS, body, bytes_answer, form
+from api.serialize import records
 from api.services import Services
-from db import datasets
+from api.submit.image_intake import take_files
+from db.curation import datasets
 from db.labels import MULTI
 from db.models import Image
 from tsukiji import types
 from tsukiji.labels import told
 from tsukiji.types import Page, Sha256, UploadResult
-from tsukiji.vision.decode import thumbnail
+from tsukiji.vision.decoding.decode import thumbnail
 
 router = Router(tags=["images"])
 
@@ -89,12 +89,12 @@ def list_images(dataset: str, session: Reading, paging: PagingDep, wanted: Filte
     """List the images, oldest first: all, or those that meet every parameter."""
     window = paging.window(wanted.model_dump_json())
     dataset_id = datasets.find(session, dataset).id
-    return paging.answer(datasets.page_images(session, dataset_id, window, wanted), answers.image)
+    return paging.answer(datasets.page_images(session, dataset_id, window, wanted), records.image)
 
 
 @router.get("/images/{image}")
 def get_image(image: str, session: Reading) -> types.Image:
-    return answers.image(datasets.find_image(session, image))
+    return records.image(datasets.find_image(session, image))
 
 
 @router.delete("/images/{image}", status_code=204)

@@ -7,8 +7,7 @@ from fastapi import Header, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
-from api import answers
-from api.bodies import (
+from api.http.bodies import (
     ARCHIVES,
     TABLES,
     RawBody,
@@ -18,22 +17,25 @@ from api.bodies import (
     unknown_type,
     validated_json,
 )
-from api.dependencies import Caller, Reading, ServicesDep
-from api.errors import validated
-from api.idempotency import Once, OnceDep
-from api.imports import Arrival, arrival_of, start_import
-from api.job_answers import answer_poll, answer_start
-from api.paging import PagingDep
-from api.routing import Router
-from api.schemas import ARCHIVE, BINARY, body, bytes_answer
+from api.http.dependencies import Caller, Reading, ServicesDep
+from api.http.errors import validated
+from api.http.idempotency import Once, OnceDep
+from api.http.job_responses import answer_poll, answer_start
+from api.http.paging import PagingDep
+from api.http.routing import Router
+from api.http.schemas import ARCHIVE, BINARY, body, bytes_answer
+from api.http.waiting import Prefer
+from api.serialize import records
+from api.serialize.import_verdicts import CSV, JSON_LINES, Verdicts
 from api.services import Services
-from api.submissions import expect_room
-from api.verdicts import CSV, JSON_LINES, Verdicts
-from api.waiting import Prefer
-from db import datasets, imports, jobs, results
+from api.submit.imports import Arrival, arrival_of, start_import
+from api.submit.submissions import expect_room
+from db.curation import datasets, import_verdicts
 from db.models import ApiKey
 from db.models import Job as JobRow
+from db.predictions import results
 from db.session import Session
+from db.work import jobs
 from tsukiji.jobs import JobKind
 from tsukiji.types import ErrorSummary, FileVerdict, ImportCreate, ImportOptions, ImportSummary, Job, Page, Split
 from tsukiji.types.datasets import ImportFormat
@@ -131,7 +133,7 @@ def find_kept(session: Session, import_id: str) -> JobRow:
 @router.get("/imports")
 def list_imports(session: Reading, paging: PagingDep) -> Page[Job]:
     """List the imports, newest first."""
-    return paging.answer(jobs.page(session, paging.window(), JobKind.IMPORT), answers.job)
+    return paging.answer(jobs.page(session, paging.window(), JobKind.IMPORT), records.job)
 
 
 @router.get("/imports/{import_id}", response_model=Job)
@@ -150,19 +152,19 @@ def list_import_items(
     """List what became of each file, in the order of the archive."""
     window = paging.window(verdict, error)
     job = find_kept(session, import_id)
-    return paging.answer(imports.page_verdicts(session, job.id, window, verdict, error), answers.verdict)
+    return paging.answer(import_verdicts.page_verdicts(session, job.id, window, verdict, error), records.verdict)
 
 
 @router.get("/imports/{import_id}/summary")
 def get_import_summary(import_id: str, session: Reading) -> ImportSummary:
     """Count what became of the files so far, and the reasons of those that were rejected."""
     job = find_kept(session, import_id)
-    counts = imports.count_verdicts(session, job.id)
+    counts = import_verdicts.count_verdicts(session, job.id)
     return ImportSummary(
         accepted=counts.get("accepted", 0),
         duplicates=counts.get("duplicate", 0),
         rejected=counts.get("rejected", 0),
-        errors=[ErrorSummary(code=code, images=count) for code, count in imports.count_errors(session, job.id)],
+        errors=[ErrorSummary(code=code, images=count) for code, count in import_verdicts.count_errors(session, job.id)],
     )
 
 

@@ -5,16 +5,17 @@ from typing import Annotated, Any
 from fastapi import Header, Request, Response
 from starlette.responses import JSONResponse
 
-from api import answers
-from api.dependencies import Caller, Reading, ServicesDep
-from api.events import JobStream, check_room, read_news
-from api.feedback import take_feedback
-from api.job_answers import answer_poll, respond, see
-from api.paging import PagingDep
-from api.routing import Router
-from api.waiting import Prefer
-from db import jobs, retention
-from db.pages import Rows
+from api.http.dependencies import Caller, Reading, ServicesDep
+from api.http.events import JobStream, check_room, read_news
+from api.http.job_responses import answer_poll, respond, see
+from api.http.paging import PagingDep
+from api.http.routing import Router
+from api.http.waiting import Prefer
+from api.serialize import records
+from api.submit.feedback import take_feedback
+from db.paging import Rows
+from db.predictions import retention
+from db.work import jobs
 from tsukiji.errors import Invalid
 from tsukiji.jobs import TERMINAL, JobKind, JobStatus
 from tsukiji.types import Feedback, FeedbackCreate, Job, JobEvent, Page
@@ -35,7 +36,7 @@ def list_jobs(
     session: Reading, paging: PagingDep, kind: JobKind | None = None, status: JobStatus | None = None
 ) -> Page[Job]:
     """List all jobs, newest first."""
-    return paging.answer(jobs.page(session, paging.window(kind, status), kind, status), answers.job)
+    return paging.answer(jobs.page(session, paging.window(kind, status), kind, status), records.job)
 
 
 @router.get("/{job}", response_model=Job)
@@ -109,6 +110,6 @@ def list_events(job: str, services: ServicesDep, paging: PagingDep) -> Response:
     more = len(events) > window.limit
     events = events[: window.limit]
     rows = Rows(events, window.cursor_after(events[-1].id) if more else None)
-    page = paging.answer(rows, answers.event)
+    page = paging.answer(rows, records.event)
     link = {name: value for name, value in paging.response.headers.items() if name == "link"}
     return JSONResponse(page.model_dump(mode="json"), headers=link)

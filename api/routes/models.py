@@ -4,17 +4,17 @@ from fastapi import Request, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
-from api import answers
-from api.bodies import read_form
-from api.dependencies import Reading, ServicesDep, Transaction
-from api.idempotency import OnceDep
-from api.package_intake import take_package
-from api.packages import zip_package
-from api.paging import PagingDep
+from api.http.bodies import read_form
+from api.http.dependencies import Reading, ServicesDep, Transaction
+from api.http.idempotency import OnceDep
+from api.http.paging import PagingDep
+from api.http.routing import Router
+from api.http.schemas import TEXT, body, bytes_answer, form
 from api.routes.images import attachment
-from api.routing import Router
-from api.schemas import TEXT, body, bytes_answer, form
+from api.serialize import records
+from api.serialize.package_zip import zip_package
 from api.services import Services
+from api.submit.package_intake import take_package
 from db import registry
 from tsukiji.types import LabelSuspect, Model, Page
 
@@ -27,7 +27,7 @@ def list_models(session: Reading, paging: PagingDep) -> Page[Model]:
     rows = registry.page_models(session, paging.window())
     ids = [row.id for row in rows.data]
     aliases, evaluations = registry.aliases_of(session, ids), registry.own_evaluations(session, ids)
-    return paging.answer(rows, lambda row: answers.model(row, aliases[row.id], evaluations.get(row.id)))
+    return paging.answer(rows, lambda row: records.model(row, aliases[row.id], evaluations.get(row.id)))
 
 
 @router.post(
@@ -57,7 +57,7 @@ def get_model(model: str, session: Reading) -> Model:
     """Look at a model, by id, alias or name (the newest of that name)."""
     row = registry.find_model(session, model)
     aliases, evaluations = registry.aliases_of(session, [row.id]), registry.own_evaluations(session, [row.id])
-    return answers.model(row, aliases[row.id], evaluations.get(row.id))
+    return records.model(row, aliases[row.id], evaluations.get(row.id))
 
 
 @router.delete("/{model}", status_code=204)
@@ -80,4 +80,4 @@ def get_package(model: str, services: ServicesDep) -> StreamingResponse:
 def list_suspects(model: str, session: Reading, paging: PagingDep) -> Page[LabelSuspect]:
     """List the images of its data set whose labels may be wrong, most suspicious first."""
     row = registry.find_model(session, model)
-    return paging.answer(registry.page_suspects(session, row.id, paging.window(row.id)), answers.suspect)
+    return paging.answer(registry.page_suspects(session, row.id, paging.window(row.id)), records.suspect)

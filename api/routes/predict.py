@@ -4,22 +4,22 @@ from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from api.bodies import media_type, read_form
-from api.dependencies import Caller, ServicesDep
-from api.errors import validated
-from api.idempotency import OnceDep
-from api.job_answers import answer_poll, hold_seen, respond
-from api.questions import File, find_target, read_files, start_prediction
+from api.http.bodies import media_type, read_form
+from api.http.dependencies import Caller, ServicesDep
+from api.http.errors import validated
+from api.http.idempotency import OnceDep
+from api.http.job_responses import answer_poll, hold_seen, respond
+from api.http.routing import Router
+from api.http.schemas import BINARY, FILES, OPTIONS, body, form
+from api.http.waiting import Prefer, has_ended, parse_wait
 from api.routes.batches import FIELDS, read_options
-from api.routing import Router
-from api.schemas import BINARY, FILES, OPTIONS, body, form
 from api.services import Services
-from api.waiting import Prefer, has_ended, parse_wait
-from db import retention
+from api.submit.predict import File, find_target, read_files, start_prediction
+from db.predictions import retention
 from tsukiji.errors import NotAnImage, UnsupportedFormat, UnsupportedMediaType
 from tsukiji.jobs import JobKind
 from tsukiji.types import BatchOptions, Job
-from tsukiji.vision.formats import sniff
+from tsukiji.vision.decoding.formats import sniff
 
 router = Router(tags=["predict"])
 

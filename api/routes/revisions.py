@@ -7,16 +7,16 @@ from fastapi import Request, Response
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
-from api import answers
-from api.bodies import validated_json
-from api.dependencies import Caller, Reading, ServicesDep
-from api.idempotency import Made, Once, OnceDep, fingerprint_of
-from api.paging import PagingDep
-from api.routing import Router
-from api.schemas import ACTS, body
+from api.http.bodies import validated_json
+from api.http.dependencies import Caller, Reading, ServicesDep
+from api.http.idempotency import Made, Once, OnceDep, fingerprint_of
+from api.http.paging import PagingDep
+from api.http.routing import Router
+from api.http.schemas import ACTS, body
+from api.serialize import records
 from api.services import Services
-from db import acts, datasets, revisions
-from db.label_acts import labels_given
+from db.curation import datasets, image_edits, revisions
+from db.curation.label_edits import labels_given
 from db.models import ApiKey
 from db.session import Session
 from tsukiji import types
@@ -54,7 +54,7 @@ def do(services: Services, caller: ApiKey, once: Once, dataset: str, act: Act) -
 
     def make(session: Session) -> str:
         row = datasets.find(session, dataset)
-        return acts.carry_out(session, row.id, act, caller, most_labels=most_labels).id
+        return image_edits.carry_out(session, row.id, act, caller, most_labels=most_labels).id
 
     return once.make(services, fingerprint_of([dataset, act.model_dump(mode="json")]), make)
 
@@ -63,12 +63,12 @@ def do(services: Services, caller: ApiKey, once: Once, dataset: str, act: Act) -
 def list_revisions(dataset: str, session: Reading, paging: PagingDep) -> Page[Revision]:
     """List what was done with the images, newest first."""
     row = datasets.find(session, dataset)
-    return paging.answer(revisions.page(session, row.id, paging.window(row.id)), answers.revision)
+    return paging.answer(revisions.page(session, row.id, paging.window(row.id)), records.revision)
 
 
 @router.get("/{revision}")
 def get_revision(dataset: str, revision: str, session: Reading) -> Revision:
-    return answers.revision(revisions.find(session, datasets.find(session, dataset).id, revision))
+    return records.revision(revisions.find(session, datasets.find(session, dataset).id, revision))
 
 
 @router.get("/{revision}/changes")
@@ -76,7 +76,7 @@ def list_changes(dataset: str, revision: str, session: Reading, paging: PagingDe
     """List the images that it changed, with what was before and after; images deleted since are left out."""
     row = revisions.find(session, datasets.find(session, dataset).id, revision)
     rows = revisions.page_changes(session, row.id, paging.window(row.id))
-    return paging.answer(rows, lambda change: answers.revision_change(change, row.field))
+    return paging.answer(rows, lambda change: records.revision_change(change, row.field))
 
 
 @router.post("/{revision}/undo", status_code=201)

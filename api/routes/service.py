@@ -6,13 +6,13 @@ from typing import Any
 from fastapi import Request, Response
 from starlette.responses import JSONResponse
 
-from api.dependencies import Reading, ServicesDep
-from api.errors import NotReady, catalogue, status_of
+from api.http.dependencies import Reading, ServicesDep
+from api.http.errors import NotReady, catalogue, status_of
+from api.http.paging import MAX_LIMIT
+from api.http.routing import Router
 from api.page.rendering import render
-from api.paging import MAX_LIMIT
-from api.routing import Router
 from api.services import MAX_HOLDS
-from db import workers
+from db.work import workers
 from tsukiji import __version__
 from tsukiji.errors import NotFound, TsukijiError
 from tsukiji.jobs import PRESENT_SECONDS

@@ -5,16 +5,17 @@ from typing import Annotated, cast
 from fastapi import Query, Response
 from starlette.responses import StreamingResponse
 
-from api import answers, dataset_exports
-from api.dataset_exports import MEDIA_TYPES, SUFFIX, Items
-from api.dependencies import Reading, ServicesDep
-from api.freezing import compare, freeze
-from api.paging import PagingDep
+from api.http.dependencies import Reading, ServicesDep
+from api.http.paging import PagingDep
+from api.http.routing import Router
+from api.http.schemas import bytes_answer
 from api.routes.images import attachment
-from api.routing import Router
-from api.schemas import bytes_answer
+from api.serialize import dataset_exports, records
+from api.serialize.dataset_exports import MEDIA_TYPES, SUFFIX, Items
 from api.services import Services
-from db import datasets, registry
+from api.submit.freezing import compare, freeze
+from db import registry
+from db.curation import datasets
 from tsukiji.types import ChangeKind, DatasetFormat, Kind, Page, Snapshot, SnapshotComparison
 
 router = Router(tags=["datasets"])
@@ -35,14 +36,14 @@ def create_snapshot(dataset: str, services: ServicesDep, response: Response) -> 
     row, new = freeze(services, dataset)
     response.status_code = 201 if new else 200
     response.headers["location"] = f"/v1/snapshots/{row.id}"
-    return answers.snapshot(row)
+    return records.snapshot(row)
 
 
 @router.get("/datasets/{dataset}/snapshots")
 def list_snapshots(dataset: str, session: Reading, paging: PagingDep) -> Page[Snapshot]:
     """List the snapshots, newest first; each training leaves one."""
     row = datasets.find(session, dataset)
-    return paging.answer(registry.page_snapshots(session, row.id, paging.window(row.id)), answers.snapshot)
+    return paging.answer(registry.page_snapshots(session, row.id, paging.window(row.id)), records.snapshot)
 
 
 @router.get("/snapshots/compare")
@@ -66,7 +67,7 @@ def compare_snapshots(
 
 @router.get("/snapshots/{snapshot}")
 def get_snapshot(snapshot: str, session: Reading) -> Snapshot:
-    return answers.snapshot(registry.find_snapshot(session, snapshot))
+    return records.snapshot(registry.find_snapshot(session, snapshot))
 
 
 @router.get("/datasets/{dataset}/export", response_class=StreamingResponse, responses=FILES)

@@ -3,15 +3,15 @@
 from fastapi import Request
 from starlette.responses import Response
 
-from api import answers
-from api.dependencies import Caller, Reading, ServicesDep, Transaction
-from api.idempotency import OnceDep
-from api.job_answers import answer_poll, answer_start
-from api.paging import PagingDep
-from api.routing import Router
-from api.submissions import start_training
-from api.waiting import Prefer
-from db import jobs
+from api.http.dependencies import Caller, Reading, ServicesDep, Transaction
+from api.http.idempotency import OnceDep
+from api.http.job_responses import answer_poll, answer_start
+from api.http.paging import PagingDep
+from api.http.routing import Router
+from api.http.waiting import Prefer
+from api.serialize import records
+from api.submit.submissions import start_training
+from db.work import jobs
 from tsukiji.jobs import JobKind
 from tsukiji.types import EpochMetrics, Job, Page, TrainingCreate
 
@@ -27,7 +27,7 @@ def create_training(body: TrainingCreate, services: ServicesDep, caller: Caller,
 @router.get("")
 def list_trainings(session: Reading, paging: PagingDep) -> Page[Job]:
     """List the trainings, newest first."""
-    return paging.answer(jobs.page(session, paging.window(), JobKind.TRAINING), answers.job)
+    return paging.answer(jobs.page(session, paging.window(), JobKind.TRAINING), records.job)
 
 
 @router.get("/{training}", response_model=Job)
@@ -46,4 +46,4 @@ def list_metrics(training: str, session: Reading) -> Page[EpochMetrics]:
 def finish_training(training: str, session: Transaction, caller: Caller) -> Job:
     """Stop now and keep the best so far. To stop and keep nothing, cancel the job."""
     job = jobs.find(session, training, JobKind.TRAINING)
-    return answers.job(jobs.request_finish(session, job.id, by=caller.id))
+    return records.job(jobs.request_finish(session, job.id, by=caller.id))

@@ -7,15 +7,16 @@ import re
 from fastapi import Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from api import answers, uploads
-from api.bodies import RawBody, announced_bytes, spool
-from api.dependencies import Caller, Reading, ServicesDep
-from api.idempotency import OnceDep
-from api.paging import PagingDep
-from api.routing import Router
-from api.schemas import BINARY, body
-from db import uploads as rows
+from api.http.bodies import RawBody, announced_bytes, spool
+from api.http.dependencies import Caller, Reading, ServicesDep
+from api.http.idempotency import OnceDep
+from api.http.paging import PagingDep
+from api.http.routing import Router
+from api.http.schemas import BINARY, body
+from api.serialize import records
+from api.submit import uploads
 from db.session import Session
+from db.work import uploads as rows
 from tsukiji.errors import Invalid, PartSizeWrong
 from tsukiji.types import Page, Upload, UploadCreate, UploadPart
 
@@ -51,7 +52,7 @@ def list_uploads(session: Reading, paging: PagingDep) -> Page[Upload]:
     """List the uploads that have not expired, newest first, without their parts."""
     found = rows.page(session, paging.window())
     confirmed = rows.confirmed_bytes(session, [row.id for row in found.data])
-    return paging.answer(found, lambda row: answers.upload(row, confirmed.get(row.id, 0)))
+    return paging.answer(found, lambda row: records.upload(row, confirmed.get(row.id, 0)))
 
 
 @router.get("/{upload}")
@@ -77,7 +78,7 @@ async def put_part(upload: str, number: int, request: Request, services: Service
     with spool(services) as file:
         await (await RawBody.begin(request)).save(file)
         part = await run_in_threadpool(uploads.take_part, services, wanted, file)
-    return answers.upload_part(part)
+    return records.upload_part(part)
 
 
 @router.post("/{upload}/complete")
@@ -98,7 +99,7 @@ def delete_upload(upload: str, services: ServicesDep) -> None:
 
 def describe(session: Session, upload_id: str) -> Upload:
     row, parts = rows.find(session, upload_id), rows.parts_of(session, upload_id)
-    return answers.upload(row, sum(part.bytes for part in parts), parts)
+    return records.upload(row, sum(part.bytes for part in parts), parts)
 
 
 def read_digest(request: Request) -> str:

@@ -28,7 +28,7 @@ from db.models import (
 from db.session import Session
 from tsukiji.errors import TsukijiError
 from tsukiji.jobs import TERMINAL, JobKind, JobStatus
-from tsukiji.storage import BlobStore
+from tsukiji.kernel.storage import BlobStore
 
 
 @dataclass

@@ -18,7 +18,7 @@ from typing import Final
 import structlog
 
 from bench.faulting.servers import Servers
-from tests.services import free_port
+from devtools.servers import free_port
 from worker.services import WORKER_VARIABLE
 
 log = structlog.get_logger(__name__)

@@ -16,7 +16,7 @@ from bench.faulting.programs import Program, Stack, send
 from db.models import Chunk, Job
 from db.session import Database
 from tsukiji.jobs import JobStatus, Queue
-from tsukiji.queue import Wakeups
+from tsukiji.kernel.queue import Wakeups
 
 log = structlog.get_logger(__name__)
 

@@ -22,9 +22,9 @@ import psycopg
 import redis
 import structlog
 
-from tests.services import RABBITMQ, free_port, ping_redis, postgres_database, rabbitmq_server, wait_until
+from devtools.servers import RABBITMQ, free_port, ping_redis, postgres_database, rabbitmq_server, wait_until
 from tsukiji.jobs import Queue
-from tsukiji.queue import bell_of
+from tsukiji.kernel.queue import bell_of
 
 log = structlog.get_logger(__name__)
 

@@ -5,10 +5,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from training.compact import DIMENSIONS, unit
+from training.random_projection import DIMENSIONS, unit
 from tsukiji.client import Dataset
 from tsukiji.client._analyses import AnalysisJob
-from tsukiji.vision.kept import COMPACT, REGION, Kept, weights_key
+from tsukiji.vision.feature_cache import COMPACT, REGION, Kept, weights_key
 
 BACKBONE: Final = "resnet34"
 IMAGE_SIZE: Final = 96

@@ -13,7 +13,7 @@ import psutil
 
 from tsukiji import Client
 from tsukiji.client import Dataset
-from tsukiji.vision.decode import decode
+from tsukiji.vision.decoding.decode import decode
 
 SIDE: Final = 96
 LOOK_SECONDS: Final = 0.2

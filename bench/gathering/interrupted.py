@@ -21,7 +21,7 @@ from typing import Any, Final
 
 import httpx2
 
-from tests.tsukiji.client.service import Asked
+from devtools.scripted_service import Asked
 from tsukiji import Client
 
 KILLS: Final = 10

@@ -8,12 +8,13 @@ from starlette.testclient import TestClient
 
 from api.main import create_app
 from api.services import open_services
-from db import analyses, datasets, keys
+from db import keys
+from db.curation import analyses, datasets
 from db.models import Blob, Finding, Image
 from db.session import Database
 from db.upgrade import upgrade
 from tsukiji.ids import new_id
-from tsukiji.settings import Settings
+from tsukiji.kernel.settings import Settings
 
 PART: Final = 5000
 LABELS: Final = 50

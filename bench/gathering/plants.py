@@ -15,7 +15,7 @@ from PIL import Image, ImageEnhance
 from training.digits import write_digits
 from tsukiji import Client
 from tsukiji.client import Dataset, Import
-from tsukiji.vision.decode import decode
+from tsukiji.vision.decoding.decode import decode
 
 LONGEST: Final = 500
 SHARE: Final = 3

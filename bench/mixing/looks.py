@@ -9,11 +9,11 @@ from safetensors.torch import save_file
 from bench.mixing.photos import Photo
 from bench.teaching.lessons import Lesson
 from bench.teaching.ours import School
+from tsukiji.explain.heatmap_validation import try_maps
 from tsukiji.vision.backbones import BACKBONES, find_weights
 from tsukiji.vision.model import build
 from tsukiji.vision.predictor import Predictor
-from tsukiji.vision.sanity import try_maps
-from worker.insight import TRIED_IMAGES
+from worker.inference.explanation_calibration import TRIED_IMAGES
 
 
 def measure(

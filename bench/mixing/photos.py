@@ -9,9 +9,9 @@ from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
 from bench.teaching import lessons
 from bench.teaching.lessons import Lesson, Seen
+from tsukiji.explain.collages import SIDES, make_collage, place
 from tsukiji.types import Box
-from tsukiji.vision.collages import SIDES, make_collage, place
-from tsukiji.vision.decode import decode
+from tsukiji.vision.decoding.decode import decode
 
 POOL = 12
 """Each collage's pictures are drawn from so many."""

@@ -9,11 +9,11 @@ import numpy as np
 from PIL import Image
 
 from bench.mixing.photos import Mixture, Photo
+from tsukiji.explain.tags import LEAST_SURE, Reader, Tag, find_tags, look_at, to_pixels
+from tsukiji.explain.windows import boxes_of
 from tsukiji.types import Box
-from tsukiji.vision.decode import decode
+from tsukiji.vision.decoding.decode import decode
 from tsukiji.vision.predictor import Predictor
-from tsukiji.vision.tags import LEAST_SURE, Reader, Tag, find_tags, look_at, to_pixels
-from tsukiji.vision.windows import boxes_of
 
 WHOLE_THRESHOLD = 0.5
 Find = Callable[[Image.Image], list[Tag]]

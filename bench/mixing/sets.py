@@ -29,7 +29,7 @@ from bench.teaching.ours import School
 from training.run import Picture
 from tsukiji.labels import join_labels
 from tsukiji.types import Split
-from tsukiji.vision.decode import DecodeLimits
+from tsukiji.vision.decoding.decode import DecodeLimits
 from tsukiji.vision.predictor import Predictor
 
 

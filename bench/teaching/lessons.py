@@ -8,9 +8,9 @@ from pathlib import Path
 
 from bench.report import SUFFIXES
 from training.run import Picture
-from tsukiji.snapshots import SnapshotItem, dumps
-from tsukiji.splits import assign_splits
-from tsukiji.vision.decode import probe
+from tsukiji.curation.snapshots import SnapshotItem, dumps
+from tsukiji.curation.splits import assign_splits
+from tsukiji.vision.decoding.decode import probe
 
 VALID_FRACTION = 0.3
 

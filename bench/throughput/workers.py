@@ -21,7 +21,7 @@ from bench.faulting.programs import Program
 from bench.throughput.served import WARM_UP, classify, serve
 from bench.throughput.stage import Figures, PartMissing, Stage
 from bench.throughput.timing import rotated
-from tests.services import free_port
+from devtools.servers import free_port
 from tsukiji import Client
 
 READY_SECONDS: Final = 300

@@ -15,16 +15,17 @@ from structlog.testing import capture_logs
 
 from api.main import create_app
 from api.services import Services
-from db import aliases, batches, jobs, keys, leases, registry, scheduling
+from db import aliases, keys, registry
 from db.models import Evaluation, Job, Model
 from db.session import Database
 from db.upgrade import upgrade
+from db.work import batches, jobs, leases, scheduling
 from tsukiji.errors import BrokerUnavailable
 from tsukiji.ids import new_id
+from tsukiji.ingest.sources import Sources
 from tsukiji.jobs import Queue
-from tsukiji.settings import DataSettings, JobSettings, LimitSettings, Settings
-from tsukiji.sources import Sources
-from tsukiji.storage.memory import MemoryStore
+from tsukiji.kernel.settings import DataSettings, JobSettings, LimitSettings, Settings
+from tsukiji.kernel.storage.memory import MemoryStore
 from worker import freezing
 from worker.runner import run
 from worker.services import Services as WorkerServices

@@ -5,7 +5,7 @@ import json
 from itertools import combinations, cycle, islice
 from urllib.parse import quote
 
-from db.pages import Window
+from db.paging import Window
 from tests.api.conftest import picture
 from tsukiji.json_input import MOST_DEPTH
 

@@ -2,8 +2,9 @@
 
 import pytest
 
-from db import analyses, datasets, jobs, leases
+from db.curation import analyses, datasets
 from db.models import Job
+from db.work import jobs, leases
 from tests.api.conftest import limited
 
 

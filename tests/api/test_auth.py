@@ -3,7 +3,7 @@
 import pytest
 from fastapi.routing import APIRoute
 
-from api.middleware import COOKIE
+from api.http.middleware import COOKIE
 from db import keys
 
 OPEN = {

@@ -8,9 +8,9 @@ import pytest
 import uvicorn
 from playwright.sync_api import expect, sync_playwright
 
+from devtools.servers import wait_until
 from tests.api.conftest import NO_CHROMIUM, picture
 from tests.api.test_batches import Worker
-from tests.services import wait_until
 
 pytestmark = pytest.mark.slow
 expect.set_options(timeout=30_000)  # a busy machine is no error

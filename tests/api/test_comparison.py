@@ -7,7 +7,15 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from api.comparison import Pairs, add_up, compare_classes, count_pairs, difference_interval, mcnemar, summarise
+from api.serialize.comparison import (
+    Pairs,
+    add_up,
+    compare_classes,
+    count_pairs,
+    difference_interval,
+    mcnemar,
+    summarise,
+)
 
 
 def test_mcnemar_by_hand():

@@ -7,10 +7,10 @@ import zipfile
 
 import pytest
 
-from api.dataset_exports import class_folder_zip, items_of_dataset
-from api.layouts import ExportItem, Layout, class_folders
+from api.serialize.dataset_exports import class_folder_zip, items_of_dataset
+from api.serialize.export_layout import ExportItem, Layout, class_folders
 from tests.api.conftest import as_files, picture, pictures
-from tsukiji.importers import lay_out
+from tsukiji.ingest.importers import lay_out
 from tsukiji.names import path_safe
 from tsukiji.types import ImportOptions
 

@@ -6,8 +6,9 @@ import re
 
 import pytest
 
-from db import batches, jobs, leases, registry
+from db import registry
 from db.models import Evaluation, Job
+from db.work import batches, jobs, leases
 from tests.api.conftest import LABELS, as_files, pictures, work
 from tsukiji.ids import new_id
 from tsukiji.jobs import JobStatus

@@ -2,8 +2,9 @@
 
 import pytest
 
-from db import exports, jobs, leases, registry
+from db import registry
 from db.models import Job
+from db.work import exports, jobs, leases
 from tests.api.conftest import limited
 
 

@@ -3,8 +3,8 @@
 import pytest
 from sqlalchemy import update
 
-from db import retention
 from db.models import Model
+from db.predictions import retention
 from tests.api.conftest import as_files, limited, pictures, work
 
 

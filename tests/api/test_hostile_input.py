@@ -6,7 +6,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from db.pages import Window
+from db.paging import Window
 from tests.api.conftest import as_files, picture, pictures, run_job, work
 from tests.api.hostile import KINDS
 

@@ -8,12 +8,12 @@ import unicodedata
 import pytest
 from sqlalchemy import update
 
-from db import imports
 from db.clock import now
+from db.curation import import_verdicts
 from db.models import Job
 from tests.api.conftest import archive, limited
 from tests.api.test_uploads import sent
-from tsukiji.settings import SourceSettings
+from tsukiji.kernel.settings import SourceSettings
 
 CSV = {"Content-Type": "text/csv"}
 TABLE = b"file,label\n1.png,cat\n"
@@ -216,7 +216,7 @@ def settled(client, services, place):
         {"name": "5.png", "verdict": "rejected", "label": None, "image_id": None, "error": missing},
     ]
     with services.database.transaction() as session:
-        imports.add_verdicts(session, job.id, [{"seq": seq, **one} for seq, one in enumerate(verdicts)])
+        import_verdicts.add_verdicts(session, job.id, [{"seq": seq, **one} for seq, one in enumerate(verdicts)])
     return f"/v1/imports/{job.id}"
 
 
@@ -238,7 +238,7 @@ def test_verdicts_are_listed_by_reason(client, settled):
 
 
 def test_verdicts_are_downloaded_as_json_lines(client, settled, monkeypatch):
-    monkeypatch.setattr("api.verdicts.PAGE_ROWS", 2)
+    monkeypatch.setattr("api.serialize.import_verdicts.PAGE_ROWS", 2)
     answer = client.get(f"{settled}/results")
     assert answer.headers["content-type"] == "application/jsonl"
     assert answer.headers["content-disposition"].endswith('.jsonl"')

@@ -8,7 +8,7 @@ import pytest
 from db.models import Job
 from tests.api.conftest import limited
 from tests.api.test_uploads import sent
-from tsukiji.settings import SourceSettings
+from tsukiji.kernel.settings import SourceSettings
 
 JSONL = {"Content-Type": "application/jsonl"}
 LINES = b'{"custom_id": "a", "image": "img_1"}\n{"custom_id": "b", "image": "sha256:00"}\n'

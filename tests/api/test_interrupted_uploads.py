@@ -11,7 +11,7 @@ import pytest
 
 from db import keys
 from db.session import Database
-from tests.services import wait_until
+from devtools.servers import wait_until
 from tsukiji import Client
 
 pytestmark = pytest.mark.slow

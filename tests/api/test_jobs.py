@@ -7,10 +7,11 @@ import time
 import pytest
 from fastapi.sse import KEEPALIVE_COMMENT
 
-from api.events import follow, read_news
+from api.http.events import follow, read_news
 from api.watch import Watch
-from db import jobs, keys, leases, scheduling
+from db import keys
 from db.models import Job
+from db.work import jobs, leases, scheduling
 from tests.api.conftest import archive, as_files, limited, picture, run_job, work
 from tsukiji.errors import TrainingCrashed
 from tsukiji.jobs import Queue
@@ -282,7 +283,7 @@ def test_stream_lets_go_when_the_server_stops(client, services, training, monkey
         services.stopping.set()
         return news
 
-    monkeypatch.setattr("api.events.read_news", stop_after)
+    monkeypatch.setattr("api.http.events.read_news", stop_after)
     assert events_in(client.get(training["links"]["events"]).text)[0]["event"] == "status"
 
 
@@ -315,7 +316,7 @@ def test_many_who_follow_a_job_that_does_nothing_read_its_row_once(services, key
         return services._look(topics)
 
     services.watch = Watch(look)
-    monkeypatch.setattr("api.events.read_news", count)
+    monkeypatch.setattr("api.http.events.read_news", count)
     with services.database.reading() as session:
         caller = keys.verify(session, key)
 
@@ -354,8 +355,8 @@ def test_an_event_id_from_elsewhere_does_not_make_a_stream_read_without_end(serv
         reads.append(asked)
         return read_news(*asked)
 
-    monkeypatch.setattr("api.events.read_news", count)
-    monkeypatch.setattr("api.events.KEEPALIVE_SECONDS", 0.2)
+    monkeypatch.setattr("api.http.events.read_news", count)
+    monkeypatch.setattr("api.http.events.KEEPALIVE_SECONDS", 0.2)
     with services.database.reading() as session:
         caller = keys.verify(session, key)
 

@@ -8,10 +8,10 @@ import json
 import pytest
 from starlette.exceptions import HTTPException
 
+from api.http.middleware import BodyLimit
 from api.main import create_app
-from api.middleware import BodyLimit
 from tests.api.conftest import archive, as_files, pictures
-from tsukiji.settings import LimitSettings
+from tsukiji.kernel.settings import LimitSettings
 
 
 def chunks(total):

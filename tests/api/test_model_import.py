@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from api import package_intake
 from api.services import Services
+from api.submit import package_intake
 from db import keys
 from db.session import Database
 from tests.api.conftest import Current, RecordedWakeups, archive, limited, make_settings
 from tests.tsukiji.vision.packages import LABELS, seal, write_package
-from tsukiji.cores import usable_cores
-from tsukiji.packages import apart
-from tsukiji.storage.memory import MemoryStore
+from tsukiji.ingest.packages import sandbox
+from tsukiji.kernel.cores import usable_cores
+from tsukiji.kernel.storage.memory import MemoryStore
 from tsukiji.vision import package
 from tsukiji.vision.predictor import Predictor
 
@@ -54,7 +54,7 @@ def send(client, data, **fields):
 def roomy(services, monkeypatch):
     """Packages may be as large as ours, and are checked in this process; `test_apart` does it in another."""
     services.settings = limited(services.settings, request_bytes=128 * 2**20)
-    monkeypatch.setattr(package_intake, "unpack_apart", apart.take)
+    monkeypatch.setattr(package_intake, "unpack_apart", sandbox.take)
 
 
 def test_an_imported_model_is_a_model(client, folder):
@@ -71,7 +71,7 @@ def test_an_imported_model_is_a_model(client, folder):
 
 
 def test_a_package_is_checked_in_a_process_of_its_own(client, folder, monkeypatch):
-    monkeypatch.setattr(package_intake, "unpack_apart", apart.unpack_apart)
+    monkeypatch.setattr(package_intake, "unpack_apart", sandbox.unpack_apart)
     assert send(client, zipped(folder)).json()["evaluation_id"]
     problem = send(client, garbage(folder)).json()
     assert (problem["code"], problem["reason"]) == ("package_invalid", "archive_unreadable")

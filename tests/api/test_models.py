@@ -6,7 +6,7 @@ import zipfile
 
 from PIL import Image
 
-from api.pictures import draw_confusion
+from api.serialize.confusion_matrix import draw_confusion
 from db import registry
 from db.models import Model
 from tsukiji.ids import new_id

@@ -4,7 +4,7 @@ import sqlite3
 
 import pytest
 
-from api.errors import catalogue, status_of
+from api.http.errors import catalogue, status_of
 from db.session import DatabaseUnavailable
 from tests.api.conftest import as_files, picture
 

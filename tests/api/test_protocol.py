@@ -8,8 +8,8 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
-from api.protocol import PIPELINED, Bounds
-from tsukiji.settings import ApiSettings, LimitSettings, Settings
+from api.http.protocol import PIPELINED, Bounds
+from tsukiji.kernel.settings import ApiSettings, LimitSettings, Settings
 
 PIECE = b"a" * 65_536
 PIECES = 400

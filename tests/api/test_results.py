@@ -10,13 +10,13 @@ import pytest
 from pyarrow import parquet
 from sqlalchemy import update
 
-from api import parquet as writer
-from api import results as streams
-from api.decisions import AS_ASKED
-from api.selection import Selection
-from db import batches
+from api.serialize import parquet as writer
+from api.serialize import results as streams
+from api.serialize.result_filters import Selection
+from api.serialize.thresholds import AS_ASKED
 from db.clock import now
 from db.models import Job
+from db.work import batches
 from tests.api.conftest import LABELS, as_files, claim_chunk, pictures, work
 from tsukiji.errors import ResultsDeleted
 from worker.dispatcher import purge

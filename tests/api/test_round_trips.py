@@ -14,18 +14,18 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from api.dataset_exports import SUFFIX, export
-from api.layouts import ExportItem
-from db.requests import ImportRequest
+from api.serialize.dataset_exports import SUFFIX, export
+from api.serialize.export_layout import ExportItem
+from db.work.requests import ImportRequest
 from tests.api.conftest import archive, pictures
 from tests.worker.conftest import work
-from tsukiji.archive import ArchiveLimits, Entry, entries
+from tsukiji.ingest.archives import ArchiveLimits, Entry, entries
+from tsukiji.kernel.settings import Settings
+from tsukiji.kernel.storage.memory import MemoryStore
 from tsukiji.labels import clean_label, join_labels
-from tsukiji.settings import Settings
-from tsukiji.storage.memory import MemoryStore
-from worker.archives import wanted as kept
-from worker.arrivals import survey
-from worker.imports import run
+from worker.inputs.import_reader import survey
+from worker.inputs.input_files import wanted as kept
+from worker.jobs.imports import run
 
 PNG = b"\x89PNG\r\n\x1a\n"
 SERVICES = SimpleNamespace(store=MemoryStore(), settings=Settings())

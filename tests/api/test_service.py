@@ -8,8 +8,8 @@ import pytest
 
 from api.routes import images
 from api.services import DECODERS
-from db import workers
-from tests.services import wait_until
+from db.work import workers
+from devtools.servers import wait_until
 from tsukiji import __version__
 from tsukiji.errors import StorageUnavailable
 

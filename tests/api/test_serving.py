@@ -11,10 +11,11 @@ import time
 import httpx2
 import pytest
 
-from db import jobs, keys
+from db import keys
 from db.session import Database
+from db.work import jobs
+from devtools.servers import wait_until
 from tests.requests import BLANK
-from tests.services import wait_until
 from tsukiji.jobs import JobKind
 
 pytestmark = pytest.mark.slow

@@ -8,12 +8,13 @@ import struct
 import pyarrow.parquet as pq
 import pytest
 
-from db import batches, registry, workers
+from db import registry
 from db.models import Dataset, Evaluation, Model
+from db.work import batches, workers
 from tests.api.conftest import LABELS, as_files, claim_chunk, picture, pictures
 from tsukiji.ids import new_id
 from tsukiji.labels import decide_set, join_labels
-from worker.lane import Lane
+from worker.inference.predict_rpc import Lane
 
 THRESHOLDS = [0.5, 0.3, 0.6]
 BOTH, ONE, NONE = (0.8, 0.4, 0.1), (0.2, 0.35, 0.5), (0.1, 0.2, 0.4)

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from db import registry
 from db.models import Evaluation, Image, Snapshot
 from tests.api.conftest import as_files, picture
-from tsukiji import snapshots
+from tsukiji.curation import snapshots
 from tsukiji.ids import new_id
 
 

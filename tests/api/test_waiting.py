@@ -7,12 +7,12 @@ from collections import Counter
 
 import pytest
 
-from api.pace import LONGEST_PAUSE, POLLS_PER_CORE, Crowd
+from api.poll_pacing import LONGEST_PAUSE, POLLS_PER_CORE, Crowd
 from api.watch import Topic, Watch
-from db import jobs
 from db.models import Job
+from db.work import jobs
+from devtools.servers import wait_until
 from tests.api.conftest import as_files, pictures
-from tests.services import wait_until
 
 
 def test_all_who_wait_share_one_look():
@@ -118,7 +118,7 @@ def test_a_crowd_comes_back_evenly_and_in_no_wave():
 
 
 def test_more_cores_take_more_clients(monkeypatch):
-    monkeypatch.setattr("api.pace.usable_cores", lambda: 4)
+    monkeypatch.setattr("api.poll_pacing.usable_cores", lambda: 4)
     crowd = Crowd(clock=Clock())
     pauses = Counter(crowd.pause(1) for _ in range(10 * POLLS_PER_CORE))
     assert pauses == {1: 4 * POLLS_PER_CORE, 2: 4 * POLLS_PER_CORE, 3: 2 * POLLS_PER_CORE}

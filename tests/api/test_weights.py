@@ -2,7 +2,7 @@
 
 import pytest
 
-from db import workers
+from db.work import workers
 from tsukiji.vision.backbones import WeightsPackage
 
 

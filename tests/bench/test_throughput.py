@@ -15,7 +15,7 @@ from bench.report import make_photos
 from bench.throughput import photos, shared, throughput
 from bench.throughput.peer import Peer
 from bench.throughput.stage import PartMissing, Stage
-from tsukiji.vision.decode import DecodeLimits, decode
+from tsukiji.vision.decoding.decode import DecodeLimits, decode
 
 ROOT = Path(__file__).parents[2]
 

@@ -6,7 +6,7 @@ from db import keys
 from db.models import Base
 from db.session import Database
 from db.upgrade import upgrade
-from tsukiji.settings import DatabaseSettings, DataSettings, Settings
+from tsukiji.kernel.settings import DatabaseSettings, DataSettings, Settings
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@ import pytest
 from sqlalchemy import text
 
 from db import aliases, registry
-from db.pages import Window
+from db.paging import Window
 from db.upgrade import downgrade, upgrade
 from tests.db.test_registry import add
 from tsukiji.errors import Conflict, NotFound

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from db.outages import tell_outages
 from db.session import Database, DatabaseFull, DatabaseUnavailable
-from tsukiji.settings import DatabaseSettings, DataSettings, Settings
+from tsukiji.kernel.settings import DatabaseSettings, DataSettings, Settings
 
 A_WHILE = 60
 """Seconds to insist: a test that takes them has failed by its time."""

@@ -11,9 +11,9 @@ from db.models import Blob
 from db.reconciliation import reconcile
 from db.session import Database
 from db.upgrade import upgrade
-from tsukiji.settings import DataSettings, Settings
-from tsukiji.storage import open_store
-from tsukiji.storage.memory import MemoryStore
+from tsukiji.kernel.settings import DataSettings, Settings
+from tsukiji.kernel.storage import open_store
+from tsukiji.kernel.storage.memory import MemoryStore
 
 
 class Kept:

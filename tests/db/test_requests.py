@@ -2,9 +2,9 @@ import pytest
 from pydantic import ValidationError
 from sqlalchemy import update
 
-from db import jobs
 from db.models import Job
-from db.requests import REQUEST_OF, BatchRequest, DatasetInput, FilesInput, ImportRequest, TrainingRequest
+from db.work import jobs
+from db.work.requests import REQUEST_OF, BatchRequest, DatasetInput, FilesInput, ImportRequest, TrainingRequest
 from tests.requests import BLANK
 from tsukiji.jobs import JobKind
 

@@ -3,7 +3,7 @@ import threading
 import pytest
 from sqlalchemy import text
 
-from db import datasets
+from db.curation import datasets
 
 
 def test_an_error_undoes_everything_and_the_next_transaction_goes_on(database):

@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from devtools.servers import free_port, wait_until
 from tests.deploy import compose
 from tests.deploy.compose import ROOT, Image
-from tests.services import free_port, wait_until
 
 HEALTHY_SECONDS = 180
 STOPPED_SECONDS = 5

@@ -8,10 +8,10 @@ from importlib.util import find_spec
 import pytest
 import yaml
 
+from devtools.settings_pages import variables
 from tests.deploy import compose
 from tests.deploy.compose import ROOT, Image
-from tests.settings_pages import variables
-from tsukiji.settings import GROUPS, JobSettings
+from tsukiji.kernel.settings import GROUPS, JobSettings
 
 FILES = {"cpu": ("docker-compose.yml",), "gpu": ("docker-compose.yml", "docker-compose.gpu.yml")}
 SERVERS = {"postgres", "redis"}

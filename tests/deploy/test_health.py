@@ -4,10 +4,10 @@ import socket
 
 import pytest
 
-from db import workers
 from db.session import Database
 from db.upgrade import upgrade
-from tsukiji.settings import DataSettings, Settings
+from db.work import workers
+from tsukiji.kernel.settings import DataSettings, Settings
 from worker import health
 
 

@@ -17,10 +17,10 @@ from tests.deploy.compose import ROOT, Image
 IMAGES = {"api": Image("deploy/api.Dockerfile"), "worker": Image("deploy/worker.Dockerfile")}
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 MODULES = {
-    "api": ["api.__main__", "db.__main__", "tsukiji.storage.s3"],
+    "api": ["api.__main__", "db.__main__", "tsukiji.kernel.storage.s3"],
     "worker": [
-        *("worker.__main__", "worker.health", "worker.chunks", "training.__main__", "db.__main__"),
-        "tsukiji.storage.s3",
+        *("worker.__main__", "worker.health", "worker.inference.chunks", "training.__main__", "db.__main__"),
+        "tsukiji.kernel.storage.s3",
     ],
 }
 IMPORT = """

@@ -2,16 +2,16 @@
 
 import pytest
 
-from tests import services
+from devtools import servers
+from devtools.journey import run_journey
 from tests.conftest import required
 from tests.deploy.stack import Stack
-from tests.e2e.journey import run_journey
 from tsukiji import Client
 
 
 @pytest.fixture
 def stack(tmp_path):
-    with required(services.postgres_database()) as database_url, required(services.redis_server()) as broker_url:
+    with required(servers.postgres_database()) as database_url, required(servers.redis_server()) as broker_url:
         variables = {
             "POSTGRES_PASSWORD": "chosen",
             "TSUKIJI_DATABASE_URL": database_url,

@@ -10,8 +10,8 @@ import zipfile
 
 import pytest
 
+from devtools.journey import write_pictures
 from tests.deploy.compose import ROOT
-from tests.e2e.journey import write_pictures
 
 PROGRAMS = ("api", "db", "training", "worker")
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests import services
+from devtools import servers
+from devtools.journey import RECIPE, fill, run_journey, write_pictures
+from devtools.servers import wait_until
 from tests.conftest import required
-from tests.e2e.journey import RECIPE, fill, run_journey, write_pictures
-from tests.services import wait_until
 from tsukiji import Client
 
 ROOT = Path(__file__).parents[2]
@@ -71,7 +71,7 @@ def stack(request):
     if request.param == "embedded":
         yield {}
         return
-    with required(services.postgres_database()) as database_url, required(services.redis_server()) as broker_url:
+    with required(servers.postgres_database()) as database_url, required(servers.redis_server()) as broker_url:
         yield {"TSUKIJI_DATABASE_URL": database_url, "TSUKIJI_BROKER_URL": broker_url}
 
 

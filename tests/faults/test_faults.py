@@ -3,7 +3,7 @@
 import pytest
 
 from bench.faults import run
-from tests import services
+from devtools import servers
 from tests.conftest import required
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -13,8 +13,8 @@ SEEDS = {"embedded": 59, "servers": 428, "rabbitmq": 2424}
 MINUTES = {"embedded": 0.35, "servers": 0.35, "rabbitmq": 0.25}
 SERVICES = {
     "embedded": [],
-    "servers": [services.postgres_database, services.redis_server],
-    "rabbitmq": [services.postgres_database, services.rabbitmq_server],
+    "servers": [servers.postgres_database, servers.redis_server],
+    "rabbitmq": [servers.postgres_database, servers.rabbitmq_server],
 }
 PROMISES = ("lost", "twice", "stuck", "wrong", "given_up", "deaf")
 

@@ -3,8 +3,8 @@
 import pytest
 from PIL import Image
 
-from tests.e2e.journey import fill, train, write_pictures
-from tests.faults.poisoned import ATTEMPTS, poisoned_service
+from devtools.journey import fill, train, write_pictures
+from devtools.poisoned_service import ATTEMPTS, poisoned_service
 from tsukiji import JobFailedError
 
 JOB_SECONDS = 300

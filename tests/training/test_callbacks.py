@@ -6,7 +6,7 @@ from fastai.callback.core import CancelFitException
 
 from training.callbacks import Count, Obey
 from training.control import Control
-from training.course import Course
+from training.training_state import Course
 from tsukiji.errors import NanLoss, TrainingCrashed
 
 

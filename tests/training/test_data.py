@@ -10,7 +10,7 @@ from fastai.torch_core import set_seed
 from tests.training.conftest import MakeRun
 from training.data import load_data
 from training.run import load
-from tsukiji.vision.decode import decode
+from tsukiji.vision.decoding.decode import decode
 from tsukiji.vision.preprocess import Preprocess
 
 CPU = torch.device("cpu")

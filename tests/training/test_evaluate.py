@@ -19,7 +19,7 @@ from training.events import Events
 from training.job import train
 from training.run import Report, Run, load
 from tsukiji.vision import package, selftest
-from tsukiji.vision.decode import DecodeLimits
+from tsukiji.vision.decoding.decode import DecodeLimits
 from tsukiji.vision.model import Classifier
 from tsukiji.vision.predictor import Predictor
 

@@ -8,11 +8,11 @@ import torch
 
 from tests.training.conftest import MakeRun
 from training import export
-from training.course import Fitted
 from training.run import Run, load
+from training.training_state import Fitted
 from tsukiji.errors import PackageInvalid
 from tsukiji.vision import package
-from tsukiji.vision.decode import decode
+from tsukiji.vision.decoding.decode import decode
 from tsukiji.vision.model import build
 from tsukiji.vision.preprocess import Preprocess
 from tsukiji.vision.selftest import try_out

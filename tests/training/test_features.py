@@ -18,8 +18,8 @@ from training.events import Events
 from training.features import Embedder
 from training.run import Picture, load
 from tsukiji.errors import BlobCorrupt
-from tsukiji.vision import kept as kept_file
-from tsukiji.vision.kept import CLOSE, MIRRORED, PLAIN, Kept, space_of
+from tsukiji.vision import feature_cache as kept_file
+from tsukiji.vision.feature_cache import CLOSE, MIRRORED, PLAIN, Kept, space_of
 from tsukiji.vision.model import Classifier
 from tsukiji.vision.preprocess import Preprocess
 

@@ -18,10 +18,10 @@ from fastai.metrics import accuracy
 from tests.training.conftest import MakeRun
 from training import callbacks, checkpoints
 from training.control import Cancelled, Control
-from training.course import Course, Weights
 from training.events import Events
 from training.fit import Fit, Stage, loss_of
 from training.run import Run, load
+from training.training_state import Course, Weights
 from tsukiji.errors import NanLoss
 
 CPU = torch.device("cpu")

@@ -17,7 +17,7 @@ from training.run import load
 from tsukiji.errors import BackboneUnavailable
 from tsukiji.vision import package
 from tsukiji.vision.backbones import BACKBONES, preprocess_of
-from tsukiji.vision.decode import DecodeLimits
+from tsukiji.vision.decoding.decode import DecodeLimits
 from tsukiji.vision.model import Classifier, build, load_fastai_state
 from tsukiji.vision.package import Calibration, ModelConfig
 from tsukiji.vision.predictor import Predictor

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from training import mahalanobis
 from training.mahalanobis import axes_of, fit
-from tsukiji.vision import known
-from tsukiji.vision.known import Means
+from tsukiji.vision import out_of_distribution
+from tsukiji.vision.out_of_distribution import Means
 
 Floats = NDArray[np.float32]
 
@@ -99,7 +99,7 @@ def test_images_that_are_all_alike_are_enough() -> None:
 
 
 def test_saved_statistics_score_as_before(fitted: Means, tmp_path: Path) -> None:
-    known.save(fitted, tmp_path / "known.safetensors")
-    loaded = known.load(tmp_path / "known.safetensors", MIDDLE, SIDE - MIDDLE)
+    out_of_distribution.save(fitted, tmp_path / "known.safetensors")
+    loaded = out_of_distribution.load(tmp_path / "known.safetensors", MIDDLE, SIDE - MIDDLE)
     rows = cloud(100, 7)
     assert np.array_equal(loaded.scores(rows), fitted.scores(rows))

@@ -16,7 +16,7 @@ from PIL import Image
 
 from tests.tsukiji.vision.packages import LABELS, write_package
 from training.pickles import export_learner
-from tsukiji.vision.decode import decode
+from tsukiji.vision.decoding.decode import decode
 from tsukiji.vision.predictor import Predictor
 from tsukiji.vision.shapes import Head
 

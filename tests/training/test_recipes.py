@@ -15,13 +15,13 @@ from tests.training.conftest import MakeRun
 from training import callbacks, checkpoints, phases, recipes
 from training import events as training_events
 from training.control import Cancelled, Control
-from training.course import Fitted
 from training.events import Events
 from training.job import prepare
 from training.recipes import RATES
 from training.run import load
+from training.training_state import Fitted
 from tsukiji.vision.backbones import preprocess_of
-from tsukiji.vision.decode import DecodeLimits
+from tsukiji.vision.decoding.decode import DecodeLimits
 from tsukiji.vision.model import build
 
 Train = Callable[..., Fitted]

@@ -21,8 +21,8 @@ from training.fit import loss_of
 from training.job import train
 from training.run import Report, Run, load
 from tsukiji.errors import DatasetTooSmall
+from tsukiji.ingest.packages import intake
 from tsukiji.labels import join_labels, split_labels
-from tsukiji.packages import arrivals
 from tsukiji.vision import package, selftest
 from tsukiji.vision.backbones import preprocess_of
 from tsukiji.vision.predictor import Predictor
@@ -163,7 +163,7 @@ def test_the_package_decides_by_a_threshold_for_each_label(quick: Finished, coll
 
 def test_the_package_can_be_taken_elsewhere(quick: Finished) -> None:
     folder = quick[0] / "package"
-    arrival = arrivals.check(folder, package.verify(folder))
+    arrival = intake.check(folder, package.verify(folder))
     assert arrival.config.kind == "multi_label"
     assert {tuple(example.true_labels or []) for example in arrival.examples} > {(), ("blue",)}
     assert "as recorded" in selftest.try_out(folder, arrival.examples)

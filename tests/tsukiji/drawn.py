@@ -4,7 +4,7 @@ from hashlib import sha256
 
 from hypothesis import strategies as st
 
-from tsukiji.snapshots import SnapshotItem
+from tsukiji.curation.snapshots import SnapshotItem
 from tsukiji.types import Split
 
 

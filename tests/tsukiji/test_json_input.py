@@ -2,9 +2,9 @@
 
 import pytest
 
-from tsukiji.importers import reading, several
+from tsukiji.ingest.importers import multilabel, table_reader
 from tsukiji.json_input import MOST_DEPTH, read_json
-from tsukiji.lane import LaneBroken, unpack
+from tsukiji.kernel.predict_rpc import LaneBroken, unpack
 
 
 def nested(depth):
@@ -49,8 +49,8 @@ def test_names_that_stand_twice(text):
 
 def test_every_reader_has_the_depth():
     deep = nested(MOST_DEPTH + 1)
-    assert isinstance(reading.record('{"label": ' + deep + "}"), ValueError)
-    assert reading.document(deep) is None
-    assert several.json_list(deep) is None
+    assert isinstance(table_reader.record('{"label": ' + deep + "}"), ValueError)
+    assert table_reader.document(deep) is None
+    assert multilabel.json_list(deep) is None
     with pytest.raises(LaneBroken):
         unpack(deep.encode())

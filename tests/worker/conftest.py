@@ -7,21 +7,23 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from db import blobs, datasets, jobs, leases, registry, scheduling
+from db import blobs, registry
+from db.curation import datasets
 from db.models import Job, Model
 from db.upgrade import upgrade
-from tsukiji import snapshots, splits
+from db.work import jobs, leases, scheduling
+from tsukiji.curation import snapshots, splits
 from tsukiji.ids import new_id
 from tsukiji.jobs import JobKind, Queue
-from tsukiji.settings import DataSettings, JobSettings, Settings, TrainingSettings
+from tsukiji.kernel.settings import DataSettings, JobSettings, Settings, TrainingSettings
 from tsukiji.types import Recipe
 from tsukiji.vision import package
 from tsukiji.vision.model import build
 from tsukiji.vision.preprocess import Preprocess
-from worker import chunks
+from worker.inference import chunks
 from worker.runner import CHUNK, run, work_next
 from worker.services import open_services
-from worker.stopping import stopping
+from worker.shutdown import stopping
 
 RECIPE = Recipe(backbone="resnet18", epochs=2, image_size=32, pretrained=False, batch_size=8)
 

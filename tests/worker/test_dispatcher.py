@@ -5,17 +5,18 @@ import pytest
 from sqlalchemy import func, select, update
 from structlog.testing import capture_logs
 
-from db import batches, blobs, jobs, leases, reconciliation, scheduling, workers
+from db import blobs, reconciliation
 from db.clock import now
 from db.models import BatchItem, Blob, Job
+from db.work import batches, jobs, leases, scheduling, workers
 from tests.requests import BLANK
 from tests.worker.conftest import Recorder, with_broker, work
 from tsukiji.errors import StorageUnavailable
 from tsukiji.jobs import JobKind, JobStatus, Queue
-from worker import reconciling
-from worker.batches import plan
+from worker import store_reconciliation
 from worker.dispatcher import Bells, clean, purge, recover
-from worker.reconciling import Round
+from worker.jobs.batches import plan
+from worker.store_reconciliation import Round
 
 
 class Clock:
@@ -23,7 +24,7 @@ class Clock:
 
     def __init__(self, monkeypatch):
         self._ahead, real = 0, time.monotonic
-        monkeypatch.setattr(reconciling.time, "monotonic", lambda: real() + self._ahead)
+        monkeypatch.setattr(store_reconciliation.time, "monotonic", lambda: real() + self._ahead)
 
     def ahead(self, seconds):
         self._ahead += seconds
@@ -161,7 +162,7 @@ def test_bytes_of_refused_requests_go_in_a_daily_round(services, monkeypatch):
 
 
 def test_a_round_goes_on_where_it_stopped(services, monkeypatch):
-    monkeypatch.setattr(reconciling, "TICK_SECONDS", -1)
+    monkeypatch.setattr(store_reconciliation, "TICK_SECONDS", -1)
     monkeypatch.setattr(reconciliation, "PAGE", 1)
     blob = services.store.put(b"kept")
     with services.database.transaction() as session:

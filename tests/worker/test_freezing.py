@@ -3,14 +3,16 @@
 import pytest
 from sqlalchemy import select
 
-from db import datasets, jobs, leases, registry
+from db import registry
+from db.curation import datasets
 from db.models import Job, Snapshot
+from db.work import jobs, leases
 from tests.worker.conftest import RECIPE, work
-from tsukiji import snapshots
+from tsukiji.curation import snapshots
 from tsukiji.errors import StorageUnavailable
 from tsukiji.jobs import JobKind
-from worker import imports
 from worker.freezing import freeze
+from worker.jobs import imports
 
 
 @pytest.fixture

@@ -10,16 +10,19 @@ import time
 
 import pytest
 
-from db import datasets, leases
+from db.curation import datasets
 from db.models import Chunk
-from tests.services import wait_until
+from db.work import leases
+from devtools.servers import wait_until
 from tests.worker.conftest import RECIPE, run_next, waiting_chunks, work
 from tsukiji.errors import OutOfMemory
-from worker import lease, memory, streams, supervisor, trainings
-from worker.batches import plan
-from worker.engine import Engine
-from worker.imports import run as run_import
-from worker.models import ModelCache
+from worker import lease, memory, supervisor
+from worker.inference import batch_inference
+from worker.inference.model_cache import ModelCache
+from worker.jobs import trainings
+from worker.jobs.batches import plan
+from worker.jobs.engine import Engine
+from worker.jobs.imports import run as run_import
 from worker.supervisor import Child
 
 
@@ -45,7 +48,7 @@ def test_a_chunk_that_hangs_goes_to_another_worker_while_this_one_ends(
     work(services, job.id, plan)
     chunk_id = waiting_chunks(services)[0]
     hangs = threading.Event()
-    monkeypatch.setattr(streams, "look_at", lambda *_: hangs.wait())
+    monkeypatch.setattr(batch_inference, "look_at", lambda *_: hangs.wait())
     with_jobs(services, stall_seconds=0.1)
     thread = threading.Thread(target=run_next, args=(services, ModelCache(services)), daemon=True)
     thread.start()

@@ -10,18 +10,21 @@ import pytest
 from celery.contrib.testing.worker import start_worker
 from sqlalchemy import Engine, event, func, select, update
 
-from db import batches, datasets, jobs, leases, scheduling, workers
 from db.clock import now
+from db.curation import datasets
 from db.models import Chunk, Job, Prediction
 from db.session import DatabaseUnavailable
+from db.work import batches, jobs, leases, scheduling, workers
+from devtools.servers import wait_until
 from tests.requests import BLANK
-from tests.services import wait_until
 from tests.worker.conftest import Recorder, run_next, with_broker, work
 from tsukiji.jobs import JobKind, Queue
-from tsukiji.queue import bell_of
-from worker import chunks, dispatcher, imports, lease
-from worker.batches import plan
-from worker.models import Loaded
+from tsukiji.kernel.queue import bell_of
+from worker import dispatcher, lease
+from worker.inference import chunks
+from worker.inference.model_cache import Loaded
+from worker.jobs import imports
+from worker.jobs.batches import plan
 from worker.supervisor import release
 from worker.tasks import register
 
@@ -213,7 +216,7 @@ def test_an_import_goes_on_where_the_outage_met_it(services, submit, pets, outag
 
 
 def test_a_celery_worker_lives_on_and_tells_its_log(services, submit, pets, outage, caplog, monkeypatch):
-    monkeypatch.setattr("tsukiji.log.configure", lambda *_: None)  # pytest's own handlers stay
+    monkeypatch.setattr("tsukiji.kernel.log.configure", lambda *_: None)  # pytest's own handlers stay
     job = submit.import_zip(pets)
     app = register(services.settings, Queue.INTAKE)
     caplog.set_level(logging.ERROR)

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 import structlog
 
-from tests.services import wait_until
-from tsukiji import parents
-from tsukiji.settings import DataSettings, Settings, StorageSettings
+from devtools.servers import wait_until
+from tsukiji.kernel import parent_process
+from tsukiji.kernel.settings import DataSettings, Settings, StorageSettings
 from worker import supervisor
 
 ROOT = Path(__file__).parents[2]
@@ -96,7 +96,7 @@ def test_the_first_key_is_in_no_log(monkeypatch, tmp_path):
 UP = """
 import os, sys, threading
 from pathlib import Path
-from tsukiji.settings import load
+from tsukiji.kernel.settings import load
 from worker import supervisor
 
 supervisor.prepare = lambda settings: True
@@ -154,15 +154,15 @@ def test_make_takes_what_it_runs_with_it(tmp_path, number):
 def test_a_hang_up_that_nohup_turned_off_stays_off():
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        assert signal.SIGHUP not in parents.heeded()
+        assert signal.SIGHUP not in parent_process.heeded()
     finally:
         signal.signal(signal.SIGHUP, before)
-    assert set(parents.heeded()) == {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+    assert set(parent_process.heeded()) == {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 
 
 def test_without_make_nothing_is_watched(monkeypatch):
     monkeypatch.delenv("MAKE_PID", raising=False)
-    parents.watch_make(lambda: None)
+    parent_process.watch_make(lambda: None)
     assert "watch-make" not in {thread.name for thread in threading.enumerate()}
 
 
@@ -182,7 +182,7 @@ def test_programs_log_into_a_file_and_the_one_before_is_kept(settings, capfd):
             child.end(0)
     told = capfd.readouterr()
     assert told.out + told.err == ""
-    for name in ("tsukiji.log", "tsukiji.log.1"):
+    for name in ("tsukiji.kernel.log", "tsukiji.kernel.log.1"):
         path = settings.data.dir / "logs" / name
         assert path.read_text().count("No module named") == 1
         assert mode(path) == 0o600
@@ -191,7 +191,7 @@ def test_programs_log_into_a_file_and_the_one_before_is_kept(settings, capfd):
 def test_the_address_comes_with_the_place_of_the_log(monkeypatch):
     terminal = Terminal()
     monkeypatch.setattr(sys, "stdout", terminal)
-    supervisor.tell("http://127.0.0.1:8000", "tsk_x", None, "data/logs/tsukiji.log")
+    supervisor.tell("http://127.0.0.1:8000", "tsk_x", None, "data/logs/tsukiji.kernel.log")
     lines = terminal.getvalue().splitlines()
     assert lines[:2] == ["Tsukiji is up: http://127.0.0.1:8000/", "API key (shown once): tsk_x"]
-    assert "Log: data/logs/tsukiji.log (`tsukiji up --verbose` shows it)" in lines
+    assert "Log: data/logs/tsukiji.kernel.log (`tsukiji up --verbose` shows it)" in lines

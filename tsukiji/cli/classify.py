@@ -8,12 +8,12 @@ from typing import Annotated, Any, Final
 import typer
 
 from tsukiji import types
-from tsukiji.archive import HEAD_BYTES, begins_archive
 from tsukiji.cli.options import Encoding, FailOnItemError, Timeout
 from tsukiji.cli.outcomes import ExitCode
 from tsukiji.cli.output import AsJson, note, print_fields, print_json, print_records, text
 from tsukiji.cli.waiting import sending, wait
 from tsukiji.client import Batch, Client
+from tsukiji.ingest.archives import HEAD_BYTES, begins_archive
 
 ModelOption = Annotated[str, typer.Option("--model", "-m", help="Id, alias or name of a model.")]
 Top = Annotated[int, typer.Option("--top", min=1, max=100, help="How many labels to list.")]

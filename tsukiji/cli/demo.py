@@ -191,7 +191,7 @@ def show_worst(evaluation: Evaluation, pictures: Path) -> None:
     print_table(["worst mistakes", "true label", "taken for", "probability"], rows, ERR)
     files = [file for item in items if (file := pictures / item.name).is_file()]
     if files and ERR.is_terminal and ERR.color_system == "truecolor":
-        drawer = [sys.executable, "-m", "tsukiji.vision.half_blocks", *map(str, files)]
+        drawer = [sys.executable, "-m", "tsukiji.vision.terminal_images", *map(str, files)]
         drawn = subprocess.run(drawer, check=False, capture_output=True, text=True).stdout
         ERR.print(Text.from_ansi(drawn))
 

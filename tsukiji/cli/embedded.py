@@ -14,7 +14,7 @@ from typing import Final
 
 from tsukiji.cli.programs import data_folder, programs_folder
 from tsukiji.client import Client
-from tsukiji.parents import STOP_SIGNALS, heeded, watch_make
+from tsukiji.kernel.parent_process import STOP_SIGNALS, heeded, watch_make
 
 READY_SECONDS: Final = 90
 STOP_SECONDS: Final = 60

@@ -17,8 +17,8 @@ from tsukiji.cli.verdicts import check_target, save
 from tsukiji.cli.waiting import bar, sending, wait
 from tsukiji.client import APIStatusError, Client, Dataset, Import, JobFailedError, NotFoundError
 from tsukiji.client._files import files_below
-from tsukiji.importers import may_be_table
-from tsukiji.passed_over import PassedOver
+from tsukiji.ingest.importers import may_be_table
+from tsukiji.ingest.skipped import PassedOver
 
 REJECTED_SHOWN: Final = 20
 COLUMNS: Final = ", ".join(get_args(types.Column))

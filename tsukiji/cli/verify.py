@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from tsukiji.cli.outcomes import ExitCode
 from tsukiji.cli.output import AsJson, note, print_json, print_records
 
-PROGRAM: Final = "tsukiji.packages.verify"
+PROGRAM: Final = "tsukiji.ingest.packages.verify"
 
 
 class Check(BaseModel):

@@ -19,7 +19,7 @@ from tsukiji.client._files import LocalFile, archive_type, fit_one_request, pack
 from tsukiji.client._job import Job
 from tsukiji.client._pages import Paged
 from tsukiji.client._uploads import BY_PARTS_BYTES, UPLOAD_SECONDS, Sent, send
-from tsukiji.passed_over import PassedOver
+from tsukiji.ingest.skipped import PassedOver
 
 
 class Selection(TypedDict, total=False):

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tsukiji.archive.encodings import spelling_of
+from tsukiji.ingest.archives.encodings import spelling_of
+from tsukiji.ingest.skipped import PassedOver
 from tsukiji.names import leftover, plain_name
-from tsukiji.passed_over import PassedOver
 
 CHUNK_FILES: Final = 100
 REQUEST_BYTES: Final = 256 * 2**20

@@ -16,9 +16,9 @@ from tsukiji.client._files import LocalFile, files_below, portions
 from tsukiji.client._transport import Transport
 from tsukiji.client._uploads import UPLOAD_SECONDS
 from tsukiji.errors import TableInvalid, TsukijiError, UrlNotAllowed
-from tsukiji.importers import Layout, Placement, Table, lay_out, may_be_table
+from tsukiji.ingest.importers import Layout, Placement, Table, lay_out, may_be_table
+from tsukiji.ingest.skipped import PassedOver
 from tsukiji.labels import is_set, join_labels, split_labels, told, under_two_labels
-from tsukiji.passed_over import PassedOver
 
 Report = Callable[[int, int], None]
 """Called with the files settled so far and the files in all."""

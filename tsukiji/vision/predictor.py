@@ -17,13 +17,13 @@ from tsukiji.errors import GpuOutOfMemory, PackageInvalid
 from tsukiji.labels import decide_set, split_labels
 from tsukiji.types import Kind
 from tsukiji.vision import package
-from tsukiji.vision.fold import fold
-from tsukiji.vision.kept import rounded, space_of
-from tsukiji.vision.known import Known
-from tsukiji.vision.known import load as load_known
+from tsukiji.vision.execution_plan import Plan, exact
+from tsukiji.vision.feature_cache import rounded, space_of
+from tsukiji.vision.fuse_batch_norm import fold
 from tsukiji.vision.model import Classifier, build
+from tsukiji.vision.out_of_distribution import Known
+from tsukiji.vision.out_of_distribution import load as load_known
 from tsukiji.vision.package import Calibration, ModelConfig
-from tsukiji.vision.plan import Plan, exact
 from tsukiji.vision.preprocess import Preprocess
 
 HALF: Final = 0.5

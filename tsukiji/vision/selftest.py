@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from tsukiji.errors import ImageError, PackageInvalid
-from tsukiji.vision.decode import decode
+from tsukiji.vision.decoding.decode import decode
 from tsukiji.vision.package import Example
 from tsukiji.vision.predictor import Predictor
 

@@ -1,6 +1,6 @@
 """What the weights of each architecture are: names and shapes, told without building it. Knows no torch.
 
-`shapes.json` is written by `python -m tests.vision_shapes`; a test holds it against the networks.
+`shapes.json` is written by `python -m devtools.vision_shapes`; a test holds it against the networks.
 """
 
 import json

@@ -8,8 +8,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from tsukiji import settings
 from tsukiji.errors import TsukijiError
+from tsukiji.kernel import settings
 from tsukiji.types import BackboneWeights
 from tsukiji.vision.backbones import BACKBONES, Backbone, Pretrained, backbone_of, find_weights
 

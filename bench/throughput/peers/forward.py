@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from bench.throughput.peers.answering import answer, package_folder
-from tsukiji.settings import load
-from tsukiji.vision.decode import DecodeLimits, decode
-from tsukiji.vision.plan import choose, take_all_cores
+from tsukiji.kernel.settings import load
+from tsukiji.vision.decoding.decode import DecodeLimits, decode
+from tsukiji.vision.execution_plan import choose, take_all_cores
 from tsukiji.vision.predictor import Predictor
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from bench.throughput.peers.answering import answer, package_folder
-from tests.services import free_port
+from devtools.servers import free_port
 
 CALLERS: Final = 64
 """Two batches of the server: the next is there when one is done."""

@@ -1,7 +1,7 @@
 import pytest
 from typer.testing import CliRunner
 
-from tests.tsukiji.client.service import running
+from devtools.scripted_service import running
 from tsukiji.cli import app
 
 

@@ -7,7 +7,7 @@ import pytest
 import typer
 
 import tsukiji
-from tests.tsukiji.client.service import dataset, page
+from devtools.scripted_service import dataset, page
 from tsukiji.cli.app import COMMANDS, Later, app
 from tsukiji.types import Recipe
 

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from tests.tsukiji.client.service import Answer, job, lines, prediction
+from devtools.scripted_service import Answer, job, lines, prediction
 
 GOOD = {"total": 2, "queued": 0, "succeeded": 2, "errored": 0}
 MIXED = {"total": 2, "queued": 0, "succeeded": 1, "errored": 1}

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from tests.tsukiji.client.service import Answer, dataset, failed, job, page, problem
+from devtools.scripted_service import Answer, dataset, failed, job, page, problem
 
 CLASSES = [{"label": "cat", "images": 2}, {"label": None, "images": 1}]
 

@@ -6,17 +6,7 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from tests.tsukiji.client.service import (
-    Answer,
-    comparison,
-    dataset,
-    evaluation,
-    failed,
-    job,
-    lines,
-    page,
-    prediction,
-)
+from devtools.scripted_service import Answer, comparison, dataset, evaluation, failed, job, lines, page, prediction
 from tsukiji import Client
 from tsukiji.cli import demo
 from tsukiji.types import Recipe

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 import tsukiji
-from tests.tsukiji.client.service import problem
+from devtools.scripted_service import problem
 from tsukiji.cli import doctor
 
 

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from tests.tsukiji.client.service import running
+from devtools.scripted_service import running
 from tsukiji.cli import embedded
 
 PROGRAM = """

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from tests.tsukiji.client.service import Answer, dataset, job, page
+from devtools.scripted_service import Answer, dataset, job, page
 from tests.tsukiji.client.test_analyses import ANALYSIS, FOUND
 
 PLACE = "/v1/datasets/dst_1"

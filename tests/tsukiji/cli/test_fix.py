@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.tsukiji.client.service import Answer, dataset, page, problem
+from devtools.scripted_service import Answer, dataset, page, problem
 from tests.tsukiji.client.test_curation import REVISIONS, revision
 
 

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from tests.tsukiji.client.service import Answer, dataset, job, page, problem
+from devtools.scripted_service import Answer, dataset, job, page, problem
 from tests.tsukiji.client.test_uploads import record
 
 IMPORTS = "/v1/datasets/dst_1/imports"

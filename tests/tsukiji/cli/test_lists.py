@@ -3,8 +3,8 @@ import re
 
 import pytest
 
+from devtools.scripted_service import Answer, dataset, job, model, page
 from tests.tsukiji.cli.terminal import on_a_terminal
-from tests.tsukiji.client.service import Answer, dataset, job, model, page
 from tests.tsukiji.client.test_analyses import ANALYSIS, FOUND
 from tests.tsukiji.client.test_curation import revision
 

@@ -1,6 +1,6 @@
 import json
 
-from tests.tsukiji.client.service import NOW, Answer, comparison, dataset, evaluation, failed, job, model, page
+from devtools.scripted_service import NOW, Answer, comparison, dataset, evaluation, failed, job, model, page
 
 ALIAS = {"object": "alias", "name": "production", "model_id": "mdl_1", "updated_at": NOW}
 

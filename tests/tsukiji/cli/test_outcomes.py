@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from tests.tsukiji.client.service import Answer, dataset, failed, job, page, problem
+from devtools.scripted_service import Answer, dataset, failed, job, page, problem
 
 COMMAND = [sys.executable, "-c", "from tsukiji.cli import main; main()"]
 

@@ -4,11 +4,12 @@ import json
 
 import pytest
 
+from devtools.scripted_service import Answer, dataset, model, page
 from tests.tsukiji.cli.test_findings import FINDING, PLACE
-from tests.tsukiji.client.service import Answer, dataset, model, page
 from tests.tsukiji.client.test_analyses import ANALYSIS
 from tests.tsukiji.client.test_curation import REVISIONS, revision
-from tsukiji import manifests, types
+from tsukiji import types
+from tsukiji.ingest import manifests
 
 MEMBER = FINDING | {"kind": "near_duplicates", "group": "img_1", "suggestion": {"keep": "img_2"}}
 GROUPS = (MEMBER, MEMBER | {"image_id": "img_2"}, MEMBER | {"image_id": "img_3", "group": "img_3"})

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from tests.tsukiji.client.service import Answer, job, lines, prediction, problem
+from devtools.scripted_service import Answer, job, lines, prediction, problem
 
 BATCH = "/v1/batches/bat_1"
 SUMMARY = {

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.tsukiji.client.service import Answer, dataset, job, page
+from devtools.scripted_service import Answer, dataset, job, page
 from tests.tsukiji.client.test_curation import snapshot
 
 COUNTS = {"added": 1, "removed": 0, "relabelled": 1, "resplit": 1, "recropped": 0, "unchanged": 7}

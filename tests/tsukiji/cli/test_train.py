@@ -2,8 +2,8 @@ import json
 
 import pytest
 
+from devtools.scripted_service import STREAM, Answer, evaluation, events, failed, job
 from tests.tsukiji.cli.terminal import on_a_terminal
-from tests.tsukiji.client.service import STREAM, Answer, evaluation, events, failed, job
 
 RESULT = {"model_id": "mdl_1", "evaluation_id": "evl_1", "weights_source": "none", "warnings": ["few images of dog"]}
 METRIC = {"epoch": 1, "train_loss": 0.5, "valid_loss": 0.25, "accuracy": 0.75, "seconds": 3}

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from tests.tsukiji.client.service import Answer, page
+from devtools.scripted_service import Answer, page
 from tests.tsukiji.client.test_uploads import DATA as WHOLE
 from tests.tsukiji.client.test_uploads import PLACE, kept, record  # noqa: F401 - `kept` is a fixture
 

@@ -38,7 +38,7 @@ def test_nothing_there(run, tmp_path):
 
 
 def test_a_verifier_that_breaks_down_is_no_verdict(run, package_folder, monkeypatch):
-    monkeypatch.setattr(verify, "PROGRAM", "tsukiji.packages.that_nobody_wrote")
+    monkeypatch.setattr(verify, "PROGRAM", "tsukiji.ingest.packages.that_nobody_wrote")
     result = run("models", "verify", package_folder)
     assert result.exit_code == 1
     assert "that_nobody_wrote" in result.stderr

@@ -1,6 +1,6 @@
 import pytest
 
-from tests.tsukiji.client.service import running
+from devtools.scripted_service import running
 from tsukiji import Client
 
 

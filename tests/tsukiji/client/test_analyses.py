@@ -1,4 +1,4 @@
-from tests.tsukiji.client.service import NOW, Answer, dataset, job, page
+from devtools.scripted_service import NOW, Answer, dataset, job, page
 from tsukiji.client import AnalysisJob
 
 DATASET = "/v1/datasets/dst_1"

@@ -4,7 +4,7 @@ import zipfile
 import pytest
 
 import tsukiji
-from tests.tsukiji.client.service import Answer, job, lines, model, page, prediction, problem
+from devtools.scripted_service import Answer, job, lines, model, page, prediction, problem
 from tsukiji.client import _files
 
 BATCHES = "/v1/batches"

@@ -5,7 +5,7 @@ from typing import get_args
 import pytest
 
 import tsukiji
-from tests.tsukiji.client.service import NOW, Answer, dataset, job, page, prediction, problem
+from devtools.scripted_service import NOW, Answer, dataset, job, page, prediction, problem
 from tsukiji import types
 
 REVISIONS = "/v1/datasets/dst_1/revisions"

@@ -1,7 +1,7 @@
 import pytest
 
 import tsukiji
-from tests.tsukiji.client.service import NOW, STREAM, Answer, events, job
+from devtools.scripted_service import NOW, STREAM, Answer, events, job
 
 PATH = "/v1/jobs/trn_1/events"
 RUNNING = (1, "status", {"status": "running"})

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import tsukiji
-from tests.tsukiji.client.service import Answer, dataset, job, page, problem
+from devtools.scripted_service import Answer, dataset, job, page, problem
 
 IMAGES = "/v1/datasets/dst_1/images"
 

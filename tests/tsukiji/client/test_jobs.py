@@ -4,7 +4,7 @@ import sys
 import pytest
 
 import tsukiji
-from tests.tsukiji.client.service import Answer, evaluation, failed, job, model, page, problem
+from devtools.scripted_service import Answer, evaluation, failed, job, model, page, problem
 from tsukiji import Batch, Import, Training
 from tsukiji.types import Recipe
 

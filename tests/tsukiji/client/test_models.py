@@ -1,18 +1,7 @@
 import pytest
 
 import tsukiji
-from tests.tsukiji.client.service import (
-    NOW,
-    Answer,
-    comparison,
-    evaluation,
-    failed,
-    job,
-    model,
-    page,
-    prediction,
-    problem,
-)
+from devtools.scripted_service import NOW, Answer, comparison, evaluation, failed, job, model, page, prediction, problem
 
 PREDICT = "/v1/models/production/predict"
 

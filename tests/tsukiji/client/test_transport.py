@@ -3,7 +3,7 @@ import threading
 import pytest
 
 import tsukiji
-from tests.tsukiji.client.service import Answer, dataset, page, problem
+from devtools.scripted_service import Answer, dataset, page, problem
 from tsukiji import Client
 
 

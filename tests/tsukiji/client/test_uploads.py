@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from tests.tsukiji.client.service import NOW, Answer, dataset, job, page, problem
+from devtools.scripted_service import NOW, Answer, dataset, job, page, problem
 from tsukiji import APIConnectionError, UnprocessableEntityError
 from tsukiji.client import _batches, _datasets
 

@@ -65,7 +65,9 @@ def test_a_resnet_is_torchvisions_to_the_last_bit(name, arch):
 
 
 def test_a_worker_classifies_without_torchvision():
-    program = "import sys; sys.modules['torchvision'] = None; import worker.chunks, worker.questions"
+    program = (
+        "import sys; sys.modules['torchvision'] = None; import worker.inference.chunks, worker.inference.micro_batcher"
+    )
     subprocess.run([sys.executable, "-c", program], check=True)
 
 

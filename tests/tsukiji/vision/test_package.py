@@ -4,8 +4,8 @@ from typing import get_args
 import pytest
 import torch
 
+from devtools.vision_shapes import measured
 from tests.tsukiji.vision.packages import LABELS, seal, write_package
-from tests.vision_shapes import measured
 from tsukiji.errors import PackageInvalid
 from tsukiji.vision import package
 from tsukiji.vision.backbones import BACKBONES
@@ -159,7 +159,7 @@ def test_a_temperature_is_positive(folder, temperature):
 @pytest.mark.parametrize("head", get_args(Head))
 @pytest.mark.parametrize("backbone", BACKBONES)
 def test_the_table_of_shapes_is_that_of_the_networks(backbone, head):
-    """`python -m tests.vision_shapes` renews it."""
+    """`python -m devtools.vision_shapes` renews it."""
     told = architecture_of(backbone)
     assert {"num_features": told.num_features, "num_middle": told.num_middle, "body": told.body} == measured(backbone)
     with torch.device("meta"):

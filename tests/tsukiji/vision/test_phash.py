@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 
-from tsukiji.groups import DISTANCE
-from tsukiji.vision.decode import probe
+from tsukiji.curation.groups import DISTANCE
+from tsukiji.vision.decoding.decode import probe
 from tsukiji.vision.phash import PLAIN, phash
 
 

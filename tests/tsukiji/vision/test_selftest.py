@@ -11,7 +11,7 @@ from tests.tsukiji.vision.packages import LABELS, seal, trained_looking, write_p
 from tests.tsukiji.vision.pictures import noise
 from tsukiji.errors import PackageInvalid
 from tsukiji.vision import package
-from tsukiji.vision.decode import decode
+from tsukiji.vision.decoding.decode import decode
 from tsukiji.vision.package import Example, Examples
 from tsukiji.vision.predictor import Predictor
 from tsukiji.vision.selftest import TOLERANCE, try_out

@@ -1,0 +1,71 @@
+"""What routes ask for: services, sessions, the caller. Knows how they are made and ended."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+from fastapi import Depends, Request, Security
+from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
+
+from api.http.middleware import COOKIE
+from api.services import Services
+from db import keys
+from db.models import ApiKey
+from db.session import Database
+from db.session import Session as DatabaseSession
+from tsukiji.errors import Unauthorized
+
+bearer = HTTPBearer(auto_error=False, scheme_name="API key", description="`tsukiji keys create --name NAME` makes one.")
+cookie = APIKeyCookie(name=COOKIE, auto_error=False, scheme_name="Page", description="Set by signing in at `/`.")
+TOUCH_AFTER = timedelta(minutes=1)
+
+
+async def services_of(request: Request) -> Services:  # async: what blocks nothing needs no thread
+    services: Services = request.app.state.services
+    return services
+
+
+ServicesDep = Annotated[Services, Depends(services_of)]
+
+
+def reading(services: ServicesDep) -> Iterator[DatabaseSession]:
+    with services.database.reading() as session:
+        yield session
+
+
+def transaction(services: ServicesDep) -> Iterator[DatabaseSession]:
+    with services.database.transaction() as session:
+        yield session
+
+
+# "function" ends them before the answer leaves: committed first, then said, and no connection held while streaming.
+Reading = Annotated[DatabaseSession, Depends(reading, scope="function")]
+Transaction = Annotated[DatabaseSession, Depends(transaction, scope="function")]
+
+
+def find_caller(
+    request: Request,
+    services: ServicesDep,
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)],
+    token: Annotated[str | None, Security(cookie)],
+) -> ApiKey:
+    """Return the key that calls, by header or by the page's cookie; a header that is sent must be right."""
+    with services.database.reading() as session:
+        if credentials is not None or "authorization" in request.headers:
+            key = keys.verify(session, credentials.credentials) if credentials else None
+        else:
+            key = keys.signed_in(session, token) if token else None
+    if key is None:
+        raise Unauthorized("The API key is missing, malformed, unknown or revoked.")
+    request.state.key_id = key.id
+    note_use(services.database, key)
+    return key
+
+
+def note_use(database: Database, key: ApiKey) -> None:
+    if key.last_used_at is None or datetime.now(UTC) - key.last_used_at > TOUCH_AFTER:
+        with database.transaction() as session:
+            keys.touch(session, key.id)
+
+
+Caller = Annotated[ApiKey, Depends(find_caller)]

@@ -1,0 +1,113 @@
+"""A job's history as it is written: server-sent events. Knows jobs' rows, no kinds of work."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from api.http.errors import TooManyStreams
+from api.serialize import records
+from api.services import MAX_HOLDS, Services
+from api.watch import VALID, Topic
+from db import keys
+from db.models import ApiKey, Job
+from db.work import jobs
+from tsukiji.errors import Unauthorized
+from tsukiji.jobs import TERMINAL
+from tsukiji.types import JobEvent
+
+KEEPALIVE_SECONDS = 15
+"""So often a stream says something, even if nothing happens: proxies close what is silent."""
+PAGE = 200
+
+
+@dataclass(frozen=True)
+class News:
+    """A job, the next lines of its history, and what to wait with for the next news."""
+
+    job: Job
+    events: list[JobEvent]
+    known: dict[Topic, int]
+
+
+def read_news(services: Services, caller: ApiKey, job_id: str, after: int) -> News:
+    """Return the job and what its history says after an event; the job is read first, so no end is missed.
+
+    Raises:
+        Unauthorized: the key was revoked meanwhile.
+    """
+    with services.database.reading() as session:
+        if not keys.valid(session, [caller.id]):
+            raise Unauthorized("The API key was revoked.")
+        last = jobs.last_events(session, [job_id]).get(job_id, 0)
+        job = jobs.find(session, job_id)
+        events = [records.event(row) for row in jobs.events(session, job_id, after, PAGE)]
+    known = {Topic("job", job_id): job.version, Topic("history", job_id): last, Topic("key", caller.id): VALID}
+    return News(job, events, known)
+
+
+async def follow(services: Services, caller: ApiKey, job_id: str, after: int) -> AsyncIterator[bytes]:
+    """Yield events from the history, and progress in between, until the job has ended or the server stops.
+
+    The stream ends when the key is revoked; who connects again is told. It reads only where the watch that all held
+    connections share has seen a change.
+    """
+    version = 0
+    while not services.stopping.is_set():
+        try:
+            news = await run_in_threadpool(read_news, services, caller, job_id, after)
+        except Unauthorized:
+            return
+        fresh = news.job.version != version
+        ended = news.job.status in TERMINAL
+        for event in news.events:
+            after = event.id
+            if fresh and event.event == "done":
+                yield encode_progress(news.job)  # the last one; nothing comes after `done`
+            yield encode(event)
+        if fresh:
+            version = news.job.version
+            if not ended:
+                yield encode_progress(news.job)
+        if len(news.events) == PAGE:
+            continue
+        if ended:
+            return
+        while not await services.watch.wait(news.known, KEEPALIVE_SECONDS):
+            yield KEEPALIVE_COMMENT
+
+
+def check_room(services: Services) -> None:
+    """Raise TooManyStreams where no other client may follow a job."""
+    if services.streams >= services.settings.api.streams or services.holds >= MAX_HOLDS:
+        raise TooManyStreams(f"{services.streams} clients follow jobs already.")
+
+
+class JobStream(StreamingResponse):
+    """`follow` as an answer, where not too many clients follow jobs already."""
+
+    media_type = "text/event-stream"
+
+    def __init__(self, services: Services, caller: ApiKey, job_id: str, after: int) -> None:
+        headers = {"cache-control": "no-cache", "x-accel-buffering": "no"}
+        super().__init__(follow(services, caller, job_id, after), headers=headers)
+        self._services = services
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        check_room(self._services)
+        with self._services.stream():
+            await super().__call__(scope, receive, send)
+
+
+def encode(event: JobEvent) -> bytes:
+    return format_sse_event(event=event.event, id=str(event.id), data_str=event.model_dump_json())
+
+
+def encode_progress(job: Job) -> bytes:
+    """Progress stands in the row, not in the history: it has no id, and is not replayed."""
+    envelope = records.job(job)
+    data = envelope.model_dump_json(include={"id", "status", "phase", "progress", "counts", "attempt"})
+    return format_sse_event(event="progress", data_str=data)

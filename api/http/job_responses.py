@@ -1,0 +1,121 @@
+"""A job as an HTTP answer: pace, version, place. The same for every kind of job."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from fastapi import Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import JSONResponse, Response
+
+from api.http.idempotency import Made
+from api.http.waiting import hold, parse_wait
+from api.poll_pacing import pause_for
+from api.serialize import records
+from api.serialize.predictions import Reader
+from api.services import Services
+from db.models import Job
+from db.paging import Window
+from db.predictions import results
+from db.predictions.results import ResultRow
+from db.session import Session
+from db.work import jobs
+from tsukiji.jobs import TERMINAL, JobKind
+
+QUEUED_BEHIND_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A job, and what other rows say of it."""
+
+    job: Job
+    position: int | None
+    """How many wait before it."""
+    result: dict[str, Any] | None
+    """Of a prediction; other results stand in the job's own row."""
+
+
+def see(services: Services, job_id: str, kind: JobKind | None = None) -> Seen:
+    """Read all that an answer tells of a job.
+
+    Raises:
+        NotFound: there is none of this id (and kind).
+    """
+    with services.database.reading() as session:
+        job = jobs.find(session, job_id, kind)
+        return Seen(job, jobs.queue_position(session, job), result_of(session, job))
+
+
+async def answer_poll(request: Request, services: Services, job_id: str, kind: JobKind | None = None) -> Response:
+    """Answer a GET: held while nothing changes where that is preferred, 304 where the caller knows this version."""
+    seconds = parse_wait(request.headers.get("prefer"), services.settings.api.max_wait_seconds)
+    known = request.headers.get("if-none-match")
+    seen = await run_in_threadpool(see, services, job_id, kind)
+    old = known if known is not None else etag(seen.job)
+    seen, waited = await hold_seen(request, services, seen, seconds, lambda row: not is_known(row, old))
+    headers = {"preference-applied": f"wait={seconds:g}"} if waited else {}
+    if is_known(seen.job, known):
+        return Response(status_code=304, headers=headers | said(services, seen))
+    return respond(services, seen, 200, headers)
+
+
+async def hold_seen(
+    request: Request, services: Services, seen: Seen, seconds: float | None, enough: Callable[[Job], bool]
+) -> tuple[Seen, bool]:
+    """Hold a request as `hold` does, and see the job again if it has moved meanwhile."""
+    job, waited = await hold(request, services, seen.job, seconds, enough)
+    return seen if job is seen.job else await run_in_threadpool(see, services, job.id), waited
+
+
+def answer_start(services: Services, made: Made, status: int = 202) -> JSONResponse:
+    """Answer a POST that queued a job."""
+    return respond(services, see(services, made.id), status, made.headers)
+
+
+def respond(services: Services, seen: Seen, status: int, headers: dict[str, str] | None = None) -> JSONResponse:
+    """Return the job with its headers; 202 says where to look for it. Reads nothing, so that no thread is needed."""
+    body = records.job(seen.job, seen.position, seen.result)
+    extra = said(services, seen) | (headers or {})
+    if status == 202:
+        extra["location"] = records.job_place(seen.job)
+    return JSONResponse(body.model_dump(mode="json"), status, headers=extra)
+
+
+def said(services: Services, seen: Seen) -> dict[str, str]:
+    """Return the headers that every answer about a job has: its version, and until it has ended the pace of polls."""
+    return {"etag": etag(seen.job), **retry_after(services, seen.job, seen.position)}
+
+
+def result_of(session: Session, job: Job) -> dict[str, Any] | None:
+    """Return the predictions of a prediction that has ended; other results stand in the row."""
+    if job.kind != JobKind.PREDICTION or job.status not in TERMINAL or job.results_deleted_at:
+        return None
+    rows, _ = results.page(session, job.id, Window(1000))
+    return told(job, rows)
+
+
+def told(job: Job, rows: Iterable[ResultRow]) -> dict[str, Any]:
+    """Return the result of a prediction whose rows these are."""
+    reader = Reader(job)
+    return {"predictions": [reader.prediction(row).model_dump(mode="json") for row in rows]}
+
+
+def etag(job: Job) -> str:
+    return f'W/"{job.version}"'
+
+
+def is_known(job: Job, if_none_match: str | None) -> bool:
+    """Does the caller hold this version already? Compared weakly (RFC 9110 section 13.1.2)."""
+    known = {tag.strip().removeprefix("W/") for tag in (if_none_match or "").split(",")}
+    return "*" in known or etag(job).removeprefix("W/") in known
+
+
+def retry_after(services: Services, job: Job, position: int | None) -> dict[str, str]:
+    """Return the header that sets the pace of polling; nothing once the job has ended."""
+    if job.status in TERMINAL:
+        return {}
+    age = (datetime.now(UTC) - job.created_at).total_seconds()
+    wanted = QUEUED_BEHIND_SECONDS if position else pause_for(age)
+    return {"retry-after": str(services.crowd.pause(wanted))}

@@ -1,0 +1,229 @@
+"""What every request passes: name, log line, headers, host, origin, size. Pure ASGI; knows no route's work."""
+
+import asyncio
+import re
+import time
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.http.bodies import TABLES, announced_bytes
+from api.http.errors import HostNotAllowed, answer_error, problem_response
+from tsukiji.errors import Forbidden, Invalid, TooLarge, TsukijiError
+from tsukiji.ids import new_id
+from tsukiji.kernel.settings import LimitSettings
+
+log = structlog.get_logger(__name__)
+
+COOKIE = "tsukiji_session"
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+PAGE_FORMS = frozenset({"/", "/sign-in", "/sign-out"})
+SECURITY = {
+    "content-security-policy": (
+        "default-src 'self'; img-src 'self' blob: data:; script-src 'self'; style-src 'self'; object-src 'none'; "
+        "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    ),
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",
+}
+QUIET = frozenset({"/livez", "/readyz", "/healthz"})
+SLOWEST = 500
+"""Bytes a second that a body must come at, apart from the first `TSUKIJI_API_BODY_SECONDS`."""
+CLIENT_GONE = 499  # nginx's number; stands in the log only
+
+
+class Front:
+    """The outermost: gives each request an id, writes its one line, and answers what nobody caught."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        request = Request(scope, receive)
+        given = request.headers.get("x-request-id", "")
+        request_id = given if REQUEST_ID.fullmatch(given) else new_id("req")
+        request.state.request_id = request_id
+        line = Line(send, request_id)
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            try:
+                await self.app(scope, receive, line.send)
+            except ClientDisconnect:
+                line.status = CLIENT_GONE
+            except Exception as error:
+                log.exception("request_failed", method=request.method, path=request.scope["path"])
+                if line.status:
+                    raise
+                await answer_error(request, error)(scope, receive, line.send)
+            finally:
+                line.write(request)
+
+
+class Line:
+    """One request's line in the log, and the headers that every answer has."""
+
+    def __init__(self, send: Send, request_id: str) -> None:
+        self._send = send
+        self._request_id = request_id
+        self._started = time.perf_counter()
+        self._bytes = 0
+        self.status = 0
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = MutableHeaders(scope=message)
+            headers["x-request-id"] = self._request_id
+            for name, value in SECURITY.items():
+                headers.setdefault(name, value)
+        else:
+            self._bytes += len(message.get("body", b""))
+        await self._send(message)
+
+    def write(self, request: Request) -> None:
+        route = getattr(request.scope.get("route"), "path", None)
+        write = log.debug if request.scope["path"] in QUIET else log.info
+        write(
+            "request_served",
+            method=request.method,
+            path=request.scope["path"],
+            route=route,
+            client=request.client.host if request.client else None,
+            status=self.status or CLIENT_GONE,
+            ms=round(1000 * (time.perf_counter() - self._started), 1),
+            bytes=self._bytes,
+            key=getattr(request.state, "key_id", None),
+            problem=getattr(request.state, "problem", None),
+        )
+
+
+class Gate:
+    """Refuses a request that one of the checks names an error for, before anybody reads its body."""
+
+    def __init__(self, app: ASGIApp, check: Callable[[Request], TsukijiError | None]) -> None:
+        self.app = app
+        self.check = check
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        error = self.check(Request(scope)) if scope["type"] == "http" else None
+        if error is None:
+            await self.app(scope, receive, send)
+            return
+        state = scope.setdefault("state", {})
+        state["problem"] = error.code
+        await problem_response(error, state.get("request_id"))(scope, receive, send)
+
+
+def host_check(allowed: list[str]) -> Callable[[Request], TsukijiError | None]:
+    """Against DNS rebinding: a page elsewhere may point its own name at this machine."""
+    names = {host.lower() for host in allowed}
+    suffixes = tuple(host[1:] for host in names if host.startswith("*."))
+
+    def check(request: Request) -> TsukijiError | None:
+        if request.scope["path"] in QUIET:
+            return None  # probes ask by address, and learn nothing that is anyone's
+        host = re.sub(r":\d*$", "", request.headers.get("host", "")).lower()
+        if "*" in names or host in names or host.endswith(suffixes):
+            return None
+        return HostNotAllowed(f"{host[:200]!r} is not among the allowed hosts.")
+
+    return check
+
+
+def check_text(request: Request) -> TsukijiError | None:
+    """No name, id or label has a NUL in it, and no database takes one: neither path nor query may."""
+    if "\0" not in request.scope["path"] and b"%00" not in request.scope["query_string"]:
+        return None
+    detail = "it has a NUL character in it"
+    names = [name for name, value in request.query_params.multi_items() if "\0" in name + value]
+    lines = [{"parameter": name, "code": "invalid", "detail": detail} for name in names]
+    return Invalid(f"{names[0] if names else 'The address'}: {detail}.", hint="Leave out %00.", errors=lines)
+
+
+def check_origin(request: Request) -> TsukijiError | None:
+    """Against cross-site requests that ride on a browser's cookie (OWASP: Fetch Metadata, else Origin)."""
+    if request.method in SAFE_METHODS or not rides_on_cookie(request):
+        return None
+    site = request.headers.get("sec-fetch-site")
+    origin = request.headers.get("origin", "")
+    same = site in {"same-origin", "none"} if site else urlsplit(origin).netloc == request.headers.get("host")
+    return None if same else Forbidden("The request comes from another site.", hint="Send an API key as Bearer token.")
+
+
+def rides_on_cookie(request: Request) -> bool:
+    bearer = request.headers.get("authorization", "").lower().startswith("bearer ")
+    return not bearer and (COOKIE in request.cookies or request.scope["path"] in PAGE_FORMS)
+
+
+class BodyLimit:
+    """Counts the bytes that really come in, whatever Content-Length says, and answers 413 at the first too many.
+
+    A body that stops, or comes at less than `SLOWEST` bytes a second, ends in 408; only time in which the client is
+    waited for counts.
+    """
+
+    def __init__(self, app: ASGIApp, limits: LimitSettings, seconds: float) -> None:
+        self.app = app
+        self.limits = limits
+        self.seconds = seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        limit = getattr(self.limits, limit_name(scope["path"], Headers(scope=scope).get("content-type", "")))
+        received, waited, complete = 0, 0.0, False
+
+        async def count() -> Message:
+            nonlocal received, waited, complete
+            if complete:  # a later call only asks whether the client has gone
+                return await receive()
+            began = time.perf_counter()
+            try:
+                async with asyncio.timeout(min(self.seconds, self.seconds + received / SLOWEST - waited)):
+                    message = await receive()
+            except TimeoutError as error:
+                raise HTTPException(408) from error
+            waited += time.perf_counter() - began
+            received += len(message.get("body", b""))
+            complete = not message.get("more_body", False)
+            if received > limit:
+                raise HTTPException(413)
+            return message
+
+        announced = announced_bytes(Headers(scope=scope))
+        if announced is not None and announced > limit:
+            state = scope.setdefault("state", {})
+            state["problem"] = TooLarge.code
+            error = TooLarge(f"{announced:,} bytes; at most {limit:,} are taken here.")
+            await problem_response(error, state.get("request_id"))(scope, receive, send)
+            return
+        await self.app(scope, count, send)
+
+
+LIMITS = (
+    (re.compile(r"/v1/uploads/[^/]+/parts/[^/]+"), "", "largest_part_bytes"),
+    (re.compile(r"/v1/(batches|datasets/[^/]+/imports)"), "application/json", "json_bytes"),
+    (re.compile(r"/v1/datasets/[^/]+/imports"), tuple(TABLES), "table_bytes"),
+    (re.compile(r"/v1/datasets/[^/]+/imports"), "", "archive_bytes"),
+    (re.compile(r"/v1/batches"), ("application/jsonl", "application/x-ndjson"), "manifest_bytes"),
+    (re.compile(r"/v1/batches|/v1/datasets/[^/]+/images|/v1/models"), "multipart/", "request_bytes"),
+    (re.compile(r"/v1/batches"), "", "archive_bytes"),
+    (re.compile(r"/v1/models/[^/]+/predict|/"), "", "predict_bytes"),
+)
+"""Path, beginning of the content type, limit; the first that fits counts."""
+
+
+def limit_name(path: str, content_type: str) -> str:
+    for pattern, beginning, name in LIMITS:
+        if pattern.fullmatch(path) and content_type.lower().startswith(beginning):
+            return name
+    return "json_bytes"

@@ -1,0 +1,1 @@
+"""Rows to answers: records, tables, archives and pictures. Knows no requests."""

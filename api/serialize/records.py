@@ -1,0 +1,385 @@
+"""Rows to the words on the wire. Knows no request; whatever an answer needs was read before."""
+
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from typing import Any, Final, cast
+
+from db import models as rows
+from db.curation import revisions
+from db.work.requests import ExportRequest
+from tsukiji import types
+from tsukiji.jobs import TERMINAL, JobKind, JobStatus
+from tsukiji.labels import SEPARATOR, all_labels, count_labels, one_label, split_labels, told
+
+PLURALS = {
+    JobKind.TRAINING: "trainings",
+    JobKind.BATCH: "batches",
+    JobKind.PREDICTION: "predictions",
+    JobKind.IMPORT: "imports",
+    JobKind.EVALUATION: "jobs",  # an address under `/v1/evaluations` is that of the result
+    JobKind.EXPORT: "jobs",  # what they make has an address of its own, below the model
+    JobKind.ANALYSIS: "analyses",
+}
+READ_FIRST = frozenset({JobKind.BATCH, JobKind.EVALUATION})
+"""Kinds whose items are counted by a worker, where they did not come with the request."""
+RARE = 10
+"""A label is rare that has so many times fewer images than it would have if all had as many."""
+LISTED_LABELS = 10
+COUNTED = frozenset({JobKind.BATCH, JobKind.PREDICTION, JobKind.EVALUATION})
+
+
+def dataset(
+    row: rows.Dataset,
+    labels: Sequence[tuple[str | None, int]] = (),
+    splits: Mapping[str, int] | None = None,
+    left_out: tuple[int, int] = (0, 0),
+) -> types.Dataset:
+    """Return the answer; `labels` are images per text, `left_out` those that are excluded and that wait for review."""
+    counts = dict(labels)
+    classes = [types.ClassCount(label=label, images=images) for label, images in count_labels(labels).items()]
+    if None in counts:
+        classes.append(types.ClassCount(label=None, images=counts[None]))
+    return types.Dataset(
+        id=row.id,
+        name=row.name,
+        description=row.description,
+        kind=cast("types.Kind", row.kind),
+        images=sum(counts.values()),
+        classes=sorted(classes, key=lambda found: (-found.images, found.label or "")),
+        none_of_these=counts.get(SEPARATOR, 0),
+        splits=dict(splits or {}),
+        excluded=left_out[0],
+        pending=left_out[1],
+        created_at=row.created_at,
+    )
+
+
+def image(row: rows.Image) -> types.Image:
+    return types.Image.model_validate(columns(row) | told(row.label) | {"links": image_links(row.id)})
+
+
+def image_links(image_id: str) -> dict[str, str]:
+    place = f"/v1/images/{image_id}"
+    return {"self": place, "original": f"{place}/content", "thumb": f"{place}/content?variant=thumb"}
+
+
+def revision(row: rows.Revision) -> types.Revision:
+    place = f"/v1/datasets/{row.dataset_id}/revisions/{row.id}"
+    links = {"self": place, "changes": f"{place}/changes", "undo": f"{place}/undo"}
+    return types.Revision.model_validate(columns(row) | {"links": links})
+
+
+def revision_change(row: rows.RevisionChange, field: str) -> types.RevisionChange:
+    before, after = (revisions.read(field, text) for text in (row.before, row.after))
+    return types.RevisionChange(image_id=row.image_id, before=before, after=after)
+
+
+def snapshot(row: rows.Snapshot) -> types.Snapshot:
+    place = f"/v1/snapshots/{row.id}"
+    links = {"self": place, "export": f"{place}/export"}
+    if row.dataset_id:
+        links["dataset"] = f"/v1/datasets/{row.dataset_id}"
+    known = {name: value for name, value in columns(row).items() if name in types.Snapshot.model_fields}
+    return types.Snapshot.model_validate(known | {"links": links})
+
+
+def analysis(
+    row: rows.Analysis, found: Mapping[str, int], groups: int, labels: Sequence[tuple[str | None, int]]
+) -> types.Analysis:
+    """Return the answer; `found` counts findings by kind, `labels` images by the text of their labels."""
+    images = sum(count for _, count in labels)
+    return types.Analysis(
+        dataset_id=row.dataset_id,
+        job_id=row.job_id,
+        finished_at=row.finished_at,
+        images=row.images,
+        images_since=images - row.images,
+        findings=dict(found),
+        prevalent=row.prevalent,
+        groups=groups,
+        unavailable=row.unavailable,
+        balance=balance(dict(count_labels(labels).most_common()), images - dict(labels).get(None, 0)),
+        unlabelled=dict(labels).get(None, 0),
+        links=analysis_links(row.dataset_id) | {"job": f"/v1/analyses/{row.job_id}"},
+    )
+
+
+def balance(counts: Mapping[str, int], labelled: int) -> list[types.LabelBalance]:
+    total = sum(counts.values())
+    return [
+        types.LabelBalance(label=label, images=count, share=count / labelled, rare=count * len(counts) * RARE < total)
+        for label, count in counts.items()
+    ]
+
+
+def analysis_links(dataset_id: str) -> dict[str, str]:
+    place = f"/v1/datasets/{dataset_id}"
+    return {"analysis": f"{place}/analysis", "findings": f"{place}/findings"}
+
+
+def finding(row: tuple[rows.Finding, rows.Image]) -> types.Finding:
+    found, image = row
+    return types.Finding(
+        kind=found.kind,
+        image_id=found.image_id,
+        score=found.score,
+        group=found.group_id or None,
+        suggestion=found.suggestion,
+        name=image.name,
+        **told(image.label),
+        split=cast("types.Split | None", image.split or image.drawn_split),
+        width=image.width,
+        height=image.height,
+        bytes=image.bytes,
+        links=image_links(image.id),
+    )
+
+
+def model(row: rows.Model, aliases: Sequence[str] = (), evaluation_id: str | None = None) -> types.Model:
+    place = f"/v1/models/{row.id}"
+    links = {"self": place, "package": f"{place}/package", "predict": f"{place}/predict", "exports": f"{place}/exports"}
+    links["suspects"] = f"{place}/suspects"
+    if evaluation_id:
+        links["evaluation"] = f"/v1/evaluations/{evaluation_id}"
+    if row.training_id:
+        links["training"] = f"/v1/trainings/{row.training_id}"
+    return types.Model.model_validate(
+        columns(row)
+        | {
+            "image_size": row.recipe.get("image_size", 0),
+            "pretrained": row.recipe.get("pretrained", False),
+            "aliases": list(aliases),
+            "evaluation_id": evaluation_id,
+            "heatmap": row.parity.get("heatmap"),
+            "links": links,
+        }
+    )
+
+
+def export(row: rows.ModelExport) -> types.ModelExport:
+    links = {"self": export_place(row.model_id, row.format), "model": f"/v1/models/{row.model_id}"}
+    return types.ModelExport.model_validate(columns(row) | {"links": links})
+
+
+def export_place(model_id: str, wanted: str) -> str:
+    return f"/v1/models/{model_id}/exports/{wanted}"
+
+
+def alias(row: rows.Alias) -> types.Alias:
+    return types.Alias(name=row.name, model_id=row.model_id, updated_at=row.updated_at)
+
+
+def alias_move(row: rows.AliasMove, existing: AbstractSet[str]) -> types.AliasMove:
+    return types.AliasMove(
+        model_id=row.model_id, moved_by=row.moved_by, at=row.at, model_exists=row.model_id in existing
+    )
+
+
+def evaluation(row: rows.Evaluation, leakage: dict[str, Any] | None = None) -> types.Evaluation:
+    """Return the answer; `leakage` is what its snapshot says."""
+    place = f"/v1/evaluations/{row.id}"
+    links = {
+        "self": place,
+        "items": f"{place}/items",
+        "confusion_csv": f"{place}/confusion.csv",
+        "confusion_png": f"{place}/confusion.png",
+        "model": f"/v1/models/{row.model_id}",
+    }
+    return types.Evaluation.model_validate(
+        columns(row) | {"leakage": leakage, "links": links, "warnings": evaluation_warnings(row)}
+    )
+
+
+def listed_evaluation(row: rows.Evaluation, leakage: dict[str, Any] | None = None) -> types.Evaluation:
+    """Return an evaluation without what is long."""
+    found = evaluation(row, leakage)
+    found.metrics.curves, found.metrics.sweep = [], []
+    if found.metrics.multi_label:
+        found.metrics.multi_label.sweep = []
+    return found
+
+
+HARDLY_WORKS: Final = 0.5
+"""Where this part of what a model does not know passes for known, users are warned."""
+
+
+def evaluation_warnings(row: rows.Evaluation) -> list[dict[str, Any]]:
+    warnings: list[dict[str, Any]] = []
+    if row.seen_in_training:
+        detail = f"The model learnt from {row.seen_in_training} of these images: on those it looks better than it is."
+        warnings.append({"code": "seen_in_training", "detail": detail})
+    if unmeasured := [found["label"] for found in row.metrics.get("per_class", []) if not found["support"]]:
+        rest = f" and {len(unmeasured) - LISTED_LABELS} more" if len(unmeasured) > LISTED_LABELS else ""
+        detail = (
+            f"No image of these labels was measured, so their figures are unknown, and the accuracy covers only the "
+            f"others: {', '.join(unmeasured[:LISTED_LABELS])}{rest}."
+        )
+        warnings.append({"code": "labels_unmeasured", "detail": detail, "labels": unmeasured})
+    rates = row.metrics.get("unknown") or {}
+    passing = (rates.get("given") or rates).get("false_acceptances") or 0.0
+    if passing >= HARDLY_WORKS:
+        detail = (
+            f'"None of these" hardly works for this model: of pictures of what it does not know, {passing:.0%} are '
+            "taken for one of its kinds. A higher min_known turns away more of them, and more of its own kinds as well."
+        )
+        warnings.append({"code": "none_of_these_weak", "detail": detail})
+    return warnings
+
+
+def evaluation_item(row: rows.EvaluationItem) -> types.EvaluationItem:
+    links = image_links(row.image_id) if row.image_id else {}
+    values = {name: value for name, value in columns(row).items() if name in types.EvaluationItem.model_fields}
+    told = texts("true_label", row.true_label) | texts("predicted_label", row.predicted_label)
+    return types.EvaluationItem.model_validate(values | told | {"links": links})
+
+
+def texts(name: str, text: str) -> dict[str, Any]:
+    """Return a label, or a set of them, as an answer has it: `NAME`, null for a set, and `NAMEs`."""
+    return {name: one_label(text), f"{name}s": all_labels(text)}
+
+
+def compared_image(a: rows.EvaluationItem, b: rows.EvaluationItem) -> types.ComparedImage:
+    return types.ComparedImage(
+        image_id=a.image_id,
+        name=a.name,
+        sha256=a.sha256,
+        true_label=one_label(a.true_label),
+        label_a=one_label(a.predicted_label),
+        label_b=one_label(b.predicted_label),
+        true_labels=split_labels(a.true_label),
+        labels_a=split_labels(a.predicted_label),
+        labels_b=split_labels(b.predicted_label),
+        score_a=a.score,
+        score_b=b.score,
+        links=image_links(a.image_id) if a.image_id else {},
+    )
+
+
+def suspect(row: rows.LabelSuspect) -> types.LabelSuspect:
+    told = texts("label", row.label) | texts("suggested_label", row.suggested_label)
+    return types.LabelSuspect.model_validate(
+        columns(row) | told | {"links": image_links(row.image_id) if row.image_id else {}}
+    )
+
+
+def upload(row: rows.Upload, confirmed: int, parts: Sequence[rows.UploadPart] = ()) -> types.Upload:
+    """Return the answer; `confirmed` bytes are there."""
+    place = f"/v1/uploads/{row.id}"
+    facts = {
+        "status": "completed" if row.completed_at else "open",
+        "parts_total": -(-row.bytes // row.part_bytes),
+        "bytes_confirmed": confirmed,
+        "parts": [upload_part(part) for part in parts],
+        "links": {"self": place, "parts": f"{place}/parts/{{number}}", "complete": f"{place}/complete"},
+    }
+    known = {name: value for name, value in columns(row).items() if name in types.Upload.model_fields}
+    return types.Upload.model_validate(known | facts)
+
+
+def upload_part(row: rows.UploadPart) -> types.UploadPart:
+    return types.UploadPart(number=row.number, bytes=row.bytes, sha256=row.sha256)
+
+
+def verdict(row: rows.ImportItem) -> types.FileVerdict:
+    return types.FileVerdict.model_validate(columns(row) | told(row.label))
+
+
+def event(row: rows.JobEvent) -> types.JobEvent:
+    return types.JobEvent.model_validate(columns(row))
+
+
+def job(row: rows.Job, position: int | None = None, result: dict[str, Any] | None = None) -> types.Job:
+    """Return the envelope. `position` is how many wait before it; `result` stands in for the row's."""
+    waits = row.status == JobStatus.QUEUED
+    return types.Job(
+        object=row.kind,
+        id=row.id,
+        status=row.status,
+        done=row.status in TERMINAL,
+        phase=row.phase or ("waiting" if waits else None),
+        progress=progress(row, position),
+        counts=counts(row) if row.kind in COUNTED else None,
+        attempt=row.attempt,
+        created_at=row.created_at,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        deadline_at=row.deadline_at,
+        cancel_requested_at=row.cancel_requested_at,
+        results_expire_at=None if row.results_deleted_at else row.results_expire_at,
+        results_deleted_at=row.results_deleted_at,
+        created_by=row.created_by,
+        metadata=row.meta,
+        retry_of=row.retry_of,
+        error=types.Problem.model_validate(row.error) if row.error else None,
+        result=result if result is not None else row.result,
+        engine=row.engine,
+        links=job_links(row),
+        request=row.request,
+    )
+
+
+def progress(row: rows.Job, position: int | None = None) -> types.Progress:
+    planning = row.kind in READ_FIRST and not row.planned  # the total still grows
+    fraction = 0.0 if planning or not row.total else min(1.0, row.completed / row.total)
+    if row.status == JobStatus.SUCCEEDED:
+        fraction = 1.0
+    extra = dict(row.detail or {}) | ({} if position is None else {"queue_position": position})
+    return types.Progress(
+        fraction=max(0.0, fraction),
+        unit=row.unit,
+        completed=row.completed,
+        total=row.total,
+        eta_seconds=row.eta_seconds,
+        **{name: value for name, value in extra.items() if name != "eta_seconds"},
+    )
+
+
+def counts(row: rows.Job) -> types.ItemCounts:
+    left = row.items_total - row.items_succeeded - row.items_errored
+    done, late = row.status in TERMINAL, row.status == JobStatus.EXPIRED
+    return types.ItemCounts(
+        total=row.items_total,
+        queued=0 if done else left,
+        succeeded=row.items_succeeded,
+        errored=row.items_errored,
+        cancelled=left if done and not late else 0,
+        expired=left if late else 0,
+    )
+
+
+def job_place(row: rows.Job) -> str:
+    return f"/v1/{PLURALS[JobKind(row.kind)]}/{row.id}"
+
+
+def job_links(row: rows.Job) -> dict[str, str]:
+    place, generic = job_place(row), f"/v1/jobs/{row.id}"
+    links = {"self": place, "events": f"{generic}/events", "cancel": f"{generic}/cancel"}
+    match row.kind:
+        case JobKind.TRAINING:
+            links |= {"metrics": f"{place}/metrics", "finish": f"{place}/finish"}
+        case JobKind.BATCH if row.results_deleted_at is None:
+            links |= {name: f"{place}/{name}" for name in ("items", "results", "summary")}
+            links["feedback"] = f"{generic}/feedback"
+        case JobKind.PREDICTION if row.results_deleted_at is None:
+            links["feedback"] = f"{generic}/feedback"
+        case JobKind.IMPORT:
+            links |= {name: f"{place}/{name}" for name in ("items", "results", "summary")}
+        case JobKind.ANALYSIS if row.status == JobStatus.SUCCEEDED and row.dataset_id:
+            links |= analysis_links(row.dataset_id)
+        case JobKind.EXPORT if row.status == JobStatus.SUCCEEDED and row.model_id:
+            links["export"] = export_place(row.model_id, ExportRequest.of(row).format)
+    result = row.result or {}
+    for name, wanted in (
+        ("model", result.get("model_id") or row.model_id),
+        ("evaluation", result.get("evaluation_id")),
+    ):
+        if wanted:
+            links[name] = f"/v1/{name}s/{wanted}"
+    if row.dataset_id:
+        links["dataset"] = f"/v1/datasets/{row.dataset_id}"
+    return links
+
+
+def columns(row: rows.Base) -> dict[str, Any]:
+    """Return a row's loaded columns by name."""
+    return {name: value for name, value in vars(row).items() if not name.startswith("_")}

@@ -1,0 +1,61 @@
+"""Which of a batch's images a reader wants to see, and in which order: the same for pages and for streams."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from fastapi import Depends, Query
+
+from api.serialize.predictions import unreached
+from api.serialize.thresholds import WishDep
+from db.models import Job
+from db.predictions.results import Order, Status, Wanted
+
+ItemStatus = Literal["queued", "succeeded", "errored", "cancelled", "expired"]
+Bound = Annotated[float | None, Query(ge=0, le=1)]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What is asked for; None is no wish. `wish` are the thresholds by which decisions are made."""
+
+    wish: WishDep
+    status: Annotated[ItemStatus | None, Query()] = None
+    label: Annotated[str | None, Query(description="Taken for this label, whatever the decision.")] = None
+    decision: Annotated[str | None, Query(description="Decided for this label.")] = None
+    abstained: Annotated[bool | None, Query(description="`true`: classified without a decision; `false`: with.")] = None
+    min_score: Bound = None
+    max_score: Bound = None
+    error: Annotated[str | None, Query(description="Failed with this code.")] = None
+    true_label: Annotated[str | None, Query(description="The data set holds this label for it.")] = None
+    order: Annotated[
+        Order, Query(description="`score`: least sure first; `-score`: surest first; both only images with a score.")
+    ] = "seq"
+
+    def wanted(self, job: Job, *, reached: bool = False) -> Wanted | None:
+        """Return the same for the database, or of the `reached` images; None where this job can have no such image."""
+        if self.status is None:
+            status: Status | None = "reached" if reached else None
+        elif self.status in {"succeeded", "errored"}:
+            status = "succeeded" if self.status == "succeeded" else "errored"
+        elif self.status == unreached(job) and not reached:
+            status = "unreached"
+        else:
+            return None
+        rule = self.wish.rule(job)
+        if self.decision is not None or self.abstained is not None:
+            rule.check_stored()  # before a stream has begun
+        return Wanted(
+            rule=rule,
+            status=status,
+            label=self.label,
+            decision=self.decision,
+            abstained=self.abstained,
+            min_score=self.min_score,
+            max_score=self.max_score,
+            error=self.error,
+            true_label=self.true_label,
+            order=self.order,
+        )
+
+
+SelectionDep = Annotated[Selection, Depends()]

@@ -1,0 +1,61 @@
+"""Which backbone a job gets, by what the workers say of their weights: settled, or refused, at submission."""
+
+from api.services import Services
+from db.session import Session
+from db.work import workers
+from tsukiji.errors import WeightsUnavailable
+from tsukiji.jobs import PRESENT_SECONDS, Queue
+from tsukiji.types import Recipe
+from tsukiji.types.trainings import AUTO, DEFAULT, FALLBACK
+from tsukiji.vision.backbones import backbone_of, file_stem, find_weights
+
+
+def settle(session: Session, services: Services, recipe: Recipe) -> tuple[Recipe, str | None]:
+    """Return the recipe with a backbone by name; and where that was `auto`, which one it is and why.
+
+    Raises:
+        WeightsUnavailable: pretrained weights are asked for, and no worker that trains can have them.
+    """
+    reachable = workers.reachable_weights(session, Queue.TRAIN, PRESENT_SECONDS)
+    chosen = None
+    if recipe.backbone == AUTO:
+        backbone, why = choose(reachable) if recipe.pretrained else (DEFAULT, "no weights are asked for")
+        recipe, chosen = recipe.model_copy(update={"backbone": backbone}), f"{backbone}, because {why}"
+    if recipe.pretrained and reachable is not None:
+        check(services, recipe, reachable)
+    return recipe, chosen
+
+
+def settle_backbone(session: Session, backbone: str) -> str:
+    """Return by name the backbone whose features an analysis compares; if it cannot be loaded, the findings say so."""
+    if backbone != AUTO:
+        return backbone
+    return choose(workers.reachable_weights(session, Queue.INTAKE, PRESENT_SECONDS))[0]
+
+
+def choose(reachable: set[str] | None) -> tuple[str, str]:
+    """Return what `auto` means, and why."""
+    if reachable is None:
+        return FALLBACK, "no worker has said yet which weights it can have, and these come with every worker"
+    if DEFAULT in reachable:
+        return DEFAULT, "a worker can have its weights"
+    return FALLBACK, f"no worker can have the weights of {DEFAULT}"
+
+
+def check(services: Services, recipe: Recipe, reachable: set[str]) -> None:
+    """Raise WeightsUnavailable where the recipe's weights are not among those that can be had.
+
+    The weights folder is looked into as well: what was put there now is in no worker's report yet.
+    """
+    backbone = backbone_of(recipe.backbone)
+    weights = backbone.pretrained(recipe.weights)
+    if file_stem(backbone, weights) in reachable or find_weights(backbone, services.settings.weights_dir, weights):
+        return
+    ways = ["Give the workers a file of them with `tsukiji weights add FILE`"]
+    if FALLBACK in reachable:
+        ways.insert(0, f"Use the backbone {FALLBACK} (`--backbone {FALLBACK}`), which works here and now")
+    raise WeightsUnavailable(
+        f"The workers can neither find nor download the pretrained weights {weights.name} of {backbone.name}.",
+        hint=f"{'; or '.join(ways)}.",
+        available=sorted(reachable),
+    )

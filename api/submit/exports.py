@@ -1,0 +1,41 @@
+"""Starting an export, once for each model and format. Knows no HTTP."""
+
+from api.http.errors import invalid_field
+from api.http.idempotency import Made, Once, fingerprint_of
+from api.services import Services
+from api.submit.submissions import check_room, create
+from db import registry
+from db.models import ApiKey
+from db.session import Session
+from db.work import exports
+from db.work.requests import ExportRequest
+from tsukiji.jobs import JobKind, Queue
+from tsukiji.types import ExportFormat
+from tsukiji.types.trainings import PATCHES
+
+
+def start_export(services: Services, caller: ApiKey, once: Once, model: str, wanted: ExportFormat) -> Made:
+    """Queue an export, unless one of this format is there or under way: then that one's job is the answer.
+
+    Raises:
+        NotFound, QueueFull
+        Invalid: a fastai learner of a transformer, whose body fastai does not have.
+    """
+    started: list[str] = []
+
+    def make(session: Session) -> str:
+        row = registry.find_model(session, model)
+        if found := exports.find_job(session, row.id, wanted):
+            return found.id
+        if wanted == "fastai" and row.backbone in PATCHES:
+            raise invalid_field("#/format", f"fastai has no body like that of {row.backbone}; export it as onnx")
+        check_room(session, services, JobKind.EXPORT, caller)
+        request = ExportRequest(model=row.id, model_name=row.name, format=wanted)
+        job = create(session, services, caller, JobKind.EXPORT, request, unit="files", total=1, model_id=row.id)
+        started[:] = [job.id]
+        return job.id
+
+    made = once.make(services, fingerprint_of([model, wanted]), make)
+    if started:
+        services.wakeups.ring(Queue.INTAKE)
+    return made

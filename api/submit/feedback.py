@@ -1,0 +1,161 @@
+"""Corrected predictions: each becomes a labelled image of a data set, and waits there for review. Knows no HTTP."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from api.http.errors import invalid_field
+from api.services import Services
+from db.curation import datasets, label_edits, revisions
+from db.curation.datasets import NewImage
+from db.labels import text_of
+from db.models import ApiKey, BatchItem, Job, Model
+from db.predictions import results
+from db.session import Session
+from db.work import batches, jobs
+from db.work.requests import BatchRequest
+from tsukiji.errors import BlobCorrupt, BlobMissing, Conflict, ImageError
+from tsukiji.jobs import JobKind
+from tsukiji.labels import count_labels, told
+from tsukiji.types import Correction, Feedback, FeedbackCreate, FeedbackItem, Problem
+from tsukiji.vision.decoding.decode import probe
+
+KINDS = frozenset({JobKind.BATCH, JobKind.PREDICTION})
+
+
+@dataclass(frozen=True)
+class Corrected:
+    """An item with the label that is right, and the picture to keep or the reason why there is none."""
+
+    item: BatchItem
+    label: str | None
+    found: NewImage | Problem
+
+    def answer(self, image_id: str | None = None, label: str | None = None, *, new: bool = False) -> FeedbackItem:
+        error = self.found if isinstance(self.found, Problem) else None
+        return FeedbackItem(
+            seq=self.item.seq,
+            custom_id=self.item.custom_id,
+            verdict="rejected" if error else "accepted" if new else "duplicate",
+            **told(label),
+            image_id=image_id,
+            error=error,
+        )
+
+
+def take_feedback(services: Services, caller: ApiKey, job_id: str, wish: FeedbackCreate) -> Feedback:
+    """Keep the pictures of corrected predictions as images whose review is pending.
+
+    A picture that the data set holds already stays as it is, and is told.
+
+    Raises:
+        NotFound, Conflict, ResultsDeleted, LabelRefused, LabelsSeveral
+        Invalid: an item is not there, or is named twice; or nobody says which data set.
+    """
+    with services.database.reading() as session:
+        job = find_job(session, job_id)
+        dataset = datasets.find(session, wish.dataset or own_dataset(session, job))
+        dataset_id = dataset.id
+        items = named_items(session, job, wish.corrections)
+        labels = [text_of(dataset, right.label, right.labels) for right in wish.corrections]
+    corrected = [look(services, item, label) for item, label in zip(items, labels, strict=True)]
+    with services.database.transaction() as session:
+        return keep(session, services, caller, datasets.find(session, dataset_id).id, job, corrected)
+
+
+def find_job(session: Session, job_id: str) -> Job:
+    job = jobs.find(session, job_id)
+    if job.kind not in KINDS:
+        raise Conflict(f"The {job.kind} {job.id} has no predictions.", hint="Name a batch or a prediction.")
+    results.check_kept(job)
+    return job
+
+
+def own_dataset(session: Session, job: Job) -> str:
+    """Return the data set that the job's model was trained on."""
+    model = session.get(Model, BatchRequest.of(job).model)
+    if model is None or model.dataset_id is None:
+        raise invalid_field("#/dataset", "the model has no data set here; name the one that is to get the images")
+    return model.dataset_id
+
+
+def named_items(session: Session, job: Job, corrections: Sequence[Correction]) -> list[BatchItem]:
+    """Return an item for each correction.
+
+    Raises:
+        Invalid
+    """
+    found = batches.items_named(
+        session,
+        job.id,
+        [wish.seq for wish in corrections if wish.seq is not None],
+        [wish.custom_id for wish in corrections if wish.custom_id is not None],
+    )
+    known: dict[int | str, BatchItem] = {item.seq: item for item in found} | {item.custom_id: item for item in found}
+    items: list[BatchItem] = []
+    for number, wish in enumerate(corrections):
+        name: int | str = wish.seq if wish.seq is not None else wish.custom_id or ""
+        if name not in known:
+            raise invalid_field(f"#/corrections/{number}", f"{job.id} has no image {name!r}")
+        if known[name] in items:
+            raise invalid_field(f"#/corrections/{number}", f"the image {name!r} is corrected twice")
+        items.append(known[name])
+    return items
+
+
+def look(services: Services, item: BatchItem, label: str | None) -> Corrected:
+    if item.sha256 is None:
+        return Corrected(item, label, Problem.model_validate(item.error))
+    try:
+        data = services.store.read(item.sha256)
+        facts = probe(data, services.decode_limits)
+    except (ImageError, BlobMissing, BlobCorrupt) as error:
+        return Corrected(item, label, Problem.model_validate(error.to_dict()))
+    image = NewImage(
+        name=item.custom_id,
+        label=label,
+        split=None,
+        sha256=item.sha256,
+        width=facts.width,
+        height=facts.height,
+        bytes=len(data),
+        format=facts.format,
+        phash=facts.phash,
+        miniature=facts.miniature,
+        crop=item.crop,
+        review="pending",
+    )
+    return Corrected(item, label, image)
+
+
+def keep(
+    session: Session, services: Services, caller: ApiKey, dataset_id: str, job: Job, corrected: list[Corrected]
+) -> Feedback:
+    """Insert the images and the revision; returns what became of each."""
+    asked = set(count_labels((one.label, 1) for one in corrected))
+    label_edits.check_room(session, dataset_id, asked, services.settings.limits.dataset_classes)
+    good = [one.found for one in corrected if isinstance(one.found, NewImage)]
+    stored = iter(datasets.add_images(session, dataset_id, good))
+    settled = [(one, next(stored) if isinstance(one.found, NewImage) else None) for one in corrected]
+    new = [place[0] for _, place in settled if place and place[1]]
+    revision = note(session, caller, dataset_id, job, new) if new else None
+    labels = {
+        image.id: image.label for image in datasets.images_of(session, [place[0] for _, place in settled if place])
+    }
+    items = [one.answer(place[0], labels[place[0]], new=place[1]) if place else one.answer() for one, place in settled]
+    verdicts = [item.verdict for item in items]
+    return Feedback(
+        dataset_id=dataset_id,
+        revision_id=revision,
+        accepted=verdicts.count("accepted"),
+        duplicates=verdicts.count("duplicate"),
+        rejected=verdicts.count("rejected"),
+        items=items,
+    )
+
+
+def note(session: Session, caller: ApiKey, dataset_id: str, job: Job, image_ids: list[str]) -> str:
+    """Write the revision; its undo rejects the images, for nothing but a delete takes a picture away."""
+    description = f"corrected predictions of {job.id}"
+    revision = revisions.begin(session, dataset_id, "feedback", "review", description, caller)
+    revisions.note_made(session, revision, image_ids, undone="rejected", value="pending")
+    return revision.id

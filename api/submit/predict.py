@@ -1,0 +1,164 @@
+"""Predictions: answered by a worker's lane and written with their end in one transaction, or queued like a batch."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+
+from api.http.bodies import Form, file_name, read_file
+from api.http.idempotency import Made, Once, fingerprint_of
+from api.http.job_responses import Seen, see, told
+from api.predict_rpc import Answer
+from api.services import Services
+from api.submit.submissions import (
+    Item,
+    Work,
+    add_items,
+    check_heatmap,
+    create,
+    described,
+    expect_room,
+    keep_item,
+    start_batch,
+)
+from db import probabilities, registry
+from db.models import ApiKey
+from db.predictions import completed
+from db.predictions.results import ResultRow
+from db.session import Session
+from db.work import batches, workers
+from db.work.requests import BatchRequest, FilesInput
+from tsukiji.jobs import PRESENT_SECONDS, JobKind
+from tsukiji.kernel.predict_rpc import LaneAddress
+from tsukiji.labels import decide_set
+from tsukiji.types import BatchOptions
+
+
+@dataclass(frozen=True)
+class File:
+    """One picture as it was sent."""
+
+    custom_id: str
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Target:
+    """The model that is asked, and the lanes that may know it."""
+
+    model_id: str
+    label_names: list[str]
+    lanes: list[LaneAddress]
+
+
+def find_target(services: Services, caller: ApiKey, once: Once, model: str) -> Target:
+    """Look up what a prediction needs before its body is read.
+
+    Raises:
+        NotFound: there is no such model.
+        QueueFull
+    """
+    with services.database.reading() as session:
+        found = registry.find_model(session, model)
+        expect_room(session, services, once, JobKind.PREDICTION, caller)
+        return Target(found.id, found.label_names, workers.lanes(session, PRESENT_SECONDS))
+
+
+def read_files(services: Services, sent: Form) -> list[File]:
+    largest = services.settings.limits.image_bytes
+    return [File(file_name(upload, number), read_file(upload, largest)) for number, upload in enumerate(sent.files)]
+
+
+async def start_prediction(
+    services: Services,
+    caller: ApiKey,
+    once: Once,
+    options: BatchOptions,
+    files: list[File],
+    target: Target,
+    seconds: float,
+) -> tuple[Made, Seen]:
+    """Ask a lane, if there is time, while the bytes go to the store; queue what none has answered.
+
+    Returns what was made, and the job as it stands then.
+
+    A lane answers what one forward pass tells; tags and heatmaps take more, and go the way of a batch.
+
+    Raises:
+        NotFound, Invalid, QueueFull
+    """
+    check_heatmap(options, target.label_names)
+    readable = [file.data for file in files if len(file.data) <= services.settings.limits.image_bytes]
+    asking = None
+    plain = not options.tags and options.heatmap is None
+    if plain and target.lanes and readable and seconds:
+        asking = asyncio.ensure_future(services.lanes.ask(target.lanes, target.model_id, readable, seconds))
+    try:
+        work = await run_in_threadpool(keep, services, files)
+        answer = await asking if asking else None
+    finally:
+        if asking:
+            asking.cancel()
+    if answer and len(answer.rows) == len(readable):
+        return await run_in_threadpool(write_answered, services, caller, once, options, work, target, answer)
+    return await run_in_threadpool(queue, services, caller, once, options, work)
+
+
+def queue(services: Services, caller: ApiKey, once: Once, options: BatchOptions, work: Work) -> tuple[Made, Seen]:
+    made = start_batch(services, caller, once, options, work, JobKind.PREDICTION)
+    return made, see(services, made.id)
+
+
+def keep(services: Services, files: Sequence[File]) -> Work:
+    return Work(FilesInput(type="files"), [keep_item(services, file.custom_id, file.data) for file in files])
+
+
+def write_answered(
+    services: Services, caller: ApiKey, once: Once, options: BatchOptions, work: Work, target: Target, answer: Answer
+) -> tuple[Made, Seen]:
+    """Insert a prediction with its answer: as it ended, with the history and the rows of one that was queued.
+
+    Raises:
+        NotFound: the model was deleted meanwhile.
+    """
+    asked = options.model_copy(update={"model": target.model_id})  # an alias may have moved meanwhile
+    written: list[Seen] = []
+
+    def make(session: Session) -> str:
+        request, columns = described(session, services, asked, work, JobKind.PREDICTION)
+        rows = prediction_rows(request, work.items, answer)
+        columns |= completed.ended(rows, columns["retention_days"])
+        job = create(session, services, caller, JobKind.PREDICTION, request, **columns)
+        add_items(session, job.id, work.items)
+        kept = completed.add(session, job, rows, answer.worker)
+        written[:] = [Seen(job, None, told(job, map(result_row, work.items, kept)))]
+        return job.id
+
+    made = once.make(services, fingerprint_of([options.model_dump(), work.fingerprint]), make)
+    return made, see(services, made.id) if made.replayed else written[0]
+
+
+def result_row(item: Item, row: dict[str, Any]) -> ResultRow:
+    """Return what `results.page` would read."""
+    known = {name: value for name, value in row.items() if name != "job_id"}
+    return ResultRow(custom_id=item.custom_id, sha256=item.row["sha256"], true_label=None, reached=row["seq"], **known)
+
+
+def prediction_rows(request: BatchRequest, items: Sequence[Item], answer: Answer) -> list[dict[str, Any]]:
+    """Return a row for each item: those that were refused here were not asked about."""
+    rows = (decided(request, row) for row in answer.rows)
+    return [
+        batches.blank_prediction(seq) | ({"error": item.error.to_dict()} if item.error else next(rows))
+        for seq, item in enumerate(items)
+    ]
+
+
+def decided(request: BatchRequest, row: dict[str, Any]) -> dict[str, Any]:
+    """Return a lane's row by the threshold that was asked for: lanes go by those of a model of several labels."""
+    names, threshold = request.label_names, request.threshold
+    if not threshold or row.get("labels") is None:
+        return row
+    values = probabilities.read(row["probabilities"], len(names)).tolist()
+    return row | {"labels": decide_set(names, values, [threshold] * len(names))}

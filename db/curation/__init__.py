@@ -1,0 +1,1 @@
+"""Data sets as rows: images, labels, edits that can be undone, analyses."""

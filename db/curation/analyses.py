@@ -1,0 +1,190 @@
+"""Analyses: what was measured of each picture, and what was found in a data set."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Row, delete, func, insert, select, tuple_, update
+from sqlalchemy.orm import Session
+
+from db.blobs import upsert
+from db.clock import now
+from db.curation.miniatures import add_miniatures
+from db.labels import has_label
+from db.models import Analysis, Dataset, Finding, Image, ImageMeasures, ImageName, Job
+from db.paging import Rows, Window
+from db.work import jobs
+from db.work.requests import AnalysisRequest
+from tsukiji.errors import NotFound
+from tsukiji.jobs import JobKind, JobStatus
+
+PART = 500
+ORDER = (Finding.kind, Finding.score, Finding.group_id, Finding.image_id)
+"""Of the pages: by kind, the worst first, groups together."""
+MEASURES = ("blurry", "dark", "light", "low_information", "grayscale")
+
+Picture = Row[tuple[Any, ...]]
+"""An image with its measures, or nulls where it has none yet."""
+
+
+def request(session: Session, wish: AnalysisRequest, max_attempts: int, **columns: Any) -> Job:
+    """Return the job that is to analyse the data set: one that waits already, else a new one."""
+    waiting = (Job.kind == JobKind.ANALYSIS, Job.dataset_id == wish.dataset, Job.status == JobStatus.QUEUED)
+    for job in session.scalars(select(Job).where(*waiting).order_by(Job.id)):
+        if AnalysisRequest.of(job) == wish:
+            return job
+    columns |= {"dataset_id": wish.dataset, "unit": "images"}
+    return jobs.create(session, JobKind.ANALYSIS, request=wish, max_attempts=max_attempts, **columns)
+
+
+# --- what is measured ------------------------------------------------------------------------------------------------
+
+
+def unmeasured(session: Session, dataset_id: str, after: str, limit: int) -> list[tuple[str, str]]:
+    """Return id and sha256 of images without measures, in the order of their ids."""
+    query = select(Image.id, Image.sha256).join(ImageMeasures, ImageMeasures.image_id == Image.id, isouter=True)
+    query = query.where(Image.dataset_id == dataset_id, Image.id > after, ImageMeasures.image_id.is_(None))
+    return [(row.id, row.sha256) for row in session.execute(query.order_by(Image.id).limit(limit))]
+
+
+def add_measures(session: Session, rows: Sequence[dict[str, Any]]) -> None:
+    """Keep the measures of images, of those that are still there."""
+    there = existing(session, [row["image_id"] for row in rows])
+    kept = [{"compared": False, **row} for row in rows if row["image_id"] in there]
+    add_miniatures(session, {row["image_id"]: row.pop("miniature") for row in kept})
+    if kept:
+        session.execute(upsert(session, ImageMeasures).on_conflict_do_nothing(), kept)
+
+
+def existing(session: Session, image_ids: Sequence[str]) -> set[str]:
+    found: set[str] = set()
+    for part in parts(image_ids):
+        found.update(session.scalars(select(Image.id).where(Image.id.in_(part))))
+    return found
+
+
+def pictures(session: Session, dataset_id: str) -> Sequence[Picture]:
+    """Return all images, oldest first."""
+    split = func.coalesce(Image.split, Image.drawn_split).label("split")
+    columns = (Image.id, Image.sha256, Image.name, Image.label, split, Image.width, Image.height, Image.bytes)
+    measures = (getattr(ImageMeasures, name) for name in (*MEASURES, "hashes", "compared"))
+    query = select(*columns, *measures).join(ImageMeasures, ImageMeasures.image_id == Image.id, isouter=True)
+    return session.execute(query.where(Image.dataset_id == dataset_id).order_by(Image.id)).all()
+
+
+def mark_compared(session: Session, image_ids: Sequence[str]) -> None:
+    for part in parts(image_ids):
+        statement = update(ImageMeasures).where(ImageMeasures.image_id.in_(part)).values(compared=True)
+        session.execute(statement, execution_options={"synchronize_session": False})
+
+
+def other_names(session: Session, dataset_id: str) -> dict[str, list[tuple[str, str | None]]]:
+    """Return (name, label) under which pictures came again, by image id."""
+    query = select(ImageName).join(Image, Image.id == ImageName.image_id).where(Image.dataset_id == dataset_id)
+    found: dict[str, list[tuple[str, str | None]]] = {}
+    for row in session.scalars(query.order_by(ImageName.image_id, ImageName.name)):
+        found.setdefault(row.image_id, []).append((row.name, row.label))
+    return found
+
+
+# --- what is found ---------------------------------------------------------------------------------------------------
+
+
+def find(session: Session, dataset_id: str) -> Analysis:
+    """Return the last analysis of the data set.
+
+    Raises:
+        NotFound: there was none.
+    """
+    row = session.get(Analysis, dataset_id)
+    if row is None:
+        hint = "POST /v1/datasets/{dataset}/analyses makes an analysis."
+        raise NotFound("This data set was not analysed yet.", hint=hint)
+    return row
+
+
+def note(
+    session: Session,
+    dataset_id: str,
+    job_id: str,
+    images: int,
+    unavailable: list[dict[str, Any]],
+    prevalent: Mapping[str, int] | None = None,
+) -> None:
+    """Note that the data set was analysed."""
+    facts = {"job_id": job_id, "images": images, "unavailable": unavailable, "finished_at": now()}
+    facts["prevalent"] = dict(prevalent or {})
+    row = upsert(session, Analysis).values(dataset_id=dataset_id, **facts)
+    session.execute(row.on_conflict_do_update(index_elements=[Analysis.dataset_id], set_=facts))
+
+
+def groups_of(session: Session, dataset_id: str, kind: str) -> dict[str, tuple[str, float]]:
+    """Return group and score of each image of a kind of finding, by image id."""
+    query = select(Finding.image_id, Finding.group_id, Finding.score)
+    rows = session.execute(query.where(Finding.dataset_id == dataset_id, Finding.kind == kind))
+    return {row.image_id: (row.group_id, row.score) for row in rows}
+
+
+def replace(session: Session, dataset_id: str, findings: Iterable[Mapping[str, Any]]) -> None:
+    """Make these (image_id, kind, score, group_id, suggestion) all that is found; what is unchanged is not written."""
+    there = set(session.scalars(select(Image.id).where(Image.dataset_id == dataset_id)))
+    wanted = {(row["image_id"], row["kind"]): row for row in findings if row["image_id"] in there}
+    gone: dict[str, list[str]] = {}
+    query = select(Finding.image_id, Finding.kind, Finding.score, Finding.group_id, Finding.suggestion)
+    for row in session.execute(query.where(Finding.dataset_id == dataset_id)):
+        found = wanted.get((row.image_id, row.kind))
+        if found is not None and (row.score, row.group_id, row.suggestion) == (
+            found["score"],
+            found["group_id"],
+            found["suggestion"],
+        ):
+            del wanted[row.image_id, row.kind]
+        else:
+            gone.setdefault(row.kind, []).append(row.image_id)
+    for kind, image_ids in gone.items():
+        for part in parts(image_ids):
+            statement = delete(Finding).where(Finding.kind == kind, Finding.image_id.in_(part))
+            session.execute(statement, execution_options={"synchronize_session": False})
+    if wanted:
+        session.execute(insert(Finding), [{"dataset_id": dataset_id, **row} for row in wanted.values()])
+
+
+def count(session: Session, dataset_id: str) -> dict[str, int]:
+    """Return how many findings there are of each kind."""
+    query = select(Finding.kind, func.count()).where(Finding.dataset_id == dataset_id).group_by(Finding.kind)
+    return {row[0]: row[1] for row in session.execute(query)}
+
+
+def count_groups(session: Session, dataset_id: str, kind: str) -> int:
+    query = select(func.count(Finding.group_id.distinct()))
+    return session.scalar(query.where(Finding.dataset_id == dataset_id, Finding.kind == kind)) or 0
+
+
+def page(
+    session: Session,
+    dataset_id: str,
+    window: Window,
+    *,
+    kind: str | None = None,
+    label: str | None = None,
+    group: str | None = None,
+    image_id: str | None = None,
+) -> Rows[tuple[Finding, Image]]:
+    """Return findings with their images, in `ORDER`."""
+    query = select(Finding, Image).join(Image, Image.id == Finding.image_id).where(Finding.dataset_id == dataset_id)
+    if label is not None:
+        query = query.where(has_label(session.get_one(Dataset, dataset_id).kind, label))
+    wishes = ((Finding.kind, kind), (Finding.group_id, group), (Finding.image_id, image_id))
+    for column, wish in wishes:
+        if wish is not None:
+            query = query.where(column == wish)
+    if after := window.after(str, float, str, str):
+        query = query.where(tuple_(*ORDER) > tuple_(*after))
+    rows = [(row[0], row[1]) for row in session.execute(query.order_by(*ORDER).limit(window.limit + 1))]
+    more, rows = len(rows) > window.limit, rows[: window.limit]
+    last = rows[-1][0] if more else None
+    key = last and [last.kind, last.score, last.group_id, last.image_id]
+    return Rows(rows, window.cursor_after(key) if key else None)
+
+
+def parts(values: Sequence[str]) -> Iterable[Sequence[str]]:
+    return (values[start : start + PART] for start in range(0, len(values), PART))

@@ -1,0 +1,147 @@
+"""What a user asks to be done with a data set's images. Each act is a revision, which `db.curation.revisions` can undo."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy.orm import Session
+
+from db.curation import datasets, label_edits, revisions
+from db.curation.image_selection import note_selected, selected
+from db.models import ApiKey, Dataset, Image, Revision
+from tsukiji import types
+from tsukiji.errors import CropOutside
+from tsukiji.types import Box, ImageSelection
+
+
+def carry_out(
+    session: Session, dataset_id: str, act: types.Act, author: ApiKey | None = None, *, most_labels: int
+) -> Revision:
+    """Do what is asked for, all or nothing; returns the revision.
+
+    Args:
+        session: of the transaction.
+        dataset_id: whose images.
+        act: what to do.
+        author: the key that asks.
+        most_labels: that a data set may have.
+
+    Raises:
+        NotFound: an image or label is not there.
+        Conflict: the new name of a label is taken.
+        CropOutside, LabelRefused
+        LabelsSeveral: the data set has one label for each image.
+    """
+    datasets.lock(session, dataset_id)
+    dataset = session.get_one(Dataset, dataset_id)
+    check(session, dataset, act, most_labels)
+    revision = revisions.begin(session, dataset.id, act.act, field_of(act), describe(act), author)
+    note(session, dataset, revision, act)
+    revisions.apply(session, revision)
+    return revision
+
+
+def field_of(act: types.Act) -> str:
+    match act:
+        case types.Exclude() | types.Restore() | types.KeepBest():
+            return "excluded"
+        case types.SetSplit():
+            return "split"
+        case types.SetCrop() | types.AcceptCrops():
+            return "crop"
+        case types.ReviewImages():
+            return "review"
+    return "label"
+
+
+def note(session: Session, dataset: Dataset, revision: Revision, act: types.Act) -> None:
+    match act:
+        case types.AcceptCrops():
+            revisions.note_each(session, revision, {pair.image: pair.crop for pair in act.crops})
+        case types.KeepBest():
+            revisions.note_each(session, revision, dict.fromkeys(left_out(act.groups), True))
+        case types.ReviewImages():
+            note_selected(session, dataset, revision, act, act.review, Image.review.is_not(None))
+        case types.SetSplit() | types.SetCrop() | types.Exclude() | types.Restore():
+            note_selected(session, dataset, revision, act, value_of(act))
+        case _:
+            label_edits.note(session, dataset, revision, act)
+
+
+def value_of(act: types.Exclude | types.Restore | types.SetSplit | types.SetCrop) -> Any:
+    match act:
+        case types.SetSplit():
+            return act.split
+        case types.SetCrop():
+            return act.crop
+    return isinstance(act, types.Exclude)
+
+
+def left_out(groups: Sequence[types.ImageGroup]) -> list[str]:
+    """Return the images that no group keeps."""
+    kept = {group.keep for group in groups}
+    return [image_id for image_id in dict.fromkeys(i for group in groups for i in group.images) if image_id not in kept]
+
+
+# --- what is refused -------------------------------------------------------------------------------------------------
+
+
+def check(session: Session, dataset: Dataset, act: types.Act, most_labels: int) -> None:
+    if isinstance(act, ImageSelection) and act.filter and act.filter.label is not None:
+        label_edits.check_known(session, dataset.id, [act.filter.label])
+    match act:
+        case types.SetCrop(crop=tuple() as box):
+            for conditions in selected(session, dataset, act):
+                check_fits(session, dataset.id, box, conditions)
+        case types.AcceptCrops():
+            check_fit(session, dataset.id, {pair.image: pair.crop for pair in act.crops})
+        case _ if field_of(act) == "label":
+            label_edits.check(session, dataset, act, most_labels)
+
+
+def check_fits(session: Session, dataset_id: str, box: Box, conditions: Sequence[ColumnElement[bool]]) -> None:
+    outside = or_(Image.width < box[2], Image.height < box[3])
+    query = select(Image.id, Image.width, Image.height).where(Image.dataset_id == dataset_id, outside, *conditions)
+    if found := session.execute(query.limit(1)).first():
+        raise outside_of(box, *found)
+
+
+def check_fit(session: Session, dataset_id: str, boxes: dict[str, Box]) -> None:
+    rows = revisions.facts(session, dataset_id, list(boxes), Image.width.expression, Image.height.expression)
+    for image_id, width, height in rows:
+        if width < boxes[image_id][2] or height < boxes[image_id][3]:
+            raise outside_of(boxes[image_id], image_id, width, height)
+
+
+def outside_of(box: Box, image_id: str, width: int, height: int) -> CropOutside:
+    return CropOutside(f"The box {list(box)} leaves {image_id}, which has {width} x {height} pixels.", image=image_id)
+
+
+# --- in words --------------------------------------------------------------------------------------------------------
+
+
+def describe(act: types.Act) -> str:
+    """Say in a line what is done, for who reads the history."""
+    match act:
+        case types.AcceptCrops():
+            done = "accept suggested crops"
+        case types.KeepBest():
+            done = f"keep the best of {len(act.groups)} groups"
+        case types.SetSplit():
+            done = f"set the split {act.split}" if act.split else "unset the split"
+        case types.SetCrop():
+            done = f"crop to {list(act.crop)}" if act.crop else "take the crop away"
+        case types.ReviewImages():
+            done = f"review: {act.review}"
+        case types.Exclude() | types.Restore():
+            done = act.act
+        case _:
+            done = label_edits.describe(act)
+    return f"{done} ({describe_filter(act)})" if isinstance(act, ImageSelection) else done
+
+
+def describe_filter(selection: ImageSelection) -> str:
+    if selection.filter is None:
+        return "named images"
+    wanted = selection.filter.model_dump(exclude_defaults=True)
+    return ", ".join(f"{name} is {value!r}" for name, value in wanted.items()) or "all images"

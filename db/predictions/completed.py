@@ -1,0 +1,46 @@
+"""Predictions that a worker answered before they are written: inserted as they ended, with the history of others."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from db import prediction_rows
+from db.clock import now
+from db.models import Job
+from db.work import jobs
+from tsukiji.errors import NoImageSucceeded
+from tsukiji.jobs import JobStatus
+
+
+def ended(rows: Sequence[dict[str, Any]], retention_days: float | None) -> dict[str, Any]:
+    """Return the columns of a job that ends as it begins, with these predictions: what `batches.settle` leaves."""
+    reasons = Counter(row["error"]["code"] for row in rows if row["error"])
+    errored, total = reasons.total(), len(rows)
+    error = NoImageSucceeded(reasons=dict(reasons.most_common())) if errored == total else None
+    return {
+        "status": JobStatus.FAILED if error else JobStatus.SUCCEEDED,
+        "error": error and error.to_dict(),
+        "planned": True,
+        "completed": total,
+        "total": total,
+        "items_total": total,
+        "items_succeeded": total - errored,
+        "items_errored": errored,
+        "started_at": now(),
+        "finished_at": now(),
+        "results_expire_at": now(86400 * retention_days) if retention_days else None,
+    }
+
+
+def add(session: Session, job: Job, rows: Sequence[dict[str, Any]], worker: str) -> list[dict[str, Any]]:
+    """Insert the predictions of such a job, and its moves beyond the queue. Its items must be there already.
+
+    Returns the rows as they are kept.
+    """
+    kept = prediction_rows.write(session, job, rows)
+    jobs.record(session, job.id, "status", {"status": JobStatus.RUNNING}, worker=worker)
+    why = {"why": job.error["code"]} if job.error else {}
+    jobs.record(session, job.id, "done", {"status": job.status} | why)
+    return kept

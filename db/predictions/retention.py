@@ -1,0 +1,86 @@
+"""Results that are to go: when, and a slice at a time, so that nobody waits for long. Nothing that runs is touched."""
+
+from typing import Any, Final
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.orm import Session
+
+from db.blobs import release
+from db.clock import now
+from db.models import BatchItem, Chunk, ImportItem, Job, Prediction
+from db.work import jobs
+from tsukiji.errors import Conflict, JobNotDone
+from tsukiji.jobs import TERMINAL, JobKind
+
+SLICE_IMAGES = 500
+"""About 40 ms on SQLite, for which every other writer waits."""
+KINDS: Final = frozenset({JobKind.BATCH, JobKind.PREDICTION, JobKind.EVALUATION})
+"""What has rows for each image, and pictures of its own."""
+IMPORTS: Final = frozenset({JobKind.IMPORT})
+"""What has a verdict for each file; the pictures are the data set's."""
+
+
+def request_deletion(session: Session, job_id: str, kind: JobKind | None = None, by: str | None = None) -> Job:
+    """Take a job's results away from all readers, here and now; the dispatcher deletes them. Twice does no harm.
+
+    Raises:
+        NotFound
+        JobNotDone: it has not ended.
+        Conflict: it is of a kind that has no results of its own.
+    """
+    job = jobs.find(session, job_id, kind)
+    if job.kind not in KINDS:
+        raise Conflict(
+            f"The {job.kind} {job.id} has no results of its own to delete.",
+            hint="What it made is deleted at its own address: a model, an image, a data set.",
+        )
+    if job.status not in TERMINAL:
+        raise JobNotDone(f"The {job.kind} {job.id} is {job.status}.")
+    close(session, job, "asked", by)
+    return jobs.find(session, job_id)
+
+
+def close(session: Session, job: Job, why: str, by: str | None = None) -> None:
+    """Say that a job's results are no more, before the first of them goes: nobody may take a part for the whole."""
+    gone = {"results_deleted_at": now(), "results_expire_at": now()}
+    ended = (Job.status.in_(TERMINAL), Job.results_deleted_at.is_(None))
+    if jobs.change(session, Job.id == job.id, *ended, **gone):
+        jobs.record(session, job.id, "log", {"message": "results deleted", "why": why} | ({"by": by} if by else {}))
+
+
+def give_up(session: Session, kinds: frozenset[JobKind], days: float) -> None:
+    """Let the results of jobs that ended so many days ago expire now, where nobody has said how long to keep them."""
+    old = (Job.kind.in_(kinds), Job.status.in_(TERMINAL), Job.finished_at < now(-86400 * days))
+    open_ended = (Job.retention_days.is_(None), Job.results_expire_at.is_(None), Job.results_deleted_at.is_(None))
+    session.execute(
+        update(Job).where(*old, *open_ended).values(results_expire_at=now(), version=Job.version + 1),
+        execution_options={"synchronize_session": False},
+    )
+
+
+def next_due(session: Session) -> Job | None:
+    """Return the ended job whose results have been due for deletion the longest."""
+    query = select(Job).where(Job.results_expire_at < now(), Job.status.in_(TERMINAL))
+    return session.scalar(query.order_by(Job.results_expire_at).limit(1))
+
+
+def delete_slice(session: Session, job_id: str) -> bool:
+    """Delete the results of some images or files, and let go of their pictures; False when none were left."""
+    lowest = (select(func.min(table.seq)).where(table.job_id == job_id) for table in (BatchItem, ImportItem))
+    first = min((seq for seq in map(session.scalar, lowest) if seq is not None), default=None)
+    if first is None:
+        session.execute(delete(Chunk).where(Chunk.job_id == job_id))
+        jobs.change(session, Job.id == job_id, results_expire_at=None)
+        return False
+    last = first + SLICE_IMAGES - 1
+    release(session, select(BatchItem.sha256).where(BatchItem.job_id == job_id, BatchItem.seq <= last))  # type: ignore[arg-type]
+    of_slice: dict[Any, Any] = {
+        BatchItem: BatchItem.seq,
+        Prediction: Prediction.seq,
+        Chunk: Chunk.last_seq,
+        ImportItem: ImportItem.seq,
+    }
+    for table, seq in of_slice.items():
+        statement = delete(table).where(table.job_id == job_id, seq <= last)
+        session.execute(statement, execution_options={"synchronize_session": False})
+    return True

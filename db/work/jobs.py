@@ -1,0 +1,240 @@
+"""Jobs as rows: every move is a compare-and-set that the state table allows, and leaves a line of history.
+
+How workers hold them, and give them back, is in `db.work.leases`.
+"""
+
+from collections.abc import Collection
+from collections.abc import Set as AbstractSet
+from typing import Any, cast
+
+from sqlalchemy import ColumnElement, CursorResult, func, insert, select, update
+from sqlalchemy.orm import Session
+
+from db.bulk import insert_rows
+from db.clock import now, now_plus
+from db.models import Chunk, Job, JobEvent
+from db.paging import Rows, Window, fetch
+from db.work.requests import REQUEST_OF, JobRequest
+from tsukiji.errors import DeadlineExceeded, NotFound, TsukijiError
+from tsukiji.ids import new_id
+from tsukiji.jobs import ACTIVE, PREFIX_OF, TERMINAL, JobKind, JobStatus, sources_of
+
+FREE: dict[str, Any] = {"lease_owner": None, "lease_expires_at": None}
+"""Columns of work that no worker holds."""
+
+
+def create(
+    session: Session, kind: JobKind, *, request: JobRequest | dict[str, Any], max_attempts: int, **columns: Any
+) -> Job:
+    """Insert a queued job. Ring the bell of its queue only after the transaction has been committed.
+
+    Raises:
+        pydantic.ValidationError: the request is none of this kind.
+    """
+    asked = REQUEST_OF[kind].model_validate(request).to_row()
+    job_id = new_id(PREFIX_OF[kind])
+    age = job_id.partition("_")[2]
+    values = {"id": job_id, "age": age, "kind": kind, "request": asked, "max_attempts": max_attempts} | columns
+    job = session.scalars(insert(Job).values(values).returning(Job)).one()
+    record(session, job.id, "status", {"status": JobStatus.QUEUED, "by": job.created_by})
+    return job
+
+
+def find(session: Session, job_id: str, kind: JobKind | None = None) -> Job:
+    """Return the job.
+
+    Raises:
+        NotFound: there is none of this id (and kind).
+    """
+    job = session.get(Job, job_id, populate_existing=True)
+    if job is None or (kind is not None and job.kind != kind):
+        raise NotFound(f"There is no {kind or 'job'} {job_id!r}.")
+    return job
+
+
+def lock(session: Session, job_id: str) -> Job:
+    """Return the job, its row locked before any of its chunks': last chunks see each other, none waits in a circle.
+
+    In SQLite the transaction holds the one write lock from its start.
+
+    Raises:
+        NotFound: there is none of this id.
+    """
+    session.execute(select(Job.id).where(Job.id == job_id).with_for_update())
+    return find(session, job_id)
+
+
+def page(session: Session, window: Window, kind: str | None = None, status: str | None = None) -> Rows[Job]:
+    """Newest first."""
+    query = select(Job)
+    if kind is not None:
+        query = query.where(Job.kind == kind)
+    if status is not None:
+        query = query.where(Job.status == status)
+    return fetch(session, query, Job.age, window, newest=True)
+
+
+def versions(session: Session, job_ids: Collection[str]) -> dict[str, int]:
+    """Return the versions of those jobs that there are."""
+    rows = session.execute(select(Job.id, Job.version).where(Job.id.in_(job_ids)))
+    return {row.id: row.version for row in rows}
+
+
+def last_events(session: Session, job_ids: Collection[str]) -> dict[str, int]:
+    """Return the id of the last line in the history of each of those jobs that there are."""
+    last = select(func.max(JobEvent.id)).where(JobEvent.job_id == Job.id).scalar_subquery()  # one step in its index
+    rows = session.execute(select(Job.id, func.coalesce(last, 0).label("event")).where(Job.id.in_(job_ids)))
+    return {row.id: row.event for row in rows}
+
+
+def count_active(session: Session, kind: JobKind, created_by: str | None = None) -> int:
+    """Count the unfinished jobs of one kind, of one key or of all."""
+    mine = () if created_by is None else (Job.created_by == created_by,)
+    return session.scalar(select(func.count()).where(Job.kind == kind, Job.status.in_(ACTIVE), *mine)) or 0
+
+
+def oldest_active(session: Session, kind: JobKind, created_by: str) -> Job | None:
+    """Return a key's oldest unfinished job of one kind."""
+    mine = (Job.kind == kind, Job.created_by == created_by, Job.status.in_(ACTIVE))
+    return session.scalar(select(Job).where(*mine).order_by(Job.id).limit(1))
+
+
+def record(
+    session: Session, job_id: str, event: str, data: dict[str, Any], *, attempt: int = 0, worker: str | None = None
+) -> None:
+    """Append one line to the job's history."""
+    line = {"job_id": job_id, "event": event, "data": data, "attempt": attempt, "worker": worker}
+    insert_rows(session, JobEvent, [line])
+
+
+def events(session: Session, job_id: str, after: int = 0, limit: int = 200) -> list[JobEvent]:
+    """Return the history after an event's id, oldest first."""
+    query = select(JobEvent).where(JobEvent.job_id == job_id, JobEvent.id > after)
+    return list(session.scalars(query.order_by(JobEvent.id).limit(limit)))
+
+
+def metrics(session: Session, job_id: str) -> list[dict[str, Any]]:
+    """Return the epochs of a training in order; an epoch that a later attempt repeated counts once, as it ended."""
+    query = select(JobEvent).where(JobEvent.job_id == job_id, JobEvent.event == "metric").order_by(JobEvent.id)
+    epochs = {line.data["epoch"]: line.data for line in session.scalars(query)}
+    return [epochs[number] for number in sorted(epochs)]
+
+
+def change(session: Session, *conditions: ColumnElement[bool], **values: Any) -> bool:
+    """Update the one job that meets the conditions; False when there is none."""
+    return write(session, Job, *conditions, version=Job.version + 1, **values)
+
+
+def write(session: Session, table: type[Job | Chunk], *conditions: ColumnElement[bool], **values: Any) -> bool:
+    """Update the one row that meets the conditions; False when there is none."""
+    statement = update(table).where(*conditions).values(**values)
+    result = cast("CursorResult[Any]", session.execute(statement, execution_options={"synchronize_session": False}))
+    return result.rowcount == 1
+
+
+def move(
+    session: Session,
+    job_id: str,
+    to: JobStatus,
+    *conditions: ColumnElement[bool],
+    attempt: int | None = None,
+    worker: str | None = None,
+    why: str | None = None,
+    by: str | None = None,
+    **values: Any,
+) -> bool:
+    """Move a job to a state if the table allows it from where it stands, and write that down; False if it does not.
+
+    The history says who moved it (`worker`, or `by`: the id of a key) and `why`.
+    """
+    fence = () if attempt is None else (Job.attempt == attempt, Job.lease_owner.is_not(None))
+    if to in TERMINAL:
+        values |= FREE | {
+            "finished_at": now(),
+            "phase": None,
+            "eta_seconds": None,
+            "checkpoint_sha256": None,
+            "upload_sha256": None,
+            "table_sha256": None,
+            "results_expire_at": now_plus(func.nullif(Job.retention_days, 0)),
+        }
+    allowed = Job.status.in_(sources_of(to))
+    if not change(session, Job.id == job_id, allowed, *fence, *conditions, status=to, **values):
+        return False
+    if to in TERMINAL:
+        close_chunks(session, job_id, JobStatus.EXPIRED if to == JobStatus.EXPIRED else JobStatus.CANCELLED, ACTIVE)
+    data = {"status": to} | ({"why": why} if why else {}) | ({"by": by} if by else {})
+    event = "done" if to in TERMINAL else "status"
+    record(session, job_id, event, data, attempt=attempt or 0, worker=worker)
+    return True
+
+
+def finish(session: Session, job: Job, result: dict[str, Any], **values: Any) -> bool:
+    """End the job well, in the transaction that writes its results. False: the attempt is not current, roll back."""
+    done = {"result": result, "completed": Job.total} | values
+    return move(session, job.id, JobStatus.SUCCEEDED, attempt=job.attempt, **done)
+
+
+def fail(session: Session, job_id: str, error: TsukijiError, *, attempt: int | None = None) -> bool:
+    """End the job badly, with the reason."""
+    return move(session, job_id, JobStatus.FAILED, attempt=attempt, error=error.to_dict(), why=error.code)
+
+
+# --- what a user asks ------------------------------------------------------------------------------------------------
+
+
+def request_cancel(session: Session, job_id: str, by: str | None = None) -> Job:
+    """Ask a job to stop; one that has ended stays as it is. Chunks that wait are cancelled here and now."""
+    job = lock(session, job_id)
+    if job.status in TERMINAL:
+        return job
+    change(session, Job.id == job_id, Job.cancel_requested_at.is_(None), cancel_requested_at=now())
+    close_chunks(session, job_id, JobStatus.CANCELLED, {JobStatus.QUEUED})
+    working = job.lease_owner is not None or session.scalar(
+        select(func.count()).where(Chunk.job_id == job_id, Chunk.status == JobStatus.RUNNING)
+    )
+    # A batch between two chunks is RUNNING with nobody at work: it passes through CANCELLING at once.
+    moved = job.status == JobStatus.QUEUED and move(session, job_id, JobStatus.CANCELLED, why="asked", by=by)
+    if not moved:
+        move(session, job_id, JobStatus.CANCELLING, why="asked", by=by)
+        if not working:
+            move(session, job_id, JobStatus.CANCELLED)
+    return find(session, job_id)
+
+
+def request_finish(session: Session, job_id: str, by: str | None = None) -> Job:
+    """Ask a training to stop and keep the best so far."""
+    still = (Job.status.in_(ACTIVE), Job.finish_requested_at.is_(None))
+    if change(session, Job.id == job_id, *still, finish_requested_at=now()):
+        record(session, job_id, "log", {"message": "asked to finish early", "by": by})
+    return find(session, job_id)
+
+
+# --- what the dispatcher does ----------------------------------------------------------------------------------------
+
+
+def overdue(session: Session) -> list[Job]:
+    """Return the jobs whose deadline has passed."""
+    return list(session.scalars(select(Job).where(Job.status.in_(ACTIVE), Job.deadline_at < now()).limit(500)))
+
+
+def expire(session: Session, job: Job) -> bool:
+    """End a job whose deadline has passed. What a batch has finished is kept; whoever works on it learns and stops."""
+    lock(session, job.id)
+    error = DeadlineExceeded(f"It was to be done by {job.deadline_at:%Y-%m-%d %H:%M:%S} UTC.")
+    late = Job.deadline_at < now()
+    return move(session, job.id, JobStatus.EXPIRED, late, why=error.code, error=error.to_dict())
+
+
+def close_chunks(session: Session, job_id: str, status: JobStatus, which: AbstractSet[JobStatus]) -> None:
+    """End a batch's chunks that are in one of these states; a worker that holds one has lost it."""
+    chunks = update(Chunk).where(Chunk.job_id == job_id, Chunk.status.in_(which))
+    session.execute(chunks.values(status=status, **FREE), execution_options={"synchronize_session": False})
+
+
+def queue_position(session: Session, job: Job) -> int | None:
+    """Return how many queued jobs of the kind stand before this one; None when it does not wait."""
+    if job.status != JobStatus.QUEUED:
+        return None
+    before = select(func.count()).where(Job.kind == job.kind, Job.status == JobStatus.QUEUED, Job.id < job.id)
+    return session.scalar(before) or 0

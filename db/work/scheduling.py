@@ -1,0 +1,137 @@
+"""Fair scheduling: which work a worker takes next. The highest priority goes first; among equals, whose turn it is.
+
+Jobs of a queue are taken from keys in turns, the oldest of each key first. Chunks are taken from batches in turns: a
+batch that is new joins as if it had just been served, but before whichever had, so it waits for one turn of each other
+batch at most, and however many new ones come, the old ones get theirs. Turns are counted, not timed: a clock that jumps
+makes no work wait.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Final
+
+from sqlalchemy import ColumnElement, Select, func, insert, or_, select, update
+from sqlalchemy.orm import Session, aliased
+
+from db.blobs import upsert
+from db.clock import now
+from db.models import Chunk, Job, QueueTurn
+from db.session import Database
+from db.work import jobs, leases, workers
+from db.work.leases import Work
+from tsukiji.ids import new_id
+from tsukiji.jobs import OPEN, PRESENT_SECONDS, QUEUE_OF, JobKind, JobStatus, Queue
+from tsukiji.kernel.settings import JobSettings
+
+LEAST_IMAGES: Final = 32
+"""A forward pass; a chunk of less is not worth its transaction."""
+YIELD_SECONDS: Final = 10
+KINDS: Final = {queue: [kind for kind in QUEUE_OF if QUEUE_OF[kind] == queue] for queue in Queue}
+
+Size = Callable[[Session, Job], int]
+"""Says how many images of a batch to take at once."""
+
+
+def claim_next(
+    database: Database, queue: Queue, worker: str, settings: JobSettings, size: Size | None = None
+) -> Work | None:
+    """Take what is next in a queue, a job or a chunk; None when there is nothing to be had.
+
+    Where other workers were faster there may be more: it looks until there is none, and takes no lock to look, so that
+    a bell that rings for nothing costs little.
+    """
+    while True:
+        with database.reading() as session:
+            job_id = session.scalar(due(queue).limit(1))
+        if job_id is None:
+            return None
+        with database.transaction() as session:
+            if work := take(session, queue, job_id, worker, settings, size):
+                return work
+
+
+def due(queue: Queue) -> Select[str]:
+    """Return the jobs that are due, or have due chunks, in the order in which they are to be served."""
+    if queue == Queue.INFER:
+        chunks = select(Chunk.id).where(Chunk.job_id == Job.id, *due_chunks()).correlate(Job).exists()
+        batches = select(Job.id).where(Job.status.in_(OPEN), chunks)
+        return batches.order_by(Job.priority.desc(), Job.turn, Job.age.desc())
+    key = (QueueTurn.queue == queue) & (QueueTurn.key_id == func.coalesce(Job.created_by, ""))
+    mine = select(Job.id).outerjoin(QueueTurn, key).where(Job.kind.in_(KINDS[queue]), *leases.waits(Job))
+    return mine.where(leases.rested(Job)).order_by(Job.priority.desc(), func.coalesce(QueueTurn.turn, 0), Job.age)
+
+
+def due_chunks() -> tuple[ColumnElement[bool], ...]:
+    """Return what is true of a chunk that may be taken now."""
+    return (*leases.waits(Chunk), leases.rested(Chunk), or_(Chunk.attempt == 0, ~newcomers()))
+
+
+def newcomers() -> ColumnElement[bool]:
+    """Return whether batches came a moment ago that no worker has planned yet.
+
+    A chunk that was tried before may end its worker again: what is new is planned first, and then has its turn.
+    """
+    new = aliased(Job)
+    moment = new.created_at.between(now(-YIELD_SECONDS), now())
+    wait = (new.status == JobStatus.QUEUED, new.planned.is_(False), new.kind.in_([JobKind.BATCH, JobKind.EVALUATION]))
+    return select(new.id).where(*wait, moment).exists()
+
+
+def take(
+    session: Session, queue: Queue, job_id: str, worker: str, settings: JobSettings, size: Size | None = None
+) -> Work | None:
+    """Claim a job that is due, or its first due chunk; None when others were faster.
+
+    A chunk of more images than `size` says is split: the rest waits on. One that was tried before stays as it is, so
+    that what ended a worker cannot hide in an ever longer row of fresh chunks.
+    """
+    if queue != Queue.INFER:
+        hours = settings.training_hours
+        job = leases.claim(session, Job, job_id, worker, settings.lease_seconds, 3600 * hours)
+        if isinstance(job, Job):
+            count_turn(session, queue, job.created_by or "")
+        return job
+    job = jobs.lock(session, job_id)
+    chunk = session.scalar(
+        select(Chunk).where(Chunk.job_id == job_id, *due_chunks()).order_by(Chunk.first_seq).limit(1)
+    )
+    if chunk is None:
+        return None
+    if size is not None and chunk.attempt == 0:
+        split(session, chunk, size(session, job))
+    return leases.claim(session, Chunk, chunk.id, worker, settings.lease_seconds)
+
+
+def count_turn(session: Session, queue: Queue, key_id: str) -> None:
+    """Note that a key has just had its turn."""
+    last = session.scalar(select(func.max(QueueTurn.turn)).where(QueueTurn.queue == queue)) or 0
+    row = upsert(session, QueueTurn).values(queue=queue, key_id=key_id, turn=last + 1)
+    session.execute(row.on_conflict_do_update(index_elements=["queue", "key_id"], set_={"turn": last + 1}))
+
+
+def split(session: Session, chunk: Chunk, images: int) -> None:
+    """Leave a queued chunk its first images; what is beyond becomes a chunk of its own."""
+    last = chunk.first_seq + images - 1
+    if last >= chunk.last_seq:
+        return
+    rest = {"first_seq": last + 1, "last_seq": chunk.last_seq, "max_attempts": chunk.max_attempts}
+    session.execute(insert(Chunk).values(id=new_id("chk"), job_id=chunk.job_id, **rest))
+    session.execute(update(Chunk).where(Chunk.id == chunk.id).values(last_seq=last))
+
+
+# --- whom to wake ----------------------------------------------------------------------------------------------------
+
+
+def workers_to_wake(session: Session, images: int) -> int:
+    """Return how many workers to wake for so many images: those that are there, if each finds something to do."""
+    there = workers.count(session, Queue.INFER, PRESENT_SECONDS)
+    return max(1, min(there, math.ceil(images / LEAST_IMAGES)))
+
+
+def waiting(session: Session, queue: Queue, limit: int) -> list[str]:
+    """Return the ids of the first jobs or chunks, so many at most, that may be taken now."""
+    found = list(session.scalars(due(queue).limit(limit)))
+    if queue != Queue.INFER:
+        return found
+    first = select(Chunk.id).where(*due_chunks()).order_by(Chunk.first_seq).limit(limit)
+    return [chunk for job_id in found for chunk in session.scalars(first.where(Chunk.job_id == job_id))][:limit]

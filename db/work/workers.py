@@ -1,0 +1,70 @@
+"""Which workers are there."""
+
+from typing import Any
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session
+
+from db.blobs import upsert
+from db.clock import now
+from db.models import WorkerSeen
+from db.work.leases import HELD, TABLES
+from tsukiji.kernel.predict_rpc import LaneAddress
+
+
+def report(
+    session: Session,
+    worker: str,
+    queue: str,
+    device: str | None,
+    lane: LaneAddress | None = None,
+    weights: list[str] | None = None,
+) -> None:
+    """Say that a worker is there, where its lane is, and which pretrained weights it can have."""
+    values: dict[str, Any] = {"queue": queue, "device": device, "weights": weights, "seen_at": now()}
+    for name in ("host", "port", "secret"):
+        values[f"lane_{name}"] = lane and getattr(lane, name)
+    insert = upsert(session, WorkerSeen).values(worker=worker, **values)
+    session.execute(insert.on_conflict_do_update(index_elements=[WorkerSeen.worker], set_=values))
+
+
+def present(session: Session, seconds: float) -> list[WorkerSeen]:
+    """Return the workers that reported within this time."""
+    query = select(WorkerSeen).where(WorkerSeen.seen_at > now(-seconds))
+    return list(session.scalars(query.order_by(WorkerSeen.queue, WorkerSeen.worker)))
+
+
+def lanes(session: Session, seconds: float) -> list[LaneAddress]:
+    """Return the lanes of the workers that reported within this time."""
+    return [
+        LaneAddress(row.worker, row.lane_host, row.lane_port, row.lane_secret)
+        for row in present(session, seconds)
+        if row.lane_host and row.lane_port and row.lane_secret
+    ]
+
+
+def reachable_weights(session: Session, queue: str, seconds: float) -> set[str] | None:
+    """Return the pretrained weights that any worker of a queue can have; None where that is not known.
+
+    It is not where none has reported within this time: a job may wait for one that can.
+    """
+    told = [row.weights for row in present(session, seconds) if row.queue == queue]
+    return {name for names in told for name in names or []} if told and None not in told else None
+
+
+def count(session: Session, queue: str, seconds: float) -> int:
+    """Return how many workers of a queue reported within this time."""
+    there = (WorkerSeen.queue == queue, WorkerSeen.seen_at > now(-seconds))
+    return session.scalar(select(func.count()).where(*there)) or 0
+
+
+def idle(session: Session, seconds: float) -> dict[str, int]:
+    """Count, by queue, the workers that reported within this time and hold no work."""
+    holds = [select(table.id).where(table.lease_owner == WorkerSeen.worker, table.status.in_(HELD)) for table in TABLES]
+    free = (WorkerSeen.seen_at > now(-seconds), *(~rows.exists() for rows in holds))
+    query = select(WorkerSeen.queue, func.count()).where(*free).group_by(WorkerSeen.queue)
+    return dict(session.execute(query).all())
+
+
+def leave(session: Session, worker: str) -> None:
+    session.execute(delete(WorkerSeen).where(WorkerSeen.worker == worker))

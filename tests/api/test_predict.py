@@ -1,0 +1,170 @@
+"""Predictions that a worker answers on its lane: the same rows, history and answers as by the queue."""
+
+import struct
+import threading
+
+import pytest
+
+from api.predict_rpc import Lanes
+from db.work import jobs, workers
+from tests.api.conftest import as_files, picture, work
+from tsukiji.kernel.predict_rpc import LaneAddress
+from worker.inference.predict_rpc import Lane, Refused
+
+SHARES = (0.1, 0.2, 0.7)
+
+
+@pytest.fixture
+def lane(services):
+    """A worker that finds tuna in everything that is a picture."""
+    lane = Lane("127.0.0.1")
+    lane.serve(tuna)
+    report(services, lane.address("worker-1"))
+    yield lane
+    lane.close()
+
+
+def report(services, address):
+    with services.database.transaction() as session:
+        workers.report(session, address.worker, "infer", None, address)
+
+
+def tuna(_model, files):
+    error = {"code": "not_an_image", "title": "no", "detail": "no picture"}
+    found = {"label": "tuna", "score": 0.7, "known_score": None, "width": 24, "height": 20}
+    rows = [dict(found) if data.startswith(b"\x89PNG") else {"error": error} for data in files]
+    return {"rows": rows}, [struct.pack("<3f", *SHARES) for row in rows if "error" not in row]
+
+
+def predict(client, model, *files, **options):
+    return client.post(f"/v1/models/{model}/predict", files=as_files(files), **options)
+
+
+def story(services, job_id):
+    with services.database.reading() as session:
+        return [(line.event, line.data["status"]) for line in jobs.events(session, job_id)]
+
+
+def comparable(job):
+    """What does not tell one job from another of the same pictures."""
+    own = {"id", "links", "created_at", "started_at", "finished_at", "deadline_at", "results_expire_at"}
+    return {name: value for name, value in job.items() if name not in own}
+
+
+def test_the_answer_the_rows_and_the_history_are_those_of_the_queue(client, services, model, lane):
+    files = [picture((1, 2, 3)), b"no picture", picture((4, 5, 6))]
+    answer = predict(client, "production", *files, data={"top_k": "2", "threshold": "0.5"})
+    assert answer.status_code == 200
+    assert services.wakeups.sent == [], "nobody was woken"
+    direct = answer.json()
+    headers = {"Prefer": "respond-async"}
+    queued = predict(client, "production", *files, data={"top_k": "2", "threshold": "0.5"}, headers=headers)
+    assert queued.status_code == 202
+    work(services, SHARES, errors={1})
+    later = client.get(queued.headers["location"]).json()
+    assert comparable(later)["counts"] == comparable(direct)["counts"]
+    for mine, other in zip(direct["result"]["predictions"], later["result"]["predictions"], strict=True):
+        assert mine | {"error": None, "job_id": None} == other | {"error": None, "job_id": None}
+        assert (mine["error"] is None) == (other["error"] is None)
+    ignore = {"result": None}
+    assert comparable(direct) | ignore == comparable(later) | ignore
+    assert story(services, direct["id"]) == story(services, later["id"])
+    assert client.get(direct["links"]["self"]).json() == direct, "the row says the same afterwards"
+    assert direct["result"]["predictions"][0]["image"]["sha256"]
+
+
+def test_one_picture_as_the_raw_body(client, model, lane):
+    headers = {"Content-Type": "image/png"}
+    answer = client.post(f"/v1/models/{model}/predict?top_k=1", content=picture(), headers=headers)
+    (found,) = answer.json()["result"]["predictions"]
+    assert (answer.status_code, found["custom_id"], found["label"]) == (200, "image", "tuna")
+
+
+@pytest.mark.parametrize("kind", ["application/octet-stream", "application/x-www-form-urlencoded", "text/plain", None])
+def test_a_picture_is_known_by_its_bytes(client, model, lane, kind):
+    place, headers = f"/v1/models/{model}/predict", {"Content-Type": kind} if kind else {}
+    answer = client.post(place, content=picture(), headers=headers)
+    assert answer.json()["result"]["predictions"][0]["status"] == "succeeded"
+    heic = client.post(place, content=bytes(4) + b"ftypheic" + bytes(99), headers=headers)
+    assert heic.json()["status"] == "failed", "the picture's own error says what is not taken"
+    answer = client.post(place, content=b"no picture", headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
+
+
+def test_no_readable_picture_is_a_failed_prediction_as_ever(client, model, lane):
+    job = predict(client, model, b"no picture").json()
+    assert (job["status"], job["error"]["code"], job["counts"]["errored"]) == ("failed", "no_image_succeeded", 1)
+
+
+def test_a_picture_over_the_limit_costs_only_itself(client, model, lane):
+    job = predict(client, model, b"x" * 250_000, picture()).json()
+    first, second = job["result"]["predictions"]
+    assert (first["error"]["code"], second["label"]) == ("too_many_bytes", "tuna")
+
+
+def test_the_same_request_again_is_the_same_prediction(client, services, model, lane):
+    headers = {"Idempotency-Key": "once"}
+    first = predict(client, "production", picture(), headers=headers)
+    again = predict(client, "production", picture(), headers=headers)
+    lane.serve(gone)
+    queued = predict(client, "production", picture(), headers=headers)
+    assert first.json() == again.json() == queued.json()
+    assert "idempotency-replayed" not in first.headers
+    assert again.headers["idempotency-replayed"] == queued.headers["idempotency-replayed"] == "true"
+    other = predict(client, "production", picture((9, 9, 9)), headers=headers)
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+
+
+def test_at_once_with_the_same_key_makes_one(client, model, lane):
+    answers = []
+
+    def send():
+        answers.append(predict(client, model, picture(), headers={"Idempotency-Key": "race"}))
+
+    threads = [threading.Thread(target=send) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({answer.json()["id"] for answer in answers}) == 1
+
+
+def gone(_model, _files):
+    raise ConnectionResetError  # the line ends in the midst: as when the worker is killed
+
+
+def cold(_model, _files):
+    raise Refused("cold")
+
+
+@pytest.mark.parametrize("reply", [gone, cold, lambda *_: ({"rows": [{}]}, []), lambda *_: ({"rows": []}, [])])
+def test_what_no_lane_answers_goes_by_the_queue(client, services, model, lane, reply):
+    lane.serve(reply)
+    answer = predict(client, model, picture(), headers={"Prefer": "wait=0.1"})
+    assert answer.status_code == 202
+    assert services.wakeups.sent == ["infer"]
+    work(services)
+    assert client.get(answer.headers["location"]).json()["result"]["predictions"][0]["label"] == "tuna"
+
+
+def test_a_lane_out_of_reach_is_told_once_and_not_asked_again(client, services, model, lane, logged):
+    address = lane.address("worker-1")
+    report(services, LaneAddress(address.worker, address.host, 1, address.secret))
+    services.lanes = Lanes()
+    for _ in range(3):
+        predict(client, model, picture(), headers={"Prefer": "wait=0.05"})
+    assert [line["event"] for line in logged].count("lane_unreachable") == 1
+
+
+def test_a_model_that_is_deleted_meanwhile_leaves_nothing(client, services, model, lane):
+    def forget(name, files):
+        with services.database.transaction() as session:
+            session.connection().exec_driver_sql("DELETE FROM aliases")
+            session.connection().exec_driver_sql("DELETE FROM models")
+        return tuna(name, files)
+
+    lane.serve(forget)
+    answer = predict(client, model, picture())
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+    assert client.get("/v1/jobs").json()["data"] == []

@@ -1,0 +1,118 @@
+import errno
+import os
+import stat
+import time
+
+import pytest
+
+from tsukiji.errors import StorageFull, StorageUnavailable
+from tsukiji.kernel.storage import disk
+from tsukiji.kernel.storage.local import LocalStore
+
+
+@pytest.fixture
+def root(tmp_path):
+    return tmp_path / "blobs"
+
+
+def files_under(folder):
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+@pytest.fixture
+def full_disk(monkeypatch):
+    """From here on, syncing finds no room: where a file system with delayed allocation says so."""
+
+    def refuse(_handle):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(disk.os, "fsync", refuse)
+
+
+def test_the_same_bytes_are_kept_once(root):
+    store = LocalStore(root)
+    first, second = store.put(b"tuna"), store.put(b"tuna")
+    assert first == second
+    assert files_under(root) == [store.local_path(first.sha256)]
+
+
+def test_workers_read_a_blob_in_place(root):
+    store = LocalStore(root)
+    blob = store.put(b"tuna")
+    path = store.local_path(blob.sha256)
+    assert path == root / blob.sha256[:2] / blob.sha256[2:4] / blob.sha256
+    assert path.read_bytes() == b"tuna"
+    store.delete(blob.sha256)
+    assert store.local_path(blob.sha256) is None
+
+
+def test_another_user_of_a_shared_folder_may_read(root):
+    store = LocalStore(root)
+    umask = os.umask(0o022)
+    try:
+        path = store.local_path(store.put(b"tuna").sha256)
+    finally:
+        os.umask(umask)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+
+
+def test_a_full_disk_is_named_and_leaves_nothing(root, full_disk):
+    store = LocalStore(root)
+    with pytest.raises(StorageFull):
+        store.put(b"tuna")
+    assert files_under(root) == []
+
+
+def test_a_disk_that_fills_up_while_writing_leaves_nothing(root):
+    """A limit on the size of files is the nearest thing to a full disk that needs no rights."""
+    resource = pytest.importorskip("resource", reason="no limits on file sizes here")
+    signal = pytest.importorskip("signal")
+    store = LocalStore(root)
+    before, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
+    try:
+        with pytest.raises(StorageUnavailable, match="too large"):
+            store.put(b"x" * 1000 for _ in range(1000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert files_under(root) == []
+
+
+def test_a_full_disk_fails_the_check(root, full_disk, monkeypatch):
+    store = LocalStore(root)
+    monkeypatch.setattr(disk.Path, "open", lambda *_: (_ for _ in ()).throw(OSError(errno.EDQUOT, "quota exceeded")))
+    with pytest.raises(StorageFull):
+        store.check()
+
+
+def test_a_folder_that_is_gone_fails_the_check(root):
+    store = LocalStore(root)
+    store.check()
+    (root / "tmp").rmdir()
+    root.rmdir()
+    root.write_text("a file in its place")
+    with pytest.raises(StorageUnavailable):
+        store.check()
+
+
+def test_a_root_that_is_away_stops_nobody_from_starting_and_is_told_where_it_is_needed(tmp_path):
+    (tmp_path / "file").touch()
+    store = LocalStore(tmp_path / "file" / "blobs")
+    for act in (lambda: store.put(b"a"), store.check):
+        with pytest.raises(StorageUnavailable):
+            act()
+    (tmp_path / "file").unlink()
+    store.check()
+    assert store.read(store.put(b"a").sha256) == b"a"
+
+
+def test_opening_sweeps_the_drafts_of_a_crash_but_not_those_at_work(root):
+    (root / "tmp").mkdir(parents=True)
+    old, new = root / "tmp" / "old.tmp", root / "tmp" / "new.tmp"
+    for path in (old, new):
+        path.touch()
+    yesterday = time.time() - 25 * 3600
+    os.utime(old, (yesterday, yesterday))
+    LocalStore(root)
+    assert files_under(root) == [new]

@@ -1,0 +1,123 @@
+"""A lower precision only where the model's own validation images agree."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from db import registry
+from db.models import Evaluation
+from tests.worker.conftest import picture
+from tests.worker.inference.test_batch_inference import with_inference
+from tsukiji.ids import new_id
+from worker.inference import precision_check
+from worker.inference.model_cache import ModelCache
+
+
+@pytest.fixture
+def held_out(services, model, tmp_path):
+    """Give the model's own evaluation so many pictures."""
+
+    def add(count, missing=0):
+        blobs = []
+        for number in range(count):
+            path = tmp_path / "picture.png"
+            picture(number).save(path)
+            blobs.append(services.store.put(path))
+        for blob in blobs[:missing]:
+            services.store.delete(blob.sha256)
+        evaluation = Evaluation(id=new_id("evl"), model_id=model.id, split="valid", metrics={}, errored=0)
+        items = [
+            {
+                "seq": seq,
+                "name": f"{seq}.png",
+                "sha256": blob.sha256,
+                "true_label": "red",
+                "predicted_label": "red",
+                "score": 1.0,
+                "loss": 0.0,
+                "probabilities": b"",
+            }
+            for seq, blob in enumerate(blobs)
+        ]
+        with services.database.transaction() as session:
+            registry.add_evaluation(session, evaluation, items)
+
+    with_inference(services, precision="bfloat16", device="cpu")
+    return add
+
+
+@pytest.fixture
+def agreement(monkeypatch):
+    """Let the lowered network agree for this part of the pictures; counts the comparisons."""
+    counted = []
+
+    def pretend(part):
+        def compare(services, model_id, lowered, exact):
+            assert (lowered.plan.precision, exact.plan.precision) == ("bfloat16", "float32")
+            counted.append(model_id)
+            return {"images": 200, "top1_agreement": part}
+
+        monkeypatch.setattr(precision_check, "compare", compare)
+        return counted
+
+    return pretend
+
+
+def test_a_model_that_agrees_computes_in_it_and_says_so(services, model, held_out):
+    held_out(24)
+    loaded = ModelCache(services).get(model.id)
+    assert loaded.predictor.plan.precision == "bfloat16"
+    assert loaded.engine["precision"] == "bfloat16"
+    assert loaded.engine["parity"] == {"precision": "bfloat16", "images": 24, "top1_agreement": 1.0}
+
+
+@pytest.mark.parametrize(("part", "precision"), [(0.995, "bfloat16"), (0.994, "float32")])
+def test_half_a_percent_may_differ(services, model, held_out, agreement, part, precision):
+    agreement(part)
+    loaded = ModelCache(services).get(model.id)
+    assert loaded.predictor.plan.precision == precision
+    assert loaded.engine["parity"]["top1_agreement"] == part
+
+
+def test_it_is_asked_once(services, model, held_out, agreement):
+    counted = agreement(1.0)
+    for _ in range(2):
+        ModelCache(services).get(model.id)
+    assert counted == [model.id]
+
+
+def test_few_images_say_nothing(services, model, held_out):
+    held_out(24, missing=5)
+    loaded = ModelCache(services).get(model.id)
+    assert loaded.predictor.plan.precision == "float32"
+    assert loaded.engine["parity"]["images"] == 19
+
+
+def test_float32_asks_nobody(services, model, held_out, agreement):
+    counted = agreement(0.0)
+    with_inference(services, precision="float32")
+    assert "parity" not in ModelCache(services).get(model.id).engine
+    assert counted == []
+
+
+def test_agreement_is_that_of_the_likeliest_labels(services, model, held_out):
+    held_out(24)
+    loaded = ModelCache(services).get(model.id)
+    other = ModelCache(services).get(model.id).predictor
+    assert precision_check.compare(services, model.id, loaded.predictor, other)["top1_agreement"] == 1.0
+    predictor = loaded.predictor
+    pictures = [picture(number) for number in range(24)]
+    labels = predictor.predict(pictures).argmax(1)
+    predictor.model.head[8].weight.data = predictor.model.head[8].weight.data.flip(0)
+    assert precision_check.compare(services, model.id, predictor, other)["top1_agreement"] == 0.0
+    assert np.array_equal(other.predict(pictures).argmax(1), labels)
+    assert replace(predictor.plan, precision="float32") != predictor.plan
+
+
+def test_nothing_that_is_no_number_agrees(services, model, held_out):
+    held_out(24)
+    loaded, other = (ModelCache(services).get(model.id).predictor for _ in range(2))
+    for predictor in (loaded, other):
+        predictor.model.head[8].weight.data[:] = float("nan")
+    assert precision_check.compare(services, model.id, loaded, other) == {"images": 24, "top1_agreement": 0.0}

@@ -1,0 +1,96 @@
+"""`python -m training.embed FOLDER`: what a backbone sees in pictures, from `survey.json` into the file of features.
+
+Events and orders as of a training (`training/program.py`). Each batch is kept as it is done, so nothing is looked at
+twice, whenever the process ends. A picture that cannot be read is left out.
+"""
+
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import torch
+
+from training import program
+from training.control import Control
+from training.crop_regions import find_region
+from training.embed_request import Survey, Surveyed, read_survey
+from training.events import Events, Looked, Phase
+from training.features import BATCH, ahead, frozen
+from training.random_projection import compact
+from tsukiji.errors import ImageError
+from tsukiji.vision.backbones import preprocess_of
+from tsukiji.vision.decoding.decode import DecodeLimits, decoded
+from tsukiji.vision.device import choose_device
+from tsukiji.vision.execution_plan import best_precision
+from tsukiji.vision.feature_cache import COMPACT, PLAIN, REGION, Floats, Kept, space_of, weights_key
+from tsukiji.vision.model import Classifier
+from tsukiji.vision.preprocess import Preprocess
+from tsukiji.vision.weights import load_backbone_weights
+
+TOLD: Final = 4
+"""Batches between two reports of progress."""
+
+Seen = tuple[Surveyed, Floats, tuple[int, int]]
+"""A picture, its pixels (3, size, size), and its width and height."""
+
+
+def work(folder: Path, events: Events, control: Control) -> None:
+    """Look at what `folder` lists. Raises what `look` raises."""
+    look(read_survey(folder), events, control)
+
+
+def look(survey: Survey, events: Events, control: Control) -> None:
+    """Keep embedding, compact embedding and region of every picture.
+
+    Raises:
+        Cancelled: that was ordered.
+        WeightsUnavailable, WeightsInvalid, BackboneUnavailable
+    """
+    events.send(Phase(name="loading"))
+    body, _ = load_backbone_weights(survey.backbone, folder=survey.weights_dir, download=survey.download)
+    preprocess, device = preprocess_of(survey.backbone, survey.image_size), choose_device(survey.device)
+    precision = best_precision(device)
+    space = space_of(body, survey.backbone, preprocess, precision)
+    kept = Kept(survey.features, space, survey.features_bytes)
+    model = frozen(survey.backbone, body, device, precision)
+    done = set(kept.read([image.sha256 for image in survey.images], COMPACT, None))
+    missing = [image for image in survey.images if image.sha256 not in done]
+    events.send(Phase(name="looking"))
+    opened = partial(open_picture, preprocess=preprocess, limits=DecodeLimits(**survey.limits))
+    for number, (_, found) in enumerate(ahead(missing, opened)):
+        control.check()
+        if batch := [seen for seen in found if seen]:
+            keep(kept, model, batch, device)
+        if number % TOLD == 0:
+            events.send(Looked(completed=min(len(missing), (number + 1) * BATCH), total=len(missing)))
+    if key := weights_key(survey.backbone, survey.image_size, survey.weights_dir):
+        kept.name_space(key)
+
+
+def open_picture(image: Surveyed, preprocess: Preprocess, limits: DecodeLimits) -> Seen | None:
+    """Return the picture's pixels, or None where it cannot be read: that is for the other parts of an analysis."""
+    try:
+        with decoded(image.path.read_bytes(), limits, target_side=preprocess.size) as picture:
+            return image, preprocess.to_array([picture])[0], picture.size
+    except (OSError, ImageError) as error:
+        sys.stderr.write(f"{image.sha256}: {error}\n")
+        return None
+
+
+@torch.inference_mode()
+def keep(kept: Kept, model: Classifier, batch: Sequence[Seen], device: torch.device) -> None:
+    pixels = torch.from_numpy(np.stack([values for _, values, _ in batch])).to(device, model.dtype)
+    embeddings, maps = (part.cpu().numpy() for part in model.look(pixels))
+    names = [image.sha256 for image, _, _ in batch]
+    regions = [np.array(find_region(each, *size), np.float32) for each, (_, _, size) in zip(maps, batch, strict=True)]
+    kept.write(dict(zip(names, regions, strict=True)), REGION)
+    kept.write(dict(zip(names, embeddings, strict=True)), PLAIN)
+    # Last: where there is this one, there are all.
+    kept.write(dict(zip(names, compact(embeddings, model.num_middle), strict=True)), COMPACT)
+
+
+if __name__ == "__main__":
+    sys.exit(program.run(work))

@@ -1,0 +1,48 @@
+"""What a survey gets, as a file in its own folder. Knows no torch."""
+
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from tsukiji.errors import Invalid
+
+SURVEY_FILE: Final = "survey.json"
+
+
+class Surveyed(BaseModel):
+    """One picture; `path` is a local file with its bytes."""
+
+    model_config = ConfigDict(frozen=True)
+
+    path: Path
+    sha256: str
+
+
+class Survey(BaseModel):
+    """`survey.json`: pictures that a backbone is to look at, and the file where it leaves what it sees."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    backbone: str
+    image_size: int
+    images: list[Surveyed]
+    features: Path
+    features_bytes: int = 2**31
+    weights_dir: Path | None = None
+    download: bool = True
+    device: str = "auto"
+    limits: dict[str, Any] = {}
+    """Fields of `tsukiji.vision.decoding.decode.DecodeLimits`; its defaults where absent."""
+
+
+def write_survey(folder: Path, survey: Survey) -> None:
+    (folder / SURVEY_FILE).write_text(survey.model_dump_json(), encoding="utf-8")
+
+
+def read_survey(folder: Path) -> Survey:
+    """Raises: Invalid: `survey.json` is missing or does not fit."""
+    try:
+        return Survey.model_validate_json((folder / SURVEY_FILE).read_bytes())
+    except (OSError, ValidationError) as error:
+        raise Invalid(f"The survey cannot be read: {error}") from error

@@ -1,6 +1,0 @@
-"""An archive as a stream of named bytes, each good or refused with a reason. Writes nothing; knows no pictures."""
-
-from tsukiji.archive.entries import ArchiveLimits, Entry
-from tsukiji.archive.kinds import HEAD_BYTES, begins_archive, entries, is_archive
-
-__all__ = ["HEAD_BYTES", "ArchiveLimits", "Entry", "begins_archive", "entries", "is_archive"]

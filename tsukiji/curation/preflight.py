@@ -1,0 +1,259 @@
+"""What is known about a training before any time is spent on it: why it cannot start, and what a person should know."""
+
+import shlex
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from tsukiji.curation.snapshots import SnapshotItem
+from tsukiji.curation.splits import Draw
+from tsukiji.errors import DatasetTooSmall
+from tsukiji.labels import is_set, look_alikes
+from tsukiji.types import Split
+
+FEW_IMAGES: Final = 50
+IMBALANCE: Final = 2.0
+
+
+def check_trainable(draw: Draw, min_images: int, dataset: str = "DATASET") -> list[dict[str, Any]]:
+    """Return what a person should know before training on these items (`code`, `detail`); `test` items do not count.
+
+    An image of several labels counts for each.
+
+    Args:
+        draw: the labelled images.
+        min_images: that each label needs.
+        dataset: its name, for the commands that lead out.
+
+    Raises:
+        DatasetTooSmall: fewer than two labels (of sets: one, and nothing that lacks it), a label with fewer than
+            `min_images` or none to learn from, or nothing held out; `labels` in its extra members lists the images of
+            each label.
+    """
+    used, counts = _check(draw, min_images, dataset)
+    return [*_held_out(draw, used, counts, dataset), *_of_counts(used, counts), *_leaks(draw), *_unseen(draw)]
+
+
+def check_counts(
+    counted: Iterable[tuple[str, Split | None, int]], min_images: int, dataset: str = "DATASET"
+) -> list[dict[str, Any]]:
+    """Return what of `check_trainable` can be told before splits are drawn, and raise what it raises of that.
+
+    Args:
+        counted: how many images have each label (or set) and split, as the user set it.
+        min_images: that each label needs.
+        dataset: its name, for the commands that lead out.
+
+    Raises:
+        DatasetTooSmall: as `check_trainable`.
+    """
+    groups = list(counted)
+    # Where nothing is set as valid, some of the split train may be held out, too (`tsukiji.curation.splits`).
+    is_open = all(split != "valid" for _, split, _ in groups)
+    items: list[SnapshotItem] = []
+    for label, split, images in groups:
+        item = SnapshotItem("", "", "", label, None if is_open and split == "train" else split)
+        items += [item] * images
+    used, counts = _check(Draw(items), min_images, dataset)
+    return _of_counts(used, counts)
+
+
+def _check(draw: Draw, min_images: int, dataset: str) -> tuple[list[SnapshotItem], Counter[str]]:
+    """Return the items that are not of `test`, and how many of them have each label, or raise DatasetTooSmall."""
+    used = [item for item in draw.items if item.split != "test"]
+    counts = Counter(label for item in used for label in item.labels)
+    if refusal := _Checked(draw, used, counts, min_images, dataset).refusal():
+        problem, hint = refusal
+        facts = [{"label": label, "images": count, "needed": min_images} for label, count in sorted(counts.items())]
+        raise DatasetTooSmall(problem, hint=hint, labels=facts)
+    return used, counts
+
+
+def _of_counts(used: Sequence[SnapshotItem], counts: Counter[str]) -> list[dict[str, Any]]:
+    return [*_imbalance(counts), *_few(counts), *look_alikes(counts, counts), *_everywhere(used, counts)]
+
+
+@dataclass(frozen=True)
+class _Checked:
+    """Images that are to be learnt from; each method returns what is wrong and the way out, or None."""
+
+    draw: Draw
+    used: Sequence[SnapshotItem]
+    counts: Counter[str]
+    min_images: int
+    dataset: str
+
+    def refusal(self) -> tuple[str, str] | None:
+        return self._too_few_labels() or self._small() or self._cramped() or self._unlearnt() or self._unmeasured()
+
+    def _too_few_labels(self) -> tuple[str, str] | None:
+        """Say what is missing to tell anything apart: two labels, or in sets of labels one that is there or is not."""
+        are_sets = any(is_set(item.label) for item in self.used)
+        command = _fix(self.dataset, "--image", "ID", "--relabel", "LABEL")
+        if not self.counts:
+            problem = (
+                "No image has a label." if are_sets else "A classifier needs at least two labels; no image has one."
+            )
+            return problem, self._more(f"Add images with labels, or label some that are there: {command}")
+        if not are_sets and len(self.counts) < 2:
+            problem = "A classifier needs at least two labels; there is one."
+            return problem, self._more(f"Add images of another label, or give it to some that are there: {command}")
+        if not are_sets:
+            return None
+        (label, images), lacking = self.counts.most_common(1)[0], len(self.used) - max(self.counts.values())
+        if len(self.counts) > 1 or lacking >= self.min_images:
+            return None
+        problem = (
+            f"With one label, {label} ({images}), at least {self.min_images} images must be without it, labelled as "
+            f"showing none of the kinds; there are {lacking}."
+        )
+        command = _fix(self.dataset, "--unlabelled", "--relabel-none")
+        return problem, f"Add such images; {command} says that the unlabelled ones show none of the kinds."
+
+    def _small(self) -> tuple[str, str] | None:
+        small = [label for label, count in sorted(self.counts.items()) if count < self.min_images]
+        if not small:
+            return None
+        listed = _listed([f"{label} ({self.counts[label]})" for label in small])
+        problem = f"Each label needs at least {self.min_images} images; too few have: {listed}."
+        return problem, self._more("Add images of them", leave_out=small)
+
+    def _cramped(self) -> tuple[str, str] | None:
+        if not self.draw.cramped:
+            return None
+        problem = (
+            f"Images that look the same, or are of one group, stand on one side of the split; so these labels cannot "
+            f"be both learnt from and held out: {_listed(self.draw.cramped)}."
+        )
+        label = self.draw.cramped[0]
+        learnt = _fix(self.dataset, "--label", label, "--set-split", "train")
+        held_out = _fix(self.dataset, "--image", "ID", "--set-split", "valid")
+        ways = f"Add other images of them{self._leaving_out(self.draw.cramped)}"
+        return problem, f"{ways}; or set the splits yourself, label by label: {learnt}, then {held_out} for some."
+
+    def _unlearnt(self) -> tuple[str, str] | None:
+        learnt = {label for item in self.used if item.split != "valid" for label in item.labels}
+        labels = sorted(self.counts.keys() - learnt)
+        if not labels:
+            return None
+        problem = f"All images of these labels are held out, none is left to learn from: {_listed(labels)}."
+        commands = [_fix(self.dataset, "--label", label, "--set-split", "none") for label in labels]
+        return problem, f"Leave their splits to the training: {_listed(commands)}."
+
+    def _unmeasured(self) -> tuple[str, str] | None:
+        if any(item.split != "train" for item in self.used):
+            return None
+        problem = "Every image has the split train; none is left to measure the model with."
+        command = _fix(self.dataset, "--image", "ID", "--set-split", "valid")
+        return problem, f"Add images, or set some of each label as valid: {command}."
+
+    def _more(self, wish: str, leave_out: Sequence[str] = ()) -> str:
+        """Return a hint to add images, with what else would do."""
+        ways = f"{wish}{self._leaving_out(leave_out)}"
+        tested = Counter(label for item in self.draw.items if item.split == "test" for label in item.labels)
+        together = self.counts + tested
+        if tested and len(together) > 1 and min(together.values()) >= self.min_images:
+            command = _fix(self.dataset, "--split", "test", "--set-split", "none")
+            ways += f"; or learn from those of the split test, too: {command}"
+        return f"{ways}."
+
+    def _leaving_out(self, labels: Sequence[str]) -> str:
+        """Return how to train without these labels, where enough others are left."""
+        if not labels or len(self.counts.keys() - set(labels)) < 2:
+            return ""
+        commands = [_fix(self.dataset, "--delete-label", label) for label in labels]
+        return f", or train without them: {_listed(commands)} (their images stay, unlabelled)"
+
+
+def _fix(dataset: str, *options: str) -> str:
+    return f"`tsukiji datasets fix {shlex.join([dataset, *options])}`"
+
+
+def _held_out(draw: Draw, used: Sequence[SnapshotItem], counts: Counter[str], dataset: str) -> list[dict[str, Any]]:
+    warnings: list[dict[str, Any]] = []
+    if draw.taken:
+        detail = (
+            f"No image has the split valid, so some of the split train are held out, of the labels "
+            f"{_listed(draw.taken)}; those of the split test are not touched."
+        )
+        warnings.append({"code": "valid_from_train", "detail": detail})
+    measured = {label for item in used if item.split != "train" for label in item.labels}
+    if missing := sorted(counts.keys() - measured):
+        commands = [_fix(dataset, "--label", label, "--set-split", "none") for label in missing]
+        detail = (
+            f"Nothing is held out of these labels, so their figures will be unknown, and the accuracy covers only the "
+            f"others: {_listed(missing)}. To let the training hold some out: {_listed(commands)}."
+        )
+        warnings.append({"code": "nothing_held_out", "detail": detail, "labels": missing})
+    return warnings
+
+
+def _everywhere(used: Sequence[SnapshotItem], counts: Counter[str]) -> list[dict[str, Any]]:
+    """Warn of labels that every image has: what they look like where they are missing nobody can learn."""
+    names = sorted(label for label, count in counts.items() if count == len(used))
+    if not names:
+        return []
+    detail = f"Every image has these labels, so a model says them of anything: {_listed(names)}."
+    return [{"code": "label_everywhere", "detail": detail}]
+
+
+def _imbalance(counts: Counter[str]) -> list[dict[str, Any]]:
+    (most, high), (least, low) = counts.most_common()[0], counts.most_common()[-1]
+    if high <= IMBALANCE * low:
+        return []
+    detail = f"{most} has {high} images, {least} only {low}: the model will lean towards {most}."
+    return [{"code": "imbalanced", "detail": detail}]
+
+
+def _few(counts: Counter[str]) -> list[dict[str, Any]]:
+    few = [f"{label} ({count})" for label, count in sorted(counts.items()) if count < FEW_IMAGES]
+    if not few:
+        return []
+    return [{"code": "few_images", "detail": f"Labels with fewer than {FEW_IMAGES} images: {_listed(few)}."}]
+
+
+def _leaks(draw: Draw) -> list[dict[str, Any]]:
+    facts, warnings = draw.leakage, []
+    if draw.straddling_near:
+        detail = (
+            f"{_many(draw.straddling_near, 'group')} of images that look the same, of {facts.near_duplicate_groups}, "
+            f"stand on both sides, because their splits were set so: the model will look better than it is."
+        )
+        warnings.append({"code": "leakage_found", "detail": detail, "leakage": facts.model_dump()})
+    if kept := facts.near_duplicate_groups - draw.straddling_near:
+        detail = (
+            f"{_many(kept, 'group')} of images that look the same, kept on one side of the split each; "
+            f"{_many(facts.moved, 'image')} changed sides for that, or for a group of yours."
+        )
+        warnings.append({"code": "leakage_avoided", "detail": detail, "leakage": facts.model_dump()})
+    if names := draw.straddling_groups:
+        detail = f"Groups of yours that stand on both sides, because you set their splits so: {_listed(names)}."
+        warnings.append({"code": "group_straddles", "detail": detail})
+    return warnings
+
+
+def _unseen(draw: Draw) -> list[dict[str, Any]]:
+    warnings = []
+    if draw.broad:
+        detail = (
+            f"Most images of these labels look the same at a glance, so only closer ones count as near-duplicates: "
+            f"{_listed(draw.broad)}. If you know which belong together (one film, one animal), give them a group."
+        )
+        warnings.append({"code": "near_duplicates_unclear", "detail": detail})
+    if unhashed := sum(item.phash is None for item in draw.items):
+        detail = (
+            f"{_many(unhashed, 'image')} came before near-duplicates were looked for, and were not compared; "
+            f"delete and send them again to have them compared."
+        )
+        warnings.append({"code": "unhashed_images", "detail": detail})
+    return warnings
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
+
+
+def _listed(names: Sequence[str], limit: int = 10) -> str:
+    rest = len(names) - limit
+    return ", ".join(names[:limit]) + (f" and {rest} more" if rest > 0 else "")

@@ -1,0 +1,95 @@
+"""Can the heatmaps of a model be believed, and by which method are they better? Knows no queue and no rows.
+
+Measured by insertion and deletion: Petsiuk, Das and Saenko, "RISE: randomized input sampling for explanation of
+black-box models", BMVC 2018. The better map has the larger insertion less deletion: areas under the label's probability
+while the picture's pixels are put into a coarse copy of it, and while they are taken out, the map's largest first.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from tsukiji.explain.heatmap import CELLS, METHODS, Method, inputs_of, probabilities_of, put_and_take
+from tsukiji.vision.predictor import Floats, Predictor
+
+STEPS: Final = 8
+"""Pictures of each curve between nothing shown and all of it."""
+RANDOM_MAPS: Final = 3
+"""A map has to be better than the mean of so many random ones: one alone may be lucky."""
+LEAST_PICTURES: Final = 10
+"""Fewer say nothing about a model's maps."""
+LEAST_BEATEN: Final = 0.8
+"""A model whose maps beat random ones on a smaller part of its held-out pictures shows none. A good model's 20 pictures
+may well show 0.85 where the truth is 0.9; at 0.8 one map in five says less than chance, and nobody can tell which."""
+
+
+@dataclass(frozen=True)
+class Sanity:
+    """On how many held-out pictures a model's maps were tried.
+
+    Attributes:
+        pictures: how many.
+        shares: of each method, on what part of them its maps beat random ones.
+    """
+
+    pictures: int
+    shares: dict[Method, float]
+
+    @property
+    def method(self) -> Method:
+        """The better one; Grad-CAM, which costs less, where they are equal."""
+        return max(METHODS, key=lambda method: self.shares.get(method, 0.0))
+
+    @property
+    def beats_random(self) -> float:
+        """The share of the better method."""
+        return self.shares.get(self.method, 0.0)
+
+    @property
+    def refusal(self) -> str | None:
+        """Why maps are withheld; None where they are not."""
+        if self.pictures < LEAST_PICTURES:
+            return f"only {self.pictures} held-out images are there to try its heatmaps on; {LEAST_PICTURES} are needed"
+        if self.beats_random < LEAST_BEATEN:
+            return (
+                f"its heatmaps beat random maps on {self.beats_random:.0%} of {self.pictures} held-out images only; "
+                f"{LEAST_BEATEN:.0%} are needed"
+            )
+        return None
+
+
+def try_maps(predictor: Predictor, images: Sequence[Image.Image], seed: int = 0) -> Sanity:
+    """Return how often maps of the likeliest label beat random ones on RGB pictures, by each method."""
+    random = np.random.default_rng(seed)
+    beaten = [_beaten(predictor, image, random) for image in images]
+    return Sanity(
+        len(beaten), {method: float(np.mean([row[method] for row in beaten])) for method in METHODS if beaten}
+    )
+
+
+def _beaten(predictor: Predictor, image: Image.Image, random: np.random.Generator) -> dict[Method, bool]:
+    inputs = inputs_of(predictor, image)
+    label = int(probabilities_of(predictor, inputs)[0].argmax())
+    maps = [make(predictor, inputs, label) for make in METHODS.values()]
+    chance = random.random((RANDOM_MAPS, CELLS, CELLS), np.float32)
+    shown = torch.cat([_steps(inputs, each) for each in (*maps, *chance)])
+    curves = probabilities_of(predictor, shown)[:, label].reshape(-1, 2, STEPS).mean(axis=2)
+    scores = curves[:, 0] - curves[:, 1]
+    return {method: bool(score > scores[len(METHODS) :].mean()) for method, score in zip(METHODS, scores, strict=False)}
+
+
+def _steps(inputs: Tensor, values: Floats) -> Tensor:
+    """Return (2 * STEPS, 3, H, W): a coarse input with more and more of a map's largest pixels, then one with fewer."""
+    height, width = inputs.shape[2:]
+    order = interpolate(torch.from_numpy(values)[None, None], (height, width), mode="bilinear").flatten()
+    places = torch.empty_like(order, dtype=torch.long)
+    places[order.argsort(descending=True, stable=True)] = torch.arange(len(order))
+    count = len(order) * (torch.arange(STEPS) + 1) // (STEPS + 1)
+    first = (places < count[:, None]).reshape(STEPS, 1, height, width)
+    return put_and_take(inputs, first.to(inputs.device))

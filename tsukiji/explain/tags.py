@@ -1,0 +1,175 @@
+"""Several kinds in one picture, and where: weak localisation by a model that learnt whole pictures of one kind each.
+
+No trained detector: nobody ever showed the model a box. A picture is looked at once, as `windows`, and a linear reader
+(`reading`) says where something known may be. The likeliest places are cut from it and classified as any picture is;
+what is neither probable nor like what the model learnt is no tag. docs/decisions/ has the comparison.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from PIL import Image
+
+from tsukiji.explain.windows import Windows, look_closely
+from tsukiji.types import Box
+from tsukiji.vision.predictor import Floats, Predictor
+
+PLACES: Final = 3
+"""So many places are looked at properly. Each costs a plain pass, and is one more chance to be wrong."""
+CANDIDATES: Final = 10
+"""Windows around which others vote on a box, before those are chosen."""
+VOTERS: Final = 0.5
+"""Windows that overlap a chosen one this much (intersection over union) have a vote on its box."""
+VOTE_SCALE: Final = 0.3
+"""One whose promise is smaller by this has a vote smaller by e."""
+OVERLAP: Final = 0.35
+"""Two tags share at most this much of the smaller box."""
+LEAST_SURE: Final = 0.62
+"""How sure a tag must be: of photos of other things about 80% have none then (`bench.many_kinds`)."""
+KNOWN_POWER: Final = 0.2
+"""Sureness is the probability times the known score to this power: the score of a part of a picture is lower than that
+of a whole one, and counts less."""
+
+
+@dataclass(frozen=True)
+class Tag:
+    """A kind in a part of a picture; the box is left, upper, right, lower in pixels of that picture."""
+
+    label: str
+    score: float
+    known_score: float | None
+    box: Box
+
+    @property
+    def sureness(self) -> float:
+        """How probable it is, and how like what the model learnt: what decides whether it is a tag."""
+        return self.score if self.known_score is None else float(self.score * self.known_score**KNOWN_POWER)
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Says what windows show.
+
+    Attributes:
+        weights: (E, K + 1), for K kinds and for none of them, the last.
+        offset: (K + 1,).
+    """
+
+    weights: Floats
+    offset: Floats
+
+    def margins(self, embeddings: Floats) -> Floats:
+        """Return by how much the likeliest kind is surer than none of them, (M,), in windows (M, E)."""
+        read = embeddings @ self.weights + self.offset
+        found: Floats = read[:, :-1].max(axis=1) - read[:, -1]
+        return found
+
+
+def find_tags(predictor: Predictor, image: Image.Image, reader: Reader | None = None) -> list[Tag]:
+    """Return the kinds in an RGB picture with their places, likeliest first.
+
+    Args:
+        predictor: the model; one of several labels says each place's likeliest.
+        image: of any size and proportions.
+        reader: says which places are looked at properly; without one, by the model's own head on windows.
+
+    Raises:
+        GpuOutOfMemory: the picture does not fit.
+    """
+    places = propose(predictor, look_closely(predictor, image), reader)
+    boxes = [to_pixels(box, image.size) for box in places]
+    found = [tag for tag in look_at(predictor, image, boxes) if tag.sureness >= LEAST_SURE]
+    return sorted(found, key=lambda tag: -tag.score)
+
+
+def propose(predictor: Predictor, windows: Windows, reader: Reader | None = None) -> Floats:
+    """Return where something known most likely is, (n, 4), n <= PLACES; places that lie on the same thing are one."""
+    boxes, promise = likely(predictor, windows, reader)
+    kept: Floats = boxes[apart(boxes, promise, PLACES)]
+    return kept
+
+
+def likely(predictor: Predictor, windows: Windows, reader: Reader | None = None) -> tuple[Floats, Floats]:
+    """Return boxes (n, 4) around the likeliest windows, n <= CANDIDATES, and what these promise, (n,).
+
+    Windows are of a few sizes and places only, so those around a likely one vote on its box: Gidaris and Komodakis,
+    "Object detection via a multi-region and semantic segmentation-aware CNN model", ICCV 2015.
+    """
+    if reader is None:
+        promise = predictor.conclude(windows.embeddings).probabilities.max(axis=1)
+    else:
+        promise = reader.margins(windows.embeddings)
+    boxes, promise = windows.boxes[1:], promise[1:]  # all of the picture says nothing about places
+    best = apart(boxes, promise, CANDIDATES)
+    votes = [_vote(boxes, promise, index) for index in best]
+    return np.array(votes, np.float32).reshape(-1, 4), promise[best]
+
+
+def _vote(boxes: Floats, promise: Floats, index: int) -> Floats:
+    """Return the mean box (4,) of a window and of those that overlap it."""
+    overlap = shared(boxes, boxes[index])
+    voters = overlap >= VOTERS
+    surer = promise[voters] - promise[voters].max()  # one that another place hides may be far surer: no overflow
+    weight = np.exp(surer / VOTE_SCALE) * overlap[voters]
+    box: Floats = weight @ boxes[voters] / weight.sum()
+    return box
+
+
+def look_at(predictor: Predictor, image: Image.Image, boxes: Sequence[Box]) -> list[Tag]:
+    """Return what the model says of parts of an RGB picture that hardly overlap, surest first."""
+    answers = predictor.answer([image.crop(box) for box in boxes])
+    known = answers.known_scores
+    found = [
+        Tag(
+            label=predictor.label_names[int(row.argmax())],
+            score=float(row.max()),
+            known_score=None if known is None else float(known[number]),
+            box=box,
+        )
+        for number, (box, row) in enumerate(zip(boxes, answers.probabilities, strict=True))
+    ]
+    sureness = np.array([tag.sureness for tag in found], np.float32)
+    return [found[index] for index in apart(np.array(boxes, np.float32).reshape(-1, 4), sureness)]
+
+
+def apart(boxes: Floats, promise: Floats, most: int | None = None) -> list[int]:
+    """Return the most promising of boxes (M, 4) that hardly overlap: non-maximum suppression."""
+    area = _area(boxes)
+    hides = _common(boxes[:, None], boxes[None]) > OVERLAP * np.minimum(area[:, None], area[None])
+    kept: list[int] = []
+    hidden = np.zeros(len(boxes), bool)
+    for index in np.argsort(-promise, kind="stable").tolist():
+        if len(kept) == most:
+            break
+        if not hidden[index]:
+            kept.append(index)
+            hidden |= hides[index]
+    return kept
+
+
+def _area(boxes: Floats) -> Floats:
+    area: Floats = (boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1])
+    return area
+
+
+def _common(boxes: Floats, others: Floats) -> Floats:
+    """Return the area that boxes share with others, (..., 4) each."""
+    upper_left = np.maximum(boxes[..., :2], others[..., :2])
+    lower_right = np.minimum(boxes[..., 2:], others[..., 2:])
+    area: Floats = (lower_right - upper_left).clip(0).prod(axis=-1)
+    return area
+
+
+def shared(boxes: Floats, box: Floats) -> Floats:
+    """Return the intersection over union of each box with one."""
+    common = _common(boxes, box)
+    return common / (_area(boxes) + _area(box) - common)
+
+
+def to_pixels(box: Floats, size: tuple[int, int]) -> Box:
+    """Return whole pixels, one at least on each side."""
+    left, upper = (min(int(edge), length - 1) for edge, length in zip(box[:2], size, strict=True))
+    right, lower = (min(max(round(float(edge)), 1), length) for edge, length in zip(box[2:], size, strict=True))
+    return left, upper, max(right, left + 1), max(lower, upper + 1)

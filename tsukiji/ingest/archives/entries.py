@@ -1,0 +1,122 @@
+"""What all archives share: limits, entries, and the rules for names. Knows no kind of archive.
+
+An archive is hostile until shown otherwise: names may point outside, sizes may lie, it may unpack to anything.
+"""
+
+import re
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Final, Self
+
+from tsukiji.errors import ArchiveError, EntryDuplicate, EntryIgnored, EntryNested, EntryUnsafePath
+from tsukiji.names import leftover, plain_name
+
+if TYPE_CHECKING:  # it needs pydantic-settings, which a client that checks a package lacks
+    from tsukiji.kernel.settings import LimitSettings
+
+ARCHIVE_SUFFIXES: Final = frozenset(
+    {".zip", ".tar", ".gz", ".tgz", ".bz2", ".tbz2", ".xz", ".txz", ".7z", ".rar", ".zst", ".jar"}
+)
+ARCHIVE_MAGIC: Final = (
+    b"PK\x03\x04",
+    b"PK\x05\x06",
+    b"PK\x07\x08",
+    b"\x1f\x8b",
+    b"BZh",
+    b"\xfd7zXZ\0",
+    b"7z\xbc\xaf\x27\x1c",
+    b"Rar!\x1a\x07",
+    b"\x28\xb5\x2f\xfd",
+)
+TAR_MAGIC: Final = b"ustar"
+TAR_MAGIC_AT: Final = 257
+UNSAFE: Final = re.compile(r"[\x00-\x1f\x7f]|^/|^[A-Za-z]:|(?:^|/)\.\.(?:/|$)")
+"""Of a plain name."""
+HARMLESS_BYTES: Final = 2**20
+"""Below this no ratio is too high: a plain drawing packs well, and the limit on the whole still holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveLimits:
+    """What an archive may hold."""
+
+    max_bytes: int
+    max_entries: int
+    max_expanded_bytes: int
+    max_entry_bytes: int
+    max_ratio: float
+
+    @classmethod
+    def of(cls, limits: "LimitSettings") -> Self:
+        return cls(
+            max_bytes=limits.archive_bytes,
+            max_entries=limits.archive_entries,
+            max_expanded_bytes=limits.archive_expanded_bytes,
+            max_entry_bytes=limits.image_bytes,
+            max_ratio=limits.archive_ratio,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One file; readable while the iteration that gave it stands at it.
+
+    Attributes:
+        name: relative, with slashes, in Unicode form NFC; as the archive spells it where `error` refuses it.
+        error: why it is refused, or None.
+        unpack: returns its bytes, or raises a `TsukijiError`.
+        guessed: the code page that the name was read by, where the archive does not say it; else None.
+    """
+
+    name: str
+    error: ArchiveError | None
+    unpack: Callable[[], bytes]
+    guessed: str | None = None
+
+    def read(self) -> bytes:
+        """Return the file's bytes, never more than were announced.
+
+        Raises:
+            ArchiveError: the entry is refused, damaged, an archive itself, or not of the size it claims.
+        """
+        if self.error:
+            raise self.error
+        data = self.unpack()
+        if data.startswith(ARCHIVE_MAGIC) or data.startswith(TAR_MAGIC, TAR_MAGIC_AT):
+            raise EntryNested(f"{self.name} is an archive.")
+        return data
+
+
+class Names:
+    """The names of one archive as they go by: each is taken once."""
+
+    def __init__(self, doubtful: Collection[int] | None = None) -> None:
+        """`doubtful` has the hash of every name that may come again, where that is known: others are not remembered."""
+        self._doubtful = doubtful
+        self._seen: set[str] = set()
+
+    def settle(self, name: str, error: ArchiveError | None) -> tuple[str, ArchiveError | None]:
+        """Return the name in its plain form and why its entry is refused; a refused one does not take its name."""
+        if error is None:
+            name = plain_name(name)
+            if name in self._seen:
+                error = EntryDuplicate(f"{name} stands in the archive twice; the first one counts.")
+            elif self._doubtful is None or hash(name) in self._doubtful:
+                self._seen.add(name)
+        return name, error
+
+
+def place_fault(name: str, *, plain: bool) -> ArchiveError | None:
+    """Return why a name is refused, or an entry that is no plain file; what systems leave behind counts as refused."""
+    place = plain_name(name)
+    remains = leftover(place)
+    if place == "." or UNSAFE.search(place.removesuffix("\r") if remains else place) or not plain:
+        return EntryUnsafePath(f"{name!r} leads outside, or is a link or a device.")
+    if remains is not None:
+        return EntryIgnored(f"{name!r} was left behind by a system.")
+    return None
+
+
+def nested_fault(name: str) -> ArchiveError | None:
+    return EntryNested(f"{name} is an archive.") if PurePosixPath(name).suffix.lower() in ARCHIVE_SUFFIXES else None

@@ -1,0 +1,337 @@
+"""Which file each line of a table means, and what is then known of every file: by table, by wish, by folder."""
+
+import itertools
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache, partial
+from pathlib import PurePosixPath
+from typing import Any, Final
+
+from tsukiji.errors import FileNotSent, LabelRefused, LabelsSeveral, TableInvalid, TableLineInvalid, TsukijiError
+from tsukiji.ingest.importers import formats
+from tsukiji.ingest.importers.files import CONTAINER, Files
+from tsukiji.ingest.importers.folder_labels import hear
+from tsukiji.ingest.importers.folders import Folders
+from tsukiji.ingest.importers.items import Item
+from tsukiji.ingest.importers.split_words import plain_split
+from tsukiji.labels import PLUS, clean_labels, clean_word, folder_labels
+from tsukiji.names import from_path
+from tsukiji.types import Box, ImportOptions, Kind, Split
+
+FETCHED: Final = ("http://", "https://", "s3://", "file://")
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """What is known of a picture, or why it is not to be taken."""
+
+    label: str | None = None
+    """One label, or a set as `tsukiji.labels.join_labels` writes it."""
+    split: Split | None = None
+    group: str | None = None
+    crop: Box | None = None
+    error: TsukijiError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """A picture that has to be fetched."""
+
+    url: str
+    placement: Placement
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A file that may be a table; `is_named` if the sender said that it is one."""
+
+    name: str
+    data: bytes
+    is_named: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line, and where it stands; `is_named` if it is of the table that the sender named."""
+
+    table: str
+    item: Item
+    is_named: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.table}, line {self.item.line}"
+
+
+@dataclass
+class Layout:
+    """What tables say of the files, and the sender's wishes for what they leave open."""
+
+    options: ImportOptions
+    kind: Kind = "single_label"
+    """Of the data set that the pictures are for."""
+    tables: set[str] = field(default_factory=set)
+    """Names of the files that are tables, and not pictures."""
+    placed: dict[str, Placement] = field(default_factory=dict)
+    """By the names of the files that a table names."""
+    remotes: list[Remote] = field(default_factory=list)
+    faults: list[tuple[str, TsukijiError]] = field(default_factory=list)
+    """What cannot be followed: a name to show, and the reason."""
+    warnings: list[dict[str, Any]] = field(default_factory=list)
+    has_tables: bool = False
+    """Does a table speak of pictures? Then a folder `images` is no label."""
+    has_labels: bool = False
+    """Does a table speak of labels? Then folders do not, see `tsukiji.ingest.importers.folder_labels`."""
+    folders: Folders = field(default_factory=lambda: Folders((), {}))
+
+    def place(self, name: str) -> Placement:
+        """Return what is known of a file."""
+        if name in self.placed:
+            return self.placed[name]
+        known = Placement(None, self.options.split or self.folders.split(name), self.options.group)
+        folder = None if self.has_labels else self.folder_label(name)
+        if self.kind == "single_label":
+            return with_label(known, name, self.options.label or (folder and from_path(folder)))
+        return placed(known, name, self.options.label, folder)
+
+    def folder_label(self, name: str) -> str | None:
+        """Return the label that its folder gives a file: the folder's name as it is."""
+        folder = self.folders.label(name)
+        return None if folder and self.has_tables and CONTAINER.fullmatch(folder) else folder
+
+
+def lay_out(
+    names: Collection[str],
+    tables: Sequence[Table],
+    options: ImportOptions,
+    max_items: int | None = None,
+    kind: Kind = "single_label",
+    container: str = "",
+) -> Layout:
+    """Return what tables say of files.
+
+    Args:
+        names: of all files, relative and with slashes.
+        tables: those that may be tables, each read whole.
+        options: the sender's wishes; under `folders` only tables that were named count.
+        max_items: pictures that all tables together may name.
+        kind: of the data set that they are for.
+        container: name or path of the archive or folder that holds them.
+
+    Raises:
+        TableInvalid: a table that was named is none, or there are too many pictures.
+    """
+    layout = Layout(options, kind)
+    lines: list[Line] = []
+    for table in tables:
+        lines.extend(Line(table.name, item, table.is_named) for item in read(layout, table, names))
+        if max_items is not None and len(lines) > max_items:
+            raise TableInvalid(f"More than {max_items:,} pictures are named.", hint="Cut the table into several.")
+    layout.has_tables = bool(lines)
+    layout.has_labels = any(line.item.labels is not None for line in lines)
+    have_labels = not layout.has_labels and options.label is None
+    pictures = [name for name in names if name not in layout.tables]
+    layout.folders = Folders(pictures, options.folders, have_labels=have_labels)
+    layout.warnings.extend(layout.folders.warnings)
+    if lines:
+        settle_all(layout, join(layout, lines, Files(pictures)), pictures)
+    note_container(layout, PurePosixPath(container).name, pictures)
+    return layout
+
+
+def note_container(layout: Layout, name: str, pictures: Iterable[str]) -> None:
+    """Warn where an archive or folder is named like a split (`test.zip`), and none of its pictures has one."""
+    split = plain_split(name.partition(".")[0])
+    if split is not None and not any(layout.place(picture).split for picture in pictures):
+        detail = (
+            f"{name!r} is named like a split, and its pictures have none: the next training draws them. If they are "
+            f"of the split {split}, import them into a new data set with `--split {split}`."
+        )
+        warn(layout, "split_not_set", detail)
+
+
+def read(layout: Layout, table: Table, names: Collection[str]) -> Iterator[Item]:
+    """Return the items of a table, and note that it is one; nothing where it is none."""
+    if layout.options.format == "folders" and not table.is_named:
+        return iter(())
+    try:
+        told = formats.read(table.name, table.data, layout.options, names, layout.kind)
+        items = None if told is None else begun(told.items)
+        for note in told.notes if told else ():
+            warn(layout, note.code, f"{table.name}: {note.detail}.")
+    except TableInvalid as error:
+        if table.is_named:
+            raise
+        layout.faults.append((table.name, error))
+        items = iter(())
+    if items is None:
+        if table.is_named:
+            raise TableInvalid(f"{table.name} is no table, and no export of a tool that is known.")
+        return iter(())
+    layout.tables.add(table.name)
+    return items
+
+
+def begun(items: Iterator[Item]) -> Iterator[Item]:
+    """Take the first item: only then some say what is wrong with the whole."""
+    return itertools.chain(list(itertools.islice(items, 1)), items)
+
+
+def warn(layout: Layout, code: str, detail: str) -> None:
+    layout.warnings.append({"code": code, "detail": detail})
+
+
+def join(layout: Layout, lines: Sequence[Line], files: Files) -> dict[str, Line]:
+    """Return the line of each file that has one; write down what is wrong with others, and what is to be fetched."""
+    claims: dict[str, list[tuple[Line, bool]]] = defaultdict(list)
+    left: list[Line] = []
+    for line in lines:
+        if line.item.error is not None:
+            layout.faults.append((str(line), line.item.error))
+        elif line.item.file and (name := files.find(line.item.file, line.table)):
+            claims[name].append((line, True))
+        else:
+            left.append(line)
+    for line, name in find_alike(layout, left, files, set(claims)):
+        claims[name].append((line, False))
+    takers = {name: give(layout, name, claimed) for name, claimed in claims.items()}
+    return {name: taker for name, taker in takers.items() if taker is not None}
+
+
+def find_alike(
+    layout: Layout, lines: Sequence[Line], files: Files, taken: Collection[str]
+) -> Iterator[tuple[Line, str]]:
+    """Yield which file each line may mean, and tell of names that are written otherwise; the rest is to be fetched."""
+    examples: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for line in lines:
+        item = line.item
+        name, difference = files.find_alike(item.file, line.table, taken) if item.file else (None, "")
+        if item.file and name is None:
+            again, differs = files.find_alike(item.file, line.table, ())
+            name = None if differs else again  # another line writes its whole path, and this one will be told so
+        if name is not None:
+            yield line, name
+        elif item.url and item.url.lower().startswith(FETCHED):
+            layout.remotes.append(Remote(item.url, settle(layout, line, "")))
+        else:
+            layout.faults.append((item.url or item.file or str(line), not_sent(line)))
+        if difference:
+            examples[line.table, difference].append(f"{item.file!r} is {name}")
+    for (table, difference), found in examples.items():
+        detail = f"{table}: {len(found):,} files were found by names that differ in {difference}, such as: {found[0]}."
+        warn(layout, "names_differ", detail)
+
+
+def not_sent(line: Line) -> FileNotSent:
+    item = line.item
+    hint = "Copy the files of the bucket to where the table is, and import both together." if item.url else None
+    named = item.url or item.file
+    return FileNotSent(f"{line}: {named!r} is not there.", hint=hint, line=item.line, table=line.table)
+
+
+def give(layout: Layout, name: str, claimed: list[tuple[Line, bool]]) -> Line | None:
+    """Return the line that names a file whole, else the only one that may mean it; the others are faults.
+
+    Lines that say the same are one, as Label Studio writes a line for each person who looked at a picture. Where the
+    sender named a table, others are not heard of what it names.
+    """
+    if any(line.is_named for line, _ in claimed):
+        claimed = [claim for claim in claimed if claim[0].is_named]
+    whole = [line for line, is_whole in claimed if is_whole]
+    first, *others = whole or [line for line, _ in claimed]
+    taker = first if whole or not any(differs(first, other) for other in others) else None
+    for line, _ in claimed:
+        if line is not taker and (taker is None or differs(taker, line)):
+            why = f"{len(claimed)} lines may mean {name}; write paths from the top"
+            if taker is not None:
+                why = f"{name} was named before: {taker}"
+            error = TableLineInvalid(f"Line {line.item.line}: {why}.", line=line.item.line, table=line.table)
+            layout.faults.append((str(line), error))
+    return taker
+
+
+def differs(a: Line, b: Line) -> bool:
+    """Return whether two lines that name the same file say different things of it."""
+    return replace(a.item, line=0, file="") != replace(b.item, line=0, file="")
+
+
+def settle_all(layout: Layout, takers: Mapping[str, Line], pictures: Collection[str]) -> None:
+    """Write down what is known of each file that a table names, and whether folders tell the labels of the others."""
+    told = {name: line.item.labels for name, line in takers.items() if line.item.labels}
+    hearing = hear(told, [name for name in pictures if name not in takers], layout.kind, layout.folder_label)
+    layout.has_labels = layout.has_labels and not hearing.folders
+    if hearing.note:
+        warn(layout, hearing.note.code, hearing.note.detail)
+    for name, line in takers.items():
+        layout.placed[name] = settle(layout, line, name)
+    none = sum(line.item.is_none for line in takers.values())
+    if none and layout.kind == "single_label":
+        detail = (
+            f"{none:,} pictures have none of the labels, as a table says. They are unlabelled here; a data set of the "
+        )
+        warn(layout, "labels_none", detail + "kind multi_label keeps that they show none of the kinds.")
+
+
+def settle(layout: Layout, line: Line, name: str) -> Placement:
+    """Return what a line, the wishes and the folders say of a picture, in this order."""
+    item, options = line.item, layout.options
+    if item.split == "unassigned":
+        split = options.split
+    else:
+        split = item.split or options.split or table_split(layout, line.table) or layout.folders.split(name)
+    known = Placement(None, split, item.group or options.group, item.crop)
+    folder = layout.folder_label(name) if item.labels is None else None
+    if layout.kind == "multi_label":
+        if item.labels or item.is_none:
+            return with_labels(known, str(line), item.labels or ())
+        return placed(known, name, options.label, folder)
+    if item.labels is not None and len(item.labels) > 1:
+        listed = ", ".join(item.labels)[:300]
+        detail = f"{line}: {len(item.labels)} labels: {listed}."
+        return Placement(error=LabelsSeveral(detail, line=item.line, table=line.table, labels=list(item.labels)[:50]))
+    label = item.labels[0] if item.labels else None if item.is_none else options.label
+    return with_label(known, str(line), label or (folder and from_path(folder)))
+
+
+def table_split(layout: Layout, name: str) -> Split | None:
+    """Return the split that a table is named like (`train.csv`), or its folder."""
+    return stem_split(name) or layout.folders.split(name)
+
+
+@lru_cache(maxsize=16)
+def stem_split(name: str) -> Split | None:
+    """Return the split that a table's own name means; it is asked for each of its lines."""
+    return plain_split(PurePosixPath(name).stem)
+
+
+def placed(known: Placement, name: str, label: str | None, folder: str | None) -> Placement:
+    """Return what is known of a picture with the wished label, else with those that its folder lists."""
+    if label is not None:
+        return with_labels(known, name, [label])
+    try:
+        listed = folder_labels(folder or "")
+    except ValueError as error:
+        return refused(name, error)
+    if not listed and PLUS not in (folder or ""):
+        return with_label(known, name, None)
+    return with_labels(known, name, listed)
+
+
+def with_label(known: Placement, where: str, label: str | None) -> Placement:
+    return cleaned(known, where, partial(clean_word, label))
+
+
+def with_labels(known: Placement, where: str, labels: Iterable[str]) -> Placement:
+    return cleaned(known, where, partial(clean_labels, labels))
+
+
+def cleaned(known: Placement, where: str, label: Callable[[], str | None]) -> Placement:
+    """Return what is known of a picture with the label or set that `label` makes, or why it can have none."""
+    try:
+        return replace(known, label=label(), group=clean_word(known.group, "group"))
+    except ValueError as error:
+        return refused(where, error)
+
+
+def refused(where: str, error: ValueError) -> Placement:
+    return Placement(error=LabelRefused(f"{where[:300]}: {error}."))

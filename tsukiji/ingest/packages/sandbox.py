@@ -1,0 +1,117 @@
+"""A stranger's zip, unpacked and checked in a process of its own, with little memory and time.
+
+`python -m tsukiji.ingest.packages.sandbox ZIP FOLDER MAX_BYTES MAX_RATIO MOST_LABELS`: what is wrong is printed as one JSON
+object. Every number in a package is bounded before it is counted with; this is for what was not thought of.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from tsukiji.errors import PackageInvalid, StorageFull, TsukijiError
+from tsukiji.ingest.packages.intake import check, check_size, clean_labels, limits_of, unpack
+from tsukiji.ingest.packages.tensors import check_finite
+from tsukiji.kernel.storage.disk import disk_errors
+from tsukiji.vision import package, preprocess  # noqa: F401 - so that Pillow and numpy are there before `limit`
+
+if sys.platform != "win32":  # there the process is only ended when it takes too long
+    import resource
+
+MEMORY_BYTES: Final = 2**30
+"""On top of what the interpreter and its libraries take, and of the files, which are in memory one at a time."""
+PROCESSOR_SECONDS: Final = 120
+NICENESS: Final = 10
+SECONDS: Final = 300
+"""By the clock: a disk may be slow."""
+
+
+@dataclass(frozen=True)
+class Room:
+    """How much of a package is taken."""
+
+    max_bytes: int
+    """Of the zip."""
+    max_ratio: float
+    most_labels: int
+
+
+def unpack_apart(archive: Path, folder: Path, room: Room) -> None:
+    """Unpack a zip into an empty folder, and check the package; its labels are then written as those of data sets are.
+
+    Raises:
+        PackageInvalid: it is no package, or one that is not whole, or looking at it takes too much memory or time.
+        StorageFull: the disk has no room for it.
+    """
+    command = [sys.executable, "-m", __name__, str(archive), str(folder)]
+    command += [str(room.max_bytes), str(room.max_ratio), str(room.most_labels)]
+    ours = os.environ | {"OPENBLAS_NUM_THREADS": "1"}  # each thread would reserve memory, and nothing is multiplied
+    root = Path(__file__).parents[2]
+    try:
+        ended = subprocess.run(command, cwd=root, env=ours, capture_output=True, timeout=SECONDS, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise PackageInvalid(f"The package could not be checked within {SECONDS} seconds.") from error
+    if ended.returncode == 0:
+        return
+    told: dict[str, Any] = {}
+    with suppress(ValueError):
+        told = json.loads(ended.stdout)
+    if told.get("code") == StorageFull.code:
+        raise StorageFull(told["detail"])
+    if not told:
+        sys.stderr.write(ended.stderr.decode(errors="replace")[-2000:])
+        told = {"detail": "Checking the package takes more memory or time than a model's package needs."}
+    raise PackageInvalid(told.pop("detail"), **{"reason": told["reason"]} if "reason" in told else {})
+
+
+def take(archive: Path, folder: Path, room: Room) -> None:
+    """Do in this process what `unpack_apart` does in another. Raises what that raises."""
+    with disk_errors():
+        unpack(archive, folder, limits_of(room.max_bytes, room.max_ratio))
+    arrival = check(folder, clean_labels(folder, package.verify(folder)))
+    if arrival.config.num_classes > room.most_labels:
+        raise PackageInvalid(
+            f"The model has {arrival.config.num_classes} labels; at most {room.most_labels} may be.",
+            hint="Raise TSUKIJI_LIMIT_DATASET_CLASSES, or use a model with fewer labels.",
+        )
+    check_size(folder, arrival.config)
+    for file, header in arrival.headers.items():
+        check_finite(folder / file, header)
+
+
+def limit(archive: Path) -> None:
+    """Bound this process's own memory and time, as far as the system can, and let everybody else go first.
+
+    What numpy and Pillow reserve is not the package's: they are imported by now.
+    """
+    if hasattr(os, "nice"):
+        os.nice(NICENESS)
+    if sys.platform == "win32":
+        return
+    with suppress(OSError, ValueError):
+        pages = int(Path("/proc/self/statm").read_text("ascii").split()[0])
+        most = pages * resource.getpagesize() + MEMORY_BYTES + 3 * archive.stat().st_size
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_CPU, (PROCESSOR_SECONDS, PROCESSOR_SECONDS))
+
+
+def main(arguments: list[str]) -> int:
+    archive, folder, max_bytes, max_ratio, most_labels = arguments
+    try:
+        limit(Path(archive))
+        take(Path(archive), Path(folder), Room(int(max_bytes), float(max_ratio), int(most_labels)))
+    except TsukijiError as error:
+        sys.stdout.write(json.dumps(error.to_dict()))
+        return 1
+    except MemoryError:
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,112 @@
+"""`python -m tsukiji.ingest.packages.verify PATH`: one package, folder or zip, checked and tried out. Prints one JSON object.
+
+Hashes and formats are checked by the client alone; the self-test needs the extra `inference`, and where that is missing
+it is said to be not done.
+"""
+
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+from pydantic import BaseModel
+
+from tsukiji.errors import PackageInvalid
+from tsukiji.ingest.packages.intake import Arrival, check, check_size, limits_of, unpack
+from tsukiji.ingest.packages.tensors import check_finite
+from tsukiji.vision import package
+
+ZIP_BYTES: Final = 16 * 2**30
+
+
+class Check(BaseModel):
+    """One look at the package; `ok` is None where it could not be taken."""
+
+    check: str
+    ok: bool | None
+    detail: str
+
+
+class Verdict(BaseModel):
+    """What came of it; `ok` says that nothing is wrong, not that everything could be looked at."""
+
+    path: str
+    ok: bool
+    checks: list[Check]
+
+
+def verify(path: Path) -> Verdict:
+    """Check a package; what is wrong with it stands in the verdict.
+
+    Raises:
+        FileNotFoundError: there is nothing at `path`.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"There is nothing at {path}.")
+    checks: list[Check] = []
+    try:
+        with _opened(path) as folder:
+            checks.extend(_look(folder))
+    except PackageInvalid as error:
+        checks.append(Check(check="package", ok=False, detail=error.detail))
+    return Verdict(path=str(path), ok=all(found.ok is not False for found in checks), checks=checks)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Path]:
+    if path.is_dir():
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        unpack(path, Path(scratch), limits_of(ZIP_BYTES))
+        yield Path(scratch)
+
+
+def _look(folder: Path) -> Iterator[Check]:
+    arrival = check(folder, package.verify(folder))
+    files = arrival.manifest.files
+    size = sum(facts.bytes for facts in files.values()) / 2**20
+    yield Check(check="hashes", ok=True, detail=f"{len(files)} files, {size:.1f} MiB, as the manifest lists them")
+    config = arrival.config
+    detail = f"{arrival.manifest.format}: {config.architecture}, {config.num_classes} labels"
+    yield Check(check="formats", ok=True, detail=detail)
+    missing = _missing("numpy", "PIL")
+    if missing:
+        yield Check(check="weights", ok=None, detail=f"not looked at: {missing} is not installed here")
+    else:
+        check_size(folder, config)
+        for name, header in arrival.headers.items():
+            check_finite(folder / name, header)
+        yield Check(check="weights", ok=True, detail="all are numbers, and fit the labels")
+    yield _try_out(folder, arrival)
+
+
+def _try_out(folder: Path, arrival: Arrival) -> Check:
+    if not arrival.examples:
+        return Check(check="self-test", ok=None, detail="not done: the package holds no example images")
+    if missing := _missing("torch", "safetensors", "numpy", "PIL", "pydantic_settings"):
+        return Check(check="self-test", ok=None, detail=f"not done: {missing} is not installed here")
+    from tsukiji.vision import selftest  # noqa: PLC0415 - torch is an optional extra
+
+    detail = selftest.try_out(folder, arrival.examples)
+    return Check(check="self-test", ok=True, detail=detail)
+
+
+def _missing(*names: str) -> str | None:
+    """Return the first of these modules that is not installed."""
+    return next((name for name in names if find_spec(name) is None), None)
+
+
+def main() -> int:
+    if len(sys.argv) != 2:
+        sys.exit("usage: python -m tsukiji.ingest.packages.verify PATH")
+    verdict = verify(Path(sys.argv[1]))
+    sys.stdout.write(verdict.model_dump_json() + "\n")
+    return 0 if verdict.ok else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

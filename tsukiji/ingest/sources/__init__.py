@@ -1,0 +1,84 @@
+"""Folders of the server, prefixes in S3 and hosts of the web that pictures may be read from: those on a list."""
+
+from functools import cached_property
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from tsukiji.errors import Invalid, SourceNotAllowed
+from tsukiji.ingest.sources.folder import FolderSource
+from tsukiji.ingest.sources.source import Source
+from tsukiji.ingest.sources.web import SCHEMES, Web
+from tsukiji.kernel.settings import Settings
+
+__all__ = ["Source", "Sources", "Web", "find_allowed"]
+
+UP = ".."
+
+
+class Sources:
+    """What `TSUKIJI_SOURCES_ALLOWED` and `TSUKIJI_SOURCES_HOSTS` allow. S3 is addressed and signed as for the store."""
+
+    def __init__(self, settings: Settings, web: Web | None = None) -> None:
+        self._settings = settings
+        self._web = web or Web(settings.sources.hosts, settings.sources.url_seconds)
+
+    def open(self, url: str) -> Source:
+        """Return the folder, file, prefix, object or web address at `url`; nothing is read yet.
+
+        Raises:
+            SourceNotAllowed: it is below nothing that is allowed.
+        """
+        if url.partition("://")[0].lower() in SCHEMES:
+            return self._web.open(url)
+        root = find_allowed(url, self._settings.sources.allowed)
+        scheme, place = split(url)
+        if scheme == "file":
+            _, allowed = split(root)
+            return FolderSource(Path(allowed), tuple(parts(place)[len(parts(allowed)) :]))
+        bucket, _, key = place.partition("/")
+        source: Source = self._s3.BucketSource(self._client, bucket, key.rstrip("/"))
+        return source
+
+    @cached_property
+    def _s3(self) -> ModuleType:
+        try:
+            from tsukiji.ingest.sources import bucket  # noqa: PLC0415 - boto3 is an optional extra, and slow to import
+        except ModuleNotFoundError as error:
+            raise Invalid("S3 needs boto3.", hint="In the checkout: pip install '.[s3]'.") from error
+        return bucket
+
+    @cached_property
+    def _client(self) -> Any:
+        return self._s3.connect(self._settings.storage.endpoint_url)
+
+
+def find_allowed(url: str, allowed: list[str]) -> str:
+    """Return the allowed URL that `url` is or lies below. URLs are taken literally, without percent-encoding.
+
+    Raises:
+        SourceNotAllowed: there is none, or the URL leads upwards.
+    """
+    if "\0" not in url and UP not in url.split("/"):
+        for root in allowed:
+            if is_below(url, root):
+                return root
+    raise SourceNotAllowed(f"{url[:200]!r} is not below an allowed folder or prefix.")
+
+
+def is_below(url: str, root: str) -> bool:
+    (scheme, place), (allowed_scheme, allowed) = split(url), split(root)
+    if scheme != allowed_scheme:
+        return False
+    if scheme == "file":
+        return place.startswith("/") and parts(place)[: len(parts(allowed))] == parts(allowed)
+    return f"{place}/".startswith(f"{allowed.rstrip('/')}/")  # in a key every character counts
+
+
+def split(url: str) -> tuple[str, str]:
+    scheme, _, place = url.partition("://")
+    return scheme, place
+
+
+def parts(place: str) -> list[str]:
+    return [part for part in place.split("/") if part not in {"", "."}]

@@ -1,0 +1,142 @@
+"""A folder of this machine. Every step below the allowed one is opened by itself, and no link is followed.
+
+So nothing leads outside, however names are spelled, and whoever may write in there gains nothing by exchanging a folder
+for a link between two looks (`openat`, O_NOFOLLOW: POSIX only).
+"""
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from tsukiji.errors import EntryUnreadable, Invalid, SourceMissing, SourceUnreadable
+from tsukiji.ingest.archives import Entry
+from tsukiji.ingest.archives.encodings import Spelling, is_utf8, spelling_of
+from tsukiji.ingest.sources.source import Source, fault
+from tsukiji.kernel.storage.disk import disk_errors
+from tsukiji.names import leftover
+
+ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
+DENIED = {errno.EACCES, errno.EPERM}
+
+
+@dataclass(frozen=True)
+class FolderSource(Source):
+    """Args: `root` is the allowed folder, which may itself be a link; `below` are the names that lead on from there."""
+
+    root: Path
+    below: tuple[str, ...]
+
+    def entries(self, max_bytes: int) -> Iterator[Entry]:
+        spelling = Spelling(None, "utf-8")
+        with self._opened(self.below) as top, self._errors():
+            for place, folders, files, here in os.fwalk(".", dir_fd=top, onerror=_raise):
+                above = os.path.normpath(place)
+                passed = [name for name in folders if leftover(name) or _is_link(name, here)]
+                folders[:] = sorted(set(folders).difference(passed))
+                for name in sorted([*files, *passed]):
+                    raw = os.fsencode(name if above == "." else f"{above}/{name}")
+                    if not (spelling.is_guessed or is_utf8(raw)):
+                        spelling = spelling_of(self._names())
+                    yield _entry(name, spelling.read(raw), here, max_bytes)
+
+    def _names(self) -> Iterator[bytes]:
+        """Yield the names of all files and folders, from another look."""
+        with self._opened(self.below) as top:
+            for _, folders, files, _ in os.fwalk(".", dir_fd=top):
+                folders.sort()
+                yield from map(os.fsencode, [*folders, *sorted(files)])
+
+    def read(self, max_bytes: int) -> bytes:
+        if not self.below:
+            raise SourceMissing(f"{self.root} is a folder, not a file.")
+        with self._opened(self.below[:-1]) as folder, self._errors():
+            return _read(self.below[-1], folder, max_bytes)
+
+    @contextmanager
+    def _opened(self, names: tuple[str, ...]) -> Iterator[int]:
+        """Open the folder that the names lead to, one by one."""
+        if os.name != "posix":
+            raise Invalid("Folders can be read where the service runs on Linux or macOS only.")
+        with self._errors():
+            handle = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            for name in names:
+                with self._errors():
+                    deeper = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=handle)
+                os.close(handle)
+                handle = deeper
+            yield handle
+        finally:
+            os.close(handle)
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        with disk_errors():
+            try:
+                yield
+            except OSError as error:
+                place = self.root.joinpath(*self.below)
+                if error.errno in ABSENT:
+                    raise SourceMissing(f"{place} is not there, or a link leads to it.") from error
+                if error.errno in DENIED:
+                    raise SourceUnreadable(f"{place} may not be read: {error}.") from error
+                raise
+
+
+def _entry(name: str, spelled: tuple[str, str | None], folder: int, max_bytes: int) -> Entry:
+    shown, guessed = spelled
+    facts = _facts(name, folder)
+    size, mode = (facts.st_size, facts.st_mode) if facts else (0, stat.S_IFREG)  # gone: reading it will say so
+    shown, error = fault(shown, size, max_bytes, plain=stat.S_ISREG(mode) or leftover(name) is not None)
+    return Entry(shown, error, partial(_read_entry, name, shown, folder, max_bytes), guessed)
+
+
+def _read_entry(name: str, shown: str, folder: int, max_bytes: int) -> bytes:
+    """Return a file's bytes; one that vanished or may not be read costs only itself."""
+    with disk_errors():
+        try:
+            data = _read(name, folder, max_bytes)
+        except OSError as error:
+            if error.errno in ABSENT | DENIED:
+                detail = f"{shown} cannot be read: {error.strerror}."
+                raise EntryUnreadable(detail, hint=SourceUnreadable.hint) from error
+            raise
+    if len(data) > max_bytes:
+        raise EntryUnreadable(f"{shown} grew while it was read.", hint="Leave files alone until they are read.")
+    return data
+
+
+def _read(name: str, folder: int, max_bytes: int) -> bytes:
+    # NONBLOCK: opening a pipe would wait for somebody who writes.
+    handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise SourceMissing(f"{_shown(name)} is no plain file.")
+    with os.fdopen(handle, "rb") as file:
+        return file.read(max_bytes + 1)
+
+
+def _is_link(name: str, folder: int) -> bool:
+    facts = _facts(name, folder)
+    return facts is not None and stat.S_ISLNK(facts.st_mode)
+
+
+def _facts(name: str, folder: int) -> os.stat_result | None:
+    try:
+        return os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return None  # since it was listed
+
+
+def _shown(name: str) -> str:
+    """Return a name as clean UTF-8, whatever bytes the disk holds."""
+    return os.fsencode(name).decode("utf-8", "replace")
+
+
+def _raise(error: OSError) -> None:
+    raise error

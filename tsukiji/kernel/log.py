@@ -1,0 +1,96 @@
+"""Logs to standard error, one event a line: for people on a terminal, else JSON. Knows no program's events.
+
+Events are `noun_verb` with fields: `structlog.get_logger(__name__).info("job_claimed", job_id=...)`. Ids bound with
+`structlog.contextvars.bind_contextvars` go on every line that follows, those of third parties included.
+"""
+
+import logging
+import sys
+
+import structlog
+from structlog.tracebacks import ExceptionDictTransformer
+from structlog.types import EventDict, Processor, WrappedLogger
+
+from tsukiji.kernel.settings import LogSettings
+
+OWN_HANDLERS = ("uvicorn", "uvicorn.error", "uvicorn.access", "celery", "celery.task", "alembic", "py.warnings")
+"""Loggers that bring handlers of their own, or switch theirs off."""
+NOISY = (
+    "alembic.runtime.plugins",
+    "amqp",
+    "asyncio",
+    "botocore",
+    "boto3",
+    "httpcore2",
+    "httpx2",
+    "kombu",
+    "matplotlib",
+    "PIL",
+    "s3transfer",
+    "urllib3",
+)
+"""Loggers whose `info` says nothing about us."""
+
+
+def configure(settings: LogSettings, program: str) -> None:
+    """Send every log of this process, ours and third parties', through one handler; may be called again."""
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _name_program(program),
+    ]
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_formatter(settings, shared))
+    logging.captureWarnings(True)
+    logging.basicConfig(handlers=[handler], level=settings.level.upper(), force=True)
+    _quieten(logging.root.level)
+
+
+def _formatter(settings: LogSettings, shared: list[Processor]) -> logging.Formatter:
+    console = settings.format == "console" or (settings.format == "auto" and sys.stderr.isatty())
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[*shared, structlog.stdlib.PositionalArgumentsFormatter()],
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            *(_console_renderers() if console else _json_renderers()),
+        ],
+    )
+
+
+def _json_renderers() -> list[Processor]:
+    """Without the variables of each frame: they hold keys and passwords."""
+    tracebacks = ExceptionDictTransformer(show_locals=False)
+    return [structlog.processors.ExceptionRenderer(tracebacks), structlog.processors.JSONRenderer()]
+
+
+def _console_renderers() -> list[Processor]:
+    plain = structlog.dev.plain_traceback
+    return [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
+
+
+def _name_program(program: str) -> Processor:
+    def add(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        event["program"] = program
+        return event
+
+    return add
+
+
+def _quieten(level: int) -> None:
+    for name in OWN_HANDLERS:
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.propagate = True
+    for name in NOISY:
+        logging.getLogger(name).setLevel(max(level, logging.WARNING))

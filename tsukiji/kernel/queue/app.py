@@ -1,0 +1,105 @@
+"""The Celery application, the same for those who send and those who work. Knows no task's work."""
+
+from typing import Any, Final
+
+import celery
+from celery import bootsteps
+from celery.signals import setup_logging
+from kombu import Exchange
+from kombu import Queue as Channel
+from kombu.transport import TRANSPORT_ALIASES
+
+from tsukiji.errors import Invalid
+from tsukiji.jobs import Queue
+from tsukiji.kernel.settings import Settings
+
+WORKER_OPTIONS: Final = ("--without-gossip", "--without-mingle", "--without-heartbeat")
+"""What to start `celery worker` with: workers meet in the rows, and talk to nobody."""
+
+VISIBILITY_SECONDS = 7 * 24 * 3600
+GLANCE_SECONDS = 0.3
+
+
+class Glance(bootsteps.StartStopStep):  # type: ignore[misc]  # celery has no types
+    """Wakes a worker's loop now and then: it notices its stop signal only between events, else up to 10 s late."""
+
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+    timer_entry: Any = None
+
+    def start(self, consumer: Any) -> None:
+        self.timer_entry = consumer.timer.call_repeatedly(GLANCE_SECONDS, bool)
+
+    def stop(self, consumer: Any) -> None:
+        if self.timer_entry is not None:
+            self.timer_entry.cancel()
+
+
+def bell_of(queue: Queue) -> str:
+    """Return the name of a queue's one task, and of what carries it at the broker."""
+    return f"tsukiji.{queue}"
+
+
+def create_app(settings: Settings) -> celery.Celery:
+    """Return an application bound to `settings.broker_url`: `files://folder`, `redis://..` or `amqp://..`.
+
+    Raises:
+        Invalid: the URL names no broker that we know.
+    """
+    setup_logging.connect(_leave_logging)
+    url, options = _broker(settings)
+    app = celery.Celery("tsukiji", broker=url, set_as_current=False)
+    app.conf.update(
+        broker_transport_options=options,
+        broker_connection_timeout=5,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        task_queues=[_channel(queue) for queue in Queue],
+        task_default_queue=bell_of(Queue.INTAKE),
+        task_routes={bell_of(queue): {"queue": bell_of(queue)} for queue in Queue},
+        task_serializer="json",
+        accept_content=["json"],
+        task_ignore_result=True,
+        task_store_errors_even_if_ignored=False,
+        task_acks_late=True,
+        task_reject_on_worker_lost=False,
+        worker_prefetch_multiplier=1,
+        worker_enable_remote_control=False,
+        worker_hijack_root_logger=False,
+        worker_redirect_stdouts=False,
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        # One more try, at once: a broker that was restarted has left us a dead connection.
+        task_publish_retry_policy={"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0},
+    )
+    app.steps["consumer"].add(Glance)
+    return app
+
+
+def _broker(settings: Settings) -> tuple[str, dict[str, Any]]:
+    """Return the URL and the options for Celery."""
+    url = settings.broker_url
+    scheme, _, place = url.partition("://")
+    match scheme:
+        case "files":
+            TRANSPORT_ALIASES["files"] = "tsukiji.kernel.queue.files:Transport"
+            return "files://", {"folder": place, "polling_interval": settings.broker.poll_seconds}
+        case "redis" | "rediss":
+            TRANSPORT_ALIASES[scheme] = "tsukiji.kernel.queue.redis:Transport"
+            timeouts = {"socket_timeout": 10, "socket_connect_timeout": 5, "health_check_interval": 25}
+            return url, {"visibility_timeout": VISIBILITY_SECONDS, "socket_keepalive": True, **timeouts}
+        case "amqp" | "amqps":
+            return url, {}
+    raise Invalid(
+        f"{scheme}:// is no broker that we know.",
+        hint="Set TSUKIJI_BROKER_URL to a redis:// or amqp:// URL, or leave it out.",
+    )
+
+
+def _channel(queue: Queue) -> Channel:
+    """RabbitMQ gives work back that is not acknowledged in half an hour, unless told otherwise; others skip these."""
+    arguments = {"x-consumer-timeout": VISIBILITY_SECONDS * 1000}
+    exchange = Exchange("tsukiji", type="direct")
+    return Channel(bell_of(queue), exchange, bell_of(queue), queue_arguments=arguments)
+
+
+def _leave_logging(**_: Any) -> None:
+    """Celery sets up no logging where somebody says that it is done: `tsukiji.kernel.log` does it."""

@@ -1,0 +1,75 @@
+"""Ringing the bells. A message may get lost: the dispatcher finds the work that waits, and rings again."""
+
+import threading
+import time
+
+import celery
+import structlog
+from kombu.exceptions import KombuError
+from kombu.pools import producers
+
+from tsukiji.errors import BrokerUnavailable
+from tsukiji.jobs import Queue
+from tsukiji.kernel.queue.app import bell_of
+
+log = structlog.get_logger(__name__)
+
+PAUSE_SECONDS = 5
+"""After a failure nothing is sent for this long, so that a dead broker costs one caller its time, not each of them."""
+SEND_SECONDS = 2
+STEP_SECONDS = SEND_SECONDS / 3
+"""For each answer of a broker; sending needs up to three: on the old connection, to connect anew, and again."""
+REDIS = {"socket_timeout": STEP_SECONDS, "socket_connect_timeout": STEP_SECONDS}
+AMQP = {"read_timeout": STEP_SECONDS, "write_timeout": STEP_SECONDS, "confirm_publish": True}
+"""Options of the sending connection; a worker's own connection waits longer."""
+
+
+class Wakeups:
+    """Rings from any thread; never raises, and takes about two seconds at the worst."""
+
+    def __init__(self, app: celery.Celery) -> None:
+        self._app = app
+        options = (
+            REDIS if app.conf.broker_url.startswith("redis") else AMQP
+        )  # files have nobody to wait for, and look at neither
+        self._connection = app.connection_for_write(transport_options=options, connect_timeout=STEP_SECONDS)
+        self._sending = threading.Lock()
+        self._paused_until = 0.0
+
+    def ring(self, queue: Queue, times: int = 1) -> bool:
+        """Ring a queue's bell, once for each worker that is to look for work; call it after the commit.
+
+        Returns:
+            Whether the broker took it. False is no error: the dispatcher rings again.
+        """
+        return all(self._ring(queue) for _ in range(times))
+
+    def check(self) -> None:
+        """Return if the broker answers.
+
+        Raises:
+            BrokerUnavailable: it does not.
+        """
+        try:
+            with self._connection.clone() as connection:
+                connection.ensure_connection(max_retries=1, interval_start=0, timeout=SEND_SECONDS)
+        except (KombuError, OSError) as error:
+            raise BrokerUnavailable(f"The broker does not answer: {error}") from error
+
+    def _ring(self, queue: Queue) -> bool:
+        if not self._sending.acquire(timeout=SEND_SECONDS):
+            return False
+        try:
+            return time.monotonic() >= self._paused_until and self._publish(queue)
+        finally:
+            self._sending.release()
+
+    def _publish(self, queue: Queue) -> bool:
+        try:
+            with producers[self._connection].acquire(block=True, timeout=SEND_SECONDS) as producer:
+                self._app.send_task(bell_of(queue), producer=producer, confirm_timeout=STEP_SECONDS)
+        except (KombuError, OSError) as error:
+            self._paused_until = time.monotonic() + PAUSE_SECONDS
+            log.warning("wakeup_failed", queue=queue, error=str(error), pause_seconds=PAUSE_SECONDS)
+            return False
+        return True

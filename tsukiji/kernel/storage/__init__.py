@@ -1,0 +1,36 @@
+"""Blobs: bytes named by their sha256, kept in a folder or in an S3 bucket. Knows no rows and no pictures."""
+
+from pathlib import Path
+
+from tsukiji.errors import Invalid
+from tsukiji.kernel.settings import Settings
+from tsukiji.kernel.storage.blobs import Blob, BlobStore, Incoming, Source, Stored
+from tsukiji.kernel.storage.local import LocalStore
+
+__all__ = ["Blob", "BlobStore", "Incoming", "Source", "Stored", "open_store"]
+
+
+def open_store(settings: Settings) -> BlobStore:
+    """Return the store that `settings.storage_url` names: `file:///path` or `s3://bucket/prefix`.
+
+    Raises:
+        Invalid: the URL names no store that we know, or one whose library is not installed.
+    """
+    scheme, _, place = settings.storage_url.partition("://")
+    if scheme == "file" and place:
+        return LocalStore(Path(place))
+    bucket, _, prefix = place.partition("/")
+    if scheme == "s3" and bucket:
+        return _open_s3(bucket, prefix, settings.storage.endpoint_url)
+    raise Invalid(
+        f"{settings.storage_url!r} names no store.",
+        hint="Set TSUKIJI_STORAGE_URL to file:///path or s3://bucket/prefix.",
+    )
+
+
+def _open_s3(bucket: str, prefix: str, endpoint_url: str | None) -> BlobStore:
+    try:
+        from tsukiji.kernel.storage.s3 import S3Store  # noqa: PLC0415 - boto3 is an optional extra, and slow to import
+    except ModuleNotFoundError as error:
+        raise Invalid("S3 storage needs boto3.", hint="In the checkout: pip install '.[s3]'.") from error
+    return S3Store(bucket, prefix, endpoint_url=endpoint_url)

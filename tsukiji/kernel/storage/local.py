@@ -1,0 +1,177 @@
+"""Blobs as files in one folder: `ab/cd/<sha256>`, drafts in `tmp`, parts of what arrives in `uploads/<id>/<number>`.
+
+Workers on this machine read them in place.
+"""
+
+import hashlib
+import os
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+from tsukiji.kernel.storage.blobs import (
+    CHUNK_BYTES,
+    Blob,
+    BlobStore,
+    Incoming,
+    Source,
+    Stored,
+    check_joined,
+    check_sha256,
+    check_upload_id,
+    hours_since,
+    is_sha256,
+    missing,
+    part_missing,
+    pour,
+    read_pieces,
+    verify,
+)
+from tsukiji.kernel.storage.disk import disk_errors, draft, publish
+
+STALE_SECONDS = 24 * 3600
+FOLDER = re.compile("[0-9a-f]{2}")
+
+
+class LocalStore(BlobStore):
+    def __init__(self, root: Path) -> None:
+        self.root = root.resolve()
+        self._drafts = self.root / "tmp"
+        with suppress(OSError):  # a folder that is away or is yet to be made is no reason not to start
+            self._sweep()
+
+    def put(self, source: Source, known: Blob | None = None) -> Blob:
+        with draft(self._drafts) as file:
+            blob = pour(source, file, known)
+            if known:
+                publish(file, self._path(blob.sha256))  # in the place of what may be there, which would be hashed
+            else:
+                self._keep(file, blob)
+        return blob
+
+    def stream(self, sha256: str, chunk: int = CHUNK_BYTES) -> Iterator[bytes]:
+        with self._open(sha256) as file, disk_errors():
+            yield from verify(sha256, read_pieces(file, chunk))
+
+    def exists(self, sha256: str) -> bool:
+        return self.local_path(sha256) is not None
+
+    def delete(self, sha256: str) -> None:
+        with disk_errors():
+            self._path(sha256).unlink(missing_ok=True)
+
+    def discard(self, sha256: str, hours: float) -> bool:
+        path = self._path(sha256)
+        aside = self._drafts / f"{secrets.token_hex(16)}.tmp"
+        with disk_errors():
+            self._drafts.mkdir(parents=True, exist_ok=True)
+            try:
+                path.replace(aside)  # a put from now on writes it anew
+            except FileNotFoundError:
+                return True
+            if hours_since(aside.stat().st_mtime) >= hours:
+                aside.unlink()
+                return True
+            aside.replace(path)
+            return False
+
+    def walk(self) -> Iterator[Stored]:
+        with disk_errors():
+            for folder in (inner for outer in _folders(self.root) for inner in _folders(outer)):
+                for path in sorted(path for path in folder.iterdir() if is_sha256(path.name)):
+                    with suppress(FileNotFoundError):
+                        facts = path.stat()
+                        yield Stored(path.name, facts.st_size, hours_since(facts.st_mtime))
+
+    def check(self) -> None:
+        with draft(self._drafts) as file, disk_errors():
+            file.write(b"?")
+            file.flush()
+
+    def begin(self, upload_id: str) -> Incoming:
+        check_upload_id(upload_id)
+        return Incoming(upload_id, "")
+
+    def put_part(self, incoming: Incoming, number: int, file: IO[bytes]) -> str:
+        with draft(self._drafts) as part:
+            file.seek(0)
+            pour(read_pieces(file), part)
+            publish(part, self._parts(incoming) / str(number))
+        return ""
+
+    def join(self, incoming: Incoming, tags: Sequence[str], sha256: str | None) -> Blob:
+        with draft(self._drafts) as file:
+            blob = pour(self._read_parts(incoming, len(tags)), file)
+            check_joined(blob, sha256)
+            self._keep(file, blob)
+        return blob
+
+    def drop(self, incoming: Incoming) -> None:
+        with disk_errors(), suppress(FileNotFoundError):
+            shutil.rmtree(self._parts(incoming))
+
+    def local_path(self, sha256: str) -> Path | None:
+        path = self._path(sha256)
+        with disk_errors():
+            return path if path.is_file() else None
+
+    def _keep(self, file: IO[bytes], blob: Blob) -> None:
+        path = self._path(blob.sha256)
+        with suppress(FileNotFoundError):  # it was discarded meanwhile
+            if _is_whole(path, blob):  # a file that was cut short or altered, by whatever, is replaced
+                os.utime(path)
+                return
+        publish(file, path)
+
+    def _parts(self, incoming: Incoming) -> Path:
+        check_upload_id(incoming.id)
+        return self.root / "uploads" / incoming.id
+
+    def _read_parts(self, incoming: Incoming, count: int) -> Iterator[bytes]:
+        for number in range(1, count + 1):
+            try:
+                with (self._parts(incoming) / str(number)).open("rb") as part, disk_errors():
+                    yield from read_pieces(part)
+            except FileNotFoundError as error:
+                raise part_missing(incoming) from error
+
+    def _open(self, sha256: str) -> IO[bytes]:
+        path = self._path(sha256)
+        with disk_errors():
+            try:
+                return path.open("rb")
+            except FileNotFoundError as error:
+                raise missing(sha256) from error
+
+    def _path(self, sha256: str) -> Path:
+        check_sha256(sha256)
+        return self.root / sha256[:2] / sha256[2:4] / sha256
+
+    def _sweep(self) -> None:
+        """Remove the drafts that a crash left; a day is longer than any upload takes."""
+        oldest = time.time() - STALE_SECONDS
+        for path in self._drafts.iterdir():
+            with suppress(FileNotFoundError):  # another process has just finished with it
+                if path.stat().st_mtime < oldest:
+                    path.unlink()
+
+
+def _folders(root: Path) -> list[Path]:
+    """Return the folders of a level, in order; a folder that is not there has none."""
+    try:
+        return sorted(path for path in root.iterdir() if FOLDER.fullmatch(path.name))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _is_whole(path: Path, blob: Blob) -> bool:
+    with disk_errors():
+        if not path.is_file() or path.stat().st_size != blob.size:
+            return False
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == blob.sha256

@@ -1,0 +1,21 @@
+"""AVIF: a file of boxes, whose decoder reads them itself, in a process of its own."""
+
+import struct
+
+from tsukiji.vision.decoding.containers.contents import MOST_PARTS, Contents
+
+
+def read(data: bytes) -> Contents:
+    """Walk over the outermost boxes: is the last one whole? The size is for the decoder to find."""
+    at, names = 0, set[bytes]()
+    for _ in range(MOST_PARTS):
+        if at + 8 > len(data):
+            break
+        length = int.from_bytes(data[at : at + 4])
+        names.add(data[at + 4 : at + 8])
+        if length == 1 and at + 16 <= len(data):
+            length = struct.unpack_from(">Q", data, at + 8)[0]
+        elif length == 0:  # up to the end of the file
+            return Contents(data, 0, 0, apart=True)
+        at += max(length, 8)
+    return Contents(data, 0, 0, cut=at != len(data) or not names.issuperset({b"meta", b"mdat"}), apart=True)

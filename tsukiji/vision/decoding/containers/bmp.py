@@ -1,0 +1,37 @@
+"""BMP: a header, and pixels that need nothing taken away."""
+
+import struct
+from typing import Final
+
+from tsukiji.errors import ImageTooCostly, ImageTruncated
+from tsukiji.vision.decoding.containers.contents import Contents
+
+OLD_HEADER: Final = 12
+RUN_LENGTHS: Final = frozenset({1, 2})
+MOST_RUN_BYTES: Final = 4 * 2**20
+"""Of run lengths, which are unpacked one by one in Python; a megabyte takes a second."""
+
+
+def read(data: bytes) -> Contents:
+    """Read the header.
+
+    Raises:
+        ImageTruncated, ImageTooCostly
+    """
+    size = int.from_bytes(data[14:18], "little")
+    if len(data) < 14 + size:
+        raise ImageTruncated("The file ends within its header.")
+    if size == OLD_HEADER:
+        (width, height), bits, packing = struct.unpack_from("<HH", data, 18), data[24], 0
+    else:
+        width, height, _, bits, packing = struct.unpack_from("<IiHHI", data, 18)
+    height = abs(height)
+    start, used = int.from_bytes(data[10:14], "little"), -(-width * bits // 8)
+    row = -(-used // 4) * 4
+    packed = packing in RUN_LENGTHS
+    if packed and len(data) > MOST_RUN_BYTES:
+        raise ImageTooCostly(f"BMP with run lengths is taken up to {MOST_RUN_BYTES:,} bytes.")
+    missing = start + row * height - len(data)
+    if not packed and 0 < missing <= row - used:
+        data += bytes(missing)  # the last row ends with its pixels: nothing but its padding lacks
+    return Contents(data, width, height, apart=packed)

@@ -1,0 +1,158 @@
+"""Embeddings that are computed once and kept: of the same picture, pixels and network they are always the same.
+
+Trainings and batches share them. They lie in a SQLite file of their own, which is but a cache: whatever is wrong with
+it, they are computed anew.
+"""
+
+import sqlite3
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsukiji.types import Box
+from tsukiji.vision.backbones import backbone_of, find_weights, preprocess_of
+from tsukiji.vision.preprocess import Preprocess
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+VERSION: Final = 3
+"""Of how embeddings are made and kept; another one computes all of them anew."""
+BUSY_SECONDS: Final = 15
+KEPT_TYPE: Final = np.dtype("<f2")
+ASKED: Final = 500
+ROWS: Final = "SELECT picture, vector, width, height FROM embeddings WHERE space = ? AND view = ? AND picture IN ({})"
+PLAIN: Final = 0
+MIRRORED: Final = 1
+CLOSE: Final = 2
+"""The middle of the picture, at another scale."""
+COMPACT: Final = 4
+"""The embedding in few numbers, for what compares many pictures (`training.random_projection`)."""
+REGION: Final = 5
+"""The box that the network responds to (`training.crop_regions`)."""
+
+Floats = NDArray[np.float32]
+Size = tuple[int, int]
+"""Width and height of the picture as it was sent, in pixels."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A file of embeddings. `space` names all that they depend on, beside the picture and its view."""
+
+    path: Path
+    space: str
+    most_bytes: int
+
+    def read(self, pictures: Sequence[str], view: int, width: int | None) -> dict[str, Floats]:
+        """Return what is kept of these pictures (by `content_of`), each (width,), or of whatever width it is."""
+        return {name: row for name, (row, _) in self.read_sized(pictures, view, width).items()}
+
+    def read_sized(
+        self, pictures: Sequence[str], view: int, width: int | None
+    ) -> dict[str, tuple[Floats, Size | None]]:
+        """Return what is kept of these pictures, with their sizes where who kept them knew."""
+        found: dict[str, tuple[Floats, Size | None]] = {}
+        with suppress(sqlite3.Error, OSError), closing(self._open()) as file:
+            for start in range(0, len(pictures), ASKED):
+                asked = pictures[start : start + ASKED]
+                marks = ", ".join("?" * len(asked))
+                rows = file.execute(ROWS.format(marks), (self.space, view, *asked))
+                found |= {
+                    name: (np.frombuffer(vector, KEPT_TYPE).astype(np.float32), (across, down) if across else None)
+                    for name, vector, across, down in rows
+                    if width is None or len(vector) == width * KEPT_TYPE.itemsize
+                }
+        return found
+
+    def write(self, found: Mapping[str, Floats], view: int, sizes: Mapping[str, Size] | None = None) -> None:
+        """Keep embeddings; the oldest go where there are too many. What cannot be kept is computed again some day."""
+        nowhere, now = (None, None), time.time()
+        rows = [
+            (self.space, name, view, row.astype(KEPT_TYPE).tobytes(), *(sizes or {}).get(name, nowhere), now)
+            for name, row in found.items()
+        ]
+        try:
+            with closing(self._open()) as file, file:
+                file.executemany("INSERT OR REPLACE INTO embeddings VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+                self._trim(file)
+        except (sqlite3.OperationalError, OSError):
+            pass  # a full disk, a lock, a place that cannot be written
+        except sqlite3.DatabaseError:  # damaged
+            self.path.unlink(missing_ok=True)
+
+    def _open(self) -> sqlite3.Connection:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        file = sqlite3.connect(self.path, timeout=BUSY_SECONDS)
+        file.execute("PRAGMA synchronous = OFF")  # what a crash of the machine damages is computed anew
+        file.execute("CREATE TABLE IF NOT EXISTS spaces (weights TEXT PRIMARY KEY, space TEXT) WITHOUT ROWID")
+        file.execute(
+            "CREATE TABLE IF NOT EXISTS embeddings (space TEXT, picture TEXT, view INTEGER, vector BLOB,"
+            " width INTEGER, height INTEGER, kept_at REAL, PRIMARY KEY (space, view, picture)) WITHOUT ROWID"
+        )
+        return file
+
+    def _trim(self, file: sqlite3.Connection) -> None:
+        pages, free, page_bytes = (
+            file.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
+        )
+        if (pages - free) * page_bytes > self.most_bytes:
+            (middle,) = file.execute(
+                "SELECT kept_at FROM embeddings ORDER BY kept_at LIMIT 1 OFFSET (SELECT count(*) / 2 FROM embeddings)"
+            ).fetchone()
+            file.execute("DELETE FROM embeddings WHERE kept_at <= ?", (middle,))
+
+    def name_space(self, weights: str) -> None:
+        """Note that the space belongs to this file of weights, as `weights_key` names it."""
+        with suppress(sqlite3.Error, OSError), closing(self._open()) as file, file:
+            file.execute("INSERT OR REPLACE INTO spaces VALUES (?, ?)", (weights, self.space))
+
+
+def find_space(path: Path, weights: str) -> str | None:
+    """Return the space of these weights without reading them, if anybody has named it."""
+    with suppress(sqlite3.Error, OSError), closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as file:
+        row = file.execute("SELECT space FROM spaces WHERE weights = ?", (weights,)).fetchone()
+        return row and str(row[0])
+    return None
+
+
+def weights_key(backbone: str, image_size: int, folder: Path | None) -> str | None:
+    """Return a name for a backbone's weights as they lie there now, and for the pixels; None where there are none."""
+    found = find_weights(backbone_of(backbone), folder)
+    if found is None:
+        return None
+    facts = found.path.stat()
+    return f"{backbone} {preprocess_of(backbone, image_size)} {found.path} {facts.st_size} {facts.st_mtime_ns}"
+
+
+def content_of(sha256: str, crop: Box | None) -> str:
+    """Return a name of pixels: equal for equal parts of equal files."""
+    return sha256 if crop is None else f"{sha256}:{crop}"
+
+
+def rounded(embeddings: Floats) -> Floats:
+    """Return embeddings as they would be after having been kept."""
+    return embeddings.astype(KEPT_TYPE).astype(np.float32)
+
+
+def space_of(body: Mapping[str, "Tensor"], backbone: str, preprocess: Preprocess, precision: str = "float32") -> str:
+    """Return a name for all that embeddings depend on beside the picture: network, weights, pixels, precision.
+
+    Args:
+        body: its weights, in float32, whatever it computes in.
+        backbone: its name.
+        preprocess: what pictures go through.
+        precision: what the body computes in.
+    """
+    digest = sha256(f"{VERSION} {backbone} {preprocess} {precision}".encode())
+    for name, tensor in sorted(body.items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,63 @@
+"""Saying that a worker is there, so that `/v1/info` and `tsukiji doctor` can tell."""
+
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+
+import structlog
+
+from db.session import Database, DatabaseUnavailable
+from db.work import workers
+from tsukiji.kernel.predict_rpc import LaneAddress
+from tsukiji.kernel.settings import Settings
+from worker.inference.pretrained_weights import Reach
+
+LEAVE_SECONDS = 2
+
+log = structlog.get_logger(__name__)
+
+
+def announce(
+    settings: Settings,
+    worker: str,
+    queue: str,
+    device: str | None,
+    lane: LaneAddress | None = None,
+    reach: Reach | None = None,
+) -> Callable[[], None]:
+    """Report in the background until the returned function is called; it returns when the worker is no more listed."""
+    stop = threading.Event()
+    arguments = (settings, worker, queue, device, lane, reach, stop)
+    thread = threading.Thread(target=_report, args=arguments, name="presence", daemon=True)
+    thread.start()
+
+    def leave() -> None:
+        stop.set()
+        thread.join(LEAVE_SECONDS)
+
+    return leave
+
+
+def _report(
+    settings: Settings,
+    worker: str,
+    queue: str,
+    device: str | None,
+    lane: LaneAddress | None,
+    reach: Reach | None,
+    stop: threading.Event,
+) -> None:
+    database = Database(settings)
+    while True:
+        try:
+            with database.transaction() as session:
+                workers.report(session, worker, queue, device, lane, reach.weights() if reach else None)
+        except DatabaseUnavailable as error:
+            log.warning("presence_failed", error=str(error.orig))
+        if reach and reach.knock():
+            continue  # what was found is told at once
+        if stop.wait(settings.jobs.beat_seconds):
+            break
+    with suppress(DatabaseUnavailable), database.transaction() as session:
+        workers.leave(session, worker)
+    database.close()

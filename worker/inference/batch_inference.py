@@ -1,0 +1,233 @@
+"""Items to rows of predictions: what is kept is looked up, the rest is read, decoded and classified in streams.
+
+Each stream is a thread that takes a part of the chunk from its bytes to its embeddings: while one decodes, others
+compute, no core waits for another, and there are never more pictures in memory than a part for each stream.
+"""
+
+import math
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from db.models import BatchItem
+from db.work.batches import blank_prediction
+from tsukiji.errors import BlobCorrupt, BlobMissing, ImageError, OutputNotFinite
+from tsukiji.kernel.pipeline import submit_ahead
+from tsukiji.types import Box
+from tsukiji.vision.decoding.decode import DecodeLimits, decoded, measure
+from tsukiji.vision.execution_plan import Plan
+from tsukiji.vision.feature_cache import PLAIN, Kept, Size, content_of
+from tsukiji.vision.predictor import Answers, Predictor
+from tsukiji.vision.preprocess import Preprocess
+from worker.lease import Lease
+from worker.services import Services
+
+NICENESS: Final = 5
+"""Who asks the service something, or for a prediction, goes first; a training (`training.program`) comes last."""
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture as the network sees it, and the size of the one that was sent."""
+
+    pixels: Image.Image
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the network made of a picture, (E,), and the picture's size."""
+
+    embedding: npt.NDArray[np.float32]
+    size: Size
+
+
+Found = dict[str, Seen | Row]
+"""By the name of the pixels (`content_of`); in the stead of a picture that could not be read stands its error."""
+
+
+def predict(
+    services: Services, predictor: Predictor, items: Sequence[BatchItem], lease: Lease, threshold: float = 0.0
+) -> list[Row]:
+    """Return one row per item, in order. A picture that is there twice is looked at once.
+
+    A threshold above 0 stands in for those of a model of several labels.
+
+    Raises:
+        Stopped: the lease says so.
+        GpuOutOfMemory: not even one picture fits.
+    """
+    kept = kept_of(services, predictor)
+    wanted = {name_of(item): item for item in items if item.sha256}
+    found = recall(services, kept, predictor, wanted)
+    fresh: Found = {}
+    for part in in_streams(
+        predictor.plan,
+        parts_of([item for name, item in wanted.items() if name not in found], predictor),
+        lambda part: look(services, predictor, part, lease.check),
+    ):
+        fresh |= part
+    keep(kept, fresh)
+    return rows_of(predictor, items, found | fresh, threshold)
+
+
+def name_of(item: BatchItem) -> str:
+    return content_of(item.sha256 or "", item.crop)
+
+
+def parts_of(items: Sequence[BatchItem], predictor: Predictor) -> list[Sequence[BatchItem]]:
+    """Cut into forward passes; where that are few, so that each stream has something to do."""
+    size = max(1, min(predictor.batch_size, -(-len(items) // predictor.plan.streams)))
+    return [items[start : start + size] for start in range(0, len(items), size)]
+
+
+def in_streams(
+    plan: Plan, parts: Sequence[Sequence[BatchItem]], act: Callable[[Sequence[BatchItem]], Found]
+) -> Iterator[Found]:
+    """Yield what `act` finds of each part. An error ends the others after the part that they are at."""
+    if not parts:
+        return
+    with (
+        ThreadPoolExecutor(plan.streams, "stream", initializer=begin, initargs=(plan,)) as pool,
+        closing(submit_ahead(pool, act, parts, len(parts))) as found,
+    ):
+        for _, future in found:
+            yield future.result()
+
+
+def begin(plan: Plan) -> None:
+    """Prepare the calling thread, and none else: Linux has priorities by thread."""
+    plan.begin_stream()
+    if sys.platform == "linux":
+        thread = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + NICENESS)
+
+
+def look(services: Services, predictor: Predictor, items: Sequence[BatchItem], check: Callable[[], None]) -> Found:
+    """Read, decode and classify pictures in one forward pass; `check` is called between, and may raise."""
+    found: Found = {}
+    pixels: list[npt.NDArray[np.uint8]] = []
+    sizes: dict[str, Size] = {}
+    check()
+    for item in items:
+        try:
+            data = services.store.read(item.sha256 or "")
+            picture = look_at(data, services.decode_limits, predictor.preprocess, item.crop)
+        except (ImageError, BlobMissing, BlobCorrupt) as error:
+            found[name_of(item)] = error.to_dict()
+            continue
+        pixels.append(predictor.preprocess.to_pixels([picture.pixels]))
+        sizes[name_of(item)] = picture.width, picture.height
+    if pixels:
+        check()
+        embeddings = predictor.embed_pixels(np.concatenate(pixels))
+        seen = zip(sizes.items(), embeddings, strict=True)
+        found |= {name: Seen(embedding, size) for (name, size), embedding in seen}
+    return found
+
+
+def look_at(data: bytes, limits: DecodeLimits, preprocess: Preprocess, crop: Box | None = None) -> Picture:
+    """Return the picture in a file, or the part of it in a box, fitted: many of these are held at once.
+
+    Raises:
+        ImageError: there is none that may be read.
+    """
+    width, height = measure(data, limits)
+    with decoded(data, limits, crop=crop, target_side=preprocess.size) as picture:
+        return Picture(preprocess.fit(picture), width, height)
+
+
+# --- what is kept ----------------------------------------------------------------------------------------------------
+
+
+def kept_of(services: Services, predictor: Predictor) -> Kept | None:
+    """Return the place for what this network makes of pictures; trainings have the same."""
+    settings = services.settings
+    if not settings.inference.features_mb:
+        return None
+    return Kept(settings.cache_dir / "features.db", predictor.space, settings.inference.features_mb * 2**20)
+
+
+def recall(services: Services, kept: Kept | None, predictor: Predictor, wanted: Mapping[str, BatchItem]) -> Found:
+    """Return what is kept of pictures, by trainings, too: those keep no sizes, but the header of the file tells."""
+    if kept is None:
+        return {}
+    rows = kept.read_sized(list(wanted), PLAIN, predictor.model.num_embedded)
+    sized = ((name, row, size or size_of(services, wanted[name])) for name, (row, size) in rows.items())
+    return {name: Seen(row, size) for name, row, size in sized if size}
+
+
+def size_of(services: Services, item: BatchItem) -> Size | None:
+    """Return a picture's size; None of one that cannot be read, which is then refused where it is looked at."""
+    try:
+        return measure(services.store.read(item.sha256 or ""), services.decode_limits)
+    except (ImageError, BlobMissing, BlobCorrupt):
+        return None
+
+
+def keep(kept: Kept | None, found: Mapping[str, Seen | Row]) -> None:
+    good = {name: seen for name, seen in found.items() if isinstance(seen, Seen) and np.isfinite(seen.embedding).all()}
+    if kept and good:
+        sizes = {name: seen.size for name, seen in good.items()}
+        kept.write({name: seen.embedding for name, seen in good.items()}, PLAIN, sizes)
+
+
+# --- rows ------------------------------------------------------------------------------------------------------------
+
+
+def rows_of(predictor: Predictor, items: Sequence[BatchItem], found: Found, threshold: float = 0.0) -> list[Row]:
+    """Return the items' rows: the head answers for all pictures at once."""
+    good = [name for name, seen in found.items() if isinstance(seen, Seen)]
+    places = {name: place for place, name in enumerate(good)}
+    embeddings = [seen.embedding for seen in found.values() if isinstance(seen, Seen)]
+    answers = predictor.conclude(np.stack(embeddings)) if embeddings else None
+    known = known_scores(answers) if answers else []
+    rows = []
+    for item in items:
+        row = blank_prediction(item.seq)
+        seen = found[name_of(item)] if item.sha256 else item.error
+        if answers and isinstance(seen, Seen):
+            place = places[name_of(item)]
+            width, height = seen.size
+            row |= {"width": width, "height": height}
+            row |= answer(predictor, answers.probabilities[place], known[place], threshold)
+        else:
+            row["error"] = seen
+        rows.append(row)
+    return rows
+
+
+def known_scores(answers: Answers) -> list[float | None]:
+    """Return a known score for each picture; None where the model has no statistics for it."""
+    if answers.known_scores is None:
+        return [None] * len(answers.probabilities)
+    return [float(score) for score in answers.known_scores]
+
+
+def answer(
+    predictor: Predictor, probabilities: npt.NDArray[np.float32], known_score: float | None, threshold: float = 0.0
+) -> Row:
+    """Return what a model says of a picture, or the error that it says nothing: no answer holds NaN."""
+    if not np.isfinite(probabilities).all() or not math.isfinite(known_score or 0):
+        return {"error": OutputNotFinite("The model's probabilities of this picture are not numbers.").to_dict()}
+    several = predictor.kind == "multi_label"
+    best = int(probabilities.argmax())
+    return {
+        "label": predictor.label_names[best],
+        "score": float(probabilities[best]),
+        "labels": predictor.decide_set(probabilities, threshold) if several else None,
+        "known_score": known_score,
+        "probabilities": probabilities.astype("<f4").tobytes(),
+    }

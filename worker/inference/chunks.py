@@ -1,0 +1,33 @@
+"""Classifying a chunk of a batch: its predictions, counters and end are committed at once."""
+
+import time
+
+from db.models import Chunk
+from db.session import Session
+from db.work import batches, jobs
+from db.work.requests import BatchRequest
+from tsukiji.jobs import JobKind, JobStatus, Queue
+from worker.inference.batch_inference import predict
+from worker.inference.explanations import Wishes, look_closer
+from worker.inference.model_cache import ModelCache
+from worker.lease import Lease, Stale
+from worker.services import Services
+
+
+def classify(models: ModelCache, services: Services, chunk: Chunk, lease: Lease) -> None:
+    with services.database.reading() as session:
+        job, items = jobs.find(session, chunk.job_id), batches.items_of(session, chunk)
+    asked = BatchRequest.of(job)
+    model = models.get(asked.model)
+    began = time.monotonic()
+    rows = predict(services, model.predictor, items, lease, asked.threshold)
+    look_closer(services, model.insight, Wishes(asked.tags, asked.heatmap), items, rows, lease.check)
+    services.chunk_sizing.note(asked.model, len(rows), time.monotonic() - began)
+
+    def end(session: Session) -> bool:
+        if not batches.finish_chunk(session, chunk, rows, model.engine):
+            raise Stale
+        return job.kind == JobKind.EVALUATION and jobs.find(session, job.id).status == JobStatus.QUEUED
+
+    if services.retry_while_unavailable(end):
+        services.wakeups.ring(Queue.INTAKE)  # that was the last: it is measured now

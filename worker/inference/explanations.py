@@ -1,0 +1,151 @@
+"""Tags and heatmaps of pictures that have their answer: each is looked at once more, closer. Nothing of it is kept."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from db.models import BatchItem
+from tsukiji.errors import BlobCorrupt, BlobMissing, ImageError
+from tsukiji.explain.heatmap import explain, seen_part
+from tsukiji.explain.tags import find_tags
+from tsukiji.types import Box
+from tsukiji.types.batches import LIKELIEST
+from tsukiji.vision.decoding.decode import decoded, measure
+from worker.inference.batch_inference import Found, Row, in_streams, name_of, parts_of
+from worker.inference.explanation_calibration import MORE_SIDE, Insight
+from worker.services import Services
+
+DIGITS = 4
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What a batch asks beyond answers; `heatmap` is a label, or `LIKELIEST`."""
+
+    tags: bool
+    heatmap: str | None
+
+    def __bool__(self) -> bool:
+        return self.tags or self.heatmap is not None
+
+
+@dataclass(frozen=True)
+class Part:
+    """A decoded picture, or the part of one that is used, and its box in the whole picture."""
+
+    pixels: Image.Image
+    box: Box
+
+    def whole(self, box: Sequence[int]) -> list[int]:
+        """Return a box of these pixels in those of the whole picture."""
+        left, upper, right, lower = self.box
+        across, down = (right - left) / self.pixels.width, (lower - upper) / self.pixels.height
+        edges = box[0] * across + left, box[1] * down + upper, box[2] * across + left, box[3] * down + upper
+        return [round(edge) for edge in edges]
+
+
+def look_closer(
+    services: Services,
+    insight: Insight,
+    wishes: Wishes,
+    items: Sequence[BatchItem],
+    rows: Sequence[Row],
+    check: Callable[[], None],
+) -> None:
+    """Add to the items' rows what is wished; `check` is called between, and may raise.
+
+    Raises:
+        GpuOutOfMemory: not even one picture fits.
+    """
+    if not wishes:
+        return
+    names = insight.predictor.label_names
+    labels = {
+        name_of(item): names[int(np.frombuffer(row["probabilities"], "<f4").argmax())]
+        for item, row in zip(items, rows, strict=True)
+        if row["probabilities"]
+    }
+    if not labels:
+        return
+    check()
+    if wishes.tags:
+        insight.reader  # noqa: B018 - learnt before the streams begin, once
+    if wishes.heatmap:
+        insight.heatmaps  # noqa: B018 - so are these tried
+
+    def look(part: Sequence[BatchItem]) -> Found:
+        found: Found = {}
+        for item in part:
+            check()
+            found[name_of(item)] = examine(services, insight, wishes, item, labels[name_of(item)])
+        return found
+
+    wanted = {name_of(item): item for item in items if name_of(item) in labels}
+    found: Found = {}
+    for part in in_streams(insight.predictor.plan, parts_of(list(wanted.values()), insight.predictor), look):
+        found |= part
+    for item, row in zip(items, rows, strict=True):
+        extra = found.get(name_of(item))
+        if isinstance(extra, dict):
+            row.update(extra)
+
+
+def examine(services: Services, insight: Insight, wishes: Wishes, item: BatchItem, likeliest: str) -> Row:
+    """Return the columns that are wished; of a picture that is gone meanwhile, none."""
+    found: Row = {}
+    try:
+        with read(services, item, MORE_SIDE * insight.predictor.preprocess.size) as part:
+            if wishes.tags:
+                found["tags"] = tags(insight, part)
+            if wishes.heatmap is not None:
+                label = likeliest if wishes.heatmap == LIKELIEST else wishes.heatmap
+                found["heatmap"] = heatmap(insight, part, label)
+    except (ImageError, BlobMissing, BlobCorrupt):
+        return {}
+    return found
+
+
+@contextmanager
+def read(services: Services, item: BatchItem, side: int) -> Iterator[Part]:
+    """Yield the picture, decoded for `side` pixels; its memory is counted until it is left.
+
+    Raises:
+        ImageError, BlobMissing, BlobCorrupt
+    """
+    data = services.store.read(item.sha256 or "")
+    box = item.crop or (0, 0, *measure(data, services.decode_limits))
+    with decoded(data, services.decode_limits, crop=item.crop, target_side=side) as pixels:
+        yield Part(pixels, box)
+
+
+def tags(insight: Insight, part: Part) -> list[Row]:
+    return [
+        {
+            "label": tag.label,
+            "score": round(tag.score, DIGITS),
+            "known_score": None if tag.known_score is None else round(tag.known_score, DIGITS),
+            "box": part.whole(tag.box),
+        }
+        for tag in find_tags(insight.predictor, part.pixels, insight.reader)
+    ]
+
+
+def heatmap(insight: Insight, part: Part, label: str) -> Row:
+    facts = insight.heatmaps
+    if facts["withheld"]:
+        return {"label": label, "withheld": facts["withheld"]}
+    grid = explain(insight.predictor, part.pixels, insight.predictor.label_names.index(label), facts["method"])
+    if not np.isfinite(grid).all():
+        return {"label": label, "withheld": "the map of this picture holds values that are not numbers"}
+    height, width = grid.shape
+    return {
+        "label": label,
+        "method": facts["method"],
+        "width": width,
+        "height": height,
+        "values": [[round(float(value), DIGITS) for value in row] for row in grid],
+        "box": part.whole(seen_part(insight.predictor, *part.pixels.size)),
+    }

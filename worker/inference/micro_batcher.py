@@ -1,0 +1,169 @@
+"""What the lane is asked: pictures for models that are warm, answered in as few forward passes as there can be.
+
+Whoever waits for the same model when a pass ends is answered in the next: nobody waits for others to come, and many
+callers at once cost few passes. One picture alone has all cores; several are shared out among the plan's streams, of
+which none waits for another. The passes of chunks go on beside it, and have fewer cores meanwhile.
+"""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import structlog
+from PIL import Image
+
+from tsukiji.errors import ImageError
+from tsukiji.kernel.predict_rpc import Frame
+from tsukiji.vision.execution_plan import take_all_cores
+from tsukiji.vision.predictor import Answers, Predictor
+from worker.inference.batch_inference import answer, known_scores, look_at
+from worker.inference.model_cache import ModelCache
+from worker.inference.predict_rpc import Refused
+from worker.services import Services
+from worker.shutdown import stopping
+
+log = structlog.get_logger(__name__)
+
+MOST_WAITING: Final = 256
+"""Pictures. More would wait for seconds; whoever asks then is sent to the queue."""
+PATIENCE_SECONDS: Final = 60
+
+
+@dataclass(frozen=True)
+class Question:
+    """The readable pictures of one prediction, fitted, and the place for what the model says of them."""
+
+    model_id: str
+    pictures: list[Image.Image]
+    answers: "Future[tuple[Answers, int]]" = field(default_factory=Future)
+    """With the place of this question's first picture in them."""
+
+
+class Questions:
+    """Asked by many threads, answered by one of its own."""
+
+    def __init__(self, services: Services, models: ModelCache) -> None:
+        self._services, self._models = services, models
+        self._asked = threading.Condition()
+        self._waiting: list[Question] = []
+        self._streams: ThreadPoolExecutor | None = None
+        threading.Thread(target=self._work, name="questions", daemon=True).start()
+
+    def ask(self, model_id: str, files: list[bytes]) -> Frame:
+        """Return what the model says of files: `rows`, one for each, and the probabilities of those that were readable.
+
+        Raises:
+            Refused: ask elsewhere.
+        """
+        predictor = self._models.warm(model_id)
+        if predictor is None:
+            raise Refused("cold")
+        rows: list[dict[str, Any]] = []
+        pictures = []
+        for data in files:
+            try:
+                picture = look_at(data, self._services.decode_limits, predictor.preprocess)
+                pictures.append(picture.pixels)
+                rows.append({"width": picture.width, "height": picture.height})
+            except ImageError as error:
+                rows.append({"error": error.to_dict()})
+        if not pictures:
+            return {"rows": rows}, []
+        answers, place = self._put(Question(model_id, pictures)).answers.result(PATIENCE_SECONDS)
+        known, parts = known_scores(answers), []
+        for row in rows:
+            if "error" not in row:
+                row.update(answer(predictor, answers.probabilities[place], known[place]))
+                if "error" not in row:
+                    parts.append(row.pop("probabilities"))
+                place += 1
+        return {"rows": rows}, parts
+
+    def _put(self, question: Question) -> Question:
+        with self._asked:
+            if stopping.is_set() or sum(len(other.pictures) for other in self._waiting) >= MOST_WAITING:
+                raise Refused("busy")
+            self._waiting.append(question)
+            self._asked.notify()
+        return question
+
+    def _work(self) -> None:
+        take_all_cores()
+        while not stopping.is_set():
+            with self._asked:
+                if not self._asked.wait_for(lambda: self._waiting, 0.5):
+                    continue
+            group = list(self._gather())
+            try:
+                self._answer(group)
+            except Exception as error:  # no question may end the thread that answers all
+                log.warning("lane_failed", exc_info=error)
+                refuse(group, "failed")
+        with self._asked:
+            refuse(self._waiting, "stopping")
+        if self._streams:
+            self._streams.shutdown()
+
+    def _gather(self) -> Iterator[Question]:
+        """Take who waits for the same model as the one that has waited longest, up to a pass of each stream."""
+        with self._asked:
+            model_id = self._waiting[0].model_id
+            predictor = self._models.warm(model_id)
+            most = predictor.batch_size * streams_of(predictor) if predictor else 0
+            room = max(most, len(self._waiting[0].pictures))
+            for question in [other for other in self._waiting if other.model_id == model_id]:
+                room -= len(question.pictures)
+                if room < 0:
+                    return
+                self._waiting.remove(question)
+                yield question
+
+    def _answer(self, group: list[Question]) -> None:
+        predictor = self._models.warm(group[0].model_id)
+        if predictor is None:
+            refuse(group, "cold")
+            return
+        parts = shared_out(group, streams_of(predictor))
+        if len(parts) == 1:
+            look(predictor, group)
+            return
+        if self._streams is None:  # they stay: a thread of torch's is slow to begin
+            plan = predictor.plan
+            self._streams = ThreadPoolExecutor(plan.streams, "questions", initializer=plan.begin_stream)
+        wait([self._streams.submit(look, predictor, part) for part in parts])
+
+
+def streams_of(predictor: Predictor) -> int:
+    """Return how many passes may be under way at once; on a GPU they would only wait for each other."""
+    return predictor.plan.streams if predictor.plan.device == "cpu" else 1
+
+
+def shared_out(group: list[Question], parts: int) -> list[list[Question]]:
+    """Deal the questions out, so that each part has about as many pictures."""
+    found: list[list[Question]] = [[] for _ in range(min(parts, len(group)))]
+    for question in sorted(group, key=lambda question: -len(question.pictures)):
+        min(found, key=lambda part: sum(len(other.pictures) for other in part)).append(question)
+    return found
+
+
+def look(predictor: Predictor, group: list[Question]) -> None:
+    """Answer questions in one pass."""
+    try:
+        answers = predictor.answer([picture for question in group for picture in question.pictures])
+    except Exception as error:
+        log.warning("lane_failed", exc_info=error)
+        refuse(group, "failed")
+        return
+    place = 0
+    for question in group:
+        question.answers.set_result((answers, place))
+        place += len(question.pictures)
+    log.debug("lane_answered", predictions=len(group), images=place)
+
+
+def refuse(questions: list[Question], why: str) -> None:
+    for question in questions:
+        if not question.answers.done():
+            question.answers.set_exception(Refused(why))

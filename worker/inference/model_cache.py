@@ -1,0 +1,82 @@
+"""Models kept warm: a package is fetched from the store once, and stays loaded until others push it out."""
+
+import shutil
+from collections import OrderedDict
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from tsukiji.vision.execution_plan import Plan, choose
+from tsukiji.vision.predictor import Predictor
+from worker.inference import precision_check
+from worker.inference.explanation_calibration import Insight
+from worker.inference.model_packages import fetch_package
+from worker.services import Services
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model, and what was chosen to run it with, in plain words."""
+
+    predictor: Predictor
+    engine: dict[str, Any]
+    insight: Insight
+
+
+class ModelCache:
+    """Holds as many as memory is allowed for, one at least; the least recently used goes first.
+
+    `get` is for one thread, `warm` for any.
+    """
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._warm: OrderedDict[str, Loaded] = OrderedDict()
+
+    def get(self, model_id: str) -> Loaded:
+        """Return a loaded model.
+
+        Raises:
+            ModelGone: it was deleted.
+            PackageInvalid, BlobMissing, BlobCorrupt: its package is damaged.
+        """
+        if model_id not in self._warm:
+            folder = self._fetch(model_id)
+            try:
+                predictor, engine = precision_check.load(self._services, model_id, folder, self._plan)
+            finally:  # it is in memory now; a folder for each model of each worker would fill the disk
+                shutil.rmtree(folder, ignore_errors=True)
+            log.info("model_loaded", model_id=model_id, **engine)
+            self._warm[model_id] = Loaded(predictor, engine, Insight(self._services, model_id, predictor))
+            while len(self._warm) > 1 and self._bytes > self._services.settings.inference.models_mb * 2**20:
+                self._warm.popitem(last=False)
+        self._warm.move_to_end(model_id)
+        return self._warm[model_id]
+
+    def warm(self, model_id: str) -> Predictor | None:
+        """Return a model that is loaded already."""
+        found = self._warm.get(model_id)
+        with suppress(KeyError):  # it was pushed out at this very moment
+            self._warm.move_to_end(model_id)
+        return found.predictor if found else None
+
+    @cached_property
+    def _plan(self) -> Plan:
+        return choose(self._services.settings.inference)
+
+    @property
+    def _bytes(self) -> int:
+        return sum(loaded.predictor.bytes for loaded in self._warm.values())
+
+    def _fetch(self, model_id: str) -> Path:
+        """Make the package's folder from its blobs, whole or not at all."""
+        folder = self._services.work_folder(f"models-{self._services.worker}") / model_id
+        shutil.rmtree(folder, ignore_errors=True)
+        fetch_package(self._services, model_id, folder)
+        return folder

@@ -1,0 +1,60 @@
+"""Which pretrained weights this worker can have: those that are here, and those that it can download."""
+
+import math
+import time
+from http.client import HTTPException
+from importlib.util import find_spec
+from typing import Final
+from urllib.error import HTTPError
+from urllib.request import urlopen
+
+from tsukiji.jobs import Queue
+from tsukiji.kernel.settings import Settings
+from tsukiji.vision.backbones import BACKBONES, DOWNLOADS, Library, file_stem, find_weights
+
+LOADS_WEIGHTS: Final = (Queue.TRAIN, Queue.INTAKE)
+"""Queues whose work loads pretrained weights: trainings, and analyses."""
+KNOCK_SECONDS: Final = 5.0
+AGAIN_SECONDS: Final = 900.0
+
+
+class Reach:
+    """Looks into the folders whenever asked, and knocks at the libraries' servers when told to."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._folder = settings.weights_dir
+        self._closed: set[Library] | None = None if settings.weights.download else set(DOWNLOADS)
+        self._download = settings.weights.download
+        self._asked = -math.inf
+
+    def weights(self) -> list[str] | None:
+        """Return which weights can be had, by the names of their files in the weights folder; None: not known yet."""
+        closed = self._closed
+        if closed is None:
+            return None
+        return [
+            file_stem(backbone, weights)
+            for backbone in BACKBONES.values()
+            if backbone.library != "timm" or find_spec("timm")
+            for weights in backbone.weights
+            if weights.library not in closed or find_weights(backbone, self._folder, weights)
+        ]
+
+    def knock(self) -> bool:
+        """Find out which libraries' servers answer, unless it was tried lately or downloads are off; was it tried?"""
+        if not self._download or time.monotonic() - self._asked < AGAIN_SECONDS:
+            return False
+        self._closed = {library for library, address in DOWNLOADS.items() if not answers(address)}
+        self._asked = time.monotonic()
+        return True
+
+
+def answers(address: str) -> bool:
+    """Does the server answer, whatever it says?"""
+    try:
+        urlopen(address, timeout=KNOCK_SECONDS).close()  # noqa: S310 — an address of ours
+    except HTTPError:
+        return True
+    except (HTTPException, OSError):
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""What jobs read: archives, folders, tables and addresses, item after item."""

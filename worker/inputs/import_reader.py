@@ -1,0 +1,152 @@
+"""What an import reads, picture after picture, each with what tables and folders say of it: files, then addresses."""
+
+import itertools
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, cast
+
+from db.curation import datasets
+from db.models import Job
+from db.work.requests import ImportRequest
+from tsukiji.errors import TsukijiError
+from tsukiji.ingest.archives import Entry
+from tsukiji.ingest.importers import Layout, Placement, Remote, Table, lay_out, may_be_table, sampled_label
+from tsukiji.ingest.skipped import PassedOver
+from tsukiji.kernel.pipeline import submit_ahead
+from tsukiji.types import ImportOptions, Kind
+from worker.inputs.batch_inputs import read_url
+from worker.inputs.input_files import opened
+from worker.services import Services
+
+Files = Callable[[PassedOver], Iterator[Entry]]
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One picture; readable while the iteration that gave it stands at it."""
+
+    name: str
+    placement: Placement
+    read: Callable[[], bytes]
+
+
+@dataclass(frozen=True)
+class Arrivals:
+    """All that an import reads, in an order that stays: an attempt goes on where the one before stopped."""
+
+    services: Services
+    files: Files
+    layout: Layout
+    pictures: int
+    """Files that are no tables."""
+    passed: PassedOver
+
+    @property
+    def total(self) -> int:
+        return self.pictures + len(self.layout.faults) + len(self.layout.remotes)
+
+    @property
+    def warnings(self) -> list[dict[str, Any]]:
+        return [*self.layout.warnings, *self.passed.warnings()]
+
+    def after(self, start: int) -> Generator[tuple[int, Arrival], None, None]:
+        """Yield number and arrival, from this number on."""
+        here = self.pictures + len(self.layout.faults)
+        yield from itertools.islice(enumerate(itertools.chain(self._files(), self._faults())), start, None)
+        left = self.layout.remotes[max(0, start - here) :]
+        yield from enumerate(fetched(self.services, left), max(start, here))
+
+    def _files(self) -> Iterator[Arrival]:
+        for entry in self.files(PassedOver()):  # counted before
+            if entry.error is not None or entry.name not in self.layout.tables:
+                yield Arrival(entry.name, self.layout.place(entry.name), entry.read)
+
+    def _faults(self) -> Iterator[Arrival]:
+        for name, error in self.layout.faults:
+            yield Arrival(name, Placement(error=error), bytes)
+
+
+@contextmanager
+def arriving(services: Services, job: Job) -> Iterator[Arrivals]:
+    """Yield what the job reads.
+
+    Raises:
+        ArchiveError, SourceMissing, ...: what is wrong with the whole is met here, before anything is kept.
+        TableInvalid: the table that was sent for it is none.
+    """
+    asked = ImportRequest.of(job)
+    with services.database.reading() as session:
+        kind = cast("Kind", datasets.find(session, job.dataset_id or "").kind)
+    if job.upload_sha256 is None and asked.source is None:
+        yield survey(services, job, no_files, asked, kind)
+        return
+    with opened(services, job, asked.source, asked.options.encoding) as files:
+        yield survey(services, job, files, asked, kind)
+
+
+def no_files(_: PassedOver) -> Iterator[Entry]:
+    return iter(())
+
+
+def survey(services: Services, job: Job, files: Files, asked: ImportRequest, kind: Kind) -> Arrivals:
+    """Go through the files once, to count them and to find the tables among them."""
+    room, count, passed = services.settings.limits.table_bytes, 0, PassedOver()
+    names: list[str] = []
+    tables: list[Table] = []
+    for entry in files(passed):
+        count += 1
+        if entry.error is not None:
+            continue
+        names.append(entry.name)
+        if asked.options.format != "folders" and may_be_table(entry.name) and (data := read_table(entry, room)):
+            room -= len(data)
+            tables.append(Table(entry.name, data))
+    if job.table_sha256 is not None:
+        data = services.store.read(job.table_sha256)
+        tables.append(Table(asked.table or "table.csv", data, is_named=True))
+    options = with_sampled_label(asked, names)
+    container = asked.filename or asked.source or ""
+    layout = lay_out(names, tables, options, services.settings.limits.archive_entries, kind, container)
+    return Arrivals(services, files, layout, count - len(layout.tables & set(names)), passed)
+
+
+def read_table(entry: Entry, room: int) -> bytes:
+    """Return a file's bytes; nothing of one that cannot be read, or is larger than what is left for tables."""
+    try:
+        data = entry.read()
+    except TsukijiError as error:
+        if error.retriable:
+            raise
+        return b""  # its own verdict will say why
+    return data if len(data) <= room else b""
+
+
+def with_sampled_label(asked: ImportRequest, names: Sequence[str]) -> ImportOptions:
+    """Take the label from the archive's name, where the archive is the samples of one class and has no folders."""
+    options, label = asked.options, sampled_label(asked.filename)
+    if (
+        label is None
+        or options.label
+        or options.format not in {"auto", "teachable"}
+        or any("/" in name for name in names)
+    ):
+        return options
+    return options.model_copy(update={"label": label})
+
+
+def fetched(services: Services, remotes: Iterable[Remote]) -> Iterator[Arrival]:
+    """Yield the pictures in their order; so many are on their way at once."""
+    at_once = services.settings.sources.url_connections
+    pool = ThreadPoolExecutor(at_once, thread_name_prefix="fetch")
+    try:
+        for remote, data in submit_ahead(pool, partial(fetch, services), remotes, at_once):
+            yield Arrival(remote.url, remote.placement, data.result)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)  # a worker that stops does not wait for servers
+
+
+def fetch(services: Services, remote: Remote) -> bytes:
+    return b"" if remote.placement.error else read_url(services, remote.url)
