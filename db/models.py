@@ -158,7 +158,7 @@ class Image(Base):
 
 
 class Revision(Base):
-    """An act on a data set. Each changes one field of any number of images; `db.curation.revisions` makes and undoes them."""
+    """An edit of a data set: one field of any number of images. `db.curation.revisions` makes and undoes them."""
 
     __tablename__ = "revisions"
     __table_args__ = (Index("ix_revisions_dataset", "dataset_id", "id"),)

@@ -1,4 +1,4 @@
-"""`python -m devtools.error_pages`: writes docs/errors.md, which is generated from the errors and their HTTP numbers."""
+"""`python -m devtools.error_pages`: writes docs/errors.md from the errors and their HTTP numbers."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""`python -m devtools.settings_pages`: writes what is generated from the settings: docs/settings.md and .env.example."""
+"""`python -m devtools.settings_pages`: writes docs/settings.md and .env.example from the settings."""
 
 import json
 from collections.abc import Iterator

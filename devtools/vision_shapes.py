@@ -1,4 +1,4 @@
-"""`python -m devtools.vision_shapes`: renew `tsukiji/vision/shapes.json`, which says what each backbone's weights are."""
+"""`python -m devtools.vision_shapes`: renews `tsukiji/vision/shapes.json`, the shapes of each backbone's weights."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Fits `tsukiji.vision.out_of_distribution.Means`: class means, and one covariance within the classes. Knows arrays alone."""
+"""Class means and one covariance within the classes, for `tsukiji.vision.out_of_distribution`. Knows arrays alone."""
 
 from dataclasses import replace
 from typing import Final

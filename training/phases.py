@@ -32,9 +32,3 @@ def conclusion() -> "Callable[[Task, Fitted, float], Report]":
     from training.conclusion import conclude
 
     return conclude
-
-
-def mean_average_precision() -> "Callable[..., float | None]":
-    from training.multilabel_metrics import mean_average_precision
-
-    return mean_average_precision

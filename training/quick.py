@@ -5,7 +5,6 @@ import time
 import numpy as np
 import torch
 
-from training import phases
 from training.events import Epoch, Log, Phase
 from training.features import views_of
 from training.probe import Floats, Linear, Problem, fit
@@ -72,9 +71,15 @@ def _metrics(epoch: int, linear: Linear, learnt: Problem, judged: Problem, secon
         train_loss=float(learnt.losses(linear.logits(learnt.features))[0].mean()),
         valid_loss=float(judged.losses(logits)[0].mean()),
         accuracy=float(_right(logits, judged).mean()),
-        mean_average_precision=None if judged.exclusive else phases.mean_average_precision()(judged.sets, logits),
+        mean_average_precision=None if judged.exclusive else _mean_average_precision(judged, logits),
         seconds=round(seconds, 3),
     )
+
+
+def _mean_average_precision(judged: Problem, logits: Floats) -> float | None:
+    from training.multilabel_metrics import mean_average_precision  # noqa: PLC0415 - scikit-learn takes 1.4 s to import
+
+    return mean_average_precision(judged.sets, logits)
 
 
 def _right(logits: Floats, judged: Problem) -> Sets:

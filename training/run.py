@@ -22,7 +22,7 @@ CHECKPOINT_FOLDER: Final = "checkpoints"
 
 
 class Picture(BaseModel):
-    """One image of the snapshot; `path` is a local file with its bytes, as `tsukiji.vision.decoding.decode` takes them."""
+    """One image of the snapshot; `path` is a local file with its bytes, as `tsukiji.vision.decoding` takes them."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -15,9 +15,9 @@ from api.http.job_responses import Seen, result_of
 from api.http.middleware import COOKIE
 from api.http.waiting import has_ended, hold
 from api.page.rendering import render
-from api.routes.batches import read_options
 from api.serialize import records
 from api.services import Services
+from api.submit.batches import read_options
 from api.submit.predict import find_target, read_files, start_prediction
 from db import aliases, keys, registry
 from db.models import ApiKey

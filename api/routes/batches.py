@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import Header, Query, Request
 from starlette.concurrency import run_in_threadpool
@@ -39,7 +39,8 @@ from api.serialize.results import Results
 from api.serialize.summary import summarise
 from api.serialize.thresholds import WishDep
 from api.services import Services
-from api.submit.submissions import Work, check_heatmap, check_unique, expect_room, keep_item, start_batch, work_of
+from api.submit.admission import expect_room
+from api.submit.batches import FIELDS, Work, check_heatmap, check_unique, keep_item, read_options, start_batch, work_of
 from db import registry
 from db.models import ApiKey
 from db.models import Job as JobRow
@@ -69,17 +70,6 @@ MANIFEST = {
     "example": '{"custom_id": "a", "image": "img_01kb0m9x2v8q4d6w0z3y7t5r1n"}',
 }
 OF_THE_BODY = {"filename", "encoding"}
-FIELDS = {
-    "model",
-    "top_k",
-    "threshold",
-    "min_known",
-    "tags",
-    "heatmap",
-    "priority",
-    "deadline_seconds",
-    "retention_days",
-}
 
 
 @router.post(
@@ -136,11 +126,6 @@ async def from_body(request: Request, services: Services, caller: ApiKey, once: 
     else:
         work = Work(ArchiveInput(type="archive", **source), upload=await receive_archive(body, services))
     return await run_in_threadpool(start_batch, services, caller, once, options, work)
-
-
-def read_options(sent: Form, **fixed: str) -> BatchOptions:
-    values: dict[str, Any] = {name: sent.one(name) for name in FIELDS if name in sent.fields}
-    return validated(BatchOptions, values | fixed, "body")
 
 
 def check_wish(services: Services, caller: ApiKey, once: Once, options: BatchOptions) -> None:

@@ -28,8 +28,8 @@ from api.http.waiting import Prefer
 from api.serialize import records
 from api.serialize.import_verdicts import CSV, JSON_LINES, Verdicts
 from api.services import Services
+from api.submit.admission import expect_room
 from api.submit.imports import Arrival, arrival_of, start_import
-from api.submit.submissions import expect_room
 from db.curation import datasets, import_verdicts
 from db.models import ApiKey
 from db.models import Job as JobRow

@@ -12,8 +12,8 @@ from api.http.job_responses import answer_poll, hold_seen, respond
 from api.http.routing import Router
 from api.http.schemas import BINARY, FILES, OPTIONS, body, form
 from api.http.waiting import Prefer, has_ended, parse_wait
-from api.routes.batches import FIELDS, read_options
 from api.services import Services
+from api.submit.batches import FIELDS, read_options
 from api.submit.predict import File, find_target, read_files, start_prediction
 from db.predictions import retention
 from tsukiji.errors import NotAnImage, UnsupportedFormat, UnsupportedMediaType

@@ -10,7 +10,7 @@ from api.http.paging import PagingDep
 from api.http.routing import Router
 from api.http.waiting import Prefer
 from api.serialize import records
-from api.submit.submissions import start_training
+from api.submit.trainings import start_training
 from db.work import jobs
 from tsukiji.jobs import JobKind
 from tsukiji.types import EpochMetrics, Job, Page, TrainingCreate

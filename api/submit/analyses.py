@@ -2,8 +2,8 @@
 
 from api.http.idempotency import Made, Once, fingerprint_of
 from api.services import Services
+from api.submit.admission import check_room
 from api.submit.backbones import settle_backbone
-from api.submit.submissions import check_room
 from db.curation import analyses, datasets
 from db.models import ApiKey
 from db.session import Session

@@ -4,7 +4,7 @@ from typing import Any, cast
 
 from api.http.idempotency import Made, Once, fingerprint_of
 from api.services import Services
-from api.submit.submissions import check_room, create
+from api.submit.admission import check_room, create
 from db import registry
 from db.clock import now
 from db.curation import datasets

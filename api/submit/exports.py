@@ -3,7 +3,7 @@
 from api.http.errors import invalid_field
 from api.http.idempotency import Made, Once, fingerprint_of
 from api.services import Services
-from api.submit.submissions import check_room, create
+from api.submit.admission import check_room, create
 from db import registry
 from db.models import ApiKey
 from db.session import Session

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 
 from api.http.idempotency import Made, Once, fingerprint_of
 from api.services import Services
-from api.submit.submissions import check_bytes, check_room, create
-from api.submit.uploads import whole
+from api.submit.admission import check_room, create
+from api.submit.uploads import check_bytes, whole
 from db import blobs
 from db.curation import datasets
 from db.models import ApiKey

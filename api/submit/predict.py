@@ -12,17 +12,8 @@ from api.http.idempotency import Made, Once, fingerprint_of
 from api.http.job_responses import Seen, see, told
 from api.predict_rpc import Answer
 from api.services import Services
-from api.submit.submissions import (
-    Item,
-    Work,
-    add_items,
-    check_heatmap,
-    create,
-    described,
-    expect_room,
-    keep_item,
-    start_batch,
-)
+from api.submit.admission import create, expect_room
+from api.submit.batches import Item, Work, add_items, check_heatmap, described, keep_item, start_batch
 from db import probabilities, registry
 from db.models import ApiKey
 from db.predictions import completed

@@ -215,3 +215,9 @@ def is_alive(services: Services, upload_id: str) -> bool:
 def is_completed(services: Services, upload_id: str) -> bool:
     with services.database.reading() as session:
         return uploads.find(session, upload_id).completed_at is not None
+
+
+def check_bytes(blob: Blob, allowed: int, name: str) -> None:
+    """Raise TooLarge over the limit."""
+    if blob.size > allowed:
+        raise TooLarge(f"The {name} has {blob.size:,} bytes; at most {allowed:,} are taken.")

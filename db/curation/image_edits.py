@@ -1,4 +1,4 @@
-"""What a user asks to be done with a data set's images. Each act is a revision, which `db.curation.revisions` can undo."""
+"""Edits of a data set's images. Each is a revision, which `db.curation.revisions` can undo."""
 
 from collections.abc import Sequence
 from typing import Any

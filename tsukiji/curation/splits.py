@@ -1,8 +1,8 @@
 """Who is learnt from and who is held out: stratified, seeded, kept from training to training, and without leaks.
 
 What the user set stays; only where nothing is set as `valid`, some of what is set as `train` is held out. Images that
-belong together (`tsukiji.curation.groups`) stand on one side. An image of several labels counts for each of them; that it has
-none counts as one more. Knows no database.
+belong together (`tsukiji.curation.groups`) stand on one side. An image of several labels counts for each of them; that
+it has none counts as one more. Knows no database.
 """
 
 from collections import Counter, defaultdict

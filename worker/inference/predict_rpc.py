@@ -1,7 +1,7 @@
 """The interactive lane: the API hands a prediction's pictures to this process, and has the answers on the same line.
 
-Here are the connections; `worker.inference.micro_batcher` finds the answers. Nothing that is asked here is kept: who asks writes it
-down, or goes the way of all batches, over rows.
+Here are the connections; `worker.inference.micro_batcher` finds the answers. Nothing is kept
+here: the API writes the answer down, or falls back to a batch.
 """
 
 import socket

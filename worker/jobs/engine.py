@@ -21,7 +21,7 @@ from tsukiji.kernel.cores import usable_cores
 
 log = structlog.get_logger(__name__)
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 TAIL_LINES = 20
 
 

@@ -1,7 +1,7 @@
 """A stranger's zip, unpacked and checked in a process of its own, with little memory and time.
 
-`python -m tsukiji.ingest.packages.sandbox ZIP FOLDER MAX_BYTES MAX_RATIO MOST_LABELS`: what is wrong is printed as one JSON
-object. Every number in a package is bounded before it is counted with; this is for what was not thought of.
+`python -m tsukiji.ingest.packages.sandbox ZIP FOLDER MAX_BYTES MAX_RATIO MOST_LABELS`: what is wrong is printed as one
+JSON object. Every number in a package is bounded before it is counted with; this is for what was not thought of.
 """
 
 import json
@@ -50,7 +50,7 @@ def unpack_apart(archive: Path, folder: Path, room: Room) -> None:
     command = [sys.executable, "-m", __name__, str(archive), str(folder)]
     command += [str(room.max_bytes), str(room.max_ratio), str(room.most_labels)]
     ours = os.environ | {"OPENBLAS_NUM_THREADS": "1"}  # each thread would reserve memory, and nothing is multiplied
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     try:
         ended = subprocess.run(command, cwd=root, env=ours, capture_output=True, timeout=SECONDS, check=False)
     except subprocess.TimeoutExpired as error:

@@ -1,4 +1,6 @@
-"""`python -m tsukiji.ingest.packages.verify PATH`: one package, folder or zip, checked and tried out. Prints one JSON object.
+"""`python -m tsukiji.ingest.packages.verify PATH`: one package (folder or zip) checked and tried out.
+
+Prints one JSON object.
 
 Hashes and formats are checked by the client alone; the self-test needs the extra `inference`, and where that is missing
 it is said to be not done.

@@ -1,8 +1,8 @@
 """Pictures whose decoder sets itself no bounds, decoded in a process that has some. Thread-safe.
 
 An AVIF of a hundred bytes may say that it is small and hold a frame of 268 megapixels, and run lengths of BMP are
-unpacked in Python. `python -m tsukiji.vision.decoding.sandbox` reads such files from its standard input, one after the other,
-with no more memory than a picture of the size that was announced needs, and is ended when it takes too long.
+unpacked in Python. `python -m tsukiji.vision.decoding.sandbox` reads such files from its standard input, one after
+the other, with no more memory than a picture of the size that was announced needs, and is ended when it takes too long.
 """
 
 import atexit

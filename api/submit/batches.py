@@ -1,53 +1,51 @@
-"""Starting work: rows in one transaction, wake-ups after it. Knows no HTTP."""
+"""Starting batches and predictions: rows in one transaction, the bell after it."""
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from api.http.errors import invalid_field
+from api.http.bodies import Form
+from api.http.errors import invalid_field, validated
 from api.http.idempotency import Made, Once, fingerprint_of
 from api.services import Services
-from api.submit.backbones import settle
-from api.submit.uploads import whole
+from api.submit.admission import check_room, create
+from api.submit.uploads import check_bytes, whole
 from db import blobs, registry
 from db.clock import now
 from db.curation import datasets
 from db.models import ApiKey, Job
 from db.session import Session
-from db.work import batches, jobs
+from db.work import batches
 from db.work.requests import (
     ArchiveInput,
     BatchRequest,
     DatasetInput,
     Input,
-    JobRequest,
     ManifestInput,
     SourceInput,
-    TrainingRequest,
 )
 from db.work.scheduling import workers_to_wake
-from tsukiji.curation.preflight import check_counts
-from tsukiji.curation.snapshots import SnapshotItem, dumps
-from tsukiji.errors import ImageTooManyBytes, QueueFull, TooLarge, TsukijiError
+from tsukiji.errors import ImageTooManyBytes, TsukijiError
 from tsukiji.ingest.sources import find_allowed
 from tsukiji.jobs import JobKind, Queue
 from tsukiji.kernel.storage import Blob
-from tsukiji.types import BatchInput, BatchOptions, Kind, TrainingCreate
+from tsukiji.types import BatchInput, BatchOptions, Kind
 from tsukiji.types.batches import LIKELIEST
 
 PREDICTION_PRIORITY = 5
-UNKNOWN_IMAGES = 2000
-"""So many are enough to measure a rate."""
-LIMIT_OF = {
-    JobKind.TRAINING: "trainings",
-    JobKind.BATCH: "batches",
-    JobKind.PREDICTION: "batches",
-    JobKind.IMPORT: "imports",
-    JobKind.EVALUATION: "batches",
-    JobKind.EXPORT: "imports",
-    JobKind.ANALYSIS: "imports",
+FIELDS = {
+    "model",
+    "top_k",
+    "threshold",
+    "min_known",
+    "tags",
+    "heatmap",
+    "priority",
+    "deadline_seconds",
+    "retention_days",
 }
+"""Members of a form that are options, and not files."""
 
 
 @dataclass(frozen=True)
@@ -83,87 +81,9 @@ class Work:
         ]
 
 
-# --- trainings -------------------------------------------------------------------------------------------------------
-
-
-def start_training(services: Services, caller: ApiKey, once: Once, body: TrainingCreate) -> Made:
-    """Queue a training. A worker draws splits and freezes the data set, which takes long where images are many.
-
-    What can be told by counting labels is refused here.
-
-    Raises:
-        NotFound, DatasetTooSmall, QueueFull
-    """
-    fingerprint = fingerprint_of(body.model_dump())
-    if made := once.found(services, fingerprint):
-        return made
-    with services.database.reading() as session:
-        check_room(session, services, JobKind.TRAINING, caller)
-        recipe, chosen = settle(session, services, body.recipe)
-        asked = datasets.find(session, body.dataset)
-        counts = datasets.count_labelled(session, asked.id)
-    warnings = check_counts(counts, services.settings.limits.class_min_images, asked.name)
-    unknown = None if body.unknown is None else freeze_unknown(services, body.unknown, asked.id)
-
-    def make(session: Session) -> str:
-        check_room(session, services, JobKind.TRAINING, caller)
-        dataset = datasets.find(session, asked.id)
-        further: dict[str, Any] = {"backbone_choice": chosen} if chosen else {}
-        if unknown:
-            further |= {"unknown": unknown.dataset_id, "unknown_snapshot": unknown.add(session)}
-        request = TrainingRequest(
-            dataset=dataset.id,
-            dataset_name=dataset.name,
-            kind=cast("Kind", dataset.kind),
-            recipe=recipe,
-            name=body.name or dataset.name,
-            resplit=body.resplit,
-            warnings=warnings,
-            **further,
-        )
-        columns = {"dataset_id": dataset.id, "unit": "epochs", "total": recipe.epochs, "meta": body.metadata}
-        return create(session, services, caller, JobKind.TRAINING, request, **columns).id
-
-    made = once.make(services, fingerprint, make)
-    if not made.replayed:
-        services.wakeups.ring(Queue.TRAIN)
-    return made
-
-
-@dataclass(frozen=True)
-class UnknownImages:
-    """Images of other things, to measure "none of these" on."""
-
-    dataset_id: str
-    blob: Blob
-    images: int
-
-    def add(self, session: Session) -> str:
-        """Insert them as a snapshot, and return its id."""
-        return registry.add_snapshot(session, self.dataset_id, self.blob.sha256, self.blob.size, self.images).id
-
-
-def freeze_unknown(services: Services, name: str, dataset_id: str) -> UnknownImages:
-    """Freeze a data set of other things; labelled or not, its images are all taken for one kind.
-
-    Raises:
-        NotFound: there is none of this id or name.
-        Invalid: it has no images, or is the one that is learnt from.
-    """
-    with services.database.reading() as session:
-        dataset = datasets.find(session, name)
-        images = datasets.all_images(session, dataset.id, UNKNOWN_IMAGES)
-    if dataset.id == dataset_id:
-        raise invalid_field("#/unknown", "this data set is the one to learn from; give one of other things")
-    if not images:
-        raise invalid_field("#/unknown", "this data set has no images")
-    items = [
-        SnapshotItem(image.id, image.sha256, image.name, image.label or "unknown", crop=image.crop) for image in images
-    ]
-    return UnknownImages(dataset.id, services.store.put(dumps(items)), len(items))
-
-
-# --- batches and predictions -----------------------------------------------------------------------------------------
+def read_options(sent: Form, **fixed: str) -> BatchOptions:
+    values: dict[str, Any] = {name: sent.one(name) for name in FIELDS if name in sent.fields}
+    return validated(BatchOptions, values | fixed, "body")
 
 
 def start_batch(
@@ -292,12 +212,6 @@ def work_of(services: Services, source: BatchInput) -> Work:
     return Work(DatasetInput(type="dataset", dataset=dataset.id, split=source.split))
 
 
-def check_bytes(blob: Blob, allowed: int, name: str) -> None:
-    """Raise TooLarge over the limit."""
-    if blob.size > allowed:
-        raise TooLarge(f"The {name} has {blob.size:,} bytes; at most {allowed:,} are taken.")
-
-
 def keep_item(services: Services, custom_id: str, data: bytes) -> Item:
     """Keep one file's bytes; one that is too large becomes an item with its reason. Workers look inside."""
     largest = services.settings.limits.image_bytes
@@ -312,45 +226,3 @@ def check_unique(custom_ids: Sequence[str]) -> None:
     if twice:
         listed = ", ".join(repr(name) for name in twice[:20])
         raise invalid_field("#/custom_ids", f"each may occur once; these occur more often: {listed}")
-
-
-# --- what they share -------------------------------------------------------------------------------------------------
-
-
-def create(
-    session: Session, services: Services, caller: ApiKey, kind: JobKind, request: JobRequest, **columns: Any
-) -> Job:
-    attempts = services.settings.jobs.max_attempts
-    return jobs.create(session, kind, request=request, max_attempts=attempts, created_by=caller.id, **columns)
-
-
-def expect_room(session: Session, services: Services, once: Once, kind: JobKind, caller: ApiKey) -> None:
-    """Raise QueueFull before bytes travel and are kept, unless the answer is a job that this request made before.
-
-    What is kept and then refused has no row, and lies in the store until its reconciliation.
-    """
-    if not once.is_known(session):
-        check_room(session, services, kind, caller)
-
-
-def check_room(session: Session, services: Services, kind: JobKind, caller: ApiKey) -> None:
-    """Raise QueueFull where this key, or all together, have too many unfinished jobs of the kind.
-
-    The error's extra members say how many there are (`unfinished`, `limit`), and where the caller's oldest one stands
-    (`oldest`, and `position`: how many of the kind start before it).
-    """
-    limits, name = services.settings.limits, LIMIT_OF[kind]
-    mine, all_keys = jobs.count_active(session, kind, caller.id), jobs.count_active(session, kind)
-    for who, count, limit in (
-        ("This key has", mine, getattr(limits, f"queued_{name}")),
-        ("All keys together have", all_keys, getattr(limits, f"all_queued_{name}")),
-    ):
-        if count >= limit:
-            oldest = jobs.oldest_active(session, kind, caller.id)
-            raise QueueFull(
-                f"{who} {count} unfinished jobs of the kind {kind}; at most {limit} are allowed.",
-                unfinished=count,
-                limit=limit,
-                oldest=oldest and oldest.id,
-                position=oldest and jobs.queue_position(session, oldest),
-            )

@@ -1,0 +1,63 @@
+"""Whether there is room for one more job, and its row. Knows no HTTP and no kind of work."""
+
+from typing import Any
+
+from api.http.idempotency import Once
+from api.services import Services
+from db.models import ApiKey, Job
+from db.session import Session
+from db.work import jobs
+from db.work.requests import (
+    JobRequest,
+)
+from tsukiji.errors import QueueFull
+from tsukiji.jobs import JobKind
+
+LIMIT_OF = {
+    JobKind.TRAINING: "trainings",
+    JobKind.BATCH: "batches",
+    JobKind.PREDICTION: "batches",
+    JobKind.IMPORT: "imports",
+    JobKind.EVALUATION: "batches",
+    JobKind.EXPORT: "imports",
+    JobKind.ANALYSIS: "imports",
+}
+
+
+def create(
+    session: Session, services: Services, caller: ApiKey, kind: JobKind, request: JobRequest, **columns: Any
+) -> Job:
+    attempts = services.settings.jobs.max_attempts
+    return jobs.create(session, kind, request=request, max_attempts=attempts, created_by=caller.id, **columns)
+
+
+def expect_room(session: Session, services: Services, once: Once, kind: JobKind, caller: ApiKey) -> None:
+    """Raise QueueFull before bytes travel and are kept, unless the answer is a job that this request made before.
+
+    What is kept and then refused has no row, and lies in the store until its reconciliation.
+    """
+    if not once.is_known(session):
+        check_room(session, services, kind, caller)
+
+
+def check_room(session: Session, services: Services, kind: JobKind, caller: ApiKey) -> None:
+    """Raise QueueFull where this key, or all together, have too many unfinished jobs of the kind.
+
+    The error's extra members say how many there are (`unfinished`, `limit`), and where the caller's oldest one stands
+    (`oldest`, and `position`: how many of the kind start before it).
+    """
+    limits, name = services.settings.limits, LIMIT_OF[kind]
+    mine, all_keys = jobs.count_active(session, kind, caller.id), jobs.count_active(session, kind)
+    for who, count, limit in (
+        ("This key has", mine, getattr(limits, f"queued_{name}")),
+        ("All keys together have", all_keys, getattr(limits, f"all_queued_{name}")),
+    ):
+        if count >= limit:
+            oldest = jobs.oldest_active(session, kind, caller.id)
+            raise QueueFull(
+                f"{who} {count} unfinished jobs of the kind {kind}; at most {limit} are allowed.",
+                unfinished=count,
+                limit=limit,
+                oldest=oldest and oldest.id,
+                position=oldest and jobs.queue_position(session, oldest),
+            )
