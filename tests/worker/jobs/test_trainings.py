@@ -186,7 +186,7 @@ def test_a_training_that_makes_progress_is_no_poison(services, submit, dataset_i
     assert not any(services.work_folder("x").parent.glob(f"{job.id}*")), "nothing of the dead is left lying about"
 
 
-def test_a_data_set_that_is_deleted_before_the_start_is_trained_on_all_the_same(services, submit, dataset_id):
+def test_a_data_set_that_is_deleted_once_it_is_frozen_is_trained_on_all_the_same(services, submit, dataset_id):
     """The snapshot is frozen, and its bytes are kept for a while."""
     job = submit.training(dataset_id, RECIPE.model_copy(update={"epochs": 1}))
     with services.database.transaction() as session:
