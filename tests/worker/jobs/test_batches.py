@@ -179,7 +179,7 @@ def test_a_worker_that_stops_gives_its_chunk_back(services, submit, model, model
     job = submit_zip(services, submit, model, archive({"1.png": 1}))
     work(services, job.id, plan)
     stopping.set()
-    run_chunks(services, models)
+    run_next(services, models)
     assert submit.find(job).items_succeeded == 0
     stopping.clear()
     run_chunks(services, models)
