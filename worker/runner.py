@@ -31,7 +31,8 @@ def work_next(services: Services, queue: Queue, acts: Acts) -> bool:
     """Claim what is next and do it.
 
     Returns:
-        Whether to look for more: not when there was nothing, nor when what all work needs is away.
+        Whether to look for more: not when there was nothing, when this worker stops, nor when what all work needs is
+        away.
     """
     settings = services.settings.jobs
     work = scheduling.claim_next(services.database, queue, services.worker, settings, services.chunk_size)
@@ -53,6 +54,7 @@ def run(services: Services, work: Work, act: Act) -> bool:
             log.info("work_finished")
         except (Stopped, Stale):
             leave(services, work, lease)
+            return not lease.shutdown
         except Exception as error:  # noqa: BLE001 - the last frame of the work: whatever it met is told to the row
             return not report(services, work, error).outage
     return True
