@@ -46,7 +46,7 @@ class DatabaseUnavailable(OperationalError):
 
 
 class DatabaseFull(DatabaseUnavailable):
-    """The database's disk has no room."""
+    """The database's disk is full."""
 
 
 def tell_outages(engine: Engine) -> None:

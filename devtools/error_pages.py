@@ -8,19 +8,20 @@ from tsukiji.errors import TsukijiError
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "errors.md"
 ROOMS = {"api.http.errors", "tsukiji.errors"}
-"""Errors that users meet stand in these modules; a program's own (a second `tsukiji up`) are told where they arise."""
+"""Modules of the errors that users meet; those of one program (a second `tsukiji up`) are defined there."""
 
 HEAD = """\
 # Errors
 
-This list is the contract: branch on `code`, which stays; `title`, `detail` and `hint` are for people and may be worded
-anew. The members are the same in a problem document of the HTTP API, in a job's or an item's `error`, in the exceptions
-of the Python client and in what the command line prints with `--json`. [HTTP API](http-api.md#errors) shows one.
+Branch on `code`: codes do not change once released. `title`, `detail` and `hint` are for people, and their wording may
+change. The members are the same in a problem document of the HTTP API, in a job's or an item's `error`, in the
+exceptions of the Python client, and in what the command line prints with `--json`. [HTTP API](http-api.md#errors) shows
+an example.
 
-HTTP is the number of the answer where an error answers a request; many only ever stand in a job or an item, and their
-number is then that of their kind. Retriable says that the same request or job may do better later, unchanged. `detail`
-says more than the table: what was asked for, which limit was met; where it can, it comes with a hint of its own. This
-page is generated from `tsukiji/errors.py` and `api/http/errors.py` by `make docs`.
+HTTP is the status code when the error answers a request; many errors only appear in a job or an item. Retriable means
+that the same request or job may succeed later, unchanged. `detail` is more specific than the table, for instance which
+limit was exceeded, and may come with a hint of its own. This page is generated from `tsukiji/errors.py` and
+`api/http/errors.py` by `make docs`.
 """
 
 AREAS = {
@@ -57,7 +58,7 @@ AREAS = {
         "blob_missing blob_corrupt storage_full storage_unavailable broker_unavailable database_unavailable not_ready"
     ),
 }
-"""Heading -> codes in their order. A code that stands nowhere here is an error that nobody has placed yet."""
+"""Heading -> codes in their order. A test refuses a code that is missing here."""
 
 
 def documented() -> dict[str, type[TsukijiError]]:

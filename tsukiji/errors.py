@@ -1,4 +1,4 @@
-"""Every error the service can name. Knows no HTTP: the numbers stand in `api/http/errors.py`.
+"""Every error of the service. Knows no HTTP: the status codes are in `api/http/errors.py`.
 
 TsukijiError
 ├── NotFound, Conflict (JobNotDone), Invalid, Unauthorized, Forbidden, TooLarge, UnsupportedMediaType, QueueFull
@@ -11,19 +11,19 @@ TsukijiError
 │   ├── UrlNotAllowed, UrlNotPublic, UrlRedirected, UrlUnreachable     an address of the web
 │   ├── TableInvalid, TableLineInvalid, FileNotSent, LabelsSeveral     a table of labels, or one line of it
 │   └── ManifestLineInvalid, CustomIdDuplicate, ImageUnknown
-├── ImageError          one picture is at fault; the others go on
+├── ImageError          one picture is at fault; the others continue
 │   ├── NotAnImage, UnsupportedFormat, ImageTruncated, ImageDamaged, ImageNotFinite
 │   └── ImageTooManyBytes, ImageTooManyPixels, ImageBadDimensions, ImageTooCostly
 ├── ArchiveError        one archive, or one entry of it, is at fault
 │   ├── ArchiveUnreadable, ArchiveTooLarge, ArchiveTooManyEntries
 │   └── EntryUnsafePath, EntryNested, EntryEncrypted, EntryTooLarge, EntryDuplicate, EntryIgnored,
 │       EntryUnreadable
-├── ResultsDeleted      a batch's results were there, and are no more
+├── ResultsDeleted      a batch's results were deleted
 ├── DatasetTooSmall, BackboneUnavailable, WeightsUnavailable, WeightsInvalid, NanLoss, GpuOutOfMemory, TrainingCrashed
-├── OutputNotFinite     what a model makes of one picture is no number
+├── OutputNotFinite     a model's output for one picture is not a number
 ├── ExportFailed        a model could not be written in another format
 ├── ModelGone           the model of a job was deleted
-├── PackageInvalid      a model directory that is incomplete, altered or of another format
+├── PackageInvalid      a model directory that is incomplete, modified or in another format
 ├── BlobMissing, BlobCorrupt, StorageFull, StorageUnavailable, BrokerUnavailable
 └── WorkerLost, DeadlineExceeded, InternalError
 """
@@ -32,7 +32,7 @@ from typing import Any, ClassVar
 
 
 class TsukijiError(Exception):
-    """An error with a stable code, a sentence for a person and a way out.
+    """An error with a stable code, a sentence for people and a hint.
 
     Args:
         detail: what happened, in a sentence.
@@ -41,11 +41,11 @@ class TsukijiError(Exception):
     """
 
     code: ClassVar[str] = "internal"
-    title: ClassVar[str] = "Something went wrong inside Tsukiji"
+    title: ClassVar[str] = "Internal error"
     hint: str | None = None
     retriable: ClassVar[bool] = False
     outage: ClassVar[bool] = False
-    """Is something away that all work needs? Then the work waits for it, and no attempt is counted."""
+    """Is something down that all work needs? Then the work waits for it, and no attempt is counted."""
 
     def __init__(self, detail: str = "", *, hint: str | None = None, **extra: Any) -> None:
         super().__init__(detail or self.title)
@@ -55,7 +55,7 @@ class TsukijiError(Exception):
             self.hint = hint
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the error as it stands in a job, an item or a problem document."""
+        """Return the error as it appears in a job, an item or a problem document."""
         return {
             "code": self.code,
             "title": self.title,
@@ -68,41 +68,41 @@ class TsukijiError(Exception):
 
 class NotFound(TsukijiError):
     code = "not_found"
-    title = "There is no such thing"
+    title = "Not found"
     hint = "Check the id; lists show what exists."
 
 
 class Conflict(TsukijiError):
     code = "conflict"
-    title = "This does not go with what is there"
-    hint = "Take another name, or change what is there first."
+    title = "This conflicts with what exists"
+    hint = "Choose another name, or change what exists first."
 
 
 class JobNotDone(Conflict):
     code = "job_not_done"
-    title = "The job has not ended yet"
-    hint = "Cancel it, or wait for its end; then delete."
+    title = "The job has not finished"
+    hint = "Cancel it or wait until it finishes, then delete it."
 
 
 class Invalid(TsukijiError):
     code = "invalid_request"
-    title = "The request is not valid"
-    hint = "Correct it, then send it again."
+    title = "The request is invalid"
+    hint = "Correct the request and send it again."
 
 
 class Unauthorized(TsukijiError):
     code = "unauthorized"
-    title = "An API key is needed"
+    title = "An API key is required"
     hint = (
-        "Make a key with `tsukiji keys create --name NAME` where the service runs. Send it as `Authorization: Bearer "
-        "KEY`; the command line and the client take it from TSUKIJI_API_KEY."
+        "Create a key with `tsukiji keys create --name NAME` where the service runs. Send it as `Authorization: Bearer "
+        "KEY`; the command line and the client read it from TSUKIJI_API_KEY."
     )
 
 
 class Forbidden(TsukijiError):
     code = "forbidden"
-    title = "This is not allowed"
-    hint = "Send the key as a Bearer token; a page elsewhere cannot use your cookie."
+    title = "Not allowed"
+    hint = "Send the key as a Bearer token; a page on another site cannot use your cookie."
 
 
 class TooLarge(TsukijiError):
@@ -113,8 +113,8 @@ class TooLarge(TsukijiError):
 
 class UnsupportedMediaType(TsukijiError):
     code = "unsupported_media_type"
-    title = "This content type is not taken here"
-    hint = "Send one of the types that are named."
+    title = "Unsupported content type"
+    hint = "Send one of the types listed."
 
 
 class QueueFull(TsukijiError):
@@ -127,55 +127,55 @@ class QueueFull(TsukijiError):
 class UploadIncomplete(Conflict):
     code = "upload_incomplete"
     title = "Parts of the upload are missing"
-    hint = "GET /v1/uploads/{upload} lists the parts that are confirmed; send the others, then complete it."
+    hint = "GET /v1/uploads/{upload} lists the confirmed parts; send the others, then complete the upload."
 
 
 class UploadClosed(Conflict):
     code = "upload_closed"
-    title = "The upload is complete and takes no other parts"
-    hint = "Use it as it is, or begin another upload."
+    title = "The upload is complete and accepts no more parts"
+    hint = "Use it as it is, or start another upload."
 
 
 class RevisionUndone(Conflict):
     code = "revision_undone"
-    title = "The revision was undone already"
-    hint = "`undone_by` names the undo; to have the act again, undo that."
+    title = "The revision has already been undone"
+    hint = "`undone_by` is the undo; undo that to apply the edit again."
 
 
 class ChangedSince(Conflict):
     code = "changed_since"
-    title = "Some of the images were changed again since"
-    hint = "Undo the later revision first: `revision` names it."
+    title = "Some of the images have changed since"
+    hint = "Undo the later revision first; `revision` is its id."
 
 
 class CropOutside(Invalid):
     code = "crop_outside"
-    title = "The crop box leaves the picture"
+    title = "The crop box extends beyond the picture"
     hint = "Give left, upper, right, lower in pixels of the upright picture; the image's record has width and height."
 
 
 class DigestMismatch(Invalid):
     code = "digest_mismatch"
-    title = "The bytes do not have the hash that was given"
-    hint = "Send them again; if the hash is still another one, compute it anew: the file may have changed."
+    title = "The bytes do not match the given hash"
+    hint = "Send them again. If they still do not match, compute the hash again: the file may have changed."
 
 
 class PartOutOfRange(Invalid):
     code = "part_out_of_range"
-    title = "The upload has no part of this number"
-    hint = "Parts are numbered from 1; GET /v1/uploads/{upload} says how many there are (`parts_total`)."
+    title = "The upload has no part with this number"
+    hint = "Parts are numbered from 1 to `parts_total`; GET /v1/uploads/{upload} shows it."
 
 
 class PartSizeWrong(Invalid):
     code = "part_size_wrong"
-    title = "The part has another size than it should"
-    hint = "Every part has `part_bytes` bytes, the last one what is left."
+    title = "The part has the wrong size"
+    hint = "Every part has `part_bytes` bytes, except the last, which has the rest."
 
 
 class TooManyUploads(QueueFull):
     code = "too_many_uploads"
-    title = "Too many uploads are unfinished"
-    hint = "Complete or delete some: GET /v1/uploads lists them."
+    title = "Too many unfinished uploads"
+    hint = "Complete or delete some; GET /v1/uploads lists them."
 
 
 class ImageError(TsukijiError):
@@ -191,32 +191,32 @@ class NotAnImage(ImageError):
 
 class UnsupportedFormat(ImageError):
     code = "unsupported_format"
-    title = "The picture's format is not taken"
+    title = "The picture's format is not supported"
     hint = "Convert it to JPEG or PNG."
 
 
 class ImageTruncated(ImageError):
     code = "truncated"
-    title = "The picture is cut short or damaged"
-    hint = "Send the file again, whole."
+    title = "The picture is truncated or damaged"
+    hint = "Send the complete file again."
 
 
 class ImageDamaged(ImageError):
     code = "damaged"
     title = "The picture's file is damaged"
-    hint = "Send the file again, or open it in a viewer and save it anew."
+    hint = "Send the file again, or open it in a viewer and save it again."
 
 
 class ImageNotFinite(ImageError):
     code = "not_finite"
-    title = "The picture has values that are no numbers"
-    hint = "Give NaN and infinity a number, such as 0, and save it again."
+    title = "The picture contains values that are not numbers"
+    hint = "Replace NaN and infinity by a number, such as 0, and save it again."
 
 
 class ImageTooManyBytes(ImageError):
     code = "too_many_bytes"
     title = "The file is too large"
-    hint = "Save it smaller; GET /v1/limits shows the limit."
+    hint = "Reduce its size; GET /v1/limits shows the limit."
 
 
 class ImageTooManyPixels(ImageError):
@@ -233,8 +233,8 @@ class ImageBadDimensions(ImageError):
 
 class ImageTooCostly(ImageError):
     code = "too_costly"
-    title = "The picture takes too much to decode"
-    hint = "Open it in a viewer and save it anew."
+    title = "The picture takes too much time or memory to decode"
+    hint = "Open it in a viewer and save it again."
 
 
 class ArchiveError(TsukijiError):
@@ -245,7 +245,7 @@ class ArchiveError(TsukijiError):
 class ArchiveUnreadable(ArchiveError):
     code = "archive_unreadable"
     title = "The file is not a readable archive"
-    hint = "Make a zip, tar or tar.gz and send it whole."
+    hint = "Send a complete zip, tar or tar.gz."
 
 
 class ArchiveTooLarge(ArchiveError):
@@ -256,19 +256,19 @@ class ArchiveTooLarge(ArchiveError):
 
 class ArchiveTooManyEntries(ArchiveError):
     code = "archive_too_many_entries"
-    title = "The archive holds more files than allowed"
+    title = "The archive contains more files than allowed"
     hint = "Split it; GET /v1/limits shows the limits."
 
 
 class EntryUnsafePath(ArchiveError):
     code = "unsafe_path"
-    title = "The entry's path leads outside, or is no plain file"
-    hint = "Pack plain files, with relative paths and no `..`."
+    title = "The entry's path leads outside the archive, or it is not a regular file"
+    hint = "Pack regular files with relative paths and no `..`."
 
 
 class EntryNested(ArchiveError):
     code = "nested_archive"
-    title = "An archive inside an archive is not opened"
+    title = "An archive inside an archive is not unpacked"
     hint = "Unpack it and send its pictures."
 
 
@@ -280,26 +280,26 @@ class EntryEncrypted(ArchiveError):
 
 class EntryTooLarge(ArchiveError):
     code = "entry_too_large"
-    title = "The entry is larger than allowed, or unpacks to more than it says"
+    title = "The entry is larger than allowed, or larger than it declares"
     hint = "GET /v1/limits shows the limits; leave the file out, or scale it down."
 
 
 class EntryDuplicate(ArchiveError):
     code = "duplicate_entry"
-    title = "The archive holds this name twice"
-    hint = "The first one was taken; give the other a name of its own."
+    title = "The archive contains this name twice"
+    hint = "The first one was used; rename the other."
 
 
 class EntryIgnored(ArchiveError):
     code = "ignored_entry"
-    title = "A file that systems leave behind; not a picture of yours"
+    title = "A file that the operating system left behind, not a picture"
     hint = "Nothing to do; it is not counted."
 
 
 class EntryUnreadable(ArchiveError):
     code = "unreadable_entry"
-    title = "The entry is damaged, or packed in a way that is not read"
-    hint = "Make the archive again with ordinary (deflate) compression."
+    title = "The entry is damaged, or its compression method is not supported"
+    hint = "Create the archive again with ordinary (deflate) compression."
 
 
 class LabelRefused(Invalid):
@@ -310,130 +310,133 @@ class LabelRefused(Invalid):
 
 class BatchTooLarge(Invalid):
     code = "batch_too_large"
-    title = "The batch holds more images than allowed"
+    title = "The batch contains more images than allowed"
     hint = "Split it; GET /v1/limits shows the limit."
 
 
 class BatchEmpty(Invalid):
     code = "batch_empty"
-    title = "The batch holds no images"
+    title = "The batch contains no images"
     hint = "Check the archive, or the data set and its split."
 
 
 class LabelsUnknown(Invalid):
     code = "labels_unknown"
     title = "The data set has labels that the model does not know"
-    hint = "Evaluate on a data set or split of the model's own labels (`labels` lists the others), or relabel these."
+    hint = (
+        "Evaluate on a data set or split with the model's own labels (`labels` lists the others), "
+        "or relabel these images."
+    )
 
 
 class KindMismatch(Invalid):
     code = "kind_mismatch"
-    title = "One is for images of one label, the other for images of several"
-    hint = "Take a model and a data set of one kind: `single_label` or `multi_label`; both say which they are."
+    title = "One is single-label, the other multi-label"
+    hint = "Use a model and a data set of the same kind: `single_label` or `multi_label`."
 
 
 class NoSharedImages(Invalid):
     code = "no_shared_images"
-    title = "The two evaluations hold no image in common"
-    hint = "Evaluate both models on the same data set and split, then compare those."
+    title = "The two evaluations have no image in common"
+    hint = "Evaluate both models on the same data set and split, then compare the new evaluations."
 
 
 class ManifestLineInvalid(Invalid):
     code = "manifest_line_invalid"
-    title = "A line of the manifest is not valid"
-    hint = '`line` says which; a line is one JSON object: {"custom_id": ..., "image": ...}.'
+    title = "A line of the manifest is invalid"
+    hint = '`line` is its number; each line is one JSON object: {"custom_id": ..., "image": ...}.'
 
 
 class CustomIdDuplicate(Invalid):
     code = "duplicate_custom_id"
-    title = "This custom_id stands in the manifest twice"
-    hint = "The first one was taken (`first_line`); give the other an id of its own."
+    title = "The manifest contains this custom_id twice"
+    hint = "The first one was used (`first_line`); give the other its own id."
 
 
 class ImageUnknown(Invalid):
     code = "image_unknown"
     title = "The manifest names an image that the service does not have"
-    hint = "Name an image of a data set by its id, bytes that the service holds as `sha256:...`, or an allowed URL."
+    hint = "Use the id of an image in a data set, `sha256:...` of bytes that the service has, or an allowed URL."
 
 
 class SourceNotAllowed(Invalid):
     code = "source_not_allowed"
-    title = "Pictures are not read from there"
-    hint = (
-        "TSUKIJI_SOURCES_ALLOWED lists the folders and S3 prefixes that may be read; whoever runs the service sets it."
-    )
+    title = "Pictures may not be read from this location"
+    hint = "TSUKIJI_SOURCES_ALLOWED lists the folders and S3 prefixes that may be read; the service's operator sets it."
 
 
 class SourceMissing(Invalid):
     code = "source_missing"
-    title = "There is no such folder, prefix or file"
-    hint = "Check the URL, and that the machine of the `intake` worker sees it; links are not followed."
+    title = "The folder, prefix or file does not exist"
+    hint = "Check the URL, and that it is visible to the `intake` worker's machine; links are not followed."
 
 
 class UrlNotAllowed(SourceNotAllowed):
     code = "url_not_allowed"
-    title = "Pictures are not fetched from this address"
-    hint = "TSUKIJI_SOURCES_HOSTS lists the hosts that may be asked; whoever runs the service sets it."
+    title = "Pictures may not be fetched from this address"
+    hint = "TSUKIJI_SOURCES_HOSTS lists the allowed hosts; the service's operator sets it."
 
 
 class UrlNotPublic(SourceNotAllowed):
     code = "url_not_public"
-    title = "The address leads into a private network"
+    title = "The address is in a private network"
     hint = "Send the picture itself, or let the service read it from an allowed folder or S3 prefix."
 
 
 class UrlRedirected(Invalid):
     code = "url_redirected"
-    title = "The address leads on to another one"
-    hint = "Name the address where the picture is; the message says where this one leads."
+    title = "The address redirects to another one"
+    hint = "Use the address that this one redirects to; the message shows it."
 
 
 class UrlUnreachable(TsukijiError):
     code = "url_unreachable"
     title = "The picture could not be fetched"
-    hint = "Open the address in a browser; then start the import again: what is there already is not kept twice."
+    hint = (
+        "Check the address in a browser, then start the import again: pictures that were imported are not stored twice."
+    )
 
 
 class TableInvalid(Invalid):
     code = "table_invalid"
     title = "The table cannot be used"
-    hint = "It needs a header with a column `file` or `url`; name other columns with the import's options."
+    hint = "It needs a header with a column `file` or `url`; map other column names with the import's options."
 
 
 class TableLineInvalid(Invalid):
     code = "table_line_invalid"
-    title = "A line of the table is not valid"
-    hint = "`line` says which; the other lines were taken."
+    title = "A line of the table is invalid"
+    hint = "`line` is its number; the other lines were used."
 
 
 class FileNotSent(Invalid):
     code = "file_not_sent"
-    title = "The table names a file that is not there"
-    hint = "Paths are relative to the table or to the top; send the file, or take the line out (`line`)."
+    title = "The table names a file that is missing"
+    hint = "Paths are relative to the table or to the top folder; send the file, or remove the line (`line`)."
 
 
 class LabelsSeveral(Invalid):
     code = "several_labels"
-    title = "The data set holds one label for each image"
-    hint = "Keep the label that counts, or make a data set whose `kind` is `multi_label` and import there."
+    title = "The data set allows one label per image"
+    hint = "Keep one label, or create a data set with the `kind` `multi_label` and import into that."
 
 
 class SourceUnreadable(Invalid):
     code = "source_unreadable"
-    title = "The service may not read the folder, prefix or file"
-    hint = "Give the user or the credentials of the `intake` worker the right to read it."
+    title = "The service has no permission to read the folder, prefix or file"
+    hint = "Give the `intake` worker's user or credentials read access."
 
 
 class SourceTooLarge(Invalid):
     code = "source_too_large"
-    title = "The folder or prefix holds more files than allowed"
-    hint = "Name its folders one by one; GET /v1/limits shows the limit."
+    title = "The folder or prefix contains more files than allowed"
+    hint = "Import its subfolders one by one; GET /v1/limits shows the limit."
 
 
 class NoImageSucceeded(TsukijiError):
     code = "no_image_succeeded"
     title = "None of the images could be classified"
-    hint = "The items list each image's reason."
+    hint = "The items show the reason for each image."
 
 
 class IdempotencyKeyReused(Invalid):
@@ -445,39 +448,39 @@ class IdempotencyKeyReused(Invalid):
 class ResultsDeleted(TsukijiError):
     code = "results_deleted"
     title = "The results were deleted"
-    hint = "The job's own address still tells its counts and history. Start it again for new results."
+    hint = "The job keeps its counts and history. Run it again for new results."
 
 
 class DatasetTooSmall(TsukijiError):
     code = "dataset_too_small"
     title = "The data set is too small to train on"
-    hint = "Add labelled images: at least two labels, and the minimum of images for each."
+    hint = "Add labelled images: at least two labels, each with the minimum number of images."
 
 
 class BackboneUnavailable(TsukijiError):
     code = "backbone_unavailable"
     title = "The backbone needs a library that is not installed"
-    hint = "In the checkout of the workers: pip install '.[inference]'. Or choose resnet18, resnet34 or resnet50."
+    hint = "In the workers' checkout: pip install '.[inference]'. Or use resnet18, resnet34 or resnet50."
 
 
 class WeightsUnavailable(TsukijiError):
     code = "weights_unavailable"
-    title = "The pretrained weights cannot be had"
+    title = "The pretrained weights are not available"
     hint = (
-        "Give the worker a file of them with `tsukiji weights add FILE` (its folder is TSUKIJI_WEIGHTS_DIR), let it "
-        "reach the internet once, or ask for random weights with recipe.pretrained=false."
+        "Give the worker the file with `tsukiji weights add FILE` (its folder is TSUKIJI_WEIGHTS_DIR), let it "
+        "download them once, or use random weights with recipe.pretrained=false."
     )
 
 
 class WeightsInvalid(TsukijiError):
     code = "weights_invalid"
     title = "The weights file does not fit the backbone"
-    hint = "`tsukiji weights add FILE` takes a state dict of this very backbone, and says what does not fit."
+    hint = "`tsukiji weights add FILE` takes a state dict of exactly this backbone, and reports what does not fit."
 
 
 class NanLoss(TsukijiError):
     code = "nan_loss"
-    title = "The loss is no longer a number"
+    title = "The loss became NaN or infinite"
     hint = "Lower recipe.learning_rate."
 
 
@@ -490,20 +493,20 @@ class GpuOutOfMemory(TsukijiError):
 class TrainingCrashed(TsukijiError):
     code = "training_crashed"
     title = "The training process ended without a result"
-    hint = "If the system ended it for want of memory, lower recipe.batch_size or recipe.image_size."
+    hint = "If the system killed it for lack of memory, lower recipe.batch_size or recipe.image_size."
     retriable = True
 
 
 class WorkStalled(TsukijiError):
     code = "stalled"
     title = "The work made no progress for too long"
-    hint = "If it is only slow, raise TSUKIJI_JOBS_STALL_SECONDS; else look into the worker's log."
+    hint = "If it is only slow, raise TSUKIJI_JOBS_STALL_SECONDS; otherwise check the worker's log."
     retriable = True
 
 
 class OutOfMemory(TsukijiError):
     code = "out_of_memory"
-    title = "The work needed more memory than it may have"
+    title = "The work needed more memory than allowed"
     hint = (
         "Lower recipe.batch_size, recipe.image_size or TSUKIJI_TRAINING_WORKERS, "
         "or raise TSUKIJI_JOBS_TRAINING_MEMORY_MB."
@@ -512,47 +515,50 @@ class OutOfMemory(TsukijiError):
 
 class PackageInvalid(TsukijiError):
     code = "package_invalid"
-    title = "The model package is incomplete, altered or of another format"
-    hint = "Fetch or send the package again, whole; of a model here: train again, or restore the store's backup."
+    title = "The model package is incomplete, modified or in another format"
+    hint = (
+        "Download or send the complete package again. For a model of this service: train it again, "
+        "or restore the store from a backup."
+    )
 
 
 class OutputNotFinite(TsukijiError):
     code = "output_not_finite"
-    title = "The model's answer is not a number"
+    title = "The model's output is not a number"
     hint = (
-        "If it is so for all pictures the model is damaged: train it again, or import it again. If for some, try "
+        "If this happens for all pictures, the model is damaged: train or import it again. If only for some, try "
         "TSUKIJI_INFERENCE_PRECISION=float32."
     )
 
 
 class ExportFailed(TsukijiError):
     code = "export_failed"
-    title = "The model could not be written in this format"
-    hint = "The package itself is whole: GET /v1/models/{model}/package fetches it."
+    title = "The model could not be exported to this format"
+    hint = "The package itself is intact: GET /v1/models/{model}/package downloads it."
 
 
 class ModelGone(TsukijiError):
     code = "model_gone"
     title = "The model was deleted"
-    hint = "Choose a model that exists; what was classified before is kept."
+    hint = "Choose an existing model; earlier results are kept."
 
 
 class BlobMissing(TsukijiError):
     code = "blob_missing"
-    title = "Stored bytes are gone from the store"
-    hint = "Send the picture again, or put the store back from a backup."
+    title = "Stored bytes are missing from the store"
+    hint = "Send the picture again, or restore the store from a backup."
 
 
 class BlobCorrupt(TsukijiError):
     code = "blob_corrupt"
     title = "Stored bytes do not match their hash"
-    hint = "Check the disk; then send the picture again, which replaces the bytes, or restore the store's backup."
+    hint = "Check the disk; then send the picture again, which replaces the bytes, or restore the store from a backup."
 
 
 class StorageFull(TsukijiError):
     code = "storage_full"
     title = "The store is full"
-    hint = "Free space or move the store, then try again."
+    hint = "Free some space or move the store, then try again."
     retriable = True
     outage = True
 
@@ -560,15 +566,15 @@ class StorageFull(TsukijiError):
 class StorageUnavailable(TsukijiError):
     code = "storage_unavailable"
     title = "The store cannot be reached"
-    hint = "Bring it back, or wait: nothing that was accepted is lost, and work goes on once it answers."
+    hint = "Bring it back, or wait: accepted work is not lost, and continues once the store answers."
     retriable = True
     outage = True
 
 
 class BrokerUnavailable(TsukijiError):
     code = "broker_unavailable"
-    title = "The queue's broker cannot be reached"
-    hint = "Nothing is lost: work that was accepted starts once the broker is back."
+    title = "The message broker cannot be reached"
+    hint = "Accepted work is not lost, and starts once the broker is back."
     retriable = True
 
 
@@ -582,18 +588,18 @@ class DatabaseAway(TsukijiError):
 
 class WorkerLost(TsukijiError):
     code = "worker_lost"
-    title = "The worker died each time it took this work"
+    title = "The worker died every time it ran this work"
     hint = (
-        "Look into the workers' logs; often memory was short, or one picture is to blame: halve the batch to find it."
+        "Check the workers' logs. The cause is often a lack of memory, or a single picture: halve the batch to find it."
     )
 
 
 class DeadlineExceeded(TsukijiError):
     code = "deadline_exceeded"
-    title = "The work was not done in the time it was given"
-    hint = "What is finished is kept. Start it again with more time (deadline_seconds), or with more workers."
+    title = "The work was not finished by its deadline"
+    hint = "Finished results are kept. Run it again with a later deadline (deadline_seconds) or more workers."
 
 
 class InternalError(TsukijiError):
     code = "internal"
-    hint = "The logs hold the details under this job's or request's id."
+    hint = "Search the logs for this job's or request's id."

@@ -82,7 +82,7 @@ def up(settings: Settings, announce: Path | None, *, verbose: bool = True) -> in
 
 def open_log(settings: Settings) -> BinaryIO:
     """Open the file that the programs are to log into; that of the run before is kept beside it."""
-    path = settings.data.dir.resolve() / "logs" / "tsukiji.kernel.log"
+    path = settings.data.dir.resolve() / "logs" / "tsukiji.log"
     path.parent.mkdir(exist_ok=True)
     if path.exists():
         path.replace(path.with_suffix(".log.1"))

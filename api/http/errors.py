@@ -19,60 +19,60 @@ Model = TypeVar("Model", bound=BaseModel)
 
 class MethodNotAllowed(TsukijiError):
     code = "method_not_allowed"
-    title = "This address does not take this method"
+    title = "Method not allowed"
     hint = "The `Allow` header lists the methods."
 
 
 class HostNotAllowed(TsukijiError):
     code = "host_not_allowed"
-    title = "The service does not answer to this host name"
+    title = "This host name is not allowed"
     hint = "Add the name to TSUKIJI_API_ALLOWED_HOSTS."
 
 
 class RequestMalformed(TsukijiError):
     code = "request_malformed"
-    title = "What came is no HTTP request"
-    hint = "Send HTTP/1.1; between the program and the service something may have altered it."
+    title = "Not a valid HTTP request"
+    hint = "Send HTTP/1.1; a proxy between the program and the service may have altered the request."
 
 
 class HeadersTooLarge(TsukijiError):
     code = "headers_too_large"
-    title = "Address and headers of the request are too large"
-    hint = "GET /v1/limits says how large they may be; send less in the address, and fewer cookies."
+    title = "The request's address and headers are too large"
+    hint = "GET /v1/limits shows the limits; shorten the address, or send fewer cookies."
 
 
 class RequestTimedOut(TsukijiError):
     code = "request_timeout"
-    title = "The request came too slowly"
-    hint = "Send it again; upload large files in parts: each part that has arrived is kept."
+    title = "The request took too long to arrive"
+    hint = "Send it again; upload large files in parts, of which each one that arrives is kept."
     retriable = True
 
 
 class TooManyConnections(TsukijiError):
     code = "too_many_connections"
-    title = "All connections of the service are in use"
+    title = "All of the service's connections are in use"
     hint = "Try again; the operator may raise TSUKIJI_API_CONNECTIONS."
     retriable = True
 
 
 class TooManyStreams(TsukijiError):
     code = "too_many_streams"
-    title = "As many clients follow jobs as the service allows"
+    title = "Too many clients follow jobs"
     hint = "Poll the job instead, with `Prefer: wait=N`; or try again."
     retriable = True
 
 
 class ChangedMeanwhile(Conflict):
     code = "changed_meanwhile"
-    title = "Somebody else changed the same thing at this moment"
+    title = "The same thing was changed concurrently"
     hint = "Try again."
     retriable = True
 
 
 class NotReady(TsukijiError):
     code = "not_ready"
-    title = "Something that the service needs does not answer"
-    hint = "GET /readyz says what is missing."
+    title = "A dependency of the service does not answer"
+    hint = "GET /readyz shows which."
     retriable = True
 
 
@@ -136,13 +136,13 @@ def recognise(error: Exception) -> TsukijiError:
             kind = HTTP_ERRORS.get(error.status_code, Invalid)
             return kind("" if kind is not Invalid else str(error.detail))
         case DatabaseFull():
-            return errors.StorageFull("The database's disk has no room.")
+            return errors.StorageFull("The database's disk is full.")
         case DatabaseUnavailable() | PoolExhausted():
             return errors.DatabaseAway()
         case RowExists():
             return ChangedMeanwhile()
         case ValueRefused():
-            return Invalid("The database cannot keep one of these values.", hint="Leave out NUL characters.")
+            return Invalid("The database cannot store one of these values.", hint="Remove NUL characters.")
     return errors.InternalError()
 
 

@@ -15,7 +15,7 @@ PROBLEM: dict[str, Any] = {
             "example": {
                 "type": "/problems/not_found",
                 "code": "not_found",
-                "title": "There is no such thing",
+                "title": "Not found",
                 "status": 404,
                 "detail": "There is no data set 'sushi'.",
                 "hint": "Check the id; lists show what exists.",

@@ -182,7 +182,7 @@ def test_programs_log_into_a_file_and_the_one_before_is_kept(settings, capfd):
             child.end(0)
     told = capfd.readouterr()
     assert told.out + told.err == ""
-    for name in ("tsukiji.kernel.log", "tsukiji.kernel.log.1"):
+    for name in ("tsukiji.log", "tsukiji.log.1"):
         path = settings.data.dir / "logs" / name
         assert path.read_text().count("No module named") == 1
         assert mode(path) == 0o600
@@ -191,7 +191,7 @@ def test_programs_log_into_a_file_and_the_one_before_is_kept(settings, capfd):
 def test_the_address_comes_with_the_place_of_the_log(monkeypatch):
     terminal = Terminal()
     monkeypatch.setattr(sys, "stdout", terminal)
-    supervisor.tell("http://127.0.0.1:8000", "tsk_x", None, "data/logs/tsukiji.kernel.log")
+    supervisor.tell("http://127.0.0.1:8000", "tsk_x", None, "data/logs/tsukiji.log")
     lines = terminal.getvalue().splitlines()
     assert lines[:2] == ["Tsukiji is up: http://127.0.0.1:8000/", "API key (shown once): tsk_x"]
-    assert "Log: data/logs/tsukiji.kernel.log (`tsukiji up --verbose` shows it)" in lines
+    assert "Log: data/logs/tsukiji.log (`tsukiji up --verbose` shows it)" in lines

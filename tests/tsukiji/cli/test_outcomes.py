@@ -24,7 +24,7 @@ def test_a_refusal_is_a_sentence_a_way_out_and_a_code(service, run, status, code
 
 
 def test_a_key_that_is_not_taken_says_how_to_give_one_here(service, run, monkeypatch):
-    refusal = problem(401, "unauthorized", "An API key is needed", hint="Send `Authorization: Bearer KEY`.")
+    refusal = problem(401, "unauthorized", "An API key is required", hint="Send `Authorization: Bearer KEY`.")
     service.answer("GET", "/v1/datasets/x", refusal)
     result = run("datasets", "show", "x")
     assert result.exit_code == 3
@@ -38,7 +38,7 @@ def test_a_key_that_is_not_taken_says_how_to_give_one_here(service, run, monkeyp
 
 def test_every_field_that_is_wrong_is_named_as_its_option(service, run):
     errors = [{"pointer": "#/recipe/epochs", "detail": "must be at least 1"}, {"pointer": "#/dataset", "detail": "no"}]
-    service.answer("POST", "/v1/trainings", problem(422, "invalid_request", "The request is not valid", errors=errors))
+    service.answer("POST", "/v1/trainings", problem(422, "invalid_request", "The request is invalid", errors=errors))
     told = run("train", "pets", "--epochs", "0").stderr
     assert "  --epochs must be at least 1" in told
     assert "  DATASET no" in told
