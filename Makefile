@@ -9,7 +9,7 @@ DATA ?=
 BENCHMARKS := batches curation datasets fairness faults hostile overhead poison reading resume storm training writers
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-fast check fix bench docs lock browser pin-images image-sizes
+.PHONY: help setup demo up test test-long test-fast check fix bench docs lock browser pin-images image-sizes
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -28,11 +28,14 @@ demo: setup ## The main job, end to end, with no server installed (DATA=folder f
 up: setup ## Service and workers in the foreground; Ctrl-C stops everything
 	@MAKE_PID=$$PPID exec $(BIN)/tsukiji up
 
-test: setup ## All tests
-	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+test: setup ## The tests, faults and random orders in a short form
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m 'not long'
+
+test-long: setup ## What test leaves out: faults on every stack, long random orders; prints its seeds
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m long
 
 test-fast: setup ## The tests that start no processes
-	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m 'not slow'
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m 'not slow and not long'
 
 check: setup ## Lint, formatting, types, import contracts; changes nothing
 	$(BIN)/ruff check .

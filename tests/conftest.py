@@ -53,8 +53,11 @@ def rabbitmq_url(rabbitmq_server):
 
 
 def pytest_terminal_summary(terminalreporter):
-    """No test is left out silently, even under `-q`."""
+    """No test is left out silently, even under `-q`; and what chance decided can be repeated."""
     skipped = terminalreporter.stats.get("skipped", [])
     reasons = Counter(report.longrepr[2].removeprefix("Skipped: ") for report in skipped)
     for reason, count in reasons.items():
         terminalreporter.write_line(f"tests left out: {count}, because {reason}", yellow=True, bold=True)
+    for report in (report for outcome in ("passed", "failed") for report in terminalreporter.stats.get(outcome, [])):
+        for seed in (value for name, value in report.user_properties if name == "seed"):
+            terminalreporter.write_line(f"seed {seed} of {report.nodeid}")

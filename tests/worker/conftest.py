@@ -21,6 +21,7 @@ from tsukiji.vision import package
 from tsukiji.vision.model import build
 from tsukiji.vision.preprocess import Preprocess
 from worker.inference import chunks
+from worker.inference.model_cache import ModelCache
 from worker.runner import CHUNK, run, work_next
 from worker.services import open_services
 from worker.shutdown import stopping
@@ -205,3 +206,8 @@ def model(services, package_folder):
     with services.database.transaction() as session:
         registry.add_model(session, row, {name: (blob.sha256, blob.size) for name, blob in files.items()})
     return row
+
+
+@pytest.fixture
+def models(services):
+    return ModelCache(services)

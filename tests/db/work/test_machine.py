@@ -20,14 +20,18 @@ def clock():
         yield clock
 
 
-def run(machine: type[Machine], database: Database, clock: Clock, examples: int) -> None:
-    """Run on SQLite in full, on PostgreSQL (where every transaction is a journey) in a shorter form."""
+def run(machine: type[Machine], database: Database, clock: Clock, examples: int, *, anew: bool = False) -> None:
+    """Run on SQLite in full, on PostgreSQL (where every transaction is a round trip) in a shorter form.
+
+    The orders are the same each time, or `anew` by chance; Hypothesis then prints how to repeat one that failed.
+    """
     few = settings(
         max_examples=examples if database.engine.dialect.name == "sqlite" else examples // 4,
         stateful_step_count=40,
         report_multiple_bugs=False,
         deadline=None,  # a step is several transactions; a slow disk is no fault of the code
-        derandomize=True,
+        derandomize=not anew,
+        print_blob=anew,
         database=None,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],  # a step is I/O, and there are many
     )
@@ -40,6 +44,13 @@ def test_jobs_keep_their_promises_in_any_order(database, clock):
 
 def test_batches_keep_their_promises_in_any_order(database, clock):
     run(BatchMachine, database, clock, 20)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("machine", [TrainingMachine, BatchMachine])
+def test_work_keeps_its_promises_in_orders_never_tried_before(database, clock, machine):
+    run(machine, database, clock, 80, anew=True)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from devtools.scripted_service import Answer, dataset, job, page, problem
-from tests.tsukiji.client.test_uploads import record
+from tests.tsukiji.uploads import record
 
 IMPORTS = "/v1/datasets/dst_1/imports"
 COUNTS = {"accepted": 2, "duplicates": 0, "rejected": 1}

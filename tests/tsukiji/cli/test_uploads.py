@@ -3,8 +3,8 @@ import json
 import pytest
 
 from devtools.scripted_service import Answer, page
-from tests.tsukiji.client.test_uploads import DATA as WHOLE
-from tests.tsukiji.client.test_uploads import PLACE, kept, record  # noqa: F401 - `kept` is a fixture
+from tests.tsukiji.uploads import DATA as WHOLE
+from tests.tsukiji.uploads import PLACE, record
 
 
 @pytest.fixture
@@ -14,14 +14,14 @@ def archive(tmp_path):
     return path
 
 
-def test_send_prints_the_id(run, kept, archive):  # noqa: F811
+def test_send_prints_the_id(run, kept, archive):
     result = run("uploads", "send", archive)
     assert result.exit_code == 0
     assert result.stdout.splitlines()[0] == "upload\tupl_1"
     assert "sending pets.zip, 2,500 bytes" in result.stderr
 
 
-def test_an_interrupted_send_says_how_to_go_on(run, service, kept, archive, monkeypatch):  # noqa: F811
+def test_an_interrupted_send_says_how_to_go_on(run, service, kept, archive, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 

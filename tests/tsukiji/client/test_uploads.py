@@ -1,24 +1,13 @@
 """Large files in parts: only what is missing travels."""
 
-import base64
-import hashlib
 import threading
 
 import pytest
 
-from devtools.scripted_service import NOW, Answer, dataset, job, page, problem
+from devtools.scripted_service import Answer, dataset, job, page, problem
+from tests.tsukiji.uploads import DATA, PLACE, SHA, record
 from tsukiji import APIConnectionError, UnprocessableEntityError
 from tsukiji.client import _batches, _datasets
-
-DATA = bytes(range(250)) * 10
-SHA = hashlib.sha256(DATA).hexdigest()
-PLACE = "/v1/uploads/upl_1"
-
-
-def record(**members):
-    known = {"object": "upload", "id": "upl_1", "name": "pets.zip", "status": "open", "bytes": 2500, "sha256": SHA}
-    known |= {"part_bytes": 1000, "parts_total": 3, "bytes_confirmed": 0, "parts": []}
-    return known | {"created_at": NOW, "expires_at": NOW} | members
 
 
 @pytest.fixture
@@ -26,29 +15,6 @@ def pets(tmp_path):
     path = tmp_path / "pets.zip"
     path.write_bytes(DATA)
     return path
-
-
-@pytest.fixture
-def kept(service):
-    """A service that keeps parts and checks them as the real one does."""
-    parts = {}
-
-    def begin(asked):
-        there = [{"number": n, "bytes": len(data), "sha256": "x"} for n, data in sorted(parts.items())]
-        return Answer(record(parts=there, bytes_confirmed=sum(map(len, parts.values()))), 200 if parts else 201)
-
-    def put(asked):
-        found = base64.b64encode(hashlib.sha256(asked.body).digest()).decode()
-        assert asked.headers["content-digest"] == f"sha-256=:{found}:"
-        number = int(asked.path.rpartition("/")[2])
-        parts[number] = asked.body
-        return {"number": number, "bytes": len(asked.body), "sha256": "x"}
-
-    service.answer("POST", "/v1/uploads", begin)
-    for number in (1, 2, 3):
-        service.answer("PUT", f"{PLACE}/parts/{number}", put)
-    service.answer("POST", f"{PLACE}/complete", record(status="completed"))
-    return parts
 
 
 def put_numbers(service):

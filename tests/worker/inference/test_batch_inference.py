@@ -15,7 +15,6 @@ from db.paging import Window
 from db.predictions import results as read
 from db.work import jobs
 from tests.worker.conftest import picture, work
-from tests.worker.jobs.test_batches import models as models  # noqa: PLC0414 - a fixture
 from tests.worker.jobs.test_batches import results, run_chunks, submit_zip
 from tsukiji.ids import new_id
 from tsukiji.kernel.settings import InferenceSettings

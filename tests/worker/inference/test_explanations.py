@@ -8,7 +8,6 @@ import pytest
 from db import registry
 from db.models import Evaluation
 from tests.worker.conftest import picture, work
-from tests.worker.jobs.test_batches import models as models  # noqa: PLC0414 - a fixture
 from tests.worker.jobs.test_batches import results, run_chunks
 from tsukiji.explain.heatmap_validation import Sanity
 from tsukiji.explain.tags import Tag

@@ -15,7 +15,6 @@ from db.work import batches
 from devtools.servers import wait_until
 from tests.worker.conftest import picture, work
 from tests.worker.inference.test_batch_inference import break_first
-from tests.worker.jobs.test_batches import models as models  # noqa: PLC0414 - a fixture
 from tests.worker.jobs.test_batches import results, run_chunks, submit_zip
 from tsukiji.errors import GpuOutOfMemory
 from tsukiji.kernel.predict_rpc import LaneAddress, pack, read_frame

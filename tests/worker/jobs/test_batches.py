@@ -23,11 +23,6 @@ from worker.lease import Lease
 from worker.shutdown import stopping
 
 
-@pytest.fixture
-def models(services):
-    return ModelCache(services)
-
-
 def results(services, job):
     with services.database.reading() as session:
         return read.page(session, job.id, Window(1000))[0]
