@@ -26,7 +26,7 @@ T = TypeVar("T")
 WORKER_VARIABLE = "TSUKIJI_WORKER_NAME"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Services:
     settings: Settings
     database: Database

@@ -82,7 +82,7 @@ class Recorder:
 
 
 def with_broker(services, broker):
-    object.__setattr__(services, "wakeups", broker)
+    services.wakeups = broker
     return broker
 
 

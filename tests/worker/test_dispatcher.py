@@ -197,7 +197,7 @@ def test_a_round_that_meets_an_outage_begins_anew(services, monkeypatch):
 
 def test_old_results_go_with_their_pictures_and_the_job_stays(services, submit):
     retention = services.settings.retention.model_copy(update={"batch_days": 2})
-    object.__setattr__(services, "settings", services.settings.model_copy(update={"retention": retention}))
+    services.settings = services.settings.model_copy(update={"retention": retention})
     picture = services.store.put(b"a picture")
     old, young = (
         submit.job(JobKind.BATCH, request=BLANK[JobKind.BATCH]),

@@ -28,7 +28,7 @@ from worker.supervisor import Child
 
 def with_jobs(services, **changes):
     jobs = services.settings.jobs.model_copy(update=changes)
-    object.__setattr__(services, "settings", services.settings.model_copy(update={"jobs": jobs}))
+    services.settings = services.settings.model_copy(update={"jobs": jobs})
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ from worker.jobs.batches import plan
 
 def with_inference(services, **changes):
     wishes = services.settings.inference.model_copy(update=changes)
-    object.__setattr__(services, "settings", services.settings.model_copy(update={"inference": wishes}))
+    services.settings = services.settings.model_copy(update={"inference": wishes})
 
 
 @pytest.fixture

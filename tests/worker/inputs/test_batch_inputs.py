@@ -43,8 +43,8 @@ def allow(services, *urls, **limits):
     settings = services.settings.model_copy(
         update={"sources": SourceSettings(allowed=[*urls]), "limits": LimitSettings(**limits)}
     )
-    object.__setattr__(services, "settings", settings)
-    object.__setattr__(services, "sources", Sources(settings))
+    services.settings = settings
+    services.sources = Sources(settings)
 
 
 def items(services, job):

@@ -65,8 +65,8 @@ def verdicts(services, job):
 
 def settle(services, **groups):
     settings = services.settings.model_copy(update=groups)
-    object.__setattr__(services, "settings", settings)
-    object.__setattr__(services, "sources", Sources(settings))
+    services.settings = settings
+    services.sources = Sources(settings)
 
 
 # --- layouts ---------------------------------------------------------------------------------------------------------
@@ -222,7 +222,7 @@ def internet(services):
     settle(services, sources=SourceSettings(hosts=["*"], url_seconds=5, url_connections=4))
     with serving({}) as server:
         web = Web(["*"], 5, lambda host, port: [addresses.get(host, PUBLIC)], Network(server))
-        object.__setattr__(services, "sources", Sources(services.settings, web))
+        services.sources = Sources(services.settings, web)
         yield server
 
 

@@ -59,7 +59,7 @@ def no_weights(services, tmp_path):
 
 def set_weights(services, folder):
     settings = services.settings.model_copy(update={"weights": WeightsSettings(dir=folder, download=False)})
-    object.__setattr__(services, "settings", settings)
+    services.settings = settings
 
 
 @pytest.fixture

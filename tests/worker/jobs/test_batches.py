@@ -92,7 +92,7 @@ def test_an_empty_batch_and_one_too_large_fail_with_the_reason(services, submit,
     work(services, empty.id, plan)
     assert submit.find(empty).error["code"] == "batch_empty"
     limited = services.settings.model_copy(update={"limits": LimitSettings(batch_items=2)})
-    object.__setattr__(services, "settings", limited)
+    services.settings = limited
     large = submit_zip(services, submit, model, archive({f"{number}.png": number for number in range(3)}))
     work(services, large.id, plan)
     assert submit.find(large).error["code"] == "batch_too_large"
@@ -138,7 +138,7 @@ def test_planning_that_fails_keeps_what_is_done_and_leaves_no_work(
 ):
     monkeypatch.setattr("worker.jobs.batches.PAGE", 4)
     limited = services.settings.model_copy(update={"limits": LimitSettings(batch_items=9)})
-    object.__setattr__(services, "settings", limited)
+    services.settings = limited
     job = submit_zip(services, submit, model, archive({f"{number}.png": number for number in range(10)}))
     check = batches.check_size
 

@@ -150,7 +150,7 @@ def test_what_is_no_archive_fails_with_the_way_out(services, submit, tmp_path):
 
 def test_labels_have_limits(services, submit, archive):
     limited = services.settings.model_copy(update={"limits": LimitSettings(dataset_classes=2)})
-    object.__setattr__(services, "settings", limited)
+    services.settings = limited
     job = submit.import_zip(archive({"a/1.png": 1, "b/2.png": 2, "c/3.png": 3, "x" * 201 + "/4.png": 4}))
     work(services, job.id, run)
     assert [code for _, code in verdicts(services, job).values()] == [None, None, "label_refused", "label_refused"]
@@ -233,7 +233,7 @@ def test_a_tar_is_read_like_a_zip_and_gone_on_with(services, submit, tmp_path, m
 
 def test_an_analysis_follows_where_that_is_wanted(services, submit, archive):
     wanted = services.settings.model_copy(update={"analysis": AnalysisSettings(after_import=True)})
-    object.__setattr__(services, "settings", wanted)
+    services.settings = wanted
     job = submit.import_zip(archive({"cat/1.png": 1, "cat/2.png": 2}))
     work(services, job.id, run)
     ended = submit.find(job)

@@ -74,7 +74,7 @@ def test_a_training_registers_a_model_and_its_evaluation(services, submit, datas
 
 def test_a_store_on_another_machine_serves_as_well(services, submit, pets):
     """As with S3: no blob is a file here, each is fetched."""
-    object.__setattr__(services, "store", MemoryStore())
+    services.store = MemoryStore()
     imported = submit.import_zip(pets)
     work(services, imported.id, run_import)
     job = submit.training(imported.dataset_id, RECIPE.model_copy(update={"epochs": 1}))
@@ -140,7 +140,7 @@ def test_weights_that_cannot_be_had_fail_the_training_with_the_way_out(
 ):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "no-weights"))
     offline = services.settings.weights.model_copy(update={"download": False})
-    object.__setattr__(services, "settings", services.settings.model_copy(update={"weights": offline}))
+    services.settings = services.settings.model_copy(update={"weights": offline})
     job = submit.training(dataset_id, RECIPE.model_copy(update={"pretrained": True}))
     work(services, job.id, trainings.run)
     ended = submit.find(job)
@@ -166,7 +166,7 @@ def test_a_training_whose_lease_went_to_another_writes_nothing(services, submit,
 def test_a_training_that_makes_progress_is_no_poison(services, submit, dataset_id):
     """Each worker dies after an epoch, more often than work may be tried: it comes to its end all the same."""
     once = services.settings.jobs.model_copy(update={"max_attempts": 1})
-    object.__setattr__(services, "settings", services.settings.model_copy(update={"jobs": once}))
+    services.settings = services.settings.model_copy(update={"jobs": once})
     job = submit.training(dataset_id, RECIPE.model_copy(update={"epochs": 3}))
     with services.database.transaction() as session:
         session.execute(update(Job).where(Job.id == job.id).values(max_attempts=1))
