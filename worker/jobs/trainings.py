@@ -156,6 +156,8 @@ class Watch:
             raise TrainingCrashed(
                 f"It ended with status {self._engine.returncode}: {tail[-1] if tail else ''}", log=tail
             )
+        for epoch in self._epochs:  # no checkpoint came after them: `quick` writes none
+            self._record("metric", epoch)
 
     def _take(self, event: Event) -> None:
         match event:

@@ -14,6 +14,7 @@ from db.work import jobs, leases
 from tests.worker.conftest import RECIPE, run_chunks, work
 from tsukiji.curation.snapshots import SnapshotItem
 from tsukiji.kernel.storage.memory import MemoryStore
+from tsukiji.types import Recipe
 from tsukiji.vision.predictor import Predictor
 from worker.inference.model_cache import ModelCache
 from worker.jobs import trainings
@@ -70,6 +71,17 @@ def test_a_training_registers_a_model_and_its_evaluation(services, submit, datas
     assert isinstance(ModelCache(services).get(model.id).predictor, Predictor)
     assert ended.checkpoint_sha256 is None
     assert not any(services.work_folder("x").parent.glob(f"{job.id}*")), "nothing is left lying about"
+
+
+def test_the_metrics_of_a_training_without_checkpoints_are_kept(services, submit, dataset_id):
+    recipe = Recipe(preset="quick", backbone="efficientnet_lite0", epochs=4, image_size=32)
+    job = submit.training(dataset_id, recipe)
+    work(services, job.id, trainings.run)
+    assert submit.find(job).status == "succeeded", submit.find(job).error
+    with services.database.reading() as session:
+        epochs = jobs.metrics(session, job.id)
+    assert epochs
+    assert [epoch["epoch"] for epoch in epochs] == list(range(1, len(epochs) + 1))
 
 
 def test_a_store_on_another_machine_serves_as_well(services, submit, pets):
