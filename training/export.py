@@ -5,6 +5,7 @@ import shutil
 from collections import Counter
 from datetime import UTC, datetime
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -46,7 +47,7 @@ class EvaluationPart(Part):
 def versions(run: Run) -> dict[str, str]:
     """Return what has a say in the numbers, by name."""
     libraries = ["fastai", "torch", "torchvision", "pillow"]
-    if backbone_of(run.recipe.backbone).library == "timm":
+    if backbone_of(run.recipe.backbone).library == "timm" and find_spec("timm"):  # `quick` may do without
         libraries.append("timm")
     ours = {"tsukiji": tsukiji.__version__, "python": platform.python_version()}
     return ours | {name: version(name) for name in libraries}

@@ -12,9 +12,12 @@ import sys, torch
 import training.__main__
 from training import phases
 from tsukiji.vision.model import build, build_on
+from tsukiji.vision.weights import load_backbone_weights
 with torch.device("meta"):
     build("resnet34", 2)
 build_on("resnet34", build("resnet34", 2).body_state(), 2, "linear_v1")
+body, _ = load_backbone_weights("efficientnet_lite0", folder=None, download=False)
+build_on("efficientnet_lite0", body, 2, "linear_v1")
 phases.trainer("quick")
 print([name for name in {SLOW} if name in sys.modules])
 """

@@ -1,8 +1,8 @@
 """The network: torchvision's ResNet or a body of timm, and fastai's head or a linear one. Knows no pixels.
 
-Built without torchvision and fastai. Body tensors carry the library's own names, so that pretrained weights load as
-they are: torchvision's as they stand (`conv1`, `bn1`, `layer1`..`layer4`), timm's under `body.`. The head's stand under
-`head.`, numbered as fastai numbers them.
+Built without torchvision and fastai, EfficientNet-Lite without timm too. Body tensors carry the library's own names, so
+that pretrained weights load as they are: torchvision's as they stand (`conv1`, `bn1`, `layer1`..`layer4`), timm's under
+`body.`. The head's stand under `head.`, numbered as fastai numbers them.
 """
 
 from collections.abc import Mapping
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from tsukiji.errors import BackboneUnavailable
 from tsukiji.vision.backbones import Backbone, backbone_of
+from tsukiji.vision.efficientnet_lite import FEATURES, SCALES, EfficientNetLite
 from tsukiji.vision.resnet import draw_weights, resnet_parts
 from tsukiji.vision.shapes import HIDDEN, Head
 
@@ -96,7 +97,8 @@ class Classifier(nn.Module):
 
     def _stages(self, images: Tensor) -> tuple[Tensor, Tensor]:
         if self._parts == (BODY,):
-            return timm_stages(self.get_submodule(BODY), images)
+            body = self.get_submodule(BODY)
+            return body.stages(images) if isinstance(body, EfficientNetLite) else timm_stages(body, images)
         middle = images
         for name in self._parts[:-1]:
             middle = self.get_submodule(name)(middle)
@@ -136,6 +138,9 @@ def build(backbone: str, classes: int, head: Head = "fastai_concat_v1") -> Class
         BackboneUnavailable: it needs a library that is not installed.
     """
     facts = backbone_of(backbone)
+    if backbone in SCALES:
+        lite = EfficientNetLite(backbone)
+        return Classifier({BODY: lite}, FEATURES, lite.num_middle, classes, head=head)
     if facts.library == "timm":
         # Without pool and head its `forward` is its `forward_features`.
         model = create_timm(facts)

@@ -23,12 +23,14 @@ def trained_looking(backbone="resnet18", seed=0, head="fastai_concat_v1"):
     return model.eval()
 
 
-def write_package(folder, model=None, temperature=1.0, size=64, thresholds=None, head="fastai_concat_v1"):
+def write_package(
+    folder, model=None, temperature=1.0, size=64, thresholds=None, head="fastai_concat_v1", backbone="resnet18"
+):
     """With `thresholds` it is one of several labels."""
-    model = model or trained_looking(head=head)
+    model = model or trained_looking(backbone, head=head)
     folder.mkdir(exist_ok=True)
     config = ModelConfig(
-        architecture="resnet18",
+        architecture=backbone,
         num_classes=len(LABELS),
         num_features=model.num_features,
         kind="multi_label" if thresholds else "single_label",

@@ -95,7 +95,7 @@ def test_threads_that_begin_together_keep_their_numbers():
     torch.set_num_threads(before)
 
 
-@pytest.mark.parametrize("backbone", ["resnet18", "resnet34", "resnet50"])
+@pytest.mark.parametrize("backbone", ["resnet18", "resnet34", "resnet50", "efficientnet_lite0"])
 def test_folding_leaves_no_normalisation_in_the_body_and_the_function_as_it_was(backbone):
     model = trained_looking(backbone)
     images = torch.from_numpy(Preprocess(64).to_array(IMAGES[:3]))

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import timm
@@ -7,9 +8,10 @@ import torch
 from fastai.vision.learner import create_timm_model, create_vision_model
 from torchvision.models import resnet18, resnet34, resnet50
 
+from tests.tsukiji.vision.packages import write_package
 from tsukiji.errors import Invalid
 from tsukiji.vision.backbones import BACKBONES
-from tsukiji.vision.model import build, load_fastai_state, strip, to_fastai_state
+from tsukiji.vision.model import build, create_timm, load_fastai_state, strip, timm_stages, to_fastai_state
 
 TIMM = [name for name, backbone in BACKBONES.items() if backbone.library == "timm"]
 
@@ -64,11 +66,45 @@ def test_a_resnet_is_torchvisions_to_the_last_bit(name, arch):
     assert torch.equal(ours.features(images).flatten(1), theirs(images))
 
 
-def test_a_worker_classifies_without_torchvision():
-    program = (
-        "import sys; sys.modules['torchvision'] = None; import worker.inference.chunks, worker.inference.micro_batcher"
-    )
-    subprocess.run([sys.executable, "-c", program], check=True)
+@pytest.mark.parametrize("name", ["efficientnet_lite0", "efficientnet_lite2"])
+@pytest.mark.parametrize("learning", [True, False])
+@pytest.mark.parametrize("sides", [(64, 96), (75, 33)])
+def test_an_efficientnet_lite_is_timms_to_the_last_bit(name, learning, sides):
+    theirs, ours = create_timm(BACKBONES[name]).train(learning), build(name, 5).train(learning)
+    assert list(ours.body_state()) == list(theirs.state_dict())
+    ours.load_body({key: tensor.clone() for key, tensor in theirs.state_dict().items()})
+    images = torch.randn(2, 3, *sides)
+    found, expected = ours.stages(images), timm_stages(theirs, images)
+    assert all(torch.equal(*pair) for pair in zip(found, expected, strict=True))
+    for _, maps in (found, expected):
+        maps.sum().backward()
+    for mine, yours in zip(ours.get_submodule("body").parameters(), theirs.parameters(), strict=True):
+        assert torch.equal(mine.grad, yours.grad)
+    for mine, yours in zip(ours.body_state().values(), theirs.state_dict().values(), strict=True):
+        assert torch.equal(mine, yours)  # what the normalisations have seen as well
+
+
+@pytest.mark.parametrize("name", ["efficientnet_lite0", "efficientnet_lite2"])
+def test_an_efficientnet_lite_starts_as_timms_does(name):
+    theirs, ours = create_timm(BACKBONES[name]).state_dict(), build(name, 5).body_state()
+    for key in (key for key, tensor in theirs.items() if tensor.ndim == 4 and tensor.numel() > 5000):
+        assert ours[key].std().item() == pytest.approx(theirs[key].std().item(), rel=0.1)
+
+
+CLASSIFY = """
+import sys
+sys.modules["torchvision"] = sys.modules["timm"] = None
+from pathlib import Path
+from PIL import Image
+import worker.inference.chunks, worker.inference.micro_batcher
+from tsukiji.vision.predictor import Predictor
+Predictor.load(Path(sys.argv[1]), "cpu").predict([Image.new("RGB", (64, 64))])
+"""
+
+
+def test_a_worker_classifies_without_torchvision_and_timm(tmp_path):
+    folder = write_package(tmp_path / "model", backbone="efficientnet_lite0")
+    subprocess.run([sys.executable, "-c", CLASSIFY, str(folder)], cwd=Path(__file__).parents[3], check=True)
 
 
 @pytest.mark.parametrize("name", CONVOLUTIONAL)

@@ -52,7 +52,9 @@ def test_the_file_answers_as_the_service_does_for_any_number_of_images(package_f
 
 
 def test_of_several_labels_each_probability_is_of_its_own(tmp_path):
-    folder = write_package(tmp_path / "model", temperature=1.6, thresholds=[0.2, 0.4, 0.6])
+    folder = write_package(
+        tmp_path / "model", temperature=1.6, thresholds=[0.2, 0.4, 0.6], backbone="efficientnet_lite0"
+    )
     facts = export_onnx(folder, tmp_path / "model.onnx", noise(3))
     assert facts["max_difference"] < 1e-4, "sigmoid and temperature included"
     told = {entry.key: json.loads(entry.value) for entry in onnx.load(tmp_path / "model.onnx").metadata_props}
