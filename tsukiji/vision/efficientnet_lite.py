@@ -54,9 +54,8 @@ class HalvingConv2d(nn.Conv2d):
 
     def forward(self, maps: Tensor) -> Tensor:
         height, width = (self.kernel_size[0] - 2 + side % 2 for side in maps.shape[2:])
-        return super().forward(
-            functional.pad(maps, (width // 2, width - width // 2, height // 2, height - height // 2))
-        )
+        padded = functional.pad(maps, (width // 2, width - width // 2, height // 2, height - height // 2))
+        return super().forward(padded)
 
 
 class DepthwiseSeparable(nn.Module):

@@ -5,14 +5,9 @@ networks for efficient integer-arithmetic-only inference", CVPR 2018, section 3.
 """
 
 from itertools import pairwise
-from typing import Final
 
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
-
-from tsukiji.vision.efficientnet_lite import HalvingConv2d
-
-CONVOLUTIONS: Final = (nn.Conv2d, HalvingConv2d)
 
 
 def fold(module: nn.Module) -> None:
@@ -23,6 +18,6 @@ def fold(module: nn.Module) -> None:
     """
     for parent in list(module.modules()):
         for (conv, convolution), (norm, normalisation) in pairwise(list(parent.named_children())):
-            if type(convolution) in CONVOLUTIONS and type(normalisation) is nn.BatchNorm2d:
+            if isinstance(convolution, nn.Conv2d) and type(normalisation) is nn.BatchNorm2d:
                 setattr(parent, conv, fuse_conv_bn_eval(convolution, normalisation))
                 setattr(parent, norm, nn.Identity())
