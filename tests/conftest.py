@@ -1,6 +1,7 @@
 """Servers as fixtures. Where one is missing, its tests are left out, and the last lines of the run say so."""
 
 import fcntl
+import os
 import signal
 import tempfile
 from collections import Counter
@@ -10,6 +11,9 @@ from pathlib import Path
 import pytest
 
 from devtools import servers
+
+# Tests run beside each other, and so do the programs that they start: more threads would only wait for one another.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell that runs us in the background has Ctrl-C ignored, and the programs that we start would inherit that.

@@ -65,7 +65,13 @@ class Service:
         return self.process.returncode, printed
 
 
-@pytest.fixture(params=["embedded", "servers"])
+def on(short: str):
+    """Run a test on one way to run as a matter of course, and on the other in `make test-long`."""
+    (other,) = {"embedded", "servers"} - {short}
+    return pytest.mark.parametrize("stack", [short, pytest.param(other, marks=pytest.mark.long)], indirect=True)
+
+
+@pytest.fixture
 def stack(request):
     """The settings of one way to run: nothing but files, or PostgreSQL and Redis."""
     if request.param == "embedded":
@@ -97,6 +103,7 @@ def alive(pids):
     return [pid for pid in pids if pid in running]
 
 
+@on("embedded")
 def test_the_main_job_then_ctrl_c_leaves_nothing_behind(tmp_path, start, stack):
     service = start(stack)
     pictures = tmp_path / "pictures"
@@ -111,6 +118,7 @@ def test_the_main_job_then_ctrl_c_leaves_nothing_behind(tmp_path, start, stack):
     assert alive(pids) == []
 
 
+@on("embedded")
 def test_a_second_start_continues_the_jobs_and_shows_no_second_key(tmp_path, start, stack):
     first = start(stack)
     pictures = tmp_path / "pictures"
@@ -132,6 +140,7 @@ def test_a_second_start_continues_the_jobs_and_shows_no_second_key(tmp_path, sta
     assert second.end(signal.SIGTERM)[0] == 0
 
 
+@on("servers")
 def test_kill_9_on_everything_at_once_loses_nothing(tmp_path, start, stack):
     first = start(stack)
     pictures = tmp_path / "pictures"
