@@ -1,5 +1,6 @@
 """Small pictures of three kinds, a run over them, and the engine as a worker starts it."""
 
+import gc
 import hashlib
 import json
 import os
@@ -18,6 +19,13 @@ COLOURS = {"blue": (40, 60, 200), "green": (40, 200, 60), "red": (200, 50, 40)}
 RECIPE = {"backbone": "resnet18", "pretrained": False, "image_size": 32, "epochs": 2, "batch_size": 8, "seed": 3}
 
 MakeRun = Callable[..., Path]
+
+
+@pytest.fixture(autouse=True)
+def freed() -> Iterator[None]:
+    """Learners refer to themselves in circles: without this a test process grows by gigabytes."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from tests.training.conftest import MakeRun
 from training import callbacks, checkpoints, phases, recipes
 from training import events as training_events
 from training.control import Cancelled, Control
-from training.events import Events
+from training.events import Epoch, Event, Events
 from training.job import prepare
 from training.recipes import RATES
 from training.run import load
@@ -115,8 +115,8 @@ def test_quick_ends_after_the_epoch_in_which_it_is_told_to(
     control = Control()
 
     class Telling(Events):
-        def send(self, event: Any, **data: Any) -> None:
-            if event == "epoch" and data["epoch"] == 2:
+        def send(self, event: Event) -> None:
+            if isinstance(event, Epoch) and event.epoch == 2:
                 control.obey("finish")
 
     folder = make_run(recipe={"preset": "quick", "pretrained": True, "epochs": 9}, weights_dir=str(given[0]))

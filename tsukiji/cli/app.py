@@ -16,7 +16,7 @@ COMMANDS: Final = {
     "demo": ("demo:demo", "Run the main job from pictures to labels; the last line is one JSON object."),
     "doctor": (
         "doctor:doctor",
-        "Check Python, the service, the key, the workers, the disk, the programs and the pretrained weights.",
+        "Check Python, the service, the key, the workers, the disk, the programs, PyTorch and the pretrained weights.",
     ),
     "limits": ("limits:show_limits", "Show what the service allows: sizes, counts, times."),
     "train": ("train:train", "Train a model and print how good it is."),
