@@ -129,7 +129,7 @@ def join_labels(labels: Iterable[str]) -> str:
     """Return a set of labels as one text, in one order: equal sets are equal texts, as rows and indexes need it.
 
     Each label stands between separators, so that a text that holds `SEPARATOR + label + SEPARATOR` has that label. The
-    empty set, none of the kinds, is one separator; that nothing is known of a picture is None, as everywhere.
+    empty set, none of the labels, is one separator; that nothing is known of a picture is None, as everywhere.
 
     Raises:
         ValueError: they are too long together.

@@ -12,14 +12,14 @@ def image_filter(
     label: str | None = None,
     unlabelled: Annotated[bool, Query(description="Only those without a label.")] = False,
     none_of_these: Annotated[
-        bool, Query(description="Only those that show none of the kinds, as somebody said.")
+        bool, Query(description="Only those that show none of the labels, as somebody said.")
     ] = False,
     split: Annotated[
         Split | Literal["unassigned"] | None, Query(description="As it was set; `unassigned`: it was not.")
     ] = None,
     excluded: Annotated[bool | None, Query(description="`true`: only excluded ones; `false`: only others.")] = None,
     review: Annotated[Review | None, Query(description="Of corrected predictions: how their review stands.")] = None,
-    finding: Annotated[FindingKind | None, Query(description="Of which the last analysis found this.")] = None,
+    finding: Annotated[FindingKind | None, Query(description="With this finding in the last analysis.")] = None,
 ) -> ImageFilter:
     given = {"label": label, "unlabelled": unlabelled, "split": split, "excluded": excluded, "review": review}
     return validated(ImageFilter, given | {"finding": finding, "none_of_these": none_of_these}, "query")

@@ -16,7 +16,7 @@ router = Router(prefix="/datasets", tags=["datasets"])
 
 @router.post("", status_code=201)
 def create_dataset(body: DatasetCreate, services: ServicesDep, once: OnceDep, response: Response) -> Dataset:
-    """Make an empty data set."""
+    """Create an empty data set."""
     made = once.make(
         services,
         fingerprint_of(body.model_dump()),

@@ -61,7 +61,7 @@ async def add_images(
     Pictures of one group (one animal, one film, one patient) are never learnt from and held out both.
 
     In a `multi_label` data set each of `labels`, or `label`, is a label or a JSON list of them: `["ant", "bee"]`, and
-    `[]` for none of the kinds.
+    `[]` for none of the labels.
 
     Each of `crops` is a JSON list, `[left, upper, right, lower]` in pixels of the upright picture, or empty: the part
     of the picture that is used.

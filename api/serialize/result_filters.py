@@ -20,13 +20,13 @@ class Selection:
 
     wish: WishDep
     status: Annotated[ItemStatus | None, Query()] = None
-    label: Annotated[str | None, Query(description="Taken for this label, whatever the decision.")] = None
-    decision: Annotated[str | None, Query(description="Decided for this label.")] = None
+    label: Annotated[str | None, Query(description="Likeliest label, whatever the decision.")] = None
+    decision: Annotated[str | None, Query(description="Decision is this label.")] = None
     abstained: Annotated[bool | None, Query(description="`true`: classified without a decision; `false`: with.")] = None
     min_score: Bound = None
     max_score: Bound = None
-    error: Annotated[str | None, Query(description="Failed with this code.")] = None
-    true_label: Annotated[str | None, Query(description="The data set holds this label for it.")] = None
+    error: Annotated[str | None, Query(description="Failed with this error code.")] = None
+    true_label: Annotated[str | None, Query(description="True label in the data set.")] = None
     order: Annotated[
         Order, Query(description="`score`: least sure first; `-score`: surest first; both only images with a score.")
     ] = "seq"

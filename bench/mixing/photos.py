@@ -16,12 +16,12 @@ from tsukiji.vision.decoding.decode import decode
 POOL = 12
 """Each collage's pictures are drawn from so many."""
 DISTRACTORS = 4
-"""Of which so many show none of the kinds."""
+"""Of which so many show none of the labels."""
 
 
 @dataclass(frozen=True)
 class Photo:
-    """A picture file, and what it shows; None: none of the kinds."""
+    """A picture file, and what it shows; None: none of the labels."""
 
     path: Path
     label: str | None

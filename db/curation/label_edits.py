@@ -124,7 +124,7 @@ def check_free(session: Session, dataset_id: str, label: str) -> None:
 def describe(act: types.Act) -> str:
     match act:
         case types.Relabel() if act.labels is not None:
-            return f"relabel as {listed(act.labels) or 'none of the kinds'}"
+            return f"relabel as {listed(act.labels) or 'none of the labels'}"
         case types.Relabel():
             return f"relabel as {act.label!r}" if act.label is not None else "take the label away"
         case types.AddLabels():

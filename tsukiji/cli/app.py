@@ -11,25 +11,25 @@ from tsukiji import __version__
 COMMANDS: Final = {
     "up": (
         "programs:up",
-        "Run the service and its workers in the foreground; Ctrl-C, SIGTERM or SIGHUP stop everything.",
+        "Run the service and its workers in the foreground; Ctrl-C, SIGTERM or SIGHUP stops everything.",
     ),
-    "demo": ("demo:demo", "Run the main job from pictures to labels; the last line is one JSON object."),
+    "demo": ("demo:demo", "Run the whole workflow, from pictures to labels; the last line is one JSON object."),
     "doctor": (
         "doctor:doctor",
         "Check Python, the service, the key, the workers, the disk, the programs, PyTorch and the pretrained weights.",
     ),
-    "limits": ("limits:show_limits", "Show what the service allows: sizes, counts, times."),
+    "limits": ("limits:show_limits", "Show the service's limits: sizes, counts, times."),
     "train": ("train:train", "Train a model and print how good it is."),
     "classify": ("classify:classify", "Label pictures in the background and wait for the results."),
     "predict": ("classify:predict", "Label up to 16 pictures at once."),
-    "datasets": ("datasets:app", "Folders of labelled pictures, held by the service."),
-    "uploads": ("uploads:app", "Large files in parts; `classify` and `datasets import` use them, too."),
-    "models": ("models:app", "What was trained, and the aliases that name it."),
-    "weights": ("weights:app", "Pretrained weights, on this machine."),
-    "results": ("results:app", "What a batch has found so far."),
-    "jobs": ("jobs:app", "Trainings, batches and imports: all long work."),
-    "keys": ("programs:keys", "API keys; needs to run where the service's database is."),
-    "admin": ("programs:admin", "Care of what the service keeps; needs to run where its database and store are."),
+    "datasets": ("datasets:app", "Labelled pictures that the service keeps."),
+    "uploads": ("uploads:app", "Large files in parts; `classify` and `datasets import` also use them."),
+    "models": ("models:app", "Trained models, and the aliases that point to them."),
+    "weights": ("weights:app", "Pretrained weights on this machine."),
+    "results": ("results:app", "Results of a batch, also while it runs."),
+    "jobs": ("jobs:app", "Trainings, batches, imports and all other long work."),
+    "keys": ("programs:keys", "API keys; run it where the service's database is."),
+    "admin": ("programs:admin", "Maintenance of the stored data; run it where the service's database and store are."),
 }
 """Each command's module and name in it, and what the list of commands says of it."""
 
@@ -112,12 +112,12 @@ def show_version(wanted: bool) -> None:
 
 @app.callback()
 def root(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON; may also stand after the command.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON; may also follow the command.")] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """Sort pictures: train a classifier on folders of images, then label images by the thousand.
 
-    TSUKIJI_URL and TSUKIJI_API_KEY say which service to talk to.
+    TSUKIJI_URL and TSUKIJI_API_KEY choose the service.
     """

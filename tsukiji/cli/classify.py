@@ -15,22 +15,23 @@ from tsukiji.cli.waiting import sending, wait
 from tsukiji.client import Batch, Client
 from tsukiji.ingest.archives import HEAD_BYTES, begins_archive
 
-ModelOption = Annotated[str, typer.Option("--model", "-m", help="Id, alias or name of a model.")]
+ModelOption = Annotated[str, typer.Option("--model", "-m", help="Model id, alias or name.")]
 Top = Annotated[int, typer.Option("--top", min=1, max=100, help="How many labels to list.")]
 Threshold = Annotated[
-    float, typer.Option("--threshold", min=0, max=1, help="Least probability for a decision, or for each label.")
+    float, typer.Option("--threshold", min=0, max=1, help="Minimum probability for a decision, or for each label.")
 ]
 MinKnown = Annotated[
     float | None,
     typer.Option(
-        "--min-known", min=0, max=1, help="Below this known score: none of these. 0: never. The model's own by default."
+        "--min-known",
+        min=0,
+        max=1,
+        help="Minimum known score; below it: none of these. 0: never. By default the model's own.",
     ),
 ]
-Tags = Annotated[
-    bool, typer.Option("--tags", help="Also say which kinds are where: roughly, this is no trained detector.")
-]
+Tags = Annotated[bool, typer.Option("--tags", help="Also locate labels in the picture; rough, not a trained detector.")]
 HeatmapOf = Annotated[
-    str | None, typer.Option("--heatmap", help="Also make heatmaps of what speaks for this label, or `top`.")
+    str | None, typer.Option("--heatmap", help="Also make heatmaps for this label, or `top` for the likeliest.")
 ]
 HeatmapsTo = Annotated[
     Path | None, typer.Option("--heatmaps-to", file_okay=False, help="Save the heatmaps as PNG in this folder.")
@@ -38,7 +39,9 @@ HeatmapsTo = Annotated[
 KeepDays = Annotated[
     float | None,
     typer.Option(
-        "--keep-days", min=0, help="Days until results and pictures are deleted. 0: never. The service's by default."
+        "--keep-days",
+        min=0,
+        help="Days until results and pictures are deleted. 0: never. By default the service's setting.",
     ),
 ]
 
@@ -48,7 +51,7 @@ Paths = Annotated[
     typer.Argument(metavar="[PATH...]", exists=True, help="Files, folders, one zip or tar, or one manifest (.jsonl)."),
 ]
 Source = Annotated[
-    str | None, typer.Option("--source", help="URL of a folder or S3 prefix that the service may read, instead.")
+    str | None, typer.Option("--source", help="Instead: URL of a folder or S3 prefix that the service may read.")
 ]
 
 
@@ -92,15 +95,15 @@ def classify(
     tags: Tags = False,
     heatmap: HeatmapOf = None,
     keep_days: KeepDays = None,
-    priority: Annotated[int, typer.Option("--priority", min=0, max=4, help="More goes first.")] = 0,
+    priority: Annotated[int, typer.Option("--priority", min=0, max=4, help="Higher runs first.")] = 0,
     encoding: Encoding = None,
     target: Annotated[Path | None, typer.Option("-o", "--output", help="Save as .csv, .jsonl or .parquet.")] = None,
-    no_wait: Annotated[bool, typer.Option("--no-wait", help="Start it and return.")] = False,
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Start it and return at once.")] = False,
     timeout: Timeout = None,
     fail_on_item_error: FailOnItemError = False,
     as_json: AsJson = False,
 ) -> None:
-    """Label pictures in the background and wait for the results. Bad pictures are listed, the others go on."""
+    """Label pictures in the background and wait for the results. Bad pictures are listed and do not stop the others."""
     check_target(target)
     with Client() as client:
         options = {"model": model, "top_k": top, "threshold": threshold, "min_known": min_known, "priority": priority}
@@ -166,19 +169,19 @@ def save_heatmaps(client: Client, found: Iterable[types.Prediction], folder: Pat
             target = folder / f"{prediction.seq:02}-{Path(prediction.custom_id).stem}.png"
             note(f"saved {client.save_heatmap(prediction, target)}")
     if not any_found:
-        note("There are no heatmaps: ask for them with --heatmap when the pictures are classified.", style="yellow")
+        note("There are no heatmaps; use --heatmap when classifying the pictures.", style="yellow")
 
 
 def start(
     client: Client, paths: list[Path], source: str | None, options: dict[str, Any], encoding: str | None = None
 ) -> Batch:
     if (source is None) == (not paths):
-        raise typer.BadParameter("name paths, or a --source")
+        raise typer.BadParameter("give paths, or --source")
     if source is not None:
         return client.batches.create(source=source, **options)
     alone = [path for path in paths if is_alone(path)]
     if alone and len(paths) > 1:
-        raise typer.BadParameter(f"{alone[0]} goes alone: name one archive or manifest, or files and folders")
+        raise typer.BadParameter(f"{alone[0]} cannot be combined: give one archive or manifest, or files and folders")
     if alone and alone[0].suffix.lower() == MANIFEST:
         return client.batches.create(manifest=alone[0], **options)
     if alone:
@@ -226,7 +229,7 @@ def list_bad(job: Batch, errored: int) -> None:
 def check_target(target: Path | None) -> None:
     """Refuse a file of another kind before anything is sent."""
     if target and target.suffix.lower() not in Batch.FORMATS:
-        raise typer.BadParameter(f"results are saved as {', '.join(Batch.FORMATS)}")
+        raise typer.BadParameter(f"results can be saved as {', '.join(Batch.FORMATS)}")
 
 
 def show_job(job: Batch, as_json: bool) -> None:

@@ -12,22 +12,22 @@ from tsukiji.cli.output import FITS, AsJson, print_records
 from tsukiji.cli.report import labelled, show_dataset
 from tsukiji.client import Client
 
-app = typer.Typer(no_args_is_help=True, help="Folders of labelled pictures, held by the service.")
+app = typer.Typer(no_args_is_help=True, help="Labelled pictures that the service keeps.")
 
 
 @app.command("create")
 def create(
-    name: Annotated[str, typer.Argument(help="A name that is not taken yet.")],
-    description: Annotated[
-        str, typer.Option("--description", help="What it is, in your words; empty by default.")
-    ] = "",
+    name: Annotated[str, typer.Argument(help="A name that is not in use.")],
+    description: Annotated[str, typer.Option("--description", help="Description; empty by default.")] = "",
     kind: Annotated[
         types.Kind | None,
-        typer.Option("--kind", help="multi_label: an image may have several labels. By default one. It stays so."),
+        typer.Option(
+            "--kind", help="multi_label: an image may have several labels; one by default. Cannot be changed later."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make an empty data set."""
+    """Create an empty data set."""
     with Client() as client:
         show_dataset(client.datasets.create(name, description, kind=kind), as_json)
 

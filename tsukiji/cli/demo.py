@@ -49,20 +49,20 @@ ORIGINAL: Final = Recipe(backbone="resnet34", epochs=10)
 def demo(
     data: Annotated[
         Path | None,
-        typer.Option("--data", exists=True, file_okay=False, help="Class folders of your own; digits by default."),
+        typer.Option("--data", exists=True, file_okay=False, help="Your own class folders; digits by default."),
     ] = None,
     output: Annotated[
-        Path, typer.Option("--output", help="Where the model and the picture of the confusion matrix go.")
+        Path, typer.Option("--output", help="Folder for the model and the picture of the confusion matrix.")
     ] = OUTPUT,
     original: Annotated[
-        bool, typer.Option("--original", help="Train as the original notebooks did: resnet34, last layer, ten epochs.")
+        bool, typer.Option("--original", help="Train like the original notebooks: resnet34, last layer, ten epochs.")
     ] = False,
-    keep: Annotated[bool, typer.Option("--keep", help="Leave the service's data folder behind.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the service's data folder.")] = False,
     _as_json: AsJson = False,
 ) -> None:
-    """Run the main job from pictures to labels; the last line is one JSON object.
+    """Run the whole workflow, from pictures to labels; the last line is one JSON object.
 
-    Starts a service of its own and stops it again. Without --data the pictures are scikit-learn's handwritten digits.
+    Starts its own service and stops it again. Without --data the pictures are scikit-learn's handwritten digits.
     """
     began = time.monotonic()
     with workplace(keep) as folder:

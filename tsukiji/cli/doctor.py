@@ -88,7 +88,9 @@ def disk() -> Finding:
     existing = next(folder for folder in (place, *place.parents) if folder.exists())
     free = shutil.disk_usage(existing).free
     detail = f"{free / 2**30:.1f} GiB free at {existing}"
-    return Finding(check="disk", ok=free >= FREE_BYTES, detail=detail, hint="Free some space; 2 GiB are a beginning.")
+    return Finding(
+        check="disk", ok=free >= FREE_BYTES, detail=detail, hint="Free some space; start with at least 2 GiB."
+    )
 
 
 def programs() -> Finding:
@@ -96,7 +98,7 @@ def programs() -> Finding:
     try:
         return Finding(check="programs", ok=True, detail=f"in {programs_folder()}")
     except ProgramsMissing:
-        return Finding(check="programs", ok=True, detail="not here: this installation holds the client alone")
+        return Finding(check="programs", ok=True, detail="not installed: this is a client-only installation")
 
 
 def pytorch() -> list[Finding]:
@@ -133,7 +135,7 @@ def judge(found: types.BackboneWeights) -> Finding:
     if found.place is not None:
         return Finding(check=check, ok=True, detail=f"{found.place}, {weights.size(found)}")
     hint = (
-        f"A training downloads them, if it may and can; `tsukiji weights fetch {found.backbone}` does so now. Without "
-        "the internet bring a file, and `tsukiji weights add FILE`."
+        f"A training downloads them if it may; `tsukiji weights fetch {found.backbone}` does so now. Without "
+        "internet access, copy a file here and run `tsukiji weights add FILE`."
     )
     return Finding(check=check, ok=True, detail="not on this machine", hint=hint, warning=True)

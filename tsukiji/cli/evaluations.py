@@ -16,18 +16,18 @@ CLASSES = 15
 
 SplitName = Annotated[
     types.Split | None,
-    typer.Option("--split", help="Only these images, of a split as the model's training saw it; all by default."),
+    typer.Option("--split", help="Only images of this split, as it was in the model's training; all by default."),
 ]
 
 
 def evaluate(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="Id, alias or name of a model.")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Model id, alias or name.")],
     dataset: Annotated[str, typer.Option("--dataset", help="Id or name of a data set with labels.")],
     split: SplitName = None,
     timeout: Timeout = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure a model on the labelled images of a data set."""
+    """Evaluate a model on the labelled images of a data set."""
     with Client() as client:
         found = measured(client, model, dataset, split, timeout)
     if as_json:
@@ -38,22 +38,22 @@ def evaluate(
 
 
 def compare(
-    a: Annotated[str, typer.Argument(metavar="A", help="A model, by its own evaluation; or an evaluation's id.")],
-    b: Annotated[str, typer.Argument(metavar="B", help="Another; what is printed is how much better this one is.")],
+    a: Annotated[str, typer.Argument(metavar="A", help="A model (its own evaluation), or an evaluation's id.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="Another one; the output shows how much better this one is.")],
     dataset: Annotated[
         str | None,
         typer.Option(
             "--dataset",
-            help="Measure both models on this data set first; by default their own evaluations are compared.",
+            help="Evaluate both models on this data set first; by default their own evaluations are compared.",
         ),
     ] = None,
     split: SplitName = None,
     timeout: Timeout = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare two models on the same images: is B better than A, or was it luck?"""
+    """Compare two models on the same images: is B significantly better than A?"""
     if split and dataset is None:
-        raise typer.BadParameter("--split goes with --dataset")
+        raise typer.BadParameter("--split requires --dataset")
     with Client() as client:
         pair = [
             measured(client, word, dataset, split, timeout).id if dataset else evaluation_of(client, word)
@@ -77,7 +77,7 @@ def measured(client: Client, model: str, dataset: str, split: types.Split | None
     wait(job, timeout).raise_for_status()
     found = job.evaluation
     if found is None:
-        raise ValueError(f"{job.id} has ended, and its evaluation is gone")
+        raise ValueError(f"{job.id} has finished, but its evaluation was deleted")
     note_warnings(found)
     return found
 
@@ -88,7 +88,7 @@ def evaluation_of(client: Client, word: str) -> str:
         return word
     model = client.models.get(word)
     if model.evaluation_id is None:
-        raise ValueError(f"{word} has no evaluation; --dataset measures it on one")
+        raise ValueError(f"{word} has no evaluation; use --dataset to evaluate it")
     return model.evaluation_id
 
 

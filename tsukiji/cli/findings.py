@@ -13,8 +13,8 @@ from tsukiji.cli.waiting import wait
 from tsukiji.cli.wording import way_out
 from tsukiji.client import Client, Dataset
 
-ImageSize = Annotated[int | None, typer.Option("--image-size", help="Pixels that the backbone sees; 224 by default.")]
-OnlyLast = Annotated[bool, typer.Option("--last", help="Show what the last analysis found; start none.")]
+ImageSize = Annotated[int | None, typer.Option("--image-size", help="Input size in pixels; 224 by default.")]
+OnlyLast = Annotated[bool, typer.Option("--last", help="Show the last analysis; do not start a new one.")]
 
 RARE_SHOWN: Final = 20
 COLUMNS: Final[dict[str, Callable[[types.Finding], Any]]] = {
@@ -29,8 +29,8 @@ COLUMNS: Final[dict[str, Callable[[types.Finding], Any]]] = {
 
 def check(
     dataset: DatasetName,
-    kind: Annotated[types.FindingKind | None, typer.Option("--kind", help="List the images of this finding.")] = None,
-    label: Annotated[str | None, typer.Option("--label", help="List only images of this label.")] = None,
+    kind: Annotated[types.FindingKind | None, typer.Option("--kind", help="List the images with this finding.")] = None,
+    label: Annotated[str | None, typer.Option("--label", help="List only images with this label.")] = None,
     last: OnlyLast = False,
     image_size: ImageSize = None,
     limit: Limit = None,
@@ -71,7 +71,7 @@ def dedupe(
         print_table(["group", "keep", "image", "name", "label", "split", "size", "bytes", "alike"], rows)
     note(f"{analysis.groups} groups of {analysis.findings.get('near_duplicates', 0)} images")
     if shown and analysis.groups > shown:
-        note(f"These are {shown} of them: --limit N shows N, and a pipe or a file gets all.")
+        note(f"The first {shown} are shown; --limit N shows N, and a pipe or a file gets all.")
 
 
 def analysed(dataset: Dataset, last: bool, image_size: int | None, timeout: float | None) -> types.Analysis:
@@ -86,10 +86,10 @@ def analysed(dataset: Dataset, last: bool, image_size: int | None, timeout: floa
         wait(job, timeout).raise_for_status()
     analysis = dataset.analysis()
     if analysis is None:
-        raise ValueError(f"{dataset.name} was not analysed yet; leave out --last")
+        raise ValueError(f"{dataset.name} has not been analysed yet; omit --last")
     for missing in analysis.unavailable:
         kinds = ", ".join(missing.get("findings", []))
-        note(f"not looked for: {kinds}. {missing.get('title')}: {missing.get('detail')}", style="yellow")
+        note(f"skipped: {kinds}. {missing.get('title')}: {missing.get('detail')}", style="yellow")
         note(f"  {way_out(missing.get('hint') or '')}")
     return analysis
 
@@ -112,8 +112,8 @@ def prevalence(kind: str, found: int, images: int, listed: int) -> str:
     if listed == found:
         return f"{share}, all listed"
     if not listed:
-        return f"{share}, so it is usual here; none stands out, and none is listed"
-    return f"{share}, so it is usual here; the {listed:,} that stand out are listed, the worst first"
+        return f"{share}, so it is usual here; there are no outliers, and none are listed"
+    return f"{share}, so it is usual here; the {listed:,} outliers are listed, worst first"
 
 
 def grouped(dataset: Dataset) -> Iterator[dict[str, Any]]:

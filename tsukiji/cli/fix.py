@@ -42,11 +42,11 @@ RELABELS: Final = "Labels of the whole data set"
 Label = Annotated[str | None, typer.Option("--label", help="With this label.", rich_help_panel=WHICH)]
 Unlabelled = Annotated[bool, typer.Option("--unlabelled", help="Without a label.", rich_help_panel=WHICH)]
 NoneOfThese = Annotated[
-    bool, typer.Option("--none-of-these", help="Said to show none of the kinds.", rich_help_panel=WHICH)
+    bool, typer.Option("--none-of-these", help="Marked as showing none of the labels.", rich_help_panel=WHICH)
 ]
 InSplit = Annotated[
     Literal["train", "valid", "test", "unassigned"] | None,
-    typer.Option("--split", help="Of this split, as it was set.", rich_help_panel=WHICH),
+    typer.Option("--split", help="Assigned to this split.", rich_help_panel=WHICH),
 ]
 Excluded = Annotated[
     bool | None, typer.Option("--excluded/--not-excluded", help="Excluded, or not.", rich_help_panel=WHICH)
@@ -55,7 +55,7 @@ InReview = Annotated[
     Literal["pending", "accepted", "rejected"] | None,
     typer.Option(
         "--review",
-        help="Corrected predictions that wait for review, or were accepted or rejected.",
+        help="Corrected predictions that are pending review, accepted or rejected.",
         rich_help_panel=WHICH,
     ),
 ]
@@ -63,7 +63,7 @@ InReview = Annotated[
 
 OfFinding = Annotated[
     types.FindingKind | None,
-    typer.Option("--finding", help="Of which the last analysis found this.", rich_help_panel=WHICH),
+    typer.Option("--finding", help="With this finding in the last analysis.", rich_help_panel=WHICH),
 ]
 
 
@@ -71,26 +71,26 @@ def fix(
     dataset: DatasetName,
     relabel: Annotated[
         list[str] | None,
-        typer.Option("--relabel", metavar="LABEL", help="Give this label; in a multi_label data set several times."),
+        typer.Option("--relabel", metavar="LABEL", help="Set this label; repeatable in a multi_label data set."),
     ] = None,
     add_label: Annotated[
-        list[str] | None, typer.Option("--add-label", metavar="LABEL", help="Give it beside the others; repeatable.")
+        list[str] | None, typer.Option("--add-label", metavar="LABEL", help="Add this label; repeatable.")
     ] = None,
     remove_label: Annotated[
         list[str] | None,
-        typer.Option("--remove-label", metavar="LABEL", help="Take it away and leave the others; repeatable."),
+        typer.Option("--remove-label", metavar="LABEL", help="Remove this label; repeatable."),
     ] = None,
     relabel_none: Annotated[
-        bool, typer.Option("--relabel-none", help="Say that they show none of the kinds, in a multi_label data set.")
+        bool, typer.Option("--relabel-none", help="Mark them as showing none of the labels (multi_label data sets).")
     ] = False,
-    unlabel: Annotated[bool, typer.Option("--unlabel", help="Take the label away.")] = False,
-    exclude: Annotated[bool, typer.Option("--exclude", help="Keep out of trainings and all else.")] = False,
-    restore: Annotated[bool, typer.Option("--restore", help="Take in again.")] = False,
+    unlabel: Annotated[bool, typer.Option("--unlabel", help="Remove the label.")] = False,
+    exclude: Annotated[bool, typer.Option("--exclude", help="Exclude from trainings and everything else.")] = False,
+    restore: Annotated[bool, typer.Option("--restore", help="Undo an exclusion.")] = False,
     set_split: Annotated[
-        Literal["train", "valid", "test", "none"] | None, typer.Option("--set-split", help="Set or unset the split.")
+        Literal["train", "valid", "test", "none"] | None, typer.Option("--set-split", help="Set or clear the split.")
     ] = None,
     crop: Annotated[
-        str | None, typer.Option("--crop", metavar="BOX", help="Use this part only: LEFT,UPPER,RIGHT,LOWER, or none.")
+        str | None, typer.Option("--crop", metavar="BOX", help="Use only this part: LEFT,UPPER,RIGHT,LOWER, or none.")
     ] = None,
     accept: Annotated[bool, typer.Option("--accept", help="Accept corrected predictions.")] = False,
     reject: Annotated[bool, typer.Option("--reject", help="Reject corrected predictions.")] = False,
@@ -112,28 +112,33 @@ def fix(
             "standard input. Excludes all but the one to keep.",
         ),
     ] = None,
-    undo: Annotated[str | None, typer.Option("--undo", metavar="REVISION", help="Take an act back.")] = None,
+    undo: Annotated[str | None, typer.Option("--undo", metavar="REVISION", help="Undo a revision.")] = None,
     rename: Annotated[
         tuple[str, str] | None,
-        typer.Option("--rename", metavar="OLD NEW", help="Give a label another name.", rich_help_panel=RELABELS),
+        typer.Option("--rename", metavar="OLD NEW", help="Rename a label.", rich_help_panel=RELABELS),
     ] = None,
     merge: Annotated[
         list[str] | None,
         typer.Option(
-            "--merge", metavar="LABEL", help="Make this one part of --into; repeatable.", rich_help_panel=RELABELS
+            "--merge", metavar="LABEL", help="Merge this label into --into; repeatable.", rich_help_panel=RELABELS
         ),
     ] = None,
     into: Annotated[
         str | None,
-        typer.Option("--into", metavar="LABEL", help="What --merge makes of them.", rich_help_panel=RELABELS),
+        typer.Option("--into", metavar="LABEL", help="The label that --merge results in.", rich_help_panel=RELABELS),
     ] = None,
     delete_label: Annotated[
         str | None,
-        typer.Option("--delete-label", metavar="LABEL", help="Its images stay, unlabelled.", rich_help_panel=RELABELS),
+        typer.Option(
+            "--delete-label",
+            metavar="LABEL",
+            help="Delete this label; its images stay, unlabelled.",
+            rich_help_panel=RELABELS,
+        ),
     ] = None,
     image: Annotated[
         list[str] | None,
-        typer.Option("--image", metavar="ID", help="This one; repeatable.", rich_help_panel=WHICH),
+        typer.Option("--image", metavar="ID", help="Only this image; repeatable.", rich_help_panel=WHICH),
     ] = None,
     label: Label = None,
     unlabelled: Unlabelled = False,
@@ -145,9 +150,9 @@ def fix(
     everything: Annotated[bool, typer.Option("--all", help="All images.", rich_help_panel=WHICH)] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Do one thing with images: those named, or all that meet every option. Each act can be undone."""
+    """Edit images: those named, or all that match every option. Each edit can be undone."""
     if (into is None) != (not merge):
-        raise typer.BadParameter("--merge and --into go together")
+        raise typer.BadParameter("--merge and --into require each other")
     wanted = filter_of(label, unlabelled, none_of_these, split, excluded, review, finding)
     which: dict[str, Any] = {"images": image, "everything": everything} | wanted
     reviewed = which if image or everything else which | {"review": review or "pending"}
@@ -176,14 +181,14 @@ def fix(
     ]
     asked = [wish for wish in [*on_images, *in_review, *by_themselves] if wish[0]]
     if len(asked) != 1:
-        raise typer.BadParameter(f"ask for exactly one act; {len(asked) or 'none'} came")
+        raise typer.BadParameter(f"give exactly one edit, not {len(asked) or 'none'}")
     check_selection(bool(image) + bool(wanted) + everything, asked[0] in on_images, asked[0] in by_themselves)
     with Client() as client:
         show_revision(dataset, asked[0][1](client.datasets.get(dataset)), as_json)
 
 
 def show_log(dataset: DatasetName, limit: Limit = None, as_json: AsJson = False) -> None:
-    """List what was done with the images of a data set, newest first; `fix --undo` takes it back."""
+    """List the edits of a data set, newest first; `fix --undo` undoes one."""
     with Client() as client:
         print_records(client.datasets.get(dataset).revisions(), COLUMNS, as_json, limit, FITS)
 
@@ -200,7 +205,7 @@ def list_images(
     limit: Limit = None,
     as_json: AsJson = False,
 ) -> None:
-    """List images: all, or those that meet every option."""
+    """List images: all, or those that match every option."""
     wanted = filter_of(label, unlabelled, none_of_these, split, excluded, review, finding)
     with Client() as client:
         if label is not None:
@@ -239,11 +244,11 @@ def filter_of(
 def check_selection(ways: int, needed: bool, refused: bool) -> None:
     """Raise BadParameter unless it is said in one way, and only where it is of use, which images are meant."""
     if refused and ways:
-        raise typer.BadParameter("this act says by itself which images are meant")
+        raise typer.BadParameter("this edit already names its images")
     if ways > 1:
-        raise typer.BadParameter("say which images by --image, by a filter, or by --all")
+        raise typer.BadParameter("choose images by only one of --image, a filter, and --all")
     if needed and not ways:
-        raise typer.BadParameter("say which images: --image, a filter such as --label, or --all")
+        raise typer.BadParameter("choose images: --image, a filter such as --label, or --all")
 
 
 def read_box(text: str) -> list[int] | None:
@@ -253,7 +258,7 @@ def read_box(text: str) -> list[int] | None:
     try:
         left, upper, right, lower = (int(edge) for edge in text.split(","))
     except ValueError as error:
-        raise typer.BadParameter(f"{text!r} is no box; it should look like 0,0,300,200") from error
+        raise typer.BadParameter(f"{text!r} is not a box; it should look like 0,0,300,200") from error
     return [left, upper, right, lower]
 
 
@@ -269,6 +274,6 @@ def show_revision(dataset: str, revision: types.Revision, as_json: bool) -> None
     for warning in revision.warnings:
         note(f"  {warning.get('detail')}", style="yellow")
     if revision.images:
-        note(f"`tsukiji datasets fix {shlex.quote(dataset)} --undo {revision.id}` takes it back")
+        note(f"`tsukiji datasets fix {shlex.quote(dataset)} --undo {revision.id}` undoes it")
     else:
-        note("Nothing was changed: no image meets these options, or those that do are like this already.", "yellow")
+        note("Nothing was changed: no image matches, or the matching ones are already like this.", "yellow")

@@ -25,15 +25,15 @@ COLUMNS: Final = ", ".join(get_args(types.Column))
 
 
 def import_pictures(
-    name: Annotated[str, typer.Option("--name", help="The data set to fill; made if there is none.")],
+    name: Annotated[str, typer.Option("--name", help="The data set; created if it does not exist.")],
     path: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[PATH]", exists=True, help="A folder, a zip or tar, or a table that says where the pictures are."
+            metavar="[PATH]", exists=True, help="A folder, a zip or tar, or a table that names the pictures."
         ),
     ] = None,
     source: Annotated[
-        str | None, typer.Option("--source", help="URL of a folder or S3 prefix that the service may read, instead.")
+        str | None, typer.Option("--source", help="Instead: URL of a folder or S3 prefix that the service may read.")
     ] = None,
     table: Annotated[
         Path | None,
@@ -41,11 +41,11 @@ def import_pictures(
             "--table",
             exists=True,
             dir_okay=False,
-            help="Says the labels: CSV, JSON lines, an export. By default one among the pictures, else their folders.",
+            help="Table of labels: CSV, JSON lines, or an export. By default one next to the pictures, else folders.",
         ),
     ] = None,
     wanted: Annotated[
-        types.ImportFormat, typer.Option("--format", help="What says the labels; found out by default.")
+        types.ImportFormat, typer.Option("--format", help="Where the labels come from; detected by default.")
     ] = "auto",
     column: Annotated[
         list[str] | None,
@@ -55,48 +55,50 @@ def import_pictures(
         ),
     ] = None,
     separator: Annotated[
-        str | None, typer.Option("--separator", help="Between the labels of one cell; | or ; by default.")
+        str | None, typer.Option("--separator", help="Separator of several labels in one cell; | or ; by default.")
     ] = None,
     folder: Annotated[
         list[str] | None,
         typer.Option(
             "--folder",
             metavar="NAME=ROLE",
-            help="What a folder is: label, train, valid, test or none. Its name and its neighbours say it by default.",
+            help="Role of a folder: label, train, valid, test or none. Inferred from names by default.",
         ),
     ] = None,
     kind: Annotated[
         types.Kind | None,
         typer.Option(
-            "--kind", help="Of a data set that is made; multi_label: an image may have several labels. By default one."
+            "--kind", help="Kind of a new data set; multi_label: an image may have several labels. One by default."
         ),
     ] = None,
-    label: Annotated[str | None, typer.Option("--label", help="Of pictures for which no table tells one.")] = None,
+    label: Annotated[str | None, typer.Option("--label", help="Label of pictures that no table gives one.")] = None,
     split: Annotated[
-        types.Split | None, typer.Option("--split", help="Of pictures for which no table or folder tells one.")
+        types.Split | None, typer.Option("--split", help="Split of pictures that no table or folder gives one.")
     ] = None,
     group: Annotated[
-        str | None, typer.Option("--group", help="One group for all: never learnt from and held out both.")
+        str | None, typer.Option("--group", help="One group for all: never on both sides of a split.")
     ] = None,
     encoding: Encoding = None,
     target: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Save what became of each file as .csv or .jsonl.")
+        Path | None, typer.Option("-o", "--output", help="Save the verdict on each file as .csv or .jsonl.")
     ] = None,
     timeout: Timeout = None,
     fail_on_item_error: FailOnItemError = False,
     as_json: AsJson = False,
 ) -> None:
-    """Fill a data set: the folder of a picture is its label, train, valid or test above it its split.
+    """Fill a data set: a picture's folder is its label; a folder train, valid or test above it is its split.
 
-    Tables, and what other tools export, say it otherwise. A second run sends only what is missing.
+    Tables and exports of other tools also work. A second run sends only what is missing.
     """
     if (source is None) == (path is None):
-        raise typer.BadParameter("Name a folder, an archive or a table, or a --source.")
+        raise typer.BadParameter("Give a folder, an archive or a table, or --source.")
     check_target(target)
     wishes = read_wishes(wanted, column or [], separator, folder or [], label, split, group, encoding)
     passed = PassedOver()
     if path is not None and path.is_dir() and not files_below(path, passed):
-        raise ValueError(f"There are no files in {path}; nothing was sent, and no data set was made. {passed}".rstrip())
+        raise ValueError(
+            f"There are no files in {path}; nothing was sent, and no data set was created. {passed}".rstrip()
+        )
     with Client() as client, to_fill(client, name, kind) as dataset:
         if path is not None and path.is_dir():
             result = upload(dataset, path, table=table, **wishes)
@@ -131,7 +133,7 @@ def to_fill(client: Client, name: str, kind: types.Kind | None) -> Iterator[Data
             drop_empty(dataset)
         raise
     if not is_there and drop_empty(dataset):
-        note("Not one picture could be taken, so no data set was made.", style="red")
+        note("No picture was accepted, so no data set was created.", style="red")
         raise typer.Exit(ExitCode.OTHER)
 
 
@@ -197,7 +199,7 @@ def start(
         return dataset.import_source(source or "", table=table, **wishes)
     if may_be_table(path.name):
         if table is not None:
-            raise typer.BadParameter(f"{path} is a table itself; name the pictures, and this with --table.")
+            raise typer.BadParameter(f"{path} is a table itself; give the pictures, and this file with --table.")
         return dataset.import_table(path, **wishes)
     with sending(path) as progress:
         return dataset.import_archive(path, progress, table=table, **wishes)
@@ -215,7 +217,7 @@ def finish(job: Import, timeout: float | None) -> types.UploadResult:
 
 
 def tell(result: types.UploadResult, target: Path | None) -> None:
-    note(f"{result.accepted} accepted, {result.duplicates} already there, {result.rejected} rejected")
+    note(f"{result.accepted} accepted, {result.duplicates} duplicates, {result.rejected} rejected")
     for warning in result.warnings:
         note(f"  {warning.get('detail')}", style="yellow")
     report_rejected(result.files)
@@ -229,4 +231,4 @@ def report_rejected(files: list[types.FileVerdict]) -> None:
         reason = f"{file.error.code}: {file.error.detail or file.error.title}" if file.error else "rejected"
         note(f"  {file.name}: {reason}")
     if len(rejected) > REJECTED_SHOWN:
-        note(f"  and {len(rejected) - REJECTED_SHOWN} more; -o FILE.csv saves all")
+        note(f"  and {len(rejected) - REJECTED_SHOWN} more; -o FILE.csv saves them all")

@@ -11,7 +11,7 @@ from tsukiji.cli.output import FITS, AsJson, note, print_fields, print_json, pri
 from tsukiji.cli.waiting import wait
 from tsukiji.client import Client, Job, NotFoundError
 
-app = typer.Typer(no_args_is_help=True, help="Trainings, batches and imports: all long work.")
+app = typer.Typer(no_args_is_help=True, help="Trainings, batches, imports and all other long work.")
 
 JobId = Annotated[str, typer.Argument(metavar="JOB", help="Id of a job.")]
 
@@ -20,11 +20,15 @@ JobId = Annotated[str, typer.Argument(metavar="JOB", help="Id of a job.")]
 def list_jobs(
     kind: Annotated[
         str | None,
-        typer.Option("--kind", help="Only training, batch, prediction, import, evaluation, analysis or export."),
+        typer.Option(
+            "--kind", help="Only this kind: training, batch, prediction, import, evaluation, analysis or export."
+        ),
     ] = None,
     status: Annotated[
         str | None,
-        typer.Option("--status", help="Only queued, running, cancelling, succeeded, failed, cancelled or expired."),
+        typer.Option(
+            "--status", help="Only this status: queued, running, cancelling, succeeded, failed, cancelled or expired."
+        ),
     ] = None,
     limit: Limit = None,
     as_json: AsJson = False,
@@ -75,7 +79,7 @@ def watch(
     fail_on_item_error: FailOnItemError = False,
     as_json: AsJson = False,
 ) -> None:
-    """Follow a job to its end; Ctrl-C stops the watching, not the job."""
+    """Follow a job to its end; Ctrl-C stops watching, not the job."""
     with Client() as client:
         found = wait(client.jobs.get(job), timeout)
     show_job(found, as_json)
@@ -86,11 +90,11 @@ def watch(
 
 @app.command("cancel")
 def cancel(job: JobId, as_json: AsJson = False) -> None:
-    """Ask a job to stop; what is finished of it stays."""
+    """Cancel a job; finished results are kept."""
     with Client() as client:
         found = client.jobs.cancel(job)
     if not found.done:
-        note(f"{found.id} stops as soon as it can; `tsukiji jobs watch {found.id}` waits for that")
+        note(f"{found.id} is stopping; `tsukiji jobs watch {found.id}` waits for it")
     show_job(found, as_json)
 
 

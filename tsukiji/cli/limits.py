@@ -5,7 +5,7 @@ from tsukiji.client import Client
 
 
 def show_limits(as_json: AsJson = False) -> None:
-    """Show what the service allows: sizes, counts, times. Its settings set them."""
+    """Show the service's limits: sizes, counts, times. The settings change them."""
     with Client() as client:
         found = client.limits()
     if as_json:

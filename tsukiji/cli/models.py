@@ -18,9 +18,9 @@ from tsukiji.client import Client, Model
 Format = Literal["package", "onnx", "fastai"]
 SUFFIXES: Final[dict[Format, str]] = {"package": ".zip", "onnx": ".onnx", "fastai": ".pkl"}
 
-app = typer.Typer(no_args_is_help=True, help="What was trained, and the aliases that name it.")
+app = typer.Typer(no_args_is_help=True, help="Trained models, and the aliases that point to them.")
 
-ModelName = Annotated[str, typer.Argument(metavar="MODEL", help="Id, alias or name of a model.")]
+ModelName = Annotated[str, typer.Argument(metavar="MODEL", help="Model id, alias or name.")]
 
 ALIAS_COLUMNS: Final[dict[str, Callable[[types.Alias], Any]]] = {
     "alias": lambda alias: alias.name,
@@ -98,10 +98,10 @@ def export(
 @app.command("import")
 def import_package(
     package: Annotated[Path, typer.Argument(metavar="PATH", help="The zip that `models export` wrote.")],
-    name: Annotated[str | None, typer.Option("--name", help="What to call it; the file's name by default.")] = None,
+    name: Annotated[str | None, typer.Option("--name", help="Name of the model; the file's name by default.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Take in a model that another service made; it gets an id of its own."""
+    """Import a model of another service; it gets a new id."""
     with Client() as client:
         found = client.models.import_package(package, name)
     if as_json:
@@ -125,18 +125,18 @@ def remove(model: ModelName, yes: Yes = False, as_json: AsJson = False) -> None:
 
 @app.command("alias")
 def alias(
-    name: Annotated[str | None, typer.Argument(help="The alias, such as production; none lists all.")] = None,
-    model: Annotated[str | None, typer.Argument(help="The model it stands for from now on.")] = None,
-    remove: Annotated[bool, typer.Option("--rm", help="Take the alias away.")] = False,
+    name: Annotated[str | None, typer.Argument(help="The alias, such as production; without it, list all.")] = None,
+    model: Annotated[str | None, typer.Argument(help="The model to point it to.")] = None,
+    remove: Annotated[bool, typer.Option("--rm", help="Delete the alias.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List aliases, look one up, set it, or take it away."""
+    """List aliases; show, set or delete one."""
     if remove and (name is None or model is not None):
-        raise typer.BadParameter("--rm takes the name of one alias")
+        raise typer.BadParameter("--rm takes one alias and no model")
     with Client() as client:
         if remove and name:
             client.aliases.delete(name)
-            note(f"alias {name} is gone; its model stays")
+            note(f"deleted alias {name}; its model is kept")
         elif name is None:
             print_records(client.aliases.list(), ALIAS_COLUMNS, as_json)
         else:
@@ -147,10 +147,10 @@ def alias(
 @app.command("promote")
 def promote(
     model: ModelName,
-    alias: Annotated[str, typer.Argument(metavar="ALIAS", help="The name that points to it from now on.")],
+    alias: Annotated[str, typer.Argument(metavar="ALIAS", help="The alias to set.")],
     as_json: AsJson = False,
 ) -> None:
-    """Point an alias to a model; `rollback` takes it back."""
+    """Point an alias to a model; `rollback` undoes it."""
     with Client() as client:
         print_records([client.aliases.set(alias, model)], ALIAS_COLUMNS, as_json)
 
@@ -160,7 +160,7 @@ def roll_back(
     alias: Annotated[str, typer.Argument(metavar="ALIAS", help="An alias, such as production.")],
     as_json: AsJson = False,
 ) -> None:
-    """Point an alias to the model before this one; twice, and it is where it was."""
+    """Point an alias to its previous model; running it twice restores the current one."""
     with Client() as client:
         print_records([client.aliases.rollback(alias)], ALIAS_COLUMNS, as_json)
 
@@ -171,11 +171,13 @@ app.command("compare")(evaluations.compare)
 
 @app.command("mistakes")
 def list_mistakes(model: ModelName, limit: Limit = None, as_json: AsJson = False) -> None:
-    """List the held-out images that a model names wrongly, the worst first."""
+    """List the held-out images that a model gets wrong, worst first."""
     with Client() as client:
         evaluation = client.models.get(model).evaluation
         if evaluation is None:
-            raise ValueError(f"{model} has no evaluation; `tsukiji models evaluate MODEL --dataset DATASET` makes one")
+            raise ValueError(
+                f"{model} has no evaluation; `tsukiji models evaluate MODEL --dataset DATASET` creates one"
+            )
         wrong = (item for item in evaluation.items(order="loss") if item.true_labels != item.predicted_labels)
         print_records(wrong, MISTAKE_COLUMNS, as_json, limit, FITS)
 

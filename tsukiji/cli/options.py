@@ -9,23 +9,23 @@ import typer
 from tsukiji.cli.output import FITS, note, print_json
 from tsukiji.labels import clean_label, near_miss
 
-DatasetName = Annotated[str, typer.Argument(metavar="DATASET", help="Id or name of a data set.")]
+DatasetName = Annotated[str, typer.Argument(metavar="DATASET", help="Data set id or name.")]
 Encoding = Annotated[
     str | None,
     typer.Option(
         "--encoding",
         metavar="NAME",
-        help="Code page of the names in an old archive, such as cp932. Guessed by default.",
+        help="Encoding of the names in an old archive, such as cp932. Guessed by default.",
     ),
 ]
-FailOnItemError = Annotated[bool, typer.Option("--fail-on-item-error", help="Exit 8 when single images failed.")]
+FailOnItemError = Annotated[bool, typer.Option("--fail-on-item-error", help="Exit with status 8 if any image failed.")]
 Limit = Annotated[
     int | None,
-    typer.Option("--limit", min=1, help=f"How many to list. By default all; on a terminal {FITS}."),
+    typer.Option("--limit", min=1, help=f"How many to list; all by default, {FITS} on a terminal."),
 ]
 Timeout = Annotated[
     float | None,
-    typer.Option("--timeout", min=0, help="Seconds to wait, after which the job goes on alone; for ever by default."),
+    typer.Option("--timeout", min=0, help="Seconds to wait; the job continues after that. No limit by default."),
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
@@ -34,7 +34,7 @@ def check_label(label: str | None, known: Iterable[str | None]) -> None:
     """Raise typer.BadParameter where a list is asked for by a label that there is not: it would only be empty."""
     labels = [each for each in known if each is not None]
     if label is not None and label not in labels and clean_label(label) not in labels:
-        raise typer.BadParameter(f"there is no label {label!r}. {near_miss(label, labels)}")
+        raise typer.BadParameter(f"no label {label!r}. {near_miss(label, labels)}")
 
 
 def confirm(question: str, yes: bool) -> None:
@@ -47,7 +47,7 @@ def confirm(question: str, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        raise typer.BadParameter(f"{question} Say --yes: there is no terminal to ask on.")
+        raise typer.BadParameter(f"{question} Use --yes: there is no terminal to ask on.")
     typer.confirm(question, abort=True, err=True)
 
 
@@ -55,4 +55,4 @@ def print_deleted(thing_id: str, as_json: bool) -> None:
     if as_json:
         print_json({"id": thing_id, "deleted": True})
     else:
-        note(f"{thing_id} is deleted")
+        note(f"deleted {thing_id}")

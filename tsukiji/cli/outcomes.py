@@ -84,11 +84,11 @@ def describe(error: Exception, names: Mapping[str, str] = MappingProxyType({})) 
                 "Start one with `tsukiji up`, or set TSUKIJI_URL to where it runs.",
             )
         case WaitTimeout():
-            return _lines(f"The time to wait is over; {error}.", reattach(error.job.id))
+            return _lines(f"Timed out; {error}.", reattach(error.job.id))
         case JobError():
             return _lines(f"{way_out(str(error))}.", hint_of(error.job.error))
         case ValidationError() | JSONDecodeError():
-            return "The server does not answer like a Tsukiji service of this version; check TSUKIJI_URL."
+            return "The answer is not that of a Tsukiji service of this version; check TSUKIJI_URL."
         case _:
             return str(error)
 
@@ -99,16 +99,16 @@ def hint_of(problem: types.Problem | None) -> str | None:
 
 
 def key_hint() -> str:
-    made = "Make a key with `tsukiji keys create --name NAME` where the service runs"
+    made = "Create a key with `tsukiji keys create --name NAME` where the service runs"
     return (
         f"{made}, and set TSUKIJI_API_KEY to it."
         if not os.environ.get("TSUKIJI_API_KEY")
-        else (f"TSUKIJI_API_KEY holds a key that this service does not know or has revoked. {made}.")
+        else (f"The key in TSUKIJI_API_KEY is unknown to this service or revoked. {made}.")
     )
 
 
 def reattach(job_id: str) -> str:
-    return f"It goes on. `tsukiji jobs watch {job_id}` follows it, `tsukiji jobs cancel {job_id}` stops it."
+    return f"It continues. `tsukiji jobs watch {job_id}` follows it, `tsukiji jobs cancel {job_id}` stops it."
 
 
 def _particulars(error: APIStatusError, names: Mapping[str, str]) -> list[str]:

@@ -28,14 +28,12 @@ def _or_before(ctx: typer.Context, wanted: bool) -> bool:
     return wanted or bool(ctx.find_root().params.get("as_json"))
 
 
-AsJson = Annotated[
-    bool, typer.Option("--json", callback=_or_before, help="Print JSON in the shape of the API, and nothing else.")
-]
+AsJson = Annotated[bool, typer.Option("--json", callback=_or_before, help="Print only JSON, in the format of the API.")]
 
 
 def labels_of(label: str | None, labels: list[str] | None) -> str | None:
     """Return the labels of an image in words; None of one that is unlabelled."""
-    return label if label is not None or labels is None else ", ".join(labels) or "(none of the kinds)"
+    return label if label is not None or labels is None else ", ".join(labels) or "(none of the labels)"
 
 
 def note(text: str, style: str | None = None) -> None:
@@ -103,7 +101,7 @@ def print_table(
         table.add_row(*(text(cell) for cell in row))
     to.print(table)
     if next(waiting, None) is not None:
-        note(f"There are more than these {shown}: {f'{rest}, and ' if rest else ''}a pipe or a file gets all.")
+        note(f"The first {shown} are shown; {f'{rest}, and ' if rest else ''}a pipe or a file gets all.")
 
 
 def text(value: Any) -> str:

@@ -15,9 +15,9 @@ import typer
 import tsukiji
 from tsukiji.cli.output import AsJson
 
-keys = typer.Typer(no_args_is_help=True, help="API keys; needs to run where the service's database is.")
+keys = typer.Typer(no_args_is_help=True, help="API keys; run it where the service's database is.")
 admin = typer.Typer(
-    no_args_is_help=True, help="Care of what the service keeps; needs to run where its database and store are."
+    no_args_is_help=True, help="Maintenance of the stored data; run it where the service's database and store are."
 )
 
 PACKAGED: Final = "_programs"
@@ -26,8 +26,8 @@ NEEDED: Final = ("alembic", "fastapi", "fastai", "torch")
 NEEDED_BY_DB: Final = NEEDED[:1]
 """Keys and the care of the store are also for machines that run the API alone."""
 HOW_TO_GET: Final = (
-    "This installation holds the client alone: it lacks {missing}. Install the service as well with "
-    "`pip install 'tsukiji[all]'` (in a checkout `make setup`, then `make up`), or run it from its container images "
+    "This is a client-only installation: it lacks {missing}. Install the service as well with "
+    "`pip install 'tsukiji[all]'` (in a checkout `make setup`, then `make up`), or use its container images "
     "(docker-compose.yml)."
 )
 
@@ -92,39 +92,40 @@ def become(*arguments: str, **settings: object) -> NoReturn:
 def up(
     host: Annotated[str | None, typer.Option("--host", help="Address to listen on; loopback by default.")] = None,
     port: Annotated[
-        int | None, typer.Option("--port", min=0, max=65535, help="8000 by default; 0 takes a free one.")
+        int | None, typer.Option("--port", min=0, max=65535, help="8000 by default; 0 chooses a free one.")
     ] = None,
     data_dir: Annotated[
-        Path | None, typer.Option("--data-dir", help="Where everything is kept; tsukiji-data by default.")
+        Path | None, typer.Option("--data-dir", help="Folder for all data; tsukiji-data by default.")
     ] = None,
     verbose: Annotated[
-        bool, typer.Option("--verbose", help="Show the log; on a terminal it goes into the data folder by default.")
+        bool,
+        typer.Option("--verbose", help="Show the log; by default, on a terminal, it is written to the data folder."),
     ] = False,
 ) -> None:
-    """Run the service and its workers in the foreground; Ctrl-C, SIGTERM or SIGHUP stop everything."""
+    """Run the service and its workers in the foreground; Ctrl-C, SIGTERM or SIGHUP stops everything."""
     become("worker", "up", *(["--verbose"] if verbose else []), API_HOST=host, API_PORT=port, DATA_DIR=data_dir)
 
 
 @keys.command("create")
 def create_key(
-    name: Annotated[str, typer.Option("--name", help="Who or what will use it.")], as_json: AsJson = False
+    name: Annotated[str, typer.Option("--name", help="Who or what uses the key.")], as_json: AsJson = False
 ) -> None:
-    """Make a key and print it: this once, and never again."""
+    """Create a key and print it; it is never shown again."""
     become("db", "keys", "create", "--name", name, *json_flag(as_json))
 
 
 @keys.command("ls")
 def list_keys(as_json: AsJson = False) -> None:
-    """List the keys; not the secrets, which nobody holds."""
+    """List the keys, without their secrets, which are not stored."""
     become("db", "keys", "ls", *json_flag(as_json))
 
 
 @keys.command("revoke")
 def revoke_key(
-    key: Annotated[str, typer.Argument(metavar="KEY", help="Id of a key, or its first eight characters.")],
+    key: Annotated[str, typer.Argument(metavar="KEY", help="Key id, or its first eight characters.")],
     as_json: AsJson = False,
 ) -> None:
-    """End a key at once."""
+    """Revoke a key at once."""
     become("db", "keys", "revoke", key, *json_flag(as_json))
 
 
@@ -136,15 +137,16 @@ def admin_commands() -> None:
 @admin.command("verify")
 def verify_store(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Delete nothing.")] = False,
-    read: Annotated[bool, typer.Option("--read", help="Read and hash all bytes; takes as long as that does.")] = False,
+    read: Annotated[bool, typer.Option("--read", help="Read and hash all stored bytes; slow.")] = False,
     trust_database: Annotated[
-        bool, typer.Option("--trust-database", help="Delete what the database does not know, even if it is most.")
+        bool,
+        typer.Option("--trust-database", help="Delete what the database does not know, even if that is most of it."),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Hold the store against the database: name what is missing, and delete old bytes that nothing refers to.
+    """Compare the store with the database: list what is missing, and delete old unreferenced bytes.
 
-    May run beside the service, which does the same once a day.
+    May run while the service runs; the service does the same once a day.
     """
     wishes = {"--dry-run": dry_run, "--read": read, "--trust-database": trust_database}
     become("db", "verify", *(flag for flag, wanted in wishes.items() if wanted), *json_flag(as_json))

@@ -61,11 +61,11 @@ def print_unknown(rates: types.UnknownMetrics | None, to: Console) -> None:
     """Print how well "none of these" is told: what is turned away by mistake, and what passes by mistake."""
     if rates is None:
         return
-    rows: list[list[Any]] = [["kinds that it knows, turned away by mistake", f"{rates.false_rejections:.0%}"]]
+    rows: list[list[Any]] = [["known classes, rejected by mistake", f"{rates.false_rejections:.0%}"]]
     if rates.false_acceptances is not None:
-        rows.append(["kinds that it does not know, taken for one of its own", f"{rates.false_acceptances:.0%}"])
+        rows.append(["unknown classes, accepted by mistake", f"{rates.false_acceptances:.0%}"])
     if rates.given:
-        rows.append(["your other things, taken for one of its own", f"{rates.given.false_acceptances:.0%}"])
+        rows.append(["your pictures of other things, accepted by mistake", f"{rates.given.false_acceptances:.0%}"])
     print_table([f'"none of these" (known score below {rates.min_known:g})', "of all pictures"], rows, to)
     to.print()
 
@@ -75,7 +75,7 @@ def print_leakage(leakage: types.Leakage | None) -> None:
     if leakage is None:
         return
     found = f"near-duplicates: {leakage.near_duplicates} images in {leakage.near_duplicate_groups} groups"
-    done = f"moved to their group's side: {leakage.moved}; groups on both sides: {leakage.straddling}"
+    done = f"moved to their group's side: {leakage.moved}; groups on both sides of the split: {leakage.straddling}"
     print_fields({"leakage": f"{found}; {done}"})
 
 
@@ -86,7 +86,7 @@ def print_classes(metrics: types.Metrics, to: Console) -> None:
 
 def print_counts(several: types.MultiLabelMetrics, to: Console) -> None:
     """Print each label against its absence."""
-    columns = ["label", "threshold", "average precision", "found", "found wrongly", "missed", "rightly not found"]
+    columns = ["label", "threshold", "average precision", "found", "false positives", "missed", "true negatives"]
     rows = [
         [
             row.label,

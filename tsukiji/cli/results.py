@@ -13,12 +13,12 @@ from tsukiji.cli.outcomes import ExitCode
 from tsukiji.cli.output import AsJson, labels_of, note, print_fields, print_json, print_records, print_table
 from tsukiji.client import Batch, Client
 
-app = typer.Typer(no_args_is_help=True, help="What a batch has found so far.")
+app = typer.Typer(no_args_is_help=True, help="Results of a batch, also while it runs.")
 
 BatchId = Annotated[str, typer.Argument(metavar="BATCH", help="Id of a batch.")]
 Threshold = Annotated[
     float | None,
-    typer.Option("--threshold", min=0, max=1, help="Decide anew by this probability; the batch's own by default."),
+    typer.Option("--threshold", min=0, max=1, help="Apply this threshold; the batch's own by default."),
 ]
 Status = Literal["succeeded", "errored", "cancelled", "expired"]
 
@@ -26,34 +26,31 @@ Status = Literal["succeeded", "errored", "cancelled", "expired"]
 @app.command("get")
 def get(
     batch: BatchId,
-    label: Annotated[str | None, typer.Option("--label", help="Taken for this label, whatever the decision.")] = None,
-    decision: Annotated[str | None, typer.Option("--decision", help="Decided for this label.")] = None,
+    label: Annotated[str | None, typer.Option("--label", help="Likeliest label, whatever the decision.")] = None,
+    decision: Annotated[str | None, typer.Option("--decision", help="Decision is this label.")] = None,
     abstained: Annotated[
         bool | None,
         typer.Option("--undecided/--decided", "--none-of-these", help="Only without a decision, or only with one."),
     ] = None,
-    min_score: Annotated[
-        float | None, typer.Option("--min-score", min=0, max=1, help="At least this probability.")
-    ] = None,
-    max_score: Annotated[
-        float | None, typer.Option("--max-score", min=0, max=1, help="At most this probability.")
-    ] = None,
-    status: Annotated[Status | None, typer.Option("--status", help="Only of this status; all by default.")] = None,
-    error: Annotated[str | None, typer.Option("--error", help="Failed with this code.")] = None,
-    true_label: Annotated[
-        str | None, typer.Option("--true-label", help="The data set holds this label for it.")
-    ] = None,
+    min_score: Annotated[float | None, typer.Option("--min-score", min=0, max=1, help="Minimum probability.")] = None,
+    max_score: Annotated[float | None, typer.Option("--max-score", min=0, max=1, help="Maximum probability.")] = None,
+    status: Annotated[Status | None, typer.Option("--status", help="Only with this status; all by default.")] = None,
+    error: Annotated[str | None, typer.Option("--error", help="Failed with this error code.")] = None,
+    true_label: Annotated[str | None, typer.Option("--true-label", help="True label in the data set.")] = None,
     order: Annotated[
-        Literal["seq", "score", "-score"], typer.Option("--order", help="score: least sure first; -score: surest.")
+        Literal["seq", "score", "-score"],
+        typer.Option("--order", help="score: least certain first; -score: most certain first."),
     ] = "seq",
     threshold: Threshold = None,
     min_known: MinKnown = None,
-    probabilities: Annotated[bool, typer.Option("--probabilities", help="With those of every label.")] = False,
+    probabilities: Annotated[
+        bool, typer.Option("--probabilities", help="Include the probability of every label.")
+    ] = False,
     target: Annotated[Path | None, typer.Option("-o", "--output", help="Save as .csv, .jsonl or .parquet.")] = None,
     heatmaps_to: HeatmapsTo = None,
     as_json: AsJson = False,
 ) -> None:
-    """Print or save results, all or those that meet every option."""
+    """Print or save results: all, or those that match every option."""
     check_target(target)
     wishes: dict[str, Any] = {
         "label": label,
@@ -82,7 +79,7 @@ def get(
 
 @app.command("summary")
 def summary(batch: BatchId, threshold: Threshold = None, min_known: MinKnown = None, as_json: AsJson = False) -> None:
-    """Count how many images there are of each."""
+    """Count the images of each label."""
     with Client() as client:
         show_summary(client.batches.get(batch), threshold, min_known, as_json)
 
@@ -90,19 +87,19 @@ def summary(batch: BatchId, threshold: Threshold = None, min_known: MinKnown = N
 @app.command("correct")
 def correct(
     batch: BatchId,
-    image: Annotated[str, typer.Argument(metavar="CUSTOM_ID", help="The image's name in the batch.")],
+    image: Annotated[str, typer.Argument(metavar="CUSTOM_ID", help="The image's custom_id in the batch.")],
     label: Annotated[
-        list[str] | None, typer.Argument(metavar="LABEL...", help="What it really shows; several where it may have.")
+        list[str] | None, typer.Argument(metavar="LABEL...", help="The true label; several in a multi-label model.")
     ] = None,
-    none_of_these: Annotated[bool, typer.Option("--none-of-these", help="It shows none of the kinds.")] = False,
+    none_of_these: Annotated[bool, typer.Option("--none-of-these", help="It shows none of the labels.")] = False,
     dataset: Annotated[
-        str | None, typer.Option("--dataset", help="Where it goes; by default what the model was trained on.")
+        str | None, typer.Option("--dataset", help="Target data set; by default the one that the model was trained on.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Correct a prediction: the picture becomes a labelled image of a data set, and waits for review."""
+    """Correct a prediction: the picture becomes a labelled image in a data set, pending review."""
     if bool(label) == none_of_these:
-        raise typer.BadParameter("say what it shows, or --none-of-these")
+        raise typer.BadParameter("give the true label, or --none-of-these")
     right = label[0] if label and len(label) == 1 else label or []
     with Client() as client:
         found = client.batches.get(batch).correct({image: right}, dataset=dataset)
@@ -111,7 +108,7 @@ def correct(
         return
     (item,) = found.items
     if item.error:
-        note(f"{image} was not taken: {item.error.code}: {item.error.detail or item.error.title}", style="red")
+        note(f"{image} was not accepted: {item.error.code}: {item.error.detail or item.error.title}", style="red")
         raise typer.Exit(ExitCode.ITEM_ERRORS)
     print_fields(
         {
@@ -133,11 +130,11 @@ def tell_duplicate(dataset_id: str, item: types.FeedbackItem, wanted: list[str])
     """
     held = labels_of(item.label, item.labels) or "no label"
     if sorted(wanted) == sorted([item.label] if item.label else item.labels or []):
-        note(f"Nothing was changed: the data set holds this picture already, as {held}.")
+        note(f"Nothing was changed: the data set already has this picture, as {held}.")
         return
     labels = " ".join(f"--relabel {shlex.quote(each)}" for each in wanted) or "--relabel-none"
     note(
-        f"Nothing was changed: the data set holds this picture already, with another label ({held}). "
+        f"Nothing was changed: the data set already has this picture, with another label ({held}). "
         f"`tsukiji datasets fix {dataset_id} --image {item.image_id} {labels}` relabels it.",
         style="yellow",
     )
@@ -146,11 +143,11 @@ def tell_duplicate(dataset_id: str, item: types.FeedbackItem, wanted: list[str])
 
 @app.command("rm")
 def remove(batch: BatchId, yes: Yes = False, as_json: AsJson = False) -> None:
-    """Delete the results and pictures of a batch that has ended; its counts and history stay."""
+    """Delete the results and pictures of a finished batch; its counts and history are kept."""
     with Client() as client:
         job = client.batches.get(batch)
         images = job.counts.total if job.counts else 0
-        confirm(f"Delete the results of {job.id}, and the {images} pictures that it keeps?", yes)
+        confirm(f"Delete the results of {job.id}, and its {images} pictures?", yes)
         job.delete()
     print_deleted(job.id, as_json)
 

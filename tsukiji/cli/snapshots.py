@@ -26,7 +26,7 @@ CHANGE_COLUMNS: Final[dict[str, Callable[[types.SnapshotChange], Any]]] = {
 
 
 def take_snapshot(dataset: DatasetName, as_json: AsJson = False) -> None:
-    """Freeze the labelled images as they stand now; one that stands as before gives the same snapshot."""
+    """Freeze the labelled images; an unchanged data set gives the same snapshot."""
     with Client() as client:
         found = client.datasets.get(dataset).snapshot()
     if as_json:
@@ -45,11 +45,11 @@ def diff(
     a: Annotated[str, typer.Argument(metavar="A", help="Id of the earlier snapshot.")],
     b: Annotated[str, typer.Argument(metavar="B", help="Id of the later one.")],
     change: Annotated[
-        types.ChangeKind | None, typer.Option("--only", help="List all images that changed so, and nothing else.")
+        types.ChangeKind | None, typer.Option("--only", help="List only images with this change, and all of them.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say what leads from one snapshot to another."""
+    """Show the differences between two snapshots."""
     with Client() as client:
         if change:
             print_records(client.snapshots.changes(a, b, change), CHANGE_COLUMNS, as_json)
@@ -66,15 +66,15 @@ def diff(
 
 
 def export(
-    name: Annotated[str, typer.Argument(metavar="DATASET", help="Id or name of a data set, or id of a snapshot.")],
+    name: Annotated[str, typer.Argument(metavar="DATASET", help="Data set id or name, or snapshot id.")],
     target: Annotated[Path, typer.Option("-o", "--output", help="The file: .zip, .csv or .jsonl.")],
     wanted: Annotated[
         types.DatasetFormat | None,
-        typer.Option("--format", help="By default what the file's ending says: .zip is imagefolder."),
+        typer.Option("--format", help="By default from the file name's suffix; .zip is imagefolder."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Save a data set or a snapshot: class folders, Hugging Face's form of them, or a table."""
+    """Save a data set or a snapshot: class folders, Hugging Face's imagefolder, or a table."""
     with Client() as client:
         found = client.snapshots.get(name) if name.startswith("snp_") else client.datasets.get(name)
         path = found.download(target, wanted)

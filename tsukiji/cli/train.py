@@ -12,57 +12,58 @@ from tsukiji.client import Client, Training
 
 
 def train(
-    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="Id or name of a data set.")],
+    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="Data set id or name.")],
     preset: Annotated[
         str | None, typer.Option("--preset", help="quick, standard or thorough; standard by default.")
     ] = None,
-    epochs: Annotated[
-        int | None, typer.Option("--epochs", help="How often each picture is learnt from; 10 by default, 20 in quick.")
-    ] = None,
+    epochs: Annotated[int | None, typer.Option("--epochs", help="Epochs; 10 by default, 20 in quick.")] = None,
     image_size: Annotated[
-        int | None, typer.Option("--image-size", help="Pixels on each side of what the network sees; 224 by default.")
+        int | None, typer.Option("--image-size", help="Input size in pixels; 224 by default.")
     ] = None,
-    batch_size: Annotated[int | None, typer.Option("--batch-size", help="Pictures in one step; 64 by default.")] = None,
+    batch_size: Annotated[int | None, typer.Option("--batch-size", help="Batch size; 64 by default.")] = None,
     learning_rate: Annotated[
         float | None,
         typer.Option(
-            "--learning-rate", help="Peak of one cycle; 0.001 by default; thorough searches it, quick has none."
+            "--learning-rate",
+            help="Maximum learning rate of one-cycle; 0.001 by default; thorough searches it, quick has none.",
         ),
     ] = None,
     valid_fraction: Annotated[
-        float | None, typer.Option("--valid-fraction", help="Share of each label that is held out; 0.3 by default.")
+        float | None, typer.Option("--valid-fraction", help="Fraction of each label to hold out; 0.3 by default.")
     ] = None,
-    seed: Annotated[int | None, typer.Option("--seed", help="Of everything that is drawn; 42 by default.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Random seed; 42 by default.")] = None,
     backbone: Annotated[
-        str | None, typer.Option("--backbone", help="One that `tsukiji weights ls` lists; resnet34 by default.")
+        str | None, typer.Option("--backbone", help="A backbone that `tsukiji weights ls` lists; resnet34 by default.")
     ] = None,
     weights: Annotated[
         str | None,
         typer.Option(
             "--weights",
-            help="Which pretrained weights: ra4 for the better ones of resnet34; the backbone's usual ones by default.",
+            help="Which pretrained weights: ra4 for better ones of resnet34; the backbone's default weights otherwise.",
         ),
     ] = None,
     no_pretrained: Annotated[bool, typer.Option("--no-pretrained", help="Start from random weights.")] = False,
-    no_flip: Annotated[bool, typer.Option("--no-flip", help="Never mirror: for text, digits, signs.")] = False,
+    no_flip: Annotated[bool, typer.Option("--no-flip", help="No mirroring; for text, digits, signs.")] = False,
     class_weights: Annotated[
         str | None,
         typer.Option(
             "--class-weights",
-            help="balanced: mistakes on rare kinds cost more; none; auto, the default: where kinds are unequal.",
+            help="balanced: weight rare classes higher; none; auto, the default: balanced if classes are uneven.",
         ),
     ] = None,
     unknown: Annotated[
         str | None,
-        typer.Option("--unknown", help='A data set of other things, to measure "none of these" on; none by default.'),
+        typer.Option("--unknown", help='A data set of other things, to measure "none of these"; none by default.'),
     ] = None,
-    resplit: Annotated[bool, typer.Option("--resplit", help="Draw the splits anew.")] = False,
-    name: Annotated[str | None, typer.Option("--name", help="The model's name; the data set's by default.")] = None,
-    no_wait: Annotated[bool, typer.Option("--no-wait", help="Start it and return.")] = False,
+    resplit: Annotated[bool, typer.Option("--resplit", help="Draw new splits.")] = False,
+    name: Annotated[
+        str | None, typer.Option("--name", help="Name of the model; the data set's name by default.")
+    ] = None,
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Start it and return at once.")] = False,
     timeout: Timeout = None,
     as_json: AsJson = False,
 ) -> None:
-    """Train a model and print how good it is. What is left out is the service's default."""
+    """Train a model and print how good it is. Options left out have the service's defaults."""
     recipe = {
         "preset": preset,
         "epochs": epochs,

@@ -10,7 +10,7 @@ from tsukiji.cli.output import FITS, AsJson, print_fields, print_json, print_rec
 from tsukiji.cli.waiting import sending
 from tsukiji.client import Client
 
-app = typer.Typer(no_args_is_help=True, help="Large files in parts; `classify` and `datasets import` use them, too.")
+app = typer.Typer(no_args_is_help=True, help="Large files in parts; `classify` and `datasets import` also use them.")
 
 
 @app.command("send")
@@ -45,7 +45,7 @@ def list_uploads(limit: Limit = None, as_json: AsJson = False) -> None:
 def remove(
     upload: Annotated[str, typer.Argument(metavar="UPLOAD", help="Id of an upload.")], as_json: AsJson = False
 ) -> None:
-    """Give one up, or forget a complete one; what was started with it goes on."""
+    """Delete an upload; jobs that were started with it continue."""
     with Client() as client:
         client.uploads.delete(upload)
     print_deleted(upload, as_json)

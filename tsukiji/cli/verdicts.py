@@ -17,7 +17,7 @@ COLUMNS: Final = ("name", "verdict", "label", "image_id", "error", "line", "deta
 def check_target(target: Path | None) -> None:
     """Raise typer.BadParameter before anything is sent."""
     if target and target.suffix.lower() not in {".csv", ".jsonl"}:
-        raise typer.BadParameter(f"{target}: verdicts are saved as .csv or .jsonl.")
+        raise typer.BadParameter(f"{target}: verdicts can be saved as .csv or .jsonl.")
 
 
 def save(files: Iterable[types.FileVerdict], target: Path | None) -> None:

@@ -38,7 +38,7 @@ def verify(
     path: Annotated[Path, typer.Argument(metavar="PATH", help="A package: the zip, or its folder.")],
     as_json: AsJson = False,
 ) -> None:
-    """Check a package's hashes, formats and weights, and try it on its own example images. Needs no service."""
+    """Check a package's hashes, formats and weights, and run it on its example images. Needs no service."""
     verdict = look(path)
     if as_json:
         print_json(verdict)
@@ -50,7 +50,7 @@ def verify(
         }
         print_records(verdict.checks, columns, as_json)
         if verdict.ok and any(found.ok is None for found in verdict.checks):
-            note("Nothing is wrong, and not everything could be looked at.", style="yellow")
+            note("No errors, but not everything could be checked.", style="yellow")
     if not verdict.ok:
         raise typer.Exit(ExitCode.OTHER)
 
@@ -63,8 +63,8 @@ def look(path: Path) -> Verdict:
         VerifierFailed: it gave no verdict.
     """
     if not path.exists():
-        raise FileNotFoundError(f"There is nothing at {path}.")
+        raise FileNotFoundError(f"{path} does not exist.")
     ended = subprocess.run([sys.executable, "-m", PROGRAM, str(path)], capture_output=True, text=True, check=False)
     if not ended.stdout:
-        raise VerifierFailed((ended.stderr.strip() or "it ended without a word").splitlines()[-1])
+        raise VerifierFailed((ended.stderr.strip() or "it ended without a message").splitlines()[-1])
     return Verdict.model_validate_json(ended.stdout)

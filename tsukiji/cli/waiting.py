@@ -61,7 +61,7 @@ def sending(file: Path) -> Iterator[Callable[[int, int], None]]:
         with bar(f"send {file.name}") as line:
             yield line.advance
     except KeyboardInterrupt:
-        note("Stopped sending. The same command goes on where it was, as long as the service keeps what it has.")
+        note("Stopped sending. The same command continues where it stopped, while the service keeps the parts.")
         raise typer.Exit(ExitCode.INTERRUPTED) from None
 
 

@@ -14,7 +14,7 @@ from tsukiji.cli.programs import environment
 from tsukiji.types import BackboneWeights
 
 app = typer.Typer(
-    no_args_is_help=True, help="Pretrained weights, on this machine; run it where the workers run, with their settings."
+    no_args_is_help=True, help="Pretrained weights on this machine; run it where the workers run, with their settings."
 )
 
 LISTING: Final = ("pydantic_settings", "numpy", "PIL")
@@ -23,7 +23,7 @@ LOADING: Final = (*LISTING, "safetensors", "torch", "torchvision")
 
 Which = Annotated[
     str | None,
-    typer.Option("--weights", help="Which of a backbone's weights, such as ra4; its default ones without."),
+    typer.Option("--weights", help="Which of a backbone's weights, such as ra4; otherwise its default ones."),
 ]
 
 
@@ -39,7 +39,7 @@ def list_weights(as_json: AsJson = False) -> None:
 
 @app.command("fetch")
 def fetch(
-    backbone: Annotated[str, typer.Argument(metavar="BACKBONE", help="One that `tsukiji weights ls` lists.")],
+    backbone: Annotated[str, typer.Argument(metavar="BACKBONE", help="A backbone that `tsukiji weights ls` lists.")],
     weights: Which = None,
     as_json: AsJson = False,
 ) -> None:
@@ -50,7 +50,9 @@ def fetch(
 @app.command("add")
 def add(
     file: Annotated[Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="safetensors, .pth or .pt")],
-    backbone: Annotated[str | None, typer.Option("--backbone", help="Whose they are; found out by default.")] = None,
+    backbone: Annotated[
+        str | None, typer.Option("--backbone", help="The weights' backbone; detected by default.")
+    ] = None,
     weights: Which = None,
     as_json: AsJson = False,
 ) -> None:
@@ -93,8 +95,8 @@ def show(found: list[BackboneWeights], as_json: bool) -> None:
     print_records(found, columns, as_json)
     if not as_json and any(weights.place is None for weights in found):
         note(
-            "A training downloads what is not here, or `tsukiji weights fetch BACKBONE` does; without the internet "
-            "bring a file and `tsukiji weights add FILE`."
+            "A training downloads missing weights, and so does `tsukiji weights fetch BACKBONE`. Without internet, "
+            "copy a file here and run `tsukiji weights add FILE`."
         )
 
 

@@ -10,7 +10,7 @@ from tsukiji.client._pages import Paged
 
 ImageIds = Iterable[str | Identified]
 Labels = str | Iterable[str]
-"""One label, or all of an image of a `multi_label` data set; an empty list: none of the kinds."""
+"""One label, or all of an image of a `multi_label` data set; an empty list: none of the labels."""
 
 
 def wish(labels: Labels | None) -> dict[str, Any]:
@@ -24,7 +24,7 @@ class Chosen(TypedDict, total=False):
     label: str | None
     unlabelled: bool
     none_of_these: bool
-    """They show none of the kinds, as somebody said."""
+    """They show none of the labels, as somebody said."""
     split: types.Split | Literal["unassigned"] | None
     excluded: bool | None
     review: types.Review | None
@@ -54,7 +54,7 @@ class Curated(Bound):
     def remove_labels(
         self, labels: Labels, images: ImageIds | None = None, *, everything: bool = False, **wanted: Unpack[Chosen]
     ) -> types.Revision:
-        """Take labels away and leave the others. What has no other one then shows none of the kinds."""
+        """Take labels away and leave the others. What has no other one then shows none of the labels."""
         return self._act_on("remove_labels", images, wanted, everything, labels=_listed(labels))
 
     def exclude(

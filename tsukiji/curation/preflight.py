@@ -106,10 +106,10 @@ class _Checked:
             return None
         problem = (
             f"With one label, {label} ({images}), at least {self.min_images} images must be without it, labelled as "
-            f"showing none of the kinds; there are {lacking}."
+            f"showing none of the labels; there are {lacking}."
         )
         command = _fix(self.dataset, "--unlabelled", "--relabel-none")
-        return problem, f"Add such images; {command} says that the unlabelled ones show none of the kinds."
+        return problem, f"Add such images; {command} says that the unlabelled ones show none of the labels."
 
     def _small(self) -> tuple[str, str] | None:
         small = [label for label, count in sorted(self.counts.items()) if count < self.min_images]

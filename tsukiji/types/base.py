@@ -25,7 +25,7 @@ Label = Annotated[str, Field(min_length=1, max_length=200, examples=["tuna"])]
 NewLabel = Annotated[Label, AfterValidator(clean_label)]
 """One that images are to get: trimmed, in Unicode form NFC, without control characters."""
 NewLabels = Annotated[list[NewLabel], AfterValidator(check_set)]
-"""All labels of an image of a `multi_label` data set; none: it shows none of the kinds."""
+"""All labels of an image of a `multi_label` data set; none: it shows none of the labels."""
 
 
 CODE_PAGES: Final = re.compile(

@@ -17,7 +17,7 @@ LIKELIEST: Final = "top"
 class BatchInput(Request):
     """What is to be classified: exactly one of its members, `split` beside `dataset`, `encoding` beside `upload`."""
 
-    dataset: str | None = Field(None, description="Id or name of a data set.")
+    dataset: str | None = Field(None, description="Data set id or name.")
     split: Split | None = Field(None, description="Only these; a split as the model's training saw it.")
     upload: str | None = Field(None, description="Id of a completed upload: a zip or tar of pictures.")
     manifest: str | None = Field(None, description="Id of a completed upload: a line of JSON for each image.")
@@ -72,7 +72,7 @@ class ManifestLine(Request):
 class BatchOptions(Request):
     """What a batch and a prediction share."""
 
-    model: str = Field(description="Id, alias or name of a model.", examples=["production"])
+    model: str = Field(description="Model id, alias or name.", examples=["production"])
     top_k: int = Field(3, ge=1, le=100, description="How many labels each result lists.")
     threshold: float = Field(
         0.0,

@@ -124,7 +124,7 @@ class Image(Answer):
     label: str | None
     """Null in a `multi_label` data set."""
     labels: list[str] | None = None
-    """All labels, sorted; null of an unlabelled image. `[]`: it shows none of the kinds."""
+    """All labels, sorted; null of an unlabelled image. `[]`: it shows none of the labels."""
     split: Split | None
     group: str | None = None
     """The user's own: pictures of one group never stand on both sides of a split."""

@@ -188,7 +188,7 @@ class Leakage(Answer):
 
 
 class EvaluationCreate(Request):
-    model: str = Field(description="Id, alias or name of a model.", examples=["production"])
+    model: str = Field(description="Model id, alias or name.", examples=["production"])
     dataset: str = Field(description="Id or name of a data set; its labelled images are classified.")
     split: Split | None = Field(None, description="Only these; a split as the model's training saw it. All if null.")
     deadline_seconds: int | None = Field(

@@ -71,7 +71,7 @@ class ModelExport(Answer):
 
 
 class AliasPut(Request):
-    model: str = Field(description="Id, alias or name of a model.")
+    model: str = Field(description="Model id, alias or name.")
 
 
 class Alias(Answer):

@@ -33,11 +33,11 @@ class ImageFilter(Request):
 
     label: Label | None = None
     unlabelled: bool = Field(False, description="Only those without a label.")
-    none_of_these: bool = Field(False, description="Only those that show none of the kinds, as somebody said.")
+    none_of_these: bool = Field(False, description="Only those that show none of the labels, as somebody said.")
     split: Split | Literal["unassigned"] | None = Field(None, description="As it was set; `unassigned`: it was not.")
     excluded: bool | None = Field(None, description="`true`: only excluded ones; `false`: only others.")
     review: Review | None = Field(None, description="Of corrected predictions: how their review stands.")
-    finding: FindingKind | None = Field(None, description="Of which the last analysis found this.")
+    finding: FindingKind | None = Field(None, description="With this finding in the last analysis.")
 
 
 class ImageSelection(Request):
@@ -63,7 +63,7 @@ class Relabel(ImageSelection):
 
     act: Literal["relabel"]
     label: NewLabel | None = Field(None, description="Null takes the label away.")
-    labels: NewLabels | None = Field(None, description="All of them; `[]`: none of the kinds; null: not known.")
+    labels: NewLabels | None = Field(None, description="All of them; `[]`: none of the labels; null: not known.")
 
     @model_validator(mode="after")
     def _is_given(self) -> Self:
@@ -79,7 +79,7 @@ class AddLabels(ImageSelection):
 
 
 class RemoveLabels(ImageSelection):
-    """Take labels away from images of a `multi_label` data set; what has no other one shows none of the kinds."""
+    """Take labels away from images of a `multi_label` data set; what has no other one shows none of the labels."""
 
     act: Literal["remove_labels"]
     labels: list[Label] = Field(min_length=1, max_length=1000)
@@ -259,7 +259,7 @@ class Correction(Request):
     seq: Whole | None = None
     custom_id: str | None = Field(None, min_length=1, max_length=1000)
     label: NewLabel | None = None
-    labels: NewLabels | None = Field(None, description="`[]`: it shows none of the kinds.")
+    labels: NewLabels | None = Field(None, description="`[]`: it shows none of the labels.")
 
     @model_validator(mode="after")
     def _names_one(self) -> Self:

@@ -133,9 +133,9 @@ class Recipe(Request):
 
 
 class TrainingCreate(Request):
-    dataset: str = Field(description="Id or name of a data set.", examples=["sushi"])
+    dataset: str = Field(description="Data set id or name.", examples=["sushi"])
     recipe: Recipe = Recipe()
-    name: Name | None = Field(None, description="The model's name; the data set's by default.")
+    name: Name | None = Field(None, description="Name of the model; the data set's name by default.")
     unknown: str | None = Field(
         None,
         description="Id or name of a data set of other things: measured is how many of them the model takes for a "

@@ -112,7 +112,7 @@ class Example(Part):
     true_label: Label | None = None
     """Null where images may have several labels."""
     true_labels: Annotated[list[Label], Field(max_length=MOST_LABELS)] | None = None
-    """Of an image that may have several; none of the kinds is in it if empty."""
+    """Of an image that may have several; none of the labels is in it if empty."""
     label: Label
     """The likeliest."""
     probabilities: Shares

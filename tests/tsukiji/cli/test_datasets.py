@@ -52,14 +52,14 @@ def test_import_a_folder_into_a_new_data_set(service, run, folder):
     result = run("datasets", "import", folder, "--name", "pets", "--json")
     assert result.exit_code == 0
     assert json.loads(result.stdout)["rejected"] == 1
-    assert "1 accepted, 0 already there, 1 rejected" in result.stderr
+    assert "1 accepted, 0 duplicates, 1 rejected" in result.stderr
     assert "cat/2.png: truncated: cut short" in result.stderr
 
 
 def test_an_empty_folder_makes_no_data_set(service, run, tmp_path):
     (tmp_path / "cat").mkdir()
     result = run("datasets", "import", tmp_path, "--name", "pets")
-    assert (result.exit_code, "no data set was made" in result.stderr) == (2, True)
+    assert (result.exit_code, "no data set was created" in result.stderr) == (2, True)
     assert service.asked == []
 
 
@@ -71,7 +71,7 @@ def test_a_folder_of_which_nothing_can_be_taken_makes_no_data_set(service, run, 
     service.answer("GET", "/v1/datasets/dst_1", dataset(images=0))
     service.answer("DELETE", "/v1/datasets/dst_1", Answer(None, 204))
     result = run("datasets", "import", folder, "--name", "pets")
-    assert (result.exit_code, "no data set was made" in result.stderr) == (1, True)
+    assert (result.exit_code, "no data set was created" in result.stderr) == (1, True)
     assert "cat/2.png: not_an_image" in result.stderr
     assert len(service.asked_for("DELETE", "/v1/datasets/dst_1")) == 1
 

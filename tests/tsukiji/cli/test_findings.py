@@ -31,7 +31,7 @@ def test_check_counts_what_was_found(analysed, run):
     lines = result.stdout.splitlines()
     assert "blurry\t1" in lines
     assert "eel\t1\t0.010" in lines
-    assert "not looked for: outlier. no weights: none" in result.stderr
+    assert "skipped: outlier. no weights: none" in result.stderr
 
 
 def test_what_most_images_have_is_said_and_not_counted_as_found(analysed, run):
@@ -43,8 +43,8 @@ def test_what_most_images_have_is_said_and_not_counted_as_found(analysed, run):
     result = run("datasets", "check", "pets", "--last")
     assert {"blurry\t12", "grayscale\t0", "near_duplicates\t300"} <= set(result.stdout.splitlines())
     said = " ".join(result.stderr.split())
-    assert "blurry: 1,795 of 1,797 images, so it is usual here; the 12 that stand out are listed" in said
-    assert "grayscale: 1,797 of 1,797 images, so it is usual here; none stands out" in said
+    assert "blurry: 1,795 of 1,797 images, so it is usual here; the 12 outliers are listed" in said
+    assert "grayscale: 1,797 of 1,797 images, so it is usual here; there are no outliers" in said
 
 
 def test_check_lists_one_kind(analysed, run):

@@ -82,14 +82,14 @@ def test_groups_keep_their_best(asked, tmp_path):
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ([], "exactly one act"),
-        (["--exclude", "--restore", "--all"], "exactly one act"),
-        (["--exclude"], "say which images"),
-        (["--exclude", "--all", "--image", "a"], "by --all"),
-        (["--exclude", "--image", "a", "--label", "cat"], "by --all"),
-        (["--undo", "rev_1", "--all"], "by itself"),
-        (["--merge", "cat"], "go together"),
-        (["--crop", "1,2,3", "--all"], "no box"),
+        ([], "exactly one edit"),
+        (["--exclude", "--restore", "--all"], "exactly one edit"),
+        (["--exclude"], "choose images"),
+        (["--exclude", "--all", "--image", "a"], "only one of --image"),
+        (["--exclude", "--image", "a", "--label", "cat"], "only one of --image"),
+        (["--undo", "rev_1", "--all"], "names its images"),
+        (["--merge", "cat"], "require each other"),
+        (["--crop", "1,2,3", "--all"], "not a box"),
     ],
 )
 def test_what_cannot_be_meant_asks_nothing(service, run, options, told):
@@ -146,12 +146,12 @@ def test_a_label_that_there_is_not_is_no_empty_list(service, run, words):
     service.answer("GET", "/v1/datasets/pets", dataset(classes=[{"label": "Cat", "images": 1}]))
     result = run("datasets", *words, "--label", "kat")
     assert result.exit_code == 2
-    assert "there is no label 'kat'. Did you mean 'Cat'?" in result.stderr
+    assert "no label 'kat'. Did you mean 'Cat'?" in result.stderr
 
 
 def test_an_act_that_changed_nothing_says_so(service, run):
     service.answer("GET", "/v1/datasets/pets", dataset())
     service.answer("POST", REVISIONS, Answer(revision(images=0), 201))
     told = run("datasets", "fix", "pets", "--split", "test", "--exclude").stderr
-    assert "Nothing was changed: no image meets these options" in told
+    assert "Nothing was changed: no image matches" in told
     assert "--undo" not in told

@@ -16,7 +16,7 @@ LISTS = {
     "datasets log pets": ("/v1/datasets/dst_1/revisions", revision()),
     "datasets check pets --last --kind blurry": ("/v1/datasets/dst_1/findings", FINDING),
 }
-CUT = "There are more than these {}: --limit N shows N, and a pipe or a file gets all."
+CUT = "The first {} are shown; --limit N shows N, and a pipe or a file gets all."
 
 
 @pytest.fixture(params=LISTS)
@@ -49,7 +49,7 @@ def test_a_list_that_is_cut_on_a_terminal_says_so_and_how_to_see_the_rest(listed
 
 def test_a_list_that_is_long_enough_says_nothing(listed, run):
     whole = on_a_terminal(*listed, "--limit", "60")
-    assert "There are more" not in whole
+    assert "are shown" not in whole
     assert len(re.findall(r"_1\b", whole)) >= 60
     assert CUT.format(59) in on_a_terminal(*listed, "--limit", "59")
     assert len(run(*listed, "--limit", "3").stdout.splitlines()) == 1 + 3
@@ -63,10 +63,10 @@ def test_groups_of_pictures_that_look_the_same_say_when_they_are_cut(service, ru
         for number in range(60)
     ]
     service.answer("GET", "/v1/datasets/dst_1/findings", page(*groups))
-    assert "These are 50 of them: --limit N shows N" in on_a_terminal("datasets", "dedupe", "pets", "--last")
+    assert "The first 50 are shown; --limit N shows N" in on_a_terminal("datasets", "dedupe", "pets", "--last")
     piped = run("datasets", "dedupe", "pets", "--last")
     assert len(piped.stdout.splitlines()) == 1 + 60
-    assert "These are" not in piped.stderr
+    assert "are shown" not in piped.stderr
 
 
 def test_a_difference_is_whole_as_json_and_in_a_pipe(service, run):

@@ -35,9 +35,9 @@ def test_a_model_says_how_well_it_tells_none_of_these(service, run):
     told = run("models", "show", "pets")
     shown = told.stdout
     assert "preset\tquick" in shown
-    assert "kinds that it knows, turned away by mistake\t4%" in shown
-    assert "kinds that it does not know, taken for one of its own\t70%" in shown
-    assert "your other things, taken for one of its own\t60%" in shown
+    assert "known classes, rejected by mistake\t4%" in shown
+    assert "unknown classes, accepted by mistake\t70%" in shown
+    assert "your pictures of other things, accepted by mistake\t60%" in shown
     assert "warning: It hardly works." in told.stderr
     service.answer("GET", "/v1/evaluations/evl_1", evaluation())
     assert "turned away" not in run("models", "show", "pets").stdout, "a model without known scores"

@@ -28,7 +28,7 @@ def test_a_key_that_is_not_taken_says_how_to_give_one_here(service, run, monkeyp
     service.answer("GET", "/v1/datasets/x", refusal)
     result = run("datasets", "show", "x")
     assert result.exit_code == 3
-    assert "TSUKIJI_API_KEY holds a key that this service does not know" in result.stderr
+    assert "The key in TSUKIJI_API_KEY is unknown to this service" in result.stderr
     monkeypatch.delenv("TSUKIJI_API_KEY")
     told = run("datasets", "show", "x").stderr
     assert "`tsukiji keys create --name NAME`" in told
@@ -65,11 +65,11 @@ def test_fields_whose_option_has_another_name(service, run, tmp_path):
 
 def test_a_hint_speaks_of_commands_and_says_what_it_points_to(service, run):
     hint = (
-        "Undo the later revision first: `revision` names it; GET /v1/limits shows the limit; lower recipe.batch_size."
+        "Undo the later revision first; `revision` is its id; GET /v1/limits shows the limit; lower recipe.batch_size."
     )
     service.answer("GET", "/v1/datasets/x", problem(409, "changed_since", "so", hint=hint, revision="rev_7"))
     told = run("datasets", "show", "x").stderr
-    assert "`revision` (rev_7) names it; `tsukiji limits` shows the limit; lower --batch-size." in told
+    assert "`revision` (rev_7) is its id; `tsukiji limits` shows the limit; lower --batch-size." in told
 
 
 def test_limits(service, run):

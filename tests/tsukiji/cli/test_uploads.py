@@ -28,7 +28,7 @@ def test_an_interrupted_send_says_how_to_go_on(run, service, kept, archive, monk
     monkeypatch.setattr("tsukiji.client._uploads._send_missing", interrupt)
     result = run("uploads", "send", archive)
     assert result.exit_code == 130
-    assert "goes on where it was" in result.stderr
+    assert "continues where it stopped" in result.stderr
 
 
 def test_list_and_remove(run, service):

@@ -9,7 +9,7 @@ from typing import Any, Final
 from tsukiji.ingest.importers.items import Item, refused, words
 
 NEGATIVE: Final = "Negative"
-"""The type of the tag for pictures that show none of the kinds, and the name that the site gives it."""
+"""The type of the tag for pictures that show none of the labels, and the name that the site gives it."""
 
 
 def is_one(document: Any) -> bool:

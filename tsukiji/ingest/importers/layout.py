@@ -269,7 +269,7 @@ def settle_all(layout: Layout, takers: Mapping[str, Line], pictures: Collection[
         detail = (
             f"{none:,} pictures have none of the labels, as a table says. They are unlabelled here; a data set of the "
         )
-        warn(layout, "labels_none", detail + "kind multi_label keeps that they show none of the kinds.")
+        warn(layout, "labels_none", detail + "kind multi_label keeps that they show none of the labels.")
 
 
 def settle(layout: Layout, line: Line, name: str) -> Placement:

@@ -47,7 +47,7 @@ def verify(path: Path) -> Verdict:
         FileNotFoundError: there is nothing at `path`.
     """
     if not path.exists():
-        raise FileNotFoundError(f"There is nothing at {path}.")
+        raise FileNotFoundError(f"{path} does not exist.")
     checks: list[Check] = []
     try:
         with _opened(path) as folder:
