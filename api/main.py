@@ -38,8 +38,8 @@ from tsukiji.kernel.settings import Settings
 
 DESCRIPTION = """
 Start long work with POST: the answer is `202` with the job and its address. Poll it as `Retry-After` says, or hold the
-poll with `Prefer: wait=N`, or follow `/v1/jobs/{id}/events`. Errors are `application/problem+json` with a `code` that
-stays, and a `hint`. Every POST that makes something takes an `Idempotency-Key`.
+poll with `Prefer: wait=N`, or follow `/v1/jobs/{id}/events`. Errors are `application/problem+json` with a stable
+`code` and a `hint`. Every POST that creates something accepts an `Idempotency-Key`.
 """
 NOUNS = (  # FastAPI tries them one after the other, and then each one's routes: the most asked for come first
     batches,

@@ -135,7 +135,7 @@ async def connect(lane: LaneAddress) -> Line:
                 line.close()
                 raise
     except TimeoutError as error:
-        raise LaneBroken(f"no greeting within {CONNECT_SECONDS} s") from error
+        raise LaneBroken(f"no handshake within {CONNECT_SECONDS} s") from error
     return line
 
 
@@ -144,7 +144,7 @@ async def greet(line: Line, secret: str) -> None:
     nonce = challenge()
     theirs, _ = await line.ask({"proof": proof(secret, "api", str(greeting.get("nonce"))), "nonce": nonce})
     if not is_proof(theirs.get("proof"), secret, "worker", nonce):
-        raise LaneBroken("whoever listens there is not that worker")
+        raise LaneBroken("the listener is not that worker")
 
 
 def complete(rows: list[dict[str, Any]], parts: list[bytes]) -> list[dict[str, Any]]:

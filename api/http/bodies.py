@@ -49,7 +49,7 @@ class Form:
         """
         values = self.fields.get(name, [])
         if len(values) > 1:
-            raise invalid_field(f"#/{name}", "send this field once")
+            raise invalid_field(f"#/{name}", "send this field only once")
         return values[0] if values else None
 
 
@@ -61,7 +61,7 @@ async def read_form(request: Request, max_files: int, fields: set[str], part: st
         UnsupportedMediaType, TooLarge, Invalid: the form is none, has too much in it, or has unknown fields.
     """
     if media_type(request) != "multipart/form-data":
-        raise UnsupportedMediaType(f"Send multipart/form-data, with what is sent as `{part}`.")
+        raise UnsupportedMediaType(f"Send multipart/form-data, with the files as `{part}`.")
     check_charset(request)
     try:
         async with request.form(max_files=max_files, max_fields=3 * max_files + 20, max_part_size=FIELD_BYTES) as form:
@@ -79,14 +79,14 @@ def sort_parts(form: FormData, known: set[str], part: str) -> Form:
     for name, value in form.multi_items():
         if isinstance(value, UploadFile):
             if name != part:
-                raise invalid_field(f"#/{name}", f"files are sent as `{part}`")
+                raise invalid_field(f"#/{name}", f"send files as `{part}`")
             files.append(value)
         elif name in known and "\0" in value:
-            raise invalid_field(f"#/{name}", "it has a NUL character in it")
+            raise invalid_field(f"#/{name}", "it contains a NUL character")
         elif name in known:
             fields.setdefault(name, []).append(value)
         else:
-            raise invalid_field(f"#/{name}", f"unknown field; known are {', '.join(sorted(known))}")
+            raise invalid_field(f"#/{name}", f"unknown field; the known ones are {', '.join(sorted(known))}")
     if not files:
         hint = f"Send at least one part named `{part}` with a file name."
         raise invalid_field(f"#/{part}", "no file was sent", hint)
@@ -145,7 +145,7 @@ def write(file: IO[bytes], piece: bytes) -> None:
 
 def unknown_type(kind: str, known: Iterable[str]) -> UnsupportedMediaType:
     said = repr(kind) if kind else "A body without a content type"
-    return UnsupportedMediaType(f"{said} that is no zip or tar by its bytes: send one of {', '.join(known)}.")
+    return UnsupportedMediaType(f"{said}, and the bytes are not a zip or tar: send one of {', '.join(known)}.")
 
 
 async def receive_archive(body: RawBody, services: Services) -> Blob:
@@ -170,7 +170,7 @@ async def receive_manifest(body: RawBody, services: Services) -> Blob:
         async for piece in body.pieces():
             lines += piece.count(b"\n")
             if lines > allowed:
-                raise BatchTooLarge(f"The manifest has more than {allowed:,} lines, which is what a batch may hold.")
+                raise BatchTooLarge(f"The manifest has more than {allowed:,} lines, the limit of a batch.")
             if piece:
                 await run_in_threadpool(write, file, piece)
         return await run_in_threadpool(keep_spooled, services, file)
@@ -230,7 +230,7 @@ def json_of(body: bytes) -> Any:
     """
     found = read_json(body)
     if b"\\u0000" in body and any("\0" in text for text in texts_of(found)):
-        raise HTTPException(422, "A text has a NUL character in it.")
+        raise HTTPException(422, "A text contains a NUL character.")
     return found
 
 

@@ -15,7 +15,9 @@ from db.session import Database
 from db.session import Session as DatabaseSession
 from tsukiji.errors import Unauthorized
 
-bearer = HTTPBearer(auto_error=False, scheme_name="API key", description="`tsukiji keys create --name NAME` makes one.")
+bearer = HTTPBearer(
+    auto_error=False, scheme_name="API key", description="`tsukiji keys create --name NAME` creates one."
+)
 cookie = APIKeyCookie(name=COOKIE, auto_error=False, scheme_name="Page", description="Set by signing in at `/`.")
 TOUCH_AFTER = timedelta(minutes=1)
 

@@ -210,7 +210,7 @@ def answer_error(request: Request, error: Exception) -> Response:
     if isinstance(known, NotFound) and isinstance(error, HTTPException):
         if is_typed(request):
             return RedirectResponse("/", 303)
-        known = NotFound(f"There is nothing at {request.scope['path']}.", hint="/docs lists the addresses.")
+        known = NotFound(f"{request.scope['path']} does not exist.", hint="/docs lists the addresses.")
     request.state.problem = known.code
     return problem_response(known, getattr(request.state, "request_id", None), allowed)
 

@@ -83,7 +83,7 @@ async def follow(services: Services, caller: ApiKey, job_id: str, after: int) ->
 def check_room(services: Services) -> None:
     """Raise TooManyStreams where no other client may follow a job."""
     if services.streams >= services.settings.api.streams or services.holds >= MAX_HOLDS:
-        raise TooManyStreams(f"{services.streams} clients follow jobs already.")
+        raise TooManyStreams(f"{services.streams} clients already follow jobs.")
 
 
 class JobStream(StreamingResponse):

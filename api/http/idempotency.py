@@ -68,7 +68,7 @@ async def once(
         str | None,
         Header(
             description="Opaque, 1 to 255 visible ASCII characters, with or without quotes around it; kept for 24 "
-            "hours for this key, method and address. The same request again gives the same thing, with "
+            "hours for this key, method and address. The same request again returns the same result, with "
             "`Idempotency-Replayed: true`; another payload under the same key is refused: `idempotency_key_reused`.",
             json_schema_extra={"pattern": f"^{WELL_FORMED.pattern}$"},
         ),

@@ -10,15 +10,15 @@ from tsukiji.types import FindingKind, ImageFilter, Review, Split
 
 def image_filter(
     label: str | None = None,
-    unlabelled: Annotated[bool, Query(description="Only those without a label.")] = False,
-    none_of_these: Annotated[
-        bool, Query(description="Only those that show none of the labels, as somebody said.")
-    ] = False,
+    unlabelled: Annotated[bool, Query(description="Only images without a label.")] = False,
+    none_of_these: Annotated[bool, Query(description="Only images marked as showing none of the labels.")] = False,
     split: Annotated[
-        Split | Literal["unassigned"] | None, Query(description="As it was set; `unassigned`: it was not.")
+        Split | Literal["unassigned"] | None, Query(description="The assigned split; `unassigned`: none.")
     ] = None,
-    excluded: Annotated[bool | None, Query(description="`true`: only excluded ones; `false`: only others.")] = None,
-    review: Annotated[Review | None, Query(description="Of corrected predictions: how their review stands.")] = None,
+    excluded: Annotated[
+        bool | None, Query(description="`true`: only excluded images; `false`: only the others.")
+    ] = None,
+    review: Annotated[Review | None, Query(description="Review status of corrected predictions.")] = None,
     finding: Annotated[FindingKind | None, Query(description="With this finding in the last analysis.")] = None,
 ) -> ImageFilter:
     given = {"label": label, "unlabelled": unlabelled, "split": split, "excluded": excluded, "review": review}

@@ -133,7 +133,7 @@ def host_check(allowed: list[str]) -> Callable[[Request], TsukijiError | None]:
         host = re.sub(r":\d*$", "", request.headers.get("host", "")).lower()
         if "*" in names or host in names or host.endswith(suffixes):
             return None
-        return HostNotAllowed(f"{host[:200]!r} is not among the allowed hosts.")
+        return HostNotAllowed(f"{host[:200]!r} is not an allowed host.")
 
     return check
 
@@ -142,7 +142,7 @@ def check_text(request: Request) -> TsukijiError | None:
     """No name, id or label has a NUL in it, and no database takes one: neither path nor query may."""
     if "\0" not in request.scope["path"] and b"%00" not in request.scope["query_string"]:
         return None
-    detail = "it has a NUL character in it"
+    detail = "it contains a NUL character"
     names = [name for name, value in request.query_params.multi_items() if "\0" in name + value]
     lines = [{"parameter": name, "code": "invalid", "detail": detail} for name in names]
     return Invalid(f"{names[0] if names else 'The address'}: {detail}.", hint="Leave out %00.", errors=lines)
@@ -203,7 +203,7 @@ class BodyLimit:
         if announced is not None and announced > limit:
             state = scope.setdefault("state", {})
             state["problem"] = TooLarge.code
-            error = TooLarge(f"{announced:,} bytes; at most {limit:,} are taken here.")
+            error = TooLarge(f"{announced:,} bytes; at most {limit:,} are allowed here.")
             await problem_response(error, state.get("request_id"))(scope, receive, send)
             return
         await self.app(scope, count, send)

@@ -11,7 +11,7 @@ from db.paging import Rows, Window
 from tsukiji.types import Answer, Page
 
 MAX_LIMIT = 200
-CURSOR = "`next_cursor` of the page before, as it is: it belongs to this address and to the same other parameters."
+CURSOR = "`next_cursor` of the previous page, unchanged; valid only with the same path and parameters."
 
 Row = TypeVar("Row")
 Item = TypeVar("Item", bound=Answer)
@@ -44,7 +44,7 @@ class Paging:
 def paging(
     request: Request,
     response: Response,
-    limit: Annotated[int, Query(ge=1, description="At most 200; more is taken as 200.")] = 50,
+    limit: Annotated[int, Query(ge=1, description="At most 200; larger values mean 200.")] = 50,
     cursor: Annotated[str | None, Query(description=CURSOR, json_schema_extra={"pattern": "^[A-Za-z0-9_=-]+$"})] = None,
 ) -> Paging:
     return Paging(request, response, min(limit, MAX_LIMIT), cursor)

@@ -140,20 +140,22 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _too_large(self) -> TsukijiError:
         limits = f"at most {self.bounds.head_bytes:,} bytes and {self.bounds.head_fields:,} header fields"
-        return HeadersTooLarge(f"A request begins with {limits}.")
+        return HeadersTooLarge(f"A request may have {limits}.")
 
     def on_headers_complete(self) -> None:
         self._untime()
         self._unfinished, self._in_head, self._in_body = 0, False, True
         if len(self.pipeline) >= PIPELINED:
-            self._give_up(RequestMalformed(f"More than {PIPELINED} requests came before the first one was answered."))
+            self._give_up(
+                RequestMalformed(f"More than {PIPELINED} requests arrived before the first one was answered.")
+            )
         super().on_headers_complete()
         self._cycles = [cycle for cycle in self._cycles if not cycle.response_complete] + [self.cycle]
 
     def on_body(self, body: bytes) -> None:
         self._unfinished = 0
         if self.pipeline and len(self.cycle.body) > PIPELINED_BYTES:
-            self._give_up(RequestMalformed("A body came before the requests before it were answered."))
+            self._give_up(RequestMalformed("A body arrived before the earlier requests were answered."))
         super().on_body(body)
 
     def on_message_complete(self) -> None:
@@ -217,7 +219,7 @@ class BoundedProtocol(HttpToolsProtocol):
         elif self._is_answering:
             self._time(self.bounds.head_seconds)  # the next request is slow to come, while this one is still answered
         elif self._has_begun:
-            self.refuse(RequestTimedOut(f"The request did not begin within {self.bounds.head_seconds:g} s."))
+            self.refuse(RequestTimedOut(f"The request's headers did not arrive within {self.bounds.head_seconds:g} s."))
         else:
             self.transport.close()  # nothing was asked: as at the end of any idle connection
 

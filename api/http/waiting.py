@@ -19,7 +19,7 @@ LOOK_SECONDS = 1
 """How often it is looked whether who waits is still there."""
 
 Prefer = Annotated[
-    str | None, Header(description="`wait=N` holds the answer for up to N seconds.", examples=["wait=30"])
+    str | None, Header(description="`wait=N` holds the response for up to N seconds.", examples=["wait=30"])
 ]
 
 

@@ -82,7 +82,7 @@ async def classify(request: Request, services: ServicesDep, visitor: Visitor) ->
 async def start(request: Request, services: Services, visitor: ApiKey) -> Seen:
     async with read_form(request, 1, {"model", "threshold", "tags"}) as sent:
         if not sent.files[0].size:
-            raise Invalid("No picture was chosen.", hint="Choose one, then ask again.")
+            raise Invalid("No picture was chosen.", hint="Choose one and try again.")
         options = read_options(sent)
         once = Once(None)
         target = await run_in_threadpool(find_target, services, visitor, once, options.model)

@@ -17,7 +17,7 @@ def list_aliases(session: Reading, paging: PagingDep) -> Page[Alias]:
 
 @router.put("/{name}")
 def put_alias(name: Name, body: AliasPut, session: Transaction, caller: Caller) -> Alias:
-    """Point the alias to a model; it moves at once and whole."""
+    """Point the alias to a model; the change is atomic."""
     model = registry.find_model(session, body.model)
     return records.alias(aliases.put(session, name, model.id, by=caller.id))
 
@@ -34,7 +34,7 @@ def delete_alias(name: str, session: Transaction, caller: Caller) -> None:
 
 @router.get("/{name}/history")
 def list_alias_moves(name: str, session: Reading, paging: PagingDep) -> Page[AliasMove]:
-    """List where the alias has pointed, newest first: when it was moved, and by which key."""
+    """List the alias's history, newest first: when it changed, and by which key."""
     rows = aliases.page_moves(session, name, paging.window())
     existing = aliases.existing(session, {row.model_id for row in rows.data if row.model_id})
     return paging.answer(rows, lambda row: records.alias_move(row, existing))
@@ -42,5 +42,5 @@ def list_alias_moves(name: str, session: Reading, paging: PagingDep) -> Page[Ali
 
 @router.post("/{name}/rollback")
 def roll_back_alias(name: str, session: Transaction, caller: Caller) -> Alias:
-    """Point the alias to the model before this one; done twice, it is where it was."""
+    """Point the alias to its previous model; doing it twice restores the current one."""
     return records.alias(aliases.roll_back(session, name, by=caller.id))

@@ -25,9 +25,9 @@ router = Router(tags=["analyses"])
 def create_analysis(
     dataset: str, body: AnalysisCreate, services: ServicesDep, caller: Caller, once: OnceDep
 ) -> Response:
-    """Look for duplicates, poor pictures, outliers, wrong labels, crops, and what to label next.
+    """Analyse a data set: duplicates, poor pictures, outliers, wrong labels, crops, and what to label next.
 
-    Pictures that were analysed before are not measured again. While one like it waits, that one is the answer.
+    Pictures that were analysed before are not measured again. An identical queued analysis is returned instead.
     """
     return answer_start(services, start_analysis(services, caller, once, dataset, body))
 
@@ -45,7 +45,7 @@ async def get_analysis_job(analysis: str, request: Request, services: ServicesDe
 
 @router.get("/datasets/{dataset}/analysis")
 def get_analysis(dataset: str, session: Reading) -> Analysis:
-    """Look at what the last analysis found, in numbers, and at the balance of the labels as they are now."""
+    """Show the last analysis: counts of findings, and the current balance of the labels."""
     row = analyses.find(session, datasets.find(session, dataset).id)
     found = analyses.count(session, row.dataset_id)
     groups = analyses.count_groups(session, row.dataset_id, "near_duplicates")
@@ -62,7 +62,7 @@ def list_findings(
     group: Annotated[str | None, Query(description="Only of images of this group.")] = None,
     image: Annotated[str | None, Query(description="Only of this image.")] = None,
 ) -> Page[Finding]:
-    """List the findings: by kind, the worst first, groups together."""
+    """List the findings: by kind, worst first, groups together."""
     window = paging.window(kind, label, group, image)
     dataset_id = datasets.find(session, dataset).id
     rows = analyses.page(session, dataset_id, window, kind=kind, label=label, group=group, image_id=image)

@@ -81,7 +81,7 @@ OF_THE_BODY = {"filename", "encoding"}
 async def create_batch(request: Request, services: ServicesDep, caller: Caller, once: OnceDep) -> Response:
     """Classify many images.
 
-    JSON names a data set, an upload, or a folder or S3 prefix that the service may read; files come as multipart; an
+    JSON names a data set, an upload, or a folder or S3 prefix that the service may read; files are multipart; an
     archive or a manifest may be the raw body, with the options in the query.
     """
     kind = media_type(request)
@@ -166,21 +166,21 @@ async def get_batch(batch: str, request: Request, services: ServicesDep, _prefer
 
 @router.delete("/{batch}", status_code=204)
 def delete_batch(batch: str, services: ServicesDep, caller: Caller) -> None:
-    """Delete the results and pictures of a batch that has ended: nobody reads them any more. The job itself stays."""
+    """Delete the results and pictures of a finished batch. The job itself is kept."""
     with services.database.transaction() as session:
         retention.request_deletion(session, batch, JobKind.BATCH, by=caller.id)
 
 
 @router.get("/{batch}/summary")
 def get_summary(batch: str, session: Reading, wish: WishDep) -> BatchSummary:
-    """Count what is known by now: images of each label, decisions, images without one, errors."""
+    """Count the results so far: images of each label, decisions, images without one, errors."""
     job = find_kept(session, batch)
     return summarise(job, results.groups(session, job.id, wish.rule(job)), batches.reasons(session, job.id))
 
 
 @router.get("/{batch}/items")
 def list_items(batch: str, session: Reading, paging: PagingDep, selection: SelectionDep) -> Page[Prediction]:
-    """List the images with what is known of them, in the order of the input or by score."""
+    """List the images with their results so far, in input order or by score."""
     window = paging.window(repr(selection))
     job = find_kept(session, batch)
     wanted = selection.wanted(job)
@@ -196,11 +196,11 @@ def get_results(
     batch: str,
     services: ServicesDep,
     selection: SelectionDep,
-    wanted: Annotated[Format | None, Query(alias="format", description="Goes before `Accept`.")] = None,
-    probabilities: Annotated[bool, Query(description="With the probability of every label.")] = False,
+    wanted: Annotated[Format | None, Query(alias="format", description="Takes precedence over `Accept`.")] = None,
+    probabilities: Annotated[bool, Query(description="Include the probability of every label.")] = False,
     accept: Annotated[str, Header(description="JSON lines by default.")] = "*/*",
 ) -> StreamingResponse:
-    """Stream what is known by now: JSON lines, CSV or Parquet. May be read while the batch runs."""
+    """Stream the results so far as JSON lines, CSV or Parquet, also while the batch runs."""
     with services.database.reading() as session:
         job = find_kept(session, batch)
     selection.wanted(job)  # what cannot be had is refused before the stream begins

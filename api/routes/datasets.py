@@ -39,13 +39,13 @@ def list_datasets(session: Reading, paging: PagingDep) -> Page[Dataset]:
 
 @router.get("/{dataset}")
 def get_dataset(dataset: str, session: Reading) -> Dataset:
-    """Look at a data set: images per label and per split, and those that are left out. By id or name."""
+    """Get a data set by id or name: images per label and per split, and excluded ones."""
     return describe(session, dataset)
 
 
 @router.delete("/{dataset}", status_code=204)
 def delete_dataset(dataset: str, session: Transaction) -> None:
-    """Delete a data set with its images. Models that were trained on it stay."""
+    """Delete a data set with its images. Models that were trained on it are kept."""
     datasets.remove(session, datasets.find(session, dataset).id)
 
 

@@ -37,13 +37,13 @@ Normalise = Annotated[bool, Query(description="Fractions of each true label's im
 
 @router.post("", status_code=202, response_model=Job)
 def create_evaluation(body: EvaluationCreate, services: ServicesDep, caller: Caller, once: OnceDep) -> Response:
-    """Measure a model on the labelled images of a data set; the job's result names the evaluation."""
+    """Evaluate a model on the labelled images of a data set; the job's result names the evaluation."""
     return answer_start(services, start_evaluation(services, caller, once, body))
 
 
 @router.get("")
 def list_evaluations(session: Reading, paging: PagingDep, model: str | None = None) -> Page[Evaluation]:
-    """List the evaluations, newest first; their curves and sweep are in the single answers."""
+    """List the evaluations, newest first, without curves and sweep."""
     window = paging.window(model)
     model_id = None if model is None else registry.find_model(session, model).id
     rows = registry.page_evaluations(session, window, model_id)
@@ -55,9 +55,9 @@ def list_evaluations(session: Reading, paging: PagingDep, model: str | None = No
 def compare_evaluations(
     session: Reading,
     a: Annotated[str, Query(description="Id of an evaluation.")],
-    b: Annotated[str, Query(description="Id of another; differences are this one less a.")],
+    b: Annotated[str, Query(description="Id of another evaluation; differences are b minus a.")],
 ) -> Comparison:
-    """Compare two evaluations on the images that both hold: is one model better, or was it luck?"""
+    """Compare two evaluations on the images they share, with a test of significance."""
     row_a, row_b = registry.find_evaluation(session, a), registry.find_evaluation(session, b)
     tallies = comparisons.tally(session, a, b)
     several = several_labels(row_a, row_b)
@@ -69,8 +69,8 @@ def compare_evaluations(
     classes = compare_classes(by_label)
     relabelled = comparisons.count_relabelled(session, a, b)
     if not pairs.images:
-        why = f"all {relabelled} that they share were relabelled" if relabelled else "they share none"
-        raise NoSharedImages(f"{a} and {b} have no image to compare: {why}.")
+        why = f"all {relabelled} shared images were relabelled" if relabelled else "they share none"
+        raise NoSharedImages(f"{a} and {b} have no images to compare: {why}.")
     shared = pairs.images + relabelled
     only_a, only_b = (comparisons.count_items(session, evaluation) - shared for evaluation in (a, b))
     same = several and not (only_a or only_b or relabelled)
@@ -104,16 +104,16 @@ def compare_evaluations(
 
 @router.get("/{evaluation}")
 def get_evaluation(evaluation: str, session: Reading) -> Evaluation:
-    """Look at accuracy, the table per class, the confusion matrix, curves, calibration, the sweep, and leakage."""
+    """Get accuracy, per-class metrics, confusion matrix, curves, calibration, sweep and leakage."""
     row = registry.find_evaluation(session, evaluation)
     return records.evaluation(row, registry.leakages(session, [row.snapshot_id]).get(row.snapshot_id))
 
 
 @router.get("/{evaluation}/confusion.csv", response_class=Response, responses=bytes_answer("text/csv"))
 def get_confusion_csv(evaluation: str, session: Reading, normalise: Normalise = False) -> Response:
-    """Fetch the confusion matrix: a row per true label, a column per predicted one.
+    """Get the confusion matrix as CSV: a row per true label, a column per predicted one.
 
-    Of a model of several labels: a row per label with its counts, each label against its absence.
+    For a multi-label model: a row per label, with its counts against its absence.
     """
     metrics = metrics_of(session, evaluation)
     if metrics.multi_label:
@@ -129,11 +129,11 @@ def get_confusion_csv(evaluation: str, session: Reading, normalise: Normalise = 
 
 @router.get("/{evaluation}/confusion.png", response_class=Response, responses=bytes_answer("image/png"))
 def get_confusion_png(evaluation: str, session: Reading, normalise: Normalise = False) -> Response:
-    """Fetch the confusion matrix as a picture."""
+    """Get the confusion matrix as a picture."""
     metrics = metrics_of(session, evaluation)
     if metrics.multi_label:
         raise Invalid(
-            "An image with several labels is not taken for one of them: there is no such picture.",
+            "A multi-label model has no single confusion matrix to draw.",
             hint="Fetch confusion.csv, or see `metrics.multi_label` of the evaluation.",
         )
     picture = draw_confusion(metrics.label_names, metrics.confusion, normalise=normalise)
@@ -146,8 +146,8 @@ def list_evaluation_items(
     session: Reading,
     paging: PagingDep,
     true: Annotated[str | None, Query(description="Only images of this label.")] = None,
-    predicted: Annotated[str | None, Query(description="Only images taken for this label.")] = None,
-    order: Annotated[Literal["seq", "loss"], Query(description="`loss`: the worst mistakes first.")] = "seq",
+    predicted: Annotated[str | None, Query(description="Only images predicted as this label.")] = None,
+    order: Annotated[Literal["seq", "loss"], Query(description="`loss`: worst mistakes first.")] = "seq",
 ) -> Page[EvaluationItem]:
     """List the images behind one cell of the confusion matrix, or all."""
     window = paging.window(true, predicted, order)
@@ -165,7 +165,7 @@ def several_labels(a: EvaluationRow, b: EvaluationRow) -> bool:
     """
     first, second = (bool(row.metrics.get("multi_label")) for row in (a, b))
     if first != second:
-        raise KindMismatch(f"{a.id} and {b.id} are of models of different kinds.")
+        raise KindMismatch(f"{a.id} and {b.id} belong to models of different kinds.")
     return first
 
 

@@ -22,10 +22,10 @@ MEDIA_TYPE = "application/octet-stream"
 
 
 @router.post(
-    "", status_code=202, response_model=Job, responses={200: {"model": Job, "description": "It is there already"}}
+    "", status_code=202, response_model=Job, responses={200: {"model": Job, "description": "It already exists"}}
 )
 def create_export(model: str, body: ExportCreate, services: ServicesDep, caller: Caller, once: OnceDep) -> Response:
-    """Make the model available in another format; asked again, the same job is the answer."""
+    """Export the model to another format; asking again returns the same job."""
     made = start_export(services, caller, once, model, body.format)
     seen = see(services, made.id)
     return respond(services, seen, 200 if seen.job.status in TERMINAL else 202, made.headers)
@@ -33,14 +33,14 @@ def create_export(model: str, body: ExportCreate, services: ServicesDep, caller:
 
 @router.get("")
 def list_exports(model: str, session: Reading) -> Page[ModelExport]:
-    """List the formats that were made, with what was measured about each."""
+    """List the exports, with what was measured for each."""
     rows = exports.exports_of(session, registry.find_model(session, model).id)
     return Page(data=[records.export(row) for row in rows])
 
 
 @router.get("/{format}", response_class=StreamingResponse, responses=bytes_answer(MEDIA_TYPE))
 def get_export(model: str, format: ExportFormat, services: ServicesDep) -> StreamingResponse:  # noqa: A002
-    """Fetch the file. `fastai` is a pickle, which runs code when it is opened: open it if you trust this service."""
+    """Download the file. `fastai` is a pickle, which runs code when opened: open it only if you trust this service."""
     with services.database.reading() as session:
         row = registry.find_model(session, model)
         export = exports.find(session, row.id, format)

@@ -23,7 +23,7 @@ ANSWER = bytes_answer(MEDIA_TYPE)
 
 @router.get("/batches/{batch}/results/{seq}/heatmap.png", tags=["batches"], response_class=Response, responses=ANSWER)
 async def get_batch_heatmap(batch: str, seq: Whole, services: ServicesDep) -> Response:
-    """Fetch an image's heatmap over the image, where the batch was asked for heatmaps."""
+    """Get an image with its heatmap, if the batch was started with heatmaps."""
     return await services.decoding(draw, services, JobKind.BATCH, batch, seq)
 
 
@@ -31,7 +31,7 @@ async def get_batch_heatmap(batch: str, seq: Whole, services: ServicesDep) -> Re
     "/predictions/{prediction}/results/{seq}/heatmap.png", tags=["predict"], response_class=Response, responses=ANSWER
 )
 async def get_prediction_heatmap(prediction: str, seq: Whole, services: ServicesDep) -> Response:
-    """Fetch an image's heatmap over the image, where the prediction was asked for heatmaps."""
+    """Get an image with its heatmap, if the prediction was started with heatmaps."""
     return await services.decoding(draw, services, JobKind.PREDICTION, prediction, seq)
 
 
@@ -47,7 +47,7 @@ def draw(services: Services, kind: JobKind, job_id: str, seq: int) -> Response:
         results.check_kept(job)
         item, found = session.get(BatchItem, (job.id, seq)), session.get(Prediction, (job.id, seq))
     if item is None or item.sha256 is None or found is None or not (found.heatmap and found.heatmap.get("values")):
-        hint = "Ask for one with `heatmap`, and see `heatmap.withheld` in the results."
+        hint = "Request one with `heatmap`, and check `heatmap.withheld` in the results."
         raise NotFound(f"{job_id} has no heatmap of image {seq}.", hint=hint)
     left, upper, right, lower = item.crop or (0, 0, found.width or 1, found.height or 1)
     data = services.store.read(item.sha256)

@@ -39,7 +39,7 @@ class HashCheck(types.Request):
 class KnownHashes(types.Answer):
     known: list[str]
     labels: dict[str, list[str] | None] = Field({})
-    """Null of known pictures without a label; in a `multi_label` data set those of each known picture."""
+    """The labels of each picture that exists; null if unlabelled. Only in a `multi_label` data set."""
 
 
 SPLIT = {"enum": ["train", "valid", "test"]}
@@ -56,9 +56,9 @@ FIELDS = {"label", "labels", "group", "groups", "split", "crops"}
 async def add_images(
     dataset: str, request: Request, services: ServicesDep, caller: Caller, response: Response
 ) -> UploadResult:
-    """Send pictures: `files`, with `labels` in the same order or one `label` for all; `groups` or `group` likewise.
+    """Send pictures: `files`, with `labels` in the same order or one `label` for all; also `groups` or `group`.
 
-    Pictures of one group (one animal, one film, one patient) are never learnt from and held out both.
+    Pictures of one group (one animal, one film, one patient) are never on both sides of a split.
 
     In a `multi_label` data set each of `labels`, or `label`, is a label or a JSON list of them: `["ant", "bee"]`, and
     `[]` for none of the labels.
@@ -66,7 +66,7 @@ async def add_images(
     Each of `crops` is a JSON list, `[left, upper, right, lower]` in pixels of the upright picture, or empty: the part
     of the picture that is used.
 
-    A picture that the data set holds already is a duplicate, so sending again does no harm. 200 if none was new.
+    A picture that the data set already has is a duplicate, so sending again is safe. 200 if none was new.
     """
     async with read_form(request, services.settings.limits.request_files, FIELDS) as sent:
         result = await services.decoding(take_files, services, caller, dataset, sent)
@@ -76,7 +76,7 @@ async def add_images(
 
 @router.post("/datasets/{dataset}/images/check", response_model_exclude_defaults=True)
 def check_images(dataset: str, body: HashCheck, session: Reading) -> KnownHashes:
-    """Ask which pictures (by sha256) the data set holds, to send only the others."""
+    """Check which pictures (by sha256) the data set has, to send only the others."""
     row = datasets.find(session, dataset)
     found = datasets.known(session, row.id, sorted(set(body.sha256)))
     images = datasets.images_of(session, sorted(found.values()))
@@ -86,7 +86,7 @@ def check_images(dataset: str, body: HashCheck, session: Reading) -> KnownHashes
 
 @router.get("/datasets/{dataset}/images")
 def list_images(dataset: str, session: Reading, paging: PagingDep, wanted: FilterDep) -> Page[types.Image]:
-    """List the images, oldest first: all, or those that meet every parameter."""
+    """List the images, oldest first: all, or those that match every parameter."""
     window = paging.window(wanted.model_dump_json())
     dataset_id = datasets.find(session, dataset).id
     return paging.answer(datasets.page_images(session, dataset_id, window, wanted), records.image)
@@ -99,7 +99,7 @@ def get_image(image: str, session: Reading) -> types.Image:
 
 @router.delete("/images/{image}", status_code=204)
 def delete_image(image: str, session: Transaction) -> None:
-    """Delete an image; this cannot be undone. Snapshots of the data set keep its name and hash."""
+    """Delete an image; this cannot be undone. Snapshots keep its name and hash."""
     datasets.remove_image(session, datasets.find_image(session, image).id)
 
 
@@ -107,7 +107,7 @@ def delete_image(image: str, session: Transaction) -> None:
 async def get_content(
     image: str, request: Request, services: ServicesDep, variant: Literal["original", "thumb"] = "original"
 ) -> Response:
-    """Fetch the picture: the file as it was sent, or a small WebP to look at."""
+    """Download the picture: the original file, or a small WebP thumbnail."""
     row = await run_in_threadpool(find_row, services, image)
     tag = f'"{row.sha256}"' if variant == "original" else f'"{row.sha256}-{THUMB_SIDE}"'
     headers = CACHED | {"etag": tag}

@@ -44,9 +44,9 @@ router = Router(tags=["imports"])
 
 Verdict = Literal["accepted", "duplicate", "rejected"]
 UPLOADED = {"schema": {"$ref": "#/components/schemas/ImportCreate"}}
-COLUMN = "Of a table: which column is which, as `label:species`; of labels also several columns of 0 and 1. Repeatable."
+COLUMN = "Maps a table's columns, as `label:species`; for labels also several columns of 0 and 1. Repeatable."
 
-FOLDER = "What a folder is, where its name misleads, as `train:label`: `label`, a split, or `none`. Repeatable."
+FOLDER = "The role of a folder whose name misleads, as `train:label`: `label`, a split, or `none`. Repeatable."
 
 
 @router.post(
@@ -61,23 +61,24 @@ async def create_import(
     services: ServicesDep,
     caller: Caller,
     once: OnceDep,
-    filename: Annotated[str | None, Query(max_length=200, description="To be shown; not used as a path.")] = None,
-    wanted: Annotated[ImportFormat, Query(alias="format", description="What says the labels.")] = "auto",
+    filename: Annotated[str | None, Query(max_length=200, description="For display; not used as a path.")] = None,
+    wanted: Annotated[ImportFormat, Query(alias="format", description="Where the labels come from.")] = "auto",
     column: Annotated[list[str] | None, Query(description=COLUMN)] = None,
-    separator: Annotated[str | None, Query(description="Of a table: between the labels of one cell.")] = None,
+    separator: Annotated[str | None, Query(description="Separator of several labels in one cell of a table.")] = None,
     folder: Annotated[list[str] | None, Query(description=FOLDER)] = None,
-    label: Annotated[str | None, Query(description="Of the images for which no table tells one.")] = None,
-    split: Annotated[Split | None, Query(description="Likewise.")] = None,
-    group: Annotated[str | None, Query(description="Likewise.")] = None,
+    label: Annotated[str | None, Query(description="Label of images that no table gives one.")] = None,
+    split: Annotated[Split | None, Query(description="Split of images that no table gives one.")] = None,
+    group: Annotated[str | None, Query(description="Group of images that no table gives one.")] = None,
     encoding: Annotated[
-        str | None, Query(description="Code page of the names in an archive; guessed if left out.")
+        str | None, Query(description="Encoding of the names in an archive; guessed if omitted.")
     ] = None,
 ) -> Response:
-    """Read pictures: `cat/1.jpg` gets the label `cat`, `train/cat/1.jpg` a split too, unless a table tells. In a
-    `multi_label` data set `ant+bee/1.jpg` gets both labels, and a picture that comes in several folders all of theirs.
+    """Import pictures: `cat/1.jpg` gets the label `cat`, `train/cat/1.jpg` also a split, unless a table differs.
 
-    By JSON what was uploaded before, addresses, or a folder or S3 prefix that the service may read; else an archive, or
-    a table (CSV, JSON lines) that says where the pictures are, as the raw body, with the options in the query.
+    In a `multi_label` data set `ant+bee/1.jpg` gets both labels, and a picture in several folders the labels of all.
+
+    JSON names an upload, addresses, or a folder or S3 prefix that the service may read; otherwise an archive, or
+    a table (CSV, JSON lines) that names the pictures, as the raw body, with the options in the query.
     """
     await run_in_threadpool(check_wish, services, caller, once, dataset)  # before gigabytes travel
     kind = media_type(request)
@@ -149,7 +150,7 @@ def list_import_items(
     verdict: Verdict | None = None,
     error: Annotated[str | None, Query(description="Only those rejected with this code.")] = None,
 ) -> Page[FileVerdict]:
-    """List what became of each file, in the order of the archive."""
+    """List the verdict on each file, in the order of the archive."""
     window = paging.window(verdict, error)
     job = find_kept(session, import_id)
     return paging.answer(import_verdicts.page_verdicts(session, job.id, window, verdict, error), records.verdict)
@@ -157,7 +158,7 @@ def list_import_items(
 
 @router.get("/imports/{import_id}/summary")
 def get_import_summary(import_id: str, session: Reading) -> ImportSummary:
-    """Count what became of the files so far, and the reasons of those that were rejected."""
+    """Count the verdicts so far, and the reasons of rejections."""
     job = find_kept(session, import_id)
     counts = import_verdicts.count_verdicts(session, job.id)
     return ImportSummary(
@@ -174,10 +175,12 @@ def get_import_results(
     services: ServicesDep,
     verdict: Verdict | None = None,
     error: Annotated[str | None, Query(description="Only those rejected with this code.")] = None,
-    wanted: Annotated[Literal["csv", "jsonl"] | None, Query(alias="format", description="Before `Accept`.")] = None,
+    wanted: Annotated[
+        Literal["csv", "jsonl"] | None, Query(alias="format", description="Takes precedence over `Accept`.")
+    ] = None,
     accept: Annotated[str, Header(description="JSON lines by default.")] = "*/*",
 ) -> StreamingResponse:
-    """Stream what became of each file: JSON lines or CSV. May be read while the import runs."""
+    """Stream the verdict on each file as JSON lines or CSV, also while the import runs."""
     with services.database.reading() as session:
         job = find_kept(session, import_id)
     chosen = wanted or ("csv" if CSV in accept else "jsonl")

@@ -27,7 +27,7 @@ STREAM: dict[int | str, dict[str, Any]] = {
         "content": {"text/event-stream": {"schema": {"type": "string"}}},
         "description": "status, progress, metric, log, done",
     },
-    204: {"description": "The job has ended and everything was told"},
+    204: {"description": "The job has finished and all events were sent"},
 }
 
 
@@ -41,13 +41,13 @@ def list_jobs(
 
 @router.get("/{job}", response_model=Job)
 async def get_job(job: str, request: Request, services: ServicesDep, _prefer: Prefer = None) -> Response:
-    """Look at a job of any kind. `Prefer: wait=N` holds the answer until something changes."""
+    """Get a job of any kind. `Prefer: wait=N` holds the response until something changes."""
     return await answer_poll(request, services, job)
 
 
 @router.post("/{job}/cancel", response_model=Job)
 def cancel_job(job: str, services: ServicesDep, caller: Caller) -> Response:
-    """Stop a job and keep what is finished. One that has ended stays as it is."""
+    """Cancel a job; finished results are kept. A finished job is not changed."""
     with services.database.transaction() as session:
         jobs.request_cancel(session, job, by=caller.id)
     return respond(services, see(services, job), 200)
@@ -57,9 +57,9 @@ def cancel_job(job: str, services: ServicesDep, caller: Caller) -> Response:
 async def give_feedback(
     job: str, body: FeedbackCreate, services: ServicesDep, caller: Caller, response: Response
 ) -> Feedback:
-    """Correct predictions of a batch or a prediction: the pictures become labelled images that wait for review.
+    """Correct predictions of a batch or a prediction: the pictures become labelled images, pending review.
 
-    By default they go to the data set that the model was trained on. A picture that it holds already stays as it is.
+    By default they go to the data set that the model was trained on. A picture that it already has is not changed.
     """
     found = await services.decoding(take_feedback, services, caller, job, body)
     response.status_code = 201 if found.accepted else 200
@@ -68,7 +68,7 @@ async def give_feedback(
 
 @router.delete("/{job}", status_code=204)
 def delete_job(job: str, services: ServicesDep, caller: Caller) -> None:
-    """Delete the results and pictures of a batch, a prediction or an evaluation's images. The job itself stays."""
+    """Delete the results and pictures of a batch, a prediction or an evaluation's images. The job itself is kept."""
     with services.database.transaction() as session:
         retention.request_deletion(session, job, by=caller.id)
 
@@ -80,9 +80,9 @@ def get_events(
     caller: Caller,
     paging: PagingDep,
     accept: Annotated[str, Header(description="`application/json` for a page instead of a stream.")] = "*/*",
-    last_event_id: Annotated[str | None, Header(description="Go on after this event.")] = None,
+    last_event_id: Annotated[str | None, Header(description="Continue after this event.")] = None,
 ) -> Response:
-    """Follow a job: server-sent events, those of the past first; the stream ends after `done`."""
+    """Follow a job by server-sent events, past ones first; the stream ends after `done`."""
     after = read_event_id(last_event_id)
     if "application/json" in accept:
         return list_events(job, services, paging)

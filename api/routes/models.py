@@ -37,9 +37,9 @@ def list_models(session: Reading, paging: PagingDep) -> Page[Model]:
     openapi_extra=body(multipart=form(["package"], package={"type": "string", "format": "binary"}, name=TEXT)),
 )
 async def import_model(request: Request, services: ServicesDep, once: OnceDep, response: Response) -> Model:
-    """Take in a package that was made elsewhere: a zip as `GET /v1/models/{model}/package` gives it, as `package`.
+    """Import a package of another service: a zip as `GET /v1/models/{model}/package` returns it, as `package`.
 
-    `name` is the file's name by default. Each import makes a model of its own; `imported_from` tells the package's id.
+    `name` is the file's name by default. Each import creates a new model; `imported_from` is the package's id.
     """
     async with read_form(request, 1, {"name"}, "package") as sent:
         made = await services.checking(take_package, services, once, sent)
@@ -54,7 +54,7 @@ def describe(services: Services, model_id: str) -> Model:
 
 @router.get("/{model}")
 def get_model(model: str, session: Reading) -> Model:
-    """Look at a model, by id, alias or name (the newest of that name)."""
+    """Get a model by id, alias or name (the newest with that name)."""
     row = registry.find_model(session, model)
     aliases, evaluations = registry.aliases_of(session, [row.id]), registry.own_evaluations(session, [row.id])
     return records.model(row, aliases[row.id], evaluations.get(row.id))
@@ -68,7 +68,7 @@ def delete_model(model: str, session: Transaction) -> None:
 
 @router.get("/{model}/package", response_class=StreamingResponse, responses=bytes_answer("application/zip"))
 def get_package(model: str, services: ServicesDep) -> StreamingResponse:
-    """Fetch the model as a zip: safetensors and JSON, no pickle."""
+    """Download the model as a zip: safetensors and JSON, no pickle."""
     with services.database.reading() as session:
         row = registry.find_model(session, model)
         files = registry.model_files(session, row.id)

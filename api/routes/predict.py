@@ -37,7 +37,7 @@ async def predict(
 ) -> Response:
     """Classify 1 to 16 images: multipart `files`, or one picture as the raw body (then with options in the query).
 
-    200 with `result.predictions` once they are there; 202 when that takes longer than `Prefer: wait=N` (default 10).
+    200 with `result.predictions`; 202 if that takes longer than `Prefer: wait=N` (default 10).
     """
     seconds = parse_wait(prefer, services.settings.api.max_wait_seconds, WAIT_SECONDS)
     target = await run_in_threadpool(find_target, services, caller, once, model)
@@ -76,7 +76,7 @@ def is_picture(data: bytes) -> bool:
 
 @router.delete("/predictions/{prediction}", status_code=204)
 def delete_prediction(prediction: str, services: ServicesDep, caller: Caller) -> None:
-    """Delete the results and pictures of a prediction that has ended. The job itself stays."""
+    """Delete the results and pictures of a finished prediction. The job itself is kept."""
     with services.database.transaction() as session:
         retention.request_deletion(session, prediction, JobKind.PREDICTION, by=caller.id)
 

@@ -40,8 +40,8 @@ class Named(BaseModel):
 async def create_revision(
     dataset: str, request: Request, services: ServicesDep, caller: Caller, once: OnceDep, response: Response
 ) -> Revision:
-    """Do something with images: relabel, exclude, restore, split, crop, review, merge, rename or delete labels,
-    accept suggestions, keep the best of groups. By `images` (ids) or by `filter`. All of it, or nothing.
+    """Edit images: relabel, exclude, restore, split, crop, review, merge, rename or delete labels,
+    accept suggestions, keep the best of groups. By `images` (ids) or by `filter`. Atomic.
     """
     named = await validated_json(Named, request)
     act = await validated_json(ACT_OF[named.act], request)
@@ -61,7 +61,7 @@ def do(services: Services, caller: ApiKey, once: Once, dataset: str, act: Act) -
 
 @router.get("")
 def list_revisions(dataset: str, session: Reading, paging: PagingDep) -> Page[Revision]:
-    """List what was done with the images, newest first."""
+    """List the edits of the images, newest first."""
     row = datasets.find(session, dataset)
     return paging.answer(revisions.page(session, row.id, paging.window(row.id)), records.revision)
 
@@ -73,7 +73,7 @@ def get_revision(dataset: str, revision: str, session: Reading) -> Revision:
 
 @router.get("/{revision}/changes")
 def list_changes(dataset: str, revision: str, session: Reading, paging: PagingDep) -> Page[RevisionChange]:
-    """List the images that it changed, with what was before and after; images deleted since are left out."""
+    """List the images that the revision changed, with values before and after; images deleted since are left out."""
     row = revisions.find(session, datasets.find(session, dataset).id, revision)
     rows = revisions.page_changes(session, row.id, paging.window(row.id))
     return paging.answer(rows, lambda change: records.revision_change(change, row.field))
@@ -83,7 +83,7 @@ def list_changes(dataset: str, revision: str, session: Reading, paging: PagingDe
 def undo_revision(
     dataset: str, revision: str, services: ServicesDep, caller: Caller, once: OnceDep, response: Response
 ) -> Revision:
-    """Give every image back what the revision took from it: all of them, or none where some were changed since.
+    """Undo the revision for all its images; refused if some were changed since.
 
     The undo is a revision itself, and can be undone.
     """

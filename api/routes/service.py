@@ -37,7 +37,7 @@ FEATURES = [
 
 @router.get("/info")
 def get_info(session: Reading) -> Info:
-    """Which version this is, what it can do, and which workers are there."""
+    """Version, features and workers."""
     present = workers.present(session, PRESENT_SECONDS)
     listed = [
         WorkerInfo(queue=row.queue, worker=row.worker, device=row.device, seen_at=row.seen_at, weights=row.weights)
@@ -66,13 +66,13 @@ def get_limits(services: ServicesDep) -> dict[str, float]:
 @health.get("/livez")
 @health.get("/healthz", include_in_schema=False)
 async def get_live() -> dict[str, str]:  # async: no thread that could be busy
-    """Is the process there? Asks nobody else."""
+    """Liveness: is the process running? Checks nothing else."""
     return {"status": "ok"}
 
 
 @health.get("/readyz")
 def get_ready(services: ServicesDep) -> Response:
-    """Can requests be served? A broker that is away is told, but work only starts later for it: rows are sent again."""
+    """Readiness: can requests be served? An unreachable broker is reported, but only delays work."""
     found = {
         "database": state_of(services.database.check),
         "store": state_of(services.store.check),
@@ -96,10 +96,10 @@ def state_of(check: Callable[[], object]) -> str:
 
 @health.get("/problems/{code}", response_class=Response)
 def get_problem(code: str, request: Request) -> Response:
-    """What an error code means, and the way out: as a page, or JSON by Accept."""
+    """Explain an error code and what to do, as a page or, by Accept, as JSON."""
     kind = catalogue().get(code)
     if kind is None:
-        raise NotFound(f"There is no problem {code!r}.")
+        raise NotFound(f"There is no error code {code!r}.")
     facts: dict[str, Any] = {"code": code, "title": kind.title, "hint": kind.hint, "status": status_of(kind)}
     if "text/html" in request.headers.get("accept", ""):
         return render(request, "problem.html", problem=facts)

@@ -29,10 +29,10 @@ FILES = bytes_answer(*dict.fromkeys(kind.partition(";")[0] for kind in MEDIA_TYP
 @router.post(
     "/datasets/{dataset}/snapshots",
     status_code=201,
-    responses={200: {"model": Snapshot, "description": "The data set stands as in this one"}},
+    responses={200: {"model": Snapshot, "description": "The data set has not changed since this snapshot"}},
 )
 def create_snapshot(dataset: str, services: ServicesDep, response: Response) -> Snapshot:
-    """Freeze the labelled images, as they stand now, into a list with a hash; excluded and pending ones stay out."""
+    """Freeze the labelled images into a list with a hash; excluded and pending ones are left out."""
     row, new = freeze(services, dataset)
     response.status_code = 201 if new else 200
     response.headers["location"] = f"/v1/snapshots/{row.id}"
@@ -41,7 +41,7 @@ def create_snapshot(dataset: str, services: ServicesDep, response: Response) -> 
 
 @router.get("/datasets/{dataset}/snapshots")
 def list_snapshots(dataset: str, session: Reading, paging: PagingDep) -> Page[Snapshot]:
-    """List the snapshots, newest first; each training leaves one."""
+    """List the snapshots, newest first; each training creates one."""
     row = datasets.find(session, dataset)
     return paging.answer(registry.page_snapshots(session, row.id, paging.window(row.id)), records.snapshot)
 
@@ -51,10 +51,10 @@ def compare_snapshots(
     services: ServicesDep,
     paging: PagingDep,
     a: Annotated[str, Query(description="Id of the earlier snapshot.")],
-    b: Annotated[str, Query(description="Id of the later one.")],
-    change: Annotated[ChangeKind | None, Query(description="List only these; all are counted.")] = None,
+    b: Annotated[str, Query(description="Id of the later snapshot.")],
+    change: Annotated[ChangeKind | None, Query(description="List only these changes; all are counted.")] = None,
 ) -> SnapshotComparison:
-    """Say what leads from one snapshot to another: images added, removed, relabelled, resplit, recropped."""
+    """Compare two snapshots: images added, removed, relabelled, resplit, recropped."""
     window = paging.window(a, b, change)
     found = compare(services, a, b)
     listed = [row for row in found.changes if change in {None, *row.changes}]
@@ -72,9 +72,9 @@ def get_snapshot(snapshot: str, session: Reading) -> Snapshot:
 
 @router.get("/datasets/{dataset}/export", response_class=StreamingResponse, responses=FILES)
 def export_dataset(dataset: str, services: ServicesDep, wanted: FormatQuery = "imagefolder") -> StreamingResponse:
-    """Fetch the images in use as class folders (`imagefolder`, `huggingface`), or what is known of them as a table.
+    """Download the images in use as class folders (`imagefolder`, `huggingface`), or their data as a table.
 
-    Pictures are the files that were sent; a crop stands in the tables and in the metadata.
+    Pictures are the original files; crops are given in the tables and in the metadata.
     """
     with services.database.reading() as session:
         row = datasets.find(session, dataset)
@@ -84,7 +84,7 @@ def export_dataset(dataset: str, services: ServicesDep, wanted: FormatQuery = "i
 
 @router.get("/snapshots/{snapshot}/export", response_class=StreamingResponse, responses=FILES)
 def export_snapshot(snapshot: str, services: ServicesDep, wanted: FormatQuery = "imagefolder") -> StreamingResponse:
-    """Fetch the images as they were frozen; it breaks off where a picture was deleted since."""
+    """Download the images as they were frozen; the stream breaks off if a picture was deleted since."""
     with services.database.reading() as session:
         row = registry.find_snapshot(session, snapshot)
     items = dataset_exports.items_of_snapshot(services, row.id)

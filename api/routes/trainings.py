@@ -44,6 +44,6 @@ def list_metrics(training: str, session: Reading) -> Page[EpochMetrics]:
 
 @router.post("/{training}/finish")
 def finish_training(training: str, session: Transaction, caller: Caller) -> Job:
-    """Stop now and keep the best so far. To stop and keep nothing, cancel the job."""
+    """Finish now and keep the best model so far. To keep nothing, cancel the job."""
     job = jobs.find(session, training, JobKind.TRAINING)
     return records.job(jobs.request_finish(session, job.id, by=caller.id))

@@ -29,17 +29,19 @@ DIGEST_PARAMETER = {
     "in": "header",
     "required": True,
     "schema": {"type": "string", "pattern": DIGEST.pattern},
-    "description": "`sha-256=:<base64>:` of this part's bytes (RFC 9530); `Repr-Digest` will do as well.",
+    "description": "`sha-256=:<base64>:` of this part's bytes (RFC 9530); `Repr-Digest` also works.",
 }
 
 
 @router.post(
-    "", status_code=201, responses={200: {"model": Upload, "description": "One of the same hash is there already"}}
+    "",
+    status_code=201,
+    responses={200: {"model": Upload, "description": "An upload with the same hash already exists"}},
 )
 def create_upload(
     body: UploadCreate, services: ServicesDep, caller: Caller, once: OnceDep, response: Response
 ) -> Upload:
-    """Begin an upload, or find the one that was begun: the same `sha256` and `bytes` give the same one (200)."""
+    """Start an upload, or resume one: the same `sha256` and `bytes` return the same upload (200)."""
     made, new = uploads.begin(services, caller, once, body)
     response.status_code = 201 if new or made.replayed else 200
     response.headers.update({"location": f"/v1/uploads/{made.id}", **made.headers})
@@ -57,7 +59,7 @@ def list_uploads(session: Reading, paging: PagingDep) -> Page[Upload]:
 
 @router.get("/{upload}")
 def get_upload(upload: str, session: Reading) -> Upload:
-    """Look at an upload: `parts` are those that are there and need not be sent again."""
+    """Get an upload: `parts` are confirmed and need not be sent again."""
     return describe(session, upload)
 
 
@@ -66,15 +68,15 @@ def get_upload(upload: str, session: Reading) -> Upload:
     openapi_extra={**body(bytes=BINARY), "parameters": [DIGEST_PARAMETER]},
 )
 async def put_part(upload: str, number: int, request: Request, services: ServicesDep) -> UploadPart:
-    """Send one part as the raw body, in any order. It is kept if its hash is the one of the header; again does no harm.
+    """Send one part as the raw body, in any order. It must match the hash in the header; sending it again is safe.
 
-    Part n has the bytes from (n - 1) * `part_bytes` on, `part_bytes` of them; the last one has what is left.
+    Part n has the bytes from (n - 1) * `part_bytes` on, `part_bytes` of them; the last one has the rest.
     """
     sha256 = read_digest(request)
     wanted = await run_in_threadpool(uploads.expect, services, upload, number, sha256)
     announced = announced_bytes(request.headers)
     if announced is not None and announced != wanted.bytes:
-        raise PartSizeWrong(f"Part {number} has {wanted.bytes:,} bytes; {announced:,} are announced.")
+        raise PartSizeWrong(f"Part {number} has {wanted.bytes:,} bytes; {announced:,} were announced.")
     with spool(services) as file:
         await (await RawBody.begin(request)).save(file)
         part = await run_in_threadpool(uploads.take_part, services, wanted, file)
@@ -83,7 +85,7 @@ async def put_part(upload: str, number: int, request: Request, services: Service
 
 @router.post("/{upload}/complete")
 def complete_upload(upload: str, services: ServicesDep) -> Upload:
-    """Join the parts and compare the hash of the whole; takes as long as reading it once."""
+    """Join the parts and verify the hash of the whole file."""
     uploads.complete(services, upload)
     with services.database.reading() as session:
         return describe(session, upload)
@@ -91,7 +93,7 @@ def complete_upload(upload: str, services: ServicesDep) -> Upload:
 
 @router.delete("/{upload}", status_code=204)
 def delete_upload(upload: str, services: ServicesDep) -> None:
-    """Give an upload up, or forget a complete one; jobs that were started with it go on."""
+    """Delete an upload; jobs that were started with it continue."""
     with services.database.reading() as session:
         row = rows.find(session, upload)
     uploads.remove(services, row)
@@ -115,4 +117,4 @@ def read_digest(request: Request) -> str:
             except binascii.Error:
                 break
     line = {"parameter": "Content-Digest", "code": "invalid", "detail": "sha-256=:<base64 of the part's sha256>:"}
-    raise Invalid("A part comes with its hash: Content-Digest: sha-256=:<base64>:", errors=[line])
+    raise Invalid("A part needs its hash: Content-Digest: sha-256=:<base64>:", errors=[line])

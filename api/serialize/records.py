@@ -206,12 +206,12 @@ HARDLY_WORKS: Final = 0.5
 def evaluation_warnings(row: rows.Evaluation) -> list[dict[str, Any]]:
     warnings: list[dict[str, Any]] = []
     if row.seen_in_training:
-        detail = f"The model learnt from {row.seen_in_training} of these images: on those it looks better than it is."
+        detail = f"The model was trained on {row.seen_in_training} of these images: on those its figures are too good."
         warnings.append({"code": "seen_in_training", "detail": detail})
     if unmeasured := [found["label"] for found in row.metrics.get("per_class", []) if not found["support"]]:
         rest = f" and {len(unmeasured) - LISTED_LABELS} more" if len(unmeasured) > LISTED_LABELS else ""
         detail = (
-            f"No image of these labels was measured, so their figures are unknown, and the accuracy covers only the "
+            "No image of these labels was evaluated, so their figures are unknown, and the accuracy covers only the "
             f"others: {', '.join(unmeasured[:LISTED_LABELS])}{rest}."
         )
         warnings.append({"code": "labels_unmeasured", "detail": detail, "labels": unmeasured})
@@ -219,8 +219,8 @@ def evaluation_warnings(row: rows.Evaluation) -> list[dict[str, Any]]:
     passing = (rates.get("given") or rates).get("false_acceptances") or 0.0
     if passing >= HARDLY_WORKS:
         detail = (
-            f'"None of these" hardly works for this model: of pictures of what it does not know, {passing:.0%} are '
-            "taken for one of its kinds. A higher min_known turns away more of them, and more of its own kinds as well."
+            f'"None of these" hardly works for this model: it accepts {passing:.0%} of the pictures of unknown classes '
+            "as one of its own. A higher min_known rejects more of them, and also more of its own classes."
         )
         warnings.append({"code": "none_of_these_weak", "detail": detail})
     return warnings

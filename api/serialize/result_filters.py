@@ -22,13 +22,16 @@ class Selection:
     status: Annotated[ItemStatus | None, Query()] = None
     label: Annotated[str | None, Query(description="Likeliest label, whatever the decision.")] = None
     decision: Annotated[str | None, Query(description="Decision is this label.")] = None
-    abstained: Annotated[bool | None, Query(description="`true`: classified without a decision; `false`: with.")] = None
+    abstained: Annotated[
+        bool | None, Query(description="`true`: classified without a decision; `false`: with one.")
+    ] = None
     min_score: Bound = None
     max_score: Bound = None
     error: Annotated[str | None, Query(description="Failed with this error code.")] = None
     true_label: Annotated[str | None, Query(description="True label in the data set.")] = None
     order: Annotated[
-        Order, Query(description="`score`: least sure first; `-score`: surest first; both only images with a score.")
+        Order,
+        Query(description="`score`: least certain first; `-score`: most certain first; only images with a score."),
     ] = "seq"
 
     def wanted(self, job: Job, *, reached: bool = False) -> Wanted | None:

@@ -26,7 +26,7 @@ class Results:
     job: Job
     selection: Selection
     complete: bool = False
-    """With the probability of every label."""
+    """Include the probability of every label."""
 
     @property
     def reader(self) -> Reader:

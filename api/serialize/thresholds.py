@@ -8,7 +8,7 @@ from fastapi import Depends, Query
 from db.models import Job
 from db.predictions.decisions import Rule
 
-Share = Annotated[float | None, Query(ge=0, le=1, description="Decide anew by this; the batch's own if absent.")]
+Share = Annotated[float | None, Query(ge=0, le=1, description="Threshold to apply; by default the batch's own.")]
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ def settle(session: Session, services: Services, recipe: Recipe) -> tuple[Recipe
     reachable = workers.reachable_weights(session, Queue.TRAIN, PRESENT_SECONDS)
     chosen = None
     if recipe.backbone == AUTO:
-        backbone, why = choose(reachable) if recipe.pretrained else (DEFAULT, "no weights are asked for")
+        backbone, why = choose(reachable) if recipe.pretrained else (DEFAULT, "no pretrained weights are requested")
         recipe, chosen = recipe.model_copy(update={"backbone": backbone}), f"{backbone}, because {why}"
     if recipe.pretrained and reachable is not None:
         check(services, recipe, reachable)
@@ -36,10 +36,10 @@ def settle_backbone(session: Session, backbone: str) -> str:
 def choose(reachable: set[str] | None) -> tuple[str, str]:
     """Return what `auto` means, and why."""
     if reachable is None:
-        return FALLBACK, "no worker has said yet which weights it can have, and these come with every worker"
+        return FALLBACK, "no worker has reported its weights yet, and these come with every worker"
     if DEFAULT in reachable:
-        return DEFAULT, "a worker can have its weights"
-    return FALLBACK, f"no worker can have the weights of {DEFAULT}"
+        return DEFAULT, "a worker has its weights"
+    return FALLBACK, f"no worker has the weights of {DEFAULT}"
 
 
 def check(services: Services, recipe: Recipe, reachable: set[str]) -> None:
@@ -51,9 +51,9 @@ def check(services: Services, recipe: Recipe, reachable: set[str]) -> None:
     weights = backbone.pretrained(recipe.weights)
     if file_stem(backbone, weights) in reachable or find_weights(backbone, services.settings.weights_dir, weights):
         return
-    ways = ["Give the workers a file of them with `tsukiji weights add FILE`"]
+    ways = ["Give the workers the file with `tsukiji weights add FILE`"]
     if FALLBACK in reachable:
-        ways.insert(0, f"Use the backbone {FALLBACK} (`--backbone {FALLBACK}`), which works here and now")
+        ways.insert(0, f"Use the backbone {FALLBACK} (`--backbone {FALLBACK}`), which works now")
     raise WeightsUnavailable(
         f"The workers can neither find nor download the pretrained weights {weights.name} of {backbone.name}.",
         hint=f"{'; or '.join(ways)}.",

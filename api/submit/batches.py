@@ -176,9 +176,7 @@ def check_heatmap(options: BatchOptions, label_names: Sequence[str]) -> None:
     if options.heatmap is None or options.heatmap == LIKELIEST or options.heatmap in label_names:
         return
     known = ", ".join(repr(label) for label in label_names[:100])
-    raise invalid_field(
-        "#/heatmap", f"the model knows no label {options.heatmap!r}; give `{LIKELIEST}` or one of {known}"
-    )
+    raise invalid_field("#/heatmap", f"the model has no label {options.heatmap!r}; use `{LIKELIEST}` or one of {known}")
 
 
 def priority_of(kind: JobKind, options: BatchOptions) -> int:
@@ -225,4 +223,4 @@ def check_unique(custom_ids: Sequence[str]) -> None:
     twice = sorted(name for name, count in Counter(custom_ids).items() if count > 1)
     if twice:
         listed = ", ".join(repr(name) for name in twice[:20])
-        raise invalid_field("#/custom_ids", f"each may occur once; these occur more often: {listed}")
+        raise invalid_field("#/custom_ids", f"duplicates: {listed}")

@@ -52,12 +52,12 @@ def check_labels(session: Session, model: Model, dataset: Dataset, split: str | 
     """Refuse what cannot be measured. Who plans looks again, at the very images: of splits, a training knows more."""
     if model.kind != dataset.kind:
         raise KindMismatch(
-            f"The model {model.name!r} is of the kind {model.kind}, the data set {dataset.name!r} of {dataset.kind}."
+            f"The model {model.name!r} is {model.kind}, the data set {dataset.name!r} is {dataset.kind}."
         )
     texts = datasets.labels_in(session, dataset.id, split)
     labels = {label for text in texts for label in split_labels(text)}
     if not texts and split is None:
-        raise BatchEmpty(f"The data set {dataset.name!r} has no labelled image.", hint="Label its images first.")
+        raise BatchEmpty(f"The data set {dataset.name!r} has no labelled images.", hint="Label its images first.")
     if unknown := sorted(labels - set(model.label_names)):
         listed = ", ".join(repr(label) for label in unknown[:20])
         raise LabelsUnknown(f"The model {model.name!r} does not know these labels: {listed}.", labels=unknown)

@@ -28,7 +28,7 @@ def start_export(services: Services, caller: ApiKey, once: Once, model: str, wan
         if found := exports.find_job(session, row.id, wanted):
             return found.id
         if wanted == "fastai" and row.backbone in PATCHES:
-            raise invalid_field("#/format", f"fastai has no body like that of {row.backbone}; export it as onnx")
+            raise invalid_field("#/format", f"fastai does not support {row.backbone}; export it as onnx")
         check_room(session, services, JobKind.EXPORT, caller)
         request = ExportRequest(model=row.id, model_name=row.name, format=wanted)
         job = create(session, services, caller, JobKind.EXPORT, request, unit="files", total=1, model_id=row.id)

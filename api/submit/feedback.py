@@ -74,7 +74,7 @@ def own_dataset(session: Session, job: Job) -> str:
     """Return the data set that the job's model was trained on."""
     model = session.get(Model, BatchRequest.of(job).model)
     if model is None or model.dataset_id is None:
-        raise invalid_field("#/dataset", "the model has no data set here; name the one that is to get the images")
+        raise invalid_field("#/dataset", "the model has no data set here; give `dataset`")
     return model.dataset_id
 
 
@@ -97,7 +97,7 @@ def named_items(session: Session, job: Job, corrections: Sequence[Correction]) -
         if name not in known:
             raise invalid_field(f"#/corrections/{number}", f"{job.id} has no image {name!r}")
         if known[name] in items:
-            raise invalid_field(f"#/corrections/{number}", f"the image {name!r} is corrected twice")
+            raise invalid_field(f"#/corrections/{number}", f"duplicate corrections of the image {name!r}")
         items.append(known[name])
     return items
 

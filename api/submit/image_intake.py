@@ -154,7 +154,7 @@ def clean_set(text: str | None, name: str, pointer: str) -> str | None:
         word = word_of(text, name, pointer)
         return None if word is None else join_labels([word])
     if not all(isinstance(word, str) for word in listed):
-        raise invalid_field(pointer, "a list of labels holds texts only")
+        raise invalid_field(pointer, "a list of labels may contain only strings")
     try:
         return clean_labels(listed)
     except ValueError as error:

@@ -75,7 +75,7 @@ def keep_urls(services: Services, urls: Sequence[str]) -> Blob:
         UrlNotAllowed: nothing is fetched from the web at all. Single addresses get their verdicts from the job.
     """
     if not services.settings.sources.hosts:
-        raise UrlNotAllowed("This service fetches nothing from the web.")
+        raise UrlNotAllowed("This service does not fetch pictures from the web.")
     return services.store.put("".join(json.dumps({"url": url}) + "\n" for url in urls).encode())
 
 

@@ -93,7 +93,7 @@ def freeze_unknown(services: Services, name: str, dataset_id: str) -> UnknownIma
         dataset = datasets.find(session, name)
         images = datasets.all_images(session, dataset.id, UNKNOWN_IMAGES)
     if dataset.id == dataset_id:
-        raise invalid_field("#/unknown", "this data set is the one to learn from; give one of other things")
+        raise invalid_field("#/unknown", "this is the training data set; use one of other things")
     if not images:
         raise invalid_field("#/unknown", "this data set has no images")
     items = [

@@ -47,7 +47,7 @@ def begin(services: Services, caller: ApiKey, once: Once, wish: UploadCreate) ->
     """
     limits, hours = services.settings.limits, services.settings.jobs.upload_hours
     if wish.bytes > limits.archive_bytes:
-        raise TooLarge(f"{wish.bytes:,} bytes; at most {limits.archive_bytes:,} are taken.")
+        raise TooLarge(f"{wish.bytes:,} bytes; at most {limits.archive_bytes:,} are allowed.")
     fingerprint = fingerprint_of(wish.model_dump())
     if made := once.found(services, fingerprint) or find_same(services, wish):
         return made, False
@@ -115,7 +115,7 @@ def take_part(services: Services, wanted: Wanted, file: IO[bytes]) -> UploadPart
     """
     size = file.seek(0, 2)
     if size != wanted.bytes:
-        raise PartSizeWrong(f"Part {wanted.number} has {wanted.bytes:,} bytes; {size:,} came.")
+        raise PartSizeWrong(f"Part {wanted.number} has {wanted.bytes:,} bytes; {size:,} arrived.")
     file.seek(0)
     found = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]  # a temporary file is one
     if found != wanted.sha256:
@@ -179,7 +179,7 @@ def whole(services: Services, upload_id: str) -> tuple[Upload, Blob]:
         upload, parts = uploads.find(session, upload_id), uploads.parts_of(session, upload_id)
     if upload.blob_sha256 is None:
         check_whole(upload, parts)
-        raise UploadIncomplete("All parts are there; POST /v1/uploads/{upload}/complete joins them.")
+        raise UploadIncomplete("All parts have arrived; POST /v1/uploads/{upload}/complete joins them.")
     return upload, Blob(upload.blob_sha256, upload.bytes)
 
 
@@ -220,4 +220,4 @@ def is_completed(services: Services, upload_id: str) -> bool:
 def check_bytes(blob: Blob, allowed: int, name: str) -> None:
     """Raise TooLarge over the limit."""
     if blob.size > allowed:
-        raise TooLarge(f"The {name} has {blob.size:,} bytes; at most {allowed:,} are taken.")
+        raise TooLarge(f"The {name} has {blob.size:,} bytes; at most {allowed:,} are allowed.")

@@ -92,7 +92,7 @@ def test_picture_is_answered_in_place(services, model, signed_in):
         expect(page.locator("#decision")).to_have_text("tuna")
         assert page.locator(".kinds .share").all_inner_texts() == ["70.0 %", "20.0 %", "10.0 %"]
         assert page.locator(".kinds .fill").first.get_attribute("width") == "70.00"
-        page.get_by_label("Decide only when at least this sure").select_option("0.9")
+        page.get_by_label("Minimum confidence").select_option("0.9")
         expect(page.locator("#decision")).to_have_text("Not sure enough")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
@@ -160,6 +160,6 @@ def test_page_works_without_javascript(chromium, url, key, services, model):
     page.get_by_role("button", name="Sign in").click()
     with Worker(services):
         page.set_input_files("#files", {"name": "fish.png", "mimeType": "image/png", "buffer": picture()})
-        page.get_by_role("button", name="Ask").click()
+        page.get_by_role("button", name="Classify").click()
         expect(page.locator("#decision")).to_have_text("tuna")
     context.close()

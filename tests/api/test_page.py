@@ -82,7 +82,7 @@ def test_no_picture_was_chosen(browser, model):
 def test_page_waits_with_the_visitor(browser, services, model):
     services.stopping.set()  # nobody waits: as if the worker took long
     page = ask(browser)
-    assert "waits for a worker" in page.text
+    assert "Waiting for a worker" in page.text
     assert 'http-equiv="refresh"' in page.text
 
 

@@ -75,7 +75,7 @@ def test_auto_is_resnet34_where_a_worker_can_have_its_weights(train, report):
     report(["resnet34", "efficientnet_lite0"], "w2")
     request = train(backbone="auto").json()["request"]
     assert request["recipe"]["backbone"] == "resnet34"
-    assert request["backbone_choice"] == "resnet34, because a worker can have its weights"
+    assert request["backbone_choice"] == "resnet34, because a worker has its weights"
 
 
 def test_else_it_is_what_comes_with_every_worker_and_says_so(train, report):

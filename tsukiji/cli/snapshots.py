@@ -43,7 +43,7 @@ def list_snapshots(dataset: DatasetName, limit: Limit = None, as_json: AsJson = 
 
 def diff(
     a: Annotated[str, typer.Argument(metavar="A", help="Id of the earlier snapshot.")],
-    b: Annotated[str, typer.Argument(metavar="B", help="Id of the later one.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="Id of the later snapshot.")],
     change: Annotated[
         types.ChangeKind | None, typer.Option("--only", help="List only images with this change, and all of them.")
     ] = None,

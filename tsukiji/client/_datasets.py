@@ -151,7 +151,7 @@ class Dataset(Curated, types.Dataset):
         return Snapshot.bind(self._transport, response.json())
 
     def snapshots(self) -> Paged[Snapshot]:
-        """List the snapshots, newest first; each training leaves one."""
+        """List the snapshots, newest first; each training creates one."""
         place = path("datasets", self.id, "snapshots")
         return self._transport.paged(place, lambda data: Snapshot.bind(self._transport, data))
 
@@ -168,7 +168,7 @@ class Dataset(Curated, types.Dataset):
         return download(self._transport, path("datasets", self.id, "export"), Path(target), format)
 
     def analyse(self, *, backbone: types.Backbone | None = None, image_size: int | None = None) -> AnalysisJob:
-        """Look for duplicates, poor pictures, outliers, wrong labels, crops, and what to label next."""
+        """Analyse a data set: duplicates, poor pictures, outliers, wrong labels, crops, and what to label next."""
         asked = {"backbone": backbone, "image_size": image_size}
         wish = {name: value for name, value in asked.items() if value is not None}
         response = self._transport.request("POST", path("datasets", self.id, "analyses"), json=wish)

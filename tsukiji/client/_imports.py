@@ -23,7 +23,7 @@ class Import(Job):
         return self._transport.paged(place, types.FileVerdict.model_validate, verdict=verdict, error=error)
 
     def summary(self) -> types.ImportSummary:
-        """Count what became of the files so far, and the reasons of those that were rejected."""
+        """Count the verdicts so far, and the reasons of rejections."""
         answer = self._transport.request("GET", path("imports", self.id, "summary"))
         return types.ImportSummary.model_validate(answer.json())
 

@@ -1,7 +1,7 @@
-"""The words on the wire: what `/v1` takes and answers, shared by the service and its client.
+"""Requests and responses of `/v1`, shared by the service and its client.
 
-Answers are read with unknown fields kept, so that an older client goes on working; requests refuse unknown fields, so
-that a misspelt one is not silently without effect. Times are RFC 3339 in UTC.
+Responses keep unknown fields, so that an older client keeps working; requests refuse unknown fields, so that a typo
+is an error. Times are RFC 3339 in UTC.
 """
 
 from tsukiji.types.analyses import Analysis, AnalysisCreate, Finding, FindingKind, LabelBalance

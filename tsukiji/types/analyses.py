@@ -1,4 +1,4 @@
-"""Analyses of data sets, and what they find."""
+"""Analyses of data sets, and their findings."""
 
 from datetime import datetime
 from typing import Any, Literal
@@ -30,25 +30,25 @@ FindingKind = Literal[
 class AnalysisCreate(Request):
     backbone: Literal[Backbone, "auto"] = Field(
         "auto",
-        description="Whose features pictures are compared by. `auto`: resnet34 where a worker can have its weights, "
+        description="The backbone whose features are compared. `auto`: resnet34 if a worker has its weights, "
         "else efficientnet_lite0.",
     )
-    image_size: int = Field(224, ge=32, le=1024, multiple_of=16, description="Pixels on each side of what it sees.")
+    image_size: int = Field(224, ge=32, le=1024, multiple_of=16, description="Input size in pixels.")
     metadata: Metadata = {}
 
 
 class Finding(Answer):
-    """Something about one image that a person should look at."""
+    """Something about one image that a person should check."""
 
     object: Literal["finding"] = "finding"
     kind: str
     image_id: str
     score: float
-    """0 to 1; the lower, the sooner it should be looked at."""
+    """0 to 1; lower is more urgent."""
     group: str | None = None
-    """The same for images that belong together."""
+    """Shared by images that belong together."""
     suggestion: dict[str, Any] | None = None
-    """What to do about it, in members that depend on the kind."""
+    """Suggested fix; its members depend on the kind."""
     name: str
     label: str | None
     labels: list[str] | None = None
@@ -66,30 +66,30 @@ class LabelBalance(Answer):
     share: float
     """Of the labelled images."""
     rare: bool
-    """Has it fewer than a tenth of what it would have if all labels had as many?"""
+    """Has it fewer than a tenth of the images it would have if all labels had equally many?"""
 
 
 class Analysis(Answer):
-    """What is known about a data set as a whole."""
+    """Results of an analysis for the data set as a whole."""
 
     object: Literal["analysis"] = "analysis"
     dataset_id: str
     job_id: str
     finished_at: datetime
     images: int
-    """That the data set had then."""
+    """Images that the data set had then."""
     images_since: int
-    """That came or went since, as far as their number tells."""
+    """Change in the number of images since."""
     findings: dict[str, int]
-    """How many of each kind."""
+    """Number of findings by kind."""
     prevalent: dict[str, int] = {}
-    """Kinds that more than a tenth of the images have, with how many do: that is what the data set is like. Of poor
-    pictures, outliers, suspected labels and crops only the worst are findings then."""
+    """Kinds that apply to more than a tenth of the images, with their number: usual for this data set. For poor
+    pictures, outliers, suspected labels and crops, only the worst are findings then."""
     groups: int
     """Of near-duplicates."""
     unavailable: list[dict[str, Any]] = []
-    """What could not be looked for: `findings`, and the error that says why."""
+    """What could not be analysed: `findings`, and the error."""
     balance: list[LabelBalance] = []
-    """Images per label, most first."""
+    """Images per label, most frequent first."""
     unlabelled: int = 0
     links: dict[str, str] = {}

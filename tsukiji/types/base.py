@@ -1,4 +1,4 @@
-"""What all words on the wire share: names, pages, problems."""
+"""Types that all requests and responses share: names, pages, problems."""
 
 import codecs
 import re
@@ -25,7 +25,7 @@ Label = Annotated[str, Field(min_length=1, max_length=200, examples=["tuna"])]
 NewLabel = Annotated[Label, AfterValidator(clean_label)]
 """One that images are to get: trimmed, in Unicode form NFC, without control characters."""
 NewLabels = Annotated[list[NewLabel], AfterValidator(check_set)]
-"""All labels of an image of a `multi_label` data set; none: it shows none of the labels."""
+"""All labels of an image of a `multi_label` data set; empty: it shows none of the labels."""
 
 
 CODE_PAGES: Final = re.compile(
@@ -45,7 +45,7 @@ def check_encoding(name: str) -> str:
         found: str = codecs.lookup(name).name
         if CODE_PAGES.fullmatch(found):
             return found
-    raise ValueError("no code page that is known, such as cp932, gbk, big5, cp949, cp866, cp1251, cp1252 or cp437")
+    raise ValueError("not a known encoding, such as cp932, gbk, big5, cp949, cp866, cp1251, cp1252 or cp437")
 
 
 Encoding = Annotated[str, Field(min_length=1, max_length=40, examples=["cp932"]), AfterValidator(check_encoding)]
@@ -86,13 +86,13 @@ Metadata = Annotated[
 
 
 class Answer(BaseModel):
-    """What the service sends."""
+    """A response."""
 
     model_config = ConfigDict(extra="allow")
 
 
 class Request(BaseModel):
-    """What the service takes."""
+    """A request."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -101,7 +101,7 @@ def check_one(request: Request, *names: str) -> None:
     """Raise ValueError unless exactly one of these members is given."""
     given = [name for name in names if getattr(request, name) is not None]
     if len(given) != 1:
-        raise ValueError(f"give exactly one of {', '.join(names)}; {' and '.join(given) or 'none'} came")
+        raise ValueError(f"give exactly one of {', '.join(names)}, not {' and '.join(given) or 'none'}")
 
 
 class Page(Answer, Generic[T]):

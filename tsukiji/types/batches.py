@@ -1,4 +1,4 @@
-"""What is asked of a model, and what it answers."""
+"""Batches and predictions: requests, results and summaries."""
 
 from typing import Any, Final, Literal, Self
 
@@ -8,32 +8,32 @@ from tsukiji.types.base import Answer, Box, Encoding, Label, Metadata, Problem, 
 from tsukiji.types.jobs import ItemCounts
 
 MIN_KNOWN: Final = 0.05
-"""The threshold of "none of these" where nobody sets another: it keeps 95% of held-out pictures of a model's kinds."""
+"""Default threshold of "none of these": it keeps 95% of held-out pictures of a model's classes."""
 
 LIKELIEST: Final = "top"
-"""A heatmap of this is one of each picture's likeliest label."""
+"""Requests a heatmap of each picture's likeliest label."""
 
 
 class BatchInput(Request):
-    """What is to be classified: exactly one of its members, `split` beside `dataset`, `encoding` beside `upload`."""
+    """The images to classify: exactly one member, plus `split` with `dataset`, or `encoding` with `upload`."""
 
     dataset: str | None = Field(None, description="Data set id or name.")
-    split: Split | None = Field(None, description="Only these; a split as the model's training saw it.")
+    split: Split | None = Field(None, description="Only images of this split, as it was in the model's training.")
     upload: str | None = Field(None, description="Id of a completed upload: a zip or tar of pictures.")
-    manifest: str | None = Field(None, description="Id of a completed upload: a line of JSON for each image.")
+    manifest: str | None = Field(None, description="Id of a completed upload: one line of JSON per image.")
     source: Url | None = Field(None, description="A folder or S3 prefix that the service may read.")
     encoding: Encoding | None = Field(
         None,
-        description="The code page of the names in an archive that does not say it, such as cp932; guessed if null.",
+        description="Encoding of the names in an archive that does not declare it, such as cp932; guessed if null.",
     )
 
     @model_validator(mode="after")
     def _is_one_thing(self) -> Self:
         check_one(self, "dataset", "upload", "manifest", "source")
         if self.split and not self.dataset:
-            raise ValueError("`split` goes with `dataset`")
+            raise ValueError("`split` requires `dataset`")
         if self.encoding and not self.upload:
-            raise ValueError("`encoding` goes with `upload`")
+            raise ValueError("`encoding` requires `upload`")
         return self
 
 
@@ -45,22 +45,22 @@ class ManifestLine(Request):
         min_length=1,
         max_length=1000,
         pattern=r"^[^\x00-\x1f\x7f]+$",
-        description="What the result is matched by; `image` if null. Once in a manifest.",
+        description="Identifies the result; `image` if null. Unique in a manifest.",
     )
     image: str = Field(
         min_length=1,
         max_length=4000,
         pattern=r"^[^\x00-\x1f\x7f]+$",
-        description="Id of an image of a data set; `sha256:...` of bytes that the service holds; or the URL of a file "
-        "in a folder or S3 prefix that the service may read, or on a host of the web that it may ask.",
+        description="Id of an image of a data set; `sha256:...` of bytes that the service has; or the URL of a file "
+        "in a folder or S3 prefix that the service may read, or on an allowed web host.",
         examples=["img_01kb0m9x2v8q4d6w0z3y7t5r1n", "s3://photos/2026/1.jpg"],
     )
-    true_label: Label | None = Field(None, description="Comes back with the result; the image's own label if null.")
+    true_label: Label | None = Field(None, description="Returned with the result; the image's own label if null.")
 
     @model_validator(mode="before")
     @classmethod
     def _as_listed(cls, line: Any) -> Any:
-        """Take an image as the service itself lists it: an image, a finding, a suspect, a result."""
+        """Accept an image as the service lists it: an image, a finding, a suspect, a result."""
         match line:
             case {"image": _}:
                 return line
@@ -78,39 +78,42 @@ class BatchOptions(Request):
         0.0,
         ge=0,
         le=1,
-        description="Below this probability the decision is null. Of a model of several labels: an image has all that "
-        "reach it; 0 takes the model's own thresholds, one for each label.",
+        description="Below this probability the decision is null. For a multi-label model: an image has all labels "
+        "that reach it; 0 uses the model's own thresholds, one for each label.",
     )
     min_known: float | None = Field(
         None,
         ge=0,
         le=1,
-        description="Below this known score the decision is null: none of these. The model's own, which keeps 95% of "
-        "held-out images of its kinds, if null; 0 decides for a kind whatever is shown.",
+        description="Below this known score the decision is null: none of these. If null, the model's own, which "
+        "keeps 95% of held-out images of its classes; 0 never abstains.",
     )
     tags: bool = Field(
         False,
-        description="Also say which kinds are where in each picture. This is weak localisation by a model that learnt "
-        "whole pictures, not a trained detector: boxes are rough, and small things are missed.",
+        description="Also locate labels in each picture. This is weak localisation by a model trained on whole "
+        "pictures, not a trained detector: boxes are rough, and small objects are missed.",
     )
     heatmap: str | None = Field(
         None,
         min_length=1,
         max_length=200,
-        description="Also make a heatmap of what speaks for a label: `top`, the likeliest of each picture, "
-        "or the name of one. Withheld, with the reason, where the model's heatmaps do not hold up.",
+        description="Also make a heatmap for a label: `top`, the likeliest of each picture, or the name of one. "
+        "Withheld, with the reason, if the model's heatmaps fail their validation.",
     )
     deadline_seconds: int | None = Field(
-        None, ge=1, le=30 * 86400, description="Give up what is not classified by then; the service's default if null."
+        None, ge=1, le=30 * 86400, description="Time limit; unfinished images expire. The service's default if null."
     )
     retention_days: float | None = Field(
         None,
         ge=0,
         le=36500,
-        description="Delete results and pictures so long after the end; 0 keeps them, the service's default if null.",
+        description="Delete results and pictures this long after the end; 0 keeps them, the service's default if null.",
     )
     priority: int = Field(
-        0, ge=0, le=4, description="More goes first; batches of one priority take turns. Predictions go before all."
+        0,
+        ge=0,
+        le=4,
+        description="Higher runs first; batches with the same priority take turns. Predictions run before all batches.",
     )
     metadata: Metadata = {}
 
@@ -120,10 +123,10 @@ class BatchCreate(BatchOptions):
 
 
 class BodyOptions(BatchOptions):
-    """What goes with a batch whose archive or manifest is the raw body, in the query."""
+    """Query parameters of a batch whose archive or manifest is the raw body."""
 
-    filename: str | None = Field(None, description="To be shown; not used as a path.")
-    encoding: Encoding | None = Field(None, description="The code page of the names in an archive; guessed if null.")
+    filename: str | None = Field(None, description="For display; not used as a path.")
+    encoding: Encoding | None = Field(None, description="Encoding of the names in an archive; guessed if null.")
 
 
 class Score(Answer):
@@ -138,19 +141,19 @@ class ImageInfo(Answer):
 
 
 class Tag(Answer):
-    """A kind that was found in a part of a picture."""
+    """A label that was found in a part of a picture."""
 
     label: str
     score: float
     """The label's probability in this part."""
     known_score: float | None = None
-    """As a prediction's, of this part; null where the model cannot tell."""
+    """Known score of this part; null if the model has none."""
     box: Box
     """Left, upper, right, lower in pixels of the upright picture. Rough: the model never saw a box."""
 
 
 class Heatmap(Answer):
-    """What speaks for a label, by place; either numbers, or why there are none."""
+    """Evidence for a label by position: the values, or the reason why they are withheld."""
 
     label: str
     method: Literal["grad_cam", "occlusion"] | None = None
@@ -159,52 +162,52 @@ class Heatmap(Answer):
     values: list[list[float]] = []
     """`height` rows of `width` numbers, 0 to 1: the largest is 1."""
     box: tuple[int, int, int, int] | None = None
-    """The part of the upright picture that they lie over, in pixels: what the model saw."""
+    """The part of the upright picture that the values cover, in pixels: the model's input."""
     withheld: str | None = None
-    """Why the model shows no heatmaps."""
+    """Why the heatmap is withheld."""
     links: dict[str, str] = {}
     """`png`: the heatmap over the picture."""
 
 
 class Prediction(Answer):
-    """One image's result; `label` and `score` stand even where the decision is null ("none of these").
+    """One image's result; `label` and `score` are set even if the decision is null ("none of these").
 
-    A model of several labels decides for `labels`, and `decision` is null; `abstained` says that it is none of them.
+    A multi-label model sets `labels`, and `decision` is null; `abstained` means none of the labels.
     """
 
     job_id: str | None = None
-    """The batch or prediction that it belongs to; with `seq` the place to correct it."""
+    """The batch or prediction that it belongs to; with `seq` it identifies a result to correct."""
     seq: int
     custom_id: str
     status: Literal["queued", "succeeded", "errored", "cancelled", "expired"]
     label: str | None = None
     score: float | None = None
     known_score: float | None = None
-    """What part of held-out images of the model's kinds look less like what it learnt than this one."""
+    """Fraction of held-out images of the model's classes that are less typical of them than this one."""
     decision: str | None = None
     labels: list[str] | None = None
-    """Those that a model of several labels decided for, in alphabetical order; null of one of single labels."""
+    """Labels that a multi-label model decided for, in alphabetical order; null for a single-label model."""
     abstained: bool = False
     abstain_reason: str | None = None
     scores: list[Score] = []
     tags: list[Tag] | None = None
-    """Which kinds are where, likeliest first; null unless that was asked for."""
+    """Labels found in parts of the picture, likeliest first; null unless requested."""
     heatmap: Heatmap | None = None
     true_label: str | None = None
-    """The label the data set holds for it, where the batch came from one; null where that has several."""
+    """The label in the data set, if the batch was made from one; null if it has several."""
     true_labels: list[str] | None = None
-    """All that it holds; null where it is not known, empty where it is none of them."""
+    """All labels in the data set; null if unlabelled, empty if none of the labels."""
     image: ImageInfo = ImageInfo()
     model: str | None = None
     error: Problem | None = None
     probabilities: list[float] | None = None
-    """Of every label, in the order of the batch's `label_names`; null unless it was asked for."""
+    """Of every label, in the order of the batch's `label_names`; null unless requested."""
 
 
 class LabelSummary(Answer):
-    """How many images were taken for a label, and of how many that was the decision.
+    """How many images a label is the likeliest of, and how many were decided for it.
 
-    Of a model of several labels: how many reached the label's threshold, and how many of them are known things.
+    For a multi-label model: how many reached the label's threshold, and how many of them are known.
     """
 
     label: str
@@ -218,12 +221,12 @@ class ErrorSummary(Answer):
 
 
 class BatchSummary(Answer):
-    """What became of a batch's images so far, most first."""
+    """Results of a batch so far, counted, most frequent first."""
 
     counts: ItemCounts
     labels: list[LabelSummary]
     none_of_these: int
-    """Without a decision, since they resemble nothing that the model knows."""
+    """Without a decision, because they resemble no class of the model."""
     below_threshold: int
-    """Without a decision, since the probability is too low."""
+    """Without a decision, because the probability is too low."""
     errors: list[ErrorSummary]

@@ -1,4 +1,4 @@
-"""Data sets, images, and what became of the files that were sent."""
+"""Data sets, images, and verdicts on imported files."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
@@ -18,20 +18,20 @@ ColumnNames = Annotated[list[ColumnName], Field(min_length=1, max_length=1000)]
 
 
 FolderRole = Literal["label", "train", "valid", "test", "none"]
-"""What a folder is: the label of the pictures directly in it, the split of all in it, or neither."""
+"""The role of a folder: label of the pictures directly in it, split of all pictures in it, or neither."""
 
 
 class DatasetCreate(Request):
     name: Name
     description: str = Field("", max_length=2000)
-    kind: Kind = Field("single_label", description="`multi_label`: an image may have several labels. It stays so.")
+    kind: Kind = Field("single_label", description="`multi_label`: an image may have several labels. Immutable.")
 
 
 class ImportOptions(Request):
-    """How an import reads what it is given."""
+    """How an import reads its files."""
 
     format: ImportFormat = Field(
-        "auto", description="What says the labels; `auto` looks for tables and the exports of other tools."
+        "auto", description="Where the labels come from; `auto` looks for tables and exports of other tools."
     )
     columns: dict[Column, ColumnName | ColumnNames] = Field(
         {},
@@ -40,27 +40,27 @@ class ImportOptions(Request):
         max_length=5,
     )
     separator: str | None = Field(
-        None, min_length=1, max_length=5, description="Between the labels of one cell; by default `|` or `;`."
+        None, min_length=1, max_length=5, description="Separator of several labels in one cell; by default `|` or `;`."
     )
     folders: dict[ColumnName, FolderRole] = Field(
         {},
-        description="What folders are, where their names mislead, by name or by path from the top: `label`, a split, "
-        "or `none` for neither.",
+        description="Roles of folders whose names mislead, by name or by path from the top: `label`, a split, or "
+        "`none` for neither.",
         max_length=1000,
     )
-    label: Label | None = Field(None, description="Of the images for which no table tells one; before their folders.")
-    split: Split | None = Field(None, description="Likewise.")
-    group: Label | None = Field(None, description="Likewise.")
+    label: Label | None = Field(None, description="Label of images that no table gives one; precedes their folders.")
+    split: Split | None = Field(None, description="Split of images that no table gives one.")
+    group: Label | None = Field(None, description="Group of images that no table gives one.")
     encoding: Encoding | None = Field(
         None,
-        description="The code page of the names in an archive that does not say it, such as cp932; guessed if null.",
+        description="Encoding of the names in an archive that does not declare it, such as cp932; guessed if null.",
     )
 
     @field_validator("columns")
     @classmethod
     def _lists_labels_only(cls, columns: dict[Column, str | list[str]]) -> dict[Column, str | list[str]]:
         if several := [column for column, name in columns.items() if isinstance(name, list) and column != "label"]:
-            raise ValueError(f"only `label` may be several columns, and not `{several[0]}`")
+            raise ValueError(f"only `label` may be several columns, not `{several[0]}`")
         return columns
 
     @field_validator("label", "group")
@@ -70,12 +70,12 @@ class ImportOptions(Request):
 
 
 class ImportCreate(ImportOptions):
-    """What is to be read into a data set: pictures, a table about them, or a table that says where they are."""
+    """What to import: pictures, a table about them, or a table that names them."""
 
     upload: str | None = Field(None, description="Id of a completed upload: a zip or tar of pictures.")
     source: Url | None = Field(None, description="A folder or S3 prefix of pictures that the service may read.")
     urls: list[Annotated[str, Field(min_length=1, max_length=2000)]] | None = Field(
-        None, min_length=1, description="Addresses of pictures, where the service may fetch such."
+        None, min_length=1, description="Addresses of pictures, if the service may fetch them."
     )
     table: str | None = Field(
         None,
@@ -106,13 +106,13 @@ class Dataset(Answer):
     classes: list[ClassCount] = []
     """Images per label, most first; an image counts for each of its labels. Label null counts the unlabelled."""
     none_of_these: int = 0
-    """Images of a `multi_label` data set that have none of the labels, as somebody said: they are not unlabelled."""
+    """Images of a `multi_label` data set marked as having none of the labels; they are not unlabelled."""
     splits: dict[str, int] = {}
     """Images per split given by the user; `unassigned` are split when a training starts."""
     excluded: int = 0
-    """How many of the images are kept out."""
+    """Excluded images."""
     pending: int = 0
-    """How many came by a corrected prediction and wait for review."""
+    """Images from corrected predictions that are pending review."""
     created_at: datetime
 
 
@@ -127,13 +127,13 @@ class Image(Answer):
     """All labels, sorted; null of an unlabelled image. `[]`: it shows none of the labels."""
     split: Split | None
     group: str | None = None
-    """The user's own: pictures of one group never stand on both sides of a split."""
+    """Set by the user: pictures of one group are never on both sides of a split."""
     crop: Box | None = None
-    """The part of the picture that is used; null: all of it."""
+    """The part of the picture that is used; null: the whole picture."""
     excluded: bool = False
-    """It takes no part in snapshots, trainings, evaluations and batches."""
+    """Left out of snapshots, trainings, evaluations and batches."""
     review: Review | None = None
-    """How the review of a corrected prediction stands; null where there is none to make."""
+    """Review status of a corrected prediction; null for other images."""
     sha256: str
     width: int
     height: int
@@ -144,20 +144,20 @@ class Image(Answer):
 
 
 class FileVerdict(Answer):
-    """What became of one file that was sent."""
+    """The verdict on one file."""
 
     name: str
     verdict: Literal["accepted", "duplicate", "rejected"]
     label: str | None = None
     labels: list[str] | None = None
-    """In a `multi_label` data set all that the image has now, those of this file among them; else the label."""
+    """All labels that the image has now, including those of this file."""
     image_id: str | None = None
-    """The image it became, or the one that it is a duplicate of."""
+    """The new image, or the one that this file duplicates."""
     error: Problem | None = None
 
 
 class ImportSummary(Answer):
-    """What became of an import's files so far."""
+    """Verdicts of an import so far, counted."""
 
     accepted: int
     duplicates: int
@@ -173,4 +173,4 @@ class UploadResult(Answer):
     rejected: int
     files: list[FileVerdict]
     warnings: list[dict[str, Any]] = []
-    """What looks like a mistake and was taken all the same, like a column whose name is not known."""
+    """Accepted input that looks like a mistake, such as an unknown column."""

@@ -11,8 +11,8 @@ from tsukiji.types.base import Answer, Metadata, Request, Split
 class ClassMetrics(Answer):
     """Fractions of 1; `support` counts the images whose true label this is.
 
-    Null is what is not known: all three where there are no such images, the precision also where none was given the
-    label.
+    Null if unknown: all three if there are no such images, the precision also if no image was predicted as
+    the label.
     """
 
     label: str
@@ -23,7 +23,7 @@ class ClassMetrics(Answer):
 
 
 class ClassCurves(Answer):
-    """One class against all others, by its probability; null where the images are all of it, or none is."""
+    """One class against all others, by its probability; null if all images are of it, or none is."""
 
     label: str
     roc_auc: float | None
@@ -35,9 +35,9 @@ class ClassCurves(Answer):
 
 
 class ReliabilityBin(Answer):
-    """The images whose top probability is `low` to `high`: how sure the model was, and how often right.
+    """The images whose top probability is `low` to `high`: mean confidence and accuracy.
 
-    Where an image has several labels, each label counts as one: how probable it was, and how often it was there.
+    In a multi-label evaluation each label of each image counts: mean probability, and how often it was present.
     """
 
     low: float
@@ -58,7 +58,7 @@ class CalibrationMetrics(Answer):
 
 
 class SweepPoint(Answer):
-    """If images below this top probability are left to a person: what part is decided, and how much of it right."""
+    """If images below this top probability are left to a person: coverage, and accuracy of the rest."""
 
     threshold: float
     coverage: float
@@ -72,7 +72,7 @@ class ConfusedPair(Answer):
 
 
 class LeftOut(Answer):
-    """A class that the statistics were made without: how many of its images are then taken for known."""
+    """A class left out of the statistics: how many of its images are then accepted as known."""
 
     label: str
     images: int
@@ -87,27 +87,27 @@ class GivenUnknown(Answer):
 
 
 class UnknownMetrics(Answer):
-    """How well "none of these" is told, at the model's own threshold; fractions of 1."""
+    """How well "none of these" works at the model's own threshold; fractions of 1."""
 
     method: str
     min_known: float
     false_rejections: float
     """Of held-out images, by a threshold that was fitted on others of them (five folds)."""
     false_acceptances: float | None
-    """Mean over the classes, each left out in turn; null where an image has several labels."""
+    """Mean over the classes, each left out in turn; null for multi-label models."""
     left_out: list[LeftOut] = []
     given: GivenUnknown | None = None
-    """Measured on the images of other things that the user gave, and on held-out ones that have none of the labels."""
+    """Measured on the user's images of other things, and on held-out images with none of the labels."""
 
 
 class LabelCounts(Answer):
-    """One label of a model of several, against its absence: true and false positives, false and true negatives."""
+    """One label of a multi-label model against its absence: true and false positives, false and true negatives."""
 
     label: str
     threshold: float | None
-    """From this probability on an image has the label; null where it is not known."""
+    """Minimum probability for the label; null if unknown."""
     average_precision: float | None
-    """Null where all images have the label, or none has."""
+    """Null if all images have the label, or none has."""
     true_positives: int
     false_positives: int
     false_negatives: int
@@ -117,7 +117,7 @@ class LabelCounts(Answer):
 class SetSweepPoint(Answer):
     """If all labels had this one threshold: precision, recall and F1 of all labels of all images together.
 
-    Null where none reaches it, or none is there.
+    Null if no probability reaches it, or no label is present.
     """
 
     threshold: float
@@ -127,20 +127,20 @@ class SetSweepPoint(Answer):
 
 
 class MultiLabelMetrics(Answer):
-    """What is said of a model of several labels beside the single labels; fractions of 1."""
+    """Metrics of a multi-label model beyond its single labels; fractions of 1."""
 
     mean_average_precision: float | None
-    """Mean of the labels' average precisions: how well each ranks the images, whatever the thresholds."""
+    """Mean of the labels' average precisions, which do not depend on thresholds."""
     micro_f1: float | None
-    """Of all labels of all images together."""
+    """Over all labels of all images together."""
     macro_f1: float | None
-    """Mean of the labels' F1, as far as these are known."""
+    """Mean of the labels' F1, where known."""
     hamming_loss: float
-    """What part of all labels of all images is decided wrongly."""
+    """Fraction of all labels of all images that are decided wrongly."""
     empty: int
     """Images that have none of the labels."""
     empty_found: int
-    """Those of them for which no label was decided."""
+    """Those of them that were predicted to have none."""
     per_label: list[LabelCounts]
     co_occurrence: list[list[int]]
     """`[i][j]`: images that have both `label_names[i]` and `label_names[j]`; on the diagonal, the label itself."""
@@ -149,16 +149,16 @@ class MultiLabelMetrics(Answer):
 
 
 class Metrics(Answer):
-    """What an evaluation found. `confusion[i][j]` counts images of `label_names[i]` taken for `label_names[j]`.
+    """Results of an evaluation. `confusion[i][j]` counts images of `label_names[i]` predicted as `label_names[j]`.
 
-    Of a model of several labels, `per_class` and `accuracy` are at its thresholds, `confusion`, `most_confused` and
-    `sweep` are empty, and what there is in their place stands in `multi_label`.
+    For a multi-label model, `per_class` and `accuracy` are at its thresholds, `confusion`, `most_confused` and
+    `sweep` are empty, and `multi_label` is set instead.
     """
 
     accuracy: float
-    """Of a model of several labels: what part of the images got exactly its set of labels."""
+    """For a multi-label model: fraction of images with exactly the right set of labels."""
     accuracy_interval: tuple[float, float] | None = None
-    """95%, by Wilson's score."""
+    """95% Wilson score interval."""
     loss: float
     images: int
     label_names: list[str]
@@ -173,16 +173,16 @@ class Metrics(Answer):
 
 
 class Leakage(Answer):
-    """Pictures that would have stood on both sides: what was found, and what was done about it."""
+    """Near-duplicates across the split: what was found, and what was moved."""
 
     near_duplicate_groups: int = 0
     """Groups of pictures that look the same."""
     near_duplicates: int = 0
     """Pictures in them."""
     moved: int = 0
-    """Pictures that were given their group's split, which the draw alone would have put on the other side."""
+    """Pictures that were moved to their group's side of the split."""
     straddling: int = 0
-    """Groups that stand on both sides because the user set their splits so."""
+    """Groups on both sides because the user set their splits."""
     groups: int = 0
     """The user's own groups."""
 
@@ -190,15 +190,17 @@ class Leakage(Answer):
 class EvaluationCreate(Request):
     model: str = Field(description="Model id, alias or name.", examples=["production"])
     dataset: str = Field(description="Id or name of a data set; its labelled images are classified.")
-    split: Split | None = Field(None, description="Only these; a split as the model's training saw it. All if null.")
+    split: Split | None = Field(
+        None, description="Only images of this split, as it was in the model's training; all if null."
+    )
     deadline_seconds: int | None = Field(
-        None, ge=1, le=30 * 86400, description="Give up if it is not done by then; the service's default if null."
+        None, ge=1, le=30 * 86400, description="Time limit; the service's default if null."
     )
     metadata: Metadata = {}
 
 
 class Evaluation(Answer):
-    """In lists `metrics` come without their curves and sweep."""
+    """Lists leave out the curves and the sweep of `metrics`."""
 
     object: Literal["evaluation"] = "evaluation"
     id: str
@@ -210,23 +212,23 @@ class Evaluation(Answer):
     errored: int = 0
     """Images that could not be read; they are left out of the metrics."""
     seen_in_training: int = 0
-    """Images that the model learnt from: on those it looks better than it is."""
+    """Images that the model was trained on: its figures on those are too good."""
     warnings: list[dict[str, Any]] = []
-    """What a reader should know first: `code` and `detail`."""
+    """Caveats about the figures: `code` and `detail`."""
     leakage: Leakage | None = None
     created_at: datetime
     links: dict[str, str] = {}
 
 
 class EvaluationItem(Answer):
-    """One held-out image: what it is, what it was taken for, and how much that costs (cross-entropy, nats)."""
+    """One held-out image: true label, predicted label, and loss (cross-entropy, nats)."""
 
     seq: int
     image_id: str | None
     name: str
     sha256: str
     true_label: str | None
-    """Null where an image has several labels, as is `predicted_label`."""
+    """Null if images have several labels, as is `predicted_label`."""
     true_labels: list[str] = []
     predicted_label: str | None
     predicted_labels: list[str] = []
@@ -238,25 +240,25 @@ class EvaluationItem(Answer):
 
 
 class ComparedClass(Answer):
-    """One label of a comparison: how many of its images each model names rightly, or finds among several labels."""
+    """One label of a comparison: how many of its images each model gets right."""
 
     label: str
     images: int
     right_a: int
     right_b: int
     difference: float
-    """Of the recalls, b less a."""
+    """Of the recalls, b minus a."""
     p_value: float
 
 
 class ComparedImage(Answer):
-    """An image that two models take for different labels."""
+    """An image that the two models classify differently."""
 
     image_id: str | None
     name: str
     sha256: str
     true_label: str | None
-    """Null where images have several labels, as are `label_a` and `label_b`."""
+    """Null if images have several labels, as are `label_a` and `label_b`."""
     label_a: str | None
     label_b: str | None
     true_labels: list[str] = []
@@ -268,7 +270,7 @@ class ComparedImage(Answer):
 
 
 class Comparison(Answer):
-    """Two evaluations on the images that both hold; differences are b less a, fractions of 1."""
+    """Two evaluations on the images they share; differences are b minus a, fractions of 1."""
 
     object: Literal["comparison"] = "comparison"
     evaluation_a: str
@@ -284,7 +286,7 @@ class Comparison(Answer):
     accuracy_a: float
     accuracy_b: float
     mean_average_precision_a: float | None = None
-    """Of models of several labels, where both evaluations hold the same images; else null."""
+    """For multi-label models, if both evaluations have the same images; else null."""
     mean_average_precision_b: float | None = None
     difference: float
     """Of the accuracies."""
@@ -293,21 +295,21 @@ class Comparison(Answer):
     right_only_a: int
     right_only_b: int
     p_value: float
-    """McNemar's test: how often chance alone would make at least such a difference."""
+    """McNemar's test: the probability of at least this difference by chance alone."""
     classes_better: int
     classes_worse: int
     per_class: list[ComparedClass]
-    """Those that lost most first."""
+    """Largest losses first."""
     changed: int
-    """Images that the models take for different labels."""
+    """Images that the models classify differently."""
     changes: list[ComparedImage]
-    """The first hundred of them: first those that b gets wrong and a right, then the reverse."""
+    """The first hundred of them: those that b gets wrong and a right first, then the reverse."""
     summary: str
     links: dict[str, str] = {}
 
 
 class LabelSuspect(Answer):
-    """An image whose label may be wrong: a classifier that never saw it says something else."""
+    """An image whose label may be wrong: out-of-fold predictions disagree with it."""
 
     rank: int
     image_id: str | None
@@ -315,11 +317,11 @@ class LabelSuspect(Answer):
     sha256: str
     split: Split
     label: str | None
-    """Null where an image has several labels, as is `suggested_label`."""
+    """Null if images have several labels, as is `suggested_label`."""
     labels: list[str] = []
     suggested_label: str | None
     suggested_labels: list[str] = []
-    """The whole set that is suggested: without what seems surplus, and with what seems to be missing."""
+    """The suggested set: without labels that seem wrong, with labels that seem to be missing."""
     score: float
-    """Of the given label, out of fold; low is suspicious. Of several labels the worst: one surplus, or one missing."""
+    """Of the given label, out of fold; low is suspicious. Of several labels, that of the most suspicious one."""
     links: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""The envelope of all long work, and its history."""
+"""Jobs and their history."""
 
 from datetime import datetime
 from typing import Any, Literal
@@ -15,7 +15,7 @@ class Progress(Answer):
 
 
 class ItemCounts(Answer):
-    """Of the items of a job: their sum is `total` at any time."""
+    """Items of a job by status; they always add up to `total`."""
 
     total: int
     queued: int
@@ -26,7 +26,7 @@ class ItemCounts(Answer):
 
 
 class Job(Answer):
-    """The envelope of all long work. Test `done`, not the list of statuses: that list may grow."""
+    """A job of any kind. Test `done` rather than the list of statuses, which may grow."""
 
     object: str
     id: str
@@ -40,10 +40,10 @@ class Job(Answer):
     started_at: datetime | None = None
     finished_at: datetime | None = None
     deadline_at: datetime | None = None
-    """What is not done by then is given up; a training or import has one from its first start on."""
+    """Unfinished work expires then; a training or import has one from its first start."""
     cancel_requested_at: datetime | None = None
     results_expire_at: datetime | None = None
-    """Results and pictures are deleted then; null while it goes on, and where they are kept."""
+    """When results and pictures are deleted; null while the job runs, or if they are kept."""
     results_deleted_at: datetime | None = None
     created_by: str | None = None
     metadata: dict[str, str] = {}
@@ -51,10 +51,10 @@ class Job(Answer):
     error: Problem | None = None
     result: dict[str, Any] | None = None
     engine: dict[str, Any] | None = None
-    """What a worker chose to classify with: device, precision (and how the model fared in it), streams, threads."""
+    """How a worker ran the model: device, precision and its check, streams, threads."""
     links: dict[str, str] = {}
     request: dict[str, Any] = {}
-    """What was asked for, with every default filled in."""
+    """The request, with defaults filled in."""
 
 
 class JobEvent(Answer):

@@ -1,4 +1,4 @@
-"""Models, and the names that point to them."""
+"""Models, aliases and exports."""
 
 from datetime import datetime
 from typing import Any, Literal
@@ -9,15 +9,15 @@ from tsukiji.types.base import Answer, Kind, Request
 
 
 class HeatmapTest(Answer):
-    """Whether a model's heatmaps mean anything: tried on its held-out images when the first was asked for."""
+    """Validation of a model's heatmaps on held-out images, done when the first one is requested."""
 
     images: int
     method: Literal["grad_cam", "occlusion"] = "grad_cam"
-    """The one that fared better."""
+    """The method that scored better."""
     beats_random: float
-    """On what part of them its heatmap tells better than random ones what the model goes by (insertion, deletion)."""
+    """Fraction of them on which its heatmap beats random ones (insertion, deletion)."""
     withheld: str | None = None
-    """Why no heatmaps are shown."""
+    """Why heatmaps are withheld."""
 
 
 class Model(Answer):
@@ -30,21 +30,21 @@ class Model(Answer):
     image_size: int
     pretrained: bool
     accuracy: float | None = None
-    """On its own validation images; of a model of several labels, what part of them got exactly their set."""
+    """On its own validation images; for a multi-label model, the fraction with exactly the right set."""
     aliases: list[str] = []
     dataset_id: str | None = None
     snapshot_id: str | None = None
     training_id: str | None = None
     evaluation_id: str | None = None
     imported_from: str | None = None
-    """The id that it has where it was trained, if it came as a package."""
+    """The model's id in the service that trained it, if it was imported."""
     recipe: dict[str, Any] = {}
     weights_source: str | None = None
-    """Where the weights came from that the training began with."""
+    """Source of the pretrained weights."""
     versions: dict[str, Any] = {}
-    """Of the programs that made it, by name."""
+    """Of the libraries that made it, by name."""
     heatmap: HeatmapTest | None = None
-    """Null until a heatmap was asked for."""
+    """Null until a heatmap is requested."""
     bytes: int = 0
     created_at: datetime
     links: dict[str, str] = {}
@@ -58,7 +58,7 @@ class ExportCreate(Request):
 
 
 class ModelExport(Answer):
-    """A model in another format, and what was measured about it."""
+    """A model in another format, and how it compares with the original."""
 
     object: Literal["export"] = "export"
     model_id: str

@@ -1,4 +1,4 @@
-"""Acts on a data set: what is asked for, and the revision that each leaves, by which it can be undone."""
+"""Edits of a data set, and the revision that each creates, by which it can be undone."""
 
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal, Self
@@ -21,7 +21,7 @@ from tsukiji.types.base import (
 )
 
 MOST_IMAGES: Final = 10_000
-"""That one act may name one by one; by a filter it may be any number."""
+"""Most images that one edit may name by id; a filter may match any number."""
 MOST_CORRECTIONS: Final = 100
 
 ImageId = Annotated[str, Field(min_length=1, max_length=40)]
@@ -29,14 +29,14 @@ ImageIds = Annotated[list[ImageId], Field(min_length=1, max_length=MOST_IMAGES)]
 
 
 class ImageFilter(Request):
-    """Which images of a data set are meant: those that meet every member; without any, all."""
+    """Selects images that match every member; all if there are none."""
 
     label: Label | None = None
-    unlabelled: bool = Field(False, description="Only those without a label.")
-    none_of_these: bool = Field(False, description="Only those that show none of the labels, as somebody said.")
-    split: Split | Literal["unassigned"] | None = Field(None, description="As it was set; `unassigned`: it was not.")
-    excluded: bool | None = Field(None, description="`true`: only excluded ones; `false`: only others.")
-    review: Review | None = Field(None, description="Of corrected predictions: how their review stands.")
+    unlabelled: bool = Field(False, description="Only images without a label.")
+    none_of_these: bool = Field(False, description="Only images marked as showing none of the labels.")
+    split: Split | Literal["unassigned"] | None = Field(None, description="The assigned split; `unassigned`: none.")
+    excluded: bool | None = Field(None, description="`true`: only excluded images; `false`: only the others.")
+    review: Review | None = Field(None, description="Review status of corrected predictions.")
     finding: FindingKind | None = Field(None, description="With this finding in the last analysis.")
 
 
@@ -44,7 +44,9 @@ class ImageSelection(Request):
     """Images by their ids, or by a filter."""
 
     images: ImageIds | None = Field(None, description="Ids.")
-    filter: ImageFilter | None = Field(None, description="As the list of images takes it; `{}` means all.")
+    filter: ImageFilter | None = Field(
+        None, description="Filter with the parameters of the list of images; `{}` means all."
+    )
 
     @model_validator(mode="after")
     def _is_one_of_them(self) -> Self:
@@ -59,11 +61,11 @@ def check_label(request: Request) -> None:
 
 
 class Relabel(ImageSelection):
-    """Give images these labels in place of theirs. In a `multi_label` data set `label` is a set of one."""
+    """Replace the labels of images. In a `multi_label` data set `label` is a set of one."""
 
     act: Literal["relabel"]
-    label: NewLabel | None = Field(None, description="Null takes the label away.")
-    labels: NewLabels | None = Field(None, description="All of them; `[]`: none of the labels; null: not known.")
+    label: NewLabel | None = Field(None, description="Null removes the label.")
+    labels: NewLabels | None = Field(None, description="All labels; `[]`: none of the labels; null: unlabelled.")
 
     @model_validator(mode="after")
     def _is_given(self) -> Self:
@@ -72,45 +74,47 @@ class Relabel(ImageSelection):
 
 
 class AddLabels(ImageSelection):
-    """Give images of a `multi_label` data set labels beside those that they have."""
+    """Add labels to images of a `multi_label` data set."""
 
     act: Literal["add_labels"]
     labels: NewLabels = Field(min_length=1)
 
 
 class RemoveLabels(ImageSelection):
-    """Take labels away from images of a `multi_label` data set; what has no other one shows none of the labels."""
+    """Remove labels from images of a `multi_label` data set; an image without any left shows none of the labels."""
 
     act: Literal["remove_labels"]
     labels: list[Label] = Field(min_length=1, max_length=1000)
 
 
 class Exclude(ImageSelection):
-    """Keep images out of snapshots, trainings, evaluations and batches."""
+    """Exclude images from snapshots, trainings, evaluations and batches."""
 
     act: Literal["exclude"]
 
 
 class Restore(ImageSelection):
-    """Take excluded images in again."""
+    """Undo the exclusion of images."""
 
     act: Literal["restore"]
 
 
 class SetSplit(ImageSelection):
     act: Literal["split"]
-    split: Split | None = Field(description="Null leaves it to the next training.")
+    split: Split | None = Field(description="Null: the next training assigns it.")
 
 
 class SetCrop(ImageSelection):
-    """Use a part of the picture only; the picture itself stays as it is."""
+    """Use only a part of the picture; the picture itself is not changed."""
 
     act: Literal["crop"]
-    crop: Box | None = Field(description="Left, upper, right, lower in pixels of the upright picture; null: all of it.")
+    crop: Box | None = Field(
+        description="Left, upper, right, lower in pixels of the upright picture; null: the whole picture."
+    )
 
 
 class ReviewImages(ImageSelection):
-    """Accept or reject what became of corrected predictions. Other images are left alone."""
+    """Accept or reject images from corrected predictions. Other images are not changed."""
 
     act: Literal["review"]
     review: Literal["accepted", "rejected"]
@@ -129,7 +133,7 @@ class RenameLabel(Request):
 
 
 class DeleteLabel(Request):
-    """Take a label away from all images that have it; they stay, unlabelled or with their other labels."""
+    """Remove a label from all images that have it; the images are kept."""
 
     act: Literal["delete_label"]
     label: Label
@@ -147,7 +151,7 @@ class LabelSuggestion(Request):
 
 
 class AcceptLabels(Request):
-    """Give each image its own new label, such as the one that a model suggested."""
+    """Set a label for each image, such as the one that a model suggested."""
 
     act: Literal["accept_labels"]
     labels: list[LabelSuggestion] = Field(min_length=1, max_length=MOST_IMAGES)
@@ -159,14 +163,14 @@ class CropSuggestion(Request):
 
 
 class AcceptCrops(Request):
-    """Give each image its own box."""
+    """Set a crop box for each image."""
 
     act: Literal["accept_crops"]
     crops: list[CropSuggestion] = Field(min_length=1, max_length=MOST_IMAGES)
 
 
 class ImageGroup(Request):
-    """Images that are much alike, and the one to keep."""
+    """Similar images, and the one to keep."""
 
     images: ImageIds
     keep: ImageId
@@ -221,18 +225,18 @@ ActName = Literal[
 
 
 class Revision(Answer):
-    """One act on a data set: who did it, when, and how many images it changed."""
+    """One edit of a data set: who made it, when, and how many images it changed."""
 
     object: Literal["revision"] = "revision"
     id: str
     dataset_id: str
     act: str
-    """As it was asked for; `undo`, `feedback` and `import` besides."""
+    """The requested edit; also `undo`, `feedback` and `import`."""
     field: str
-    """What it changed of the images: `label`, `split`, `excluded`, `crop` or `review`."""
+    """The changed field of the images: `label`, `split`, `excluded`, `crop` or `review`."""
     description: str
     images: int
-    """How many it changed; those that were so already do not count."""
+    """How many images changed."""
     created_by: str | None = None
     """The id of the key."""
     author: str | None = None
@@ -241,7 +245,7 @@ class Revision(Answer):
     undone_by: str | None = None
     created_at: datetime
     warnings: list[dict[str, Any]] = []
-    """With the answer to the act alone: labels that it gave and that look like others of the data set."""
+    """Only in the response to the edit: labels that look like others in the data set."""
     links: dict[str, str] = {}
 
 
@@ -254,7 +258,7 @@ class RevisionChange(Answer):
 
 
 class Correction(Request):
-    """One prediction that was wrong, by `seq` or by `custom_id`, and the right label, or all of them."""
+    """One wrong prediction, by `seq` or `custom_id`, and its true label or labels."""
 
     seq: Whole | None = None
     custom_id: str | None = Field(None, min_length=1, max_length=1000)
@@ -274,21 +278,21 @@ class FeedbackCreate(Request):
 
 
 class FeedbackItem(Answer):
-    """What became of one correction."""
+    """The verdict on one correction."""
 
     seq: int
     custom_id: str
     verdict: Literal["accepted", "duplicate", "rejected"]
-    """`duplicate`: the data set holds the picture already, and it stays as it is."""
+    """`duplicate`: the data set already has the picture, which is not changed."""
     label: str | None = None
-    """What the image is called now."""
+    """The image's label now."""
     labels: list[str] | None = None
     image_id: str | None = None
     error: Problem | None = None
 
 
 class Feedback(Answer):
-    """Corrections that became images of a data set, waiting for review."""
+    """Corrections that became images of a data set, pending review."""
 
     object: Literal["feedback"] = "feedback"
     dataset_id: str

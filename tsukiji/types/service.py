@@ -11,7 +11,7 @@ class WorkerInfo(Answer):
     device: str | None = None
     seen_at: datetime
     weights: list[str] | None = None
-    """Pretrained weights that it can have, of one that trains, by the names of their files in the weights folder."""
+    """Pretrained weights that a training worker has, by their file names in the weights folder."""
 
 
 class Info(Answer):

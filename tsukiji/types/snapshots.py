@@ -1,4 +1,4 @@
-"""Snapshots: a data set as it stood, frozen, and what lies between two of them."""
+"""Snapshots: frozen data sets, and comparisons of two of them."""
 
 from datetime import datetime
 from typing import Literal
@@ -22,7 +22,7 @@ class Snapshot(Answer):
 
 
 class SnapshotChange(Answer):
-    """One image that is not the same in both. Of an added one the old values are null, of a removed one the new."""
+    """One image that differs. The old values of an added image are null, as are the new values of a removed one."""
 
     image_id: str
     name: str
@@ -40,7 +40,7 @@ class SnapshotChange(Answer):
 
 
 class SnapshotComparison(Page[SnapshotChange]):
-    """What leads from snapshot a to snapshot b. An image that was relabelled and resplit counts in both."""
+    """Changes from snapshot a to snapshot b. An image that was relabelled and resplit counts in both."""
 
     a: str
     b: str

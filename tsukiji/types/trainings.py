@@ -1,4 +1,4 @@
-"""How to train, and how a training goes."""
+"""Recipes, trainings and their metrics."""
 
 from typing import Any, Final, Literal, Self
 
@@ -22,9 +22,9 @@ Backbone = Literal[
 ]
 AUTO: Final = "auto"
 DEFAULT: Final[Backbone] = "resnet34"
-"""What the notebooks had that Tsukiji grew from."""
+"""The backbone of the notebooks that Tsukiji grew from."""
 FALLBACK: Final[Backbone] = "efficientnet_lite0"
-"""What `auto` takes where resnet34's weights cannot be had: a package brings its own to every worker."""
+"""The backbone of `auto` if resnet34's weights are not available: every worker has its weights from a package."""
 Weights = Literal["torchvision", "ra4"]
 WEIGHTS_OF: Final[dict[Weights, tuple[Backbone, ...]]] = {
     "torchvision": ("resnet18", "resnet34", "resnet50"),
@@ -44,10 +44,10 @@ class BackboneWeights(Answer):
 
     backbone: str
     weights: str
-    """Which of the backbone's, by the name that a recipe has for them."""
+    """Name of the weights in a recipe."""
     library: str
     place: str | None
-    """In a few words; null: they are not here."""
+    """Where they were found; null: not on this machine."""
     path: str | None
     bytes: int | None
 
@@ -55,7 +55,7 @@ class BackboneWeights(Answer):
 class EpochMetrics(Answer):
     """One finished epoch of a training; losses are mean cross-entropy in nats, accuracy a fraction of 1.
 
-    Where an image has several labels, both are of the single yes or no, label by label and image by image.
+    In a multi-label training both are binary, over each label of each image.
     """
 
     epoch: int
@@ -63,14 +63,14 @@ class EpochMetrics(Answer):
     valid_loss: float
     accuracy: float
     mean_average_precision: float | None = None
-    """Of the held-out images, where an image has several labels."""
+    """Of the held-out images; only for multi-label trainings."""
     seconds: float
 
 
 class Recipe(Request):
     """How to train. The defaults are those of the notebook that Tsukiji grew from.
 
-    `epochs` and `learning_rate` differ by preset: what is not given is filled in, so that a recipe always says all.
+    `epochs` and `learning_rate` differ by preset; missing members are filled in, so that a recipe is always complete.
     """
 
     preset: Preset = Field(
@@ -81,35 +81,36 @@ class Recipe(Request):
     )
     backbone: Literal[Backbone, "auto"] = Field(
         "resnet34",
-        description="ResNets are torchvision's; the others need timm on the worker. `auto`: resnet34 where a worker "
-        "can have its weights, else efficientnet_lite0; decided at submission, and written into the job.",
+        description="ResNets are torchvision's; the others need timm on the worker. `auto`: resnet34 if a worker "
+        "has its weights, else efficientnet_lite0; chosen at submission, and recorded in the job.",
     )
     weights: Weights | None = Field(
         None,
-        description="Which pretrained weights, where a backbone has several; null: its library's own. `ra4`: timm's "
-        "for resnet34, which are right on 77.5% of ImageNet at 224 pixels where torchvision's are on 73.3%.",
+        description="Which pretrained weights, if a backbone has several; null: its library's default. `ra4`: timm's "
+        "for resnet34, with 77.5% accuracy on ImageNet at 224 pixels (torchvision's: 73.3%).",
     )
     pretrained: bool = Field(
-        True, description="Start from pretrained weights; false asks for random weights, all layers trained."
+        True, description="Start from pretrained weights; false: random weights, and all layers are trained."
     )
-    epochs: int = Field(10, ge=1, le=1000, description="10; in `quick` 20 iterations over the kept features, at most.")
-    image_size: int = Field(224, ge=32, le=1024, description="Pixels on each side of what the network sees.")
+    epochs: int = Field(10, ge=1, le=1000, description="10; `quick`: at most 20 iterations over the cached features.")
+    image_size: int = Field(224, ge=32, le=1024, description="Input size in pixels.")
     batch_size: int = Field(64, ge=2, le=1024)
     learning_rate: float | None = Field(
         1e-3,
         gt=0,
         le=10,
-        description="Peak of the one-cycle schedule: 0.001; null, which `thorough` has, searches it; `quick` has none.",
+        description="Maximum of the one-cycle schedule: 0.001; null, the default of `thorough`: searched; `quick` has "
+        "none.",
     )
     valid_fraction: float = Field(
-        0.3, gt=0, lt=1, description="Held out of each class, for the images that have no split."
+        0.3, gt=0, lt=1, description="Fraction held out of each class, for images without a split."
     )
     seed: int = Field(42, ge=0, lt=2**31)
-    flip: bool = Field(True, description="May pictures be mirrored in training? Say no for text, digits and signs.")
+    flip: bool = Field(True, description="Allow mirroring in training; use false for text, digits and signs.")
     class_weights: Literal["auto", "balanced", "none"] = Field(
         "auto",
-        description="`balanced`: mistakes on rare classes cost more, so that all classes weigh the same. `auto`: that, "
-        "where the largest class has more than twice the images of the smallest.",
+        description="`balanced`: weight rare classes higher, so that all classes count the same. `auto`: balanced if "
+        "the largest class has more than twice the images of the smallest.",
     )
 
     @model_validator(mode="before")
@@ -122,9 +123,11 @@ class Recipe(Request):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.preset == "quick" and not self.pretrained:
-            raise ValueError("quick needs pretrained weights: it learns from their features; use standard without them")
+            raise ValueError(
+                "quick needs pretrained weights, because it learns from their features; use standard without them"
+            )
         if self.weights and self.backbone not in WEIGHTS_OF[self.weights]:
-            raise ValueError(f"the weights {self.weights} are for {', '.join(WEIGHTS_OF[self.weights])} alone")
+            raise ValueError(f"the weights {self.weights} are for {', '.join(WEIGHTS_OF[self.weights])} only")
         patch = 1 if self.backbone == AUTO else PATCHES.get(self.backbone, 1)
         if self.image_size % patch:
             near = max(round(self.image_size / patch), 3) * patch
@@ -138,10 +141,10 @@ class TrainingCreate(Request):
     name: Name | None = Field(None, description="Name of the model; the data set's name by default.")
     unknown: str | None = Field(
         None,
-        description="Id or name of a data set of other things: measured is how many of them the model takes for a "
-        "kind that it knows. Nothing is learnt from them.",
+        description="Id or name of a data set of other things, to measure how many of them the model takes for one of "
+        "its classes. They are not trained on.",
     )
     resplit: bool = Field(
-        False, description="Draw the splits anew; otherwise an image stays where an earlier training had it."
+        False, description="Draw new splits; otherwise an image keeps the split of an earlier training."
     )
     metadata: Metadata = {}

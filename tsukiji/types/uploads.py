@@ -11,12 +11,12 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="64 hexadec
 
 
 class UploadCreate(Request):
-    name: str = Field("", max_length=200, description="To be shown; not used as a path.", examples=["pets.zip"])
+    name: str = Field("", max_length=200, description="For display; not used as a path.", examples=["pets.zip"])
     bytes: int = Field(ge=1, description="Of the whole file.")
     sha256: Sha256 | None = Field(
         None,
-        description="Of the whole file. With it the upload is checked in the end, and found again: the same hash and "
-        "size give the upload that is there already.",
+        description="Of the whole file. With it the finished upload is verified, and can be resumed: the same hash and "
+        "size return the existing upload.",
     )
 
 
@@ -28,7 +28,7 @@ class UploadPart(Answer):
 
 
 class Upload(Answer):
-    """A file that arrives in parts; once `completed`, its id may stand as `upload` of a batch or import."""
+    """A file sent in parts; once `completed`, its id can be the `upload` of a batch or import."""
 
     object: Literal["upload"] = "upload"
     id: str
@@ -37,11 +37,11 @@ class Upload(Answer):
     bytes: int
     sha256: str | None = None
     part_bytes: int
-    """Of every part but the last, which has what is left."""
+    """Size of every part except the last, which has the rest."""
     parts_total: int
     bytes_confirmed: int = 0
     parts: list[UploadPart] = []
-    """The parts that are there and were checked; lists of uploads leave them out."""
+    """The confirmed parts; lists of uploads leave them out."""
     created_at: datetime
     expires_at: datetime
     completed_at: datetime | None = None

@@ -1,4 +1,4 @@
-// The page with JavaScript: the same form, answered in place. Uses the public /v1 with the page's cookie.
+// The page with JavaScript: the same form, with the result shown in place. Uses the public /v1 with the page's cookie.
 const byId = (id) => document.getElementById(id);
 const form = byId("try");
 const input = byId("files");
@@ -6,7 +6,7 @@ const drop = byId("drop");
 const UNDECIDED = { below_threshold: "Not sure enough", none_of_these: "None of these" };
 const WAIT = { Prefer: "wait=20" };
 
-let asked = 0; // only the newest question may write its answer
+let asked = 0; // only the newest request may show its result
 let current = null;
 
 for (const element of document.querySelectorAll(".js-only")) element.hidden = false;
@@ -47,8 +47,8 @@ function askOne(transfer) {
   ask(picture);
   byId("others").hidden = files.length < 2;
   byId("others").textContent =
-    `One at a time here: of these ${files.length} files, this is the answer for ${picture.name}. ` +
-    "For many, run tsukiji classify.";
+    `Only one picture at a time: of these ${files.length} files, this is the result for ${picture.name}. ` +
+    "For many pictures, run tsukiji classify.";
 }
 
 /** Bring the answer into view where it is below the fold, as on a phone. */
@@ -63,7 +63,7 @@ async function ask(file) {
   byId("others").hidden = true;
   const number = ++asked;
   showPicture(file);
-  say("Looking …");
+  say("Classifying …");
   const body = new FormData();
   body.append("files", file, file.name || "picture");
   body.append("threshold", byId("threshold").value);
@@ -85,7 +85,7 @@ async function answer(number, request) {
     else if (!response.ok) complain(job);
     else if (job.done) showResult(job);
     else {
-      say("The picture waits for a worker …");
+      say("Waiting for a worker …");
       await follow(job.links.self, number);
     }
   } catch {
@@ -132,8 +132,8 @@ function showTags(tags, size) {
   const named = (tags ?? []).map(({ label, score }) => `${label} ${percent(score)}`).join(", ");
   byId("tags-found").hidden = !tags;
   byId("tags-found").textContent = named
-    ? `Found, roughly where the boxes are (the model never saw a box): ${named}`
-    : "Nothing known was found in a part of it.";
+    ? `Found, roughly at the boxes (the model was not trained on boxes): ${named}`
+    : "No known object was found in any part of it.";
 }
 
 function placeOf({ box: [left, upper, right, lower] }) {
