@@ -88,7 +88,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--port", type=int, help="port to listen on, 0 for a free one (TSUKIJI_API_PORT)")
     parser.add_argument("--fd", type=int, help="file descriptor of an inherited socket that already listens")
     parser.add_argument("--announce", type=Path, metavar="FILE", help='write {"url": ...} to this file once it listens')
-    parser.add_argument("--watch-stdin", action="store_true", help="stop when standard input ends")
+    parser.add_argument("--watch-stdin", action="store_true", help="stop when standard input closes")
     return parser.parse_args(arguments)
 
 

@@ -24,9 +24,9 @@ from tsukiji.kernel.storage import open_store
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m db", description=__doc__)
     commands = parser.add_subparsers(required=True)
-    commands.add_parser("upgrade", help="bring the database to this code's schema").set_defaults(act=migrate)
+    commands.add_parser("upgrade", help="migrate the database to the current schema").set_defaults(act=migrate)
     add_key_commands(commands.add_parser("keys", help="API keys").add_subparsers(required=True))
-    add_verify_command(commands.add_parser("verify", help="hold the store against the database"))
+    add_verify_command(commands.add_parser("verify", help="compare the store with the database"))
     options = parser.parse_args(arguments)
     try:
         options.act(load(), options)
@@ -37,10 +37,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def add_key_commands(commands: Any) -> None:
-    make = commands.add_parser("create", help="make a key; it is shown once")
+    make = commands.add_parser("create", help="create a key; it is shown once")
     make.add_argument("--name", default="key")
     listing = commands.add_parser("ls", help="list the keys")
-    ending = commands.add_parser("revoke", help="end a key at once")
+    ending = commands.add_parser("revoke", help="revoke a key")
     ending.add_argument("key", help="the key's id or its first eight characters")
     for parser, act in ((make, create_key), (listing, list_keys), (ending, revoke_key)):
         parser.add_argument("--json", action="store_true")
@@ -50,7 +50,11 @@ def add_key_commands(commands: Any) -> None:
 def add_verify_command(parser: Any) -> None:
     parser.add_argument("--dry-run", action="store_true", help="delete nothing")
     parser.add_argument("--read", action="store_true", help="read and hash all bytes")
-    parser.add_argument("--trust-database", action="store_true", help="delete what it does not know, even if most")
+    parser.add_argument(
+        "--trust-database",
+        action="store_true",
+        help="delete what the database does not know, even if that is most of it",
+    )
     parser.add_argument("--json", action="store_true")
     parser.set_defaults(act=verify)
 
@@ -96,7 +100,7 @@ def verify(settings: Settings, options: argparse.Namespace) -> None:
     try:
         if not has_schema(database):
             raise NotFound(
-                "There is no database of a service where the settings say.",
+                "The settings point to no service's database.",
                 hint="Run this with the service's own settings: its TSUKIJI_DATA_DIR, TSUKIJI_DATABASE_URL and so on.",
             )
         steps = reconcile(database, open_store(settings), settings.jobs.blob_grace_hours, **wishes)
@@ -119,7 +123,7 @@ def has_schema(database: Database) -> bool:
 def lines_of(found: Reckoning, place: str) -> Iterator[str]:
     yield f"{place}: {found.known:,} blobs that the database knows, {found.bytes / 2**20:,.1f} MiB"
     yield (
-        f"{found.unknown:,} that nothing refers to, {found.unknown_bytes / 2**20:,.1f} MiB; {found.discarded:,} of "
+        f"{found.unknown:,} unreferenced, {found.unknown_bytes / 2**20:,.1f} MiB; {found.discarded:,} of "
         f"them deleted. {found.young:,} more are young, and may belong to a request that is under way."
     )
     yield from (f"missing: {sha256}" for sha256 in found.missing)

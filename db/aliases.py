@@ -34,9 +34,9 @@ def roll_back(session: Session, name: str, by: str | None = None) -> Alias:
     others = (AliasMove.name == name, AliasMove.model_id.is_not(None), AliasMove.model_id != current)
     before = session.scalar(select(AliasMove.model_id).where(*others).order_by(AliasMove.id.desc()).limit(1))
     if before is None:
-        raise Conflict(f"The alias {name!r} has pointed to no other model.", hint="Point it to a model by name or id.")
+        raise Conflict(f"The alias {name!r} has no previous model.", hint="Point it to a model by name or id.")
     if session.get(Model, before) is None:
-        hint = "GET /v1/aliases/{name}/history shows the others; point it to one of those."
+        hint = "GET /v1/aliases/{name}/history lists earlier models; point it to one of those."
         raise Conflict(f"The model {before!r} that {name!r} pointed to before was deleted.", hint=hint)
     return put(session, name, before, by)
 

@@ -53,7 +53,7 @@ def text_of(dataset: Dataset, label: str | None, labels: Sequence[str] | None = 
 
 
 def too_many(dataset: Dataset, what: str) -> LabelsSeveral:
-    return LabelsSeveral(f"The data set {dataset.name!r} is of the kind single_label: {what} cannot be kept in it.")
+    return LabelsSeveral(f"The data set {dataset.name!r} is single_label: it cannot hold {what}.")
 
 
 def set_text(labels: Collection[str]) -> str:

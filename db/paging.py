@@ -38,7 +38,7 @@ class Window:
         except (ValueError, TypeError) as error:
             raise damaged() from error
         if digest != self.digest():
-            raise Invalid("The cursor belongs to other filters.", hint="Begin again without a cursor.")
+            raise Invalid("The cursor is for other filters.", hint="Start again without a cursor.")
         parts = key if len(kinds) > 1 else [key]
         if not isinstance(parts, list) or len(parts) != len(kinds) or not all(map(can_be_key, parts, kinds)):
             raise damaged()
@@ -52,7 +52,7 @@ class Window:
 
 
 def damaged() -> Invalid:
-    return Invalid("The cursor is damaged.", hint="Take `next_cursor` from the page before.")
+    return Invalid("The cursor is invalid.", hint="Use `next_cursor` of the previous page.")
 
 
 def can_be_key(value: Any, kind: type) -> bool:

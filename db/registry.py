@@ -97,7 +97,9 @@ def remove_model(session: Session, model_id: str) -> None:
     """
     names = aliases_of(session, [model_id])[model_id]
     if names:
-        raise Conflict(f"The alias {names[0]!r} points to this model.", hint="Point it elsewhere or delete it first.")
+        raise Conflict(
+            f"The alias {names[0]!r} points to this model.", hint="Point it to another model or delete it first."
+        )
     session.execute(delete(Model).where(Model.id == model_id))
 
 

@@ -104,7 +104,8 @@ class Count(Callback):
         if self._seen != self.n_iter:
             raise TrainingCrashed(
                 f"{self._seen} of {self.n_iter} batches arrived in epoch {self.epoch + 1}.",
-                hint="The worker's log says what the decoding processes met; TSUKIJI_TRAINING_WORKERS=0 does without.",
+                hint="Check the worker's log for errors of the decoding processes; TSUKIJI_TRAINING_WORKERS=0 uses "
+                "none.",
             )
 
     after_validate = after_train

@@ -63,7 +63,7 @@ def load(path: Path, fingerprint: str, device: torch.device) -> dict[str, Any]:
     except UNREADABLE as error:
         raise BlobCorrupt(f"The checkpoint {path.name} cannot be read: {error}") from error
     if not fits:
-        raise BlobCorrupt(f"The checkpoint {path.name} belongs to another data set or recipe.")
+        raise BlobCorrupt(f"The checkpoint {path.name} is of another data set or recipe.")
     return state
 
 

@@ -45,4 +45,4 @@ def read_survey(folder: Path) -> Survey:
     try:
         return Survey.model_validate_json((folder / SURVEY_FILE).read_bytes())
     except (OSError, ValidationError) as error:
-        raise Invalid(f"The survey cannot be read: {error}") from error
+        raise Invalid(f"The request cannot be read: {error}") from error

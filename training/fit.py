@@ -89,7 +89,7 @@ class Fit:
         try:
             state = checkpoints.load(self.run.resume, self._fingerprint, self.device)
         except BlobCorrupt as error:
-            self.events.send(Log(message=f"Starting anew. {error.detail}"))
+            self.events.send(Log(message=f"Starting from the beginning. {error.detail}"))
             return None
         self.course.history += [EpochMetrics(**metrics) for metrics in state["history"]]
         self.course.learning_rate = state["learning_rate"]

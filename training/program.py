@@ -25,7 +25,7 @@ Work = Callable[[Path, Events, Control], object]
 def run(work: Work) -> Exit:
     """Do the work in the folder that the command line names; whatever goes wrong is an event."""
     if len(sys.argv) != 2:
-        sys.exit("a folder is wanted, and nothing else")
+        sys.exit("expected one argument, a folder")
     events, control = open_stream(), Control()
     control.watch()
     if hasattr(os, "nice"):

@@ -57,7 +57,7 @@ class Picture(BaseModel):
         except OSError as error:
             raise BlobMissing(f"{self.name}: {error}") from error
         if hashlib.sha256(data).hexdigest() != self.sha256:
-            raise BlobCorrupt(f"{self.name}: its bytes have changed since they were stored, as {self.sha256}.")
+            raise BlobCorrupt(f"{self.name}: its bytes have changed since they were stored as {self.sha256}.")
         try:
             return decode(data, limits, crop=self.crop, target_side=target_side)
         except ImageError as error:
@@ -111,9 +111,7 @@ class Run(BaseModel):
         """Raise DatasetTooSmall where there is nothing to learn from, or to measure on."""
         for split in ("train", "valid"):
             if not any(self.images[index].labels for index in self.of_split(split)):
-                raise DatasetTooSmall(
-                    f"All images of the split {split} have the empty set: there is no label to learn."
-                )
+                raise DatasetTooSmall(f"All images of the split {split} have no labels: there is nothing to learn.")
 
 
 class ItemResult(BaseModel):

@@ -63,9 +63,9 @@ def clean_word(text: str | None, what: str = "label") -> str | None:
     """
     word = trim(text or "")
     if any(unicodedata.category(char) in UNREADABLE for char in word):
-        raise ValueError(f"a {what} has no control characters")
+        raise ValueError(f"a {what} must not have control characters")
     if len(word) > LABEL_CHARACTERS:
-        raise ValueError(f"a {what} has at most {LABEL_CHARACTERS} characters; this has {len(word):,}")
+        raise ValueError(f"a {what} may have {LABEL_CHARACTERS} characters; this has {len(word):,}")
     return word or None
 
 
@@ -77,7 +77,7 @@ def clean_label(text: str) -> str:
     """
     label = clean_word(text)
     if label is None:
-        raise ValueError("a label is not empty")
+        raise ValueError("a label must not be empty")
     return label
 
 
@@ -136,7 +136,7 @@ def join_labels(labels: Iterable[str]) -> str:
     """
     text = SEPARATOR + "".join(label + SEPARATOR for label in sorted(set(labels)))
     if len(text.encode()) > MAX_SET_BYTES:
-        raise ValueError(f"the labels of one image have at most {MAX_SET_BYTES} bytes together")
+        raise ValueError(f"the labels of one image may have {MAX_SET_BYTES} bytes together")
     return text
 
 

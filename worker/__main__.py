@@ -35,9 +35,9 @@ POOLS = {Queue.TRAIN: "threads", Queue.INFER: "solo", Queue.INTAKE: "solo"}
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m worker", description=__doc__)
     parser.add_argument("role", choices=[*map(str, Queue), "dispatcher", "up"])
-    parser.add_argument("--watch-stdin", action="store_true", help="stop when standard input ends")
+    parser.add_argument("--watch-stdin", action="store_true", help="stop when standard input closes")
     parser.add_argument("--announce", type=Path, help="up: write the address and a new key to this file when ready")
-    parser.add_argument("--verbose", action="store_true", help="up: log on the terminal, not into the data folder")
+    parser.add_argument("--verbose", action="store_true", help="up: log to the terminal instead of the data folder")
     options = parser.parse_args(arguments)
     try:
         settings = load()

@@ -36,7 +36,7 @@ def freeze(services: Services, job: Job, lease: Lease) -> Job:
     if job.snapshot_id is not None:
         return job
     if job.dataset_id is None:
-        raise Invalid("The data set was deleted.", hint="Make it again, and start another training.")
+        raise Invalid("The data set was deleted.", hint="Create it again, and start another training.")
     dataset_id, request = job.dataset_id, TrainingRequest.of(job)
     lease_seconds = services.settings.jobs.lease_seconds
     services.retry_while_unavailable(lambda session: leases.beat(session, job, lease_seconds, phase=FREEZING))

@@ -27,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
         return tell(f"the database does not answer: {error.orig}")
     except TsukijiError as error:
         return tell(error.detail)
-    return 0 if present else tell(f"no {role} worker of {socket.gethostname()} was heard of lately")
+    return 0 if present else tell(f"no {role} worker on {socket.gethostname()} has reported recently")
 
 
 def is_present(settings: Settings, role: str) -> bool:

@@ -35,7 +35,7 @@ def check(pid: int, limit_mb: int) -> None:
     """
     allowed, used = allowance(limit_mb, TRAINING_SHARE), family(pid)
     if used > allowed:
-        raise OutOfMemory(f"It held {used:,.0f} MB; {allowed:,.0f} MB are allowed.")
+        raise OutOfMemory(f"It used {used:,.0f} MB; {allowed:,.0f} MB are allowed.")
 
 
 def retire_if_grown(limit_mb: int) -> bool:

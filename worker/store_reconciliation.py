@@ -51,7 +51,7 @@ def tell(found: Reckoning) -> None:
             missing=len(found.missing),
             altered=len(found.altered),
             first=(found.missing + found.altered)[:NAMED],
-            hint="`tsukiji admin verify` lists them; restore the store's backup, or send the pictures again.",
+            hint="`tsukiji admin verify` lists them; restore the store from a backup, or send the pictures again.",
         )
     if found.refused:
-        log.error("store_unknown", detail=found.refused, hint="See `tsukiji admin verify`.")
+        log.error("store_unknown", detail=found.refused, hint="Run `tsukiji admin verify`.")

@@ -47,16 +47,16 @@ PAUSE_SECONDS = 30
 LAST_LINES = 20
 
 
-ELSEWHERE = "start this one elsewhere: `tsukiji up --data-dir FOLDER --port 0`."
+ELSEWHERE = "use another folder: `tsukiji up --data-dir FOLDER --port 0`."
 HOW_TO_GET_A_KEY = (
-    "There is no API key yet, and none is written into a log. Make one: "
+    "There is no API key yet, and keys are never logged. Create one: "
     "TSUKIJI_DATA_DIR={folder} tsukiji keys create --name NAME\n"
 )
 
 
 class AlreadyRunning(Conflict):
     code = "already_running"
-    title = "Another Tsukiji uses this data folder"
+    title = "Another Tsukiji is using this data folder"
 
 
 def up(settings: Settings, announce: Path | None, *, verbose: bool = True) -> int:
@@ -156,7 +156,7 @@ def already_running(folder: Path, holder: str) -> AlreadyRunning:
         return AlreadyRunning(f"{folder} is in use.", hint=f"Stop the other one first, or {ELSEWHERE}")
     return AlreadyRunning(
         f"{folder} is in use by process {pid}, since {since}.",
-        hint=f"Go on with that one; or stop it with `kill {pid}`, which takes some seconds; or {ELSEWHERE}",
+        hint=f"Use that one; or stop it with `kill {pid}`, which takes some seconds; or {ELSEWHERE}",
     )
 
 

@@ -97,8 +97,8 @@ def find(session: Session, dataset_id: str) -> Analysis:
     """
     row = session.get(Analysis, dataset_id)
     if row is None:
-        hint = "POST /v1/datasets/{dataset}/analyses makes an analysis."
-        raise NotFound("This data set was not analysed yet.", hint=hint)
+        hint = "POST /v1/datasets/{dataset}/analyses starts an analysis."
+        raise NotFound("This data set has not been analysed yet.", hint=hint)
     return row
 
 

@@ -47,7 +47,7 @@ class NewImage:
 def check_crop(crop: Box | None, width: int, height: int) -> None:
     """Raise CropOutside where the box leaves its picture."""
     if crop is not None and (width < crop[2] or height < crop[3]):
-        raise CropOutside(f"The box {list(crop)} leaves the picture, which has {width} x {height} pixels.")
+        raise CropOutside(f"The box {list(crop)} extends beyond the picture, which has {width} x {height} pixels.")
 
 
 def create(session: Session, name: str, description: str = "", kind: Kind = "single_label") -> Dataset:
@@ -58,7 +58,7 @@ def create(session: Session, name: str, description: str = "", kind: Kind = "sin
     """
     if session.scalar(select(Dataset.id).where(Dataset.name == name)):
         raise Conflict(
-            f"There is a data set named {name!r} already.", hint="Take another name, or add images to that one."
+            f"There is a data set named {name!r} already.", hint="Choose another name, or add images to that data set."
         )
     dataset = Dataset(id=new_id("ds"), name=name, description=description, kind=kind)
     session.add(dataset)

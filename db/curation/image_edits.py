@@ -114,7 +114,9 @@ def check_fit(session: Session, dataset_id: str, boxes: dict[str, Box]) -> None:
 
 
 def outside_of(box: Box, image_id: str, width: int, height: int) -> CropOutside:
-    return CropOutside(f"The box {list(box)} leaves {image_id}, which has {width} x {height} pixels.", image=image_id)
+    return CropOutside(
+        f"The box {list(box)} extends beyond {image_id}, which has {width} x {height} pixels.", image=image_id
+    )
 
 
 # --- in words --------------------------------------------------------------------------------------------------------
@@ -130,7 +132,7 @@ def describe(act: types.Act) -> str:
         case types.SetSplit():
             done = f"set the split {act.split}" if act.split else "unset the split"
         case types.SetCrop():
-            done = f"crop to {list(act.crop)}" if act.crop else "take the crop away"
+            done = f"crop to {list(act.crop)}" if act.crop else "remove the crop"
         case types.ReviewImages():
             done = f"review: {act.review}"
         case types.Exclude() | types.Restore():

@@ -151,7 +151,7 @@ def revision_of(
     session: Session, dataset_id: str, origin: str, image_ids: Sequence[str], author: ApiKey | None
 ) -> Revision:
     """Return the last revision of this origin, if it changed none of these images; else a new one."""
-    description = f"labels of pictures that came again ({origin})"
+    description = f"labels of duplicate pictures ({origin})"
     mine = (Revision.dataset_id == dataset_id, Revision.act == ACT, Revision.description == description)
     query = select(Revision).where(*mine, Revision.undone_by.is_(None)).order_by(Revision.id.desc()).limit(1)
     if (last := session.scalar(query)) is not None:

@@ -94,7 +94,7 @@ def named_by(wish: types.Relabel | types.LabelSuggestion) -> set[str]:
 def check_kind(dataset: Dataset, act: types.AddLabels | types.RemoveLabels) -> None:
     """Raise LabelsSeveral where images have one label each: `relabel` is what is meant there."""
     if dataset.kind != MULTI:
-        raise too_many(dataset, f"`{act.act}` is for sets of labels, which")
+        raise too_many(dataset, f"`{act.act}` is for multi-label data sets")
 
 
 def check_room(session: Session, dataset_id: str, labels: set[str], most_labels: int) -> None:
@@ -115,7 +115,7 @@ def check_known(session: Session, dataset_id: str, labels: Sequence[str]) -> Non
 
 def check_free(session: Session, dataset_id: str, label: str) -> None:
     if label in datasets.labels_of(session, dataset_id):
-        raise Conflict(f"There are images with the label {label!r} already.", hint="Merge the two labels instead.")
+        raise Conflict(f"The label {label!r} already exists.", hint="Merge the two labels instead.")
 
 
 # --- in words --------------------------------------------------------------------------------------------------------
@@ -126,7 +126,7 @@ def describe(act: types.Act) -> str:
         case types.Relabel() if act.labels is not None:
             return f"relabel as {listed(act.labels) or 'none of the labels'}"
         case types.Relabel():
-            return f"relabel as {act.label!r}" if act.label is not None else "take the label away"
+            return f"relabel as {act.label!r}" if act.label is not None else "remove the label"
         case types.AddLabels():
             return f"add {listed(act.labels)}"
         case types.RemoveLabels():

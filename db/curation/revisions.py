@@ -127,7 +127,7 @@ def undo(session: Session, dataset_id: str, revision_id: str, author: ApiKey | N
     datasets.lock(session, dataset_id)
     revision = find(session, dataset_id, revision_id)
     if revision.undone_by is not None:
-        raise RevisionUndone(f"{revision.undone_by} has undone it.", undone_by=revision.undone_by)
+        raise RevisionUndone(f"It was undone by {revision.undone_by}.", undone_by=revision.undone_by)
     check_unchanged(session, revision)
     description = f"undo {revision.id}: {revision.description}"
     made = begin(session, dataset_id, "undo", revision.field, description, author, undoes=revision.id)
@@ -165,7 +165,7 @@ def find(session: Session, dataset_id: str, revision_id: str) -> Revision:
     query = select(Revision).where(Revision.dataset_id == dataset_id, Revision.id == revision_id)
     revision = session.scalar(query, execution_options={"populate_existing": True})
     if revision is None:
-        raise NotFound(f"There is no revision {revision_id!r} of this data set.")
+        raise NotFound(f"The data set has no revision {revision_id!r}.")
     return revision
 
 

@@ -56,9 +56,9 @@ class Rule:
         """Raise Invalid where the database cannot say what is decided."""
         if self.anew:
             raise Invalid(
-                f"By the threshold {self.threshold:g} sets of labels are decided anew as results are read; images can "
-                "be chosen or counted by the batch's own decisions only.",
-                hint="Leave out `threshold`, start a batch with it, or choose among the results yourself.",
+                f"The threshold {self.threshold:g} of a multi-label model is applied as results are read; images can be "
+                "filtered or counted only by the batch's own decisions.",
+                hint="Omit `threshold`, start a batch with it, or filter the results yourself.",
             )
 
     def decided(self, stored: str, names: Sequence[str], probabilities: Sequence[float]) -> str:

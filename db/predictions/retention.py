@@ -31,8 +31,8 @@ def request_deletion(session: Session, job_id: str, kind: JobKind | None = None,
     job = jobs.find(session, job_id, kind)
     if job.kind not in KINDS:
         raise Conflict(
-            f"The {job.kind} {job.id} has no results of its own to delete.",
-            hint="What it made is deleted at its own address: a model, an image, a data set.",
+            f"The {job.kind} {job.id} has no results to delete.",
+            hint="Delete what it created instead: the model, image or data set.",
         )
     if job.status not in TERMINAL:
         raise JobNotDone(f"The {job.kind} {job.id} is {job.status}.")

@@ -45,7 +45,7 @@ def find(session: Session, model_id: str, wanted: str) -> ModelExport:
     row = session.get(ModelExport, (model_id, wanted))
     if row is None:
         raise NotFound(
-            f"This model was not exported as {wanted!r} yet.", hint="POST /v1/models/{model}/exports makes an export."
+            f"This model was not exported as {wanted!r} yet.", hint="POST /v1/models/{model}/exports starts an export."
         )
     return row
 

@@ -221,7 +221,7 @@ def overdue(session: Session) -> list[Job]:
 def expire(session: Session, job: Job) -> bool:
     """End a job whose deadline has passed. What a batch has finished is kept; whoever works on it learns and stops."""
     lock(session, job.id)
-    error = DeadlineExceeded(f"It was to be done by {job.deadline_at:%Y-%m-%d %H:%M:%S} UTC.")
+    error = DeadlineExceeded(f"Its deadline was {job.deadline_at:%Y-%m-%d %H:%M:%S} UTC.")
     late = Job.deadline_at < now()
     return move(session, job.id, JobStatus.EXPIRED, late, why=error.code, error=error.to_dict())
 

@@ -224,7 +224,7 @@ def release(session: Session, worker: str | None = None) -> None:
 
 def worker_lost(attempts: int) -> TsukijiError:
     """Return the error of work that ended its worker (or lost it) each time."""
-    return WorkerLost(f"{attempts} workers in a row went silent while they held this work.", attempts=attempts)
+    return WorkerLost(f"{attempts} workers in a row stopped responding while running this work.", attempts=attempts)
 
 
 def note(session: Session, work: Work, message: str, why: str) -> None:

@@ -31,7 +31,7 @@ def find(session: Session, upload_id: str) -> Upload:
     if upload is None:
         raise NotFound(
             f"There is no upload {upload_id!r}.",
-            hint="One that nothing was added to for some time is deleted; begin another.",
+            hint="Unfinished uploads expire; start another.",
         )
     return upload
 

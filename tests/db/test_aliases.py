@@ -45,7 +45,7 @@ def test_no_way_back(session):
     with pytest.raises(NotFound):
         aliases.roll_back(session, "production")
     aliases.put(session, "production", first)
-    with pytest.raises(Conflict, match="no other"):
+    with pytest.raises(Conflict, match="no previous"):
         aliases.roll_back(session, "production")
     aliases.put(session, "production", second)
     registry.remove_model(session, first)

@@ -71,7 +71,7 @@ def configure(url: str | None, api_key: str | None, timeout_seconds: float, max_
     address = (url or os.environ.get("TSUKIJI_URL") or DEFAULT_URL).rstrip("/")
     parts = urlsplit(address)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError(f"{address!r} is no address of a service; it should look like {DEFAULT_URL}")
+        raise ValueError(f"{address!r} is not a service address; it should look like {DEFAULT_URL}")
     return Config(address, api_key or os.environ.get("TSUKIJI_API_KEY") or None, timeout_seconds, max_retries)
 
 

@@ -91,7 +91,7 @@ class Batch(Job):
         """
         kind = self.FORMATS.get(Path(target).suffix.lower())
         if kind is None:
-            raise ValueError(f"{target}: results are saved as {', '.join(self.FORMATS)}")
+            raise ValueError(f"{target}: results can be saved as {', '.join(self.FORMATS)}")
         params = _params(probabilities=probabilities, **wanted)
         return save(self._transport, self._place("results"), Path(target), kind, params)
 
@@ -169,7 +169,7 @@ class Batches(Resource):
             APIError: the service refused or cannot be reached.
         """
         if sum(given is not None for given in (images, archive, manifest, source, dataset)) != 1:
-            raise ValueError("a batch takes exactly one of images, archive, manifest, source and dataset")
+            raise ValueError("give exactly one of images, archive, manifest, source and dataset")
         options: dict[str, Any] = {"model": id_of(model), "top_k": top_k, "threshold": threshold}
         wishes = {
             "min_known": min_known,
@@ -221,7 +221,7 @@ class Batches(Resource):
         self, files: Sequence[LocalFile], options: dict[str, Any], progress: Sent | None, passed: PassedOver
     ) -> httpx2.Response:
         if not files:
-            raise ValueError(f"there are no pictures among the images of this batch. {passed}".rstrip(". "))
+            raise ValueError(f"`images` contains no pictures. {passed}".rstrip(". "))
         if not fit_one_request(files):
             with packed(files) as archive:
                 return self._post_archive(archive, options, progress, None)

@@ -152,7 +152,7 @@ class Client:
             APIError: the service refused or cannot be reached.
         """
         if prediction.heatmap is None or "png" not in prediction.heatmap.links:
-            raise ValueError((prediction.heatmap and prediction.heatmap.withheld) or "no heatmap was asked for")
+            raise ValueError((prediction.heatmap and prediction.heatmap.withheld) or "no heatmap was requested")
         return save(self._transport, prediction.heatmap.links["png"], Path(target), "image/png")
 
     def correct(
@@ -166,7 +166,7 @@ class Client:
             ValueError: the prediction was made by a service that does not say where it belongs.
         """
         if prediction.job_id is None:
-            raise ValueError("this prediction does not say to which job it belongs")
+            raise ValueError("this prediction does not say which job it belongs to")
         return correct(self._transport, prediction.job_id, {prediction.seq: label}, dataset)
 
     def info(self) -> types.Info:

@@ -144,7 +144,7 @@ class Curated(Bound):
         self, act: types.ActName, images: ImageIds | None, wanted: Chosen, everything: bool, **more: Any
     ) -> types.Revision:
         if (images is not None) + bool(wanted) + everything != 1:
-            raise ValueError("name the images, or say which by a filter, or say everything=True")
+            raise ValueError("give images, a filter, or everything=True")
         chosen = {"filter": dict(wanted)} if images is None else {"images": [id_of(image) for image in images]}
         return self._act(act, **chosen, **more)
 

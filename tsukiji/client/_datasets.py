@@ -227,7 +227,7 @@ class Datasets(Resource):
                 pass
             else:
                 if kind not in {None, found.kind}:
-                    raise ValueError(f"the data set {name!r} is of the kind {found.kind}, which cannot be changed")
+                    raise ValueError(f"the data set {name!r} is {found.kind}, which cannot be changed")
                 return found
         asked = {"name": name, "description": description} | ({"kind": kind} if kind else {})
         return Dataset.bind(self._transport, self._transport.request("POST", path("datasets"), json=asked).json())

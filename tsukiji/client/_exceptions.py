@@ -82,7 +82,7 @@ class InternalServerError(APIStatusError):
     pass
 
 
-ENDED: Final = {"failed": "failed", "cancelled": "was cancelled", "expired": "ran past its deadline"}
+ENDED: Final = {"failed": "failed", "cancelled": "was cancelled", "expired": "exceeded its deadline"}
 
 
 class JobError(Exception):

@@ -173,8 +173,8 @@ def _unsendable(layout: Layout) -> Iterable[types.FileVerdict]:
     for name, error in layout.faults:
         yield _refused(name, error)
     for remote in layout.remotes:
-        hint = "Import the table by itself: then the service fetches what it names."
-        yield _refused(remote.url, UrlNotAllowed("A folder is sent as it is; addresses are not fetched.", hint=hint))
+        hint = "Import the table by itself, so that the service fetches the pictures."
+        yield _refused(remote.url, UrlNotAllowed("Addresses are not fetched when a folder is sent.", hint=hint))
 
 
 def _hash(file: LocalFile) -> tuple[LocalFile, str | None]:
@@ -272,14 +272,14 @@ def _too_large(file: LocalFile, limit: int) -> types.FileVerdict:
     problem = types.Problem(
         code="too_many_bytes",
         title="The file is too large",
-        detail=f"{file.size:,} bytes; the service takes {limit:,}.",
-        hint="Save it smaller.",
+        detail=f"{file.size:,} bytes; the limit of the service is {limit:,}.",
+        hint="Reduce its size.",
     )
     return types.FileVerdict(name=file.name, verdict="rejected", error=problem)
 
 
 def _unreadable(file: LocalFile) -> types.FileVerdict:
-    problem = types.Problem(code="unreadable", title="The file cannot be read from this disk")
+    problem = types.Problem(code="unreadable", title="The file cannot be read from disk")
     return types.FileVerdict(name=file.name, verdict="rejected", error=problem)
 
 

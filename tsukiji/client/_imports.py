@@ -35,7 +35,7 @@ class Import(Job):
         """
         kind = self.FORMATS.get(Path(target).suffix.lower())
         if kind is None:
-            raise ValueError(f"{target}: verdicts are saved as {', '.join(self.FORMATS)}")
+            raise ValueError(f"{target}: verdicts can be saved as {', '.join(self.FORMATS)}")
         params = {"verdict": verdict} if verdict else {}
         return save(self._transport, path("imports", self.id, "results"), Path(target), kind, params)
 

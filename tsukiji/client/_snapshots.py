@@ -61,4 +61,4 @@ def format_of(target: Path) -> types.DatasetFormat:
             return "csv"
         case ".jsonl":
             return "jsonl"
-    raise ValueError(f"{target.name}: what ends in .zip, .csv or .jsonl says its format; name another one")
+    raise ValueError(f"{target.name}: the format is only known for .zip, .csv or .jsonl; give `format`")

@@ -55,10 +55,10 @@ class Sanity:
     def refusal(self) -> str | None:
         """Why maps are withheld; None where they are not."""
         if self.pictures < LEAST_PICTURES:
-            return f"only {self.pictures} held-out images are there to try its heatmaps on; {LEAST_PICTURES} are needed"
+            return f"only {self.pictures} held-out images to validate its heatmaps; {LEAST_PICTURES} are needed"
         if self.beats_random < LEAST_BEATEN:
             return (
-                f"its heatmaps beat random maps on {self.beats_random:.0%} of {self.pictures} held-out images only; "
+                f"its heatmaps beat random maps on only {self.beats_random:.0%} of {self.pictures} held-out images; "
                 f"{LEAST_BEATEN:.0%} are needed"
             )
         return None

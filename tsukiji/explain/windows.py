@@ -57,7 +57,7 @@ def look_closely(predictor: Predictor, image: Image.Image) -> Windows:
         parts: Floats = (boxes / np.array(image.size * 2)).astype(np.float32)
         embeddings = _embed(predictor, fit(predictor, image), parts)
     except torch.OutOfMemoryError as error:
-        raise GpuOutOfMemory(f"{predictor.device} has too little memory to look for tags.") from error
+        raise GpuOutOfMemory(f"{predictor.device} has too little memory to find tags.") from error
     return Windows(boxes, embeddings)
 
 

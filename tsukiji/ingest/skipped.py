@@ -9,11 +9,11 @@ Code = Literal[
 ]
 
 TEXTS: Final[dict[Code, str]] = {
-    "leftovers_passed_over": "Left behind by devices and systems, or hidden, and passed over",
-    "links_passed_over": "Links that lead nowhere, or back to a folder above them, passed over",
-    "folders_passed_over": "Folders that cannot be read, passed over",
-    "files_passed_over": "No pictures by name or content, passed over",
-    "names_guessed": "Names read by a guessed code page (name the right one as `encoding` if they look wrong)",
+    "leftovers_passed_over": "Skipped hidden files, and files that devices and systems leave behind",
+    "links_passed_over": "Skipped links that lead nowhere, or back to a folder above them",
+    "folders_passed_over": "Skipped folders that cannot be read",
+    "files_passed_over": "Skipped files that are not pictures by name or content",
+    "names_guessed": "Names decoded with a guessed encoding (set `encoding` if they look wrong)",
 }
 SHOWN: Final = 5
 NAME_CHARACTERS: Final = 200

@@ -101,7 +101,7 @@ class Backbone:
         """
         known = {weights.name: weights for weights in self.weights}
         if name is not None and name not in known:
-            hint = f"Leave them out, or use one of {', '.join(known)}."
+            hint = f"Omit `weights`, or use one of {', '.join(known)}."
             raise Invalid(f"There are no weights {name!r} for the backbone {self.name}.", hint=hint)
         return self.weights[0] if name is None else known[name]
 

@@ -18,7 +18,7 @@ def choose_device(name: str) -> torch.device:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise Invalid(
-            f"There is no device {name!r} here: {error}", hint="Use auto, cpu, cuda, cuda:1 or mps."
+            f"The device {name!r} is not available: {error}", hint="Use auto, cpu, cuda, cuda:1 or mps."
         ) from error
     return device
 

@@ -101,7 +101,7 @@ def _library(name: str) -> Any:
         return importlib.import_module(name)  # noqa: TID251 - optional extras
     except ImportError as error:
         raise ExportFailed(
-            f"Export to ONNX needs {name}, which this worker lacks.",
+            f"Export to ONNX needs {name}, which is not installed on this worker.",
             hint="Where the intake workers run, in the checkout: pip install '.[export]'.",
         ) from error
 
@@ -122,7 +122,7 @@ def _write(model: nn.Module, size: int, target: Path) -> None:
             verbose=False,
         )
     except torch.onnx.errors.OnnxExporterError as error:
-        raise ExportFailed(f"PyTorch's exporter could not do it: {error}") from error
+        raise ExportFailed(f"PyTorch's exporter failed: {error}") from error
 
 
 def _describe(onnx: Any, target: Path, texts: Mapping[str, Any]) -> int:

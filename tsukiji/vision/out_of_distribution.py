@@ -160,5 +160,5 @@ def load(path: Path, middle: int, features: int) -> Known:
     if not fits or len(arrays.get("scales", [0])) != 1 or held_out.ndim != 1 or not len(held_out):
         raise PackageInvalid(f"{path.name} does not fit the network: {shapes}, {held_out.shape}.")
     if not all(np.isfinite(array).all() for array in (held_out, *arrays.values())) or (np.diff(held_out) < 0).any():
-        raise PackageInvalid(f"{path.name} holds values that cannot be.")
+        raise PackageInvalid(f"{path.name} contains impossible values.")
     return known

@@ -167,7 +167,7 @@ def verify(folder: Path) -> Manifest:
         if not (folder / name).is_file():
             raise PackageInvalid(f"{name} is missing.")
         if _facts(folder / name) != facts:
-            raise PackageInvalid(f"{name} was altered after the package was sealed.")
+            raise PackageInvalid(f"{name} was modified after the package was sealed.")
     return manifest
 
 
@@ -209,7 +209,7 @@ def read_preprocess(folder: Path) -> "Preprocess":
     try:
         return Preprocess.from_dict(read_json(read_text(folder, PREPROCESS)))
     except (ValueError, TypeError) as error:
-        raise PackageInvalid(f"{PREPROCESS} is not valid: {error}") from error
+        raise PackageInvalid(f"{PREPROCESS} is invalid: {error}") from error
 
 
 def read_part(folder: Path, name: str, part: type[P], most: int = MAX_JSON_BYTES) -> P:
@@ -221,7 +221,7 @@ def read_part(folder: Path, name: str, part: type[P], most: int = MAX_JSON_BYTES
     try:
         return part.model_validate_json(read_text(folder, name, most))
     except ValidationError as error:
-        raise PackageInvalid(f"{name} is not valid: {told(error)}") from error
+        raise PackageInvalid(f"{name} is invalid: {told(error)}") from error
 
 
 def told(error: ValidationError) -> str:
@@ -254,7 +254,7 @@ def _check_names(manifest: Manifest) -> None:
 
 def _facts(path: Path) -> FileFacts:
     if path.is_symlink() or not path.is_file():
-        raise PackageInvalid(f"A model package cannot hold {path.name}: it is no plain file.")
+        raise PackageInvalid(f"A model package cannot hold {path.name}: it is not a regular file.")
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return FileFacts(sha256=digest, bytes=path.stat().st_size)

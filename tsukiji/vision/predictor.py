@@ -269,5 +269,5 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
         raise PackageInvalid(f"{path.name} cannot be read: {error}") from error
     for name, tensor in state.items():
         if not bool(torch.isfinite(tensor).all()):
-            raise PackageInvalid(f"{path.name} holds values that are not numbers, in {name}.")
+            raise PackageInvalid(f"{path.name} contains values that are not numbers, in {name}.")
     return state

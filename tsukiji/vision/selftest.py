@@ -31,7 +31,7 @@ def try_out(folder: Path, examples: Sequence[Example]) -> str:
     worst = int(differences.argmax())
     if not differences[worst] <= TOLERANCE:  # NaN is no agreement
         raise PackageInvalid(
-            f"It answers otherwise than where it was made: for {examples[worst].file} a probability differs by "
-            f"{differences[worst]:.3g}; at most {TOLERANCE:g} is rounding."
+            f"It answers differently than where it was made: for {examples[worst].file} a probability differs by "
+            f"{differences[worst]:.3g}; up to {TOLERANCE:g} is rounding."
         )
     return f"{len(examples)} example images answered as recorded (largest difference {differences[worst]:.1e})"

@@ -112,7 +112,7 @@ def _recognise(found: Mapping[str, Any], file: str) -> str:
             likeness[name] = len(expected & found.keys()) / len(expected | found.keys())
     best = max(likeness, key=likeness.__getitem__)
     if not likeness[best]:
-        raise WeightsInvalid(f"{file} is of no backbone that is known here: {', '.join(likeness)}.")
+        raise WeightsInvalid(f"{file} is of no known backbone: {', '.join(likeness)}.")
     return best
 
 
@@ -196,10 +196,10 @@ def _check(
             raise WeightsInvalid(f"{file} lacks {name} with shape {tuple(like.shape)}.")
         state[name] = tensor.to(like.dtype).contiguous()
         if not bool(torch.isfinite(state[name]).all()):
-            raise WeightsInvalid(f"{file} holds values that are not numbers, in {name}.")
+            raise WeightsInvalid(f"{file} contains values that are not numbers, in {name}.")
     left_out = tuple(f"{part}." for part in backbone.left_out)
     if strange := sorted(name for name in found if name not in expected and not name.startswith(left_out)):
-        raise WeightsInvalid(f"{file} is of another architecture: it holds {strange[0]}.")
+        raise WeightsInvalid(f"{file} is of another architecture: it has {strange[0]}.")
     return state
 
 
@@ -207,9 +207,9 @@ def _read(path: Path) -> Mapping[str, Any]:
     try:
         state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
     except UnpicklingError as error:  # torch's message advises to run what is in the file
-        raise WeightsInvalid(f"{path.name} cannot be read: it holds something other than tensors.") from error
+        raise WeightsInvalid(f"{path.name} cannot be read: it contains something other than tensors.") from error
     except Exception as error:  # the readers fail with whatever their parsing ran into
         raise WeightsInvalid(f"{path.name} cannot be read: {error}") from error
     if not isinstance(state, Mapping) or not all(isinstance(name, str) for name in state):
-        raise WeightsInvalid(f"{path.name} holds no state dict.")
+        raise WeightsInvalid(f"{path.name} contains no state dict.")
     return state

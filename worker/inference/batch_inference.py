@@ -221,7 +221,7 @@ def answer(
 ) -> Row:
     """Return what a model says of a picture, or the error that it says nothing: no answer holds NaN."""
     if not np.isfinite(probabilities).all() or not math.isfinite(known_score or 0):
-        return {"error": OutputNotFinite("The model's probabilities of this picture are not numbers.").to_dict()}
+        return {"error": OutputNotFinite("The model's probabilities for this picture are not numbers.").to_dict()}
     several = predictor.kind == "multi_label"
     best = int(probabilities.argmax())
     return {

@@ -139,7 +139,7 @@ def heatmap(insight: Insight, part: Part, label: str) -> Row:
         return {"label": label, "withheld": facts["withheld"]}
     grid = explain(insight.predictor, part.pixels, insight.predictor.label_names.index(label), facts["method"])
     if not np.isfinite(grid).all():
-        return {"label": label, "withheld": "the map of this picture holds values that are not numbers"}
+        return {"label": label, "withheld": "the heatmap of this picture contains values that are not numbers"}
     height, width = grid.shape
     return {
         "label": label,

@@ -98,7 +98,7 @@ class Connection(socketserver.StreamRequestHandler):
         try:
             model_id = str(header["model"])
         except KeyError as error:
-            raise LaneBroken("a question without a model") from error
+            raise LaneBroken("a request without a model") from error
         try:
             return self.server.lane.ask(model_id, files)
         except Refused as why:

@@ -53,7 +53,7 @@ def items_of(services: Services, job: Job, passed: PassedOver) -> Iterator[Item]
         case DatasetInput() as dataset:
             return from_dataset(services, job, dataset)
         case FilesInput():
-            raise Invalid("The files of this job came with its request.")
+            raise Invalid("The files of this job were sent with its request.")
 
 
 # --- files -----------------------------------------------------------------------------------------------------------

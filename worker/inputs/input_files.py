@@ -41,7 +41,7 @@ def files_at(services: Services, source: str, passed: PassedOver) -> Iterator[En
     found = services.sources.open(source).entries(limits.image_bytes)
     for number, entry in enumerate(wanted(found, passed), 1):
         if number > limits.archive_entries:
-            raise SourceTooLarge(f"There are more than {limits.archive_entries:,} files below {source}.")
+            raise SourceTooLarge(f"There are more than {limits.archive_entries:,} files in {source}.")
         yield entry
 
 

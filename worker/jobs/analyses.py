@@ -146,7 +146,7 @@ def check_weights(services: Services, job: Job) -> None:
     """Raise WeightsUnavailable where the engine, which takes seconds to start, could not but say the same."""
     backbone, weights = AnalysisRequest.of(job).backbone, services.settings.weights
     if not weights.download and find_weights(backbone_of(backbone), services.settings.weights_dir) is None:
-        raise WeightsUnavailable(f"Neither the weights folder nor a cache has {backbone}; downloads are off.")
+        raise WeightsUnavailable(f"Neither the weights folder nor a cache has {backbone}, and downloads are off.")
 
 
 def survey(services: Services, job: Job, lease: Lease, names: Sequence[str], kept: Path, folder: Path) -> None:
@@ -178,7 +178,7 @@ def survey(services: Services, job: Job, lease: Lease, names: Sequence[str], kep
         try:
             Look(services, job, lease, engine).follow()
         except TrainingCrashed as error:  # it is no training, and its next attempt may go better
-            raise InternalError(f"The engine ended by itself. {error.detail}") from error
+            raise InternalError(f"The engine process ended. {error.detail}") from error
 
 
 class Look(Watch):

@@ -62,7 +62,7 @@ def store(
     warnings = [] if passed is None else kept(passed.warnings())
     if not count:
         source = BatchRequest.of(job).input.model_dump(exclude_unset=True)
-        raise BatchEmpty(f"Nothing to classify in {source}. {passed or ''}".rstrip())
+        raise BatchEmpty(f"There are no pictures to classify in {source}. {passed or ''}".rstrip())
     settings = services.settings.jobs
     result = {"result": {"warnings": warnings}} if warnings else {}
     with services.database.transaction() as session:
@@ -100,4 +100,4 @@ def check_size(services: Services, items: int) -> None:
     """Raise BatchTooLarge over the limit."""
     allowed = services.settings.limits.batch_items
     if items > allowed:
-        raise BatchTooLarge(f"A batch may hold {allowed} images.")
+        raise BatchTooLarge(f"A batch may have {allowed} images.")

@@ -47,7 +47,7 @@ def plan(services: Services, job: Job) -> None:
     with services.database.reading() as session:
         kind = datasets.find(session, asked.input.dataset).kind
     if asked.kind != kind:
-        raise KindMismatch(f"The data set is of the kind {kind}, the model is not.")
+        raise KindMismatch(f"The data set is {kind}, the model is not.")
     items = [item for item in from_dataset(services, job, asked.input) if item["true_label"] is not None]
     check_labels({label for item in items for label in split_labels(item["true_label"])}, asked.label_names)
     store(services, job, items)

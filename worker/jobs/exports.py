@@ -31,7 +31,7 @@ def run(services: Services, job: Job, lease: Lease) -> None:
             try:
                 Watch(services, job, lease, engine).follow()
             except TrainingCrashed as error:  # it is no training, and its next attempt may go better
-                raise InternalError(f"The converter ended by itself. {error.detail}") from error
+                raise InternalError(f"The converter process ended. {error.detail}") from error
         register(services, job, conversion, folder)
 
 

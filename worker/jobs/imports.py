@@ -51,7 +51,7 @@ def run(services: Services, job: Job, lease: Lease) -> None:
 def dataset_of(job: Job) -> str:
     """Return the id of the data set; a job whose data set was deleted cannot go on."""
     if job.dataset_id is None:
-        raise Invalid("The data set was deleted.", hint="Make it again, and send the archive again.")
+        raise Invalid("The data set was deleted.", hint="Create it again, and send the archive again.")
     return job.dataset_id
 
 
@@ -116,7 +116,7 @@ def check_placement(services: Services, place: Placement, labels: set[str]) -> N
         raise place.error
     found = [] if place.label is None else split_labels(place.label)
     if set(found) - labels and len(labels.union(found)) > services.settings.limits.dataset_classes:
-        raise LabelRefused(f"The data set has {len(labels)} labels; no more are allowed.")
+        raise LabelRefused(f"The data set has {len(labels)} labels; which is the limit.")
     labels.update(found)
 
 

@@ -192,7 +192,7 @@ class Watch:
         if not silent:
             self._heard = now
         if now - self._heard > settings.stall_seconds:
-            raise WorkStalled(f"Nothing was heard of the training for {settings.stall_seconds:g} s.")
+            raise WorkStalled(f"The training made no progress for {settings.stall_seconds:g} s.")
         if now - self._weighed > WEIGH_SECONDS:
             self._weighed = now
             memory.check(self._engine.pid, settings.training_memory_mb)

@@ -53,7 +53,7 @@ def test_wait_for_a_finished_job_asks_nobody(client, service):
     [
         ("failed", tsukiji.JobFailedError, "failed: nan_loss"),
         ("cancelled", tsukiji.JobCancelledError, "was cancelled"),
-        ("expired", tsukiji.JobExpiredError, "ran past its deadline"),
+        ("expired", tsukiji.JobExpiredError, "exceeded its deadline"),
     ],
 )
 def test_a_job_that_ended_badly_raises_if_wanted(training, service, status, error, said):

@@ -101,7 +101,7 @@ class Names:
         if error is None:
             name = plain_name(name)
             if name in self._seen:
-                error = EntryDuplicate(f"{name} stands in the archive twice; the first one counts.")
+                error = EntryDuplicate(f"{name} is in the archive twice; the first one is used.")
             elif self._doubtful is None or hash(name) in self._doubtful:
                 self._seen.add(name)
         return name, error
@@ -114,7 +114,7 @@ def place_fault(name: str, *, plain: bool) -> ArchiveError | None:
     if place == "." or UNSAFE.search(place.removesuffix("\r") if remains else place) or not plain:
         return EntryUnsafePath(f"{name!r} leads outside, or is a link or a device.")
     if remains is not None:
-        return EntryIgnored(f"{name!r} was left behind by a system.")
+        return EntryIgnored(f"{name!r} was left behind by the operating system.")
     return None
 
 

@@ -30,7 +30,7 @@ def entries(path: Path, limits: ArchiveLimits, encoding: str | None = None) -> I
     """
     size = path.stat().st_size
     if size > limits.max_bytes:
-        raise ArchiveTooLarge(f"The archive has {size:,} bytes; at most {limits.max_bytes:,} are taken.")
+        raise ArchiveTooLarge(f"The archive has {size:,} bytes; at most {limits.max_bytes:,} are allowed.")
     with path.open("rb") as file:
         is_tar = tars.is_tar(file)
     yield from (tars if is_tar else zips).entries(path, limits, encoding)

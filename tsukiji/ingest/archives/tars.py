@@ -186,7 +186,7 @@ def _next(stream: _Stream) -> _Member | None:
         if info.type not in EXTENSIONS:
             return _member(stream, info, told)
         told |= _extension(info, _body(stream, info.size))
-    raise ArchiveUnreadable("The tar archive is damaged: too many headers stand in a row.")
+    raise ArchiveUnreadable("The tar archive is damaged: too many headers in a row.")
 
 
 def _member(stream: _Stream, info: tarfile.TarInfo, told: dict[str, str]) -> _Member:
@@ -209,7 +209,7 @@ def _fault(member: _Member, name: str, limits: ArchiveLimits) -> ArchiveError | 
     if fault := nested_fault(name):
         return fault
     if member.size > limits.max_entry_bytes:
-        return EntryTooLarge(f"{name} has {member.size:,} bytes; at most {limits.max_entry_bytes:,} are taken.")
+        return EntryTooLarge(f"{name} has {member.size:,} bytes; at most {limits.max_entry_bytes:,} are allowed.")
     return None
 
 
@@ -245,7 +245,7 @@ def _records(body: bytes) -> Iterator[tuple[str, str]]:
         record = body[:length]
         key, equals, value = record[len(digits) + 1 : -1].partition(b"=")
         if not (equals and key and record.endswith(b"\n") and len(record) == length):
-            raise ArchiveUnreadable("The tar archive is damaged: an extended header is none.")
+            raise ArchiveUnreadable("The tar archive is damaged: an extended header is invalid.")
         yield _decode(key), _decode(value)
         body = body[length:]
 

@@ -106,10 +106,10 @@ def _doubles(hashes: Sequence[int]) -> set[int]:
 
 def _check_whole(count: int, expanded: int, limits: ArchiveLimits) -> None:
     if count > limits.max_entries:
-        raise ArchiveTooManyEntries(f"The archive holds {count:,} entries; at most {limits.max_entries:,} are taken.")
+        raise ArchiveTooManyEntries(f"The archive holds {count:,} entries; at most {limits.max_entries:,} are allowed.")
     if expanded > limits.max_expanded_bytes:
         raise ArchiveTooLarge(
-            f"The archive unpacks to {expanded:,} bytes; at most {limits.max_expanded_bytes:,} are taken."
+            f"The archive unpacks to {expanded:,} bytes; at most {limits.max_expanded_bytes:,} are allowed."
         )
 
 
@@ -155,13 +155,13 @@ def _fault(info: zipfile.ZipInfo, name: str, limits: ArchiveLimits) -> ArchiveEr
     if fault := nested_fault(name):
         return fault
     if info.compress_type not in BOUNDED:
-        return EntryUnreadable(f"{name} is packed by a method that is not read.")
+        return EntryUnreadable(f"{name} uses an unsupported compression method.")
     return _size_fault(info, name, limits)
 
 
 def _size_fault(info: zipfile.ZipInfo, name: str, limits: ArchiveLimits) -> ArchiveError | None:
     if info.file_size > limits.max_entry_bytes:
-        return EntryTooLarge(f"{name} has {info.file_size:,} bytes; at most {limits.max_entry_bytes:,} are taken.")
+        return EntryTooLarge(f"{name} has {info.file_size:,} bytes; at most {limits.max_entry_bytes:,} are allowed.")
     if info.file_size > HARMLESS_BYTES and info.file_size > limits.max_ratio * info.compress_size:
         return EntryTooLarge(f"{name} unpacks to more than {limits.max_ratio:g} times its packed size.")
     return None

@@ -26,7 +26,7 @@ def read(document: Any) -> Iterator[Item]:
     tags = {tag["id"]: tag for tag in listed or [] if isinstance(tag, dict) and "id" in tag}
     for number, image in enumerate(_images(document), 1):
         if not isinstance(image, dict) or "id" not in image:
-            yield refused(number, "it is no image: `id` is missing")
+            yield refused(number, "`id` is missing")
             continue
         uri = str(image.get("originalImageUri") or "")
         try:

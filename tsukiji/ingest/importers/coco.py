@@ -26,7 +26,7 @@ def read(document: Any) -> Iterator[Item]:
         if image in labels and category in names:
             labels[image].append(names[category])
         else:
-            lost.append(refused(number, "the annotation joins an image or a category that is not there"))
+            lost.append(refused(number, "the annotation refers to an unknown image or category"))
     for number, one in enumerate(images, 1):
         yield _item(number, one, labels[_key(one.get("id"))])
     yield from lost

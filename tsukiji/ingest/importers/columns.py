@@ -148,5 +148,5 @@ def box_of(row: Mapping[str, Any]) -> Box | None:
     except (TypeError, ValueError, OverflowError) as error:
         raise ValueError("a crop is four whole numbers: left, upper, right, lower") from error
     if left < 0 or upper < 0:
-        raise ValueError("a crop lies within its picture")
+        raise ValueError("the crop extends beyond the picture")
     return check_box((left, upper, right, lower))

@@ -48,7 +48,7 @@ SPELLINGS: Final[dict[str, Callable[[str], str]]] = {
     "the suffix": without_suffix,
 }
 """What a name may differ in from the file that it means, one more with each step, and what counts of a path then."""
-PREFIX: Final = "what Label Studio puts before them"
+PREFIX: Final = "a prefix of Label Studio"
 
 
 class Files:

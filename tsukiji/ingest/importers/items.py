@@ -87,7 +87,7 @@ def split_of(word: str) -> Split | None:
     """
     split = plain_split(word)
     if split is None and word.strip().lower() not in NO_SPLIT:
-        raise ValueError(f"the split {word[:100]!r} is none of train, valid, test")
+        raise ValueError(f"the split {word[:100]!r} is not train, valid or test")
     return split
 
 

@@ -166,7 +166,7 @@ def read(layout: Layout, table: Table, names: Collection[str]) -> Iterator[Item]
         items = iter(())
     if items is None:
         if table.is_named:
-            raise TableInvalid(f"{table.name} is no table, and no export of a tool that is known.")
+            raise TableInvalid(f"{table.name} is not a table or a known tool's export.")
         return iter(())
     layout.tables.add(table.name)
     return items
@@ -224,7 +224,7 @@ def find_alike(
 
 def not_sent(line: Line) -> FileNotSent:
     item = line.item
-    hint = "Copy the files of the bucket to where the table is, and import both together." if item.url else None
+    hint = "Copy the bucket's files next to the table, and import both together." if item.url else None
     named = item.url or item.file
     return FileNotSent(f"{line}: {named!r} is not there.", hint=hint, line=item.line, table=line.table)
 
@@ -242,9 +242,9 @@ def give(layout: Layout, name: str, claimed: list[tuple[Line, bool]]) -> Line | 
     taker = first if whole or not any(differs(first, other) for other in others) else None
     for line, _ in claimed:
         if line is not taker and (taker is None or differs(taker, line)):
-            why = f"{len(claimed)} lines may mean {name}; write paths from the top"
+            why = f"{len(claimed)} lines may refer to {name}; write paths from the top folder"
             if taker is not None:
-                why = f"{name} was named before: {taker}"
+                why = f"{name} was already named: {taker}"
             error = TableLineInvalid(f"Line {line.item.line}: {why}.", line=line.item.line, table=line.table)
             layout.faults.append((str(line), error))
     return taker

@@ -120,8 +120,8 @@ def record(line: str) -> dict[str, Any] | ValueError:
     try:
         found = _parsed(line)
     except (ValueError, RecursionError) as error:
-        return ValueError(f"it is no JSON ({error})")
-    return found if isinstance(found, dict) else ValueError("it is no JSON object")
+        return ValueError(f"invalid JSON ({error})")
+    return found if isinstance(found, dict) else ValueError("not a JSON object")
 
 
 def document(text: str) -> Any:

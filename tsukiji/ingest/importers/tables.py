@@ -57,7 +57,7 @@ def csv_records(text: str) -> Iterator[tuple[int, Record | ValueError]]:
     _, header = next(rows, (0, []))
     for line, row in rows:
         if isinstance(row, ValueError) or isinstance(header, ValueError):
-            yield line, row if isinstance(row, ValueError) else ValueError("the header is no row")
+            yield line, row if isinstance(row, ValueError) else ValueError("the header is not a row")
         elif len(row) != len(header):
             yield line, ValueError(f"it has {len(row)} cells where the header has {len(header)}")
         else:
@@ -72,7 +72,7 @@ def is_list(document: Any) -> bool:
 
 def list_records(document: list[Any]) -> Iterator[tuple[int, Record | ValueError]]:
     for number, one in enumerate(document, 1):
-        yield number, one if isinstance(one, dict) else ValueError("it is no object")
+        yield number, one if isinstance(one, dict) else ValueError("not an object")
 
 
 def read(
@@ -151,7 +151,7 @@ def item_of(line: int, row: Mapping[str, Any], columns: Columns, labelling: Labe
     told = {column: row[name] for column, name in columns.items()}
     where = next((text for column in ("file", "url") if (text := _text(told.get(column))).strip()), "")
     if not where:
-        raise ValueError("it names no file and no url")
+        raise ValueError("it has no file and no url")
     file, url = place(where)
     labels, is_none = labelling.read(row, columns.get("label"))
     return Item(
@@ -185,5 +185,5 @@ def _text(value: Any) -> str:
         ValueError: it is neither text nor a number.
     """
     if isinstance(value, dict | list):
-        raise ValueError("files, urls, splits and groups are text")  # noqa: TRY004 - the value is a user's
+        raise ValueError("files, urls, splits and groups must be text")  # noqa: TRY004 - the value is a user's
     return spelt(value)

@@ -27,7 +27,7 @@ def read(document: Any, names: Iterable[str]) -> Iterator[Item]:
         TableInvalid: it is a project of sounds or poses.
     """
     if document["type"] != "image":
-        raise TableInvalid(f"This is a project of the kind {document['type']!r}, and not of images.")
+        raise TableInvalid(f"This is a project of the kind {document['type']!r}, not of images.")
     samples = sorted(name for name in names if MARK in PurePosixPath(name).name)
     for number, name in enumerate(samples, 1):
         label, _, _ = PurePosixPath(name).name.rpartition(MARK)

@@ -48,9 +48,9 @@ def check_evaluation(evaluated: Evaluated, config: ModelConfig) -> None:
     metrics, names = evaluated.metrics, config.label_names
     several = config.kind == "multi_label"
     if (metrics.multi_label is not None) != several:
-        raise PackageInvalid(f"{package.EVALUATION} speaks of another kind of model than {package.CONFIG}.")
+        raise PackageInvalid(f"{package.EVALUATION} is for another kind of model than {package.CONFIG}.")
     if metrics.label_names != names:
-        raise PackageInvalid(f"{package.EVALUATION} speaks of other labels than {package.CONFIG}.")
+        raise PackageInvalid(f"{package.EVALUATION} has other labels than {package.CONFIG}.")
     _check_labels(names, "per_class", (row.label for row in metrics.per_class))
     _check_labels(names, "curves", (row.label for row in metrics.curves))
     _check_labels(names, "left_out", (row.label for row in metrics.unknown.left_out) if metrics.unknown else ())

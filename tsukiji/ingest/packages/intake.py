@@ -48,7 +48,7 @@ def unpack(archive: Path, folder: Path, limits: ArchiveLimits) -> None:
             if not isinstance(entry.error, EntryIgnored):
                 _write(entry, folder)
     except ArchiveError as error:
-        raise PackageInvalid(f"The archive cannot be taken: {error.detail}", reason=error.code) from error
+        raise PackageInvalid(f"The archive cannot be used: {error.detail}", reason=error.code) from error
 
 
 def check(folder: Path, manifest: Manifest) -> Arrival:
@@ -64,7 +64,7 @@ def check(folder: Path, manifest: Manifest) -> Arrival:
             f"{package.CALIBRATION} holds {len(calibration.thresholds)} thresholds for {config.num_classes} labels."
         )
     if calibration.known and package.KNOWN not in manifest.files:
-        raise PackageInvalid(f'{package.KNOWN} is missing, by which {package.CALIBRATION} tells "none of these".')
+        raise PackageInvalid(f'{package.KNOWN} is missing, which {package.CALIBRATION} needs for "none of these".')
     headers = {name: read_header(folder / name) for name in manifest.files if name.endswith(".safetensors")}
     check_fit(headers[package.WEIGHTS], config, package.WEIGHTS)
     if package.KNOWN in headers:
@@ -95,9 +95,9 @@ def clean_labels(folder: Path, manifest: Manifest) -> Manifest:
     try:
         cleaned = {name: clean_label(name) for name in names}
     except ValueError as error:
-        raise PackageInvalid(f"{package.CONFIG} holds a label that cannot be one: {error}.") from error
+        raise PackageInvalid(f"{package.CONFIG} has an invalid label: {error}.") from error
     if len(set(cleaned.values())) != len(names):
-        raise PackageInvalid(f"{package.CONFIG} holds labels that differ only in how they are written.")
+        raise PackageInvalid(f"{package.CONFIG} has labels that differ only in spelling.")
     changed = {name: label for name, label in cleaned.items() if name != label}
     if not changed:
         return manifest
@@ -124,7 +124,7 @@ def _read_examples(folder: Path, config: ModelConfig) -> list[Example]:
     examples = package.read_examples(folder)
     for example in examples:
         if len(example.probabilities) != config.num_classes or example.label not in config.label_names:
-            raise PackageInvalid(f"{package.EXAMPLES}: {example.file} speaks of other labels than {package.CONFIG}.")
+            raise PackageInvalid(f"{package.EXAMPLES}: {example.file} has other labels than {package.CONFIG}.")
     return examples
 
 

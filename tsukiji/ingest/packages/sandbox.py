@@ -64,7 +64,7 @@ def unpack_apart(archive: Path, folder: Path, room: Room) -> None:
         raise StorageFull(told["detail"])
     if not told:
         sys.stderr.write(ended.stderr.decode(errors="replace")[-2000:])
-        told = {"detail": "Checking the package takes more memory or time than a model's package needs."}
+        told = {"detail": "Checking the package takes too much memory or time."}
     raise PackageInvalid(told.pop("detail"), **{"reason": told["reason"]} if "reason" in told else {})
 
 
@@ -75,7 +75,7 @@ def take(archive: Path, folder: Path, room: Room) -> None:
     arrival = check(folder, clean_labels(folder, package.verify(folder)))
     if arrival.config.num_classes > room.most_labels:
         raise PackageInvalid(
-            f"The model has {arrival.config.num_classes} labels; at most {room.most_labels} may be.",
+            f"The model has {arrival.config.num_classes} labels; at most {room.most_labels} are allowed.",
             hint="Raise TSUKIJI_LIMIT_DATASET_CLASSES, or use a model with fewer labels.",
         )
     check_size(folder, arrival.config)

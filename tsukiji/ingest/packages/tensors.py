@@ -63,7 +63,7 @@ def read_header(path: Path) -> Header:
     with path.open("rb") as file:
         length = int.from_bytes(file.read(LENGTH_BYTES), "little")
         if size < LENGTH_BYTES or length > size - LENGTH_BYTES:
-            raise PackageInvalid(f"{path.name} is no safetensors file: its header does not fit into it.")
+            raise PackageInvalid(f"{path.name} is not a safetensors file: its header does not fit into it.")
         if length > HEADER_BYTES:
             raise PackageInvalid(f"{path.name} has a header of {length:,} bytes; at most {HEADER_BYTES:,} are read.")
         text = file.read(length)
@@ -73,7 +73,7 @@ def read_header(path: Path) -> Header:
         tensors = TENSORS.validate_python(found)
     except (ValueError, TypeError) as error:
         what = package.told(error) if isinstance(error, ValidationError) else error
-        raise PackageInvalid(f"{path.name} is no safetensors file: its header cannot be read ({what}).") from error
+        raise PackageInvalid(f"{path.name} is not a safetensors file: its header cannot be read ({what}).") from error
     start = LENGTH_BYTES + length
     _check_cover(path.name, tensors, size - start)
     return Header(tensors, start)
@@ -139,7 +139,7 @@ def check_finite(path: Path, header: Header) -> None:
                 values = np.fromfile(file, FLOATS[facts.dtype], min(left, PIECE))
                 left -= len(values)
                 if not len(values) or not np.isfinite(values).all():
-                    raise PackageInvalid(f"{path.name} holds values that are not numbers, in {name}.")
+                    raise PackageInvalid(f"{path.name} contains values that are not numbers, in {name}.")
 
 
 def _check_cover(name: str, tensors: dict[str, Tensor], size: int) -> None:
@@ -148,9 +148,9 @@ def _check_cover(name: str, tensors: dict[str, Tensor], size: int) -> None:
     for tensor, facts in sorted(tensors.items(), key=lambda item: item[1].data_offsets):
         first, last = facts.data_offsets
         if facts.dtype not in ITEM_BYTES:
-            raise PackageInvalid(f"{name} holds {tensor} as {facts.dtype}, which is not known.")
+            raise PackageInvalid(f"{name} holds {tensor} as {facts.dtype}, which is not supported.")
         if first != end or last - first != ITEM_BYTES[facts.dtype] * math.prod(facts.shape):
             raise PackageInvalid(f"{name} is damaged: {tensor} is not where its header says, or not as long.")
         end = last
     if end != size:
-        raise PackageInvalid(f"{name} is damaged: its header speaks of {end:,} bytes, and there are {size:,}.")
+        raise PackageInvalid(f"{name} is damaged: its header declares {end:,} bytes; it has {size:,}.")

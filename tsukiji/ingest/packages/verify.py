@@ -77,20 +77,20 @@ def _look(folder: Path) -> Iterator[Check]:
     yield Check(check="formats", ok=True, detail=detail)
     missing = _missing("numpy", "PIL")
     if missing:
-        yield Check(check="weights", ok=None, detail=f"not looked at: {missing} is not installed here")
+        yield Check(check="weights", ok=None, detail=f"skipped: {missing} is not installed")
     else:
         check_size(folder, config)
         for name, header in arrival.headers.items():
             check_finite(folder / name, header)
-        yield Check(check="weights", ok=True, detail="all are numbers, and fit the labels")
+        yield Check(check="weights", ok=True, detail="all are numbers and match the labels")
     yield _try_out(folder, arrival)
 
 
 def _try_out(folder: Path, arrival: Arrival) -> Check:
     if not arrival.examples:
-        return Check(check="self-test", ok=None, detail="not done: the package holds no example images")
+        return Check(check="self-test", ok=None, detail="skipped: the package has no example images")
     if missing := _missing("torch", "safetensors", "numpy", "PIL", "pydantic_settings"):
-        return Check(check="self-test", ok=None, detail=f"not done: {missing} is not installed here")
+        return Check(check="self-test", ok=None, detail=f"skipped: {missing} is not installed")
     from tsukiji.vision import selftest  # noqa: PLC0415 - torch is an optional extra
 
     detail = selftest.try_out(folder, arrival.examples)

@@ -63,7 +63,7 @@ def find_allowed(url: str, allowed: list[str]) -> str:
         for root in allowed:
             if is_below(url, root):
                 return root
-    raise SourceNotAllowed(f"{url[:200]!r} is not below an allowed folder or prefix.")
+    raise SourceNotAllowed(f"{url[:200]!r} is not in an allowed folder or prefix.")
 
 
 def is_below(url: str, root: str) -> bool:

@@ -54,7 +54,7 @@ class BucketSource(Source):
             except ClientError as error:
                 code = str(error.response["Error"]["Code"])
                 if code in ABSENT:
-                    raise SourceMissing(f"{place} is not there.") from error
+                    raise SourceMissing(f"{place} does not exist.") from error
                 if code in DENIED:
                     raise SourceUnreadable(f"{place} may not be read: {code}.") from error
                 raise

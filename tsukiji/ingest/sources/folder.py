@@ -82,7 +82,7 @@ class FolderSource(Source):
             except OSError as error:
                 place = self.root.joinpath(*self.below)
                 if error.errno in ABSENT:
-                    raise SourceMissing(f"{place} is not there, or a link leads to it.") from error
+                    raise SourceMissing(f"{place} does not exist, or a link leads to it.") from error
                 if error.errno in DENIED:
                     raise SourceUnreadable(f"{place} may not be read: {error}.") from error
                 raise
@@ -107,7 +107,7 @@ def _read_entry(name: str, shown: str, folder: int, max_bytes: int) -> bytes:
                 raise EntryUnreadable(detail, hint=SourceUnreadable.hint) from error
             raise
     if len(data) > max_bytes:
-        raise EntryUnreadable(f"{shown} grew while it was read.", hint="Leave files alone until they are read.")
+        raise EntryUnreadable(f"{shown} grew while it was read.", hint="Do not change files while they are read.")
     return data
 
 
@@ -116,7 +116,7 @@ def _read(name: str, folder: int, max_bytes: int) -> bytes:
     handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
-        raise SourceMissing(f"{_shown(name)} is no plain file.")
+        raise SourceMissing(f"{_shown(name)} is not a regular file.")
     with os.fdopen(handle, "rb") as file:
         return file.read(max_bytes + 1)
 

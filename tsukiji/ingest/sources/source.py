@@ -32,5 +32,5 @@ def fault(name: str, size: int, max_bytes: int, *, plain: bool) -> tuple[str, Ar
     """Return a file's name as it is shown, and why it is refused."""
     error = place_fault(name, plain=plain) or nested_fault(name)
     if error is None and size > max_bytes:
-        error = EntryTooLarge(f"{name} has {size:,} bytes; at most {max_bytes:,} are taken.")
+        error = EntryTooLarge(f"{name} has {size:,} bytes; at most {max_bytes:,} are allowed.")
     return (name if error else plain_name(name)), error

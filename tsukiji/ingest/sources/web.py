@@ -126,18 +126,18 @@ class Web:
         try:
             place = httpx2.URL(url)
         except httpx2.InvalidURL as error:
-            raise UrlNotAllowed(f"{url[:200]!r} is no address: {error}.", hint="Write https://host/path.") from error
+            raise UrlNotAllowed(f"{url[:200]!r} is not an address: {error}.", hint="Use https://host/path.") from error
         if place.scheme not in SCHEMES or not place.host:
             raise UrlNotAllowed(
-                f"{url[:200]!r} begins with neither http:// nor https://.", hint="Write https://host/path."
+                f"{url[:200]!r} starts with neither http:// nor https://.", hint="Use https://host/path."
             )
         if place.userinfo or place.port is not None:
             raise UrlNotAllowed(
-                f"{place.host[:200]!r} is asked at its usual port and without a password only.",
-                hint="Leave user, password and port out of the address.",
+                f"{place.host[:200]!r} may only be used with its default port and without a password.",
+                hint="Remove user, password and port from the address.",
             )
         if not may_ask(place.raw_host.decode(), self.hosts):
-            raise UrlNotAllowed(f"{place.host[:200]!r} is not among the hosts that may be asked.")
+            raise UrlNotAllowed(f"{place.host[:200]!r} is not an allowed host.")
         return place
 
     @cached_property
@@ -158,7 +158,7 @@ class Web:
                 if response.status not in REDIRECTS:
                     return take(response, place.host, max_bytes)
                 place = self._next(place, header(response, b"location"))
-        raise UrlRedirected(f"{place.host} leads on more than {HOPS} times.")
+        raise UrlRedirected(f"{place.host} redirects more than {HOPS} times.")
 
     @contextmanager
     def _asked(self, place: httpx2.URL, deadline: float) -> Iterator[httpcore2.Response]:
@@ -176,7 +176,7 @@ class Web:
         except httpcore2.TimeoutException as error:
             raise UrlUnreachable(f"{place.host} took more than {self.seconds:g} s.") from error
         except (httpcore2.NetworkError, httpcore2.ProtocolError, OSError, UnicodeError) as error:
-            raise UrlUnreachable(f"{place.host} gave no answer: {error}.") from error
+            raise UrlUnreachable(f"{place.host} did not answer: {error}.") from error
 
     def _public_addresses(self, place: httpx2.URL, port: int) -> Sequence[str]:
         addresses = self.resolve(place.raw_host.decode(), port)
@@ -189,9 +189,9 @@ class Web:
         try:
             following = place.join(location)
         except httpx2.InvalidURL as error:
-            raise UrlRedirected(f"{place.host} leads to {location[:200]!r}.") from error
+            raise UrlRedirected(f"{place.host} redirects to {location[:200]!r}.") from error
         if following.host != place.host or (place.scheme == "https" and following.scheme != "https"):
-            raise UrlRedirected(f"{place.host} leads to {location[:200]!r}.")
+            raise UrlRedirected(f"{place.host} redirects to {location[:200]!r}.")
         return self.check(str(following))
 
 
@@ -202,7 +202,7 @@ class WebSource(Source):
     place: httpx2.URL
 
     def entries(self, max_bytes: int) -> Iterator[Entry]:
-        raise UrlNotAllowed(f"{self.url[:200]!r} is no folder.", hint="Name the pictures one by one, in a table.")
+        raise UrlNotAllowed(f"{self.url[:200]!r} is not a folder.", hint="Name the pictures one by one, in a table.")
 
     def read(self, max_bytes: int) -> bytes:
         return self.web.fetch(self.place, max_bytes)
@@ -213,9 +213,9 @@ def take(response: httpcore2.Response, host: str, max_bytes: int) -> bytes:
         raise UrlUnreachable(f"{host} answered {response.status}.", status=response.status)
     kind, length = header(response, b"content-type"), header(response, b"content-length")
     if not PICTURES.match(kind.strip().lower()):
-        raise NotAnImage(f"{host} says that this is {kind[:100]!r}.")
+        raise NotAnImage(f"{host} says that the content is {kind[:100]!r}.")
     if length.isdecimal() and int(length) > max_bytes:
-        raise ImageTooManyBytes(f"{int(length):,} bytes; at most {max_bytes:,} are taken.")
+        raise ImageTooManyBytes(f"{int(length):,} bytes; at most {max_bytes:,} are allowed.")
     data = bytearray()
     for piece in response.iter_stream():
         data += piece

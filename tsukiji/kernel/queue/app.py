@@ -89,8 +89,8 @@ def _broker(settings: Settings) -> tuple[str, dict[str, Any]]:
         case "amqp" | "amqps":
             return url, {}
     raise Invalid(
-        f"{scheme}:// is no broker that we know.",
-        hint="Set TSUKIJI_BROKER_URL to a redis:// or amqp:// URL, or leave it out.",
+        f"{scheme}:// is not a supported broker.",
+        hint="Set TSUKIJI_BROKER_URL to a redis:// or amqp:// URL, or unset it.",
     )
 
 

@@ -23,7 +23,7 @@ def open_store(settings: Settings) -> BlobStore:
     if scheme == "s3" and bucket:
         return _open_s3(bucket, prefix, settings.storage.endpoint_url)
     raise Invalid(
-        f"{settings.storage_url!r} names no store.",
+        f"{settings.storage_url!r} is not a store.",
         hint="Set TSUKIJI_STORAGE_URL to file:///path or s3://bucket/prefix.",
     )
 

@@ -153,7 +153,7 @@ def pour(source: Source, file: IO[bytes], known: Blob | None = None) -> Blob:
 def check_size(size: int, known: Blob) -> None:
     """Raise `DigestMismatch` unless there are as many bytes as a blob is known to have."""
     if size != known.size:
-        raise DigestMismatch(f"{size} bytes came; {known.size} with the sha256 {known.sha256} were announced.")
+        raise DigestMismatch(f"{size} bytes arrived; {known.size} with the sha256 {known.sha256} were announced.")
 
 
 def digest_of(pieces: Iterable[bytes]) -> Blob:
@@ -172,7 +172,9 @@ def verify(sha256: str, pieces: Iterable[bytes]) -> Iterator[bytes]:
         digest.update(piece)
         yield piece
     if digest.hexdigest() != sha256:
-        raise BlobCorrupt(f"The bytes kept as {sha256} have another hash.", hint="Send the file again.", sha256=sha256)
+        raise BlobCorrupt(
+            f"The bytes stored as {sha256} have another hash.", hint="Send the file again.", sha256=sha256
+        )
 
 
 def is_sha256(text: str) -> bool:
@@ -193,21 +195,21 @@ def hours_since(moment: float) -> float:
 def check_upload_id(text: str) -> None:
     """Raise `Invalid` unless this is an id of ours: what reaches a path or a key is never anything else."""
     if not re.fullmatch("[a-z]{1,8}_[0-9a-z]{26}", text):
-        raise Invalid(f"{text[:80]!r} is no id of an upload.")
+        raise Invalid(f"{text[:80]!r} is not an upload id.")
 
 
 def check_joined(blob: Blob, sha256: str | None) -> None:
     """Raise `DigestMismatch` unless the whole has the hash that was announced, if one was."""
     if sha256 not in {None, blob.sha256}:
-        raise DigestMismatch(f"The whole has the sha256 {blob.sha256}; {sha256} was announced.")
+        raise DigestMismatch(f"The file has the sha256 {blob.sha256}; {sha256} was announced.")
 
 
 def part_missing(incoming: Incoming) -> BlobMissing:
-    return BlobMissing(f"Parts of {incoming.id} are gone from the store.", hint="Send the file again, from its start.")
+    return BlobMissing(f"Parts of {incoming.id} are missing from the store.", hint="Send the whole file again.")
 
 
 def missing(sha256: str) -> BlobMissing:
-    return BlobMissing(f"Nothing is kept under {sha256}.", hint="Send the file again.", sha256=sha256)
+    return BlobMissing(f"Nothing is stored as {sha256}.", hint="Send the file again.", sha256=sha256)
 
 
 def read_pieces(file: IO[bytes], chunk: int = CHUNK_BYTES) -> Iterator[bytes]:

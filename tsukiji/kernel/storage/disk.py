@@ -20,8 +20,8 @@ def disk_errors() -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in FULL:
-            raise StorageFull(f"The disk has no room: {error}") from error
-        raise StorageUnavailable(f"The disk refused: {error}") from error
+            raise StorageFull(f"The disk is full: {error}") from error
+        raise StorageUnavailable(f"Disk error: {error}") from error
 
 
 @contextmanager

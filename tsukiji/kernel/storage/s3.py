@@ -192,8 +192,8 @@ def s3_errors(sha256: str | None = None) -> Iterator[None]:
         if sha256 and _code(error) in ABSENT:
             raise missing(sha256) from error
         if _code(error) in FULL:
-            raise StorageFull(f"The bucket has no room: {error}") from error
-        raise StorageUnavailable(f"The S3 server refused: {error}") from error
+            raise StorageFull(f"The bucket is full: {error}") from error
+        raise StorageUnavailable(f"S3 error: {error}") from error
     except (BotoCoreError, Boto3Error) as error:
         raise StorageUnavailable(f"The S3 server cannot be used: {error}") from error
 

@@ -170,7 +170,7 @@ def thumbnail(data: bytes, side: int = 192, limits: DecodeLimits = DEFAULT_LIMIT
 def _look(data: bytes, limits: DecodeLimits) -> _File:
     """Walk through the file, and hold it against the limits; no pixel is decoded."""
     if len(data) > limits.max_bytes:
-        raise ImageTooManyBytes(f"{len(data):,} bytes; at most {limits.max_bytes:,} are taken.")
+        raise ImageTooManyBytes(f"{len(data):,} bytes; at most {limits.max_bytes:,} are allowed.")
     reader = sniff(data)
     if leading := LEADING.match(data):
         data = data[leading.end() :]
@@ -186,7 +186,7 @@ def _check_size(size: tuple[int, int], largest: int, limits: DecodeLimits) -> No
     width, height = size
     if width * height > limits.max_pixels:
         raise ImageTooManyPixels(
-            f"{width} x {height} = {width * height:,} pixels; at most {limits.max_pixels:,} are taken."
+            f"{width} x {height} = {width * height:,} pixels; at most {limits.max_pixels:,} are allowed."
         )
     if max(size) > limits.max_side or min(size) < limits.min_side:
         raise ImageBadDimensions(
@@ -194,7 +194,7 @@ def _check_size(size: tuple[int, int], largest: int, limits: DecodeLimits) -> No
         )
     if largest > limits.max_pixels:
         raise ImageTooManyPixels(
-            f"It is stored in tiles of {largest:,} pixels; at most {limits.max_pixels:,} are taken."
+            f"It is stored in tiles of {largest:,} pixels; at most {limits.max_pixels:,} are allowed."
         )
 
 
@@ -244,7 +244,7 @@ def _crop(picture: Image.Image, crop: Box, full: tuple[int, int]) -> Image.Image
     left, upper, right, lower = crop
     if not (0 <= left < right <= full[0] and 0 <= upper < lower <= full[1]):
         raise ImageBadDimensions(
-            f"The crop box {crop} is empty or leaves the picture of {full[0]} x {full[1]} pixels.",
+            f"The crop box {crop} is empty or extends beyond the picture of {full[0]} x {full[1]} pixels.",
             hint="Give left, upper, right, lower in pixels of the upright picture.",
         )
     across, down = picture.width / full[0], picture.height / full[1]

@@ -63,5 +63,5 @@ def sniff(data: bytes) -> type[ImageFile]:
             return reader
     for signature, name in REFUSED.items():
         if signature.match(head):
-            raise UnsupportedFormat(f"{name} files are not taken.", format=name)
-    raise NotAnImage("The file is empty." if not data else "The file's content is no picture in a known format.")
+            raise UnsupportedFormat(f"{name} files are not supported.", format=name)
+    raise NotAnImage("The file is empty." if not data else "The file is not a picture in a known format.")

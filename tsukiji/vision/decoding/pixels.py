@@ -54,7 +54,7 @@ def contents_of(reader: type[ImageFile], data: bytes) -> Contents:
     try:
         return CONTAINERS[reader](data)
     except (IndexError, ValueError, OverflowError) as error:  # a header that is as short as that
-        raise ImageDamaged(f"The file's structure makes no sense: {error}") from error
+        raise ImageDamaged(f"The file's structure is invalid: {error}") from error
 
 
 def open_image(reader: type[ImageFile], contents: Contents) -> ImageFile:
@@ -72,7 +72,7 @@ def open_image(reader: type[ImageFile], contents: Contents) -> ImageFile:
         if contents.cut:
             raise ImageTruncated(f"The file ends too early: {error}") from error
         if UNKNOWN.search(str(error)):
-            detail = f"{reader.format} of this kind is not taken: {error}."
+            detail = f"{reader.format} of this kind is not supported: {error}."
             raise UnsupportedFormat(detail, format=f"{reader.format} of this kind") from error
         raise ImageDamaged(f"The file's header cannot be read: {error}") from error
     if isinstance(image, TiffImageFile):
@@ -168,7 +168,7 @@ def _to_8_bits(image: ImageFile, tiles: Sequence[Any], reader: type[ImageFile], 
 
 
 def _refuse_planes() -> Image.Image:
-    detail = "TIFF with compressed planes of 16 bits is not taken where only the lower of them are used."
+    detail = "TIFF with compressed 16-bit planes that use only the lower bits is not supported."
     raise UnsupportedFormat(detail, format="TIFF with compressed planes")
 
 
@@ -243,7 +243,7 @@ def lack_named() -> Iterator[None]:
     except (ImageError, MemoryError):
         raise
     except Exception as error:
-        raise ImageTruncated(f"The picture could not be read to its end: {error}") from error
+        raise ImageTruncated(f"The picture could not be read completely: {error}") from error
 
 
 @contextmanager

@@ -105,7 +105,7 @@ class _Other:
                 watch.cancel()
             if answer is None:
                 self._end()
-                raise ImageTooCostly("The picture takes more time or memory than one of its size should.")
+                raise ImageTooCostly("The picture takes more time or memory than it should for its size.")
         if error := answer[0].get("error"):
             raise _error_of(error)
         return answer

@@ -30,7 +30,7 @@ def read(data: bytes) -> Contents:
     row = -(-used // 4) * 4
     packed = packing in RUN_LENGTHS
     if packed and len(data) > MOST_RUN_BYTES:
-        raise ImageTooCostly(f"BMP with run lengths is taken up to {MOST_RUN_BYTES:,} bytes.")
+        raise ImageTooCostly(f"Run-length encoded BMP is supported up to {MOST_RUN_BYTES:,} bytes.")
     missing = start + row * height - len(data)
     if not packed and 0 < missing <= row - used:
         data += bytes(missing)  # the last row ends with its pixels: nothing but its padding lacks

@@ -133,7 +133,7 @@ def check_frame(kind: int, frame: bytes) -> tuple[int, int, int]:
         or ("height that is told after the pixels" if not height else "")
     )
     if odd:
-        raise UnsupportedFormat(f"JPEG of this kind is not taken: {odd}.", format=f"JPEG, {odd}")
+        raise UnsupportedFormat(f"This kind of JPEG is not supported: {odd}.", format=f"JPEG, {odd}")
     return height, width, channels
 
 

@@ -118,7 +118,7 @@ def check_header(body: bytes, *, sound: bool) -> None:
         raise ImageDamaged("The header is too short, or its checksum is wrong.")
     depth, colour, compression, filtering, interlace = body[8:13]
     if depth not in DEPTHS.get(colour, ()) or compression or filtering or interlace > 1:
-        raise ImageDamaged(f"There is no PNG of colour type {colour} and {depth} bits.")
+        raise ImageDamaged(f"PNG has no colour type {colour} with {depth} bits.")
 
 
 def is_sound(data: bytes, at: int, end: int) -> bool:

@@ -48,14 +48,14 @@ def read(data: bytes) -> Contents:
     if tiff is None or tiff.first + 2 > len(data):
         raise ImageTruncated("The file ends before its directory.")
     if tiff.big and tiff.order == ">":
-        raise UnsupportedFormat("BigTIFF is taken in little-endian order only.", format="big-endian BigTIFF")
+        raise UnsupportedFormat("BigTIFF is only supported in little-endian order.", format="big-endian BigTIFF")
     first = tiff.directory(tiff.first)
     if first is None:
         raise ImageTruncated("The file ends within its directory.")
     page = choose_page(tiff, first)
     width, height = tiff.number(page, WIDTH), tiff.number(page, HEIGHT)
     if not width or not height:
-        raise ImageDamaged("The directory does not say how large the picture is.")
+        raise ImageDamaged("The directory has no size of the picture.")
     check_parts(page, width, height)
     bits, channels = tiff.number(page, BITS, 1), max(tiff.number(page, CHANNELS, 1), 1)
     check_whole(tiff, page, bits * (1 if tiff.number(page, PLANES) == 2 else channels))
@@ -86,7 +86,7 @@ def choose_page(tiff: Tiff, first: Directory) -> Directory:
             or tiff.number(page, PHOTOMETRIC) in SENSOR
             or tiff.number(page, PACKING) in SENSOR_PACKINGS
         ):
-            raise UnsupportedFormat("Camera raw files are not taken.", format="camera raw")
+            raise UnsupportedFormat("Camera raw files are not supported.", format="camera raw")
     return next((page for page in pages if not is_reduced(tiff, page) and WIDTH in page.entries), first)
 
 
