@@ -56,8 +56,8 @@ class Rule:
         """Raise Invalid where the database cannot say what is decided."""
         if self.anew:
             raise Invalid(
-                f"The threshold {self.threshold:g} of a multi-label model is applied as results are read; images can be "
-                "filtered or counted only by the batch's own decisions.",
+                f"The threshold {self.threshold:g} of a multi-label model is applied as results are read; images can "
+                "be filtered or counted only by the batch's own decisions.",
                 hint="Omit `threshold`, start a batch with it, or filter the results yourself.",
             )
 

@@ -105,7 +105,7 @@ def test_signing_in_from_elsewhere_is_refused(start, key):
 def test_wrong_key_signs_nobody_in(start):
     answer = start().post("/sign-in", data={"key": "tsk_nonsense"}, headers=SAME_SITE)
     assert answer.status_code == 401
-    assert "This key is not known" in answer.text
+    assert "Unknown key" in answer.text
     assert COOKIE not in answer.cookies
 
 

@@ -119,7 +119,7 @@ def test_of_several_dropped_pictures_it_is_told_which_one_is_answered(services, 
     with Worker(services):
         signed_in.evaluate(DROP, [list(picture()), 3])
         expect(signed_in.locator("#decision")).to_have_text("tuna")
-        expect(signed_in.locator("#others")).to_contain_text("of these 3 files, this is the answer for dropped 1.png")
+        expect(signed_in.locator("#others")).to_contain_text("of these 3 files, this is the result for dropped 1.png")
         signed_in.evaluate(DROP, [list(picture())])
         expect(signed_in.locator("#others")).to_be_hidden()
 

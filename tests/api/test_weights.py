@@ -83,14 +83,14 @@ def test_else_it_is_what_comes_with_every_worker_and_says_so(train, report):
     report(["resnet34"], "w2", "infer")  # which trains nothing
     request = train(backbone="auto", preset="quick").json()["request"]
     assert request["recipe"]["backbone"] == "efficientnet_lite0"
-    assert request["backbone_choice"] == "efficientnet_lite0, because no worker can have the weights of resnet34"
+    assert request["backbone_choice"] == "efficientnet_lite0, because no worker has the weights of resnet34"
 
 
 def test_as_long_as_no_worker_knows_auto_is_the_sure_thing(train, report):
     report(None)
     request = train(backbone="auto").json()["request"]
     assert request["recipe"]["backbone"] == "efficientnet_lite0"
-    assert "no worker has said yet" in request["backbone_choice"]
+    assert "no worker has reported" in request["backbone_choice"]
 
 
 def test_auto_without_weights_is_the_default_network(train, report):

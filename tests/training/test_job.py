@@ -70,7 +70,7 @@ def test_checkpoint_that_cannot_be_read_starts_anew(make_run: MakeRun, run_train
     damaged.write_bytes(b"PK\x03\x04 and then nothing")
     report = run_training(make_run(recipe={"epochs": 1}, resume=str(damaged)))
     assert [epoch.epoch for epoch in report.history] == [1]
-    assert "Starting anew" in (tmp_path / "events").read_text()
+    assert "Starting from the beginning" in (tmp_path / "events").read_text()
 
 
 def test_pretrained_body_is_the_file_and_stays_frozen(make_run: MakeRun, run_training: Train, tmp_path: Path) -> None:

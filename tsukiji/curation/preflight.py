@@ -95,21 +95,21 @@ class _Checked:
             problem = (
                 "No image has a label." if are_sets else "A classifier needs at least two labels; no image has one."
             )
-            return problem, self._more(f"Add images with labels, or label some that are there: {command}")
+            return problem, self._more(f"Add labelled images, or label existing ones: {command}")
         if not are_sets and len(self.counts) < 2:
             problem = "A classifier needs at least two labels; there is one."
-            return problem, self._more(f"Add images of another label, or give it to some that are there: {command}")
+            return problem, self._more(f"Add images with another label, or relabel existing ones: {command}")
         if not are_sets:
             return None
         (label, images), lacking = self.counts.most_common(1)[0], len(self.used) - max(self.counts.values())
         if len(self.counts) > 1 or lacking >= self.min_images:
             return None
         problem = (
-            f"With one label, {label} ({images}), at least {self.min_images} images must be without it, labelled as "
-            f"showing none of the labels; there are {lacking}."
+            f"With one label, {label} ({images}), at least {self.min_images} images must be marked as showing none of "
+            f"the labels; there are {lacking}."
         )
         command = _fix(self.dataset, "--unlabelled", "--relabel-none")
-        return problem, f"Add such images; {command} says that the unlabelled ones show none of the labels."
+        return problem, f"Add such images; {command} marks the unlabelled ones so."
 
     def _small(self) -> tuple[str, str] | None:
         small = [label for label, count in sorted(self.counts.items()) if count < self.min_images]
@@ -117,19 +117,19 @@ class _Checked:
             return None
         listed = _listed([f"{label} ({self.counts[label]})" for label in small])
         problem = f"Each label needs at least {self.min_images} images; too few have: {listed}."
-        return problem, self._more("Add images of them", leave_out=small)
+        return problem, self._more("Add images with them", leave_out=small)
 
     def _cramped(self) -> tuple[str, str] | None:
         if not self.draw.cramped:
             return None
         problem = (
-            f"Images that look the same, or are of one group, stand on one side of the split; so these labels cannot "
-            f"be both learnt from and held out: {_listed(self.draw.cramped)}."
+            "Images that look the same, or are in one group, must be on one side of the split, so these labels cannot "
+            f"be both trained on and held out: {_listed(self.draw.cramped)}."
         )
         label = self.draw.cramped[0]
         learnt = _fix(self.dataset, "--label", label, "--set-split", "train")
         held_out = _fix(self.dataset, "--image", "ID", "--set-split", "valid")
-        ways = f"Add other images of them{self._leaving_out(self.draw.cramped)}"
+        ways = f"Add other images with them{self._leaving_out(self.draw.cramped)}"
         return problem, f"{ways}; or set the splits yourself, label by label: {learnt}, then {held_out} for some."
 
     def _unlearnt(self) -> tuple[str, str] | None:
@@ -137,16 +137,16 @@ class _Checked:
         labels = sorted(self.counts.keys() - learnt)
         if not labels:
             return None
-        problem = f"All images of these labels are held out, none is left to learn from: {_listed(labels)}."
+        problem = f"All images with these labels are held out, and none is left to train on: {_listed(labels)}."
         commands = [_fix(self.dataset, "--label", label, "--set-split", "none") for label in labels]
-        return problem, f"Leave their splits to the training: {_listed(commands)}."
+        return problem, f"Let the training assign their splits: {_listed(commands)}."
 
     def _unmeasured(self) -> tuple[str, str] | None:
         if any(item.split != "train" for item in self.used):
             return None
-        problem = "Every image has the split train; none is left to measure the model with."
+        problem = "Every image has the split train, and none is left to evaluate the model on."
         command = _fix(self.dataset, "--image", "ID", "--set-split", "valid")
-        return problem, f"Add images, or set some of each label as valid: {command}."
+        return problem, f"Add images, or assign some of each label to valid: {command}."
 
     def _more(self, wish: str, leave_out: Sequence[str] = ()) -> str:
         """Return a hint to add images, with what else would do."""
@@ -155,7 +155,7 @@ class _Checked:
         together = self.counts + tested
         if tested and len(together) > 1 and min(together.values()) >= self.min_images:
             command = _fix(self.dataset, "--split", "test", "--set-split", "none")
-            ways += f"; or learn from those of the split test, too: {command}"
+            ways += f"; or also train on the split test: {command}"
         return f"{ways}."
 
     def _leaving_out(self, labels: Sequence[str]) -> str:
@@ -174,16 +174,16 @@ def _held_out(draw: Draw, used: Sequence[SnapshotItem], counts: Counter[str], da
     warnings: list[dict[str, Any]] = []
     if draw.taken:
         detail = (
-            f"No image has the split valid, so some of the split train are held out, of the labels "
-            f"{_listed(draw.taken)}; those of the split test are not touched."
+            f"No image has the split valid, so some of the split train are held out, with the labels "
+            f"{_listed(draw.taken)}; the split test is not changed."
         )
         warnings.append({"code": "valid_from_train", "detail": detail})
     measured = {label for item in used if item.split != "train" for label in item.labels}
     if missing := sorted(counts.keys() - measured):
         commands = [_fix(dataset, "--label", label, "--set-split", "none") for label in missing]
         detail = (
-            f"Nothing is held out of these labels, so their figures will be unknown, and the accuracy covers only the "
-            f"others: {_listed(missing)}. To let the training hold some out: {_listed(commands)}."
+            "No images with these labels are held out, so their figures will be unknown, and the accuracy covers only "
+            f"the others: {_listed(missing)}. To let the training hold out some: {_listed(commands)}."
         )
         warnings.append({"code": "nothing_held_out", "detail": detail, "labels": missing})
     return warnings
@@ -194,7 +194,7 @@ def _everywhere(used: Sequence[SnapshotItem], counts: Counter[str]) -> list[dict
     names = sorted(label for label, count in counts.items() if count == len(used))
     if not names:
         return []
-    detail = f"Every image has these labels, so a model says them of anything: {_listed(names)}."
+    detail = f"Every image has these labels, so the model will predict them for anything: {_listed(names)}."
     return [{"code": "label_everywhere", "detail": detail}]
 
 
@@ -202,7 +202,7 @@ def _imbalance(counts: Counter[str]) -> list[dict[str, Any]]:
     (most, high), (least, low) = counts.most_common()[0], counts.most_common()[-1]
     if high <= IMBALANCE * low:
         return []
-    detail = f"{most} has {high} images, {least} only {low}: the model will lean towards {most}."
+    detail = f"{most} has {high} images, {least} only {low}: the model will favour {most}."
     return [{"code": "imbalanced", "detail": detail}]
 
 
@@ -218,17 +218,17 @@ def _leaks(draw: Draw) -> list[dict[str, Any]]:
     if draw.straddling_near:
         detail = (
             f"{_many(draw.straddling_near, 'group')} of images that look the same, of {facts.near_duplicate_groups}, "
-            f"stand on both sides, because their splits were set so: the model will look better than it is."
+            "are on both sides of the split, because they were assigned so: the figures will be too good."
         )
         warnings.append({"code": "leakage_found", "detail": detail, "leakage": facts.model_dump()})
     if kept := facts.near_duplicate_groups - draw.straddling_near:
         detail = (
-            f"{_many(kept, 'group')} of images that look the same, kept on one side of the split each; "
-            f"{_many(facts.moved, 'image')} changed sides for that, or for a group of yours."
+            f"{_many(kept, 'group')} of images that look the same, each kept on one side of the split; "
+            f"{_many(facts.moved, 'image')} changed sides for that, or for one of your groups."
         )
         warnings.append({"code": "leakage_avoided", "detail": detail, "leakage": facts.model_dump()})
     if names := draw.straddling_groups:
-        detail = f"Groups of yours that stand on both sides, because you set their splits so: {_listed(names)}."
+        detail = f"Your groups that are on both sides of the split, because you assigned them so: {_listed(names)}."
         warnings.append({"code": "group_straddles", "detail": detail})
     return warnings
 
@@ -237,14 +237,14 @@ def _unseen(draw: Draw) -> list[dict[str, Any]]:
     warnings = []
     if draw.broad:
         detail = (
-            f"Most images of these labels look the same at a glance, so only closer ones count as near-duplicates: "
-            f"{_listed(draw.broad)}. If you know which belong together (one film, one animal), give them a group."
+            "Most images with these labels look alike, so only closer matches count as near-duplicates: "
+            f"{_listed(draw.broad)}. If some belong together (one film, one animal), give them a group."
         )
         warnings.append({"code": "near_duplicates_unclear", "detail": detail})
     if unhashed := sum(item.phash is None for item in draw.items):
         detail = (
-            f"{_many(unhashed, 'image')} came before near-duplicates were looked for, and were not compared; "
-            f"delete and send them again to have them compared."
+            f"{_many(unhashed, 'image')} were added before near-duplicates were detected, and were not compared; "
+            "delete and send them again to compare them."
         )
         warnings.append({"code": "unhashed_images", "detail": detail})
     return warnings

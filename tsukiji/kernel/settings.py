@@ -20,17 +20,17 @@ class Group(BaseSettings):
 
 
 class DataSettings(Group, env_prefix="TSUKIJI_DATA_"):
-    dir: Path = Field(Path("tsukiji-data"), description="Where the embedded database, queue and blobs lie.")
+    dir: Path = Field(Path("tsukiji-data"), description="Folder of the embedded database, queue and blobs.")
 
 
 class DatabaseSettings(Group, env_prefix="TSUKIJI_DATABASE_"):
     url: str | None = Field(None, description="SQLAlchemy URL; SQLite in the data folder by default.")
-    pool_size: int = Field(10, ge=1, description="Connections that one process keeps (PostgreSQL).")
+    pool_size: int = Field(10, ge=1, description="Connection pool size of one process (PostgreSQL).")
 
 
 class BrokerSettings(Group, env_prefix="TSUKIJI_BROKER_"):
     url: str | None = Field(None, description="`redis://` or `amqp://` URL; files in the data folder by default.")
-    poll_seconds: float = Field(0.03, gt=0, description="How often an idle worker looks for files (embedded).")
+    poll_seconds: float = Field(0.03, gt=0, description="How often an idle worker polls for messages (embedded).")
 
 
 class StorageSettings(Group, env_prefix="TSUKIJI_STORAGE_"):
@@ -42,23 +42,24 @@ class StorageSettings(Group, env_prefix="TSUKIJI_STORAGE_"):
 class SourceSettings(Group, env_prefix="TSUKIJI_SOURCES_"):
     allowed: list[str] = Field(
         [],
-        description="What jobs may read pictures from, as JSON: folders of the `intake` workers' machines and S3 "
+        description="Locations that jobs may read pictures from, as JSON: folders on the `intake` workers' machines "
+        "and S3 "
         'prefixes, like `["file:///photos","s3://bucket/prefix"]`. None by default.',
     )
 
     hosts: list[str] = Field(
         [],
-        description="Hosts that pictures may be fetched from by web address, as JSON, like "
-        '`["images.example.com","*.example.org"]`; `["*"]` for any that is public. None by default.',
+        description="Web hosts that pictures may be fetched from, as JSON, like "
+        '`["images.example.com","*.example.org"]`; `["*"]` for any public host. None by default.',
     )
-    url_seconds: float = Field(20, gt=0, description="Longest time to fetch one picture.")
+    url_seconds: float = Field(20, gt=0, description="Timeout for fetching one picture.")
     url_connections: int = Field(8, ge=1, le=64, description="Pictures that a worker fetches at once.")
 
     @field_validator("hosts")
     @classmethod
     def _are_hosts(cls, hosts: list[str]) -> list[str]:
         if wrong := [host for host in hosts if not re.fullmatch(r"\*|(\*\.)?[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*", host)]:
-            raise ValueError(f"{wrong[0]!r} is no host name; `*.` before one stands for all below it")
+            raise ValueError(f"{wrong[0]!r} is not a host name; `*.` in front of one matches its subdomains")
         return hosts
 
     @field_validator("allowed")
@@ -70,19 +71,19 @@ class SourceSettings(Group, env_prefix="TSUKIJI_SOURCES_"):
 
 
 class ApiSettings(Group, env_prefix="TSUKIJI_API_"):
-    host: str = Field("127.0.0.1", description="Address to listen on; keys are needed on every one.")
-    port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    host: str = Field("127.0.0.1", description="Address to listen on; API keys are always required.")
+    port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 chooses a free one.")
     allowed_hosts: list[str] = Field(
         ["localhost", "127.0.0.1", "[::1]"],
         description='Host names the service answers to, as JSON; `["*"]` for any.',
     )
     connections: int = Field(
-        2000, ge=1, description="Connections at once; fewer where the system allows the process too few open files."
+        2000, ge=1, description="Maximum concurrent connections; fewer if the limit of open files is too low."
     )
-    streams: int = Field(200, ge=0, description="Clients that follow jobs at once (`/events`).")
-    head_seconds: float = Field(10, gt=0, description="Longest time until a request's headers have come.")
-    body_seconds: float = Field(30, gt=0, description="Longest silence while a request's body comes.")
-    max_wait_seconds: float = Field(60, ge=0, description="Longest `Prefer: wait=N`.")
+    streams: int = Field(200, ge=0, description="Maximum concurrent clients that follow jobs (`/events`).")
+    head_seconds: float = Field(10, gt=0, description="Timeout for receiving a request's headers.")
+    body_seconds: float = Field(30, gt=0, description="Longest pause while receiving a request's body.")
+    max_wait_seconds: float = Field(60, ge=0, description="Maximum N of `Prefer: wait=N`.")
     session_hours: float = Field(12, gt=0, description="How long the page stays signed in.")
 
 
@@ -96,8 +97,8 @@ class LimitSettings(Group, env_prefix="TSUKIJI_LIMIT_"):
     decoding_mb: int = Field(
         1024,
         ge=1,
-        description="Megabytes that the pictures may take together which one process decodes at the same time; "
-        "the others wait, and a picture that takes more is decoded alone.",
+        description="Memory for pictures that one process decodes at the same time, in megabytes; "
+        "others wait, and a picture that needs more is decoded alone.",
     )
     request_files: int = Field(100, ge=1, description="Files in one multipart request.")
     request_bytes: int = Field(256 * 2**20, ge=1, description="Bytes of one multipart request.")
@@ -107,23 +108,29 @@ class LimitSettings(Group, env_prefix="TSUKIJI_LIMIT_"):
     archive_bytes: int = Field(10 * 2**30, ge=1, description="Bytes of one archive.")
     archive_entries: int = Field(200_000, ge=1, description="Files in one archive.")
     archive_expanded_bytes: int = Field(50 * 2**30, ge=1, description="Bytes an archive may unpack to.")
-    archive_ratio: float = Field(100, gt=1, description="Times an archive entry may grow when unpacked.")
+    archive_ratio: float = Field(100, gt=1, description="Maximum compression ratio of an archive entry.")
     upload_part_bytes: int = Field(
-        16 * 2**20, ge=1, description="Bytes of one part of an upload; a store in S3 takes no less than 5 MiB."
+        16 * 2**20, ge=1, description="Bytes of one part of an upload; S3 requires at least 5 MiB."
     )
-    uploads: int = Field(20, ge=1, description="Uploads one key may have unfinished.")
+    uploads: int = Field(20, ge=1, description="Unfinished uploads of one key.")
     all_uploads: int = Field(100, ge=1, description="Unfinished uploads of all keys together.")
     manifest_bytes: int = Field(200 * 2**20, ge=1, description="Bytes of one manifest.")
     table_bytes: int = Field(64 * 2**20, ge=1, description="Bytes of a table of labels, or of all in one archive.")
     batch_items: int = Field(100_000, ge=1, description="Images in one batch.")
     dataset_classes: int = Field(500, ge=2, description="Labels in one data set.")
     class_min_images: int = Field(5, ge=2, description="Labelled images each class needs before a training.")
-    queued_trainings: int = Field(20, ge=1, description="Trainings one key may have unfinished.")
-    queued_batches: int = Field(100, ge=1, description="Batches one key may have unfinished; predictions likewise.")
-    queued_imports: int = Field(50, ge=1, description="Unfinished imports of one key; exports and analyses likewise.")
+    queued_trainings: int = Field(20, ge=1, description="Unfinished trainings of one key.")
+    queued_batches: int = Field(100, ge=1, description="Unfinished batches of one key; the same for predictions.")
+    queued_imports: int = Field(
+        50, ge=1, description="Unfinished imports of one key; the same for exports and analyses."
+    )
     all_queued_trainings: int = Field(100, ge=1, description="Unfinished trainings of all keys together.")
-    all_queued_batches: int = Field(1000, ge=1, description="Unfinished batches of all keys; predictions likewise.")
-    all_queued_imports: int = Field(200, ge=1, description="The same of all keys together.")
+    all_queued_batches: int = Field(
+        1000, ge=1, description="Unfinished batches of all keys together; the same for predictions."
+    )
+    all_queued_imports: int = Field(
+        200, ge=1, description="Unfinished imports of all keys together; the same for exports and analyses."
+    )
 
     def part_bytes(self, size: int) -> int:
         """Return the bytes of each part of an upload of `size` bytes: S3 joins at most 10,000."""
@@ -135,39 +142,43 @@ class LimitSettings(Group, env_prefix="TSUKIJI_LIMIT_"):
 
 
 class JobSettings(Group, env_prefix="TSUKIJI_JOBS_"):
-    lease_seconds: float = Field(30, gt=0, description="A worker that is silent for this long has lost its work.")
-    beat_seconds: float = Field(10, gt=0, description="How often a working worker renews its lease.")
-    tick_seconds: float = Field(
-        2, gt=0, description="How often the dispatcher looks for lost work, and rings for waiting work."
+    lease_seconds: float = Field(
+        30, gt=0, description="A worker that does not renew its lease for this long loses its work."
     )
-    max_attempts: int = Field(3, ge=1, description="Starts of one job or chunk before it fails with worker_lost.")
-    chunk_seconds: float = Field(8, gt=0, description="A worker takes as many images at once as this takes it.")
-    chunk_images: int = Field(10_000, ge=1, description="Images that a worker takes at once at most.")
-    stop_seconds: float = Field(8, gt=0, description="Time that work gets to stop when its worker is stopped.")
-    stall_seconds: float = Field(600, gt=0, description="Work that makes no progress for this long is taken away.")
+    beat_seconds: float = Field(10, gt=0, description="How often a worker renews its lease.")
+    tick_seconds: float = Field(
+        2, gt=0, description="How often the dispatcher looks for lost work and notifies workers of waiting work."
+    )
+    max_attempts: int = Field(3, ge=1, description="Attempts of one job or chunk before it fails with worker_lost.")
+    chunk_seconds: float = Field(8, gt=0, description="Target duration of one chunk of a batch.")
+    chunk_images: int = Field(10_000, ge=1, description="Maximum images in one chunk.")
+    stop_seconds: float = Field(8, gt=0, description="Time for running work to stop when its worker is stopped.")
+    stall_seconds: float = Field(
+        600, gt=0, description="Work that makes no progress for this long is taken from its worker."
+    )
     training_hours: float = Field(24, gt=0, description="Deadline of a training or import, from its first start.")
-    batch_hours: float = Field(24, gt=0, description="Deadline of a batch that names none, from its submission.")
+    batch_hours: float = Field(24, gt=0, description="Default deadline of a batch, from its submission.")
     worker_memory_mb: int = Field(
-        0, ge=0, description="A worker above this is replaced; 0: half of the container's or machine's."
+        0, ge=0, description="A worker above this memory is replaced; 0: half of the container's or machine's memory."
     )
     training_memory_mb: int = Field(
-        0, ge=0, description="A training above this fails; 0: 90% of the container's or machine's."
+        0, ge=0, description="A training above this memory fails; 0: 90% of the container's or machine's memory."
     )
-    blob_grace_hours: float = Field(24, ge=0, description="Bytes that nothing refers to are deleted after this.")
-    upload_hours: float = Field(24, gt=0, description="An upload is deleted this long after its last part came.")
+    blob_grace_hours: float = Field(24, ge=0, description="Unreferenced bytes are deleted after this time.")
+    upload_hours: float = Field(24, gt=0, description="An upload is deleted this long after its last part.")
 
 
 class RetentionSettings(Group, env_prefix="TSUKIJI_RETENTION_"):
     batch_days: float = Field(
-        0, ge=0, description="A batch's results and pictures are deleted so long after its end; 0 keeps them."
+        0, ge=0, description="Results and pictures of a batch are deleted this long after its end; 0 keeps them."
     )
     prediction_days: float = Field(
-        7, ge=0, description="The same of predictions, and of what evaluations were computed from; 0 keeps it."
+        7, ge=0, description="The same for predictions, and for the images behind evaluations; 0 keeps them."
     )
     import_days: float = Field(
         90,
         ge=0,
-        description="An import's verdicts, a line for each file, are deleted so long after its end; 0 keeps them.",
+        description="Verdicts of an import, one per file, are deleted this long after its end; 0 keeps them.",
     )
 
 
@@ -175,46 +186,48 @@ class InferenceSettings(Group, env_prefix="TSUKIJI_INFERENCE_"):
     device: str = Field("auto", description="`auto`, `cpu`, `cuda`, `cuda:1`, `mps`.")
     precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         "auto",
-        description="What networks compute in; a lower one than `float32` only where a model answers the same in it.",
+        description="Precision of inference; lower than `float32` only if the model's results stay the same.",
     )
     memory_format: Literal["auto", "channels_last", "contiguous"] = Field(
-        "auto", description="How pictures lie in memory."
+        "auto", description="Memory layout of pictures."
     )
-    fold: bool = Field(True, description="Fold batch normalisation into the convolutions.")
+    fold: bool = Field(True, description="Fuse batch normalisation into the convolutions.")
     compile: bool = Field(False, description="Compile networks: faster, after a minute; needs a C++ compiler.")
-    batch_size: int = Field(0, ge=0, description="Images in one forward pass; 0: as suits the device.")
-    streams: int = Field(0, ge=0, description="Forward passes at the same time; 0: one for each core, 8 for a GPU.")
-    threads: int = Field(0, ge=0, description="Processor threads of each stream; 0: one, for a GPU PyTorch's default.")
-    models_mb: int = Field(2048, ge=1, description="Memory for models that a worker keeps warm; one stays in any case.")
+    batch_size: int = Field(0, ge=0, description="Images in one forward pass; 0: chosen for the device.")
+    streams: int = Field(0, ge=0, description="Concurrent forward passes; 0: one per core, 8 on a GPU.")
+    threads: int = Field(0, ge=0, description="CPU threads per forward pass; 0: one, on a GPU PyTorch's default.")
+    models_mb: int = Field(
+        2048, ge=1, description="Memory for models that a worker keeps loaded; at least one is kept."
+    )
     features_mb: int = Field(
-        2048, ge=0, description="Disk for features kept between batches and trainings; 0: batches keep none."
+        2048, ge=0, description="Disk for the feature cache of batches and trainings; 0: batches use none."
     )
     lane_host: str = Field(
         "127.0.0.1",
-        description="Address where a worker takes predictions directly; `auto`: its own on the network; none if empty.",
+        description="Address of a worker's predict RPC; `auto`: its network address; empty: off.",
     )
 
 
 class TrainingSettings(Group, env_prefix="TSUKIJI_TRAINING_"):
     device: str = Field("auto", description="`auto`, `cpu`, `cuda`, `cuda:1`, `mps`.")
     workers: int = Field(2, ge=0, description="Processes that decode pictures for a training.")
-    features_mb: int = Field(2048, ge=0, description="Disk for features kept between trainings; 0 keeps none.")
-    threads: int = Field(0, ge=0, description="Processor threads of a training; 0 leaves one core to everybody else.")
+    features_mb: int = Field(2048, ge=0, description="Disk for the feature cache of trainings; 0: none.")
+    threads: int = Field(0, ge=0, description="CPU threads of a training; 0: all cores but one.")
 
 
 class WeightsSettings(Group, env_prefix="TSUKIJI_WEIGHTS_"):
     dir: Path | None = Field(
-        None, description="Folder of backbone weights, looked into first; `weights` in the data folder by default."
+        None, description="Folder of backbone weights, searched first; `weights` in the data folder by default."
     )
-    download: bool = Field(True, description="May a worker download ImageNet weights that it lacks?")
+    download: bool = Field(True, description="Whether workers may download missing ImageNet weights.")
 
 
 class AnalysisSettings(Group, env_prefix="TSUKIJI_ANALYSIS_"):
-    after_import: bool = Field(False, description="Does each import that brought images start an analysis?")
+    after_import: bool = Field(False, description="Whether each import of new images starts an analysis.")
 
 
 class LogSettings(Group, env_prefix="TSUKIJI_LOG_"):
-    level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is written.")
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="Minimum log level.")
     format: Literal["auto", "json", "console"] = Field("auto", description="`auto`: console on a terminal, else JSON.")
 
 
@@ -283,6 +296,6 @@ def _read(kind: type[Group]) -> Any:
     except ValidationError as error:
         found = {str(problem["loc"][0]): problem["msg"] for problem in error.errors()}
     except SettingsError as error:  # what should be JSON is not; only the message tells which
-        found = {name: "it should be JSON" for name in kind.model_fields if f'"{name}"' in str(error)}
+        found = {name: "must be JSON" for name in kind.model_fields if f'"{name}"' in str(error)}
     problems = "; ".join(f"{prefix}{name.upper()}: {problem}" for name, problem in found.items())
-    raise Invalid(problems, hint="docs/settings.md says what each setting takes.")
+    raise Invalid(problems, hint="See docs/settings.md for the values of each setting.")

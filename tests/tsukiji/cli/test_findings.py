@@ -68,7 +68,7 @@ def test_without_an_analysis_there_is_no_last(service, run):
     service.answer("GET", f"{PLACE}/analysis", Answer({"code": "not_found", "title": "none"}, 404))
     result = run("datasets", "check", "pets", "--last")
     assert result.exit_code == 2
-    assert "was not analysed yet" in result.stderr
+    assert "has not been analysed yet" in result.stderr
 
 
 def test_dedupe_shows_groups_and_which_to_keep(analysed, run):

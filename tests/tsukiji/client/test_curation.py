@@ -144,7 +144,7 @@ def test_a_data_set_is_saved_as_its_ending_or_its_format_says(pets, service, tmp
     pets.download(tmp_path / "other.zip", "huggingface")
     pets.download(tmp_path / "table.CSV")
     assert [asked.query["format"] for asked in service.asked[-3:]] == [["imagefolder"], ["huggingface"], ["csv"]]
-    with pytest.raises(ValueError, match="says its format"):
+    with pytest.raises(ValueError, match="the format is only known"):
         pets.download(tmp_path / "pets.rar")
 
 

@@ -36,7 +36,7 @@ def test_a_proxy_never_stands_between_us_and_this_machine(service, monkeypatch):
 
 @pytest.mark.parametrize("url", ["localhost:8000", "ftp://host", "http://"])
 def test_an_address_that_is_none_is_refused_at_once(url):
-    with pytest.raises(ValueError, match="no address of a service"):
+    with pytest.raises(ValueError, match="not a service address"):
         Client(url)
 
 

@@ -72,7 +72,7 @@ def test_each_choice_can_be_overridden(machine):
         "cpu", "float32", channels_last=False, folded=False, compiled=True, batch_size=5, streams=2, threads=4
     )
     assert choose(wishes.model_copy(update={"streams": 3})).streams == 3
-    with pytest.raises(Invalid, match="no device"):
+    with pytest.raises(Invalid, match="not available"):
         choose(InferenceSettings(device="cuda:99"))
 
 

@@ -54,7 +54,7 @@ def test_an_altered_file_is_found(folder, name):
     data = bytearray((folder / name).read_bytes())
     data[len(data) // 2] ^= 1
     (folder / name).write_bytes(data)
-    with pytest.raises(PackageInvalid, match=f"{name} was altered"):
+    with pytest.raises(PackageInvalid, match=f"{name} was modified"):
         package.verify(folder)
 
 

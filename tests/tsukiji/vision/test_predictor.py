@@ -121,5 +121,5 @@ def test_auto_takes_the_best_device():
 
 @pytest.mark.parametrize("name", ["gpu", "cuda:99", "", "CPU please"])
 def test_a_device_that_is_not_there_is_named(name):
-    with pytest.raises(Invalid, match="no device"):
+    with pytest.raises(Invalid, match="not available"):
         choose_device(name)

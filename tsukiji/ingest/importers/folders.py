@@ -184,10 +184,10 @@ def composed(name: str) -> str:
 
 def read_as_labels(splits: Mapping[str, Split], others: Collection[str]) -> dict[str, Any]:
     first, split = next(iter(splits.items()))
-    beside = f", because of what lies beside them ({listed(others)})" if others else ""
+    beside = f", because of their neighbours ({listed(others)})" if others else ""
     detail = (
-        f"Named like splits, and read as labels{beside}: {listed(splits)}. If {first!r} is a split, import into a new "
-        f"data set with {option(first, split)}; with {option(first, 'label')} this is not asked again."
+        f"Named like splits, but read as labels{beside}: {listed(splits)}. If {first!r} is a split, import into a new "
+        f"data set with {option(first, split)}; {option(first, 'label')} confirms that it is a label."
     )
     return warning("split_read_as_label", detail, splits)
 
@@ -195,8 +195,8 @@ def read_as_labels(splits: Mapping[str, Split], others: Collection[str]) -> dict
 def beside_splits(names: Collection[str], splits: Sequence[str]) -> dict[str, Any]:
     first = next(iter(names))
     detail = (
-        f"Beside folders that were read as splits ({listed(splits)}), and read as labels or folders of such: "
-        f"{listed(names)}. If {first!r} is a split, or neither a split nor a label, import into a new data set with "
+        f"Next to folders that were read as splits ({listed(splits)}), but read as labels or folders of labels: "
+        f"{listed(names)}. If {first!r} is a split, or neither, import into a new data set with "
         f"{option(first, 'test')} or {option(first, 'none')}; if {splits[0]!r} is a label, with "
         f"{option(splits[0], 'label')}."
     )
@@ -207,9 +207,9 @@ def without_labels(counts: Mapping[str, int]) -> dict[str, Any]:
     first = next(iter(counts))
     detail = (
         f"Files directly in folders that were read as splits ({listed(counts)}) have no label: "
-        f"{sum(counts.values()):,}. To give them labels, put each into a folder of its label, or write a table of "
-        f"`file` and `label` (say, from their names), and import again, with `--table`. If {first!r} is a label, "
-        f"import into a new data set with {option(first, 'label')}."
+        f"{sum(counts.values()):,}. To give them labels, put each into a folder named after its label, or write a "
+        f"table of `file` and `label` (say, from their names), and import again, with `--table`. If {first!r} is a "
+        f"label, import into a new data set with {option(first, 'label')}."
     )
     return warning("split_without_labels", detail, counts)
 

@@ -88,12 +88,12 @@ def _separator(cells: Counter[str]) -> tuple[str | None, list[Note]]:
         spaced = [text for text in cells if " " in text]
         if len(cells) < 2 or 2 * len(spaced) < len(cells):
             return None, []
-        detail = f"labels have spaces in them, such as {spaced[0][:100]!r}: if each word is a label of its own, "
+        detail = f"labels contain spaces, such as {spaced[0][:100]!r}: if each word is a separate label, "
         way_out = "import into a new data set with `--separator ' '` (`separator` of a request)"
         return None, [Note("labels_look_joined", detail + way_out)]
     detail = (
         f"no cell has {' or '.join(CELL_SEPARATORS)}, and {sum(with_commas.values()):,} have commas, such as "
-        f"{next(iter(with_commas))[:100]!r}: the comma was taken to part labels; `--separator` names another mark "
+        f"{next(iter(with_commas))[:100]!r}: the comma was used as the separator of labels; `--separator` sets another "
         "(`separator` of a request)"
     )
     return COMMA, [Note("separator_guessed", detail)]
@@ -104,16 +104,14 @@ def _odd(cells: Counter[str]) -> Iterator[Note]:
     missing = {text: count for text, count in cells.items() if text.casefold() in MISSING}
     if missing and len(missing) < len(cells):
         listed = ", ".join(map(repr, missing))
-        detail = f"{sum(missing.values()):,} lines have the label {listed}: leave the cell empty where nothing is known"
+        detail = (
+            f"{sum(missing.values()):,} lines have the label {listed}: leave the cell empty if the label is unknown"
+        )
         yield Note("labels_look_missing", detail)
     marks = [mark for mark in (*CELL_SEPARATORS, COMMA) if all(mark in text for text in cells)]
     if len(cells) > 1 and marks:
-        detail = (
-            f"all labels have {marks[0]} in them, such as {next(iter(cells))[:100]!r}: if these are several labels, "
-        )
+        detail = f"all labels contain {marks[0]}, such as {next(iter(cells))[:100]!r}: if these are several labels, "
         yield Note("labels_look_joined", detail + "import into a data set with `--kind multi_label`")
     if cells and all(ROUNDED.fullmatch(text) for text in cells):
-        detail = (
-            f"all labels are written like {next(iter(cells))!r}: pandas does so to whole numbers if some are missing"
-        )
+        detail = f"all labels look like {next(iter(cells))!r}: pandas writes whole numbers so if some are missing"
         yield Note("labels_look_rounded", detail)

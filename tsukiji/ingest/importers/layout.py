@@ -126,7 +126,7 @@ def lay_out(
     for table in tables:
         lines.extend(Line(table.name, item, table.is_named) for item in read(layout, table, names))
         if max_items is not None and len(lines) > max_items:
-            raise TableInvalid(f"More than {max_items:,} pictures are named.", hint="Cut the table into several.")
+            raise TableInvalid(f"More than {max_items:,} pictures are named.", hint="Split the table.")
     layout.has_tables = bool(lines)
     layout.has_labels = any(line.item.labels is not None for line in lines)
     have_labels = not layout.has_labels and options.label is None
@@ -267,9 +267,10 @@ def settle_all(layout: Layout, takers: Mapping[str, Line], pictures: Collection[
     none = sum(line.item.is_none for line in takers.values())
     if none and layout.kind == "single_label":
         detail = (
-            f"{none:,} pictures have none of the labels, as a table says. They are unlabelled here; a data set of the "
+            f"{none:,} pictures have none of the labels, according to a table. They are unlabelled here; a data set "
+            f"of the "
         )
-        warn(layout, "labels_none", detail + "kind multi_label keeps that they show none of the labels.")
+        warn(layout, "labels_none", detail + "kind multi_label can record that.")
 
 
 def settle(layout: Layout, line: Line, name: str) -> Placement:

@@ -229,7 +229,7 @@ def test_what_lies_in_google_s_buckets_has_to_be_copied():
         ("gs://my-bucket/pets/cats/2.jpg", "file_not_sent", 2),
         ("gs://my-bucket/pets/dogs/3.jpg", "file_not_sent", 3),
     ]
-    assert "Copy the files" in found.faults[0][1].hint
+    assert "Copy the bucket's files" in found.faults[0][1].hint
 
 
 def test_what_lies_in_s3_is_fetched():
