@@ -27,7 +27,7 @@ COMMANDS: Final = {
     "models": ("models:app", "Trained models, and the aliases that point to them."),
     "weights": ("weights:app", "Pretrained weights on this machine."),
     "results": ("results:app", "Results of a batch, also while it runs."),
-    "jobs": ("jobs:app", "Trainings, batches, imports and all other long work."),
+    "jobs": ("jobs:app", "Trainings, batches, predictions, imports, evaluations, analyses and exports."),
     "keys": ("programs:keys", "API keys; run it where the service's database is."),
     "admin": ("programs:admin", "Maintenance of the stored data; run it where the service's database and store are."),
 }

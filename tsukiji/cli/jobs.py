@@ -1,4 +1,4 @@
-"""`tsukiji jobs`: all long work in one list."""
+"""`tsukiji jobs`: jobs of all kinds in one list."""
 
 from functools import cache, partial
 from typing import Annotated
@@ -11,7 +11,9 @@ from tsukiji.cli.output import FITS, AsJson, note, print_fields, print_json, pri
 from tsukiji.cli.waiting import wait
 from tsukiji.client import Client, Job, NotFoundError
 
-app = typer.Typer(no_args_is_help=True, help="Trainings, batches, imports and all other long work.")
+app = typer.Typer(
+    no_args_is_help=True, help="Trainings, batches, predictions, imports, evaluations, analyses and exports."
+)
 
 JobId = Annotated[str, typer.Argument(metavar="JOB", help="Id of a job.")]
 
@@ -56,7 +58,7 @@ def dataset_of(job: Job) -> str | None:
 
 
 def dataset_name(client: Client, dataset_id: str | None) -> str | None:
-    """Return what people call it; its id where it was deleted."""
+    """Return the name of a data set; its id if it was deleted."""
     if dataset_id is None:
         return None
     try:
