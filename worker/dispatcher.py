@@ -18,7 +18,7 @@ log = structlog.get_logger(__name__)
 
 BATCHES = frozenset({JobKind.BATCH})
 UNHEARD_SECONDS = 5
-"""Where work is due for so long although a worker idles, the bell is rung again."""
+"""If work is due for this long although a worker is idle, workers are notified again."""
 HOUSEKEEPING_SECONDS = 600
 PURGE_SECONDS = 1
 """Of each tick, for deleting results: a batch of a million takes some ticks, and lost work is found in between."""
@@ -75,7 +75,7 @@ class Bells:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._rung: dict[str, float] = {}
-        """When the bell was last rung for what is due, by its id."""
+        """When workers were last notified of due work, by its id."""
 
     def ring(self) -> None:
         services, now = self._services, time.monotonic()

@@ -1,4 +1,4 @@
-"""The first phase of a training: splits are drawn, and the data set is frozen into a snapshot."""
+"""The first phase of a training: draws splits, and freezes the data set into a snapshot."""
 
 from collections.abc import Mapping, Sequence
 from typing import cast

@@ -1,6 +1,6 @@
-"""The runner: claims what is next in a queue, holds its lease, does it, and tells the row how it went.
+"""The runner: claims the next work of a queue, holds its lease, does it, and records the outcome.
 
-It knows no kind of work: what is done is an act, found by the work's kind.
+It knows no kind of work: it calls an act, a function found by the work's kind.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""The one Celery task of a worker: its queue's bell rang, so there is work. Which, the rows say."""
+"""The one Celery task of a worker: its queue has work, and the rows say which."""
 
 import threading
 import time
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from worker.inference.model_cache import ModelCache
 
 TASK_SECONDS = 20
-"""After so long a worker rings for itself, so that Celery gets its turn."""
+"""After this long a worker notifies itself and returns, so that Celery can handle its signals."""
 
 
 def register(settings: Settings, queue: Queue, lane: Lane | None = None) -> celery.Celery:

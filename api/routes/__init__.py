@@ -1,1 +1,1 @@
-"""The addresses under `/v1`: each file one noun of the product."""
+"""The endpoints of `/v1`: one file per resource."""

@@ -1,4 +1,4 @@
-"""Aliases: a name like `production` that points to a model, and where it has pointed."""
+"""Aliases: names like `production` that point to a model, and their history."""
 
 from api.http.dependencies import Caller, Reading, Transaction
 from api.http.paging import PagingDep

@@ -1,4 +1,4 @@
-"""Analyses: what should be looked at in a data set, and what is suggested."""
+"""Analyses: findings in a data set, and suggestions."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""Data sets: create, list, look, delete."""
+"""Data sets: create, list, get, delete."""
 
 from fastapi import Response
 

@@ -1,4 +1,4 @@
-"""Evaluations: how good a model is, in numbers, as a picture, image by image, and beside another."""
+"""Evaluations: metrics, confusion matrix, images, and comparisons."""
 
 from collections.abc import Sequence
 from typing import Annotated, Literal

@@ -1,4 +1,4 @@
-"""Images of a data set: send, list, look at, delete."""
+"""Images of a data set: send, list, get, delete."""
 
 from typing import Annotated, Literal
 from urllib.parse import quote

@@ -1,4 +1,4 @@
-"""Imports: pictures of an archive, a folder, a prefix or the web, read into a data set by a worker."""
+"""Imports: a worker reads pictures of an archive, a folder, a prefix or the web into a data set."""
 
 from collections.abc import Iterator
 from typing import Annotated, Literal

@@ -1,4 +1,4 @@
-"""Jobs: all long work in one list and one envelope."""
+"""Jobs of all kinds, in one list and one format."""
 
 from typing import Annotated, Any
 

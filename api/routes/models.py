@@ -1,4 +1,4 @@
-"""Models: list, look, delete, fetch the package, take one in."""
+"""Models: list, get, delete, download and import packages."""
 
 from fastapi import Request, Response
 from starlette.concurrency import run_in_threadpool

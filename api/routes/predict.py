@@ -1,4 +1,4 @@
-"""Predict: a few images, answered at once where workers are quick enough."""
+"""Predictions: a few images, synchronously if workers are fast enough."""
 
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool

@@ -1,4 +1,4 @@
-"""Revisions: acts on a data set's images, their history, and their undoing."""
+"""Revisions: edits of a data set's images, their history, and undo."""
 
 from collections.abc import Collection
 from typing import get_args

@@ -1,4 +1,4 @@
-"""The service itself: what it is, what it allows, whether it is well, what its errors mean."""
+"""The service itself: version, limits, health, error codes."""
 
 from collections.abc import Callable
 from typing import Any

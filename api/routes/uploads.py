@@ -1,4 +1,4 @@
-"""Uploads: large files in parts, each checked by its hash, gone on with after any interruption."""
+"""Uploads: large files in parts, each verified by its hash, resumable."""
 
 import base64
 import binascii

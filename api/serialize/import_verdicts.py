@@ -1,4 +1,4 @@
-"""What became of an import's files, as one stream: JSON lines or CSV, read page by page."""
+"""Verdicts of an import as one stream: JSON lines or CSV, read page by page."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

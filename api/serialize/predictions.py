@@ -1,4 +1,4 @@
-"""One image's result, as a record and as a row of a table. Knows no request; whatever it needs was read before."""
+"""One image's result, as a record and as a row of a table. Knows no request; everything it needs is passed in."""
 
 import json
 from typing import Any, Final, Literal

@@ -1,4 +1,4 @@
-"""Rows to the words on the wire. Knows no request; whatever an answer needs was read before."""
+"""Rows to responses. Knows no request; everything a response needs is passed in."""
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet

@@ -1,4 +1,4 @@
-"""Which of a batch's images a reader wants to see, and in which order: the same for pages and for streams."""
+"""Filters and order of a batch's results: the same for pages and for streams."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal

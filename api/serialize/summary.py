@@ -1,4 +1,4 @@
-"""How many images of each: a batch's groups added up."""
+"""The summary of a batch: its groups added up."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Thresholds that a reader asks for in place of the job's own."""
+"""Thresholds in a query, in place of the job's own."""
 
 from dataclasses import dataclass
 from typing import Annotated

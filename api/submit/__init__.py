@@ -1,1 +1,1 @@
-"""Requests to rows: what a user asks for is checked and written, work is started. Knows no HTTP."""
+"""Requests to rows: checks a request and inserts the job. Knows no HTTP."""

@@ -1,4 +1,4 @@
-"""Whether there is room for one more job, and its row. Knows no HTTP and no kind of work."""
+"""Admission of jobs: limits of unfinished jobs, and the job's row. Knows no HTTP and no kind of work."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Starting an analysis. Knows no HTTP."""
+"""Submission of analyses. Knows no HTTP."""
 
 from api.http.idempotency import Made, Once, fingerprint_of
 from api.services import Services

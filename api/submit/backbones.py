@@ -1,4 +1,4 @@
-"""Which backbone a job gets, by what the workers say of their weights: settled, or refused, at submission."""
+"""Choice of a job's backbone at submission, by the weights that workers report."""
 
 from api.services import Services
 from db.session import Session

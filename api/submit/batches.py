@@ -1,4 +1,4 @@
-"""Starting batches and predictions: rows in one transaction, the bell after it."""
+"""Submission of batches and predictions: rows in one transaction, then a notification."""
 
 from collections import Counter
 from collections.abc import Sequence

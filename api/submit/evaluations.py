@@ -1,4 +1,4 @@
-"""Starting evaluations. Knows no HTTP."""
+"""Submission of evaluations. Knows no HTTP."""
 
 from typing import Any, cast
 

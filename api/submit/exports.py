@@ -1,4 +1,4 @@
-"""Starting an export, once for each model and format. Knows no HTTP."""
+"""Submission of exports, once for each model and format. Knows no HTTP."""
 
 from api.http.errors import invalid_field
 from api.http.idempotency import Made, Once, fingerprint_of

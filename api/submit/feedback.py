@@ -1,4 +1,4 @@
-"""Corrected predictions: each becomes a labelled image of a data set, and waits there for review. Knows no HTTP."""
+"""Corrected predictions become labelled images of a data set, pending review. Knows no HTTP."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Snapshots on request: a data set as it stands now, and what lies between two of them. Knows no HTTP."""
+"""Snapshots on request, and comparisons of two. Knows no HTTP."""
 
 from collections import Counter
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""Pictures sent with their labels become images of a data set: each file gets a verdict, none stops the others."""
+"""Intake of pictures sent with their labels: each file gets a verdict, and none stops the others."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

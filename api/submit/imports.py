@@ -1,4 +1,4 @@
-"""Starting imports. Knows no HTTP."""
+"""Submission of imports. Knows no HTTP."""
 
 import json
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""A package that was made elsewhere becomes a model of this service: whole, or not at all. Knows no HTTP."""
+"""Import of a package as a model of this service. Knows no HTTP."""
 
 import shutil
 import tempfile

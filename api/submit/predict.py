@@ -1,4 +1,4 @@
-"""Predictions: answered by a worker's lane and written with their end in one transaction, or queued like a batch."""
+"""Predictions: computed by the predict RPC and written in one transaction, or queued like a batch."""
 
 import asyncio
 from collections.abc import Sequence

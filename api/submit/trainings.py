@@ -1,4 +1,4 @@
-"""Starting trainings: a job in one transaction, the bell after it. Knows no HTTP."""
+"""Submission of trainings: a job in one transaction, then a notification. Knows no HTTP."""
 
 from dataclasses import dataclass
 from typing import Any, cast

@@ -1,4 +1,4 @@
-"""Files that arrive in parts: the store keeps the bytes, the rows say which of them count. Knows no HTTP."""
+"""Uploads in parts: the store keeps the bytes, the rows say which parts are confirmed. Knows no HTTP."""
 
 import hashlib
 from collections.abc import Sequence

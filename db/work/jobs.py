@@ -26,7 +26,7 @@ FREE: dict[str, Any] = {"lease_owner": None, "lease_expires_at": None}
 def create(
     session: Session, kind: JobKind, *, request: JobRequest | dict[str, Any], max_attempts: int, **columns: Any
 ) -> Job:
-    """Insert a queued job. Ring the bell of its queue only after the transaction has been committed.
+    """Insert a queued job. Notify the queue's workers only after the transaction has been committed.
 
     Raises:
         pydantic.ValidationError: the request is none of this kind.

@@ -38,7 +38,7 @@ def claim_next(
     """Take what is next in a queue, a job or a chunk; None when there is nothing to be had.
 
     Where other workers were faster there may be more: it looks until there is none, and takes no lock to look, so that
-    a bell that rings for nothing costs little.
+    a needless notification costs little.
     """
     while True:
         with database.reading() as session:

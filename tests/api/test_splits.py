@@ -130,7 +130,7 @@ def test_one_group_for_all_leaves_nothing_to_hold_out(client, send, freeze):
     send([scene(number) for number in range(100, 110)], label="tuna")
     job = freeze(client.post("/v1/trainings", json={"dataset": "fish"}).json()["id"])
     assert (job["status"], job["error"]["code"]) == ("failed", "dataset_too_small")
-    assert "cannot be both learnt from and held out: eel" in job["error"]["detail"]
+    assert "cannot be both trained on and held out: eel" in job["error"]["detail"]
 
 
 @pytest.mark.parametrize(

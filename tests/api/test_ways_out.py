@@ -124,7 +124,7 @@ def test_what_shows_none_of_the_kinds_can_be_said(run, fill, train):
 def test_images_that_all_look_like_test_images_can_be_held_out_by_hand(run, fill, train):
     ids = fill("fish", **{"eel/train/a": 4, "eel/test/a": 1, "tuna/train/b": 4, "tuna/test/b": 1})
     refused = train("fish")
-    assert "none is left to measure" in refused["detail"]
+    assert "none is left to evaluate" in refused["detail"]
     for place in ("eel/train/a", "tuna/train/b"):
         run(commands(refused["hint"])[0].replace("ID", ids[place][0]))
     assert "code" not in train("fish")

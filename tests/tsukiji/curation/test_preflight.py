@@ -16,8 +16,8 @@ from tsukiji.types import Split
         (many({"tuna": 30}), "at least two labels"),
         (many({"tuna": 30, "eel": 4}), r"eel \(4\)"),
         ([*many({"tuna": 30}), *(item(50 + n, "eel", "test") for n in range(9))], "at least two labels"),
-        ([*many({"tuna": 30}), *(item(50 + n, "eel", "valid") for n in range(9))], "left to learn from: eel"),
-        (many({"tuna": 30, "eel": 30}, "train"), "none is left to measure"),
+        ([*many({"tuna": 30}), *(item(50 + n, "eel", "valid") for n in range(9))], "left to train on: eel"),
+        (many({"tuna": 30, "eel": 30}, "train"), "none is left to evaluate"),
     ],
 )
 def test_too_small_a_data_set_says_what_is_missing(items: list[SnapshotItem], words: str) -> None:
@@ -31,7 +31,7 @@ def test_too_small_a_data_set_says_what_is_missing(items: list[SnapshotItem], wo
         ([], "at least two labels"),
         ([("tuna", None, 30), ("eel", None, 4)], r"eel \(4\)"),
         ([("tuna", None, 30), ("eel", "test", 9)], "at least two labels"),
-        ([("tuna", None, 30), ("eel", "valid", 9)], "left to learn from: eel"),
+        ([("tuna", None, 30), ("eel", "valid", 9)], "left to train on: eel"),
     ],
 )
 def test_counts_alone_tell_most_of_it(counts: list[tuple[str, Split | None, int]], words: str) -> None:
@@ -112,7 +112,7 @@ def test_images_that_were_never_compared_are_counted() -> None:
 
 def test_a_label_whose_images_are_one_group_cannot_be_trained() -> None:
     items = [*many({"tuna": 30}), *(item(100 + n, "eel", group="boat 1") for n in range(30))]
-    with pytest.raises(DatasetTooSmall, match="cannot be both learnt from and held out: eel"):
+    with pytest.raises(DatasetTooSmall, match="cannot be both trained on and held out: eel"):
         codes_of(items)
     two_boats = [*items[:45], *(item(200 + n, "eel", group="boat 2") for n in range(15))]
     assert "few_images" in codes_of(two_boats)
@@ -120,7 +120,7 @@ def test_a_label_whose_images_are_one_group_cannot_be_trained() -> None:
 
 def test_a_label_whose_few_images_look_the_same_cannot_be_trained() -> None:
     items = [*many({"tuna": 30}), *(item(100 + n, "eel", phash=copy_of(100, n)) for n in range(6))]
-    with pytest.raises(DatasetTooSmall, match="cannot be both learnt from and held out: eel"):
+    with pytest.raises(DatasetTooSmall, match="cannot be both trained on and held out: eel"):
         codes_of(items)
 
 
@@ -142,7 +142,7 @@ SETS = {
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("one_label_alone", "at least 5 images must be without it.*there are 0"),
+        ("one_label_alone", "at least 5 images must be marked as.*there are 0"),
         ("nothing_but_none", "No image has a label"),
         ("rare", r"bee \(4\)"),
     ],

@@ -1,4 +1,4 @@
-"""Ringing the bells. A message may get lost: the dispatcher finds the work that waits, and rings again."""
+"""Notifies workers of waiting work. A message may get lost: the dispatcher finds the work, and notifies again."""
 
 import threading
 import time
@@ -37,10 +37,10 @@ class Wakeups:
         self._paused_until = 0.0
 
     def ring(self, queue: Queue, times: int = 1) -> bool:
-        """Ring a queue's bell, once for each worker that is to look for work; call it after the commit.
+        """Notify a queue's workers, one message for each that should look for work; call it after the commit.
 
         Returns:
-            Whether the broker took it. False is no error: the dispatcher rings again.
+            Whether the broker accepted it. False is not an error: the dispatcher notifies again.
         """
         return all(self._ring(queue) for _ in range(times))
 

@@ -354,7 +354,7 @@ def test_nobody_is_asked_by_default(web):
 
 @pytest.mark.parametrize("host", ["", "http://photos.example", "photos.example/x", "a b", "*.*", "*x", "10.0.0.0/8"])
 def test_the_setting_takes_hosts_only(host):
-    with pytest.raises(ValueError, match="is no host name"):
+    with pytest.raises(ValueError, match="is not a host name"):
         SourceSettings(hosts=[host])
 
 
