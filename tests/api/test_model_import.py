@@ -280,7 +280,7 @@ def test_what_is_no_whole_package_is_refused_and_leaves_nothing(client, services
 def test_a_model_of_more_labels_than_a_data_set_may_have_is_refused(client, services, folder):
     services.settings = limited(services.settings, request_bytes=128 * 2**20, dataset_classes=2)
     problem = send(client, zipped(folder)).json()
-    assert (problem["code"], problem["detail"]) == ("package_invalid", "The model has 3 labels; at most 2 may be.")
+    assert (problem["code"], problem["detail"]) == ("package_invalid", "The model has 3 labels; at most 2 are allowed.")
 
 
 def test_labels_are_written_as_those_of_data_sets(client, folder, tmp_path):

@@ -152,7 +152,7 @@ def test_images_of_before_are_counted_as_not_compared(services, fish, train):
     with services.database.transaction() as session:
         session.get(Image, fish[0]).phash = None
     job, _, _ = train()
-    assert warnings_of(job)["unhashed_images"].startswith("1 image came before")
+    assert warnings_of(job)["unhashed_images"].startswith("1 image added before")
 
 
 def test_trainings_that_freeze_at_once_leave_one_draw_behind(client, services, fish, train, freeze):

@@ -243,7 +243,7 @@ def _unseen(draw: Draw) -> list[dict[str, Any]]:
         warnings.append({"code": "near_duplicates_unclear", "detail": detail})
     if unhashed := sum(item.phash is None for item in draw.items):
         detail = (
-            f"{_many(unhashed, 'image')} were added before near-duplicates were detected, and were not compared; "
+            f"{_many(unhashed, 'image')} added before near-duplicates were detected: not compared; "
             "delete and send them again to compare them."
         )
         warnings.append({"code": "unhashed_images", "detail": detail})

@@ -95,7 +95,7 @@ def test_near_duplicates_on_both_sides_are_told() -> None:
     items = [*many({"tuna": 60, "eel": 60}), item(200, "eel", "train", phash=copy_of(201)), item(201, "eel", "valid")]
     warnings = codes_of(items)
     assert list(warnings) == ["leakage_found"]
-    assert "1 group of images that look the same, of 1, stand on both sides" in warnings["leakage_found"]
+    assert "1 group of images that look the same, of 1, are on both sides of the split" in warnings["leakage_found"]
 
 
 def test_groups_that_the_user_tore_apart_are_named() -> None:
@@ -107,7 +107,7 @@ def test_groups_that_the_user_tore_apart_are_named() -> None:
 
 def test_images_that_were_never_compared_are_counted() -> None:
     items = [*many({"tuna": 60, "eel": 60}), *(item(200 + n, "eel", phash=None) for n in range(3))]
-    assert codes_of(items)["unhashed_images"].startswith("3 images came before")
+    assert codes_of(items)["unhashed_images"].startswith("3 images added before")
 
 
 def test_a_label_whose_images_are_one_group_cannot_be_trained() -> None:

@@ -35,7 +35,7 @@ def test_a_good_package_is_unpacked(archive, complete, target):
 
 
 def test_what_is_wrong_is_told_as_here(archive, target):
-    with pytest.raises(PackageInvalid, match="3 labels; at most 2 may be") as refused:
+    with pytest.raises(PackageInvalid, match="3 labels; at most 2 are allowed") as refused:
         unpack_apart(archive, target, Room(128 * 2**20, 100, 2))
     assert refused.value.hint == PackageInvalid.hint
 
@@ -54,7 +54,7 @@ sys.exit(apart.main(sys.argv[1:]))
 HUNGRY, BUSY, IDLE = "bytearray(3 * 2**30)", "while True: pass", "time.sleep(60)"
 
 
-@pytest.mark.parametrize(("act", "said"), [(HUNGRY, "more memory"), (BUSY, "or time"), (IDLE, "within 3 seconds")])
+@pytest.mark.parametrize(("act", "said"), [(HUNGRY, "too much memory"), (BUSY, "or time"), (IDLE, "within 3 seconds")])
 def test_a_check_that_takes_too_much_ends(archive, target, monkeypatch, act, said):
     real, program = subprocess.run, PROGRAM.format(act=act)
     monkeypatch.setattr(
