@@ -35,11 +35,13 @@ def quick(task: Task) -> Fitted:
     task.events.send(Phase(name="training"))
     problem, judged = _problem(run, learnt, "train"), _problem(run, held_out, "valid")
     history: list[EpochMetrics] = []
-    began = time.monotonic()
+    last = time.monotonic()
 
     def after(linear: Linear) -> bool:
+        nonlocal last
         control.check()
-        history.append(_metrics(len(history) + 1, linear, problem, judged, time.monotonic() - began))
+        history.append(_metrics(len(history) + 1, linear, problem, judged, time.monotonic() - last))
+        last = time.monotonic()
         task.events.send(Epoch(**history[-1].model_dump()))
         return not control.finishing
 
