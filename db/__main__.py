@@ -100,7 +100,7 @@ def verify(settings: Settings, options: argparse.Namespace) -> None:
     try:
         if not has_schema(database):
             raise NotFound(
-                "The settings point to no service's database.",
+                "There is no database of a service at the configured location.",
                 hint="Run this with the service's own settings: its TSUKIJI_DATA_DIR, TSUKIJI_DATABASE_URL and so on.",
             )
         steps = reconcile(database, open_store(settings), settings.jobs.blob_grace_hours, **wishes)

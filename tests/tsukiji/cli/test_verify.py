@@ -28,13 +28,13 @@ def test_an_altered_package_fails(run, package_folder, tmp_path):
     result = run("models", "verify", tmp_path, "--json")
     verdict = json.loads(result.stdout)
     assert (result.exit_code, verdict["ok"]) == (1, False)
-    assert "README.md was altered" in verdict["checks"][0]["detail"]
+    assert "README.md was modified" in verdict["checks"][0]["detail"]
 
 
 def test_nothing_there(run, tmp_path):
     result = run("models", "verify", tmp_path / "no.zip")
     assert result.exit_code == 1
-    assert "nothing at" in result.stderr
+    assert "does not exist" in result.stderr
 
 
 def test_a_verifier_that_breaks_down_is_no_verdict(run, package_folder, monkeypatch):
