@@ -36,7 +36,7 @@ def test_an_altered_file_is_found(folder):
     (folder / "example-1.png").write_bytes(b"other")
     verdict = verify(folder)
     assert not verdict.ok
-    assert "example-1.png was altered" in verdict.checks[0].detail
+    assert "example-1.png was modified" in verdict.checks[0].detail
 
 
 def test_a_package_that_answers_otherwise_fails_its_self_test(folder):
