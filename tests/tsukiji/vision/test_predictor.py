@@ -81,7 +81,7 @@ def test_an_altered_package_is_never_loaded(folder, tmp_path):
     for path in folder.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
     (tmp_path / "model.safetensors").write_bytes(b"\x08\0\0\0\0\0\0\0{}      ")
-    with pytest.raises(PackageInvalid, match="altered"):
+    with pytest.raises(PackageInvalid, match="modified"):
         Predictor.load(tmp_path, "cpu")
 
 

@@ -45,7 +45,7 @@ def test_a_package_that_answers_otherwise_fails_its_self_test(folder):
     seal(folder)
     verdict = verify(folder)
     assert not verdict.ok
-    assert "otherwise" in verdict.checks[-1].detail
+    assert "differently" in verdict.checks[-1].detail
 
 
 def test_a_package_without_examples_is_whole_but_not_tried_out(folder):
