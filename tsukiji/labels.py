@@ -65,7 +65,7 @@ def clean_word(text: str | None, what: str = "label") -> str | None:
     if any(unicodedata.category(char) in UNREADABLE for char in word):
         raise ValueError(f"a {what} must not have control characters")
     if len(word) > LABEL_CHARACTERS:
-        raise ValueError(f"a {what} may have {LABEL_CHARACTERS} characters; this has {len(word):,}")
+        raise ValueError(f"a {what} may have at most {LABEL_CHARACTERS} characters; this has {len(word):,}")
     return word or None
 
 
@@ -136,7 +136,7 @@ def join_labels(labels: Iterable[str]) -> str:
     """
     text = SEPARATOR + "".join(label + SEPARATOR for label in sorted(set(labels)))
     if len(text.encode()) > MAX_SET_BYTES:
-        raise ValueError(f"the labels of one image may have {MAX_SET_BYTES} bytes together")
+        raise ValueError(f"the labels of one image may have at most {MAX_SET_BYTES} bytes together")
     return text
 
 

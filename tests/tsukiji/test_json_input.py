@@ -43,7 +43,7 @@ def test_what_is_read():
 
 @pytest.mark.parametrize("text", ['{"a": 1, "a": 2}', '[{"b": {"a": 1, "a": 1}}]'])
 def test_names_that_stand_twice(text):
-    with pytest.raises(ValueError, match="twice"):
+    with pytest.raises(ValueError, match="duplicate name"):
         read_json(text, unique=True)
 
 

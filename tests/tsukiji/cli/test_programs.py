@@ -89,7 +89,7 @@ def test_a_client_alone_says_how_to_get_the_programs(run, tmp_path, monkeypatch,
     monkeypatch.setattr(tsukiji, "__file__", str(tmp_path / "site-packages" / "tsukiji" / "__init__.py"))
     result = run(*arguments)
     assert result.exit_code == 1
-    assert "holds the client alone" in result.stderr
+    assert "client-only installation" in result.stderr
     assert "pip install 'tsukiji[all]'" in " ".join(result.stderr.split())
 
 

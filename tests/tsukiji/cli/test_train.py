@@ -118,7 +118,7 @@ def test_leakage_is_one_line(trained, run):
     trained.answer("GET", "/v1/evaluations/evl_1", evaluation(leakage=facts))
     (line,) = [line for line in run("train", "pets").stdout.splitlines() if line.startswith("leakage")]
     assert "near-duplicates: 7 images in 3 groups" in line
-    assert "moved to their group's side: 2; groups on both sides: 1" in line
+    assert "moved to their group's side: 2; groups on both sides of the split: 1" in line
 
 
 def test_warnings_are_sentences(trained, run):

@@ -38,7 +38,7 @@ def test_what_a_recipe_may_name_is_what_there_is():
 
 
 def test_weights_that_a_backbone_does_not_have_are_refused():
-    with pytest.raises(ValidationError, match="ra4 are for resnet34 alone"):
+    with pytest.raises(ValidationError, match="ra4 are for resnet34 only"):
         Recipe(backbone="resnet18", weights="ra4")
     with pytest.raises(Invalid, match="no weights 'ra4' for the backbone resnet18"):
         backbone_of("resnet18").pretrained("ra4")
