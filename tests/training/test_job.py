@@ -62,7 +62,7 @@ def test_checkpoint_of_another_run_starts_anew(make_run: MakeRun, run_training: 
     run_training(first)
     other = make_run("other", recipe={"epochs": 2}, resume=str(first / "checkpoints" / "epoch-0001.pt"))
     assert [epoch.epoch for epoch in run_training(other).history] == [1, 2]
-    assert "belongs to another" in (tmp_path / "events").read_text()
+    assert "is of another data set" in (tmp_path / "events").read_text()
 
 
 def test_checkpoint_that_cannot_be_read_starts_anew(make_run: MakeRun, run_training: Train, tmp_path: Path) -> None:
