@@ -26,6 +26,7 @@ from bench.teaching.lessons import Lesson
 from bench.teaching.ours import School, Trained
 from training.digits import write_digits
 from training.run import Picture
+from tsukiji.vision.backbones import backbone_of, find_weights
 from tsukiji.vision.decoding.decode import DecodeLimits
 from tsukiji.vision.onnx import export_onnx
 from tsukiji.vision.weights import load_backbone_weights
@@ -44,6 +45,7 @@ def main() -> None:
     parser = parse(__doc__)
     parser.add_argument("--unknown", type=Path, help="folder of pictures of other things")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--backbone", default="resnet34", help="whose weights are in --weights, or in a package")
     parser.add_argument("--image-size", type=int, default=96)
     parser.add_argument("--only-quick", action="store_true", help="leave out `standard` and `thorough`")
     options = parser.parse_args()
@@ -51,11 +53,15 @@ def main() -> None:
         options.seeds, options.only_quick = 1, True
     with tempfile.TemporaryDirectory() as scratch:
         weights = weights_folder(options.weights, Path(scratch) / "weights")
-        if weights is None:
+        if find_weights(backbone_of(options.backbone), weights) is None:
             raise SystemExit("Give --weights: without pretrained weights there is no frozen body to compare.")
         folders = options.data or [made_up(Path(scratch) / "digits")]
         school = School(
-            Path(scratch), weights, lessons.others(options.unknown) if options.unknown else (), options.image_size
+            Path(scratch),
+            weights,
+            lessons.others(options.unknown) if options.unknown else (),
+            options.image_size,
+            backbone=options.backbone,
         )
         figures = measure(folders, school, options.seeds, slow=not options.only_quick)
     show("trainings", figures, as_json=options.json)
@@ -76,11 +82,11 @@ def measure(folders: Sequence[Path], school: School, seeds: int, *, slow: bool) 
 
 def lesson_rows(folder: Path, school: School, seeds: int, *, slow: bool) -> list[Row]:
     seen = lessons.look(folder)
-    body, _ = load_backbone_weights("resnet34", folder=school.weights, download=False)
+    body, _ = load_backbone_weights(school.backbone, folder=school.weights, download=False)
     rows = []
     for seed in range(seeds):
         lesson = lessons.split(folder.name, seen, seed)
-        peer = notebook.teach(lesson, body, school.image_size, seed)
+        peer = notebook.teach(lesson, backbone_of(school.backbone), body, school.image_size, seed)
         row = teach(lesson, school, seed, peer, slow=slow)
         rows.append(row)
         show(f"{folder.name}, seed {seed}", row, as_json=False)

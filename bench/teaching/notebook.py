@@ -17,12 +17,13 @@ from fastai.vision.all import (
     accuracy,
     aug_transforms,
     imagenet_stats,
-    resnet34,
     set_seed,
     vision_learner,
 )
+from torchvision import models
 
 from bench.teaching.lessons import Lesson
+from tsukiji.vision.backbones import Backbone
 
 EPOCHS = 10
 BATCH_SIZE = 64
@@ -34,11 +35,11 @@ class Taught:
     accuracy: float
 
 
-def teach(lesson: Lesson, body: dict[str, torch.Tensor] | None, size: int, seed: int) -> Taught:
-    """Train the last layer of resnet34 for ten epochs, from the loaders to the held-out predictions."""
+def teach(lesson: Lesson, backbone: Backbone, body: dict[str, torch.Tensor] | None, size: int, seed: int) -> Taught:
+    """Train the last layers of a network for ten epochs, from the loaders to the held-out predictions."""
     began = time.perf_counter()
     set_seed(seed, reproducible=True)
-    learner = make_learner(load(lesson, size), body)
+    learner = make_learner(load(lesson, size), backbone, body)
     with learner.no_bar(), learner.no_logging():
         learner.fit_one_cycle(EPOCHS)
         _, accurate = learner.validate()
@@ -59,10 +60,16 @@ def load(lesson: Lesson, size: int) -> DataLoaders:
     return block.dataloaders(None, bs=min(BATCH_SIZE, len(lesson.of_split("train"))))
 
 
-def make_learner(loaders: DataLoaders, body: dict[str, torch.Tensor] | None) -> Learner:
+def make_learner(loaders: DataLoaders, backbone: Backbone, body: dict[str, torch.Tensor] | None) -> Learner:
     """Return `vision_learner` with a frozen body; fastai itself would download the weights."""
-    learner = vision_learner(loaders, resnet34, pretrained=False, metrics=accuracy)
-    if body is not None:
+    timm = backbone.library == "timm"
+    network = backbone.network if timm else getattr(models, backbone.network)
+    # The loaders normalise; `normalize` is for the constants of timm's own weights.
+    learner = vision_learner(loaders, network, pretrained=False, normalize=False, metrics=accuracy)
+    if body is not None and timm:
+        learner.model[0].model.load_state_dict(body)
+        learner.freeze()
+    elif body is not None:
         values = iter(body.values())
         learner.model[0].load_state_dict({name: next(values) for name in learner.model[0].state_dict()})
         learner.freeze()

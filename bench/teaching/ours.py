@@ -13,6 +13,7 @@ from training.events import Events
 from training.job import train
 from training.run import RUN_FILE, Picture, Report, Run
 from tsukiji.types import Kind, Recipe
+from tsukiji.vision.backbones import backbone_of, find_weights
 
 
 @dataclass(frozen=True)
@@ -35,13 +36,19 @@ class School:
     unknown: Sequence[Picture] = ()
     image_size: int = 96
     kind: Kind = "single_label"
+    backbone: str = "resnet34"
+
+    @property
+    def pretrained(self) -> bool:
+        return find_weights(backbone_of(self.backbone), self.weights) is not None
 
     def train(self, lesson: Lesson, seed: int, kept: str, **recipe: Any) -> Trained:
         """Run one training with the default recipe but for what is given; `kept` names the kept features it may use."""
         folder = self.folder / "run"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        wanted = {"image_size": self.image_size, "seed": seed, "pretrained": self.weights is not None} | recipe
+        wanted = {"backbone": self.backbone, "image_size": self.image_size, "seed": seed, "pretrained": self.pretrained}
+        wanted |= recipe
         run = Run(
             recipe=Recipe(**wanted),
             kind=self.kind,
