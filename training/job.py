@@ -50,7 +50,7 @@ def prepare(run: Run, folder: Path, events: Events, control: Control) -> Task:
     body, source = load_backbone_weights(
         recipe.backbone, folder=run.weights_dir, download=run.download, weights=recipe.weights
     )
-    precision = best_precision(device)
+    precision = best_precision(device) if run.precision == "auto" else run.precision
     space = space_of(body, recipe.backbone, preprocess, precision)
     kept = run.features and Kept(run.features, space, run.features_bytes)
     model = frozen(recipe.backbone, body, device, precision)

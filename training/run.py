@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -82,6 +82,8 @@ class Run(BaseModel):
     weights_dir: Path | None = None
     download: bool = True
     device: str = "auto"
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """Of the frozen body that makes embeddings; `auto` is what the device is fastest in."""
     workers: int = 0
     """Processes that decode pictures; 0 decodes between the steps."""
     limits: dict[str, Any] = {}

@@ -64,6 +64,7 @@ def prepare(services: Services, job: Job, folder: Path, lease: Lease) -> Run:
         weights_dir=settings.weights_dir,
         download=settings.weights.download,
         device=settings.training.device,
+        precision=settings.inference.precision,
         workers=settings.training.workers,
         limits=vars_of(services),
         features=settings.cache_dir / "features.db" if settings.training.features_mb else None,
