@@ -37,7 +37,7 @@ AT_ONCE: Final = 64
 
 @dataclass(frozen=True)
 class Answer:
-    """What a worker says of some files: a row for each, as `db.work.batches.finish_chunk` takes them, less `seq`."""
+    """What a worker says of some files: a row for each, as `db.jobs.batches.finish_chunk` takes them, less `seq`."""
 
     worker: str
     rows: list[dict[str, Any]]

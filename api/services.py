@@ -14,8 +14,8 @@ from api.poll_pacing import Crowd
 from api.predict_rpc import Lanes
 from api.watch import VALID, Topic, Watch
 from db import keys
+from db.jobs import jobs
 from db.session import Database
-from db.work import jobs
 from tsukiji.kernel.cores import usable_cores
 from tsukiji.kernel.queue import Wakeups, create_app
 from tsukiji.kernel.settings import Settings

@@ -21,8 +21,8 @@ from safetensors.torch import save_file
 
 from bench.faulting.programs import STOP_SECONDS, Program, send
 from db import blobs, registry
+from db.jobs import batches, jobs
 from db.models import Model
-from db.work import batches, jobs
 from tsukiji.ids import new_id
 from tsukiji.jobs import JobKind
 from tsukiji.kernel.settings import (

@@ -30,9 +30,9 @@ from bench.bookkeeping import environment_of, running, settings_of
 from bench.faulting.programs import Program
 from bench.report import show
 from db import keys
+from db.jobs import jobs
 from db.session import Database
 from db.upgrade import upgrade
-from db.work import jobs
 from devtools.servers import free_port, wait_until
 from tests.requests import BLANK
 from tsukiji.jobs import JobKind

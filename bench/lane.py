@@ -122,7 +122,7 @@ async def measure(address: LaneAddress, port: int, unix: str, calls: int, rounds
 
 
 async def call(ask: Ask, callers: int, calls: int) -> list[float]:
-    """Return the seconds of each of so many calls, which callers make one at a time each."""
+    """Return the seconds of each call; each caller makes one at a time."""
     taken: list[float] = []
 
     async def caller() -> None:

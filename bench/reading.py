@@ -26,12 +26,12 @@ from api.serialize.thresholds import AS_ASKED, Wish
 from api.services import Services
 from bench.report import show
 from db import probabilities
+from db.jobs import batches, jobs
 from db.models import Job, Prediction
 from db.paging import Window
 from db.predictions import results, retention
 from db.session import Database
 from db.upgrade import upgrade
-from db.work import batches, jobs
 from tsukiji.jobs import JobKind, JobStatus
 from tsukiji.kernel.settings import DatabaseSettings, DataSettings, Settings
 

@@ -3,7 +3,7 @@
 Four real inference workers take the messages. The copies of a message follow each other at once, which is the hardest
 order: all of them are met while the batch runs. Both kinds of run are done in turns, from the first message sent to the
 end of the batch; medians. What a refused claim costs is measured by itself: the four workers, frozen meanwhile, get
-many messages when nothing is due, and the times between two refusals stand in their logs, so that taking the
+many messages when nothing is due, and the times between two refusals are in their logs, so that taking the
 message, the claim and the acknowledgement all count (a worker that got one message takes chunks until there are none,
 so each message ends in one refusal). `lost_time_share` is the refusals during the run times their mean,
 as a part of the workers' time; `storm_vs_once` is the plain ratio of the two wall times, noise and sending included.

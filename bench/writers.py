@@ -29,9 +29,9 @@ from bench.faulting.programs import PROGRAMS, Program
 from bench.faults import teach
 from bench.report import show
 from db import keys
+from db.jobs import workers
 from db.session import Database, DatabaseUnavailable
 from db.upgrade import upgrade
-from db.work import workers
 from devtools.servers import free_port
 from tsukiji.kernel import log
 from tsukiji.kernel.settings import LogSettings

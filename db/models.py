@@ -328,7 +328,7 @@ class AliasMove(Base):
 
 
 class Leased:
-    """The life of work that one worker at a time holds: a job as a whole, or a chunk of one (`db.work.leases`).
+    """The life of work that one worker at a time holds: a job as a whole, or a chunk of one (`db.jobs.leases`).
 
     `attempt` is the fencing token: what a worker writes counts while its attempt is the newest, and held.
     """

@@ -3,7 +3,7 @@
 import math
 from typing import Final
 
-from db.work.scheduling import LEAST_IMAGES
+from db.jobs.scheduling import LEAST_IMAGES
 
 FIRST_IMAGES: Final = 64
 """Of a model that this worker has not run yet; a second or so later it knows better."""

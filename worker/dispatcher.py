@@ -7,8 +7,8 @@ import time
 import structlog
 
 from db import blobs
+from db.jobs import idempotency, jobs, leases, scheduling, uploads, workers
 from db.predictions import retention
-from db.work import idempotency, jobs, leases, scheduling, uploads, workers
 from tsukiji.jobs import JobKind, Queue
 from tsukiji.kernel.storage import Incoming
 from worker.services import Services

@@ -8,10 +8,10 @@ import structlog
 from db import registry
 from db.curation import datasets
 from db.curation.miniatures import miniatures_of
+from db.jobs import jobs, leases
+from db.jobs.requests import TrainingRequest
 from db.models import Job
 from db.session import Session
-from db.work import jobs, leases
-from db.work.requests import TrainingRequest
 from tsukiji.curation.preflight import check_trainable
 from tsukiji.curation.snapshots import dumps
 from tsukiji.curation.splits import Draw, assign_splits

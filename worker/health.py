@@ -8,8 +8,8 @@ import argparse
 import socket
 import sys
 
+from db.jobs import workers
 from db.session import Database, DatabaseUnavailable
-from db.work import workers
 from tsukiji.errors import TsukijiError
 from tsukiji.kernel.settings import Settings, load
 

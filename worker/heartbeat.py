@@ -6,8 +6,8 @@ from contextlib import suppress
 
 import structlog
 
+from db.jobs import workers
 from db.session import Database, DatabaseUnavailable
-from db.work import workers
 from tsukiji.kernel.predict_rpc import LaneAddress
 from tsukiji.kernel.settings import Settings
 from worker.inference.pretrained_weights import Reach

@@ -13,9 +13,9 @@ from typing import Any, Self
 
 import structlog
 
+from db.jobs import leases
+from db.jobs.leases import Signals, Work
 from db.session import Database, DatabaseUnavailable, Session
-from db.work import leases
-from db.work.leases import Signals, Work
 from tsukiji.errors import WorkStalled
 from tsukiji.kernel.settings import JobSettings
 from worker.shutdown import stopping

@@ -8,10 +8,10 @@ from typing import Any
 
 import structlog
 
+from db.jobs import leases, scheduling
+from db.jobs.leases import Work
 from db.models import Job
 from db.session import DatabaseUnavailable, PoolExhausted, Session
-from db.work import leases, scheduling
-from db.work.leases import Work
 from tsukiji.errors import DatabaseAway, InternalError, TsukijiError
 from tsukiji.jobs import JobKind, Queue
 from worker.lease import Lease, Stale, Stopped

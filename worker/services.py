@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from db.jobs import workers
+from db.jobs.requests import ClassificationRequest
 from db.models import Job
 from db.session import Database, Session
-from db.work import workers
-from db.work.requests import ClassificationRequest
 from tsukiji.ingest.sources import Sources
 from tsukiji.jobs import PRESENT_SECONDS, Queue
 from tsukiji.kernel.queue import Wakeups, create_app

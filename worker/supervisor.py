@@ -25,9 +25,9 @@ from typing import BinaryIO
 import structlog
 
 from db import keys
+from db.jobs import leases, workers
 from db.session import Database, DatabaseUnavailable
 from db.upgrade import upgrade
-from db.work import leases, workers
 from tsukiji.errors import Conflict
 from tsukiji.jobs import Queue
 from tsukiji.kernel.parent_process import heeded, watch_make

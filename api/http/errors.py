@@ -44,7 +44,7 @@ class HeadersTooLarge(TsukijiError):
 class RequestTimedOut(TsukijiError):
     code = "request_timeout"
     title = "The request took too long to arrive"
-    hint = "Send it again; upload large files in parts, of which each one that arrives is kept."
+    hint = "Send it again; upload large files in parts: each part that arrives is kept."
     retriable = True
 
 

@@ -13,8 +13,8 @@ from api.serialize import records
 from api.services import MAX_HOLDS, Services
 from api.watch import VALID, Topic
 from db import keys
+from db.jobs import jobs
 from db.models import ApiKey, Job
-from db.work import jobs
 from tsukiji.errors import Unauthorized
 from tsukiji.jobs import TERMINAL
 from tsukiji.types import JobEvent

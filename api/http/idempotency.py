@@ -11,8 +11,8 @@ from fastapi import Depends, Header, Request
 
 from api.http.dependencies import Caller
 from api.services import Services
+from db.jobs import idempotency
 from db.session import RowExists, Session
-from db.work import idempotency
 from tsukiji.errors import Invalid
 
 WELL_FORMED = re.compile(r'"?([\x21\x23-\x7e]{1,255})"?')

@@ -15,12 +15,12 @@ from api.poll_pacing import pause_for
 from api.serialize import records
 from api.serialize.predictions import Reader
 from api.services import Services
+from db.jobs import jobs
 from db.models import Job
 from db.paging import Window
 from db.predictions import results
 from db.predictions.results import ResultRow
 from db.session import Session
-from db.work import jobs
 from tsukiji.jobs import TERMINAL, JobKind
 
 QUEUED_BEHIND_SECONDS = 10

@@ -10,8 +10,8 @@ from starlette.concurrency import run_in_threadpool
 
 from api.services import Services
 from api.watch import Topic
+from db.jobs import jobs
 from db.models import Job
-from db.work import jobs
 from tsukiji.errors import Invalid
 from tsukiji.jobs import TERMINAL
 

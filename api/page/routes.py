@@ -20,10 +20,10 @@ from api.services import Services
 from api.submit.batches import read_options
 from api.submit.predict import find_target, read_files, start_prediction
 from db import aliases, keys, registry
+from db.jobs import jobs
 from db.models import ApiKey
 from db.paging import Window
 from db.session import Session
-from db.work import jobs
 from tsukiji.errors import BlobMissing, ImageError, Invalid, NotFound, TsukijiError
 from tsukiji.jobs import TERMINAL, JobKind
 from tsukiji.vision.decoding.decode import thumbnail

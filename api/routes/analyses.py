@@ -14,7 +14,7 @@ from api.http.waiting import Prefer
 from api.serialize import records
 from api.submit.analyses import start_analysis
 from db.curation import analyses, datasets
-from db.work import jobs
+from db.jobs import jobs
 from tsukiji.jobs import JobKind
 from tsukiji.types import Analysis, AnalysisCreate, Finding, FindingKind, Job, Page
 

@@ -42,12 +42,12 @@ from api.services import Services
 from api.submit.admission import expect_room
 from api.submit.batches import FIELDS, Work, check_heatmap, check_unique, keep_item, read_options, start_batch, work_of
 from db import registry
+from db.jobs import batches, jobs
+from db.jobs.requests import ArchiveInput, FilesInput, ManifestInput
 from db.models import ApiKey
 from db.models import Job as JobRow
 from db.predictions import results, retention
 from db.session import Session
-from db.work import batches, jobs
-from db.work.requests import ArchiveInput, FilesInput, ManifestInput
 from tsukiji.jobs import JobKind
 from tsukiji.types import BatchCreate, BatchOptions, BatchSummary, BodyOptions, Job, Page, Prediction
 

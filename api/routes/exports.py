@@ -11,7 +11,7 @@ from api.routes.images import attachment
 from api.serialize import records
 from api.submit.exports import start_export
 from db import registry
-from db.work import exports
+from db.jobs import exports
 from tsukiji.jobs import TERMINAL
 from tsukiji.types import ExportCreate, ExportFormat, Job, ModelExport, Page
 

@@ -6,9 +6,9 @@ from api.http.dependencies import ServicesDep
 from api.http.routing import Router
 from api.http.schemas import bytes_answer
 from api.services import Services
+from db.jobs import jobs
 from db.models import BatchItem, Prediction
 from db.predictions import results
-from db.work import jobs
 from tsukiji.errors import NotFound
 from tsukiji.explain.overlay import LONGEST_SIDE, draw_heatmap
 from tsukiji.jobs import JobKind

@@ -31,11 +31,11 @@ from api.services import Services
 from api.submit.admission import expect_room
 from api.submit.imports import Arrival, arrival_of, start_import
 from db.curation import datasets, import_verdicts
+from db.jobs import jobs
 from db.models import ApiKey
 from db.models import Job as JobRow
 from db.predictions import results
 from db.session import Session
-from db.work import jobs
 from tsukiji.jobs import JobKind
 from tsukiji.types import ErrorSummary, FileVerdict, ImportCreate, ImportOptions, ImportSummary, Job, Page, Split
 from tsukiji.types.datasets import ImportFormat

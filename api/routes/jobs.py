@@ -13,9 +13,9 @@ from api.http.routing import Router
 from api.http.waiting import Prefer
 from api.serialize import records
 from api.submit.feedback import take_feedback
+from db.jobs import jobs
 from db.paging import Rows
 from db.predictions import retention
-from db.work import jobs
 from tsukiji.errors import Invalid
 from tsukiji.jobs import TERMINAL, JobKind, JobStatus
 from tsukiji.types import Feedback, FeedbackCreate, Job, JobEvent, Page

@@ -12,7 +12,7 @@ from api.http.paging import MAX_LIMIT
 from api.http.routing import Router
 from api.page.rendering import render
 from api.services import MAX_HOLDS
-from db.work import workers
+from db.jobs import workers
 from tsukiji import __version__
 from tsukiji.errors import NotFound, TsukijiError
 from tsukiji.jobs import PRESENT_SECONDS

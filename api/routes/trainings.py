@@ -11,7 +11,7 @@ from api.http.routing import Router
 from api.http.waiting import Prefer
 from api.serialize import records
 from api.submit.trainings import start_training
-from db.work import jobs
+from db.jobs import jobs
 from tsukiji.jobs import JobKind
 from tsukiji.types import EpochMetrics, Job, Page, TrainingCreate
 

@@ -15,8 +15,8 @@ from api.http.routing import Router
 from api.http.schemas import BINARY, body
 from api.serialize import records
 from api.submit import uploads
+from db.jobs import uploads as rows
 from db.session import Session
-from db.work import uploads as rows
 from tsukiji.errors import Invalid, PartSizeWrong
 from tsukiji.types import Page, Upload, UploadCreate, UploadPart
 

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from api.serialize.records import job_place
 from api.serialize.thresholds import AS_ASKED, Wish
 from db import probabilities
+from db.jobs.requests import BatchRequest
 from db.models import Job
 from db.predictions.results import ResultRow
-from db.work.requests import BatchRequest
 from tsukiji import types
 from tsukiji.jobs import TERMINAL, JobStatus
 from tsukiji.labels import all_labels, cell, join_labels, one_label, split_labels

@@ -6,7 +6,7 @@ from typing import Any, Final, cast
 
 from db import models as rows
 from db.curation import revisions
-from db.work.requests import ExportRequest
+from db.jobs.requests import ExportRequest
 from tsukiji import types
 from tsukiji.jobs import TERMINAL, JobKind, JobStatus
 from tsukiji.labels import SEPARATOR, all_labels, count_labels, one_label, split_labels, told

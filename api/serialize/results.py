@@ -8,11 +8,11 @@ from api.serialize.csv_tables import csv_lines
 from api.serialize.predictions import Reader
 from api.serialize.result_filters import Selection
 from api.services import Services
+from db.jobs import jobs
 from db.models import Job
 from db.paging import Window
 from db.predictions import results
 from db.predictions.results import ResultRow
-from db.work import jobs
 from tsukiji.jobs import TERMINAL
 
 PAGE_ROWS = 1000

@@ -4,12 +4,12 @@ from typing import Any
 
 from api.http.idempotency import Once
 from api.services import Services
-from db.models import ApiKey, Job
-from db.session import Session
-from db.work import jobs
-from db.work.requests import (
+from db.jobs import jobs
+from db.jobs.requests import (
     JobRequest,
 )
+from db.models import ApiKey, Job
+from db.session import Session
 from tsukiji.errors import QueueFull
 from tsukiji.jobs import JobKind
 
@@ -43,7 +43,7 @@ def expect_room(session: Session, services: Services, once: Once, kind: JobKind,
 def check_room(session: Session, services: Services, kind: JobKind, caller: ApiKey) -> None:
     """Raise QueueFull where this key, or all together, have too many unfinished jobs of the kind.
 
-    The error's extra members say how many there are (`unfinished`, `limit`), and where the caller's oldest one stands
+    The error's extra members say how many there are (`unfinished`, `limit`), and the place of the caller's oldest one
     (`oldest`, and `position`: how many of the kind start before it).
     """
     limits, name = services.settings.limits, LIMIT_OF[kind]

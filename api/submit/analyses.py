@@ -5,9 +5,9 @@ from api.services import Services
 from api.submit.admission import check_room
 from api.submit.backbones import settle_backbone
 from db.curation import analyses, datasets
+from db.jobs.requests import AnalysisRequest
 from db.models import ApiKey
 from db.session import Session
-from db.work.requests import AnalysisRequest
 from tsukiji.jobs import JobKind, Queue
 from tsukiji.types import AnalysisCreate
 

@@ -1,8 +1,8 @@
 """Choice of a job's backbone at submission, by the weights that workers report."""
 
 from api.services import Services
+from db.jobs import workers
 from db.session import Session
-from db.work import workers
 from tsukiji.errors import WeightsUnavailable
 from tsukiji.jobs import PRESENT_SECONDS, Queue
 from tsukiji.types import Recipe

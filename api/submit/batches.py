@@ -14,10 +14,8 @@ from api.submit.uploads import check_bytes, whole
 from db import blobs, registry
 from db.clock import now
 from db.curation import datasets
-from db.models import ApiKey, Job
-from db.session import Session
-from db.work import batches
-from db.work.requests import (
+from db.jobs import batches
+from db.jobs.requests import (
     ArchiveInput,
     BatchRequest,
     DatasetInput,
@@ -25,7 +23,9 @@ from db.work.requests import (
     ManifestInput,
     SourceInput,
 )
-from db.work.scheduling import workers_to_wake
+from db.jobs.scheduling import workers_to_wake
+from db.models import ApiKey, Job
+from db.session import Session
 from tsukiji.errors import ImageTooManyBytes, TsukijiError
 from tsukiji.ingest.sources import find_allowed
 from tsukiji.jobs import JobKind, Queue
@@ -219,7 +219,7 @@ def keep_item(services: Services, custom_id: str, data: bytes) -> Item:
 
 
 def check_unique(custom_ids: Sequence[str]) -> None:
-    """Raise Invalid, listing what stands there twice: results could not be told apart."""
+    """Raise Invalid for duplicates, which are listed: results could not be told apart."""
     twice = sorted(name for name, count in Counter(custom_ids).items() if count > 1)
     if twice:
         listed = ", ".join(repr(name) for name in twice[:20])

@@ -8,9 +8,9 @@ from api.submit.admission import check_room, create
 from db import registry
 from db.clock import now
 from db.curation import datasets
+from db.jobs.requests import DatasetInput, EvaluationRequest
 from db.models import ApiKey, Dataset, Model
 from db.session import Session
-from db.work.requests import DatasetInput, EvaluationRequest
 from tsukiji.errors import BatchEmpty, KindMismatch, LabelsUnknown
 from tsukiji.jobs import JobKind, Queue
 from tsukiji.labels import split_labels

@@ -5,10 +5,10 @@ from api.http.idempotency import Made, Once, fingerprint_of
 from api.services import Services
 from api.submit.admission import check_room, create
 from db import registry
+from db.jobs import exports
+from db.jobs.requests import ExportRequest
 from db.models import ApiKey
 from db.session import Session
-from db.work import exports
-from db.work.requests import ExportRequest
 from tsukiji.jobs import JobKind, Queue
 from tsukiji.types import ExportFormat
 from tsukiji.types.trainings import PATCHES

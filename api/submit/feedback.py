@@ -7,12 +7,12 @@ from api.http.errors import invalid_field
 from api.services import Services
 from db.curation import datasets, label_edits, revisions
 from db.curation.datasets import NewImage
+from db.jobs import batches, jobs
+from db.jobs.requests import BatchRequest
 from db.labels import text_of
 from db.models import ApiKey, BatchItem, Job, Model
 from db.predictions import results
 from db.session import Session
-from db.work import batches, jobs
-from db.work.requests import BatchRequest
 from tsukiji.errors import BlobCorrupt, BlobMissing, Conflict, ImageError
 from tsukiji.jobs import JobKind
 from tsukiji.labels import count_labels, told

@@ -10,9 +10,9 @@ from api.submit.admission import check_room, create
 from api.submit.uploads import check_bytes, whole
 from db import blobs
 from db.curation import datasets
+from db.jobs.requests import ImportRequest
 from db.models import ApiKey
 from db.session import Session
-from db.work.requests import ImportRequest
 from tsukiji.errors import UrlNotAllowed
 from tsukiji.ingest.importers import may_be_table
 from tsukiji.ingest.sources import find_allowed

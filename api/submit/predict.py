@@ -15,12 +15,12 @@ from api.services import Services
 from api.submit.admission import create, expect_room
 from api.submit.batches import Item, Work, add_items, check_heatmap, described, keep_item, start_batch
 from db import probabilities, registry
+from db.jobs import batches, workers
+from db.jobs.requests import BatchRequest, FilesInput
 from db.models import ApiKey
 from db.predictions import completed
 from db.predictions.results import ResultRow
 from db.session import Session
-from db.work import batches, workers
-from db.work.requests import BatchRequest, FilesInput
 from tsukiji.jobs import PRESENT_SECONDS, JobKind
 from tsukiji.kernel.predict_rpc import LaneAddress
 from tsukiji.labels import decide_set

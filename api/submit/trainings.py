@@ -10,11 +10,11 @@ from api.submit.admission import check_room, create
 from api.submit.backbones import settle
 from db import registry
 from db.curation import datasets
-from db.models import ApiKey
-from db.session import Session
-from db.work.requests import (
+from db.jobs.requests import (
     TrainingRequest,
 )
+from db.models import ApiKey
+from db.session import Session
 from tsukiji.curation.preflight import check_counts
 from tsukiji.curation.snapshots import SnapshotItem, dumps
 from tsukiji.jobs import JobKind, Queue

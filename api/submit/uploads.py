@@ -7,9 +7,9 @@ from typing import IO
 
 from api.http.idempotency import Made, Once, fingerprint_of
 from api.services import Services
+from db.jobs import uploads
 from db.models import ApiKey, Upload, UploadPart
 from db.session import Session
-from db.work import uploads
 from tsukiji.errors import (
     BlobMissing,
     DigestMismatch,

@@ -16,7 +16,7 @@ from tsukiji.vision.decoding.decode import decode
 POOL = 12
 """Each collage's pictures are drawn from so many."""
 DISTRACTORS = 4
-"""Of which so many show none of the labels."""
+"""How many of them show none of the labels."""
 
 
 @dataclass(frozen=True)

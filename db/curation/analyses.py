@@ -9,11 +9,11 @@ from sqlalchemy.orm import Session
 from db.blobs import upsert
 from db.clock import now
 from db.curation.miniatures import add_miniatures
+from db.jobs import jobs
+from db.jobs.requests import AnalysisRequest
 from db.labels import has_label
 from db.models import Analysis, Dataset, Finding, Image, ImageMeasures, ImageName, Job
 from db.paging import Rows, Window
-from db.work import jobs
-from db.work.requests import AnalysisRequest
 from tsukiji.errors import NotFound
 from tsukiji.jobs import JobKind, JobStatus
 

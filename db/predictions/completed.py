@@ -8,8 +8,8 @@ from sqlalchemy.orm import Session
 
 from db import prediction_rows
 from db.clock import now
+from db.jobs import jobs
 from db.models import Job
-from db.work import jobs
 from tsukiji.errors import NoImageSucceeded
 from tsukiji.jobs import JobStatus
 

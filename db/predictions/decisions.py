@@ -10,8 +10,8 @@ from typing import Final, Self
 
 from sqlalchemy import ColumnElement, case, null
 
+from db.jobs.requests import BatchRequest
 from db.models import Job, Prediction
-from db.work.requests import BatchRequest
 from tsukiji.errors import Invalid
 from tsukiji.labels import SEPARATOR, decide_set
 from tsukiji.types.batches import MIN_KNOWN

@@ -7,8 +7,8 @@ from sqlalchemy.orm import Session
 
 from db.blobs import release
 from db.clock import now
+from db.jobs import jobs
 from db.models import BatchItem, Chunk, ImportItem, Job, Prediction
-from db.work import jobs
 from tsukiji.errors import Conflict, JobNotDone
 from tsukiji.jobs import TERMINAL, JobKind
 

@@ -16,10 +16,10 @@ from structlog.testing import capture_logs
 from api.main import create_app
 from api.services import Services
 from db import aliases, keys, registry
+from db.jobs import batches, jobs, leases, scheduling
 from db.models import Evaluation, Job, Model
 from db.session import Database
 from db.upgrade import upgrade
-from db.work import batches, jobs, leases, scheduling
 from tsukiji.errors import BrokerUnavailable
 from tsukiji.ids import new_id
 from tsukiji.ingest.sources import Sources

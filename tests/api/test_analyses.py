@@ -3,8 +3,8 @@
 import pytest
 
 from db.curation import analyses, datasets
+from db.jobs import jobs, leases
 from db.models import Job
-from db.work import jobs, leases
 from tests.api.conftest import limited
 
 

@@ -11,8 +11,8 @@ from sqlalchemy import update
 
 from db import keys
 from db.clock import now
+from db.jobs import jobs
 from db.models import Job
-from db.work import jobs
 from tests.api.conftest import archive, as_files, limited, picture, pictures, work
 from tests.api.test_jobs import ZIP
 from worker.dispatcher import expire

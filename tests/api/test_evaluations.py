@@ -7,8 +7,8 @@ import re
 import pytest
 
 from db import registry
+from db.jobs import batches, jobs, leases
 from db.models import Evaluation, Job
-from db.work import batches, jobs, leases
 from tests.api.conftest import LABELS, as_files, pictures, work
 from tsukiji.ids import new_id
 from tsukiji.jobs import JobStatus

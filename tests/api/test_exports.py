@@ -3,8 +3,8 @@
 import pytest
 
 from db import registry
+from db.jobs import exports, jobs, leases
 from db.models import Job
-from db.work import exports, jobs, leases
 from tests.api.conftest import limited
 
 

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from db import registry
-from db.work import batches, jobs
+from db.jobs import batches, jobs
 from tests.api.conftest import as_files, claim_chunk, picture, pictures, predict
 
 TAG = {"label": "eel", "score": 0.8, "known_score": 0.4, "box": [1, 2, 11, 12]}

@@ -10,8 +10,8 @@ from fastapi.sse import KEEPALIVE_COMMENT
 from api.http.events import follow, read_news
 from api.watch import Watch
 from db import keys
+from db.jobs import jobs, leases, scheduling
 from db.models import Job
-from db.work import jobs, leases, scheduling
 from tests.api.conftest import archive, as_files, limited, picture, run_job, work
 from tsukiji.errors import TrainingCrashed
 from tsukiji.jobs import Queue

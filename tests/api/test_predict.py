@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from api.predict_rpc import Lanes
-from db.work import jobs, workers
+from db.jobs import jobs, workers
 from tests.api.conftest import as_files, picture, work
 from tsukiji.kernel.predict_rpc import LaneAddress
 from worker.inference.predict_rpc import Lane, Refused

@@ -15,8 +15,8 @@ from api.serialize import results as streams
 from api.serialize.result_filters import Selection
 from api.serialize.thresholds import AS_ASKED
 from db.clock import now
+from db.jobs import batches
 from db.models import Job
-from db.work import batches
 from tests.api.conftest import LABELS, as_files, claim_chunk, pictures, work
 from tsukiji.errors import ResultsDeleted
 from worker.dispatcher import purge

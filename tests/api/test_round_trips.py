@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from api.serialize.dataset_exports import SUFFIX, export
 from api.serialize.export_layout import ExportItem
-from db.work.requests import ImportRequest
+from db.jobs.requests import ImportRequest
 from tests.api.conftest import archive, pictures
 from tests.worker.conftest import work
 from tsukiji.ingest.archives import ArchiveLimits, Entry, entries

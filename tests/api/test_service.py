@@ -8,7 +8,7 @@ import pytest
 
 from api.routes import images
 from api.services import DECODERS
-from db.work import workers
+from db.jobs import workers
 from devtools.servers import wait_until
 from tsukiji import __version__
 from tsukiji.errors import StorageUnavailable

@@ -12,8 +12,8 @@ import httpx2
 import pytest
 
 from db import keys
+from db.jobs import jobs
 from db.session import Database
-from db.work import jobs
 from devtools.servers import wait_until
 from tests.requests import BLANK
 from tsukiji.jobs import JobKind

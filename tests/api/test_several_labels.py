@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from db import registry
+from db.jobs import batches, workers
 from db.models import Dataset, Evaluation, Model
-from db.work import batches, workers
 from tests.api.conftest import LABELS, as_files, claim_chunk, picture, pictures
 from tsukiji.ids import new_id
 from tsukiji.labels import decide_set, join_labels

@@ -233,7 +233,7 @@ def test_the_rest_of_a_crash_between_join_and_row_is_taken_up(client, services, 
     for number in (1, 2, 3):
         put(client, upload, number)
     with monkeypatch.context() as broken:
-        broken.setattr("db.work.uploads.complete", lambda *_: 1 / 0)
+        broken.setattr("db.jobs.uploads.complete", lambda *_: 1 / 0)
         assert complete(client, upload).status_code == 500
     assert client.get(upload["links"]["self"]).json()["status"] == "open"
     assert complete(client, upload).json()["status"] == "completed"

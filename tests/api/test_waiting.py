@@ -9,8 +9,8 @@ import pytest
 
 from api.poll_pacing import LONGEST_PAUSE, POLLS_PER_CORE, Crowd
 from api.watch import Topic, Watch
+from db.jobs import jobs
 from db.models import Job
-from db.work import jobs
 from devtools.servers import wait_until
 from tests.api.conftest import as_files, pictures
 

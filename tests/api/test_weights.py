@@ -2,7 +2,7 @@
 
 import pytest
 
-from db.work import workers
+from db.jobs import workers
 from tsukiji.vision.backbones import WeightsPackage
 
 

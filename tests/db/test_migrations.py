@@ -2,9 +2,9 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import inspect, select, text
 
+from db.jobs import jobs, scheduling
 from db.models import BatchItem, JobEvent
 from db.upgrade import check, downgrade, upgrade
-from db.work import jobs, scheduling
 from tsukiji.jobs import Queue
 
 

@@ -2,9 +2,9 @@ import pytest
 from pydantic import ValidationError
 from sqlalchemy import update
 
+from db.jobs import jobs
+from db.jobs.requests import REQUEST_OF, BatchRequest, DatasetInput, FilesInput, ImportRequest, TrainingRequest
 from db.models import Job
-from db.work import jobs
-from db.work.requests import REQUEST_OF, BatchRequest, DatasetInput, FilesInput, ImportRequest, TrainingRequest
 from tests.requests import BLANK
 from tsukiji.jobs import JobKind
 

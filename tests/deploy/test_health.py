@@ -4,9 +4,9 @@ import socket
 
 import pytest
 
+from db.jobs import workers
 from db.session import Database
 from db.upgrade import upgrade
-from db.work import workers
 from tsukiji.kernel.settings import DataSettings, Settings
 from worker import health
 

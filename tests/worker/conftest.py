@@ -9,9 +9,9 @@ from safetensors.torch import save_file
 
 from db import blobs, registry
 from db.curation import datasets
+from db.jobs import jobs, leases, scheduling
 from db.models import Job, Model
 from db.upgrade import upgrade
-from db.work import jobs, leases, scheduling
 from tsukiji.curation import snapshots, splits
 from tsukiji.ids import new_id
 from tsukiji.jobs import JobKind, Queue

@@ -7,8 +7,8 @@ from structlog.testing import capture_logs
 
 from db import blobs, reconciliation
 from db.clock import now
+from db.jobs import batches, jobs, leases, scheduling, workers
 from db.models import BatchItem, Blob, Job
-from db.work import batches, jobs, leases, scheduling, workers
 from tests.requests import BLANK
 from tests.worker.conftest import Recorder, with_broker, work
 from tsukiji.errors import StorageUnavailable

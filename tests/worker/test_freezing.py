@@ -5,8 +5,8 @@ from sqlalchemy import select
 
 from db import registry
 from db.curation import datasets
+from db.jobs import jobs, leases
 from db.models import Job, Snapshot
-from db.work import jobs, leases
 from tests.worker.conftest import RECIPE, work
 from tsukiji.curation import snapshots
 from tsukiji.errors import StorageUnavailable

@@ -11,8 +11,8 @@ import time
 import pytest
 
 from db.curation import datasets
+from db.jobs import leases
 from db.models import Chunk
-from db.work import leases
 from devtools.servers import wait_until
 from tests.worker.conftest import RECIPE, run_next, waiting_chunks, work
 from tsukiji.errors import OutOfMemory

@@ -12,9 +12,9 @@ from sqlalchemy import Engine, event, func, select, update
 
 from db.clock import now
 from db.curation import datasets
+from db.jobs import batches, jobs, leases, scheduling, workers
 from db.models import Chunk, Job, Prediction
 from db.session import DatabaseUnavailable
-from db.work import batches, jobs, leases, scheduling, workers
 from devtools.servers import wait_until
 from tests.requests import BLANK
 from tests.worker.conftest import Recorder, run_next, with_broker, work

@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from db.jobs.batches import blank_prediction
 from db.models import BatchItem
-from db.work.batches import blank_prediction
 from tsukiji.errors import BlobCorrupt, BlobMissing, ImageError, OutputNotFinite
 from tsukiji.kernel.pipeline import submit_ahead
 from tsukiji.types import Box

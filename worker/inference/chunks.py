@@ -2,10 +2,10 @@
 
 import time
 
+from db.jobs import batches, jobs
+from db.jobs.requests import BatchRequest
 from db.models import Chunk
 from db.session import Session
-from db.work import batches, jobs
-from db.work.requests import BatchRequest
 from tsukiji.jobs import JobKind, JobStatus, Queue
 from worker.inference.batch_inference import predict
 from worker.inference.explanations import Wishes, look_closer

@@ -9,10 +9,7 @@ from typing import Any
 
 from db import blobs, registry
 from db.curation import datasets
-from db.models import Job
-from db.paging import Window
-from db.session import Session
-from db.work.requests import (
+from db.jobs.requests import (
     ArchiveInput,
     BatchRequest,
     ClassificationRequest,
@@ -21,6 +18,9 @@ from db.work.requests import (
     ManifestInput,
     SourceInput,
 )
+from db.models import Job
+from db.paging import Window
+from db.session import Session
 from tsukiji.curation import snapshots
 from tsukiji.errors import ImageTooManyBytes, ImageUnknown, Invalid, TsukijiError
 from tsukiji.ingest.archives import Entry

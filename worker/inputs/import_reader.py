@@ -9,8 +9,8 @@ from functools import partial
 from typing import Any, cast
 
 from db.curation import datasets
+from db.jobs.requests import ImportRequest
 from db.models import Job
-from db.work.requests import ImportRequest
 from tsukiji.errors import TsukijiError
 from tsukiji.ingest.archives import Entry
 from tsukiji.ingest.importers import Layout, Placement, Remote, Table, lay_out, may_be_table, sampled_label

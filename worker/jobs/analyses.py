@@ -11,10 +11,10 @@ import structlog
 
 from db.curation import analyses
 from db.curation.analyses import Picture
+from db.jobs import jobs
+from db.jobs.requests import AnalysisRequest
 from db.models import Job
 from db.session import Session
-from db.work import jobs
-from db.work.requests import AnalysisRequest
 from training.embed_request import Survey, Surveyed, write_survey
 from training.events import Phase
 from training.random_projection import DIMENSIONS

@@ -10,10 +10,10 @@ from collections.abc import Iterable
 from typing import Final
 
 from db import blobs
+from db.jobs import batches, jobs
+from db.jobs.requests import ArchiveInput, BatchRequest, ManifestInput
+from db.jobs.scheduling import workers_to_wake
 from db.models import Job
-from db.work import batches, jobs
-from db.work.requests import ArchiveInput, BatchRequest, ManifestInput
-from db.work.scheduling import workers_to_wake
 from tsukiji.errors import BatchEmpty, BatchTooLarge
 from tsukiji.ingest.skipped import PassedOver
 from tsukiji.jobs import Queue

@@ -6,13 +6,13 @@ import numpy as np
 
 from db import probabilities, registry
 from db.curation import datasets
+from db.jobs import jobs
+from db.jobs.requests import EvaluationRequest
 from db.models import Evaluation, Job, Model
 from db.paging import Window
 from db.predictions import results
 from db.predictions.results import ResultRow, Wanted
 from db.session import Session
-from db.work import jobs
-from db.work.requests import EvaluationRequest
 from training.metrics import losses, measure
 from training.multilabel_metrics import measure_sets, set_losses
 from training.targets import as_sets

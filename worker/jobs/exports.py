@@ -4,10 +4,10 @@ from pathlib import Path
 
 import structlog
 
+from db.jobs import exports, jobs
+from db.jobs.requests import ExportRequest
 from db.models import Job
 from db.session import Session
-from db.work import exports, jobs
-from db.work.requests import ExportRequest
 from training.conversion import Conversion, read_facts, target_of, write_request
 from tsukiji.errors import BlobCorrupt, BlobMissing, InternalError, ModelGone, TrainingCrashed
 from worker.inference.model_packages import fetch_package

@@ -13,10 +13,10 @@ from typing import Any
 from db.curation import analyses, datasets, image_intake, import_verdicts
 from db.curation.datasets import NewImage
 from db.curation.image_intake import Arrived
+from db.jobs import jobs
+from db.jobs.requests import AnalysisRequest
 from db.models import ApiKey, Job
 from db.session import Session
-from db.work import jobs
-from db.work.requests import AnalysisRequest
 from tsukiji.errors import Invalid, LabelRefused, TsukijiError
 from tsukiji.ingest.importers import Placement
 from tsukiji.jobs import Queue

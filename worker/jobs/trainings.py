@@ -8,10 +8,10 @@ from typing import Any, assert_never
 import structlog
 
 from db import blobs, registry
+from db.jobs import jobs, leases
+from db.jobs.requests import TrainingRequest
 from db.models import Evaluation, Job, Model
 from db.session import Session
-from db.work import jobs, leases
-from db.work.requests import TrainingRequest
 from training.events import Alive, Checkpoint, Done, Epoch, Event, Failed, Log, Looked, Phase, Progress
 from training.run import PACKAGE_FOLDER, REPORT_FILE, RUN_FILE, Picture, Report, Run
 from tsukiji import errors

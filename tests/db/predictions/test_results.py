@@ -4,13 +4,13 @@ import itertools
 
 import pytest
 
+from db.jobs import batches, jobs, leases
 from db.models import Chunk
 from db.paging import Window
 from db.predictions import results
 from db.predictions.decisions import Rule
 from db.predictions.results import Wanted
-from db.work import batches, jobs, leases
-from tests.db.work.test_batches import make
+from tests.db.jobs.test_batches import make
 from tests.requests import BLANK
 from tsukiji.errors import Invalid, ResultsDeleted
 from tsukiji.jobs import JobKind

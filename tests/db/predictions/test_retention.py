@@ -6,10 +6,10 @@ from sqlalchemy import func, select, update
 from db import blobs
 from db.clock import now
 from db.curation import import_verdicts
+from db.jobs import batches, jobs
 from db.models import BatchItem, Blob, Chunk, Job, Prediction
 from db.predictions import retention
-from db.work import batches, jobs
-from tests.db.work.test_batches import claim, make, rows
+from tests.db.jobs.test_batches import claim, make, rows
 from tests.requests import BLANK
 from tsukiji.errors import Conflict, JobNotDone, NotFound
 from tsukiji.jobs import JobKind, JobStatus

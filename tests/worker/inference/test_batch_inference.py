@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from db import registry
+from db.jobs import jobs
 from db.models import Model
 from db.paging import Window
 from db.predictions import results as read
-from db.work import jobs
 from tests.worker.conftest import picture, work
 from tests.worker.jobs.test_batches import results, run_chunks, submit_zip
 from tsukiji.ids import new_id

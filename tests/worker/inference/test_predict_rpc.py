@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from api.predict_rpc import Lanes
-from db.work import batches
+from db.jobs import batches
 from devtools.servers import wait_until
 from tests.worker.conftest import picture, work
 from tests.worker.inference.test_batch_inference import break_first

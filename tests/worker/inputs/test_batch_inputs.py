@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import select
 
 from db.curation import datasets, image_edits
+from db.jobs import batches, jobs, leases
 from db.models import BatchItem, Chunk
-from db.work import batches, jobs, leases
 from tests.worker.conftest import picture, work
 from tsukiji.errors import StorageUnavailable
 from tsukiji.ingest.sources import Sources

@@ -10,9 +10,9 @@ from PIL import Image, ImageEnhance
 from safetensors.torch import save_file
 
 from db.curation import analyses, datasets
+from db.jobs import jobs
+from db.jobs.requests import AnalysisRequest
 from db.paging import Window
-from db.work import jobs
-from db.work.requests import AnalysisRequest
 from tests.worker.conftest import work
 from tsukiji.jobs import JobKind
 from tsukiji.kernel.settings import WeightsSettings

@@ -7,9 +7,9 @@ from PIL import Image
 
 from db import registry
 from db.curation import datasets, image_edits
+from db.jobs import jobs, scheduling
 from db.paging import Window
 from db.predictions import results as read
-from db.work import jobs, scheduling
 from tests.worker.conftest import picture, run_chunks, run_next, work
 from tsukiji.jobs import Queue
 from tsukiji.kernel.settings import LimitSettings

@@ -3,9 +3,9 @@ import pytest
 
 from db import registry
 from db.curation import datasets
+from db.jobs import batches, jobs, leases, workers
 from db.models import Image, Job, Model
 from db.paging import Window
-from db.work import batches, jobs, leases, workers
 from tests.worker.conftest import Recorder, run_chunks, run_next, waiting_chunks, with_broker, work
 from tsukiji.jobs import JobKind, Queue
 from worker.dispatcher import Bells, recover

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from db import registry
+from db.jobs import exports, jobs
 from db.models import Evaluation
-from db.work import exports, jobs
 from tests.worker.conftest import work
 from training import conversion
 from training.conversion import Conversion

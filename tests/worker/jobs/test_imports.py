@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from db.curation import datasets, import_verdicts, revisions
+from db.jobs import jobs, leases
 from db.paging import Window
-from db.work import jobs, leases
 from tests.worker.conftest import picture, work
 from tsukiji.jobs import JobKind, JobStatus
 from tsukiji.kernel.settings import AnalysisSettings, LimitSettings

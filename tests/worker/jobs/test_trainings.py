@@ -8,9 +8,9 @@ from sqlalchemy import update
 from db import blobs, registry
 from db.clock import now
 from db.curation import datasets
+from db.jobs import jobs, leases
 from db.models import Job
 from db.paging import Window
-from db.work import jobs, leases
 from tests.worker.conftest import RECIPE, run_chunks, work
 from tsukiji.curation.snapshots import SnapshotItem
 from tsukiji.kernel.storage.memory import MemoryStore

@@ -7,8 +7,8 @@ from sqlalchemy.orm import Session
 
 from db.blobs import upsert
 from db.clock import now
+from db.jobs.leases import HELD, TABLES
 from db.models import WorkerSeen
-from db.work.leases import HELD, TABLES
 from tsukiji.kernel.predict_rpc import LaneAddress
 
 

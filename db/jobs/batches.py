@@ -13,8 +13,8 @@ from sqlalchemy.orm import Session, aliased
 from db import prediction_rows
 from db.bulk import insert_rows
 from db.clock import now
+from db.jobs import jobs
 from db.models import BatchItem, Chunk, Job, Prediction
-from db.work import jobs
 from tsukiji.errors import ModelGone, NoImageSucceeded, TsukijiError
 from tsukiji.ids import new_id
 from tsukiji.jobs import MEASURING, OPEN, JobKind, JobStatus

@@ -3,9 +3,9 @@
 from typing import ClassVar
 
 from db.clock import now
+from db.jobs import jobs, leases, scheduling
 from db.models import Job
-from db.work import jobs, leases, scheduling
-from tests.db.work.machine.base import DEADLINE, LEASE, WORKERS, Claim, Machine
+from tests.db.jobs.machine.base import DEADLINE, LEASE, WORKERS, Claim, Machine
 from tests.requests import BLANK
 from tsukiji.errors import GpuOutOfMemory, NanLoss
 from tsukiji.jobs import QUEUE_OF, JobKind, JobStatus

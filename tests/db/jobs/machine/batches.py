@@ -6,11 +6,11 @@ from sqlalchemy import select
 
 from db import registry
 from db.clock import now
+from db.jobs import batches, jobs, leases, scheduling
 from db.models import Chunk, Job, Model
 from db.session import Session
-from db.work import batches, jobs, leases, scheduling
-from tests.db.work.machine.base import DAY, DEADLINE, LEASE, WORKERS, Claim
-from tests.db.work.machine.jobs import JobMachine
+from tests.db.jobs.machine.base import DAY, DEADLINE, LEASE, WORKERS, Claim
+from tests.db.jobs.machine.jobs import JobMachine
 from tests.requests import BLANK
 from tsukiji.errors import GpuOutOfMemory, ModelGone, NanLoss
 from tsukiji.jobs import JobKind, Queue

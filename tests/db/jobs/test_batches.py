@@ -5,11 +5,11 @@ from sqlalchemy import func, select, update
 
 from db import blobs
 from db.clock import now
+from db.jobs import batches, jobs, leases, scheduling
 from db.models import Chunk, Job, Prediction
 from db.paging import Window
 from db.predictions import results
 from db.predictions.results import Wanted
-from db.work import batches, jobs, leases, scheduling
 from tests.requests import BLANK
 from tsukiji.errors import GpuOutOfMemory, ModelGone
 from tsukiji.jobs import JobKind, Queue

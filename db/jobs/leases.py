@@ -11,9 +11,9 @@ from sqlalchemy import ColumnElement, CursorResult, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from db.clock import now
+from db.jobs import batches, jobs
+from db.jobs.jobs import FREE
 from db.models import Chunk, Job
-from db.work import batches, jobs
-from db.work.jobs import FREE
 from tsukiji.errors import TsukijiError, WorkerLost
 from tsukiji.jobs import MEASURING, OPEN, JobStatus
 

@@ -7,9 +7,9 @@ from sqlalchemy import select, update
 
 from db import blobs, keys
 from db.clock import now
+from db.jobs import batches, jobs, leases, scheduling, workers
 from db.models import Chunk, Job
-from db.work import batches, jobs, leases, scheduling, workers
-from tests.db.work.test_batches import rows
+from tests.db.jobs.test_batches import rows
 from tests.requests import BLANK
 from tsukiji.errors import GpuOutOfMemory
 from tsukiji.jobs import JobKind, Queue

@@ -1,7 +1,7 @@
 import pytest
 
 from db.curation import datasets
-from db.work import idempotency
+from db.jobs import idempotency
 from tsukiji.errors import IdempotencyKeyReused
 
 

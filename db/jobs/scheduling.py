@@ -15,10 +15,10 @@ from sqlalchemy.orm import Session, aliased
 
 from db.blobs import upsert
 from db.clock import now
+from db.jobs import jobs, leases, workers
+from db.jobs.leases import Work
 from db.models import Chunk, Job, QueueTurn
 from db.session import Database
-from db.work import jobs, leases, workers
-from db.work.leases import Work
 from tsukiji.ids import new_id
 from tsukiji.jobs import OPEN, PRESENT_SECONDS, QUEUE_OF, JobKind, JobStatus, Queue
 from tsukiji.kernel.settings import JobSettings

@@ -1,6 +1,6 @@
 """Jobs as rows: every move is a compare-and-set that the state table allows, and leaves a line of history.
 
-How workers hold them, and give them back, is in `db.work.leases`.
+How workers hold them, and give them back, is in `db.jobs.leases`.
 """
 
 from collections.abc import Collection
@@ -12,9 +12,9 @@ from sqlalchemy.orm import Session
 
 from db.bulk import insert_rows
 from db.clock import now, now_plus
+from db.jobs.requests import REQUEST_OF, JobRequest
 from db.models import Chunk, Job, JobEvent
 from db.paging import Rows, Window, fetch
-from db.work.requests import REQUEST_OF, JobRequest
 from tsukiji.errors import DeadlineExceeded, NotFound, TsukijiError
 from tsukiji.ids import new_id
 from tsukiji.jobs import ACTIVE, PREFIX_OF, TERMINAL, JobKind, JobStatus, sources_of
@@ -143,7 +143,7 @@ def move(
     by: str | None = None,
     **values: Any,
 ) -> bool:
-    """Move a job to a state if the table allows it from where it stands, and write that down; False if it does not.
+    """Move a job to a state if the table allows it from its present one, and record that; False if it does not.
 
     The history says who moved it (`worker`, or `by`: the id of a key) and `why`.
     """
@@ -193,7 +193,7 @@ def request_cancel(session: Session, job_id: str, by: str | None = None) -> Job:
     working = job.lease_owner is not None or session.scalar(
         select(func.count()).where(Chunk.job_id == job_id, Chunk.status == JobStatus.RUNNING)
     )
-    # A batch between two chunks is RUNNING with nobody at work: it passes through CANCELLING at once.
+    # A batch between two chunks is RUNNING though no worker holds it: it passes through CANCELLING at once.
     moved = job.status == JobStatus.QUEUED and move(session, job_id, JobStatus.CANCELLED, why="asked", by=by)
     if not moved:
         move(session, job_id, JobStatus.CANCELLING, why="asked", by=by)

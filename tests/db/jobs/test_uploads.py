@@ -3,9 +3,9 @@ from sqlalchemy import select, update
 
 from db import blobs
 from db.clock import now
+from db.jobs import uploads
 from db.models import Blob, Upload
 from db.paging import Window
-from db.work import uploads
 from tsukiji.errors import NotFound
 from tsukiji.ids import new_id
 

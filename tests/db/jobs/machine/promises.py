@@ -3,7 +3,7 @@
 from itertools import pairwise
 from typing import Any
 
-from tests.db.work.machine.picture import Picture, without
+from tests.db.jobs.machine.picture import Picture, without
 from tsukiji.jobs import TERMINAL, TRANSITIONS, JobStatus
 
 HELD = {"running", "cancelling"}

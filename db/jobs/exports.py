@@ -8,9 +8,9 @@ from sqlalchemy.orm import Session
 
 from db.blobs import keep, upsert
 from db.clock import now
+from db.jobs.requests import ExportRequest
 from db.models import Evaluation, EvaluationItem, Job, ModelExport
 from db.registry import find_model
-from db.work.requests import ExportRequest
 from tsukiji.errors import ModelGone, NotFound
 from tsukiji.jobs import ACTIVE, JobKind, JobStatus
 

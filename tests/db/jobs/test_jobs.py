@@ -5,9 +5,9 @@ import pytest
 from sqlalchemy import update
 
 from db.clock import now
+from db.jobs import jobs, leases, scheduling
+from db.jobs.leases import Signals
 from db.models import Job
-from db.work import jobs, leases, scheduling
-from db.work.leases import Signals
 from tests.requests import BLANK
 from tsukiji.errors import NanLoss, NotFound, StorageUnavailable, TrainingCrashed
 from tsukiji.jobs import TRANSITIONS, JobKind, JobStatus, Queue

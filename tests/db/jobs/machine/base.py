@@ -11,12 +11,12 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from sqlalchemy import delete, update
 
 from db.clock import now
+from db.jobs.leases import Signals
 from db.models import Chunk, Job, Model
 from db.session import Database, Session
-from db.work.leases import Signals
-from tests.db.work.machine.clock import Clock
-from tests.db.work.machine.picture import look
-from tests.db.work.machine.promises import (
+from tests.db.jobs.machine.clock import Clock
+from tests.db.jobs.machine.picture import look
+from tests.db.jobs.machine.promises import (
     HELD,
     check_batch,
     check_chunk,

@@ -1,6 +1,6 @@
 """Jobs and batches keep their promises under any order of claims, crashes, zombies, cancels and jumps of the clock.
 
-The machines that are run here stand in `tests/db/work/machine/`.
+The machines that are run here stand in `tests/db/jobs/machine/`.
 """
 
 import pytest
@@ -8,10 +8,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from db.session import Database
-from tests.db.work.machine.base import Machine
-from tests.db.work.machine.batches import BatchMachine
-from tests.db.work.machine.clock import Clock, jumping_clock
-from tests.db.work.machine.jobs import TrainingMachine
+from tests.db.jobs.machine.base import Machine
+from tests.db.jobs.machine.batches import BatchMachine
+from tests.db.jobs.machine.clock import Clock, jumping_clock
+from tests.db.jobs.machine.jobs import TrainingMachine
 
 
 @pytest.fixture
