@@ -12,6 +12,7 @@ from api.http.middleware import BodyLimit, Front, Gate, check_origin, check_text
 from api.http.schemas import RESPONSES, Documented
 from api.page import docs
 from api.page import routes as page
+from api.page.errors import show_error
 from api.routes import (
     aliases,
     analyses,
@@ -106,9 +107,10 @@ def create_app(settings: Settings, make_services: Callable[[Settings], Services]
     for noun in NOUNS:  # each by itself: FastAPI looks through what a router includes once more at each level
         app.include_router(noun.router, prefix="/v1", dependencies=[Depends(find_caller)])
     app.include_router(service.health)
-    app.include_router(page.router)
+    for screen in page.SCREENS:
+        app.include_router(screen.router)
     docs.install(app)
-    errors.install(app)
+    errors.install(app, show_error)
     app.add_middleware(BodyLimit, limits=settings.limits, seconds=settings.api.body_seconds)
     app.add_middleware(Gate, check=check_text)
     app.add_middleware(Gate, check=check_origin)

@@ -84,22 +84,37 @@ def test_the_folder_map_names_what_exists_and_all_rooms():
 
 @cache
 def addresses():
-    """Method and path of every route, those that the schema leaves out included."""
+    """Method and path of every route for programs, those that the schema leaves out included."""
     app = create_app(Settings())
     schema = {f"{method.upper()} {path}" for path, methods in app.openapi()["paths"].items() for method in methods}
-    routers = (service.health, page.router, docs_pages.router)
+    return schema | routes_of(service.health, docs_pages.router) | {f"GET {app.openapi_url}"}
+
+
+@cache
+def screens():
+    """Method and path of every screen of the page."""
+    return routes_of(*(screen.router for screen in page.SCREENS))
+
+
+def routes_of(*routers):
     routes = [route for router in routers for route in router.routes if isinstance(route, APIRoute)]
-    hidden = {f"{method} {route.path}" for route in routes for method in route.methods}
-    return schema | hidden | {f"GET {app.openapi_url}"}
+    return {f"{method} {route.path}" for route in routes for method in route.methods}
+
+
+def documented_in(path):
+    return set(re.findall(r"`((?:GET|POST|PUT|PATCH|DELETE) /[^`?\s]*)`", path.read_text("utf-8")))
 
 
 def test_every_address_is_documented_and_no_other():
-    documented = set(re.findall(r"`((?:GET|POST|PUT|PATCH|DELETE) /[^`?\s]*)`", HTTP_API.read_text("utf-8")))
-    assert documented == addresses()
+    assert documented_in(HTTP_API) == addresses()
+
+
+def test_every_screen_is_documented_and_no_other():
+    assert documented_in(ROOT / "docs" / "page.md") == screens()
 
 
 def test_the_other_pages_name_addresses_that_exist():
-    known = {re.sub(r"\{\w+\}", "{}", address) for address in addresses()}
+    known = {re.sub(r"\{\w+\}", "{}", address) for address in addresses() | screens()}
     for path in PAGES:
         for address in re.findall(r"`((?:GET|POST|PUT|PATCH|DELETE) /[^`?\s]*)", prose(path)):
             assert re.sub(r"\{\w+\}", "{}", address) in known, f"{path.name}: {address}"

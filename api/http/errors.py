@@ -1,13 +1,13 @@
 """Errors as HTTP: one table of numbers, one shape (RFC 9457 `application/problem+json`), one handler."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Match, Mount
 
 from db.session import DatabaseFull, DatabaseUnavailable, PoolExhausted, RowExists, ValueRefused
@@ -15,6 +15,8 @@ from tsukiji import errors
 from tsukiji.errors import Conflict, Invalid, NotFound, TsukijiError
 
 Model = TypeVar("Model", bound=BaseModel)
+ShowError = Callable[[Request, TsukijiError], Response]
+"""Renders an error as a page."""
 
 
 class MethodNotAllowed(TsukijiError):
@@ -204,21 +206,22 @@ def problem_response(
 
 
 def answer_error(request: Request, error: Exception) -> Response:
-    """The one handler. A person who typed an address that is not there is led to the page."""
+    """The one handler: a page for a browser that asks for one, JSON for programs."""
     known = recognise(error)
     allowed = {"allow": ", ".join(methods_of(request))} if isinstance(known, MethodNotAllowed) else {}
     if isinstance(known, NotFound) and isinstance(error, HTTPException):
-        if is_typed(request):
-            return RedirectResponse("/", 303)
         known = NotFound(f"{request.scope['path']} does not exist.", hint="/docs lists the addresses.")
     request.state.problem = known.code
+    show_page: ShowError | None = getattr(request.app.state, "show_error", None) if wants_page(request) else None
+    if show_page:
+        return show_page(request, known)
     return problem_response(known, getattr(request.state, "request_id", None), allowed)
 
 
-def is_typed(request: Request) -> bool:
+def wants_page(request: Request) -> bool:
     """Does a browser ask for a page, outside of the API?"""
-    wants_page = "text/html" in request.headers.get("accept", "")
-    return request.method == "GET" and wants_page and not request.scope["path"].startswith(("/v1/", "/problems/"))
+    html = "text/html" in request.headers.get("accept", "")
+    return html and not request.scope["path"].startswith(("/v1/", "/problems/"))
 
 
 def methods_of(request: Request) -> list[str]:
@@ -232,7 +235,8 @@ def methods_of(request: Request) -> list[str]:
     return [method for method in METHODS if is_taken(method)]
 
 
-def install(app: FastAPI) -> None:
+def install(app: FastAPI, show_error: ShowError) -> None:
+    app.state.show_error = show_error
     foreseen = (
         TsukijiError,
         RequestValidationError,

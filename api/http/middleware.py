@@ -23,7 +23,6 @@ log = structlog.get_logger(__name__)
 COOKIE = "tsukiji_session"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
-PAGE_FORMS = frozenset({"/", "/sign-in", "/sign-out"})
 SECURITY = {
     "content-security-policy": (
         "default-src 'self'; img-src 'self' blob: data:; script-src 'self'; style-src 'self'; object-src 'none'; "
@@ -160,7 +159,7 @@ def check_origin(request: Request) -> TsukijiError | None:
 
 def rides_on_cookie(request: Request) -> bool:
     bearer = request.headers.get("authorization", "").lower().startswith("bearer ")
-    return not bearer and (COOKIE in request.cookies or request.scope["path"] in PAGE_FORMS)
+    return not bearer and (COOKIE in request.cookies or not request.scope["path"].startswith("/v1/"))
 
 
 class BodyLimit:

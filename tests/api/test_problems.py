@@ -71,8 +71,8 @@ def test_unknown_address_and_method(client):
         ("/v1/datasets", "GET, POST"),
         ("/v1/aliases/production", "GET, PUT, DELETE"),
         ("/v1/datasets/a/revisions/b/undo", "POST"),
-        ("/", "GET, POST"),
-        ("/static/page.css", "GET, HEAD"),
+        ("/sign-in", "GET, POST"),
+        ("/static/style.css", "GET, HEAD"),
     ],
 )
 def test_allow_names_every_method_of_the_address(client, path, methods):

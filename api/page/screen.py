@@ -1,0 +1,104 @@
+"""What every screen needs: the visitor who is signed in, and the rail with the data set at hand."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Final
+
+from fastapi import Depends, Request
+from starlette.responses import HTMLResponse
+
+from api.http.dependencies import ServicesDep
+from api.http.middleware import COOKIE
+from api.page.rendering import render
+from api.services import Services
+from db import keys
+from db.curation import analyses, datasets
+from db.models import ApiKey, Dataset
+from db.paging import Window
+from db.session import Session
+from tsukiji.errors import Unauthorized
+
+PICKED: Final = 100
+"""Data sets that the rail offers; the search finds the others."""
+
+
+@dataclass(frozen=True)
+class Rail:
+    """What the navigation shows.
+
+    Attributes:
+        current: the screen's name, one of `data label curate train evaluate use batches jobs keys`.
+        dataset: the data set at hand, None where there is none yet.
+        images, unlabelled, findings: counts of it.
+    """
+
+    current: str
+    dataset: Dataset | None = None
+    datasets: tuple[Dataset, ...] = ()
+    images: int = 0
+    unlabelled: int = 0
+    findings: int = 0
+
+
+@dataclass(frozen=True)
+class Screen:
+    """One request for a screen, by a visitor who is signed in."""
+
+    request: Request
+    services: Services
+    visitor: ApiKey
+
+    def show(
+        self,
+        session: Session,
+        template: str,
+        *,
+        current: str,
+        dataset: Dataset | None = None,
+        status: int = 200,
+        **context: Any,
+    ) -> HTMLResponse:
+        """Render a template of a screen; it finds the rail as `rail`, and `dataset` beside the context."""
+        rail = rail_of(session, current, dataset)
+        return render(self.request, template, status, rail=rail, dataset=dataset, visitor=self.visitor, **context)
+
+
+def rail_of(session: Session, current: str, dataset: Dataset | None) -> Rail:
+    """Return the rail; without a data set of its own a screen has that of the newest."""
+    listed = tuple(datasets.page(session, Window(PICKED)).data)
+    shown = dataset or (listed[0] if listed else None)
+    if shown is None:
+        return Rail(current)
+    counts = datasets.count_labels(session, [shown.id])[shown.id]
+    return Rail(
+        current,
+        shown,
+        listed,
+        images=sum(images for _, images in counts),
+        unlabelled=dict(counts).get(None, 0),
+        findings=sum(analyses.count(session, shown.id).values()),
+    )
+
+
+def find_visitor(request: Request, services: ServicesDep) -> ApiKey | None:
+    """Return the key that signed this browser in, if one did."""
+    token = request.cookies.get(COOKIE)
+    if not token:
+        return None
+    with services.database.reading() as session:
+        key = keys.signed_in(session, token)
+    if key:
+        request.state.key_id = key.id
+    return key
+
+
+Visitor = Annotated[ApiKey | None, Depends(find_visitor)]
+
+
+def open_screen(request: Request, services: ServicesDep, visitor: Visitor) -> Screen:
+    """Raise Unauthorized where nobody is signed in; a browser is then led to the sign-in and back."""
+    if visitor is None:
+        raise Unauthorized("Nobody is signed in in this browser.", hint="Sign in at /sign-in.")
+    return Screen(request, services, visitor)
+
+
+ScreenDep = Annotated[Screen, Depends(open_screen)]

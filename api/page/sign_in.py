@@ -1,0 +1,78 @@
+"""Signing in with a key, and out."""
+
+from typing import Annotated
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Query, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from api.http.bodies import check_charset
+from api.http.dependencies import ServicesDep
+from api.http.middleware import COOKIE
+from api.page.rendering import render
+from api.page.screen import Visitor
+from api.services import Services
+from db import keys
+
+router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+
+Next = Annotated[str, Query(alias="next", max_length=2000)]
+
+
+def own_path(wanted: str) -> str:
+    """Return the path to go to after signing in; never an address of another site."""
+    return wanted if wanted.startswith("/") and not wanted.startswith(("//", "/\\")) else "/"
+
+
+def sign_in_address(wanted: str) -> str:
+    return "/sign-in" if wanted == "/" else "/sign-in?" + urlencode({"next": wanted})
+
+
+@router.get("/sign-in")
+def show_sign_in(request: Request, visitor: Visitor, wanted: Next = "/") -> Response:
+    if visitor:
+        return RedirectResponse(own_path(wanted), 303)
+    return render(request, "sign_in.html", wanted=own_path(wanted))
+
+
+@router.post("/sign-in")
+async def sign_in(request: Request, services: ServicesDep) -> Response:
+    """Exchange an API key for a cookie that scripts cannot read."""
+    check_charset(request)
+    async with request.form(max_files=0, max_fields=5) as form:
+        secret, wanted = str(form.get("key", "")).strip(), own_path(str(form.get("next", "/")))
+    token = await run_in_threadpool(open_session, services, secret)
+    if token is None:
+        return render(request, "sign_in.html", 401, refused=True, wanted=wanted)
+    return signed_in(request, services, token, wanted)
+
+
+def signed_in(request: Request, services: Services, token: str, wanted: str = "/") -> Response:
+    """Return the redirect that sets the cookie."""
+    response = RedirectResponse(wanted, 303)
+    response.set_cookie(
+        COOKIE,
+        token,
+        max_age=int(3600 * services.settings.api.session_hours),
+        httponly=True,
+        samesite="strict",
+        secure=request.url.scheme == "https",
+    )
+    return response
+
+
+def open_session(services: Services, secret: str) -> str | None:
+    with services.database.transaction() as session:
+        key = keys.verify(session, secret)
+        return keys.sign_in(session, key.id, services.settings.api.session_hours) if key else None
+
+
+@router.post("/sign-out")
+def sign_out(request: Request, services: ServicesDep) -> Response:
+    if token := request.cookies.get(COOKIE):
+        with services.database.transaction() as session:
+            keys.sign_out(session, token)
+    response = RedirectResponse("/sign-in", 303)
+    response.delete_cookie(COOKIE, httponly=True, samesite="strict")
+    return response

@@ -1,0 +1,52 @@
+// Keyboard shortcuts: whatever has `data-key` is clicked, or focused if it is a field, when its key is pressed.
+// Single letters can be switched off (WCAG 2.1.4). The sheet lists what works on this screen.
+import { make } from "./api.js";
+
+const FIELDS = "input:not([type=checkbox]):not([type=radio]):not([type=range]):not([type=button]), textarea, select, [contenteditable]";
+const sheet = /** @type {HTMLDialogElement} */ (document.getElementById("keys-sheet"));
+const enabled = /** @type {HTMLInputElement} */ (document.getElementById("keys-on"));
+
+/** @param {string} key */
+function find(key) {
+  const dialogs = [...document.querySelectorAll("dialog[open]")];
+  const within = dialogs.at(-1) ?? document;
+  const found = [...within.querySelectorAll(`[data-key="${CSS.escape(key)}"]`)];
+  return /** @type {HTMLElement | undefined} */ (found.reverse().find((each) => !each.matches(":disabled") && (each.checkVisibility?.() ?? true)));
+}
+
+document.addEventListener("keydown", (event) => {
+  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+  const target = /** @type {HTMLElement} */ (event.target);
+  if (target.matches?.(FIELDS) || (event.key.length === 1 && !enabled.checked)) return;
+  const element = find(event.key) ?? find(event.key.toLowerCase());
+  if (!element) return;
+  event.preventDefault();
+  if (element.matches(FIELDS)) element.focus();
+  else element.click();
+});
+
+enabled.checked = localStorage.getItem("keys") !== "off";
+enabled.addEventListener("change", () => localStorage.setItem("keys", enabled.checked ? "on" : "off"));
+
+/** What the sheet says of keys that elements handle themselves: `[["Arrows", "Move"]]`. @type {[string, string][]} */
+export const further = [];
+
+document.addEventListener("click", (event) => {
+  const target = /** @type {HTMLElement} */ (event.target);
+  const opener = target.closest?.("[data-open]");
+  if (!opener) return;
+  const dialog = /** @type {HTMLDialogElement} */ (document.getElementById(opener.getAttribute("data-open") ?? ""));
+  if (dialog === sheet) list();
+  dialog.showModal();
+});
+
+function list() {
+  const rows = new Map(further);
+  for (const element of document.querySelectorAll("[data-key]")) {
+    const text = element.getAttribute("data-key-label") ?? element.cloneNode(true).textContent ?? "";
+    const key = element.getAttribute("data-key") ?? "";
+    rows.set(key.length === 1 ? key.toUpperCase() : key, text.replace(new RegExp(`\\s*${RegExp.escape?.(key) ?? ""}\\s*$`, "i"), "").trim());
+  }
+  const parts = [...rows].flatMap(([key, text]) => [make("dt", {}, make("kbd", {}, key)), make("dd", {}, text)]);
+  sheet.querySelector("dl")?.replaceChildren(...parts);
+}

@@ -1,0 +1,72 @@
+// Short messages at the edge of the screen, with what to do about them.
+import { Problem, call, make } from "./api.js";
+
+const SECONDS = 8;
+
+/**
+ * Say something for some seconds; with actions it stays for longer.
+ * @param {string} text
+ * @param {{kind?: "" | "rose", actions?: Record<string, () => void>, key?: string}} [options] `key`: the shortcut of the first action
+ */
+export function notify(text, { kind = "", actions = {}, key } = {}) {
+  const notice = make("div", { class: `notice ${kind}` }, make("span", {}, text));
+  const buttons = Object.entries(actions);
+  for (const [index, [name, act]] of buttons.entries()) {
+    const button = make("button", { type: "button", class: "small", "data-key": index ? null : key }, name);
+    button.addEventListener("click", () => {
+      notice.remove();
+      act();
+    });
+    if (key && !index) button.append(" ", make("kbd", {}, key.toUpperCase()));
+    notice.append(button);
+  }
+  const list = /** @type {HTMLElement} */ (document.getElementById("notices"));
+  while (list.children.length > 2) list.firstElementChild?.remove();
+  list.append(notice);
+  setTimeout(() => notice.remove(), 1000 * SECONDS * (buttons.length ? 3 : 1));
+}
+
+/**
+ * Say what went wrong and what to do.
+ * @param {unknown} error
+ * @param {() => void} [again] does it once more
+ */
+export function complain(error, again) {
+  if (error instanceof Problem && error.status === 401) {
+    const open = () => window.open("/sign-in", "_blank");
+    notify("Your session has ended. Sign in again in another tab; what you see here is kept.", { kind: "rose", actions: { "Sign in": open } });
+    return;
+  }
+  const known = error instanceof Problem ? `${error.message} ${error.hint}` : "Something went wrong on this page. Reload it.";
+  if (!(error instanceof Problem)) console.error(error);
+  notify(known, { kind: "rose", actions: again ? { "Try again": again } : {} });
+}
+
+/**
+ * Edit images, say so, and offer the undo.
+ * @param {string} dataset id
+ * @param {Record<string, unknown>} act the body of POST /v1/datasets/{dataset}/revisions
+ * @param {string} text what to say
+ * @param {() => void} changed is called after the edit, and after its undo
+ * @returns {Promise<any>} the revision, or null where it failed and was told
+ */
+export async function edit(dataset, act, text, changed) {
+  try {
+    const revision = await call(`/v1/datasets/${dataset}/revisions`, { json: act });
+    const undo = async () => {
+      try {
+        await call(revision.links.undo, { method: "POST" });
+        notify("Undone.");
+        changed();
+      } catch (error) {
+        complain(error);
+      }
+    };
+    notify(text, { actions: { Undo: undo }, key: "u" });
+    changed();
+    return revision;
+  } catch (error) {
+    complain(error, () => edit(dataset, act, text, changed));
+    return null;
+  }
+}

@@ -1,0 +1,37 @@
+"""Signing in and out."""
+
+from playwright.sync_api import expect
+
+
+def test_sign_in_leads_to_where_one_wanted(open_page, key):
+    page = open_page()
+    page.goto("/search?q=x")
+    page.get_by_label("API key").fill(key)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page).to_have_url("/search?q=x")
+
+
+def test_sign_out(signed_in):
+    page = signed_in("/")
+    page.get_by_text("More", exact=True).click()
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_label("API key")).to_be_visible()
+
+
+def test_the_theme_is_kept(signed_in):
+    page = signed_in("/")
+    page.get_by_text("More", exact=True).click()
+    page.get_by_role("button", name="Light or dark").click()
+    page.reload()
+    assert page.evaluate("getComputedStyle(document.documentElement).colorScheme") == "dark"
+
+
+def test_the_sheet_of_keys_lists_what_works_here_and_switches_letters_off(signed_in):
+    page = signed_in("/")
+    page.keyboard.press("?")
+    sheet = page.get_by_role("dialog", name="Keyboard")
+    expect(sheet).to_contain_text("Search")
+    sheet.get_by_label("Single-letter shortcuts").uncheck()
+    page.keyboard.press("Escape")
+    page.keyboard.press("?")
+    expect(sheet).to_be_hidden()
