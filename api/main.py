@@ -19,6 +19,7 @@ from api.routes import (
     batches,
     datasets,
     evaluations,
+    events,
     exports,
     heatmaps,
     images,
@@ -58,6 +59,7 @@ NOUNS = (  # FastAPI tries them one after the other, and then each one's routes:
     exports,
     aliases,
     evaluations,
+    events,
     heatmaps,
     service,
 )

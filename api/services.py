@@ -12,9 +12,9 @@ import anyio.to_thread
 
 from api.poll_pacing import Crowd
 from api.predict_rpc import Lanes
-from api.watch import VALID, Topic, Watch
+from api.watch import ACTIVITY, VALID, Topic, Watch
 from db import keys
-from db.jobs import jobs
+from db.jobs import activity, jobs
 from db.session import Database
 from tsukiji.kernel.cores import usable_cores
 from tsukiji.kernel.queue import Wakeups, create_app
@@ -57,9 +57,12 @@ class Services:
         job_ids, histories, key_ids = ([t.id for t in topics if t.what == what] for what in ("job", "history", "key"))
         with self.database.reading() as session:
             found = {Topic("job", job): version for job, version in jobs.versions(session, job_ids).items()}
-            if histories:  # only who follows events asks for these
+            if histories or key_ids:  # only who follows events asks for these
                 found |= {Topic("history", job): last for job, last in jobs.last_events(session, histories).items()}
                 found |= {Topic("key", key): VALID for key in keys.valid(session, key_ids)}
+            if ACTIVITY["events"] in topics:
+                found[ACTIVITY["events"]] = sum(activity.recent_ids(session))
+                found[ACTIVITY["work"]] = activity.work_version(session)
         return found
 
     @property

@@ -19,12 +19,14 @@ IDLE_SHARE: Final = 15
 
 
 class Topic(NamedTuple):
-    """What may change: a job's row, its history, or whether an API key is valid."""
+    """What may change: a job's row, its history, whether an API key is valid, or anything about all jobs together."""
 
-    what: Literal["job", "history", "key"]
+    what: Literal["job", "history", "key", "activity"]
     id: str
 
 
+ACTIVITY: Final = {name: Topic("activity", name) for name in ("events", "work")}
+"""The histories of all jobs, and the rows of those at work."""
 VALID: Final = 1
 """The one version of a valid key."""
 

@@ -15,7 +15,7 @@ from api.watch import VALID, Topic
 from db import keys
 from db.jobs import jobs
 from db.models import ApiKey, Job
-from tsukiji.errors import Unauthorized
+from tsukiji.errors import Invalid, Unauthorized
 from tsukiji.jobs import TERMINAL
 from tsukiji.types import JobEvent
 
@@ -80,20 +80,34 @@ async def follow(services: Services, caller: ApiKey, job_id: str, after: int) ->
             yield KEEPALIVE_COMMENT
 
 
+def read_event_id(text: str | None) -> int | None:
+    """Return the number in a Last-Event-ID, if there is one.
+
+    Raises:
+        Invalid: it is no id of an event.
+    """
+    if not text:
+        return None
+    if not (text.isascii() and text.isdecimal() and len(text) < 19):
+        line = {"parameter": "Last-Event-ID", "code": "invalid", "detail": "the id of an event"}
+        raise Invalid("Last-Event-ID is malformed.", errors=[line])
+    return int(text)
+
+
 def check_room(services: Services) -> None:
     """Raise TooManyStreams where no other client may follow a job."""
     if services.streams >= services.settings.api.streams or services.holds >= MAX_HOLDS:
         raise TooManyStreams(f"{services.streams} clients already follow jobs.")
 
 
-class JobStream(StreamingResponse):
-    """`follow` as an answer, where not too many clients follow jobs already."""
+class EventStream(StreamingResponse):
+    """Events as an answer, where not too many clients follow jobs already."""
 
     media_type = "text/event-stream"
 
-    def __init__(self, services: Services, caller: ApiKey, job_id: str, after: int) -> None:
+    def __init__(self, services: Services, events: AsyncIterator[bytes]) -> None:
         headers = {"cache-control": "no-cache", "x-accel-buffering": "no"}
-        super().__init__(follow(services, caller, job_id, after), headers=headers)
+        super().__init__(events, headers=headers)
         self._services = services
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -6,7 +6,7 @@ from fastapi import Header, Request, Response
 from starlette.responses import JSONResponse
 
 from api.http.dependencies import Caller, Reading, ServicesDep
-from api.http.events import JobStream, check_room, read_news
+from api.http.events import EventStream, check_room, follow, read_event_id, read_news
 from api.http.job_responses import answer_poll, respond, see
 from api.http.paging import PagingDep
 from api.http.routing import Router
@@ -16,7 +16,6 @@ from api.submit.feedback import take_feedback
 from db.jobs import jobs
 from db.paging import Rows
 from db.predictions import retention
-from tsukiji.errors import Invalid
 from tsukiji.jobs import TERMINAL, JobKind, JobStatus
 from tsukiji.types import Feedback, FeedbackCreate, Job, JobEvent, Page
 
@@ -83,23 +82,14 @@ def get_events(
     last_event_id: Annotated[str | None, Header(description="Continue after this event.")] = None,
 ) -> Response:
     """Follow a job by server-sent events, past ones first; the stream ends after `done`."""
-    after = read_event_id(last_event_id)
+    after = read_event_id(last_event_id) or 0
     if "application/json" in accept:
         return list_events(job, services, paging)
     check_room(services)  # here already, before anything is read
     news = read_news(services, caller, job, after)
     if after and not news.events and news.job.status in TERMINAL:
         return Response(status_code=204)  # tells a browser not to connect again
-    return JobStream(services, caller, job, after)
-
-
-def read_event_id(text: str | None) -> int:
-    if not text:
-        return 0
-    if not (text.isascii() and text.isdecimal() and len(text) < 19):
-        line = {"parameter": "Last-Event-ID", "code": "invalid", "detail": "the id of an event"}
-        raise Invalid("Last-Event-ID is malformed.", errors=[line])
-    return int(text)
+    return EventStream(services, follow(services, caller, job, after))
 
 
 def list_events(job: str, services: ServicesDep, paging: PagingDep) -> Response:

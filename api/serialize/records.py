@@ -288,6 +288,14 @@ def event(row: rows.JobEvent) -> types.JobEvent:
     return types.JobEvent.model_validate(columns(row))
 
 
+def service_event(row: rows.JobEvent, of: rows.Job) -> types.Event:
+    return types.Event.model_validate(columns(row) | {"job": job_state(of)})
+
+
+def job_state(row: rows.Job) -> types.JobState:
+    return types.JobState.model_validate(job(row).model_dump(include=set(types.JobState.model_fields)))
+
+
 def job(row: rows.Job, position: int | None = None, result: dict[str, Any] | None = None) -> types.Job:
     """Return the envelope. `position` is how many wait before it; `result` stands in for the row's."""
     waits = row.status == JobStatus.QUEUED

@@ -1,6 +1,7 @@
 """The client: one connection and the tree of resources on it."""
 
 import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, overload
@@ -14,6 +15,7 @@ from tsukiji.client._curation import Labels
 from tsukiji.client._datasets import Datasets
 from tsukiji.client._downloads import save
 from tsukiji.client._evaluations import Evaluations
+from tsukiji.client._events import follow_all
 from tsukiji.client._feedback import correct
 from tsukiji.client._images import Images
 from tsukiji.client._imports import Imports
@@ -168,6 +170,18 @@ class Client:
         if prediction.job_id is None:
             raise ValueError("this prediction does not say which job it belongs to")
         return correct(self._transport, prediction.job_id, {prediction.seq: label}, dataset)
+
+    def events(
+        self, *, after: int | None = None, jobs: Sequence[str | Identified] = (), kinds: Sequence[str] = ()
+    ) -> Iterator[types.Event]:
+        """Yield what happens to all jobs, without end; a broken line is taken up again.
+
+        Args:
+            after: the id of an event after which to begin; else first the unfinished jobs, then what comes.
+            jobs: these alone.
+            kinds: of these kinds alone; by default all but predictions.
+        """
+        return follow_all(self._transport, after, [id_of(job) for job in jobs], kinds)
 
     def info(self) -> types.Info:
         """Ask for the service's version, features and workers."""

@@ -1,9 +1,9 @@
-"""A job's events over SSE, taken up again where the line broke. Knows no meaning of an event."""
+"""Events over SSE, of one job or of all, taken up again where the line broke. Knows no meaning of an event."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 import httpx2
 
@@ -27,11 +27,14 @@ def follow(transport: Transport, job_id: str, after: int) -> Iterator[types.JobE
     while True:
         before = after
         try:
-            for event in _listen(transport, job_id, after):
-                after, broken = max(after, event.id), 0
-                yield event
-                if event.event == "done":
-                    return
+            for message, number in _listen(transport, path("jobs", job_id, "events"), after):
+                # Progress is news, not history: it has no number of its own and is never sent again.
+                if message.data and (number > after or message.event == "progress"):
+                    after, broken = max(after, number), 0
+                    event = _read(message, number)
+                    yield event
+                    if event.event == "done":
+                        return
         except APIConnectionError:
             broken += 1
             if broken > RECONNECTS:
@@ -42,16 +45,41 @@ def follow(transport: Transport, job_id: str, after: int) -> Iterator[types.JobE
         transport.sleep(RECONNECT_SECONDS)
 
 
-def _listen(transport: Transport, job_id: str, after: int) -> Iterator[types.JobEvent]:
+def follow_all(
+    transport: Transport, after: int | None, jobs: Sequence[str], kinds: Sequence[str]
+) -> Iterator[types.Event]:
+    """Yield the events of all jobs, or of some, for as long as the caller goes on.
+
+    Raises:
+        APIConnectionError: the line broke too often in a row.
+    """
+    params = {"jobs": ",".join(jobs) or None, "kinds": ",".join(kinds) or None}
+    broken = 0
+    while True:
+        try:
+            for message, number in _listen(transport, path("events"), after, params):
+                after, broken = max(after or 0, number), 0
+                if message.data:
+                    yield types.Event.model_validate(
+                        {"id": number, "at": datetime.now(UTC), **json.loads(message.data)}
+                    )
+        except APIConnectionError:
+            broken += 1
+            if broken > RECONNECTS:
+                raise
+        transport.sleep(RECONNECT_SECONDS)
+
+
+def _listen(
+    transport: Transport, place: str, after: int | None, params: Mapping[str, Any] | None = None
+) -> Iterator[tuple[httpx2.ServerSentEvent, int]]:
+    """Yield messages, each with the number from which to go on."""
     headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": str(after)} if after else {})
-    with transport.stream("GET", path("jobs", job_id, "events"), headers=headers) as response:
+    with transport.stream("GET", place, headers=headers, params=params or {}) as response:
         if response.status_code == 204:  # it has ended and everything was told
             return
         for message in httpx2.EventSource(response):
-            number = int(message.id) if message.id.isdigit() else after
-            # Progress is news, not history: it has no number of its own and is never sent again.
-            if message.data and (number > after or message.event == "progress"):
-                yield _read(message, number)
+            yield message, int(message.id) if message.id.isdigit() else after or 0
 
 
 def _read(message: httpx2.ServerSentEvent, number: int) -> types.JobEvent:

@@ -49,7 +49,7 @@ from tsukiji.types.evaluations import (
     MultiLabelMetrics,
     UnknownMetrics,
 )
-from tsukiji.types.jobs import ItemCounts, Job, JobEvent, Progress
+from tsukiji.types.jobs import Event, ItemCounts, Job, JobEvent, JobState, Progress
 from tsukiji.types.models import Alias, AliasMove, AliasPut, ExportCreate, ExportFormat, HeatmapTest, Model, ModelExport
 from tsukiji.types.revisions import (
     AcceptCrops,
@@ -125,6 +125,7 @@ __all__ = [
     "Evaluation",
     "EvaluationCreate",
     "EvaluationItem",
+    "Event",
     "Exclude",
     "ExportCreate",
     "ExportFormat",
@@ -150,6 +151,7 @@ __all__ = [
     "ItemCounts",
     "Job",
     "JobEvent",
+    "JobState",
     "KeepBest",
     "Kind",
     "Label",

@@ -25,8 +25,8 @@ class ItemCounts(Answer):
     expired: int = 0
 
 
-class Job(Answer):
-    """A job of any kind. Test `done` rather than the list of statuses, which may grow."""
+class JobState(Answer):
+    """How far a job is. Test `done` rather than the list of statuses, which may grow."""
 
     object: str
     id: str
@@ -36,6 +36,11 @@ class Job(Answer):
     progress: Progress
     counts: ItemCounts | None = None
     attempt: int = 0
+
+
+class Job(JobState):
+    """A job of any kind."""
+
     created_at: datetime
     started_at: datetime | None = None
     finished_at: datetime | None = None
@@ -66,3 +71,9 @@ class JobEvent(Answer):
     attempt: int = 0
     worker: str | None = None
     data: dict[str, Any] = {}
+
+
+class Event(JobEvent):
+    """One line in the history of any job, with the job as it is now."""
+
+    job: JobState

@@ -85,3 +85,19 @@ def test_a_line_that_breaks_again_and_again_is_given_up(training, service):
 def test_no_events_for_who_may_not_see_them(client, training, service):
     with pytest.raises(tsukiji.NotFoundError):
         list(training.events())
+
+
+def test_events_of_all_jobs_go_on_over_a_broken_line(client, service, slept):
+    state = job("running")
+    whole = {"event": "status", "at": NOW, "data": {"status": "running"}, "job": state}
+    first = b"id: 7\n\n" + events((8, "status", {"id": 8, **whole}))
+    second = events((None, "progress", {"event": "progress", "job": state}))
+    service.answer("GET", "/v1/events", Answer(first, headers=STREAM, cut=True), Answer(second, headers=STREAM))
+    stream = client.events(kinds=["training", "import"])
+    assert [(event.event, event.job.id) for event in (next(stream), next(stream))] == [
+        ("status", "trn_1"),
+        ("progress", "trn_1"),
+    ]
+    asked = service.asked_for("GET", "/v1/events")
+    assert [request.headers.get("last-event-id") for request in asked] == [None, "8"]
+    assert slept == [1.0]

@@ -1,0 +1,136 @@
+"""What happens to all jobs as one stream of server-sent events: enough for a whole browser."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
+from starlette.concurrency import run_in_threadpool
+
+from api.http.events import KEEPALIVE_SECONDS, PAGE
+from api.serialize import records
+from api.services import Services
+from api.watch import ACTIVITY, VALID, Topic
+from db import keys
+from db.jobs import activity
+from db.jobs.activity import Choice
+from db.models import ApiKey, Job, JobEvent
+from db.session import Session
+from tsukiji.errors import Unauthorized
+from tsukiji.types import Event
+
+LISTED: Final = 200
+"""At most this many jobs are told of at the start, and have their progress told."""
+GAP_SECONDS: Final = 0.2
+"""Between two readings: what happens meanwhile is told together, however much that is."""
+
+
+@dataclass
+class Listener:
+    """One stream: what its client has been told."""
+
+    choice: Choice
+    after: int | None
+    """The id up to which all events were told; None: the client begins with what comes."""
+    told: set[int] = field(default_factory=set)
+    """Ids of recent events that need not be told."""
+    versions: dict[str, int] | None = None
+    """Of the jobs at work, as they were told; None at the start."""
+
+    def read(self, services: Services, caller: ApiKey) -> "News":
+        """Return what is new.
+
+        Raises:
+            Unauthorized: the key was revoked meanwhile.
+        """
+        with services.database.reading() as session:
+            if not keys.valid(session, [caller.id]):
+                raise Unauthorized("The API key was revoked.")
+            recent = activity.recent_ids(session)  # before the rows: what comes between is told next time
+            known = {
+                ACTIVITY["events"]: sum(recent),
+                ACTIVITY["work"]: activity.work_version(session),
+                Topic("key", caller.id): VALID,
+            }
+            self._begin(recent)
+            begun = self.after or 0
+            rows, more = self._new_events(session, recent, begun)
+            states = activity.by_id(session, {row.job_id for row in rows})
+            events = [records.service_event(row, states[row.job_id]) for row in rows]
+            at_work = self._changed(session, states)
+            return News([encode(event, begun) for event in events], at_work, self.after or 0, known, more)
+
+    def _begin(self, recent: list[int]) -> None:
+        newest = recent[0] if recent else 0
+        if self.after is None or self.after > newest:  # an id from elsewhere, such as before a backup was restored
+            self.after = newest
+        self.told = self.told or {number for number in recent if number <= (self.after or 0)}
+
+    def _new_events(self, session: Session, recent: list[int], after: int) -> tuple[list[JobEvent], bool]:
+        """Return events that were not told yet, late ones first, and whether there are more."""
+        late = {number for number in recent if number <= after} - self.told
+        rows = activity.events_of_ids(session, self.choice, late)
+        rows += activity.events(session, self.choice, after, PAGE)
+        more = len(rows) >= PAGE
+        passed = late | {row.id for row in rows} | (set() if more else set(recent))
+        self.after = max({after} | passed)
+        self.told = set(sorted(self.told | passed)[-2 * activity.RECENT :])
+        return rows, more
+
+    def _changed(self, session: Session, states: dict[str, Job]) -> list[bytes]:
+        """Return the progress of jobs that changed without an event; at the start, the state of all unfinished ones."""
+        if self.versions is None:
+            found = activity.unfinished(session, self.choice, LISTED)
+            known: dict[str, int] = {}
+        else:
+            found = activity.unfinished(session, self.choice, LISTED, activity.AT_WORK)
+            known = self.versions
+        known = known | {job.id: job.version for job in states.values()}
+        self.versions = {job.id: job.version for job in found}
+        return [encode_progress(job) for job in found if known.get(job.id) != job.version]
+
+
+@dataclass(frozen=True)
+class News:
+    events: list[bytes]
+    progress: list[bytes]
+    after: int
+    known: dict[Topic, int]
+    more: bool
+    """There are more events already."""
+
+
+async def follow_all(services: Services, caller: ApiKey, choice: Choice, after: int | None) -> AsyncIterator[bytes]:
+    """Yield the events of all chosen jobs, and progress in between, until the server stops or the key is revoked.
+
+    It reads only where the watch that all held connections share has seen a change.
+    """
+    listener = Listener(choice, after)
+    first = True
+    while not services.stopping.is_set():
+        try:
+            news = await run_in_threadpool(listener.read, services, caller)
+        except Unauthorized:
+            return
+        for line in news.events + news.progress:
+            yield line
+        if first:
+            yield format_sse_event(id=str(news.after))  # no event, but the place to take it up again
+            first = False
+        if news.more:
+            continue
+        await asyncio.sleep(GAP_SECONDS)
+        while not await services.watch.wait(news.known, KEEPALIVE_SECONDS):
+            yield KEEPALIVE_COMMENT
+
+
+def encode(event: Event, after: int) -> bytes:
+    """Return the event; its id is the place to go on from, which no late event sets back."""
+    return format_sse_event(event=event.event, id=str(max(event.id, after)), data_str=event.model_dump_json())
+
+
+def encode_progress(job: Job) -> bytes:
+    """Progress stands in the row, not in the history: it has no id, and is not replayed."""
+    state = records.job_state(job).model_dump_json()
+    return format_sse_event(event="progress", data_str=f'{{"event":"progress","job":{state}}}')
