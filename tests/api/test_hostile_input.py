@@ -77,12 +77,17 @@ async def call(app, method, path, query, body, fields):
         "root_path": "",
     }
     pieces, sent = [{"type": "http.request", "body": body, "more_body": False}], []
+    heard_enough = asyncio.Event()
 
     async def receive():
-        return pieces.pop() if pieces else await asyncio.Event().wait()
+        if not pieces:
+            await heard_enough.wait()
+        return pieces.pop() if pieces else {"type": "http.disconnect"}
 
     async def send(message):
         sent.append(message)
+        if path == "/v1/events" and message["type"] == "http.response.body":
+            heard_enough.set()  # this stream has no end
 
     try:
         await app(scope, receive, send)
