@@ -25,6 +25,7 @@ from api.routes import (
     images,
     imports,
     jobs,
+    keys,
     models,
     predict,
     revisions,
@@ -61,6 +62,7 @@ NOUNS = (  # FastAPI tries them one after the other, and then each one's routes:
     evaluations,
     events,
     heatmaps,
+    keys,
     service,
 )
 TAGS = (
@@ -76,6 +78,7 @@ TAGS = (
     "batches",
     "predict",
     "jobs",
+    "keys",
     "service",
     "health",
 )

@@ -17,6 +17,7 @@ from db.reconciliation import Reckoning, reconcile
 from db.session import Database, Session
 from db.upgrade import upgrade
 from tsukiji.errors import NotFound, TsukijiError
+from tsukiji.kernel.browser import ADDRESS_FILE, sign_in_path
 from tsukiji.kernel.settings import Settings, load
 from tsukiji.kernel.storage import open_store
 
@@ -26,6 +27,9 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(required=True)
     commands.add_parser("upgrade", help="migrate the database to the current schema").set_defaults(act=migrate)
     add_key_commands(commands.add_parser("keys", help="API keys").add_subparsers(required=True))
+    link = commands.add_parser("sign-in-link", help="make a link that signs in to the page once")
+    link.add_argument("--json", action="store_true")
+    link.set_defaults(act=create_link)
     add_verify_command(commands.add_parser("verify", help="compare the store with the database"))
     options = parser.parse_args(arguments)
     try:
@@ -86,6 +90,24 @@ def revoke_key(settings: Settings, options: argparse.Namespace) -> None:
         show(describe(key), options, f"{key.id} is revoked")
 
     within(settings, act)
+
+
+def create_link(settings: Settings, options: argparse.Namespace) -> None:
+    def act(session: Session) -> None:
+        token = keys.local_link(session, settings.api.sign_in_link_minutes)
+        url = address(settings) + sign_in_path(token)
+        show({"url": url}, options, url)
+
+    within(settings, act)
+
+
+def address(settings: Settings) -> str:
+    """Return where the service listens: as `tsukiji up` says, else as it is set."""
+    file = settings.data.dir / ADDRESS_FILE
+    if file.is_file():
+        return file.read_text().strip()
+    host = settings.api.host if settings.api.host not in {"0.0.0.0", "::"} else "127.0.0.1"  # noqa: S104 - compared
+    return f"http://{host}:{settings.api.port}"
 
 
 def verify(settings: Settings, options: argparse.Namespace) -> None:

@@ -1,16 +1,18 @@
-"""API keys and page sessions: shown once, stored hashed. 128 random bits and more need no slow hash."""
+"""API keys, page sessions and links: shown once, stored hashed. 128 random bits and more need no slow hash."""
 
 import hashlib
 import secrets
 import string
 import zlib
 from collections.abc import Collection
+from datetime import datetime
 
 from sqlalchemy import bindparam, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from db.clock import now
-from db.models import ApiKey, PageSession
+from db.models import ApiKey, PageSession, SignInLink
+from db.paging import Rows, Window, fetch
 from tsukiji.errors import NotFound
 from tsukiji.ids import new_id
 
@@ -20,10 +22,10 @@ BY_HASH = select(ApiKey).where(ApiKey.hash == bindparam("hash"), ApiKey.revoked_
 """Asked with every request, and so put together once."""
 
 
-def create(session: Session, name: str) -> tuple[ApiKey, str]:
+def create(session: Session, name: str, by: str | None = None) -> tuple[ApiKey, str]:
     """Insert a key; returns the row and the secret, which is nowhere kept."""
     secret = make_secret()
-    key = ApiKey(id=new_id("key"), name=name, prefix=secret[:8], hash=digest(secret))
+    key = ApiKey(id=new_id("key"), name=name, prefix=secret[:8], hash=digest(secret), created_by=by)
     session.add(key)
     session.flush()
     return key, secret
@@ -67,8 +69,18 @@ def all_keys(session: Session) -> list[ApiKey]:
     return list(session.scalars(select(ApiKey).order_by(ApiKey.id)))
 
 
-def revoke(session: Session, id_or_prefix: str) -> ApiKey:
-    """End a key at once, and every page that it signed in.
+def page(session: Session, window: Window) -> Rows[ApiKey]:
+    """Newest first."""
+    return fetch(session, select(ApiKey), ApiKey.id, window, newest=True)
+
+
+def lock_valid(session: Session) -> set[str]:
+    """Return the ids of all valid keys; nobody else revokes one until this transaction ends."""
+    return set(session.scalars(select(ApiKey.id).where(ApiKey.revoked_at.is_(None)).with_for_update()))
+
+
+def find(session: Session, id_or_prefix: str) -> ApiKey:
+    """Return the key.
 
     Raises:
         NotFound: no key has this id or prefix.
@@ -76,10 +88,33 @@ def revoke(session: Session, id_or_prefix: str) -> ApiKey:
     key = session.scalar(select(ApiKey).where((ApiKey.id == id_or_prefix) | (ApiKey.prefix == id_or_prefix)))
     if key is None:
         raise NotFound(f"There is no key {id_or_prefix!r}.")
+    return key
+
+
+def lineage(session: Session, id_or_prefix: str) -> list[ApiKey]:
+    """Return the key and those that were created with it, with these, and so on.
+
+    Raises:
+        NotFound: no key has this id or prefix.
+    """
+    found = [find(session, id_or_prefix)]
+    for parent in found:  # grows on the way
+        found += session.scalars(select(ApiKey).where(ApiKey.created_by == parent.id))
+    return found
+
+
+def revoke(session: Session, id_or_prefix: str) -> ApiKey:
+    """End a key at once, every page that it signed in, and its links.
+
+    Raises:
+        NotFound: no key has this id or prefix.
+    """
+    key = find(session, id_or_prefix)
     session.execute(
         update(ApiKey).where(ApiKey.id == key.id).values(revoked_at=func.coalesce(ApiKey.revoked_at, now()))
     )
     session.execute(delete(PageSession).where(PageSession.key_id == key.id))
+    session.execute(delete(SignInLink).where(SignInLink.key_id == key.id))
     session.refresh(key)
     return key
 
@@ -102,3 +137,34 @@ def signed_in(session: Session, token: str) -> ApiKey | None:
 
 def sign_out(session: Session, token: str) -> None:
     session.execute(delete(PageSession).where(PageSession.hash == digest(token)))
+
+
+def create_link(session: Session, key_id: str, minutes: float) -> tuple[str, datetime]:
+    """Make a link that signs one browser in; returns its token, and when it expires."""
+    token = secrets.token_urlsafe(32)
+    session.execute(delete(SignInLink).where(SignInLink.expires_at < now()))
+    link = SignInLink(hash=digest(token), key_id=key_id, expires_at=now(60 * minutes))
+    session.add(link)
+    session.flush()
+    return token, link.expires_at
+
+
+def link_works(session: Session, token: str) -> bool:
+    """Return whether a link can still be used; that uses nothing up."""
+    query = select(SignInLink.key_id).where(SignInLink.hash == digest(token), SignInLink.expires_at > now())
+    return session.scalar(query) is not None
+
+
+def use_link(session: Session, token: str) -> str | None:
+    """Use a link up; returns the id of its key, or None where it was used or has expired."""
+    mine = (SignInLink.hash == digest(token), SignInLink.expires_at > now())
+    return session.scalar(delete(SignInLink).where(*mine).returning(SignInLink.key_id))
+
+
+def local_link(session: Session, minutes: float) -> str:
+    """Return the token of a link for whoever is at the database: it signs in with the oldest valid key.
+
+    Where there is none, one is made whose secret nobody knows.
+    """
+    oldest = select(ApiKey.id).where(ApiKey.revoked_at.is_(None)).order_by(ApiKey.id).limit(1)
+    return create_link(session, session.scalar(oldest) or create(session, "page")[0].id, minutes)[0]

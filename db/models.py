@@ -58,12 +58,23 @@ class ApiKey(Base):
     created_at: Mapped[datetime] = mapped_column(default=now())
     last_used_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
+    created_by: Mapped[str | None] = mapped_column(String(40))
+    """The key that created it over HTTP; null where it was created beside the database."""
 
 
 class PageSession(Base):
     """A browser that is signed in to the page; the cookie's token is stored hashed."""
 
     __tablename__ = "page_sessions"
+    hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    key_id: Mapped[str] = mapped_column(ForeignKey("api_keys.id", ondelete="CASCADE"))
+    expires_at: Mapped[datetime]
+
+
+class SignInLink(Base):
+    """A link that signs one browser in; its token is stored hashed. The row goes when the link is used."""
+
+    __tablename__ = "sign_in_links"
     hash: Mapped[str] = mapped_column(String(64), primary_key=True)
     key_id: Mapped[str] = mapped_column(ForeignKey("api_keys.id", ondelete="CASCADE"))
     expires_at: Mapped[datetime]

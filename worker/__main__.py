@@ -38,6 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--watch-stdin", action="store_true", help="stop when standard input closes")
     parser.add_argument("--announce", type=Path, help="up: write the address and a new key to this file when ready")
     parser.add_argument("--verbose", action="store_true", help="up: log to the terminal instead of the data folder")
+    parser.add_argument("--no-browser", action="store_true", help="up: do not open the page in a browser")
     options = parser.parse_args(arguments)
     try:
         settings = load()
@@ -52,7 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
         verbose = options.verbose or not sys.stderr.isatty()
         if not verbose:
             log.configure(settings.log.model_copy(update={"level": "warning"}), "up")
-        return supervisor.up(settings, options.announce, verbose=verbose)
+        return supervisor.up(settings, options.announce, verbose=verbose, browser=not options.no_browser)
     os.environ.setdefault(WORKER_VARIABLE, name_worker(options.role))
     if options.role == "dispatcher":
         return run_dispatcher(settings, watch=options.watch_stdin)

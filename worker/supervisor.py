@@ -30,6 +30,7 @@ from db.session import Database, DatabaseUnavailable
 from db.upgrade import upgrade
 from tsukiji.errors import Conflict
 from tsukiji.jobs import Queue
+from tsukiji.kernel.browser import ADDRESS_FILE, open_browser, sign_in_path
 from tsukiji.kernel.parent_process import heeded, watch_make
 from tsukiji.kernel.settings import Settings
 from worker.services import WORKER_VARIABLE, name_worker
@@ -59,7 +60,7 @@ class AlreadyRunning(Conflict):
     title = "Another Tsukiji is using this data folder"
 
 
-def up(settings: Settings, announce: Path | None, *, verbose: bool = True) -> int:
+def up(settings: Settings, announce: Path | None, *, verbose: bool = True, browser: bool = False) -> int:
     """Run everything until SIGINT, SIGTERM or SIGHUP; returns the exit status.
 
     Unless `verbose`, the programs log into the data folder, and only what is wrong is told here.
@@ -72,9 +73,9 @@ def up(settings: Settings, announce: Path | None, *, verbose: bool = True) -> in
     try:
         with single_instance(settings):
             if verbose:
-                return run(settings, announce, stop)
+                return run(settings, announce, stop, browser=browser)
             with open_log(settings) as file:
-                return run(settings, announce, stop, file)
+                return run(settings, announce, stop, file, browser=browser)
     except AlreadyRunning as error:
         sys.stderr.write(f"{error.title}: {error.detail}\n{error.hint}\n")
         return 1
@@ -90,10 +91,18 @@ def open_log(settings: Settings) -> BinaryIO:
     return path.open("ab")
 
 
-def run(settings: Settings, announce: Path | None, stop: threading.Event, output: BinaryIO | None = None) -> int:
+def run(
+    settings: Settings,
+    announce: Path | None,
+    stop: threading.Event,
+    output: BinaryIO | None = None,
+    *,
+    browser: bool = False,
+) -> int:
     clear_leftovers(settings)
     has_keys = prepare(settings)
     first_key = None if has_keys or not (announce or sys.stdout.isatty()) else create_key(settings)
+    say_how = HOW_TO_GET_A_KEY.format(folder=settings.data.dir.resolve()) if not has_keys and not first_key else ""
     with tempfile.TemporaryDirectory(prefix="tsukiji-up-") as folder:
         address = Path(folder) / "address.json"
         children = [Child("api", ["api", "--watch-stdin", "--announce", str(address)])]
@@ -105,10 +114,9 @@ def run(settings: Settings, announce: Path | None, stop: threading.Event, output
                 child.start()
             url = wait_for_address(address, children[0], stop)
             if url is not None:
-                tell(url, first_key, announce, output.name if output else None)
-                if not has_keys and first_key is None:
-                    sys.stdout.write(HOW_TO_GET_A_KEY.format(folder=settings.data.dir.resolve()))
-                    sys.stdout.flush()
+                greet(settings, url, first_key, announce, output, browser=browser)
+                sys.stdout.write(say_how)
+                sys.stdout.flush()
             rollcall = time.monotonic()
             while not stop.wait(POLL_SECONDS):
                 for child in children:
@@ -117,6 +125,7 @@ def run(settings: Settings, announce: Path | None, stop: threading.Event, output
                     rollcall = time.monotonic()
                     call_roll(settings, children[1:])
         finally:
+            (settings.data.dir / ADDRESS_FILE).unlink(missing_ok=True)
             stop_all(children, settings.jobs.stop_seconds)
     if url is not None or stop.is_set():
         return 0
@@ -188,6 +197,16 @@ def create_key(settings: Settings) -> str:
     try:
         with database.transaction() as session:
             return keys.create(session, "first key")[1]
+    finally:
+        database.close()
+
+
+def make_link(settings: Settings) -> str:
+    """Return the token of a link that signs in to the page once."""
+    database = Database(settings)
+    try:
+        with database.transaction() as session:
+            return keys.local_link(session, settings.api.sign_in_link_minutes)
     finally:
         database.close()
 
@@ -324,11 +343,32 @@ def wait_for_address(path: Path, api: Child, stop: threading.Event) -> str | Non
     return url
 
 
-def tell(url: str, first_key: str | None, announce: Path | None, logged: str | None = None) -> None:
+def greet(
+    settings: Settings,
+    url: str,
+    first_key: str | None,
+    announce: Path | None,
+    output: BinaryIO | None,
+    *,
+    browser: bool,
+) -> None:
+    """Say where the service is, to people and to `tsukiji open`, and open the page where a person is."""
+    (settings.data.dir / ADDRESS_FILE).write_text(url)
+    link = url + sign_in_path(make_link(settings)) if sys.stdout.isatty() else None
+    tell(url, first_key, announce, output.name if output else None, link)
+    if browser and link:
+        open_browser(link)
+
+
+def tell(
+    url: str, first_key: str | None, announce: Path | None, logged: str | None = None, link: str | None = None
+) -> None:
     """Say where the service is. A key is shown this once, and on a terminal alone: logs are kept and read by others."""
     lines = [f"Tsukiji is up: {url}/"]
+    if link:
+        lines.append(f"Open the page signed in (works once, `tsukiji open` makes another): {link}")
     if first_key and sys.stdout.isatty():
-        lines += [f"API key (shown once): {first_key}", f"Open the page signed in: {url}/#key={first_key}"]
+        lines.append(f"API key for programs (shown once): {first_key}")
     lines += [f"Log: {logged} (`tsukiji up --verbose` shows it)"] if logged else []
     sys.stdout.write("\n".join([*lines, "Ctrl-C stops everything.", ""]))
     sys.stdout.flush()

@@ -284,6 +284,15 @@ def verdict(row: rows.ImportItem) -> types.FileVerdict:
     return types.FileVerdict.model_validate(columns(row) | told(row.label))
 
 
+def key(row: rows.ApiKey, caller: rows.ApiKey) -> types.Key:
+    known = {name: value for name, value in columns(row).items() if name in types.Key.model_fields}
+    return types.Key.model_validate(known | {"own": row.id == caller.id})
+
+
+def created_key(row: rows.ApiKey, caller: rows.ApiKey, secret: str) -> types.KeyCreated:
+    return types.KeyCreated.model_validate(key(row, caller).model_dump() | {"key": secret})
+
+
 def event(row: rows.JobEvent) -> types.JobEvent:
     return types.JobEvent.model_validate(columns(row))
 

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 import structlog
 
+from db import keys
+from db.session import Database
 from devtools.servers import wait_until
 from tsukiji.kernel import parent_process
 from tsukiji.kernel.settings import DataSettings, Settings, StorageSettings
@@ -93,6 +95,23 @@ def test_the_first_key_is_in_no_log(monkeypatch, tmp_path):
     assert mode(tmp_path / "told.json") == 0o600
 
 
+def test_a_terminal_gets_a_link_that_is_opened_and_a_log_none(monkeypatch, settings):
+    opened = []
+    settings.data.dir.mkdir()
+    monkeypatch.setattr(supervisor, "open_browser", opened.append)
+    supervisor.prepare(settings)
+    for output in (io.StringIO(), Terminal()):
+        monkeypatch.setattr(sys, "stdout", output)
+        supervisor.greet(settings, "http://127.0.0.1:1", None, None, None, browser=True)
+        assert ("/sign-in/link?token=" in output.getvalue()) == output.isatty()
+    (link,) = opened
+    assert link in sys.stdout.getvalue()
+    database = Database(settings)
+    with database.transaction() as session:
+        assert keys.use_link(session, link.partition("token=")[2])
+    database.close()
+
+
 UP = """
 import os, sys, threading
 from pathlib import Path
@@ -100,7 +119,7 @@ from tsukiji.kernel.settings import load
 from worker import supervisor
 
 supervisor.prepare = lambda settings: True
-def run(settings, announce, stop):
+def run(settings, announce, stop, **options):
     print(os.getpid(), flush=True)
     assert stop.wait(60)
     return 0
@@ -193,5 +212,5 @@ def test_the_address_comes_with_the_place_of_the_log(monkeypatch):
     monkeypatch.setattr(sys, "stdout", terminal)
     supervisor.tell("http://127.0.0.1:8000", "tsk_x", None, "data/logs/tsukiji.log")
     lines = terminal.getvalue().splitlines()
-    assert lines[:2] == ["Tsukiji is up: http://127.0.0.1:8000/", "API key (shown once): tsk_x"]
+    assert lines[:2] == ["Tsukiji is up: http://127.0.0.1:8000/", "API key for programs (shown once): tsk_x"]
     assert "Log: data/logs/tsukiji.log (`tsukiji up --verbose` shows it)" in lines

@@ -13,6 +13,7 @@ COMMANDS: Final = {
         "programs:up",
         "Run the service and its workers in the foreground; Ctrl-C, SIGTERM or SIGHUP stops everything.",
     ),
+    "open": ("open_page:open_page", "Open the page in a browser, signed in by a link that works once."),
     "demo": ("demo:demo", "Run the whole workflow, from pictures to labels; the last line is one JSON object."),
     "doctor": (
         "doctor:doctor",

@@ -101,9 +101,14 @@ def up(
         bool,
         typer.Option("--verbose", help="Show the log; by default, on a terminal, it is written to the data folder."),
     ] = False,
+    browser: Annotated[
+        bool,
+        typer.Option("--browser/--no-browser", help="Open the page, if this is a terminal and there is a browser."),
+    ] = True,
 ) -> None:
     """Run the service and its workers in the foreground; Ctrl-C, SIGTERM or SIGHUP stops everything."""
-    become("worker", "up", *(["--verbose"] if verbose else []), API_HOST=host, API_PORT=port, DATA_DIR=data_dir)
+    flags = (["--verbose"] if verbose else []) + ([] if browser else ["--no-browser"])
+    become("worker", "up", *flags, API_HOST=host, API_PORT=port, DATA_DIR=data_dir)
 
 
 @keys.command("create")

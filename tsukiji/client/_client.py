@@ -20,6 +20,7 @@ from tsukiji.client._feedback import correct
 from tsukiji.client._images import Images
 from tsukiji.client._imports import Imports
 from tsukiji.client._jobs import Jobs
+from tsukiji.client._keys import Keys
 from tsukiji.client._models import Aliases, Models
 from tsukiji.client._predictions import Picture, predict
 from tsukiji.client._snapshots import Snapshots
@@ -57,6 +58,7 @@ class Client:
         self.evaluations = Evaluations(self._transport)
         self.batches = Batches(self._transport)
         self.jobs = Jobs(self._transport)
+        self.keys = Keys(self._transport)
 
     def __enter__(self) -> Self:
         return self
@@ -182,6 +184,10 @@ class Client:
             kinds: of these kinds alone; by default all but predictions.
         """
         return follow_all(self._transport, after, [id_of(job) for job in jobs], kinds)
+
+    def create_sign_in_link(self) -> types.SignInLink:
+        """Make a link that signs one browser in to the page with this client's key; it works once."""
+        return types.SignInLink.model_validate(self._transport.request("POST", path("sign-in-links")).json())
 
     def info(self) -> types.Info:
         """Ask for the service's version, features and workers."""

@@ -85,6 +85,7 @@ class ApiSettings(Group, env_prefix="TSUKIJI_API_"):
     body_seconds: float = Field(30, gt=0, description="Longest pause while receiving a request's body.")
     max_wait_seconds: float = Field(60, ge=0, description="Maximum N of `Prefer: wait=N`.")
     session_hours: float = Field(12, gt=0, description="How long the page stays signed in.")
+    sign_in_link_minutes: float = Field(15, gt=0, description="How long a link that signs in to the page works.")
 
 
 class LimitSettings(Group, env_prefix="TSUKIJI_LIMIT_"):

@@ -81,7 +81,7 @@ from tsukiji.types.revisions import (
     SetCrop,
     SetSplit,
 )
-from tsukiji.types.service import Info, WorkerInfo
+from tsukiji.types.service import Info, Key, KeyCreate, KeyCreated, SignInLink, WorkerInfo
 from tsukiji.types.snapshots import ChangeKind, DatasetFormat, Snapshot, SnapshotChange, SnapshotComparison
 from tsukiji.types.trainings import Backbone, BackboneWeights, EpochMetrics, Preset, Recipe, TrainingCreate
 from tsukiji.types.uploads import Sha256, Upload, UploadCreate, UploadPart
@@ -153,6 +153,9 @@ __all__ = [
     "JobEvent",
     "JobState",
     "KeepBest",
+    "Key",
+    "KeyCreate",
+    "KeyCreated",
     "Kind",
     "Label",
     "LabelBalance",
@@ -187,6 +190,7 @@ __all__ = [
     "SetCrop",
     "SetSplit",
     "Sha256",
+    "SignInLink",
     "Snapshot",
     "SnapshotChange",
     "SnapshotComparison",

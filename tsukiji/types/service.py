@@ -1,8 +1,9 @@
 """The service itself."""
 
 from datetime import datetime
+from typing import Literal
 
-from tsukiji.types.base import Answer
+from tsukiji.types.base import Answer, Name, Request
 
 
 class WorkerInfo(Answer):
@@ -19,3 +20,37 @@ class Info(Answer):
     api_version: str = "v1"
     features: list[str] = []
     workers: list[WorkerInfo] = []
+
+
+class KeyCreate(Request):
+    name: Name
+
+
+class Key(Answer):
+    """An API key, without its secret, which is not stored."""
+
+    object: Literal["key"] = "key"
+    id: str
+    name: str
+    prefix: str
+    """How the secret begins."""
+    created_at: datetime
+    created_by: str | None = None
+    """The key that created it; null where it was created on the server."""
+    last_used_at: datetime | None = None
+    revoked_at: datetime | None = None
+    own: bool = False
+    """Does it send this very request?"""
+
+
+class KeyCreated(Key):
+    key: str
+    """The secret, shown this once."""
+
+
+class SignInLink(Answer):
+    """A link that signs one browser in, once."""
+
+    path: str
+    """Add it to the address of the service."""
+    expires_at: datetime
