@@ -42,6 +42,8 @@ check: setup ## Lint, formatting, types, import contracts; changes nothing
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@if command -v npx >/dev/null; then npx --yes --package typescript@5.9 tsc -p api/page/static/jsconfig.json; else \
+	  echo "LEFT OUT: the types of the page's script, because there is no npx (Node.js)"; fi
 
 fix: setup ## Repair what lint and formatting can repair
 	$(BIN)/ruff check --fix .

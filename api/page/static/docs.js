@@ -1,9 +1,10 @@
 "use strict";
 
-SwaggerUIBundle({
+const bundle = /** @type {any} */ (window).SwaggerUIBundle;
+bundle({
   url: "/docs/openapi.json",
   dom_id: "#swagger-ui",
   deepLinking: true,
-  presets: [SwaggerUIBundle.presets.apis],
+  presets: [bundle.presets.apis],
   validatorUrl: null,
 });

@@ -43,9 +43,10 @@ document.addEventListener("click", (event) => {
 function list() {
   const rows = new Map(further);
   for (const element of document.querySelectorAll("[data-key]")) {
-    const text = element.getAttribute("data-key-label") ?? element.cloneNode(true).textContent ?? "";
+    const label = /** @type {Element} */ (element.cloneNode(true));
+    for (const shown of label.querySelectorAll("kbd")) shown.remove();
     const key = element.getAttribute("data-key") ?? "";
-    rows.set(key.length === 1 ? key.toUpperCase() : key, text.replace(new RegExp(`\\s*${RegExp.escape?.(key) ?? ""}\\s*$`, "i"), "").trim());
+    rows.set(key.length === 1 ? key.toUpperCase() : key, element.getAttribute("data-key-label") ?? label.textContent?.trim() ?? "");
   }
   const parts = [...rows].flatMap(([key, text]) => [make("dt", {}, make("kbd", {}, key)), make("dd", {}, text)]);
   sheet.querySelector("dl")?.replaceChildren(...parts);

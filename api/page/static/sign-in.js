@@ -3,8 +3,8 @@ function signInByFragment() {
   const key = new URLSearchParams(location.hash.slice(1)).get("key");
   if (!key) return;
   history.replaceState(null, "", location.pathname);
-  const form = document.getElementById("sign-in");
-  form.elements.key.value = key;
+  const form = /** @type {HTMLFormElement} */ (document.getElementById("sign-in"));
+  /** @type {HTMLInputElement} */ (form.elements.namedItem("key")).value = key;
   form.submit();
 }
 

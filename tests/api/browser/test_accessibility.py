@@ -1,0 +1,18 @@
+"""No serious finding by axe on any screen, light and dark, on a phone and a desk (WCAG 2.2 AA)."""
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+SCREENS = ["/", "/style"]
+RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (1280, "light")])
+def test_axe_finds_nothing_serious(signed_in, model, width, scheme):
+    page = signed_in(width=width, scheme=scheme)
+    for path in SCREENS:
+        page.goto(path)
+        found = Axe().run(page, options=RULES).response["violations"]
+        serious = {each["id"]: each["nodes"][0]["html"] for each in found if each["impact"] in {"serious", "critical"}}
+        assert serious == {}, path
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
