@@ -11,7 +11,8 @@ function find(key) {
   const dialogs = [...document.querySelectorAll("dialog[open]")];
   const within = dialogs.at(-1) ?? document;
   const found = [...within.querySelectorAll(`[data-key="${CSS.escape(key)}"]`)];
-  return /** @type {HTMLElement | undefined} */ (found.reverse().find((each) => !each.matches(":disabled") && (each.checkVisibility?.() ?? true)));
+  const usable = found.filter((each) => !each.matches(":disabled") && (each.checkVisibility() || each.closest("details.menu")));
+  return /** @type {HTMLElement | undefined} */ (usable.at(-1));
 }
 
 document.addEventListener("keydown", (event) => {

@@ -5,10 +5,10 @@ from playwright.sync_api import expect
 
 def test_sign_in_leads_to_where_one_wanted(open_page, key):
     page = open_page()
-    page.goto("/search?q=x")
+    page.goto("/?from=here")
     page.get_by_label("API key").fill(key)
     page.get_by_role("button", name="Sign in").click()
-    expect(page).to_have_url("/search?q=x")
+    expect(page).to_have_url("/?from=here")
 
 
 def test_sign_out(signed_in):
