@@ -2,7 +2,19 @@
 
 from typing import Final
 
-from api.page import home, sign_in, sign_in_links, style_guide
+from api.page import (
+    data,
+    home,
+    sign_in,
+    sign_in_links,
+    style_guide,
+)
 
-SCREENS: Final = (sign_in, sign_in_links, home, style_guide)
+SCREENS: Final = (
+    sign_in,
+    sign_in_links,
+    home,
+    data,
+    style_guide,
+)
 """Each has a `router`."""

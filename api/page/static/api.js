@@ -97,3 +97,21 @@ export function make(tag, attributes = {}, ...children) {
   element.append(...children);
   return element;
 }
+
+let due = 0;
+
+/** Draw again, from this very address, what carries `data-fresh` with a name, and the `total` of grids with an id. */
+export function freshen() {
+  clearTimeout(due);
+  due = setTimeout(async () => {
+    const response = await fetch(location.href, { headers: { Accept: "text/html" } }).catch(() => null);
+    if (!response?.ok || response.redirected) return;
+    const page = new DOMParser().parseFromString(await response.text(), "text/html");
+    for (const old of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-fresh]"))) {
+      const renewed = page.querySelector(`[data-fresh="${old.dataset.fresh}"]`);
+      if (renewed) old.replaceWith(document.adoptNode(renewed));
+    }
+    for (const grid of document.querySelectorAll("[id][total]"))
+      grid.setAttribute("total", page.getElementById(grid.id)?.getAttribute("total") ?? grid.getAttribute("total") ?? "");
+  }, 200);
+}
