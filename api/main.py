@@ -29,6 +29,7 @@ from api.routes import (
     models,
     predict,
     revisions,
+    search,
     service,
     snapshots,
     trainings,
@@ -63,6 +64,7 @@ NOUNS = (  # FastAPI tries them one after the other, and then each one's routes:
     events,
     heatmaps,
     keys,
+    search,
     service,
 )
 TAGS = (

@@ -36,7 +36,14 @@ def things(client, services, dataset, model):
     run_job(services, found["training"], {})
     evaluation = client.get("/v1/evaluations").json()["data"][0]["id"]
     found |= {"dataset": dataset, "image": image, "model": model, "evaluation": evaluation, "job": found["training"]}
-    return found | {"number": 1, "seq": 0, "name": "production", "format": "onnx", "code": "not_found"}
+    return found | {
+        "key": "key_nope",
+        "number": 1,
+        "seq": 0,
+        "name": "production",
+        "format": "onnx",
+        "code": "not_found",
+    }
 
 
 def test_nothing_that_is_sent_makes_the_service_fail(app, key, things, monkeypatch):

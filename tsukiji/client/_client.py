@@ -189,6 +189,11 @@ class Client:
         """Make a link that signs one browser in to the page with this client's key; it works once."""
         return types.SignInLink.model_validate(self._transport.request("POST", path("sign-in-links")).json())
 
+    def search(self, words: str, *, limit: int = 5) -> types.SearchResult:
+        """Find data sets, models and jobs by a part of their names, `limit` of each."""
+        found = self._transport.request("GET", path("search"), params={"q": words, "limit": limit})
+        return types.SearchResult.model_validate(found.json())
+
     def info(self) -> types.Info:
         """Ask for the service's version, features and workers."""
         return types.Info.model_validate(self._transport.request("GET", path("info")).json())

@@ -81,7 +81,16 @@ from tsukiji.types.revisions import (
     SetCrop,
     SetSplit,
 )
-from tsukiji.types.service import Info, Key, KeyCreate, KeyCreated, SignInLink, WorkerInfo
+from tsukiji.types.service import (
+    Info,
+    Key,
+    KeyCreate,
+    KeyCreated,
+    SearchHit,
+    SearchResult,
+    SignInLink,
+    WorkerInfo,
+)
 from tsukiji.types.snapshots import ChangeKind, DatasetFormat, Snapshot, SnapshotChange, SnapshotComparison
 from tsukiji.types.trainings import Backbone, BackboneWeights, EpochMetrics, Preset, Recipe, TrainingCreate
 from tsukiji.types.uploads import Sha256, Upload, UploadCreate, UploadPart
@@ -187,6 +196,8 @@ __all__ = [
     "Revision",
     "RevisionChange",
     "Score",
+    "SearchHit",
+    "SearchResult",
     "SetCrop",
     "SetSplit",
     "Sha256",

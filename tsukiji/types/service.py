@@ -54,3 +54,24 @@ class SignInLink(Answer):
     path: str
     """Add it to the address of the service."""
     expires_at: datetime
+
+
+class SearchHit(Answer):
+    """A data set, a model or a job that was found; `links.self` has all of it."""
+
+    object: str
+    """`dataset`, `model`, or the kind of a job."""
+    id: str
+    name: str | None = None
+    aliases: list[str] = []
+    status: str | None = None
+    created_at: datetime
+    links: dict[str, str] = {}
+
+
+class SearchResult(Answer):
+    """The best fits of each."""
+
+    datasets: list[SearchHit]
+    models: list[SearchHit]
+    jobs: list[SearchHit]
