@@ -28,6 +28,7 @@ from api.routes import (
     keys,
     models,
     predict,
+    result_pictures,
     revisions,
     search,
     service,
@@ -65,6 +66,7 @@ NOUNS = (  # FastAPI tries them one after the other, and then each one's routes:
     heatmaps,
     keys,
     search,
+    result_pictures,
     service,
 )
 TAGS = (

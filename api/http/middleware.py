@@ -214,9 +214,9 @@ LIMITS = (
     (re.compile(r"/v1/datasets/[^/]+/imports"), tuple(TABLES), "table_bytes"),
     (re.compile(r"/v1/datasets/[^/]+/imports"), "", "archive_bytes"),
     (re.compile(r"/v1/batches"), ("application/jsonl", "application/x-ndjson"), "manifest_bytes"),
-    (re.compile(r"/v1/batches|/v1/datasets/[^/]+/images|/v1/models"), "multipart/", "request_bytes"),
+    (re.compile(r"(/v1)?/batches|/v1/datasets/[^/]+/images|/v1/models"), "multipart/", "request_bytes"),
     (re.compile(r"/v1/batches"), "", "archive_bytes"),
-    (re.compile(r"/v1/models/[^/]+/predict|/"), "", "predict_bytes"),
+    (re.compile(r"/v1/models/[^/]+/predict|/use"), "", "predict_bytes"),
 )
 """Path, beginning of the content type, limit; the first that fits counts."""
 

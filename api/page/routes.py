@@ -8,6 +8,7 @@ from api.page import (
     sign_in,
     sign_in_links,
     style_guide,
+    use,
 )
 
 SCREENS: Final = (
@@ -15,6 +16,7 @@ SCREENS: Final = (
     sign_in_links,
     home,
     data,
+    use,
     style_guide,
 )
 """Each has a `router`."""

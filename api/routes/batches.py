@@ -1,8 +1,6 @@
 """Batches: many images, classified in the background."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import Annotated, Literal
 
 from fastapi import Header, Query, Request
@@ -12,11 +10,8 @@ from starlette.responses import Response, StreamingResponse
 from api.http.bodies import (
     ARCHIVES,
     MANIFESTS,
-    Form,
     RawBody,
-    file_name,
     media_type,
-    read_file,
     read_form,
     receive_archive,
     receive_manifest,
@@ -24,7 +19,7 @@ from api.http.bodies import (
     validated_json,
 )
 from api.http.dependencies import Caller, Reading, ServicesDep
-from api.http.errors import invalid_field, validated
+from api.http.errors import validated
 from api.http.idempotency import Made, Once, OnceDep
 from api.http.job_responses import answer_poll, answer_start
 from api.http.paging import PagingDep
@@ -39,11 +34,9 @@ from api.serialize.results import Results
 from api.serialize.summary import summarise
 from api.serialize.thresholds import WishDep
 from api.services import Services
-from api.submit.admission import expect_room
-from api.submit.batches import FIELDS, Work, check_heatmap, check_unique, keep_item, read_options, start_batch, work_of
-from db import registry
+from api.submit.batches import FIELDS, Work, check_wish, keep_files, read_options, start_batch, work_of
 from db.jobs import batches, jobs
-from db.jobs.requests import ArchiveInput, FilesInput, ManifestInput
+from db.jobs.requests import ArchiveInput, ManifestInput
 from db.models import ApiKey
 from db.models import Job as JobRow
 from db.predictions import results, retention
@@ -53,7 +46,6 @@ from tsukiji.types import BatchCreate, BatchOptions, BatchSummary, BodyOptions, 
 
 router = Router(prefix="/batches", tags=["batches"])
 
-PUTS_AT_ONCE = 16
 Format = Literal["jsonl", "csv", "parquet"]
 FORMATS: dict[str, str] = {
     "jsonl": "application/jsonl",
@@ -126,31 +118,6 @@ async def from_body(request: Request, services: Services, caller: ApiKey, once: 
     else:
         work = Work(ArchiveInput(type="archive", **source), upload=await receive_archive(body, services))
     return await run_in_threadpool(start_batch, services, caller, once, options, work)
-
-
-def check_wish(services: Services, caller: ApiKey, once: Once, options: BatchOptions) -> None:
-    """Check what can be told before anything large travels or is kept.
-
-    Raises:
-        NotFound, Invalid, QueueFull
-    """
-    with services.database.reading() as session:
-        check_heatmap(options, registry.find_model(session, options.model).label_names)
-        expect_room(session, services, once, JobKind.BATCH, caller)
-
-
-def keep_files(services: Services, sent: Form) -> Work:
-    names = [file_name(upload, number) for number, upload in enumerate(sent.files)]
-    custom_ids = sent.fields.get("custom_ids") or names
-    if len(custom_ids) != len(names):
-        raise invalid_field("#/custom_ids", f"{len(custom_ids)} for {len(names)} files; send one for each")
-    check_unique(custom_ids)
-    largest = services.settings.limits.image_bytes
-    pairs = zip(custom_ids, sent.files, strict=True)
-    with ThreadPoolExecutor(PUTS_AT_ONCE) as pool:  # each waits for the disk, which takes many at once as for one
-        keep = partial(keep_item, services)
-        items = list(pool.map(lambda pair: keep(pair[0], read_file(pair[1], largest)), pairs))
-    return Work(FilesInput(type="files"), items)
 
 
 @router.get("")

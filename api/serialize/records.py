@@ -376,9 +376,9 @@ def job_links(row: rows.Job) -> dict[str, str]:
             links |= {"metrics": f"{place}/metrics", "finish": f"{place}/finish"}
         case JobKind.BATCH if row.results_deleted_at is None:
             links |= {name: f"{place}/{name}" for name in ("items", "results", "summary")}
-            links["feedback"] = f"{generic}/feedback"
+            links |= {"content": f"{place}/results/{{seq}}/content", "feedback": f"{generic}/feedback"}
         case JobKind.PREDICTION if row.results_deleted_at is None:
-            links["feedback"] = f"{generic}/feedback"
+            links |= {"content": f"{place}/results/{{seq}}/content", "feedback": f"{generic}/feedback"}
         case JobKind.IMPORT:
             links |= {name: f"{place}/{name}" for name in ("items", "results", "summary")}
         case JobKind.ANALYSIS if row.status == JobStatus.SUCCEEDED and row.dataset_id:

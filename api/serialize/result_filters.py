@@ -25,6 +25,9 @@ class Selection:
     abstained: Annotated[
         bool | None, Query(description="`true`: classified without a decision; `false`: with one.")
     ] = None
+    abstain_reason: Annotated[
+        Literal["none_of_these", "below_threshold"] | None, Query(description="Without a decision, for this reason.")
+    ] = None
     min_score: Bound = None
     max_score: Bound = None
     error: Annotated[str | None, Query(description="Failed with this error code.")] = None
@@ -45,7 +48,7 @@ class Selection:
         else:
             return None
         rule = self.wish.rule(job)
-        if self.decision is not None or self.abstained is not None:
+        if (self.decision, self.abstained, self.abstain_reason) != (None, None, None):
             rule.check_stored()  # before a stream has begun
         return Wanted(
             rule=rule,
@@ -53,6 +56,7 @@ class Selection:
             label=self.label,
             decision=self.decision,
             abstained=self.abstained,
+            abstain_reason=self.abstain_reason,
             min_score=self.min_score,
             max_score=self.max_score,
             error=self.error,

@@ -2,14 +2,16 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, cast
+from functools import partial
+from typing import Any, Final, cast
 
-from api.http.bodies import Form
+from api.http.bodies import Form, file_name, read_file
 from api.http.errors import invalid_field, validated
 from api.http.idempotency import Made, Once, fingerprint_of
 from api.services import Services
-from api.submit.admission import check_room, create
+from api.submit.admission import check_room, create, expect_room
 from api.submit.uploads import check_bytes, whole
 from db import blobs, registry
 from db.clock import now
@@ -19,6 +21,7 @@ from db.jobs.requests import (
     ArchiveInput,
     BatchRequest,
     DatasetInput,
+    FilesInput,
     Input,
     ManifestInput,
     SourceInput,
@@ -34,6 +37,7 @@ from tsukiji.types import BatchInput, BatchOptions, Kind
 from tsukiji.types.batches import LIKELIEST
 
 PREDICTION_PRIORITY = 5
+PUTS_AT_ONCE: Final = 16
 FIELDS = {
     "model",
     "top_k",
@@ -216,6 +220,31 @@ def keep_item(services: Services, custom_id: str, data: bytes) -> Item:
     if len(data) > largest:
         return Item(custom_id, None, ImageTooManyBytes(f"More than {largest:,} bytes."))
     return Item(custom_id, services.store.put(data))
+
+
+def check_wish(services: Services, caller: ApiKey, once: Once, options: BatchOptions) -> None:
+    """Check what can be told before anything large travels or is kept.
+
+    Raises:
+        NotFound, Invalid, QueueFull
+    """
+    with services.database.reading() as session:
+        check_heatmap(options, registry.find_model(session, options.model).label_names)
+        expect_room(session, services, once, JobKind.BATCH, caller)
+
+
+def keep_files(services: Services, sent: Form) -> Work:
+    names = [file_name(upload, number) for number, upload in enumerate(sent.files)]
+    custom_ids = sent.fields.get("custom_ids") or names
+    if len(custom_ids) != len(names):
+        raise invalid_field("#/custom_ids", f"{len(custom_ids)} for {len(names)} files; send one for each")
+    check_unique(custom_ids)
+    largest = services.settings.limits.image_bytes
+    pairs = zip(custom_ids, sent.files, strict=True)
+    with ThreadPoolExecutor(PUTS_AT_ONCE) as pool:  # each waits for the disk, which takes many at once as for one
+        keep = partial(keep_item, services)
+        items = list(pool.map(lambda pair: keep(pair[0], read_file(pair[1], largest)), pairs))
+    return Work(FilesInput(type="files"), items)
 
 
 def check_unique(custom_ids: Sequence[str]) -> None:

@@ -68,6 +68,7 @@ class Wanted:
     label: str | None = None
     decision: str | None = None
     abstained: bool | None = None
+    abstain_reason: str | None = None
     min_score: float | None = None
     max_score: float | None = None
     error: str | None = None
@@ -100,15 +101,17 @@ class Wanted:
 
     def verdict(self) -> list[ColumnElement[bool]]:
         """Return what the rule must say of it."""
-        if self.rule is None or (self.decision is None and self.abstained is None):
+        if self.rule is None or (self.decision is None and self.abstained is None and self.abstain_reason is None):
             return []
         self.rule.check_stored()
         refusal = self.rule.refusal_column
         found: list[ColumnElement[bool]] = [Prediction.score.is_not(None)]
-        if self.decision is not None or not self.abstained:
+        if self.decision is not None or self.abstained is False:
             found.append(refusal.is_(None))
         if self.abstained:
             found.append(refusal.is_not(None))
+        if self.abstain_reason is not None:
+            found.append(refusal == self.abstain_reason)
         return found
 
 

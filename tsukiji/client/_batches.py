@@ -31,6 +31,7 @@ class Selection(TypedDict, total=False):
     decision: str
     abstained: bool
     """True: without a decision ("none of these"); False: with one."""
+    abstain_reason: Literal["none_of_these", "below_threshold"]
     min_score: float
     max_score: float
     error: str

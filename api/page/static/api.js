@@ -12,13 +12,17 @@ export class Problem extends Error {
 }
 
 /**
- * Call the service and return the JSON it answers; null where it answers with nothing.
+ * @typedef {{method?: string, json?: unknown, body?: BodyInit, headers?: Record<string, string>, signal?: AbortSignal}} Options
+ */
+
+/**
+ * Call the service and return its answer.
  * @param {string} path
- * @param {{method?: string, json?: unknown, body?: BodyInit, headers?: Record<string, string>, signal?: AbortSignal}} [options]
- * @returns {Promise<any>}
+ * @param {Options} [options]
+ * @returns {Promise<Response>}
  * @throws {Problem} also where the service cannot be reached (status 0).
  */
-export async function call(path, { method, json, body, headers = {}, signal } = {}) {
+export async function send(path, { method, json, body, headers = {}, signal } = {}) {
   if (json !== undefined) {
     body = JSON.stringify(json);
     headers = { "Content-Type": "application/json", ...headers };
@@ -30,9 +34,20 @@ export async function call(path, { method, json, body, headers = {}, signal } = 
     if (signal?.aborted) throw error;
     throw new Problem(0, { code: "unreachable", detail: "The service cannot be reached.", hint: "Nothing is lost: try again." });
   }
-  const text = await response.text();
-  if (response.ok) return text ? JSON.parse(text) : null;
-  throw new Problem(response.status, parse(text));
+  if (!response.ok) throw new Problem(response.status, parse(await response.text()));
+  return response;
+}
+
+/**
+ * Call the service and return the JSON it answers; null where it answers with nothing.
+ * @param {string} path
+ * @param {Options} [options]
+ * @returns {Promise<any>}
+ * @throws {Problem}
+ */
+export async function call(path, options) {
+  const text = await (await send(path, options)).text();
+  return text ? JSON.parse(text) : null;
 }
 
 /** @param {string} text */

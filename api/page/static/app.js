@@ -2,8 +2,6 @@
 import "./elements/activity-tray.js";
 import "./keys.js";
 
-document.documentElement.classList.add("scripted");
-
 document.querySelector("[data-theme-toggle]")?.addEventListener("click", () => {
   const dark = getComputedStyle(document.documentElement).colorScheme === "dark" || (!document.documentElement.dataset.theme && matchMedia("(prefers-color-scheme: dark)").matches);
   document.documentElement.dataset.theme = dark ? "light" : "dark";

@@ -5,3 +5,4 @@ try {
 } catch {
   // storage is switched off: the system's theme it is
 }
+document.documentElement.classList.add("scripted");

@@ -154,13 +154,15 @@ def measure(data: bytes, limits: DecodeLimits = DEFAULT_LIMITS) -> tuple[int, in
     return _look(data, limits).size
 
 
-def thumbnail(data: bytes, side: int = 192, limits: DecodeLimits = DEFAULT_LIMITS) -> bytes:
+def thumbnail(
+    data: bytes, side: int = 192, limits: DecodeLimits = DEFAULT_LIMITS, *, crop: Box | None = None
+) -> bytes:
     """Return a WebP without metadata whose longest side is at most `side` pixels.
 
     Raises:
         ImageError: as `decode`.
     """
-    with decoded(data, limits, target_side=side) as picture:
+    with decoded(data, limits, crop=crop, target_side=side) as picture:
         picture.thumbnail((side, side))
         buffer = BytesIO()
         picture.save(buffer, "WEBP", quality=80)

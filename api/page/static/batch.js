@@ -1,0 +1,47 @@
+// Start a batch of files: one archive as it is, pictures as a zip that is made here; sent in parts.
+import { Problem, call, make, plural } from "./api.js";
+import { complain } from "./notices.js";
+import { canUpload, isArchive, isPicture, upload } from "./uploads.js";
+import { zip } from "./zip.js";
+
+/**
+ * Send the files, start the batch, and open its screen.
+ * @param {import("./uploads.js").Chosen[]} chosen
+ * @param {Record<string, any>} options of POST /v1/batches
+ */
+export async function startBatch(chosen, options) {
+  const pictures = chosen.filter(isPicture);
+  const archive = chosen.length === 1 && isArchive(chosen[0].file) ? chosen[0].file : null;
+  const control = new AbortController();
+  const told = make("p", { role: "status" });
+  const bar = make("progress", { class: "tall", max: 1, "aria-label": "Progress" });
+  const stop = make("button", { type: "button", onclick: () => control.abort() }, "Cancel");
+  const dialog = make("dialog", { "aria-label": "Starting a batch", oncancel: () => control.abort() }, make("div", { class: "stack" }, told, bar, make("div", { class: "acts" }, stop)));
+  const say = (/** @type {string} */ text) => (/** @type {number} */ share) => {
+    told.textContent = text;
+    bar.value = share;
+  };
+  document.body.append(dialog);
+  dialog.showModal();
+  try {
+    if (!archive && !pictures.length) throw new Problem(0, { detail: "There is no picture among these files.", hint: "Choose pictures, a folder of them, or a zip." });
+    const left = chosen.length - pictures.length;
+    const text = plural(pictures.length, "picture") + (left && !archive ? ` (${plural(left, "other file")} left out)` : "");
+    const file = archive ?? (await zip(pictures, "pictures.zip", say(`Reading ${text}`), control.signal));
+    const sent = say(archive ? `Sending ${file.name}` : `Sending ${text}`);
+    sent(0);
+    const job = await post(file, options, sent, control.signal);
+    location.assign(`/batches/${job.id}`);
+  } catch (error) {
+    dialog.remove();
+    if (!control.signal.aborted) complain(error, () => startBatch(chosen, options));
+  }
+}
+
+/** @param {File} file @param {Record<string, any>} options @param {(share: number) => void} sent @param {AbortSignal} signal */
+async function post(file, options, sent, signal) {
+  if (canUpload) return call("/v1/batches", { json: { ...options, input: { upload: await upload(file, sent, signal) } }, signal });
+  const query = new URLSearchParams({ filename: file.name });
+  for (const [name, value] of Object.entries(options)) if (value !== undefined) query.set(name, String(value));
+  return call(`/v1/batches?${query}`, { body: file, headers: { "Content-Type": "application/zip" }, signal });
+}

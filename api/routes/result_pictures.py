@@ -1,0 +1,67 @@
+"""Pictures of batches and predictions, as long as their results are kept."""
+
+from typing import Annotated, Literal
+
+from fastapi import Query
+from starlette.responses import Response, StreamingResponse
+
+from api.http.dependencies import ServicesDep
+from api.http.routing import Router
+from api.http.schemas import bytes_answer
+from api.services import Services
+from db.jobs import jobs
+from db.models import BatchItem
+from db.predictions import results
+from tsukiji.errors import NotFound
+from tsukiji.jobs import JobKind
+from tsukiji.types.base import Whole
+from tsukiji.vision.decoding.decode import thumbnail
+
+router = Router()
+
+SIDES = {"thumb": 192, "preview": 1024}
+Variant = Annotated[
+    Literal["original", "thumb", "preview"],
+    Query(description="The file as it was sent, or a WebP of at most 192 or 1024 pixels of what was classified."),
+]
+ANSWER = bytes_answer("application/octet-stream", "image/webp")
+CACHED = {"cache-control": "private, max-age=3600"}
+
+
+@router.get("/batches/{batch}/results/{seq}/content", tags=["batches"], response_class=Response, responses=ANSWER)
+async def get_batch_picture(batch: str, seq: Whole, services: ServicesDep, variant: Variant = "original") -> Response:
+    """Get the picture of a result, until the results are deleted."""
+    return await services.decoding(draw, services, JobKind.BATCH, batch, seq, variant)
+
+
+@router.get(
+    "/predictions/{prediction}/results/{seq}/content", tags=["predict"], response_class=Response, responses=ANSWER
+)
+async def get_prediction_picture(
+    prediction: str, seq: Whole, services: ServicesDep, variant: Variant = "original"
+) -> Response:
+    """Get the picture of a result, until the results are deleted."""
+    return await services.decoding(draw, services, JobKind.PREDICTION, prediction, seq, variant)
+
+
+def draw(services: Services, kind: JobKind, job_id: str, seq: int, variant: str) -> Response:
+    """Return the file or a small copy of it.
+
+    Raises:
+        NotFound: there is no such image, or no bytes of it were kept.
+        ResultsDeleted, ImageError
+    """
+    with services.database.reading() as session:
+        job = jobs.find(session, job_id, kind)
+        results.check_kept(job)
+        item = session.get(BatchItem, (job.id, seq))
+    if item is None or item.sha256 is None:
+        raise NotFound(f"{job_id} has no picture {seq}.")
+    if variant == "original":
+        headers = CACHED | {"content-disposition": "attachment"}
+        return StreamingResponse(
+            services.store.stream(item.sha256), media_type="application/octet-stream", headers=headers
+        )
+    data = services.store.read(item.sha256)
+    small = thumbnail(data, SIDES[variant], services.decode_limits, crop=item.crop)
+    return Response(small, media_type="image/webp", headers=CACHED)
