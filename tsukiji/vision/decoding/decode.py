@@ -154,9 +154,7 @@ def measure(data: bytes, limits: DecodeLimits = DEFAULT_LIMITS) -> tuple[int, in
     return _look(data, limits).size
 
 
-def thumbnail(
-    data: bytes, side: int = 192, limits: DecodeLimits = DEFAULT_LIMITS, *, crop: Box | None = None
-) -> bytes:
+def thumbnail(data: bytes, side: int = 192, limits: DecodeLimits = DEFAULT_LIMITS, *, crop: Box | None = None) -> bytes:
     """Return a WebP without metadata whose longest side is at most `side` pixels.
 
     Raises:
