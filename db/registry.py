@@ -81,8 +81,10 @@ def find_model(session: Session, word: str) -> Model:
     return model
 
 
-def page_models(session: Session, window: Window) -> Rows[Model]:
-    return fetch(session, select(Model), Model.id, window, newest=True)
+def page_models(session: Session, window: Window, dataset_id: str | None = None) -> Rows[Model]:
+    """Newest first; those that were trained on one data set, or all."""
+    query = select(Model) if dataset_id is None else select(Model).where(Model.dataset_id == dataset_id)
+    return fetch(session, query, Model.id, window, newest=True)
 
 
 def model_files(session: Session, model_id: str) -> list[ModelFile]:

@@ -51,3 +51,4 @@ def paging(
 
 
 PagingDep = Annotated[Paging, Depends(paging)]
+OfDataset = Annotated[str | None, Query(description="Only those of this data set, by id or name.")]

@@ -3,11 +3,13 @@
 from typing import Final
 
 from api.page import (
+    compare,
     data,
     home,
     sign_in,
     sign_in_links,
     style_guide,
+    train,
     use,
 )
 
@@ -17,6 +19,8 @@ SCREENS: Final = (
     home,
     data,
     use,
+    train,
+    compare,
     style_guide,
 )
 """Each has a `router`."""

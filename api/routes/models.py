@@ -7,7 +7,7 @@ from starlette.responses import StreamingResponse
 from api.http.bodies import read_form
 from api.http.dependencies import Reading, ServicesDep, Transaction
 from api.http.idempotency import OnceDep
-from api.http.paging import PagingDep
+from api.http.paging import OfDataset, PagingDep
 from api.http.routing import Router
 from api.http.schemas import TEXT, body, bytes_answer, form
 from api.routes.images import attachment
@@ -16,15 +16,17 @@ from api.serialize.package_zip import zip_package
 from api.services import Services
 from api.submit.package_intake import take_package
 from db import registry
+from db.curation import datasets
 from tsukiji.types import LabelSuspect, Model, Page
 
 router = Router(prefix="/models", tags=["models"])
 
 
 @router.get("")
-def list_models(session: Reading, paging: PagingDep) -> Page[Model]:
+def list_models(session: Reading, paging: PagingDep, dataset: OfDataset = None) -> Page[Model]:
     """List the models, newest first."""
-    rows = registry.page_models(session, paging.window())
+    dataset_id = None if dataset is None else datasets.find(session, dataset).id
+    rows = registry.page_models(session, paging.window(dataset), dataset_id)
     ids = [row.id for row in rows.data]
     aliases, evaluations = registry.aliases_of(session, ids), registry.own_evaluations(session, ids)
     return paging.answer(rows, lambda row: records.model(row, aliases[row.id], evaluations.get(row.id)))

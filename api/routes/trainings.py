@@ -6,11 +6,12 @@ from starlette.responses import Response
 from api.http.dependencies import Caller, Reading, ServicesDep, Transaction
 from api.http.idempotency import OnceDep
 from api.http.job_responses import answer_poll, answer_start
-from api.http.paging import PagingDep
+from api.http.paging import OfDataset, PagingDep
 from api.http.routing import Router
 from api.http.waiting import Prefer
 from api.serialize import records
 from api.submit.trainings import start_training
+from db.curation import datasets
 from db.jobs import jobs
 from tsukiji.jobs import JobKind
 from tsukiji.types import EpochMetrics, Job, Page, TrainingCreate
@@ -25,9 +26,11 @@ def create_training(body: TrainingCreate, services: ServicesDep, caller: Caller,
 
 
 @router.get("")
-def list_trainings(session: Reading, paging: PagingDep) -> Page[Job]:
+def list_trainings(session: Reading, paging: PagingDep, dataset: OfDataset = None) -> Page[Job]:
     """List the trainings, newest first."""
-    return paging.answer(jobs.page(session, paging.window(), JobKind.TRAINING), records.job)
+    window = paging.window(dataset)
+    dataset_id = None if dataset is None else datasets.find(session, dataset).id
+    return paging.answer(jobs.page(session, window, JobKind.TRAINING, dataset_id=dataset_id), records.job)
 
 
 @router.get("/{training}", response_model=Job)

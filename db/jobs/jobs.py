@@ -64,9 +64,13 @@ def lock(session: Session, job_id: str) -> Job:
     return find(session, job_id)
 
 
-def page(session: Session, window: Window, kind: str | None = None, status: str | None = None) -> Rows[Job]:
+def page(
+    session: Session, window: Window, kind: str | None = None, status: str | None = None, dataset_id: str | None = None
+) -> Rows[Job]:
     """Newest first."""
     query = select(Job)
+    if dataset_id is not None:
+        query = query.where(Job.dataset_id == dataset_id)
     if kind is not None:
         query = query.where(Job.kind == kind)
     if status is not None:

@@ -50,6 +50,29 @@ export async function call(path, options) {
   return text ? JSON.parse(text) : null;
 }
 
+/**
+ * Take parts of a screen from an address of the page, as the server renders them now, and put them in place of those
+ * that are shown. The focus is kept where what had it has an id.
+ * @param {string} selector of one or more elements, the same on both
+ * @param {string} [path]
+ * @throws {Problem}
+ */
+export async function renew(selector, path = location.href) {
+  let response;
+  try {
+    response = await fetch(path, { headers: { Accept: "text/html" } });
+  } catch {
+    throw new Problem(0, { code: "unreachable", detail: "The service cannot be reached.", hint: "Nothing is lost: try again." });
+  }
+  if (!response.ok) throw new Problem(response.status, { detail: "This is no longer there.", hint: "Reload the page." });
+  const fresh = [...new DOMParser().parseFromString(await response.text(), "text/html").querySelectorAll(selector)];
+  const shown = [...document.querySelectorAll(selector)];
+  if (response.redirected || fresh.length !== shown.length) return location.assign(response.url);
+  const focused = document.activeElement?.id;
+  shown.forEach((element, index) => element.replaceWith(document.adoptNode(fresh[index])));
+  if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
+}
+
 /** @param {string} text */
 function parse(text) {
   try {
