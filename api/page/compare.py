@@ -7,9 +7,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import HTMLResponse
 
 from api.page.screen import ScreenDep
-from api.routes.evaluations import compare_evaluations
-from api.routes.models import get_model
-from api.serialize import records
+from api.serialize import evaluation_comparison, records
 from db import registry
 from db.curation import datasets
 from db.models import Evaluation, Job
@@ -52,10 +50,16 @@ def show_comparison(model: str, screen: ScreenDep, other: Annotated[str | None, 
             "compare.html",
             current="evaluate",
             dataset=datasets.find(session, row.dataset_id) if row.dataset_id else None,
-            model=get_model(row.id, session),
+            model=describe(session, row),
             against=found,
             others=comparable(session, row),
         )
+
+
+def describe(session: Session, row: ModelRow) -> Model:
+    """Return a model as `/v1` gives it."""
+    own = registry.own_evaluations(session, [row.id]).get(row.id)
+    return records.model(row, registry.aliases_of(session, [row.id])[row.id], own)
 
 
 def comparable(session: Session, model: ModelRow) -> list[ModelRow]:
@@ -82,7 +86,7 @@ def made_by(session: Session, job: Job) -> dict[str, Any] | None:
         return {"model": None}
     own = own_evaluation(session, row.id)
     return {
-        "model": get_model(row.id, session),
+        "model": describe(session, row),
         "evaluation": own and records.listed_evaluation(own),
         "against": against_production(session, row, own),
         "suspects": (job.result or {}).get("suspected_labels", 0),
@@ -115,7 +119,7 @@ def against(session: Session, model: ModelRow, evaluation: Evaluation | None, ot
     Raises:
         NotFound: there is no such other model.
     """
-    answer = get_model(other, session)
+    answer = describe(session, registry.find_model(session, other))
     if answer.id == model.id:
         return Against(answer, why="This is the same model.")
     theirs = counterpart(session, evaluation, answer.id) if evaluation else None
@@ -123,7 +127,7 @@ def against(session: Session, model: ModelRow, evaluation: Evaluation | None, ot
         lacking = model.name if evaluation is None else answer.name
         return Against(answer, why=f"{lacking} has no evaluation yet; evaluate it on labelled pictures first.")
     try:
-        return Against(answer, compare_evaluations(session, theirs.id, evaluation.id))
+        return Against(answer, evaluation_comparison.compare(session, theirs.id, evaluation.id))
     except (NoSharedImages, KindMismatch) as error:
         return Against(answer, why=error.detail)
 
