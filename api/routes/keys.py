@@ -7,7 +7,7 @@ from fastapi import Query
 from api.http.dependencies import Caller, Reading, ServicesDep, Transaction
 from api.http.paging import PagingDep
 from api.http.routing import Router
-from api.serialize import records
+from api.serialize import api_keys
 from db import keys
 from db.models import ApiKey
 from tsukiji.errors import Conflict
@@ -20,14 +20,14 @@ router = Router(tags=["keys"])
 @router.get("/keys")
 def list_keys(session: Reading, paging: PagingDep, caller: Caller) -> Page[Key]:
     """List the keys, newest first, without their secrets, which are not stored; revoked ones too."""
-    return paging.answer(keys.page(session, paging.window()), lambda row: records.key(row, caller))
+    return paging.answer(keys.page(session, paging.window()), lambda row: api_keys.key(row, caller))
 
 
 @router.post("/keys", status_code=201)
 def create_key(body: KeyCreate, session: Transaction, caller: Caller) -> KeyCreated:
     """Create a key; its secret, `key`, is shown this once."""
     row, secret = keys.create(session, body.name, by=caller.id)
-    return records.created_key(row, caller, secret)
+    return api_keys.created_key(row, caller, secret)
 
 
 @router.delete("/keys/{key}", status_code=204)

@@ -118,20 +118,21 @@ def analysis_links(dataset_id: str) -> dict[str, str]:
 
 
 def finding(row: tuple[rows.Finding, rows.Image]) -> types.Finding:
-    found, image = row
+    found, of = row
     return types.Finding(
         kind=found.kind,
         image_id=found.image_id,
         score=found.score,
         group=found.group_id or None,
         suggestion=found.suggestion,
-        name=image.name,
-        **told(image.label),
-        split=cast("types.Split | None", image.split or image.drawn_split),
-        width=image.width,
-        height=image.height,
-        bytes=image.bytes,
-        links=image_links(image.id),
+        name=of.name,
+        **told(of.label),
+        split=cast("types.Split | None", of.split or of.drawn_split),
+        width=of.width,
+        height=of.height,
+        bytes=of.bytes,
+        image=image(of),
+        links=image_links(of.id),
     )
 
 
@@ -282,15 +283,6 @@ def upload_part(row: rows.UploadPart) -> types.UploadPart:
 
 def verdict(row: rows.ImportItem) -> types.FileVerdict:
     return types.FileVerdict.model_validate(columns(row) | told(row.label))
-
-
-def key(row: rows.ApiKey, caller: rows.ApiKey) -> types.Key:
-    known = {name: value for name, value in columns(row).items() if name in types.Key.model_fields}
-    return types.Key.model_validate(known | {"own": row.id == caller.id})
-
-
-def created_key(row: rows.ApiKey, caller: rows.ApiKey, secret: str) -> types.KeyCreated:
-    return types.KeyCreated.model_validate(key(row, caller).model_dump() | {"key": secret})
 
 
 def event(row: rows.JobEvent) -> types.JobEvent:

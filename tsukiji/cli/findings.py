@@ -143,7 +143,8 @@ def group_rows(group: dict[str, Any]) -> Iterator[list[Any]]:
 def describe(suggestion: dict[str, Any] | None) -> str | None:
     if not suggestion:
         return None
-    return ", ".join(f"{name} {spell(value)}" for name, value in suggestion.items())
+    told = {name: value for name, value in suggestion.items() if name != "neighbours"}  # ids are for programs
+    return ", ".join(f"{name} {spell(value)}" for name, value in told.items()) or None
 
 
 def spell(value: Any) -> str:

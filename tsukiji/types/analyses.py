@@ -6,6 +6,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from tsukiji.types.base import Answer, Metadata, Request, Split
+from tsukiji.types.datasets import Image
 from tsukiji.types.trainings import Backbone
 
 FindingKind = Literal[
@@ -57,6 +58,8 @@ class Finding(Answer):
     width: int
     height: int
     bytes: int
+    image: Image | None = None
+    """The record of the image as it is now."""
     links: dict[str, str] = {}
 
 

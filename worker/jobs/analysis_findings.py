@@ -15,6 +15,7 @@ from db.curation.miniatures import miniatures_of
 from training import label_issues
 from training.random_projection import DIMENSIONS
 from tsukiji.curation.analysis.issues import find_issues
+from tsukiji.curation.analysis.neighbours import nearest
 from tsukiji.curation.analysis.outliers import find_outliers
 from tsukiji.curation.analysis.prevalence import is_prevalent, worst
 from tsukiji.curation.analysis.selection import choose
@@ -34,6 +35,9 @@ WHOLE_KINDS: Final[frozenset[FindingKind]] = frozenset(
 """What is true of an image whatever the others are like: listed, however many have it."""
 CHOSEN_KINDS: Final[frozenset[FindingKind]] = frozenset({"label_next"})
 """What is chosen to be so many."""
+COMPARED_KINDS: Final[frozenset[FindingKind]] = frozenset({"outlier", "suspected_label"})
+"""What is judged beside its neighbours."""
+NEIGHBOURS: Final = 6
 NAMES: Final = 20
 """A finding lists so many at most."""
 LEAST_LABELLED: Final = 20
@@ -85,7 +89,10 @@ def find_all(
         for by_features in (outliers, suspected_labels, label_next, crops):
             check()
             rows += by_features(pictures, seen)
-    return listed(rows, len(pictures))
+    worth_a_look, prevalent = listed(rows, len(pictures))
+    check()
+    add_neighbours(worth_a_look, pictures, seen)
+    return worth_a_look, prevalent
 
 
 def listed(rows: Sequence[dict[str, Any]], images: int) -> tuple[list[dict[str, Any]], dict[str, int]]:
@@ -288,6 +295,17 @@ def suspected_sets(pictures: Sequence[Picture], vectors: Floats) -> Rows:
     for place, wanted, score in label_issues.rank_sets(label_issues.leave_one_out_sets(vectors, sets), sets):
         labels = [names[number] for number in np.flatnonzero(wanted)]
         yield finding(pictures[place], "suspected_label", score, {"labels": labels})
+
+
+def add_neighbours(rows: Sequence[dict[str, Any]], pictures: Sequence[Picture], seen: Seen) -> None:
+    """Name the pictures that look most like each doubtful one, nearest first: what a person compares it with."""
+    looked_at = np.flatnonzero(seen.vectors.any(axis=1))
+    places = {pictures[number].id: place for place, number in enumerate(looked_at.tolist())}
+    doubtful = [row for row in rows if row["kind"] in COMPARED_KINDS]
+    images = np.array([places[row["image_id"]] for row in doubtful], np.intp)
+    for row, found in zip(doubtful, nearest(seen.vectors[looked_at], images, NEIGHBOURS), strict=True):
+        others = [pictures[number].id for number in looked_at[found].tolist()]
+        row["suggestion"] = (row["suggestion"] or {}) | {"neighbours": others}
 
 
 def label_next(pictures: Sequence[Picture], seen: Seen) -> Rows:

@@ -199,7 +199,7 @@ def test_without_weights_the_rest_is_done_and_the_gap_is_named(services, fill, a
 
 
 @pytest.mark.slow
-def test_features_find_outliers_wrong_labels_and_what_to_label(weights, fill, analyse, found):
+def test_features_find_outliers_wrong_labels_and_what_to_label(services, weights, fill, analyse, found):
     def kind(seed, colour):
         tone = Image.new("RGB", (160, 120), colour)
         return encoded(Image.blend(photo(seed), tone, 0.6))
@@ -215,7 +215,12 @@ def test_features_find_outliers_wrong_labels_and_what_to_label(weights, fill, an
     assert (job.status, job.error, job.result["unavailable"]) == ("succeeded", None, [])
     assert "red/strange.png" in {name for name, _, _ in found(dataset, "outlier")}
     suspects = {name: suggestion for name, _, suggestion in found(dataset, "suspected_label")}
-    assert suspects["red/wrong.jpg"] == {"label": "blue"}
+    assert suspects["red/wrong.jpg"]["label"] == "blue"
+    with services.database.reading() as session:
+        names = {picture.id: picture.name for picture in analyses.pictures(session, dataset)}
+    neighbours = [names[image_id] for image_id in suspects["red/wrong.jpg"]["neighbours"]]
+    assert len(neighbours) == 6
+    assert all(name.startswith("blue/") for name in neighbours)
     assert len(suspects) <= 3
     asked = found(dataset, "label_next")
     assert {name for name, _, _ in asked} == set(unlabelled)
