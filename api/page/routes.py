@@ -3,6 +3,7 @@
 from typing import Final
 
 from api.page import (
+    batches,
     compare,
     data,
     home,
@@ -21,6 +22,7 @@ SCREENS: Final = (
     use,
     train,
     compare,
+    batches,
     style_guide,
 )
 """Each has a `router`."""
