@@ -37,12 +37,7 @@ def test_a_zip_becomes_a_batch(browser, client, model):
     sent = {"files": ("holiday.zip", archive({"1.png": picture()}), "application/x-zip-compressed")}
     assert "holiday.zip" in browser.post("/batches", files=sent, data={"model": model}).text
     (job,) = client.get("/v1/batches").json()["data"]
-    assert job["request"]["input"] == {
-        "type": "archive",
-        "filename": "holiday.zip",
-        "upload": None,
-        "encoding": None,
-    } or (job["request"]["input"]["filename"] == "holiday.zip")
+    assert (job["request"]["input"]["type"], job["request"]["input"]["filename"]) == ("archive", "holiday.zip")
 
 
 def test_a_data_set_becomes_a_batch(browser, client, dataset, model):
@@ -66,9 +61,8 @@ def test_what_cannot_be_started_is_told_beside_the_form(browser, model, sent, to
 def test_results_are_filtered_by_outcome_with_counts(browser, batch):
     page = browser.get(f"/batches/{batch}")
     found = chips(page)
-    assert {text: n for text, (n, _) in found.items()} == {
-        "all": 4, "tuna": 3, "none of these": 0, "not sure enough": 0, "unreadable": 1, "cut": 1
-    } or found["tuna"][0] == 3  # fmt: skip
+    counts = {"all": 4, "tuna": 3, "none of these": 0, "not sure enough": 0, "unreadable": 1, "truncated": 1}
+    assert {text: n for text, (n, _) in found.items()} == counts
     assert tiles(page) == ["0", "1", "2", "3"]
     assert tiles(browser.get(found["tuna"][1])) == ["0", "1", "2"]
     assert tiles(browser.get(found["unreadable"][1])) == ["3"]
