@@ -44,7 +44,7 @@ AREAS = {
         "archive_error archive_unreadable archive_too_large archive_too_many_entries unsafe_path nested_archive"
         " encrypted_entry entry_too_large duplicate_entry ignored_entry unreadable_entry"
     ),
-    "Data sets": "label_refused dataset_too_small crop_outside changed_since revision_undone",
+    "Data sets": "sample_unavailable label_refused dataset_too_small crop_outside changed_since revision_undone",
     "Trainings and models": (
         "backbone_unavailable weights_unavailable weights_invalid nan_loss gpu_out_of_memory out_of_memory"
         " training_crashed model_gone package_invalid labels_unknown kind_mismatch no_shared_images"

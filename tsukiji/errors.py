@@ -2,6 +2,7 @@
 
 TsukijiError
 ├── NotFound, Conflict (JobNotDone), Invalid, Unauthorized, Forbidden, TooLarge, UnsupportedMediaType, QueueFull
+│   ├── SampleUnavailable
 │   ├── UploadIncomplete, UploadClosed     conflicts of an upload in parts
 │   ├── RevisionUndone, ChangedSince       conflicts of an undo
 │   ├── CropOutside, LabelsUnknown, KindMismatch, NoSharedImages
@@ -88,6 +89,12 @@ class Invalid(TsukijiError):
     code = "invalid_request"
     title = "The request is invalid"
     hint = "Correct the request and send it again."
+
+
+class SampleUnavailable(Invalid):
+    code = "sample_unavailable"
+    title = "The sample pictures are not installed"
+    hint = "They come with scikit-learn: `pip install scikit-learn` where the intake worker runs."
 
 
 class Unauthorized(TsukijiError):

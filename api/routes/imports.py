@@ -30,6 +30,7 @@ from api.serialize.import_verdicts import CSV, JSON_LINES, Verdicts
 from api.services import Services
 from api.submit.admission import expect_room
 from api.submit.imports import Arrival, arrival_of, start_import
+from api.submit.sample import start_sample
 from db.curation import datasets, import_verdicts
 from db.jobs import jobs
 from db.models import ApiKey
@@ -92,6 +93,13 @@ async def create_import(
         arrival = await received(await RawBody.begin(request), services, filename, options)
     made = await run_in_threadpool(start_import, services, caller, once, dataset, arrival)
     return await run_in_threadpool(answer_start, services, made)
+
+
+@router.post("/datasets/sample", status_code=202, response_model=Job, responses={200: {"model": Job}})
+def create_sample(services: ServicesDep, caller: Caller) -> Response:
+    """Create the sample data set, 1,797 handwritten digits, by an import; if it exists, return its import."""
+    made, queued = start_sample(services, caller)
+    return answer_start(services, made, 202 if queued else 200)
 
 
 def named(columns: list[str] | None) -> dict[str, str | list[str]]:

@@ -78,6 +78,12 @@ def page(
     return fetch(session, query, Job.age, window, newest=True)
 
 
+def of_dataset(session: Session, kind: JobKind, dataset_id: str) -> list[Job]:
+    """Return a data set's jobs of a kind, newest first."""
+    query = select(Job).where(Job.dataset_id == dataset_id, Job.kind == kind)
+    return list(session.scalars(query.order_by(Job.age.desc())))
+
+
 def versions(session: Session, job_ids: Collection[str]) -> dict[str, int]:
     """Return the versions of those jobs that there are."""
     rows = session.execute(select(Job.id, Job.version).where(Job.id.in_(job_ids)))

@@ -115,6 +115,8 @@ class EvaluationRequest(ClassificationRequest):
 class ImportRequest(JobRequest):
     dataset: str
     source: str | None = None
+    sample: bool = False
+    """The pictures are those of the sample data set."""
     filename: str | None = None
     """Of the archive."""
     table: str | None = None

@@ -205,6 +205,10 @@ class Dataset(Curated, types.Dataset):
 
 
 class Datasets(Resource):
+    def create_sample(self) -> Import:
+        """Make the sample data set, handwritten digits; returns its import, the earlier one if it exists."""
+        return Import.bind(self._transport, self._transport.request("POST", path("datasets", "sample")).json())
+
     def create(
         self, name: str, description: str = "", *, kind: types.Kind | None = None, exist_ok: bool = False
     ) -> Dataset:

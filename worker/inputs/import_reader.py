@@ -19,6 +19,7 @@ from tsukiji.kernel.pipeline import submit_ahead
 from tsukiji.types import ImportOptions, Kind
 from worker.inputs.batch_inputs import read_url
 from worker.inputs.input_files import opened
+from worker.inputs.samples import digit_files
 from worker.services import Services
 
 Files = Callable[[PassedOver], Iterator[Entry]]
@@ -80,6 +81,9 @@ def arriving(services: Services, job: Job) -> Iterator[Arrivals]:
     asked = ImportRequest.of(job)
     with services.database.reading() as session:
         kind = cast("Kind", datasets.find(session, job.dataset_id or "").kind)
+    if asked.sample:
+        yield survey(services, job, digit_files, asked, kind)
+        return
     if job.upload_sha256 is None and asked.source is None:
         yield survey(services, job, no_files, asked, kind)
         return

@@ -1,5 +1,6 @@
 import random
 import struct
+import sys
 import tarfile
 import zipfile
 import zlib
@@ -12,6 +13,7 @@ from db.curation import datasets, import_verdicts, revisions
 from db.jobs import jobs, leases
 from db.paging import Window
 from tests.worker.conftest import picture, work
+from training import digits
 from tsukiji.jobs import JobKind, JobStatus
 from tsukiji.kernel.settings import AnalysisSettings, LimitSettings
 from tsukiji.labels import split_labels
@@ -278,3 +280,28 @@ def test_copies_in_the_folders_of_their_labels_become_one_image_with_all_of_them
     }
     assert (rows["wasp/0.png"].verdict, split_labels(rows["wasp/0.png"].label)) == ("duplicate", ["ant", "bee", "wasp"])
     assert set(history) == {"import"}
+
+
+def test_the_sample_has_its_digits_as_labels(services, submit, monkeypatch):
+    whole = list(digits.digits())
+    monkeypatch.setattr(digits, "digits", lambda: iter(whole[:30]))
+    with services.database.transaction() as session:
+        dataset = datasets.create(session, "digits")
+    request = {"dataset": dataset.id, "sample": True}
+    job = submit.job(JobKind.IMPORT, request=request, dataset_id=dataset.id, unit="files")
+    work(services, job.id, run)
+    assert submit.find(job).result["accepted"] == 30
+    with services.database.reading() as session:
+        assert datasets.labels_of(session, dataset.id) == {str(digit) for digit in range(10)}
+
+
+def test_without_scikit_learn_the_sample_says_what_is_missing(services, submit, monkeypatch):
+    monkeypatch.setitem(sys.modules, "training.digits", None)
+    with services.database.transaction() as session:
+        dataset = datasets.create(session, "digits")
+    request = {"dataset": dataset.id, "sample": True}
+    job = submit.job(JobKind.IMPORT, request=request, dataset_id=dataset.id, unit="files")
+    work(services, job.id, run)
+    ended = submit.find(job)
+    assert (ended.status, ended.error["code"]) == ("failed", "sample_unavailable")
+    assert "scikit-learn" in ended.error["hint"]
