@@ -1,1 +1,1 @@
-"""The schema the programs agree on: tables, transactions, named queries, migrations. Knows no torch, no HTTP."""
+"""The database schema shared by all programs: tables, transactions, queries, migrations. No torch, no HTTP."""

@@ -1,4 +1,4 @@
-"""`python -m db`: the migrations, the keys, and the store held against the rows, for those who may reach both."""
+"""`python -m db`: migrations, API keys, and verification of the store, for operators with access to both."""
 
 import argparse
 import json
@@ -102,7 +102,7 @@ def create_link(settings: Settings, options: argparse.Namespace) -> None:
 
 
 def address(settings: Settings) -> str:
-    """Return where the service listens: as `tsukiji up` says, else as it is set."""
+    """Return the URL of the service: the one of a running `tsukiji up`, otherwise the one in the settings."""
     file = settings.data.dir / ADDRESS_FILE
     if file.is_file():
         return file.read_text().strip()
@@ -111,10 +111,10 @@ def address(settings: Settings) -> str:
 
 
 def verify(settings: Settings, options: argparse.Namespace) -> None:
-    """Hold the store against the database.
+    """Compare the store with the database.
 
     Raises:
-        NotFound: there is no database; making one, and holding the store against that, would be the end of the store.
+        NotFound: there is no database. Creating an empty one here would make all bytes look unreferenced.
         SystemExit: something is missing or altered, or was not done.
     """
     database = Database(settings)
@@ -135,7 +135,7 @@ def verify(settings: Settings, options: argparse.Namespace) -> None:
 
 
 def has_schema(database: Database) -> bool:
-    """Return whether the database is there and was once brought to a schema; none is made by looking."""
+    """Return whether the database exists and has a schema; never creates one."""
     file = database.engine.url.database
     if database.engine.dialect.name == "sqlite" and not (file and Path(file).is_file()):
         return False
@@ -157,7 +157,7 @@ def lines_of(found: Reckoning, place: str) -> Iterator[str]:
 
 
 def within(settings: Settings, act: Callable[[Session], None]) -> None:
-    upgrade(settings)  # a key may be the first thing that is asked of a new installation
+    upgrade(settings)  # creating a key may be the first command on a new installation
     database = Database(settings)
     try:
         with database.transaction() as session:

@@ -1,4 +1,4 @@
-"""Aliases: names that point to models, and where they have pointed."""
+"""Aliases: names that point to models, with their history."""
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -11,10 +11,10 @@ from tsukiji.errors import Conflict, NotFound
 
 
 def put(session: Session, name: str, model_id: str, by: str | None = None) -> Alias:
-    """Point an alias to a model, newly or anew; `by` is the id of a key. A move that changes nothing is not noted."""
+    """Point an alias to a model; `by` is the id of a key. A move that changes nothing is not recorded."""
     insert_alias = upsert(session, Alias).values(name=name, model_id=model_id, updated_at=now())
     moved = {"model_id": model_id, "updated_at": now()}
-    # This locks the alias's row, so that of two who move it at once the second sees the first one's line.
+    # Locks the alias's row, so that the second of two concurrent moves sees the first one's history.
     session.execute(insert_alias.on_conflict_do_update(index_elements=[Alias.name], set_=moved))
     newest = session.scalar(select(AliasMove).where(AliasMove.name == name).order_by(AliasMove.id.desc()).limit(1))
     if newest is None or newest.model_id != model_id:
@@ -24,7 +24,7 @@ def put(session: Session, name: str, model_id: str, by: str | None = None) -> Al
 
 
 def roll_back(session: Session, name: str, by: str | None = None) -> Alias:
-    """Point an alias to the model that it pointed to before; doing so twice leads back to where it was.
+    """Point an alias back to its previous model; a second roll-back restores the first.
 
     Raises:
         NotFound: there is no such alias.
@@ -42,10 +42,10 @@ def roll_back(session: Session, name: str, by: str | None = None) -> Alias:
 
 
 def find(session: Session, name: str) -> Alias:
-    """Return the alias.
+    """Return the alias of this name.
 
     Raises:
-        NotFound: there is none of this name.
+        NotFound
     """
     alias = session.get(Alias, name, populate_existing=True)
     if alias is None:
@@ -58,7 +58,7 @@ def page(session: Session, window: Window) -> Rows[Alias]:
 
 
 def page_moves(session: Session, name: str, window: Window) -> Rows[AliasMove]:
-    """Return an alias's history, newest first; it outlives the alias.
+    """Return an alias's history, newest first; it remains after the alias is deleted.
 
     Raises:
         NotFound: there never was an alias of this name.
@@ -70,7 +70,7 @@ def page_moves(session: Session, name: str, window: Window) -> Rows[AliasMove]:
 
 
 def existing(session: Session, model_ids: set[str]) -> set[str]:
-    """Return those of the models that were not deleted."""
+    """Return the ids that still exist."""
     return set(session.scalars(select(Model.id).where(Model.id.in_(model_ids))))
 
 

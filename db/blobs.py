@@ -1,4 +1,4 @@
-"""Which bytes are kept, and the sweeping of those that nothing refers to any more."""
+"""Reference tracking of stored bytes, and garbage collection of unreferenced ones."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import cast
@@ -12,14 +12,14 @@ from db.models import Base, Blob
 
 
 def upsert(session: Session, table: type[Base]) -> postgresql.Insert:
-    """Return the dialect's INSERT, which may say ON CONFLICT; both dialects spell it alike."""
+    """Return the dialect's INSERT with ON CONFLICT support."""
     if session.get_bind().dialect.name == "sqlite":
         return cast("postgresql.Insert", sqlite.insert(table))
     return postgresql.insert(table)
 
 
 def keep(session: Session, blobs: Iterable[tuple[str, int]]) -> None:
-    """Note bytes (sha256, size) that the store holds, in the transaction that refers to them."""
+    """Record blobs (sha256, size) that are in the store, in the transaction that refers to them."""
     rows = [{"sha256": sha256, "bytes": size} for sha256, size in sorted(set(blobs))]
     if rows:
         session.execute(
@@ -28,7 +28,7 @@ def keep(session: Session, blobs: Iterable[tuple[str, int]]) -> None:
 
 
 def release(session: Session, hashes: Select[str]) -> None:
-    """Say that a reference to these bytes is about to go: their grace time begins now, for whoever still reads them."""
+    """Restart the grace period of these bytes before a reference is removed, for readers that still use them."""
     session.execute(
         update(Blob).where(Blob.sha256.in_(hashes)).values(used_at=now()),
         execution_options={"synchronize_session": False},
@@ -36,19 +36,19 @@ def release(session: Session, hashes: Select[str]) -> None:
 
 
 def sweep(session: Session, grace_hours: float, limit: int = 500) -> list[str]:
-    """Forget bytes that nothing refers to and nobody used for the grace time; returns what the store may delete."""
+    """Delete rows of blobs unreferenced for longer than the grace period; returns what the store may delete."""
     query = select(Blob.sha256).where(Blob.used_at < now(-3600 * grace_hours), *unused()).limit(limit)
     return forget(session, list(session.scalars(query)))
 
 
 def forget(session: Session, hashes: list[str]) -> list[str]:
-    """Forget those of these bytes that nothing refers to; returns what the store may delete."""
+    """Delete the rows of the unreferenced ones of these blobs; returns what the store may delete."""
     statement = delete(Blob).where(Blob.sha256.in_(hashes), *unused()).returning(Blob.sha256)
     return list(session.scalars(statement, execution_options={"synchronize_session": False}))
 
 
 def unused() -> list[ColumnElement[bool]]:
-    """Return a condition per table that refers to blobs."""
+    """Return a "not referenced" condition for each table that refers to blobs."""
     references = [
         exists().where(table.c[key.parent.name] == Blob.sha256)
         for table in Base.metadata.tables.values()
@@ -59,12 +59,12 @@ def unused() -> list[ColumnElement[bool]]:
 
 
 def sizes_of(session: Session, hashes: Sequence[str]) -> Iterator[tuple[str, int]]:
-    """Yield hash and size of those of these bytes that are kept."""
+    """Yield hash and size of those of these blobs that have a row."""
     for start in range(0, len(hashes), 500):
         query = select(Blob.sha256, Blob.bytes).where(Blob.sha256.in_(hashes[start : start + 500]))
         yield from ((row[0], row[1]) for row in session.execute(query))
 
 
 def is_kept(session: Session, sha256: str) -> bool:
-    """Has somebody taken these bytes up again?"""
+    """Return whether these bytes have a row again."""
     return session.get(Blob, sha256) is not None

@@ -1,4 +1,4 @@
-"""Rows inserted as they are, past the ORM's objects: at half their cost, which is what a small request is made of."""
+"""Bulk inserts that bypass the ORM's objects, at half their cost."""
 
 from collections.abc import Sequence
 from typing import Any, cast
@@ -10,5 +10,5 @@ from db.models import Base
 
 
 def insert_rows(session: Session, table: type[Base], rows: Sequence[dict[str, Any]]) -> None:
-    """Insert rows by the names of their columns; all have the same ones, what they leave out gets its default."""
+    """Insert rows given as dicts with the same columns; omitted columns get their defaults."""
     session.execute(insert(cast("Table", table.__table__)), rows)

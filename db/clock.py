@@ -1,4 +1,4 @@
-"""The one clock: the database's. A worker's own clock may be wrong; no lease may depend on it."""
+"""The database's clock, used for all leases and deadlines: workers' clocks may be wrong."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -20,7 +20,7 @@ class Timestamp(TypeDecorator[datetime]):
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """Return text for SQLite: its own DateTime would misread the milliseconds that its clock writes."""
+        """Return text for SQLite: SQLAlchemy's DateTime would misread milliseconds."""
         return dialect.type_descriptor(String(23) if dialect.name == "sqlite" else DateTime(timezone=True))
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
@@ -36,19 +36,19 @@ class Timestamp(TypeDecorator[datetime]):
         return value if value is None else value.astimezone(UTC)
 
 
-class now(FunctionElement[datetime]):  # noqa: N801 - stands in SQL expressions like `func.now()`
-    """The database's clock at this very statement, `seconds` later (or earlier, when negative)."""
+class now(FunctionElement[datetime]):  # noqa: N801 - used in SQL expressions like `func.now()`
+    """The database's clock when the statement runs, plus `seconds` (may be negative)."""
 
     type = Timestamp()
-    inherit_cache = True  # the seconds are a parameter, so that statements with them are compiled once
+    inherit_cache = True  # the seconds are a bound parameter, so statements are compiled once
 
     def __init__(self, seconds: float = 0) -> None:
-        seconds = round(float(seconds), 3)  # less than the clock of SQLite tells would be written as 1e-05
+        seconds = round(float(seconds), 3)  # smaller values would be written as 1e-05; SQLite has milliseconds anyway
         super().__init__(*([literal(seconds, Float())] if seconds else []))
 
 
 class now_plus(FunctionElement[datetime]):  # noqa: N801 - as above
-    """The database's clock, later by as many days as a column of the same row says; null where that is null."""
+    """The database's clock plus the days in a column of the same row; null where that is null."""
 
     type = Timestamp()
     inherit_cache = True

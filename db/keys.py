@@ -23,7 +23,7 @@ BY_HASH = select(ApiKey).where(ApiKey.hash == bindparam("hash"), ApiKey.revoked_
 
 
 def create(session: Session, name: str, by: str | None = None) -> tuple[ApiKey, str]:
-    """Insert a key; returns the row and the secret, which is nowhere kept."""
+    """Insert a key; returns the row and the secret, which is not stored."""
     secret = make_secret()
     key = ApiKey(id=new_id("key"), name=name, prefix=secret[:8], hash=digest(secret), created_by=by)
     session.add(key)
@@ -49,13 +49,13 @@ def digest(secret: str) -> str:
 def verify(session: Session, secret: str) -> ApiKey | None:
     """Return the key that this secret belongs to, unless it is malformed, unknown or revoked."""
     body = secret.removeprefix(PREFIX)
-    if not secret.startswith(PREFIX) or checksum(body[:-6]) != body[-6:]:  # no secret is compared here
+    if not secret.startswith(PREFIX) or checksum(body[:-6]) != body[-6:]:  # not secret, so timing does not matter
         return None
     return session.scalar(BY_HASH, {"hash": digest(secret)})
 
 
 def valid(session: Session, key_ids: Collection[str]) -> set[str]:
-    """Return those of the keys, which called before, that may still call."""
+    """Return those of these keys that are still valid."""
     return set(session.scalars(select(ApiKey.id).where(ApiKey.id.in_(key_ids), ApiKey.revoked_at.is_(None))))
 
 
@@ -75,7 +75,7 @@ def page(session: Session, window: Window) -> Rows[ApiKey]:
 
 
 def lock_valid(session: Session) -> set[str]:
-    """Return the ids of all valid keys; nobody else revokes one until this transaction ends."""
+    """Return the ids of all valid keys, locked: no other transaction revokes one until this one ends."""
     return set(session.scalars(select(ApiKey.id).where(ApiKey.revoked_at.is_(None)).with_for_update()))
 
 
@@ -92,19 +92,19 @@ def find(session: Session, id_or_prefix: str) -> ApiKey:
 
 
 def lineage(session: Session, id_or_prefix: str) -> list[ApiKey]:
-    """Return the key and those that were created with it, with these, and so on.
+    """Return the key and all keys created with it, directly or through other keys.
 
     Raises:
         NotFound: no key has this id or prefix.
     """
     found = [find(session, id_or_prefix)]
-    for parent in found:  # grows on the way
+    for parent in found:  # grows while iterating
         found += session.scalars(select(ApiKey).where(ApiKey.created_by == parent.id))
     return found
 
 
 def revoke(session: Session, id_or_prefix: str) -> ApiKey:
-    """End a key at once, every page that it signed in, and its links.
+    """Revoke a key immediately, with its page sessions and links.
 
     Raises:
         NotFound: no key has this id or prefix.
@@ -140,7 +140,7 @@ def sign_out(session: Session, token: str) -> None:
 
 
 def create_link(session: Session, key_id: str, minutes: float) -> tuple[str, datetime]:
-    """Make a link that signs one browser in; returns its token, and when it expires."""
+    """Create a link that signs one browser in; returns its token and expiry."""
     token = secrets.token_urlsafe(32)
     session.execute(delete(SignInLink).where(SignInLink.expires_at < now()))
     link = SignInLink(hash=digest(token), key_id=key_id, expires_at=now(60 * minutes))
@@ -150,21 +150,21 @@ def create_link(session: Session, key_id: str, minutes: float) -> tuple[str, dat
 
 
 def link_works(session: Session, token: str) -> bool:
-    """Return whether a link can still be used; that uses nothing up."""
+    """Return whether a link is still valid, without using it."""
     query = select(SignInLink.key_id).where(SignInLink.hash == digest(token), SignInLink.expires_at > now())
     return session.scalar(query) is not None
 
 
 def use_link(session: Session, token: str) -> str | None:
-    """Use a link up; returns the id of its key, or None where it was used or has expired."""
+    """Use a link; returns the id of its key, or None if it was used or has expired."""
     mine = (SignInLink.hash == digest(token), SignInLink.expires_at > now())
     return session.scalar(delete(SignInLink).where(*mine).returning(SignInLink.key_id))
 
 
 def local_link(session: Session, minutes: float) -> str:
-    """Return the token of a link for whoever is at the database: it signs in with the oldest valid key.
+    """Return the token of a link for someone with access to the database: it signs in with the oldest valid key.
 
-    Where there is none, one is made whose secret nobody knows.
+    Without a valid key, one is created and its secret discarded.
     """
     oldest = select(ApiKey.id).where(ApiKey.revoked_at.is_(None)).order_by(ApiKey.id).limit(1)
     return create_link(session, session.scalar(oldest) or create(session, "page")[0].id, minutes)[0]

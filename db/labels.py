@@ -1,6 +1,6 @@
-"""Labels of images by the kind of their data set: the text that is kept, and whether an image has a label.
+"""How an image's label, or set of labels, is stored as text, by the kind of its data set.
 
-Knows no HTTP. How a set is written as one text is told in `tsukiji.labels`.
+The text format of sets is defined in `tsukiji.labels`. Knows no HTTP.
 """
 
 from collections.abc import Collection, Sequence
@@ -19,8 +19,8 @@ from tsukiji.labels import SEPARATOR, join_labels
 MULTI: Final = "multi_label"
 
 
-class place_of(FunctionElement[int]):  # noqa: N801 - stands in SQL expressions like `func.now()`
-    """Where a text stands in another, from 1 on; 0: nowhere. LIKE would do, but SQLite's takes `Ant` for `ant`."""
+class place_of(FunctionElement[int]):  # noqa: N801 - used in SQL expressions like `func.now()`
+    """The 1-based position of a text within another; 0: not found. SQLite's LIKE ignores case."""
 
     inherit_cache = True
     type = Integer()
@@ -37,10 +37,10 @@ def _in_sqlite(element: place_of, compiler: SQLCompiler, **options: Any) -> str:
 
 
 def text_of(dataset: Dataset, label: str | None, labels: Sequence[str] | None = None) -> str | None:
-    """Return what is kept of an image's label, or of its labels where these are given; None: nothing is known.
+    """Return the stored text of an image's label or labels; None: unlabelled.
 
     Raises:
-        LabelsSeveral: the data set has one label for each image, and not one is given.
+        LabelsSeveral: the data set has one label per image, and not exactly one is given.
     """
     if dataset.kind == MULTI:
         wanted = [label] if labels is None and label is not None else labels

@@ -1,4 +1,4 @@
-"""The tables. Every rule of a job's states stands in `tsukiji.jobs`; the CHECKs here are built from it."""
+"""The tables. The state machine of jobs is in `tsukiji.jobs`; the CHECKs here are built from it."""
 
 from datetime import datetime
 from typing import Any
@@ -28,7 +28,7 @@ from tsukiji.labels import MAX_SET_BYTES
 from tsukiji.types import Box
 
 Json = JSON().with_variant(JSONB(), "postgresql")
-Identity = BigInteger().with_variant(Integer(), "sqlite")  # only INTEGER counts up by itself in SQLite
+Identity = BigInteger().with_variant(Integer(), "sqlite")  # SQLite auto-increments only INTEGER
 LabelText = String(MAX_SET_BYTES)
 CONVENTION = {
     "ix": "ix_%(column_0_label)s",
@@ -40,7 +40,7 @@ CONVENTION = {
 
 
 def one_of(column: str, values: type[JobStatus | JobKind] | tuple[str, ...]) -> str:
-    """Return the CHECK that a column holds one of these words."""
+    """Return a CHECK that a column holds one of these values."""
     return f"{column} IN ({', '.join(repr(str(value)) for value in values)})"
 
 
@@ -63,7 +63,7 @@ class ApiKey(Base):
 
 
 class PageSession(Base):
-    """A browser that is signed in to the page; the cookie's token is stored hashed."""
+    """A signed-in browser; the cookie's token is stored hashed."""
 
     __tablename__ = "page_sessions"
     hash: Mapped[str] = mapped_column(String(64), primary_key=True)
@@ -72,7 +72,7 @@ class PageSession(Base):
 
 
 class SignInLink(Base):
-    """A link that signs one browser in; its token is stored hashed. The row goes when the link is used."""
+    """A link that signs one browser in; its token is stored hashed. Using the link deletes the row."""
 
     __tablename__ = "sign_in_links"
     hash: Mapped[str] = mapped_column(String(64), primary_key=True)
@@ -81,7 +81,7 @@ class SignInLink(Base):
 
 
 class Blob(Base):
-    """Bytes in the store. What refers to them does so by foreign key, so nothing in use can be swept."""
+    """Bytes in the store. All references are foreign keys, so nothing in use can be deleted."""
 
     __tablename__ = "blobs"
     sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
@@ -90,7 +90,7 @@ class Blob(Base):
 
 
 class Upload(Base):
-    """A file that arrives in parts; once it is complete, its bytes are a blob, kept until the upload expires."""
+    """A file uploaded in parts. Once complete, its bytes are a blob, kept until the upload expires."""
 
     __tablename__ = "uploads"
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
@@ -109,7 +109,7 @@ class Upload(Base):
 
 
 class UploadPart(Base):
-    """A part that the store keeps, and whose hash was compared."""
+    """A stored part with a verified hash."""
 
     __tablename__ = "upload_parts"
     upload_id: Mapped[str] = mapped_column(ForeignKey("uploads.id", ondelete="CASCADE"), primary_key=True)
@@ -136,7 +136,7 @@ class Image(Base):
         Index("ix_images_dataset_excluded", "dataset_id", "excluded", "id"),
         Index("ix_images_dataset_review", "dataset_id", "review", "id"),
         Index("ix_images_dataset", "dataset_id", "id"),
-        # The split at its end: a label and a split are found without looking at the rows.
+        # `split` comes last, so that a label and split are found in the index alone.
         Index("ix_images_dataset_label", "dataset_id", "label", "id", "split"),
         Index("ix_images_dataset_split", "dataset_id", "split", "id"),
         CheckConstraint("split IS NULL OR " + one_of("split", ("train", "valid", "test")), name="split"),
@@ -189,7 +189,7 @@ class Revision(Base):
 
 
 class RevisionChange(Base):
-    """What a revision changed of one image, as text. An image that is deleted takes its changes along."""
+    """What a revision changed on one image, as text. Deleted together with the image."""
 
     __tablename__ = "revision_changes"
     __table_args__ = (Index("ix_revision_changes_image", "image_id", "revision_id"),)
@@ -200,7 +200,7 @@ class RevisionChange(Base):
 
 
 class ImageName(Base):
-    """Another name, or label, under which a picture arrived that the data set held already."""
+    """Another name or label under which a known picture was added."""
 
     __tablename__ = "image_names"
     image_id: Mapped[str] = mapped_column(ForeignKey("images.id", ondelete="CASCADE"), primary_key=True)
@@ -211,7 +211,7 @@ class ImageName(Base):
 
 
 class ImageMiniature(Base):
-    """What is kept of a picture since it came, to compare it with others (`tsukiji.vision.miniature`)."""
+    """A small version of a picture for comparison (`tsukiji.vision.miniature`)."""
 
     __tablename__ = "image_miniatures"
     image_id: Mapped[str] = mapped_column(ForeignKey("images.id", ondelete="CASCADE"), primary_key=True)
@@ -219,7 +219,7 @@ class ImageMiniature(Base):
 
 
 class ImageMeasures(Base):
-    """What analyses measured of a picture, once. The scores are those of `tsukiji.vision.quality`."""
+    """Measures of a picture, computed once. The scores are those of `tsukiji.vision.quality`."""
 
     __tablename__ = "image_measures"
     image_id: Mapped[str] = mapped_column(ForeignKey("images.id", ondelete="CASCADE"), primary_key=True)
@@ -235,7 +235,7 @@ class ImageMeasures(Base):
 
 
 class Analysis(Base):
-    """What the last analysis of a data set was; what it found stands in `findings`."""
+    """The last analysis of a data set; its results are in `findings`."""
 
     __tablename__ = "analyses"
     dataset_id: Mapped[str] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"), primary_key=True)
@@ -249,7 +249,7 @@ class Analysis(Base):
 
 
 class Finding(Base):
-    """Something about an image that a person should look at. The lower the score, the sooner."""
+    """Something about an image that a person should check. Lower scores come first."""
 
     __tablename__ = "findings"
     __table_args__ = (Index("ix_findings_order", "dataset_id", "kind", "score", "group_id", "image_id"),)
@@ -307,7 +307,7 @@ class ModelFile(Base):
 
 
 class ModelExport(Base):
-    """A model in another format, made on request; `facts` is what was measured about it."""
+    """A model in another format; `facts` are measurements of the conversion."""
 
     __tablename__ = "model_exports"
     model_id: Mapped[str] = mapped_column(ForeignKey("models.id", ondelete="CASCADE"), primary_key=True)
@@ -326,7 +326,7 @@ class Alias(Base):
 
 
 class AliasMove(Base):
-    """Where an alias has pointed: the newest line is now, the one before is where a roll-back leads."""
+    """An alias's history: the newest row is its present model, the one before is the target of a roll-back."""
 
     __tablename__ = "alias_moves"
     __table_args__ = (Index("ix_alias_moves_name", "name", "id"),)
@@ -339,9 +339,9 @@ class AliasMove(Base):
 
 
 class Leased:
-    """The life of work that one worker at a time holds: a job as a whole, or a chunk of one (`db.jobs.leases`).
+    """Columns of work that one worker at a time holds: a job, or a chunk of one (`db.jobs.leases`).
 
-    `attempt` is the fencing token: what a worker writes counts while its attempt is the newest, and held.
+    `attempt` is the fencing token: a worker's write counts only while its attempt is the newest, and holds the lease.
     """
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
@@ -355,13 +355,13 @@ class Leased:
 
     @property
     def fence(self) -> tuple[ColumnElement[bool], ...]:
-        """The conditions under which this attempt may write: it was not given back, recovered or ended meanwhile."""
+        """The conditions under which this attempt may write: it was not given back, recovered or ended."""
         table = type(self)
         return (table.id == self.id, table.attempt == self.attempt, table.lease_owner.is_not(None))
 
 
 class Job(Leased, Base):
-    """All long work."""
+    """A job of any kind."""
 
     __tablename__ = "jobs"
     __table_args__ = (
@@ -425,7 +425,7 @@ class Job(Leased, Base):
 
 
 class JobEvent(Base):
-    """The append-only history: who moved the job, when, to what, in which attempt."""
+    """The append-only history: who changed the job's state, when, to what, in which attempt."""
 
     __tablename__ = "job_events"
     __table_args__ = (Index("ix_job_events_job", "job_id", "id"),)
@@ -439,7 +439,7 @@ class JobEvent(Base):
 
 
 class ImportItem(Base):
-    """What became of one file of an import."""
+    """The outcome of one file of an import."""
 
     __tablename__ = "import_items"
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
@@ -452,7 +452,7 @@ class ImportItem(Base):
 
 
 class Chunk(Leased, Base):
-    """A slice of a batch: items `first_seq` to `last_seq`, both included."""
+    """A slice of a batch: items `first_seq` to `last_seq`, both inclusive."""
 
     __tablename__ = "chunks"
     __table_args__ = (
@@ -466,7 +466,7 @@ class Chunk(Leased, Base):
 
 
 class BatchItem(Base):
-    """One image to classify. `error` is set where it is already known that it cannot be."""
+    """One image to classify. `error` is set if it is known in advance that it cannot be."""
 
     __tablename__ = "batch_items"
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
@@ -484,7 +484,7 @@ class Prediction(Base):
 
     __tablename__ = "predictions"
     __table_args__ = (
-        # All that a filter or an order asks stands in the index: pages are chosen without reading the wide rows.
+        # The index covers all filters and orders, so pages are chosen without reading the wide rows.
         Index("ix_predictions_score", "job_id", "score", "seq", "known_score"),
         Index("ix_predictions_label", "job_id", "label", "score", "seq", "known_score"),
     )
@@ -541,7 +541,7 @@ class EvaluationItem(Base):
 
 
 class LabelSuspect(Base):
-    """An image whose label may be wrong, as a model's training found; rank 1 is the most suspicious."""
+    """An image whose label may be wrong, according to a model's training; rank 1 is the most suspicious."""
 
     __tablename__ = "label_suspects"
     model_id: Mapped[str] = mapped_column(ForeignKey("models.id", ondelete="CASCADE"), primary_key=True)
@@ -556,7 +556,7 @@ class LabelSuspect(Base):
 
 
 class IdempotencyKey(Base):
-    """`scope` hashes the caller's key with who called what; the row is written in the work's own transaction."""
+    """`scope` hashes the client's key with the caller and endpoint."""
 
     __tablename__ = "idempotency_keys"
     scope: Mapped[str] = mapped_column(String(64), primary_key=True)
@@ -575,7 +575,7 @@ class QueueTurn(Base):
 
 
 class WorkerSeen(Base):
-    """When a worker process last said that it is there."""
+    """A worker process's last heartbeat."""
 
     __tablename__ = "workers_seen"
     worker: Mapped[str] = mapped_column(String(120), primary_key=True)

@@ -1,6 +1,6 @@
-"""Which errors of the drivers are outages, told by their own codes: what may pass if it is tried again.
+"""Which database errors are outages, by the drivers' own codes: worth retrying.
 
-An error in our SQL is an `OperationalError`, too (SQLite: no such column), but trying it again only hides it.
+An error in our SQL (SQLite: no such column) is an `OperationalError` too, but retrying it would only hide it.
 """
 
 import sqlite3
@@ -14,11 +14,11 @@ SQLITE_OUTAGES: Final = {
     sqlite3.SQLITE_BUSY,
     sqlite3.SQLITE_LOCKED,
     sqlite3.SQLITE_NOMEM,
-    sqlite3.SQLITE_READONLY,  # a file system that went read-only after an error of its disk
+    sqlite3.SQLITE_READONLY,  # a file system remounted read-only after a disk error
     sqlite3.SQLITE_IOERR,
     sqlite3.SQLITE_FULL,
     sqlite3.SQLITE_CANTOPEN,
-    sqlite3.SQLITE_PROTOCOL,  # the lock could not be had in the race for it
+    sqlite3.SQLITE_PROTOCOL,  # lost the race for a lock
 }
 """Primary result codes."""
 POSTGRES_OUTAGES: Final = (
@@ -42,7 +42,7 @@ POSTGRES_DISK_FULL: Final = "53100"
 
 
 class DatabaseUnavailable(OperationalError):
-    """The database is away, busy or short of something; the same may succeed later. `orig` is the driver's error."""
+    """The database is down, busy or out of a resource; a retry may succeed. `orig` is the driver's error."""
 
 
 class DatabaseFull(DatabaseUnavailable):
@@ -50,7 +50,7 @@ class DatabaseFull(DatabaseUnavailable):
 
 
 def tell_outages(engine: Engine) -> None:
-    """Have an engine raise DatabaseUnavailable for outages, also while connecting; other errors stay as they are."""
+    """Make an engine raise DatabaseUnavailable for outages, also while connecting; other errors are unchanged."""
 
     @event.listens_for(engine, "handle_error")
     def handle(context: ExceptionContext) -> DatabaseUnavailable | None:
@@ -64,11 +64,11 @@ def tell_outages(engine: Engine) -> None:
 
 
 def is_outage(error: DBAPIError) -> bool:
-    """Does the driver say that the database is away, busy or short of something?"""
+    """Return whether the driver's error is an outage."""
     if isinstance(error.orig, sqlite3.Error):
         return _result_code(error.orig) in SQLITE_OUTAGES
     state: str | None = getattr(error.orig, "sqlstate", None)
-    if state is None:  # it comes from the client's side: no connection could be made, or it broke
+    if state is None:  # raised by the client: it could not connect, or the connection broke
         return isinstance(error, OperationalError)
     return state.startswith(POSTGRES_OUTAGES)
 
@@ -80,6 +80,6 @@ def is_disk_full(error: BaseException) -> bool:
 
 
 def _result_code(error: sqlite3.Error) -> int | None:
-    """Return the primary result code; None for an error that Python's module made by itself."""
+    """Return the primary result code; None for an error raised by Python's module itself."""
     code = getattr(error, "sqlite_errorcode", None)
     return None if code is None else code & 0xFF

@@ -1,4 +1,4 @@
-"""Keyset pages: a cursor says after which key the next page begins, and for which filters it was made."""
+"""Keyset pagination: a cursor holds the key after which the next page begins, and the filters it is valid for."""
 
 import base64
 import hashlib
@@ -19,17 +19,17 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Window:
-    """Which page is asked for. `filters` are bound into the cursor: it cannot go on with others."""
+    """A requested page. The cursor is bound to `filters`: it cannot continue with other ones."""
 
     limit: int = 50
     cursor: str | None = None
     filters: tuple[str | None, ...] = ()
 
     def after(self, *kinds: type) -> Any:
-        """Return the key after which this page begins, or None for the first: a value, or one of each of these types.
+        """Return the key after which this page begins, or None for the first page: a value, or one of each type.
 
         Raises:
-            Invalid: the cursor is not one of ours, or was made for other filters.
+            Invalid: the cursor is malformed, or was made for other filters.
         """
         if self.cursor is None:
             return None
@@ -56,7 +56,7 @@ def damaged() -> Invalid:
 
 
 def can_be_key(value: Any, kind: type) -> bool:
-    """Return whether a value is of this type, and one that both databases can compare with."""
+    """Return whether a value is of this type, and comparable in both databases."""
     match value:
         case bool():
             return False

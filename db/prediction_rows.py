@@ -1,4 +1,4 @@
-"""The one place that writes predictions, whichever way they were answered."""
+"""Writing predictions: used by batches and synchronous predictions."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,7 +14,7 @@ INSERT_ROWS = 1000
 
 
 def write(session: Session, job: Job, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Insert the predictions of a job, whose items must be there already, and return the rows as they are kept.
+    """Insert predictions of a job whose items exist, and return the rows as stored.
 
     Each row has all columns but `job_id`, with probabilities in float32.
     """

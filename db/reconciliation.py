@@ -1,7 +1,7 @@
-"""The store held against the rows: bytes that no row knows are discarded, and rows whose bytes are gone are named.
+"""Comparison of the store with the rows: deletes bytes without a row, and reports rows without bytes.
 
-Bytes are kept before the row that refers to them is written. Where that is then refused, or its program dies, they have
-no row, and `blobs.sweep` never sees them.
+Bytes are stored before the row that refers to them is written. If that row is refused, or the program dies, the bytes
+have no row, and `blobs.sweep` never sees them.
 """
 
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ FEW: Final = 1_000
 
 @dataclass
 class Reckoning:
-    """What was found; numbers of blobs, unless they say otherwise."""
+    """What was found; numbers of blobs unless stated otherwise."""
 
     known: int = 0
     bytes: int = 0
@@ -60,15 +60,15 @@ def reconcile(
     trusting: bool = False,
     read: bool = False,
 ) -> Iterator[Reckoning]:
-    """Yield what is found so far, after each page; the last is the whole.
+    """Yield cumulative findings after each page.
 
     Args:
-        database: whose rows say what is kept.
-        store: of this service alone: what another service keeps there would be taken for garbage.
-        hours: bytes that were put more recently are kept; `LEAST_HOURS` at least.
-        discard: else bytes without a row are only counted.
-        trusting: discard them even where they are most of the store. Else the database is taken for the wrong one.
-        read: hash all bytes again; takes as long as reading all of them does.
+        database: with the rows.
+        store: used by this service alone: blobs of another service would look unreferenced.
+        hours: more recent bytes are kept; at least `LEAST_HOURS`.
+        discard: delete bytes without a row; otherwise only count them.
+        trusting: delete them even if they are most of the store, which otherwise suggests the wrong database.
+        read: also verify all hashes, which reads every byte.
     """
     found, hours = Reckoning(), max(hours, LEAST_HOURS)
     garbage: list[str] = []
@@ -90,7 +90,7 @@ def reconcile(
 
 
 def _pages(database: Database, store: BlobStore) -> Iterator[tuple[dict[str, int], dict[str, Stored]]]:
-    """Yield what rows (hash to size) and store have in the same stretch of the hashes, both in their order."""
+    """Yield rows (hash to size) and stored blobs of the same range of hashes, in order."""
     walk, after = store.walk(), ""
     while True:
         stored = {one.sha256: one for one in islice(walk, PAGE)}
@@ -120,7 +120,7 @@ def _look(
     found: Reckoning,
     hours: float,
 ) -> list[str]:
-    """Count what is in one stretch; returns what may be discarded."""
+    """Count one range; returns what may be deleted."""
     garbage = []
     for one in stored.values():
         if one.sha256 in rows:
@@ -134,14 +134,14 @@ def _look(
             found.unknown += 1
             found.unknown_bytes += one.size
             garbage.append(one.sha256)
-    for sha256 in rows.keys() - stored.keys():  # what came after the listing is there, and what went has no row now
+    for sha256 in rows.keys() - stored.keys():  # excludes blobs added after the listing, and rows deleted since
         if not store.exists(sha256) and _has_row(database, sha256):
             found.missing.append(sha256)
     return garbage
 
 
 def _discard(database: Database, store: BlobStore, hashes: list[str], hours: float) -> int:
-    """Discard what still has no row. The store keeps bytes that were put again meanwhile."""
+    """Delete what still has no row. The store keeps bytes that were stored again meanwhile."""
     with database.reading() as session:
         known = {sha256 for sha256, _ in blobs.sizes_of(session, hashes)}
     return sum(store.discard(sha256, hours) for sha256 in hashes if sha256 not in known)
@@ -158,6 +158,6 @@ def _is_whole(store: BlobStore, sha256: str) -> bool:
             pass
     except BlobCorrupt:
         return False
-    except BlobMissing:  # deleted meanwhile, or told of already
+    except BlobMissing:  # deleted meanwhile, or reported already
         return True
     return True

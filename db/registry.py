@@ -1,4 +1,4 @@
-"""Models, their files, snapshots and evaluations; aliases are named in `db.aliases`."""
+"""Models and their files, snapshots, evaluations. Aliases are in `db.aliases`."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -17,7 +17,7 @@ from tsukiji.ids import new_id
 def add_snapshot(
     session: Session, dataset_id: str, sha256: str, size: int, images: int, leakage: dict[str, Any] | None = None
 ) -> Snapshot:
-    """Insert a snapshot; its list is a blob already in the store."""
+    """Insert a snapshot; its list must be in the store."""
     keep(session, [(sha256, size)])
     snapshot = Snapshot(id=new_id("snp"), dataset_id=dataset_id, sha256=sha256, images=images, leakage=leakage)
     session.add(snapshot)
@@ -29,7 +29,7 @@ def find_snapshot(session: Session, snapshot_id: str) -> Snapshot:
     """Return the snapshot.
 
     Raises:
-        NotFound: there is none of this id.
+        NotFound
     """
     snapshot = session.get(Snapshot, snapshot_id)
     if snapshot is None:
@@ -38,7 +38,7 @@ def find_snapshot(session: Session, snapshot_id: str) -> Snapshot:
 
 
 def find_frozen(session: Session, dataset_id: str, sha256: str) -> Snapshot | None:
-    """Return the oldest snapshot of a data set that has this list."""
+    """Return the oldest snapshot of a data set with this list."""
     query = select(Snapshot).where(Snapshot.dataset_id == dataset_id, Snapshot.sha256 == sha256)
     return session.scalar(query.order_by(Snapshot.id).limit(1))
 
@@ -50,14 +50,14 @@ def page_snapshots(session: Session, dataset_id: str, window: Window) -> Rows[Sn
 
 
 def leakages(session: Session, snapshot_ids: Iterable[str | None]) -> dict[str | None, dict[str, Any] | None]:
-    """Return what each snapshot says about leakage, by its id."""
+    """Return each snapshot's leakage report, by its id."""
     wanted = {snapshot_id for snapshot_id in snapshot_ids if snapshot_id}
     query = select(Snapshot.id, Snapshot.leakage).where(Snapshot.id.in_(wanted))
     return {row.id: row.leakage for row in session.execute(query)}
 
 
 def add_model(session: Session, model: Model, files: Mapping[str, tuple[str, int]]) -> None:
-    """Insert a model with its package's files: name -> (sha256, bytes), blobs already in the store."""
+    """Insert a model with its package's files, name -> (sha256, bytes), which must be in the store."""
     keep(session, files.values())
     session.add(model)
     session.flush()
@@ -66,10 +66,10 @@ def add_model(session: Session, model: Model, files: Mapping[str, tuple[str, int
 
 
 def find_model(session: Session, word: str) -> Model:
-    """Return the model that is meant: by id, else by alias, else the newest of this name.
+    """Return the model with this id, else this alias, else the newest of this name.
 
     Raises:
-        NotFound: there is none.
+        NotFound
     """
     model = session.get(Model, word)
     if model is None and (alias := session.get(Alias, word)):
@@ -137,7 +137,7 @@ def find_evaluation(session: Session, evaluation_id: str) -> Evaluation:
     """Return the evaluation.
 
     Raises:
-        NotFound: there is none of this id.
+        NotFound
     """
     evaluation = session.get(Evaluation, evaluation_id)
     if evaluation is None:
@@ -153,13 +153,13 @@ def page_evaluations(session: Session, window: Window, model_id: str | None = No
 
 
 def own_evaluations(session: Session, model_ids: Sequence[str]) -> dict[str, str]:
-    """Return the id of each model's first evaluation: that of its training, where it was trained here."""
+    """Return the id of each model's first evaluation: by its training, if trained here."""
     query = select(Evaluation.model_id, Evaluation.id).where(Evaluation.model_id.in_(model_ids))
     return {row.model_id: row.id for row in session.execute(query.order_by(Evaluation.id.desc()))}
 
 
 def held_out(session: Session, model_id: str, most: int) -> list[str]:
-    """Return the hashes of images that the model's training held out, spread evenly where there are more."""
+    """Return hashes of images held out by the model's training, an even selection if there are more."""
     return [sha256 for sha256, _ in held_out_labelled(session, model_id, most)]
 
 
@@ -173,13 +173,13 @@ def held_out_labelled(session: Session, model_id: str, most: int) -> list[tuple[
 
 
 def snapshot_of(session: Session, model_id: str) -> str | None:
-    """Return the hash of the list that a model learnt from; None of one that was trained elsewhere."""
+    """Return the hash of the snapshot that the model was trained on; None if trained elsewhere."""
     query = select(Snapshot.sha256).join(Model, Model.snapshot_id == Snapshot.id).where(Model.id == model_id)
     return session.scalar(query)
 
 
 def parity(session: Session, model_id: str) -> dict[str, Any]:
-    """Return how the model fared in lower precisions, by name; nothing of one that is gone."""
+    """Return the model's results in lower precisions, by name; empty if the model is gone."""
     model = session.get(Model, model_id)
     return dict(model.parity) if model else {}
 
@@ -199,9 +199,9 @@ def page_evaluation_items(
     worst_first: bool = False,
     several: bool = False,
 ) -> Rows[EvaluationItem]:
-    """Return the images behind a cell, a row or a column of the confusion matrix, or all; by `seq`, or by loss.
+    """Return the images of a cell, row or column of the confusion matrix, or all; by `seq`, or by loss.
 
-    `several`: images have several labels, and those with the label among theirs are meant.
+    `several`: images have several labels, and those that include the label are returned.
     """
     query = select(EvaluationItem).where(EvaluationItem.evaluation_id == evaluation_id)
     for column, label in ((EvaluationItem.true_label, true), (EvaluationItem.predicted_label, predicted)):
@@ -211,7 +211,7 @@ def page_evaluation_items(
 
 
 def by_loss(session: Session, query: Select[EvaluationItem], window: Window) -> Rows[EvaluationItem]:
-    """Return one page, highest loss first; images of equal loss stand in the order of `seq`."""
+    """Return one page, highest loss first, then by `seq`."""
     if after := window.after(float, int):
         loss, seq = after
         lower, equal = EvaluationItem.loss < loss, EvaluationItem.loss == loss

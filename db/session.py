@@ -1,4 +1,4 @@
-"""Engines and transactions. One unit of work is one transaction; `commit` stands in this file and nowhere else."""
+"""Engines and transactions. One unit of work is one transaction; only this file calls `commit`."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -40,7 +40,7 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
-        """A unit of work that writes: committed at the end, rolled back on any error."""
+        """A read-write unit of work: committed at the end, rolled back on any error."""
         with self.engine.connect() as connection, Session(connection, expire_on_commit=False) as session:
             try:
                 yield session
@@ -48,15 +48,15 @@ class Database:
             except BaseException:
                 session.close()
                 if connection.dialect.name == "sqlite":
-                    # A cursor that the error left unread keeps its old snapshot, and the next BEGIN IMMEDIATE on this
-                    # connection would fail at once: it is not used again.
+                    # A cursor left unread by the error keeps its old snapshot, and the next BEGIN IMMEDIATE on this
+                    # connection would fail: drop it.
                     connection.invalidate()
                 raise
 
     def retry_while_unavailable(self, act: Callable[[Session], T], seconds: float) -> T:
-        """Do a unit of work again and again while the database is away, for up to `seconds`; returns what `act` does.
+        """Retry a unit of work while the database is unavailable, for up to `seconds`; returns the result of `act`.
 
-        A commit whose answer was lost may have been made: `act` must be fenced, so that a second one changes nothing.
+        A commit whose response was lost may have succeeded: `act` must be fenced, so that a second run changes nothing.
         """
         deadline = time.monotonic() + seconds
         while True:
@@ -70,12 +70,12 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
-        """A unit of work that only reads; in SQLite it never waits for a writer."""
+        """A read-only unit of work; in SQLite it never waits for a writer."""
         with self.engine.connect().execution_options(reading=True) as connection, Session(connection) as session:
             yield session
 
     def check(self) -> None:
-        """Raise SQLAlchemy's error when the database does not answer."""
+        """Raise SQLAlchemy's error if the database does not respond."""
         with self.reading() as session:
             session.execute(text("SELECT 1"))
 
@@ -84,7 +84,7 @@ class Database:
 
 
 def open_sqlite(url: str) -> Engine:
-    """Open SQLite so that several processes may write: WAL, and the write lock taken at the start of a transaction.
+    """Open SQLite for several writing processes: WAL, with the write lock taken at the start of a transaction.
 
     A transaction that reads first and writes later could not wait for the lock, whatever the timeout.
     """
@@ -96,7 +96,7 @@ def open_sqlite(url: str) -> Engine:
 
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None  # BEGIN is ours, below
+        connection.isolation_level = None  # we issue BEGIN ourselves, below
         for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", f"busy_timeout={BUSY_SECONDS}000"):
             connection.execute(f"PRAGMA {pragma}")
 

@@ -1,4 +1,4 @@
-"""Bring a database to the schema of this code: Alembic, run from code, so that no working directory matters."""
+"""Migrates a database to this code's schema with Alembic, independent of the working directory."""
 
 import threading
 from collections.abc import Callable
@@ -23,7 +23,7 @@ def downgrade(settings: Settings, revision: str) -> None:
 
 
 def check(settings: Settings) -> None:
-    """Raise when the models say something that no migration says yet."""
+    """Raise if the models differ from what the migrations create."""
     run(settings, command.check)
 
 

@@ -1,1 +1,1 @@
-"""Data sets as rows: images, labels, edits that can be undone, analyses."""
+"""Data sets: images, labels, revisions that can be undone, analyses."""

@@ -1,4 +1,4 @@
-"""Analyses: what was measured of each picture, and what was found in a data set."""
+"""Analyses: measures of each picture, and findings in a data set."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -27,7 +27,7 @@ Picture = Row[tuple[Any, ...]]
 
 
 def request(session: Session, wish: AnalysisRequest, max_attempts: int, **columns: Any) -> Job:
-    """Return the job that is to analyse the data set: one that waits already, else a new one."""
+    """Return the queued job that analyses the data set, or a new one."""
     waiting = (Job.kind == JobKind.ANALYSIS, Job.dataset_id == wish.dataset, Job.status == JobStatus.QUEUED)
     for job in session.scalars(select(Job).where(*waiting).order_by(Job.id)):
         if AnalysisRequest.of(job) == wish:
@@ -36,18 +36,18 @@ def request(session: Session, wish: AnalysisRequest, max_attempts: int, **column
     return jobs.create(session, JobKind.ANALYSIS, request=wish, max_attempts=max_attempts, **columns)
 
 
-# --- what is measured ------------------------------------------------------------------------------------------------
+# --- measures --------------------------------------------------------------------------------------------------------
 
 
 def unmeasured(session: Session, dataset_id: str, after: str, limit: int) -> list[tuple[str, str]]:
-    """Return id and sha256 of images without measures, in the order of their ids."""
+    """Return id and sha256 of images without measures, ordered by id."""
     query = select(Image.id, Image.sha256).join(ImageMeasures, ImageMeasures.image_id == Image.id, isouter=True)
     query = query.where(Image.dataset_id == dataset_id, Image.id > after, ImageMeasures.image_id.is_(None))
     return [(row.id, row.sha256) for row in session.execute(query.order_by(Image.id).limit(limit))]
 
 
 def add_measures(session: Session, rows: Sequence[dict[str, Any]]) -> None:
-    """Keep the measures of images, of those that are still there."""
+    """Insert measures of images, skipping images deleted meanwhile."""
     there = existing(session, [row["image_id"] for row in rows])
     kept = [{"compared": False, **row} for row in rows if row["image_id"] in there]
     add_miniatures(session, {row["image_id"]: row.pop("miniature") for row in kept})
@@ -78,7 +78,7 @@ def mark_compared(session: Session, image_ids: Sequence[str]) -> None:
 
 
 def other_names(session: Session, dataset_id: str) -> dict[str, list[tuple[str, str | None]]]:
-    """Return (name, label) under which pictures came again, by image id."""
+    """Return other (name, label) pairs under which pictures were added, by image id."""
     query = select(ImageName).join(Image, Image.id == ImageName.image_id).where(Image.dataset_id == dataset_id)
     found: dict[str, list[tuple[str, str | None]]] = {}
     for row in session.scalars(query.order_by(ImageName.image_id, ImageName.name)):
@@ -86,14 +86,14 @@ def other_names(session: Session, dataset_id: str) -> dict[str, list[tuple[str, 
     return found
 
 
-# --- what is found ---------------------------------------------------------------------------------------------------
+# --- findings --------------------------------------------------------------------------------------------------------
 
 
 def find(session: Session, dataset_id: str) -> Analysis:
     """Return the last analysis of the data set.
 
     Raises:
-        NotFound: there was none.
+        NotFound: it has none.
     """
     row = session.get(Analysis, dataset_id)
     if row is None:
@@ -110,7 +110,7 @@ def note(
     unavailable: list[dict[str, Any]],
     prevalent: Mapping[str, int] | None = None,
 ) -> None:
-    """Note that the data set was analysed."""
+    """Record that the data set was analysed."""
     facts = {"job_id": job_id, "images": images, "unavailable": unavailable, "finished_at": now()}
     facts["prevalent"] = dict(prevalent or {})
     row = upsert(session, Analysis).values(dataset_id=dataset_id, **facts)
@@ -125,7 +125,7 @@ def groups_of(session: Session, dataset_id: str, kind: str) -> dict[str, tuple[s
 
 
 def replace(session: Session, dataset_id: str, findings: Iterable[Mapping[str, Any]]) -> None:
-    """Make these (image_id, kind, score, group_id, suggestion) all that is found; what is unchanged is not written."""
+    """Replace all findings by these (image_id, kind, score, group_id, suggestion); unchanged rows are not written."""
     there = set(session.scalars(select(Image.id).where(Image.dataset_id == dataset_id)))
     wanted = {(row["image_id"], row["kind"]): row for row in findings if row["image_id"] in there}
     gone: dict[str, list[str]] = {}
@@ -149,7 +149,7 @@ def replace(session: Session, dataset_id: str, findings: Iterable[Mapping[str, A
 
 
 def count(session: Session, dataset_id: str) -> dict[str, int]:
-    """Return how many findings there are of each kind."""
+    """Return the number of findings of each kind."""
     query = select(Finding.kind, func.count()).where(Finding.dataset_id == dataset_id).group_by(Finding.kind)
     return {row[0]: row[1] for row in session.execute(query)}
 

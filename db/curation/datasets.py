@@ -25,7 +25,7 @@ Miniature = bytes
 
 @dataclass(frozen=True)
 class NewImage:
-    """A picture that was decoded once and whose bytes are in the store."""
+    """A picture that has been decoded and whose bytes are in the store."""
 
     name: str
     label: str | None
@@ -45,7 +45,7 @@ class NewImage:
 
 
 def check_crop(crop: Box | None, width: int, height: int) -> None:
-    """Raise CropOutside where the box leaves its picture."""
+    """Raise CropOutside if the box exceeds its picture."""
     if crop is not None and (width < crop[2] or height < crop[3]):
         raise CropOutside(f"The box {list(crop)} extends beyond the picture, which has {width} x {height} pixels.")
 
@@ -67,10 +67,10 @@ def create(session: Session, name: str, description: str = "", kind: Kind = "sin
 
 
 def find(session: Session, id_or_name: str) -> Dataset:
-    """Return the data set of this id, or else of this name.
+    """Return the data set with this id, or else this name.
 
     Raises:
-        NotFound: there is neither.
+        NotFound
     """
     query = select(Dataset).where((Dataset.id == id_or_name) | (Dataset.name == id_or_name))
     matches = sorted(session.scalars(query), key=lambda dataset: dataset.id != id_or_name)
@@ -80,7 +80,7 @@ def find(session: Session, id_or_name: str) -> Dataset:
 
 
 def lock(session: Session, dataset_id: str) -> None:
-    """Let whoever else changes what is known of the images wait; images may still be added."""
+    """Lock the data set's row against concurrent edits; images may still be added."""
     session.execute(select(Dataset.id).where(Dataset.id == dataset_id).with_for_update(key_share=True))
 
 
@@ -89,13 +89,13 @@ def page(session: Session, window: Window) -> Rows[Dataset]:
 
 
 def remove(session: Session, dataset_id: str) -> None:
-    """Delete a data set with its images; their bytes go when nothing else refers to them."""
+    """Delete a data set with its images; unreferenced bytes are collected later."""
     release(session, select(Image.sha256).where(Image.dataset_id == dataset_id))
     session.execute(delete(Dataset).where(Dataset.id == dataset_id))
 
 
 def count_labels(session: Session, dataset_ids: Sequence[str]) -> dict[str, list[tuple[str | None, int]]]:
-    """Return images per text of `Image.label`, a label or a set of them, for each data set, most first."""
+    """Return image counts per `Image.label` (a label or a set of them) for each data set, most frequent first."""
     counted = func.count()
     query = select(Image.dataset_id, Image.label, counted).where(Image.dataset_id.in_(dataset_ids))
     counts: dict[str, list[tuple[str | None, int]]] = {dataset_id: [] for dataset_id in dataset_ids}
@@ -107,12 +107,12 @@ def count_labels(session: Session, dataset_ids: Sequence[str]) -> dict[str, list
 
 
 def labels_of(session: Session, dataset_id: str) -> set[str]:
-    """Return every label that an image has, in use or not."""
+    """Return every label of the data set's images, excluded ones too."""
     return set(by_label(count_labels(session, [dataset_id])[dataset_id]))
 
 
 def count_splits(session: Session, dataset_ids: Sequence[str]) -> dict[str, dict[str, int]]:
-    """Return images per split for each data set; `unassigned` for those without."""
+    """Return image counts per split for each data set; `unassigned` for those without."""
     query = select(Image.dataset_id, Image.split, func.count()).where(Image.dataset_id.in_(dataset_ids))
     counts: dict[str, dict[str, int]] = {dataset_id: {} for dataset_id in dataset_ids}
     for dataset_id, split, images in session.execute(query.group_by(Image.dataset_id, Image.split)):
@@ -121,7 +121,7 @@ def count_splits(session: Session, dataset_ids: Sequence[str]) -> dict[str, dict
 
 
 def count_left_out(session: Session, dataset_ids: Sequence[str]) -> dict[str, tuple[int, int]]:
-    """Return how many images of each data set are excluded, and how many wait for review."""
+    """Return the numbers of excluded images and of those waiting for review, for each data set."""
     query = select(Image.dataset_id, func.count()).where(Image.dataset_id.in_(dataset_ids)).group_by(Image.dataset_id)
     excluded, pending = (
         {row[0]: row[1] for row in session.execute(query.where(condition))}
@@ -131,7 +131,7 @@ def count_left_out(session: Session, dataset_ids: Sequence[str]) -> dict[str, tu
 
 
 def add_images(session: Session, dataset_id: str, images: Iterable[NewImage]) -> list[tuple[str, bool]]:
-    """Insert images, each picture once; returns (image id, was it new) for each, in order."""
+    """Insert images, one per picture; returns (image id, is new) for each, in order."""
     images = list(images)
     keep(session, ((image.sha256, image.bytes) for image in images))
     rows: dict[str, dict[str, Any]] = {}
@@ -156,7 +156,7 @@ def add_images(session: Session, dataset_id: str, images: Iterable[NewImage]) ->
 
 
 def keep_names(session: Session, arrivals: Sequence[tuple[str, str, str | None]]) -> None:
-    """Note other names and labels (image id, name, label) under which known pictures came again."""
+    """Record other names and labels (image id, name, label) of pictures that were added again."""
     first = {row.id: (row.name, row.label) for row in images_of(session, sorted({row[0] for row in arrivals}))}
     rows = [
         {"image_id": image_id, "name_sha256": digest_of(name, label), "name": name, "label": label}
@@ -172,7 +172,7 @@ def digest_of(name: str, label: str | None) -> str:
 
 
 def known(session: Session, dataset_id: str, hashes: Sequence[str]) -> dict[str, str]:
-    """Return image ids by sha256, for those of the hashes that the data set holds."""
+    """Return image ids by sha256, for the hashes that the data set holds."""
     found: dict[str, str] = {}
     for start in range(0, len(hashes), 500):
         part = hashes[start : start + 500]
@@ -189,7 +189,7 @@ def page_images(session: Session, dataset_id: str, window: Window, wanted: Image
 
 
 def page_in_use(session: Session, dataset_id: str, window: Window) -> Rows[Image]:
-    """Return the images that trainings, evaluations and batches see, labelled or not; oldest first."""
+    """Return the images available to trainings, evaluations and batches, labelled or not; oldest first."""
     return fetch(session, select(Image).where(Image.dataset_id == dataset_id, *IN_USE), Image.id, window)
 
 
@@ -200,13 +200,13 @@ def labelled_images(session: Session, dataset_id: str) -> list[Image]:
 
 
 def snapshot_item(image: Image) -> SnapshotItem:
-    """Return what a snapshot says of an image; its split is the user's own, if any."""
+    """Return an image's snapshot entry; its split is the one set by the user, if any."""
     fields = ("sha256", "name", "label", "split", "group", "phash", "crop")
     return SnapshotItem(image_id=image.id, **{name: getattr(image, name) for name in fields})
 
 
 def count_labelled(session: Session, dataset_id: str) -> list[tuple[str, Split | None, int]]:
-    """Return how many images in use have each label (or set) and split, as the user set it: what snapshots hold."""
+    """Return the number of images in use for each label (or set) and split set by the user: a snapshot's content."""
     mine = (Image.dataset_id == dataset_id, Image.label.is_not(None))
     query = select(Image.label, Image.split, func.count()).where(*mine, *IN_USE).group_by(Image.label, Image.split)
     return cast("list[tuple[str, Split | None, int]]", [tuple(row) for row in session.execute(query)])
@@ -219,7 +219,7 @@ def all_images(session: Session, dataset_id: str, limit: int) -> list[Image]:
 
 
 def labels_in(session: Session, dataset_id: str, split: str | None = None) -> set[str]:
-    """Return the labels of a data set's images in use, or of one split as its rows have it."""
+    """Return the labels of a data set's images in use, optionally of one stored split."""
     query = select(Image.label).where(Image.dataset_id == dataset_id, Image.label.is_not(None), *IN_USE).distinct()
     if split is not None:
         query = query.where(func.coalesce(Image.split, Image.drawn_split) == split)
@@ -233,10 +233,10 @@ def names_of(session: Session, dataset_id: str) -> dict[str, tuple[str, str]]:
 
 
 def keep_splits(session: Session, dataset_id: str, drawn: Mapping[str, str]) -> None:
-    """Write the splits that were drawn, image id -> split, for later trainings to keep.
+    """Store drawn splits (image id -> split), so that later trainings reuse them.
 
-    The data set's row is locked first: of two that write, one waits for the other, and its splits stand in the end.
-    Only what differs is written then, which is little for most trainings.
+    Locks the data set's row first, so that of two concurrent writers the last one's splits remain. Writes only
+    differences: few for most trainings.
     """
     lock(session, dataset_id)
     known = session.execute(select(Image.id, Image.drawn_split).where(Image.dataset_id == dataset_id))
@@ -257,7 +257,7 @@ def find_image(session: Session, image_id: str) -> Image:
     """Return the image.
 
     Raises:
-        NotFound: there is none of this id.
+        NotFound
     """
     image = session.get(Image, image_id)
     if image is None:
@@ -266,7 +266,7 @@ def find_image(session: Session, image_id: str) -> Image:
 
 
 def images_of(session: Session, image_ids: Sequence[str]) -> Iterator[Image]:
-    """Yield those of these images that are there."""
+    """Yield those of these images that exist."""
     for start in range(0, len(image_ids), 500):
         yield from session.scalars(select(Image).where(Image.id.in_(image_ids[start : start + 500])))
 

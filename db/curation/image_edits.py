@@ -17,20 +17,20 @@ from tsukiji.types import Box, ImageSelection
 def carry_out(
     session: Session, dataset_id: str, act: types.Act, author: ApiKey | None = None, *, most_labels: int
 ) -> Revision:
-    """Do what is asked for, all or nothing; returns the revision.
+    """Apply an edit, all or nothing; returns the revision.
 
     Args:
         session: of the transaction.
-        dataset_id: whose images.
-        act: what to do.
-        author: the key that asks.
-        most_labels: that a data set may have.
+        dataset_id: the data set.
+        act: the edit.
+        author: the key that requested it.
+        most_labels: limit of labels per data set.
 
     Raises:
-        NotFound: an image or label is not there.
+        NotFound: an image or label does not exist.
         Conflict: the new name of a label is taken.
         CropOutside, LabelRefused
-        LabelsSeveral: the data set has one label for each image.
+        LabelsSeveral: the data set has one label per image.
     """
     datasets.lock(session, dataset_id)
     dataset = session.get_one(Dataset, dataset_id)
@@ -83,7 +83,7 @@ def left_out(groups: Sequence[types.ImageGroup]) -> list[str]:
     return [image_id for image_id in dict.fromkeys(i for group in groups for i in group.images) if image_id not in kept]
 
 
-# --- what is refused -------------------------------------------------------------------------------------------------
+# --- checks ----------------------------------------------------------------------------------------------------------
 
 
 def check(session: Session, dataset: Dataset, act: types.Act, most_labels: int) -> None:
@@ -119,11 +119,11 @@ def outside_of(box: Box, image_id: str, width: int, height: int) -> CropOutside:
     )
 
 
-# --- in words --------------------------------------------------------------------------------------------------------
+# --- descriptions ----------------------------------------------------------------------------------------------------
 
 
 def describe(act: types.Act) -> str:
-    """Say in a line what is done, for who reads the history."""
+    """Return a one-line description of the edit, for the history."""
     match act:
         case types.AcceptCrops():
             done = "accept suggested crops"

@@ -1,4 +1,4 @@
-"""Which images of a data set are meant: the same conditions for lists and for acts."""
+"""Filters on images of a data set, shared by lists and edits."""
 
 from typing import Final
 
@@ -17,7 +17,7 @@ IN_USE: Final[tuple[ColumnElement[bool], ...]] = (
 
 
 def chosen(wanted: ImageFilter, kind: str) -> list[ColumnElement[bool]]:
-    """Return what an image of a data set of this kind must meet."""
+    """Return the filter's conditions on images of a data set of this kind."""
     found: list[ColumnElement[bool]] = []
     if wanted.unlabelled:
         found.append(Image.label.is_(None))

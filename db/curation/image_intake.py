@@ -1,9 +1,9 @@
-"""Pictures that come into a data set, new or again, by whichever way.
+"""Adding pictures to a data set, whatever their source.
 
-In a `multi_label` data set a picture that comes again under another name, such as in the folder of another label,
-brings its labels to the image. Under a name that is known it brings nothing: a second run of the same import must not
-undo what people decided since. In other data sets an image keeps its label; one without any, from which nobody has
-taken it, gets the label with which it comes again. What is brought is a revision, so that it can be undone.
+In a `multi_label` data set, a picture that is added again under a new name (such as in another label's folder) adds its
+labels to the image. Under a known name it adds nothing: repeating an import must not undo later edits. In other data
+sets an image keeps its label; an image that never had one gets the new label. These changes are revisions, so they can
+be undone.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,12 +25,12 @@ ACT: Final = "import"
 
 @dataclass(frozen=True)
 class Arrived:
-    """What became of a picture.
+    """The outcome for one picture.
 
     Attributes:
-        image_id: the image that it is.
-        new: was it not there before?
-        label: the text of the labels that the image has now; in a `single_label` data set that with which it came.
+        image_id: its image.
+        new: whether the image was inserted.
+        label: the text of the image's labels now; in a `single_label` data set, the label it was added with.
         error: why its labels could not be added.
     """
 
@@ -43,14 +43,14 @@ class Arrived:
 def take_in(
     session: Session, dataset: Dataset, images: Sequence[NewImage], origin: str, author: ApiKey | None = None
 ) -> list[Arrived]:
-    """Insert images, each picture once; returns what became of each, in order.
+    """Insert images, one per picture; returns the outcome of each, in order.
 
     Args:
         session: of the transaction.
-        dataset: whose images they are to be.
-        images: decoded, and with their bytes in the store.
-        origin: the job or request that brings them, in words; the revisions of one are one where they can be.
-        author: the key that asked for it.
+        dataset: the data set to add to.
+        images: decoded, with their bytes in the store.
+        origin: description of the job or request; its changes share one revision where possible.
+        author: the key that requested it.
     """
     if dataset.kind != MULTI:
         stored = datasets.add_images(session, dataset.id, images)
@@ -71,7 +71,7 @@ def take_in(
 
 
 def united(images: Sequence[NewImage]) -> tuple[list[NewImage], dict[str, LabelRefused]]:
-    """Return the images, those of one picture with all labels that these have; by sha256 what cannot be united."""
+    """Merge images of the same picture into one with all their labels; also returns errors by sha256."""
     labels: dict[str, set[str]] = {}
     for image in images:
         if image.label is not None:
@@ -87,7 +87,7 @@ def united(images: Sequence[NewImage]) -> tuple[list[NewImage], dict[str, LabelR
 
 
 def brought(session: Session, dataset_id: str, images: Sequence[NewImage]) -> dict[str, set[str]]:
-    """Return the labels that pictures bring which come again under another name, by the id of the image."""
+    """Return labels to add to known images that were added again under another name, by image id."""
     known = datasets.known(session, dataset_id, sorted({image.sha256 for image in images}))
     names = {row.id: {row.name} for row in datasets.images_of(session, sorted(known.values()))}
     for part in revisions.parts(sorted(names)):
@@ -104,7 +104,7 @@ def brought(session: Session, dataset_id: str, images: Sequence[NewImage]) -> di
 def add_labels(
     session: Session, dataset_id: str, more: Mapping[str, set[str]], origin: str, author: ApiKey | None
 ) -> dict[str, LabelRefused]:
-    """Add labels to images, by a revision; returns by image id where there would be too many."""
+    """Add labels to images in a revision; returns, by image id, errors where there would be too many."""
     if not more:
         return {}
     datasets.lock(session, dataset_id)
@@ -125,7 +125,7 @@ def add_labels(
 def fill_labels(
     session: Session, dataset_id: str, labels: Mapping[str, str], origin: str, author: ApiKey | None
 ) -> None:
-    """Give labels, by image id, to images that have none and whose label no revision ever changed."""
+    """Set labels, by image id, on images that have none and whose label was never edited."""
     facts = revisions.facts(session, dataset_id, sorted(labels), Image.label.expression)
     bare = [image_id for image_id, label in facts if label is None]
     if not bare:
@@ -140,7 +140,7 @@ def fill_labels(
 
 
 def relabel(session: Session, dataset_id: str, wanted: Mapping[str, str], origin: str, author: ApiKey | None) -> None:
-    """Write labels by a revision, if there are any to be written."""
+    """Set labels in a revision, if there are any to set."""
     if wanted:
         revision = revision_of(session, dataset_id, origin, sorted(wanted), author)
         revisions.note_each(session, revision, wanted)
@@ -150,7 +150,7 @@ def relabel(session: Session, dataset_id: str, wanted: Mapping[str, str], origin
 def revision_of(
     session: Session, dataset_id: str, origin: str, image_ids: Sequence[str], author: ApiKey | None
 ) -> Revision:
-    """Return the last revision of this origin, if it changed none of these images; else a new one."""
+    """Return this origin's last revision if it changed none of these images, otherwise a new one."""
     description = f"labels of duplicate pictures ({origin})"
     mine = (Revision.dataset_id == dataset_id, Revision.act == ACT, Revision.description == description)
     query = select(Revision).where(*mine, Revision.undone_by.is_(None)).order_by(Revision.id.desc()).limit(1)

@@ -1,4 +1,4 @@
-"""Images that an act is for, by their ids or by a filter, and one value for all of them."""
+"""Selections of images for an edit: by id or by filter."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -20,20 +20,20 @@ def note_selected(
     value: Any,
     *more: ColumnElement[bool],
 ) -> None:
-    """Note one value for all images of a selection.
+    """Record one value for all selected images.
 
     Raises:
-        NotFound: one that is named is not in the data set.
+        NotFound: a named image is not in the data set.
     """
     for conditions in selected(session, dataset, selection):
         revisions.note_where(session, revision, value, *conditions, *more)
 
 
 def selected(session: Session, dataset: Dataset, selection: ImageSelection) -> list[Sequence[ColumnElement[bool]]]:
-    """Return conditions that together, each by itself, take in the selection.
+    """Return lists of conditions, one list per statement, which together cover the selection.
 
     Raises:
-        NotFound: one that is named is not in the data set.
+        NotFound: a named image is not in the data set.
     """
     if selection.filter is not None:
         return [chosen(selection.filter, dataset.kind)]

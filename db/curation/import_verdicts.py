@@ -1,4 +1,4 @@
-"""What became of each file of an import."""
+"""The outcome of each file of an import."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -23,26 +23,26 @@ def count_verdicts(session: Session, job_id: str) -> dict[str, int]:
 
 
 def next_seq(session: Session, job_id: str) -> int:
-    """Return where an import that was interrupted goes on."""
+    """Return the number at which an interrupted import continues."""
     last = session.scalar(select(func.max(ImportItem.seq)).where(ImportItem.job_id == job_id))
     return 0 if last is None else last + 1
 
 
 def count_errors(session: Session, job_id: str) -> list[tuple[str, int]]:
-    """Return the codes of rejected files and how many have each, most first."""
+    """Return error codes of rejected files with their counts, most frequent first."""
     code, images = ImportItem.error["code"].as_string(), func.count()
     query = select(code, images).where(ImportItem.job_id == job_id, ImportItem.verdict == "rejected").group_by(code)
     return [(row[0], row[1]) for row in session.execute(query.order_by(images.desc(), code))]
 
 
 def labels_of(session: Session, job_id: str) -> set[str]:
-    """Return the labels that the files of an import got."""
+    """Return the labels assigned to an import's files."""
     query = select(ImportItem.label).where(ImportItem.job_id == job_id, ImportItem.label.is_not(None)).distinct()
     return {label for text in session.scalars(query) for label in split_labels(text or "")}
 
 
 def under_two_labels(session: Session, job_id: str) -> tuple[int, tuple[tuple[str, str], tuple[str, str]] | None]:
-    """Return how many images came again with another label, and of one both names with their labels."""
+    """Return the number of images added again with another label, and both names and labels of one of them."""
     query = select(ImportItem.name, ImportItem.label, Image.name, Image.label, Image.id)
     query = query.join(Image, Image.id == ImportItem.image_id).where(ImportItem.job_id == job_id)
     query = query.where(
@@ -58,7 +58,7 @@ def under_two_labels(session: Session, job_id: str) -> tuple[int, tuple[tuple[st
 def page_verdicts(
     session: Session, job_id: str, window: Window, verdict: str | None = None, error: str | None = None
 ) -> Rows[ImportItem]:
-    """Return what became of the files, in their order; those of a verdict, or rejected with this code."""
+    """Return the files in order, optionally filtered by verdict or error code."""
     query = select(ImportItem).where(ImportItem.job_id == job_id)
     if verdict is not None:
         query = query.where(ImportItem.verdict == verdict)

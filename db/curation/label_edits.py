@@ -1,4 +1,4 @@
-"""What a user asks to be done with labels, in data sets of both kinds."""
+"""Edits of labels, in data sets of both kinds."""
 
 from collections.abc import Sequence
 
@@ -39,7 +39,7 @@ def note(session: Session, dataset: Dataset, revision: Revision, act: types.Act)
 def note_renamed(
     session: Session, dataset: Dataset, revision: Revision, labels: Sequence[str], into: str | None
 ) -> None:
-    """Note that images with one of these labels are to have another in its place, or none."""
+    """Record replacing any of these labels by another one, or by none."""
     if dataset.kind == MULTI:
         label_set_changes.note_change(
             session, revision, label_set_changes.replacing(labels, [] if into is None else [into])
@@ -48,7 +48,7 @@ def note_renamed(
         revisions.note_where(session, revision, into, Image.label.in_(labels))
 
 
-# --- what is refused -------------------------------------------------------------------------------------------------
+# --- checks ----------------------------------------------------------------------------------------------------------
 
 
 def check(session: Session, dataset: Dataset, act: types.Act, most_labels: int) -> None:
@@ -71,7 +71,7 @@ def check(session: Session, dataset: Dataset, act: types.Act, most_labels: int) 
 
 
 def labels_given(act: types.Act) -> set[str]:
-    """Return the labels that an act gives to images."""
+    """Return the labels that an edit assigns."""
     match act:
         case types.Relabel():
             return named_by(act)
@@ -87,12 +87,12 @@ def labels_given(act: types.Act) -> set[str]:
 
 
 def named_by(wish: types.Relabel | types.LabelSuggestion) -> set[str]:
-    """Return the labels that images are to get."""
+    """Return the labels to assign."""
     return {label for label in [wish.label, *(wish.labels or [])] if label is not None}
 
 
 def check_kind(dataset: Dataset, act: types.AddLabels | types.RemoveLabels) -> None:
-    """Raise LabelsSeveral where images have one label each: `relabel` is what is meant there."""
+    """Raise LabelsSeveral if images have one label each: the caller wants `relabel`."""
     if dataset.kind != MULTI:
         raise too_many(dataset, f"`{act.act}` is for multi-label data sets")
 
@@ -118,7 +118,7 @@ def check_free(session: Session, dataset_id: str, label: str) -> None:
         raise Conflict(f"The label {label!r} already exists.", hint="Merge the two labels instead.")
 
 
-# --- in words --------------------------------------------------------------------------------------------------------
+# --- descriptions ----------------------------------------------------------------------------------------------------
 
 
 def describe(act: types.Act) -> str:

@@ -1,6 +1,6 @@
-"""Changes of the sets of labels that images of a `multi_label` data set have, noted in revisions.
+"""Edits of the label sets of a `multi_label` data set, recorded in revisions.
 
-Equal sets are equal texts, so a change is worked out once for each set that occurs, however many images have it.
+Equal sets have equal texts, so a change is computed once for each distinct set.
 """
 
 from collections.abc import Callable, Iterable
@@ -18,10 +18,10 @@ Change = Callable[[frozenset[str]], frozenset[str]]
 
 
 def note_change(session: Session, revision: Revision, change: Change, *conditions: ColumnElement[bool]) -> None:
-    """Note for all labelled images that meet the conditions what their sets become.
+    """Record the new sets of all labelled images that meet the conditions.
 
     Raises:
-        LabelRefused: one would be too long.
+        LabelRefused: a set's text would be too long.
     """
     mine = (Image.dataset_id == revision.dataset_id, Image.label.is_not(None), *conditions)
     wanted: dict[str, str] = {}
@@ -38,6 +38,6 @@ def adding(labels: Iterable[str]) -> Change:
 
 
 def replacing(labels: Iterable[str], into: Iterable[str] = ()) -> Change:
-    """Return the change of sets that have some of these labels: without them, and with others."""
+    """Return a function that removes some labels from a set that has any of them, and adds others."""
     old, new = frozenset(labels), frozenset(into)
     return lambda before: (before - old) | new if before & old else before

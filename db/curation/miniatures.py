@@ -1,4 +1,4 @@
-"""Miniatures: what is kept of each picture so that it can be compared with others (`tsukiji.vision.miniature`)."""
+"""Miniatures: small versions of pictures for comparison (`tsukiji.vision.miniature`)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -13,13 +13,13 @@ PART: Final = 500
 
 
 def add_miniatures(session: Session, miniatures: Mapping[str, bytes]) -> None:
-    """Keep miniatures by image id; images that have one keep it."""
+    """Insert miniatures by image id; existing ones are not replaced."""
     if rows := [{"image_id": image_id, "pixels": pixels} for image_id, pixels in miniatures.items()]:
         session.execute(upsert(session, ImageMiniature).on_conflict_do_nothing(), rows)
 
 
 def miniatures_of(session: Session, image_ids: Sequence[str]) -> dict[str, bytes]:
-    """Return the miniatures of images, by id; those that came before there were any have none."""
+    """Return the miniatures of images, by id; images older than this feature have none."""
     found: dict[str, bytes] = {}
     for start in range(0, len(image_ids), PART):
         part = image_ids[start : start + PART]

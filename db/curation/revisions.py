@@ -1,8 +1,8 @@
-"""Revisions: every act on a data set, with what each image was before, so that it can be undone exactly.
+"""Revisions: every edit of a data set, with each image's previous value, so that it can be undone exactly.
 
-An act changes one field of any number of images, in one transaction and by few statements. What it changes is first
-written down as text, then carried over to the images; an undo is a revision whose changes are those of another, turned
-round. The data set's row is locked meanwhile, so acts on one data set come one after another.
+An edit changes one field of any number of images in one transaction, with few statements. The changes are first
+recorded as text, then applied to the images; an undo is a revision with the changes of another reversed. The data set's
+row is locked meanwhile, so edits of one data set run one after another.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -40,7 +40,7 @@ def begin(
     author: ApiKey | None = None,
     undoes: str | None = None,
 ) -> Revision:
-    """Insert a revision that has changed nothing yet; note its changes, then `apply` it."""
+    """Insert an empty revision; record its changes, then `apply` it."""
     datasets.lock(session, dataset_id)
     revision = Revision(
         id=new_id("rev"),
@@ -58,7 +58,7 @@ def begin(
 
 
 def note_where(session: Session, revision: Revision, value: Any, *conditions: ColumnElement[bool]) -> None:
-    """Note that all images that meet the conditions are to have this value; those that have it are left out."""
+    """Record this value for all images that meet the conditions, except those that have it already."""
     before, after = FIELDS[revision.field], write(value)
     wanted = (Image.dataset_id == revision.dataset_id, before.is_distinct_from(after), *conditions)
     changes = select(literal(revision.id), Image.id, before, literal(after, String)).where(*wanted)
@@ -68,7 +68,7 @@ def note_where(session: Session, revision: Revision, value: Any, *conditions: Co
 def note_mapped(
     session: Session, revision: Revision, values: Mapping[str, str], *conditions: ColumnElement[bool]
 ) -> None:
-    """Note for all images that meet the conditions what is to follow on the value that they have."""
+    """Record new values for all images that meet the conditions, by their present value."""
     before = FIELDS[revision.field]
     for part in parts(list(values)):
         after = case({value: values[value] for value in part}, value=before)
@@ -78,10 +78,10 @@ def note_mapped(
 
 
 def note_each(session: Session, revision: Revision, values: Mapping[str, Any]) -> None:
-    """Note a value for each image, by its id.
+    """Record a value for each image, by id.
 
     Raises:
-        NotFound: one of them is not in the data set.
+        NotFound: an image is not in the data set.
     """
     rows = []
     for row in facts(session, revision.dataset_id, list(values), FIELDS[revision.field]):
@@ -89,12 +89,12 @@ def note_each(session: Session, revision: Revision, values: Mapping[str, Any]) -
         if row[1] != after:
             rows.append({"revision_id": revision.id, "image_id": row[0], "before": row[1], "after": after})
     if rows:
-        # Asked for something back, SQLAlchemy sends many rows in one statement, and PostgreSQL is ten times as fast.
+        # With RETURNING, SQLAlchemy sends many rows per statement, ten times as fast on PostgreSQL.
         session.execute(insert(RevisionChange).returning(RevisionChange.image_id), rows)
 
 
 def note_made(session: Session, revision: Revision, image_ids: Iterable[str], undone: Any, value: Any) -> None:
-    """Note images that the act has just made with this value, and the value that its undo will give them."""
+    """Record images just created with this value, and the value that an undo will set."""
     known = {"revision_id": revision.id, "before": write(undone), "after": write(value)}
     rows = [known | {"image_id": image_id} for image_id in image_ids]
     session.execute(insert(RevisionChange), rows)
@@ -102,7 +102,7 @@ def note_made(session: Session, revision: Revision, image_ids: Iterable[str], un
 
 
 def apply(session: Session, revision: Revision, image_ids: Sequence[str] | None = None) -> None:
-    """Carry what was noted over to the images: all of it, or what was noted last, of these."""
+    """Apply recorded changes to the images: all of them, or the last ones for these images."""
     after = RevisionChange.after
     value = after == "true" if revision.field == "excluded" else after
     statement = update(Image).where(Image.id == RevisionChange.image_id, RevisionChange.revision_id == revision.id)
@@ -115,14 +115,14 @@ def apply(session: Session, revision: Revision, image_ids: Sequence[str] | None 
 
 
 def undo(session: Session, dataset_id: str, revision_id: str, author: ApiKey | None = None) -> Revision:
-    """Give every image back what the revision took from it. An undo is a revision, and can be undone.
+    """Restore every image's value from before the revision. An undo is itself a revision, and can be undone.
 
-    Images that were deleted since stay so.
+    Deleted images are not restored.
 
     Raises:
         NotFound
         RevisionUndone: it was undone already.
-        ChangedSince: some images are no longer as it left them; nothing is undone then.
+        ChangedSince: some images were edited later; then nothing is undone.
     """
     datasets.lock(session, dataset_id)
     revision = find(session, dataset_id, revision_id)
@@ -141,7 +141,7 @@ def undo(session: Session, dataset_id: str, revision_id: str, author: ApiKey | N
 
 
 def check_unchanged(session: Session, revision: Revision) -> None:
-    """Raise ChangedSince where images are no longer as the revision left them, and name the last that changed them."""
+    """Raise ChangedSince, naming the last editor, if images differ from what the revision wrote."""
     differs = FIELDS[revision.field].is_distinct_from(RevisionChange.after)
     mine = RevisionChange.revision_id == revision.id
     changed = select(Image.id).join(RevisionChange, RevisionChange.image_id == Image.id).where(mine, differs)
@@ -160,7 +160,7 @@ def find(session: Session, dataset_id: str, revision_id: str) -> Revision:
     """Return the revision.
 
     Raises:
-        NotFound: the data set has none of this id.
+        NotFound
     """
     query = select(Revision).where(Revision.dataset_id == dataset_id, Revision.id == revision_id)
     revision = session.scalar(query, execution_options={"populate_existing": True})
@@ -186,10 +186,10 @@ def facts(
     """Yield id and columns of each of these images.
 
     Raises:
-        NotFound: one of them is not in the data set.
+        NotFound: an image is not in the data set.
     """
     for part in parts(list(dict.fromkeys(image_ids))):
-        # By id alone: told of the data set, too, SQLite would go through all of its images.
+        # By id alone: with a condition on the data set, SQLite would scan all of its images.
         rows = session.execute(select(Image.dataset_id, Image.id, *columns).where(Image.id.in_(part)))
         found = [tuple(row[1:]) for row in rows if row[0] == dataset_id]
         if len(found) < len(part):
@@ -199,13 +199,13 @@ def facts(
 
 
 def parts(values: Sequence[str]) -> Iterator[Sequence[str]]:
-    """Yield as many at a time as a statement may name."""
+    """Yield slices as long as one statement may have parameters."""
     for start in range(0, len(values), PART):
         yield values[start : start + PART]
 
 
 def write(value: Any) -> str | None:
-    """Return a field's value as the text that is kept of it."""
+    """Return a field's value as stored text."""
     match value:
         case bool():
             return "true" if value else "false"
@@ -215,7 +215,7 @@ def write(value: Any) -> str | None:
 
 
 def read(field: str, text: str | None) -> Any:
-    """Return the value of a field from the text that was kept of it."""
+    """Return a field's value from its stored text."""
     if field == "excluded":
         return text == "true"
     if field == "label" and text is not None and is_set(text):

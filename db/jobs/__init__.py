@@ -1,1 +1,1 @@
-"""Work as rows: jobs and chunks, their leases and turns, and the workers that do them."""
+"""Jobs and chunks as rows: leases, scheduling, and the workers that run them."""

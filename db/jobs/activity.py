@@ -1,4 +1,4 @@
-"""The histories of all jobs as one: what happened last, and which jobs are at work. `/v1/events` tells it."""
+"""All jobs' histories as one stream, for `/v1/events`: the latest events, and active jobs."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ def recent_ids(session: Session) -> list[int]:
 
 
 def work_version(session: Session) -> int:
-    """Return a number that differs whenever a job at work has changed."""
+    """Return a number that changes whenever an active job changes."""
     at_work = select(func.coalesce(func.sum(Job.version), 0)).where(Job.status.in_(AT_WORK))
     return int(session.scalar(at_work) or 0)
 
@@ -51,7 +51,7 @@ def events(session: Session, choice: Choice, after: int, limit: int) -> list[Job
 
 
 def events_of_ids(session: Session, choice: Choice, ids: Collection[int]) -> list[JobEvent]:
-    """Return those of these events that are of chosen jobs, oldest first."""
+    """Return the events among these ids that belong to chosen jobs, oldest first."""
     if not ids:
         return []
     return list(session.scalars(choice.of_events().where(JobEvent.id.in_(ids)).order_by(JobEvent.id)))
@@ -63,7 +63,7 @@ def page(session: Session, choice: Choice, window: Window) -> Rows[JobEvent]:
 
 
 def unfinished(session: Session, choice: Choice, limit: int, statuses: Collection[JobStatus] = ACTIVE) -> list[Job]:
-    """Return jobs that have not ended: those at work first, then the newest."""
+    """Return unfinished jobs: running ones first, then the newest."""
     query = choice.of_jobs().where(Job.status.in_(statuses))
     return list(session.scalars(query.order_by(Job.status == JobStatus.QUEUED, Job.age.desc()).limit(limit)))
 

@@ -1,7 +1,7 @@
-"""Batches: items, chunks and predictions being written. A chunk's effects are committed once, however often it runs.
+"""Batches: items, chunks and written predictions. A chunk takes effect once, however often it runs.
 
-A batch may be cut into chunks while it is being planned: workers classify the first images while the last are read.
-Until it is planned the job's lease is the planner's, and its state says what the planner does.
+A batch may be cut into chunks while it is being planned, so that workers classify the first images while the last are
+read. Until then the planner holds the job's lease, and the job's state describes the planning.
 """
 
 from collections.abc import Sequence
@@ -25,9 +25,9 @@ CLASSIFYING = "classifying"
 
 
 def add_items(session: Session, job_id: str, items: Sequence[dict[str, Any]], first_seq: int = 0) -> None:
-    """Insert items (custom_id, sha256, crop, true_label, error) in order, counted on by `seq`.
+    """Insert items (custom_id, sha256, crop, true_label, error) with consecutive `seq`.
 
-    Blobs must be kept already.
+    Their blobs must have rows already.
     """
     blank = {"job_id": job_id, "crop": None, "true_label": None, "error": None}
     rows = [{**blank, "seq": seq, **item} for seq, item in enumerate(items, first_seq)]
@@ -42,16 +42,16 @@ def items_of(session: Session, chunk: Chunk) -> list[BatchItem]:
 
 
 def items_named(session: Session, job_id: str, seqs: Sequence[int], custom_ids: Sequence[str]) -> list[BatchItem]:
-    """Return the items of these numbers and names; of a name that several have, all."""
+    """Return the items with these numbers or names; all of them if several share a name."""
     named = BatchItem.seq.in_(seqs) | BatchItem.custom_id.in_(custom_ids)
     query = select(BatchItem).where(BatchItem.job_id == job_id, named)
     return list(session.scalars(query.order_by(BatchItem.seq.desc())))
 
 
 def clear_items(session: Session, job_id: str) -> int:
-    """Delete the items that are in no chunk: an earlier attempt to plan inserted them and got no further.
+    """Delete items that are in no chunk, left by an earlier attempt to plan.
 
-    Returns how many there are in chunks: those stay.
+    Returns the number of items in chunks, which are kept.
     """
     kept = items_cut(session, job_id)
     session.execute(delete(BatchItem).where(BatchItem.job_id == job_id, BatchItem.seq >= kept))
@@ -59,12 +59,12 @@ def clear_items(session: Session, job_id: str) -> int:
 
 
 def items_cut(session: Session, job_id: str) -> int:
-    """Return how many of a batch's items are in chunks: the first so many."""
+    """Return how many of a batch's items are in chunks; these are always the first ones."""
     return session.scalar(select(func.max(Chunk.last_seq) + 1).where(Chunk.job_id == job_id)) or 0
 
 
 def cut(session: Session, job: Job, items: int, chunk_images: int, max_attempts: int) -> list[str]:
-    """Cut those of so many items that are in no chunk yet into chunks; returns the chunks' ids.
+    """Cut the first `items` items, except those in chunks already, into chunks; returns the new chunks' ids.
 
     A batch that is being cancelled gets none.
     """
@@ -88,9 +88,9 @@ def cut(session: Session, job: Job, items: int, chunk_images: int, max_attempts:
 
 
 def finish_plan(session: Session, job: Job, items: int, chunk_images: int, max_attempts: int) -> list[str]:
-    """Cut what is left of a batch whose items are all there, and say that it is planned; returns the new chunks' ids.
+    """Cut the remaining items of a complete batch and mark it planned; returns the new chunks' ids.
 
-    From here on the chunks hold the leases, and the job none. A batch that has no open chunks any more ends.
+    From now on the chunks hold leases, not the job. If no chunk is open any more, the batch ends.
     """
     chunk_ids = cut(session, job, items, chunk_images, max_attempts)
     planned = {"planned": True, "items_total": items, "total": items, "unit": "images", "phase": None}
@@ -100,11 +100,11 @@ def finish_plan(session: Session, job: Job, items: int, chunk_images: int, max_a
 
 
 def begin(session: Session, chunk: Chunk) -> None:
-    """Note of a locked batch that a chunk of it was claimed: it had its turn, and what it does now."""
+    """Record on a locked batch that one of its chunks was claimed: its turn, and its phase."""
     planned = Job.planned.is_(True)
     started_at = func.coalesce(Job.started_at, now())
     jobs.move(session, chunk.job_id, JobStatus.RUNNING, planned, worker=chunk.lease_owner, started_at=started_at)
-    news = planned & Job.phase.is_distinct_from(CLASSIFYING)  # another turn is none
+    news = planned & Job.phase.is_distinct_from(CLASSIFYING)  # later chunks are no news
     values: dict[str, Any] = {
         "turn": last_turn() + 1,
         "phase": case((planned, CLASSIFYING), else_=Job.phase),
@@ -114,7 +114,7 @@ def begin(session: Session, chunk: Chunk) -> None:
 
 
 def last_turn() -> ColumnElement[int]:
-    """Return the number of the newest turn, as a part of a statement."""
+    """Return the number of the newest turn, as an SQL expression."""
     others = aliased(Job)
     return func.coalesce(select(func.max(others.turn)).scalar_subquery(), 0)
 
@@ -136,10 +136,10 @@ def finish_chunk(
 
 
 def fail_chunk(session: Session, chunk: Chunk, error: TsukijiError) -> bool:
-    """End a chunk badly: each of its images gets the reason, the batch goes on. Without its model it ends."""
+    """End a chunk with an error for each of its images; the batch goes on. If its model is gone, the batch ends."""
     job = jobs.lock(session, chunk.job_id)
     if isinstance(error, ModelGone):
-        return jobs.fail(session, chunk.job_id, error)  # what is done stays
+        return jobs.fail(session, chunk.job_id, error)  # finished predictions are kept
     if not end_chunk(session, chunk, JobStatus.FAILED):
         return False
     why = {"error": error.to_dict()}
@@ -159,7 +159,7 @@ def cancel_chunk(session: Session, chunk: Chunk) -> bool:
 
 
 def blank_prediction(seq: int) -> dict[str, Any]:
-    """Return a row's every column, for executemany."""
+    """Return a prediction row with every column, for executemany."""
     names = ("label", "score", "known_score", "probabilities", "labels", "tags", "heatmap", "width", "height", "error")
     return {"seq": seq, **dict.fromkeys(names)}
 
@@ -178,7 +178,7 @@ def count(session: Session, job_id: str, rows: Sequence[dict[str, Any]], **colum
 
 
 def settle(session: Session, job_id: str) -> None:
-    """End a batch that is planned and whose last chunk has ended; an evaluation then waits to be measured."""
+    """End a planned batch after its last chunk; an evaluation is queued for measuring instead."""
     open_chunks = select(func.count()).where(Chunk.job_id == job_id, Chunk.status.in_(OPEN))
     job = jobs.find(session, job_id)
     if not job.planned or job.phase == MEASURING or session.scalar(open_chunks):
@@ -190,7 +190,7 @@ def settle(session: Session, job_id: str) -> None:
         error = NoImageSucceeded(reasons=reasons(session, job_id))
         jobs.move(session, job_id, JobStatus.FAILED, error=error.to_dict(), why=error.code)
     elif job.kind == JobKind.EVALUATION:
-        # Those that planning took do not count.
+        # Attempts used by planning do not count.
         fresh: dict[str, Any] = {"max_attempts": Job.attempt + Job.max_attempts}
         jobs.move(session, job_id, JobStatus.QUEUED, phase=MEASURING, why="classified", **jobs.FREE, **fresh)
     else:
@@ -198,7 +198,7 @@ def settle(session: Session, job_id: str) -> None:
 
 
 def reasons(session: Session, job_id: str) -> dict[str, int]:
-    """Return the codes of a batch's errors with how many images met each, most first."""
+    """Return the error codes of a batch with their image counts, most frequent first."""
     code = Prediction.error["code"].as_string()
     query = select(code, func.count()).where(Prediction.job_id == job_id, Prediction.label.is_(None))
     return {row[0]: row[1] for row in session.execute(query.group_by(code).order_by(func.count().desc()))}

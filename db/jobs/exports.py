@@ -1,4 +1,4 @@
-"""Models in other formats, and the jobs that make them."""
+"""Models in other formats, and the jobs that convert them."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,7 +16,7 @@ from tsukiji.jobs import ACTIVE, JobKind, JobStatus
 
 
 def put(session: Session, model_id: str, wanted: str, sha256: str, size: int, facts: dict[str, Any]) -> None:
-    """Note an export whose bytes the store holds, newly or anew.
+    """Insert or replace an export whose bytes are in the store.
 
     Raises:
         ModelGone: the model was deleted meanwhile.
@@ -51,7 +51,7 @@ def find(session: Session, model_id: str, wanted: str) -> ModelExport:
 
 
 def find_job(session: Session, model_id: str, wanted: str) -> Job | None:
-    """Return the newest job that makes this export now, or that made the one that is there."""
+    """Return the newest job for this export, finished or not."""
     there = session.get(ModelExport, (model_id, wanted)) is not None
     good = ACTIVE | {JobStatus.SUCCEEDED} if there else ACTIVE
     mine = (Job.kind == JobKind.EXPORT, Job.model_id == model_id, Job.status.in_(good))
@@ -62,7 +62,7 @@ def find_job(session: Session, model_id: str, wanted: str) -> Job | None:
 
 
 def held_out(session: Session, model_id: str) -> list[str]:
-    """Return the hashes of the images of the model's first evaluation, in their order; none where it has none."""
+    """Return the hashes of the images of the model's first evaluation, in order; none if it has no evaluation."""
     first = select(Evaluation.id).where(Evaluation.model_id == model_id).order_by(Evaluation.id).limit(1)
     query = select(EvaluationItem.sha256).where(EvaluationItem.evaluation_id == first.scalar_subquery())
     return list(session.scalars(query.order_by(EvaluationItem.seq)))

@@ -1,6 +1,6 @@
-"""Idempotency keys: the same request sent twice makes one thing. Written in the work's own transaction.
+"""Idempotency keys: a repeated request creates nothing new. Written in the transaction that creates the resource.
 
-Source: draft-ietf-httpapi-idempotency-key-header, with AIP-155's answer: a replay gets the thing's current state.
+Source: draft-ietf-httpapi-idempotency-key-header; as in AIP-155, a replay returns the resource's current state.
 """
 
 import hashlib
@@ -17,12 +17,12 @@ KEPT_HOURS = 24
 
 
 def once(session: Session, scope: str | None, fingerprint: str, make: Callable[[], str]) -> tuple[str, bool]:
-    """Make a thing once per scope; returns its id and whether this is a replay. No scope: make it.
+    """Create a resource once per scope; returns its id and whether this is a replay. Without a scope, always create.
 
-    Two requests at the same moment: the primary key lets one commit, the other fails and is retried by its caller.
+    Of two concurrent requests, the primary key lets one commit; the other fails and is retried by its caller.
 
     Raises:
-        IdempotencyKeyReused: the key came before with another payload.
+        IdempotencyKeyReused: the key was used with another payload.
     """
     made = replayed(session, scope, fingerprint)
     if made is not None:
@@ -36,10 +36,10 @@ def once(session: Session, scope: str | None, fingerprint: str, make: Callable[[
 
 
 def replayed(session: Session, scope: str | None, fingerprint: str) -> str | None:
-    """Return the id of what this request made before, if it did.
+    """Return the id that an earlier identical request created, if there was one.
 
     Raises:
-        IdempotencyKeyReused: the key came before with another payload.
+        IdempotencyKeyReused: the key was used with another payload.
     """
     row = None if scope is None else session.get(IdempotencyKey, scope)
     if row is None:
@@ -54,7 +54,7 @@ def is_known(session: Session, scope: str | None) -> bool:
 
 
 def scope_of(*parts: str) -> str:
-    """Hash the caller's key with who calls what."""
+    """Hash the client's key with the caller and the endpoint."""
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 

@@ -1,6 +1,6 @@
-"""Jobs as rows: every move is a compare-and-set that the state table allows, and leaves a line of history.
+"""Jobs as rows: every transition is a compare-and-set that the state table allows, and is recorded in the history.
 
-How workers hold them, and give them back, is in `db.jobs.leases`.
+Claims and leases are in `db.jobs.leases`.
 """
 
 from collections.abc import Collection
@@ -29,7 +29,7 @@ def create(
     """Insert a queued job. Notify the queue's workers only after the transaction has been committed.
 
     Raises:
-        pydantic.ValidationError: the request is none of this kind.
+        pydantic.ValidationError: the request does not fit the kind.
     """
     asked = REQUEST_OF[kind].model_validate(request).to_row()
     job_id = new_id(PREFIX_OF[kind])
@@ -44,7 +44,7 @@ def find(session: Session, job_id: str, kind: JobKind | None = None) -> Job:
     """Return the job.
 
     Raises:
-        NotFound: there is none of this id (and kind).
+        NotFound: no job has this id (and kind).
     """
     job = session.get(Job, job_id, populate_existing=True)
     if job is None or (kind is not None and job.kind != kind):
@@ -53,12 +53,12 @@ def find(session: Session, job_id: str, kind: JobKind | None = None) -> Job:
 
 
 def lock(session: Session, job_id: str) -> Job:
-    """Return the job, its row locked before any of its chunks': last chunks see each other, none waits in a circle.
+    """Return the job with its row locked. Lock it before its chunks, which prevents deadlocks between last chunks.
 
     In SQLite the transaction holds the one write lock from its start.
 
     Raises:
-        NotFound: there is none of this id.
+        NotFound
     """
     session.execute(select(Job.id).where(Job.id == job_id).with_for_update())
     return find(session, job_id)
@@ -85,14 +85,14 @@ def of_dataset(session: Session, kind: JobKind, dataset_id: str) -> list[Job]:
 
 
 def versions(session: Session, job_ids: Collection[str]) -> dict[str, int]:
-    """Return the versions of those jobs that there are."""
+    """Return the versions of the jobs that exist."""
     rows = session.execute(select(Job.id, Job.version).where(Job.id.in_(job_ids)))
     return {row.id: row.version for row in rows}
 
 
 def last_events(session: Session, job_ids: Collection[str]) -> dict[str, int]:
-    """Return the id of the last line in the history of each of those jobs that there are."""
-    last = select(func.max(JobEvent.id)).where(JobEvent.job_id == Job.id).scalar_subquery()  # one step in its index
+    """Return the id of the last history entry of each job."""
+    last = select(func.max(JobEvent.id)).where(JobEvent.job_id == Job.id).scalar_subquery()  # one index look-up
     rows = session.execute(select(Job.id, func.coalesce(last, 0).label("event")).where(Job.id.in_(job_ids)))
     return {row.id: row.event for row in rows}
 
@@ -124,19 +124,19 @@ def events(session: Session, job_id: str, after: int = 0, limit: int = 200) -> l
 
 
 def metrics(session: Session, job_id: str) -> list[dict[str, Any]]:
-    """Return the epochs of a training in order; an epoch that a later attempt repeated counts once, as it ended."""
+    """Return the epochs of a training in order; of an epoch repeated by a later attempt, the last run."""
     query = select(JobEvent).where(JobEvent.job_id == job_id, JobEvent.event == "metric").order_by(JobEvent.id)
     epochs = {line.data["epoch"]: line.data for line in session.scalars(query)}
     return [epochs[number] for number in sorted(epochs)]
 
 
 def change(session: Session, *conditions: ColumnElement[bool], **values: Any) -> bool:
-    """Update the one job that meets the conditions; False when there is none."""
+    """Update the job if it meets the conditions; returns whether it did."""
     return write(session, Job, *conditions, version=Job.version + 1, **values)
 
 
 def write(session: Session, table: type[Job | Chunk], *conditions: ColumnElement[bool], **values: Any) -> bool:
-    """Update the one row that meets the conditions; False when there is none."""
+    """Update the row that meets the conditions; returns whether there was one."""
     statement = update(table).where(*conditions).values(**values)
     result = cast("CursorResult[Any]", session.execute(statement, execution_options={"synchronize_session": False}))
     return result.rowcount == 1
@@ -153,7 +153,7 @@ def move(
     by: str | None = None,
     **values: Any,
 ) -> bool:
-    """Move a job to a state if the table allows it from its present one, and record that; False if it does not.
+    """Move a job to a state if its present one allows it, and record that; returns whether it moved.
 
     The history says who moved it (`worker`, or `by`: the id of a key) and `why`.
     """
@@ -180,21 +180,21 @@ def move(
 
 
 def finish(session: Session, job: Job, result: dict[str, Any], **values: Any) -> bool:
-    """End the job well, in the transaction that writes its results. False: the attempt is not current, roll back."""
+    """End the job successfully, in the transaction that writes its results. False: the attempt is stale, roll back."""
     done = {"result": result, "completed": Job.total} | values
     return move(session, job.id, JobStatus.SUCCEEDED, attempt=job.attempt, **done)
 
 
 def fail(session: Session, job_id: str, error: TsukijiError, *, attempt: int | None = None) -> bool:
-    """End the job badly, with the reason."""
+    """End the job as failed, with the reason."""
     return move(session, job_id, JobStatus.FAILED, attempt=attempt, error=error.to_dict(), why=error.code)
 
 
-# --- what a user asks ------------------------------------------------------------------------------------------------
+# --- requests of users -----------------------------------------------------------------------------------------------
 
 
 def request_cancel(session: Session, job_id: str, by: str | None = None) -> Job:
-    """Ask a job to stop; one that has ended stays as it is. Chunks that wait are cancelled here and now."""
+    """Request cancellation; a finished job is left as it is. Queued chunks are cancelled immediately."""
     job = lock(session, job_id)
     if job.status in TERMINAL:
         return job
@@ -213,14 +213,14 @@ def request_cancel(session: Session, job_id: str, by: str | None = None) -> Job:
 
 
 def request_finish(session: Session, job_id: str, by: str | None = None) -> Job:
-    """Ask a training to stop and keep the best so far."""
+    """Ask a training to stop early and keep the best epoch so far."""
     still = (Job.status.in_(ACTIVE), Job.finish_requested_at.is_(None))
     if change(session, Job.id == job_id, *still, finish_requested_at=now()):
         record(session, job_id, "log", {"message": "asked to finish early", "by": by})
     return find(session, job_id)
 
 
-# --- what the dispatcher does ----------------------------------------------------------------------------------------
+# --- the dispatcher --------------------------------------------------------------------------------------------------
 
 
 def overdue(session: Session) -> list[Job]:
@@ -229,7 +229,7 @@ def overdue(session: Session) -> list[Job]:
 
 
 def expire(session: Session, job: Job) -> bool:
-    """End a job whose deadline has passed. What a batch has finished is kept; whoever works on it learns and stops."""
+    """End a job whose deadline has passed. Results of a batch are kept; its workers stop when they renew."""
     lock(session, job.id)
     error = DeadlineExceeded(f"Its deadline was {job.deadline_at:%Y-%m-%d %H:%M:%S} UTC.")
     late = Job.deadline_at < now()
@@ -237,13 +237,13 @@ def expire(session: Session, job: Job) -> bool:
 
 
 def close_chunks(session: Session, job_id: str, status: JobStatus, which: AbstractSet[JobStatus]) -> None:
-    """End a batch's chunks that are in one of these states; a worker that holds one has lost it."""
+    """End a batch's chunks that are in one of these states; workers that hold them lose their leases."""
     chunks = update(Chunk).where(Chunk.job_id == job_id, Chunk.status.in_(which))
     session.execute(chunks.values(status=status, **FREE), execution_options={"synchronize_session": False})
 
 
 def queue_position(session: Session, job: Job) -> int | None:
-    """Return how many queued jobs of the kind stand before this one; None when it does not wait."""
+    """Return how many queued jobs of the kind are ahead of this one; None if it is not queued."""
     if job.status != JobStatus.QUEUED:
         return None
     before = select(func.count()).where(Job.kind == job.kind, Job.status == JobStatus.QUEUED, Job.id < job.id)

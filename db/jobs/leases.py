@@ -1,7 +1,7 @@
-"""Leases: a worker claims work (a job, or a chunk of one), renews its lease while it is at it, and lets go of it.
+"""Leases: a worker claims work (a job or a chunk), renews the lease while it works, and releases it.
 
-A claim is the next `attempt`; that number fences every later write: a zombie's write changes no row. A lease that is
-not renewed ends, and the work goes to another worker.
+Each claim increments `attempt`, which fences every later write: a stale worker's write changes no row. A lease that is
+not renewed expires, and the work goes to another worker.
 """
 
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ OUTAGE_SECONDS = 60
 
 @dataclass(frozen=True)
 class Signals:
-    """What a worker learns when it renews its lease."""
+    """What a worker reads when it renews its lease."""
 
     lost: bool = False
     """The work is another worker's now, or ended: write nothing more."""
@@ -42,22 +42,22 @@ class Signals:
 
 
 def job_of(work: Work) -> str:
-    """Return the id of the job that the work is, or is a part of."""
+    """Return the id of the job, or of the chunk's job."""
     return work.id if isinstance(work, Job) else work.job_id
 
 
-# --- what a worker does ----------------------------------------------------------------------------------------------
+# --- workers ---------------------------------------------------------------------------------------------------------
 
 
 def waits(table: type[Work]) -> tuple[ColumnElement[bool], ...]:
-    """Return what is true of work that may be claimed, rested or not."""
+    """Return the conditions of queued work, whether or not it is backing off."""
     waiting = (table.status == JobStatus.QUEUED, table.attempt < table.max_attempts)
-    whole = or_(Job.planned.is_(False), Job.phase == MEASURING)  # itself, and not its chunks
+    whole = or_(Job.planned.is_(False), Job.phase == MEASURING)  # the job itself is claimed, not its chunks
     return (*waiting, whole) if table is Job else waiting
 
 
 def rested(table: type[Work]) -> ColumnElement[bool]:
-    """Return whether work rests no more. A rest that ends later than any can: the clock was set back."""
+    """Return the condition that a back-off is over. One longer than the maximum means that the clock was set back."""
     return or_(table.rests_until.is_(None), table.rests_until < now(), table.rests_until > now(OUTAGE_SECONDS))
 
 
@@ -69,9 +69,9 @@ def claim(
     lease_seconds: float,
     work_seconds: float = 86400,
 ) -> Work | None:
-    """Take work that waits: the next attempt is ours until the lease ends. None when it is not to be had.
+    """Claim queued work: start its next attempt with a lease. None if it is no longer available.
 
-    A job without a deadline gets one with its first start: `work_seconds` from now.
+    A job without a deadline gets one at its first start, `work_seconds` from now.
     """
     values: dict[str, Any] = {
         "status": JobStatus.RUNNING,
@@ -99,13 +99,13 @@ def claim(
 
 
 def beat(session: Session, work: Work, lease_seconds: float, **progress: Any) -> Signals:
-    """Renew the lease, write progress, and learn whether to stop."""
+    """Renew the lease, write progress, and return the signals."""
     hold(session, work, lease_expires_at=now(lease_seconds), **progress)
     return signals(session, work)
 
 
 def signals(session: Session, work: Work) -> Signals:
-    """Learn whether to stop, between two beats; writes nothing."""
+    """Return the signals without renewing the lease."""
     if session.scalar(select(type(work).id).where(*work.fence)) is None:
         return Signals(lost=True)
     wishes = (Job.cancel_requested_at.is_not(None), Job.finish_requested_at.is_not(None))
@@ -114,20 +114,20 @@ def signals(session: Session, work: Work) -> Signals:
 
 
 def drop(session: Session, work: Work, why: str) -> None:
-    """End the lease now, as if its worker had died, and write down why: the work hangs in there."""
+    """End the lease as if the worker had died, and record why: for work that hangs."""
     if hold(session, work, lease_expires_at=now(-1)):
         note(session, work, "the worker gave up", why)
 
 
 def give_back(session: Session, work: Work, why: str) -> bool:
-    """Put the work back into the queue: its worker stops. That is no failed attempt, so one more is granted."""
+    """Requeue the work because its worker stops. This costs no attempt."""
     return put_back(session, work, why, max_attempts=type(work).max_attempts + 1)
 
 
 def retry(session: Session, work: Work, error: TsukijiError) -> None:
-    """Put work that met an unexpected error back into the queue, to rest, or fail it after its last attempt.
+    """Requeue work after an unexpected error, with a back-off, or fail it after its last attempt.
 
-    An outage is not the work's fault, and costs no attempt; its deadline remains.
+    An outage costs no attempt; the deadline remains.
     """
     rest = min(REST_SECONDS * work.attempt, OUTAGE_SECONDS) if error.outage else REST_SECONDS
     later: dict[str, Any] = {"rests_until": now(rest)}
@@ -139,7 +139,7 @@ def retry(session: Session, work: Work, error: TsukijiError) -> None:
 
 
 def fail(session: Session, work: Work, error: TsukijiError) -> bool:
-    """End the work badly, with the reason."""
+    """End the work as failed, with the reason."""
     if isinstance(work, Chunk):
         return batches.fail_chunk(session, work, error)
     return jobs.fail(session, work.id, error, attempt=work.attempt)
@@ -153,7 +153,7 @@ def cancel(session: Session, work: Work, why: str | None = None, worker: str | N
 
 
 def put_back(session: Session, work: Work, why: str, worker: str | None = None, **values: Any) -> bool:
-    """Let the work wait for whoever is free; a chunk whose job does not go on is cancelled instead."""
+    """Requeue the work; a chunk whose job does not go on is cancelled instead."""
     values |= FREE
     if isinstance(work, Job):
         return jobs.move(session, work.id, JobStatus.QUEUED, attempt=work.attempt, why=why, worker=worker, **values)
@@ -163,17 +163,17 @@ def put_back(session: Session, work: Work, why: str, worker: str | None = None, 
 
 
 def hold(session: Session, work: Work, **values: Any) -> bool:
-    """Write to the row of work that is held; False where it is not any more."""
+    """Update the row if this attempt still holds it; returns whether it does."""
     if isinstance(work, Job):
         return jobs.change(session, *work.fence, **values)
     return jobs.write(session, Chunk, *work.fence, **values)
 
 
-# --- what the dispatcher does ----------------------------------------------------------------------------------------
+# --- the dispatcher --------------------------------------------------------------------------------------------------
 
 
 def expired(session: Session) -> list[Work]:
-    """Return the work whose worker has gone silent."""
+    """Return the work with expired leases."""
     found: list[Work] = []
     for table in TABLES:
         silent = (table.status.in_(HELD), table.lease_expires_at < now())
@@ -182,9 +182,9 @@ def expired(session: Session) -> list[Work]:
 
 
 def recover(session: Session, work: Work) -> JobStatus | None:
-    """Requeue work whose lease ran out, or end it: cancelled when that was asked, failed after its last attempt.
+    """Requeue work whose lease expired, or end it: cancelled if requested, failed after its last attempt.
 
-    Returns what became of it; None where it was renewed, ended or claimed again since it was listed.
+    Returns the new state; None if the work was renewed, ended or claimed since it was listed.
     """
     job = jobs.lock(session, job_of(work))
     still = (*work.fence, type(work).lease_expires_at < now())
@@ -203,9 +203,9 @@ def recover(session: Session, work: Work) -> JobStatus | None:
 
 
 def shorten(session: Session, lease_seconds: float) -> int:
-    """Shorten the leases that end later than any can: the clock was set back, and a dead worker's would last for long.
+    """Shorten leases that end later than possible: the clock was set back, and a dead worker's would last long.
 
-    Returns how many; a worker that lives renews its own before it ends.
+    Returns how many; a live worker renews its own in time.
     """
     shortened = 0
     for table in TABLES:
@@ -216,18 +216,18 @@ def shorten(session: Session, lease_seconds: float) -> int:
 
 
 def release(session: Session, worker: str | None = None) -> None:
-    """End the leases of a worker that is known to be dead, or of all workers where none can be alive."""
+    """End the leases of a dead worker, or of all workers when none can be alive."""
     for table in TABLES:
         held = table.lease_owner.is_not(None) if worker is None else table.lease_owner == worker
         session.execute(update(table).where(held).values(lease_expires_at=now(-1)))
 
 
 def worker_lost(attempts: int) -> TsukijiError:
-    """Return the error of work that ended its worker (or lost it) each time."""
+    """Return the error of work whose worker was lost at every attempt."""
     return WorkerLost(f"{attempts} workers in a row stopped responding while running this work.", attempts=attempts)
 
 
 def note(session: Session, work: Work, message: str, why: str) -> None:
-    """Tell the history what happened to the work."""
+    """Record in the history what happened to the work."""
     data = {"message": message, "why": why} | ({"chunk": work.id} if isinstance(work, Chunk) else {})
     jobs.record(session, job_of(work), "log", data, attempt=work.attempt, worker=work.lease_owner)

@@ -1,6 +1,6 @@
-"""What a job was asked to do: a type for each kind, validated when the row is written and when it is read.
+"""Requests of jobs: a type for each kind, validated when a row is written and when it is read.
 
-Rows of older versions lack members: those have defaults.
+Members missing from rows of older versions have defaults.
 """
 
 from typing import Annotated, Any, Final, Literal, Self
@@ -13,7 +13,7 @@ from tsukiji.types import ImportOptions, Kind, Recipe, Split
 
 
 class FilesInput(BaseModel):
-    """The files came with the request, and are items already."""
+    """Files sent with the request; their items exist already."""
 
     type: Literal["files"] = "files"
 
@@ -32,7 +32,7 @@ class ManifestInput(BaseModel):
 
 
 class SourceInput(BaseModel):
-    """A folder or prefix on the list of those that are allowed."""
+    """An allowed folder or S3 prefix."""
 
     type: Literal["source"] = "source"
     source: str
@@ -52,7 +52,7 @@ class JobRequest(BaseModel):
 
     @classmethod
     def of(cls, job: Job) -> Self:
-        """Return what a job was asked to do.
+        """Return a job's request.
 
         Raises:
             pydantic.ValidationError: the job is of another kind, or its row is damaged.
@@ -60,7 +60,7 @@ class JobRequest(BaseModel):
         return cls.model_validate(job.request)
 
     def to_row(self) -> dict[str, Any]:
-        """Return what was set, as JSON."""
+        """Return the members that were set, as JSON."""
         return self.model_dump(mode="json", exclude_unset=True)
 
 
@@ -83,12 +83,12 @@ class TrainingRequest(JobRequest):
     """Images of other things, to measure "none of these" on."""
 
     def to_row(self) -> dict[str, Any]:
-        """Return what was set, and all of the recipe."""
+        """Return the members that were set, and the whole recipe."""
         return super().to_row() | {"recipe": self.recipe.model_dump(mode="json")}
 
 
 class ClassificationRequest(JobRequest):
-    """What batches, predictions and evaluations have in common."""
+    """Shared by batches, predictions and evaluations."""
 
     model: str
     model_name: str | None = None
@@ -123,7 +123,7 @@ class ImportRequest(JobRequest):
     options: ImportOptions = ImportOptions()
 
     def to_row(self) -> dict[str, Any]:
-        """Return what was set; of the options, those that are not the usual ones."""
+        """Return the members that were set, and options that differ from the defaults."""
         options = self.options.model_dump(mode="json", exclude_defaults=True)
         return self.model_dump(mode="json", exclude={"options"}, exclude_unset=True) | (
             {"options": options} if options else {}

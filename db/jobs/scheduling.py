@@ -1,9 +1,8 @@
-"""Fair scheduling: which work a worker takes next. The highest priority goes first; among equals, whose turn it is.
+"""Fair scheduling: which work a worker takes next. Highest priority first, then round-robin.
 
-Jobs of a queue are taken from keys in turns, the oldest of each key first. Chunks are taken from batches in turns: a
-batch that is new joins as if it had just been served, but before whichever had, so it waits for one turn of each other
-batch at most, and however many new ones come, the old ones get theirs. Turns are counted, not timed: a clock that jumps
-makes no work wait.
+Jobs of a queue are taken round-robin over keys, oldest job first. Chunks are taken round-robin over batches: a new batch
+joins as if it had just been served, ahead of those that really were, so that it waits for at most one chunk of each
+other batch, and new batches never starve old ones. Turns are counted, not timed: a clock that jumps delays no work.
 """
 
 import math
@@ -35,10 +34,10 @@ Size = Callable[[Session, Job], int]
 def claim_next(
     database: Database, queue: Queue, worker: str, settings: JobSettings, size: Size | None = None
 ) -> Work | None:
-    """Take what is next in a queue, a job or a chunk; None when there is nothing to be had.
+    """Claim the next job or chunk of a queue; None if nothing is due.
 
-    Where other workers were faster there may be more: it looks until there is none, and takes no lock to look, so that
-    a needless notification costs little.
+    If other workers claim it first, it tries the next until none is left. Searching takes no lock, so a superfluous
+    notification costs little.
     """
     while True:
         with database.reading() as session:
@@ -51,7 +50,7 @@ def claim_next(
 
 
 def due(queue: Queue) -> Select[str]:
-    """Return the jobs that are due, or have due chunks, in the order in which they are to be served."""
+    """Return the jobs that are due, or have due chunks, in the order in which they are served."""
     if queue == Queue.INFER:
         chunks = select(Chunk.id).where(Chunk.job_id == Job.id, *due_chunks()).correlate(Job).exists()
         batches = select(Job.id).where(Job.status.in_(OPEN), chunks)
@@ -62,14 +61,14 @@ def due(queue: Queue) -> Select[str]:
 
 
 def due_chunks() -> tuple[ColumnElement[bool], ...]:
-    """Return what is true of a chunk that may be taken now."""
+    """Return the conditions of a due chunk."""
     return (*leases.waits(Chunk), leases.rested(Chunk), or_(Chunk.attempt == 0, ~newcomers()))
 
 
 def newcomers() -> ColumnElement[bool]:
-    """Return whether batches came a moment ago that no worker has planned yet.
+    """Return whether there are new batches that no worker has planned yet.
 
-    A chunk that was tried before may end its worker again: what is new is planned first, and then has its turn.
+    A retried chunk may kill its worker again, so new batches are planned before it is tried.
     """
     new = aliased(Job)
     moment = new.created_at.between(now(-YIELD_SECONDS), now())
@@ -80,10 +79,10 @@ def newcomers() -> ColumnElement[bool]:
 def take(
     session: Session, queue: Queue, job_id: str, worker: str, settings: JobSettings, size: Size | None = None
 ) -> Work | None:
-    """Claim a job that is due, or its first due chunk; None when others were faster.
+    """Claim a due job, or its first due chunk; None if another worker was faster.
 
-    A chunk of more images than `size` says is split: the rest waits on. One that was tried before stays as it is, so
-    that what ended a worker cannot hide in an ever longer row of fresh chunks.
+    A chunk of more images than `size` allows is split, and the rest stays queued. A retried chunk is not split, so that
+    a poisonous one uses up its attempts instead of hiding among ever new chunks.
     """
     if queue != Queue.INFER:
         hours = settings.training_hours
@@ -103,14 +102,14 @@ def take(
 
 
 def count_turn(session: Session, queue: Queue, key_id: str) -> None:
-    """Note that a key has just had its turn."""
+    """Record that a key had its turn."""
     last = session.scalar(select(func.max(QueueTurn.turn)).where(QueueTurn.queue == queue)) or 0
     row = upsert(session, QueueTurn).values(queue=queue, key_id=key_id, turn=last + 1)
     session.execute(row.on_conflict_do_update(index_elements=["queue", "key_id"], set_={"turn": last + 1}))
 
 
 def split(session: Session, chunk: Chunk, images: int) -> None:
-    """Leave a queued chunk its first images; what is beyond becomes a chunk of its own."""
+    """Cut a queued chunk down to its first images; the rest becomes a new chunk."""
     last = chunk.first_seq + images - 1
     if last >= chunk.last_seq:
         return
@@ -119,17 +118,17 @@ def split(session: Session, chunk: Chunk, images: int) -> None:
     session.execute(update(Chunk).where(Chunk.id == chunk.id).values(last_seq=last))
 
 
-# --- whom to wake ----------------------------------------------------------------------------------------------------
+# --- notifications ---------------------------------------------------------------------------------------------------
 
 
 def workers_to_wake(session: Session, images: int) -> int:
-    """Return how many workers to wake for so many images: those that are there, if each finds something to do."""
+    """Return how many workers to notify about this many images: no more than are alive, or can get a chunk."""
     there = workers.count(session, Queue.INFER, PRESENT_SECONDS)
     return max(1, min(there, math.ceil(images / LEAST_IMAGES)))
 
 
 def waiting(session: Session, queue: Queue, limit: int) -> list[str]:
-    """Return the ids of the first jobs or chunks, so many at most, that may be taken now."""
+    """Return the ids of the first due jobs or chunks, up to `limit`."""
     found = list(session.scalars(due(queue).limit(limit)))
     if queue != Queue.INFER:
         return found

@@ -1,4 +1,4 @@
-"""Files that arrive in parts. A part counts once its row is written; an upload that has expired is as good as gone."""
+"""Uploads in parts. A part counts once its row is written; an expired upload is treated as deleted."""
 
 from collections.abc import Sequence
 from typing import Any, cast
@@ -25,7 +25,7 @@ def find(session: Session, upload_id: str) -> Upload:
     """Return the upload.
 
     Raises:
-        NotFound: there is none of this id, or it has expired.
+        NotFound: no upload has this id, or it has expired.
     """
     upload = session.scalar(select(Upload).where(Upload.id == upload_id, alive()))
     if upload is None:
@@ -37,7 +37,7 @@ def find(session: Session, upload_id: str) -> Upload:
 
 
 def find_same(session: Session, sha256: str, size: int) -> Upload | None:
-    """Return the upload of these bytes that is complete, or else the newest that is under way."""
+    """Return the complete upload of these bytes, or else the newest unfinished one."""
     same = select(Upload).where(Upload.sha256 == sha256, Upload.bytes == size, alive())
     return session.scalar(same.order_by(Upload.completed_at.is_(None), Upload.id.desc()).limit(1))
 
@@ -62,13 +62,13 @@ def find_part(session: Session, upload_id: str, number: int) -> UploadPart | Non
 
 
 def confirmed_bytes(session: Session, upload_ids: Sequence[str]) -> dict[str, int]:
-    """Return the bytes of the parts that are there, for each upload that has any."""
+    """Return the bytes received, for each upload that has any."""
     query = select(UploadPart.upload_id, func.sum(UploadPart.bytes)).where(UploadPart.upload_id.in_(upload_ids))
     return {row[0]: int(row[1]) for row in session.execute(query.group_by(UploadPart.upload_id))}
 
 
 def confirm(session: Session, upload_id: str, hours: float, part: dict[str, Any]) -> bool:
-    """Write down a part (number, bytes, sha256, tag) that the store keeps. False: the upload is complete or gone."""
+    """Record a stored part (number, bytes, sha256, tag). False: the upload is complete or gone."""
     open_one = update(Upload).where(Upload.id == upload_id, Upload.completed_at.is_(None), alive())
     if not changed(session, open_one.values(expires_at=now(3600 * hours))):
         return False
@@ -78,7 +78,7 @@ def confirm(session: Session, upload_id: str, hours: float, part: dict[str, Any]
 
 
 def complete(session: Session, upload_id: str, hours: float, sha256: str, size: int) -> bool:
-    """Say that the whole is in the store. False: somebody else said so, or it is gone."""
+    """Mark the upload complete. False: another request did so first, or it is gone."""
     keep(session, [(sha256, size)])
     open_one = update(Upload).where(Upload.id == upload_id, Upload.completed_at.is_(None), alive())
     done = {"sha256": sha256, "blob_sha256": sha256, "completed_at": now(), "expires_at": now(3600 * hours)}
@@ -92,7 +92,7 @@ def remove(session: Session, upload_id: str) -> None:
 
 
 def expired(session: Session, limit: int = 100) -> list[Upload]:
-    """Return uploads whose time is over: no part can be added to them any more."""
+    """Return expired uploads, which accept no more parts."""
     return list(session.scalars(select(Upload).where(Upload.expires_at <= now()).limit(limit)))
 
 

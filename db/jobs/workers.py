@@ -1,4 +1,4 @@
-"""Which workers are there."""
+"""Workers that are alive, by their heartbeats."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ def report(
     lane: LaneAddress | None = None,
     weights: list[str] | None = None,
 ) -> None:
-    """Say that a worker is there, where its lane is, and which pretrained weights it can have."""
+    """Record a worker's heartbeat, the address of its predict RPC, and the pretrained weights it can load."""
     values: dict[str, Any] = {"queue": queue, "device": device, "weights": weights, "seen_at": now()}
     for name in ("host", "port", "secret"):
         values[f"lane_{name}"] = lane and getattr(lane, name)
@@ -35,7 +35,7 @@ def present(session: Session, seconds: float) -> list[WorkerSeen]:
 
 
 def lanes(session: Session, seconds: float) -> list[LaneAddress]:
-    """Return the lanes of the workers that reported within this time."""
+    """Return the predict RPC addresses of the workers that reported within this time."""
     return [
         LaneAddress(row.worker, row.lane_host, row.lane_port, row.lane_secret)
         for row in present(session, seconds)
@@ -44,9 +44,9 @@ def lanes(session: Session, seconds: float) -> list[LaneAddress]:
 
 
 def reachable_weights(session: Session, queue: str, seconds: float) -> set[str] | None:
-    """Return the pretrained weights that any worker of a queue can have; None where that is not known.
+    """Return the pretrained weights that at least one worker of a queue can load; None where that is unknown.
 
-    It is not where none has reported within this time: a job may wait for one that can.
+    It is unknown while no worker has reported: a job may wait for one.
     """
     told = [row.weights for row in present(session, seconds) if row.queue == queue]
     return {name for names in told for name in names or []} if told and None not in told else None
@@ -59,7 +59,7 @@ def count(session: Session, queue: str, seconds: float) -> int:
 
 
 def idle(session: Session, seconds: float) -> dict[str, int]:
-    """Count, by queue, the workers that reported within this time and hold no work."""
+    """Count idle workers that reported within this time, by queue."""
     holds = [select(table.id).where(table.lease_owner == WorkerSeen.worker, table.status.in_(HELD)) for table in TABLES]
     free = (WorkerSeen.seen_at > now(-seconds), *(~rows.exists() for rows in holds))
     query = select(WorkerSeen.queue, func.count()).where(*free).group_by(WorkerSeen.queue)

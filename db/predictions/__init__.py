@@ -1,1 +1,1 @@
-"""Predictions as rows: written once, filtered, compared, and deleted when their time is over."""
+"""Predictions: written once, filtered, compared, and deleted after their retention period."""

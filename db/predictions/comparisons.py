@@ -15,7 +15,7 @@ A, B = aliased(EvaluationItem), aliased(EvaluationItem)
 
 @dataclass(frozen=True)
 class Tally:
-    """How many shared images of a label, or of a set of them, the two models name rightly, or not."""
+    """How many shared images of a label (or set) each model classifies correctly."""
 
     label: str
     right_a: bool
@@ -38,7 +38,7 @@ def tally(session: Session, evaluation_a: str, evaluation_b: str) -> list[Tally]
 
 @dataclass(frozen=True)
 class SetTally:
-    """How many shared images have this set of labels, and which sets the two models decided for."""
+    """How many shared images have this set of labels, and the sets predicted by both models."""
 
     labels: str
     labels_a: str
@@ -73,7 +73,7 @@ def count_changed(session: Session, evaluation_a: str, evaluation_b: str) -> int
 def changed_items(
     session: Session, evaluation_a: str, evaluation_b: str, limit: int
 ) -> list[tuple[EvaluationItem, EvaluationItem]]:
-    """Return the images taken for different labels: first those that only a gets right, then those that only b does."""
+    """Return images classified differently: first those that only a gets right, then those that only b does."""
     rank = case((A.predicted_label == A.true_label, 0), (B.predicted_label == B.true_label, 1), else_=2)
     query = shared(select(A, B).where(*changed()), evaluation_a, evaluation_b).order_by(rank, A.seq).limit(limit)
     return [(a, b) for a, b in session.execute(query)]

@@ -1,4 +1,4 @@
-"""Predictions that a worker answered before they are written: inserted as they ended, with the history of others."""
+"""Predictions made before their job is written: inserted as finished jobs, with the same history as others."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from tsukiji.jobs import JobStatus
 
 
 def ended(rows: Sequence[dict[str, Any]], retention_days: float | None) -> dict[str, Any]:
-    """Return the columns of a job that ends as it begins, with these predictions: what `batches.settle` leaves."""
+    """Return the columns of a job inserted as finished with these predictions, as `batches.settle` would leave them."""
     reasons = Counter(row["error"]["code"] for row in rows if row["error"])
     errored, total = reasons.total(), len(rows)
     error = NoImageSucceeded(reasons=dict(reasons.most_common())) if errored == total else None
@@ -35,9 +35,9 @@ def ended(rows: Sequence[dict[str, Any]], retention_days: float | None) -> dict[
 
 
 def add(session: Session, job: Job, rows: Sequence[dict[str, Any]], worker: str) -> list[dict[str, Any]]:
-    """Insert the predictions of such a job, and its moves beyond the queue. Its items must be there already.
+    """Insert the predictions of such a job, and its remaining transitions. Its items must exist.
 
-    Returns the rows as they are kept.
+    Returns the rows as stored.
     """
     kept = prediction_rows.write(session, job, rows)
     jobs.record(session, job.id, "status", {"status": JobStatus.RUNNING}, worker=worker)

@@ -1,7 +1,7 @@
-"""From what a model says of an image to a decision: one rule, told to Python and to the database.
+"""From scores to a decision: one rule, implemented in Python and in SQL.
 
-A model of several labels has decided for a set already, by thresholds that only its worker knows: the set stands in the
-row. By another threshold it is decided anew from the probabilities, which Python can read and the database cannot.
+A multi-label model decides by its own thresholds, known to the worker only: the set is stored in the row. For another
+threshold it is recomputed from the probabilities, which Python can decode and the database cannot.
 """
 
 from collections.abc import Sequence
@@ -25,8 +25,8 @@ class Rule:
     """A decision needs this probability, and this known score.
 
     Attributes:
-        several: the model has several labels for an image; `threshold` is for all of them, 0 for the model's own.
-        anew: their sets are to be decided by another threshold than the one that those in the rows go by.
+        several: the model is multi-label; `threshold` then applies to all labels, and 0 means the model's own.
+        anew: the sets must be recomputed, because `threshold` differs from the one behind the stored sets.
     """
 
     threshold: float
@@ -42,7 +42,7 @@ class Rule:
         return cls(asked.threshold, min_known, asked.kind == "multi_label")
 
     def changed(self, threshold: float | None, min_known: float | None) -> Self:
-        """Return the rule with other thresholds; None is no wish, nor is 0 where the model has its own."""
+        """Return the rule with other thresholds; None keeps one, and so does 0 where the model has its own."""
         if self.several:
             threshold = threshold or None
         return replace(
@@ -53,7 +53,7 @@ class Rule:
         )
 
     def check_stored(self) -> None:
-        """Raise Invalid where the database cannot say what is decided."""
+        """Raise Invalid if the database cannot evaluate the rule."""
         if self.anew:
             raise Invalid(
                 f"The threshold {self.threshold:g} of a multi-label model is applied as results are read; images can "
@@ -62,11 +62,11 @@ class Rule:
             )
 
     def decided(self, stored: str, names: Sequence[str], probabilities: Sequence[float]) -> str:
-        """Return the set of labels that is decided for, as one text, whatever the known score."""
+        """Return the predicted set of labels as text, regardless of the known score."""
         return decide_set(names, probabilities, [self.threshold] * len(names)) if self.anew else stored
 
     def refusal(self, score: float, known_score: float | None, labels: str | None = None) -> str | None:
-        """Return why there is no decision; None where there is one. `labels` are those of a model of several."""
+        """Return why there is no decision; None if there is one. `labels` is the set of a multi-label model."""
         if known_score is not None and known_score < self.min_known:
             return NONE_OF_THESE
         if self.several:
@@ -75,7 +75,7 @@ class Rule:
 
     @property
     def refusal_column(self) -> ColumnElement[str | None]:
-        """The same of a row that has a score; a row without a known score is not below any."""
+        """The same as SQL, for rows with a score; a row without a known score passes."""
         return case(
             (Prediction.known_score < self.min_known, NONE_OF_THESE),
             (Prediction.labels == SEPARATOR if self.several else Prediction.score < self.threshold, BELOW_THRESHOLD),

@@ -1,6 +1,6 @@
-"""What a user reads of a batch: its images with what is known of them, chosen, ordered and counted.
+"""Results of a batch: its images and predictions, filtered, ordered and counted.
 
-Pages are chosen by keys alone, which the indexes hold; the wide rows are fetched for one page only.
+Pages are chosen by indexed keys alone; the wide rows are fetched for one page only.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ Rows = Select[*tuple[Any, ...]]
 
 
 class ResultRow(NamedTuple):
-    """One image; what follows `reached` is null where there is no prediction yet (or ever)."""
+    """One image; what follows `reached` is null while there is no prediction."""
 
     seq: int
     custom_id: str
@@ -61,7 +61,7 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which images are wanted, and in which order; None is no wish. `rule` says what a decision is."""
+    """Filters and order of results; None: not filtered. `rule` defines a decision."""
 
     rule: Rule | None = None
     status: Status | None = None
@@ -78,11 +78,11 @@ class Wanted:
 
     @property
     def several(self) -> bool:
-        """Are the decisions sets of labels?"""
+        """Return whether the decisions are sets of labels."""
         return self.rule is not None and self.rule.several
 
     def conditions(self) -> list[ColumnElement[bool]]:
-        """Return what a prediction must meet."""
+        """Return the conditions on a prediction."""
         label, score = Prediction.label, Prediction.score
         found = [] if self.label is None else [label == self.label]
         if self.decision is not None:
@@ -100,7 +100,7 @@ class Wanted:
         return found + self.verdict()
 
     def verdict(self) -> list[ColumnElement[bool]]:
-        """Return what the rule must say of it."""
+        """Return the conditions on its decision."""
         if self.rule is None or (self.decision is None and self.abstained is None and self.abstain_reason is None):
             return []
         self.rule.check_stored()
@@ -116,7 +116,7 @@ class Wanted:
 
 
 def check_kept(job: Job) -> None:
-    """Raise ResultsDeleted where they are no more."""
+    """Raise ResultsDeleted if the results no longer exist."""
     if job.results_deleted_at is not None:
         raise ResultsDeleted(f"The results of {job.id} were deleted at {job.results_deleted_at:%Y-%m-%d %H:%M:%S} UTC.")
 
@@ -137,7 +137,7 @@ def page(
 
 
 def keys(job_id: str, window: Window, wanted: Wanted) -> Rows:
-    """Return the query of the keys (seq, score) of one page, and one more."""
+    """Return the query of the keys (seq, score) of one page, plus one."""
     conditions = wanted.conditions()
     if conditions or wanted.status == "reached":
         query: Rows = select(Prediction.seq, Prediction.score).where(Prediction.job_id == job_id, *conditions)
@@ -158,10 +158,10 @@ def keys(job_id: str, window: Window, wanted: Wanted) -> Rows:
 
 
 def after(seq: Any, window: Window, wanted: Wanted) -> list[ColumnElement[bool]]:
-    """Return where the page begins.
+    """Return the condition at which the page begins.
 
     Raises:
-        Invalid: the cursor is not one of ours.
+        Invalid: the cursor is malformed.
     """
     if wanted.order == "seq":
         last = window.after(int)
@@ -187,7 +187,7 @@ def key_of(row: ResultRow, wanted: Wanted) -> Any:
 
 
 class Group(NamedTuple):
-    """Images taken for one label, or one set of them, of one verdict: a decision where `refusal` is null."""
+    """Images with the same predicted label (or set) and outcome: a decision where `refusal` is null."""
 
     label: str
     refusal: str | None
@@ -195,7 +195,7 @@ class Group(NamedTuple):
 
 
 def groups(session: Session, job_id: str, rule: Rule) -> list[Group]:
-    """Count a batch's classified images by label and by what the rule says of them."""
+    """Count a batch's classified images by label and outcome."""
     rule.check_stored()
     refusal, label = rule.refusal_column.label("refusal"), Prediction.labels if rule.several else Prediction.label
     query: Rows = select(label, refusal, func.count())

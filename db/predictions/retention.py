@@ -1,4 +1,4 @@
-"""Results that are to go: when, and a slice at a time, so that nobody waits for long. Nothing that runs is touched."""
+"""Deletion of results after their retention period, in small slices to keep locks short. Active jobs are spared."""
 
 from typing import Any, Final
 
@@ -21,12 +21,12 @@ IMPORTS: Final = frozenset({JobKind.IMPORT})
 
 
 def request_deletion(session: Session, job_id: str, kind: JobKind | None = None, by: str | None = None) -> Job:
-    """Take a job's results away from all readers, here and now; the dispatcher deletes them. Twice does no harm.
+    """Hide a job's results from all readers immediately; the dispatcher deletes them. Idempotent.
 
     Raises:
         NotFound
         JobNotDone: it has not ended.
-        Conflict: it is of a kind that has no results of its own.
+        Conflict: its kind has no results of its own.
     """
     job = jobs.find(session, job_id, kind)
     if job.kind not in KINDS:
@@ -41,7 +41,7 @@ def request_deletion(session: Session, job_id: str, kind: JobKind | None = None,
 
 
 def close(session: Session, job: Job, why: str, by: str | None = None) -> None:
-    """Say that a job's results are no more, before the first of them goes: nobody may take a part for the whole."""
+    """Mark a job's results as deleted before the first row goes, so that a part is never taken for the whole."""
     gone = {"results_deleted_at": now(), "results_expire_at": now()}
     ended = (Job.status.in_(TERMINAL), Job.results_deleted_at.is_(None))
     if jobs.change(session, Job.id == job.id, *ended, **gone):
@@ -49,7 +49,7 @@ def close(session: Session, job: Job, why: str, by: str | None = None) -> None:
 
 
 def give_up(session: Session, kinds: frozenset[JobKind], days: float) -> None:
-    """Let the results of jobs that ended so many days ago expire now, where nobody has said how long to keep them."""
+    """Expire the results of jobs that ended this many days ago, unless the job has a retention of its own."""
     old = (Job.kind.in_(kinds), Job.status.in_(TERMINAL), Job.finished_at < now(-86400 * days))
     open_ended = (Job.retention_days.is_(None), Job.results_expire_at.is_(None), Job.results_deleted_at.is_(None))
     session.execute(
@@ -65,7 +65,7 @@ def next_due(session: Session) -> Job | None:
 
 
 def delete_slice(session: Session, job_id: str) -> bool:
-    """Delete the results of some images or files, and let go of their pictures; False when none were left."""
+    """Delete the results of some images or files, and release their pictures; False when none were left."""
     lowest = (select(func.min(table.seq)).where(table.job_id == job_id) for table in (BatchItem, ImportItem))
     first = min((seq for seq in map(session.scalar, lowest) if seq is not None), default=None)
     if first is None:
