@@ -19,7 +19,7 @@ from tsukiji.ids import new_id
 BASE62 = string.digits + string.ascii_letters
 PREFIX = "tsk_"
 BY_HASH = select(ApiKey).where(ApiKey.hash == bindparam("hash"), ApiKey.revoked_at.is_(None))
-"""Asked with every request, and so put together once."""
+"""Runs with every request, so it is built only once."""
 
 
 def create(session: Session, name: str, by: str | None = None) -> tuple[ApiKey, str]:

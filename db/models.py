@@ -59,7 +59,7 @@ class ApiKey(Base):
     last_used_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
     created_by: Mapped[str | None] = mapped_column(String(40))
-    """The key that created it over HTTP; null where it was created beside the database."""
+    """The key that created it over HTTP; null if created on the server."""
 
 
 class PageSession(Base):
@@ -98,10 +98,10 @@ class Upload(Base):
     bytes: Mapped[int] = mapped_column(BigInteger)
     part_bytes: Mapped[int] = mapped_column(BigInteger)
     sha256: Mapped[str | None] = mapped_column(String(64), index=True)
-    """As announced; once it is complete, as it is."""
+    """As announced, then as verified on completion."""
     blob_sha256: Mapped[str | None] = mapped_column(ForeignKey("blobs.sha256"), index=True)
     token: Mapped[str] = mapped_column(Text)
-    """The store's own word for it."""
+    """The store's own upload id."""
     created_by: Mapped[str | None] = mapped_column(ForeignKey("api_keys.id", ondelete="SET NULL"))
     created_at: Mapped[datetime] = mapped_column(default=now())
     expires_at: Mapped[datetime] = mapped_column(index=True)
@@ -117,7 +117,7 @@ class UploadPart(Base):
     bytes: Mapped[int] = mapped_column(BigInteger)
     sha256: Mapped[str] = mapped_column(String(64))
     tag: Mapped[str] = mapped_column(Text)
-    """The store's own word for it."""
+    """The store's own part id."""
 
 
 class Dataset(Base):
@@ -148,23 +148,23 @@ class Image(Base):
     label: Mapped[str | None] = mapped_column(LabelText)
     """One label or, where the data set's images have several, a set as `tsukiji.labels.join_labels` writes it."""
     split: Mapped[str | None] = mapped_column(String(5))
-    """As the user set it."""
+    """Set by the user."""
     drawn_split: Mapped[str | None] = mapped_column(String(5))
-    """As the first training drew it; later ones keep it."""
+    """Drawn by the first training, and kept by later ones."""
     group: Mapped[str | None] = mapped_column("group_name", String(200))
-    """The user's own: pictures of one group never stand on both sides."""
+    """Set by the user: pictures of one group always share a split."""
     phash: Mapped[str | None] = mapped_column(String(16))
-    """Perceptual hash, 64 bits in hex; of images that came before there was one, null."""
+    """Perceptual hash, 64 bits in hex; null for images older than this column."""
     width: Mapped[int]
     height: Mapped[int]
     bytes: Mapped[int]
     format: Mapped[str] = mapped_column(String(10))
     crop: Mapped[Box | None] = mapped_column(BoxText)
-    """The part of the picture that is used."""
+    """The part of the picture in use."""
     excluded: Mapped[bool] = mapped_column(default=False)
-    """Kept, and left out of everything."""
+    """Kept, but not used for anything."""
     review: Mapped[str | None] = mapped_column(String(8))
-    """Of what came by a corrected prediction: `pending`, `accepted` or `rejected`."""
+    """Review of an image from a corrected prediction: `pending`, `accepted` or `rejected`."""
     created_at: Mapped[datetime] = mapped_column(default=now())
 
 
@@ -182,7 +182,7 @@ class Revision(Base):
     """How many it changed."""
     created_by: Mapped[str | None] = mapped_column(ForeignKey("api_keys.id", ondelete="SET NULL"))
     author: Mapped[str | None] = mapped_column(String(200))
-    """The name that the key had."""
+    """The key's name at the time."""
     undoes: Mapped[str | None] = mapped_column(String(40))
     undone_by: Mapped[str | None] = mapped_column(String(40))
     created_at: Mapped[datetime] = mapped_column(default=now())
@@ -205,7 +205,7 @@ class ImageName(Base):
     __tablename__ = "image_names"
     image_id: Mapped[str] = mapped_column(ForeignKey("images.id", ondelete="CASCADE"), primary_key=True)
     name_sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
-    """Of name and label: names may be longer than a key can be."""
+    """Of name and label, which may be too long for a key."""
     name: Mapped[str] = mapped_column(Text)
     label: Mapped[str | None] = mapped_column(LabelText)
 
@@ -231,7 +231,7 @@ class ImageMeasures(Base):
     hashes: Mapped[bytes] = mapped_column(LargeBinary)
     """Of the picture and of windows of it, as `tsukiji.curation.analysis.similar` compares them."""
     compared: Mapped[bool] = mapped_column(default=False)
-    """Was it held against all others? Near-duplicates of later pictures are looked for by these."""
+    """Compared with all others already; near-duplicates of later pictures are searched by these hashes."""
 
 
 class Analysis(Base):
@@ -242,9 +242,9 @@ class Analysis(Base):
     job_id: Mapped[str] = mapped_column(String(40))
     images: Mapped[int]
     unavailable: Mapped[list[Any]]
-    """What could not be looked for, each with its reason."""
+    """Checks that could not run, with reasons."""
     prevalent: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    """Kinds of findings that many images have, with how many."""
+    """Kinds of findings that many images have, with counts."""
     finished_at: Mapped[datetime] = mapped_column(default=now())
 
 
@@ -258,7 +258,7 @@ class Finding(Base):
     dataset_id: Mapped[str] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"))
     score: Mapped[float]
     group_id: Mapped[str] = mapped_column(String(40), default="")
-    """Images that belong together; empty where the finding is of one image alone."""
+    """Images that belong together; empty for a finding about one image."""
     suggestion: Mapped[dict[str, Any] | None]
 
 
@@ -288,11 +288,11 @@ class Model(Base):
     accuracy: Mapped[float | None]
     weights_source: Mapped[str | None] = mapped_column(Text)
     imported_from: Mapped[str | None] = mapped_column(String(40))
-    """The id that its package gives it, where it was trained elsewhere."""
+    """The id in its package, if trained elsewhere."""
     versions: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    """Of the programs that made it, by name."""
+    """Versions of the programs that made it, by name."""
     parity: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    """What workers measured on its own held-out images: how it fares in lower precisions, by precision and device;
+    """Measured by workers on its own held-out images: its results in lower precisions, by precision and device;
     under `heatmap`, whether its heatmaps beat random ones."""
     bytes: Mapped[int] = mapped_column(BigInteger)
     created_at: Mapped[datetime] = mapped_column(default=now())
@@ -333,7 +333,7 @@ class AliasMove(Base):
     id: Mapped[int] = mapped_column(Identity, primary_key=True, autoincrement=True)
     name: Mapped[str] = mapped_column(String(200))
     model_id: Mapped[str | None] = mapped_column(String(40))
-    """Null where the alias was deleted."""
+    """Null when the alias was deleted."""
     moved_by: Mapped[str | None] = mapped_column(String(40))
     at: Mapped[datetime] = mapped_column(default=now())
 
@@ -351,7 +351,7 @@ class Leased:
     lease_owner: Mapped[str | None] = mapped_column(String(120))
     lease_expires_at: Mapped[datetime | None]
     rests_until: Mapped[datetime | None]
-    """After an error that may pass: no worker takes it before."""
+    """Back-off after a temporary error: no worker claims it earlier."""
 
     @property
     def fence(self) -> tuple[ColumnElement[bool], ...]:
@@ -372,7 +372,7 @@ class Job(Leased, Base):
         Index("ix_jobs_turn", "turn"),
     )
     age: Mapped[str] = mapped_column(String(26), unique=True)
-    """The id without its prefix: sorts jobs of all kinds by time of making."""
+    """The id without its prefix: sorts jobs of all kinds by creation time."""
     kind: Mapped[str] = mapped_column(String(12))
     phase: Mapped[str | None] = mapped_column(String(40))
     priority: Mapped[int] = mapped_column(default=0)
@@ -388,7 +388,7 @@ class Job(Leased, Base):
     retry_of: Mapped[str | None] = mapped_column(String(40))
     upload_sha256: Mapped[str | None] = mapped_column(ForeignKey("blobs.sha256"), index=True)
     table_sha256: Mapped[str | None] = mapped_column(ForeignKey("blobs.sha256"), index=True)
-    """What an import was sent about its pictures, beside these or alone."""
+    """A table about an import's pictures, sent with them or alone."""
     checkpoint_sha256: Mapped[str | None] = mapped_column(ForeignKey("blobs.sha256"), index=True)
 
     deadline_at: Mapped[datetime | None] = mapped_column(index=True)
@@ -400,13 +400,13 @@ class Job(Leased, Base):
     total: Mapped[float] = mapped_column(Float, default=0)
     eta_seconds: Mapped[float | None]
     detail: Mapped[dict[str, Any] | None]
-    """Of the progress: a training's epoch, batch and losses."""
+    """Details of the progress: a training's epoch, batch and losses."""
     engine: Mapped[dict[str, Any] | None]
-    """What the last worker that classified for it ran the model with."""
+    """The execution plan of the last worker that classified for it."""
     planned: Mapped[bool] = mapped_column(default=False)
-    """Are all items and chunks of this batch known?"""
+    """All items and chunks of this batch exist."""
     turn: Mapped[int] = mapped_column(BigInteger, default=0)
-    """When a chunk of this batch was last taken, counted in chunks of all batches: the lowest goes next."""
+    """When a chunk of this batch was last claimed, counted in chunks of all batches: the lowest goes next."""
     items_total: Mapped[int] = mapped_column(default=0)
     items_succeeded: Mapped[int] = mapped_column(default=0)
     items_errored: Mapped[int] = mapped_column(default=0)
@@ -417,11 +417,11 @@ class Job(Leased, Base):
     finished_at: Mapped[datetime | None]
 
     retention_days: Mapped[float | None]
-    """How long after its end a batch keeps results and pictures: 0 for ever, null as long as the settings say then."""
+    """How long a batch keeps results and pictures after its end: 0 forever, null as the settings say then."""
     results_expire_at: Mapped[datetime | None] = mapped_column(index=True)
-    """From then on the dispatcher deletes them; null once they are deleted."""
+    """When the dispatcher deletes them; null once they are deleted."""
     results_deleted_at: Mapped[datetime | None]
-    """Nobody reads them any more; their rows may still be there for a moment."""
+    """From then on they cannot be read; their rows may remain for a moment."""
 
 
 class JobEvent(Base):
@@ -474,7 +474,7 @@ class BatchItem(Base):
     custom_id: Mapped[str] = mapped_column(Text)
     sha256: Mapped[str | None] = mapped_column(ForeignKey("blobs.sha256"), index=True)
     crop: Mapped[Box | None] = mapped_column(BoxText)
-    """The part of the picture that is classified."""
+    """The part of the picture to classify."""
     true_label: Mapped[str | None] = mapped_column(LabelText)
     error: Mapped[dict[str, Any] | None]
 
@@ -495,11 +495,11 @@ class Prediction(Base):
     known_score: Mapped[float | None]
     probabilities: Mapped[bytes | None] = mapped_column(LargeBinary)
     labels: Mapped[str | None] = mapped_column(LabelText)
-    """The set that a model of several labels decided for, as `tsukiji.labels.join_labels` writes it."""
+    """The set predicted by a multi-label model, as `tsukiji.labels.join_labels` writes it."""
     tags: Mapped[list[Any] | None]
-    """What was found where, if it was asked for."""
+    """Tags with their places, if requested."""
     heatmap: Mapped[dict[str, Any] | None]
-    """Likewise: why the model says what it says."""
+    """Explanation of the prediction, if requested."""
     width: Mapped[int | None]
     height: Mapped[int | None]
     error: Mapped[dict[str, Any] | None]
@@ -517,7 +517,7 @@ class Evaluation(Base):
     errored: Mapped[int] = mapped_column(default=0)
     """Images that could not be read."""
     seen_in_training: Mapped[int] = mapped_column(default=0)
-    """Images that the model learnt from."""
+    """Images that the model was trained on."""
     created_at: Mapped[datetime] = mapped_column(default=now())
 
 
@@ -584,7 +584,7 @@ class WorkerSeen(Base):
     lane_host: Mapped[str | None] = mapped_column(String(255))
     lane_port: Mapped[int | None]
     lane_secret: Mapped[str | None] = mapped_column(String(64))
-    """What proves to the API that it speaks with this worker, and the other way round."""
+    """Authenticates worker and API to each other."""
     weights: Mapped[list[str] | None] = mapped_column(JSON)
-    """Pretrained weights that it can have, one that trains; null of one that does not say."""
+    """Pretrained weights that it can load; null for workers that do not train, or do not say."""
     seen_at: Mapped[datetime] = mapped_column(default=now())

@@ -37,7 +37,7 @@ POSTGRES_OUTAGES: Final = (
     "57P05",  # idle session timeout
     "58030",  # input or output error
 )
-"""How their SQLSTATEs begin. A slow query that was cancelled (57014) or a text too long (54000) is no outage."""
+"""Prefixes of SQLSTATEs. A cancelled slow query (57014) or a too long text (54000) is no outage."""
 POSTGRES_DISK_FULL: Final = "53100"
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 EXACT_LABELS: Final = 50
-"""Up to so many labels a row is small beside its indexes, and stays float32."""
+"""Up to this many labels float32 is stored: a row is small beside its indexes anyway."""
 
 
 def narrow(probabilities: bytes | None) -> bytes | None:

@@ -18,12 +18,12 @@ from tsukiji.errors import BlobCorrupt, BlobMissing
 from tsukiji.kernel.storage import BlobStore, Stored
 
 LEAST_HOURS: Final = 1.0
-"""Younger bytes are left alone, whatever is asked: a request that is under way may be about to refer to them."""
+"""Younger bytes are never deleted: a running request may be about to refer to them."""
 PAGE: Final = 500
 MOST: Final = 100_000
-"""Blobs that are discarded in one round; the others in the next."""
+"""Most blobs to delete in one round; the rest follow in the next."""
 FEW: Final = 1_000
-"""Up to this many may be discarded even if they outnumber the known blobs."""
+"""Up to this many may be deleted even if they outnumber the known blobs."""
 
 
 @dataclass
@@ -32,19 +32,19 @@ class Reckoning:
 
     known: int = 0
     bytes: int = 0
-    """Of those that are known."""
+    """Of the known blobs."""
     young: int = 0
-    """Without a row, and left because they are young."""
+    """Without a row, but too young to delete."""
     unknown: int = 0
-    """Without a row, and old enough to go."""
+    """Without a row, and old enough to delete."""
     unknown_bytes: int = 0
     discarded: int = 0
     refused: str | None = None
-    """Why none of the unknown were discarded, though that was wanted."""
+    """Why no unknown blobs were deleted despite the request."""
     missing: list[str] = field(default_factory=list)
-    """Hashes of what a row knows, and the store does not have."""
+    """Hashes in rows that are missing in the store."""
     altered: list[str] = field(default_factory=list)
-    """Hashes of what has another size than its row says, or other bytes."""
+    """Hashes whose stored size, or bytes, differ from the row."""
 
     @property
     def good(self) -> bool:

@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 BUSY_SECONDS = 15
 SQLITE_CONNECTIONS = 40
-"""As many as the API has threads: one that is opened anew sets its pragmas and reads the whole schema first."""
+"""As many as the API has threads: a new connection sets its pragmas and reads the whole schema first."""
 RETRY_SECONDS = 0.5
 
 

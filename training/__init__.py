@@ -1,1 +1,1 @@
-"""The engine: pictures and a recipe in, a model package and a report out. Knows no database, no queue, no HTTP."""
+"""The training engine: pictures and a recipe in, a model package and a report out. No database, no queue, no HTTP."""

@@ -1,6 +1,6 @@
-"""What happens between the steps of a training: orders, events, checkpoints, seeds. Knows no pixels.
+"""fastai callbacks: cancellation, progress, checkpoints, seeds.
 
-Epochs are counted from 1 in all that leaves the engine; fastai's own `epoch` counts from 0.
+Epochs are counted from 1 in everything the engine reports; fastai's own `epoch` counts from 0.
 """
 
 import random
@@ -22,14 +22,14 @@ from tsukiji.types import EpochMetrics
 
 EVENT_SECONDS: Final = 0.5
 VALID_COST: Final = 0.5
-"""A batch without a backward pass costs about this part of one with; used until an epoch has been measured."""
+"""Cost of a batch without a backward pass relative to one with; used until an epoch has been measured."""
 
 CHECKPOINT_SECONDS: Final = 2.0
-"""Epochs that are shorter share a checkpoint: repeating them costs less than saving each."""
+"""Shorter epochs share a checkpoint: repeating them costs less than saving each."""
 
 
 class Reseed(Callback):
-    """Draws every epoch's random numbers from (seed, epoch), so that a resumed run goes on as the undisturbed one."""
+    """Seeds every epoch from (seed, epoch), so that a resumed run equals an undisturbed one."""
 
     order = -20
 
@@ -40,11 +40,11 @@ class Reseed(Callback):
         epoch = self._course.before + self.epoch
         number = int(np.random.SeedSequence([self._seed, epoch]).generate_state(1)[0])
         set_seed(number, reproducible=True)
-        self.dls.train.rng = random.Random(number)  # noqa: S311 — shuffles pictures, guards nothing
+        self.dls.train.rng = random.Random(number)  # noqa: S311 — only shuffles pictures
 
 
 class Obey(Callback):
-    """Stops within a batch when told to, or when the loss is no number any more."""
+    """Stops within a batch on request, or when the loss is not finite."""
 
     order = -5
 
@@ -63,19 +63,19 @@ class Obey(Callback):
 
 
 class Heed(Callback):
-    """Gives signs of life and stops when told to cancel, where there are no epochs to tell of."""
+    """Sends keep-alives and stops on cancellation while no epochs are reported (learning rate search)."""
 
     def __init__(self, control: Control, events: Events) -> None:
         self._control, self._events = control, events
 
     def after_batch(self) -> None:
         if self._control.cancelling:
-            raise CancelFitException  # and not our own: fastai's search then removes what it has written
+            raise CancelFitException  # not our own error: fastai's search then removes its temporary file
         self._events.alive()
 
 
 class StopWhenWorse(Callback):
-    """Ends the training when so many epochs in a row were no better than the best: what follows would not be kept."""
+    """Early stopping: ends the training after this many epochs in a row without improvement."""
 
     order = 70  # after Checkpoint
 
@@ -90,7 +90,7 @@ class StopWhenWorse(Callback):
 
 
 class Count(Callback):
-    """Sees to it that every batch arrives: decoding processes that cannot hand one over end without an error."""
+    """Checks that every batch arrives: a decoding process that cannot deliver one ends without an error."""
 
     def before_train(self) -> None:
         self._seen = 0
@@ -112,7 +112,7 @@ class Count(Callback):
 
 
 class Tell(Callback):
-    """Sends progress twice a second and the metrics of each epoch, and keeps those in `history`."""
+    """Sends progress every half second and the metrics of each epoch, and records them in `history`."""
 
     order = 55  # after fastai's Recorder
 
@@ -144,7 +144,7 @@ class Tell(Callback):
 
     def after_epoch(self) -> None:
         epoch = self._course.before + self.epoch + 1
-        if epoch <= len(self._course.history):  # skipped: an earlier attempt has done it
+        if epoch <= len(self._course.history):  # finished by an earlier attempt
             return
         train_loss, valid_loss, accuracy, *further = map(float, self.recorder.final_record)
         if not np.isfinite(valid_loss):
@@ -161,9 +161,9 @@ class Tell(Callback):
         self._events.send(events.Epoch(**metrics.model_dump()))
 
     def _eta(self, elapsed: float) -> float:
-        """Seconds to the training's end, by this stage's epochs so far, or by the batches of its first.
+        """Estimate the seconds to the end, from this stage's epochs so far, or the batches of its first.
 
-        What comes after the last epoch, the package and its evaluation, counts as one more.
+        Package and evaluation, after the last epoch, count as one more.
         """
         done = self._course.history[self._course.before :]
         if done:
@@ -176,7 +176,7 @@ class Tell(Callback):
 
 
 class Checkpoint(Callback):
-    """Saves after each epoch, and puts back what fastai resets as a fit starts."""
+    """Saves after each epoch, and restores what fastai resets when a fit starts."""
 
     order = 60  # after Tell
 

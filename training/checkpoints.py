@@ -1,4 +1,4 @@
-"""Checkpoints: what a training needs to go on after its process died. Tensors and plain values, no pickled code."""
+"""Checkpoints: state to resume a training after its process died. Tensors and plain values, no pickled code."""
 
 import pickle
 from collections.abc import Iterable
@@ -16,23 +16,23 @@ from tsukiji.types import EpochMetrics
 
 KEPT: Final = 2
 UNREADABLE: Final = (OSError, EOFError, RuntimeError, KeyError, TypeError, ValueError, pickle.UnpicklingError)
-"""What `torch.load` raises on a file that is missing, cut short or something else."""
+"""What `torch.load` raises on a missing, truncated or foreign file."""
 
 
 def fingerprint_of(run: Run) -> str:
-    """What must be the same for one attempt to go on where another stopped."""
+    """Return a fingerprint of everything that two attempts must share for one to resume the other."""
     return sha256(f"{run.snapshot_sha256}\n{run.recipe.model_dump_json()}\n{run.label_names}".encode()).hexdigest()
 
 
 def path_of(folder: Path, epoch: int) -> Path:
-    """Where the checkpoint lies that is made when `epoch` epochs are done."""
+    """Return the path of the checkpoint after `epoch` epochs."""
     return folder / f"epoch-{epoch:04}.pt"
 
 
 def save(path: Path, learner: Learner, course: Course, fingerprint: str) -> None:
-    """Write the state after an epoch; the file appears whole or not at all.
+    """Write the state after an epoch, atomically.
 
-    The best epoch's weights go along, where that was an earlier one: whoever goes on from here may have to return them.
+    Includes the best epoch's weights if that was an earlier one: a resumed attempt may have to return them.
     """
     smooth, scaler = learner.recorder.smooth_loss, getattr(learner, "scaler", None)
     optimizer = learner.opt.state_dict()
@@ -55,7 +55,7 @@ def load(path: Path, fingerprint: str, device: torch.device) -> dict[str, Any]:
     """Read a checkpoint.
 
     Raises:
-        BlobCorrupt: the file is missing or damaged, or belongs to another run (or another version's notion of it).
+        BlobCorrupt: the file is missing or damaged, or belongs to another run or version.
     """
     try:
         state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
@@ -68,7 +68,7 @@ def load(path: Path, fingerprint: str, device: torch.device) -> dict[str, Any]:
 
 
 def restore(learner: Learner, state: dict[str, Any]) -> None:
-    """Put weights and optimiser back; the rest is the callback's, once fastai has reset its recorder."""
+    """Restore weights and optimiser; the callback restores the rest, after fastai has reset its recorder."""
     learner.model.load_state_dict(state["model"])
     if learner.opt is None:
         learner.create_opt()
@@ -76,7 +76,7 @@ def restore(learner: Learner, state: dict[str, Any]) -> None:
 
 
 def prune(folder: Path, newest: int) -> None:
-    """Keep the newest two: who is told of one may come for it when the next is there already."""
+    """Keep the newest two: a reader notified of one may open it after the next was written."""
     kept = sorted(folder.glob("epoch-*.pt"))
     for path in [path for path in kept if path <= path_of(folder, newest)][:-KEPT]:
         path.unlink()

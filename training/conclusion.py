@@ -1,4 +1,4 @@
-"""What follows the last epoch: package, evaluation, suspected labels, report."""
+"""After the last epoch: package, evaluation, suspected labels, report."""
 
 import time
 from collections.abc import Sequence
@@ -18,16 +18,16 @@ from tsukiji.vision.predictor import Predictor
 
 
 def conclude(task: Task, fitted: Fitted, began: float) -> Report:
-    """Write the package and measure it; write `report.json` last.
+    """Write and evaluate the package; write `report.json` last.
 
     Args:
-        task: what was to be trained.
-        fitted: what came of it.
-        began: when, by the monotonic clock.
+        task: the training.
+        fitted: the trained network.
+        began: start time, by the monotonic clock.
 
     Raises:
-        Cancelled: that was ordered.
-        TsukijiError: a picture that cannot be read.
+        Cancelled
+        TsukijiError: a picture cannot be read.
     """
     run, folder, events = task.run, task.folder, task.events
     package = folder / PACKAGE_FOLDER
@@ -60,7 +60,7 @@ def conclude(task: Task, fitted: Fitted, began: float) -> Report:
 
 
 def several_views(embedder: Embedder, *, mirror: bool) -> Embed:
-    """Return a function to the mean embeddings of pictures at two scales, the larger mirrored, too, where it may be."""
+    """Return a function to the mean embeddings of pictures at two scales, the larger also mirrored if allowed."""
 
     def embed(pictures: Sequence[Picture]) -> NDArray[np.float32]:
         found = embedder.embed(pictures, views_of(mirror=mirror))

@@ -1,4 +1,4 @@
-"""Orders from the process that started this one, over standard input. Knows no training."""
+"""Commands from the parent process over standard input. Knows no training."""
 
 import ctypes
 import multiprocessing
@@ -15,23 +15,23 @@ PR_SET_PDEATHSIG: Final = 1
 
 
 class Exit(IntEnum):
-    """What the process says as it ends."""
+    """Exit status of the process."""
 
     DONE = 0
     FAILED = 1
     CANCELLED = 3
     ABANDONED = 4
-    """The starter is gone, or sent a signal to stop: another attempt can go on from the last checkpoint."""
+    """The parent is gone, or sent a stop signal: another attempt can resume from the last checkpoint."""
 
 
 class Cancelled(Exception):
-    """The order was to stop and to keep nothing."""
+    """The training was cancelled: nothing is kept."""
 
 
 class Control:
-    """The orders so far. `cancel` and `finish` come as lines; end-of-file means that the starter is gone.
+    """The commands received so far. `cancel` and `finish` arrive as lines; end-of-file means that the parent is gone.
 
-    The descriptor is read with `os.read`: a daemon thread blocked in `sys.stdin` aborts the interpreter at its exit.
+    Reads the descriptor with `os.read`: a daemon thread blocked in `sys.stdin` aborts the interpreter at its exit.
     """
 
     def __init__(self, descriptor: int = 0) -> None:
@@ -41,7 +41,7 @@ class Control:
 
     @property
     def finishing(self) -> bool:
-        """Has `finish` been ordered: stop after this step, keep the best so far?"""
+        """Return whether to stop after this step and keep the best epoch so far."""
         return self._finish.is_set()
 
     @property
@@ -49,19 +49,19 @@ class Control:
         return self._cancel.is_set()
 
     def check(self) -> None:
-        """Raise Cancelled if that was ordered."""
+        """Raise Cancelled if requested."""
         if self.cancelling:
             raise Cancelled
 
     def obey(self, order: str) -> None:
-        """Take one line; what is not known is left alone, so that an older engine serves a newer worker."""
+        """Handle one line; unknown ones are ignored, so that an older engine works with a newer worker."""
         if order.strip() == "cancel":
             self._cancel.set()
         elif order.strip() == "finish":
             self._finish.set()
 
     def watch(self) -> None:
-        """Start listening; from now on this process does not outlive its starter."""
+        """Start listening; from now on this process does not outlive its parent."""
         if sys.platform == "linux":
             os.register_at_fork(after_in_child=partial(_end_with_parent, ctypes.CDLL(None), os.getpid()))
         for stop in (signal.SIGTERM, signal.SIGINT):
@@ -78,7 +78,7 @@ class Control:
 
 
 def leave() -> NoReturn:
-    """End at once, decoding processes included. Checkpoints are written atomically, so nothing is left half done."""
+    """Exit at once, with all decoding processes. Checkpoints are atomic, so nothing is left half written."""
     for process in multiprocessing.active_children():
         process.kill()
     os._exit(Exit.ABANDONED)
@@ -87,7 +87,7 @@ def leave() -> NoReturn:
 def _end_with_parent(libc: ctypes.CDLL, parent: int) -> None:
     """Let the system kill this child when its parent ends.
 
-    `leave` cannot know a child that is being forked at that moment; one did wait for ever, and kept our output open.
+    `leave` misses a child that is being forked at that moment; one did wait forever, and kept our output open.
     """
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:

@@ -1,4 +1,4 @@
-"""What a conversion of a model gets and leaves behind, as files in its own folder. Knows no fastai and no torch."""
+"""Files of a conversion of a model, in its own folder. Knows no fastai and no torch."""
 
 import json
 from pathlib import Path
@@ -15,20 +15,20 @@ SUFFIXES: Final[dict[ExportFormat, str]] = {"onnx": ".onnx", "fastai": ".pkl"}
 
 
 class Conversion(BaseModel):
-    """`conversion.json`: a package, what is to be made of it, and pictures to compare the two on."""
+    """`conversion.json`: a package, the target format, and pictures to compare both on."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: ExportFormat
     package: Path
     images: list[Path] = []
-    """Held-out pictures as they were sent."""
+    """Held-out pictures, as uploaded."""
     limits: dict[str, Any] = {}
     """Fields of `tsukiji.vision.decoding.decode.DecodeLimits`; its defaults where absent."""
 
 
 def target_of(folder: Path, conversion: Conversion) -> Path:
-    """Return the file that the conversion makes in its folder."""
+    """Return the path of the converted file."""
     return folder / f"model{SUFFIXES[conversion.format]}"
 
 

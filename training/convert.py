@@ -1,7 +1,7 @@
-"""`python -m training.convert FOLDER`: a model in another format, from `conversion.json` to a file and `facts.json`.
+"""`python -m training.convert FOLDER`: converts a model, from `conversion.json` to a file and `facts.json`.
 
-Events and orders as of a training (`training/program.py`). A process of its own: PyTorch's exporter and fastai take
-seconds to load and hundreds of megabytes, which no worker is to keep.
+Events and commands as of a training (`training/program.py`). Runs in a process of its own: PyTorch's exporter and
+fastai take seconds and hundreds of megabytes to load.
 """
 
 import sys
@@ -31,8 +31,8 @@ def convert(folder: Path, events: Events, control: Control) -> None:
     """Write the model and its facts into `folder`.
 
     Raises:
-        Cancelled: that was ordered.
-        TsukijiError: why it could not be done.
+        Cancelled
+        TsukijiError: why the conversion failed.
     """
     events.send(Phase(name="loading"))
     conversion = read_request(folder)
@@ -46,7 +46,7 @@ def convert(folder: Path, events: Events, control: Control) -> None:
 
 
 def choose_images(conversion: Conversion) -> tuple[list[Image.Image], str]:
-    """Return pictures to compare on, and what they are: held-out ones, else the package's examples, else noise."""
+    """Return pictures to compare on, and their kind: held-out ones, else the package's examples, else noise."""
     package.verify(conversion.package)
     side, limits = package.read_preprocess(conversion.package).size, DecodeLimits(**conversion.limits)
     if held_out := open_all(conversion.images, limits, side):
@@ -60,7 +60,7 @@ def choose_images(conversion: Conversion) -> tuple[list[Image.Image], str]:
 
 
 def open_all(files: list[Path], limits: DecodeLimits, side: int) -> list[Image.Image]:
-    """Return the pictures that can be opened; one that is damaged meanwhile is no reason against an export."""
+    """Return the pictures that can be opened; a damaged one does not prevent an export."""
     images = []
     for file in files:
         try:
@@ -71,10 +71,10 @@ def open_all(files: list[Path], limits: DecodeLimits, side: int) -> list[Image.I
 
 
 def writer_of(wanted: ExportFormat) -> Write:
-    """Import what is needed for this format, and nothing else."""
+    """Import only what this format needs."""
     if wanted == "onnx":
         return export_onnx
-    from training.pickles import export_learner  # noqa: PLC0415 - fastai takes seconds, and ONNX does without
+    from training.pickles import export_learner  # noqa: PLC0415 - fastai takes seconds, and ONNX does not need it
 
     return export_learner
 

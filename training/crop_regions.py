@@ -1,4 +1,4 @@
-"""Where in a picture the features respond: a box to crop to, for a person to accept or correct. Knows no network.
+"""The region of a picture that the features respond to: a suggested crop, to be accepted or corrected.
 
 Wei, Luo, Wu and Zhou, "Selective convolutional descriptor aggregation for fine-grained image retrieval", IEEE
 Transactions on Image Processing, 2017: the sum of the last maps, above its mean, the largest connected part.
@@ -16,13 +16,13 @@ GRID: Final = 28
 WHOLE: Final = (0.0, 0.0, 1.0, 1.0)
 
 Box = tuple[float, float, float, float]
-"""Left, upper, right, lower, as parts of the picture's width and height."""
+"""Left, upper, right, lower, as fractions of the picture's width and height."""
 
 
 def find_region(maps: Floats, width: int, height: int) -> Box:
     """Return the box of a picture of this size that the maps (C, H, W) of its largest centred square respond to.
 
-    Where it reaches an edge of the square, it goes on to the picture's edge: what was not seen is not cut off.
+    A box at an edge of the square is extended to the picture's edge, so that unseen parts are not cut off.
     """
     summed = Image.fromarray(maps.sum(axis=0).astype(np.float32)).resize((GRID, GRID), Image.Resampling.BILINEAR)
     responses = np.asarray(summed)
@@ -36,7 +36,7 @@ def find_region(maps: Floats, width: int, height: int) -> Box:
 
 
 def place(first: int, last: int, length: int, side: int) -> tuple[float, float]:
-    """Return the part of a side of this length that cells `first` up to `last` of its centred square cover."""
+    """Return the fraction of a side of this length covered by cells `first` to `last` of its centred square."""
     margin = (length - side) / 2
     begin = 0.0 if first == 0 else (margin + first / GRID * side) / length
     end = 1.0 if last == GRID else (margin + last / GRID * side) / length
@@ -44,7 +44,7 @@ def place(first: int, last: int, length: int, side: int) -> tuple[float, float]:
 
 
 def largest_part(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return the largest connected part of a mask; cells that share a side are connected."""
+    """Return the largest 4-connected component of a mask."""
     numbers = np.where(mask, np.arange(1, mask.size + 1).reshape(mask.shape), 0)
     while True:  # each cell takes the largest number around it until nothing changes
         grown = numbers.copy()

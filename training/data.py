@@ -1,4 +1,4 @@
-"""From pictures on disk to batches on the device. The pixels come from `tsukiji.vision`, as they do when serving."""
+"""From pictures on disk to batches on the device. Pixels come from `tsukiji.vision`, as in inference."""
 
 import sys
 from typing import Any
@@ -17,7 +17,7 @@ from tsukiji.vision.preprocess import Preprocess
 
 
 class Open(Transform):
-    """Picture to RGB image, at least as large as training needs it."""
+    """Opens a picture as RGB, at least as large as training needs it."""
 
     def __init__(self, limits: DecodeLimits, target_side: int) -> None:
         self.limits, self.target_side = limits, target_side
@@ -28,7 +28,7 @@ class Open(Transform):
 
 
 class Fit(Transform):
-    """Held-out images: the very pixels that serving sees."""
+    """Preprocesses held-out images exactly as inference does."""
 
     split_idx = 1
 
@@ -44,12 +44,12 @@ def _label_of(picture: Picture) -> str:
     return picture.label
 
 
-def _labels_of(picture: Picture) -> Any:  # fastai's transforms understand no `list[str]`
+def _labels_of(picture: Picture) -> Any:  # fastai's transforms do not support `list[str]`
     return picture.labels
 
 
 def targets_of(run: Run) -> list[Any]:
-    """Return the transforms from a picture to what is learnt of it: its class, or (C,) a one for each of its labels."""
+    """Return the transforms from a picture to its target: its class, or (C,) with a one for each of its labels."""
     if run.kind == "multi_label":
         return [_labels_of, MultiCategorize(vocab=run.label_names), OneHotEncode]
     return [_label_of, Categorize(vocab=run.label_names, sort=False)]
@@ -67,22 +67,22 @@ def load_data(run: Run, preprocess: Preprocess, device: torch.device) -> DataLoa
     use_device(device)
     opening = Open(DecodeLimits(**run.limits), preprocess.size)
     crop = Resize(preprocess.size)
-    crop.split_idx = 0  # of the training images alone
+    crop.split_idx = 0  # training images only
     stats = Normalize.from_stats(preprocess.mean, preprocess.std)
     augmented = [IntToFloatTensor, *aug_transforms(do_flip=recipe.flip), stats]
     # fastai's affine transforms run on held-out images too: an identity resampling, which changes the sixth digit.
     plain = [IntToFloatTensor, stats]
     return Datasets(run.images, [[opening], targets_of(run)], splits=(train, valid)).dataloaders(
-        bs=min(recipe.batch_size, len(train)),  # or fastai would drop the only batch, for it is not full
+        bs=min(recipe.batch_size, len(train)),  # otherwise fastai would drop the only, incomplete batch
         after_item=[crop, Fit(preprocess), ToTensor],
         dl_kwargs=[{"after_batch": augmented}, {"after_batch": plain}],
-        num_workers=run.workers if sys.platform == "linux" else 0,  # a process elsewhere costs more than it gives
+        num_workers=run.workers if sys.platform == "linux" else 0,  # elsewhere processes cost more than they gain
         device=device,
     )
 
 
 def use_device(device: torch.device) -> None:
-    """Make it fastai's default, which some of its transforms and callbacks turn to unasked."""
+    """Set fastai's default device, which some of its transforms and callbacks use."""
     if device.type == "cuda" and device.index is not None:
         torch.cuda.set_device(device)
     default_device(device.type != "cpu")

@@ -1,4 +1,4 @@
-"""Real pictures without the internet: scikit-learn's 1,797 handwritten digits as PNG files in class folders.
+"""Real pictures without internet access: scikit-learn's 1,797 handwritten digits as PNG files in class folders.
 
 Usage: `python -m training.digits FOLDER`. The pictures are those of the UCI data set "Optical Recognition of
 Handwritten Digits" (Alpaydin and Kaynak, 1998), 8 x 8 pixels in 17 greys, enlarged so that people can look at them.

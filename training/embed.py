@@ -1,7 +1,7 @@
-"""`python -m training.embed FOLDER`: what a backbone sees in pictures, from `survey.json` into the file of features.
+"""`python -m training.embed FOLDER`: embeds pictures with a backbone, from `survey.json` into a file of features.
 
-Events and orders as of a training (`training/program.py`). Each batch is kept as it is done, so nothing is looked at
-twice, whenever the process ends. A picture that cannot be read is left out.
+Events and commands as of a training (`training/program.py`). Each batch is saved when done, so an interrupted run
+resumes without repeating work. Unreadable pictures are skipped.
 """
 
 import sys
@@ -38,15 +38,15 @@ Seen = tuple[Surveyed, Floats, tuple[int, int]]
 
 
 def work(folder: Path, events: Events, control: Control) -> None:
-    """Look at what `folder` lists. Raises what `look` raises."""
+    """Embed what `folder` lists. Raises what `look` raises."""
     look(read_survey(folder), events, control)
 
 
 def look(survey: Survey, events: Events, control: Control) -> None:
-    """Keep embedding, compact embedding and region of every picture.
+    """Save embedding, compact embedding and region of every picture.
 
     Raises:
-        Cancelled: that was ordered.
+        Cancelled
         WeightsUnavailable, WeightsInvalid, BackboneUnavailable
     """
     events.send(Phase(name="loading"))
@@ -71,7 +71,7 @@ def look(survey: Survey, events: Events, control: Control) -> None:
 
 
 def open_picture(image: Surveyed, preprocess: Preprocess, limits: DecodeLimits) -> Seen | None:
-    """Return the picture's pixels, or None where it cannot be read: that is for the other parts of an analysis."""
+    """Return the picture's pixels, or None if unreadable: other parts of the analysis report that."""
     try:
         with decoded(image.path.read_bytes(), limits, target_side=preprocess.size) as picture:
             return image, preprocess.to_array([picture])[0], picture.size
@@ -88,7 +88,7 @@ def keep(kept: Kept, model: Classifier, batch: Sequence[Seen], device: torch.dev
     regions = [np.array(find_region(each, *size), np.float32) for each, (_, _, size) in zip(maps, batch, strict=True)]
     kept.write(dict(zip(names, regions, strict=True)), REGION)
     kept.write(dict(zip(names, embeddings, strict=True)), PLAIN)
-    # Last: where there is this one, there are all.
+    # Written last: a picture that has this one has all.
     kept.write(dict(zip(names, compact(embeddings, model.num_middle), strict=True)), COMPACT)
 
 

@@ -1,4 +1,4 @@
-"""What a survey gets, as a file in its own folder. Knows no torch."""
+"""The input of `training.embed`, as a file in its own folder. Knows no torch."""
 
 from pathlib import Path
 from typing import Any, Final
@@ -11,7 +11,7 @@ SURVEY_FILE: Final = "survey.json"
 
 
 class Surveyed(BaseModel):
-    """One picture; `path` is a local file with its bytes."""
+    """A picture; `path` is a local file."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -20,7 +20,7 @@ class Surveyed(BaseModel):
 
 
 class Survey(BaseModel):
-    """`survey.json`: pictures that a backbone is to look at, and the file where it leaves what it sees."""
+    """`survey.json`: pictures to embed with a backbone, and the file for the results."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

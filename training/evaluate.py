@@ -1,4 +1,4 @@
-"""How good a finished network is: on held-out images and unknown things, and what it says of labels. No fastai here."""
+"""Evaluation of a finished network: on held-out images, "none of these", and suspected labels. No fastai."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ Embed = Callable[[Sequence[Picture]], Floats]
 
 @dataclass(frozen=True)
 class Findings:
-    """What an evaluation found, and what the package needs of it."""
+    """Results of an evaluation, with what the package needs of them."""
 
     metrics: Metrics
     items: list[ItemResult]
@@ -42,15 +42,15 @@ class Findings:
 
 
 def evaluate(predictor: Predictor, run: Run, embed: Embed) -> Findings:
-    """Measure on the images of the split `valid`.
+    """Evaluate on the images of the split `valid`.
 
     Args:
         predictor: of the finished network, without temperature and statistics.
         run: the images.
-        embed: makes embeddings by this very network, through the pixel path that serves.
+        embed: computes embeddings with this network, through the inference path.
 
     Raises:
-        Cancelled: that was ordered.
+        Cancelled
         DatasetTooSmall: there are no such images.
     """
     train, valid = run.of_split("train"), run.of_split("valid")
@@ -78,7 +78,7 @@ def evaluate(predictor: Predictor, run: Run, embed: Embed) -> Findings:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is said of the N held-out images; `predicted` and `losses` as in `ItemResult`."""
+    """Results on the N held-out images; `predicted` and `losses` as in `ItemResult`."""
 
     metrics: Metrics
     predicted: list[str]
@@ -91,13 +91,13 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Looks:
-    """What images look like to the network, see `Predictor.looks`.
+    """Features of images, see `Predictor.looks`.
 
     Attributes:
         learnt: of the split `train`, (M, D).
         held_out: of the split `valid`, (N, D).
         unknown: of other things, (U, D), if there are any.
-        middle: so many of the D features are means of earlier maps.
+        middle: how many of the D features are means of earlier maps.
     """
 
     learnt: Floats
@@ -107,7 +107,7 @@ class Looks:
 
 
 def judge_classes(run: Run, logits: Floats, looks: Looks) -> Verdict:
-    """Measure images of one label each, by the logits of the held-out ones, (N, C)."""
+    """Evaluate single-label images by the logits of the held-out ones, (N, C)."""
     names, truth = run.label_names, classes_of(run, run.of_split("valid"))
     temperature = fit_temperature(logits, truth)
     probabilities = softmax(logits / np.float32(temperature))
@@ -122,9 +122,9 @@ def judge_classes(run: Run, logits: Floats, looks: Looks) -> Verdict:
 
 
 def judge_sets(run: Run, logits: Floats, looks: Looks) -> Verdict:
-    """Measure images of several labels, as `judge_classes` those of one.
+    """Evaluate multi-label images, as `judge_classes` does single-label ones.
 
-    Images that have none of the labels are no images of known things, and count among those of other things.
+    Images with none of the labels count as unknown things.
     """
     names, truth = run.label_names, sets_of(run, run.of_split("valid"))
     temperature = fit_set_temperature(logits, truth)
@@ -150,7 +150,7 @@ def judge_sets(run: Run, logits: Floats, looks: Looks) -> Verdict:
 
 
 def likeliest_first(names: Sequence[str], probabilities: Floats, decided: NDArray[np.bool_]) -> str:
-    """Return a set of labels as one text; of more than fit in, the likeliest."""
+    """Return a set of labels as one text; if too long, only the likeliest ones."""
     return join_fitting([names[number] for number in np.argsort(-probabilities) if decided[number]])
 
 

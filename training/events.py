@@ -1,4 +1,4 @@
-"""The stream of events on standard output: one JSON object per line, and nothing else. Knows no training."""
+"""The stream of events on standard output: one JSON object per line. Knows no training."""
 
 import json
 import os
@@ -20,7 +20,7 @@ class Phase(BaseModel):
 
 
 class Progress(BaseModel):
-    """How far a training is; epochs and batches count from 1."""
+    """Progress of a training; epochs and batches count from 1."""
 
     type: Literal["progress"] = "progress"
     epoch: int
@@ -32,7 +32,7 @@ class Progress(BaseModel):
 
 
 class Looked(BaseModel):
-    """How many pictures are embedded."""
+    """Number of embedded pictures."""
 
     type: Literal["looked"] = "looked"
     completed: int
@@ -63,7 +63,7 @@ class Log(BaseModel):
 
 
 class Failed(BaseModel):
-    """Why the engine ends, as `TsukijiError.to_dict` tells it; further members are the error's own."""
+    """Why the engine failed, as in `TsukijiError.to_dict`; further members are the error's own."""
 
     model_config = ConfigDict(extra="allow")
     type: Literal["error"] = "error"
@@ -86,20 +86,20 @@ def parse(line: bytes) -> Event:
     """Return the event of a line.
 
     Raises:
-        pydantic.ValidationError: there is no such event.
+        pydantic.ValidationError: the event is unknown.
     """
     return EVENT.validate_json(line)
 
 
 class Events:
-    """Writes events to a file descriptor it owns; a reader that is gone ends the process."""
+    """Writes events to a file descriptor it owns; exits when the reader is gone."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._sent = 0.0
 
     def alive(self) -> None:
-        """Give a sign of life where there is nothing else to tell, now and then: who is silent for long is stopped."""
+        """Send a keep-alive if due: a silent process is stopped."""
         if time.monotonic() - self._sent > ALIVE_SECONDS:
             self.send(Alive())
 
@@ -107,7 +107,7 @@ class Events:
         """Write an event.
 
         Raises:
-            ValueError: a number of it is none.
+            ValueError: a number is not finite.
         """
         line = json.dumps(event.model_dump(), default=str, allow_nan=False) + "\n"
         self._sent = time.monotonic()
@@ -120,7 +120,7 @@ class Events:
 
 
 def open_stream() -> Events:
-    """Take standard output for the events; what libraries print goes to standard error from now on."""
+    """Take over standard output for events; from now on libraries print to standard error."""
     descriptor = os.dup(1)
     os.dup2(2, 1)
     return Events(descriptor)

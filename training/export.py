@@ -45,16 +45,16 @@ class EvaluationPart(Part):
 
 
 def versions(run: Run) -> dict[str, str]:
-    """Return what has a say in the numbers, by name."""
+    """Return the versions of everything that affects the numbers, by name."""
     libraries = ["fastai", "torch", "torchvision", "pillow"]
-    if backbone_of(run.recipe.backbone).library == "timm" and find_spec("timm"):  # `quick` may do without
+    if backbone_of(run.recipe.backbone).library == "timm" and find_spec("timm"):  # `quick` may run without timm
         libraries.append("timm")
     ours = {"tsukiji": tsukiji.__version__, "python": platform.python_version()}
     return ours | {name: version(name) for name in libraries}
 
 
 def write_package(folder: Path, run: Run, fitted: Fitted, preprocess: Preprocess) -> None:
-    """Write a package that can be loaded; nothing is known yet about how good it is."""
+    """Write a loadable package, not yet evaluated."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     recipe, label_names = run.recipe, run.label_names
@@ -76,7 +76,7 @@ def write_package(folder: Path, run: Run, fitted: Fitted, preprocess: Preprocess
 
 
 def add_evaluation(folder: Path, run: Run, fitted: Fitted, findings: Findings) -> None:
-    """Add calibration, statistics for "none of these", evaluation and model card, and seal the package anew."""
+    """Add calibration, statistics for "none of these", evaluation and model card, and seal the package again."""
     metrics, facts = findings.metrics, KnownFacts(method="mahalanobis", min_known=MIN_KNOWN)
     calibration = Calibration(temperature=findings.temperature, thresholds=findings.thresholds, known=facts)
     package.write_part(folder, package.CALIBRATION, calibration)
@@ -97,14 +97,14 @@ def add_evaluation(folder: Path, run: Run, fitted: Fitted, findings: Findings) -
 
 
 def add_examples(folder: Path, run: Run, count: int = EXAMPLE_IMAGES) -> None:
-    """Add up to `count` held-out images as the network sees them, with its answers, for a self-test; seal anew.
+    """Add up to `count` held-out images as preprocessed, with the model's answers, for a self-test; seal again.
 
-    To be called when weights and calibration are final. Each is a PNG of the preprocessed square, which preprocessing
-    leaves as it is; the answers are those of the stored file, on the CPU, so that they can be had again anywhere.
+    Call when weights and calibration are final. Each is a PNG of the preprocessed square, which preprocessing leaves
+    unchanged; the answers are computed from the stored file, on the CPU, so that they can be reproduced anywhere.
 
     Raises:
         DatasetTooSmall: the run has no held-out images.
-        PackageInvalid: the package was not sealed.
+        PackageInvalid: the package is not sealed.
     """
     predictor = Predictor.load(folder, "cpu")
     preprocess, limits = predictor.preprocess, DecodeLimits(**run.limits)

@@ -1,4 +1,4 @@
-"""Embeddings of a run's pictures, each computed once and kept."""
+"""Cached embeddings of a run's pictures."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -27,7 +27,7 @@ BATCH: Final = 64
 DECODERS: Final = 2
 CLOSE_PART: Final = 0.75
 CLOSE_SCALE: Final = 2 / 3
-"""The view `CLOSE` is so much of the picture's side, at so much of its size: two scales see what one does not."""
+"""Side of the view `CLOSE` relative to the picture's: two scales show more than one."""
 
 Floats = NDArray[np.float32]
 Item = TypeVar("Item")
@@ -36,7 +36,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Embedder:
-    """Makes embeddings of a run's pictures with a frozen network, and keeps them where there is a place for it."""
+    """Computes embeddings of a run's pictures with a frozen network, and caches them if there is a file for it."""
 
     run: Run
     model: Classifier
@@ -47,11 +47,11 @@ class Embedder:
     events: Events
 
     def embed(self, pictures: Sequence[Picture], views: Sequence[int] = (PLAIN,)) -> Floats:
-        """Return embeddings (V, N, E) of the views of pictures; rounded to half precision where they are kept.
+        """Return embeddings (V, N, E) of the views of pictures; rounded to half precision if cached.
 
         Raises:
-            Cancelled: that was ordered.
-            BlobMissing, BlobCorrupt, ImageError: named after the picture.
+            Cancelled
+            BlobMissing, BlobCorrupt, ImageError: with the picture's name.
         """
         names = [picture.content for picture in pictures]
         width = self.model.num_embedded
@@ -91,7 +91,7 @@ class Embedder:
 
 
 def frozen(backbone: str, body: dict[str, torch.Tensor], device: torch.device, precision: Precision) -> Classifier:
-    """Return a network that makes embeddings as fast as this device can; its head is never asked."""
+    """Return an embedding network, as fast as this device allows; its head is unused."""
     model = build_on(backbone, body, 1).eval().requires_grad_(False)
     fold(model)
     model.lower(DTYPES[precision])
@@ -100,7 +100,7 @@ def frozen(backbone: str, body: dict[str, torch.Tensor], device: torch.device, p
 
 
 def views_of(*, mirror: bool) -> tuple[int, ...]:
-    """Return the views of a picture by which its label is judged; its mirror image where that may be."""
+    """Return the views of a picture by which its label is checked; the mirror image only if allowed."""
     return (PLAIN, MIRRORED, CLOSE) if mirror else (PLAIN, CLOSE)
 
 
@@ -115,7 +115,7 @@ def look(pixels: torch.Tensor, view: int) -> torch.Tensor:
 
 
 def ahead(pictures: Sequence[Item], fitted: Callable[[Item], Result]) -> Iterator[tuple[Sequence[Item], list[Result]]]:
-    """Yield batches with their pixels; threads decode the next while the caller computes."""
+    """Yield batches with their pixels; threads decode the next batch while the caller computes."""
     with ThreadPoolExecutor(DECODERS) as pool, closing(submit_ahead(pool, fitted, pictures, BATCH)) as decoded:
         while batch := list(islice(decoded, BATCH)):
             yield [picture for picture, _ in batch], [future.result() for _, future in batch]

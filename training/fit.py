@@ -1,4 +1,4 @@
-"""A learner through the epochs of a run, stage by stage, from where an earlier attempt stopped. Knows no pixels."""
+"""Runs a learner through the epochs of a run, stage by stage, resuming an earlier attempt."""
 
 import shutil
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ from tsukiji.types import EpochMetrics
 
 @dataclass(frozen=True)
 class Stage:
-    """One `fit_one_cycle`; `options` are those of fastai's function, `unfrozen` says that the body learns too."""
+    """One `fit_one_cycle`; `options` are those of fastai's function, `unfrozen` also trains the body."""
 
     epochs: int
     learning_rate: float | slice
@@ -37,8 +37,8 @@ class Fit:
     """One attempt at one run.
 
     Attributes:
-        keep_best: return the best epoch's weights even where the training was not ended early.
-        patience: epochs in a row without a better one after which the training ends; None goes on to the last.
+        keep_best: return the best epoch's weights even if the training was not ended early.
+        patience: epochs in a row without improvement after which the training ends; None disables early stopping.
     """
 
     run: Run
@@ -57,15 +57,15 @@ class Fit:
 
     @property
     def done(self) -> int:
-        """Epochs that are finished, in this attempt or an earlier one."""
+        """Return the number of finished epochs, of all attempts."""
         return len(self.course.history)
 
     def train(self, learner: Learner, stages: Sequence[Stage]) -> tuple[Weights, int]:
-        """Run the stages; return the weights to keep, under the learner's names, and the epoch that they are from.
+        """Run the stages; return the weights to keep, under the learner's names, and their epoch.
 
         Raises:
-            Cancelled: that was ordered.
-            TsukijiError: a picture that cannot be read, a loss that is no number.
+            Cancelled
+            TsukijiError: a picture cannot be read, or the loss is not finite.
         """
         learner.loss_func = loss_of(self.run, self.device)
         if self._state and self.done >= self.course.epochs:
@@ -83,7 +83,7 @@ class Fit:
         return learner.model.state_dict(), self.done
 
     def _load(self) -> dict[str, Any] | None:
-        """Read the checkpoint `run.resume` if there is one, and take over its history."""
+        """Read the checkpoint `run.resume` if there is one, and restore its history."""
         if self.run.resume is None:
             return None
         try:
@@ -101,7 +101,7 @@ class Fit:
         return state
 
     def _is_over(self) -> bool:
-        """Has the training been finished early, by an order or for want of progress?"""
+        """Return whether the training ended early, by request or by early stopping."""
         if self.control.finishing and self.done:
             return True
         best = self.course.best
@@ -132,7 +132,7 @@ class Fit:
 
 
 def loss_of(run: Run, device: torch.device) -> BaseLoss:
-    """Return cross-entropy, or binary cross-entropy of each label, weighed by class as the recipe says."""
+    """Return cross-entropy, or binary cross-entropy of each label, with the recipe's class weights."""
     found = weights_of(run)
     weights = None if found is None else torch.from_numpy(found).to(device)
     if run.kind == "multi_label":

@@ -1,4 +1,4 @@
-"""The order of a training: weights, fit, package, evaluate, report."""
+"""The phases of a training: weights, fit, package, evaluate, report."""
 
 import time
 from functools import partial
@@ -23,12 +23,12 @@ def train(folder: Path, events: Events, control: Control) -> Report:
     """Run the training in `folder`; at the end it holds `package/` and `report.json`.
 
     Raises:
-        Cancelled: that was ordered.
-        TsukijiError: why it could not be done.
+        Cancelled
+        TsukijiError: why it failed.
     """
     began = time.monotonic()
     run = load(folder)
-    run.check()  # before anything is spent
+    run.check()  # fail early
     events.send(Phase(name="loading"))
     task = prepare(run, folder, events, control)
     fitted = phases.trainer(run.recipe.preset)(task)
@@ -36,7 +36,7 @@ def train(folder: Path, events: Events, control: Control) -> Report:
 
 
 def prepare(run: Run, folder: Path, events: Events, control: Control) -> Task:
-    """Find the weights, and what makes embeddings with them.
+    """Load the weights, and what computes embeddings with them.
 
     Raises:
         WeightsUnavailable, WeightsInvalid, BackboneUnavailable, Invalid

@@ -1,12 +1,12 @@
-"""Which labels may be wrong: a classifier that never saw an image says another one. Knows no network and no pictures.
+"""Label issues: images for which a classifier that never saw them predicts another label. Arrays only.
 
 A ridge classifier on frozen embeddings, whose leave-one-out predictions have a closed form (the PRESS formula; Rifkin
-and Lippert, "Notes on regularized least squares", 2007), so that every image is judged by all others. Its strength is
-chosen by the same leave-one-out predictions. The margin between the given label and the best other one ranks images
-(Northcutt, Jiang and Chuang, "Confident learning", JAIR 2021); how many are worth a look follows from how many labels
-seem to be wrong, for a weak classifier says another label of many images that are right. Where images have several
-labels, each is judged against its absence, and an image by its worst: Thyagarajan, Snorrason, Northcutt and Mueller,
-"Identifying incorrect annotations in multi-label classification data", 2022.
+and Lippert, "Notes on regularized least squares", 2007), judges every image by all others. The regularisation is chosen
+by the same leave-one-out predictions. Images are ranked by the margin between the given label and the best other one
+(Northcutt, Jiang and Chuang, "Confident learning", JAIR 2021). How many are worth a look follows from an estimate of
+the number of wrong labels, because a weak classifier disagrees with many correct ones. In multi-label data each label
+is judged against its absence, and an image by its worst: Thyagarajan, Snorrason, Northcutt and Mueller, "Identifying
+incorrect annotations in multi-label classification data", 2022.
 """
 
 import math
@@ -20,20 +20,20 @@ Ints = NDArray[np.int64]
 Sets = NDArray[np.bool_]
 
 STRENGTHS: Final = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
-"""Of the regularisation, for features of variance 1, as parts of the number of images."""
+"""Regularisation, for features of variance 1, relative to the number of images."""
 LISTED: Final = 2000
 DOUBTED: Final = 4
 ROUNDS: Final = 6
 FEWEST_WRONG: Final = 0.05
-"""One label in twenty is wrong; data sets of the field have some percent of wrong labels."""
+"""Lower bound of the estimated fraction of wrong labels; published data sets have some percent."""
 MOST_WRONG: Final = 0.3
 FAR: Final = 50.0
-"""Log odds beyond which nothing changes."""
+"""Log odds are clipped here; beyond, nothing changes."""
 WRONG_LOG_ODDS: Final = math.log((1 - FEWEST_WRONG) / FEWEST_WRONG)
 
 
 def leave_one_out(features: Floats, classes: Ints, count: int) -> Floats:
-    """Return each image's class scores (N, count) by a classifier of all others; they are near 0..1, not probabilities.
+    """Return class scores (N, count) by classifiers trained on all other images; near 0..1, not probabilities.
 
     Args:
         features: (N, D).
@@ -44,8 +44,8 @@ def leave_one_out(features: Floats, classes: Ints, count: int) -> Floats:
 
 
 def leave_one_out_sets(features: Floats, sets: Sets) -> Floats:
-    """Return the same where an image is of any number of classes: features (N, D), sets and scores (N, C)."""
-    rows = features.astype(np.float64)  # what is left of a picture without itself may be a ten-thousandth
+    """Return the same for multi-label images: features (N, D), sets and scores (N, C)."""
+    rows = features.astype(np.float64)  # a leave-one-out residual may be a ten-thousandth of its terms
     rows = (rows - rows.mean(axis=0)) / (rows.std(axis=0) + 1e-6)
     wanted = sets.astype(np.float64)
     shares = wanted.mean(axis=0)
@@ -54,7 +54,7 @@ def leave_one_out_sets(features: Floats, sets: Sets) -> Floats:
     best: tuple[float, Floats] | None = None
     for strength in STRENGTHS:
         kept = powers / (powers + strength * len(rows))
-        # The mean counts, too: without its part an image's own label comes back through the mean of the others.
+        # Include the mean's part: otherwise an image's own label leaks in through the mean of the others.
         leverage = ((basis**2) @ kept)[:, None] + 1 / len(rows)
         fitted = shares + basis @ (kept[:, None] * targets)
         scores = (fitted - leverage * wanted) / np.maximum(1 - leverage, 1e-9)
@@ -68,8 +68,8 @@ def leave_one_out_sets(features: Floats, sets: Sets) -> Floats:
 def rank(scores: Floats, classes: Ints) -> list[tuple[int, int, float]]:
     """Return (image, suggested class, probability that the given class is right), most suspicious first.
 
-    Images are listed for which another class has the better score, at most `LISTED`. By a weak classifier those are
-    many: `is_doubted` says which are worth a look.
+    Lists at most `LISTED` images for which another class scores better. A weak classifier finds many: `is_doubted` says
+    which are worth a look.
     """
     suggested, right = doubts(scores, classes)
     images = np.arange(len(classes))
@@ -79,16 +79,16 @@ def rank(scores: Floats, classes: Ints) -> list[tuple[int, int, float]]:
 
 
 def is_doubted(right: float) -> bool:
-    """Return whether of the images with such a probability one label in `DOUBTED` or more is wrong."""
+    """Return whether at least one label in `DOUBTED` is wrong among images with such a probability."""
     return 1 - right > 1 / DOUBTED
 
 
 def doubts(scores: Floats, classes: Ints) -> tuple[Ints, Floats]:
-    """Return of each image (N,) the best other class, and the probability that the given one is right.
+    """Return each image's best other class, and the probability that the given one is right, both (N,).
 
-    The margin between two classes is taken for normally distributed, with one mean where the first is right, another
-    where the second is, and one variance. These and the part of wrong labels, at least `FEWEST_WRONG`, are estimated in
-    turn (expectation and maximisation).
+    The margin between two classes is modelled as normal, with one mean if the first is right, another if the second is,
+    and one variance. These and the fraction of wrong labels, at least `FEWEST_WRONG`, are estimated by expectation
+    maximisation.
 
     Args:
         scores: by a classifier that never saw the image, (N, C).
@@ -113,7 +113,7 @@ def doubts(scores: Floats, classes: Ints) -> tuple[Ints, Floats]:
         there = means[suggested, classes] - own[suggested]
         variance = spread[classes, classes] + spread[suggested, suggested] - 2 * spread[classes, suggested]
         evidence = (here - there) * ((here + there) / 2 - margins) / np.maximum(variance, 1e-9)
-        evidence[here <= there] = -np.inf  # classes that cannot be told apart say nothing
+        evidence[here <= there] = -np.inf  # indistinguishable classes give no evidence
         evidence[weights[suggested] <= 0] = -np.inf
         odds = evidence + math.log(wrong / (1 - wrong) / max(kinds - 1, 1))
         right = 1 / (1 + np.exp(odds.clip(-FAR, FAR)))
@@ -124,16 +124,16 @@ def doubts(scores: Floats, classes: Ints) -> tuple[Ints, Floats]:
 def rank_sets(scores: Floats, sets: Sets) -> list[tuple[int, Sets, float]]:
     """Return (image, suggested set (C,), score of the worst label in 0..1), most suspicious first, at most `LISTED`.
 
-    A label's scores are taken for two normal distributions of one width, of the images that have it and of the others;
-    an entry is suspected if by its score it is rather wrong than right, where one in twenty is wrong to begin with. So
-    of a label that can hardly be told, little is said.
+    A label's scores are modelled as two normal distributions of one width, of images with it and without. An entry is
+    suspected if it is more likely wrong than right, given a prior of one in twenty. So a label that is hard to
+    recognise gives few suspects.
     """
     having, lacking = (_means(scores, part) for part in (sets, ~sets))
     apart = having - lacking
     variance = np.square(scores - np.where(sets, having, lacking)).mean(axis=0)
     beyond = scores - (having + lacking) / 2
     evidence = np.where(sets, -1, 1) * beyond * apart / np.maximum(variance, 1e-9)  # of the log likelihoods, nats
-    evidence[:, ~(apart > 0)] = -np.inf  # what cannot be told says nothing
+    evidence[:, ~(apart > 0)] = -np.inf  # indistinguishable labels give no evidence
     wrong, worst = evidence > WRONG_LOG_ODDS, evidence.argmax(axis=1)
     own = np.clip(np.where(sets, scores, 1 - scores), 0, 1)
     order = [int(image) for image in np.argsort(-evidence.max(axis=1), kind="stable") if wrong[image].any()][:LISTED]
@@ -141,7 +141,7 @@ def rank_sets(scores: Floats, sets: Sets) -> list[tuple[int, Sets, float]]:
 
 
 def _means(scores: Floats, of: Sets) -> Floats:
-    """Return each column's mean over the rows that `of` names, (C,); NaN where it names none."""
+    """Return each column's mean over the rows selected by `of`, (C,); NaN if there are none."""
     counts = of.sum(axis=0)
     means: Floats = np.where(of, scores, 0).sum(axis=0) / np.where(counts, counts, np.nan)
     return means

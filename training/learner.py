@@ -1,4 +1,4 @@
-"""fastai's learner on our backbones. Knows no run, no schedule and no checkpoint."""
+"""fastai's learner on our backbones."""
 
 import math
 from collections.abc import Mapping
@@ -21,16 +21,16 @@ from tsukiji.vision.backbones import Backbone, backbone_of
 from tsukiji.vision.model import BODY, build, load_timm, strip, timm_stages
 
 BATCH_NORM_MOMENTUM: Final = 0.1
-"""PyTorch's own. Some of timm's networks have TensorFlow's, a tenth of it: after a hundred batches their statistics
-would still be mostly ImageNet's, and what was learnt from one's own pictures would fail on them."""
+"""PyTorch's default. Some timm networks use TensorFlow's, a tenth of it: after a hundred batches their statistics
+would still be mostly ImageNet's, and a model trained on other pictures would fail."""
 
 
 def build_learner(
     recipe: Recipe, loaders: DataLoaders, body: Mapping[str, torch.Tensor] | None, kind: Kind = "single_label"
 ) -> Learner:
-    """Return fastai's `vision_learner`; with `body`, what `load_backbone_weights` gave, pretrained and frozen.
+    """Return fastai's `vision_learner`; with `body` from `load_backbone_weights`, pretrained and frozen.
 
-    Built without weights first, since fastai itself would download them.
+    Built without weights first, because fastai would download them.
 
     Raises:
         BackboneUnavailable: it needs a library that is not installed.
@@ -40,7 +40,7 @@ def build_learner(
     if backbone.patch:
         learner = transformer_learner(recipe, loaders, kind)
     elif backbone.library == "timm":
-        load_timm(backbone)  # fastai does not say what it lacks
+        load_timm(backbone)  # fastai's own error does not say what is missing
         learner = make(backbone.network, splitter=split_timm)
     else:
         learner = make(getattr(models, backbone.network))
@@ -61,8 +61,7 @@ def build_learner(
 def split_timm(model: nn.Sequential) -> list[list[nn.Parameter]]:
     """Return the parameters of the early stages, of the last two, and of the head, as fastai splits a ResNet's.
 
-    fastai itself makes one group of a body of timm. All of it would learn at the rate of the first layers, which are to
-    change least.
+    fastai makes one group of a timm body, all of which would then learn at the rate of the first layers, the lowest.
     """
     body: Any = model[0].model
     last_early = body.feature_info[-3]["module"]
@@ -73,9 +72,9 @@ def split_timm(model: nn.Sequential) -> list[list[nn.Parameter]]:
 
 
 class TokenMaps(nn.Module):
-    """timm's transformer as a body of fastai: images (N, 3, H, W) to the maps of its tokens, (N, C, h, w).
+    """timm's transformer as a fastai body: images (N, 3, H, W) to the maps of its tokens, (N, C, h, w).
 
-    fastai itself takes a transformer's one token for the whole picture, and leaves no maps to explain an answer by.
+    fastai takes the class token alone, which leaves no maps for explanations.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -93,23 +92,23 @@ def transformer_learner(recipe: Recipe, loaders: DataLoaders, kind: Kind) -> Lea
 
 
 def metrics_of(kind: Kind) -> list[Any]:
-    """Return what fastai measures after each epoch, in the order of `EpochMetrics`."""
+    """Return fastai's metrics for each epoch, in the order of `EpochMetrics`."""
     if kind == "single_label":
         return [accuracy]
     return [accuracy_multi, AccumMetric(average_precision, flatten=False)]
 
 
 def average_precision(outputs: torch.Tensor, targets: torch.Tensor) -> float:
-    """Return the mean average precision of outputs (N, C) on targets (N, C) of 0 and 1, NaN where there is none.
+    """Return the mean average precision of outputs (N, C) on targets (N, C) of 0 and 1; NaN if undefined.
 
-    By rank, so no sigmoid.
+    It depends on ranks only, so no sigmoid is needed.
     """
     found = mean_average_precision(targets.cpu().numpy() > 0, outputs.float().cpu().numpy())
     return math.nan if found is None else found
 
 
 def load_body(learner: Learner, backbone: Backbone, body: Mapping[str, torch.Tensor]) -> None:
-    """Copy the library's tensors into the learner's body, where fastai has names of its own."""
+    """Copy the library's tensors into the learner's body, whose names are fastai's."""
     if backbone.library == "timm":
         learner.model[0].model.load_state_dict(body)
         return

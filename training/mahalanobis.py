@@ -1,4 +1,4 @@
-"""Class means and one covariance within the classes, for `tsukiji.vision.out_of_distribution`. Knows arrays alone."""
+"""Class means and a shared covariance, for `tsukiji.vision.out_of_distribution`. Arrays only."""
 
 from dataclasses import replace
 from typing import Final
@@ -10,7 +10,7 @@ from tsukiji.vision.out_of_distribution import Means, unit_parts
 from tsukiji.vision.shapes import AXES, SCORES
 
 EVENED: Final = 0.2
-"""How far the variance of each feature is moved towards the mean of all: a few pictures tell little of it."""
+"""How far each feature's variance is shrunk towards the mean of all: few pictures estimate it poorly."""
 LEAST_SHRUNK: Final = 1e-3
 TINY: Final = 1e-12
 
@@ -20,14 +20,14 @@ Ints = NDArray[np.int64]
 
 
 def fit(learnt: Floats, classes: Ints, held_out: Floats, middle: int, axes: int = AXES) -> Means:
-    """Return the statistics of learnt vectors and held-out ones of the same kinds, as a package's file will hold them.
+    """Return the statistics as stored in a package.
 
     Args:
-        learnt: of the pictures that were learnt, (M, D), M >= 1.
+        learnt: features of training pictures, (M, D), M >= 1.
         classes: their class numbers, (M,).
-        held_out: of others, (N, D), N >= 1.
-        middle: so many of the D features are means of earlier maps, see `Means`.
-        axes: the covariance is that of so many pictures, at most.
+        held_out: of held-out ones, (N, D), N >= 1.
+        middle: how many of the D features are means of earlier maps, see `Means`.
+        axes: most pictures to use for the covariance.
     """
     rows, numbers = unit_parts(learnt, middle), np.unique(classes, return_inverse=True)[1]
     order, counts = np.argsort(numbers, kind="stable"), np.bincount(numbers)
@@ -46,10 +46,10 @@ def fit(learnt: Floats, classes: Ints, held_out: Floats, middle: int, axes: int 
 
 
 def axes_of(spread: Doubles) -> Doubles:
-    """Return `Means.axes` (M, D) of what M pictures differ by from the means of their classes, (M, D).
+    """Return `Means.axes` (M, D) from the deviations (M, D) of M pictures from the means of their classes.
 
-    Their covariance S is shrunk to (1 - s) S + s v I, where v is the mean variance, by the s of Ledoit and Wolf. It is
-    inverted by Woodbury's identity, as there are fewer pictures than features.
+    Their covariance S is shrunk to (1 - s) S + s v I, where v is the mean variance, with the s of Ledoit and Wolf. It
+    is inverted by Woodbury's identity, because there are fewer pictures than features.
     """
     images, features = spread.shape
     products = spread @ spread.T / images

@@ -1,4 +1,4 @@
-"""What an evaluation says, from arrays alone: true classes and probabilities. Knows no network and no pictures."""
+"""Metrics of single-label classification, from arrays of true classes and probabilities."""
 
 import math
 from collections.abc import Sequence
@@ -21,13 +21,13 @@ from tsukiji.types import ClassMetrics, Metrics
 from tsukiji.types.evaluations import CalibrationMetrics, ClassCurves, ConfusedPair, ReliabilityBin, SweepPoint
 
 LEAST: Final = float(np.finfo(np.float32).tiny)
-"""A probability of 0 costs as much as this one, so that no loss is infinite."""
+"""A probability of 0 counts as this one, so that no loss is infinite."""
 Z95: Final = 1.959964
 MOST_BINS: Final = 15
 FOLDS: Final = 5
 SEED: Final = 42
 TEMPERATURES: Final = (0.1, 10.0)
-"""Where every image is right, ever lower temperatures would fit ever better; these bounds end that."""
+"""If every image is right, the loss falls with the temperature forever; these bounds end that."""
 CURVE_POINTS: Final = 50
 CURVED_CLASSES: Final = 100
 CONFUSED_PAIRS: Final = 10
@@ -38,17 +38,16 @@ Floats = NDArray[np.floating]
 
 
 def measure(truth: Ints, probabilities: Floats, label_names: Sequence[str], logits: Floats | None = None) -> Metrics:
-    """Return all that can be said of N images (at least one) and C classes.
+    """Return all metrics of N images (at least one) and C classes.
 
     A ratio without a denominator is None: the precision of a class that is never predicted, all of one without images.
 
     Args:
         truth: class numbers, shape (N,).
-        probabilities: as they are served, shape (N, C), rows sum to 1.
+        probabilities: as served, shape (N, C), rows sum to 1.
         label_names: of the C classes.
-        logits: before any temperature, shape (N, C), if these images are those that the temperature is fitted on.
-            Then calibration is measured before and after, the latter cross-fitted. Without them it is that of the
-            probabilities as they are.
+        logits: before any temperature, shape (N, C), if the temperature is fitted on these images. Calibration is then
+            measured before and after, the latter cross-fitted; without logits it is that of the probabilities.
     """
     taken_for = probabilities.argmax(axis=1)
     classes = range(len(label_names))
@@ -71,13 +70,13 @@ def measure(truth: Ints, probabilities: Floats, label_names: Sequence[str], logi
 
 
 def class_metrics(label: str, right: int, said: int, there: int) -> ClassMetrics:
-    """Return the figures of a label; nothing is known of one that no image has.
+    """Return the metrics of a label; all None for one without images.
 
     Args:
         label: its name.
-        right: images that have it and were given it.
-        said: images that were given it.
-        there: images that have it.
+        right: true positives.
+        said: predicted positives.
+        there: actual positives.
     """
     return ClassMetrics(
         label=label,
@@ -94,7 +93,7 @@ def losses(truth: Ints, probabilities: Floats) -> Floats:
 
 
 def wilson(right: int, images: int) -> tuple[float, float]:
-    """Return the 95% interval of a fraction by Wilson's score, which stays within 0..1 for few images too."""
+    """Return the 95% Wilson score interval of a fraction, which stays within 0..1 for few images too."""
     share, z = right / images, Z95 * Z95 / images
     centre = (share + z / 2) / (1 + z)
     half = Z95 * math.sqrt(share * (1 - share) / images + z / (4 * images)) / (1 + z)
@@ -102,7 +101,7 @@ def wilson(right: int, images: int) -> tuple[float, float]:
 
 
 def most_confused(confusion: Ints, label_names: Sequence[str]) -> list[ConfusedPair]:
-    """Return the fullest cells off the diagonal, fullest first."""
+    """Return the largest off-diagonal cells, largest first."""
     errors = confusion - np.diag(np.diag(confusion))
     order = np.argsort(-errors, axis=None, kind="stable")[:CONFUSED_PAIRS]
     return [
@@ -116,10 +115,10 @@ def most_confused(confusion: Ints, label_names: Sequence[str]) -> list[ConfusedP
 
 
 def curves(truth: NDArray[np.bool_], probabilities: Floats, label_names: Sequence[str]) -> list[ClassCurves]:
-    """Return ROC and precision-recall of each class against the rest; of many classes only the worst keep points.
+    """Return ROC and precision-recall of each class against the rest; with many classes only the worst keep points.
 
     Args:
-        truth: of which class each image is, or classes, (N, C).
+        truth: the classes of each image, (N, C).
         probabilities: (N, C).
         label_names: of the C classes.
     """
@@ -146,7 +145,7 @@ def class_curves(label: str, is_it: NDArray[np.bool_], scores: Floats) -> ClassC
 
 
 def thin(xs: Floats, ys: Floats) -> list[tuple[float, float]]:
-    """Return at most `CURVE_POINTS` of the points, both ends among them, about equally far from each other."""
+    """Return at most `CURVE_POINTS` of the points, including both ends, about evenly spaced."""
     way = np.concatenate([[0.0], np.cumsum(np.abs(np.diff(xs)) + np.abs(np.diff(ys)))])
     stops = np.searchsorted(way, np.linspace(0, way[-1], CURVE_POINTS))
     chosen = np.unique(np.concatenate([[0], stops[1:-1], [len(way) - 1]])) if len(xs) > CURVE_POINTS else range(len(xs))
@@ -157,10 +156,10 @@ def thin(xs: Floats, ys: Floats) -> list[tuple[float, float]]:
 
 
 def fit_temperature(logits: Floats, truth: Ints) -> float:
-    """Return the temperature T, 0.1 to 10, for which softmax(logits / T) has the least mean cross-entropy.
+    """Return the temperature T, 0.1 to 10, for which softmax(logits / T) has the lowest mean cross-entropy.
 
-    The one-parameter method of Guo, Pleiss, Sun and Weinberger, "On calibration of modern neural networks", ICML 2017.
-    It changes no decision, only how sure the model says it is.
+    Temperature scaling of Guo, Pleiss, Sun and Weinberger, "On calibration of modern neural networks", ICML 2017. It
+    changes no prediction, only its confidence.
 
     Args:
         logits: shape (N, C).
@@ -186,7 +185,7 @@ def calibration(truth: Ints, probabilities: Floats, logits: Floats | None) -> Ca
 
 
 def cross_fitted(logits: Floats, truth: Ints) -> Floats:
-    """Return probabilities, each image's by a temperature that was fitted on the other folds. Shape (N, C)."""
+    """Return probabilities, each image's by a temperature fitted on the other folds. Shape (N, C)."""
     fold_of, scores = folds(truth), logits.astype(np.float64)
     probabilities = np.empty_like(scores)
     for fold in np.unique(fold_of):
@@ -197,7 +196,7 @@ def cross_fitted(logits: Floats, truth: Ints) -> Floats:
 
 
 def folds(truth: Ints) -> Ints:
-    """Return each image's fold, 0 to 4: drawn by a fixed seed, with the classes spread evenly, however small."""
+    """Return each image's fold, 0 to 4: drawn with a fixed seed, stratified by class."""
     drawn = np.random.default_rng(SEED).permutation(len(truth))
     by_class = drawn[np.argsort(truth[drawn], kind="stable")]
     fold_of = np.empty(len(truth), np.int64)
@@ -206,20 +205,20 @@ def folds(truth: Ints) -> Ints:
 
 
 def tops(truth: Ints, probabilities: Floats) -> tuple[NDArray[np.bool_], Floats]:
-    """Return whether each image's likeliest class is right, and its probability, both (N,)."""
+    """Return whether each image's top prediction is right, and its probability, both (N,)."""
     return probabilities.argmax(axis=1) == truth, probabilities.max(axis=1)
 
 
 def reliability(right: NDArray[np.bool_], sureness: Floats) -> tuple[float, list[ReliabilityBin]]:
-    """Return the expected calibration error of statements, and its bins, least sure first.
+    """Return the expected calibration error, and the reliability bins, least confident first.
 
-    Bins hold equally many, and are as many, up to 15, as there can be with accuracies that never fall: ECE_sweep of
-    Roelofs, Cain, Shlens and Mozer, "Mitigating bias in calibration error estimation", AISTATS 2022. Of the hundred
-    images or so that are held out here, the usual 15 bins of equal width find an error where there is none.
+    Equal-mass bins, as many, up to 15, as keep accuracies monotonic: ECE_sweep of Roelofs, Cain, Shlens and Mozer,
+    "Mitigating bias in calibration error estimation", AISTATS 2022. With about a hundred held-out images, as is common
+    here, the usual 15 bins of equal width find an error where there is none.
 
     Args:
-        right: whether each statement is true, shape (N,).
-        sureness: the probability that was given to it, shape (N,).
+        right: whether each prediction is right, shape (N,).
+        sureness: its probability, shape (N,).
     """
     order = np.argsort(sureness, kind="stable")
     bins = [in_bins(right[order], sureness[order], 1)]
@@ -233,7 +232,7 @@ def reliability(right: NDArray[np.bool_], sureness: Floats) -> tuple[float, list
 
 
 def in_bins(right: NDArray[np.bool_], sureness: Floats, count: int) -> list[ReliabilityBin]:
-    """Return so many bins of equally many statements, which are sorted by sureness."""
+    """Return `count` equal-mass bins of predictions sorted by probability."""
     return [
         ReliabilityBin(
             low=float(sure[0]),
@@ -247,7 +246,7 @@ def in_bins(right: NDArray[np.bool_], sureness: Floats, count: int) -> list[Reli
 
 
 def sweep(truth: Ints, probabilities: Floats) -> list[SweepPoint]:
-    """Return for each threshold what part of the images reaches it, and how much of that is right."""
+    """Return for each threshold the fraction of images that reach it, and the accuracy among them."""
     right, sureness = tops(truth, probabilities)
     points = []
     for threshold in THRESHOLDS:

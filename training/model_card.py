@@ -1,4 +1,4 @@
-"""The model card: what a stranger must know before using a model. Text only; knows no weights."""
+"""The model card: what to know before using a model. Text only; knows no weights."""
 
 import json
 import re
@@ -141,7 +141,7 @@ def _sets(found: MultiLabelMetrics) -> str:
 
 
 def _leakage(found: Leakage | None) -> str:
-    """Return what is known about pictures that stand on both sides, as a sentence or two."""
+    """Return what is known about near-duplicates on both sides, as a sentence or two."""
     if found is None:
         return ""
     kept = f"{found.near_duplicates} of the pictures have near-duplicates ({found.near_duplicate_groups} groups)"
@@ -199,5 +199,5 @@ def _calibration(metrics: Metrics) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text that Markdown takes as it is, on one line."""
+    """Return the text escaped for Markdown, on one line."""
     return re.sub(r"([\\`*_{}\[\]<>#|~])", r"\\\1", " ".join(text.split()))

@@ -1,7 +1,7 @@
-"""What an evaluation says of images with several labels each, from arrays alone. Knows no network and no pictures.
+"""Metrics of multi-label classification, from arrays.
 
-Where thresholds and temperature are fitted on the very images that are measured, each image is judged by those that
-were fitted without it (five folds), as in `training/metrics.py`: what a threshold owes to chance is not counted twice.
+If thresholds and temperature are fitted on the very images that are measured, metrics are cross-fitted in five folds,
+as in `training/metrics.py`, so that they are not too optimistic.
 """
 
 import math
@@ -23,9 +23,9 @@ Floats = NDArray[np.floating]
 
 HALF: Final = 0.5
 PRIOR_IMAGES: Final = 10
-"""A label's own best threshold counts for as much as that of all labels together when so many images have the label."""
+"""A label with this many images weighs its own best threshold as much as the one of all labels together."""
 THRESHOLD_BOUNDS: Final = (0.05, 0.95)
-"""Of a few images any threshold may look best; these keep a label from being said of everything, or of nothing."""
+"""With few images any threshold may look best; these bounds keep a label from being predicted always, or never."""
 
 
 def measure_sets(
@@ -36,17 +36,17 @@ def measure_sets(
     thresholds: Sequence[float] | None = None,
     logits: Floats | None = None,
 ) -> Metrics:
-    """Return all that can be said of N images (at least one) and C labels.
+    """Return all metrics of N images (at least one) and C labels.
 
     A ratio without a denominator is None: the precision of a label that is never predicted, all of one without images.
 
     Args:
         truth: which labels each image has, shape (N, C).
-        probabilities: of each label, as they are served, shape (N, C).
-        decided: which labels were decided for, shape (N, C).
+        probabilities: of each label, as served, shape (N, C).
+        decided: which labels are predicted, shape (N, C).
         label_names: of the C labels.
-        thresholds: that the labels are served with, to be told; (C,).
-        logits: before any temperature, shape (N, C), if these images are those that the temperature is fitted on.
+        thresholds: of the labels when served, to be reported; (C,).
+        logits: before any temperature, shape (N, C), if the temperature is fitted on these images.
     """
     cells = count_cells(truth, decided)
     rows = [
@@ -87,17 +87,17 @@ def set_losses(truth: Sets, probabilities: Floats) -> Floats:
 
 
 def mean_average_precision(truth: Sets, scores: Floats) -> float | None:
-    """Return the mean of the labels' average precisions; None where there is no label that some images have, some not.
+    """Return the mean of the labels' average precisions; None if every label is constant.
 
     Args:
         truth: which labels each image has, shape (N, C).
-        scores: anything that is higher where a label is likelier, shape (N, C).
+        scores: increasing with the likelihood of the label, shape (N, C).
     """
     return mean(average_precisions(truth, scores))
 
 
 def mean(values: Sequence[float | None]) -> float | None:
-    """Return the mean of those that are known."""
+    """Return the mean of the values that are not None."""
     known = [value for value in values if value is not None]
     return float(np.mean(known)) if known else None
 
@@ -141,7 +141,7 @@ def per_label(
 
 
 def together(sets: Sets) -> list[list[int]]:
-    """Return how many images have both of two labels, shape (C, C)."""
+    """Return the co-occurrence matrix of labels, shape (C, C)."""
     counts = sets.astype(np.int64)
     found: list[list[int]] = (counts.T @ counts).tolist()
     return found
@@ -158,7 +158,7 @@ def sweep_point(truth: Sets, decided: Sets, threshold: float) -> SetSweepPoint:
 
 
 def f1(truth: Sets, decided: Sets) -> float | None:
-    """Return F1 of all labels of all images together; None where there are none, neither true nor decided."""
+    """Return micro-averaged F1; None if there are no labels, neither true nor predicted."""
     both = int(truth.sum()) + int(decided.sum())
     return 2 * int((truth & decided).sum()) / both if both else None
 
@@ -167,11 +167,11 @@ def f1(truth: Sets, decided: Sets) -> float | None:
 
 
 def fit_thresholds(truth: Sets, probabilities: Floats) -> list[float]:
-    """Return a threshold for each label (C,) by which its F1 on these images is about the highest.
+    """Return a threshold for each label (C,) that about maximises its F1 on these images.
 
-    The best threshold of few images is mostly chance. So each label's own is drawn towards the one that is best for all
-    labels together, on the scale of logits, as if `PRIOR_IMAGES` more images had asked for that one; a label that no
-    image has takes it as it is.
+    The best threshold of few images is mostly chance. So each label's own is shrunk towards the one that is best for
+    all labels together, in logits, as if `PRIOR_IMAGES` more images had voted for it; a label without images takes it
+    unchanged.
 
     Args:
         truth: which labels each image has, shape (N, C).
@@ -188,7 +188,7 @@ def fit_thresholds(truth: Sets, probabilities: Floats) -> list[float]:
 
 
 def best_threshold(is_there: NDArray[np.bool_], scores: Floats) -> float:
-    """Return the threshold of the highest F1, in the middle between the scores that it parts; 0.5 if nothing is there.
+    """Return the threshold with the highest F1, midway between the scores it separates; 0.5 without positives.
 
     Args:
         is_there: shape (N,).
@@ -200,7 +200,7 @@ def best_threshold(is_there: NDArray[np.bool_], scores: Floats) -> float:
     ranked, right = scores[order].astype(np.float64), np.cumsum(is_there[order])
     values = 2 * right / (np.arange(1, len(scores) + 1) + is_there.sum())
     below = np.append(ranked[1:], 0.0)
-    values[ranked == below] = -1  # what is equal cannot be parted
+    values[ranked == below] = -1  # equal scores cannot be separated
     best = int(values.argmax())
     return float((ranked[best] + below[best]) / 2)
 
@@ -211,7 +211,7 @@ def decide(probabilities: Floats, thresholds: Sequence[float]) -> Sets:
 
 
 def cross_decided(truth: Sets, probabilities: Floats) -> Sets:
-    """Return which labels are decided for, (N, C), each image's by thresholds that were fitted on the other folds."""
+    """Return predicted labels, (N, C), each image's by thresholds fitted on the other folds."""
     fold_of = folds(kinds_of(truth))
     decided = np.zeros_like(truth)
     for fold in np.unique(fold_of):
@@ -222,7 +222,7 @@ def cross_decided(truth: Sets, probabilities: Floats) -> Sets:
 
 
 def kinds_of(truth: Sets) -> NDArray[np.int64]:
-    """Return a number for each image, equal where the sets are, (N,)."""
+    """Return a number for each image, (N,), equal for equal sets."""
     return np.unique(truth, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)
 
 
@@ -236,7 +236,7 @@ def logit(probability: float) -> float:
 
 
 def fit_set_temperature(logits: Floats, truth: Sets) -> float:
-    """Return the one temperature T, 0.1 to 10, for which sigmoid(logits / T) has the least mean binary cross-entropy.
+    """Return the one temperature T, 0.1 to 10, for which sigmoid(logits / T) has the lowest mean binary cross-entropy.
 
     As `training.metrics.fit_temperature` (Guo et al. 2017), with every label of every image as an observation. It
     changes no ranking.
@@ -256,7 +256,7 @@ def fit_set_temperature(logits: Floats, truth: Sets) -> float:
 
 
 def calibration(truth: Sets, probabilities: Floats, logits: Floats | None) -> CalibrationMetrics:
-    """Return the expected calibration error of single labels: how probable each was, and whether it was there."""
+    """Return the expected calibration error of single labels."""
     if logits is None:
         error, bins = reliability(truth.ravel(), probabilities.ravel())
         return CalibrationMetrics(temperature=1.0, ece_before=error, ece_after=error, bins=bins)
@@ -267,7 +267,7 @@ def calibration(truth: Sets, probabilities: Floats, logits: Floats | None) -> Ca
 
 
 def cross_calibrated(logits: Floats, truth: Sets) -> Floats:
-    """Return probabilities (N, C), each image's by a temperature that was fitted on the other folds."""
+    """Return probabilities (N, C), each image's by a temperature fitted on the other folds."""
     fold_of, scores = folds(kinds_of(truth)), logits.astype(np.float64)
     probabilities = np.empty_like(scores)
     for fold in np.unique(fold_of):

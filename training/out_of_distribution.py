@@ -1,4 +1,4 @@
-"""How well "none of these" is told: false rejections and false acceptances, from arrays alone. Knows no network."""
+"""Fits and evaluates "none of these": false rejections and false acceptances. Arrays only."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -17,10 +17,10 @@ Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
 LEFT_OUT_IMAGES: Final = 2000
-"""Held-out images that leaving classes out is measured on, at most, and as many of each class as of any."""
+"""Most held-out images for the leave-one-class-out test, and of each class the same number."""
 LEFT_OUT_LEARNT: Final = 2000
 LEFT_OUT_AXES: Final = 256
-"""Of these images the statistics are fitted anew for each class, so they are few."""
+"""Images for the covariance in that test: few, because it is fitted again for each class."""
 METHOD: Final = "mahalanobis"
 
 
@@ -33,17 +33,17 @@ def measure(
     middle: int,
     unknown: Floats | None = None,
 ) -> tuple[Means, UnknownMetrics]:
-    """Return the statistics of a model, and how well they tell "none of these" at the default threshold.
+    """Return the statistics of a model, and how well they detect "none of these" at the default threshold.
 
     Args:
-        learnt: what the train images look like, (M, D).
-        learnt_classes: their class numbers, (M,). None if pictures have several labels: then no class is left out in
-            turn, as the others in its pictures would be known all the same.
-        held_out: the same of the valid images, (N, D).
+        learnt: features of the train images, (M, D).
+        learnt_classes: their class numbers, (M,). None for multi-label: then no class is left out in turn, because the
+            others in its pictures would still be known.
+        held_out: features of the valid images, (N, D).
         held_out_classes: their class numbers, (N,); or of their sets.
         label_names: of the classes.
-        middle: so many of the features are means of earlier maps, see `Means`.
-        unknown: images of other things, (U, D), if the user gave some.
+        middle: how many of the features are means of earlier maps, see `Means`.
+        unknown: images of other things, (U, D), if the user provided some.
     """
     one = np.zeros(len(learnt), np.int64)
     known = fit(learnt, one if learnt_classes is None else learnt_classes, held_out, middle)
@@ -65,7 +65,7 @@ def measure(
 
 
 def false_rejections(similar: Floats, classes: Ints) -> float:
-    """Return what part of the held-out images is turned away by a threshold that was fitted on the other folds."""
+    """Return the fraction of held-out images rejected by a threshold fitted on the other folds."""
     fold_of = folds(classes)
     turned_away = 0
     for fold in np.unique(fold_of):
@@ -92,9 +92,9 @@ def leave_out(
     label_names: Sequence[str],
     middle: int,
 ) -> list[LeftOut]:
-    """Return for each class how often its held-out images pass for known where nothing of it was learnt.
+    """Return for each class how often its held-out images pass for known when it was not learnt.
 
-    Only the statistics forget the class, the network does not: on a network that learnt all layers the rates flatter.
+    Only the statistics leave the class out, not the network: if all layers were trained, the rates are too optimistic.
     """
     learnt_part, held_part = thinned(len(learnt), LEFT_OUT_LEARNT), thinned(len(held_out), LEFT_OUT_IMAGES)
     learnt, learnt_classes = learnt[learnt_part], learnt_classes[learnt_part]
@@ -119,11 +119,11 @@ def leave_out(
 
 
 def thinned(count: int, most: int) -> slice:
-    """Return an even selection of so many, at most."""
+    """Return an evenly spaced slice of at most `most` of `count`."""
     return slice(None, None, max(1, -(-count // most)))
 
 
 def auroc(known: Floats, unknown: Floats) -> float:
-    """Return how often a known image has the higher value than an unknown one."""
+    """Return how often a known image has a higher value than an unknown one."""
     truth = np.concatenate([np.ones(len(known)), np.zeros(len(unknown))])
     return float(roc_auc_score(truth, np.concatenate([known, unknown])))

@@ -1,9 +1,9 @@
-"""The parts of a training that are imported when their time comes, and not before: the one place where that is done.
+"""Late imports of the phases of a training, all in one place.
 
 fastai takes 2 s of processor time to import, torchvision and scikit-learn 1.5 s each. The preset `quick` needs neither
-of the first two, and nothing needs scikit-learn before there is something to measure.
+of the first two, and scikit-learn is needed only for metrics.
 """
-# ruff: noqa: PLC0415 - each phase imports its libraries when it begins, so that a training starts in less time
+# ruff: noqa: PLC0415 - each phase imports its libraries when it begins, so that a training starts faster
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def trainer(preset: Preset) -> "Callable[[Task], Fitted]":
-    """Return what trains by this preset."""
+    """Return the function that trains with this preset."""
     if preset == "quick":
         from training.quick import quick
 
@@ -28,7 +28,7 @@ def trainer(preset: Preset) -> "Callable[[Task], Fitted]":
 
 
 def conclusion() -> "Callable[[Task, Fitted, float], Report]":
-    """Return what packs and measures a trained network."""
+    """Return the function that packages and evaluates a trained network."""
     from training.conclusion import conclude
 
     return conclude

@@ -1,7 +1,7 @@
-"""From a model package to fastai's `export.pkl`: for those who go on in fastai. We write such files and read none.
+"""From a model package to fastai's `export.pkl`. We write such files and never read any.
 
-The pickle names classes and functions of fastai, torchvision and Python alone, and holds neither code nor a path of
-this machine, so that it opens wherever fastai is installed: on another operating system, and with another Python.
+The pickle refers only to classes and functions of fastai, torchvision and Python, and holds neither code nor paths of
+this machine, so it opens wherever fastai is installed: on other operating systems, and with other Python versions.
 """
 
 import pickle
@@ -46,17 +46,17 @@ LIBRARIES: Final = ("fastai", "fastcore", "torch", "torchvision")
 
 
 class PortablePickler(pickle.Pickler):
-    """Writes any path as the folder in which fastai runs when the file is opened: ours mean nothing there.
+    """Writes any path as fastai's working folder when the file is opened: ours mean nothing elsewhere.
 
-    A `PosixPath` cannot even be made on Windows. fastai's `URLs.LOCAL_PATH` is a path of whatever system it runs on.
+    A `PosixPath` cannot even be created on Windows. fastai's `URLs.LOCAL_PATH` is a path of the running system.
     """
 
     def reducer_override(self, value: Any) -> Any:
         return (getattr, (URLs, "LOCAL_PATH", ".")) if isinstance(value, PurePath) else NotImplemented
 
 
-# In the place of the module `pickle`. fastai's default, cloudpickle, writes the byte code of some functions, which
-# another version of Python cannot run, with the names of the files that they came from.
+# Replaces the module `pickle`. fastai's default, cloudpickle, writes the byte code of some functions, which other
+# Python versions cannot run, with the names of their source files.
 PORTABLE: Final = SimpleNamespace(**vars(pickle) | {"Pickler": PortablePickler})
 
 
@@ -66,13 +66,13 @@ def export_learner(folder: Path, target: Path, images: list[Image.Image]) -> dic
     Args:
         folder: a model package.
         target: the file to write.
-        images: RGB pictures, one at least, that the learner's network is compared with ours on.
+        images: RGB pictures, at least one, to compare the learner's network with ours on.
 
     Returns:
         Facts: the comparison (see `tsukiji.vision.onnx.compare`) and versions.
 
     Raises:
-        ExportFailed: the learner's network answers otherwise.
+        ExportFailed: the learner's network gives other results.
         PackageInvalid: the package is damaged.
     """
     expected = Predictor.load(folder, "cpu").predict(images)  # verifies the package
@@ -85,21 +85,21 @@ def export_learner(folder: Path, target: Path, images: list[Image.Image]) -> dic
     if config.kind == "multi_label":
         learner.loss_func.thresh = torch.tensor(calibration.thresholds or [HALF] * config.num_classes)
     facts = compare(expected, shares_of(_logits(learner.model, preprocess, images), config.kind))
-    if not facts["max_difference"] <= TOLERANCE:  # NaN is no agreement
+    if not facts["max_difference"] <= TOLERANCE:  # also catches NaN
         raise ExportFailed(f"fastai's network differs by up to {facts['max_difference']:.3g} in its probabilities.")
     learner.export(target.absolute(), pickle_module=PORTABLE)
     return facts | {"versions": {name: version(name) for name in LIBRARIES}}
 
 
 def _load_data(config: ModelConfig, preprocess: Preprocess, scratch: Path) -> DataLoaders:
-    """Return loaders that open a file as we do, as far as fastai can. It asks for one picture to begin with."""
-    picture = scratch / "0" / "blank.png"  # labels are no folder names: they may hold slashes
+    """Return loaders that open a file as we do, as far as fastai can. fastai needs one picture to build them."""
+    picture = scratch / "0" / "blank.png"  # not named after labels, which may contain slashes
     picture.parent.mkdir()
     Image.new("RGB", (preprocess.size, preprocess.size)).save(picture)
     numbers = [str(number) for number in range(config.num_classes)]
     several = config.kind == "multi_label"
     naming = MultiCategorize(vocab=numbers) if several else Categorize(vocab=numbers, sort=False)
-    # Of the folder "0", `sorted` makes the list of labels that fastai wants, and a pickle knows it.
+    # `sorted` turns the folder "0" into the list of labels that fastai wants, and can be pickled.
     targets = [parent_label, sorted, naming, OneHotEncode] if several else [parent_label, naming]
     sampling = RESAMPLING[preprocess.interpolation], Image.Resampling.NEAREST
     fit = Resize(preprocess.size, method=METHODS[preprocess.resize], resamples=sampling)
@@ -120,13 +120,13 @@ def _build(config: ModelConfig, loaders: DataLoaders) -> Learner:
     learner = build_learner(Recipe(backbone=config.architecture, pretrained=False), loaders, None, config.kind)
     if config.head == "linear_v1":
         learner.model[1] = nn.Sequential(*learner.model[1][:POOLING], nn.Linear(2 * config.num_features, learner.dls.c))
-    learner.metrics = []  # of which one is ours, and no pickle for others may name it
+    learner.metrics = []  # one is ours, and the pickle must not refer to it
     learner.model.eval()
     return learner
 
 
 def _fold_in(model: nn.Module, temperature: float) -> None:
-    """Divide the last layer by the temperature: fastai knows none, and takes softmax or sigmoid of what comes out."""
+    """Divide the last layer by the temperature, which fastai does not support."""
     last = [layer for layer in model.modules() if isinstance(layer, nn.Linear)][-1]
     with torch.no_grad():
         for values in last.parameters():

@@ -1,8 +1,8 @@
-"""A linear classifier on frozen features: logistic regression with an L2 penalty. Knows no network and no pictures.
+"""A linear classifier on frozen features: logistic regression with an L2 penalty. Arrays only.
 
 Features are standardised to mean 0 and deviation 1 over the training images. The penalty is the strongest whose
 cross-validated loss is within one standard error of the lowest (Breiman, Friedman, Olshen and Stone, "Classification
-and Regression Trees", 1984): of a few hundred images the loss itself hardly tells the weaker ones apart.
+and Regression Trees", 1984): with a few hundred images the loss hardly distinguishes weaker ones.
 """
 
 from collections.abc import Callable
@@ -17,17 +17,17 @@ from scipy.special import expit, log_expit, log_softmax
 from training.targets import Sets
 
 PENALTIES: Final = (10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01)
-"""Times half the sum of the squared weights, beside the mean loss; strongest first."""
+"""Factors of half the sum of the squared weights, relative to the mean loss; strongest first."""
 FOLDS: Final = 5
 VALIDATED_IMAGES: Final = 2000
-"""Images that the penalty is chosen on, at most."""
+"""Most images to choose the penalty on."""
 SEARCH_ITERATIONS: Final = 20
-"""Of each fit of the cross-validation."""
+"""L-BFGS iterations of each fit in the cross-validation."""
 SEED: Final = 42
 
 Floats = NDArray[np.floating]
 Step = Callable[["Linear"], bool]
-"""Called after each iteration with the classifier so far; it returns whether to go on."""
+"""Called after each iteration with the classifier so far; returns whether to continue."""
 
 
 @dataclass(frozen=True)
@@ -44,13 +44,13 @@ class Linear:
 
 @dataclass(frozen=True)
 class Problem:
-    """What is to be learnt.
+    """Training data.
 
     Attributes:
         features: of the training images, (N, D).
-        sets: which classes each is of, (N, C); exactly one where `exclusive`.
-        exclusive: a softmax over the classes; else a sigmoid for each.
-        class_weights: (C,), or None where all weigh the same.
+        sets: their classes, (N, C); exactly one each if `exclusive`.
+        exclusive: a softmax over the classes; otherwise a sigmoid for each.
+        class_weights: (C,), or None for equal weights.
     """
 
     features: Floats
@@ -62,9 +62,9 @@ class Problem:
         return Problem(self.features[rows], self.sets[rows], self.exclusive, self.class_weights)
 
     def losses(self, logits: Floats) -> tuple[Floats, Floats]:
-        """Return each image's cross-entropy (N,), and its derivatives by the logits (N, C).
+        """Return each image's cross-entropy (N,), and its gradient by the logits (N, C).
 
-        Their means are the loss: as torch has it, weighed by class and divided by the sum of the weights, or by C.
+        Their means are the loss as torch computes it: weighted by class and divided by the sum of the weights, or by C.
         """
         if self.exclusive:
             weights = self._image_weights()
@@ -87,12 +87,12 @@ def fit(problem: Problem, iterations: int, step: Step | None = None) -> tuple[Li
     """Return the classifier and its penalty.
 
     Args:
-        problem: of at least one image.
-        iterations: of L-BFGS, at most.
-        step: gets the classifier after each of them.
+        problem: at least one image.
+        iterations: most iterations of L-BFGS.
+        step: called with the classifier after each of them.
     """
     mean, deviation = problem.features.mean(axis=0), problem.features.std(axis=0)
-    scale = 1 / np.where(deviation > 1e-6 * np.abs(mean) + 1e-12, deviation, np.inf)  # what never changes says nothing
+    scale = 1 / np.where(deviation > 1e-6 * np.abs(mean) + 1e-12, deviation, np.inf)  # drops constant features
     rows, directions = _rotated((problem.features - mean) * scale)
     rotated = Problem(rows, problem.sets, problem.exclusive, problem.class_weights)
 
@@ -126,7 +126,7 @@ def choose_penalty(problem: Problem) -> float:
 
 
 def solve(problem: Problem, penalty: float, iterations: int, step: Step | None = None) -> Linear:
-    """Return the classifier with the least penalised loss, by L-BFGS from weights of zero."""
+    """Return the classifier that minimises the penalised loss, by L-BFGS from zero weights."""
     (images, width), classes = problem.features.shape, problem.sets.shape[1]
 
     def unpacked(values: Floats) -> Linear:
@@ -145,7 +145,7 @@ def solve(problem: Problem, penalty: float, iterations: int, step: Step | None =
             raise StopIteration
 
     start = np.zeros(classes * (1 + width))
-    if not iterations:  # scipy does one all the same
+    if not iterations:  # scipy would still do one
         return unpacked(start)
     found = minimize(cost, start, jac=True, method="L-BFGS-B", callback=after, options={"maxiter": iterations})
     return unpacked(found.x)

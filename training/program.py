@@ -1,7 +1,7 @@
-"""The frame of each program that a worker starts: events out, orders in, an exit status, and no error without a name.
+"""The frame of every program started by a worker: events out, commands in, an exit status, and typed errors.
 
-Events go to standard output (`training/events.py`), orders come from standard input (`training/control.py`), whose end
-ends the process; so by hand: `sleep infinity | python -m training RUN_DIR`.
+Events go to standard output (`training/events.py`), commands come from standard input (`training/control.py`), whose
+end stops the process; so by hand: `sleep infinity | python -m training RUN_DIR`.
 """
 
 import errno
@@ -19,17 +19,17 @@ from tsukiji.errors import GpuOutOfMemory, InternalError, StorageFull, TsukijiEr
 NICENESS: Final = 10
 
 Work = Callable[[Path, Events, Control], object]
-"""What a program does with its folder. It may raise `Cancelled`, and whatever else."""
+"""A program's work in its folder. It may raise `Cancelled`, or any error."""
 
 
 def run(work: Work) -> Exit:
-    """Do the work in the folder that the command line names; whatever goes wrong is an event."""
+    """Do the work in the folder given on the command line; report any failure as an event."""
     if len(sys.argv) != 2:
         sys.exit("expected one argument, a folder")
     events, control = open_stream(), Control()
     control.watch()
     if hasattr(os, "nice"):
-        os.nice(NICENESS)  # on a machine without a GPU, whoever waits for a prediction goes first
+        os.nice(NICENESS)  # without a GPU, predictions go first
     try:
         work(Path(sys.argv[1]), events, control)
     except Cancelled:
@@ -43,11 +43,11 @@ def run(work: Work) -> Exit:
 
 
 def named(error: Exception) -> TsukijiError:
-    """Return the error as one of ours."""
+    """Return the error as a TsukijiError."""
     match error:
         case TsukijiError():
             return type(error)(_without_worker(error.detail), hint=error.hint, **error.extra)
-        case RuntimeError() if "out of memory" in str(error):  # torch.OutOfMemoryError, and other devices' words for it
+        case RuntimeError() if "out of memory" in str(error):  # torch.OutOfMemoryError, and its likes on other devices
             return GpuOutOfMemory(str(error).partition(". ")[0] + ".")
         case OSError(errno=errno.ENOSPC):
             return StorageFull(str(error))
@@ -56,6 +56,6 @@ def named(error: Exception) -> TsukijiError:
 
 
 def _without_worker(detail: str) -> str:
-    """An error from a decoding process comes with that process's traceback around its one line."""
+    """Return the one line of an error from a decoding process, without that process's traceback."""
     last = detail.strip().rpartition("\n")[2]
     return last.partition(": ")[2] if "Traceback" in detail else detail

@@ -17,13 +17,13 @@ from tsukiji.vision.model import Classifier, build_on
 
 
 def quick(task: Task) -> Fitted:
-    """Learn from embeddings of the frozen body; each iteration is an epoch, as it sees all training images once.
+    """Learn from embeddings of the frozen body; each iteration counts as an epoch: it sees all training images once.
 
-    There are no checkpoints: features are kept, and what follows takes seconds and has no chance in it.
+    There are no checkpoints: features are cached, and the rest takes seconds and is deterministic.
 
     Raises:
-        Cancelled: that was ordered.
-        TsukijiError: a picture that cannot be read.
+        Cancelled
+        TsukijiError: a picture cannot be read.
     """
     run, control = task.run, task.control
     assert task.embedder is not None, "types.Recipe refuses `quick` without pretrained weights"
@@ -53,10 +53,10 @@ def quick(task: Task) -> Fitted:
 
 
 def _features(task: Task, model: Classifier, split: Split) -> Floats:
-    """Return the means of the last maps (N, num_features): their maxima beside them gave no better answers."""
+    """Return the means of the last maps (N, num_features): adding the maxima did not improve accuracy."""
     assert task.embedder is not None
     pictures = [task.run.images[index] for index in task.run.of_split(split)]
-    # With the views that labels are judged by in the end: each picture is decoded once.
+    # With the views used later to find label issues: each picture is decoded once.
     views = views_of(mirror=task.run.recipe.flip)
     means: Floats = task.embedder.embed(pictures, views)[0][:, model.num_middle + model.num_features :]
     return means
@@ -85,14 +85,14 @@ def _mean_average_precision(judged: Problem, logits: Floats) -> float | None:
 
 
 def _right(logits: Floats, judged: Problem) -> Sets:
-    """Return which decisions are right: (N,) of one class each, or (N, C) of each label at its even odds."""
+    """Return which predictions are right: (N,) for one class each, or (N, C) for each label at 0.5."""
     if judged.exclusive:
         return np.asarray(judged.sets[np.arange(len(logits)), logits.argmax(axis=1)])
     return np.asarray((logits > 0) == judged.sets)
 
 
 def _head(linear: Linear) -> Weights:
-    """Return the classifier as the state of a linear head on (maxima, means): maxima have no weight."""
+    """Return the classifier as the state of a linear head on (maxima, means); maxima have zero weight."""
     weights = np.concatenate([np.zeros_like(linear.weights), linear.weights]).T
     return {
         "2.weight": torch.from_numpy(np.ascontiguousarray(weights, np.float32)),

@@ -1,7 +1,7 @@
-"""Embeddings in a few numbers: enough to compare pictures by, and the same of a picture whatever its data set.
+"""Compact embeddings: enough to compare pictures by, and independent of the rest of the data set.
 
-A random projection keeps distances within some percent (Johnson and Lindenstrauss, 1984); other than principal
-components it depends on no other picture, so that what was projected once stays good when pictures are added.
+A random projection preserves distances within some percent (Johnson and Lindenstrauss, 1984). Unlike principal
+components it depends on no other picture, so stored projections remain valid when pictures are added.
 """
 
 from functools import cache
@@ -16,9 +16,9 @@ SEED: Final = 0
 
 
 def compact(embeddings: Floats, num_middle: int) -> Floats:
-    """Return (N, DIMENSIONS), each of length 1, of embeddings (N, E) as `tsukiji.vision.model` makes them.
+    """Return (N, DIMENSIONS), each of length 1, of embeddings (N, E) from `tsukiji.vision.model`.
 
-    Its three parts (means before the last stage, then largest and means of the last) count alike.
+    The three parts (means before the last stage, maxima and means of the last) have equal weight.
     """
     half = num_middle + (embeddings.shape[1] - num_middle) // 2
     parts = np.split(embeddings, [num_middle, half], axis=1)
@@ -26,12 +26,12 @@ def compact(embeddings: Floats, num_middle: int) -> Floats:
 
 
 def unit(rows: Floats) -> Floats:
-    """Return the rows at length 1; a row of zeros stays as it is."""
+    """Return the rows scaled to length 1; zero rows are unchanged."""
     whole: Floats = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6)
     return whole
 
 
 @cache
 def projection(width: int) -> Floats:
-    # Of numpy's generators only this one promises the same numbers for ever.
+    # The only numpy generator that guarantees the same numbers in every version.
     return np.random.RandomState(SEED).standard_normal((width, DIMENSIONS)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""The presets that learn from pictures, by fastai. The epochs themselves are run by `training/fit.py`."""
+"""The presets that train with fastai. The epochs themselves are run by `training/fit.py`."""
 
 from typing import Any, Final
 
@@ -19,10 +19,10 @@ from tsukiji.vision.model import load_fastai_state
 
 SEARCH_BATCHES: Final = 40
 RATES: Final = (1e-3, 4e-3)
-"""What the search may suggest, around `fine_tune`'s own 0.002: of few images its curve is rough, and what it once
-suggested, a tenth of that, learnt little in ten epochs."""
+"""Bounds of the suggested rate, around `fine_tune`'s default of 0.002: with few images the curve is rough, and a
+suggestion of a tenth of that learnt little in ten epochs."""
 DIVIDE: Final = 100
-"""Between the learning rate of the head and that of the first layers, as in fastai's `fine_tune`."""
+"""Learning rate of the head divided by that of the first layers, as in fastai's `fine_tune`."""
 
 
 def fit_of(task: Task, **options: Any) -> Fit:
@@ -30,7 +30,7 @@ def fit_of(task: Task, **options: Any) -> Fit:
 
 
 def standard(task: Task) -> Fitted:
-    """The notebook's recipe: frozen body, new head, one cycle."""
+    """The fastai tutorial's recipe: frozen body, new head, one cycle."""
     fit, learner = fit_of(task), learner_of(task)
     weights, epoch = fit.train(learner, [Stage(task.run.recipe.epochs, rate_of(task.run))])
     return Fitted(load_fastai_state(weights), fit.course.history, epoch, task.source, rate_of(task.run))
@@ -39,8 +39,8 @@ def standard(task: Task) -> Fitted:
 def thorough(task: Task) -> Fitted:
     """Do what fastai's `fine_tune` does: an epoch with a frozen body, then all layers, the first at 1/100 of the rate.
 
-    The rate is the one that `lr_find` suggests ("valley"), unless the recipe names it. The best epoch is kept; the
-    training ends when half of all epochs in a row were no better: in a cycle the last ones are the best.
+    The rate is suggested by `lr_find` ("valley"), unless the recipe sets it. The best epoch is kept; the training stops
+    early when half of all epochs in a row brought no improvement, since in a cycle the last epochs are the best.
     """
     recipe = task.run.recipe
     fit = fit_of(task, keep_best=True, patience=max(3, recipe.epochs // 2))
@@ -64,10 +64,10 @@ def learner_of(task: Task) -> Learner:
 
 
 def search(learner: Learner, task: Task) -> float:
-    """Return the learning rate that fastai's range test suggests; the learner is as before afterwards.
+    """Return the learning rate suggested by fastai's range test; restores the learner afterwards.
 
     Raises:
-        Cancelled: that was ordered.
+        Cancelled
     """
     task.control.check()
     task.events.send(Phase(name="searching the learning rate"))
@@ -76,7 +76,7 @@ def search(learner: Learner, task: Task) -> float:
         try:
             found = learner.lr_find(num_it=SEARCH_BATCHES, suggest_funcs=(valley,), show_plot=False)
         finally:
-            task.control.check()  # of a search that was cut short nothing can be suggested
+            task.control.check()  # a search that was cut short suggests nothing
     low, high = RATES
     rate = min(high, max(low, float(found.valley)))
     task.events.send(Log(message=f"learning rate {rate:.2g}, by a range test of {SEARCH_BATCHES} batches"))

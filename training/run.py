@@ -1,4 +1,4 @@
-"""What a training gets and what it leaves behind, as files in its own folder. Knows no fastai and no torch."""
+"""Input and output files of a training, in its own folder. Knows no fastai and no torch."""
 
 import hashlib
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ CHECKPOINT_FOLDER: Final = "checkpoints"
 
 
 class Picture(BaseModel):
-    """One image of the snapshot; `path` is a local file with its bytes, as `tsukiji.vision.decoding` takes them."""
+    """One image of the snapshot; `path` is a local file, decoded by `tsukiji.vision.decoding`."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -34,23 +34,23 @@ class Picture(BaseModel):
     name: str
     image_id: str | None = None
     crop: Box | None = None
-    """The part of the picture that is used."""
+    """The part of the picture in use."""
 
     @property
     def labels(self) -> list[str]:
-        """All of them, sorted."""
+        """All labels, sorted."""
         return split_labels(self.label)
 
     @property
     def content(self) -> str:
-        """Names the pixels, see `content_of`."""
+        """Identifies the pixels, see `content_of`."""
         return content_of(self.sha256, self.crop)
 
     def open(self, limits: DecodeLimits, target_side: int) -> Image.Image:
-        """Return the RGB image; bytes that have changed since they were stored are never learnt from.
+        """Return the RGB image; bytes that differ from those stored are refused.
 
         Raises:
-            BlobMissing, BlobCorrupt, ImageError: named after the picture.
+            BlobMissing, BlobCorrupt, ImageError: with the picture's name.
         """
         try:
             data = self.path.read_bytes()
@@ -65,7 +65,7 @@ class Picture(BaseModel):
 
 
 class Run(BaseModel):
-    """`run.json`: all that a training needs to know."""
+    """`run.json`: the input of a training."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -75,49 +75,49 @@ class Run(BaseModel):
     model_name: str
     images: list[Picture]
     unknown: list[Picture] = []
-    """Images of other things, to measure "none of these" on; nothing is learnt from them."""
+    """Images of other things, to measure "none of these" on; not trained on."""
     snapshot_sha256: str
     leakage: Leakage | None = None
-    """What was found out about the split, for the model card."""
+    """Leakage found in the split, for the model card."""
     weights_dir: Path | None = None
     download: bool = True
     device: str = "auto"
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    """Of the frozen body that makes embeddings; `auto` is what the device is fastest in."""
+    """Of the frozen body that computes embeddings; `auto` is the device's fastest."""
     workers: int = 0
-    """Processes that decode pictures; 0 decodes between the steps."""
+    """Decoding processes; 0 decodes between the steps."""
     limits: dict[str, Any] = {}
     """Fields of `tsukiji.vision.decoding.decode.DecodeLimits`; its defaults where absent."""
     features: Path | None = None
-    """The file where embeddings are kept between trainings; none are kept without it."""
+    """File of cached embeddings shared between trainings; None: no cache."""
     features_bytes: int = 2**31
     resume: Path | None = None
-    """A checkpoint of an earlier attempt at this very run."""
+    """A checkpoint of an earlier attempt at this run."""
 
     @property
     def label_names(self) -> list[str]:
-        """Sorted, so that two runs over one snapshot number their classes alike; `test` images add none."""
+        """Return the sorted labels, so that runs over one snapshot number classes alike; `test` images add none."""
         return sorted({label for picture in self.images if picture.split != "test" for label in picture.labels})
 
     def of_split(self, split: Split) -> list[int]:
         """Return the indices into `images` that belong to a split.
 
         Raises:
-            DatasetTooSmall: none does.
+            DatasetTooSmall: there are none.
         """
         if indices := [index for index, picture in enumerate(self.images) if picture.split == split]:
             return indices
         raise DatasetTooSmall(f"No image has the split {split}.")
 
     def check(self) -> None:
-        """Raise DatasetTooSmall where there is nothing to learn from, or to measure on."""
+        """Raise DatasetTooSmall if there is nothing to train on, or to evaluate on."""
         for split in ("train", "valid"):
             if not any(self.images[index].labels for index in self.of_split(split)):
                 raise DatasetTooSmall(f"All images of the split {split} have no labels: there is nothing to learn.")
 
 
 class ItemResult(BaseModel):
-    """What the finished model says about one held-out image; `index` counts in `Run.images`."""
+    """The finished model's result on one held-out image; `index` counts in `Run.images`."""
 
     index: int
     predicted: str
@@ -125,7 +125,7 @@ class ItemResult(BaseModel):
     score: float
     """The probability of the likeliest label."""
     loss: float
-    """Cross-entropy, nats; where there are several labels, its mean over them."""
+    """Cross-entropy, nats; for multi-label, its mean over labels."""
     known_score: float
     probabilities: list[float]
     """In the order of `metrics.label_names`."""
@@ -134,7 +134,7 @@ class ItemResult(BaseModel):
 class Suspect(BaseModel):
     """An image whose label may be wrong; `index` counts in `Run.images`, `score` is that of its label (0..1).
 
-    Of several labels it is the worst one's: the label is surplus, or one that is missing is there.
+    In multi-label data it is the score of the worst label, which is superfluous or missing.
     """
 
     index: int
@@ -144,7 +144,7 @@ class Suspect(BaseModel):
 
 
 class Report(BaseModel):
-    """`report.json`: written last, so that its presence says the package is whole."""
+    """`report.json`: written last, so that its presence means that the package is complete."""
 
     metrics: Metrics
     items: list[ItemResult]
@@ -152,14 +152,14 @@ class Report(BaseModel):
     """Most suspicious first."""
     history: list[EpochMetrics]
     epoch: int
-    """The epoch, counted from 1, whose weights the package holds; 0 if it was finished within the first."""
+    """The epoch, counted from 1, of the package's weights; 0 if finished within the first."""
     finished_early: bool
-    """By an order, or because further epochs would have been no better."""
+    """By request, or by early stopping."""
     learning_rate: float
     weights_source: str
-    """Where the first weights came from; `random` where the recipe asked for that."""
+    """Where the initial weights came from; `random` if the recipe asked for that."""
     seconds: float
-    """Of this attempt."""
+    """Duration of this attempt."""
     device: str
     versions: dict[str, str]
 
@@ -168,7 +168,7 @@ def load(folder: Path) -> Run:
     """Read `run.json`.
 
     Raises:
-        Invalid: there is none, or it does not fit.
+        Invalid: it is missing or malformed.
     """
     try:
         return Run.model_validate_json((folder / RUN_FILE).read_bytes())
@@ -178,7 +178,7 @@ def load(folder: Path) -> Run:
 
 @contextmanager
 def draft_of(path: Path) -> Iterator[Path]:
-    """Yield a path to write to; it becomes `path` at the end, so that `path` is either whole or not there."""
+    """Yield a path to write to, which is renamed to `path` at the end: `path` is either complete or absent."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.part")
     yield draft

@@ -1,4 +1,4 @@
-"""Pictures' labels as numbers, in the order of the run's label names. Knows no network and no pixels."""
+"""Labels of pictures as numbers, in the order of the run's label names."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -12,20 +12,20 @@ Ints = NDArray[np.int64]
 Sets = NDArray[np.bool_]
 
 UNEVEN: Final = 2.0
-"""`class_weights: auto` weighs where the largest class has more than so many times the images of the smallest."""
+"""`class_weights: auto` applies if the largest class has more than this many times the images of the smallest."""
 HEAVIEST: Final = 10.0
-"""Of several labels the rarest may have so many times the weight of the commonest: of a handful of images a network
-that hears of little else learns them by heart."""
+"""Upper bound of a rare label's weight relative to the most frequent one's: otherwise the network overfits its few
+images."""
 
 
 def classes_of(run: Run, indices: Sequence[int]) -> Ints:
-    """Return the class numbers (N,) of images that have one label each."""
+    """Return the class numbers (N,) of single-label images."""
     numbers = {label: number for number, label in enumerate(run.label_names)}
     return np.array([numbers[run.images[index].label] for index in indices], np.int64)
 
 
 def sets_of(run: Run, indices: Sequence[int]) -> Sets:
-    """Return which labels images have, (N, C)."""
+    """Return the labels of images, (N, C)."""
     return as_sets([run.images[index].labels for index in indices], run.label_names)
 
 
@@ -39,11 +39,11 @@ def as_sets(labels: Sequence[Sequence[str]], label_names: Sequence[str]) -> Sets
 
 
 def weights_of(run: Run) -> NDArray[np.float32] | None:
-    """Return n / (classes * n of the class) for each class, (C,); mean 1 over images. None where all are to be alike.
+    """Return n / (classes * n of the class) for each class, (C,); mean 1 over images. None for equal weights.
 
-    Where images have several labels, a label's weight is on its presence and its absence alike, mean 1 over labels and
-    bounded. Weighing presence alone (`pos_weight`) would make rare labels look likelier than they are, each by another
-    factor, which one temperature cannot undo; that they are said often enough is what thresholds are for.
+    In multi-label data a label's weight applies to its presence and its absence alike, mean 1 over labels and bounded.
+    Weighting presence alone (`pos_weight`) would make rare labels look likelier than they are, each by another factor,
+    which one temperature cannot correct; thresholds make sure that they are predicted often enough.
     """
     several = run.kind == "multi_label"
     counts = sets_of(run, run.of_split("train")).sum(axis=0).astype(np.float32)

@@ -1,4 +1,4 @@
-"""What every preset needs of a training. Knows no fastai."""
+"""Input of every preset. Knows no fastai."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from tsukiji.vision.preprocess import Preprocess
 
 @dataclass(frozen=True)
 class Task:
-    """A run with all that was prepared for it; `body` is what `load_backbone_weights` gave, None for random weights."""
+    """A run with everything prepared for it; `body` comes from `load_backbone_weights`, None for random weights."""
 
     run: Run
     folder: Path

@@ -1,4 +1,4 @@
-"""How far a training is, and what came of it. Knows no fastai."""
+"""Progress and result of a training. Knows no fastai."""
 
 from dataclasses import dataclass, field
 
@@ -12,7 +12,7 @@ Weights = dict[str, torch.Tensor]
 
 @dataclass(frozen=True)
 class Fitted:
-    """A trained network's weights in our names, and how it came to be; `epoch` as in `Report`."""
+    """A trained network's weights under our names, and how they were trained; `epoch` as in `Report`."""
 
     weights: Weights
     history: list[EpochMetrics]
@@ -24,15 +24,15 @@ class Fitted:
 
 @dataclass
 class Course:
-    """A training may have stages, each a fit of fastai's own; its epochs are counted through all of them."""
+    """A training may have stages, each a `fit` of fastai; epochs are counted across all of them."""
 
     epochs: int
     """Of all stages together."""
     history: list[EpochMetrics] = field(default_factory=list)
     """Grows by one with each epoch."""
     before: int = 0
-    """Epochs of the stages before this one."""
+    """Epochs of earlier stages."""
     best: tuple[int, Weights] | None = None
     """The epoch with the lowest loss on the held-out images so far, and its weights."""
     learning_rate: float | None = None
-    """What a search found; it must be the same when another attempt goes on."""
+    """Found by a search; another attempt must reuse it."""

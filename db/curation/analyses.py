@@ -19,11 +19,11 @@ from tsukiji.jobs import JobKind, JobStatus
 
 PART = 500
 ORDER = (Finding.kind, Finding.score, Finding.group_id, Finding.image_id)
-"""Of the pages: by kind, the worst first, groups together."""
+"""Order of pages: by kind, worst first, groups together."""
 MEASURES = ("blurry", "dark", "light", "low_information", "grayscale")
 
 Picture = Row[tuple[Any, ...]]
-"""An image with its measures, or nulls where it has none yet."""
+"""An image with its measures; nulls if it has none yet."""
 
 
 def request(session: Session, wish: AnalysisRequest, max_attempts: int, **columns: Any) -> Job:

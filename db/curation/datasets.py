@@ -36,7 +36,7 @@ class NewImage:
     bytes: int
     format: str
     group: str | None = None
-    """The user's own: pictures of one group are never learnt from and held out both."""
+    """Set by the user: pictures of one group are never divided between training and evaluation."""
     phash: str | None = None
     miniature: Miniature | None = None
     """As `tsukiji.vision.miniature` makes it."""

@@ -13,7 +13,7 @@ IN_USE: Final[tuple[ColumnElement[bool], ...]] = (
     Image.excluded.is_(False),
     func.coalesce(Image.review, "accepted") == "accepted",
 )
-"""What trainings, evaluations and batches see: neither excluded, nor a correction that nobody has accepted."""
+"""The images used by trainings, evaluations and batches: not excluded, and not an unaccepted correction."""
 
 
 def chosen(wanted: ImageFilter, kind: str) -> list[ColumnElement[bool]]:

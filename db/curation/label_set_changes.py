@@ -14,7 +14,7 @@ from db.models import Image, Revision
 from tsukiji.labels import split_labels
 
 Change = Callable[[frozenset[str]], frozenset[str]]
-"""From the labels of an image to those that it is to have."""
+"""From an image's labels to its new ones."""
 
 
 def note_change(session: Session, revision: Revision, change: Change, *conditions: ColumnElement[bool]) -> None:

@@ -27,7 +27,7 @@ FIELDS: Final[dict[str, ColumnElement[Any]]] = {
     "review": Image.review.expression,
     "excluded": case((Image.excluded.is_(True), "true"), else_="false"),
 }
-"""What an act may change, as the text that is kept of it."""
+"""The fields that an edit may change, with their stored text."""
 COLUMNS: Final = ["revision_id", "image_id", "before", "after"]
 
 

@@ -12,9 +12,9 @@ from db.paging import Rows, Window, fetch
 from tsukiji.jobs import ACTIVE, JobKind, JobStatus
 
 RECENT: Final = 100
-"""While no more events than these are newer, a late one is found: on PostgreSQL a lower id may be committed later."""
+"""Late commits within this many newest events are found: on PostgreSQL a lower id may be committed later."""
 AT_WORK: Final = frozenset({JobStatus.RUNNING, JobStatus.CANCELLING})
-"""The states in which a job changes without a line in its history."""
+"""The states in which a job changes without a history entry."""
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from tsukiji.jobs import MEASURING, OPEN, JobKind, JobStatus
 
 INSERT_ROWS = 1000
 CLASSIFYING = "classifying"
-"""The phase of a batch from its first chunk on."""
+"""The phase of a batch from its first claimed chunk on."""
 
 
 def add_items(session: Session, job_id: str, items: Sequence[dict[str, Any]], first_seq: int = 0) -> None:

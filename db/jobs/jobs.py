@@ -20,7 +20,7 @@ from tsukiji.ids import new_id
 from tsukiji.jobs import ACTIVE, PREFIX_OF, TERMINAL, JobKind, JobStatus, sources_of
 
 FREE: dict[str, Any] = {"lease_owner": None, "lease_expires_at": None}
-"""Columns of work that no worker holds."""
+"""Columns of work without a lease."""
 
 
 def create(

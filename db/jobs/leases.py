@@ -22,9 +22,9 @@ TABLES: tuple[type[Work], ...] = (Job, Chunk)
 HELD = frozenset({JobStatus.RUNNING, JobStatus.CANCELLING})
 """The states in which a worker may hold work."""
 REST_SECONDS = 5
-"""Work that met an error which may pass rests for so long."""
+"""Back-off after a temporary error."""
 OUTAGE_SECONDS = 60
-"""In an outage it rests for `REST_SECONDS` for each attempt so far, but for this at most."""
+"""In an outage the back-off is `REST_SECONDS` times the number of attempts, up to this."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Signals:
     """What a worker reads when it renews its lease."""
 
     lost: bool = False
-    """The work is another worker's now, or ended: write nothing more."""
+    """The work ended or belongs to another worker: write nothing more."""
     cancel: bool = False
     finish: bool = False
 

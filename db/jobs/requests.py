@@ -68,19 +68,19 @@ class TrainingRequest(JobRequest):
     dataset: str | None = None
     dataset_name: str | None = None
     kind: Kind = "single_label"
-    """Of the data set, as it was when the training was asked for."""
+    """Of the data set, when the training was submitted."""
     recipe: Recipe
     name: str
     """Of the model."""
     resplit: bool = False
-    """Are splits drawn anew that an earlier training drew?"""
+    """Draw all splits again instead of keeping those of earlier trainings."""
     warnings: list[dict[str, Any]] = []
-    """Before the data set is frozen, those that counting its labels tells."""
+    """Warnings known at submission, from label counts alone."""
     backbone_choice: str | None = None
     """Why `auto` is the recipe's backbone."""
     unknown: str | None = None
     unknown_snapshot: str | None = None
-    """Images of other things, to measure "none of these" on."""
+    """Images of other things, to measure "none of these"."""
 
     def to_row(self) -> dict[str, Any]:
         """Return the members that were set, and the whole recipe."""

@@ -1,8 +1,9 @@
 """Fair scheduling: which work a worker takes next. Highest priority first, then round-robin.
 
-Jobs of a queue are taken round-robin over keys, oldest job first. Chunks are taken round-robin over batches: a new batch
-joins as if it had just been served, ahead of those that really were, so that it waits for at most one chunk of each
-other batch, and new batches never starve old ones. Turns are counted, not timed: a clock that jumps delays no work.
+Jobs of a queue are taken round-robin over keys, oldest job first. Chunks are taken round-robin over batches: a new
+batch joins as if it had just been served, ahead of those that really were, so that it waits for at most one chunk of
+each other batch, and new batches never starve old ones. Turns are counted, not timed: a clock that jumps delays no
+work.
 """
 
 import math
@@ -23,12 +24,12 @@ from tsukiji.jobs import OPEN, PRESENT_SECONDS, QUEUE_OF, JobKind, JobStatus, Qu
 from tsukiji.kernel.settings import JobSettings
 
 LEAST_IMAGES: Final = 32
-"""A forward pass; a chunk of less is not worth its transaction."""
+"""One forward pass; a smaller chunk is not worth its transaction."""
 YIELD_SECONDS: Final = 10
 KINDS: Final = {queue: [kind for kind in QUEUE_OF if QUEUE_OF[kind] == queue] for queue in Queue}
 
 Size = Callable[[Session, Job], int]
-"""Says how many images of a batch to take at once."""
+"""Returns how many images of a batch to take at once."""
 
 
 def claim_next(

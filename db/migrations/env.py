@@ -5,7 +5,7 @@ from sqlalchemy import Connection, text
 
 from db.models import Base
 
-ADVISORY_LOCK = 7_854_217  # any number that nobody else uses
+ADVISORY_LOCK = 7_854_217  # arbitrary, but unused elsewhere
 
 
 def run(connection: Connection) -> None:

@@ -74,7 +74,7 @@ class Wanted:
     error: str | None = None
     true_label: str | None = None
     order: Order = "seq"
-    """By `score` come only images that have one."""
+    """Order by `score` leaves out images without one."""
 
     @property
     def several(self) -> bool:

@@ -13,11 +13,11 @@ from tsukiji.errors import Conflict, JobNotDone
 from tsukiji.jobs import TERMINAL, JobKind
 
 SLICE_IMAGES = 500
-"""About 40 ms on SQLite, for which every other writer waits."""
+"""About 40 ms on SQLite, during which all other writers wait."""
 KINDS: Final = frozenset({JobKind.BATCH, JobKind.PREDICTION, JobKind.EVALUATION})
-"""What has rows for each image, and pictures of its own."""
+"""Kinds with rows for each image, and pictures of their own."""
 IMPORTS: Final = frozenset({JobKind.IMPORT})
-"""What has a verdict for each file; the pictures are the data set's."""
+"""Kinds with a verdict for each file; the pictures belong to the data set."""
 
 
 def request_deletion(session: Session, job_id: str, kind: JobKind | None = None, by: str | None = None) -> Job:

@@ -1,4 +1,4 @@
-"""Splits that stay, scores for "none of these", suspected labels, exports, and where aliases have pointed."""
+"""Persistent splits, scores for "none of these", suspected labels, exports, and alias history."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Results that are found by score and label, and that end: retention."""
+"""Results filtered by score and label; retention."""
 
 from typing import Any
 

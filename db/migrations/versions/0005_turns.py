@@ -1,4 +1,4 @@
-"""Fair turns between batches: when each was last served, and until when a chunk rests; where workers' lanes are."""
+"""Fair scheduling of batches, back-off of chunks, and addresses of the workers' predict RPC."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What a worker chose to run a model with: on the batch; and how a model fared in lower precisions."""
+"""The execution plan used for a batch, and a model's results in lower precisions."""
 
 import sqlalchemy as sa
 from alembic import op

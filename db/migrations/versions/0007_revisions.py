@@ -1,4 +1,4 @@
-"""Acts on data sets that can be undone: revisions; images that are excluded, cropped, or wait for review."""
+"""Revisions of data sets that can be undone; images that are excluded, cropped, or wait for review."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The table that an import was sent beside its pictures, or instead of them."""
+"""The table sent with an import, or instead of pictures."""
 
 from alembic import op
 
@@ -9,7 +9,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    # Both databases understand this; Alembic would add the reference by itself, which SQLite cannot.
+    # Works in both databases; the reference that Alembic would add does not work in SQLite.
     op.execute(
         "ALTER TABLE jobs ADD COLUMN table_sha256 VARCHAR(64)"
         " CONSTRAINT fk_jobs_table_sha256_blobs REFERENCES blobs (sha256)"
@@ -19,5 +19,5 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_index("ix_jobs_table_sha256", "jobs")
-    with op.batch_alter_table("jobs") as jobs:  # SQLite drops no column that a foreign key names
+    with op.batch_alter_table("jobs") as jobs:  # SQLite cannot drop a column with a foreign key
         jobs.drop_column("table_sha256")

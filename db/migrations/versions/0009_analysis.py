@@ -1,4 +1,4 @@
-"""Analyses: what was measured of each picture, what was found, and the names under which pictures came again."""
+"""Analyses: measures of pictures, findings, and other names of pictures that were added again."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Several kinds in one picture: data sets and models of two kinds, sets of labels, tags and heatmaps."""
+"""Multi-label data sets and models, label sets, tags and heatmaps."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -22,7 +22,7 @@ WIDER = {
     "evaluation_items": ("true_label", "predicted_label"),
     "label_suspects": ("label", "suggested_label"),
 }
-"""Columns of one label that may hold a set."""
+"""Columns of single labels that may now hold a set."""
 
 
 def upgrade() -> None:
@@ -37,7 +37,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    # A set that was longer would be cut off, or refused: a database with such sets stays as it is.
+    # A longer set would be cut off or refused: a database with such sets is left as it is.
     change_type(LABELS, ONE_LABEL)
     for column in ("heatmap", "tags", "labels"):
         op.drop_column("predictions", column)

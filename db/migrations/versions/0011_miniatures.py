@@ -1,4 +1,4 @@
-"""Miniatures of pictures in a table of their own, since they come; pictures are measured and compared anew."""
+"""Miniatures of pictures, in a table of their own; measures and comparisons are redone."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -19,7 +19,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("image_id", name=op.f("pk_image_miniatures")),
     )
-    # What was measured before is measured otherwise now; the next analysis does so, and makes the miniatures.
+    # Earlier measures are outdated; the next analysis recomputes them, and makes the miniatures.
     op.execute("DELETE FROM image_measures")
     with op.batch_alter_table("image_measures") as measures:
         measures.drop_column("greys")

@@ -1,4 +1,4 @@
-"""Workers say which pretrained weights they can have, so that a training is refused before it waits for none."""
+"""Workers report which pretrained weights they can load, so that a training that no worker can run is refused."""
 
 import sqlalchemy as sa
 from alembic import op

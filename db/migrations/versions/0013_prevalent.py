@@ -1,4 +1,4 @@
-"""Kinds of findings that most of a data set has: analyses say how many images, and list the worst."""
+"""Findings that most of a data set has: analyses count them and list only the worst."""
 
 import sqlalchemy as sa
 from alembic import op

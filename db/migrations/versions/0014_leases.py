@@ -1,4 +1,4 @@
-"""One life for jobs and chunks: jobs rest like chunks and note no messages; turns between keys, for each queue."""
+"""The same lease columns for jobs and chunks: jobs back off like chunks; scheduling between keys, per queue."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -13,7 +13,7 @@ depends_on = None
 
 def upgrade() -> None:
     op.add_column("jobs", sa.Column("rests_until", db.clock.Timestamp(), nullable=True))
-    # A job that rested looked as if its message had gone out in the future, less five seconds.
+    # A backing-off job was stored as if its message had been sent in the future, less five seconds.
     jobs = sa.table("jobs", *(sa.column(name, db.clock.Timestamp()) for name in ("rests_until", "sent_at")))
     op.execute(jobs.update().where(jobs.c.sent_at > db.clock.now()).values(rests_until=jobs.c.sent_at))
     op.drop_column("jobs", "sent_at")

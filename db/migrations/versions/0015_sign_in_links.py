@@ -1,4 +1,4 @@
-"""Links that sign a browser in once; which key made a key."""
+"""Single-use sign-in links, and which key created a key."""
 
 import sqlalchemy as sa
 from alembic import op
