@@ -1,1 +1,1 @@
-"""The workers: programs that do what the rows ask for, and the dispatcher that sees to it that none is forgotten."""
+"""The workers, which do what rows ask for, and the dispatcher, which makes sure that no row is forgotten."""

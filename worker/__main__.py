@@ -27,8 +27,8 @@ from worker.services import WORKER_VARIABLE, name_worker, open_services
 from worker.shutdown import watch_parent
 from worker.tasks import register
 
-# A training is a process of its own, supervised by a thread; the others work in this very process: when it dies it is
-# started anew, and its leases say what it held. Not prefork: see docs/decisions/0012-no-prefork.md.
+# A training is a process of its own, supervised by a thread; other work runs in this process: if it dies, it is
+# restarted, and its leases say what it held. Not prefork: see docs/decisions/0012-no-prefork.md.
 POOLS = {Queue.TRAIN: "threads", Queue.INFER: "solo", Queue.INTAKE: "solo"}
 
 
@@ -61,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def run_worker(settings: Settings, queue: Queue, *, watch: bool) -> int:
-    """Be a Celery worker of one queue until told to stop."""
+    """Run a Celery worker of one queue until stopped."""
     name = os.environ[WORKER_VARIABLE]
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # see worker/jobs/engine.py
     lane = open_lane(settings) if queue == Queue.INFER else None
@@ -99,7 +99,7 @@ def run_worker(settings: Settings, queue: Queue, *, watch: bool) -> int:
 
 
 def open_lane(settings: Settings) -> Lane | None:
-    """Listen for predictions; a worker that cannot still takes those that come by the queue."""
+    """Listen for the predict RPC; a worker that cannot still processes queued predictions."""
     host = settings.inference.lane_host
     if not host:
         return None

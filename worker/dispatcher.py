@@ -1,4 +1,4 @@
-"""The dispatcher: sees to it that no row is forgotten. Any number may run; compare-and-set keeps them apart."""
+"""The dispatcher makes sure that no row is forgotten. Any number may run; compare-and-set resolves conflicts."""
 
 import math
 import threading
@@ -21,13 +21,13 @@ UNHEARD_SECONDS = 5
 """If work is due for this long although a worker is idle, workers are notified again."""
 HOUSEKEEPING_SECONDS = 600
 PURGE_SECONDS = 1
-"""Of each tick, for deleting results: a batch of a million takes some ticks, and lost work is found in between."""
+"""Time per tick for deleting results: a batch of a million takes several ticks, so lost work is still found soon."""
 SWEEPS = 20
-"""Of each housekeeping; a sweep is of 500 blobs at most."""
+"""Sweeps per housekeeping, of at most 500 blobs each."""
 
 
 def dispatch(services: Services, stop: threading.Event) -> None:
-    """Tick until told to stop. A database that is away for a while costs ticks, not the dispatcher."""
+    """Tick until stopped. A database outage costs ticks, but does not stop the dispatcher."""
     housekeeping, round_, bells = time.monotonic(), Round(services), Bells(services)
     while not stop.wait(services.settings.jobs.tick_seconds):
         try:
@@ -44,7 +44,7 @@ def dispatch(services: Services, stop: threading.Event) -> None:
 
 
 def expire(services: Services) -> None:
-    """End what was not done in time."""
+    """End jobs past their deadline."""
     with services.database.reading() as session:
         late = jobs.overdue(session)
     for job in late:
@@ -54,7 +54,7 @@ def expire(services: Services) -> None:
 
 
 def recover(services: Services) -> None:
-    """Requeue or end what a silent worker held. Each in a transaction of its own: one bad row stops no other."""
+    """Requeue or end work with expired leases, each in its own transaction, so that one bad row blocks no other."""
     with services.database.transaction() as session:
         if shortened := leases.shorten(session, services.settings.jobs.lease_seconds):
             log.warning("clock_set_back", leases=shortened)
@@ -67,9 +67,9 @@ def recover(services: Services) -> None:
 
 
 class Bells:
-    """Rings where work is due and workers of its queue idle: they did not hear, or who did died before the claim.
+    """Notifies workers again of due work while workers of its queue are idle: a message was lost, or its worker died.
 
-    Workers that are busy look for more without being told.
+    Busy workers look for more work anyway.
     """
 
     def __init__(self, services: Services) -> None:
@@ -93,7 +93,7 @@ class Bells:
 
 
 def purge(services: Services) -> None:
-    """Delete results whose time is over, a slice in each transaction."""
+    """Delete expired results, a slice per transaction."""
     until = time.monotonic() + PURGE_SECONDS
     while time.monotonic() < until:
         with services.database.reading() as session:
@@ -111,7 +111,7 @@ def purge(services: Services) -> None:
 
 
 def clean(services: Services) -> None:
-    """Let old results and uploads expire; delete bytes that nothing refers to any more, and old idempotency keys."""
+    """Expire old results and uploads; delete unreferenced bytes and old idempotency keys."""
     clean_uploads(services)
     settings = services.settings.retention
     with services.database.transaction() as session:
@@ -129,9 +129,9 @@ def clean(services: Services) -> None:
 
 
 def sweep(services: Services) -> int:
-    """Delete some of the bytes that nothing refers to any more; returns how many.
+    """Delete some unreferenced bytes; returns how many.
 
-    Bytes that somebody puts at this moment are left to the store's reconciliation, should no row follow them.
+    Bytes that are stored concurrently are left to the store's reconciliation, in case no row follows.
     """
     hours = services.settings.jobs.blob_grace_hours
     with services.database.transaction() as session:
@@ -147,7 +147,7 @@ def sweep(services: Services) -> int:
 
 
 def clean_uploads(services: Services) -> None:
-    """Delete expired uploads: the parts first, so that a row stays for as long as there may be any."""
+    """Delete expired uploads: the parts first, so that the row remains until they are gone."""
     with services.database.reading() as session:
         late = uploads.expired(session)
     for upload in late:

@@ -26,11 +26,11 @@ log = structlog.get_logger(__name__)
 
 
 def freeze(services: Services, job: Job, lease: Lease) -> Job:
-    """Return the job with a snapshot: the one that an earlier attempt made, or the data set as it is now.
+    """Return the job with a snapshot: an earlier attempt's, or a new one of the data set.
 
     Raises:
         Invalid: the data set was deleted.
-        DatasetTooSmall: with the splits as they are drawn, it cannot be learnt from.
+        DatasetTooSmall: with the drawn splits there is too little to train on.
         Stale: this attempt is not the newest any more.
     """
     if job.snapshot_id is not None:
@@ -48,7 +48,7 @@ def freeze(services: Services, job: Job, lease: Lease) -> Job:
 
     def write(session: Session) -> Job:
         current = jobs.find(session, job.id)
-        if current.snapshot_id is None:  # else the answer to an earlier try was lost
+        if current.snapshot_id is None:  # otherwise a retry after a commit whose response was lost
             datasets.find(session, dataset_id)
             snapshot = registry.add_snapshot(session, dataset_id, blob.sha256, blob.size, len(found.items), leakage)
             datasets.keep_splits(session, dataset_id, found.drawn)
@@ -64,7 +64,7 @@ def freeze(services: Services, job: Job, lease: Lease) -> Job:
 
 
 def draw(services: Services, dataset_id: str, request: TrainingRequest) -> Draw:
-    """Return the labelled images of a data set, each with a split, as drawn before unless that is to be done anew."""
+    """Return the labelled images of a data set, each with a split, keeping earlier ones unless `resplit`."""
     with services.database.reading() as session:
         images = datasets.labelled_images(session, dataset_id)
     kept = {image.id: cast("Split", image.drawn_split) for image in images if image.drawn_split}

@@ -1,7 +1,7 @@
-"""`python -m worker.health ROLE`: does this machine's worker of that role live? For the health checks of containers.
+"""`python -m worker.health ROLE`: is this machine's worker of that role alive? For health checks of containers.
 
-A worker reports to the database while it lives (`worker/heartbeat.py`), so this knows of a dead process and of a
-database that is out of reach. Knows nothing of the work itself: a long training is no illness.
+Checks the worker's heartbeat in the database (`worker/heartbeat.py`), so it detects a dead process or an unreachable
+database. It does not look at the work: a long training is healthy.
 """
 
 import argparse
@@ -17,7 +17,7 @@ MISSED_BEATS = 3
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Return 0 if the worker was heard of lately, else 1 and a line that says why."""
+    """Return 0 if the worker sent a heartbeat recently, else 1 after printing the reason."""
     parser = argparse.ArgumentParser(prog="python -m worker.health", description=__doc__)
     parser.add_argument("role", help="train, infer, intake or dispatcher")
     role = parser.parse_args(arguments).role
@@ -31,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def is_present(settings: Settings, role: str) -> bool:
-    """Look for this machine's worker of a role among those that reported within three beats."""
+    """Return whether a worker of this role on this machine reported within three heartbeats."""
     database = Database(settings)
     try:
         with database.reading() as session:

@@ -1,4 +1,4 @@
-"""Saying that a worker is there, so that `/v1/info` and `tsukiji doctor` can tell."""
+"""Heartbeats of workers, shown by `/v1/info` and `tsukiji doctor`."""
 
 import threading
 from collections.abc import Callable
@@ -25,7 +25,7 @@ def announce(
     lane: LaneAddress | None = None,
     reach: Reach | None = None,
 ) -> Callable[[], None]:
-    """Report in the background until the returned function is called; it returns when the worker is no more listed."""
+    """Report in the background until the returned function is called, which also removes the worker from the list."""
     stop = threading.Event()
     arguments = (settings, worker, queue, device, lane, reach, stop)
     thread = threading.Thread(target=_report, args=arguments, name="presence", daemon=True)
@@ -55,7 +55,7 @@ def _report(
         except DatabaseUnavailable as error:
             log.warning("presence_failed", error=str(error.orig))
         if reach and reach.knock():
-            continue  # what was found is told at once
+            continue  # report what was found immediately
         if stop.wait(settings.jobs.beat_seconds):
             break
     with suppress(DatabaseUnavailable), database.transaction() as session:

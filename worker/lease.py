@@ -1,7 +1,7 @@
-"""Holding on to claimed work: a thread renews the lease while the work goes on, and learns when it has to stop.
+"""Holding claimed work: a thread renews the lease while the work goes on, and finds out when it has to stop.
 
-Work that makes no progress any more is taken from this process, and this process from the service: what it hangs in
-cannot be stopped from outside, and whoever started it starts it again.
+Work without progress loses its lease, and its process is ended: a hanging call cannot be stopped from outside, and the
+supervisor restarts the process.
 """
 
 import os
@@ -23,21 +23,21 @@ from worker.shutdown import stopping
 log = structlog.get_logger(__name__)
 
 LOOK_SECONDS = 0.5
-"""How often the thread looks whether the user cancelled; only every `beat_seconds` does it write."""
+"""How often the thread checks for cancellation; it writes only every `beat_seconds`."""
 STALLED = 75
 """Exit status of a process that hung."""
 
 
 class Stopped(Exception):
-    """The work is to be left unfinished. Look at the lease's signals for the reason."""
+    """The work must be left unfinished. The lease's signals have the reason."""
 
 
 class Stale(Exception):
-    """Another attempt holds the work: what this one was about to write must not be written."""
+    """Another attempt holds the work: this one's results must not be written."""
 
 
 def renew(session: Session, work: Work, settings: JobSettings, **progress: Any) -> None:
-    """Renew the lease and write progress, in a transaction that writes more.
+    """Renew the lease and write progress, within a larger transaction.
 
     Raises:
         Stale: the attempt is not current.
@@ -47,11 +47,11 @@ def renew(session: Session, work: Work, settings: JobSettings, **progress: Any) 
 
 
 class Lease:
-    """Used as a context manager around claimed work.
+    """A context manager around claimed work.
 
     Args:
         work: what was claimed.
-        end_process: ends this process; tests have their own.
+        end_process: ends this process; replaced in tests.
     """
 
     def __init__(
@@ -81,11 +81,11 @@ class Lease:
 
     @property
     def shutdown(self) -> bool:
-        """Does this worker want to stop?"""
+        """Return whether this worker is stopping."""
         return stopping.is_set()
 
     def check(self) -> None:
-        """Say that the work goes on; raise Stopped if it is to be left."""
+        """Report progress; raise Stopped if the work must be left."""
         self._moved = time.monotonic()
         if self.signals.stop or self.shutdown:
             raise Stopped
@@ -101,7 +101,7 @@ class Lease:
             try:
                 self.signals = self._renew() if looks % looks_per_beat == 0 else self._learn()
             except DatabaseUnavailable as error:
-                # The lease goes on until it ends; if the database is back before that, nothing has happened.
+                # The lease is valid until it expires; if the database is back before that, nothing is lost.
                 log.warning("lease_beat_failed", error=str(error.orig))
             except Exception as error:
                 log.warning("lease_beat_failed", exc_info=error)
@@ -115,7 +115,7 @@ class Lease:
             with self._database.transaction() as session:
                 leases.drop(session, self._work, WorkStalled.code)
         except DatabaseUnavailable as error:
-            log.warning("stall_not_told", error=str(error.orig))  # the lease ends by itself
+            log.warning("stall_not_told", error=str(error.orig))  # the lease expires by itself
         self._end_process(STALLED)
 
     def _renew(self) -> Signals:

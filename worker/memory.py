@@ -1,4 +1,4 @@
-"""How much memory work may take: a training that takes more fails, a worker that has grown is replaced."""
+"""Memory limits: a training that exceeds its limit fails, a worker that has grown is replaced."""
 
 import ctypes
 import os
@@ -17,21 +17,21 @@ log = structlog.get_logger(__name__)
 MEGABYTE = 2**20
 TRAINING_SHARE = 0.9
 WORKER_SHARE = 0.5
-"""Of the container's or the machine's memory, where the settings name no number."""
+"""Default limit, as a fraction of the container's or the machine's memory."""
 CONTAINER_LIMITS: Final = (
     Path("/sys/fs/cgroup/memory.max"),
     Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
 )
-"""As a container sees its own, by the second and the first version of Linux's control groups."""
+"""A container's limit, in versions 2 and 1 of Linux's control groups."""
 M_TRIM_THRESHOLD: Final = -1
 TRIM_BYTES: Final = 128 * 1024
 
 
 def check(pid: int, limit_mb: int) -> None:
-    """Weigh a process with all below it.
+    """Check the memory of a process with all its descendants.
 
     Raises:
-        OutOfMemory: they hold more than `limit_mb`; 0 stands for 90% of what there is.
+        OutOfMemory: it exceeds `limit_mb`; 0 means 90% of the available memory.
     """
     allowed, used = allowance(limit_mb, TRAINING_SHARE), family(pid)
     if used > allowed:
@@ -39,9 +39,9 @@ def check(pid: int, limit_mb: int) -> None:
 
 
 def retire_if_grown(limit_mb: int) -> bool:
-    """Stop this worker in good order, between two works, when it holds more than `limit_mb` (0: half of what there is).
+    """Stop this worker gracefully between jobs if it exceeds `limit_mb` (0: half of the available memory).
 
-    Returns whether it stops. Whoever started it starts a new one: memory that a library lost comes back no other way.
+    Returns whether it stops. Its supervisor starts a new one: nothing else frees memory leaked by a library.
     """
     allowed, used = allowance(limit_mb, WORKER_SHARE), psutil.Process().memory_info().rss / MEGABYTE
     if used <= allowed:
@@ -52,11 +52,11 @@ def retire_if_grown(limit_mb: int) -> bool:
 
 
 def give_back_soon() -> None:
-    """Let memory that is free at the end of the heap go back to the system, however large the blocks were before.
+    """Return free memory at the end of the heap to the system, however large earlier blocks were.
 
-    With each larger block that is freed, glibc otherwise keeps more of what is free (mallopt(3), `M_MMAP_THRESHOLD`).
-    That is good for a network, whose maps come again; a program that goes through archives grows with their size. Other
-    C libraries have no such habit, and no such function.
+    With each larger block that is freed, glibc otherwise caches more (mallopt(3), `M_MMAP_THRESHOLD`). That suits a
+    network, whose maps are allocated again and again, but a program that reads archives grows with their size. Other C
+    libraries do not do this, and have no such function.
     """
     with suppress(AttributeError, OSError, TypeError):
         ctypes.CDLL(None).mallopt(M_TRIM_THRESHOLD, TRIM_BYTES)
@@ -67,16 +67,16 @@ def allowance(limit_mb: int, share: float) -> float:
 
 
 def usable() -> int:
-    """Return the bytes of memory that there are for us: a container's, where it has a limit, not the machine's."""
+    """Return the available memory in bytes: the container's limit, if there is one, or the machine's."""
     limits = [psutil.virtual_memory().total]
     for path in CONTAINER_LIMITS:
-        with suppress(OSError, ValueError):  # "max" is none
+        with suppress(OSError, ValueError):  # "max" means no limit
             limits.append(int(path.read_text("ascii")))
     return min(limits)
 
 
 def family(pid: int) -> float:
-    """Return the megabytes of a process and its descendants; what they share (Linux tells) counts once."""
+    """Return the megabytes of a process and its descendants; shared memory counts once (on Linux)."""
     try:
         first = psutil.Process(pid)
         infos = [process.memory_info() for process in (first, *first.children(recursive=True)) if process.is_running()]

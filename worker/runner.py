@@ -1,6 +1,6 @@
 """The runner: claims the next work of a queue, holds its lease, does it, and records the outcome.
 
-It knows no kind of work: it calls an act, a function found by the work's kind.
+It knows no kinds of work: it calls a function found by the work's kind.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,19 +20,18 @@ from worker.services import Services
 CHUNK = "chunk"
 Act = Callable[[Services, Any, Lease], None]
 """Does a claimed job or chunk. It checks its lease, and ends the work itself, in the transaction that writes its
-results; it raises `Stopped` when the lease says so, `Stale` when that transaction is refused, a `TsukijiError` when the
-work is to fail, and anything else when it is to be tried again. It may run twice."""
+results. It raises `Stopped` when the lease requires it, `Stale` when that transaction is refused, a `TsukijiError` to
+fail the work, and anything else to have it retried. It may run more than once."""
 Acts = Mapping[JobKind | str, Act]
 
 log = structlog.get_logger(__name__)
 
 
 def work_next(services: Services, queue: Queue, acts: Acts) -> bool:
-    """Claim what is next and do it.
+    """Claim and do the next work.
 
     Returns:
-        Whether to look for more: not when there was nothing, when this worker stops, nor when what all work needs is
-        away.
+        Whether to look for more: not if there was none, this worker is stopping, or there is an outage.
     """
     settings = services.settings.jobs
     work = scheduling.claim_next(services.database, queue, services.worker, settings, services.chunk_size)
@@ -43,7 +42,7 @@ def work_next(services: Services, queue: Queue, acts: Acts) -> bool:
 
 
 def run(services: Services, work: Work, act: Act) -> bool:
-    """Do claimed work; returns whether to go on with more."""
+    """Do claimed work; returns whether to continue with more."""
     names = {"job_id": leases.job_of(work), "work": work.id, "attempt": work.attempt}
     with structlog.contextvars.bound_contextvars(**names):
         lease = Lease(services.database, services.settings.jobs, work)
@@ -55,13 +54,13 @@ def run(services: Services, work: Work, act: Act) -> bool:
         except (Stopped, Stale):
             leave(services, work, lease)
             return not lease.shutdown
-        except Exception as error:  # noqa: BLE001 - the last frame of the work: whatever it met is told to the row
+        except Exception as error:  # noqa: BLE001 - the last frame of the work: every error is recorded in the row
             return not report(services, work, error).outage
     return True
 
 
 def leave(services: Services, work: Work, lease: Lease) -> None:
-    """Leave work unfinished: cancelled as asked, or back into the queue because this worker stops."""
+    """Leave work unfinished: cancelled as requested, or requeued because this worker stops."""
 
     def tell(session: Session) -> None:
         if lease.signals.lost or not (lease.signals.cancel or lease.shutdown):
@@ -75,7 +74,7 @@ def leave(services: Services, work: Work, lease: Lease) -> None:
 
 
 def report(services: Services, work: Work, error: Exception) -> TsukijiError:
-    """Tell the row what the work met. What was not foreseen is tried again, too: it may not happen twice."""
+    """Record the error in the row. Unexpected errors are retried: they may be transient."""
     log.warning("work_failed", exc_info=error)
     known = recognise(error)
     tell = leases.retry if known.retriable or isinstance(known, InternalError) else leases.fail
@@ -84,7 +83,7 @@ def report(services: Services, work: Work, error: Exception) -> TsukijiError:
 
 
 def recognise(error: Exception) -> TsukijiError:
-    """Return the error in our words."""
+    """Return the error as a TsukijiError."""
     match error:
         case TsukijiError():
             return error

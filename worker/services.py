@@ -1,4 +1,4 @@
-"""What a worker process works with: settings, database, store, wake-ups, and its own name."""
+"""What a worker process works with: settings, database, store, notifications, and its own name."""
 
 import os
 import shutil
@@ -34,11 +34,11 @@ class Services:
     wakeups: Wakeups
     sources: Sources
     worker: str
-    """Who holds our leases; the same in a worker and its child, so that a supervisor can end them."""
+    """Owner of the leases; shared by a worker and its child, so that a supervisor can end them."""
     chunk_sizing: ChunkSizing = field(default_factory=ChunkSizing)
 
     def chunk_size(self, session: Session, job: Job) -> int:
-        """Return how many images of a batch this worker takes at once."""
+        """Return how many images of a batch to take at once."""
         there = workers.count(session, Queue.INFER, PRESENT_SECONDS)
         left = int(job.items_total - job.completed)
         return self.chunk_sizing.images(
@@ -46,7 +46,7 @@ class Services:
         )
 
     def retry_while_unavailable(self, act: Callable[[Session], T]) -> T:
-        """Do a fenced unit of work; while the database is away, for as long as a lease could last."""
+        """Run a fenced unit of work, retrying during an outage for as long as a lease could last."""
         jobs = self.settings.jobs
         return self.database.retry_while_unavailable(
             act, min(jobs.lease_seconds, jobs.stop_seconds) if stopping.is_set() else jobs.lease_seconds
@@ -58,7 +58,7 @@ class Services:
 
     @contextmanager
     def attempt_folder(self, job: Job) -> Iterator[Path]:
-        """A folder for one attempt at a job, gone at the end; so is what one left that was killed on this machine."""
+        """A folder for one attempt at a job, deleted at the end; leftovers of killed attempts on this machine too."""
         folder = self.work_folder(f"{job.id}-{job.attempt}")
         for left in folder.parent.glob(f"{job.id}-*"):
             if left != folder:
@@ -69,7 +69,7 @@ class Services:
             shutil.rmtree(folder, ignore_errors=True)
 
     def work_folder(self, name: str) -> Path:
-        """Return a folder of one's own for files that nobody needs afterwards."""
+        """Return a private folder for temporary files."""
         folder = self.settings.cache_dir / "work" / name
         folder.mkdir(parents=True, exist_ok=True)
         return folder

@@ -1,4 +1,4 @@
-"""The worker's wish to stop, seen by its threads: running work gives itself back."""
+"""Shutdown of the worker, visible to all threads: running work is given back."""
 
 import os
 import signal
@@ -20,10 +20,10 @@ worker_shutting_down.connect(stop)
 
 
 def watch_parent() -> None:
-    """Stop when standard input ends: whoever started us is gone, and nothing may outlive it."""
+    """Stop when standard input ends: the parent is gone, and nothing may outlive it."""
     watch_stdin(terminate)
 
 
 def terminate() -> None:
-    """Tell this process to stop, from any thread."""
+    """Make this process stop, from any thread."""
     os.kill(os.getpid(), signal.SIGTERM)

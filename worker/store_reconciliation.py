@@ -1,4 +1,4 @@
-"""The dispatcher's daily round through the store, a second of each tick: lost work is found in between."""
+"""The dispatcher's daily reconciliation of the store, a second per tick, so that lost work is still found soon."""
 
 import time
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ NAMED: Final = 10
 
 
 class Round:
-    """One round after the other; `advance` goes on with it for a moment."""
+    """Repeated rounds; `advance` continues for a moment."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -27,7 +27,7 @@ class Round:
         self._found = Reckoning()
 
     def advance(self) -> None:
-        """Raises what the store and the database raise; the round then begins anew after a while."""
+        """Raises errors of the store and the database; the round is then restarted after a while."""
         if self._pages is None:
             if time.monotonic() < self._due:
                 return

@@ -1,7 +1,7 @@
-"""`tsukiji up`: the whole service on one machine, in the foreground: starts its programs, revives what dies, stops all.
+"""`tsukiji up`: the whole service on one machine, in the foreground: starts, restarts and stops its programs.
 
-SIGINT, SIGTERM and SIGHUP stop everything. Children are told by SIGTERM; they also watch standard input, so that not
-even kill -9 on us leaves one behind.
+SIGINT, SIGTERM and SIGHUP stop everything. Children get SIGTERM; they also watch standard input, so that not even
+kill -9 on us leaves one behind.
 """
 
 import fcntl
@@ -63,9 +63,9 @@ class AlreadyRunning(Conflict):
 def up(settings: Settings, announce: Path | None, *, verbose: bool = True, browser: bool = False) -> int:
     """Run everything until SIGINT, SIGTERM or SIGHUP; returns the exit status.
 
-    Unless `verbose`, the programs log into the data folder, and only what is wrong is told here.
+    Unless `verbose`, the programs log into the data folder, and only problems are printed.
     """
-    os.umask(0o077)  # pictures, hashes of keys: what we and our programs write is for this user alone
+    os.umask(0o077)  # pictures and hashes of keys: everything written is for this user only
     stop = threading.Event()
     for number in heeded():
         signal.signal(number, lambda *_: stop.set())
@@ -82,7 +82,7 @@ def up(settings: Settings, announce: Path | None, *, verbose: bool = True, brows
 
 
 def open_log(settings: Settings) -> BinaryIO:
-    """Open the file that the programs are to log into; that of the run before is kept beside it."""
+    """Open the programs' log file; the previous one is kept beside it."""
     path = settings.data.dir.resolve() / "logs" / "tsukiji.log"
     path.parent.mkdir(exist_ok=True)
     if path.exists():
@@ -137,16 +137,16 @@ def run(
 
 @contextmanager
 def single_instance(settings: Settings) -> Iterator[None]:
-    """Hold the data folder's lock: two services on one embedded database would undo each other's work.
+    """Hold the data folder's lock: two services on one embedded database would corrupt each other's work.
 
     Raises:
-        AlreadyRunning: somebody else holds it.
+        AlreadyRunning: another process holds it.
     """
     folder = settings.data.dir.resolve()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if open_to_others := stat.S_IMODE(folder.stat().st_mode) & 0o077:
         log.warning("data_folder_open", folder=str(folder), mode=f"{open_to_others:03o}", hint=f"chmod -R go= {folder}")
-    with (folder / "lock").open("a+") as file:  # nothing of its text goes before the lock is ours
+    with (folder / "lock").open("a+") as file:  # must not be truncated before we hold the lock
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -159,7 +159,7 @@ def single_instance(settings: Settings) -> Iterator[None]:
 
 
 def already_running(folder: Path, holder: str) -> AlreadyRunning:
-    """Return the error that says who holds the folder, as far as the text in its lock tells."""
+    """Return the error that names the holder of the folder, according to the lock file."""
     pid, _, since = holder.strip().partition(" ")
     if not (pid and since):
         return AlreadyRunning(f"{folder} is in use.", hint=f"Stop the other one first, or {ELSEWHERE}")
@@ -170,9 +170,9 @@ def already_running(folder: Path, holder: str) -> AlreadyRunning:
 
 
 def clear_leftovers(settings: Settings) -> None:
-    """Delete the working files of programs that were killed: we hold the lock, so they are no longer in use.
+    """Delete temporary files of killed programs: we hold the lock, so they are not in use.
 
-    A cache folder of its own may be shared with other machines, and is left alone.
+    A separate cache folder may be shared with other machines, and is left alone.
     """
     if settings.storage.cache_dir is None:
         for name in ("work", "uploads"):
@@ -180,13 +180,13 @@ def clear_leftovers(settings: Settings) -> None:
 
 
 def prepare(settings: Settings) -> bool:
-    """Bring the database up to date; returns whether there is a key."""
+    """Migrate the database; returns whether there is a key."""
     upgrade(settings)
     database = Database(settings)
     try:
         with database.transaction() as session:
             if settings.database.url is None:
-                leases.release(session)  # we hold the lock, so whoever held these leases is dead
+                leases.release(session)  # we hold the lock, so the owners of these leases are dead
             return bool(keys.all_keys(session))
     finally:
         database.close()
@@ -202,7 +202,7 @@ def create_key(settings: Settings) -> str:
 
 
 def make_link(settings: Settings) -> str:
-    """Return the token of a link that signs in to the page once."""
+    """Return the token of a single-use sign-in link to the page."""
     database = Database(settings)
     try:
         with database.transaction() as session:
@@ -224,9 +224,9 @@ class Child:
     pause: float = field(default=0.5)
     silent_since: float | None = None
     looked: float = 0
-    """When it was last looked for."""
+    """When it was last checked."""
     output: BinaryIO | None = None
-    """Where it logs; our own standard error if None."""
+    """Its log; our own standard error if None."""
 
     def start(self) -> None:
         self.worker = f"{name_worker(self.name)}:{time.time_ns() // 1_000_000}"
@@ -237,14 +237,14 @@ class Child:
             stdin=subprocess.PIPE,
             stdout=output,  # ours carries the address and the key
             stderr=output,
-            start_new_session=True,  # Ctrl-C in the terminal is for us; we tell the children
+            start_new_session=True,  # Ctrl-C in the terminal is for us; we stop the children
             env=os.environ | {WORKER_VARIABLE: self.worker},
         )
         self.started = time.monotonic()
         self.restart_at = self.silent_since = None
 
     def revive(self, settings: Settings) -> None:
-        """Start the program again if it has died, and free what it held."""
+        """Restart the program if it has died, and release its leases."""
         if self.process is None or self.process.poll() is None:
             return
         if self.restart_at is None:
@@ -256,9 +256,9 @@ class Child:
             self.start()
 
     def check_in(self, *, present: bool, patience: float) -> None:
-        """Kill the program, for `revive` to start it again, if it has not reported for long: it hangs.
+        """Kill the program, for `revive` to restart it, if it has not reported for long: it hangs.
 
-        Where the last look is longer ago than that, we stood still, and so may have the program.
+        If the last check is longer ago than that, we were suspended, and so may have been the program.
         """
         now = time.monotonic()
         young, slept = now - self.started < READY_SECONDS, now - self.looked > patience
@@ -276,7 +276,7 @@ class Child:
             self.process.terminate()
 
     def end(self, deadline: float) -> None:
-        """Wait until the program has ended; after the deadline it is killed with all of its own children."""
+        """Wait until the program has ended; after the deadline kill it with all of its own children."""
         if self.process is None:
             return
         try:
@@ -290,9 +290,9 @@ class Child:
 
 
 def call_roll(settings: Settings, workers_started: list[Child]) -> None:
-    """Find the workers that live and report no more, such as one that hangs where no thread of it can run.
+    """Find workers that are alive but do not report, such as one that hangs in all its threads.
 
-    It takes looks all through a lease by this process's clock: after a machine has slept, all seem silent for a moment.
+    This takes checks throughout a lease by this process's clock: after the machine has slept, all seem silent briefly.
     """
     patience = settings.jobs.lease_seconds
     database = Database(settings)
@@ -309,7 +309,7 @@ def call_roll(settings: Settings, workers_started: list[Child]) -> None:
 
 
 def release(settings: Settings, worker: str) -> None:
-    """End a dead worker's leases: its work need not wait for them. If the database is away, they end by themselves."""
+    """End a dead worker's leases, so that its work need not wait. If the database is down, they expire anyway."""
     database = Database(settings)
     try:
         with database.transaction() as session:
@@ -330,7 +330,7 @@ def stop_all(children: list[Child], stop_seconds: float) -> None:
 
 
 def wait_for_address(path: Path, api: Child, stop: threading.Event) -> str | None:
-    """Return the API's address once it listens; None when it ends instead, or we are told to stop."""
+    """Return the API's address once it listens; None if it ends instead, or we are stopped."""
     deadline = time.monotonic() + READY_SECONDS
     while not path.exists():
         dead = api.process is None or api.process.poll() is not None
@@ -352,7 +352,7 @@ def greet(
     *,
     browser: bool,
 ) -> None:
-    """Say where the service is, to people and to `tsukiji open`, and open the page where a person is."""
+    """Print the service's address, store it for `tsukiji open`, and open the page if a person is present."""
     (settings.data.dir / ADDRESS_FILE).write_text(url)
     link = url + sign_in_path(make_link(settings)) if sys.stdout.isatty() else None
     tell(url, first_key, announce, output.name if output else None, link)
@@ -363,7 +363,7 @@ def greet(
 def tell(
     url: str, first_key: str | None, announce: Path | None, logged: str | None = None, link: str | None = None
 ) -> None:
-    """Say where the service is. A key is shown this once, and on a terminal alone: logs are kept and read by others."""
+    """Print the service's address. A key is shown only once, and only on a terminal: others may read logs."""
     lines = [f"Tsukiji is up: {url}/"]
     if link:
         lines.append(f"Open the page signed in (works once, `tsukiji open` makes another): {link}")

@@ -1,4 +1,4 @@
-"""The one Celery task of a worker: its queue has work, and the rows say which."""
+"""The single Celery task of a worker: its queue has work; the rows say which."""
 
 import threading
 import time
@@ -30,7 +30,7 @@ TASK_SECONDS = 20
 
 
 def register(settings: Settings, queue: Queue, lane: Lane | None = None) -> celery.Celery:
-    """Return the Celery application with the task of one queue; an inference worker may have a lane beside it."""
+    """Return the Celery application with the task of one queue; an inference worker may serve the predict RPC too."""
     app = create_app(settings)
     process = Process(settings, queue, lane)
     worker_ready.connect(process.start, weak=False)
@@ -39,7 +39,7 @@ def register(settings: Settings, queue: Queue, lane: Lane | None = None) -> cele
 
 
 class Process:
-    """What a worker process makes once, when it is first needed."""
+    """Lazily created objects of a worker process."""
 
     def __init__(self, settings: Settings, queue: Queue, lane: Lane | None) -> None:
         self._settings = settings
@@ -48,7 +48,7 @@ class Process:
         self._making = threading.RLock()
 
     def answer_bell(self) -> None:
-        """Work as long as there is something to do."""
+        """Work as long as something is due."""
         structlog.contextvars.clear_contextvars()
         until = time.monotonic() + TASK_SECONDS
         while work_next(self.services, self._queue, self.acts):
@@ -58,9 +58,9 @@ class Process:
                 return
 
     def start(self, **_: Any) -> None:
-        """Look for work that waits for a worker like this one, and import torch before the first work needs it.
+        """Look for waiting work, and import torch before the first work needs it.
 
-        In a thread, so that the first messages do not wait for it.
+        Runs in a thread, so that the first messages do not wait for it.
         """
         threading.Thread(target=self._start, name="start", daemon=True).start()
 
@@ -73,12 +73,12 @@ class Process:
 
     @property
     def services(self) -> Services:
-        with self._making:  # the start and the first task may come at the same moment
+        with self._making:  # start and first task may run concurrently
             return self._services
 
     @property
     def acts(self) -> Acts:
-        """What is done with each kind of work in this queue."""
+        """Return the function for each kind of work in this queue."""
         with self._making:
             return self._acts
 

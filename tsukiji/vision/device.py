@@ -1,4 +1,4 @@
-"""Which device to compute on. Knows no model."""
+"""Selects the device to compute on."""
 
 import torch
 
@@ -6,10 +6,10 @@ from tsukiji.errors import Invalid
 
 
 def choose_device(name: str) -> torch.device:
-    """Return the device called `name`; `auto` is the best one here: CUDA, then Apple's MPS, then the CPU.
+    """Return the device called `name`; `auto` is the best available one: CUDA, then Apple's MPS, then the CPU.
 
     Raises:
-        Invalid: there is no such device on this machine.
+        Invalid: this machine has no such device.
     """
     if name == "auto":
         return torch.device(_best())

@@ -1,10 +1,10 @@
-"""The body of EfficientNet-Lite0 and -Lite2, which are made for devices that compute in whole numbers.
+"""The body of EfficientNet-Lite0 and -Lite2, designed for devices with integer arithmetic.
 
 EfficientNet (Tan and Le, "EfficientNet: rethinking model scaling for convolutional neural networks", ICML 2019) with
-ReLU6 for its activation, without squeeze-and-excitation, and with a stem and a head that do not grow.
+ReLU6 activations, without squeeze-and-excitation, and with a stem and a head of fixed width.
 
-The same network as timm's `tf_efficientnet_lite0` and `tf_efficientnet_lite2`, tensor by tensor (tests hold the two
-against each other), because timm, and torchvision with it, take longer to import than PyTorch (docs/decisions/0026).
+The same networks as timm's `tf_efficientnet_lite0` and `tf_efficientnet_lite2`, tensor by tensor (tests compare them),
+because timm, and torchvision with it, take longer to import than PyTorch (docs/decisions/0026).
 """
 
 import math
@@ -16,17 +16,17 @@ from torch.nn import functional
 from tsukiji.vision.resnet import draw_weights
 
 SCALES: Final = {"efficientnet_lite0": (1.0, 1.0), "efficientnet_lite2": (1.1, 1.2)}
-"""What the widths and the numbers of blocks are multiplied by."""
+"""Multipliers of the widths and the numbers of blocks."""
 STEM: Final = 32
 FEATURES: Final = 1280
 EPSILON: Final = 1e-3
-"""Of the batch normalisations; TensorFlow's default, with which the pretrained weights were made."""
+"""Of the batch normalisations; TensorFlow's default, used in pretraining."""
 MIDDLE: Final = 4
-"""The last stage whose maps have a sixteenth of the picture's sides."""
+"""The last stage with maps of a sixteenth of the picture's sides."""
 
 
 class Stage(NamedTuple):
-    """Blocks in a row; the first of them has the stride."""
+    """Consecutive blocks; the first has the stride."""
 
     blocks: int
     width: int
@@ -47,7 +47,7 @@ STAGES: Final = (
 
 
 class HalvingConv2d(nn.Conv2d):
-    """A convolution of stride 2, padded as in TensorFlow: an odd zero goes to the bottom and to the right.
+    """A convolution of stride 2 with TensorFlow's padding: an odd zero goes to the bottom and the right.
 
     (N, C, H, W) to (N, C', ceil(H / 2), ceil(W / 2)).
     """
@@ -59,7 +59,7 @@ class HalvingConv2d(nn.Conv2d):
 
 
 class DepthwiseSeparable(nn.Module):
-    """A convolution of each map by itself, then one of 1 x 1: (N, `inputs`, H, W) to (N, `outputs`, H, W)."""
+    """A depthwise convolution, then a 1 x 1 one: (N, `inputs`, H, W) to (N, `outputs`, H, W)."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int) -> None:
         super().__init__()
@@ -74,7 +74,7 @@ class DepthwiseSeparable(nn.Module):
 
 
 class InvertedResidual(nn.Module):
-    """Widened by 1 x 1, convolved each map by itself, narrowed by 1 x 1, and added to what came in where that fits.
+    """1 x 1 expansion, depthwise convolution, 1 x 1 projection, and a residual connection if shapes match.
 
     (N, `inputs`, H, W) to (N, `outputs`, H / stride, W / stride), rounded up.
     """
@@ -126,14 +126,14 @@ class EfficientNetLite(nn.Module):
 
 
 def stages_of(name: str) -> list[Stage]:
-    """Return the stages as the network of this name has them; the first and the last keep their one block."""
+    """Return the stages of the network of this name; the first and the last always have one block."""
     width, depth = SCALES[name]
     first, *between, last = (stage._replace(width=eights(stage.width * width)) for stage in STAGES)
     return [first, *(stage._replace(blocks=math.ceil(stage.blocks * depth)) for stage in between), last]
 
 
 def eights(width: float) -> int:
-    """Return the multiple of 8 that is next to a width."""
+    """Round a width to the nearest multiple of 8."""
     return int(width + 4) // 8 * 8
 
 
@@ -150,7 +150,7 @@ def convolution(inputs: int, outputs: int, kernel: int = 1, stride: int = 1, gro
         found = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, groups=groups, bias=False)
     else:
         found = HalvingConv2d(inputs, outputs, kernel, stride, groups=groups, bias=False)
-    # torch counts the outputs of all groups, where each input has those of its own alone.
+    # Count outputs per group: torch counts those of all groups, though each input feeds only its own.
     draw_weights(found.weight, mode="fan_out" if groups == 1 else "fan_in")
     return found
 

@@ -1,4 +1,4 @@
-"""How a network is run on this machine: device, precision, layout, streams and threads. Knows no model."""
+"""Execution plan of a network on this machine: device, precision, layout, streams and threads."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal
@@ -16,12 +16,12 @@ DTYPES: Final[dict[str, torch.dtype]] = {
     "float16": torch.float16,
 }
 FAST_BFLOAT16: Final = ("amx_bf16", "avx512_bf16", "arm_bf16")
-"""What a processor calls it that it multiplies bfloat16 itself; without it that is slower than float32."""
+"""CPU flags for native bfloat16 multiplication; without it bfloat16 is slower than float32."""
 CPU_BATCH: Final = 8
-"""Of one thread; more compute no faster per image (measured), and a shorter pass lets go sooner when cancelled."""
+"""Batch size of one thread; larger ones are no faster per image (measured), and slower to cancel."""
 GPU_BATCH: Final = 64
 GPU_STREAMS: Final = 8
-"""So many threads decode for a GPU at most: more of them wait for Python's lock."""
+"""Most decoding threads for a GPU: more only wait for the GIL."""
 
 
 @dataclass(frozen=True)
@@ -31,13 +31,13 @@ class Plan:
     Attributes:
         device: as torch writes it.
         precision: of the body; the head always computes in float32.
-        channels_last: of the memory format of images and maps.
-        folded: batch normalisation that follows a convolution is folded into its weights.
+        channels_last: memory format of images and maps.
+        folded: batch normalisation is fused into the preceding convolution.
         compiled: by `torch.compile`.
-        batch_size: images in one forward pass.
-        streams: batches that are read, decoded and classified at the same time, each by a thread.
-        threads: of each stream within torch's operations; 0 leaves torch's default.
-        rounded: embeddings are rounded to half precision, as they are kept: whether they were makes no difference.
+        batch_size: images per forward pass.
+        streams: threads that each read, decode and classify batches concurrently.
+        threads: torch threads of each stream; 0 leaves torch's default.
+        rounded: embeddings are rounded to half precision, as in the cache, so that caching makes no difference.
     """
 
     device: str = "cpu"
@@ -59,7 +59,7 @@ class Plan:
         return torch.channels_last if self.channels_last else torch.contiguous_format
 
     def begin_stream(self) -> None:
-        """Give the calling thread its number of torch's threads."""
+        """Set the number of torch threads for the calling thread."""
         if self.threads:
             set_threads(self.threads)
 
@@ -68,23 +68,23 @@ class Plan:
 
 
 def exact(device: str = "auto", batch_size: int = 32) -> Plan:
-    """Return the plan that computes what the training computed: float32, nothing folded.
+    """Return the plan that matches the training: float32, nothing fused.
 
     Raises:
-        Invalid: there is no such device here.
+        Invalid: this machine has no such device.
     """
     found = choose_device(device)
     return Plan(str(found), channels_last=found.type != "mps", batch_size=batch_size)
 
 
 def choose(wishes: InferenceSettings) -> Plan:
-    """Return the fastest plan for this machine; what the settings name is taken as it is.
+    """Return the fastest plan for this machine; explicit settings are used unchanged.
 
-    On a CPU one thread for each stream leaves no core waiting for another: while one stream decodes, others compute. On
-    a GPU the streams are there to decode.
+    On a CPU, one thread per stream leaves no core waiting for another: while one stream decodes, others compute. On a
+    GPU the streams are there to decode.
 
     Raises:
-        Invalid: there is no such device here.
+        Invalid: this machine has no such device.
     """
     device = choose_device(wishes.device)
     on_cpu = device.type == "cpu"
@@ -106,26 +106,26 @@ def choose(wishes: InferenceSettings) -> Plan:
 
 
 def best_precision(device: torch.device) -> Precision:
-    """Return the precision in which this device computes fastest, of those that keep a classifier's answers."""
+    """Return the fastest precision of this device that preserves a classifier's results."""
     if device.type == "cuda":
         return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"
     if device.type == "cpu":
-        # Not in every version that is supported; without it, nothing is risked.
+        # Not in every supported version; without it, stay with float32.
         capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
         return "bfloat16" if any(capabilities.get(name) for name in FAST_BFLOAT16) else "float32"
     return "float32"
 
 
 def take_all_cores() -> None:
-    """Let the calling thread compute on all cores, whatever streams have asked for."""
+    """Let the calling thread compute on all cores, regardless of the streams."""
     set_threads(usable_cores())
 
 
 def set_threads(count: int) -> None:
-    """Give the calling thread so many of torch's threads.
+    """Set the number of torch threads for the calling thread.
 
-    A thread's first operation takes the number that any thread has set last (`lazy_init_num_threads` in
-    `ATen/Parallel.h`), and so would undo this one: the first operation is to ask.
+    A thread's first operation takes the number last set by any thread (`lazy_init_num_threads` in `ATen/Parallel.h`),
+    which would undo this call, so a query comes first.
     """
     torch.get_num_threads()
     torch.set_num_threads(count)

@@ -1,7 +1,6 @@
-"""Embeddings that are computed once and kept: of the same picture, pixels and network they are always the same.
+"""Cache of embeddings: for the same pixels and network they are always the same.
 
-Trainings and batches share them. They lie in a SQLite file of their own, which is but a cache: whatever is wrong with
-it, they are computed anew.
+Shared by trainings and batches, in a SQLite file of its own. Any fault of the file only means computing them again.
 """
 
 import sqlite3
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 VERSION: Final = 3
-"""Of how embeddings are made and kept; another one computes all of them anew."""
+"""Of computation and storage; another version computes everything again."""
 BUSY_SECONDS: Final = 15
 KEPT_TYPE: Final = np.dtype("<f2")
 ASKED: Final = 500
@@ -34,31 +33,31 @@ MIRRORED: Final = 1
 CLOSE: Final = 2
 """The middle of the picture, at another scale."""
 COMPACT: Final = 4
-"""The embedding in few numbers, for what compares many pictures (`training.random_projection`)."""
+"""The compact embedding, for comparing many pictures (`training.random_projection`)."""
 REGION: Final = 5
 """The box that the network responds to (`training.crop_regions`)."""
 
 Floats = NDArray[np.float32]
 Size = tuple[int, int]
-"""Width and height of the picture as it was sent, in pixels."""
+"""Width and height of the uploaded picture, in pixels."""
 
 
 @dataclass(frozen=True)
 class Kept:
-    """A file of embeddings. `space` names all that they depend on, beside the picture and its view."""
+    """A file of embeddings. `space` identifies everything they depend on beside the picture and its view."""
 
     path: Path
     space: str
     most_bytes: int
 
     def read(self, pictures: Sequence[str], view: int, width: int | None) -> dict[str, Floats]:
-        """Return what is kept of these pictures (by `content_of`), each (width,), or of whatever width it is."""
+        """Return cached embeddings of these pictures (by `content_of`), each (width,), or of any width."""
         return {name: row for name, (row, _) in self.read_sized(pictures, view, width).items()}
 
     def read_sized(
         self, pictures: Sequence[str], view: int, width: int | None
     ) -> dict[str, tuple[Floats, Size | None]]:
-        """Return what is kept of these pictures, with their sizes where who kept them knew."""
+        """Return cached embeddings of these pictures, with the pictures' sizes if known."""
         found: dict[str, tuple[Floats, Size | None]] = {}
         with suppress(sqlite3.Error, OSError), closing(self._open()) as file:
             for start in range(0, len(pictures), ASKED):
@@ -73,7 +72,7 @@ class Kept:
         return found
 
     def write(self, found: Mapping[str, Floats], view: int, sizes: Mapping[str, Size] | None = None) -> None:
-        """Keep embeddings; the oldest go where there are too many. What cannot be kept is computed again some day."""
+        """Store embeddings, evicting the oldest if there are too many. Failures only cost a later computation."""
         nowhere, now = (None, None), time.time()
         rows = [
             (self.space, name, view, row.astype(KEPT_TYPE).tobytes(), *(sizes or {}).get(name, nowhere), now)
@@ -84,14 +83,14 @@ class Kept:
                 file.executemany("INSERT OR REPLACE INTO embeddings VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
                 self._trim(file)
         except (sqlite3.OperationalError, OSError):
-            pass  # a full disk, a lock, a place that cannot be written
+            pass  # a full disk, a lock, a read-only folder
         except sqlite3.DatabaseError:  # damaged
             self.path.unlink(missing_ok=True)
 
     def _open(self) -> sqlite3.Connection:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         file = sqlite3.connect(self.path, timeout=BUSY_SECONDS)
-        file.execute("PRAGMA synchronous = OFF")  # what a crash of the machine damages is computed anew
+        file.execute("PRAGMA synchronous = OFF")  # a file damaged by a crash of the machine is discarded
         file.execute("CREATE TABLE IF NOT EXISTS spaces (weights TEXT PRIMARY KEY, space TEXT) WITHOUT ROWID")
         file.execute(
             "CREATE TABLE IF NOT EXISTS embeddings (space TEXT, picture TEXT, view INTEGER, vector BLOB,"
@@ -110,13 +109,13 @@ class Kept:
             file.execute("DELETE FROM embeddings WHERE kept_at <= ?", (middle,))
 
     def name_space(self, weights: str) -> None:
-        """Note that the space belongs to this file of weights, as `weights_key` names it."""
+        """Record that these weights, named by `weights_key`, have this space."""
         with suppress(sqlite3.Error, OSError), closing(self._open()) as file, file:
             file.execute("INSERT OR REPLACE INTO spaces VALUES (?, ?)", (weights, self.space))
 
 
 def find_space(path: Path, weights: str) -> str | None:
-    """Return the space of these weights without reading them, if anybody has named it."""
+    """Return the recorded space of these weights, without reading them."""
     with suppress(sqlite3.Error, OSError), closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as file:
         row = file.execute("SELECT space FROM spaces WHERE weights = ?", (weights,)).fetchone()
         return row and str(row[0])
@@ -124,7 +123,7 @@ def find_space(path: Path, weights: str) -> str | None:
 
 
 def weights_key(backbone: str, image_size: int, folder: Path | None) -> str | None:
-    """Return a name for a backbone's weights as they lie there now, and for the pixels; None where there are none."""
+    """Return a key for a backbone's weights file and preprocessing; None if there is no such file."""
     found = find_weights(backbone_of(backbone), folder)
     if found is None:
         return None
@@ -133,23 +132,23 @@ def weights_key(backbone: str, image_size: int, folder: Path | None) -> str | No
 
 
 def content_of(sha256: str, crop: Box | None) -> str:
-    """Return a name of pixels: equal for equal parts of equal files."""
+    """Return an identifier of pixels: equal for the same crop of the same file."""
     return sha256 if crop is None else f"{sha256}:{crop}"
 
 
 def rounded(embeddings: Floats) -> Floats:
-    """Return embeddings as they would be after having been kept."""
+    """Return embeddings rounded to the cache's precision."""
     return embeddings.astype(KEPT_TYPE).astype(np.float32)
 
 
 def space_of(body: Mapping[str, "Tensor"], backbone: str, preprocess: Preprocess, precision: str = "float32") -> str:
-    """Return a name for all that embeddings depend on beside the picture: network, weights, pixels, precision.
+    """Return a hash of everything that embeddings depend on beside the picture: network, weights, pixels, precision.
 
     Args:
         body: its weights, in float32, whatever it computes in.
         backbone: its name.
-        preprocess: what pictures go through.
-        precision: what the body computes in.
+        preprocess: of the pictures.
+        precision: that the body computes in.
     """
     digest = sha256(f"{VERSION} {backbone} {preprocess} {precision}".encode())
     for name, tensor in sorted(body.items()):

@@ -1,4 +1,4 @@
-"""Batch normalisation folded into the convolution before it: the same function, with one pass less over each map.
+"""Fuses batch normalisation into the preceding convolution: the same function, with one pass less over each map.
 
 The arithmetic is torch's own (`torch.nn.utils.fusion`), after Jacob et al., "Quantization and training of neural
 networks for efficient integer-arithmetic-only inference", CVPR 2018, section 3.2.
@@ -11,10 +11,10 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 
 def fold(module: nn.Module) -> None:
-    """Fold in place, in a module in evaluation mode, each normalisation that is declared next after a convolution.
+    """Fuse in place, in a module in evaluation mode, each batch normalisation declared right after a convolution.
 
-    So they are in our ResNet and our EfficientNet-Lite. Normalisations of other kinds (timm's, that activate, too) stay
-    as they are.
+    That is their order in our ResNet and EfficientNet-Lite. Other kinds of normalisation (timm's, with an activation)
+    are left unchanged.
     """
     for parent in list(module.modules()):
         for (conv, convolution), (norm, normalisation) in pairwise(list(parent.named_children())):

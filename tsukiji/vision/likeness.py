@@ -1,11 +1,11 @@
-"""Do two miniatures show the same picture? One is laid over the other, and their gradients are correlated.
+"""Decides whether two miniatures show the same picture: they are registered, and their gradients correlated.
 
 A copy may have been scaled, recompressed, cut at its edges by up to a tenth, or made brighter or darker. So one of the
 two, or a window of it, is laid over the other: first at some scales and places, then moved and stretched to where it
 fits best (Gauss-Newton steps; Lucas and Kanade, "An iterative image registration technique", IJCAI 1981). The tones of
 one are then mapped to those of the other (the conditional means of the correlation ratio; Roche, Malandain, Pennec and
 Ayache, MICCAI 1998), and their gradients are correlated (Scharstein, "Matching images by comparing their gradient
-fields", ICPR 1994). docs/analysis.md has the figures behind the constants.
+fields", ICPR 1994). docs/analysis.md has the measurements behind the constants.
 """
 
 from collections.abc import Iterator
@@ -18,34 +18,34 @@ from tsukiji.vision.miniature import SIDE, Miniatures, colours_of, greys_of
 
 SCALES: Final = (0.96, 0.92, 0.88)
 STEPS: Final = 4
-"""Places for each axis at which a window is laid over the other picture."""
+"""Positions per axis at which a window is laid over the other picture."""
 FITTING: Final = 3
-"""Gauss-Newton steps at either size."""
+"""Gauss-Newton steps at each of two sizes."""
 FARTHEST: Final = 0.06
-"""Of the side: what one step moves or stretches at most, and how far a window goes beyond its picture."""
+"""Fraction of the side: the most that one step moves or stretches, and that a window extends beyond its picture."""
 NARROWEST: Final = 0.84
 TONES: Final = 16
 COARSE: Final = SIDE // 2
 LEAST: Final = 0.4
-"""Correlation at the best of the first places, at half the size, below which no pair is fitted. Copies reach 0.48."""
+"""Correlation at the best initial position, at half size, below which a pair is not fitted. Copies reach 0.48."""
 GREY: Final = 3.0
-"""Root mean square of the colour differences up to which a picture counts as grey, of 128."""
+"""Root mean square of the colour differences, of 128, up to which a picture counts as grey."""
 AGREEING: Final = 0.5
-"""Cosine between the colours of two pictures from which they may be one. Copies have 0.73 and more."""
+"""Cosine between the colours of two pictures from which they may be the same. Copies have 0.73 and more."""
 
 Floats = NDArray[np.float32]
 Boxes = NDArray[np.float32]
-"""Top, left, height and width of windows, as parts of the side: (P, 4)."""
+"""Top, left, height and width of windows, as fractions of the side: (P, 4)."""
 
 
 def likeness(left: Miniatures, right: Miniatures, least: float = LEAST, enough: float = 1.0) -> Floats:
-    """Return how alike the pictures of each pair (P,) are, 0 to 1.
+    """Return the similarity of the pictures of each pair (P,), 0 to 1.
 
     Args:
         left: (P, BYTES); each pair takes half a megabyte.
-        right: the same, to be compared one by one.
-        least: pairs that are less alike than this before they are fitted are not.
-        enough: neither are pairs that are as alike as this, whole on whole.
+        right: the same, compared one by one.
+        least: pairs less similar than this before fitting are not fitted.
+        enough: nor are pairs at least this similar, whole on whole.
     """
     one, other = greys_of(left), greys_of(right)
     found = np.where(agree(left, right), correlate(one, other), 0)
@@ -57,7 +57,7 @@ def likeness(left: Miniatures, right: Miniatures, least: float = LEAST, enough: 
 
 
 def _overlaid(one: Floats, other: Floats, least: float) -> Floats:
-    """Return the correlation of each pair (P,), one of them laid over the other where it fits best."""
+    """Return the correlation of each pair (P,), one laid over the other where it fits best."""
     small = halve(one), halve(other)
     places = np.concatenate([_overlay(*small), _overlay(*small[::-1])], axis=1)
     best = places.argmax(axis=1)
@@ -75,7 +75,7 @@ def _overlaid(one: Floats, other: Floats, least: float) -> Floats:
 
 
 def agree(left: Miniatures, right: Miniatures) -> NDArray[np.bool_]:
-    """Return whether the colours of each pair (P,) may be those of one picture; a grey copy may be of any."""
+    """Return whether the colours of each pair (P,) may be of the same picture; a grey copy matches any colours."""
     one, other = colours_of(left), colours_of(right)
     strengths = np.sqrt(np.square(one).mean(axis=1)), np.sqrt(np.square(other).mean(axis=1))
     cosine = (one * other).mean(axis=1) / np.maximum(strengths[0] * strengths[1], 1e-6)
@@ -84,13 +84,13 @@ def agree(left: Miniatures, right: Miniatures) -> NDArray[np.bool_]:
 
 
 def fit(wholes: Floats, others: Floats, boxes: Boxes) -> Boxes:
-    """Return windows of `wholes` that fit `others` better: moved and stretched from where they are, or as they were."""
+    """Return windows of `wholes` moved and stretched to fit `others` better, or the given ones if nothing does."""
     count, size = others.shape[:2]
     greys, places = others - others.mean(axis=(1, 2), keepdims=True), (np.arange(size, dtype=np.float32) + 0.5) / size
     down, across = np.zeros_like(greys), np.zeros_like(greys)
     down[:, 1:-1] = (greys[:, 2:] - greys[:, :-2]) * (size / 2)
     across[:, :, 1:-1] = (greys[:, :, 2:] - greys[:, :, :-2]) * (size / 2)
-    # What moving and stretching the other would change in it, its contrast, its brightness.
+    # Derivatives of the other by position, size, contrast and brightness.
     basis = np.stack([down, across, down * places[:, None], across * places, greys, np.ones_like(greys)], axis=1)
     basis = basis.reshape(count, 6, -1)
     gram = (basis @ basis.transpose(0, 2, 1)).astype(np.float64)
@@ -111,7 +111,7 @@ def fit(wholes: Floats, others: Floats, boxes: Boxes) -> Boxes:
 
 
 def toned_as(greys: Floats, wanted: Floats) -> Floats:
-    """Return pictures (P, S, S) with their tones mapped to what the other has in their places, on average."""
+    """Return pictures (P, S, S) with their tones mapped to the other's average at the same places."""
     lowest = greys.min(axis=(1, 2), keepdims=True)
     tones = (greys - lowest) * ((TONES - 1) / np.maximum(np.ptp(greys, axis=(1, 2), keepdims=True), 1))
     below = tones.astype(np.intp).clip(0, TONES - 2)
@@ -158,7 +158,7 @@ def warp(greys: Floats, boxes: Boxes) -> Floats:
 
 
 def lines(starts: Floats, lengths: Floats, size: int) -> Floats:
-    """Return the matrices (P, size, size) that take parts of lines, by linear interpolation; ends go on."""
+    """Return matrices (P, size, size) that resample parts of lines, by linear interpolation, extended at the ends."""
     places = (np.arange(size, dtype=np.float32) + 0.5) * lengths[:, None] + starts[:, None] * size - 0.5
     places = places.clip(0, size - 1)
     below = places.astype(np.intp).clip(0, size - 2)
@@ -188,7 +188,7 @@ def _overlay(wholes: Floats, others: Floats) -> Floats:
 
 
 def _places() -> Iterator[tuple[float, float, float, float]]:
-    """Yield the windows that are laid over another picture: the whole, then parts in all places."""
+    """Yield the windows to lay over another picture: the whole, then parts at all positions."""
     yield 0, 0, 1, 1
     for side in SCALES:
         starts = np.linspace(0, 1 - side, STEPS)
@@ -197,7 +197,7 @@ def _places() -> Iterator[tuple[float, float, float, float]]:
 
 BOUNDS: Final = np.array([[-FARTHEST] * 2 + [NARROWEST] * 2, [1 - NARROWEST] * 2 + [1 + FARTHEST] * 2], np.float32)
 PLACES: Final[Boxes] = np.array(list(_places()), np.float32)
-# The gradient of a window is linear in its picture, so that no window has to be made for it.
+# The gradient of a window is linear in its picture, so no window has to be computed for it.
 _DOWN = lines(PLACES[:, 0], PLACES[:, 2], COARSE)
 _ACROSS = lines(PLACES[:, 1], PLACES[:, 3], COARSE).transpose(0, 2, 1)
 INNER_DOWN: Final[Floats] = _DOWN[:, 1:-1]

@@ -1,4 +1,4 @@
-"""A picture's miniature: what is kept of it so that it can be compared with others without being read again."""
+"""A picture's miniature: a small version stored so that pictures can be compared without reading them again."""
 
 from typing import Final
 
@@ -15,7 +15,7 @@ Miniatures = NDArray[np.uint8]
 
 
 def miniature_of(picture: Image.Image) -> bytes:
-    """Return an RGB picture's miniature, `BYTES` long, whatever its size and proportions."""
+    """Return an RGB picture's miniature, `BYTES` long, independent of its size and proportions."""
     small = picture.resize((SIDE, SIDE), Image.Resampling.LANCZOS, reducing_gap=3.0).convert("YCbCr")
     grey, *colours = small.split()
     cells = [plane.resize((CELLS, CELLS), Image.Resampling.BOX) for plane in colours]

@@ -1,8 +1,8 @@
-"""The network: torchvision's ResNet or a body of timm, and fastai's head or a linear one. Knows no pixels.
+"""The network: torchvision's ResNet or a timm body, and fastai's head or a linear one. Knows no pixels.
 
-Built without torchvision and fastai, EfficientNet-Lite without timm too. Body tensors carry the library's own names, so
-that pretrained weights load as they are: torchvision's as they stand (`conv1`, `bn1`, `layer1`..`layer4`), timm's under
-`body.`. The head's stand under `head.`, numbered as fastai numbers them.
+Built without torchvision and fastai, EfficientNet-Lite without timm too. Body tensors have the library's names, so that
+pretrained weights load unchanged: torchvision's as they are (`conv1`, `bn1`, `layer1`..`layer4`), timm's under `body.`.
+The head's are under `head.`, numbered as in fastai.
 """
 
 from collections.abc import Mapping
@@ -21,23 +21,23 @@ from tsukiji.vision.shapes import HIDDEN, Head
 RESNET: Final = ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4")
 BODY: Final = "body"
 STRIDE: Final = 32
-"""Pixels of the picture for one of the last maps of a convolutional network, on each side."""
+"""Pixels of the picture per pixel of a convolutional network's last maps, on each side."""
 POOLING: Final = 2
-"""So many layers at the start of the head do not learn."""
+"""Number of layers at the start of the head without parameters to train."""
 
 
 class ConcatPool(nn.Module):
-    """(N, C, H, W) to (N, 2C): the largest, then the mean, of each channel; fastai's `AdaptiveConcatPool2d`."""
+    """(N, C, H, W) to (N, 2C): maxima, then means, of each channel; fastai's `AdaptiveConcatPool2d`."""
 
     def forward(self, maps: Tensor) -> Tensor:
         return torch.cat([maps.amax((2, 3), keepdim=True), maps.mean((2, 3), keepdim=True)], 1)
 
 
 class Classifier(nn.Module):
-    """`forward` is `classify(features(x))`, and the same as `decide(embed(x))`: the halves are public, to be kept.
+    """`forward` is `classify(features(x))`, and equals `decide(embed(x))`, whose intermediate result can be cached.
 
-    An embedding is all that is kept of a picture: the means of the maps before the last stage (`num_middle`), then
-    what the head's first layers make of the last maps (`2 * num_features`: the largest of each, and the mean).
+    An embedding holds the means of the maps before the last stage (`num_middle`), then the pooled last maps
+    (`2 * num_features`: maxima, and means).
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Classifier(nn.Module):
         stride: int = STRIDE,
         head: Head = "fastai_concat_v1",
     ) -> None:
-        """`parts` by name are the body: each takes what the one before it gives; `stride` is the last maps'."""
+        """`parts` make up the body: each takes the output of the one before; `stride` is the last maps'."""
         super().__init__()
         for name, part in parts.items():
             self.add_module(name, part)
@@ -84,10 +84,10 @@ class Classifier(nn.Module):
     def stages(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return the maps before the last stage (N, num_middle, H/16, W/16) and the last ones; float32."""
         middle, maps = self._stages(images)
-        return middle.float(), maps.float()  # a mean of half precision would lose what the maps still hold
+        return middle.float(), maps.float()  # a mean in half precision would lose precision of the maps
 
     def pool(self, middle: Tensor, maps: Tensor) -> Tensor:
-        """Return embeddings (N, num_embedded) of maps, or of parts of them, as `stages` gives them."""
+        """Return embeddings (N, num_embedded) of maps from `stages`, or of parts of them."""
         return torch.cat([middle.mean((2, 3)), self.head[:POOLING](maps)], 1)
 
     def decide(self, embeddings: Tensor) -> Tensor:
@@ -106,11 +106,11 @@ class Classifier(nn.Module):
 
     @property
     def dtype(self) -> torch.dtype:
-        """The body's precision, which its input must have."""
+        """The body's precision, required of its input."""
         return next(self.get_submodule(self._parts[0]).parameters()).dtype
 
     def lower(self, dtype: torch.dtype) -> None:
-        """Let the body compute in another precision; the head stays as it is."""
+        """Let the body compute in another precision; the head stays in float32."""
         for name in self._parts:
             self.get_submodule(name).to(dtype)
 
@@ -120,7 +120,7 @@ class Classifier(nn.Module):
         return {name.removeprefix(f"{BODY}."): tensor for name, tensor in own}
 
     def load_body(self, state: Mapping[str, Tensor]) -> None:
-        """Make what `body_state` gave the body's own; the tensors are shared.
+        """Replace the body's tensors by those of a `body_state`; they are shared.
 
         Raises:
             RuntimeError: a tensor is missing, has another shape, or is not of this body.
@@ -134,7 +134,7 @@ def build(backbone: str, classes: int, head: Head = "fastai_concat_v1") -> Class
     """Return the network with random weights.
 
     Raises:
-        Invalid: there is no such backbone.
+        Invalid: the backbone is unknown.
         BackboneUnavailable: it needs a library that is not installed.
     """
     facts = backbone_of(backbone)
@@ -142,7 +142,7 @@ def build(backbone: str, classes: int, head: Head = "fastai_concat_v1") -> Class
         lite = EfficientNetLite(backbone)
         return Classifier({BODY: lite}, FEATURES, lite.num_middle, classes, head=head)
     if facts.library == "timm":
-        # Without pool and head its `forward` is its `forward_features`.
+        # Without pool and head, timm's `forward` equals its `forward_features`.
         model = create_timm(facts)
         middle = model.feature_info[-2]["num_chs"]
         return Classifier({BODY: model}, model.num_features, middle, classes, facts.patch or STRIDE, head)
@@ -151,7 +151,7 @@ def build(backbone: str, classes: int, head: Head = "fastai_concat_v1") -> Class
 
 
 def build_on(backbone: str, body: Mapping[str, Tensor], classes: int, head: Head = "fastai_concat_v1") -> Classifier:
-    """Return the network with this body (see `body_state`), whose tensors it shares, and a head of random weights.
+    """Return the network with this body (see `body_state`), whose tensors it shares, and a random head.
 
     Raises:
         Invalid, BackboneUnavailable: as `build`.
@@ -179,7 +179,7 @@ def create_timm(backbone: Backbone) -> Any:
 def timm_stages(model: Any, images: Tensor) -> tuple[Tensor, Tensor]:
     """Return the maps before the last stage of timm's network, and the last ones.
 
-    A transformer's are those of its last two blocks, normalised: the tokens of the patches, each in its place.
+    For a transformer, the normalised patch tokens of its last two blocks, arranged as maps.
     """
     if hasattr(model, "num_prefix_tokens"):
         middle, maps = model.forward_intermediates(images, indices=2, norm=True, intermediates_only=True)
@@ -203,7 +203,7 @@ def load_timm(backbone: Backbone) -> ModuleType:
 
 
 def strip(model: nn.Module, backbone: Backbone) -> nn.Module:
-    """Take out of a timm model what comes after its feature maps, and return it."""
+    """Remove what follows the feature maps from a timm model, and return the model."""
     for name in backbone.left_out:
         if hasattr(model, name):
             setattr(model, name, nn.Identity())
@@ -213,7 +213,7 @@ def strip(model: nn.Module, backbone: Backbone) -> nn.Module:
 def load_fastai_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return the state dict of a fastai `vision_learner` model under our names, in the same order, tensors shared.
 
-    What `strip` takes out of a timm model has no name of ours, so strip fastai's as well.
+    What `strip` removes from a timm model has no name of ours, so strip fastai's too.
     """
     return {_our_name(name): tensor for name, tensor in state.items()}
 
@@ -238,9 +238,9 @@ def _our_name(name: str) -> str:
 
 
 def _head(features: int, classes: int, kind: Head) -> nn.Sequential:
-    """Return a linear layer after pooling, or what fastai's `create_head(features / 2, classes)` does by default.
+    """Return a linear layer after pooling, or fastai's default `create_head(features / 2, classes)`.
 
-    Initial weights included.
+    With fastai's initial weights.
     """
     if kind == "linear_v1":
         return nn.Sequential(ConcatPool(), nn.Flatten(), nn.Linear(features, classes))

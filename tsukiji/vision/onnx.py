@@ -1,4 +1,4 @@
-"""A model package as one ONNX file, held against the network that it was made of. Needs the extra `export`."""
+"""Exports a model package as one ONNX file, and compares it with the original. Needs the extra `export`."""
 
 import importlib
 import json
@@ -22,10 +22,10 @@ from tsukiji.vision.preprocess import Preprocess
 INPUT: Final = "images"
 OUTPUT: Final = "probabilities"
 OPSET: Final = 18
-"""Old enough for runtimes of 2023, and what PyTorch's exporter is written in."""
+"""Supported by runtimes since 2023, and the native version of PyTorch's exporter."""
 BATCH: Final = 16
 TOLERANCE: Final = 1e-3
-"""Probabilities that differ by more are no rounding: the file is not handed out."""
+"""A larger difference of probabilities is no rounding: the export fails."""
 LIBRARIES: Final = ("onnx", "onnxruntime", "onnxscript")
 
 Probabilities = npt.NDArray[np.float32]
@@ -46,21 +46,21 @@ class Calibrated(nn.Module):
 
 
 def export_onnx(folder: Path, target: Path, images: Sequence[Image.Image]) -> dict[str, Any]:
-    """Write the package's network to `target`: float32, any number of images at once, temperature and softmax included.
+    """Write the package's network to `target`: float32, any batch size, with temperature and softmax.
 
-    Where images may have several labels, it is the sigmoid, and their thresholds stand in the file's properties.
-    Statistics for "none of these" stay outside: they are no part of the network.
+    For multi-label models it is the sigmoid, with the thresholds in the file's properties. Statistics for "none of
+    these" are not exported: they are no part of the network.
 
     Args:
         folder: a model package.
         target: the file to write.
-        images: RGB pictures, one at least, that the file and the network are compared on, both on the CPU.
+        images: RGB pictures, at least one, to compare file and network on, both on the CPU.
 
     Returns:
         Facts: input, output, opset, versions, and the comparison (see `compare`).
 
     Raises:
-        ExportFailed: a library is missing, the exporter could not do it, or the file answers otherwise.
+        ExportFailed: a library is missing, the exporter failed, or the file gives other results.
         PackageInvalid: the package is damaged.
     """
     libraries = {name: _library(name) for name in LIBRARIES}
@@ -75,7 +75,7 @@ def export_onnx(folder: Path, target: Path, images: Sequence[Image.Image]) -> di
     opset = _describe(libraries["onnx"], target, texts)
     found = _run(libraries["onnxruntime"], target, preprocess, images)
     facts = compare(predictor.predict(images), found)
-    if not facts["max_difference"] <= TOLERANCE:  # NaN is no agreement
+    if not facts["max_difference"] <= TOLERANCE:  # also catches NaN
         raise ExportFailed(f"The ONNX file's probabilities differ by up to {facts['max_difference']:.3g}.")
     shape = ["batch", 3, preprocess.size, preprocess.size]
     return {
@@ -88,7 +88,7 @@ def export_onnx(folder: Path, target: Path, images: Sequence[Image.Image]) -> di
 
 
 def compare(expected: Probabilities, found: Probabilities) -> dict[str, Any]:
-    """Return how far probabilities (N, classes) lie apart at most, and how many of the images get the same label."""
+    """Return the largest difference of probabilities (N, classes), and how many images get the same label."""
     return {
         "images": len(expected),
         "max_difference": float(np.abs(expected - found).max(initial=0)),
@@ -107,7 +107,7 @@ def _library(name: str) -> Any:
 
 
 def _write(model: nn.Module, size: int, target: Path) -> None:
-    example = torch.zeros(2, 3, size, size)  # of one image the exporter would take the number for a constant
+    example = torch.zeros(2, 3, size, size)  # with a batch of one, the exporter would fix the batch size
     try:
         torch.onnx.export(
             model,
@@ -126,9 +126,9 @@ def _write(model: nn.Module, size: int, target: Path) -> None:
 
 
 def _describe(onnx: Any, target: Path, texts: Mapping[str, Any]) -> int:
-    """Write into the file what its user must know, check the file, and return its opset.
+    """Write the metadata into the file, check the file, and return its opset.
 
-    What the exporter noted of our source files goes: nobody else has them at these paths.
+    Removes the exporter's references to our source files.
     """
     model = onnx.load(target)
     graph, functions = model.graph, model.functions

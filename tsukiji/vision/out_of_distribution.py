@@ -1,9 +1,9 @@
-"""Is this one of the kinds that the model knows? By its distance from the means of what the model learnt.
+"""Detects pictures of unknown kinds by their distance from the class means of the training pictures.
 
-Mahalanobis distance on features of unit length (Mueller and Hein, "Mahalanobis++", ICML 2025) with the covariance
-within the classes shrunk (Ledoit and Wolf, "A well-conditioned estimator for large-dimensional covariance matrices",
-2004). Earlier packages hold neighbours instead, and are read as ever. docs/decisions/ has the comparison. Knows no
-network and no torch.
+Mahalanobis distance on features of unit length (Mueller and Hein, "Mahalanobis++", ICML 2025) with a shrunk covariance
+within the classes (Ledoit and Wolf, "A well-conditioned estimator for large-dimensional covariance matrices", 2004).
+Older packages contain nearest neighbours instead, and still work. docs/decisions/ has the comparison. Knows no network
+and no torch.
 """
 
 from abc import ABC, abstractmethod
@@ -27,25 +27,25 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Known(ABC):
-    """Statistics of what a model learnt.
+    """Statistics of the training pictures.
 
     Attributes:
-        held_out: similarities of pictures of these kinds that were not learnt, ascending, shape (Q,), Q >= 1.
+        held_out: similarities of held-out pictures of the same kinds, ascending, shape (Q,), Q >= 1.
     """
 
     held_out: Floats
 
     def scores(self, vectors: Floats) -> Floats:
-        """Return known scores (N,) of vectors (N, D): what part of the held-out pictures is less similar, 0 to 1.
+        """Return known scores (N,) of vectors (N, D): the fraction of held-out pictures that are less similar, 0 to 1.
 
-        So a threshold t turns away about t of the pictures of known kinds, whatever the model.
+        So a threshold t rejects about t of the pictures of known kinds, for every model.
         """
         places = (np.arange(len(self.held_out)) + 0.5) / len(self.held_out)
         found = np.interp(self.similarities(vectors), self.held_out, places, left=0.0, right=1.0)
         return found.astype(np.float32)
 
     def similarities(self, vectors: Floats) -> Floats:
-        """Return how like vectors (N, D) are to what was learnt, (N,); to be compared within one model only."""
+        """Return the similarity of vectors (N, D) to the training pictures, (N,); comparable within one model only."""
         blocks = [self._compare(vectors[start : start + BLOCK]) for start in range(0, len(vectors), BLOCK)]
         return np.concatenate([np.empty(0, np.float32), *blocks])
 
@@ -60,12 +60,12 @@ class Known(ABC):
 
 @dataclass(frozen=True)
 class Means(Known):
-    """The mean of each class that was learnt, and one covariance within all of them.
+    """The mean of each class, and a shared covariance.
 
     Attributes:
         middle: the first `middle` of the D features are means of earlier maps, the others of the last ones.
-        scales: what evens out how much the features vary, (1, D): each is multiplied with its own.
-        means: of C classes, so scaled, (C, D).
+        scales: factor of each feature that evens out their variances, (1, D).
+        means: scaled, of C classes, (C, D).
         axes: A, shape (R, D), such that the inverse of the covariance is I - A'A, up to a factor.
     """
 
@@ -83,7 +83,7 @@ class Means(Known):
 
     @cached_property
     def _lengths(self) -> Floats:
-        """Squared, of the means, (C,)."""
+        """Squared lengths of the means, (C,)."""
         return np.asarray((self.means * self._whitened(self.means)).sum(axis=1), np.float32)
 
     def _whitened(self, rows: Floats) -> Floats:
@@ -100,12 +100,12 @@ class Means(Known):
 
 @dataclass(frozen=True)
 class Neighbours(Known):
-    """What earlier packages hold: the mean cosine similarity to the nearest pictures that were learnt.
+    """The statistics of older packages: the mean cosine similarity to the nearest training pictures.
 
     Sun, Ming, Zhu and Li, "Out-of-distribution detection with deep nearest neighbors", ICML 2022.
 
     Attributes:
-        bank: what some of those pictures look like, shape (M, D), each row of length 1.
+        bank: features of some of those pictures, shape (M, D), each row of length 1.
     """
 
     bank: Floats
@@ -122,12 +122,12 @@ class Neighbours(Known):
 
 
 def unit_parts(vectors: Floats, middle: int) -> Floats:
-    """Return vectors (N, D) with each of their two parts at length 1."""
+    """Return vectors (N, D) with each of their two parts scaled to length 1."""
     return np.concatenate([normalised(vectors[:, :middle]), normalised(vectors[:, middle:])], axis=1)
 
 
 def normalised(vectors: Floats) -> Floats:
-    """Return the rows at length 1; a row of zeros stays as it is."""
+    """Return the rows scaled to length 1; zero rows are unchanged."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     rows: Floats = (vectors / np.maximum(lengths, np.finfo(np.float32).tiny)).astype(np.float32)
     return rows
@@ -139,7 +139,7 @@ def save(known: Means, path: Path) -> None:
 
 
 def load(path: Path, middle: int, features: int) -> Known:
-    """Read what `save` wrote, now or earlier.
+    """Read a file from `save`, of this or an older version.
 
     Args:
         path: the file.
@@ -147,7 +147,7 @@ def load(path: Path, middle: int, features: int) -> Known:
         features: channels of its last maps.
 
     Raises:
-        PackageInvalid: it is damaged, or was made for another network.
+        PackageInvalid: it is damaged, or belongs to another network.
     """
     try:
         arrays = {name: array.astype(np.float32) for name, array in load_file(path).items()}

@@ -1,6 +1,6 @@
 """A model as a folder without pickle: named files, and a manifest of their hashes. Knows neither torch nor a store.
 
-`manifest.json` is written last, by `seal`; `verify` trusts nothing that it does not list.
+`manifest.json` is written last, by `seal`; `verify` rejects files that it does not list.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from tsukiji.json_input import read_json
 from tsukiji.types import Backbone, Kind, Label
 from tsukiji.vision.shapes import Head
 
-if TYPE_CHECKING:  # it needs numpy and Pillow, which a client that checks a package's hashes lacks
+if TYPE_CHECKING:  # it needs numpy and Pillow, which are missing in a client that only checks hashes
     from tsukiji.vision.preprocess import Preprocess
 
 FORMAT: Final = "tsukiji-model/1"
@@ -33,11 +33,11 @@ EXAMPLES: Final = "examples.json"
 CARD: Final = "README.md"
 
 REQUIRED: Final = frozenset({WEIGHTS, CONFIG, PREPROCESS, CALIBRATION})
-# No suffix that anything unpickles; a plain name, so that nothing outside the folder can be meant.
+# No suffix that any library unpickles; a plain name, so that nothing outside the folder can be addressed.
 SAFE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*\.(json|safetensors|md|txt|csv|png|onnx)")
 MAX_JSON_BYTES: Final = 4 * 2**20
 MAX_EVALUATION_BYTES: Final = 32 * 2**20
-"""Of `evaluation.json`, whose matrices grow with the square of the labels: for about 1,000 of them."""
+"""Of `evaluation.json`, whose matrices grow with the square of the labels: enough for about 1,000."""
 MAX_FILES: Final = 200
 MAX_FILE_BYTES: Final = 2**48
 MOST_LABELS: Final = 10_000
@@ -45,11 +45,11 @@ MOST_LABELS: Final = 10_000
 Word = Annotated[str, Field(max_length=200)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Shares = Annotated[list[Share], Field(max_length=MOST_LABELS)]
-"""One for each label, in the order of `label_names`."""
+"""One value per label, in the order of `label_names`."""
 
 
 class Part(BaseModel):
-    """One JSON file of the package. Unknown members are left alone: a later version may add some."""
+    """One JSON file of the package. Unknown members are ignored: a later version may add some."""
 
     model_config = ConfigDict(frozen=True, allow_inf_nan=False, extra="ignore")
 
@@ -64,7 +64,7 @@ class Manifest(Part):
     model_id: Word
     created: datetime
     versions: Annotated[dict[Word, Word], Field(max_length=100)] = {}
-    """Of the programs that made it, by name."""
+    """Versions of the programs that made it, by name."""
     files: Annotated[dict[Word, FileFacts], Field(max_length=MAX_FILES)]
 
 
@@ -88,31 +88,31 @@ class ModelConfig(Part):
 
 
 class KnownFacts(Part):
-    """How "none of these" is told; the statistics stand in `known.safetensors`."""
+    """Parameters of "none of these"; the statistics are in `known.safetensors`."""
 
     method: Literal["mahalanobis", "nearest_neighbours"] = "nearest_neighbours"
     min_known: Share
-    """A known score below this is "none of these", where nobody sets another threshold."""
+    """A lower known score means "none of these", unless another threshold is set."""
 
 
 class Calibration(Part):
-    """Logits are divided by `temperature` before the softmax; where an image may have several labels, the sigmoid."""
+    """Logits are divided by `temperature` before the softmax, or the sigmoid of a multi-label model."""
 
     temperature: Annotated[float, Field(ge=1e-3, le=1e3)] = 1.0
     thresholds: Shares | None = None
-    """Where an image may have several labels: the probability from which on it has each, in the order of the labels."""
+    """Of a multi-label model: the probability from which an image has each label, in the order of the labels."""
     known: KnownFacts | None = None
 
 
 class Example(Part):
-    """A held-out picture as the network sees it, and what the model says about it: for a self-test anywhere."""
+    """A held-out picture as preprocessed, with the model's results: for a self-test anywhere."""
 
     file: Annotated[str, Field(pattern=rf"^{SAFE_NAME.pattern}$")]
-    """PNG of `size` x `size` pixels, so that no resampling comes between."""
+    """PNG of `size` x `size` pixels, so that it is not resampled."""
     true_label: Label | None = None
-    """Null where images may have several labels."""
+    """Null for multi-label models."""
     true_labels: Annotated[list[Label], Field(max_length=MOST_LABELS)] | None = None
-    """Of an image that may have several; none of the labels is in it if empty."""
+    """Of a multi-label model; empty if the image has none of the labels."""
     label: Label
     """The likeliest."""
     probabilities: Shares
@@ -134,10 +134,10 @@ def write_part(folder: Path, name: str, part: "Part | Preprocess") -> None:
 
 
 def seal(folder: Path, *, model_id: str, created: datetime, versions: Mapping[str, str]) -> Manifest:
-    """Write the manifest over all files in the folder; to be called when they are complete.
+    """Write the manifest of all files in the folder; call when they are complete.
 
     Raises:
-        PackageInvalid: a required file is missing, or one has no business in a package.
+        PackageInvalid: a required file is missing, or a file is not allowed in a package.
     """
     files = {name: _facts(folder / name) for name in sorted(_names(folder))}
     manifest = Manifest(model_id=model_id, created=created, versions=dict(versions), files=files)
@@ -147,7 +147,7 @@ def seal(folder: Path, *, model_id: str, created: datetime, versions: Mapping[st
 
 
 def seal_again(folder: Path, sealed: Manifest, changed: Collection[str]) -> Manifest:
-    """Write the manifest anew after some of its files were changed; the others are not read."""
+    """Rewrite the manifest after some files were changed; the others are not read."""
     files = sealed.files | {name: _facts(folder / name) for name in changed}
     manifest = sealed.model_copy(update={"files": files})
     write_part(folder, MANIFEST, manifest)
@@ -155,10 +155,10 @@ def seal_again(folder: Path, sealed: Manifest, changed: Collection[str]) -> Mani
 
 
 def verify(folder: Path) -> Manifest:
-    """Return the manifest, having held every file against it.
+    """Return the manifest after checking every file against it.
 
     Raises:
-        PackageInvalid: a file is missing, altered, not listed or unsafely named, or the format is another.
+        PackageInvalid: a file is missing, altered, unlisted or unsafely named, or the format is unsupported.
     """
     manifest = read_manifest(folder)
     if unlisted := sorted(_names(folder) - manifest.files.keys()):
@@ -172,27 +172,27 @@ def verify(folder: Path) -> Manifest:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Raises: PackageInvalid: the file is missing or not valid, or lists what has no business in a package."""
+    """Raises: PackageInvalid: the file is missing or invalid, or lists a file that is not allowed."""
     manifest = read_part(folder, MANIFEST, Manifest)
     _check_names(manifest)
     return manifest
 
 
 def read_config(folder: Path) -> ModelConfig:
-    """Raises: PackageInvalid: the file is missing or not valid."""
+    """Raises: PackageInvalid: the file is missing or invalid."""
     return read_part(folder, CONFIG, ModelConfig)
 
 
 def read_calibration(folder: Path) -> Calibration:
-    """Raises: PackageInvalid: the file is missing or not valid."""
+    """Raises: PackageInvalid: the file is missing or invalid."""
     return read_part(folder, CALIBRATION, Calibration)
 
 
 def read_examples(folder: Path) -> list[Example]:
-    """Return the package's examples, none where it has none.
+    """Return the package's examples, if it has any.
 
     Raises:
-        PackageInvalid: the list is not valid, or names a file that is not there.
+        PackageInvalid: the list is invalid, or names a missing file.
     """
     if not (folder / EXAMPLES).exists():
         return []
@@ -203,7 +203,7 @@ def read_examples(folder: Path) -> list[Example]:
 
 
 def read_preprocess(folder: Path) -> "Preprocess":
-    """Raises: PackageInvalid: the file is missing or not valid."""
+    """Raises: PackageInvalid: the file is missing or invalid."""
     from tsukiji.vision.preprocess import Preprocess  # noqa: PLC0415 - a client that checks hashes alone lacks numpy and Pillow
 
     try:
@@ -213,10 +213,10 @@ def read_preprocess(folder: Path) -> "Preprocess":
 
 
 def read_part(folder: Path, name: str, part: type[P], most: int = MAX_JSON_BYTES) -> P:
-    """Return one JSON file of the package; one of more than `most` bytes is not read.
+    """Return one JSON file of the package; one of more than `most` bytes is refused unread.
 
     Raises:
-        PackageInvalid: the file is missing or not valid.
+        PackageInvalid: the file is missing or invalid.
     """
     try:
         return part.model_validate_json(read_text(folder, name, most))
@@ -225,7 +225,7 @@ def read_part(folder: Path, name: str, part: type[P], most: int = MAX_JSON_BYTES
 
 
 def told(error: ValidationError) -> str:
-    """Return the first that pydantic found, in one line: it may have found a million, and repeats what it was given."""
+    """Return the first validation error in one line: there may be a million, and they quote the input."""
     first = error.errors(include_url=False, include_input=False)[0]
     place = ".".join(str(step)[:80] for step in first["loc"])
     return f"{place}: {first['msg'][:300]}" if place else first["msg"][:300]

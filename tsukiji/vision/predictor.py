@@ -1,4 +1,4 @@
-"""A model package, loaded once, and pictures to probabilities. Knows no job, no queue and no HTTP."""
+"""A loaded model package: pictures to probabilities. Knows no jobs, no queue and no HTTP."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -34,11 +34,11 @@ Pixels = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Answers:
-    """What a model says of N pictures; float32.
+    """Predictions for N pictures; float32.
 
     Attributes:
-        probabilities: calibrated, (N, classes); each row sums to 1, unless images may have several labels.
-        known_scores: (N,), see `Known.scores`; None where the package has no statistics for it.
+        probabilities: calibrated, (N, classes); each row sums to 1, unless the model is multi-label.
+        known_scores: (N,), see `Known.scores`; None if the package has no statistics for it.
     """
 
     probabilities: Floats
@@ -46,18 +46,18 @@ class Answers:
 
 
 class Predictor:
-    """A network in evaluation mode on its device. Threads may share one: what is counted here is only a batch size.
+    """A network in evaluation mode on its device. Thread-safe: the only state is a batch size.
 
     Attributes:
-        kind: has an image one label, or any number of them?
+        kind: single-label or multi-label.
         label_names: in the order of the columns of `predict`.
-        thresholds: of images that may have several labels: the probability from which on they have each, (classes,).
-        preprocess: what each picture goes through.
-        plan: how the network is run.
-        device: where it lies.
+        thresholds: of a multi-label model: the probability from which an image has each label, (classes,).
+        preprocess: of each picture.
+        plan: how to run the network.
+        device: where it is.
         model: the network.
-        space: a name for all that embeddings depend on beside the picture, see `kept.space_of`.
-        batch_size: images in one forward pass; halved when the device runs out of memory.
+        space: hash of everything that embeddings depend on beside the picture, see `feature_cache.space_of`.
+        batch_size: images per forward pass; halved when the device runs out of memory.
     """
 
     def __init__(
@@ -94,18 +94,18 @@ class Predictor:
 
     @classmethod
     def load(cls, folder: Path, device: str = "auto", batch_size: int = 32) -> Self:
-        """Verify a package and load it, to compute as it was trained.
+        """Verify a package and load it with the plan that matches its training.
 
         Raises:
-            PackageInvalid: the package is damaged, of another format, or its weights do not fit or are not numbers.
-            BackboneUnavailable: its backbone needs a library that is not installed here.
-            Invalid: there is no such device here.
+            PackageInvalid: the package is damaged, of another format, or its weights do not fit or are not finite.
+            BackboneUnavailable: its backbone needs a library that is not installed.
+            Invalid: this machine has no such device.
         """
         return cls.planned(folder, exact(device, batch_size))
 
     @classmethod
     def planned(cls, folder: Path, plan: Plan) -> Self:
-        """Verify a package and load it, to be run as the plan says. Raises what `load` raises."""
+        """Verify a package and load it with the given plan. Raises what `load` raises."""
         package.verify(folder)
         config, calibration = package.read_config(folder), package.read_calibration(folder)
         model = load_model(folder, config)
@@ -123,7 +123,7 @@ class Predictor:
     def predict(self, images: Sequence[Image.Image]) -> Floats:
         """Return calibrated probabilities (N, classes) of RGB pictures of any size.
 
-        Each row sums to 1; where images may have several labels, each probability is of its own.
+        Each row sums to 1; in a multi-label model the labels are independent.
 
         Raises:
             GpuOutOfMemory: not even one picture fits.
@@ -141,7 +141,7 @@ class Predictor:
     def conclude(self, embeddings: Floats) -> Answers:
         """Return probabilities and known scores of the pictures with these embeddings (N, E).
 
-        Where a network overflows they are not finite: whoever passes them on says so (`OutputNotFinite`).
+        They may be non-finite if the network overflows; callers must check (`OutputNotFinite`).
         """
         with np.errstate(over="ignore", invalid="ignore"):
             scores = self._known.scores(self.looks(embeddings)) if self._known else None
@@ -149,16 +149,16 @@ class Predictor:
             return Answers(shares_of(logits, self.kind), scores)
 
     def labels_of(self, probabilities: Floats) -> list[str]:
-        """Return the labels of a picture that may have several, by its probabilities (classes,)."""
+        """Return the labels predicted by a multi-label model, given the probabilities (classes,)."""
         return split_labels(self.decide_set(probabilities))
 
     def decide_set(self, probabilities: Floats, threshold: float = 0.0) -> str:
-        """Return the same as one text; a threshold above 0 stands in for those of all labels."""
+        """Return the same as one text; a threshold above 0 replaces those of all labels."""
         thresholds = [threshold] * len(self.label_names) if threshold else self.thresholds
         return decide_set(self.label_names, probabilities.tolist(), thresholds)
 
     def verdicts(self, logits: Floats) -> npt.NDArray[np.generic]:
-        """Return what is decided by logits (N, classes): class numbers (N, 1), or sets of labels (N, classes)."""
+        """Return predictions for logits (N, classes): class numbers (N, 1), or sets of labels (N, classes)."""
         if self.kind == "single_label":
             return np.asarray(logits.argmax(axis=1, keepdims=True))
         return sigmoid(logits / np.float32(self._temperature)) >= np.asarray(self.thresholds, np.float32)
@@ -191,7 +191,7 @@ class Predictor:
         return rounded(embeddings) if self.plan.rounded else embeddings
 
     def looks(self, embeddings: Floats) -> Floats:
-        """Return the part of embeddings that "none of these" goes by, (N, num_middle + num_features): the means."""
+        """Return the part of embeddings used for "none of these", (N, num_middle + num_features): the means."""
         middle = self.model.num_middle
         return np.concatenate([embeddings[:, :middle], embeddings[:, middle + self.model.num_features :]], axis=1)
 
@@ -202,12 +202,12 @@ class Predictor:
         return embeddings
 
     def normalise(self, pixels: Pixels) -> Tensor:
-        """Return the network's input, on its device: what `Preprocess.to_array` gives, in the plan's precision."""
+        """Return the network's input, on its device: as `Preprocess.to_array`, in the plan's precision."""
         batch = torch.from_numpy(pixels)
         if self.device.type == "cuda":
             batch = batch.pin_memory()
         batch = batch.to(self.device, non_blocking=True).permute(0, 3, 1, 2).float()
-        # A tensor and not the number 255: by that, some devices multiply with its reciprocal.
+        # A tensor and not the number 255, for which some devices multiply by the reciprocal.
         batch = batch.div_(self._most).sub_(self._mean).div_(self._std)
         return batch.to(self.plan.dtype, memory_format=self.plan.memory_format)
 
@@ -229,7 +229,7 @@ class Predictor:
 
 
 def shares_of(logits: Floats, kind: Kind) -> Floats:
-    """Return probabilities (N, classes) of logits, as the kind of the model wants it."""
+    """Return probabilities (N, classes) of logits, for the kind of model."""
     return softmax(logits) if kind == "single_label" else sigmoid(logits)
 
 
@@ -251,7 +251,7 @@ def load_model(folder: Path, config: ModelConfig) -> Classifier:
     """Return the network of a verified package, with its weights.
 
     Raises:
-        PackageInvalid: they do not fit, or are not numbers.
+        PackageInvalid: they do not fit, or are not finite.
     """
     with torch.device("meta"):  # no memory and no random numbers for weights that are replaced at once
         model = build(config.architecture, config.num_classes, config.head)

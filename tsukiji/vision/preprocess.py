@@ -1,4 +1,4 @@
-"""What stands between a picture and the network: size, resampling, normalisation. Knows no torch."""
+"""Preprocessing: size, resampling, normalisation. Knows no torch."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -22,13 +22,13 @@ RESAMPLING: Final = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Res
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
 class Preprocess:
-    """How to make a network's input from a picture; the same in training and in service.
+    """How to make a network's input from a picture; the same in training and inference.
 
     Attributes:
-        size: pixels on each side of the square that the network sees.
-        resize: `crop` cuts the largest centred square out; `squish` changes the proportions; `pad` fits all of the
-            picture in and mirrors it into the rest.
-        interpolation: of the resize, which is antialiased (Pillow's).
+        size: side of the network's square input in pixels.
+        resize: `crop` cuts out the largest centred square; `squish` changes the proportions; `pad` fits the whole
+            picture in and fills the rest with its mirror image.
+        interpolation: of the antialiased resize (Pillow's).
         mean: subtracted per channel from values in 0..1; ImageNet's by default.
         std: divides per channel after that.
     """
@@ -44,10 +44,10 @@ class Preprocess:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Read what `to_dict` made.
+        """Read the output of `to_dict`.
 
         Raises:
-            PackageInvalid: a value is out of range, or a key is unknown: one that were ignored would change the pixels.
+            PackageInvalid: a value is out of range, or a key is unknown: ignoring one would change the pixels.
         """
         try:
             return TypeAdapter(cls).validate_python(dict(values))
@@ -57,7 +57,7 @@ class Preprocess:
     def fit(self, image: Image.Image) -> Image.Image:
         """Return the picture as `size` x `size` pixels.
 
-        With `crop` pixel for pixel what fastai 2.8's `Resize(size)` makes of a validation picture.
+        With `crop`, pixel for pixel what fastai 2.8's `Resize(size)` makes of a validation picture.
         """
         if self.resize == "pad":
             return self._pad(image)
@@ -66,20 +66,20 @@ class Preprocess:
         return image.resize((self.size, self.size), RESAMPLING[self.interpolation])
 
     def to_pixels(self, images: Sequence[Image.Image]) -> npt.NDArray[np.uint8]:
-        """Return RGB pictures fitted: uint8 of shape (N, size, size, 3)."""
+        """Return preprocessed RGB pictures before normalisation: uint8 of shape (N, size, size, 3)."""
         pixels = np.empty((len(images), self.size, self.size, 3), np.uint8)
         for index, image in enumerate(images):
             pixels[index] = np.asarray(self.fit(image))
         return pixels
 
     def to_array(self, images: Sequence[Image.Image]) -> npt.NDArray[np.float32]:
-        """Return RGB pictures fitted and normalised: float32 of shape (N, 3, size, size)."""
+        """Return preprocessed RGB pictures: float32 of shape (N, 3, size, size)."""
         scaled = self.to_pixels(images).astype(np.float32) / np.float32(255)
         normalised = (scaled - np.asarray(self.mean, np.float32)) / np.asarray(self.std, np.float32)
         return np.ascontiguousarray(normalised.transpose(0, 3, 1, 2))
 
     def _centre(self, width: int, height: int) -> tuple[int, int, int, int]:
-        # fastai's arithmetic to the letter: the way through floats can lose a pixel, and then it must be lost here too.
+        # fastai's exact arithmetic: its rounding can lose a pixel, and then it must be lost here too.
         side = int(min(width / self.size, height / self.size) * self.size)
         left, upper = int(0.5 * (width - side)), int(0.5 * (height - side))
         return left, upper, left + side, upper + side

@@ -1,7 +1,7 @@
-"""What can be wrong with a picture as a photo. Knows no labels and no other pictures.
+"""Photo quality measures of a single picture.
 
-The issues have the names that CleanVision gave them. Each measure is 0 to 1, and the lower, the worse; they are taken
-at 128 pixels, so that a picture's own size makes no difference, and a large JPEG need not be decoded whole.
+The issues are named as in CleanVision. Each measure is 0 to 1, lower is worse. They are taken at 128 pixels, so that a
+picture's own size makes no difference, and a large JPEG need not be decoded at full size.
 """
 
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ from PIL import Image
 
 SIDE: Final = 128
 HSP: Final = np.array([0.241, 0.691, 0.068], np.float32)
-"""How much red, green and blue add to the brightness that people see, squared (D. R. Finley's HSP model, 2006)."""
+"""Weights of red, green and blue in perceived brightness, squared (D. R. Finley's HSP model, 2006)."""
 ENTROPY_BITS: Final = 8
 FAINT: Final = 8
-"""Added to the contrast, in greys: noise on a plain wall is no sharp picture."""
+"""Added to the contrast, in greys, so that noise on a plain wall does not count as sharp."""
 
 Floats = NDArray[np.float32]
 
@@ -26,11 +26,11 @@ class Quality:
     """Measures of one picture.
 
     Attributes:
-        blurry: how steep its steepest edges are, of its contrast.
-        dark: how bright its brightest parts are.
-        light: how dark its darkest parts are, as a share of full darkness.
-        low_information: entropy of its greys, of the 8 bits that there could be.
-        grayscale: how colourful its most colourful parts are.
+        blurry: steepness of its steepest edges relative to its contrast.
+        dark: brightness of its brightest parts.
+        light: darkness of its darkest parts, relative to black.
+        low_information: entropy of its greys, relative to 8 bits.
+        grayscale: colourfulness of its most colourful parts.
     """
 
     blurry: float
@@ -56,10 +56,10 @@ def measure(picture: Image.Image) -> Quality:
 
 
 def steepness(greys: Floats) -> float:
-    """Return the 99th percentile of the Laplacian's size, as a share of the contrast, at most 1.
+    """Return the 99th percentile of the Laplacian's magnitude relative to the contrast, at most 1.
 
     A focus measure of the Laplacian family (Pech-Pacheco et al., "Diatom autofocusing in brightfield microscopy", ICPR
-    2000). That paper's own, its variance, takes a sharp object before a blurred background for a blurred picture.
+    2000). The paper's own, its variance, takes a sharp object before a blurred background for a blurred picture.
     """
     if min(greys.shape) < 3:
         return 1.0

@@ -1,8 +1,8 @@
 """The body of a ResNet: He, Zhang, Ren and Sun, "Deep residual learning for image recognition", CVPR 2016.
 
-The same network as torchvision's, tensor by tensor (tests hold the two against each other), because torchvision takes
-longer to import than all else that a worker needs (docs/decisions/0026). The stride of a bottleneck stands in its 3 x 3
-convolution, as there ("ResNet V1.5").
+The same network as torchvision's, tensor by tensor (tests compare them), because torchvision takes longer to import
+than all else that a worker needs (docs/decisions/0026). As there, a bottleneck's stride is in its 3 x 3 convolution
+("ResNet V1.5").
 """
 
 from typing import Final, Literal
@@ -16,7 +16,7 @@ STEM: Final = 64
 
 
 class BasicBlock(nn.Module):
-    """Two convolutions of 3 x 3, added to what came in: (N, `inputs`, H, W) to (N, `width`, H / stride, W / stride)."""
+    """Two 3 x 3 convolutions with a shortcut: (N, `inputs`, H, W) to (N, `width`, H / stride, W / stride)."""
 
     expansion = 1
 
@@ -36,7 +36,7 @@ class BasicBlock(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """As `BasicBlock`, of 1 x 1, 3 x 3 and 1 x 1; (N, 4 * `width`, H / stride, W / stride) comes out."""
+    """As `BasicBlock`, with 1 x 1, 3 x 3 and 1 x 1: to (N, 4 * `width`, H / stride, W / stride)."""
 
     expansion = 4
 
@@ -85,13 +85,13 @@ def convolution(inputs: int, outputs: int, size: int, stride: int = 1) -> nn.Con
 
 
 def draw_weights(weights: Tensor, mode: Literal["fan_in", "fan_out"] = "fan_in") -> None:
-    """Draw He's initial weights; on the meta device nothing, where even this would import SymPy (2.6 s)."""
+    """Draw He's initial weights; not on the meta device, where even this would import SymPy (2.6 s)."""
     if not weights.is_meta:
         nn.init.kaiming_normal_(weights, mode=mode, nonlinearity="relu")
 
 
 def shortcut(inputs: int, outputs: int, stride: int) -> nn.Sequential | None:
-    """Return what brings a block's input to its output's shape; None where it has it."""
+    """Return the projection of a block's input to its output's shape; None if it already has it."""
     if stride == 1 and inputs == outputs:
         return None
     return nn.Sequential(convolution(inputs, outputs, 1, stride), nn.BatchNorm2d(outputs))

@@ -1,4 +1,4 @@
-"""Does a package, on this machine, say of its own example images what it said where it was made?"""
+"""Self-test: a package must give the same results for its example images as where it was made."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,14 +12,14 @@ from tsukiji.vision.package import Example
 from tsukiji.vision.predictor import Predictor
 
 TOLERANCE: Final = 1e-3
-"""Of a probability: other processors and versions of PyTorch add up in another order."""
+"""Of a probability: other processors and PyTorch versions sum in another order."""
 
 
 def try_out(folder: Path, examples: Sequence[Example]) -> str:
-    """Return what was found, in a sentence.
+    """Return the result in a sentence.
 
     Raises:
-        PackageInvalid: the package cannot be loaded, or answers otherwise than it did.
+        PackageInvalid: the package cannot be loaded, or gives other results.
     """
     predictor = Predictor.load(folder, "cpu")
     try:
@@ -29,7 +29,7 @@ def try_out(folder: Path, examples: Sequence[Example]) -> str:
     expected = np.array([example.probabilities for example in examples], np.float32)
     differences = np.abs(predictor.predict(images) - expected).max(axis=1)
     worst = int(differences.argmax())
-    if not differences[worst] <= TOLERANCE:  # NaN is no agreement
+    if not differences[worst] <= TOLERANCE:  # also catches NaN
         raise PackageInvalid(
             f"It answers differently than where it was made: for {examples[worst].file} a probability differs by "
             f"{differences[worst]:.3g}; up to {TOLERANCE:g} is rounding."

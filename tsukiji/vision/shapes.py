@@ -1,6 +1,6 @@
-"""What the weights of each architecture are: names and shapes, told without building it. Knows no torch.
+"""Names and shapes of the weights of each architecture, without building it. Knows no torch.
 
-`shapes.json` is written by `python -m devtools.vision_shapes`; a test holds it against the networks.
+`shapes.json` is written by `python -m devtools.vision_shapes`; a test compares it with the networks.
 """
 
 import json
@@ -12,18 +12,18 @@ from typing import Final, Literal
 from tsukiji.types import Backbone
 
 Head = Literal["fastai_concat_v1", "linear_v1"]
-"""What follows the maps: fastai's head with a hidden layer, or one linear layer on what is pooled."""
+"""What follows the maps: fastai's head with a hidden layer, or one linear layer after pooling."""
 FILE: Final = Path(__file__).with_name("shapes.json")
 HIDDEN: Final = 512
 """Width of the head's hidden layer."""
 AXES: Final = 512
-"""Of the covariance in `known.safetensors`, at most."""
+"""Most axes of the covariance in `known.safetensors`."""
 BANK_IMAGES: Final = 10_000
-"""Rows of the bank that earlier packages have there, at most."""
+"""Most rows of the bank in older packages."""
 SCORES: Final = 1001
-"""Similarities of held-out pictures there, at most."""
+"""Most similarities of held-out pictures."""
 COUNTER: Final = "num_batches_tracked"
-"""How many batches a normalisation has seen: the one kind of tensor that is a whole number."""
+"""Number of batches seen by a normalisation: the only kind of integer tensor."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def architecture_of(backbone: Backbone) -> Architecture:
 
 
 def dtype_of(name: str) -> str:
-    """Return a tensor's type in the words of safetensors."""
+    """Return a tensor's type as safetensors names it."""
     return "I64" if name.endswith(COUNTER) else "F32"
 
 

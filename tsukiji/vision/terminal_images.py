@@ -1,7 +1,7 @@
-"""`python -m tsukiji.vision.terminal_images FILE...`: small pictures side by side in a terminal of 24-bit colour.
+"""`python -m tsukiji.vision.terminal_images FILE...`: shows small pictures side by side in a 24-bit colour terminal.
 
-A character cell is twice as high as wide, so a half block in one colour upon another shows two pixels. A program of its
-own, because the command line, which calls it, imports no Pillow.
+A character cell is twice as high as wide, so a half block with foreground and background colours shows two pixels. A
+program of its own, because the command line, which calls it, does not import Pillow.
 """
 
 import sys
@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 SIDE: Final = 24
-"""Characters across each picture, and pixels on each of its sides."""
+"""Characters across each picture, and pixels on each side."""
 GAP: Final = "  "
 UPPER: Final = "▀"
 RESET: Final = "\x1b[0m"
@@ -22,7 +22,7 @@ Pixel = list[int]
 
 
 def draw(pictures: Sequence[Image.Image]) -> str:
-    """Return pictures as lines of text with colours, next to each other, each in a square of `SIDE` characters."""
+    """Return pictures side by side as coloured lines of text, each in a square of `SIDE` characters."""
     rows = [lines_of(picture) for picture in pictures]
     return "\n".join(GAP.join(parts) for parts in zip(*rows, strict=True))
 

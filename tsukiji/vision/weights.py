@@ -1,4 +1,4 @@
-"""A backbone's pretrained weights: what is found is checked, what is not here is downloaded. Never from chance."""
+"""A backbone's pretrained weights: found locally and checked, or downloaded. Never random."""
 
 import re
 from collections.abc import Mapping
@@ -38,24 +38,24 @@ PROBE_SECONDS: Final = 5.0
 def load_backbone_weights(
     backbone: str, *, folder: Path | None, download: bool, weights: str | None = None
 ) -> tuple[dict[str, Tensor], str]:
-    """Return a backbone's pretrained state dict, without its classifier, and where it came from.
+    """Return a backbone's pretrained state dict, without its classifier, and its source.
 
-    Looks where `backbones.find_weights` does; then downloads into the library's own cache, if that is allowed.
+    Looks where `backbones.find_weights` does; then downloads into the library's own cache, if allowed.
 
     Args:
         backbone: its name.
         folder: the weights folder.
-        download: whether that is allowed.
-        weights: which ones, where there are several; the backbone's default ones without it.
+        download: whether downloading is allowed.
+        weights: which ones, if there are several; default: the backbone's first.
 
     Returns:
         float32 tensors under the library's names, checked against the architecture; and a few words for a person.
 
     Raises:
         WeightsUnavailable: they are in none of these places.
-        WeightsInvalid: the file that was found is damaged or of another architecture.
+        WeightsInvalid: the file is damaged or of another architecture.
         BackboneUnavailable: it needs a library that is not installed.
-        Invalid: there is no such backbone, or no such weights for it.
+        Invalid: the backbone is unknown, or has no such weights.
     """
     facts = backbone_of(backbone)
     wanted = facts.pretrained(weights)
@@ -66,16 +66,16 @@ def load_backbone_weights(
         raise WeightsUnavailable(f"{_looked(facts, wanted, folder)}; downloads are off.")
     try:
         path = _download(facts, wanted)
-    except (OSError, HTTPException, RuntimeError) as error:  # RuntimeError: the hash is another
+    except (OSError, HTTPException, RuntimeError) as error:  # RuntimeError: wrong hash
         raise WeightsUnavailable(f"{_looked(facts, wanted, folder)}, and at its address: {error}") from error
     found = Found(path, f"{wanted.library} download")
     return _load(found, expected, facts), found.place
 
 
 def fetch(backbone: str, folder: Path, weights: str | None = None) -> Path:
-    """Put a backbone's weights into the folder, unless they lie there: from where they are here, or by a download.
+    """Copy or download a backbone's weights into the folder, unless they are there already.
 
-    Raises: as `load_backbone_weights` does.
+    Raises what `load_backbone_weights` raises.
     """
     facts = backbone_of(backbone)
     wanted = facts.pretrained(weights)
@@ -87,15 +87,15 @@ def fetch(backbone: str, folder: Path, weights: str | None = None) -> Path:
 
 
 def add(file: Path, folder: Path, backbone: str | None = None, weights: str | None = None) -> tuple[str, Path]:
-    """Check a file of weights and put them into the folder, in place of what lies there; without a name find it out.
+    """Check a weights file and copy it into the folder, replacing any; without a backbone's name, detect it.
 
     Returns:
         the backbone, and the file in the folder.
 
     Raises:
-        WeightsInvalid: the file is damaged, or does not fit; or no backbone has tensors of these names.
+        WeightsInvalid: the file is damaged, does not fit, or matches no backbone.
         BackboneUnavailable: it needs a library that is not installed.
-        Invalid: there is no such backbone, or no such weights for it.
+        Invalid: the backbone is unknown, or has no such weights.
     """
     found = _read(file)
     facts = backbone_of(backbone or _recognise(found, file.name))
@@ -104,10 +104,10 @@ def add(file: Path, folder: Path, backbone: str | None = None, weights: str | No
 
 
 def _recognise(found: Mapping[str, Any], file: str) -> str:
-    """Return the backbone whose tensors' names are most like those of the file."""
+    """Return the backbone with the most similar tensor names."""
     likeness = {}
     for name in BACKBONES:
-        with suppress(BackboneUnavailable):  # then it is another's, or nobody here can say
+        with suppress(BackboneUnavailable):  # then it cannot be checked here
             expected = _expected(name).keys()
             likeness[name] = len(expected & found.keys()) / len(expected | found.keys())
     best = max(likeness, key=likeness.__getitem__)
@@ -123,20 +123,20 @@ def _looked(backbone: Backbone, weights: Pretrained, folder: Path | None) -> str
 
 
 def _download(backbone: Backbone, weights: Pretrained) -> Path:
-    """Have the library download into its cache, and return the file.
+    """Download into the library's cache, and return the file.
 
-    The library's own download waits for a closed network as long as the system does; the knock before it does not.
+    The library's own download waits for a closed network as long as the system does; the probe before it does not.
     """
     if weights.library == "timm":
         from huggingface_hub import hf_hub_download, hf_hub_url  # noqa: PLC0415 - comes with timm, which is optional
 
-        with suppress(HTTPError):  # somebody is there: the library, which may know a password, says it better
+        with suppress(HTTPError):  # the server responds: the library, which may have a token, reports errors better
             urlopen(hf_hub_url(weights.hub, HUB_FILE), timeout=PROBE_SECONDS).close()  # noqa: S310 — the library's own
         try:
             return Path(hf_hub_download(weights.hub, HUB_FILE))
-        except Exception as error:  # its HTTP library has errors of its own
+        except Exception as error:  # the HTTP library has exceptions of its own
             raise OSError(str(error)) from error
-    from torchvision.models import get_model_weights  # noqa: PLC0415 - slow to import, and known to no other line
+    from torchvision.models import get_model_weights  # noqa: PLC0415 - slow to import, and needed only here
 
     url = get_model_weights(backbone.network).DEFAULT.url
     path = torch_cache() / weights.files[0]
@@ -152,7 +152,7 @@ def _save(state: dict[str, Tensor], path: Path) -> Path:
     with TemporaryDirectory(dir=path.parent, prefix=".adding-") as draft:
         file = Path(draft) / path.name
         save_file({name: tensor.contiguous() for name, tensor in state.items()}, file, {"format": "pt"})
-        file.chmod(0o644)  # made for this user alone, and workers may be another
+        file.chmod(0o644)  # created for this user alone; workers may run as another
         return file.replace(path)
 
 
@@ -167,10 +167,10 @@ def _load(found: Found, expected: Mapping[str, Tensor], backbone: Backbone) -> d
 
 
 def _read_package(path: Path, package: WeightsPackage, expected: Mapping[str, Tensor]) -> Mapping[str, Any]:
-    """Return a package's tensors under the library's names, which come in the same order; the classifier's come last.
+    """Return a package's tensors under the library's names, which have the same order; the classifier's come last.
 
     Raises:
-        WeightsInvalid: it is not the file that we know.
+        WeightsInvalid: it is not the expected file.
     """
     size = path.stat().st_size
     if size != package.size:
@@ -187,7 +187,7 @@ def _read_package(path: Path, package: WeightsPackage, expected: Mapping[str, Te
 def _check(
     found: Mapping[str, Any], expected: Mapping[str, Tensor], backbone: Backbone, file: str
 ) -> dict[str, Tensor]:
-    """Return the body's tensors in float32; what comes after the body is left out."""
+    """Return the body's tensors in float32, without those after the body."""
     state: dict[str, Tensor] = {}
     for name, like in expected.items():
         # Checkpoints from before torch 1.0 lack these counters; nothing depends on them.
@@ -206,9 +206,9 @@ def _check(
 def _read(path: Path) -> Mapping[str, Any]:
     try:
         state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
-    except UnpicklingError as error:  # torch's message advises to run what is in the file
+    except UnpicklingError as error:  # torch's message suggests running the code in the file
         raise WeightsInvalid(f"{path.name} cannot be read: it contains something other than tensors.") from error
-    except Exception as error:  # the readers fail with whatever their parsing ran into
+    except Exception as error:  # the readers raise many kinds of exceptions
         raise WeightsInvalid(f"{path.name} cannot be read: {error}") from error
     if not isinstance(state, Mapping) or not all(isinstance(name, str) for name in state):
         raise WeightsInvalid(f"{path.name} contains no state dict.")

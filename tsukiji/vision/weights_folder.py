@@ -1,7 +1,7 @@
-"""`python -m tsukiji.vision.weights_folder`: what `tsukiji weights` does, where PyTorch and the workers' settings are.
+"""`python -m tsukiji.vision.weights_folder`: the work of `tsukiji weights`, run with PyTorch and the workers' settings.
 
-Prints a JSON object (`tsukiji.types.BackboneWeights`) on each line of standard output. Torch is imported only by what
-needs it: a listing takes no seconds.
+Prints a JSON object (`tsukiji.types.BackboneWeights`) per line. Torch is imported only when needed, so that a listing
+is fast.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from tsukiji.vision.backbones import BACKBONES, Backbone, Pretrained, backbone_o
 
 
 def main() -> int:
-    """Return the exit status; what went wrong stands on standard error."""
+    """Return the exit status; errors are on standard error."""
     parser = argparse.ArgumentParser(prog="tsukiji weights")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("ls")
@@ -30,7 +30,7 @@ def main() -> int:
     try:
         configured = settings.load()
         folder = configured.weights_dir
-        if arguments.command != "ls" and configured.weights.dir is None:  # it is made as `tsukiji up` would
+        if arguments.command != "ls" and configured.weights.dir is None:  # create it as `tsukiji up` would
             configured.data.dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         for backbone, weights in change(arguments, folder):
             sys.stdout.write(look(backbone, weights, folder).model_dump_json() + "\n")
@@ -42,12 +42,12 @@ def main() -> int:
 
 
 def change(arguments: argparse.Namespace, folder: Path) -> list[tuple[Backbone, Pretrained]]:
-    """Do what is asked for, and return the weights to tell about."""
+    """Run the command, and return the affected weights."""
     if arguments.command == "ls":
         return [(backbone, weights) for backbone in BACKBONES.values() for weights in backbone.weights]
     if arguments.backbone is not None:
-        backbone_of(arguments.backbone).pretrained(arguments.weights)  # before the seconds that torch takes
-    from tsukiji.vision import weights  # noqa: PLC0415 - torch takes seconds, and `ls` does without
+        backbone_of(arguments.backbone).pretrained(arguments.weights)  # fail before the seconds that torch takes
+    from tsukiji.vision import weights  # noqa: PLC0415 - torch takes seconds, and `ls` does not need it
 
     name = arguments.backbone
     if arguments.command == "fetch":

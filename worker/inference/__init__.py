@@ -1,1 +1,1 @@
-"""Pictures to predictions: warm models, chunks of batches, and predictions answered at once."""
+"""Pictures to predictions: loaded models, chunks of batches, and synchronous predictions."""

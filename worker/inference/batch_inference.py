@@ -1,7 +1,7 @@
-"""Items to rows of predictions: what is kept is looked up, the rest is read, decoded and classified in streams.
+"""Batch inference: cached embeddings are looked up, other pictures are read, decoded and classified in streams.
 
-Each stream is a thread that takes a part of the chunk from its bytes to its embeddings: while one decodes, others
-compute, no core waits for another, and there are never more pictures in memory than a part for each stream.
+Each stream is a thread that takes a part of the chunk from bytes to embeddings: while one decodes, others compute, no
+core waits for another, and memory holds at most one part per stream.
 """
 
 import math
@@ -32,14 +32,14 @@ from worker.lease import Lease
 from worker.services import Services
 
 NICENESS: Final = 5
-"""Who asks the service something, or for a prediction, goes first; a training (`training.program`) comes last."""
+"""Lower priority than API and synchronous predictions, higher than trainings (`training.program`)."""
 
 Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture as the network sees it, and the size of the one that was sent."""
+    """A preprocessed picture, and the size of the uploaded one."""
 
     pixels: Image.Image
     width: int
@@ -48,25 +48,25 @@ class Picture:
 
 @dataclass(frozen=True)
 class Seen:
-    """What the network made of a picture, (E,), and the picture's size."""
+    """A picture's embedding (E,), and its size."""
 
     embedding: npt.NDArray[np.float32]
     size: Size
 
 
 Found = dict[str, Seen | Row]
-"""By the name of the pixels (`content_of`); in the stead of a picture that could not be read stands its error."""
+"""By `content_of` the picture; for an unreadable picture the row with its error."""
 
 
 def predict(
     services: Services, predictor: Predictor, items: Sequence[BatchItem], lease: Lease, threshold: float = 0.0
 ) -> list[Row]:
-    """Return one row per item, in order. A picture that is there twice is looked at once.
+    """Return one row per item, in order. Repeated pictures are computed once.
 
-    A threshold above 0 stands in for those of a model of several labels.
+    A threshold above 0 replaces those of a multi-label model.
 
     Raises:
-        Stopped: the lease says so.
+        Stopped: the lease requires it.
         GpuOutOfMemory: not even one picture fits.
     """
     kept = kept_of(services, predictor)
@@ -88,7 +88,7 @@ def name_of(item: BatchItem) -> str:
 
 
 def parts_of(items: Sequence[BatchItem], predictor: Predictor) -> list[Sequence[BatchItem]]:
-    """Cut into forward passes; where that are few, so that each stream has something to do."""
+    """Split into forward passes; if they are few, into smaller ones that occupy all streams."""
     size = max(1, min(predictor.batch_size, -(-len(items) // predictor.plan.streams)))
     return [items[start : start + size] for start in range(0, len(items), size)]
 
@@ -96,7 +96,7 @@ def parts_of(items: Sequence[BatchItem], predictor: Predictor) -> list[Sequence[
 def in_streams(
     plan: Plan, parts: Sequence[Sequence[BatchItem]], act: Callable[[Sequence[BatchItem]], Found]
 ) -> Iterator[Found]:
-    """Yield what `act` finds of each part. An error ends the others after the part that they are at."""
+    """Yield the results of `act` for each part. After an error the others stop when their current part is done."""
     if not parts:
         return
     with (
@@ -108,7 +108,7 @@ def in_streams(
 
 
 def begin(plan: Plan) -> None:
-    """Prepare the calling thread, and none else: Linux has priorities by thread."""
+    """Prepare the calling thread only: Linux has priorities per thread."""
     plan.begin_stream()
     if sys.platform == "linux":
         thread = threading.get_native_id()
@@ -116,7 +116,7 @@ def begin(plan: Plan) -> None:
 
 
 def look(services: Services, predictor: Predictor, items: Sequence[BatchItem], check: Callable[[], None]) -> Found:
-    """Read, decode and classify pictures in one forward pass; `check` is called between, and may raise."""
+    """Read, decode and classify pictures in one forward pass; `check` is called in between, and may raise."""
     found: Found = {}
     pixels: list[npt.NDArray[np.uint8]] = []
     sizes: dict[str, Size] = {}
@@ -139,21 +139,21 @@ def look(services: Services, predictor: Predictor, items: Sequence[BatchItem], c
 
 
 def look_at(data: bytes, limits: DecodeLimits, preprocess: Preprocess, crop: Box | None = None) -> Picture:
-    """Return the picture in a file, or the part of it in a box, fitted: many of these are held at once.
+    """Return the picture in a file, or its crop, preprocessed: a small form, because many are held at once.
 
     Raises:
-        ImageError: there is none that may be read.
+        ImageError: it cannot be decoded.
     """
     width, height = measure(data, limits)
     with decoded(data, limits, crop=crop, target_side=preprocess.size) as picture:
         return Picture(preprocess.fit(picture), width, height)
 
 
-# --- what is kept ----------------------------------------------------------------------------------------------------
+# --- cached embeddings -----------------------------------------------------------------------------------------------
 
 
 def kept_of(services: Services, predictor: Predictor) -> Kept | None:
-    """Return the place for what this network makes of pictures; trainings have the same."""
+    """Return this network's feature cache, which trainings share."""
     settings = services.settings
     if not settings.inference.features_mb:
         return None
@@ -161,7 +161,7 @@ def kept_of(services: Services, predictor: Predictor) -> Kept | None:
 
 
 def recall(services: Services, kept: Kept | None, predictor: Predictor, wanted: Mapping[str, BatchItem]) -> Found:
-    """Return what is kept of pictures, by trainings, too: those keep no sizes, but the header of the file tells."""
+    """Return cached embeddings. Trainings store no picture sizes, so these are read from the files' headers."""
     if kept is None:
         return {}
     rows = kept.read_sized(list(wanted), PLAIN, predictor.model.num_embedded)
@@ -170,7 +170,7 @@ def recall(services: Services, kept: Kept | None, predictor: Predictor, wanted: 
 
 
 def size_of(services: Services, item: BatchItem) -> Size | None:
-    """Return a picture's size; None of one that cannot be read, which is then refused where it is looked at."""
+    """Return a picture's size; None if unreadable, which inference then reports."""
     try:
         return measure(services.store.read(item.sha256 or ""), services.decode_limits)
     except (ImageError, BlobMissing, BlobCorrupt):
@@ -188,7 +188,7 @@ def keep(kept: Kept | None, found: Mapping[str, Seen | Row]) -> None:
 
 
 def rows_of(predictor: Predictor, items: Sequence[BatchItem], found: Found, threshold: float = 0.0) -> list[Row]:
-    """Return the items' rows: the head answers for all pictures at once."""
+    """Return the items' rows: the head classifies all pictures at once."""
     good = [name for name, seen in found.items() if isinstance(seen, Seen)]
     places = {name: place for place, name in enumerate(good)}
     embeddings = [seen.embedding for seen in found.values() if isinstance(seen, Seen)]
@@ -210,7 +210,7 @@ def rows_of(predictor: Predictor, items: Sequence[BatchItem], found: Found, thre
 
 
 def known_scores(answers: Answers) -> list[float | None]:
-    """Return a known score for each picture; None where the model has no statistics for it."""
+    """Return a known score for each picture; None if the model has no statistics for it."""
     if answers.known_scores is None:
         return [None] * len(answers.probabilities)
     return [float(score) for score in answers.known_scores]
@@ -219,7 +219,7 @@ def known_scores(answers: Answers) -> list[float | None]:
 def answer(
     predictor: Predictor, probabilities: npt.NDArray[np.float32], known_score: float | None, threshold: float = 0.0
 ) -> Row:
-    """Return what a model says of a picture, or the error that it says nothing: no answer holds NaN."""
+    """Return the result for a picture, or an error if it contains NaN."""
     if not np.isfinite(probabilities).all() or not math.isfinite(known_score or 0):
         return {"error": OutputNotFinite("The model's probabilities for this picture are not numbers.").to_dict()}
     several = predictor.kind == "multi_label"

@@ -1,4 +1,4 @@
-"""Classifying a chunk of a batch: its predictions, counters and end are committed at once."""
+"""Classifying a chunk of a batch: its predictions, counters and end are committed together."""
 
 import time
 
@@ -30,4 +30,4 @@ def classify(models: ModelCache, services: Services, chunk: Chunk, lease: Lease)
         return job.kind == JobKind.EVALUATION and jobs.find(session, job.id).status == JobStatus.QUEUED
 
     if services.retry_while_unavailable(end):
-        services.wakeups.ring(Queue.INTAKE)  # that was the last: it is measured now
+        services.wakeups.ring(Queue.INTAKE)  # that was the last chunk: measure the evaluation

@@ -1,4 +1,4 @@
-"""What a model's own images tell of its tags and heatmaps; found when the first of them is asked for."""
+"""Calibration of tags and heatmaps on the model's own images, on first use."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
@@ -23,13 +23,13 @@ from worker.services import Services
 log = structlog.get_logger(__name__)
 
 HEATMAP: Final = "heatmap"
-"""Under this name the model's row keeps how its heatmaps fared."""
+"""Under this name the model's row stores how its heatmaps performed."""
 TRIED_IMAGES: Final = 20
 HELD_OUT_IMAGES: Final = 200
 LEARNT_IMAGES: Final = 400
-"""So many, at most, teach how windows are read."""
+"""Most images to fit the window reader on."""
 MORE_SIDE: Final = 2
-"""Pictures are decoded for so many times the side of a plain pass."""
+"""Pictures are decoded for this multiple of the side of a plain pass."""
 Labelled = tuple[Image.Image, list[str]]
 
 
@@ -41,9 +41,9 @@ class Insight:
 
     @cached_property
     def reader(self) -> Reader | None:
-        """What reads the windows of pictures; None where the model's own images are too few or gone.
+        """The fitted reader of windows; None if the model's own images are too few or gone.
 
-        It is learnt anew by each worker, in some seconds, from the same images in the same way.
+        Each worker fits it again, in some seconds, deterministically from the same images.
         """
         held_out, learnt = self._examples(self._held_out(HELD_OUT_IMAGES)), self._examples(self._learnt(LEARNT_IMAGES))
         found = learn(self.predictor, held_out + learnt)
@@ -53,10 +53,10 @@ class Insight:
 
     @cached_property
     def heatmaps(self) -> dict[str, Any]:
-        """By which `method` heatmaps are made, and why they are `withheld` (None where they are not)."""
+        """The `method` of heatmaps, and why they are `withheld` (None if they are not)."""
         with self.services.database.reading() as session:
             remembered: dict[str, Any] | None = registry.parity(session, self.model_id).get(HEATMAP)
-        if remembered is not None and "method" in remembered:  # without it, it was tried when there was but one
+        if remembered is not None and "method" in remembered:  # without it: tested by a version with one method
             return remembered
         sanity = try_maps(self.predictor, [image for image, _ in self._held_out(TRIED_IMAGES)])
         facts = {
@@ -71,13 +71,13 @@ class Insight:
         return facts
 
     def _held_out(self, most: int) -> Iterator[Labelled]:
-        """Yield images that the model's training held out, as far as they are still there."""
+        """Yield images held out by the model's training, as far as they still exist."""
         with self.services.database.reading() as session:
             rows = registry.held_out_labelled(session, self.model_id, most)
         return self._open((sha256, label, None) for sha256, label in rows)
 
     def _learnt(self, most: int) -> Iterator[Labelled]:
-        """Yield images that it learnt from, spread evenly; none of an imported model."""
+        """Yield its training images, spread evenly; none of an imported model."""
         with self.services.database.reading() as session:
             sha256 = registry.snapshot_of(session, self.model_id)
         if sha256 is None:
@@ -91,7 +91,7 @@ class Insight:
             try:
                 data = self.services.store.read(sha256)
                 with decoded(data, self.services.decode_limits, crop=crop, target_side=side) as picture:
-                    picture.thumbnail((2 * side, 2 * side))  # hundreds of them are held at once
+                    picture.thumbnail((2 * side, 2 * side))  # hundreds of them are in memory at once
                     image = picture.copy()
             except (BlobMissing, BlobCorrupt, ImageError) as error:
                 log.info("image_of_model_gone", sha256=sha256, error=str(error))
@@ -99,6 +99,6 @@ class Insight:
                 yield image, split_labels(label)
 
     def _examples(self, images: Iterable[Labelled]) -> list[Example]:
-        """Return those that show one of the model's kinds, and no other."""
+        """Return images with exactly one of the model's labels."""
         names = self.predictor.label_names
         return [(image, names.index(labels[0])) for image, labels in images if len(labels) == 1 and labels[0] in names]

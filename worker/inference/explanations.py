@@ -1,4 +1,4 @@
-"""Tags and heatmaps of pictures that have their answer: each is looked at once more, closer. Nothing of it is kept."""
+"""Tags and heatmaps of classified pictures: each is decoded once more, at a higher resolution. Nothing is cached."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,7 +23,7 @@ DIGITS = 4
 
 @dataclass(frozen=True)
 class Wishes:
-    """What a batch asks beyond answers; `heatmap` is a label, or `LIKELIEST`."""
+    """Explanations requested for a batch; `heatmap` is a label, or `LIKELIEST`."""
 
     tags: bool
     heatmap: str | None
@@ -34,13 +34,13 @@ class Wishes:
 
 @dataclass(frozen=True)
 class Part:
-    """A decoded picture, or the part of one that is used, and its box in the whole picture."""
+    """A decoded picture, or the crop in use, and its box in the whole picture."""
 
     pixels: Image.Image
     box: Box
 
     def whole(self, box: Sequence[int]) -> list[int]:
-        """Return a box of these pixels in those of the whole picture."""
+        """Return a box of these pixels in pixels of the whole picture."""
         left, upper, right, lower = self.box
         across, down = (right - left) / self.pixels.width, (lower - upper) / self.pixels.height
         edges = box[0] * across + left, box[1] * down + upper, box[2] * across + left, box[3] * down + upper
@@ -55,7 +55,7 @@ def look_closer(
     rows: Sequence[Row],
     check: Callable[[], None],
 ) -> None:
-    """Add to the items' rows what is wished; `check` is called between, and may raise.
+    """Add the requested explanations to the items' rows; `check` is called in between, and may raise.
 
     Raises:
         GpuOutOfMemory: not even one picture fits.
@@ -72,9 +72,9 @@ def look_closer(
         return
     check()
     if wishes.tags:
-        insight.reader  # noqa: B018 - learnt before the streams begin, once
+        insight.reader  # noqa: B018 - fitted before the streams begin, once
     if wishes.heatmap:
-        insight.heatmaps  # noqa: B018 - so are these tried
+        insight.heatmaps  # noqa: B018 - the same
 
     def look(part: Sequence[BatchItem]) -> Found:
         found: Found = {}
@@ -94,7 +94,7 @@ def look_closer(
 
 
 def examine(services: Services, insight: Insight, wishes: Wishes, item: BatchItem, likeliest: str) -> Row:
-    """Return the columns that are wished; of a picture that is gone meanwhile, none."""
+    """Return the requested columns; none if the picture was deleted meanwhile."""
     found: Row = {}
     try:
         with read(services, item, MORE_SIDE * insight.predictor.preprocess.size) as part:
@@ -110,7 +110,7 @@ def examine(services: Services, insight: Insight, wishes: Wishes, item: BatchIte
 
 @contextmanager
 def read(services: Services, item: BatchItem, side: int) -> Iterator[Part]:
-    """Yield the picture, decoded for `side` pixels; its memory is counted until it is left.
+    """Yield the picture, decoded for `side` pixels; its memory counts until the block ends.
 
     Raises:
         ImageError, BlobMissing, BlobCorrupt

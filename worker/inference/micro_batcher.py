@@ -1,8 +1,8 @@
-"""What the lane is asked: pictures for models that are warm, answered in as few forward passes as there can be.
+"""The micro-batcher of the predict RPC: classifies pictures for loaded models in as few forward passes as possible.
 
-Whoever waits for the same model when a pass ends is answered in the next: nobody waits for others to come, and many
-callers at once cost few passes. One picture alone has all cores; several are shared out among the plan's streams, of
-which none waits for another. The passes of chunks go on beside it, and have fewer cores meanwhile.
+All requests that wait for the same model when a pass ends share the next one. No request waits for others to arrive,
+and many concurrent callers cost few passes. A single picture uses all cores; several are divided among the plan's
+streams. Chunks of batches run concurrently, on fewer cores meanwhile.
 """
 
 import threading
@@ -27,22 +27,22 @@ from worker.shutdown import stopping
 log = structlog.get_logger(__name__)
 
 MOST_WAITING: Final = 256
-"""Pictures. More would wait for seconds; whoever asks then is sent to the queue."""
+"""Pictures. More would wait for seconds; further requests are refused, and go to the queue."""
 PATIENCE_SECONDS: Final = 60
 
 
 @dataclass(frozen=True)
 class Question:
-    """The readable pictures of one prediction, fitted, and the place for what the model says of them."""
+    """The readable pictures of one prediction, preprocessed, and a future for the results."""
 
     model_id: str
     pictures: list[Image.Image]
     answers: "Future[tuple[Answers, int]]" = field(default_factory=Future)
-    """With the place of this question's first picture in them."""
+    """Results of the whole pass, and the position of this request's first picture."""
 
 
 class Questions:
-    """Asked by many threads, answered by one of its own."""
+    """Called by many threads, computes in one of its own."""
 
     def __init__(self, services: Services, models: ModelCache) -> None:
         self._services, self._models = services, models
@@ -52,10 +52,10 @@ class Questions:
         threading.Thread(target=self._work, name="questions", daemon=True).start()
 
     def ask(self, model_id: str, files: list[bytes]) -> Frame:
-        """Return what the model says of files: `rows`, one for each, and the probabilities of those that were readable.
+        """Return the results for files: `rows`, one for each, and the probabilities of the readable ones.
 
         Raises:
-            Refused: ask elsewhere.
+            Refused: use the queue instead.
         """
         predictor = self._models.warm(model_id)
         if predictor is None:
@@ -98,7 +98,7 @@ class Questions:
             group = list(self._gather())
             try:
                 self._answer(group)
-            except Exception as error:  # no question may end the thread that answers all
+            except Exception as error:  # no request may end the thread that serves all
                 log.warning("lane_failed", exc_info=error)
                 refuse(group, "failed")
         with self._asked:
@@ -107,7 +107,7 @@ class Questions:
             self._streams.shutdown()
 
     def _gather(self) -> Iterator[Question]:
-        """Take who waits for the same model as the one that has waited longest, up to a pass of each stream."""
+        """Take the requests for the same model as the oldest one, up to one pass per stream."""
         with self._asked:
             model_id = self._waiting[0].model_id
             predictor = self._models.warm(model_id)
@@ -129,14 +129,14 @@ class Questions:
         if len(parts) == 1:
             look(predictor, group)
             return
-        if self._streams is None:  # they stay: a thread of torch's is slow to begin
+        if self._streams is None:  # kept open: torch threads are slow to start
             plan = predictor.plan
             self._streams = ThreadPoolExecutor(plan.streams, "questions", initializer=plan.begin_stream)
         wait([self._streams.submit(look, predictor, part) for part in parts])
 
 
 def streams_of(predictor: Predictor) -> int:
-    """Return how many passes may be under way at once; on a GPU they would only wait for each other."""
+    """Return how many passes may run concurrently; on a GPU they would only wait for each other."""
     return predictor.plan.streams if predictor.plan.device == "cpu" else 1
 
 

@@ -1,4 +1,4 @@
-"""Models kept warm: a package is fetched from the store once, and stays loaded until others push it out."""
+"""Cache of loaded models: a package is fetched from the store once, and stays loaded until evicted."""
 
 import shutil
 from collections import OrderedDict
@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Loaded:
-    """A model, and what was chosen to run it with, in plain words."""
+    """A model, and its execution plan in plain words."""
 
     predictor: Predictor
     engine: dict[str, Any]
@@ -30,7 +30,7 @@ class Loaded:
 
 
 class ModelCache:
-    """Holds as many as memory is allowed for, one at least; the least recently used goes first.
+    """Holds as many models as fit in the memory limit, at least one; evicts the least recently used.
 
     `get` is for one thread, `warm` for any.
     """
@@ -50,7 +50,7 @@ class ModelCache:
             folder = self._fetch(model_id)
             try:
                 predictor, engine = precision_check.load(self._services, model_id, folder, self._plan)
-            finally:  # it is in memory now; a folder for each model of each worker would fill the disk
+            finally:  # it is in memory now; a folder per model and worker would fill the disk
                 shutil.rmtree(folder, ignore_errors=True)
             log.info("model_loaded", model_id=model_id, **engine)
             self._warm[model_id] = Loaded(predictor, engine, Insight(self._services, model_id, predictor))
@@ -60,9 +60,9 @@ class ModelCache:
         return self._warm[model_id]
 
     def warm(self, model_id: str) -> Predictor | None:
-        """Return a model that is loaded already."""
+        """Return a model if it is loaded."""
         found = self._warm.get(model_id)
-        with suppress(KeyError):  # it was pushed out at this very moment
+        with suppress(KeyError):  # it was evicted concurrently
             self._warm.move_to_end(model_id)
         return found.predictor if found else None
 
@@ -75,7 +75,7 @@ class ModelCache:
         return sum(loaded.predictor.bytes for loaded in self._warm.values())
 
     def _fetch(self, model_id: str) -> Path:
-        """Make the package's folder from its blobs, whole or not at all."""
+        """Create the package's folder from its blobs, atomically."""
         folder = self._services.work_folder(f"models-{self._services.worker}") / model_id
         shutil.rmtree(folder, ignore_errors=True)
         fetch_package(self._services, model_id, folder)

@@ -8,7 +8,7 @@ from worker.services import Services
 
 
 def fetch_package(services: Services, model_id: str, folder: Path) -> None:
-    """Make the folder, which must not be there yet, from the package's blobs.
+    """Create the folder, which must not exist, from the package's blobs.
 
     Raises:
         ModelGone: the model was deleted.

@@ -1,4 +1,4 @@
-"""May a model compute in a lower precision here? Asked once, of its own validation images; the row keeps the answer."""
+"""Checks on a model's own validation images whether it may run in a lower precision; the row stores the result."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -21,15 +21,15 @@ log = structlog.get_logger(__name__)
 
 EXACT: Final = "float32"
 LEAST_AGREEMENT: Final = 0.995
-"""Of the likeliest labels; where pictures may have several, of the sets that are decided for."""
+"""Of the likeliest labels; for multi-label models, of the predicted sets."""
 LEAST_IMAGES: Final = 20
-"""Fewer say nothing, and the model computes in float32."""
+"""With fewer, the model runs in float32."""
 MOST_IMAGES: Final = 200
 PART: Final = 32
 
 
 def load(services: Services, model_id: str, folder: Path, plan: Plan) -> tuple[Predictor, dict[str, Any]]:
-    """Return a model's predictor, and what was chosen for it: the plan, and why a lower precision was taken or not.
+    """Return a model's predictor with its plan, and why a lower precision was used or not.
 
     Raises:
         PackageInvalid: the package is damaged.
@@ -50,12 +50,12 @@ def load(services: Services, model_id: str, folder: Path, plan: Plan) -> tuple[P
 
 
 def good(found: Mapping[str, Any]) -> bool:
-    """Do enough images say that the lower precision decides alike?"""
+    """Return whether enough images agree in both precisions."""
     return bool(found["images"] >= LEAST_IMAGES and found["top1_agreement"] >= LEAST_AGREEMENT)
 
 
 def compare(services: Services, model_id: str, lowered: Predictor, exact: Predictor) -> dict[str, Any]:
-    """Return how many validation images were shown to both, and for what part of them both decide alike."""
+    """Return how many validation images were classified in both precisions, and the fraction that agrees."""
     agreed, shown = 0, 0
     for pictures in validation_images(services, model_id, exact.preprocess):
         pixels = exact.preprocess.to_pixels(pictures)
@@ -67,7 +67,7 @@ def compare(services: Services, model_id: str, lowered: Predictor, exact: Predic
 
 
 def validation_images(services: Services, model_id: str, preprocess: Preprocess) -> Iterator[Sequence[Image.Image]]:
-    """Yield some of the images that the model's training held out, fitted, as far as they are still there."""
+    """Yield some of the images held out by the model's training, preprocessed, as far as they still exist."""
     with services.database.reading() as session:
         hashes = registry.held_out(session, model_id, MOST_IMAGES)
     for start in range(0, len(hashes), PART):
@@ -94,5 +94,5 @@ def remember(services: Services, model_id: str, plan: Plan, found: dict[str, Any
 
 
 def name_of(plan: Plan) -> str:
-    """Return a name for what computes: other devices round otherwise."""
+    """Return a name for device and precision: other devices round differently."""
     return f"{plan.precision} on {plan.device.partition(':')[0]}"

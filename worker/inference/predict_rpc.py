@@ -1,7 +1,7 @@
-"""The interactive lane: the API hands a prediction's pictures to this process, and has the answers on the same line.
+"""The server of the predict RPC: the API sends a prediction's pictures, and gets the results on the same connection.
 
-Here are the connections; `worker.inference.micro_batcher` finds the answers. Nothing is kept
-here: the API writes the answer down, or falls back to a batch.
+Handles the connections; `worker.inference.micro_batcher` computes the results. Nothing is stored here: the API writes
+the prediction, or falls back to a batch.
 """
 
 import socket
@@ -19,11 +19,11 @@ from tsukiji.kernel.predict_rpc import Frame, LaneAddress, LaneBroken, challenge
 log = structlog.get_logger(__name__)
 
 SILENCE_SECONDS: Final = 5
-"""Who connects must say who it is within this time."""
+"""A client must authenticate within this time."""
 
 
 class Refused(Exception):
-    """The lane does not answer this; the exception's text is the reason, one word."""
+    """The request is not served here; the exception's text is the reason, one word."""
 
 
 def refuse(_model_id: str, _files: list[bytes]) -> Frame:
@@ -31,10 +31,10 @@ def refuse(_model_id: str, _files: list[bytes]) -> Frame:
 
 
 class Lane:
-    """Listens from the start; answers once `serve` has said who does.
+    """Listens from the start; answers once `serve` has set the handler.
 
     Raises:
-        OSError: there is no listening at this address.
+        OSError: the address cannot be bound.
     """
 
     def __init__(self, host: str) -> None:
@@ -45,22 +45,22 @@ class Lane:
         threading.Thread(target=self._server.serve_forever, args=(0.2,), name="lane", daemon=True).start()
 
     def address(self, worker: str) -> LaneAddress:
-        """Return where the API finds this lane."""
+        """Return the address for the API."""
         host, port = self._server.server_address[:2]
         return LaneAddress(worker, str(host), int(port), self.secret)
 
     def serve(self, ask: Callable[[str, list[bytes]], Frame]) -> None:
-        """Answer questions with this from now on; it is called by many threads, and raises `Refused`."""
+        """Handle requests with this function from now on; it is called by many threads, and may raise `Refused`."""
         self.ask = ask
 
     def close(self) -> None:
-        """Stop listening. Lines that are open end with the process."""
+        """Stop listening. Open connections end with the process."""
         self._server.shutdown()
         self._server.server_close()
 
 
 class Listener(socketserver.ThreadingTCPServer):
-    """A thread for each connection of the API; none of them keeps the process alive."""
+    """A daemon thread per connection of the API."""
 
     daemon_threads = True
     block_on_close = False
@@ -69,7 +69,7 @@ class Listener(socketserver.ThreadingTCPServer):
 
 
 class Connection(socketserver.StreamRequestHandler):
-    """One question after the other, until the API closes."""
+    """Serves one request after the other, until the API closes the connection."""
 
     disable_nagle_algorithm = True
     server: Listener
@@ -84,7 +84,7 @@ class Connection(socketserver.StreamRequestHandler):
                     self.wfile.write(pack(*self._answer(*frame)))
 
     def _greet(self) -> bool:
-        """Prove who we are, and see who asks."""
+        """Authenticate both sides."""
         secret, nonce = self.server.lane.secret, challenge()
         self.wfile.write(pack({"nonce": nonce}))
         hello, _ = read_frame(self.rfile) or ({}, [])

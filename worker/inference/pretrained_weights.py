@@ -1,4 +1,4 @@
-"""Which pretrained weights this worker can have: those that are here, and those that it can download."""
+"""The pretrained weights that this worker can load: local ones, and those it can download."""
 
 import math
 import time
@@ -19,7 +19,7 @@ AGAIN_SECONDS: Final = 900.0
 
 
 class Reach:
-    """Looks into the folders whenever asked, and knocks at the libraries' servers when told to."""
+    """Checks the folders on every call, and probes the libraries' servers on request."""
 
     def __init__(self, settings: Settings) -> None:
         self._folder = settings.weights_dir
@@ -28,7 +28,7 @@ class Reach:
         self._asked = -math.inf
 
     def weights(self) -> list[str] | None:
-        """Return which weights can be had, by the names of their files in the weights folder; None: not known yet."""
+        """Return the available weights, by their file names in the weights folder; None: not known yet."""
         closed = self._closed
         if closed is None:
             return None
@@ -41,7 +41,7 @@ class Reach:
         ]
 
     def knock(self) -> bool:
-        """Find out which libraries' servers answer, unless it was tried lately or downloads are off; was it tried?"""
+        """Probe the libraries' servers, unless done recently or downloads are off; returns whether it did."""
         if not self._download or time.monotonic() - self._asked < AGAIN_SECONDS:
             return False
         self._closed = {library for library, address in DOWNLOADS.items() if not answers(address)}
@@ -50,7 +50,7 @@ class Reach:
 
 
 def answers(address: str) -> bool:
-    """Does the server answer, whatever it says?"""
+    """Return whether the server responds, with any status."""
     try:
         urlopen(address, timeout=KNOCK_SECONDS).close()  # noqa: S310 — an address of ours
     except HTTPError:

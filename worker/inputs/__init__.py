@@ -1,1 +1,1 @@
-"""What jobs read: archives, folders, tables and addresses, item after item."""
+"""Readers of jobs' inputs: archives, folders, tables and addresses, as streams of items."""

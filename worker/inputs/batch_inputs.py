@@ -1,4 +1,4 @@
-"""What a batch is made of, as a stream of items: an archive, a folder or prefix, a manifest, or a data set."""
+"""The input of a batch as a stream of items: an archive, a folder or prefix, a manifest, or a data set."""
 
 import itertools
 from collections.abc import Callable, Iterator
@@ -42,7 +42,7 @@ Item = dict[str, Any]
 
 
 def items_of(services: Services, job: Job, passed: PassedOver) -> Iterator[Item]:
-    """Yield an item for every image; those that cannot be had carry their reason, and what is no image is counted."""
+    """Yield an item for every image; unreadable ones carry their error, and other files are counted."""
     match BatchRequest.of(job).input:
         case ArchiveInput() as archive:
             return from_files(services, job, passed, encoding=archive.encoding)
@@ -70,7 +70,7 @@ def from_files(
 
 
 def read_entry(entry: Entry) -> tuple[Item, bytes]:
-    """Read one file. An archive is a stream: it is read by one thread, in its order."""
+    """Read one file. An archive is a stream: one thread reads it in order."""
     item = {**NOTHING, "custom_id": kept(entry.name)}
     try:
         return item, entry.read()
@@ -83,7 +83,7 @@ def keep_read(services: Services, item: Item, data: bytes) -> Item:
 
 
 def keep(services: Services, known: Item, read: Callable[[], bytes]) -> Item:
-    """Keep an image's bytes and return its item; what is wrong with them costs only this one."""
+    """Store an image's bytes and return its item; an error affects only this one."""
     item = {**NOTHING, **known}
     try:
         blob = services.store.put(read())
@@ -93,7 +93,7 @@ def keep(services: Services, known: Item, read: Callable[[], bytes]) -> Item:
 
 
 def refuse(item: Item, error: TsukijiError) -> Item:
-    if error.retriable:  # the store is full or away, and not the image at fault
+    if error.retriable:  # the store is full or down, so not the image's fault
         raise error
     return item | {"error": kept(error.to_dict())}
 
@@ -102,7 +102,7 @@ def refuse(item: Item, error: TsukijiError) -> Item:
 
 
 def from_manifest(services: Services, job: Job) -> Iterator[Item]:
-    """Yield an item for every line. The errors of a line say its number."""
+    """Yield an item for every line. Errors carry the line's number."""
     with local_archive(services, job) as path, path.open("rb") as file:
         lines = read_lines(read_pieces(file))
         while part := list(itertools.islice(lines, PAGE)):
@@ -112,7 +112,7 @@ def from_manifest(services: Services, job: Job) -> Iterator[Item]:
 
 
 def look_up(services: Services, lines: list[Line]) -> dict[str, Item]:
-    """Return what the rows say of the images that lines name by id or hash, by that name."""
+    """Return what the database knows about images named by id or hash, by that name."""
     names = [line.wish.image for line in lines if line.wish]
     ids = [name for name in names if name.startswith(IMAGE_PREFIX)]
     hashes = [name.removeprefix(HASH_PREFIX) for name in names if name.startswith(HASH_PREFIX)]
@@ -165,9 +165,9 @@ def read_url(services: Services, url: str) -> bytes:
 
 
 def from_dataset(services: Services, job: Job, source: DatasetInput) -> Iterator[Item]:
-    """Yield an item for every image in use of the data set, or of one split as the model's training saw it.
+    """Yield an item for every image in use of the data set, or of one split as in the model's training.
 
-    The splits of images that it did not see are those of the data set.
+    Images that the training did not include have the data set's splits.
     """
     with services.database.reading() as session:
         dataset_id = datasets.find(session, source.dataset).id
@@ -191,7 +191,7 @@ def from_dataset(services: Services, job: Job, source: DatasetInput) -> Iterator
 
 
 def trained_splits(services: Services, session: Session, job: Job, dataset_id: str) -> dict[str, str] | None:
-    """Return the splits (by sha256) of the model's own snapshot, if that is of this data set."""
+    """Return the splits (by sha256) of the model's own snapshot, if it is of this data set."""
     model = registry.find_model(session, ClassificationRequest.of(job).model)
     if model.snapshot_id is None or model.dataset_id != dataset_id:
         return None
@@ -200,6 +200,6 @@ def trained_splits(services: Services, session: Session, job: Job, dataset_id: s
 
 
 def custom_id(label: str | None, name: str) -> str:
-    """Return a name that tells images of different classes apart."""
+    """Return a name that is unique across classes."""
     folder = None if label is None else label_folder(label)
     return name if folder is None or PurePosixPath(name).parent.name == folder else f"{folder}/{name}"

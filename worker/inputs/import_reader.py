@@ -1,4 +1,4 @@
-"""What an import reads, picture after picture, each with what tables and folders say of it: files, then addresses."""
+"""The input of an import: each picture with its information from tables and folders; files first, then addresses."""
 
 import itertools
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -27,7 +27,7 @@ Files = Callable[[PassedOver], Iterator[Entry]]
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """One picture; readable while the iteration that gave it stands at it."""
+    """One picture; readable during its iteration."""
 
     name: str
     placement: Placement
@@ -36,13 +36,13 @@ class Arrival:
 
 @dataclass(frozen=True)
 class Arrivals:
-    """All that an import reads, in an order that stays: an attempt goes on where the one before stopped."""
+    """Everything an import reads, in a fixed order: an attempt continues where the one before stopped."""
 
     services: Services
     files: Files
     layout: Layout
     pictures: int
-    """Files that are no tables."""
+    """Files that are not tables."""
     passed: PassedOver
 
     @property
@@ -54,14 +54,14 @@ class Arrivals:
         return [*self.layout.warnings, *self.passed.warnings()]
 
     def after(self, start: int) -> Generator[tuple[int, Arrival], None, None]:
-        """Yield number and arrival, from this number on."""
+        """Yield number and picture, from this number on."""
         here = self.pictures + len(self.layout.faults)
         yield from itertools.islice(enumerate(itertools.chain(self._files(), self._faults())), start, None)
         left = self.layout.remotes[max(0, start - here) :]
         yield from enumerate(fetched(self.services, left), max(start, here))
 
     def _files(self) -> Iterator[Arrival]:
-        for entry in self.files(PassedOver()):  # counted before
+        for entry in self.files(PassedOver()):  # skipped files were counted in the survey
             if entry.error is not None or entry.name not in self.layout.tables:
                 yield Arrival(entry.name, self.layout.place(entry.name), entry.read)
 
@@ -72,11 +72,11 @@ class Arrivals:
 
 @contextmanager
 def arriving(services: Services, job: Job) -> Iterator[Arrivals]:
-    """Yield what the job reads.
+    """Yield the job's input.
 
     Raises:
-        ArchiveError, SourceMissing, ...: what is wrong with the whole is met here, before anything is kept.
-        TableInvalid: the table that was sent for it is none.
+        ArchiveError, SourceMissing, ...: errors of the whole input, found before anything is stored.
+        TableInvalid: the table sent with it is invalid.
     """
     asked = ImportRequest.of(job)
     with services.database.reading() as session:
@@ -96,7 +96,7 @@ def no_files(_: PassedOver) -> Iterator[Entry]:
 
 
 def survey(services: Services, job: Job, files: Files, asked: ImportRequest, kind: Kind) -> Arrivals:
-    """Go through the files once, to count them and to find the tables among them."""
+    """Scan the files once, to count them and to find the tables among them."""
     room, count, passed = services.settings.limits.table_bytes, 0, PassedOver()
     names: list[str] = []
     tables: list[Table] = []
@@ -118,7 +118,7 @@ def survey(services: Services, job: Job, files: Files, asked: ImportRequest, kin
 
 
 def read_table(entry: Entry, room: int) -> bytes:
-    """Return a file's bytes; nothing of one that cannot be read, or is larger than what is left for tables."""
+    """Return a file's bytes; empty if unreadable, or larger than the remaining budget for tables."""
     try:
         data = entry.read()
     except TsukijiError as error:
@@ -129,7 +129,7 @@ def read_table(entry: Entry, room: int) -> bytes:
 
 
 def with_sampled_label(asked: ImportRequest, names: Sequence[str]) -> ImportOptions:
-    """Take the label from the archive's name, where the archive is the samples of one class and has no folders."""
+    """Label by the archive's name if the archive holds samples of one class without folders."""
     options, label = asked.options, sampled_label(asked.filename)
     if (
         label is None
@@ -142,14 +142,14 @@ def with_sampled_label(asked: ImportRequest, names: Sequence[str]) -> ImportOpti
 
 
 def fetched(services: Services, remotes: Iterable[Remote]) -> Iterator[Arrival]:
-    """Yield the pictures in their order; so many are on their way at once."""
+    """Yield the pictures in order, with several downloads in progress."""
     at_once = services.settings.sources.url_connections
     pool = ThreadPoolExecutor(at_once, thread_name_prefix="fetch")
     try:
         for remote, data in submit_ahead(pool, partial(fetch, services), remotes, at_once):
             yield Arrival(remote.url, remote.placement, data.result)
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)  # a worker that stops does not wait for servers
+        pool.shutdown(wait=False, cancel_futures=True)  # a stopping worker does not wait for servers
 
 
 def fetch(services: Services, remote: Remote) -> bytes:

@@ -1,4 +1,4 @@
-"""The files that a job reads: those of its archive, or of a folder or S3 prefix that it may read."""
+"""The files of a job's input: of its archive, or of an allowed folder or S3 prefix."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,9 +18,9 @@ from worker.services import Services
 def opened(
     services: Services, job: Job, source: str | None, encoding: str | None = None
 ) -> Iterator[Callable[[PassedOver], Iterator[Entry]]]:
-    """Yield what lists the files, from the first one each time it is called, less what systems leave behind.
+    """Yield a function that lists the files from the start, without operating systems' junk files.
 
-    That is counted in what the call is given, as are names whose code page had to be guessed.
+    Skipped files are counted in the function's argument, as are names whose code page had to be guessed.
     """
     if source is not None:
         yield partial(files_at, services, source)
@@ -35,7 +35,7 @@ def files_at(services: Services, source: str, passed: PassedOver) -> Iterator[En
 
     Raises:
         SourceNotAllowed, SourceMissing, SourceUnreadable
-        SourceTooLarge: there are more than an archive may hold.
+        SourceTooLarge: there are more than the limit for archives.
     """
     limits = services.settings.limits
     found = services.sources.open(source).entries(limits.image_bytes)
@@ -57,7 +57,7 @@ def wanted(found: Iterator[Entry], passed: PassedOver) -> Iterator[Entry]:
 
 @contextmanager
 def local_archive(services: Services, job: Job) -> Iterator[Path]:
-    """Yield the store's own file where it has one, else a copy."""
+    """Yield the store's own file if it has one, else a copy."""
     sha256 = job.upload_sha256 or ""
     if path := services.store.local_path(sha256):
         yield path
@@ -71,7 +71,7 @@ def local_archive(services: Services, job: Job) -> Iterator[Path]:
 
 
 def discard(services: Services, sha256: str | None) -> None:
-    """Delete bytes that nothing refers to any more."""
+    """Delete bytes if they are unreferenced."""
     if sha256 is None:
         return
     with services.database.transaction() as session:

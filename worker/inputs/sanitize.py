@@ -1,15 +1,15 @@
-"""Text from outside as a database can keep it."""
+"""Makes text from outside storable in a database."""
 
 import re
 from typing import Any, Final
 
 TEXT_CHARACTERS: Final = 1000
 UNKEPT: Final = re.compile("[\0\ud800-\udfff]")
-"""NUL, which PostgreSQL refuses, and halves of characters, which are no UTF-8."""
+"""NUL, which PostgreSQL refuses, and lone surrogates, which are not UTF-8."""
 
 
 def kept(value: Any) -> Any:
-    """Return what a database can keep of a name, or of all texts in an error."""
+    """Return a name, or all texts in an error, without characters that cannot be stored."""
     match value:
         case str():
             return UNKEPT.sub("\ufffd", shortened(value))
@@ -21,6 +21,6 @@ def kept(value: Any) -> Any:
 
 
 def shortened(text: str) -> str:
-    """Return the beginning and the end of a text that is too long: a name in an archive may have 65,535 characters."""
+    """Return the beginning and end of a text that is too long: a name in an archive may have 65,535 characters."""
     half = TEXT_CHARACTERS // 2
     return text if len(text) <= TEXT_CHARACTERS else f"{text[:half]}\N{HORIZONTAL ELLIPSIS}{text[1 - half :]}"

@@ -1,4 +1,4 @@
-"""What is found in a data set, as rows: the numbers of `tsukiji.curation.analysis` in the words of the product."""
+"""Findings of an analysis as rows, from the results of `tsukiji.curation.analysis`."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,21 +28,21 @@ from tsukiji.types.analyses import FindingKind
 from worker.services import Services
 
 FEATURE_KINDS: Final[tuple[FindingKind, ...]] = ("outlier", "suspected_label", "label_next", "crop")
-"""What is found by the features of a backbone."""
+"""Findings based on a backbone's features."""
 WHOLE_KINDS: Final[frozenset[FindingKind]] = frozenset(
     {"exact_duplicates", "near_duplicates", "conflicting_labels", "leaky_splits"}
 )
-"""What is true of an image whatever the others are like: listed, however many have it."""
+"""Findings about an image alone: listed, however many images have them."""
 CHOSEN_KINDS: Final[frozenset[FindingKind]] = frozenset({"label_next"})
-"""What is chosen to be so many."""
+"""A selection, whose number says nothing about the data set."""
 COMPARED_KINDS: Final[frozenset[FindingKind]] = frozenset({"outlier", "suspected_label"})
-"""What is judged beside its neighbours."""
+"""Findings that list the image's nearest neighbours."""
 NEIGHBOURS: Final = 6
 NAMES: Final = 20
-"""A finding lists so many at most."""
+"""Most names that a finding lists."""
 LEAST_LABELLED: Final = 20
 CROPPED: Final = 0.6
-"""A box that holds more of its picture is not worth a crop."""
+"""A larger box, as a fraction of the picture, is not worth a crop."""
 DIGITS: Final = 4
 
 Floats = NDArray[np.float32]
@@ -53,11 +53,11 @@ Group = list[int]
 
 @dataclass(frozen=True)
 class Seen:
-    """What a backbone sees in each picture; zeros where it saw nothing of it.
+    """A backbone's features of each picture; zeros where there are none.
 
     Attributes:
         vectors: compact embeddings of length 1, (N, DIMENSIONS).
-        regions: left, upper, right, lower as parts of width and height, (N, 4).
+        regions: left, upper, right, lower as fractions of width and height, (N, 4).
     """
 
     vectors: Floats
@@ -71,8 +71,8 @@ class Seen:
 def find_all(
     services: Services, dataset_id: str, pictures: Sequence[Picture], seen: Seen, check: Check
 ) -> tuple[list[dict[str, Any]], dict[str, int]]:
-    """Return all findings (image_id, kind, score, group_id, suggestion; one of a kind for each image at most), and the
-    images that have them of kinds that are prevalent: of those only the worst are listed.
+    """Return all findings (image_id, kind, score, group_id, suggestion; at most one of a kind for each image), and
+    counts of prevalent kinds, of which only the worst are listed.
     """
     with services.database.reading() as session:
         names = analyses.other_names(session, dataset_id)
@@ -96,7 +96,7 @@ def find_all(
 
 
 def listed(rows: Sequence[dict[str, Any]], images: int) -> tuple[list[dict[str, Any]], dict[str, int]]:
-    """Return the findings that are worth a look, and how many there were of each kind that is prevalent."""
+    """Return the findings worth a look, and the counts of prevalent kinds."""
     kinds: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
         kinds[row["kind"]].append(row)
@@ -117,13 +117,13 @@ def finding(
     return {
         "image_id": picture.id,
         "kind": kind,
-        "score": round(score, DIGITS),  # the last bits of a sum depend on the machine's threads
+        "score": round(score, DIGITS),  # the last bits of a sum depend on the number of threads
         "group_id": group_id,
         "suggestion": suggestion,
     }
 
 
-# --- one by one ------------------------------------------------------------------------------------------------------
+# --- single pictures -------------------------------------------------------------------------------------------------
 
 
 def issues(pictures: Sequence[Picture]) -> Rows:
@@ -135,19 +135,19 @@ def issues(pictures: Sequence[Picture]) -> Rows:
 
 
 def again(pictures: Sequence[Picture], names: Mapping[str, list[tuple[str, str | None]]]) -> Rows:
-    """Yield pictures that came more than once, under other names or labels."""
+    """Yield pictures that were added more than once, under other names or labels."""
     for picture in pictures:
         if others := names.get(picture.id):
             listed = [{"name": name, **shown(label)} for name, label in others[:NAMES]]
             yield finding(picture, "exact_duplicates", 0.0, {"names": listed})
 
 
-# --- those that look the same ----------------------------------------------------------------------------------------
+# --- near-duplicates -------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Alike:
-    """A group of near-duplicates, with the score of its closest two."""
+    """A group of near-duplicates, with the score of its closest pair."""
 
     members: Group
     score: float
@@ -156,7 +156,7 @@ class Alike:
 def near_duplicates(services: Services, dataset_id: str, pictures: Sequence[Picture], check: Check) -> list[Alike]:
     """Return the groups of near-duplicates.
 
-    Pictures that were held against each other before are not again: their groups are known.
+    Pictures compared before are not compared again: their groups are known.
     """
     with services.database.reading() as session:
         known = analyses.groups_of(session, dataset_id, "near_duplicates")
@@ -185,7 +185,7 @@ def near_duplicates(services: Services, dataset_id: str, pictures: Sequence[Pict
 
 
 def unite_known(roots: NDArray[np.intp], known: Sequence[tuple[str, float] | None]) -> dict[int, float]:
-    """Unite those whose group was the same, in place; return their scores by place."""
+    """Merge pictures of the same known group, in place; return their scores by position."""
     members = defaultdict(list)
     for place, row in enumerate(known):
         if row is not None:
@@ -198,7 +198,7 @@ def unite_known(roots: NDArray[np.intp], known: Sequence[tuple[str, float] | Non
 
 
 def alike(pictures: Sequence[Picture], groups: Sequence[Alike]) -> Rows:
-    """Yield near-duplicates, each with the one to keep: the largest, and of those the least compressed."""
+    """Yield near-duplicates, each with the one to keep: the largest, then the least compressed."""
     for group in groups:
         members = [pictures[number] for number in group.members]
         best = max(members, key=lambda picture: (picture.width * picture.height, picture.bytes, picture.id))
@@ -209,7 +209,7 @@ def alike(pictures: Sequence[Picture], groups: Sequence[Alike]) -> Rows:
 def conflicts(
     pictures: Sequence[Picture], groups: Sequence[Alike], names: Mapping[str, list[tuple[str, str | None]]]
 ) -> Rows:
-    """Yield pictures that stand, or came, under two labels; of sets of labels under two different ones.
+    """Yield pictures that have, or were added with, two labels; for sets, two conflicting ones.
 
     A name under which a picture brought some of its labels is no conflict: those are in its set.
     """
@@ -232,7 +232,7 @@ def conflicts(
 
 
 def texts_of(picture: Picture, names: Mapping[str, list[tuple[str, str | None]]]) -> Iterator[str]:
-    """Yield the label, or the set of labels, of a picture, and those of its other names that say something else."""
+    """Yield a picture's label or set, and differing ones of its other names."""
     if picture.label is not None:
         yield picture.label
     mine = set(split_labels(picture.label)) if is_set(picture.label) else set()
@@ -242,14 +242,14 @@ def texts_of(picture: Picture, names: Mapping[str, list[tuple[str, str | None]]]
 
 
 def shown(text: str | None) -> dict[str, Any]:
-    """Return the label, or the labels where there may be several."""
+    """Return the label, or the labels of a set."""
     return {"labels": split_labels(text)} if text is not None and is_set(text) else {"label": text}
 
 
 def leaks(pictures: Sequence[Picture], groups: Sequence[Alike]) -> Rows:
-    """Yield near-duplicates that are learnt from and held out, with the side where all of them should stand.
+    """Yield near-duplicates in both training and evaluation, with the side that all should be on.
 
-    What resembles a test image is not to be learnt from.
+    Nothing that resembles a test image should be trained on.
     """
     for group in groups:
         members = [pictures[number] for number in group.members]
@@ -271,7 +271,7 @@ def outliers(pictures: Sequence[Picture], seen: Seen) -> Rows:
 
 
 def suspected_labels(pictures: Sequence[Picture], seen: Seen) -> Rows:
-    """Yield pictures whose label may be wrong; of sets of labels those with one too many, or one too few."""
+    """Yield pictures whose label may be wrong; for sets, those with a superfluous or a missing label."""
     chosen, classes, labels = labelled(pictures, seen)
     if len(labels) < 2 or len(chosen) < LEAST_LABELLED:
         return
@@ -286,7 +286,7 @@ def suspected_labels(pictures: Sequence[Picture], seen: Seen) -> Rows:
 
 
 def suspected_sets(pictures: Sequence[Picture], vectors: Floats) -> Rows:
-    """Yield labelled pictures whose sets may be wrong, with the whole set that is suggested."""
+    """Yield labelled pictures whose sets may be wrong, with the whole suggested set."""
     names = sorted({label for picture in pictures for label in split_labels(picture.label)})
     numbers = {name: number for number, name in enumerate(names)}
     sets = np.zeros((len(pictures), len(names)), bool)
@@ -309,13 +309,13 @@ def add_neighbours(rows: Sequence[dict[str, Any]], pictures: Sequence[Picture], 
 
 
 def label_next(pictures: Sequence[Picture], seen: Seen) -> Rows:
-    """Yield the unlabelled images that are worth labelling first, in this order."""
+    """Yield the unlabelled images most worth labelling, in this order."""
     open_ = np.flatnonzero(seen.vectors.any(axis=1) & np.array([picture.label is None for picture in pictures]))
     if not len(open_):
         return
     chosen, classes, labels = labelled(pictures, seen)
     if labels and is_set(labels[0]):
-        labels = []  # sets are no classes that exclude each other: those are chosen that differ most
+        labels = []  # sets are not exclusive classes: choose the most diverse ones
     picked = choose(seen.vectors[open_], seen.vectors[chosen], classes, len(labels))
     for rank, choice in enumerate(picked):
         label = None if choice.label is None else labels[choice.label]
@@ -324,7 +324,7 @@ def label_next(pictures: Sequence[Picture], seen: Seen) -> Rows:
 
 
 def crops(pictures: Sequence[Picture], seen: Seen) -> Rows:
-    """Yield pictures of which only a part speaks to the backbone, with the box of that part in pixels."""
+    """Yield pictures with a small relevant region, with its box in pixels."""
     sides = np.array([(picture.width, picture.height) * 2 for picture in pictures])
     boxes = np.rint(seen.regions * sides).astype(np.int64).clip(0, sides)
     parts_kept = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1) / sides[:, :2].prod(axis=1)
@@ -333,7 +333,7 @@ def crops(pictures: Sequence[Picture], seen: Seen) -> Rows:
 
 
 def labelled(pictures: Sequence[Picture], seen: Seen) -> tuple[NDArray[np.intp], NDArray[np.int64], list[str]]:
-    """Return the positions of labelled pictures that were looked at, their class numbers, and the labels in order."""
+    """Return the positions of labelled pictures with features, their class numbers, and the labels in order."""
     has_label = np.array([picture.label is not None for picture in pictures])
     chosen = np.flatnonzero(seen.vectors.any(axis=1) & has_label)
     labels = sorted({pictures[number].label for number in chosen.tolist()})

@@ -1,8 +1,8 @@
-"""Planning a batch: what it reads becomes items, up to a thousand at a time, and the items are cut into chunks.
+"""Planning a batch: its input becomes items, up to a thousand per transaction, and the items are cut into chunks.
 
 An archive or a manifest is cut while it is read: workers classify the first images while the next are read, and an
-attempt goes on where the one before it got to, since it reads the same. What may change between two attempts (a data
-set, a folder) is cut when all of it is there.
+attempt continues where the one before stopped, since it reads the same. Inputs that may change between two attempts (a
+data set, a folder) are cut when complete.
 """
 
 import itertools
@@ -24,9 +24,9 @@ from worker.lease import Lease, renew
 from worker.services import Services
 
 UNCHANGING: Final = (ArchiveInput, ManifestInput)
-"""The inputs that read the same each time."""
+"""Inputs that are the same at each attempt."""
 FIRST_PAGE: Final = 64
-"""Items; later pages grow with what is there: workers begin early, and a large batch takes few transactions."""
+"""Items; later pages grow: workers begin early, and a large batch takes few transactions."""
 
 
 def plan(services: Services, job: Job, lease: Lease) -> None:
@@ -44,10 +44,10 @@ def plan(services: Services, job: Job, lease: Lease) -> None:
 def store(
     services: Services, job: Job, items: Iterable[Item], passed: PassedOver | None = None, *, cut_early: bool = False
 ) -> None:
-    """Insert the items, cut them into chunks, and wake workers for those: for all at the end, or for each page.
+    """Insert the items, cut them into chunks, and notify workers: at the end, or after each page.
 
-    Memory stays flat, however many they are. Items of an earlier attempt that are in no chunk are deleted first, and
-    those that are in one are passed over.
+    Memory is constant. Items of an earlier attempt that are in no chunk are deleted first, and those in one are
+    skipped.
 
     Raises:
         BatchEmpty, BatchTooLarge
@@ -75,7 +75,7 @@ def store(
 
 
 def begin(services: Services, job: Job) -> int:
-    """Return how many items of an earlier attempt stay."""
+    """Return how many items of an earlier attempt are kept."""
     with services.database.transaction() as session:
         renew(session, job, services.settings.jobs)
         kept = batches.clear_items(session, job.id)
@@ -97,7 +97,7 @@ def add_page(services: Services, job: Job, page: list[Item], first_seq: int, *, 
 
 
 def check_size(services: Services, items: int) -> None:
-    """Raise BatchTooLarge over the limit."""
+    """Raise BatchTooLarge beyond the limit."""
     allowed = services.settings.limits.batch_items
     if items > allowed:
         raise BatchTooLarge(f"A batch may have {allowed} images.")

@@ -1,4 +1,4 @@
-"""The engine (a training or a conversion) as a child process: events come out, orders go in, it ends when we do.
+"""The engine (a training or a conversion) as a child process: events out, commands in; it ends when we do.
 
 Knows no rows.
 """
@@ -26,9 +26,9 @@ TAIL_LINES = 20
 
 
 class Engine:
-    """`python -m MODULE FOLDER` as a context manager: on leaving it, the process is gone.
+    """`python -m MODULE FOLDER` as a context manager: on exit, the process is gone.
 
-    Its own process means a fresh CUDA context, DataLoader workers, memory that returns, and a crash of its own.
+    A process of its own has a fresh CUDA context and DataLoader workers, returns its memory, and may crash alone.
     """
 
     def __init__(self, folder: Path, stop_seconds: float, threads: int = 0, module: str = "training") -> None:
@@ -49,8 +49,8 @@ class Engine:
             stdout=pipe,
             stderr=pipe,
             start_new_session=True,
-            # Threads that wait by spinning take the core that another needs to let them go on: with two busy neighbours
-            # on two cores an epoch took 60 s and more instead of 8, with one thread less and no spinning 12.
+            # Spinning threads occupy the core that another thread needs: with two busy neighbours on two cores an epoch
+            # took 60 s and more instead of 8; with one thread less and no spinning, 12.
             env=os.environ | {"OMP_NUM_THREADS": str(self._threads), "OMP_WAIT_POLICY": "PASSIVE"},
         )
         self._readers = [
@@ -84,10 +84,10 @@ class Engine:
         return self._process.poll()
 
     def events(self, tick_seconds: float) -> Iterator[Event | None]:
-        """Yield events as they come, None after each tick without one; ends with the process's output.
+        """Yield events as they arrive, None after each tick without one; ends with the process's output.
 
         Raises:
-            pydantic.ValidationError: a line is no event that we know.
+            pydantic.ValidationError: a line is no known event.
         """
         while True:
             try:
@@ -101,7 +101,7 @@ class Engine:
             yield parse(line)
 
     def order(self, word: str) -> None:
-        """Send `cancel` or `finish`; a process that has ended needs no orders."""
+        """Send `cancel` or `finish`; ignored if the process has ended."""
         stdin = self._process.stdin
         if stdin is None or self._process.poll() is not None:
             return

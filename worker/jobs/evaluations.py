@@ -1,4 +1,4 @@
-"""Evaluating a model on a data set: planned and classified like a batch, then measured, once."""
+"""Evaluating a model on a data set: planned and classified like a batch, then measured once."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ from worker.services import Services
 
 
 def run(services: Services, job: Job, lease: Lease) -> None:
-    """Do the step before which the evaluation stands."""
+    """Do the evaluation's next step."""
     if job.phase == MEASURING:
         settle(services, job, lease)
     else:
@@ -100,7 +100,7 @@ def settle(services: Services, job: Job, lease: Lease) -> None:
 
 
 def thresholds_of(services: Services, model_id: str) -> list[float] | None:
-    """Return those of a model of several labels; None of a package without any.
+    """Return the thresholds of a multi-label model; None if its package has none.
 
     Raises:
         ModelGone
@@ -113,7 +113,7 @@ def thresholds_of(services: Services, model_id: str) -> list[float] | None:
 
 
 def classified(services: Services, job: Job, lease: Lease) -> list[ResultRow]:
-    """Return the images that could be read, with their predictions."""
+    """Return the readable images, with their predictions."""
     rows: list[ResultRow] = []
     window = Window(PAGE)
     while True:
@@ -127,7 +127,7 @@ def classified(services: Services, job: Job, lease: Lease) -> list[ResultRow]:
 
 
 def items_of(services: Services, job: Job, rows: list[ResultRow], costs: list[float]) -> list[dict[str, Any]]:
-    """Return the evaluation's rows; images that were deleted meanwhile have no id any more."""
+    """Return the evaluation's rows; images deleted meanwhile have no id."""
     with services.database.reading() as session:
         named = datasets.names_of(session, job.dataset_id) if job.dataset_id else {}
     items = []
@@ -152,7 +152,7 @@ def items_of(services: Services, job: Job, rows: list[ResultRow], costs: list[fl
 
 
 def count_seen(services: Services, model_id: str, items: list[dict[str, Any]]) -> int:
-    """Count the images that the model learnt from, by their content."""
+    """Count the images that the model was trained on, by their content."""
     with services.database.reading() as session:
         model = session.get(Model, model_id)
         if model is None or model.snapshot_id is None:

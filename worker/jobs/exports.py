@@ -1,4 +1,4 @@
-"""An export: a model's package goes into a converter of its own process, a file in another format comes out."""
+"""An export: converts a model's package to another format, in a process of its own."""
 
 from pathlib import Path
 
@@ -30,7 +30,7 @@ def run(services: Services, job: Job, lease: Lease) -> None:
         with Engine(folder, settings.jobs.stop_seconds, settings.training.threads, CONVERTER) as engine:
             try:
                 Watch(services, job, lease, engine).follow()
-            except TrainingCrashed as error:  # it is no training, and its next attempt may go better
+            except TrainingCrashed as error:  # it is no training, and a retry may succeed
                 raise InternalError(f"The converter process ended. {error.detail}") from error
         register(services, job, conversion, folder)
 
@@ -50,14 +50,14 @@ def prepare(services: Services, job: Job, folder: Path, lease: Lease) -> Convers
 
 
 def model_of(job: Job) -> str:
-    """Return the model's id; a job whose model was deleted cannot go on."""
+    """Return the model's id; fails if the model was deleted."""
     if job.model_id is None:
         raise ModelGone(f"The model {ExportRequest.of(job).model} was deleted.")
     return job.model_id
 
 
 def held_out_images(services: Services, model_id: str, folder: Path, lease: Lease) -> list[Path]:
-    """Return pictures that the model never learnt from, evenly out of all; those deleted since are left out."""
+    """Return held-out pictures of the model, an even selection; those deleted since are left out."""
     with services.database.reading() as session:
         hashes = exports.held_out(session, model_id)
     step = max(1, -(-len(hashes) // COMPARED_IMAGES))
@@ -72,7 +72,7 @@ def held_out_images(services: Services, model_id: str, folder: Path, lease: Leas
 
 
 def register(services: Services, job: Job, conversion: Conversion, folder: Path) -> None:
-    """Keep the file's bytes, then end the job and note the export, both or neither."""
+    """Store the file, then end the job and record the export, in one transaction."""
     blob = services.store.put(target_of(folder, conversion))
     facts = read_facts(folder)
     model_id = model_of(job)

@@ -34,7 +34,7 @@ COMMIT_FILES = 100
 
 
 def run(services: Services, job: Job, lease: Lease) -> None:
-    """Read the archive from where an earlier attempt stopped, and commit verdicts as they come."""
+    """Read the input from where an earlier attempt stopped, and commit verdicts as they come."""
     dataset_id = dataset_of(job)
     with services.database.reading() as session:
         start = import_verdicts.next_seq(session, job.id)
@@ -49,7 +49,7 @@ def run(services: Services, job: Job, lease: Lease) -> None:
 
 
 def dataset_of(job: Job) -> str:
-    """Return the id of the data set; a job whose data set was deleted cannot go on."""
+    """Return the id of the data set; fails if it was deleted."""
     if job.dataset_id is None:
         raise Invalid("The data set was deleted.", hint="Create it again, and send the archive again.")
     return job.dataset_id
@@ -57,7 +57,7 @@ def dataset_of(job: Job) -> str:
 
 @dataclass(frozen=True)
 class File:
-    """A file as it was read, or why it was not; `verdict` is its row so far."""
+    """A file that was read, or its error; `verdict` is its row so far."""
 
     verdict: dict[str, Any]
     placement: Placement
@@ -65,7 +65,7 @@ class File:
 
 
 def take(services: Services, seq: int, arrival: Arrival, labels: set[str], lease: Lease) -> File:
-    """Read one file. An archive is a stream: it is read by one thread, in its order."""
+    """Read one file. An archive is a stream: one thread reads it in order."""
     lease.check()
     place = arrival.placement
     verdict = {"seq": seq, "name": kept(arrival.name), "label": place.label, "error": None, "image": None}
@@ -77,7 +77,7 @@ def take(services: Services, seq: int, arrival: Arrival, labels: set[str], lease
 
 
 def intake(services: Services, file: File) -> dict[str, Any]:
-    """Decode one picture once, keep its bytes, and return its verdict; `image` is what is to be inserted."""
+    """Decode and store one picture, and return its verdict; `image` is what to insert."""
     verdict = file.verdict
     if verdict["error"]:
         return verdict
@@ -105,13 +105,13 @@ def intake(services: Services, file: File) -> dict[str, Any]:
 
 
 def refused(verdict: dict[str, Any], error: TsukijiError) -> dict[str, Any]:
-    if error.retriable:  # the store is full or away: that is not the picture's fault
+    if error.retriable:  # the store is full or down: not the picture's fault
         raise error
     return verdict | {"error": kept(error.to_dict())}
 
 
 def check_placement(services: Services, place: Placement, labels: set[str]) -> None:
-    """Raise what is wrong with what is known of a picture; else count its labels among the data set's."""
+    """Raise errors in a picture's label or crop; otherwise count its labels among the data set's."""
     if place.error is not None:
         raise place.error
     found = [] if place.label is None else split_labels(place.label)
@@ -121,7 +121,7 @@ def check_placement(services: Services, place: Placement, labels: set[str]) -> N
 
 
 def commit(services: Services, job: Job, verdicts: list[dict[str, Any]], total: int) -> None:
-    """Write images, verdicts and progress, all or nothing, while the attempt is ours."""
+    """Write images, verdicts and progress, all or nothing, while the attempt is current."""
     with services.database.transaction() as session:
         progress = {"completed": verdicts[-1]["seq"] + 1, "total": total, "phase": "reading"}
         renew(session, job, services.settings.jobs, **progress)
@@ -145,7 +145,7 @@ def settle(row: dict[str, Any], added: Iterator[Arrived]) -> dict[str, Any]:
 
 
 def end(services: Services, job: Job, warnings: list[dict[str, Any]]) -> None:
-    """End the job with its counts, and queue an analysis where that is wanted; what was sent is not needed any more."""
+    """End the job with its counts, queue an analysis if requested, and delete the uploaded files."""
     analysis = None
     with services.database.transaction() as session:
         counts = import_verdicts.count_verdicts(session, job.id)
@@ -174,7 +174,7 @@ def end(services: Services, job: Job, warnings: list[dict[str, Any]]) -> None:
 
 
 def request_analysis(services: Services, session: Session, job: Job) -> str:
-    """Queue an analysis of the job's data set with what is usual; where one waits, it will do."""
+    """Queue an analysis of the job's data set with default options, unless one is queued already."""
     usual = AnalysisCreate()
     wish = AnalysisRequest(dataset=dataset_of(job), backbone=usual.backbone, image_size=usual.image_size)
     attempts = services.settings.jobs.max_attempts

@@ -32,7 +32,7 @@ log = structlog.get_logger(__name__)
 TICK_SECONDS = 0.2
 WEIGH_SECONDS = 2.0
 WRITE_SECONDS = 1.0
-"""Progress reaches the row at most this often."""
+"""Progress is written at most this often."""
 
 
 def run(services: Services, job: Job, lease: Lease) -> None:
@@ -76,7 +76,7 @@ def prepare(services: Services, job: Job, folder: Path, lease: Lease) -> Run:
 
 
 def unknown_pictures(services: Services, snapshot_id: str | None, folder: Path, lease: Lease) -> list[Picture]:
-    """Return the images of other things that the user gave to measure "none of these" on."""
+    """Return the user's images of other things, for measuring "none of these"."""
     if snapshot_id is None:
         return []
     with services.database.reading() as session:
@@ -85,7 +85,7 @@ def unknown_pictures(services: Services, snapshot_id: str | None, folder: Path, 
 
 
 def checkpoint_of(services: Services, job: Job, target: Path) -> Path | None:
-    """Copy the last checkpoint to `target`; one that is gone or damaged costs its epochs, not the training."""
+    """Copy the last checkpoint to `target`; a missing or damaged one costs its epochs, not the training."""
     if job.checkpoint_sha256 is None:
         return None
     try:
@@ -116,7 +116,7 @@ def picture(services: Services, item: snapshots.SnapshotItem, folder: Path, leas
 
 
 def local(services: Services, sha256: str, target: Path) -> Path:
-    """Return the store's own file where it has one, else a copy at `target`."""
+    """Return the store's own file if it has one, else a copy at `target`."""
     if path := services.store.local_path(sha256):
         return path
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -125,7 +125,7 @@ def local(services: Services, sha256: str, target: Path) -> Path:
 
 
 class Watch:
-    """Follows a running engine: its events go to the row, the row's wishes go to it."""
+    """Follows a running engine: writes its events to the row, and sends the row's signals to the engine."""
 
     def __init__(self, services: Services, job: Job, lease: Lease, engine: Engine) -> None:
         self._services, self._job, self._lease, self._engine = services, job, lease, engine
@@ -133,13 +133,13 @@ class Watch:
         self._written = self._weighed = 0.0
         self._detail: dict[str, Any] = {}
         self._epochs: list[dict[str, Any]] = []
-        """Finished, and not yet in a checkpoint that is safe."""
+        """Finished, but not yet in a stored checkpoint."""
         self._finishing = False
         self._error: Failed | None = None
         self._checkpoint = job.checkpoint_sha256
 
     def follow(self) -> None:
-        """Return when the engine has done its work.
+        """Return when the engine has finished.
 
         Raises:
             Stopped: the user cancelled, the lease is lost, or this worker stops.
@@ -157,7 +157,7 @@ class Watch:
             raise TrainingCrashed(
                 f"It ended with status {self._engine.returncode}: {tail[-1] if tail else ''}", log=tail
             )
-        for epoch in self._epochs:  # no checkpoint came after them: `quick` writes none
+        for epoch in self._epochs:  # no checkpoint followed: `quick` writes none
             self._record("metric", epoch)
 
     def _take(self, event: Event) -> None:
@@ -176,7 +176,7 @@ class Watch:
                 self._record("log", event.model_dump(exclude={"type"}))
             case Failed():
                 self._error = event
-            case Alive() | Done():  # needs no answer: the process ends by itself
+            case Alive() | Done():  # nothing to do: the process ends by itself
                 pass
             case _:
                 assert_never(event)
@@ -188,7 +188,7 @@ class Watch:
             self._engine.order("finish")
 
     def _look_after(self, *, silent: bool) -> None:
-        """Raise if the engine hangs, or takes more memory than it may: before the system kills whom it likes."""
+        """Raise if the engine hangs, or exceeds its memory limit, before the system's OOM killer acts."""
         settings, now = self._services.settings.jobs, time.monotonic()
         if not silent:
             self._heard = now
@@ -223,22 +223,22 @@ class Watch:
             self._write(completed=done, eta_seconds=event.eta_seconds, detail=self._detail, phase="training")
 
     def _on_epoch(self, event: Epoch) -> None:
-        """Note an epoch; it counts as finished once its checkpoint is safe, or the next attempt would repeat it."""
+        """Record an epoch; it counts as finished once its checkpoint is stored, or the next attempt would repeat it."""
         self._detail |= event.model_dump(include={"accuracy", "mean_average_precision", "epoch"}, exclude_none=True)
         self._epochs.append(event.model_dump(exclude={"type"}))
 
     def _on_checkpoint(self, event: Checkpoint) -> None:
-        """Keep the newest checkpoint where any worker can find it, and its epoch's metrics with it: both or neither."""
+        """Store the newest checkpoint where any worker can find it, together with its epoch's metrics."""
         try:
             blob = self._services.store.put(event.path)
         except FileNotFoundError:
-            return  # the engine is ahead and has pruned it: a newer one is on its way, and takes these metrics along
+            return  # the engine is ahead and has pruned it: a newer one, with these metrics too, will follow
         job, worker, settings = self._job, self._services.worker, self._services.settings.jobs
         progress = {
             "completed": event.epoch,
             "detail": self._detail,
             "checkpoint_sha256": blob.sha256,
-            "max_attempts": job.attempt + settings.max_attempts,  # what makes progress is no poison: count anew
+            "max_attempts": job.attempt + settings.max_attempts,  # it made progress: reset the count
         }
 
         def write(session: Session) -> None:
@@ -255,7 +255,7 @@ class Watch:
 
 
 def named(problem: Failed) -> TsukijiError:
-    """Return the error that the engine told, as the class of its code; one that it did not expect is tried again."""
+    """Return the engine's error as the class of its code; an unexpected one is retried."""
     if problem.code == InternalError.code:
         return TrainingCrashed(problem.detail)
     known = {
@@ -265,7 +265,7 @@ def named(problem: Failed) -> TsukijiError:
 
 
 def register(services: Services, job: Job, job_run: Run, folder: Path) -> None:
-    """Keep the package's bytes, then end the job and insert the model with its evaluation, all or nothing."""
+    """Store the package, then end the job and insert the model with its evaluation, all or nothing."""
     report = Report.model_validate_json((folder / REPORT_FILE).read_bytes())
     files = keep(services.store, folder / PACKAGE_FOLDER)
     evaluation_id = new_id("evl")
@@ -286,7 +286,7 @@ def register(services: Services, job: Job, job_run: Run, folder: Path) -> None:
 
     def end(session: Session) -> str | None:
         current = jobs.find(session, job.id)
-        checkpoint = current.checkpoint_sha256  # before the end lets go of it
+        checkpoint = current.checkpoint_sha256  # read it before the end clears it
         if not jobs.finish(session, job, result):
             raise Stale
         session.refresh(current)  # its data set may have been deleted meanwhile
@@ -308,7 +308,7 @@ def register(services: Services, job: Job, job_run: Run, folder: Path) -> None:
 
 
 def mean_average_precision(metrics: Metrics) -> dict[str, float | None]:
-    """Return it by its name; nothing where images have one label."""
+    """Return it by its name; empty for single-label models."""
     several = metrics.multi_label
     return {"mean_average_precision": several.mean_average_precision} if several else {}
 

@@ -1,6 +1,6 @@
-"""How much a process decodes at the same time: as many pictures as it has cores, within so much memory. Thread-safe.
+"""Limits concurrent decoding in a process: as many pictures as it has cores, within a memory budget. Thread-safe.
 
-See docs/decisions/0029-decoding-within-a-budget.md. Knows no pictures.
+See docs/decisions/0029-decoding-within-a-budget.md.
 """
 
 import ctypes
@@ -14,13 +14,13 @@ from typing import Final
 from tsukiji.kernel.cores import usable_cores
 
 LARGE: Final = 64 * 2**20
-"""Bytes. What was as large is given back to the system at once, rather than kept for what comes next."""
+"""Bytes. Memory of such a picture is returned to the system at once instead of being kept for the next."""
 
 
 class Budget:
-    """Slots and bytes that threads take, in the order in which they asked.
+    """Slots and bytes, granted to threads in the order of their requests.
 
-    What asks for more bytes than there are waits until it is alone, and then has all of them.
+    A request for more bytes than the whole budget waits until it is alone, and then gets all of them.
     """
 
     def __init__(self, slots: int) -> None:
@@ -33,12 +33,12 @@ class Budget:
         self._bytes = self._taken = 0
 
     def renew(self) -> None:
-        """Forget who holds what: in a process that was forked they are not there."""
+        """Reset the counts, in a forked process without the threads that held them."""
         self._begin()
 
     @contextmanager
     def take(self, size: int, most: int) -> Iterator[None]:
-        """Hold a slot and `size` bytes, of `most` that may be held together."""
+        """Hold a slot and `size` bytes of a budget of `most` bytes."""
         me = object()
         with self._changed:
             self._waiting.append(me)
@@ -63,6 +63,6 @@ if hasattr(os, "register_at_fork"):
 
 
 def give_back() -> None:
-    """Let free memory go back to the system. glibc keeps what was freed in blocks; other C libraries need no word."""
+    """Return free memory to the system. glibc caches freed blocks; other C libraries need no call."""
     with suppress(AttributeError, OSError, TypeError):
         ctypes.CDLL(None).malloc_trim(0)

@@ -1,4 +1,4 @@
-"""Any of Pillow's modes of 8 bits to RGB on white. Knows nothing of files."""
+"""Any of Pillow's 8-bit modes to RGB on white."""
 
 from io import BytesIO
 from typing import Final, Literal
@@ -7,11 +7,11 @@ from PIL import Image, ImageCms
 
 WHITE: Final = (255, 255, 255, 255)
 STRIP: Final = 2**20
-"""Pixels that are laid on white at a time."""
+"""Pixels composited at a time."""
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Return a new RGB picture without metadata: inks by their profile, transparency on white."""
+    """Return a new RGB picture without metadata: CMYK converted by its profile, transparency on white."""
     rgb = _by_kind(image)
     rgb.info = {}
     return rgb
@@ -48,7 +48,7 @@ def _built_in(name: Literal["LAB", "sRGB"]) -> ImageCms.ImageCmsProfile:
 
 
 def _on_white(image: Image.Image) -> Image.Image:
-    """Go through some rows at a time: a layer and its ground take three times the picture's memory."""
+    """Composite some rows at a time: layer and background take three times the picture's memory."""
     found = Image.new("RGB", image.size)
     rows = max(1, STRIP // image.width)
     for top in range(0, image.height, rows):

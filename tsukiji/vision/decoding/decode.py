@@ -1,6 +1,6 @@
-"""Bytes to an upright RGB picture, within limits, or the reason why not. Knows no file, no network and no model.
+"""Bytes to an upright RGB picture within limits, or an error. Knows no file, no network and no model.
 
-Intake, training and inference all read pictures here, so they see the same pixels. Thread-safe.
+Import, training and inference all read pictures here, so they see the same pixels. Thread-safe.
 """
 
 import warnings
@@ -24,7 +24,7 @@ from tsukiji.vision.decoding.formats import LEADING, sniff
 from tsukiji.vision.miniature import miniature_of
 from tsukiji.vision.phash import phash
 
-# Pillow warns about oddities inside pictures (a tag cut short): no news for a log, and faults are errors here.
+# Pillow warns about oddities inside pictures (a truncated tag), which would only fill the log; real faults are errors.
 # Set once, at import: switching filters around each call would race between threads.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
@@ -40,24 +40,24 @@ UPRIGHT: Final = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What undoes each EXIF orientation."""
+"""The operation that undoes each EXIF orientation."""
 
 SIDEWAYS: Final = frozenset({5, 6, 7, 8})
-"""The orientations that exchange width and height."""
+"""Orientations that swap width and height."""
 
 _DEFAULTS: Final = LimitSettings.model_construct()
 
 
 @dataclass(frozen=True, slots=True)
 class DecodeLimits:
-    """What a picture may measure, checked before any pixel is decoded, and what pictures may take meanwhile."""
+    """Limits on a picture, checked before any pixel is decoded, and on all concurrent decoding."""
 
     max_bytes: int = _DEFAULTS.image_bytes
     max_pixels: int = _DEFAULTS.image_pixels
     max_side: int = _DEFAULTS.image_side
     min_side: int = _DEFAULTS.image_min_side
     decoding_mb: int = _DEFAULTS.decoding_mb
-    """Megabytes that all pictures take together that this process decodes at the same time."""
+    """Megabytes for all pictures that this process decodes at the same time."""
 
     @classmethod
     def of(cls, limits: LimitSettings) -> Self:
@@ -68,16 +68,16 @@ class DecodeLimits:
 
 @dataclass(frozen=True, slots=True)
 class ImageFacts:
-    """What a picture is: its format in Pillow's words, its upright size in pixels, whether it has more frames."""
+    """Properties of a picture: format as Pillow names it, upright size in pixels, whether it has more frames."""
 
     format: str
     width: int
     height: int
     animated: bool
     phash: str
-    """What it looks like, as `tsukiji.vision.phash` says it."""
+    """Perceptual hash, see `tsukiji.vision.phash`."""
     miniature: bytes
-    """The same, as `tsukiji.vision.miniature` keeps it."""
+    """See `tsukiji.vision.miniature`."""
 
 
 DEFAULT_LIMITS: Final = DecodeLimits()
@@ -85,7 +85,7 @@ DEFAULT_LIMITS: Final = DecodeLimits()
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """A picture's file that was looked through and is within the limits."""
+    """A parsed file within the limits."""
 
     reader: type[ImageFile]
     contents: Contents
@@ -104,13 +104,13 @@ def decode(
 
     Args:
         data: a whole file.
-        limits: what the picture may measure.
-        crop: keep this box only.
+        limits: of the picture.
+        crop: return only this box.
         target_side: the side that the picture will be scaled down to. A large JPEG is then decoded at a half, a quarter
-            or an eighth, as long as its shortest side (the crop's, if there is one) keeps twice this.
+            or an eighth, as long as its shortest side (the crop's, if there is one) keeps double this.
 
     Raises:
-        ImageError: a subclass says what is wrong; nothing else escapes.
+        ImageError: a subclass says what is wrong; no other exception is raised.
     """
     file = _look(data, limits)
     divisor = _divisor(file, crop, target_side)
@@ -122,9 +122,9 @@ def decode(
 def decoded(
     data: bytes, limits: DecodeLimits = DEFAULT_LIMITS, *, crop: Box | None = None, target_side: int | None = None
 ) -> Iterator[Image.Image]:
-    """Yield what `decode` returns, for as long as it takes to make something smaller of it; then it is closed.
+    """Yield what `decode` returns, and close it at the end of the block.
 
-    Its memory is counted until then. Decode no other picture meanwhile: it could wait for this one.
+    Its memory counts until then. Decode no other picture meanwhile: that could deadlock on the budget.
 
     Raises:
         ImageError: as `decode`.
@@ -134,7 +134,7 @@ def decoded(
 
 
 def probe(data: bytes, limits: DecodeLimits = DEFAULT_LIMITS) -> ImageFacts:
-    """Return what the picture is, having decoded all of it once, so that what is accepted here can be used later.
+    """Return the picture's properties after decoding it completely, so that what is accepted can be used later.
 
     Raises:
         ImageError: as `decode`.
@@ -149,7 +149,7 @@ def measure(data: bytes, limits: DecodeLimits = DEFAULT_LIMITS) -> tuple[int, in
     """Return the upright width and height in pixels, from the header alone.
 
     Raises:
-        ImageError: as `decode`, as far as the header tells.
+        ImageError: as `decode`, if found in the header.
     """
     return _look(data, limits).size
 
@@ -168,7 +168,7 @@ def thumbnail(data: bytes, side: int = 192, limits: DecodeLimits = DEFAULT_LIMIT
 
 
 def _look(data: bytes, limits: DecodeLimits) -> _File:
-    """Walk through the file, and hold it against the limits; no pixel is decoded."""
+    """Parse the file and check the limits; no pixel is decoded."""
     if len(data) > limits.max_bytes:
         raise ImageTooManyBytes(f"{len(data):,} bytes; at most {limits.max_bytes:,} are allowed.")
     reader = sniff(data)
@@ -210,14 +210,14 @@ def _rendered(
             try:
                 yield picture
             finally:
-                picture.close()  # at once, though the caller still has its name
+                picture.close()  # now, although the caller still holds a reference
     finally:
         if memory >= LARGE:
             give_back()
 
 
 def _divisor(file: _File, crop: Box | None, target_side: int | None) -> int:
-    """Return by what a JPEG's sides may be divided while it is decoded."""
+    """Return by what a JPEG's sides can be divided while it is decoded."""
     if not target_side or file.reader is not JpegImageFile:
         return 1
     width, height = (crop[2] - crop[0], crop[3] - crop[1]) if crop else file.size
@@ -225,7 +225,7 @@ def _divisor(file: _File, crop: Box | None, target_side: int | None) -> int:
 
 
 def _memory(contents: Contents, divisor: int) -> int:
-    """Return about how many bytes it takes to decode a picture and turn it upright."""
+    """Estimate the bytes needed to decode a picture and turn it upright."""
     return int(contents.largest * (contents.memory / divisor**2 + contents.full_memory))
 
 
@@ -234,7 +234,7 @@ def _render(file: _File, divisor: int, crop: Box | None) -> Image.Image:
     stored = sandbox.load(file.reader, contents) if contents.apart else pixels.load(file.reader, contents, divisor)
     with pixels.lack_named():
         picture = to_rgb(stored)
-    stored.close()  # its memory is needed
+    stored.close()  # frees its memory
     if (turn := UPRIGHT.get(contents.orientation)) is not None:
         picture = picture.transpose(turn)
     return picture if crop is None else _crop(picture, crop, file.size)

@@ -1,6 +1,6 @@
-"""Pictures with values of more than 8 bits to 8: by the bits that are used, or by the range of their values.
+"""Pictures with more than 8 bits per value to 8: by the bits in use, or by the range of values.
 
-Many pictures of "16 bits" come from sensors and scanners with 10, 12 or 14, and 32 bits may hold anything. Files seldom
+Many "16-bit" pictures come from sensors and scanners with 10, 12 or 14, and 32 bits may hold anything. Files seldom
 say which; the values do.
 """
 
@@ -14,25 +14,25 @@ from PIL import Image, ImageChops
 from tsukiji.errors import ImageNotFinite
 
 BITS: Final = (8, 10, 12, 14, 16, 24, 31, 32)
-"""That values have: of sensors, and of files."""
+"""Bit depths of sensors and files."""
 FULL_SCALES: Final = (1.0, *(2.0**bits - 1 for bits in BITS))
-"""Of values that are not whole."""
+"""Full scales of non-integer values."""
 LEAST_SHARE: Final = 4
-"""Brightest values below a fourth of a full scale are not of that scale."""
+"""A full scale is assumed only if the brightest value is at least a quarter of it."""
 FULL_HIGH_BYTE: Final = 2**6
-"""A high byte as large as this can only be of 16 bits."""
+"""A high byte this large means 16 bits."""
 STRIP: Final = 2**20
-"""Values that are converted at a time."""
+"""Values converted at a time."""
 
 Values = npt.NDArray[Any]
 Bytes = npt.NDArray[np.uint8]
 
 
 def narrow(values: Values) -> Bytes:
-    """Return values (H, W), whole or not, as 8 bits.
+    """Return values (H, W), integer or float, as 8 bits.
 
-    Whole ones lose the low bits of those that are used, counted from the lowest value where that is below 0. Others are
-    of the smallest usual full scale that holds them. What is of none is stretched from the lowest to the highest.
+    Integers lose the unused low bits, counted from the lowest value if that is negative. Floats use the smallest usual
+    full scale that holds them. Values that fit none are stretched from the lowest to the highest.
 
     Raises:
         ImageNotFinite
@@ -53,26 +53,26 @@ def narrow(values: Values) -> Bytes:
 
 
 def shift_of(values: Values, low: int, high: int) -> int | None:
-    """Return by how many bits whole values are shifted to the right; None where no usual number of bits is used."""
+    """Return by how many bits to shift integers to the right; None if they use no common bit depth."""
     if (
         values.dtype.itemsize == 2
         and 0 <= low <= high < 2**14
         and (low == high or all(fills(part) for part in strips(values)))
     ):
-        return 8  # one tone, which could be of any bits, or 8 bits that were spread
+        return 8  # a single value, which fits any depth, or 8 bits scaled up
     used = high - min(low, 0)
     bits = next(bits for bits in BITS if used < 2**bits)
     return bits - 8 if spans(2**bits, low, high) else None
 
 
 def spans(full: float, low: float, high: float) -> bool:
-    """Are these values of this full scale? Of larger ones than sensors have, only if they are spread over it, too."""
+    """Return whether values have this full scale; beyond sensors' depths, only if they also spread over it."""
     used = high - min(low, 0) if full <= 2**16 else high - low
     return used * LEAST_SHARE >= full
 
 
 def fills(values: Values) -> bool:
-    """Are these 8 bits that were spread over 16, by a shift or by saying each byte twice?"""
+    """Return whether these are 8 bits scaled to 16, by a shift or by repeating each byte."""
     low = values & 0xFF
     return bool(((low == 0) | (low == values >> 8)).all())
 
@@ -85,20 +85,20 @@ def convert(values: Values, rule: Callable[[Values], Values]) -> Bytes:
 
 
 def strips(values: Values) -> Iterator[Values]:
-    """Yield views of some rows each, so that what is computed of them stays small."""
+    """Yield views of some rows each, to keep temporaries small."""
     rows = max(1, STRIP // max(1, values.shape[1]))
     for start in range(0, len(values), rows):
         yield values[start : start + rows]
 
 
-# --- several bands, of which Pillow gives a byte at a time -----------------------------------------------------------
+# --- several bands, for which Pillow gives one byte at a time --------------------------------------------------------
 
 
 def narrow_bands(high: Image.Image, read_low: Callable[[], Image.Image], bands: int) -> Image.Image:
-    """Return 8 bits of a picture's 16, of which Pillow gives the high bytes.
+    """Return 8 bits of a 16-bit picture, for which Pillow gives the high bytes.
 
-    The low bytes are read only where they matter: where no high byte among the first `bands` bands, the colours, says
-    that 16 bits are used. An opacity that is left has its own bits.
+    The low bytes are read only if needed: if no high byte of the first `bands` bands, the colours, shows that all 16
+    bits are used. Opacity has a bit depth of its own.
     """
     if peak_of(high, bands) >= FULL_HIGH_BYTE:
         return high
@@ -121,14 +121,14 @@ def peak_of(image: Image.Image, bands: int) -> int:
 
 
 def is_spread(parts: Sequence[tuple[Image.Image, Image.Image]]) -> bool:
-    """Are these 8 bits that were spread over 16, by a shift or by saying each byte twice?"""
+    """Return whether these are 8 bits scaled to 16, by a shift or by repeating each byte."""
     return not any(low.getbbox() for _, low in parts) or not any(
         ImageChops.difference(*part).getbbox() for part in parts
     )
 
 
 def shift_of_bytes(high: int, low: int) -> int:
-    """Return by how many bits values are shifted to the right; below 0, to the left."""
+    """Return by how many bits to shift values to the right; negative: to the left."""
     if high:
         return next(bits for bits in BITS if high < 2 ** (bits - 8)) - 8
     return min(0, low.bit_length() - 8) if low < 2**8 // LEAST_SHARE else 0

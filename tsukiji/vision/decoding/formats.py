@@ -1,4 +1,4 @@
-"""Which format some bytes are in, by their first bytes alone. Knows neither file names nor content types: both lie."""
+"""Detects formats by their first bytes. File names and content types are ignored, as both may be wrong."""
 
 import re
 from typing import Final
@@ -16,14 +16,14 @@ from tsukiji.errors import NotAnImage, UnsupportedFormat
 
 HEAD_BYTES: Final = 512
 LEADING: Final = re.compile(rb"(?:\xef\xbb\xbf|[\t\n\r ]){1,16}")
-"""What programs that take a picture for text put before it."""
+"""What programs that treat a picture as text put before it."""
 
 
 def _signature(pattern: bytes) -> re.Pattern[bytes]:
     return re.compile(pattern, re.DOTALL)
 
 
-# A phone's MPO is a JPEG with more pictures behind it, so the JPEG reader sees its first one.
+# MPO is a JPEG followed by more pictures; the JPEG reader sees its first one.
 TAKEN: Final[dict[re.Pattern[bytes], type[ImageFile]]] = {
     _signature(rb"\xff\xd8\xff"): JpegImageFile,
     _signature(rb"\x89PNG\r\n\x1a\n"): PngImageFile,
@@ -52,7 +52,7 @@ def sniff(data: bytes) -> type[ImageFile]:
     """Return Pillow's reader for the format of `data`.
 
     Raises:
-        UnsupportedFormat: a picture format, or a relative of one, that is not taken; `format` names it.
+        UnsupportedFormat: a known picture format that is not supported; `format` names it.
         NotAnImage: anything else.
     """
     leading = LEADING.match(data)

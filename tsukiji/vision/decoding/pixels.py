@@ -1,6 +1,6 @@
-"""Contents of a file to a picture of 8 bits, in any of Pillow's modes, through Pillow's readers.
+"""Parsed files to pictures of 8 bits, in any of Pillow's modes, with Pillow's readers.
 
-Says what is wrong with a picture that cannot be had: `truncated` only where pixels lack. Knows no limits.
+Classifies errors of unreadable pictures: `truncated` only if pixels are missing. Knows no limits.
 """
 
 import re
@@ -38,27 +38,27 @@ CONTAINERS: Final[dict[type[ImageFile], Callable[[bytes], Contents]]] = {
 }
 SIXTEEN: Final = re.compile(r";16[BLN]$")
 OTHER_BYTE: Final = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
-"""Pillow keeps the high byte of 16 bits. Read in the other order, the same data give the low one."""
+"""Pillow keeps the high byte of 16 bits. Read in the other byte order, the same data give the low one."""
 UNKNOWN: Final = re.compile(r"unsupported|unknown|not yet supported|cannot handle|^\d+$", re.IGNORECASE)
-"""What Pillow says of files that are sound, but of a kind that it does not read."""
+"""Pillow's messages about intact files of an unsupported kind."""
 MIDDLE: Final = frozenset({128, (128, 128, 128), (127, 127, 127, 127), (128, 128, 128, 127)})
-"""What a JPEG's decoder puts in the place of pixels that it has no data for."""
+"""What a JPEG decoder fills missing pixels with."""
 
 
 def contents_of(reader: type[ImageFile], data: bytes) -> Contents:
-    """Walk through a file.
+    """Parse a file.
 
     Raises:
         ImageError
     """
     try:
         return CONTAINERS[reader](data)
-    except (IndexError, ValueError, OverflowError) as error:  # a header that is as short as that
+    except (IndexError, ValueError, OverflowError) as error:  # a truncated header
         raise ImageDamaged(f"The file's structure is invalid: {error}") from error
 
 
 def open_image(reader: type[ImageFile], contents: Contents) -> ImageFile:
-    """Return Pillow's picture, of which nothing but the header is read.
+    """Return Pillow's picture with only the header read.
 
     Raises:
         ImageTruncated, ImageDamaged, UnsupportedFormat, ImageTooManyPixels
@@ -78,12 +78,12 @@ def open_image(reader: type[ImageFile], contents: Contents) -> ImageFile:
     if isinstance(image, TiffImageFile):
         _mend_planes(image)
     elif isinstance(image, JpegImageFile):
-        image.decodermaxblock = len(contents.data)  # in one piece: the decoder begins anew where it has to wait
+        image.decodermaxblock = len(contents.data)  # in one piece: the decoder restarts whenever it has to wait
     return image
 
 
 def load(reader: type[ImageFile], contents: Contents, divisor: int = 1) -> Image.Image:
-    """Return the picture as stored, of 8 bits in a mode of Pillow's; a JPEG at so much less of its size.
+    """Return the stored picture with 8 bits in one of Pillow's modes; a JPEG reduced by the divisor.
 
     Raises:
         ImageError
@@ -100,7 +100,7 @@ def load(reader: type[ImageFile], contents: Contents, divisor: int = 1) -> Image
 
 
 def _may_lack_rows(image: ImageFile) -> bool:
-    """Pillow leaves the rows empty that come after the end of the packed pixels; every second one, if interlaced."""
+    """Pillow leaves rows empty if the packed pixels end early; every second row, if interlaced."""
     below = range(max(0, image.height - 2), image.height)
     return any(image.crop((0, row, image.width, row + 1)).getbbox(alpha_only=False) is None for row in below)
 
@@ -124,8 +124,8 @@ def _load_jpeg(image: JpegImageFile, contents: Contents, divisor: int) -> Image.
     else:
         if image.getpixel((image.width - 1, image.height - 1)) not in MIDDLE:
             return image
-    # It has no end, or the end came early and the decoder made up the rest. Where all pixels are there, nothing that
-    # comes after them makes a difference.
+    # The end marker is missing or early, and the decoder made up the rest. If all pixels are there, the data after
+    # them make no difference.
     ends = jpeg.ended(contents.data)
     plainly, otherwise = (read(data) for data in ends)
     if ImageChops.difference(plainly, otherwise).getbbox():
@@ -186,20 +186,20 @@ def _one_band(image: ImageFile, contents: Contents) -> Image.Image:
 
 
 def _low_of_grey(pairs: Image.Image) -> Image.Image:
-    """Return the low bytes of grey and opacity, as RGBA, given both bytes of both."""
+    """Return the low bytes of grey and opacity, as RGBA, from both bytes of both."""
     _, grey, _, opacity = pairs.split()
     return Image.merge("RGBA", (grey, grey, grey, opacity))
 
 
 def _multiplied(image: ImageFile, read: Callable[[Callable[[str], str]], Image.Image]) -> Image.Image:
-    """Return a picture whose colours were multiplied by its opacity: all use the same bits before they are divided."""
+    """Return a picture with premultiplied colours: the bit depth is that of all channels before division."""
     high = read(lambda raw: raw.replace("RGBa", "RGBA"))
     joined = narrow_bands(high, lambda: read(lambda raw: _other_byte(raw.replace("RGBa", "RGBA"))), 4)
     return image if joined is high else Image.merge("RGBa", joined.split()).convert("RGBA")
 
 
 def _keyed(high: ImageFile, low: Image.Image) -> Image.Image:
-    """Return a picture of which one colour of 16 bits is transparent."""
+    """Return a picture with one transparent 16-bit colour."""
     values = np.asarray(high).astype(np.uint16) << 8 | np.asarray(low)
     opacity = np.where((values == np.array(high.info["transparency"])).all(axis=2), 0, 255).astype(np.uint8)
     found = narrow_bands(high, lambda: low, 3).copy()
@@ -209,7 +209,7 @@ def _keyed(high: ImageFile, low: Image.Image) -> Image.Image:
 
 
 def _mend_planes(image: TiffImageFile) -> None:
-    """Pillow reads planes of 16 bits, one for each colour, as if they were of 8, where they are not packed."""
+    """Pillow reads uncompressed 16-bit planes, one per colour, as if they had 8 bits."""
     if image.tag_v2.get(tiff.PLANES) == 2 and set(image.tag_v2.get(tiff.BITS, ())) == {16}:
         order = "L" if image.tag_v2.prefix == b"II" else "B"
         image.tile = [
@@ -232,12 +232,12 @@ def _other_byte(raw: str) -> str:
     return raw[:-1] + OTHER_BYTE[raw[-1]]
 
 
-# --- what is wrong ---------------------------------------------------------------------------------------------------
+# --- errors ----------------------------------------------------------------------------------------------------------
 
 
 @contextmanager
 def lack_named() -> Iterator[None]:
-    """Pillow's decoders fail with whatever they ran into; here that has one meaning."""
+    """Turn the many exceptions of Pillow's decoders into one meaning."""
     try:
         yield
     except (ImageError, MemoryError):

@@ -1,8 +1,8 @@
-"""Pictures whose decoder sets itself no bounds, decoded in a process that has some. Thread-safe.
+"""Decodes pictures whose decoder has no limits in a process with limits. Thread-safe.
 
-An AVIF of a hundred bytes may say that it is small and hold a frame of 268 megapixels, and run lengths of BMP are
-unpacked in Python. `python -m tsukiji.vision.decoding.sandbox` reads such files from its standard input, one after
-the other, with no more memory than a picture of the size that was announced needs, and is ended when it takes too long.
+An AVIF of a hundred bytes may declare a small size and hold a frame of 268 megapixels, and Pillow unpacks run lengths
+of BMP in Python. `python -m tsukiji.vision.decoding.sandbox` reads such files from standard input, one after the other,
+with no more memory than the declared size needs, and is killed when it takes too long.
 """
 
 import atexit
@@ -29,12 +29,12 @@ from tsukiji.vision.decoding.containers.exif import orientation_of
 
 try:
     import resource
-except ImportError:  # Windows has no such limits: there the process is only ended when it takes too long
+except ImportError:  # Windows has no such limits: there the process is only killed when it takes too long
     resource = None  # type: ignore[assignment]
 
 LONGEST_SECONDS: Final = 60
 SPARE_BYTES: Final = 256 * 2**20
-"""For the decoder's threads and tables, whatever the size of the picture."""
+"""For the decoder's threads and tables, whatever the picture's size."""
 PIXEL_BYTES: Final = 32
 READERS: Final = {reader.format: reader for reader in pixels.CONTAINERS}
 
@@ -64,11 +64,11 @@ def load(reader: type[ImageFile], contents: Contents) -> Image.Image:
     return Image.frombytes(facts["mode"], tuple(facts["size"]), data)
 
 
-# --- here ------------------------------------------------------------------------------------------------------------
+# --- parent process --------------------------------------------------------------------------------------------------
 
 
 class _Other:
-    """The other process; it is started when it is first needed, and again where it has ended."""
+    """The sandbox process; started on first use, and again after it ended."""
 
     def __init__(self) -> None:
         self._begin()
@@ -78,8 +78,8 @@ class _Other:
         self._process: subprocess.Popen[bytes] | None = None
 
     def renew(self) -> None:
-        """Leave it to the process that this one was forked from."""
-        if self._process:  # its destructor would wait for a child of another
+        """Forget the process of the parent that this one was forked from."""
+        if self._process:  # its destructor would wait for another process's child
             self._process.returncode = 0
         self._begin()
 
@@ -87,7 +87,7 @@ class _Other:
         """Return the answer.
 
         Raises:
-            ImageError: the other process says so, or it ended.
+            ImageError: reported by the sandbox, or it died.
         """
         with self._lock:
             process = self._process = self._process or _start()
@@ -147,7 +147,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_OTHER.renew)
 
 
-# --- both sides ------------------------------------------------------------------------------------------------------
+# --- protocol --------------------------------------------------------------------------------------------------------
 
 
 def _write(to: BinaryIO | Any, head: dict[str, Any], data: bytes) -> None:
@@ -167,12 +167,12 @@ def _read(source: BinaryIO | Any) -> Frame | None:
     return (json.loads(text), data) if len(text) == words and len(data) == size else None
 
 
-# --- there -----------------------------------------------------------------------------------------------------------
+# --- sandbox process -------------------------------------------------------------------------------------------------
 
 
 def main() -> None:
-    """Answer questions until there are no more."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started this ends it
+    """Serve requests until standard input ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends it
     while frame := _read(sys.stdin.buffer):
         _bound(0, len(frame[1]))
         try:
@@ -200,7 +200,7 @@ def _answer(question: dict[str, Any], data: bytes) -> Frame:
 
 
 def _bound(pixel_count: int, file_bytes: int) -> None:
-    """Take no more memory from here on than so many pixels need."""
+    """Limit further memory to what this many pixels need."""
     if resource is None or sys.platform != "linux":
         return
     held = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()

@@ -1,5 +1,5 @@
-"""Files of pictures as they are built: what is needed to see the picture, taken out of everything else.
+"""Parsers of picture files: extract what is needed to decode the picture.
 
-Pillow is shown only the parts that make pixels. Text, profiles, comments and EXIF can then neither make a picture
-unreadable nor cost anything, and whatever a file repeats is counted before a decoder meets it. Knows no pixels.
+Pillow gets only the parts that make pixels. So text, profiles, comments and EXIF can neither make a picture unreadable
+nor cost anything, and repeated parts are counted before a decoder sees them. Knows no pixels.
 """

@@ -1,4 +1,4 @@
-"""AVIF: a file of boxes, whose decoder reads them itself, in a process of its own."""
+"""AVIF: a file of boxes, parsed by the decoder itself, in a sandbox process."""
 
 import struct
 
@@ -6,7 +6,7 @@ from tsukiji.vision.decoding.containers.contents import MOST_PARTS, Contents
 
 
 def read(data: bytes) -> Contents:
-    """Walk over the outermost boxes: is the last one whole? The size is for the decoder to find."""
+    """Check that the last outermost box is complete. The decoder determines the size."""
     at, names = 0, set[bytes]()
     for _ in range(MOST_PARTS):
         if at + 8 > len(data):

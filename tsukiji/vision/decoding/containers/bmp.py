@@ -1,4 +1,4 @@
-"""BMP: a header, and pixels that need nothing taken away."""
+"""BMP: a header, and pixels to be passed on unchanged."""
 
 import struct
 from typing import Final
@@ -9,7 +9,7 @@ from tsukiji.vision.decoding.containers.contents import Contents
 OLD_HEADER: Final = 12
 RUN_LENGTHS: Final = frozenset({1, 2})
 MOST_RUN_BYTES: Final = 4 * 2**20
-"""Of run lengths, which are unpacked one by one in Python; a megabyte takes a second."""
+"""Of run lengths, which Pillow unpacks in Python; a megabyte takes a second."""
 
 
 def read(data: bytes) -> Contents:
@@ -33,5 +33,5 @@ def read(data: bytes) -> Contents:
         raise ImageTooCostly(f"Run-length encoded BMP is supported up to {MOST_RUN_BYTES:,} bytes.")
     missing = start + row * height - len(data)
     if not packed and 0 < missing <= row - used:
-        data += bytes(missing)  # the last row ends with its pixels: nothing but its padding lacks
+        data += bytes(missing)  # only padding of the last row is missing
     return Contents(data, width, height, apart=packed)

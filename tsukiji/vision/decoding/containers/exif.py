@@ -1,4 +1,4 @@
-"""Directories of TIFF, of which EXIF is one, and the orientation that notes tell. Reads what is asked for alone."""
+"""TIFF directories, the format of EXIF too, and the orientation in EXIF or XMP. Reads only requested tags."""
 
 import re
 import struct
@@ -7,7 +7,7 @@ from typing import Final, Self
 
 ORIENTATION: Final = 0x0112
 MOST_ENTRIES: Final = 4096
-"""Of a directory; they are sorted, and those after these are nobody's."""
+"""Of a directory; entries are sorted by tag, and none we need comes later."""
 MOST_NUMBERS: Final = 2**20
 
 _HEADER: Final = re.compile(rb"(?:Exif\0\0){0,2}")
@@ -19,7 +19,7 @@ SIZES: Final = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A tag as it stands in its directory."""
+    """A tag in a directory."""
 
     raw: bytes
     type: int
@@ -32,7 +32,7 @@ class Entry:
 class Directory:
     entries: dict[int, Entry]
     next: int
-    """Where the next directory is; 0: nowhere."""
+    """Offset of the next directory; 0: none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +43,11 @@ class Tiff:
     order: str
     big: bool
     first: int
-    """Where the first directory is."""
+    """Offset of the first directory."""
 
     @classmethod
     def of(cls, data: bytes) -> Self | None:
-        """Return None of bytes that do not begin like a TIFF."""
+        """Return None if the bytes do not begin like a TIFF."""
         order = {b"II": "<", b"MM": ">"}.get(data[:2])
         if order is None or len(data) < 8:
             return None
@@ -61,7 +61,7 @@ class Tiff:
         return 20 if self.big else 12
 
     def directory(self, at: int) -> Directory | None:
-        """Return a directory; None where the file ends before it does."""
+        """Return a directory; None if the file ends before it does."""
         counter, entry, link = ("Q", "HHQ", "Q") if self.big else ("H", "HHI", "I")
         begin = at + struct.calcsize(counter)
         if not 0 < at < begin <= len(self.data):
@@ -82,7 +82,7 @@ class Tiff:
         return Directory(entries, following)
 
     def numbers(self, directory: Directory, tag: int) -> tuple[int, ...]:
-        """Return the whole numbers of a tag; none where there is no such tag, or no number in it."""
+        """Return the integers of a tag; none if it is missing or holds no integers."""
         entry = directory.entries.get(tag)
         if entry is None or entry.type not in _INTEGERS or not 0 < entry.count <= MOST_NUMBERS:
             return ()
@@ -96,7 +96,7 @@ class Tiff:
 
 
 def orientation_of(exif: bytes, xmp: bytes = b"") -> int:
-    """Return the orientation, 1 to 8, that EXIF tells, or else XMP; illegible notes do not spoil the picture."""
+    """Return the orientation, 1 to 8, from EXIF or else XMP; malformed metadata is ignored."""
     found: tuple[int, ...] = ()
     tiff = Tiff.of(exif[_HEADER.match(exif).end() :])  # type: ignore[union-attr]  # it matches everything
     if tiff and (directory := tiff.directory(tiff.first)):

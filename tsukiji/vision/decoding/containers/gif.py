@@ -12,7 +12,7 @@ LEAST_HEAD: Final = 13
 
 
 class Blocks:
-    """Goes from block to block, and counts them."""
+    """Iterates over blocks, and counts them."""
 
     def __init__(self, data: bytes, at: int) -> None:
         self.data, self.at, self.met = data, at, 0
@@ -22,7 +22,7 @@ class Blocks:
         return self.data[self.at] if self.at < len(self.data) else -1
 
     def pass_chain(self) -> None:
-        """Go past a chain of blocks, up to its empty one or to the end of the file.
+        """Skip a chain of blocks, up to its terminator or the end of the file.
 
         Raises:
             ImageTooCostly: there are too many.
@@ -36,7 +36,7 @@ class Blocks:
         self.met += 1
 
     def pass_extensions(self) -> bytes:
-        """Go to the next frame, and return its control block, if it has one."""
+        """Skip to the next frame, and return its control block, if it has one."""
         control = b""
         while (code := self.peek()) >= 0 and code != FRAME and code != TRAILER[0]:
             begin = self.at
@@ -54,7 +54,7 @@ class Blocks:
 
 
 def read(data: bytes) -> Contents:
-    """Walk up to the second frame.
+    """Parse up to the second frame.
 
     Raises:
         ImageTruncated, ImageDamaged, ImageTooCostly
@@ -76,7 +76,7 @@ def read(data: bytes) -> Contents:
     end = blocks.at
     return Contents(
         data[:begin] + control + data[first:end] + TRAILER,
-        max(width, left + across),  # a frame may be larger than what it is said to be part of
+        max(width, left + across),  # a frame may exceed the declared canvas
         max(height, upper + down),
         animated=has_another(blocks),
         cut=end > len(data),

@@ -1,4 +1,4 @@
-"""JPEG: the tables and the frame, the notes that change colours, and the scans as they are."""
+"""JPEG: tables and frame, metadata that changes colours, and the scans unchanged."""
 
 import re
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from tsukiji.vision.decoding.containers.contents import Contents, count_part
 from tsukiji.vision.decoding.containers.exif import orientation_of
 
 MARKER: Final = re.compile(rb"\xff[^\x00\xff]", re.DOTALL)
-"""Bytes of 255 may fill the space before one."""
+"""Bytes of 255 may precede a marker as padding."""
 AFTER_SCAN: Final = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
 RESTART: Final = re.compile(rb"\xff[\xd0-\xd7]", re.DOTALL)
 BARE: Final = frozenset({0x01, 0xD8, *range(0xD0, 0xD8)})
@@ -28,18 +28,18 @@ FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 PROGRESSIVE: Final = frozenset({0xC2, 0xCA})
 END, SCAN, APP0, APP1, APP2, APP14 = 0xD9, 0xDA, 0xE0, 0xE1, 0xE2, 0xEE
 MOST_SCANS: Final = 100
-"""Each goes over the whole picture; encoders write some ten."""
+"""Each covers the whole picture; encoders write about ten."""
 MOST_PROFILE: Final = 4 * 2**20
 MOST_EXIF: Final = 2**20
 XMP: Final = b"http://ns.adobe.com/xap/1.0/\0"
 PROFILE: Final = b"ICC_PROFILE\0"
 NOISE: Final = b"\xfe" + bytes((37 * number * number + 11 * number) % 255 for number in range(200))
-"""Data that go on otherwise than with zeros, which is what a decoder puts after their end."""
+"""Pseudo-random data: a decoder pads truncated data with zeros, so different results reveal missing pixels."""
 
 
 @dataclass
 class Walk:
-    """What has been met so far."""
+    """State of the parser."""
 
     kept: list[bytes] = field(default_factory=lambda: [b"\xff\xd8"])
     profile: list[bytes] = field(default_factory=list)
@@ -50,7 +50,7 @@ class Walk:
 
 
 def read(data: bytes) -> Contents:
-    """Walk up to the first scan.
+    """Parse up to the first scan.
 
     Raises:
         ImageTruncated, ImageDamaged, ImageTooCostly, UnsupportedFormat
@@ -62,9 +62,9 @@ def read(data: bytes) -> Contents:
         meet(walk, code, body, data[start : start + 4 + len(body)])
     height, width, channels = check_frame(walk.kind, walk.frame)
     if channels == 4 and sum(map(len, walk.profile)) <= MOST_PROFILE:
-        walk.kept[1:1] = walk.profile  # of inks; other pictures are shown without theirs
+        walk.kept[1:1] = walk.profile  # needed for CMYK only
     several = walk.kind in PROGRESSIVE or body[:1] != bytes([channels])
-    if several:  # a scan of all channels is the only one, and is decoded row by row
+    if several:  # a single scan with all channels is decoded row by row
         check_scans(data, start)
     return Contents(
         b"".join(walk.kept) + data[start:],
@@ -100,7 +100,7 @@ def segments(data: bytes) -> Iterator[tuple[int, int, bytes]]:
 
 
 def meet(walk: Walk, code: int, body: bytes, whole: bytes) -> None:
-    """Keep a segment that is needed, and what the others tell."""
+    """Handle a segment: keep it if needed, and note what others say."""
     if code in TABLES or code in FRAMES or is_about_colours(code, body):
         walk.kept.append(whole)
     if code in FRAMES and not walk.frame:
@@ -138,8 +138,8 @@ def check_frame(kind: int, frame: bytes) -> tuple[int, int, int]:
 
 
 def check_scans(data: bytes, at: int) -> None:
-    """Raise ImageTooCostly where too many scans follow."""
-    if data.count(b"\xff\xda", at) <= MOST_SCANS:  # what follows the picture may look like some
+    """Raise ImageTooCostly if too many scans follow."""
+    if data.count(b"\xff\xda", at) <= MOST_SCANS:  # trailing data may contain false ones
         return
     scans = parts = 0
     while (marker := AFTER_SCAN.search(data, at)) and data[marker.start() + 1] != END:
@@ -150,14 +150,14 @@ def check_scans(data: bytes, at: int) -> None:
         at = marker.end() + int.from_bytes(data[marker.end() : marker.end() + 2])
 
 
-# --- files without an end --------------------------------------------------------------------------------------------
+# --- files without an end marker -------------------------------------------------------------------------------------
 
 
 def ended(data: bytes) -> tuple[bytes, bytes]:
-    """Return a file that lacks its end, or has it early, with one, and the same with other data before it.
+    """Return a file with a missing or early end marker, completed, and the same with other data before the end.
 
     Raises:
-        ImageTruncated: whole scans lack.
+        ImageTruncated: whole scans are missing.
     """
     at, progressive, known = 2, False, dict[int, list[int]]()
     while marker := AFTER_SCAN.search(data, at):
@@ -174,7 +174,7 @@ def ended(data: bytes) -> tuple[bytes, bytes]:
         at += 2 + len(segment)
     if progressive and any(any(bits) for bits in known.values()):
         raise ImageTruncated("The file ends before its last scans.")
-    data = data.rstrip(b"\xff")  # half of an end
+    data = data.rstrip(b"\xff")  # half an end marker
     restarts = RESTART.findall(data, at)
     following = restarts[-1][1] + 1 if restarts else 0
     noise = NOISE + b"".join(bytes((0xFF, 0xD0 + (following + number) % 8)) + NOISE for number in range(8))
@@ -182,7 +182,7 @@ def ended(data: bytes) -> tuple[bytes, bytes]:
 
 
 def note_scan(segment: bytes, known: dict[int, list[int]]) -> None:
-    """Note for each channel and coefficient how many low bits are not known yet."""
+    """Record for each channel and coefficient how many low bits are still unknown."""
     count = segment[0] if segment else 0
     if len(segment) < 4 + 2 * count:
         return

@@ -1,4 +1,4 @@
-"""PNG: header, palette, transparency and pixels; of an animation, the picture that is shown where none is."""
+"""PNG: header, palette, transparency and pixels; of an animation, its static picture."""
 
 import re
 import struct
@@ -13,23 +13,23 @@ from tsukiji.vision.decoding.containers.exif import orientation_of
 SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 NAME: Final = re.compile(rb"[A-Za-z]{4}")
 MOST_NOTE: Final = 2**20
-"""Bytes of notes that an orientation is looked for in."""
+"""Most bytes of metadata searched for an orientation."""
 COLOURS: Final = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 """Channels by colour type."""
 DEPTHS: Final = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 TRANSPARENCY: Final = {0: (2,), 2: (6,), 3: range(1, 257)}
-"""How long `tRNS` may be, by colour type."""
+"""Allowed lengths of `tRNS`, by colour type."""
 PASSES: Final = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
-"""Of an interlaced picture: left, upper, step across, step down."""
+"""Interlace passes: left, upper, step across, step down."""
 AT_ONCE: Final = 2**20
-"""Bytes that are unpacked at a time."""
+"""Bytes unpacked at a time."""
 TEXTS: Final = frozenset({b"tEXt", b"zTXt", b"iTXt"})
 EXIF_TEXT, XMP_TEXT = b"Raw profile type exif", b"XML:com.adobe.xmp"
 
 
 @dataclass
 class Walk:
-    """What has been met so far."""
+    """State of the parser."""
 
     header: bytes = b""
     kept: list[bytes] = field(default_factory=lambda: [SIGNATURE])
@@ -44,7 +44,7 @@ class Walk:
 
 
 def read(data: bytes) -> Contents:
-    """Walk over all chunks, or as many as there may be.
+    """Parse all chunks, up to the limit.
 
     Raises:
         ImageTruncated, ImageDamaged, ImageTooCostly
@@ -77,7 +77,7 @@ def read(data: bytes) -> Contents:
 
 
 def meet(walk: Walk, name: bytes, data: bytes, at: int, end: int) -> None:
-    """Keep a chunk that is needed, and what the others tell."""
+    """Handle a chunk: keep it if needed, and note what others say."""
     if not walk.header:
         if name != b"IHDR":
             raise ImageDamaged("The file does not begin with its header.")
@@ -96,7 +96,7 @@ def meet(walk: Walk, name: bytes, data: bytes, at: int, end: int) -> None:
 
 
 def meet_before(walk: Walk, name: bytes, whole: bytes, *, sound: bool) -> None:
-    """Keep what is needed of the chunks between the header and the pixels."""
+    """Keep the necessary chunks between header and pixels."""
     body = whole[8:-4]
     if name == b"PLTE":
         if not sound:
@@ -122,12 +122,12 @@ def check_header(body: bytes, *, sound: bool) -> None:
 
 
 def is_sound(data: bytes, at: int, end: int) -> bool:
-    """Is the chunk whole, and its checksum right?"""
+    """Return whether the chunk is complete and its checksum right."""
     return end <= len(data) and zlib.crc32(data[at + 4 : end - 4]) == int.from_bytes(data[end - 4 : end])
 
 
 def note(walk: Walk, name: bytes, body: bytes) -> None:
-    """Keep what may tell an orientation; illegible notes are passed over."""
+    """Keep metadata that may hold an orientation; malformed metadata is ignored."""
     if name == b"eXIf":
         walk.exif = body
     if name not in TEXTS:
@@ -135,7 +135,7 @@ def note(walk: Walk, name: bytes, body: bytes) -> None:
     key, _, rest = body.partition(b"\0")
     if key not in {b"exif", EXIF_TEXT, XMP_TEXT} - walk.noted:
         return
-    walk.noted.add(key)  # unpacked once, however often it is there
+    walk.noted.add(key)  # unpacked once, even if repeated
     text = unpack(name, rest)
     if key == b"exif":
         walk.exif = text
@@ -149,7 +149,7 @@ def note(walk: Walk, name: bytes, body: bytes) -> None:
 
 
 def unpack(name: bytes, rest: bytes) -> bytes:
-    """Return a text of at most `MOST_NOTE` bytes, given what follows its key."""
+    """Unpack a text of at most `MOST_NOTE` bytes, given what follows its keyword."""
     packed = name == b"zTXt"
     if name == b"iTXt":
         packed, rest = rest[:1] != b"\0", rest[2:].split(b"\0", 2)[-1]
@@ -164,7 +164,7 @@ def unpack(name: bytes, rest: bytes) -> bytes:
 
 
 def lacks_rows(data: bytes) -> bool:
-    """Do the pixels of a file, as `read` leaves it, unpack to fewer bytes than its rows have?"""
+    """Return whether the pixels of a file from `read` unpack to fewer bytes than its rows need."""
     width, height, depth, colour = struct.unpack_from(">IIBB", data, len(SIGNATURE) + 8)
     interlaced, bits = data[len(SIGNATURE) + 20], depth * COLOURS[colour]
     sizes = [(-(-(width - x) // dx), -(-(height - y) // dy)) for x, y, dx, dy in PASSES] if interlaced else []

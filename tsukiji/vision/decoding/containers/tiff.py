@@ -1,4 +1,4 @@
-"""TIFF: one page, with the tags that its pixels need."""
+"""TIFF: one page, with the tags needed for its pixels."""
 
 import struct
 from collections.abc import Iterator
@@ -28,11 +28,11 @@ NEEDED: Final = frozenset(
 )
 MOST_PROFILE: Final = 4 * 2**20
 MOST_PAGES: Final = 64
-"""Looked at, where the first is not the picture itself."""
+"""Most pages to look at if the first is not the picture itself."""
 SENSOR: Final = frozenset({32803, 34892})
-"""Photometric interpretations of what a camera's sensor saw: a colour filter array, linear raw."""
+"""Photometric interpretations of sensor data: colour filter array, linear raw."""
 SENSOR_PACKINGS: Final = frozenset({32767, 32769, 32770, 34713, 34892, 65000, 65535})
-"""Compressions that makers of cameras have."""
+"""Compressions of camera raw files."""
 REDUCED: Final = 0b101
 """Bits of NewSubfileType: a smaller version, a mask."""
 INKS, UNSIGNED, SIGNED, FLOAT = 5, 1, 2, 3
@@ -74,10 +74,10 @@ def read(data: bytes) -> Contents:
 
 
 def choose_page(tiff: Tiff, first: Directory) -> Directory:
-    """Return the directory of the picture itself: the first, unless that is a small version of another.
+    """Return the directory of the picture itself: the first, unless that is a reduced version of another.
 
     Raises:
-        UnsupportedFormat: it is a camera's raw file.
+        UnsupportedFormat: it is a camera raw file.
     """
     pages = [first, *others(tiff, first)]
     for page in pages:
@@ -91,7 +91,7 @@ def choose_page(tiff: Tiff, first: Directory) -> Directory:
 
 
 def others(tiff: Tiff, first: Directory) -> Iterator[Directory]:
-    """Yield what the first directory holds, and where it is not the picture itself, those that follow."""
+    """Yield sub-directories of the first directory and, if it is not the picture itself, the following ones."""
     for at in tiff.numbers(first, SUBDIRECTORIES)[:MOST_PAGES]:
         if found := tiff.directory(at):
             yield found
@@ -110,14 +110,14 @@ def is_reduced(tiff: Tiff, page: Directory) -> bool:
 
 
 def check_parts(page: Directory, width: int, height: int) -> None:
-    """Raise ImageTooCostly where the picture is in more pieces than can be walked."""
+    """Raise ImageTooCostly if the picture consists of too many pieces."""
     parts = max((page.entries[tag].count for tag in (STRIPS, TILES) if tag in page.entries), default=0)
     if parts > MOST_PARTS:
         raise ImageTooCostly(f"The picture of {width} x {height} pixels is in {parts:,} pieces.")
 
 
 def check_whole(tiff: Tiff, page: Directory, pixel_bits: int) -> None:
-    """Raise ImageTruncated where the file ends before what the directory points at."""
+    """Raise ImageTruncated if the file ends before something that the directory points to."""
     end = len(tiff.data)
     for tag in NEEDED & page.entries.keys():
         entry = page.entries[tag]
@@ -126,7 +126,7 @@ def check_whole(tiff: Tiff, page: Directory, pixel_bits: int) -> None:
     tiled = TILES in page.entries
     places = tiff.numbers(page, TILES if tiled else STRIPS)
     sizes = tiff.numbers(page, TILE_BYTES if tiled else STRIP_BYTES)
-    if tiff.number(page, PACKING, 1) == 1:  # what they are said to be is not looked at
+    if tiff.number(page, PACKING, 1) == 1:  # uncompressed: the declared sizes are not used
         across, rows = tiff.number(page, WIDTH), tiff.number(page, HEIGHT)
         down = tiff.number(page, ROWS_PER_STRIP, rows) or rows
         if tiled:
@@ -140,7 +140,7 @@ def check_whole(tiff: Tiff, page: Directory, pixel_bits: int) -> None:
 
 
 def notes_of(tiff: Tiff, page: Directory) -> tuple[bytes, bytes]:
-    """Return EXIF with the page's orientation alone, and its XMP."""
+    """Return EXIF reduced to the page's orientation, and its XMP."""
     told = tiff.numbers(page, ORIENTATION)
     exif = b"MM\0*\0\0\0\x08" + struct.pack(">HHHIHHI", 1, ORIENTATION, 3, 1, told[0] & 0xFFFF, 0, 0) if told else b""
     xmp = page.entries.get(XMP)
@@ -148,13 +148,13 @@ def notes_of(tiff: Tiff, page: Directory) -> tuple[bytes, bytes]:
 
 
 def shown(tiff: Tiff, page: Directory, height: int) -> bytes:
-    """Return the file with a directory of this page alone, and of the tags that are needed."""
+    """Return the file with a directory of this page and the necessary tags only."""
     order, long = tiff.order, "Q" if tiff.big else "I"
     kept = {tag: entry.raw for tag, entry in page.entries.items() if tag in NEEDED}
     profile = page.entries.get(PROFILE)
     if profile and tiff.number(page, PHOTOMETRIC) == INKS and profile.count * SIZES.get(profile.type, 1) < MOST_PROFILE:
         kept[PROFILE] = profile.raw
-    if tiff.number(page, ROWS_PER_STRIP) > height:  # a strip would be decoded in one piece
+    if tiff.number(page, ROWS_PER_STRIP) > height:  # otherwise a strip would be decoded in one piece
         value = struct.pack(order + long, height)
         kept[ROWS_PER_STRIP] = struct.pack(f"{order}HH{long}", ROWS_PER_STRIP, 16 if tiff.big else 4, 1) + value
     padding = bytes(-len(tiff.data) % 8)

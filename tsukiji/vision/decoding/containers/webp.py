@@ -11,11 +11,11 @@ ANIMATION, ALPHA = 0x02, 0x10
 NEEDED: Final = frozenset({b"VP8X", b"ALPH", b"ANIM", b"VP8 ", b"VP8L", b"ANMF"})
 PICTURES: Final = frozenset({b"VP8 ", b"VP8L", b"ANMF"})
 MEMORY: Final = 20
-"""Bytes for each pixel: two canvases, the frame, Pillow's picture, and the upright one."""
+"""Bytes per pixel: two canvases, the frame, Pillow's picture, and the upright one."""
 
 
 def read(data: bytes) -> Contents:
-    """Walk over all chunks, or as many as there may be.
+    """Parse all chunks, up to the limit.
 
     Raises:
         ImageTruncated, ImageDamaged, ImageTooCostly
@@ -55,7 +55,7 @@ def read(data: bytes) -> Contents:
 
 
 def plain(kept: dict[bytes, bytes]) -> dict[bytes, bytes]:
-    """Return the chunks with a header that speaks only of what is there."""
+    """Return the chunks with a header whose flags match them."""
     head = kept.get(b"VP8X")
     if head is None:
         return {name: chunk for name, chunk in kept.items() if name in PICTURES}
