@@ -6,7 +6,9 @@ from api.page import (
     batches,
     compare,
     data,
+    evaluate,
     home,
+    model_acts,
     sign_in,
     sign_in_links,
     style_guide,
@@ -23,6 +25,8 @@ SCREENS: Final = (
     train,
     compare,
     batches,
+    evaluate,
+    model_acts,
     style_guide,
 )
 """Each has a `router`."""
