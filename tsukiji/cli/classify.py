@@ -1,6 +1,8 @@
 """`tsukiji classify` for any number of pictures in the background, `tsukiji predict` for a few at once."""
 
+import shlex
 from collections.abc import Iterable
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -10,12 +12,21 @@ import typer
 from tsukiji import types
 from tsukiji.cli.options import Encoding, FailOnItemError, Timeout
 from tsukiji.cli.outcomes import ExitCode
-from tsukiji.cli.output import AsJson, note, print_fields, print_json, print_records, text
+from tsukiji.cli.output import AsJson, note, print_fields, print_json, print_records, suggest, text
+from tsukiji.cli.short_ids import short_id, whole_id
 from tsukiji.cli.waiting import sending, wait
-from tsukiji.client import Batch, Client
+from tsukiji.client import Batch, Client, NotFoundError
 from tsukiji.ingest.archives import HEAD_BYTES, begins_archive
 
-ModelOption = Annotated[str, typer.Option("--model", "-m", help="Model id, alias or name.")]
+ModelOption = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        "-m",
+        help="Model id, alias or name; by default the alias production, or the only model that there is.",
+        callback=whole_id,
+    ),
+]
 Top = Annotated[int, typer.Option("--top", min=1, max=100, help="How many labels to list.")]
 Threshold = Annotated[
     float, typer.Option("--threshold", min=0, max=1, help="Minimum probability for a decision, or for each label.")
@@ -75,6 +86,8 @@ def likeliest(scores: Iterable[types.Score]) -> str:
 
 
 BAD_SHOWN: Final = 20
+PRODUCTION: Final = "production"
+"""The alias that is meant where no model is named."""
 UNDECIDED: Final = {"none_of_these": "none of these", "below_threshold": "not sure enough"}
 ARCHIVES: Final = (".zip", ".tar", ".tar.gz", ".tgz")
 MANIFEST: Final = ".jsonl"
@@ -86,8 +99,8 @@ COLUMNS: Final = {
 
 
 def classify(
-    model: ModelOption,
     paths: Paths = None,
+    model: ModelOption = None,
     source: Source = None,
     top: Top = 3,
     threshold: Threshold = 0.0,
@@ -106,7 +119,13 @@ def classify(
     """Label pictures in the background and wait for the results. Bad pictures are listed and do not stop the others."""
     check_target(target)
     with Client() as client:
-        options = {"model": model, "top_k": top, "threshold": threshold, "min_known": min_known, "priority": priority}
+        options = {
+            "model": model or meant(client, "tsukiji classify"),
+            "top_k": top,
+            "threshold": threshold,
+            "min_known": min_known,
+            "priority": priority,
+        }
         options |= {"tags": tags, "heatmap": heatmap, "retention_days": keep_days}
         job = start(client, paths or [], source, options, encoding)
         note(f"batch {job.id}")
@@ -115,13 +134,17 @@ def classify(
             show_job(job, as_json)
             return
         finish(wait(job, timeout), target, as_json, columns_of(tags=tags))
+        if target:
+            suggest("results", "summary", short_id(job.id))
+        else:
+            suggest("results", "get", short_id(job.id), "-o", "labels.csv")
     if fail_on_item_error and job.counts and job.counts.errored:
         raise typer.Exit(ExitCode.ITEM_ERRORS)
 
 
 def predict(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", exists=True, dir_okay=False, help="Up to 16.")],
-    model: ModelOption,
+    model: ModelOption = None,
     top: Top = 3,
     threshold: Threshold = 0.0,
     min_known: MinKnown = None,
@@ -134,6 +157,7 @@ def predict(
     """Label up to 16 pictures at once."""
     with Client() as client:
         wanted = heatmap or ("top" if heatmaps_to else None)
+        model = model or meant(client, "tsukiji predict")
         found = client.predict(
             files, model, top_k=top, threshold=threshold, min_known=min_known, tags=tags, heatmap=wanted
         )
@@ -142,6 +166,29 @@ def predict(
     print_records(found, columns_of(tags=tags), as_json)
     if fail_on_item_error and any(prediction.error for prediction in found):
         raise typer.Exit(ExitCode.ITEM_ERRORS)
+
+
+def meant(client: Client, command: str) -> str:
+    """Return the model for which no name is needed, and say which it is.
+
+    Raises:
+        typer.BadParameter: there is none, or there are several and none is in production.
+    """
+    with suppress(NotFoundError):
+        model = client.models.get(PRODUCTION)
+        note(f"model {text(model.name)} ({PRODUCTION})")
+        return model.id
+    models = list(islice(client.models.list(), 2))
+    if not models:
+        raise typer.BadParameter("There is no model yet; `tsukiji train FOLDER` trains one.")
+    newest = models[0]
+    if len(models) > 1:
+        raise typer.BadParameter(
+            f"Which model? Use --model; the newest is `{command} --model {shlex.quote(newest.name)}`, and `tsukiji "
+            f"models promote {shlex.quote(newest.name)} {PRODUCTION}` makes it the default."
+        )
+    note(f"model {text(newest.name)}")
+    return newest.id
 
 
 def columns_of(*, tags: bool) -> dict[str, Any]:

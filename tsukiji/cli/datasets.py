@@ -8,7 +8,7 @@ from tsukiji import types
 from tsukiji.cli import findings, fix, snapshots
 from tsukiji.cli.imports import import_pictures
 from tsukiji.cli.options import DatasetName, Limit, Yes, confirm, print_deleted
-from tsukiji.cli.output import FITS, AsJson, print_records
+from tsukiji.cli.output import FITS, AsJson, print_records, suggest
 from tsukiji.cli.report import labelled, show_dataset
 from tsukiji.client import Client
 
@@ -30,18 +30,19 @@ def create(
     """Create an empty data set."""
     with Client() as client:
         show_dataset(client.datasets.create(name, description, kind=kind), as_json)
+    suggest("datasets", "import", "FOLDER", "--name", name)
 
 
 @app.command("ls")
 def list_datasets(limit: Limit = None, as_json: AsJson = False) -> None:
     """List the data sets."""
     columns = {
-        "id": lambda dataset: dataset.id,
         "name": lambda dataset: dataset.name,
         "images": lambda dataset: dataset.images,
         "labels": lambda dataset: len(labelled(dataset)),
         "created": lambda dataset: dataset.created_at,
         "kind": lambda dataset: dataset.kind,
+        "id": lambda dataset: dataset.id,
     }
     with Client() as client:
         print_records(client.datasets.list(), columns, as_json, limit, FITS)

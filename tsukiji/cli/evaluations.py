@@ -5,9 +5,10 @@ from typing import Annotated
 import typer
 
 from tsukiji import types
-from tsukiji.cli.options import Timeout
-from tsukiji.cli.output import AsJson, note, print_fields, print_json, print_table
+from tsukiji.cli.options import ModelName, Timeout
+from tsukiji.cli.output import AsJson, note, print_fields, print_json, print_table, suggest
 from tsukiji.cli.report import note_warnings, print_metrics
+from tsukiji.cli.short_ids import whole_id
 from tsukiji.cli.waiting import wait
 from tsukiji.client import Client, Evaluation
 
@@ -21,8 +22,8 @@ SplitName = Annotated[
 
 
 def evaluate(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="Model id, alias or name.")],
-    dataset: Annotated[str, typer.Option("--dataset", help="Id or name of a data set with labels.")],
+    model: ModelName,
+    dataset: Annotated[str, typer.Option("--dataset", help="Id or name of a data set with labels.", callback=whole_id)],
     split: SplitName = None,
     timeout: Timeout = None,
     as_json: AsJson = False,
@@ -35,16 +36,25 @@ def evaluate(
         return
     print_fields({"evaluation": found.id, "model": found.model_id, "images left out": found.errored})
     print_metrics(found.metrics)
+    suggest("models", "mistakes", model)
 
 
 def compare(
-    a: Annotated[str, typer.Argument(metavar="A", help="A model (its own evaluation), or an evaluation's id.")],
-    b: Annotated[str, typer.Argument(metavar="B", help="Another one; the output shows how much better this one is.")],
+    a: Annotated[
+        str, typer.Argument(metavar="A", help="A model (its own evaluation), or an evaluation's id.", callback=whole_id)
+    ],
+    b: Annotated[
+        str,
+        typer.Argument(
+            metavar="B", help="Another one; the output shows how much better this one is.", callback=whole_id
+        ),
+    ],
     dataset: Annotated[
         str | None,
         typer.Option(
             "--dataset",
             help="Evaluate both models on this data set first; by default their own evaluations are compared.",
+            callback=whole_id,
         ),
     ] = None,
     split: SplitName = None,
@@ -62,8 +72,12 @@ def compare(
         found = client.evaluations.compare(*pair)
     if as_json:
         print_json(found)
+        return
+    print_comparison(found)
+    if found.difference > 0:
+        suggest("models", "promote", b, "production")
     else:
-        print_comparison(found)
+        suggest("models", "mistakes", b)
 
 
 def measured(client: Client, model: str, dataset: str, split: types.Split | None, timeout: float | None) -> Evaluation:

@@ -8,7 +8,18 @@ import typer
 
 from tsukiji import types
 from tsukiji.cli.options import DatasetName, Limit, Timeout, check_label
-from tsukiji.cli.output import FITS, OUT, AsJson, labels_of, note, print_fields, print_json, print_records, print_table
+from tsukiji.cli.output import (
+    FITS,
+    OUT,
+    AsJson,
+    labels_of,
+    note,
+    print_fields,
+    print_json,
+    print_records,
+    print_table,
+    suggest,
+)
 from tsukiji.cli.waiting import wait
 from tsukiji.cli.wording import way_out
 from tsukiji.client import Client, Dataset
@@ -48,6 +59,10 @@ def check(
             print_json(analysis)
         else:
             print_analysis(analysis)
+        if analysis.findings.get("suspected_label") and kind is None:
+            suggest("datasets", "check", dataset, "--last", "--kind", "suspected_label")
+        else:
+            suggest("train", dataset)
 
 
 def dedupe(

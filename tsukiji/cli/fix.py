@@ -1,5 +1,6 @@
 """`tsukiji datasets fix`, `log` and `images`: acts on the images of a data set, what was done, and what is there."""
 
+import re
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,7 @@ import typer
 
 from tsukiji import types
 from tsukiji.cli.options import DatasetName, Limit, check_label
-from tsukiji.cli.output import FITS, AsJson, labels_of, note, print_fields, print_json, print_records
+from tsukiji.cli.output import FITS, AsJson, labels_of, note, print_fields, print_json, print_records, suggest
 from tsukiji.cli.printed import STDIN, read_groups, read_labels
 from tsukiji.client import Client, Dataset
 from tsukiji.client._curation import Chosen
@@ -34,6 +35,7 @@ IMAGE_COLUMNS: Final[dict[str, Callable[[types.Image], Any]]] = {
     "crop": lambda image: list(image.crop) if image.crop else None,
     "review": lambda image: image.review,
 }
+IMAGE_ID: Final = re.compile(r"img_\w+")
 NONE: Final = "none"
 SPLITS: Final[dict[str, types.Split | None]] = {"train": "train", "valid": "valid", "test": "test", NONE: None}
 WHICH: Final = "Which images"
@@ -138,7 +140,9 @@ def fix(
     ] = None,
     image: Annotated[
         list[str] | None,
-        typer.Option("--image", metavar="ID", help="Only this image; repeatable.", rich_help_panel=WHICH),
+        typer.Option(
+            "--image", metavar="IMAGE", help="Only this image, by id or name; repeatable.", rich_help_panel=WHICH
+        ),
     ] = None,
     label: Label = None,
     unlabelled: Unlabelled = False,
@@ -184,7 +188,28 @@ def fix(
         raise typer.BadParameter(f"give exactly one edit, not {len(asked) or 'none'}")
     check_selection(bool(image) + bool(wanted) + everything, asked[0] in on_images, asked[0] in by_themselves)
     with Client() as client:
-        show_revision(dataset, asked[0][1](client.datasets.get(dataset)), as_json)
+        found = client.datasets.get(dataset)
+        which["images"] = image_ids(found, image) if image else None
+        show_revision(found.name, asked[0][1](found), as_json)
+
+
+def image_ids(dataset: Dataset, words: list[str]) -> list[str]:
+    """Return the ids of the images that are meant by their ids or names.
+
+    Raises:
+        typer.BadParameter: there is no image of this name, or several.
+    """
+    ids: dict[str, list[str]] = {word: [word] for word in words if IMAGE_ID.fullmatch(word)}
+    if len(ids) == len(set(words)):
+        return words
+    for image in dataset.pictures():
+        if image.name in words:
+            ids.setdefault(image.name, []).append(image.id)
+    for word in words:
+        if len(ids.get(word, [])) != 1:
+            many = f"{len(ids[word])} images are named {word}: {', '.join(ids[word])}" if word in ids else None
+            raise typer.BadParameter(f"{many or f'no image in {dataset.name} is named {word}'}.")
+    return [ids[word][0] for word in words]
 
 
 def show_log(dataset: DatasetName, limit: Limit = None, as_json: AsJson = False) -> None:
@@ -275,5 +300,6 @@ def show_revision(dataset: str, revision: types.Revision, as_json: bool) -> None
         note(f"  {warning.get('detail')}", style="yellow")
     if revision.images:
         note(f"`tsukiji datasets fix {shlex.quote(dataset)} --undo {revision.id}` undoes it")
+        suggest("train", dataset)
     else:
         note("Nothing was changed: no image matches, or the matching ones are already like this.", "yellow")

@@ -1,8 +1,9 @@
 """`tsukiji datasets import`: pictures from a folder, an archive, a table or the service's own disk."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Final, get_args
 
 import typer
@@ -11,7 +12,7 @@ from pydantic import ValidationError
 from tsukiji import types
 from tsukiji.cli.options import Encoding, FailOnItemError, Timeout
 from tsukiji.cli.outcomes import ExitCode
-from tsukiji.cli.output import AsJson, note, print_json
+from tsukiji.cli.output import AsJson, note, print_json, suggest
 from tsukiji.cli.report import show_dataset
 from tsukiji.cli.verdicts import check_target, save
 from tsukiji.cli.waiting import bar, sending, wait
@@ -94,20 +95,10 @@ def import_pictures(
         raise typer.BadParameter("Give a folder, an archive or a table, or --source.")
     check_target(target)
     wishes = read_wishes(wanted, column or [], separator, folder or [], label, split, group, encoding)
-    passed = PassedOver()
-    if path is not None and path.is_dir() and not files_below(path, passed):
-        raise ValueError(
-            f"There are no files in {path}; nothing was sent, and no data set was created. {passed}".rstrip()
-        )
+    if path is not None:
+        check_not_empty(path)
     with Client() as client, to_fill(client, name, kind) as dataset:
-        if path is not None and path.is_dir():
-            result = upload(dataset, path, table=table, **wishes)
-            save(result.files, target)
-        else:
-            job = start(dataset, path, source, table, wishes)
-            result = finish(job, timeout)
-            if target:
-                job.download(target)
+        result = bring(dataset, path, source, table, target, timeout, wishes)
         tell(result, target)
         if as_json:
             print_json(result)
@@ -115,6 +106,37 @@ def import_pictures(
             show_dataset(dataset.refresh(), as_json)
     if fail_on_item_error and result.rejected:
         raise typer.Exit(ExitCode.ITEM_ERRORS)
+    suggest("datasets", "check", name)
+
+
+def check_not_empty(path: Path) -> None:
+    """Raise ValueError for a folder without files, before anything is created for it."""
+    passed = PassedOver()
+    if path.is_dir() and not files_below(path, passed):
+        raise ValueError(
+            f"There are no files in {path}; nothing was sent, and no data set was created. {passed}".rstrip()
+        )
+
+
+def bring(
+    dataset: Dataset,
+    path: Path | None,
+    source: str | None = None,
+    table: Path | None = None,
+    target: Path | None = None,
+    timeout: float | None = None,
+    wishes: Mapping[str, Any] = MappingProxyType({}),
+) -> types.UploadResult:
+    """Import a folder, an archive, a table, or what is at `source`, and save the verdicts where they are wanted."""
+    if path is not None and path.is_dir():
+        result = upload(dataset, path, table=table, **wishes)
+        save(result.files, target)
+        return result
+    job = start(dataset, path, source, table, wishes)
+    result = finish(job, timeout)
+    if target:
+        job.download(target)
+    return result
 
 
 @contextmanager
@@ -193,7 +215,7 @@ def one_or_all(names: list[str]) -> str | list[str]:
 
 
 def start(
-    dataset: Dataset, path: Path | None, source: str | None, table: Path | None, wishes: dict[str, Any]
+    dataset: Dataset, path: Path | None, source: str | None, table: Path | None, wishes: Mapping[str, Any]
 ) -> Import:
     if path is None:
         return dataset.import_source(source or "", table=table, **wishes)
@@ -216,7 +238,7 @@ def finish(job: Import, timeout: float | None) -> types.UploadResult:
     return types.UploadResult.model_validate({**(job.result or {}), "files": list(job.items("rejected"))})
 
 
-def tell(result: types.UploadResult, target: Path | None) -> None:
+def tell(result: types.UploadResult, target: Path | None = None) -> None:
     note(f"{result.accepted} accepted, {result.duplicates} duplicates, {result.rejected} rejected")
     for warning in result.warnings:
         note(f"  {warning.get('detail')}", style="yellow")

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from tsukiji.cli.options import FailOnItemError, Limit, Timeout
+from tsukiji.cli.options import FailOnItemError, JobId, Limit, Timeout
 from tsukiji.cli.outcomes import ExitCode
 from tsukiji.cli.output import FITS, AsJson, note, print_fields, print_json, print_records
 from tsukiji.cli.waiting import wait
@@ -14,8 +14,6 @@ from tsukiji.client import Client, Job, NotFoundError
 app = typer.Typer(
     no_args_is_help=True, help="Trainings, batches, predictions, imports, evaluations, analyses and exports."
 )
-
-JobId = Annotated[str, typer.Argument(metavar="JOB", help="Id of a job.")]
 
 
 @app.command("ls")
@@ -39,14 +37,14 @@ def list_jobs(
     with Client() as client:
         name_of = cache(partial(dataset_name, client))
         columns = {
-            "id": lambda job: job.id,
             "kind": lambda job: job.object,
+            "data set": lambda job: job.request.get("dataset_name") or name_of(dataset_of(job)),
+            "model": lambda job: job.request.get("model_name" if "model" in job.request else "name"),
             "status": lambda job: job.status,
             "done": lambda job: f"{job.progress.fraction:.0%}",
             "errors": lambda job: job.counts.errored if job.counts else None,
-            "data set": lambda job: job.request.get("dataset_name") or name_of(dataset_of(job)),
-            "model": lambda job: job.request.get("model_name" if "model" in job.request else "name"),
             "created": lambda job: job.created_at,
+            "id": lambda job: job.id,
         }
         print_records(client.jobs.list(kind=kind, status=status), columns, as_json, limit, FITS)
 

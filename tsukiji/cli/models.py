@@ -1,6 +1,8 @@
 """`tsukiji models`: what was trained."""
 
 from collections.abc import Callable
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -8,19 +10,30 @@ import typer
 
 from tsukiji import types
 from tsukiji.cli import evaluations
-from tsukiji.cli.options import Limit, Yes, confirm, print_deleted
-from tsukiji.cli.output import FITS, AsJson, labels_of, note, print_fields, print_json, print_records
+from tsukiji.cli.classify import PRODUCTION
+from tsukiji.cli.options import Limit, ModelName, Yes, confirm, print_deleted
+from tsukiji.cli.output import (
+    ERR,
+    FITS,
+    OUT,
+    AsJson,
+    labels_of,
+    note,
+    print_fields,
+    print_json,
+    print_records,
+    suggest,
+)
 from tsukiji.cli.report import note_warnings, print_metrics
+from tsukiji.cli.short_ids import whole_id
 from tsukiji.cli.verify import verify
 from tsukiji.cli.waiting import wait
-from tsukiji.client import Client, Model
+from tsukiji.client import Client, Model, NotFoundError
 
 Format = Literal["package", "onnx", "fastai"]
 SUFFIXES: Final[dict[Format, str]] = {"package": ".zip", "onnx": ".onnx", "fastai": ".pkl"}
 
 app = typer.Typer(no_args_is_help=True, help="Trained models, and the aliases that point to them.")
-
-ModelName = Annotated[str, typer.Argument(metavar="MODEL", help="Model id, alias or name.")]
 
 ALIAS_COLUMNS: Final[dict[str, Callable[[types.Alias], Any]]] = {
     "alias": lambda alias: alias.name,
@@ -47,12 +60,12 @@ SUSPECT_COLUMNS: Final[dict[str, Callable[[types.LabelSuspect], Any]]] = {
 def list_models(limit: Limit = None, as_json: AsJson = False) -> None:
     """List the models."""
     columns = {
-        "id": lambda model: model.id,
         "name": lambda model: model.name,
         "accuracy": lambda model: model.accuracy,
         "labels": lambda model: len(model.label_names),
         "aliases": lambda model: model.aliases,
         "created": lambda model: model.created_at,
+        "id": lambda model: model.id,
     }
     with Client() as client:
         print_records(client.models.list(), columns, as_json, limit, FITS)
@@ -126,7 +139,7 @@ def remove(model: ModelName, yes: Yes = False, as_json: AsJson = False) -> None:
 @app.command("alias")
 def alias(
     name: Annotated[str | None, typer.Argument(help="The alias, such as production; without it, list all.")] = None,
-    model: Annotated[str | None, typer.Argument(help="The model to point it to.")] = None,
+    model: Annotated[str | None, typer.Argument(help="The model to point it to.", callback=whole_id)] = None,
     remove: Annotated[bool, typer.Option("--rm", help="Delete the alias.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -153,6 +166,7 @@ def promote(
     """Point an alias to a model; `rollback` undoes it."""
     with Client() as client:
         print_records([client.aliases.set(alias, model)], ALIAS_COLUMNS, as_json)
+    suggest("classify", "FOLDER", *([] if alias == PRODUCTION else ["--model", alias]))
 
 
 @app.command("rollback")
@@ -179,21 +193,36 @@ def list_mistakes(model: ModelName, limit: Limit = None, as_json: AsJson = False
                 f"{model} has no evaluation; `tsukiji models evaluate MODEL --dataset DATASET` creates one"
             )
         wrong = (item for item in evaluation.items(order="loss") if item.true_labels != item.predicted_labels)
-        print_records(wrong, MISTAKE_COLUMNS, as_json, limit, FITS)
+        shown = list(islice(wrong, limit or (FITS + 1 if OUT.is_terminal and not as_json else None)))
+        print_records(shown, MISTAKE_COLUMNS, as_json, limit, FITS)
+        worst = next((item for item in shown if item.image_id and item.predicted_label), None)
+        if worst and evaluation.dataset_id and ERR.is_terminal:
+            suggest_relabel(client, evaluation.dataset_id, worst.image_id or "", worst.predicted_label or "")
 
 
 @app.command("suspects")
 def list_suspects(model: ModelName, limit: Limit = None, as_json: AsJson = False) -> None:
     """List the images whose labels may be wrong, most suspicious first."""
     with Client() as client:
-        print_records(client.models.get(model).suspects(), SUSPECT_COLUMNS, as_json, limit, FITS)
+        found = client.models.get(model)
+        shown = list(islice(found.suspects(), limit or (FITS + 1 if OUT.is_terminal and not as_json else None)))
+        print_records(shown, SUSPECT_COLUMNS, as_json, limit, FITS)
+        worst = next((row for row in shown if row.image_id and row.suggested_label), None)
+        if worst and found.dataset_id and ERR.is_terminal:
+            suggest_relabel(client, found.dataset_id, worst.image_id or "", worst.suggested_label or "")
+
+
+def suggest_relabel(client: Client, dataset: str, image: str, label: str) -> None:
+    """Name the command that gives an image another label, in the data set that it comes from if that is there."""
+    with suppress(NotFoundError):
+        suggest("datasets", "fix", client.datasets.get(dataset).name, "--image", image, "--relabel", label)
 
 
 def show_model(model: Model) -> None:
     print_fields(
         {
-            "id": model.id,
             "name": model.name,
+            "id": model.id,
             "aliases": model.aliases,
             "kind": model.kind,
             "labels": model.label_names,

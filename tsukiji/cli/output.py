@@ -5,6 +5,7 @@ object, or one on each line, in the shape of the API.
 """
 
 import json
+import shlex
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from itertools import islice
@@ -14,6 +15,8 @@ import typer
 from pydantic import BaseModel
 from rich.console import Console
 from rich.table import Table
+
+from tsukiji.cli.short_ids import shortened
 
 R = TypeVar("R", bound=BaseModel)
 
@@ -38,6 +41,12 @@ def labels_of(label: str | None, labels: list[str] | None) -> str | None:
 
 def note(text: str, style: str | None = None) -> None:
     ERR.print(text, style=style, soft_wrap=True)
+
+
+def suggest(*words: str) -> None:
+    """Print the command that comes next, where a person reads along."""
+    if ERR.is_terminal:
+        note(f"next: {shlex.join(['tsukiji', *words])}", style="dim")
 
 
 def print_json(record: BaseModel | Mapping[str, Any]) -> None:
@@ -97,8 +106,10 @@ def print_table(
         return
     table = Table(*columns, box=None, header_style="bold", pad_edge=False)
     shown, waiting = limit or fits, iter(rows)
-    for row in islice(waiting, shown):
-        table.add_row(*(text(cell) for cell in row))
+    cells = [[text(cell) for cell in row] for row in islice(waiting, shown)]
+    short = shortened([cell for row in cells for cell in row])
+    for row in cells:
+        table.add_row(*(short.get(cell, cell) for cell in row))
     to.print(table)
     if next(waiting, None) is not None:
         note(f"The first {shown} are shown; {f'{rest}, and ' if rest else ''}a pipe or a file gets all.")

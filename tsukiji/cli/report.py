@@ -17,7 +17,7 @@ def show_dataset(dataset: Dataset, as_json: bool) -> None:
     if as_json:
         print_json(dataset)
         return
-    facts = {"id": dataset.id, "name": dataset.name, "kind": dataset.kind, "images": dataset.images}
+    facts = {"name": dataset.name, "id": dataset.id, "kind": dataset.kind, "images": dataset.images}
     facts["excluded"] = dataset.excluded
     if dataset.kind == "multi_label":
         facts["none of these"] = dataset.none_of_these

@@ -8,14 +8,13 @@ import typer
 
 from tsukiji import types
 from tsukiji.cli.classify import COLUMNS, HeatmapsTo, MinKnown, check_target, save_heatmaps
-from tsukiji.cli.options import Yes, check_label, confirm, print_deleted
+from tsukiji.cli.options import BatchId, Yes, check_label, confirm, print_deleted
 from tsukiji.cli.outcomes import ExitCode
 from tsukiji.cli.output import AsJson, labels_of, note, print_fields, print_json, print_records, print_table
 from tsukiji.client import Batch, Client
 
 app = typer.Typer(no_args_is_help=True, help="Results of a batch, also while it runs.")
 
-BatchId = Annotated[str, typer.Argument(metavar="BATCH", help="Id of a batch.")]
 Threshold = Annotated[
     float | None,
     typer.Option("--threshold", min=0, max=1, help="Apply this threshold; the batch's own by default."),

@@ -7,6 +7,7 @@ import typer
 
 from tsukiji.cli.options import Limit, print_deleted
 from tsukiji.cli.output import FITS, AsJson, print_fields, print_json, print_records
+from tsukiji.cli.short_ids import whole_id
 from tsukiji.cli.waiting import sending
 from tsukiji.client import Client
 
@@ -31,11 +32,11 @@ def send(
 def list_uploads(limit: Limit = None, as_json: AsJson = False) -> None:
     """List the uploads that the service keeps, unfinished ones too."""
     columns = {
-        "id": lambda upload: upload.id,
         "name": lambda upload: upload.name,
         "status": lambda upload: upload.status,
         "confirmed": lambda upload: f"{upload.bytes_confirmed:,} of {upload.bytes:,}",
         "kept until": lambda upload: upload.expires_at,
+        "id": lambda upload: upload.id,
     }
     with Client() as client:
         print_records(client.uploads.list(), columns, as_json, limit, FITS)
@@ -43,7 +44,8 @@ def list_uploads(limit: Limit = None, as_json: AsJson = False) -> None:
 
 @app.command("rm")
 def remove(
-    upload: Annotated[str, typer.Argument(metavar="UPLOAD", help="Id of an upload.")], as_json: AsJson = False
+    upload: Annotated[str, typer.Argument(metavar="UPLOAD", help="Id of an upload.", callback=whole_id)],
+    as_json: AsJson = False,
 ) -> None:
     """Delete an upload; jobs that were started with it continue."""
     with Client() as client:

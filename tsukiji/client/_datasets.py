@@ -12,7 +12,7 @@ from tsukiji.client._bound import Identified, Resource, id_of
 from tsukiji.client._curation import Chosen, Curated
 from tsukiji.client._exceptions import NotFoundError
 from tsukiji.client._files import archive_type
-from tsukiji.client._folders import Group, Report, upload_folder
+from tsukiji.client._folders import Group, Report, holds_some_of, upload_folder
 from tsukiji.client._images import Images
 from tsukiji.client._imports import Import
 from tsukiji.client._pages import Paged
@@ -79,6 +79,10 @@ class Dataset(Curated, types.Dataset):
         sent = {label for file in result.files for label in file.labels or []}
         result.warnings += look_alikes({row.label for row in self.classes if row.label is not None} | sent, sent)
         return result
+
+    def holds_some_of(self, folder: str | os.PathLike[str]) -> bool:
+        """Does the data set have any file of this folder, by content?"""
+        return holds_some_of(self._transport, self.id, Path(folder))
 
     def import_archive(
         self,

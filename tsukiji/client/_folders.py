@@ -96,6 +96,16 @@ def upload_folder(
     return result
 
 
+def holds_some_of(transport: Transport, dataset_id: str, folder: Path) -> bool:
+    """Return whether the data set has any file of the folder, by content; asks for a portion at a time."""
+    files = files_below(folder)
+    for start in range(0, len(files), CHECKED_AT_ONCE):
+        hashes = [sha256 for _, sha256 in map(_hash, files[start : start + CHECKED_AT_ONCE]) if sha256]
+        if hashes and _known(transport, dataset_id, hashes):
+            return True
+    return False
+
+
 def _lay_out(
     folder: Path, files: Sequence[LocalFile], table: Path | None, options: types.ImportOptions, kind: types.Kind
 ) -> Layout:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from devtools.scripted_service import Answer, dataset, page, problem
+from devtools.scripted_service import NOW, Answer, dataset, page, problem
 from tests.tsukiji.client.test_curation import REVISIONS, revision
 
 
@@ -27,12 +27,15 @@ CASES = [
     (["--relabel", "a", "--relabel", "b", "--all"], {"act": "relabel", "labels": ["a", "b"], "filter": {}}),
     (["--unlabel", "--none-of-these"], {"act": "relabel", "label": None, "filter": {"none_of_these": True}}),
     (["--relabel-none", "--unlabelled"], {"act": "relabel", "labels": [], "filter": {"unlabelled": True}}),
-    (["--add-label", "a", "--image", "x"], {"act": "add_labels", "labels": ["a"], "images": ["x"]}),
+    (["--add-label", "a", "--image", "img_x"], {"act": "add_labels", "labels": ["a"], "images": ["img_x"]}),
     (
         ["--remove-label", "a", "--remove-label", "b", "--label", "a"],
         {"act": "remove_labels", "labels": ["a", "b"], "filter": {"label": "a"}},
     ),
-    (["--unlabel", "--image", "a", "--image", "b"], {"act": "relabel", "label": None, "images": ["a", "b"]}),
+    (
+        ["--unlabel", "--image", "img_a", "--image", "img_b"],
+        {"act": "relabel", "label": None, "images": ["img_a", "img_b"]},
+    ),
     (["--exclude", "--all"], {"act": "exclude", "filter": {}}),
     (["--restore", "--excluded"], {"act": "restore", "filter": {"excluded": True}}),
     (
@@ -40,14 +43,14 @@ CASES = [
         {"act": "split", "split": "test", "filter": {"split": "unassigned", "excluded": False}},
     ),
     (["--set-split", "none", "--unlabelled"], {"act": "split", "split": None, "filter": {"unlabelled": True}}),
-    (["--crop", "1,2,30,40", "--image", "a"], {"act": "crop", "crop": [1, 2, 30, 40], "images": ["a"]}),
+    (["--crop", "1,2,30,40", "--image", "img_a"], {"act": "crop", "crop": [1, 2, 30, 40], "images": ["img_a"]}),
     (["--crop", "none", "--all"], {"act": "crop", "crop": None, "filter": {}}),
     (["--accept"], {"act": "review", "review": "accepted", "filter": {"review": "pending"}}),
     (
         ["--reject", "--label", "cat"],
         {"act": "review", "review": "rejected", "filter": {"label": "cat", "review": "pending"}},
     ),
-    (["--reject", "--image", "a"], {"act": "review", "review": "rejected", "images": ["a"]}),
+    (["--reject", "--image", "img_a"], {"act": "review", "review": "rejected", "images": ["img_a"]}),
     (
         ["--merge", "cat", "--merge", "kitten", "--into", "Felis"],
         {"act": "merge_labels", "labels": ["cat", "kitten"], "into": "Felis"},
@@ -85,8 +88,8 @@ def test_groups_keep_their_best(asked, tmp_path):
         ([], "exactly one edit"),
         (["--exclude", "--restore", "--all"], "exactly one edit"),
         (["--exclude"], "choose images"),
-        (["--exclude", "--all", "--image", "a"], "only one of --image"),
-        (["--exclude", "--image", "a", "--label", "cat"], "only one of --image"),
+        (["--exclude", "--all", "--image", "img_a"], "only one of --image"),
+        (["--exclude", "--image", "img_a", "--label", "cat"], "only one of --image"),
         (["--undo", "rev_1", "--all"], "names its images"),
         (["--merge", "cat"], "require each other"),
         (["--crop", "1,2,3", "--all"], "not a box"),
@@ -155,3 +158,28 @@ def test_an_act_that_changed_nothing_says_so(service, run):
     told = run("datasets", "fix", "pets", "--split", "test", "--exclude").stderr
     assert "Nothing was changed: no image matches" in told
     assert "--undo" not in told
+
+
+def image(image_id, name):
+    known = {"object": "image", "dataset_id": "dst_1", "label": "cat", "split": None, "sha256": "0", "width": 9}
+    return known | {"id": image_id, "name": name, "height": 9, "bytes": 9, "format": "jpeg", "created_at": NOW}
+
+
+def test_images_are_named_by_their_files(asked, service):
+    service.answer("GET", "/v1/datasets/dst_1/images", page(image("img_1", "cat/1.jpg"), image("img_2", "cat/2.jpg")))
+    found = asked("--relabel", "dog", "--image", "cat/2.jpg", "--image", "img_9")
+    assert found == {"act": "relabel", "label": "dog", "images": ["img_2", "img_9"]}
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [(["other.jpg"], "no image in pets is named cat.jpg"), (["cat.jpg", "cat.jpg"], "2 images are named cat.jpg")],
+)
+def test_a_name_that_is_not_one_image_changes_nothing(service, run, names, told):
+    service.answer("GET", "/v1/datasets/pets", dataset())
+    rows = [image(f"img_{number}", name) for number, name in enumerate(names)]
+    service.answer("GET", "/v1/datasets/dst_1/images", page(*rows))
+    result = run("datasets", "fix", "pets", "--image", "cat.jpg", "--exclude")
+    assert result.exit_code == 2
+    assert told in " ".join(result.stderr.replace("│", "").split())
+    assert not service.asked_for("POST", REVISIONS)

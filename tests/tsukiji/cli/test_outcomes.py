@@ -154,6 +154,6 @@ def test_a_reader_that_has_read_enough_is_no_error(service):
     service.answer("GET", "/v1/datasets", page(*[dataset(f"pets {number}") for number in range(5000)]))
     command = [*COMMAND, "datasets", "ls", "--limit", "5000"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stdout.readline() == "id\tname\timages\tlabels\tcreated\tkind\n"
+        assert process.stdout.readline() == "name\timages\tlabels\tcreated\tkind\tid\n"
         process.stdout.close()
         assert process.stderr.read() == ""

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from devtools.scripted_service import STREAM, Answer, evaluation, events, failed, job
+from devtools.scripted_service import STREAM, Answer, evaluation, events, failed, job, model, page
 from tests.tsukiji.cli.terminal import on_a_terminal
 
 RESULT = {"model_id": "mdl_1", "evaluation_id": "evl_1", "weights_source": "none", "warnings": ["few images of dog"]}
@@ -15,6 +15,8 @@ def trained(service):
     service.answer("POST", "/v1/trainings", Answer(job("queued"), 202))
     service.answer("GET", "/v1/jobs/trn_1", job("succeeded", result=RESULT))
     service.answer("GET", "/v1/evaluations/evl_1", evaluation())
+    service.answer("GET", "/v1/models/mdl_1", model())
+    service.answer("GET", "/v1/models", page(model()))
     history = events((1, "status", {"status": "running"}), (None, "progress", PROGRESS), (2, "metric", METRIC))
     done = events((3, "done", {"status": "succeeded"}))
     service.answer("GET", "/v1/jobs/trn_1/events", Answer(history + done, headers=STREAM))
@@ -25,7 +27,8 @@ def test_prints_how_good_it_is(trained, run):
     result = run("train", "pets")
     assert result.exit_code == 0
     lines = [line.split("\t") for line in result.stdout.splitlines()]
-    assert ["model", "mdl_1"] in lines
+    assert ["model", "pets"] in lines
+    assert ["id", "mdl_1"] in lines
     assert ["0.750", "4", "0.400"] in lines
     assert ["dog", "1.000", "0.500", "0.700", "2"] in lines
     assert lines[-2:] == [["cat", "2", "0"], ["dog", "1", "1"]]
@@ -72,7 +75,7 @@ def test_a_data_set_of_other_things_reaches_the_service(trained, run):
 
 def test_labels_that_may_be_wrong_are_pointed_out(trained, run):
     trained.answer("GET", "/v1/jobs/trn_1", job("succeeded", result=RESULT | {"suspected_labels": 3}))
-    assert "3 labels may be wrong: `tsukiji models suspects mdl_1`" in run("train", "pets").stderr
+    assert "3 labels may be wrong: `tsukiji models suspects pets`" in run("train", "pets").stderr
 
 
 def test_no_wait_returns_at_once(trained, run):
