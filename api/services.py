@@ -21,6 +21,7 @@ from tsukiji.kernel.queue import Wakeups, create_app
 from tsukiji.kernel.settings import Settings
 from tsukiji.kernel.storage import BlobStore, open_store
 from tsukiji.vision.decoding.decode import DecodeLimits
+from tsukiji.vision.thumbnail_cache import Thumbnails
 
 MAX_HOLDS = 2000
 """Connections that are held open at once, for `Prefer: wait` or for events."""
@@ -64,6 +65,10 @@ class Services:
                 found[ACTIVITY["events"]] = sum(activity.recent_ids(session))
                 found[ACTIVITY["work"]] = activity.work_version(session)
         return found
+
+    @cached_property
+    def thumbnails(self) -> Thumbnails:
+        return Thumbnails(self.settings.cache_dir / "thumbnails.db", self.settings.api.thumbnails_mb * 2**20)
 
     @property
     def decode_limits(self) -> DecodeLimits:

@@ -94,7 +94,7 @@ class Invalid(TsukijiError):
 class SampleUnavailable(Invalid):
     code = "sample_unavailable"
     title = "The sample pictures are not installed"
-    hint = "They come with scikit-learn: `pip install scikit-learn` where the intake worker runs."
+    hint = "They come with scikit-learn: `pip install 'tsukiji[training]'` where the intake worker runs."
 
 
 class Unauthorized(TsukijiError):

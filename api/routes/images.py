@@ -108,26 +108,30 @@ async def get_content(
     image: str, request: Request, services: ServicesDep, variant: Literal["original", "thumb"] = "original"
 ) -> Response:
     """Download the picture: the original file, or a small WebP thumbnail."""
-    row = await run_in_threadpool(find_row, services, image)
+    row, kept = await run_in_threadpool(find_row, services, image, variant)
     tag = f'"{row.sha256}"' if variant == "original" else f'"{row.sha256}-{THUMB_SIDE}"'
     headers = CACHED | {"etag": tag}
     if tag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
     if variant == "thumb":
-        small = await services.decoding(draw_thumbnail, services, row.sha256)
+        small = kept or await services.decoding(draw_thumbnail, services, row.sha256)
         return Response(small, media_type="image/webp", headers=headers | {"content-disposition": "inline"})
     headers |= {"content-length": str(row.bytes), "content-disposition": attachment(row.name)}
     media_type = MEDIA_TYPES.get(row.format, f"image/{row.format.lower()}")
     return StreamingResponse(services.store.stream(row.sha256), media_type=media_type, headers=headers)
 
 
-def find_row(services: Services, image: str) -> Image:
+def find_row(services: Services, image: str, variant: str) -> tuple[Image, bytes | None]:
+    """Return the image, and its thumbnail if that is wanted and was drawn before."""
     with services.database.reading() as session:
-        return datasets.find_image(session, image)
+        row = datasets.find_image(session, image)
+    return row, services.thumbnails.read(row.sha256, THUMB_SIDE) if variant == "thumb" else None
 
 
 def draw_thumbnail(services: Services, sha256: str) -> bytes:
-    return thumbnail(services.store.read(sha256), THUMB_SIDE, services.decode_limits)
+    small = thumbnail(services.store.read(sha256), THUMB_SIDE, services.decode_limits)
+    services.thumbnails.write(sha256, THUMB_SIDE, small)
+    return small
 
 
 def attachment(name: str) -> str:

@@ -55,7 +55,7 @@ def check_revocable(valid: set[str], chosen: list[ApiKey], caller: ApiKey, *, ow
     if not valid - ids:
         raise Conflict(
             "No valid key would be left.",
-            hint="Create another key first, or use `tsukiji keys revoke` where the service runs.",
+            hint="Create another key first, or use `tsukiji keys revoke KEY` where the service runs.",
         )
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import update
 
 from db.models import Image
 from tests.api.conftest import as_files, limited, picture, pictures
+from tsukiji.vision.decoding.decode import thumbnail
 
 
 def test_dataset_from_birth_to_death(client):
@@ -250,3 +251,20 @@ def test_crops_that_are_none(client, crops, pointer):
     client.post("/v1/datasets", json={"name": "cropped"})
     answer = client.post("/v1/datasets/cropped/images", files=as_files(pictures(1)), data={"crops": crops})
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, pointer)
+
+
+def test_a_thumbnail_is_drawn_once_and_never_shown_of_a_picture_that_is_deleted(client, dataset, monkeypatch):
+    drawn = []
+
+    def draw(*asked):
+        drawn.append(asked)
+        return thumbnail(*asked)
+
+    monkeypatch.setattr("api.routes.images.thumbnail", draw)
+    image = client.get(f"/v1/datasets/{dataset}/images").json()["data"][0]
+    first, second = (client.get(image["links"]["thumb"]) for _ in range(2))
+    assert first.content == second.content
+    assert second.headers["content-type"] == "image/webp"
+    assert len(drawn) == 1
+    client.delete(image["links"]["self"])
+    assert client.get(image["links"]["thumb"]).status_code == 404

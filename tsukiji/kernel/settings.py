@@ -84,6 +84,7 @@ class ApiSettings(Group, env_prefix="TSUKIJI_API_"):
     head_seconds: float = Field(10, gt=0, description="Timeout for receiving a request's headers.")
     body_seconds: float = Field(30, gt=0, description="Longest pause while receiving a request's body.")
     max_wait_seconds: float = Field(60, ge=0, description="Maximum N of `Prefer: wait=N`.")
+    thumbnails_mb: int = Field(1024, ge=0, description="Disk for kept thumbnails, in the cache folder; 0: none.")
     session_hours: float = Field(12, gt=0, description="How long the page stays signed in.")
     sign_in_link_minutes: float = Field(15, gt=0, description="How long a link that signs in to the page works.")
 
