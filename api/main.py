@@ -33,6 +33,7 @@ from api.routes import (
     search,
     service,
     snapshots,
+    suggestions,
     trainings,
     uploads,
 )
@@ -58,6 +59,7 @@ NOUNS = (  # FastAPI tries them one after the other, and then each one's routes:
     uploads,
     imports,
     analyses,
+    suggestions,
     models,
     exports,
     aliases,
@@ -75,6 +77,7 @@ TAGS = (
     "uploads",
     "imports",
     "analyses",
+    "suggestions",
     "trainings",
     "models",
     "aliases",

@@ -262,6 +262,22 @@ class Finding(Base):
     suggestion: Mapped[dict[str, Any] | None]
 
 
+class Suggestion(Base):
+    """Where the last round of suggestions put an image that had no label then (`training.piles`)."""
+
+    __tablename__ = "suggestions"
+    __table_args__ = (Index("ix_suggestions_order", "dataset_id", "pile", "rank", "image_id"),)
+    image_id: Mapped[str] = mapped_column(ForeignKey("images.id", ondelete="CASCADE"), primary_key=True)
+    dataset_id: Mapped[str] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"))
+    pile: Mapped[str] = mapped_column(String(220))
+    label: Mapped[str | None] = mapped_column(String(200))
+    """The likeliest one, also of a doubtful image; null before there are two labels."""
+    score: Mapped[float]
+    """Probability of the label; before there are two labels, likeness to the middle of the cluster."""
+    rank: Mapped[int]
+    """Within the pile."""
+
+
 class Snapshot(Base):
     """A frozen list of images; the list itself is the blob of this hash (`tsukiji.curation.snapshots`)."""
 

@@ -14,5 +14,6 @@ BLANK: dict[JobKind, dict[str, Any]] = {
     JobKind.IMPORT: {"dataset": "dst_1"},
     JobKind.EXPORT: {"model": "mdl_1", "format": "onnx"},
     JobKind.ANALYSIS: {"dataset": "dst_1", "backbone": "resnet18"},
+    JobKind.SUGGESTION: {"dataset": "dst_1", "backbone": "resnet18"},
 }
 """By kind."""

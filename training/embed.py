@@ -56,8 +56,9 @@ def look(survey: Survey, events: Events, control: Control) -> None:
     space = space_of(body, survey.backbone, preprocess, precision)
     kept = Kept(survey.features, space, survey.features_bytes)
     model = frozen(survey.backbone, body, device, precision)
-    done = set(kept.read([image.sha256 for image in survey.images], COMPACT, None))
-    missing = [image for image in survey.images if image.sha256 not in done]
+    names = [image.content for image in survey.images]
+    done = set.intersection(*(set(kept.read(names, view, None)) for view in (REGION, PLAIN, COMPACT)))
+    missing = [image for image in survey.images if image.content not in done]
     events.send(Phase(name="looking"))
     opened = partial(open_picture, preprocess=preprocess, limits=DecodeLimits(**survey.limits))
     for number, (_, found) in enumerate(ahead(missing, opened)):
@@ -73,7 +74,7 @@ def look(survey: Survey, events: Events, control: Control) -> None:
 def open_picture(image: Surveyed, preprocess: Preprocess, limits: DecodeLimits) -> Seen | None:
     """Return the picture's pixels, or None if unreadable: other parts of the analysis report that."""
     try:
-        with decoded(image.path.read_bytes(), limits, target_side=preprocess.size) as picture:
+        with decoded(image.path.read_bytes(), limits, crop=image.crop, target_side=preprocess.size) as picture:
             return image, preprocess.to_array([picture])[0], picture.size
     except (OSError, ImageError) as error:
         sys.stderr.write(f"{image.sha256}: {error}\n")
@@ -84,11 +85,10 @@ def open_picture(image: Surveyed, preprocess: Preprocess, limits: DecodeLimits) 
 def keep(kept: Kept, model: Classifier, batch: Sequence[Seen], device: torch.device) -> None:
     pixels = torch.from_numpy(np.stack([values for _, values, _ in batch])).to(device, model.dtype)
     embeddings, maps = (part.cpu().numpy() for part in model.look(pixels))
-    names = [image.sha256 for image, _, _ in batch]
+    names = [image.content for image, _, _ in batch]
     regions = [np.array(find_region(each, *size), np.float32) for each, (_, _, size) in zip(maps, batch, strict=True)]
     kept.write(dict(zip(names, regions, strict=True)), REGION)
     kept.write(dict(zip(names, embeddings, strict=True)), PLAIN)
-    # Written last: a picture that has this one has all.
     kept.write(dict(zip(names, compact(embeddings, model.num_middle), strict=True)), COMPACT)
 
 

@@ -6,6 +6,8 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tsukiji.errors import Invalid
+from tsukiji.types import Box
+from tsukiji.vision.feature_cache import content_of
 
 SURVEY_FILE: Final = "survey.json"
 
@@ -17,6 +19,13 @@ class Surveyed(BaseModel):
 
     path: Path
     sha256: str
+    crop: Box | None = None
+    """The part of the picture that is looked at."""
+
+    @property
+    def content(self) -> str:
+        """Names the pixels, see `content_of`."""
+        return content_of(self.sha256, self.crop)
 
 
 class Survey(BaseModel):

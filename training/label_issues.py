@@ -1,7 +1,7 @@
 """Label issues: images for which a classifier that never saw them predicts another label. Arrays only.
 
-A ridge classifier on frozen embeddings, whose leave-one-out predictions have a closed form (the PRESS formula; Rifkin
-and Lippert, "Notes on regularized least squares", 2007), judges every image by all others. The regularisation is chosen
+A ridge classifier on frozen embeddings, whose leave-one-out predictions have a closed form (`training.ridge`),
+judges every image by all others. The regularisation is chosen
 by the same leave-one-out predictions. Images are ranked by the margin between the given label and the best other one
 (Northcutt, Jiang and Chuang, "Confident learning", JAIR 2021). How many are worth a look follows from an estimate of
 the number of wrong labels, because a weak classifier disagrees with many correct ones. In multi-label data each label
@@ -14,6 +14,8 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from training import ridge
 
 Floats = NDArray[np.floating]
 Ints = NDArray[np.int64]
@@ -47,22 +49,8 @@ def leave_one_out_sets(features: Floats, sets: Sets) -> Floats:
     """Return the same for multi-label images: features (N, D), sets and scores (N, C)."""
     rows = features.astype(np.float64)  # a leave-one-out residual may be a ten-thousandth of its terms
     rows = (rows - rows.mean(axis=0)) / (rows.std(axis=0) + 1e-6)
-    wanted = sets.astype(np.float64)
-    shares = wanted.mean(axis=0)
-    basis, powers = _decompose(rows)
-    targets = basis.T @ (wanted - shares)
-    best: tuple[float, Floats] | None = None
-    for strength in STRENGTHS:
-        kept = powers / (powers + strength * len(rows))
-        # Include the mean's part: otherwise an image's own label leaks in through the mean of the others.
-        leverage = ((basis**2) @ kept)[:, None] + 1 / len(rows)
-        fitted = shares + basis @ (kept[:, None] * targets)
-        scores = (fitted - leverage * wanted) / np.maximum(1 - leverage, 1e-9)
-        error = float(((scores - wanted) ** 2).mean())
-        if best is None or error < best[0]:
-            best = error, scores
-    assert best is not None
-    return best[1]
+    _, scores = ridge.fit(rows, sets.astype(np.float64), [strength * len(rows) for strength in STRENGTHS])
+    return scores
 
 
 def rank(scores: Floats, classes: Ints) -> list[tuple[int, int, float]]:
@@ -145,14 +133,3 @@ def _means(scores: Floats, of: Sets) -> Floats:
     counts = of.sum(axis=0)
     means: Floats = np.where(of, scores, 0).sum(axis=0) / np.where(counts, counts, np.nan)
     return means
-
-
-def _decompose(rows: Floats) -> tuple[Floats, Floats]:
-    """Return the left singular vectors (N, K) and squared singular values (K,), by the smaller of the two products."""
-    if len(rows) <= rows.shape[1]:
-        powers, basis = np.linalg.eigh(rows @ rows.T)
-        good = powers > powers[-1] * 1e-7
-        return basis[:, good], powers[good]
-    powers, directions = np.linalg.eigh(rows.T @ rows)
-    good = powers > powers[-1] * 1e-7
-    return (rows @ directions[:, good]) / np.sqrt(powers[good]), powers[good]

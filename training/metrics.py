@@ -17,12 +17,12 @@ from sklearn.metrics import (
     roc_curve,
 )
 
+from training.intervals import wilson
 from tsukiji.types import ClassMetrics, Metrics
 from tsukiji.types.evaluations import CalibrationMetrics, ClassCurves, ConfusedPair, ReliabilityBin, SweepPoint
 
 LEAST: Final = float(np.finfo(np.float32).tiny)
 """A probability of 0 counts as this one, so that no loss is infinite."""
-Z95: Final = 1.959964
 MOST_BINS: Final = 15
 FOLDS: Final = 5
 SEED: Final = 42
@@ -90,14 +90,6 @@ def class_metrics(label: str, right: int, said: int, there: int) -> ClassMetrics
 def losses(truth: Ints, probabilities: Floats) -> Floats:
     """Return each image's cross-entropy in nats, shape (N,)."""
     return -np.log(np.maximum(probabilities[np.arange(len(truth)), truth], LEAST))
-
-
-def wilson(right: int, images: int) -> tuple[float, float]:
-    """Return the 95% Wilson score interval of a fraction, which stays within 0..1 for few images too."""
-    share, z = right / images, Z95 * Z95 / images
-    centre = (share + z / 2) / (1 + z)
-    half = Z95 * math.sqrt(share * (1 - share) / images + z / (4 * images)) / (1 + z)
-    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def most_confused(confusion: Ints, label_names: Sequence[str]) -> list[ConfusedPair]:

@@ -14,7 +14,8 @@ from scipy.optimize import minimize_scalar
 from scipy.special import expit
 from sklearn.metrics import average_precision_score
 
-from training.metrics import LEAST, TEMPERATURES, THRESHOLDS, class_metrics, curves, folds, reliability, wilson
+from training.intervals import wilson
+from training.metrics import LEAST, TEMPERATURES, THRESHOLDS, class_metrics, curves, folds, reliability
 from training.targets import Sets
 from tsukiji.types import Metrics
 from tsukiji.types.evaluations import CalibrationMetrics, LabelCounts, MultiLabelMetrics, SetSweepPoint

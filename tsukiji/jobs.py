@@ -22,6 +22,7 @@ class JobKind(StrEnum):
     EVALUATION = "evaluation"
     EXPORT = "export"
     ANALYSIS = "analysis"
+    SUGGESTION = "suggestion"
 
 
 TRANSITIONS: Final[dict[JobStatus, frozenset[JobStatus]]] = {
@@ -68,6 +69,7 @@ QUEUE_OF: Final = {
     # A minute in a process of its own: neither behind trainings of hours nor before predictions of milliseconds.
     JobKind.EXPORT: Queue.INTAKE,
     JobKind.ANALYSIS: Queue.INTAKE,
+    JobKind.SUGGESTION: Queue.INTAKE,
 }
 """Where a job as a whole is done. Chunks are classified in `infer`; a prediction has nothing else."""
 
@@ -82,5 +84,6 @@ PREFIX_OF: Final = {
     JobKind.EVALUATION: "evj",
     JobKind.EXPORT: "exp",
     JobKind.ANALYSIS: "ana",
+    JobKind.SUGGESTION: "sug",
 }
 """What an id begins with."""

@@ -16,7 +16,7 @@ from tsukiji.kernel.queue import bell_of, create_app
 from tsukiji.kernel.settings import Settings
 from worker import memory
 from worker.inference.predict_rpc import Lane
-from worker.jobs import analyses, batches, exports, imports, trainings
+from worker.jobs import analyses, batches, exports, imports, suggestions, trainings
 from worker.lease import Lease
 from worker.runner import CHUNK, Acts, work_next
 from worker.services import Services, open_services
@@ -99,6 +99,7 @@ class Process:
                     JobKind.EVALUATION: evaluate,
                     JobKind.EXPORT: exports.run,
                     JobKind.ANALYSIS: analyses.run,
+                    JobKind.SUGGESTION: suggestions.run,
                 }
             case Queue.INFER:
                 from worker.inference.chunks import classify  # noqa: PLC0415 - torch, which only this worker has

@@ -20,9 +20,12 @@ def image_filter(
     ] = None,
     review: Annotated[Review | None, Query(description="Review status of corrected predictions.")] = None,
     finding: Annotated[FindingKind | None, Query(description="With this finding in the last analysis.")] = None,
+    pile: Annotated[
+        str | None, Query(max_length=220, description="In this pile of the last suggestions, and still unlabelled.")
+    ] = None,
 ) -> ImageFilter:
     given = {"label": label, "unlabelled": unlabelled, "split": split, "excluded": excluded, "review": review}
-    return validated(ImageFilter, given | {"finding": finding, "none_of_these": none_of_these}, "query")
+    return validated(ImageFilter, given | {"finding": finding, "pile": pile, "none_of_these": none_of_these}, "query")
 
 
 FilterDep = Annotated[ImageFilter, Depends(image_filter)]

@@ -10,6 +10,7 @@ from db.jobs.requests import ExportRequest
 from tsukiji import types
 from tsukiji.jobs import TERMINAL, JobKind, JobStatus
 from tsukiji.labels import SEPARATOR, all_labels, count_labels, one_label, split_labels, told
+from tsukiji.types.suggestions import DOUBTFUL
 
 PLURALS = {
     JobKind.TRAINING: "trainings",
@@ -19,6 +20,7 @@ PLURALS = {
     JobKind.EVALUATION: "jobs",  # an address under `/v1/evaluations` is that of the result
     JobKind.EXPORT: "jobs",  # what they make has an address of its own, below the model
     JobKind.ANALYSIS: "analyses",
+    JobKind.SUGGESTION: "suggestions",
 }
 READ_FIRST = frozenset({JobKind.BATCH, JobKind.EVALUATION})
 """Kinds whose items are counted by a worker, where they did not come with the request."""
@@ -115,6 +117,51 @@ def balance(counts: Mapping[str, int], labelled: int) -> list[types.LabelBalance
 def analysis_links(dataset_id: str) -> dict[str, str]:
     place = f"/v1/datasets/{dataset_id}"
     return {"analysis": f"{place}/analysis", "findings": f"{place}/findings"}
+
+
+def suggestions(rounds: Sequence[rows.Job], piles: Sequence[tuple[str, str | None, int, float]]) -> types.Suggestions:
+    """Return the answer; the last of `rounds` is shown, `piles` are (pile, label, images, lowest score)."""
+    found: dict[str, types.Pile] = {}
+    for pile, label, images, lowest in piles:
+        known = found.setdefault(pile, types.Pile(pile=pile, label=label, images=0, lowest_score=lowest))
+        known.images += images
+        known.lowest_score = min(known.lowest_score, lowest)
+    if DOUBTFUL in found:
+        found[DOUBTFUL].label = None
+    last, result = rounds[-1], rounds[-1].result or {}
+    return types.Suggestions(
+        **suggestion_round(last).model_dump(),
+        dataset_id=result["dataset_id"],
+        bound=result["bound"],
+        unreadable=result["unreadable"],
+        piles=sorted(found.values(), key=lambda pile: (pile.pile == DOUBTFUL, -pile.images, pile.pile)),
+        history=[suggestion_round(row) for row in rounds],
+        links=suggestion_links(result["dataset_id"]) | {"job": job_place(last)},
+    )
+
+
+def suggestion_round(row: rows.Job) -> types.SuggestionRound:
+    known = {name: value for name, value in (row.result or {}).items() if name in types.SuggestionRound.model_fields}
+    return types.SuggestionRound(job_id=row.id, created_at=row.created_at, **known)
+
+
+def suggestion_links(dataset_id: str) -> dict[str, str]:
+    place = f"/v1/datasets/{dataset_id}/suggestions"
+    return {"suggestions": place, "images": f"{place}/images"}
+
+
+def suggested_image(row: tuple[rows.Suggestion, rows.Image]) -> types.SuggestedImage:
+    found, image = row
+    return types.SuggestedImage(
+        image_id=found.image_id,
+        pile=found.pile,
+        label=found.label,
+        score=found.score,
+        name=image.name,
+        width=image.width,
+        height=image.height,
+        links=image_links(image.id),
+    )
 
 
 def finding(row: tuple[rows.Finding, rows.Image]) -> types.Finding:
@@ -373,8 +420,9 @@ def job_links(row: rows.Job) -> dict[str, str]:
             links |= {"content": f"{place}/results/{{seq}}/content", "feedback": f"{generic}/feedback"}
         case JobKind.IMPORT:
             links |= {name: f"{place}/{name}" for name in ("items", "results", "summary")}
-        case JobKind.ANALYSIS if row.status == JobStatus.SUCCEEDED and row.dataset_id:
-            links |= analysis_links(row.dataset_id)
+        case JobKind.ANALYSIS | JobKind.SUGGESTION if row.status == JobStatus.SUCCEEDED and row.dataset_id:
+            of_dataset = analysis_links if row.kind == JobKind.ANALYSIS else suggestion_links
+            links |= of_dataset(row.dataset_id)
         case JobKind.EXPORT if row.status == JobStatus.SUCCEEDED and row.model_id:
             links["export"] = export_place(row.model_id, ExportRequest.of(row).format)
     result = row.result or {}

@@ -21,6 +21,7 @@ LIMIT_OF = {
     JobKind.EVALUATION: "batches",
     JobKind.EXPORT: "imports",
     JobKind.ANALYSIS: "imports",
+    JobKind.SUGGESTION: "imports",
 }
 
 

@@ -15,7 +15,7 @@ from db.labels import has_label
 from db.models import Analysis, Dataset, Finding, Image, ImageMeasures, ImageName, Job
 from db.paging import Rows, Window
 from tsukiji.errors import NotFound
-from tsukiji.jobs import JobKind, JobStatus
+from tsukiji.jobs import JobKind
 
 PART = 500
 ORDER = (Finding.kind, Finding.score, Finding.group_id, Finding.image_id)
@@ -28,12 +28,7 @@ Picture = Row[tuple[Any, ...]]
 
 def request(session: Session, wish: AnalysisRequest, max_attempts: int, **columns: Any) -> Job:
     """Return the queued job that analyses the data set, or a new one."""
-    waiting = (Job.kind == JobKind.ANALYSIS, Job.dataset_id == wish.dataset, Job.status == JobStatus.QUEUED)
-    for job in session.scalars(select(Job).where(*waiting).order_by(Job.id)):
-        if AnalysisRequest.of(job) == wish:
-            return job
-    columns |= {"dataset_id": wish.dataset, "unit": "images"}
-    return jobs.create(session, JobKind.ANALYSIS, request=wish, max_attempts=max_attempts, **columns)
+    return jobs.create_once(session, JobKind.ANALYSIS, wish, max_attempts, **columns)
 
 
 # --- measures --------------------------------------------------------------------------------------------------------

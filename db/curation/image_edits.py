@@ -146,4 +146,5 @@ def describe_filter(selection: ImageSelection) -> str:
     if selection.filter is None:
         return "named images"
     wanted = selection.filter.model_dump(exclude_defaults=True)
-    return ", ".join(f"{name} is {value!r}" for name, value in wanted.items()) or "all images"
+    which = ", ".join(f"{name} is {value!r}" for name, value in wanted.items()) or "all images"
+    return f"{which}, except {len(set(selection.except_))}" if selection.except_ else which

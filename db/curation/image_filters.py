@@ -5,7 +5,7 @@ from typing import Final
 from sqlalchemy import ColumnElement, func, select
 
 from db.labels import has_label
-from db.models import Finding, Image
+from db.models import Finding, Image, Suggestion
 from tsukiji.labels import SEPARATOR
 from tsukiji.types import ImageFilter
 
@@ -14,6 +14,8 @@ IN_USE: Final[tuple[ColumnElement[bool], ...]] = (
     func.coalesce(Image.review, "accepted") == "accepted",
 )
 """The images used by trainings, evaluations and batches: not excluded, and not an unaccepted correction."""
+OPEN: Final[tuple[ColumnElement[bool], ...]] = (Image.label.is_(None), *IN_USE)
+"""The images that can be in a pile of suggestions."""
 
 
 def chosen(wanted: ImageFilter, kind: str) -> list[ColumnElement[bool]]:
@@ -33,4 +35,7 @@ def chosen(wanted: ImageFilter, kind: str) -> list[ColumnElement[bool]]:
         found.append(Image.review == wanted.review)
     if wanted.finding is not None:
         found.append(Image.id.in_(select(Finding.image_id).where(Finding.kind == wanted.finding)))
+    if wanted.pile is not None:
+        found.append(Image.id.in_(select(Suggestion.image_id).where(Suggestion.pile == wanted.pile)))
+        found += OPEN
     return found

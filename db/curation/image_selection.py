@@ -36,7 +36,8 @@ def selected(session: Session, dataset: Dataset, selection: ImageSelection) -> l
         NotFound: a named image is not in the data set.
     """
     if selection.filter is not None:
-        return [chosen(selection.filter, dataset.kind)]
+        left_out = [Image.id.not_in(part) for part in revisions.parts(list(dict.fromkeys(selection.except_)))]
+        return [[*chosen(selection.filter, dataset.kind), *left_out]]
     ids = list(dict.fromkeys(selection.images or []))
     list(revisions.facts(session, dataset.id, ids))
     return [[Image.id.in_(part)] for part in revisions.parts(ids)]

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from db.bulk import insert_rows
 from db.clock import now, now_plus
-from db.jobs.requests import REQUEST_OF, JobRequest
+from db.jobs.requests import REQUEST_OF, FeaturesRequest, JobRequest
 from db.models import Chunk, Job, JobEvent
 from db.paging import Rows, Window, fetch
 from tsukiji.errors import DeadlineExceeded, NotFound, TsukijiError
@@ -38,6 +38,16 @@ def create(
     job = session.scalars(insert(Job).values(values).returning(Job)).one()
     record(session, job.id, "status", {"status": JobStatus.QUEUED, "by": job.created_by})
     return job
+
+
+def create_once(session: Session, kind: JobKind, wish: FeaturesRequest, max_attempts: int, **columns: Any) -> Job:
+    """Return a queued job of this request if there is one, else a new one: it will see the same images."""
+    waiting = (Job.kind == kind, Job.dataset_id == wish.dataset, Job.status == JobStatus.QUEUED)
+    for job in session.scalars(select(Job).where(*waiting).order_by(Job.id)):
+        if type(wish).of(job) == wish:
+            return job
+    columns |= {"dataset_id": wish.dataset, "unit": "images"}
+    return create(session, kind, request=wish, max_attempts=max_attempts, **columns)
 
 
 def find(session: Session, job_id: str, kind: JobKind | None = None) -> Job:

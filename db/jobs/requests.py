@@ -136,10 +136,20 @@ class ExportRequest(JobRequest):
     format: str
 
 
-class AnalysisRequest(JobRequest):
+class FeaturesRequest(JobRequest):
+    """Work on a data set by the features of a backbone."""
+
     dataset: str
     backbone: str
     image_size: int = 224
+
+
+class AnalysisRequest(FeaturesRequest):
+    pass
+
+
+class SuggestionRequest(FeaturesRequest):
+    pass
 
 
 REQUEST_OF: Final[dict[JobKind, type[JobRequest]]] = {
@@ -150,4 +160,5 @@ REQUEST_OF: Final[dict[JobKind, type[JobRequest]]] = {
     JobKind.EVALUATION: EvaluationRequest,
     JobKind.EXPORT: ExportRequest,
     JobKind.ANALYSIS: AnalysisRequest,
+    JobKind.SUGGESTION: SuggestionRequest,
 }

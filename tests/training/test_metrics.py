@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from training.metrics import fit_temperature, folds, losses, measure, wilson
+from training.intervals import wilson
+from training.metrics import fit_temperature, folds, losses, measure
 
 NAMES = ["cat", "dog", "owl"]
 SURE = {"cat": [0.8, 0.1, 0.1], "dog": [0.1, 0.8, 0.1]}

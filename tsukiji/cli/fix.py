@@ -67,6 +67,12 @@ OfFinding = Annotated[
     types.FindingKind | None,
     typer.Option("--finding", help="With this finding in the last analysis.", rich_help_panel=WHICH),
 ]
+InPile = Annotated[
+    str | None,
+    typer.Option(
+        "--pile", help="Unlabelled, and in this pile of `datasets suggest`: label:cat.", rich_help_panel=WHICH
+    ),
+]
 
 
 def fix(
@@ -151,13 +157,14 @@ def fix(
     excluded: Excluded = None,
     review: InReview = None,
     finding: OfFinding = None,
+    pile: InPile = None,
     everything: Annotated[bool, typer.Option("--all", help="All images.", rich_help_panel=WHICH)] = False,
     as_json: AsJson = False,
 ) -> None:
     """Edit images: those named, or all that match every option. Each edit can be undone."""
     if (into is None) != (not merge):
         raise typer.BadParameter("--merge and --into require each other")
-    wanted = filter_of(label, unlabelled, none_of_these, split, excluded, review, finding)
+    wanted = filter_of(label, unlabelled, none_of_these, split, excluded, review, finding, pile)
     which: dict[str, Any] = {"images": image, "everything": everything} | wanted
     reviewed = which if image or everything else which | {"review": review or "pending"}
     on_images: list[Wish] = [
@@ -227,11 +234,12 @@ def list_images(
     excluded: Excluded = None,
     review: InReview = None,
     finding: OfFinding = None,
+    pile: InPile = None,
     limit: Limit = None,
     as_json: AsJson = False,
 ) -> None:
     """List images: all, or those that match every option."""
-    wanted = filter_of(label, unlabelled, none_of_these, split, excluded, review, finding)
+    wanted = filter_of(label, unlabelled, none_of_these, split, excluded, review, finding, pile)
     with Client() as client:
         if label is not None:
             check_label(label, (row.label for row in client.datasets.get(dataset).classes))
@@ -246,6 +254,7 @@ def filter_of(
     excluded: bool | None,
     review: types.Review | None,
     finding: types.FindingKind | None,
+    pile: str | None,
 ) -> Chosen:
     """Return what was asked for."""
     wanted: Chosen = {}
@@ -263,6 +272,8 @@ def filter_of(
         wanted["review"] = review
     if finding is not None:
         wanted["finding"] = finding
+    if pile is not None:
+        wanted["pile"] = pile
     return wanted
 
 

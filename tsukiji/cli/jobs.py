@@ -21,7 +21,8 @@ def list_jobs(
     kind: Annotated[
         str | None,
         typer.Option(
-            "--kind", help="Only this kind: training, batch, prediction, import, evaluation, analysis or export."
+            "--kind",
+            help="Only this kind: training, batch, prediction, import, evaluation, analysis, suggestion or export.",
         ),
     ] = None,
     status: Annotated[

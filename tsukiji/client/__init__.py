@@ -30,6 +30,7 @@ from tsukiji.client._job import Job
 from tsukiji.client._models import Model
 from tsukiji.client._pages import Paged
 from tsukiji.client._snapshots import Snapshot
+from tsukiji.client._suggestions import SuggestionJob
 from tsukiji.client._trainings import Training
 
 __all__ = [
@@ -60,6 +61,7 @@ __all__ = [
     "PermissionDeniedError",
     "RateLimitError",
     "Snapshot",
+    "SuggestionJob",
     "Training",
     "UnprocessableEntityError",
     "WaitTimeout",

@@ -24,6 +24,7 @@ from tsukiji.client._keys import Keys
 from tsukiji.client._models import Aliases, Models
 from tsukiji.client._predictions import Picture, predict
 from tsukiji.client._snapshots import Snapshots
+from tsukiji.client._suggestions import SuggestionJobs
 from tsukiji.client._trainings import Trainings
 from tsukiji.client._transport import Transport
 from tsukiji.client._uploads import Uploads
@@ -52,6 +53,7 @@ class Client:
         self.uploads = Uploads(self._transport)
         self.imports = Imports(self._transport)
         self.analyses = Analyses(self._transport)
+        self.suggestions = SuggestionJobs(self._transport)
         self.trainings = Trainings(self._transport)
         self.models = Models(self._transport)
         self.aliases = Aliases(self._transport)

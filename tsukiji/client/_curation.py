@@ -29,6 +29,8 @@ class Chosen(TypedDict, total=False):
     excluded: bool | None
     review: types.Review | None
     finding: types.FindingKind | None
+    pile: str | None
+    """Of the last suggestions: `label:cat`, `cluster:1` or `doubtful`."""
 
 
 class Curated(Bound):
@@ -40,10 +42,21 @@ class Curated(Bound):
     id: str
 
     def relabel(
-        self, to: Labels | None, images: ImageIds | None = None, *, everything: bool = False, **wanted: Unpack[Chosen]
+        self,
+        to: Labels | None,
+        images: ImageIds | None = None,
+        *,
+        everything: bool = False,
+        except_for: ImageIds = (),
+        **wanted: Unpack[Chosen],
     ) -> types.Revision:
-        """Give images a label, or these and no others where they may have several; None takes all away."""
-        return self._act_on("relabel", images, wanted, everything, **wish(to))
+        """Give images a label, or these and no others where they may have several; None takes all away.
+
+        `except_for` are images that match the filter, and are left out.
+        """
+        left_out = [id_of(image) for image in except_for]
+        more = {"except": left_out} if left_out else {}
+        return self._act_on("relabel", images, wanted, everything, **wish(to), **more)
 
     def add_labels(
         self, labels: Labels, images: ImageIds | None = None, *, everything: bool = False, **wanted: Unpack[Chosen]

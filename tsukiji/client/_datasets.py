@@ -17,6 +17,7 @@ from tsukiji.client._images import Images
 from tsukiji.client._imports import Import
 from tsukiji.client._pages import Paged
 from tsukiji.client._snapshots import Snapshot, download
+from tsukiji.client._suggestions import SuggestionJob
 from tsukiji.client._uploads import BY_PARTS_BYTES, UPLOAD_SECONDS, Sent, send
 from tsukiji.labels import look_alikes
 
@@ -185,6 +186,26 @@ class Dataset(Curated, types.Dataset):
         except NotFoundError:
             return None
         return types.Analysis.model_validate(found)
+
+    def suggest(self, *, backbone: types.Backbone | None = None, image_size: int | None = None) -> SuggestionJob:
+        """Sort the unlabelled images into piles, to label a pile at a time: `relabel("cat", pile="label:cat")`."""
+        asked = {"backbone": backbone, "image_size": image_size}
+        wish = {name: value for name, value in asked.items() if value is not None}
+        response = self._transport.request("POST", path("datasets", self.id, "suggestions"), json=wish)
+        return SuggestionJob.bind(self._transport, response.json())
+
+    def suggestions(self) -> types.Suggestions | None:
+        """Fetch the last round of suggestions: piles, and accuracy over the number of labels; None if there is none."""
+        try:
+            found = self._transport.request("GET", path("datasets", self.id, "suggestions")).json()
+        except NotFoundError:
+            return None
+        return types.Suggestions.model_validate(found)
+
+    def suggested(self, pile: str) -> Paged[types.SuggestedImage]:
+        """List the images of a pile that are still unlabelled: surest first; of `doubtful`, the most useful first."""
+        place = path("datasets", self.id, "suggestions", "images")
+        return self._transport.paged(place, types.SuggestedImage.model_validate, pile=pile)
 
     def findings(
         self,

@@ -92,6 +92,7 @@ from tsukiji.types.service import (
     WorkerInfo,
 )
 from tsukiji.types.snapshots import ChangeKind, DatasetFormat, Snapshot, SnapshotChange, SnapshotComparison
+from tsukiji.types.suggestions import Pile, SuggestedImage, SuggestionCreate, SuggestionRound, Suggestions
 from tsukiji.types.trainings import Backbone, BackboneWeights, EpochMetrics, Preset, Recipe, TrainingCreate
 from tsukiji.types.uploads import Sha256, Upload, UploadCreate, UploadPart
 
@@ -181,6 +182,7 @@ __all__ = [
     "MultiLabelMetrics",
     "Name",
     "Page",
+    "Pile",
     "Prediction",
     "Preset",
     "Problem",
@@ -206,6 +208,10 @@ __all__ = [
     "SnapshotChange",
     "SnapshotComparison",
     "Split",
+    "SuggestedImage",
+    "SuggestionCreate",
+    "SuggestionRound",
+    "Suggestions",
     "Tag",
     "TrainingCreate",
     "UnknownMetrics",

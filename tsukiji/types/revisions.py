@@ -38,6 +38,12 @@ class ImageFilter(Request):
     excluded: bool | None = Field(None, description="`true`: only excluded images; `false`: only the others.")
     review: Review | None = Field(None, description="Review status of corrected predictions.")
     finding: FindingKind | None = Field(None, description="With this finding in the last analysis.")
+    pile: str | None = Field(
+        None,
+        min_length=1,
+        max_length=220,
+        description="In this pile of the last suggestions, and still unlabelled: `label:cat`, `cluster:1`, `doubtful`.",
+    )
 
 
 class ImageSelection(Request):
@@ -47,10 +53,15 @@ class ImageSelection(Request):
     filter: ImageFilter | None = Field(
         None, description="Filter with the parameters of the list of images; `{}` means all."
     )
+    except_: list[ImageId] = Field(
+        [], alias="except", max_length=MOST_IMAGES, description="Ids of images that match the filter but are left out."
+    )
 
     @model_validator(mode="after")
     def _is_one_of_them(self) -> Self:
         check_one(self, "images", "filter")
+        if self.except_ and self.filter is None:
+            raise ValueError("`except` goes with a filter")
         return self
 
 

@@ -15,8 +15,6 @@ from db.jobs import jobs
 from db.jobs.requests import AnalysisRequest
 from db.models import Job
 from db.session import Session
-from training.embed_request import Survey, Surveyed, write_survey
-from training.events import Phase
 from training.random_projection import DIMENSIONS
 from tsukiji.curation.analysis.similar import hash_views
 from tsukiji.errors import (
@@ -24,31 +22,24 @@ from tsukiji.errors import (
     BlobCorrupt,
     BlobMissing,
     ImageError,
-    InternalError,
     Invalid,
-    TrainingCrashed,
     WeightsInvalid,
     WeightsUnavailable,
 )
 from tsukiji.kernel.cores import usable_cores
-from tsukiji.vision.backbones import backbone_of, find_weights
 from tsukiji.vision.decoding.decode import decoded
-from tsukiji.vision.feature_cache import COMPACT, REGION, Kept, find_space, weights_key
+from tsukiji.vision.feature_cache import COMPACT, REGION
 from tsukiji.vision.miniature import miniature_of
 from tsukiji.vision.phash import greys_of
 from tsukiji.vision.quality import SIDE, measure
 from worker.jobs.analysis_findings import FEATURE_KINDS, Seen, find_all
-from worker.jobs.engine import Engine
-from worker.jobs.trainings import Watch, local, vars_of
+from worker.jobs.features import Features, Wanted
 from worker.lease import Lease, Stale, renew
 from worker.services import Services
 
 log = structlog.get_logger(__name__)
 
 COMMIT_PICTURES = 500
-LOOKER = "training.embed"
-UNBOUNDED = 2**62
-"""Bytes of a file of features that goes with its job."""
 
 
 def run(services: Services, job: Job, lease: Lease) -> None:
@@ -112,80 +103,27 @@ def look(
 ) -> tuple[Seen, list[dict[str, Any]]]:
     """Return what the backbone sees in the pictures, and what cannot be said because there is none."""
     tell(services, job, phase="looking", completed=0, total=len(pictures))
-    kept = services.settings.cache_dir / "features.db" if services.settings.training.features_mb else folder / "kept.db"
+    features = Features(services, AnalysisRequest.of(job), folder)
     names = [picture.sha256 for picture in pictures]
-    found = read_seen(services, job, kept, names)
-    missing = [index for index, row in enumerate(found.vectors) if not row.any()]
+    found = read_seen(features, names)
+    missing = [Wanted(names[index]) for index, row in enumerate(found.vectors) if not row.any()]
     if not missing:
         return found, []
     try:
-        check_weights(services, job)
-        survey(services, job, lease, [names[index] for index in missing], kept, folder)
+        features.compute(missing, job, lease)
     except (WeightsUnavailable, WeightsInvalid, BackboneUnavailable) as error:
         return Seen.nothing(len(names)), [{"findings": list(FEATURE_KINDS), **error.to_dict()}]
-    return read_seen(services, job, kept, names), []
+    return read_seen(features, names), []
 
 
-def read_seen(services: Services, job: Job, kept: Path, names: Sequence[str]) -> Seen:
-    """Return what is kept; a picture that nothing is kept of has zeros. No weights are read for that."""
+def read_seen(features: Features, names: Sequence[str]) -> Seen:
+    """Return what is kept; a picture that nothing is kept of has zeros."""
     nothing = Seen.nothing(len(names))
-    asked = AnalysisRequest.of(job)
-    key = weights_key(asked.backbone, asked.image_size, services.settings.weights_dir)
-    space = key and find_space(kept, key)
-    if not space:
-        return nothing
-    file = Kept(kept, space, 0)
-    vectors, regions = file.read(names, COMPACT, DIMENSIONS), file.read(names, REGION, 4)
+    vectors, regions = features.read(names, COMPACT, DIMENSIONS), features.read(names, REGION, 4)
     for index, name in enumerate(names):
         if name in vectors and name in regions:
             nothing.vectors[index], nothing.regions[index] = vectors[name], regions[name]
     return nothing
-
-
-def check_weights(services: Services, job: Job) -> None:
-    """Raise WeightsUnavailable where the engine, which takes seconds to start, could not but say the same."""
-    backbone, weights = AnalysisRequest.of(job).backbone, services.settings.weights
-    if not weights.download and find_weights(backbone_of(backbone), services.settings.weights_dir) is None:
-        raise WeightsUnavailable(f"Neither the weights folder nor a cache has {backbone}, and downloads are off.")
-
-
-def survey(services: Services, job: Job, lease: Lease, names: Sequence[str], kept: Path, folder: Path) -> None:
-    """Let the backbone look at pictures (by sha256), in a process of its own."""
-    settings = services.settings
-    images = []
-    for sha256 in names:
-        lease.check()
-        try:
-            path = local(services, sha256, folder / "images" / sha256)
-        except (BlobMissing, BlobCorrupt) as error:
-            log.info("picture_left_out", error=error.detail)
-            continue
-        images.append(Surveyed(path=path, sha256=sha256))
-    asked = AnalysisRequest.of(job)
-    wish = Survey(
-        backbone=asked.backbone,
-        image_size=asked.image_size,
-        images=images,
-        features=kept,
-        features_bytes=settings.training.features_mb * 2**20 or UNBOUNDED,
-        weights_dir=settings.weights_dir,
-        download=settings.weights.download,
-        device=settings.training.device,
-        limits=vars_of(services),
-    )
-    write_survey(folder, wish)
-    with Engine(folder, settings.jobs.stop_seconds, settings.training.threads, LOOKER) as engine:
-        try:
-            Look(services, job, lease, engine).follow()
-        except TrainingCrashed as error:  # it is no training, and its next attempt may go better
-            raise InternalError(f"The engine process ended. {error.detail}") from error
-
-
-class Look(Watch):
-    """Follows the engine while it looks."""
-
-    def _on_phase(self, event: Phase) -> None:
-        """The job's phases are the analysis's own."""
 
 
 # --- the rows --------------------------------------------------------------------------------------------------------
