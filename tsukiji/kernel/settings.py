@@ -124,14 +124,16 @@ class LimitSettings(Group, env_prefix="TSUKIJI_LIMIT_"):
     queued_trainings: int = Field(20, ge=1, description="Unfinished trainings of one key.")
     queued_batches: int = Field(100, ge=1, description="Unfinished batches of one key; the same for predictions.")
     queued_imports: int = Field(
-        50, ge=1, description="Unfinished imports of one key; the same for exports and analyses."
+        50, ge=1, description="Unfinished imports of one key; the same for exports, analyses and suggestions."
     )
     all_queued_trainings: int = Field(100, ge=1, description="Unfinished trainings of all keys together.")
     all_queued_batches: int = Field(
         1000, ge=1, description="Unfinished batches of all keys together; the same for predictions."
     )
     all_queued_imports: int = Field(
-        200, ge=1, description="Unfinished imports of all keys together; the same for exports and analyses."
+        200,
+        ge=1,
+        description="Unfinished imports of all keys together; the same for exports, analyses and suggestions.",
     )
 
     def part_bytes(self, size: int) -> int:
