@@ -1,12 +1,12 @@
 """Label issues: images for which a classifier that never saw them predicts another label. Arrays only.
 
 A ridge classifier on frozen embeddings, whose leave-one-out predictions have a closed form (`training.ridge`),
-judges every image by all others. The regularisation is chosen
-by the same leave-one-out predictions. Images are ranked by the margin between the given label and the best other one
-(Northcutt, Jiang and Chuang, "Confident learning", JAIR 2021). How many are worth a look follows from an estimate of
-the number of wrong labels, because a weak classifier disagrees with many correct ones. In multi-label data each label
-is judged against its absence, and an image by its worst: Thyagarajan, Snorrason, Northcutt and Mueller, "Identifying
-incorrect annotations in multi-label classification data", 2022.
+judges every image by all others. The regularisation is chosen by the same leave-one-out predictions. Images are ranked
+by the margin between the given label and the best other one (Northcutt, Jiang and Chuang, "Confident learning", JAIR
+2021). How many are worth a look follows from an estimate of the number of wrong labels, because a weak classifier
+disagrees with many correct ones. In multi-label data each label is judged against its absence, and an image by its
+worst: Thyagarajan, Snorrason, Northcutt and Mueller, "Identifying incorrect annotations in multi-label classification
+data", 2022.
 """
 
 import math
