@@ -165,6 +165,8 @@ class Image(Base):
     """Kept, but not used for anything."""
     review: Mapped[str | None] = mapped_column(String(8))
     """Review of an image from a corrected prediction: `pending`, `accepted` or `rejected`."""
+    dismissed: Mapped[str | None] = mapped_column(LabelText)
+    """Kinds of findings that a person dismissed, as `db.curation.open_findings` writes them."""
     created_at: Mapped[datetime] = mapped_column(default=now())
 
 
@@ -260,6 +262,8 @@ class Finding(Base):
     group_id: Mapped[str] = mapped_column(String(40), default="")
     """Images that belong together; empty for a finding about one image."""
     suggestion: Mapped[dict[str, Any] | None]
+    label: Mapped[str | None] = mapped_column(LabelText)
+    """The label of the image at the time of the analysis."""
 
 
 class Suggestion(Base):

@@ -6,6 +6,7 @@ from typing import Any, Final, cast
 
 from db import models as rows
 from db.curation import revisions
+from db.curation.open_findings import dismissed_kinds
 from db.jobs.requests import ExportRequest
 from tsukiji import types
 from tsukiji.jobs import TERMINAL, JobKind, JobStatus
@@ -57,7 +58,8 @@ def dataset(
 
 
 def image(row: rows.Image) -> types.Image:
-    return types.Image.model_validate(columns(row) | told(row.label) | {"links": image_links(row.id)})
+    kept = {"dismissed": dismissed_kinds(row.dismissed), "links": image_links(row.id)}
+    return types.Image.model_validate(columns(row) | told(row.label) | kept)
 
 
 def image_links(image_id: str) -> dict[str, str]:

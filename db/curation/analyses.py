@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from db.blobs import upsert
 from db.clock import now
 from db.curation.miniatures import add_miniatures
+from db.curation.open_findings import is_open
 from db.jobs import jobs
 from db.jobs.requests import AnalysisRequest
 from db.labels import has_label
@@ -120,18 +121,23 @@ def groups_of(session: Session, dataset_id: str, kind: str) -> dict[str, tuple[s
 
 
 def replace(session: Session, dataset_id: str, findings: Iterable[Mapping[str, Any]]) -> None:
-    """Replace all findings by these (image_id, kind, score, group_id, suggestion); unchanged rows are not written."""
-    there = set(session.scalars(select(Image.id).where(Image.dataset_id == dataset_id)))
-    wanted = {(row["image_id"], row["kind"]): row for row in findings if row["image_id"] in there}
+    """Replace all findings by these; unchanged rows are not written.
+
+    Each has image_id, kind, score, group_id, suggestion, and optionally the label at the time of the analysis.
+    """
+    rows = session.execute(select(Image.id, Image.label).where(Image.dataset_id == dataset_id))
+    labels = {row.id: row.label for row in rows}
+    wanted = {
+        (row["image_id"], row["kind"]): {"label": labels[row["image_id"]], **row}
+        for row in findings
+        if row["image_id"] in labels
+    }
     gone: dict[str, list[str]] = {}
-    query = select(Finding.image_id, Finding.kind, Finding.score, Finding.group_id, Finding.suggestion)
+    columns = (Finding.score, Finding.group_id, Finding.suggestion, Finding.label)
+    query = select(Finding.image_id, Finding.kind, *columns)
     for row in session.execute(query.where(Finding.dataset_id == dataset_id)):
         found = wanted.get((row.image_id, row.kind))
-        if found is not None and (row.score, row.group_id, row.suggestion) == (
-            found["score"],
-            found["group_id"],
-            found["suggestion"],
-        ):
+        if found is not None and all(getattr(row, column.key) == found[column.key] for column in columns):
             del wanted[row.image_id, row.kind]
         else:
             gone.setdefault(row.kind, []).append(row.image_id)
@@ -144,14 +150,15 @@ def replace(session: Session, dataset_id: str, findings: Iterable[Mapping[str, A
 
 
 def count(session: Session, dataset_id: str) -> dict[str, int]:
-    """Return the number of findings of each kind."""
-    query = select(Finding.kind, func.count()).where(Finding.dataset_id == dataset_id).group_by(Finding.kind)
+    """Return the number of open findings of each kind."""
+    query = select(Finding.kind, func.count()).join(Image, Image.id == Finding.image_id)
+    query = query.where(Finding.dataset_id == dataset_id, is_open()).group_by(Finding.kind)
     return {row[0]: row[1] for row in session.execute(query)}
 
 
 def count_groups(session: Session, dataset_id: str, kind: str) -> int:
-    query = select(func.count(Finding.group_id.distinct()))
-    return session.scalar(query.where(Finding.dataset_id == dataset_id, Finding.kind == kind)) or 0
+    query = select(func.count(Finding.group_id.distinct())).join(Image, Image.id == Finding.image_id)
+    return session.scalar(query.where(Finding.dataset_id == dataset_id, Finding.kind == kind, is_open())) or 0
 
 
 def page(
@@ -164,8 +171,9 @@ def page(
     group: str | None = None,
     image_id: str | None = None,
 ) -> Rows[tuple[Finding, Image]]:
-    """Return findings with their images, in `ORDER`."""
-    query = select(Finding, Image).join(Image, Image.id == Finding.image_id).where(Finding.dataset_id == dataset_id)
+    """Return open findings with their images, in `ORDER`."""
+    query = select(Finding, Image).join(Image, Image.id == Finding.image_id)
+    query = query.where(Finding.dataset_id == dataset_id, is_open())
     if label is not None:
         query = query.where(has_label(session.get_one(Dataset, dataset_id).kind, label))
     wishes = ((Finding.kind, kind), (Finding.group_id, group), (Finding.image_id, image_id))
@@ -179,6 +187,13 @@ def page(
     last = rows[-1][0] if more else None
     key = last and [last.kind, last.score, last.group_id, last.image_id]
     return Rows(rows, window.cursor_after(key) if key else None)
+
+
+def queue(session: Session, dataset_id: str, kinds: Sequence[str]) -> list[tuple[Any, ...]]:
+    """Return (kind, score, group, image_id) of all open findings of these kinds, in `ORDER`."""
+    query = select(*ORDER).join(Image, Image.id == Finding.image_id)
+    query = query.where(Finding.dataset_id == dataset_id, Finding.kind.in_(kinds), is_open())
+    return [tuple(row) for row in session.execute(query.order_by(*ORDER))]
 
 
 def parts(values: Sequence[str]) -> Iterable[Sequence[str]]:

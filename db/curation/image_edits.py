@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from db.curation import datasets, label_edits, revisions
 from db.curation.image_selection import note_selected, selected
+from db.curation.open_findings import dismissing
 from db.models import ApiKey, Dataset, Image, Revision
 from tsukiji import types
 from tsukiji.errors import CropOutside
@@ -51,6 +52,8 @@ def field_of(act: types.Act) -> str:
             return "crop"
         case types.ReviewImages():
             return "review"
+        case types.Dismiss():
+            return "dismissed"
     return "label"
 
 
@@ -62,6 +65,8 @@ def note(session: Session, dataset: Dataset, revision: Revision, act: types.Act)
             revisions.note_each(session, revision, dict.fromkeys(left_out(act.groups), True))
         case types.ReviewImages():
             note_selected(session, dataset, revision, act, act.review, Image.review.is_not(None))
+        case types.Dismiss():
+            note_dismissed(session, dataset, revision, act)
         case types.SetSplit() | types.SetCrop() | types.Exclude() | types.Restore():
             note_selected(session, dataset, revision, act, value_of(act))
         case _:
@@ -75,6 +80,15 @@ def value_of(act: types.Exclude | types.Restore | types.SetSplit | types.SetCrop
         case types.SetCrop():
             return act.crop
     return isinstance(act, types.Exclude)
+
+
+def note_dismissed(session: Session, dataset: Dataset, revision: Revision, act: types.Dismiss) -> None:
+    query = select(Image.id, Image.label, Image.dismissed).where(Image.dataset_id == dataset.id)
+    for conditions in selected(session, dataset, act):
+        rows = session.execute(query.where(*conditions)).all()
+        revisions.note_each(
+            session, revision, {row.id: dismissing(row.dismissed, row.label, act.findings) for row in rows}
+        )
 
 
 def left_out(groups: Sequence[types.ImageGroup]) -> list[str]:
@@ -135,6 +149,8 @@ def describe(act: types.Act) -> str:
             done = f"crop to {list(act.crop)}" if act.crop else "remove the crop"
         case types.ReviewImages():
             done = f"review: {act.review}"
+        case types.Dismiss():
+            done = f"dismiss {', '.join(act.findings)}"
         case types.Exclude() | types.Restore():
             done = act.act
         case _:

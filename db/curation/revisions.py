@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from db.boxes import read_box, write_box
 from db.curation import datasets
+from db.curation.open_findings import dismissed_kinds
 from db.models import ApiKey, Image, Revision, RevisionChange
 from db.paging import Rows, Window, fetch
 from tsukiji.errors import ChangedSince, NotFound, RevisionUndone
@@ -25,6 +26,7 @@ FIELDS: Final[dict[str, ColumnElement[Any]]] = {
     "split": Image.split.expression,
     "crop": type_coerce(Image.crop, String),
     "review": Image.review.expression,
+    "dismissed": Image.dismissed.expression,
     "excluded": case((Image.excluded.is_(True), "true"), else_="false"),
 }
 """The fields that an edit may change, with their stored text."""
@@ -218,6 +220,8 @@ def read(field: str, text: str | None) -> Any:
     """Return a field's value from its stored text."""
     if field == "excluded":
         return text == "true"
+    if field == "dismissed":
+        return dismissed_kinds(text)
     if field == "label" and text is not None and is_set(text):
         return split_labels(text)
     return read_box(text) if field == "crop" and text is not None else text

@@ -134,6 +134,8 @@ class Image(Answer):
     """Left out of snapshots, trainings, evaluations and batches."""
     review: Review | None = None
     """Review status of a corrected prediction; null for other images."""
+    dismissed: list[str] = []
+    """Kinds of findings that were dismissed."""
     sha256: str
     width: int
     height: int

@@ -131,6 +131,13 @@ class ReviewImages(ImageSelection):
     review: Literal["accepted", "rejected"]
 
 
+class Dismiss(ImageSelection):
+    """Dismiss findings: they are not listed again, those about a label until the image has another."""
+
+    act: Literal["dismiss"]
+    findings: list[FindingKind] = Field(min_length=1, max_length=20)
+
+
 class MergeLabels(Request):
     act: Literal["merge_labels"]
     labels: list[Label] = Field(min_length=1, max_length=1000)
@@ -209,6 +216,7 @@ Act = (
     | SetSplit
     | SetCrop
     | ReviewImages
+    | Dismiss
     | MergeLabels
     | RenameLabel
     | DeleteLabel
@@ -226,6 +234,7 @@ ActName = Literal[
     "split",
     "crop",
     "review",
+    "dismiss",
     "merge_labels",
     "rename_label",
     "delete_label",
@@ -244,7 +253,7 @@ class Revision(Answer):
     act: str
     """The requested edit; also `undo`, `feedback` and `import`."""
     field: str
-    """The changed field of the images: `label`, `split`, `excluded`, `crop` or `review`."""
+    """The changed field of the images: `label`, `split`, `excluded`, `crop`, `review` or `dismissed`."""
     description: str
     images: int
     """How many images changed."""

@@ -120,6 +120,7 @@ def finding(
         "score": round(score, DIGITS),  # the last bits of a sum depend on the number of threads
         "group_id": group_id,
         "suggestion": suggestion,
+        "label": picture.label,
     }
 
 
