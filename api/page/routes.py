@@ -5,6 +5,7 @@ from typing import Final
 from api.page import (
     batches,
     compare,
+    curate,
     data,
     evaluate,
     home,
@@ -21,6 +22,7 @@ SCREENS: Final = (
     sign_in_links,
     home,
     data,
+    curate,
     use,
     train,
     compare,

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Row, delete, func, insert, select, tuple_, update
+from sqlalchemy import Row, delete, func, insert, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from db.blobs import upsert
@@ -194,6 +194,15 @@ def queue(session: Session, dataset_id: str, kinds: Sequence[str]) -> list[tuple
     query = select(*ORDER).join(Image, Image.id == Finding.image_id)
     query = query.where(Finding.dataset_id == dataset_id, Finding.kind.in_(kinds), is_open())
     return [tuple(row) for row in session.execute(query.order_by(*ORDER))]
+
+
+def found_for(
+    session: Session, dataset_id: str, kinds: Sequence[str], at: str, *, grouped: bool = False
+) -> Sequence[Finding]:
+    """Return the findings of an image, settled ones, too; or of a group, which has the id of one of its images."""
+    mine = or_(Finding.image_id == at, Finding.group_id == at) if grouped else Finding.image_id == at
+    query = select(Finding).where(Finding.dataset_id == dataset_id, Finding.kind.in_(kinds), mine)
+    return session.scalars(query.order_by(*ORDER)).all()
 
 
 def parts(values: Sequence[str]) -> Iterable[Sequence[str]]:

@@ -115,6 +115,17 @@ class Curated(Bound):
         """Accept or reject what became of corrected predictions; other images are left alone."""
         return self._act_on("review", images, wanted, everything, review=verdict)
 
+    def dismiss(
+        self,
+        findings: Iterable[types.FindingKind],
+        images: ImageIds | None = None,
+        *,
+        everything: bool = False,
+        **wanted: Unpack[Chosen],
+    ) -> types.Revision:
+        """Dismiss findings of these kinds: the label is right, the picture is fine."""
+        return self._act_on("dismiss", images, wanted, everything, findings=list(findings))
+
     def merge_labels(self, labels: Iterable[str], into: str) -> types.Revision:
         return self._act("merge_labels", labels=list(labels), into=into)
 

@@ -73,6 +73,21 @@ export async function renew(selector, path = location.href) {
   if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
 }
 
+/**
+ * Fetch a page of ours.
+ * @param {string} path
+ * @returns {Promise<Document>} an error, or the sign-in, is a page as well
+ * @throws {Problem} where the service cannot be reached
+ */
+export async function page(path) {
+  try {
+    const response = await fetch(path, { headers: { Accept: "text/html" } });
+    return new DOMParser().parseFromString(await response.text(), "text/html");
+  } catch {
+    throw new Problem(0, { code: "unreachable", detail: "The service cannot be reached.", hint: "Nothing is lost: try again." });
+  }
+}
+
 /** @param {string} text */
 function parse(text) {
   try {

@@ -1,0 +1,251 @@
+"""Curate: queues of pictures that a person should look at, one after the other, each with its acts."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Form
+from pydantic import BaseModel
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from api.http.errors import validated
+from api.http.idempotency import Once
+from api.page import curate_acts
+from api.page.curate_queues import LISTED, QUALITY, QUEUES, Entry, Queue, count_all, find_place, findings_of, read
+from api.page.screen import ScreenDep
+from api.routes.revisions import ACT_OF, Named
+from api.serialize import records
+from api.submit.analyses import start_analysis
+from db.curation import analyses, datasets, image_edits, revisions
+from db.jobs import jobs
+from db.models import Dataset
+from db.paging import Window
+from db.session import Session
+from tsukiji.errors import NotFound
+from tsukiji.jobs import JobKind
+from tsukiji.json_input import read_json
+from tsukiji.labels import count_labels
+from tsukiji.types import AnalysisCreate, Image, Job
+
+router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+
+SHOWN: Final = 4
+"""Pictures of each queue on the first screen."""
+GRID: Final = 60
+NEIGHBOURS: Final = 6
+MOST_GROUPS: Final = 10_000
+RECENT: Final = 50
+"""Analyses among which that of a data set is looked for."""
+
+
+class Wish(BaseModel):
+    """An act as a form sends it: JSON, and what fields of the form say of it."""
+
+    act: str = "{}"
+    undo: str | None = None
+    next: str | None = None
+    label: str | None = None
+    images: list[str] = []
+    left: int | None = None
+    upper: int | None = None
+    right: int | None = None
+    lower: int | None = None
+
+    def body(self) -> dict[str, Any]:
+        try:
+            given = read_json(self.act)
+        except ValueError:
+            given = None
+        body: dict[str, Any] = dict(given) if isinstance(given, dict) else {}
+        if self.label:
+            body["label"] = self.label
+        if self.images:
+            body["images"] = self.images
+        box = [self.left, self.upper, self.right, self.lower]
+        if body.get("act") == "crop" and None not in box:
+            body["crop"] = box
+        return body
+
+
+@router.get("/datasets/{dataset}/curate")
+def show_queues(screen: ScreenDep, dataset: str) -> HTMLResponse:
+    with screen.services.database.reading() as session:
+        row = datasets.find(session, dataset)
+        counts = count_all(session, row.id)
+        samples = {queue.name: sample(session, row, queue) for queue in LISTED if counts[queue.name]}
+        analysed = find_analysis(session, row)
+        return screen.show(
+            session,
+            "curate.html",
+            current="curate",
+            dataset=row,
+            queues=LISTED,
+            counts=counts,
+            samples=samples,
+            analysis=analysed,
+            job=find_job(session, row.id),
+            images=sum(count for _, count in datasets.count_labels(session, [row.id])[row.id]),
+        )
+
+
+@router.post("/datasets/{dataset}/curate/analyses")
+def check_pictures(screen: ScreenDep, dataset: str) -> Response:
+    start_analysis(screen.services, screen.visitor, Once(None), dataset, AnalysisCreate())
+    return RedirectResponse(f"/datasets/{dataset}/curate", 303)
+
+
+@router.get("/datasets/{dataset}/curate/{queue}")
+def show_queue(
+    screen: ScreenDep,
+    dataset: str,
+    queue: str,
+    at: str | None = None,
+    kind: str | None = None,
+    cursor: str | None = None,
+    done: str | None = None,
+) -> HTMLResponse:
+    wanted = find_queue(queue)
+    with screen.services.database.reading() as session:
+        row = datasets.find(session, dataset)
+        counts = count_all(session, row.id)
+        context = {"queues": LISTED, "counts": counts, "queue": wanted, "done": find_done(session, row.id, done)}
+        grid = wanted.view == "grid" and at is None
+        shown = show_grid(session, row, wanted, kind, cursor) if grid else show_entry(session, row, wanted, at)
+        template = "curate_grid.html" if grid else "curate_queue.html"
+        return screen.show(session, template, current="curate", dataset=row, **context, **shown)
+
+
+@router.post("/datasets/{dataset}/curate/{queue}")
+def act(screen: ScreenDep, dataset: str, queue: str, wish: Annotated[Wish, Form()]) -> Response:
+    """Do what a form without script asks for, and show what is next."""
+    find_queue(queue)
+    with screen.services.database.transaction() as session:
+        row = datasets.find(session, dataset)
+        if wish.undo:
+            revisions.undo(session, row.id, wish.undo, screen.visitor)
+            done = None
+        else:
+            named = validated(Named, wish.body(), "body")
+            body = validated(ACT_OF[named.act], wish.body(), "body")
+            most = screen.services.settings.limits.dataset_classes
+            done = image_edits.carry_out(session, row.id, body, screen.visitor, most_labels=most).id
+    query = "&".join(f"{name}={value}" for name, value in (("at", wish.next), ("done", done)) if value)
+    return RedirectResponse(f"/datasets/{dataset}/curate/{queue}?{query}", 303)
+
+
+def find_queue(name: str) -> Queue:
+    if name not in QUEUES:
+        raise NotFound(f"There is no queue {name!r}.")
+    return QUEUES[name]
+
+
+def find_analysis(session: Session, row: Dataset) -> Any:
+    try:
+        found = analyses.find(session, row.id)
+    except NotFound:
+        return None
+    return records.analysis(found, {}, 0, datasets.count_labels(session, [row.id])[row.id])
+
+
+def find_job(session: Session, dataset_id: str) -> Job | None:
+    """Return the last analysis of the data set as a job."""
+    recent = jobs.page(session, Window(RECENT), JobKind.ANALYSIS).data
+    return next((records.job(job) for job in recent if job.dataset_id == dataset_id), None)
+
+
+def find_done(session: Session, dataset_id: str, done: str | None) -> Any:
+    """Return the act that was done last without script, to offer its undo."""
+    try:
+        return records.revision(revisions.find(session, dataset_id, done)) if done else None
+    except NotFound:
+        return None
+
+
+def sample(session: Session, row: Dataset, queue: Queue) -> list[Image]:
+    ids = [image for entry in read(session, row.id, queue)[:SHOWN] for image in entry.images][:SHOWN]
+    return images_in_order(session, ids)
+
+
+def images_in_order(session: Session, ids: Sequence[str]) -> list[Image]:
+    found = {image.id: records.image(image) for image in datasets.images_of(session, ids)}
+    return [found[image_id] for image_id in ids if image_id in found]
+
+
+def show_grid(session: Session, row: Dataset, queue: Queue, kind: str | None, cursor: str | None) -> dict[str, Any]:
+    """Return what the grid of a kind of finding shows; of the first that has any, where none is asked for."""
+    found = analyses.count(session, row.id)
+    kinds = {each: found.get(each, 0) for each in queue.kinds}
+    chosen = kind if kind in kinds else next((each for each in kinds if kinds[each]), queue.kinds[0])
+    page = analyses.page(session, row.id, Window(GRID, cursor, (chosen,)), kind=chosen)
+    return {
+        "kinds": kinds,
+        "kind": chosen,
+        "words": QUALITY,
+        "findings": [records.finding(each) for each in page.data],
+        "next_cursor": page.next_cursor,
+    }
+
+
+def show_entry(session: Session, row: Dataset, queue: Queue, at: str | None) -> dict[str, Any]:
+    """Return what is shown of a picture or group, its place, and what can be done."""
+    entries = read(session, row.id, queue)
+    place = find_place(session, row.id, queue, entries, at)
+    if place.entry is None:
+        return {"where": place}
+    images = images_in_order(session, place.entry.images)
+    rows = {image.id: image for image in datasets.images_of(session, place.entry.images)}
+    mine = findings_of(session, row.id, queue, place.entry.at)
+    found = [records.finding((each, rows[each.image_id])) for each in mine if each.image_id in rows]
+    finding = found[0] if found else None
+    suggested = (finding.suggestion or {}) if finding else {}
+    counts = datasets.count_labels(session, [row.id])[row.id]
+    labels = [label for label, _ in count_labels(counts).most_common()]
+    several = row.kind == "multi_label"
+    return {
+        "where": place,
+        "images": images,
+        "finding": finding,
+        "kinds": {each.kind for each in found},
+        "words": QUALITY,
+        "suggested": suggested,
+        "neighbours": images_in_order(session, (suggested.get("neighbours") or [])[:NEIGHBOURS]),
+        "labels": labels,
+        "offers": curate_acts.offers(queue, images, finding, labels, several=several),
+        "for_all": offers_for_all(session, row, queue, entries),
+    }
+
+
+def offers_for_all(session: Session, row: Dataset, queue: Queue, entries: Sequence[Entry]) -> list[curate_acts.Offer]:
+    """Return the acts on the whole queue."""
+    if queue.name == "corrections" and len(entries) > 1:
+        body = {"act": "review", "review": "accepted", "filter": {"review": "pending"}}
+        return [curate_acts.Offer(f"Accept all {len(entries)}", "All accepted.", body)]
+    if len(entries) < 2 or queue.name not in {"near-duplicates", "leakage", "crops"}:
+        return []
+    suggested = suggestions(session, row, queue)
+    some = entries[:MOST_GROUPS]
+    if queue.name == "near-duplicates":
+        groups = [(suggested[entry.at].get("keep", entry.images[0]), entry.images) for entry in some]
+        body = curate_acts.keep_best([(best, images) for best, images in groups if best in images])
+        return [curate_acts.Offer(f"Keep the best of all {len(some)} groups", "The others are left out.", body)]
+    if queue.name == "crops":
+        crops = [{"image": entry.at, "crop": suggested[entry.at]["crop"]} for entry in some]
+        return [curate_acts.Offer(f"Use all {len(some)} parts", "Done.", {"act": "accept_crops", "crops": crops})]
+    groups_of: dict[str, list[str]] = defaultdict(list)
+    for entry in some:
+        groups_of[suggested[entry.at]["split"]] += entry.images
+    return [
+        curate_acts.Offer(
+            f"Put all {len(images)} in {split}", f"All in {split}.", {"act": "split", "split": split, "images": images}
+        )
+        for split, images in groups_of.items()
+    ]
+
+
+def suggestions(session: Session, row: Dataset, queue: Queue) -> dict[str, Any]:
+    """Return the suggestion of each entry by its `at`."""
+    found: dict[str, Any] = {}
+    window = Window(MOST_GROUPS)
+    for each, _ in analyses.page(session, row.id, window, kind=queue.kinds[0]).data:
+        found.setdefault(each.group_id or each.image_id, each.suggestion or {})
+    return found

@@ -1,0 +1,158 @@
+// A queue of pictures to decide about. The server renders each picture with its acts as forms; here an act goes to /v1, and the
+// next picture, which is fetched in advance, is shown at once.
+import { call, page } from "../api.js";
+import { complain, edit, notify } from "../notices.js";
+import { further } from "../keys.js";
+
+class CurationQueue extends HTMLElement {
+  /** @type {Map<string, Promise<Document>>} pages that were fetched in advance */
+  #ahead = new Map();
+
+  connectedCallback() {
+    this.addEventListener("submit", (event) => this.#submit(event));
+    this.addEventListener("click", (event) => this.#click(event));
+    window.addEventListener("popstate", () => this.#show(location.pathname + location.search, false));
+    document.addEventListener("keydown", (event) => this.#accept(event));
+    further.push(["Enter", "Take the first act"]);
+    this.#prepare();
+  }
+
+  #prepare() {
+    this.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+    const all = this.querySelector("[data-select-all]");
+    if (all) all.removeAttribute("hidden");
+    const next = this.getAttribute("next");
+    if (next) this.#fetch(next);
+  }
+
+  /** @param {string} path @returns {Promise<Document>} */
+  #fetch(path) {
+    const known = this.#ahead.get(path);
+    if (known) return known;
+    const found = page(path);
+    this.#ahead.set(path, found);
+    found.then(
+      (other) => {
+        for (const image of other.querySelectorAll(".look img")) new Image().src = image.getAttribute("src") ?? "";
+      },
+      () => this.#ahead.delete(path),
+    );
+    return found;
+  }
+
+  /** @param {string} path @param {boolean} [push] is it a new entry of the history? */
+  async #show(path, push = true) {
+    let found;
+    try {
+      found = await this.#fetch(path);
+    } catch (error) {
+      complain(error, () => this.#show(path, push));
+      return;
+    }
+    this.#ahead.clear();
+    const other = found.querySelector("curation-queue");
+    if (!other) {
+      location.assign(path); // an error, or the sign-in
+      return;
+    }
+    for (const name of ["at", "next"]) this.#copy(name, other);
+    this.replaceChildren(...[...other.childNodes].map((node) => document.importNode(node, true)));
+    if (push) history.pushState(null, "", path);
+    document.title = found.title;
+    /** @type {HTMLElement | null} */ (this.querySelector(".number"))?.focus({ preventScroll: true });
+    if (push) window.scrollTo(0, 0);
+    this.#prepare();
+  }
+
+  /** @param {string} name @param {Element} other */
+  #copy(name, other) {
+    const value = other.getAttribute(name);
+    if (value === null) this.removeAttribute(name);
+    else this.setAttribute(name, value);
+  }
+
+  /** @param {SubmitEvent} event */
+  async #submit(event) {
+    const button = /** @type {HTMLButtonElement | null} */ (event.submitter);
+    const form = /** @type {HTMLFormElement} */ (event.target);
+    if (button?.name !== "act") return; // an undo without script
+    event.preventDefault();
+    const act = this.#read(form, button.value);
+    if (!act) return;
+    const here = location.pathname + location.search;
+    const shown = this.querySelector(".facts b")?.textContent ?? "";
+    const queue = this.getAttribute("queue") ?? here;
+    const next = this.getAttribute("next");
+    const at = this.getAttribute("at") ?? here;
+    const whole = button.hasAttribute("data-all") || !form.matches(".decide, #another");
+    let done = false;
+    const changed = () => {
+      if (done) this.#show(at); // undone: it is shown again
+      done = true;
+    };
+    const moved = !whole && next ? this.#show(next) : null; // at once: the answer is not waited for
+    const revision = await edit(this.getAttribute("dataset") ?? "", act, button.dataset.said ?? `Now ${act.label}.`, changed);
+    await moved;
+    this.#ahead.clear();
+    if (!revision) this.#show(at);
+    else if (!moved) this.#show(whole && act.act !== "exclude" && act.act !== "dismiss" ? queue : whole ? here : queue);
+    else this.#prepare();
+    if (revision) this.#compare(revision, act, shown);
+  }
+
+  /**
+   * The body of the act, with what the fields of the form say.
+   * @param {HTMLFormElement} form @param {string} value
+   */
+  #read(form, value) {
+    const act = JSON.parse(value);
+    const fields = new FormData(form);
+    if (fields.has("label")) act.label = String(fields.get("label")).trim();
+    if (act.act === "crop" && fields.has("left")) act.crop = ["left", "upper", "right", "lower"].map((name) => Number(fields.get(name)));
+    if (!form.querySelector("[name=images]")) return act;
+    act.images = fields.getAll("images");
+    if (act.images.length) return act;
+    notify("Select pictures first.");
+    return null;
+  }
+
+  /**
+   * Say so where another tab or person was faster.
+   * @param {any} revision @param {any} act @param {string} shown the label that was seen
+   */
+  async #compare(revision, act, shown) {
+    if (!revision.images) notify("It was so already: somebody else, or another tab, was faster.");
+    if (act.act !== "relabel" || act.images.length !== 1 || !revision.images || !shown) return;
+    try {
+      const before = (await call(revision.links.changes)).data[0]?.before;
+      const label = before === null ? "none" : [before].flat().join(", ");
+      if (label !== shown) notify(`Its label had been changed to ${label} meanwhile. Yours was set last.`);
+    } catch {
+      // the image is gone: there is nothing to compare
+    }
+  }
+
+  /** @param {MouseEvent} event */
+  #click(event) {
+    const target = /** @type {HTMLElement} */ (event.target);
+    if (target.closest("[data-select-all]")) {
+      const boxes = /** @type {NodeListOf<HTMLInputElement>} */ (this.querySelectorAll("[name=images]"));
+      const wanted = [...boxes].some((box) => !box.checked);
+      for (const box of boxes) box.checked = wanted;
+    }
+    const link = /** @type {HTMLAnchorElement | null} */ (target.closest("a[data-turn]"));
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    this.#show(link.pathname + link.search);
+  }
+
+  /** Enter takes the first act, where nothing else has the focus. @param {KeyboardEvent} event */
+  #accept(event) {
+    const target = /** @type {HTMLElement} */ (event.target);
+    if (event.key !== "Enter" || event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (target.matches("a, button, input, select, textarea, summary") || document.querySelector("dialog[open]")) return;
+    /** @type {HTMLElement | null} */ (this.querySelector(".offers .primary"))?.click();
+  }
+}
+
+customElements.define("curation-queue", CurationQueue);
