@@ -58,14 +58,9 @@ export async function call(path, options) {
  * @throws {Problem}
  */
 export async function renew(selector, path = location.href) {
-  let response;
-  try {
-    response = await fetch(path, { headers: { Accept: "text/html" } });
-  } catch {
-    throw new Problem(0, { code: "unreachable", detail: "The service cannot be reached.", hint: "Nothing is lost: try again." });
-  }
+  const { found, response } = await page(path);
   if (!response.ok) throw new Problem(response.status, { detail: "This is no longer there.", hint: "Reload the page." });
-  const fresh = [...new DOMParser().parseFromString(await response.text(), "text/html").querySelectorAll(selector)];
+  const fresh = [...found.querySelectorAll(selector)];
   const shown = [...document.querySelectorAll(selector)];
   if (response.redirected || fresh.length !== shown.length) return location.assign(response.url);
   const focused = document.activeElement?.id;
@@ -74,15 +69,15 @@ export async function renew(selector, path = location.href) {
 }
 
 /**
- * Fetch a page of ours.
+ * Fetch a screen; an error, or the sign-in, is one as well.
  * @param {string} path
- * @returns {Promise<Document>} an error, or the sign-in, is a page as well
+ * @returns {Promise<{found: Document, response: Response}>}
  * @throws {Problem} where the service cannot be reached
  */
 export async function page(path) {
   try {
     const response = await fetch(path, { headers: { Accept: "text/html" } });
-    return new DOMParser().parseFromString(await response.text(), "text/html");
+    return { found: new DOMParser().parseFromString(await response.text(), "text/html"), response };
   } catch {
     throw new Problem(0, { code: "unreachable", detail: "The service cannot be reached.", hint: "Nothing is lost: try again." });
   }

@@ -33,9 +33,7 @@ def suspected(services, dataset, images):
 @pytest.fixture
 def alike(services, dataset, images):
     """Two groups of two."""
-    rows = [
-        (images[n], "near_duplicates", 0.1, images[n - n % 2], {"keep": images[n - n % 2 + 1]}) for n in range(4)
-    ]
+    rows = [(images[n], "near_duplicates", 0.1, images[n - n % 2], {"keep": images[n - n % 2 + 1]}) for n in range(4)]
     note(services, dataset, rows)
     return images[:4]
 
@@ -52,7 +50,7 @@ def test_what_was_never_checked_is_checked_by_one_button(browser, client, datase
     page = browser.post("/datasets/sushi/curate/analyses").text
     assert "Checking the pictures" in page
     (job,) = client.get("/v1/analyses").json()["data"]
-    assert f'job="{job["id"]}"' in page
+    assert f'jobs="{job["id"]}"' in page
 
 
 def test_a_data_set_without_pictures_asks_for_some(browser, client):

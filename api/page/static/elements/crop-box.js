@@ -5,6 +5,14 @@ const NAMES = ["left", "upper", "right", "lower"];
 const CORNERS = [[0, 1], [2, 1], [2, 3], [0, 3]];
 
 class CropBox extends HTMLElement {
+  size = [1, 1];
+  /** @type {HTMLInputElement[]} */
+  fields = [];
+  /** @type {number[]} */
+  box = [];
+  /** @type {HTMLElement[]} */
+  handles = [];
+
   connectedCallback() {
     this.size = [Number(this.getAttribute("width")), Number(this.getAttribute("height"))];
     this.fields = NAMES.map((name) => /** @type {HTMLInputElement} */ (this.closest("form")?.elements.namedItem(name)));

@@ -5,7 +5,7 @@ import { complain, edit, notify } from "../notices.js";
 import { further } from "../keys.js";
 
 class CurationQueue extends HTMLElement {
-  /** @type {Map<string, Promise<Document>>} pages that were fetched in advance */
+  /** @type {Map<string, Promise<Document>>} screens that were fetched in advance */
   #ahead = new Map();
 
   connectedCallback() {
@@ -29,7 +29,7 @@ class CurationQueue extends HTMLElement {
   #fetch(path) {
     const known = this.#ahead.get(path);
     if (known) return known;
-    const found = page(path);
+    const found = page(path).then((answer) => answer.found);
     this.#ahead.set(path, found);
     found.then(
       (other) => {
