@@ -8,12 +8,12 @@ from fastapi import APIRouter, Form
 from pydantic import BaseModel
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from api.http.acts import ACT_OF, Named
 from api.http.errors import validated
 from api.http.idempotency import Once
 from api.page import curate_acts
 from api.page.curate_queues import LISTED, QUALITY, QUEUES, Entry, Queue, count_all, find_place, findings_of, read
 from api.page.screen import ScreenDep
-from api.routes.revisions import ACT_OF, Named
 from api.serialize import records
 from api.submit.analyses import start_analysis
 from db.curation import analyses, datasets, image_edits, revisions

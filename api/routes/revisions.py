@@ -1,12 +1,11 @@
 """Revisions: edits of a data set's images, their history, and undo."""
 
 from collections.abc import Collection
-from typing import get_args
 
 from fastapi import Request, Response
-from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
+from api.http.acts import ACT_OF, Named
 from api.http.bodies import validated_json
 from api.http.dependencies import Caller, Reading, ServicesDep
 from api.http.idempotency import Made, Once, OnceDep, fingerprint_of
@@ -19,21 +18,10 @@ from db.curation import datasets, image_edits, revisions
 from db.curation.label_edits import labels_given
 from db.models import ApiKey
 from db.session import Session
-from tsukiji import types
 from tsukiji.labels import look_alikes
-from tsukiji.types import Act, ActName, Page, Revision, RevisionChange
+from tsukiji.types import Act, Page, Revision, RevisionChange
 
 router = Router(prefix="/datasets/{dataset}/revisions", tags=["datasets"])
-
-ACT_OF: dict[str, type[types.Act]] = {
-    get_args(kind.model_fields["act"].annotation)[0]: kind for kind in get_args(types.Act)
-}
-
-
-class Named(BaseModel):
-    """What all acts have; read first, so that what is wrong with one is told of that one alone."""
-
-    act: ActName
 
 
 @router.post("", status_code=201, response_model=Revision, openapi_extra=body(json=ACTS))
