@@ -27,7 +27,7 @@ export async function startBatch(chosen, options) {
     if (!archive && !pictures.length) throw new Problem(0, { detail: "There is no picture among these files.", hint: "Choose pictures, a folder of them, or a zip." });
     const left = chosen.length - pictures.length;
     const text = plural(pictures.length, "picture") + (left && !archive ? ` (${plural(left, "other file")} left out)` : "");
-    const file = archive ?? (await zip(pictures, "pictures.zip", say(`Reading ${text}`), control.signal));
+    const file = archive ?? (await zip(pictures, `${nameOf(pictures)}.zip`, say(`Reading ${text}`), control.signal));
     const sent = say(archive ? `Sending ${file.name}` : `Sending ${text}`);
     sent(0);
     const job = await post(file, options, sent, control.signal);
@@ -36,6 +36,13 @@ export async function startBatch(chosen, options) {
     dialog.remove();
     if (!control.signal.aborted) complain(error, () => startBatch(chosen, options));
   }
+}
+
+/** The folder that all of them are in, or how many there are. @param {import("./uploads.js").Chosen[]} files */
+function nameOf(files) {
+  const folders = new Set(files.map(({ path }) => (path.includes("/") ? path.split("/")[0] : "")));
+  const [folder] = folders;
+  return folders.size === 1 && folder ? folder : plural(files.length, "picture");
 }
 
 /** @param {File} file @param {Record<string, any>} options @param {(share: number) => void} sent @param {AbortSignal} signal */

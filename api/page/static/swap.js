@@ -1,6 +1,5 @@
 // Parts of a screen are renewed in place: the server draws them, this fetches the screen and puts them in.
 import { send } from "./api.js";
-import { complain } from "./notices.js";
 
 let newest = 0;
 
@@ -30,23 +29,15 @@ export async function swap(address, ids, { keep = false, prepare } = {}) {
 }
 
 /**
- * Links with `data-swap`, and the back button, renew these parts instead of the whole screen.
- * @param {string[]} ids
- * @param {() => void} [done]
+ * Links with `data-swap`, and the back button, call this instead of loading the screen.
+ * @param {(address: string, keep: boolean) => unknown} show
  */
-export function swapLinks(ids, done = () => {}) {
-  const go = async (/** @type {string} */ address, keep = false) => {
-    try {
-      if (await swap(address, ids, { keep })) done();
-    } catch (error) {
-      complain(error, () => go(address, keep));
-    }
-  };
+export function swapLinks(show) {
   document.addEventListener("click", (event) => {
     const link = /** @type {HTMLElement} */ (event.target).closest?.("a[data-swap]");
     if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
     event.preventDefault();
-    go(/** @type {HTMLAnchorElement} */ (link).href);
+    show(/** @type {HTMLAnchorElement} */ (link).href, false);
   });
-  window.addEventListener("popstate", () => go(location.href, true));
+  window.addEventListener("popstate", () => show(location.href, true));
 }

@@ -57,8 +57,8 @@ export async function teachBy(form, label) {
   const field = /** @type {HTMLInputElement | HTMLSelectElement} */ (form.elements.namedItem("dataset"));
   const named = field instanceof HTMLSelectElement ? field.selectedOptions[0] : field;
   const dataset = { id: field.value, name: named?.dataset.name ?? "the data set" };
-  const seqs = (form.dataset.seqs ?? "").split(" ").map(Number);
-  if (await teach(form.dataset.job ?? "", seqs, label.trim(), dataset)) input.value = "";
+  const seqs = (form.getAttribute("data-seqs") ?? "").split(" ").map(Number); // `dataset` is a field of this form
+  if (await teach(form.getAttribute("data-job") ?? "", seqs, label.trim(), dataset)) input.value = "";
 }
 
 document.addEventListener("submit", (event) => {

@@ -21,7 +21,7 @@ function look(entry, job) {
     name: entry.custom_id,
     thumb: `/v1/batches/${job}/results/${key}/content?variant=thumb`,
     note: REFUSALS[entry.abstain_reason] ?? entry.labels?.join(", ") ?? entry.decision,
-    corner: percent(entry.score),
+    corner: entry.abstain_reason === "none_of_these" ? undefined : percent(entry.score),
     state: entry.abstain_reason === "none_of_these" ? "strange" : entry.abstained ? "unsure" : "",
   };
 }
@@ -49,7 +49,7 @@ class BatchResults extends HTMLElement {
     if (!this.#grid) return; // the results were deleted
     await customElements.whenDefined("image-grid");
     this.#grid.draw = (entry) => look(entry, this.#job);
-    swapLinks(PARTS, () => this.#swapped());
+    swapLinks((address, keep) => this.#show(address, keep));
     this.addEventListener("input", (event) => this.#bound(event));
     this.addEventListener("change", (event) => /** @type {HTMLElement} */ (event.target).closest("#bounds") && this.#apply());
     this.addEventListener("open", (event) => this.#open(/** @type {CustomEvent} */ (event).detail.entry.seq));
@@ -177,7 +177,7 @@ class BatchResults extends HTMLElement {
     if (!count) return;
     const text = form.querySelector("b");
     if (text) text.textContent = `${count.toLocaleString("en")} selected. They are:`;
-    const labels = /** @type {string[]} */ (JSON.parse(form.dataset.labels ?? "[]")).slice(0, KEYS);
+    const labels = /** @type {string[]} */ (JSON.parse(form.getAttribute("data-labels") ?? "[]")).slice(0, KEYS);
     const keys = labels.map((label, at) => make("button", { type: "button", "data-key": String(at + 1), "data-key-label": `Correct to ${label}`, onclick: () => this.#correct(label) }, label, " ", make("kbd", {}, String(at + 1))));
     form.querySelector("[data-keys]")?.replaceChildren(...keys);
   }

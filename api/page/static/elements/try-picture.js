@@ -36,7 +36,7 @@ class TryPicture extends HTMLElement {
       if (image.matches?.(".stage img")) image.hidden = true; // of a kind that this browser cannot show, or no picture at all
     }, true);
     this.#camera();
-    swapLinks(PARTS, () => this.#shown());
+    swapLinks((address, keep) => this.#show(address, keep));
     this.#follow();
   }
 
@@ -96,8 +96,17 @@ class TryPicture extends HTMLElement {
   async #answer(job, number, local) {
     job = await ended(job, (now) => this.#wait(now));
     if (number !== this.#asked) return;
+    await this.#show(`/use?prediction=${job.id}`, false, local);
+  }
+
+  /** @param {string} address @param {boolean} [keep] @param {string} [local] the picture, where this browser has it */
+  async #show(address, keep, local) {
     const prepare = (/** @type {Document} */ fresh) => local && fresh.querySelector(".stage .picture")?.setAttribute("src", local);
-    if (await swap(`/use?prediction=${job.id}`, PARTS, { prepare })) this.#shown();
+    try {
+      if (await swap(address, PARTS, { keep, prepare })) this.#shown();
+    } catch (error) {
+      complain(error, () => this.#show(address, keep, local));
+    }
   }
 
   /** Say why it takes long. @param {any} job */

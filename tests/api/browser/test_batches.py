@@ -1,0 +1,102 @@
+"""Batches in a browser: started from a folder, live, filtered in place, corrected many at a time."""
+
+import io
+import zipfile
+
+import pytest
+from playwright.sync_api import expect
+
+from db.jobs import jobs
+from tests.api.conftest import as_files, picture, pictures, work
+
+
+TILES = "image-grid [role=option]"
+
+
+@pytest.fixture
+def batch(client, services, model):
+    job = client.post("/v1/batches", files=as_files(pictures(6, 80)), data={"model": model}).json()
+    work(services, errors={5}, known_score=0.2)
+    return job["id"]
+
+
+def test_a_folder_is_sent_as_a_zip_that_can_be_read(client, services, model, signed_in, tmp_path):
+    (tmp_path / "photos").mkdir()
+    for number in range(3):
+        (tmp_path / "photos" / f"é{number}.png").write_bytes(picture((number, 0, 0)))
+    (tmp_path / "photos" / "notes.txt").write_text("no picture")
+    page = signed_in("/batches")
+    page.set_input_files("#folder", tmp_path / "photos")
+    page.wait_for_url("**/batches/bat_*")
+    (job,) = client.get("/v1/batches").json()["data"]
+    with services.database.reading() as session:
+        sha256 = jobs.find(session, job["id"]).upload_sha256
+    archive = zipfile.ZipFile(io.BytesIO(services.store.read(sha256)))
+    assert archive.testzip() is None
+    assert sorted(archive.namelist()) == [f"photos/é{number}.png" for number in range(3)]
+    assert archive.read("photos/é1.png") == picture((1, 0, 0))
+
+
+def test_a_folder_without_pictures_is_told(model, signed_in, tmp_path):
+    (tmp_path / "notes.txt").write_text("no picture")
+    page = signed_in("/batches")
+    page.set_input_files("#files", tmp_path / "notes.txt")
+    expect(page.locator("#notices")).to_contain_text("There is no picture among these files.")
+
+
+def test_it_is_live(client, services, model, signed_in):
+    job = client.post("/v1/batches", files=as_files(pictures(3)), data={"model": model}).json()
+    page = signed_in(f"/batches/{job['id']}")
+    expect(page.get_by_text("Waiting for a worker")).to_be_visible()
+    work(services)
+    expect(page.get_by_role("link", name="tuna 3")).to_be_visible()
+    expect(page.locator(TILES)).to_have_count(3)
+    expect(page.get_by_role("button", name="Cancel")).to_be_hidden()
+
+
+def test_filters_and_thresholds_follow_in_place(batch, signed_in):
+    page = signed_in(f"/batches/{batch}")
+    page.get_by_role("link", name="unreadable 1").click()
+    expect(page.locator(TILES)).to_have_count(1)
+    page.go_back()
+    expect(page.locator(TILES)).to_have_count(6)
+    slider = page.get_by_label("Minimum confidence")
+    slider.fill("0.9")
+    expect(page.get_by_role("link", name="not sure enough 5")).to_be_visible()
+    slider.dispatch_event("change")
+    page.wait_for_url("**threshold=0.9**")
+    expect(page.locator("image-grid .unsure")).to_have_count(5)
+
+
+def test_a_result_is_opened_large_and_the_next_by_a_key(batch, signed_in):
+    page = signed_in(f"/batches/{batch}")
+    page.locator(TILES).first.dblclick()
+    large = page.get_by_role("dialog", name="Result")
+    expect(large).to_contain_text("0.png")
+    assert large.locator(".share").all_inner_texts() == ["70.0%", "20.0%", "10.0%"]
+    page.keyboard.press("ArrowRight")
+    expect(large).to_contain_text("1.png")
+    page.reload()
+    expect(large).to_contain_text("1.png")
+    page.keyboard.press("Escape")
+    expect(large).to_be_hidden()
+    assert "item" not in page.url
+
+
+def test_many_are_corrected_at_once_and_taken_back(client, dataset, batch, signed_in):
+    page = signed_in(f"/batches/{batch}")
+    page.locator(TILES).first.click()
+    page.locator(TILES).nth(3).click(modifiers=["Shift"])
+    page.keyboard.press("1")
+    expect(page.locator("#notices")).to_contain_text("4 pictures wait for review in sushi as eel")
+    pending = f"/v1/datasets/{dataset}/images?review=pending"
+    assert len(client.get(pending).json()["data"]) == 4
+    page.keyboard.press("u")
+    expect(page.locator("#notices")).to_contain_text("Undone.")
+    assert client.get(pending).json()["data"] == []
+
+
+def test_it_fits_a_phone(batch, signed_in):
+    page = signed_in(f"/batches/{batch}", width=360)
+    expect(page.locator(TILES)).to_have_count(6)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
