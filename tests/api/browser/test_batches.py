@@ -9,7 +9,6 @@ from playwright.sync_api import expect
 from db.jobs import jobs
 from tests.api.conftest import as_files, picture, pictures, work
 
-
 TILES = "image-grid [role=option]"
 
 
