@@ -3,17 +3,22 @@
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Query
-from starlette.responses import HTMLResponse
+from fastapi import APIRouter, Form, Query, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from api.http.bodies import read_form
 from api.http.image_filters import FilterDep
-from api.page.screen import ScreenDep
+from api.page.screen import Screen, ScreenDep
 from api.serialize import records
+from api.submit.freezing import freeze
+from api.submit.image_intake import take_files
 from db.curation import analyses, datasets
 from db.models import Dataset as DatasetRow
 from db.paging import Window
 from db.session import Session
-from tsukiji.types import Dataset, ImageFilter
+from tsukiji.errors import Invalid
+from tsukiji.types import Dataset, ImageFilter, UploadResult
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
@@ -85,6 +90,43 @@ def show_data(
             per_page=COLUMNS,
             **shown,
         )
+
+
+@router.post("/datasets/{dataset}/images")
+async def add_pictures(dataset: str, request: Request, screen: ScreenDep) -> Response:
+    """Take pictures from a browser without script; with script the drop zone sends them by `/v1`."""
+    async with read_form(request, screen.services.settings.limits.request_files, {"label"}) as sent:
+        result = await screen.services.decoding(take_files, screen.services, screen.visitor, dataset, sent)
+    if result.rejected:
+        return await run_in_threadpool(show_verdicts, screen, dataset, result)
+    return RedirectResponse(f"/datasets/{dataset}", 303)
+
+
+def show_verdicts(screen: Screen, dataset: str, result: UploadResult) -> HTMLResponse:
+    with screen.services.database.reading() as session:
+        row = datasets.find(session, dataset)
+        return screen.show(session, "verdicts.html", current="data", dataset=row, result=result, status=201)
+
+
+@router.post("/datasets/{dataset}/snapshots")
+def freeze_snapshot(dataset: str, screen: ScreenDep) -> Response:
+    freeze(screen.services, dataset)
+    return RedirectResponse(f"/datasets/{dataset}", 303)
+
+
+@router.post("/datasets/{dataset}/delete")
+def delete_dataset(dataset: str, screen: ScreenDep, name: Annotated[str, Form(max_length=200)]) -> Response:
+    """Delete the data set, if its name was typed.
+
+    Raises:
+        Invalid: another name was typed.
+    """
+    with screen.services.database.transaction() as session:
+        row = datasets.find(session, dataset)
+        if name.strip() != row.name:
+            raise Invalid(f"{name!r} is not the name of this data set; nothing was deleted.", hint="Type its name.")
+        datasets.remove(session, row.id)
+    return RedirectResponse("/", 303)
 
 
 class Place:

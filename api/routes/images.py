@@ -1,6 +1,6 @@
 """Images of a data set: send, list, get, delete."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, cast
 from urllib.parse import quote
 
 from fastapi import Request, Response
@@ -21,8 +21,9 @@ from db.curation import datasets
 from db.labels import MULTI
 from db.models import Image
 from tsukiji import types
+from tsukiji.ingest.importers import lay_out
 from tsukiji.labels import told
-from tsukiji.types import Page, Sha256, UploadResult
+from tsukiji.types import Page, Sha256, Split, UploadResult
 from tsukiji.vision.decoding.decode import thumbnail
 
 router = Router(tags=["images"])
@@ -40,6 +41,26 @@ class KnownHashes(types.Answer):
     known: list[str]
     labels: dict[str, list[str] | None] = Field({})
     """The labels of each picture that exists; null if unlabelled. Only in a `multi_label` data set."""
+
+
+class FolderNames(types.Request):
+    folders: Annotated[list[Annotated[str, Field(max_length=1000)]], Field(max_length=10_000)]
+    """Paths relative to the folder or archive that holds them, with slashes; empty for that itself."""
+
+
+class FolderMeaning(types.Answer):
+    """What a folder says of the pictures directly in it."""
+
+    folder: str
+    label: str | None = None
+    labels: list[str] | None = None
+    split: Split | None = None
+
+
+class FolderMeanings(types.Answer):
+    folders: list[FolderMeaning]
+    warnings: list[dict[str, Any]] = Field([])
+    """Folders that may be meant otherwise, such as a label `train`."""
 
 
 SPLIT = {"enum": ["train", "valid", "test"]}
@@ -82,6 +103,19 @@ def check_images(dataset: str, body: HashCheck, session: Reading) -> KnownHashes
     images = datasets.images_of(session, sorted(found.values()))
     labels = {image.sha256: told(image.label)["labels"] for image in images if row.kind == MULTI or image.label is None}
     return KnownHashes(known=sorted(found), labels=labels)
+
+
+@router.post("/datasets/{dataset}/images/folders")
+def read_folders(dataset: str, body: FolderNames, session: Reading) -> FolderMeanings:
+    """Read which label and split folders mean, as an import reads them; changes nothing."""
+    row = datasets.find(session, dataset)
+    names = [f"{folder}/1.jpg".lstrip("/") for folder in body.folders]
+    layout = lay_out(names, [], types.ImportOptions(), kind=cast("types.Kind", row.kind))
+    found = []
+    for folder, name in zip(body.folders, names, strict=True):
+        placed = layout.place(name)
+        found.append(FolderMeaning(folder=folder, split=placed.split, **told(placed.label)))
+    return FolderMeanings(folders=found, warnings=layout.warnings)
 
 
 @router.get("/datasets/{dataset}/images")

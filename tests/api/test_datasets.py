@@ -268,3 +268,19 @@ def test_a_thumbnail_is_drawn_once_and_never_shown_of_a_picture_that_is_deleted(
     assert len(drawn) == 1
     client.delete(image["links"]["self"])
     assert client.get(image["links"]["thumb"]).status_code == 404
+
+
+def test_what_folders_mean_is_told_before_anything_is_sent(client, dataset):
+    asked = {"folders": ["train/cat", "train/dog", "valid/cat", ""]}
+    found = client.post(f"/v1/datasets/{dataset}/images/folders", json=asked).json()
+    told = [(each["folder"], each["label"], each["split"]) for each in found["folders"]]
+    assert told == [
+        ("train/cat", "cat", "train"),
+        ("train/dog", "dog", "train"),
+        ("valid/cat", "cat", "valid"),
+        ("", None, None),
+    ]
+    assert found["warnings"] == []
+    doubtful = client.post(f"/v1/datasets/{dataset}/images/folders", json={"folders": ["train", "car"]}).json()
+    assert [each["label"] for each in doubtful["folders"]] == ["train", "car"]
+    assert doubtful["warnings"][0]["code"] == "split_read_as_label"

@@ -65,6 +65,7 @@ export async function renew(selector, path = location.href) {
   if (response.redirected || fresh.length !== shown.length) return location.assign(response.url);
   const focused = document.activeElement?.id;
   shown.forEach((element, index) => element.replaceWith(document.adoptNode(fresh[index])));
+  for (const grid of document.querySelectorAll("image-grid[id]")) grid.setAttribute("total", found.getElementById(grid.id)?.getAttribute("total") ?? "");
   if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
 }
 
@@ -148,18 +149,8 @@ export function make(tag, attributes = {}, ...children) {
 
 let due = 0;
 
-/** Draw again, from this very address, what carries `data-fresh` with a name, and the `total` of grids with an id. */
+/** Take what has `data-fresh` from the server again, soon: after edits, counts are others. */
 export function freshen() {
   clearTimeout(due);
-  due = setTimeout(async () => {
-    const response = await fetch(location.href, { headers: { Accept: "text/html" } }).catch(() => null);
-    if (!response?.ok || response.redirected) return;
-    const page = new DOMParser().parseFromString(await response.text(), "text/html");
-    for (const old of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-fresh]"))) {
-      const renewed = page.querySelector(`[data-fresh="${old.dataset.fresh}"]`);
-      if (renewed) old.replaceWith(document.adoptNode(renewed));
-    }
-    for (const grid of document.querySelectorAll("[id][total]"))
-      grid.setAttribute("total", page.getElementById(grid.id)?.getAttribute("total") ?? grid.getAttribute("total") ?? "");
-  }, 200);
+  due = setTimeout(() => renew("[data-fresh]").catch(() => {}), 200);
 }

@@ -1,5 +1,6 @@
 // Files of a person: what was dropped or chosen, folders included, and large files sent in parts that can be resumed.
 import { Problem, call, send } from "./api.js";
+import { contentDigest } from "./hash.js";
 
 /** @typedef {{file: File, path: string}} Chosen a file with its place in the folder that was chosen */
 
@@ -89,12 +90,10 @@ async function resume(key) {
 
 /** @param {string} path @param {Blob} part @param {AbortSignal} [signal] */
 async function sendPart(path, part, signal) {
-  const bytes = await part.arrayBuffer();
-  const digest = btoa(String.fromCharCode(...new Uint8Array(await crypto.subtle.digest("SHA-256", bytes))));
-  const headers = { "Content-Type": "application/octet-stream", "Content-Digest": `sha-256=:${digest}:` };
+  const headers = { "Content-Type": "application/octet-stream", "Content-Digest": await contentDigest(part) };
   for (let tried = 1; ; tried++) {
     try {
-      return await send(path, { method: "PUT", body: bytes, headers, signal });
+      return await send(path, { method: "PUT", body: part, headers, signal });
     } catch (error) {
       const passing = error instanceof Problem && (!error.status || error.status >= 500 || error.status === 429 || error.code === "digest_mismatch");
       if (!passing || tried === TRIES) throw error;

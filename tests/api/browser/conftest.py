@@ -54,7 +54,12 @@ def open_page(chromium, url):
         context = chromium.new_context(viewport=view, color_scheme=scheme, base_url=url, **options)
         contexts.append(context)
         opened = context.new_page()
-        opened.on("console", lambda line: complaints.append(line.text) if line.type in {"error", "warning"} else None)
+        opened.on(
+            "console",
+            lambda line: (
+                complaints.append(f"{line.text} {line.location['url']}") if line.type in {"error", "warning"} else None
+            ),
+        )
         opened.on("pageerror", lambda error: complaints.append(str(error)))
         opened.on(
             "request",

@@ -33,7 +33,7 @@ def test_a_filter_has_its_address(browser, pets, query, found):
     page = browser.get(f"/datasets/pets?{query}").text
     assert len(names(page)) == found
     assert f"/v1/datasets/{pets}/images?{query}" in page
-    assert ("No picture matches" in page) == (not found)
+    assert ('<p class="empty">' in page) == (not found)
 
 
 def test_every_chip_leads_to_as_many_pictures_as_it_says(browser, client, pets):
@@ -71,3 +71,23 @@ def test_what_is_not_there_is_told(browser, pets, path, status):
     page = browser.get(path)
     assert page.status_code == status
     assert 'href="/"' in page.text
+
+
+def test_pictures_are_added_without_script_and_refusals_listed(browser, client, pets):
+    files = [("files", ("new.png", picture((200, 1, 1)))), ("files", ("bad.png", b"no picture"))]
+    page = browser.post("/datasets/pets/images", files=files, data={"label": "eel"})
+    assert "1 file could not be taken" in page.text
+    assert "bad.png" in page.text
+    assert {"label": "eel", "images": 1} in client.get("/v1/datasets/pets").json()["classes"]
+
+
+def test_a_data_set_is_deleted_only_by_its_name(browser, client, pets):
+    assert browser.post("/datasets/pets/delete", data={"name": "cats"}).status_code == 422
+    assert client.get("/v1/datasets/pets").status_code == 200
+    browser.post("/datasets/pets/delete", data={"name": "pets"})
+    assert client.get("/v1/datasets/pets").status_code == 404
+
+
+def test_a_snapshot_is_frozen_without_script(browser, client, pets):
+    browser.post("/datasets/pets/snapshots")
+    assert client.get("/v1/datasets/pets/snapshots").json()["data"][0]["images"] == 5

@@ -9,6 +9,7 @@
 //   dataset  id of the data set
 //   total    how many entries the list has, if known, so that the scroll bar is right from the start
 //   label    the accessible name
+//   empty    what is said where the list is empty
 // Properties and methods
 //   draw(entry)            what a tile shows; assign your own for other lists: { key, thumb, name, note, corner, state, out }
 //                          (`key` is what `selection.images` holds, `state` classes of .tile, `out` why it is faded)
@@ -47,6 +48,7 @@ export class ImageGrid extends HTMLElement {
   /** @type {Promise<void> | null} */ #loading = null;
   #round = 0;
   #list = make("ul", { class: "tiles windowed", role: "listbox", "aria-multiselectable": "true" });
+  #nothing = make("p", { class: "empty" });
   /** @type {Map<number, HTMLElement>} */ #tiles = new Map();
   /** @type {Map<string, HTMLElement>} */ #pictures = new Map();
   /** @type {Set<string>} */ #selected = new Set();
@@ -190,7 +192,7 @@ export class ImageGrid extends HTMLElement {
     if (!this.#list.isConnected) {
       for (const tile of /** @type {NodeListOf<HTMLElement>} */ (this.querySelectorAll("[data-image]")))
         this.#keep(tile.dataset.image ?? "", tile.querySelector("img"));
-      this.replaceChildren(this.#list);
+      this.replaceChildren(this.#list, this.#nothing);
       this.#resize.observe(this.#list);
     }
     const focused = this.#list.contains(document.activeElement);
@@ -201,6 +203,8 @@ export class ImageGrid extends HTMLElement {
     this.#measure();
     this.#pictures.clear();
     if (focused) this.#focus(this.#active, false);
+    this.#nothing.textContent = this.#entries.length ? "" : this.getAttribute("empty");
+    this.#nothing.hidden = !this.#nothing.textContent;
   }
 
   /** @param {string} key @param {HTMLElement | null} picture */
