@@ -29,6 +29,7 @@ DATASETS: Final = 200
 EVALUATIONS: Final = 20
 PICTURES: Final = 48
 KEYS: Final = 9
+"""Labels that have a key; of many, fewer, so that the pictures keep their place."""
 WORST: Final = 200
 """Images looked through for mistakes, highest loss first."""
 
@@ -175,7 +176,7 @@ def key_labels(metrics: Metrics, true: str | None, predicted: str | None) -> lis
     names = metrics.label_names
     row = metrics.confusion[names.index(true)] if true in names and metrics.confusion else [0] * len(names)
     order = sorted(range(len(names)), key=lambda index: (names[index] != predicted, -row[index], index))
-    return [names[index] for index in order if names[index] != true or metrics.multi_label][:KEYS]
+    return [names[index] for index in order if names[index] != true or metrics.multi_label][: KEYS if len(names) <= KEYS else KEYS // 2 + 1]
 
 
 def siblings(session: Session, model: ModelRow) -> list[ModelRow]:

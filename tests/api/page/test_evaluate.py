@@ -161,7 +161,7 @@ def test_two_models_are_compared_picture_by_picture(browser, services):
     new = add_model(services, LABELS, [("eel", "eel", None), ("tuna", "tuna", None), ("eel", "eel", None)])
     page = browser.get(f"/models/{new}/compare?with={old}").text
     assert "+66.7 points" in page
-    assert "now eel, before squid" in page
+    assert "this says eel, the other squid" in page
 
 
 def test_exports_evaluations_aliases_and_deletion(browser, client, services, dataset):

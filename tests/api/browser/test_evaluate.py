@@ -1,0 +1,62 @@
+"""The matrix with its pictures beside it, the threshold, and a training that is watched."""
+
+import pytest
+from playwright.sync_api import expect
+
+from db.jobs import jobs, leases
+from db.models import Job
+from tests.api.conftest import LABELS
+from tests.api.page.test_evaluate import add_model
+
+
+@pytest.fixture
+def images(client, dataset):
+    return [row["id"] for row in client.get(f"/v1/datasets/{dataset}/images").json()["data"]]
+
+
+def test_a_cell_opens_beside_the_matrix_and_its_labels_are_mended_by_keys(signed_in, client, services, dataset, images):
+    cells = [("eel", "tuna", images[0]), ("eel", "tuna", images[1]), ("eel", "tuna", images[2]), ("tuna", "tuna", None)]
+    made = add_model(services, ["eel", "tuna"], cells, dataset=dataset)
+    page = signed_in(f"/models/{made}")
+    page.get_by_role("cell").get_by_role("link", name="3", exact=True).click()
+    panel = page.locator("#pictures")
+    expect(panel.get_by_role("heading")).to_have_text("eel taken for tuna")
+    assert "predicted=tuna" in page.url
+    page.keyboard.press("1")
+    expect(page.get_by_text("Now tuna.")).to_be_visible()
+    expect(panel).to_contain_text("2 left")
+    page.keyboard.press("x")
+    expect(panel).to_contain_text("1 left")
+    page.keyboard.press("k")
+    expect(panel).to_contain_text("All of these are looked at.")
+    kept = [client.get(f"/v1/images/{image}").json() for image in (images[2], images[1], images[0])]
+    assert [(row["label"], row["excluded"]) for row in kept] == [("tuna", False), ("eel", True), ("eel", False)]
+    page.keyboard.press("u")
+    expect(page.get_by_text("Undone.")).to_be_visible()
+    assert client.get(f"/v1/images/{images[1]}").json()["excluded"] is False
+    page.go_back()
+    expect(panel.get_by_role("heading")).to_have_text("Worst mistakes")
+
+
+def test_the_threshold_moves_coverage_and_accuracy(signed_in, services):
+    sweep = [{"threshold": at / 10, "coverage": 1 - at / 10, "accuracy": 0.5 + at / 20} for at in range(10)]
+    made = add_model(services, LABELS, [("eel", "eel", None)], further={"sweep": sweep})
+    page = signed_in(f"/models/{made}")
+    slider = page.get_by_role("slider", name="Threshold")
+    expect(page.locator("threshold-slider output")).to_have_text(["0.50", "50.0%", "75.0%"])
+    slider.focus()
+    page.keyboard.press("End")
+    expect(page.locator("threshold-slider output")).to_have_text(["0.90", "10.0%", "95.0%"])
+
+
+def test_a_training_draws_itself_while_it_runs(signed_in, client, services, dataset):
+    training = client.post("/v1/trainings", json={"dataset": dataset}).json()["id"]
+    page = signed_in(f"/trainings/{training}")
+    expect(page.get_by_text("waiting for a worker")).to_be_visible()
+    with services.database.transaction() as session:
+        job = leases.claim(session, Job, training, "test", 30)
+        epoch = {"epoch": 1, "train_loss": 1.0, "valid_loss": 0.5, "accuracy": 0.9, "seconds": 2.0}
+        jobs.record(session, training, "metric", epoch, attempt=job.attempt)
+    expect(page.get_by_text("best 90.0%, epoch 1")).to_be_visible()
+    page.keyboard.press("f")
+    expect(page.get_by_role("button", name="Finishing")).to_be_disabled()
