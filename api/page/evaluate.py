@@ -29,7 +29,8 @@ DATASETS: Final = 200
 EVALUATIONS: Final = 20
 PICTURES: Final = 48
 KEYS: Final = 9
-"""Labels that have a key; of many, fewer, so that the pictures keep their place."""
+FEWER_KEYS: Final = 5
+"""Where there are so many labels that the buttons would push the pictures away."""
 WORST: Final = 200
 """Images looked through for mistakes, highest loss first."""
 
@@ -176,7 +177,8 @@ def key_labels(metrics: Metrics, true: str | None, predicted: str | None) -> lis
     names = metrics.label_names
     row = metrics.confusion[names.index(true)] if true in names and metrics.confusion else [0] * len(names)
     order = sorted(range(len(names)), key=lambda index: (names[index] != predicted, -row[index], index))
-    return [names[index] for index in order if names[index] != true or metrics.multi_label][: KEYS if len(names) <= KEYS else KEYS // 2 + 1]
+    most = KEYS if len(names) <= KEYS else FEWER_KEYS
+    return [names[index] for index in order if names[index] != true or metrics.multi_label][:most]
 
 
 def siblings(session: Session, model: ModelRow) -> list[ModelRow]:

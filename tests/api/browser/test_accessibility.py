@@ -3,12 +3,19 @@
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-SCREENS = ["/", "/style"]
+SCREENS = [
+    "/",
+    "/style",
+    "/datasets/sushi/train",
+    "/models/production",
+    "/models/production?true=eel&predicted=squid",
+    "/models/production/compare",
+]
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (1280, "light")])
-def test_axe_finds_nothing_serious(signed_in, model, width, scheme):
+def test_axe_finds_nothing_serious(signed_in, dataset, model, width, scheme):
     page = signed_in(width=width, scheme=scheme)
     for path in SCREENS:
         page.goto(path)
