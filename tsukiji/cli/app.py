@@ -20,6 +20,7 @@ COMMANDS: Final = {
         "Check Python, the service, the key, the workers, the disk, the programs, PyTorch and the pretrained weights.",
     ),
     "limits": ("limits:show_limits", "Show the service's limits: sizes, counts, times."),
+    "watch": ("watch:watch", "Follow all jobs, live; Ctrl-C stops watching, not the jobs."),
     "train": ("train:train", "Train a model and print how good it is."),
     "classify": ("classify:classify", "Label pictures in the background and wait for the results."),
     "predict": ("classify:predict", "Label up to 16 pictures at once."),

@@ -1,5 +1,6 @@
 """`tsukiji jobs`: jobs of all kinds in one list."""
 
+from collections.abc import Callable
 from functools import cache, partial
 from typing import Annotated
 
@@ -36,11 +37,11 @@ def list_jobs(
 ) -> None:
     """List the jobs, newest first."""
     with Client() as client:
-        name_of = cache(partial(dataset_name, client))
+        dataset_of_job = names_of_datasets(client)
         columns = {
             "kind": lambda job: job.object,
-            "data set": lambda job: job.request.get("dataset_name") or name_of(dataset_of(job)),
-            "model": lambda job: job.request.get("model_name" if "model" in job.request else "name"),
+            "data set": dataset_of_job,
+            "model": model_name,
             "status": lambda job: job.status,
             "done": lambda job: f"{job.progress.fraction:.0%}",
             "errors": lambda job: job.counts.errored if job.counts else None,
@@ -48,6 +49,16 @@ def list_jobs(
             "id": lambda job: job.id,
         }
         print_records(client.jobs.list(kind=kind, status=status), columns, as_json, limit, FITS)
+
+
+def names_of_datasets(client: Client) -> Callable[[Job], str | None]:
+    """Return what gives the name of the data set that a job is about; each is asked for once."""
+    name_of = cache(partial(dataset_name, client))
+    return lambda job: job.request.get("dataset_name") or name_of(dataset_of(job))
+
+
+def model_name(job: Job) -> str | None:
+    return job.request.get("model_name" if "model" in job.request else "name")
 
 
 def dataset_of(job: Job) -> str | None:

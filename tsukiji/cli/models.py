@@ -1,9 +1,9 @@
 """`tsukiji models`: what was trained."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Final, Literal
 
 import typer
@@ -26,6 +26,7 @@ from tsukiji.cli.output import (
 )
 from tsukiji.cli.report import note_warnings, print_metrics
 from tsukiji.cli.short_ids import whole_id
+from tsukiji.cli.thumbnails import PicturesOption, protocol_of, show_pictures
 from tsukiji.cli.verify import verify
 from tsukiji.cli.waiting import wait
 from tsukiji.client import Client, Model, NotFoundError
@@ -40,6 +41,7 @@ ALIAS_COLUMNS: Final[dict[str, Callable[[types.Alias], Any]]] = {
     "model": lambda alias: alias.model_id,
     "since": lambda alias: alias.updated_at,
 }
+PICTURES_SHOWN: Final = 6
 MISTAKE_COLUMNS: Final[dict[str, Callable[[types.EvaluationItem], Any]]] = {
     "image": lambda found: found.name,
     "is": lambda found: labels_of(found.true_label, found.true_labels),
@@ -184,8 +186,10 @@ app.command("compare")(evaluations.compare)
 
 
 @app.command("mistakes")
-def list_mistakes(model: ModelName, limit: Limit = None, as_json: AsJson = False) -> None:
-    """List the held-out images that a model gets wrong, worst first."""
+def list_mistakes(
+    model: ModelName, limit: Limit = None, pictures: PicturesOption = "auto", as_json: AsJson = False
+) -> None:
+    """List the held-out images that a model gets wrong, worst first; the worst as pictures, where they are shown."""
     with Client() as client:
         evaluation = client.models.get(model).evaluation
         if evaluation is None:
@@ -194,6 +198,9 @@ def list_mistakes(model: ModelName, limit: Limit = None, as_json: AsJson = False
             )
         wrong = (item for item in evaluation.items(order="loss") if item.true_labels != item.predicted_labels)
         shown = list(islice(wrong, limit or (FITS + 1 if OUT.is_terminal and not as_json else None)))
+        if not as_json and (protocol := protocol_of(pictures)) != "none":
+            worst_first = islice(thumbnails(client, shown), PICTURES_SHOWN)
+            show_pictures([(picture, caption(item)) for item, picture in worst_first], protocol)
         print_records(shown, MISTAKE_COLUMNS, as_json, limit, FITS)
         worst = next((item for item in shown if item.image_id and item.predicted_label), None)
         if worst and evaluation.dataset_id and ERR.is_terminal:
@@ -210,6 +217,20 @@ def list_suspects(model: ModelName, limit: Limit = None, as_json: AsJson = False
         worst = next((row for row in shown if row.image_id and row.suggested_label), None)
         if worst and found.dataset_id and ERR.is_terminal:
             suggest_relabel(client, found.dataset_id, worst.image_id or "", worst.suggested_label or "")
+
+
+def thumbnails(client: Client, items: Iterable[types.EvaluationItem]) -> Iterator[tuple[types.EvaluationItem, bytes]]:
+    """Yield the pictures that are still there."""
+    for item in items:
+        with suppress(NotFoundError):
+            if item.image_id:
+                yield item, client.images.content(item.image_id, "thumb")
+
+
+def caption(item: types.EvaluationItem) -> list[str]:
+    true = labels_of(item.true_label, item.true_labels)
+    predicted = labels_of(item.predicted_label, item.predicted_labels)
+    return [PurePosixPath(item.name).name, f"is {true}", f"taken for {predicted} {item.score:.2f}"]
 
 
 def suggest_relabel(client: Client, dataset: str, image: str, label: str) -> None:

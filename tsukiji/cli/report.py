@@ -1,16 +1,13 @@
 """Data sets and evaluations as tables. Knows no command."""
 
-from typing import Any, Final
+from typing import Any
 
 from rich.console import Console
 
 from tsukiji import types
+from tsukiji.cli.matrix import print_confusion
 from tsukiji.cli.output import OUT, note, print_fields, print_json, print_table
 from tsukiji.client import Dataset
-
-MATRIX_LABELS: Final = 15
-"""A wider matrix fits no terminal; then the commonest confusions are listed instead."""
-CONFUSIONS: Final = 15
 
 
 def show_dataset(dataset: Dataset, as_json: bool) -> None:
@@ -31,13 +28,13 @@ def labelled(dataset: types.Dataset) -> list[types.ClassCount]:
 
 def print_metrics(metrics: types.Metrics, to: Console = OUT) -> None:
     several = metrics.multi_label
-    facts: dict[str, Any] = {"exact sets" if several else "accuracy": metrics.accuracy}
-    facts |= {"images": metrics.images, "loss": metrics.loss}
+    facts: dict[str, Any] = {"exact sets" if several else "accuracy": fraction(metrics.accuracy, metrics.images)}
+    facts |= {"images": metrics.images, "loss": f"{metrics.loss:.3g}"}
     if several:
         facts["mean average precision"] = several.mean_average_precision
         facts |= {"micro f1": several.micro_f1, "macro f1": several.macro_f1, "hamming loss": several.hamming_loss}
     if metrics.accuracy_interval:
-        facts["95% interval"] = list(metrics.accuracy_interval)
+        facts["95% interval"] = [fraction(end, metrics.images) for end in metrics.accuracy_interval]
     if metrics.calibration:
         facts["calibration error"] = metrics.calibration.ece_after
     print_table(facts, [facts.values()], to)
@@ -80,7 +77,10 @@ def print_leakage(leakage: types.Leakage | None) -> None:
 
 
 def print_classes(metrics: types.Metrics, to: Console) -> None:
-    rows = [[row.label, row.precision, row.recall, row.f1, row.support] for row in metrics.per_class]
+    rows = [
+        [row.label, *(fraction(value, row.support) for value in (row.precision, row.recall, row.f1)), row.support]
+        for row in metrics.per_class
+    ]
     print_table(["label", "precision", "recall", "f1", "images"], rows, to)
 
 
@@ -102,23 +102,6 @@ def print_counts(several: types.MultiLabelMetrics, to: Console) -> None:
     print_table(columns, rows, to)
 
 
-def print_confusion(metrics: types.Metrics, to: Console) -> None:
-    """Print the matrix: a row for each true label, a column for what its images were taken for."""
-    names = metrics.label_names
-    if len(names) <= MATRIX_LABELS:
-        rows = [[name, *counts] for name, counts in zip(names, metrics.confusion, strict=True)]
-        print_table(["true \\ predicted", *names], rows, to)
-        return
-    print_table(["true", "predicted", "images"], commonest_confusions(metrics), to, fits=CONFUSIONS, rest=None)
-
-
-def commonest_confusions(metrics: types.Metrics) -> list[tuple[str, str, int]]:
-    """List (true label, predicted label, images) where they differ, most images first."""
-    names = metrics.label_names
-    cells = [
-        (names[i], names[j], count)
-        for i, row in enumerate(metrics.confusion)
-        for j, count in enumerate(row)
-        if i != j and count
-    ]
-    return sorted(cells, key=lambda cell: -cell[2])
+def fraction(value: float | None, images: int) -> str | None:
+    """Write a fraction of this many images with as many decimals as it has: two for fewer than a hundred images."""
+    return None if value is None else f"{value:.{max(2, min(4, len(str(images - 1)) if images > 1 else 1))}f}"

@@ -15,7 +15,7 @@ def test_show_a_model_with_its_evaluation(service, run):
     service.answer("GET", "/v1/evaluations/evl_1", evaluation())
     shown = run("models", "show", "pets").stdout
     assert "labels\tcat, dog" in shown
-    assert "0.750\t4\t0.400" in shown
+    assert "0.75\t4\t0.4" in shown
     assert json.loads(run("models", "show", "pets", "--json").stdout)["id"] == "mdl_1"
 
 
@@ -158,7 +158,7 @@ def test_evaluate_waits_and_prints(service, run):
     result = run("models", "evaluate", "production", "--dataset", "pets", "--split", "test")
     assert service.asked[0].json == {"model": "production", "dataset": "pets", "split": "test", "metadata": {}}
     assert "images left out\t2" in result.stdout
-    assert "0.750\t4\t0.400" in result.stdout
+    assert "0.75\t4\t0.4" in result.stdout
     assert "warning: The model learnt from 3" in result.stderr
     printed = run("models", "evaluate", "production", "--dataset", "pets", "--json").stdout
     assert json.loads(printed)["id"] == "evl_1"

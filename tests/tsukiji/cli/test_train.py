@@ -29,8 +29,8 @@ def test_prints_how_good_it_is(trained, run):
     lines = [line.split("\t") for line in result.stdout.splitlines()]
     assert ["model", "pets"] in lines
     assert ["id", "mdl_1"] in lines
-    assert ["0.750", "4", "0.400"] in lines
-    assert ["dog", "1.000", "0.500", "0.700", "2"] in lines
+    assert ["0.75", "4", "0.4"] in lines
+    assert ["dog", "1.00", "0.50", "0.70", "2"] in lines
     assert lines[-2:] == [["cat", "2", "0"], ["dog", "1", "1"]]
 
 
