@@ -95,7 +95,13 @@ def keep(queue: Queue, ids: Sequence[str], text: str, tone: str = "") -> Offer:
 
 
 def exclude(ids: Sequence[str]) -> Offer:
-    return Offer("Exclude", "Excluded.", {"act": "exclude", "images": list(ids)}, "x", "danger")
+    return Offer(
+        "Exclude" if len(ids) == 1 else "Exclude all",
+        "Excluded.",
+        {"act": "exclude", "images": list(ids)},
+        "x",
+        "danger",
+    )
 
 
 def relabel(ids: Sequence[str], wanted: str | Sequence[str] | None) -> dict[str, Any]:

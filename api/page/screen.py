@@ -75,7 +75,7 @@ def rail_of(session: Session, current: str, dataset: Dataset | None) -> Rail:
         listed,
         images=sum(images for _, images in counts),
         unlabelled=dict(counts).get(None, 0),
-        findings=sum(analyses.count(session, shown.id).values()),
+        findings=sum(found for kind, found in analyses.count(session, shown.id).items() if kind != "label_next"),
     )
 
 

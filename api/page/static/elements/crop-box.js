@@ -15,6 +15,8 @@ class CropBox extends HTMLElement {
 
   connectedCallback() {
     this.size = [Number(this.getAttribute("width")), Number(this.getAttribute("height"))];
+    const ratio = this.size[0] / this.size[1];
+    this.style.width = `min(100%, ${72 * ratio}vh)`; // a small picture is shown large
     this.fields = NAMES.map((name) => /** @type {HTMLInputElement} */ (this.closest("form")?.elements.namedItem(name)));
     this.box = this.fields.map((field) => Number(field.value));
     this.handles = [[0, 1, 2, 3], ...CORNERS].map((sides, index) => this.#handle(sides, index));
