@@ -1,1 +1,1 @@
-"""What a data set is worth: splits, near duplicates, snapshots, issues. Knows no rows."""
+"""Quality of data sets: splits, near-duplicates, snapshots, issues. Knows no rows."""

@@ -1,8 +1,8 @@
-"""Are these the same picture? One answer for all that ask: analyses, which name copies, and splits, which keep them
-together. Pairs are proposed by hashes that lie close; what is kept of both, their miniatures, decides.
+"""Decides whether two pictures are copies, for analyses, which report copies, and splits, which keep them together.
+Pairs are proposed by similar hashes; comparing their miniatures decides.
 
-How alike two different pictures may be depends on the data set: photos hardly at all, digits and screenshots very. So
-the likeness that copies must have follows from pairs taken at random. Knows no files.
+How similar two different pictures may be depends on the data set: photos hardly at all, digits and screenshots very. So
+the threshold is derived from random pairs.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -18,48 +18,48 @@ from tsukiji.vision.likeness import LEAST, likeness
 from tsukiji.vision.miniature import BYTES, Miniatures
 
 LOWEST: Final = 0.92
-"""Likeness from which on two pictures are copies where different ones are not alike. Planted ones reach 0.934."""
+"""Threshold where different pictures are dissimilar. Planted copies reach 0.934."""
 HIGHEST: Final = 0.983
-"""The same where they are. Copies that are not cropped reach 0.985 even of screenshots."""
+"""Threshold where different pictures are similar. Uncropped copies reach 0.985 even of screenshots."""
 SPREADS: Final = 4.5
-"""Distances from the median to the 95th percentile of random pairs, by which copies lie above the median."""
+"""Threshold above the median of random pairs, in distances from the median to their 95th percentile."""
 SAMPLE: Final = 64
 OFFSETS: Final = 6
 ENOUGH: Final = 100
-"""Random pairs that it takes to say how alike different pictures are."""
+"""Random pairs needed to tell how similar different pictures are."""
 APART: Final = 6
-"""Bits of the hash up to which random pairs may be copies, and are left out."""
+"""Random pairs with hashes this close may be copies, and are left out."""
 RELATED: Final = 0.5
-"""Likeness of the first pictures of two groups from which on a copy in both unites them."""
+"""Likeness of the first pictures of two groups from which a copy in both merges them."""
 MARGIN: Final = 5
-"""What a pair may lack before it is fitted, as a multiple of what copies may lack of 1."""
+"""Tolerance before a pair is fitted, as a multiple of the tolerance afterwards."""
 PAIRS: Final = 64
 PAIRS_READ: Final = 4096
 
 Floats = NDArray[np.float32]
 Pairs = NDArray[np.intp]
-"""Of positions, (P, 2)."""
+"""Pairs of positions, (P, 2)."""
 Read = Callable[[Sequence[str]], Mapping[str, bytes]]
-"""From ids of images to their miniatures; what has none is left out."""
+"""From ids of images to their miniatures; images without one are omitted."""
 
 
 def nothing() -> None:
-    """No wish to stop."""
+    """The default `check`, which never stops."""
 
 
 @dataclass
 class Copies:
-    """Judges which pictures are copies of each other; no pair twice.
+    """Decides which pictures are copies of each other; compares each pair at most once.
 
     Attributes:
         ids: of the images; pairs are positions among these.
-        names: sha256 of their bytes: what is sampled depends on content, not on order.
+        names: sha256 of their bytes, so that sampling depends on content, not on order.
         hashes: of the whole pictures, (N,).
-        read: where miniatures come from.
-        unseen: are pairs copies of which one has no miniature?
-        most: pairs that are looked at, at most; the others are taken for different pictures.
-        chained: may copies of copies be of one group, however unlike they are?
-        check: called now and then; raises to stop.
+        read: source of miniatures.
+        unseen: whether pairs count as copies if one has no miniature.
+        most: most pairs to compare; further ones count as different pictures.
+        chained: whether copies of copies may form one group, however dissimilar they are.
+        check: called regularly; raises to stop.
     """
 
     ids: Sequence[str]
@@ -74,12 +74,12 @@ class Copies:
     _looks: int = 0
 
     def settle(self, roots: Numbers, pairs: Pairs, places: Numbers | None = None) -> tuple[Pairs, Floats]:
-        """Unite the groups of copies in `roots`, in place; return the pairs that are, with their likeness.
+        """Merge the groups of copies in `roots`, in place; return the pairs of copies, with their likeness.
 
-        A pair whose group is one already is passed over: there is nothing to learn.
+        Pairs in the same group already are skipped.
 
         Args:
-            roots: the group of each place, as `tsukiji.curation.duplicates.unite` has it.
+            roots: the group of each place, as in `tsukiji.curation.duplicates.unite`.
             pairs: of places, the most promising first.
             places: the position of each place; by default they are the same.
         """
@@ -98,7 +98,7 @@ class Copies:
         return np.concatenate(kept), np.concatenate(found)
 
     def _open(self, roots: Numbers, pairs: Pairs, places: Numbers | None) -> Pairs:
-        """Return the pairs that are not judged yet."""
+        """Return the pairs not compared yet."""
         pairs = pairs[roots[pairs[:, 0]] != roots[pairs[:, 1]]]
         positions: Pairs = pairs if places is None else places[pairs]
         fresh = [tuple(sorted(pair)) not in self._different for pair in positions.tolist()]
@@ -106,7 +106,7 @@ class Copies:
         return still_open
 
     def _judge(self, pairs: Pairs, known: Mapping[int, NDArray[np.uint8]]) -> Floats:
-        """Return the likeness of pairs of positions that are copies, 0 of others."""
+        """Return the likeness of pairs of positions that are copies, 0 for others."""
         alike = np.full(len(pairs), float(self.unseen), np.float32)
         seen = [row for row, (one, other) in enumerate(pairs.tolist()) if one in known and other in known]
         if self.most is not None:
@@ -121,10 +121,10 @@ class Copies:
         return alike
 
     def _join(self, roots: Numbers, pairs: Pairs, places: Numbers | None) -> NDArray[np.bool_]:
-        """Unite the groups of pairs of copies; return which pairs are in one group then.
+        """Merge the groups of pairs of copies; return which pairs are in one group then.
 
-        Unless copies may be chained, the first pictures of both groups must not be unlike: a chain of copies leads
-        anywhere. Each group is joined to one other at a time.
+        Unless chaining is allowed, the first pictures of both groups must be similar too: a chain of copies could lead
+        anywhere. Each group is merged with one other at a time.
         """
         if self.chained:
             unite(roots, *pairs.T)
@@ -147,7 +147,7 @@ class Copies:
         return joined
 
     def _related(self, pairs: Pairs) -> NDArray[np.bool_]:
-        """Return of which pairs (P, 2) of positions the pictures are not unlike."""
+        """Return for which pairs (P, 2) of positions the pictures are similar."""
         known, alike = self._miniatures(pairs), np.ones(len(pairs), bool)
         seen = [row for row, (one, other) in enumerate(pairs.tolist()) if one in known and other in known]
         if seen:
@@ -161,7 +161,7 @@ class Copies:
 
     @cached_property
     def wanted(self) -> float:
-        """The likeness from which on two pictures of this data set are copies."""
+        """The likeness from which two pictures of this data set count as copies."""
         sample = np.array(sorted(range(len(self.ids)), key=self.names.__getitem__)[:SAMPLE], np.intp)
         pairs = np.concatenate([np.stack([sample, np.roll(sample, step)], axis=1) for step in range(1, OFFSETS + 1)])
         pairs = pairs[np.bitwise_count(self.hashes[pairs[:, 0]] ^ self.hashes[pairs[:, 1]]) > APART]
@@ -171,7 +171,7 @@ class Copies:
 
 
 def wanted_likeness(left: Miniatures, right: Miniatures) -> float:
-    """Return the likeness that copies must have, from pairs (P, BYTES) of pictures that differ."""
+    """Return the threshold of likeness, given random pairs (P, BYTES) of different pictures."""
     if len(left) < ENOUGH:
         return LOWEST
     parts = range(0, len(left), PAIRS)
@@ -181,6 +181,6 @@ def wanted_likeness(left: Miniatures, right: Miniatures) -> float:
 
 
 def _sides(known: Mapping[int, NDArray[np.uint8]], pairs: Pairs) -> tuple[Miniatures, Miniatures]:
-    """Return the miniatures of either side of pairs."""
+    """Return the miniatures of both sides of pairs."""
     left, right = (np.array([known[n] for n in side], np.uint8).reshape(-1, BYTES) for side in pairs.T.tolist())
     return left, right

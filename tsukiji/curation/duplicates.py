@@ -1,8 +1,8 @@
-"""Which of many perceptual hashes lie close together. Exact, and far from comparing each with each; knows no pictures.
+"""Groups of close perceptual hashes. Exact, and far faster than comparing all pairs.
 
-Two hashes that differ in at most d of 64 bits agree wholly in one of d + 1 bands of bits, however the bits are dealt
-(the pigeonhole principle; Norouzi, Punjani and Fleet, "Fast Search in Hamming Space with Multi-Index Hashing", 2012).
-So only hashes that share a band are compared.
+Two hashes that differ in at most d of 64 bits agree in at least one of d + 1 bands of bits, for any partition into
+bands (the pigeonhole principle; Norouzi, Punjani and Fleet, "Fast Search in Hamming Space with Multi-Index Hashing",
+2012). So only hashes that share a band are compared.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,21 +13,21 @@ from numpy.typing import NDArray
 BITS = 64
 COMPARED_AT_ONCE = 2_000_000
 REACH = 2048
-"""In a larger bucket each hash is judged with so many that come after it in the order of hashes, no more."""
+"""In a larger bucket each hash is compared with only this many that follow it in sorted order."""
 CLOSEST = 8
-"""Of a bucket so many at most are judged with each hash."""
+"""Most pairs per hash of a bucket to judge."""
 
 Hashes = NDArray[np.uint64]
 Numbers = NDArray[np.intp]
 Settle = Callable[[Numbers, Numbers, Numbers], object]
-"""From roots and the two sides of pairs: judges them, the closest first, and unites those that belong together."""
+"""Takes roots and both sides of pairs; judges the pairs, closest first, and merges those that belong together."""
 
 
 def alike(hashes: Hashes, distance: int, settle: Settle | None = None) -> Numbers:
-    """Return a group number for each hash: the same for those within `distance` bits, directly or over others.
+    """Return a group number for each hash: the same for those within `distance` bits, directly or transitively.
 
-    With `settle` that decides which of these pairs are one group. It is asked about a bounded number of pairs for each
-    hash, however many lie close: the closest.
+    With `settle`, that decides which of these pairs are one group. It gets a bounded number of pairs for each hash, the
+    closest ones.
     """
     if settle is None:
         unique, places = np.unique(hashes, return_inverse=True)
@@ -45,7 +45,7 @@ def alike(hashes: Hashes, distance: int, settle: Settle | None = None) -> Number
 def buckets(hashes: Hashes, bands: int) -> Iterator[Numbers]:
     """Yield the positions of hashes that agree in one band of their bits, for each band."""
     for band in range(bands):
-        # The bits of a band lie apart: neighbours, which are neighbouring frequencies, go together too often.
+        # The bits of a band are spread: neighbouring bits are neighbouring frequencies, which correlate.
         keys = hashes & np.uint64(sum(1 << bit for bit in range(band, BITS, bands)))
         order = np.lexsort((hashes, keys))
         edges = np.flatnonzero(np.diff(keys[order])) + 1
@@ -53,13 +53,13 @@ def buckets(hashes: Hashes, bands: int) -> Iterator[Numbers]:
 
 
 def compare(hashes: Hashes, members: Numbers, distance: int, roots: Numbers, settle: Settle | None = None) -> None:
-    """Compare each of these members with each, a block of rows at a time, and unite those that are close."""
+    """Compare all pairs of these members, a block of rows at a time, and merge close ones."""
     values = hashes[members]
     reach = len(members) if settle is None else min(len(members), REACH)
     step = max(1, COMPARED_AT_ONCE // reach)
     for start in range(0, len(members), step):
         if np.ptp(roots[members[start:]]) == 0:
-            return  # one group already: there is nothing to learn
+            return  # one group already
         apart = np.bitwise_count(values[start : start + step, None] ^ values[start : start + step + reach])
         left, right = np.nonzero(np.triu(apart <= distance, 1))
         one, other = members[start + left], members[start + right]
@@ -81,7 +81,7 @@ def closest(rows: Numbers, apart: NDArray[np.uint8]) -> Numbers:
 
 
 def unite(roots: Numbers, left: Numbers, right: Numbers) -> None:
-    """Put the groups of each pair together, in place: union-find over whole arrays (Shiloach and Vishkin, 1982).
+    """Merge the groups of each pair, in place: union-find over whole arrays (Shiloach and Vishkin, 1982).
 
     `roots[i]` is the lowest member of i's group, before and after.
     """

@@ -1,4 +1,4 @@
-"""Which images belong together, so that they must stand on one side of a split. Knows no split."""
+"""Groups of images that must be on one side of a split."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,11 +13,11 @@ from tsukiji.curation.snapshots import SnapshotItem
 from tsukiji.vision.phash import PLAIN
 
 DISTANCE: Final = 6
-"""Bits of 64 up to which two pictures count as near-duplicates. Scaling, recompression and light cost 0 to 6; of the
-80,000 pairs of 400 photos of one kind none came closer than 14."""
+"""Bits of 64 up to which two pictures may be near-duplicates. Scaling, recompression and brightness cost 0 to 6; none
+of the 80,000 pairs of 400 photos of one kind was closer than 14."""
 BROAD: Final = 20
 LOOKS: Final = 30_000
-"""Pairs that are looked at, at most: a split is drawn while somebody waits."""
+"""Most pairs to compare: a user waits for the split."""
 
 Unit = list[int]
 """Positions of items."""
@@ -25,16 +25,16 @@ Unit = list[int]
 
 @dataclass(frozen=True)
 class Groups:
-    """Groups of two and more, as positions of items; all are in order."""
+    """Groups of two and more, as positions of items; all in order."""
 
     near: list[Unit]
     """Near-duplicates."""
     own: dict[str, Unit]
-    """The user's, by name; some hold one image."""
+    """The user's groups, by name; some hold one image."""
     units: list[Unit]
-    """What both join together, and every other item by itself: each item is in one."""
+    """Both kinds merged, and every other item by itself: each item is in exactly one."""
     broad: frozenset[str]
-    """Labels whose images are so alike that a smaller distance was taken."""
+    """Labels whose images are so similar that a smaller distance was used."""
 
 
 def unread(_: Sequence[str]) -> Mapping[str, bytes]:
@@ -52,11 +52,11 @@ def group(items: Sequence[SnapshotItem], read: Read = unread) -> Groups:
 
 
 def near_duplicates(items: Sequence[SnapshotItem], read: Read = unread) -> tuple[list[Unit], frozenset[str]]:
-    """Return the groups of pictures that look the same, and the labels for which a smaller distance was taken.
+    """Return the groups of near-duplicates, and the labels for which a smaller distance was used.
 
-    Hashes propose pairs, and miniatures, read by image id, decide; where there is none the hash does. Where a group
-    holds more than half of a label's images, and more than 20 of them, the whole kind looks alike (one camera that
-    never moves): nothing could be held out. Such a group is cut at 4, 2 and 0 bits.
+    Hashes propose pairs; miniatures, read by image id, decide, or the hash if there is none. If a group holds more than
+    half of a label's images, and more than 20, the whole label looks alike (a fixed camera), and nothing could be held
+    out. Such a group is split at 4, 2 and 0 bits.
     """
     total = Counter(label for item in items for label in item.strata)
     hashed = np.array([n for n, item in enumerate(items) if item.phash and item.phash != PLAIN], dtype=np.intp)
@@ -86,7 +86,7 @@ def settled(copies: Copies, places: Numbers) -> Settle:
 
 
 def joined(count: int, groups: Iterable[Unit]) -> list[Unit]:
-    """Return units of `count` items: items that share a group, directly or over others, are in one."""
+    """Return a partition of `count` items: items that share a group, directly or transitively, are together."""
     roots = np.arange(count)
     pairs = [(unit[0], other) for unit in groups for other in unit[1:]]
     if pairs:

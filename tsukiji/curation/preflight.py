@@ -1,4 +1,4 @@
-"""What is known about a training before any time is spent on it: why it cannot start, and what a person should know."""
+"""Checks before a training starts: why it cannot run, and warnings."""
 
 import shlex
 from collections import Counter
@@ -17,19 +17,19 @@ IMBALANCE: Final = 2.0
 
 
 def check_trainable(draw: Draw, min_images: int, dataset: str = "DATASET") -> list[dict[str, Any]]:
-    """Return what a person should know before training on these items (`code`, `detail`); `test` items do not count.
+    """Return warnings (`code`, `detail`) about training on these items; `test` items do not count.
 
-    An image of several labels counts for each.
+    An image with several labels counts for each.
 
     Args:
         draw: the labelled images.
-        min_images: that each label needs.
-        dataset: its name, for the commands that lead out.
+        min_images: required for each label.
+        dataset: its name, for the commands in hints.
 
     Raises:
-        DatasetTooSmall: fewer than two labels (of sets: one, and nothing that lacks it), a label with fewer than
-            `min_images` or none to learn from, or nothing held out; `labels` in its extra members lists the images of
-            each label.
+        DatasetTooSmall: fewer than two labels (for multi-label: one, without images that lack it), a label with fewer
+            than `min_images` or without training images, or nothing held out; `labels` in its extra members has the
+            number of images of each label.
     """
     used, counts = _check(draw, min_images, dataset)
     return [*_held_out(draw, used, counts, dataset), *_of_counts(used, counts), *_leaks(draw), *_unseen(draw)]
@@ -38,18 +38,18 @@ def check_trainable(draw: Draw, min_images: int, dataset: str = "DATASET") -> li
 def check_counts(
     counted: Iterable[tuple[str, Split | None, int]], min_images: int, dataset: str = "DATASET"
 ) -> list[dict[str, Any]]:
-    """Return what of `check_trainable` can be told before splits are drawn, and raise what it raises of that.
+    """Do the checks of `check_trainable` that need no splits; returns and raises the same.
 
     Args:
-        counted: how many images have each label (or set) and split, as the user set it.
-        min_images: that each label needs.
-        dataset: its name, for the commands that lead out.
+        counted: number of images with each label (or set) and split set by the user.
+        min_images: required for each label.
+        dataset: its name, for the commands in hints.
 
     Raises:
         DatasetTooSmall: as `check_trainable`.
     """
     groups = list(counted)
-    # Where nothing is set as valid, some of the split train may be held out, too (`tsukiji.curation.splits`).
+    # If nothing is set as valid, part of the split train may be held out too (`tsukiji.curation.splits`).
     is_open = all(split != "valid" for _, split, _ in groups)
     items: list[SnapshotItem] = []
     for label, split, images in groups:
@@ -60,7 +60,7 @@ def check_counts(
 
 
 def _check(draw: Draw, min_images: int, dataset: str) -> tuple[list[SnapshotItem], Counter[str]]:
-    """Return the items that are not of `test`, and how many of them have each label, or raise DatasetTooSmall."""
+    """Return the items outside `test`, and the number of images of each label, or raise DatasetTooSmall."""
     used = [item for item in draw.items if item.split != "test"]
     counts = Counter(label for item in used for label in item.labels)
     if refusal := _Checked(draw, used, counts, min_images, dataset).refusal():
@@ -76,7 +76,7 @@ def _of_counts(used: Sequence[SnapshotItem], counts: Counter[str]) -> list[dict[
 
 @dataclass(frozen=True)
 class _Checked:
-    """Images that are to be learnt from; each method returns what is wrong and the way out, or None."""
+    """Images to train on; each method returns a problem and a hint, or None."""
 
     draw: Draw
     used: Sequence[SnapshotItem]
@@ -88,7 +88,7 @@ class _Checked:
         return self._too_few_labels() or self._small() or self._cramped() or self._unlearnt() or self._unmeasured()
 
     def _too_few_labels(self) -> tuple[str, str] | None:
-        """Say what is missing to tell anything apart: two labels, or in sets of labels one that is there or is not."""
+        """Return what is missing: two labels, or for multi-label one that some images have and some lack."""
         are_sets = any(is_set(item.label) for item in self.used)
         command = _fix(self.dataset, "--image", "ID", "--relabel", "LABEL")
         if not self.counts:
@@ -149,7 +149,7 @@ class _Checked:
         return problem, f"Add images, or assign some of each label to valid: {command}."
 
     def _more(self, wish: str, leave_out: Sequence[str] = ()) -> str:
-        """Return a hint to add images, with what else would do."""
+        """Return a hint to add images, with alternatives."""
         ways = f"{wish}{self._leaving_out(leave_out)}"
         tested = Counter(label for item in self.draw.items if item.split == "test" for label in item.labels)
         together = self.counts + tested
@@ -159,7 +159,7 @@ class _Checked:
         return f"{ways}."
 
     def _leaving_out(self, labels: Sequence[str]) -> str:
-        """Return how to train without these labels, where enough others are left."""
+        """Return how to train without these labels, if enough others are left."""
         if not labels or len(self.counts.keys() - set(labels)) < 2:
             return ""
         commands = [_fix(self.dataset, "--delete-label", label) for label in labels]
@@ -190,7 +190,7 @@ def _held_out(draw: Draw, used: Sequence[SnapshotItem], counts: Counter[str], da
 
 
 def _everywhere(used: Sequence[SnapshotItem], counts: Counter[str]) -> list[dict[str, Any]]:
-    """Warn of labels that every image has: what they look like where they are missing nobody can learn."""
+    """Warn of labels that every image has: a model cannot learn their absence."""
     names = sorted(label for label, count in counts.items() if count == len(used))
     if not names:
         return []

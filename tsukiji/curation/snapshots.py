@@ -1,4 +1,4 @@
-"""A snapshot: the frozen, content-hashed list of images that one training sees. Knows no pixels and no database."""
+"""A snapshot: the frozen, content-hashed list of a training's images. Knows no pixels and no database."""
 
 import json
 from collections.abc import Iterable
@@ -10,15 +10,15 @@ from tsukiji.labels import split_labels, told
 from tsukiji.types import Box, ChangeKind, SnapshotChange, Split
 
 LATER: Final = ("group", "phash", "crop")
-"""Fields that the first snapshots lack: left out where they are None, so that the hash of such an item stays."""
+"""Fields missing in early snapshots: omitted if None, so that the hash of such an item is stable."""
 
 NO_LABEL: Final = ""
-"""Stands for the empty set where labels are counted; no label is empty."""
+"""Represents the empty set when labels are counted; no label is empty."""
 
 
 @dataclass(frozen=True, slots=True)
 class SnapshotItem:
-    """One labelled image; `split` is None until somebody decides it."""
+    """One labelled image; `split` is None until decided."""
 
     image_id: str
     sha256: str
@@ -27,20 +27,20 @@ class SnapshotItem:
     """One, or a set as `tsukiji.labels.join_labels` writes it."""
     split: Split | None = None
     group: str | None = None
-    """The user's own: images of one group never stand on both sides."""
+    """Set by the user: images of one group are never on both sides."""
     phash: str | None = None
-    """Perceptual hash, 16 hex digits; None of an image that came before there was one."""
+    """Perceptual hash, 16 hex digits; None for images older than this field."""
     crop: Box | None = None
-    """The part of the picture that is used."""
+    """The part of the picture in use."""
 
     @property
     def labels(self) -> list[str]:
-        """All of them, sorted."""
+        """All labels, sorted."""
         return split_labels(self.label)
 
     @property
     def strata(self) -> list[str]:
-        """What a split must have on both sides: the labels; of an image with none of them that it has none."""
+        """What a split must have on both sides: the image's labels, or that it has none."""
         return self.labels or [NO_LABEL]
 
 
@@ -55,7 +55,7 @@ def loads(data: bytes) -> list[SnapshotItem]:
     """Read what `dumps` wrote.
 
     Raises:
-        Invalid: the bytes are no snapshot.
+        Invalid: the bytes are not a snapshot.
     """
     try:
         return [_item(json.loads(line)) for line in data.splitlines()]
@@ -64,7 +64,7 @@ def loads(data: bytes) -> list[SnapshotItem]:
 
 
 def compare(a: Iterable[SnapshotItem], b: Iterable[SnapshotItem]) -> list[SnapshotChange]:
-    """Return the images, matched by content, that are not the same in both; by name."""
+    """Return the images, matched by content, that differ between the two; by name."""
     before, after = ({item.sha256: item for item in items} for items in (a, b))
     pairs = ((before.get(sha256), after.get(sha256)) for sha256 in before.keys() | after.keys())
     found = (_change(*pair) for pair in pairs)

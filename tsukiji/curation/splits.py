@@ -1,8 +1,8 @@
-"""Who is learnt from and who is held out: stratified, seeded, kept from training to training, and without leaks.
+"""Draws splits: stratified, seeded, stable across trainings, and without leakage.
 
-What the user set stays; only where nothing is set as `valid`, some of what is set as `train` is held out. Images that
-belong together (`tsukiji.curation.groups`) stand on one side. An image of several labels counts for each of them; that
-it has none counts as one more. Knows no database.
+Splits set by the user are kept; only if nothing is set as `valid`, some of `train` is held out. Images of one group
+(`tsukiji.curation.groups`) are on one side. An image with several labels counts for each of them; having none counts as
+one more label. Knows no database.
 """
 
 from collections import Counter, defaultdict
@@ -22,27 +22,27 @@ from tsukiji.types import Leakage, Split
 OTHER: Final[dict[Split, Split]] = {"train": "valid", "valid": "train"}
 
 Sides = list[Split | None]
-"""The split of each item; None where it is not decided yet."""
+"""The split of each item; None while undecided."""
 
 
 @dataclass(frozen=True)
 class Draw:
-    """Items that all have a split, and what was noticed on the way."""
+    """Items with splits, and observations about them."""
 
     items: list[SnapshotItem]
     leakage: Leakage = field(default_factory=Leakage)
     straddling_groups: Sequence[str] = ()
-    """The user's own groups that stand on both sides, because the user set their splits so."""
+    """The user's groups on both sides, because the user set their splits."""
     straddling_near: int = 0
-    """Groups of near-duplicates that do, for the same reason."""
+    """Groups of near-duplicates on both sides, for the same reason."""
     cramped: Sequence[str] = ()
-    """Labels that cannot be both learnt from and held out, because their images belong together."""
+    """Labels that cannot be both trained on and held out, because their images belong together."""
     broad: Sequence[str] = ()
-    """Labels whose images are so alike that only closer ones count as near-duplicates."""
+    """Labels whose images are so similar that a smaller distance for near-duplicates was used."""
     drawn: Mapping[str, Split] = field(default_factory=dict)
-    """What was decided here and not by the user, by the id of the image."""
+    """Splits decided here and not by the user, by image id."""
     taken: Sequence[str] = ()
-    """Labels of which images are held out that the user set as `train`, because nothing is set as `valid`."""
+    """Labels with held-out images that the user set as `train`, because nothing is set as `valid`."""
 
 
 def assign_splits(
@@ -53,19 +53,19 @@ def assign_splits(
     drawn: Mapping[str, Split] | None = None,
     read: Read = unread,
 ) -> Draw:
-    """Give every item without a split one, and return all items in their order.
+    """Give every item without a split one, and return all items in order.
 
-    A split that is given stays, but for one case: where no image at all is given as `valid`, as in data sets that come
-    as `train` and `test`, the `train` images of labels that would have nothing held out are undecided too.
+    Given splits are kept, with one exception: if no image at all is given as `valid`, as in data sets published as
+    `train` and `test`, the `train` images of labels without anything held out become undecided too.
 
-    Undecided items join those of their group that have a split: `test` before `train` before `valid`, so that nothing
-    that resembles a test image is learnt from. Then an item stays where `drawn` (image id -> split) has it from an
-    earlier training; a group that was drawn apart goes where most of it was. Of the others as many groups are held out,
-    in the order of a hash of seed and content, as bring each label closest to `valid_fraction` of its undecided items;
-    every label gets at least one of each if its groups allow it. Where every label has `valid` items from the user,
-    that is the validation set, and nothing more is drawn into it.
+    Undecided items follow those of their group with a split: `test` before `train` before `valid`, so that nothing
+    similar to a test image is trained on. Then items keep the split `drawn` (image id -> split) by an earlier training;
+    a group that was divided goes where most of it was. From the others, as many groups are held out, in the order of a
+    hash of seed and content, as bring each label closest to `valid_fraction` of its undecided items; every label gets
+    at least one of each if its groups allow it. If every label has `valid` items from the user, those are the
+    validation set, and nothing is added.
 
-    `read` returns the miniatures of images, by which near-duplicates are told.
+    `read` returns the miniatures of images, used to detect near-duplicates.
     """
     items = list(items)
     groups = group(items, read)
@@ -94,9 +94,9 @@ def assign_splits(
 
 
 def to_hold_out(items: Sequence[SnapshotItem], sides: Sides, units: Sequence[Unit]) -> set[int]:
-    """Return the images given as `train` that may be held out: none where anything is given as `valid`.
+    """Return the images given as `train` that may be held out: none if anything is given as `valid`.
 
-    They are of labels that would have nothing held out otherwise, and like no image of `test`.
+    They have labels that would otherwise have nothing held out, and are not similar to any `test` image.
     """
     if any(item.split == "valid" for item in items):
         return set()
@@ -113,7 +113,7 @@ def to_hold_out(items: Sequence[SnapshotItem], sides: Sides, units: Sequence[Uni
 def settle(
     items: Sequence[SnapshotItem], units: Sequence[Unit], drawn: Mapping[str, Split], valid_fraction: float, seed: int
 ) -> Sides:
-    """Return the side of each item; of a unit all but those that the user placed elsewhere stand on one."""
+    """Return the side of each item; all items of a unit are on one, except those that the user set otherwise."""
     sides: Sides = [item.split for item in items]
     movable: list[Unit] = []
     fresh: list[Unit] = []
@@ -133,7 +133,7 @@ def settle(
 
 
 def leading(given: set[Split], drawn: Sequence[Split]) -> Split | None:
-    """Return the side that the undecided of a unit take: the user's, else where most of them were drawn to."""
+    """Return the side of a unit's undecided items: the user's, else the one most of them had before."""
     for side in ("test", "train", "valid"):
         if side in given or (side == "test" and not given and side in drawn):
             return side
@@ -143,7 +143,7 @@ def leading(given: set[Split], drawn: Sequence[Split]) -> Split | None:
 
 
 def hold_out(items: Sequence[SnapshotItem], sides: Sides, fresh: Sequence[Unit], valid_fraction: float) -> None:
-    """Decide the units that have no side, in their order: `valid` while their labels need that, else `train`."""
+    """Assign the units without a side, in order: `valid` while their labels need it, else `train`."""
     need, room = wanted(items, sides, valid_fraction)
     if any(is_set(item.label) for item in items):
         chosen = held_out([labels_of(items, unit) for unit in fresh], [len(unit) for unit in fresh], need)
@@ -159,7 +159,7 @@ def hold_out(items: Sequence[SnapshotItem], sides: Sides, fresh: Sequence[Unit],
             room.subtract(labels)
         else:
             left.append((unit, labels))
-    for unit, labels in left:  # a group too large for what is missing may still bring its labels closer
+    for unit, labels in left:  # a group larger than what is missing may still bring its labels closer
         gain = sum(abs(need[label]) - abs(need[label] - count) for label, count in labels.items())
         if gain > 0 and all(count <= room[label] for label, count in labels.items()):
             place(sides, unit, "valid")
@@ -189,10 +189,9 @@ def wanted(items: Sequence[SnapshotItem], sides: Sides, fraction: float) -> tupl
 
 
 def fill_gaps(items: Sequence[SnapshotItem], sides: Sides, movable: Sequence[Unit], fresh: set[int], seed: int) -> None:
-    """Give each label that lacks `train` or `valid` a unit that can go there without making another gap.
+    """Give each label without `train` or `valid` a unit that can move there without causing another gap.
 
-    A unit that was not drawn before goes rather than one that was, a small one rather than a large one. `fresh` holds
-    the first positions of those that were not.
+    Prefers units that were not drawn before, then small ones. `fresh` holds the first positions of those.
     """
     counts: dict[str, Counter[Split | None]] = defaultdict(Counter)
     for item, side in zip(items, sides, strict=True):
@@ -228,14 +227,14 @@ def place(sides: Sides, unit: Unit, side: Split) -> None:
 
 
 def rank(items: Sequence[SnapshotItem], unit: Unit, seed: int) -> tuple[bytes, str]:
-    """Return the unit's place in the draw: that of its first image."""
+    """Return the unit's position in the draw: that of its first image."""
     return min(
         (blake2b(f"{seed}:{items[n].sha256}".encode(), digest_size=16).digest(), items[n].image_id) for n in unit
     )
 
 
 def report(items: list[SnapshotItem], groups: Groups, tied: set[int], moved: int) -> Draw:
-    """Return the finished items with what is to be said about them; `tied` are undecided items of groups."""
+    """Return the finished items with observations; `tied` are undecided items of groups."""
 
     def straddles(unit: Unit) -> bool:
         return len({items[position].split for position in unit}) > 1

@@ -1,8 +1,8 @@
-"""Which images of several labels are held out, so that each label is: iterative stratification.
+"""Iterative stratification: which multi-label images to hold out, so that each label is represented.
 
-Sechidis, Tsoumakas and Vlahavas, "On the Stratification of Multi-Label Data", ECML PKDD 2011: the label that the fewest
-open images have goes first, since what a rare label needs is lost once the common ones are dealt out; each of its
-images goes to the side that lacks that label most. Here images that belong together are dealt out as one.
+Sechidis, Tsoumakas and Vlahavas, "On the Stratification of Multi-Label Data", ECML PKDD 2011: the rarest label among
+the remaining images goes first, because its needs cannot be met once the common ones are distributed; each of its
+images goes to the side that lacks the label most. Here images that belong together are distributed as one.
 """
 
 from collections import Counter, defaultdict
@@ -29,7 +29,7 @@ def held_out(units: Sequence[Counter[str]], sizes: Sequence[int], need: Mapping[
     chosen: dict[int, bool] = {}
     while left := [label for label, images in open_.items() if images > 0]:
         label = min(left, key=lambda label: (open_[label], label))
-        # The large ones first: what they bring too much, or too little, the small ones can make up for.
+        # Large ones first: small ones can compensate for the error that they leave.
         for position in sorted(by_label[label], key=lambda position: -units[position][label]):
             if position in chosen:
                 continue

@@ -1,1 +1,1 @@
-"""Where in the picture: tags, heatmaps, and whether they can be believed."""
+"""Where in the picture: tags, heatmaps, and checks of their quality."""

@@ -1,4 +1,4 @@
-"""Collages of pictures that show one thing each, with the box of each: what teaches and tries how windows are read."""
+"""Collages of single-label pictures with their boxes, for fitting and evaluating the window reader."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,20 +12,20 @@ from tsukiji.types import Box
 SIDES: Final = ((480, 480), (560, 420), (420, 560))
 PICTURES: Final = (2, 3, 4)
 PARTS: Final = (0.38, 0.62)
-"""The side of each picture, as a part of the collage's shorter side."""
+"""The side of each picture, relative to the collage's shorter side."""
 TRIES: Final = 60
 SHUFFLED_SIDE: Final = 240
 SHUFFLED_PARTS: Final = 4
-"""On each side."""
+"""Divisions of each side when shuffling."""
 
 
 @dataclass(frozen=True)
 class Collage:
-    """Pictures beside each other on a plain ground, or on another picture.
+    """Pictures side by side on a plain or picture background.
 
     Attributes:
         image: RGB.
-        things: the number of each picture among those that were given, and its box in pixels.
+        things: the number of each picture among those given, and its box in pixels.
     """
 
     image: Image.Image
@@ -35,7 +35,7 @@ class Collage:
 def make_collage(
     pictures: Sequence[Image.Image], random: np.random.Generator, ground: Image.Image | None = None
 ) -> Collage:
-    """Place two to four of these RGB pictures where they do not overlap; without a `ground` it is of one colour."""
+    """Place two to four of these RGB pictures without overlap; without a `ground` the background is plain."""
     width, height = SIDES[random.integers(len(SIDES))]
     if ground is None:
         image = Image.new("RGB", (width, height), tuple(random.integers(0, 256, 3).tolist()))
@@ -51,7 +51,7 @@ def make_collage(
 
 
 def place(count: int, width: int, height: int, random: np.random.Generator) -> list[Box]:
-    """Return up to so many boxes that do not overlap; fewer where chance left no room, one at least."""
+    """Return up to `count` boxes that do not overlap; fewer if they do not fit, at least one."""
     boxes: list[Box] = []
     for _ in range(count * TRIES):
         side, ratio = random.uniform(*PARTS) * min(width, height), random.uniform(0.8, 1.25) ** 0.5
@@ -66,7 +66,7 @@ def place(count: int, width: int, height: int, random: np.random.Generator) -> l
 
 
 def shuffled(image: Image.Image, random: np.random.Generator) -> Image.Image:
-    """Return a picture of the same colours and textures that shows nothing: its parts change places."""
+    """Return a picture of the same colours and textures that shows nothing: its parts are permuted."""
     side = SHUFFLED_SIDE // SHUFFLED_PARTS
     pixels = np.asarray(ImageOps.fit(image, (SHUFFLED_SIDE, SHUFFLED_SIDE)))
     parts = pixels.reshape(SHUFFLED_PARTS, side, SHUFFLED_PARTS, side, 3).swapaxes(1, 2).reshape(-1, side, side, 3)

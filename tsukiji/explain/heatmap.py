@@ -1,10 +1,10 @@
-"""What speaks for a label, and where in the picture, by two methods. Knows no queue and no rows.
+"""Heatmaps: the evidence for a label by position, by two methods.
 
 *Grad-CAM*: Selvaraju et al., "Grad-CAM: visual explanations from deep networks via gradient-based localization", ICCV
-2017. The head is not linear, so the gradient of a label's logit at the last feature maps is needed; it goes through the
-head alone, and no further. *Occlusion*: Zeiler and Fergus, "Visualizing and understanding convolutional networks", ECCV
-2014; each cell of the picture is hidden, and also shown alone. It asks the network itself, and so costs many passes.
-Which of them a model has is decided by `tsukiji.explain.heatmap_validation`.
+2017. The head is not linear, so the gradient of a label's logit at the last feature maps is needed; it passes through
+the head only. *Occlusion*: Zeiler and Fergus, "Visualizing and understanding convolutional networks", ECCV 2014; each
+cell of the picture is hidden, and also shown alone. It needs many forward passes.
+`tsukiji.explain.heatmap_validation` decides which one a model uses.
 """
 
 from collections.abc import Callable
@@ -21,22 +21,22 @@ from tsukiji.vision.predictor import Floats, Predictor
 CELLS: Final = 5
 """On each side of an occlusion map; each cell costs two passes."""
 COARSE: Final = 8
-"""A coarse copy of a picture has so many times fewer pixels on each side: its colours, and no more."""
+"""A coarse copy of a picture has this many times fewer pixels on each side, leaving only its colours."""
 LEAST_PROBABILITY: Final = 1e-6
 
 Method = Literal["grad_cam", "occlusion"]
 
 
 def explain(predictor: Predictor, image: Image.Image, label: int, method: Method) -> Floats:
-    """Return what speaks for a label in an RGB picture: (h, w), 0 to 1, over the part that the network sees.
+    """Return the evidence for a label in an RGB picture: (h, w), 0 to 1, over the part that the network sees.
 
-    The largest is 1; all are 0 where nothing speaks for it.
+    The maximum is 1; all values are 0 if there is no evidence.
     """
     return METHODS[method](predictor, inputs_of(predictor, image), label)
 
 
 def seen_part(predictor: Predictor, width: int, height: int) -> tuple[int, int, int, int]:
-    """Return the box of a picture that the network sees, in its pixels; a padded picture's goes beyond its edges."""
+    """Return the box of a picture that the network sees, in its pixels; with padding it exceeds the picture."""
     side = {"crop": min, "pad": max}.get(predictor.preprocess.resize)
     if side is None:
         return 0, 0, width, height
@@ -59,15 +59,15 @@ def grad_cam(predictor: Predictor, inputs: Tensor, label: int) -> Floats:
 def occlusion(predictor: Predictor, inputs: Tensor, label: int) -> Floats:
     """Return the map (CELLS, CELLS) of one input (1, 3, H, W).
 
-    Each value is by how much the label's log odds rise when a cell is put into a coarse copy of the picture, and by how
-    much they fall when it is taken out of the picture.
+    Each value is the increase of the label's log odds when a cell is inserted into a coarse copy of the picture, plus
+    the decrease when it is removed from the picture.
     """
     height, width = inputs.shape[2:]
     rows, columns = (torch.arange(length, device=inputs.device) * CELLS // length for length in (height, width))
     numbers = torch.arange(CELLS**2, device=inputs.device)
     cells = (rows[:, None] * CELLS + columns == numbers[:, None, None])[:, None]
     everywhere = torch.ones_like(cells[:1])
-    masks = torch.cat([~everywhere, cells])  # the first leaves the coarse copy, and the picture, as they are
+    masks = torch.cat([~everywhere, cells])  # the first leaves the coarse copy, and the picture, unchanged
     odds = log_odds(probabilities_of(predictor, put_and_take(inputs, masks))[:, label]).reshape(2, -1)
     risen, fallen = odds[0, 1:] - odds[0, 0], odds[1, 0] - odds[1, 1:]
     return _scaled((risen + fallen).reshape(CELLS, CELLS))
@@ -80,9 +80,9 @@ METHODS: Final[dict[Method, Callable[[Predictor, Tensor, int], Floats]]] = {
 
 
 def put_and_take(inputs: Tensor, places: Tensor) -> Tensor:
-    """Return (2 * N, 3, H, W): an input's places (N, 1, H, W) put into a coarse copy of it, then taken out of itself.
+    """Return (2 * N, 3, H, W): an input's places (N, 1, H, W) inserted into a coarse copy, then removed from itself.
 
-    Where they are taken out it is grey, the mean of all pictures.
+    Removed places are grey, the mean of all pictures.
     """
     height, width = inputs.shape[2:]
     small = max(1, height // COARSE), max(1, width // COARSE)

@@ -1,8 +1,9 @@
-"""Can the heatmaps of a model be believed, and by which method are they better? Knows no queue and no rows.
+"""Validates a model's heatmaps, and chooses the better method.
 
 Measured by insertion and deletion: Petsiuk, Das and Saenko, "RISE: randomized input sampling for explanation of
-black-box models", BMVC 2018. The better map has the larger insertion less deletion: areas under the label's probability
-while the picture's pixels are put into a coarse copy of it, and while they are taken out, the map's largest first.
+black-box models", BMVC 2018. The better map has the larger insertion minus deletion: areas under the label's
+probability while the picture's pixels are inserted into a coarse copy, and while they are deleted, largest values
+first.
 """
 
 from collections.abc import Sequence
@@ -19,23 +20,24 @@ from tsukiji.explain.heatmap import CELLS, METHODS, Method, inputs_of, probabili
 from tsukiji.vision.predictor import Floats, Predictor
 
 STEPS: Final = 8
-"""Pictures of each curve between nothing shown and all of it."""
+"""Steps of each curve between an empty and a complete picture."""
 RANDOM_MAPS: Final = 3
-"""A map has to be better than the mean of so many random ones: one alone may be lucky."""
+"""A map must be better than the mean of this many random ones: a single one may be lucky."""
 LEAST_PICTURES: Final = 10
-"""Fewer say nothing about a model's maps."""
+"""With fewer, a model's maps are not validated."""
 LEAST_BEATEN: Final = 0.8
-"""A model whose maps beat random ones on a smaller part of its held-out pictures shows none. A good model's 20 pictures
-may well show 0.85 where the truth is 0.9; at 0.8 one map in five says less than chance, and nobody can tell which."""
+"""A model whose maps beat random ones on a smaller fraction of its held-out pictures shows none. With 20 pictures a
+good model may well measure 0.85 if the truth is 0.9; at 0.8 one map in five is worse than chance, without telling
+which."""
 
 
 @dataclass(frozen=True)
 class Sanity:
-    """On how many held-out pictures a model's maps were tried.
+    """Results on held-out pictures.
 
     Attributes:
         pictures: how many.
-        shares: of each method, on what part of them its maps beat random ones.
+        shares: fraction of them on which the maps of each method beat random ones.
     """
 
     pictures: int
@@ -43,7 +45,7 @@ class Sanity:
 
     @property
     def method(self) -> Method:
-        """The better one; Grad-CAM, which costs less, where they are equal."""
+        """The better one; Grad-CAM, which is cheaper, if they are equal."""
         return max(METHODS, key=lambda method: self.shares.get(method, 0.0))
 
     @property
@@ -53,7 +55,7 @@ class Sanity:
 
     @property
     def refusal(self) -> str | None:
-        """Why maps are withheld; None where they are not."""
+        """Why maps are withheld; None if they are not."""
         if self.pictures < LEAST_PICTURES:
             return f"only {self.pictures} held-out images to validate its heatmaps; {LEAST_PICTURES} are needed"
         if self.beats_random < LEAST_BEATEN:
@@ -65,7 +67,7 @@ class Sanity:
 
 
 def try_maps(predictor: Predictor, images: Sequence[Image.Image], seed: int = 0) -> Sanity:
-    """Return how often maps of the likeliest label beat random ones on RGB pictures, by each method."""
+    """Return how often maps of the likeliest label beat random ones on RGB pictures, by method."""
     random = np.random.default_rng(seed)
     beaten = [_beaten(predictor, image, random) for image in images]
     return Sanity(

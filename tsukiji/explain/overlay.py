@@ -1,4 +1,4 @@
-"""A heatmap over its picture, as a PNG. Knows no network: the API draws it."""
+"""Draws a heatmap over its picture, as a PNG. Knows no network, so the API can use it."""
 
 from collections.abc import Sequence
 from io import BytesIO
@@ -16,13 +16,13 @@ COLOURS: Final = np.array([[0, 0, 96], [0, 96, 224], [64, 200, 160], [248, 208, 
 def draw_heatmap(
     picture: Image.Image, size: tuple[int, int], values: Sequence[Sequence[float]], box: tuple[int, int, int, int]
 ) -> bytes:
-    """Return the picture as a PNG, scaled down if it is large, with the heatmap over the box that it belongs to.
+    """Return the picture as a PNG, scaled down if large, with the heatmap over its box.
 
     Args:
-        picture: RGB; it may have been decoded smaller than it is.
-        size: the picture's whole width and height, to which the box refers.
+        picture: RGB; it may have been decoded at a reduced size.
+        size: the picture's full width and height, which the box refers to.
         values: rows of numbers, 0 to 1.
-        box: left, upper, right, lower; what lies outside the picture is left out.
+        box: left, upper, right, lower; parts outside the picture are cut off.
     """
     shown = picture.copy()
     shown.thumbnail((LONGEST_SIDE, LONGEST_SIDE))

@@ -1,8 +1,8 @@
-"""Several kinds in one picture, and where: weak localisation by a model that learnt whole pictures of one kind each.
+"""Tags: several kinds in one picture, and where. Weak localisation by a classifier trained on whole pictures.
 
-No trained detector: nobody ever showed the model a box. A picture is looked at once, as `windows`, and a linear reader
-(`reading`) says where something known may be. The likeliest places are cut from it and classified as any picture is;
-what is neither probable nor like what the model learnt is no tag. docs/decisions/ has the comparison.
+It is no trained detector: the model never saw a box. The picture is embedded once as `windows`, in which a linear
+reader (`window_regression`) finds likely places. These are cropped and classified like any picture; a tag must be both
+probable and similar to the training pictures. docs/decisions/ has the comparison.
 """
 
 from collections.abc import Sequence
@@ -17,25 +17,25 @@ from tsukiji.types import Box
 from tsukiji.vision.predictor import Floats, Predictor
 
 PLACES: Final = 3
-"""So many places are looked at properly. Each costs a plain pass, and is one more chance to be wrong."""
+"""Most places to classify. Each costs a forward pass, and may be wrong."""
 CANDIDATES: Final = 10
-"""Windows around which others vote on a box, before those are chosen."""
+"""Windows around which others vote on a box, before places are selected."""
 VOTERS: Final = 0.5
-"""Windows that overlap a chosen one this much (intersection over union) have a vote on its box."""
+"""Windows with at least this intersection over union with a selected one vote on its box."""
 VOTE_SCALE: Final = 0.3
-"""One whose promise is smaller by this has a vote smaller by e."""
+"""A promise smaller by this has a vote smaller by a factor of e."""
 OVERLAP: Final = 0.35
-"""Two tags share at most this much of the smaller box."""
+"""Two tags share at most this fraction of the smaller box."""
 LEAST_SURE: Final = 0.62
-"""How sure a tag must be: of photos of other things about 80% have none then (`bench.many_kinds`)."""
+"""Least sureness of a tag: about 80% of photos of other things then have none (`bench.many_kinds`)."""
 KNOWN_POWER: Final = 0.2
-"""Sureness is the probability times the known score to this power: the score of a part of a picture is lower than that
-of a whole one, and counts less."""
+"""Sureness is the probability times the known score to this power: parts of pictures have lower known scores than whole
+ones, so the score counts less."""
 
 
 @dataclass(frozen=True)
 class Tag:
-    """A kind in a part of a picture; the box is left, upper, right, lower in pixels of that picture."""
+    """A label of a part of a picture; the box is left, upper, right, lower in pixels of that picture."""
 
     label: str
     score: float
@@ -44,16 +44,16 @@ class Tag:
 
     @property
     def sureness(self) -> float:
-        """How probable it is, and how like what the model learnt: what decides whether it is a tag."""
+        """How probable the label is, combined with the known score: must reach `LEAST_SURE`."""
         return self.score if self.known_score is None else float(self.score * self.known_score**KNOWN_POWER)
 
 
 @dataclass(frozen=True)
 class Reader:
-    """Says what windows show.
+    """Classifies windows.
 
     Attributes:
-        weights: (E, K + 1), for K kinds and for none of them, the last.
+        weights: (E, K + 1), for K kinds and "none of them", the last.
         offset: (K + 1,).
     """
 
@@ -61,19 +61,19 @@ class Reader:
     offset: Floats
 
     def margins(self, embeddings: Floats) -> Floats:
-        """Return by how much the likeliest kind is surer than none of them, (M,), in windows (M, E)."""
+        """Return the margin between the likeliest kind and "none of them", (M,), in windows (M, E)."""
         read = embeddings @ self.weights + self.offset
         found: Floats = read[:, :-1].max(axis=1) - read[:, -1]
         return found
 
 
 def find_tags(predictor: Predictor, image: Image.Image, reader: Reader | None = None) -> list[Tag]:
-    """Return the kinds in an RGB picture with their places, likeliest first.
+    """Return the labels in an RGB picture with their boxes, likeliest first.
 
     Args:
-        predictor: the model; one of several labels says each place's likeliest.
+        predictor: the model; a multi-label one gives each place's likeliest label.
         image: of any size and proportions.
-        reader: says which places are looked at properly; without one, by the model's own head on windows.
+        reader: selects the places to classify; None: the model's own head on windows.
 
     Raises:
         GpuOutOfMemory: the picture does not fit.
@@ -85,40 +85,40 @@ def find_tags(predictor: Predictor, image: Image.Image, reader: Reader | None = 
 
 
 def propose(predictor: Predictor, windows: Windows, reader: Reader | None = None) -> Floats:
-    """Return where something known most likely is, (n, 4), n <= PLACES; places that lie on the same thing are one."""
+    """Return the likeliest places of something known, (n, 4), n <= PLACES, without places of the same thing."""
     boxes, promise = likely(predictor, windows, reader)
     kept: Floats = boxes[apart(boxes, promise, PLACES)]
     return kept
 
 
 def likely(predictor: Predictor, windows: Windows, reader: Reader | None = None) -> tuple[Floats, Floats]:
-    """Return boxes (n, 4) around the likeliest windows, n <= CANDIDATES, and what these promise, (n,).
+    """Return boxes (n, 4) around the likeliest windows, n <= CANDIDATES, and their margins, (n,).
 
-    Windows are of a few sizes and places only, so those around a likely one vote on its box: Gidaris and Komodakis,
+    Windows have only a few sizes and positions, so those around a likely one vote on its box: Gidaris and Komodakis,
     "Object detection via a multi-region and semantic segmentation-aware CNN model", ICCV 2015.
     """
     if reader is None:
         promise = predictor.conclude(windows.embeddings).probabilities.max(axis=1)
     else:
         promise = reader.margins(windows.embeddings)
-    boxes, promise = windows.boxes[1:], promise[1:]  # all of the picture says nothing about places
+    boxes, promise = windows.boxes[1:], promise[1:]  # the whole picture is no place
     best = apart(boxes, promise, CANDIDATES)
     votes = [_vote(boxes, promise, index) for index in best]
     return np.array(votes, np.float32).reshape(-1, 4), promise[best]
 
 
 def _vote(boxes: Floats, promise: Floats, index: int) -> Floats:
-    """Return the mean box (4,) of a window and of those that overlap it."""
+    """Return the mean box (4,) of a window and those that overlap it."""
     overlap = shared(boxes, boxes[index])
     voters = overlap >= VOTERS
-    surer = promise[voters] - promise[voters].max()  # one that another place hides may be far surer: no overflow
+    surer = promise[voters] - promise[voters].max()  # relative to the voters' own maximum: avoids overflow
     weight = np.exp(surer / VOTE_SCALE) * overlap[voters]
     box: Floats = weight @ boxes[voters] / weight.sum()
     return box
 
 
 def look_at(predictor: Predictor, image: Image.Image, boxes: Sequence[Box]) -> list[Tag]:
-    """Return what the model says of parts of an RGB picture that hardly overlap, surest first."""
+    """Return the tags of parts of an RGB picture that hardly overlap, surest first."""
     answers = predictor.answer([image.crop(box) for box in boxes])
     known = answers.known_scores
     found = [
@@ -155,7 +155,7 @@ def _area(boxes: Floats) -> Floats:
 
 
 def _common(boxes: Floats, others: Floats) -> Floats:
-    """Return the area that boxes share with others, (..., 4) each."""
+    """Return the area shared by boxes and others, (..., 4) each."""
     upper_left = np.maximum(boxes[..., :2], others[..., :2])
     lower_right = np.minimum(boxes[..., 2:], others[..., 2:])
     area: Floats = (lower_right - upper_left).clip(0).prod(axis=-1)
@@ -169,7 +169,7 @@ def shared(boxes: Floats, box: Floats) -> Floats:
 
 
 def to_pixels(box: Floats, size: tuple[int, int]) -> Box:
-    """Return whole pixels, one at least on each side."""
+    """Return the box in whole pixels, at least one on each side."""
     left, upper = (min(int(edge), length - 1) for edge, length in zip(box[:2], size, strict=True))
     right, lower = (min(max(round(float(edge)), 1), length) for edge, length in zip(box[2:], size, strict=True))
     return left, upper, max(right, left + 1), max(lower, upper + 1)

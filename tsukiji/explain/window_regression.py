@@ -1,7 +1,6 @@
-"""Learning to read a model's windows: ridge regression on collages of the model's own pictures.
+"""Fits the reader of a model's windows: ridge regression on collages of the model's own pictures.
 
-Each window of a collage shows one of the pictures, or none of them; pictures whose parts are shuffled show none of the
-kinds.
+Each window of a collage shows one of the pictures, or none of them; shuffled pictures show none of the kinds.
 """
 
 from collections.abc import Sequence
@@ -18,25 +17,25 @@ from tsukiji.vision.predictor import Floats, Predictor
 
 COLLAGES: Final = 190
 WINDOWS: Final = 80
-"""So many windows of each collage teach, at most."""
+"""Most windows of each collage to fit on."""
 SHUFFLED: Final = 3
-"""One in so many pictures of a collage is shuffled."""
+"""One in this many pictures of a collage is shuffled."""
 LEAST_PICTURES: Final = 20
-"""From fewer nothing can be learnt about windows."""
+"""With fewer, no reader is fitted."""
 INSIDE: Final = 0.45
-"""A window that overlaps a picture of a collage this much (intersection over union) shows that picture."""
+"""A window with at least this intersection over union with a picture of a collage shows that picture."""
 OUTSIDE: Final = 0.2
-"""And one that overlaps none more than this shows nothing; what lies between teaches nothing."""
+"""A window below this with all pictures shows nothing; those in between are not used."""
 RIDGE: Final = 3.0
 LEAST_SPREAD: Final = 0.02
 
 Ints = NDArray[np.int64]
 Example = tuple[Image.Image, int]
-"""An RGB picture that shows one kind, and the kind's place in `label_names`."""
+"""An RGB picture that shows one label, and the label's index in `label_names`."""
 
 
 def learn(predictor: Predictor, examples: Sequence[Example], seed: int = 0) -> Reader | None:
-    """Return the reader of a model's windows; None where examples are too few or show one kind alone."""
+    """Return the reader of a model's windows; None if examples are too few or have one label only."""
     if len(examples) < LEAST_PICTURES or len({kind for _, kind in examples}) < 2:
         return None
     random, none = np.random.default_rng(seed), len(predictor.label_names)
@@ -46,7 +45,7 @@ def learn(predictor: Predictor, examples: Sequence[Example], seed: int = 0) -> R
 
 
 def solve(rows: Floats, shows: Ints, classes: int) -> Reader:
-    """Return the ridge regression of what windows show (N,) on their embeddings (N, E); each class weighs the same."""
+    """Return the ridge regression of what windows show (N,) on their embeddings (N, E), with equal class weights."""
     spread = rows.std(axis=0) + np.float32(LEAST_SPREAD)
     scaled = rows / spread
     weight = (1 / np.bincount(shows, minlength=classes).clip(1)[shows]).astype(np.float32)
@@ -63,7 +62,7 @@ def solve(rows: Floats, shows: Ints, classes: int) -> Reader:
 def _look(
     predictor: Predictor, examples: Sequence[Example], random: np.random.Generator, number: int
 ) -> tuple[Floats, Ints]:
-    """Return windows of one collage (N, E), and what each shows (N,); every other one is made on a picture."""
+    """Return windows of one collage (N, E), and what each shows (N,); every other collage has a picture background."""
     none = len(predictor.label_names)
     pool = [examples[n] for n in random.integers(len(examples), size=2 * SHUFFLED).tolist()]
     pool = [
@@ -78,7 +77,7 @@ def _look(
 
 
 def _shows(boxes: Floats, collage: Collage, kinds: Sequence[int], none: int) -> Ints:
-    """Return what each window of a collage shows; -1 where that cannot be said."""
+    """Return what each window of a collage shows; -1 if ambiguous."""
     shows, most = np.full(len(boxes), none), np.zeros(len(boxes), np.float32)
     for number, box in collage.things:
         part = shared(boxes, np.array(box, np.float32))

@@ -1,7 +1,7 @@
-"""A picture as windows of several sizes: one pass of the network at a higher resolution, and an embedding of each part.
+"""A picture as windows of several sizes: one pass of the network at a higher resolution, and an embedding per window.
 
-Windows are cut from the feature maps and not from the picture (ROI Align, He et al., "Mask R-CNN", ICCV 2017), so that
-any number of them costs one pass. Knows no labels.
+Windows are cropped from the feature maps, not from the picture (ROI Align, He et al., "Mask R-CNN", ICCV 2017), so that
+any number of them costs one pass.
 """
 
 from dataclasses import dataclass
@@ -19,27 +19,27 @@ from tsukiji.vision.predictor import Floats, Predictor
 from tsukiji.vision.preprocess import RESAMPLING
 
 MORE_PIXELS: Final = 1.6
-"""The pass has so many times the pixels of a plain one. With the places that are classified after it, and the plain one
-that answers, too, that is less than four passes."""
+"""Pixels of the pass relative to a plain one. With the classified places and the plain pass for the prediction, the
+total is less than four passes."""
 LONGER: Final = 2
-"""No side is more than so many times as long as a plain pass's."""
+"""Most length of a side relative to a plain pass's."""
 PARTS: Final = (0.8, 0.65, 0.5, 0.4)
-"""Sides of windows as parts of the picture's shorter side; one more window is the whole picture."""
+"""Sides of windows relative to the picture's shorter side; one more window is the whole picture."""
 NARROW: Final = 3
-"""A picture that is longer than so many times its width has windows for a picture of these proportions."""
+"""A picture with a larger aspect ratio gets the windows of a picture of this ratio."""
 STEP: Final = 0.3
-"""From one window to the next at most, as a part of its side."""
+"""Most distance between neighbouring windows, relative to their side."""
 BINS: Final = 4
-"""Points of a window's map on each side, from which its largest values and its means are taken."""
+"""Samples of a window's map on each side, for its maxima and means."""
 
 
 @dataclass(frozen=True)
 class Windows:
-    """Of one picture; the first is all of it.
+    """Windows of one picture; the first is all of it.
 
     Attributes:
         boxes: left, upper, right, lower in pixels of the picture, (M, 4), float32.
-        embeddings: what the network makes of each, (M, E), as `Classifier.embed` does of a picture.
+        embeddings: of each, (M, E), as by `Classifier.embed`.
     """
 
     boxes: Floats
@@ -62,7 +62,7 @@ def look_closely(predictor: Predictor, image: Image.Image) -> Windows:
 
 
 def fit(predictor: Predictor, image: Image.Image) -> NDArray[np.uint8]:
-    """Return the whole picture (H, W, 3) at the resolution of the pass, its proportions kept as far as maps allow."""
+    """Return the whole picture (H, W, 3) at the resolution of the pass, with about its proportions."""
     side, stride = predictor.preprocess.size, predictor.model.stride
     scale = min((MORE_PIXELS / (image.width * image.height)) ** 0.5, LONGER / max(image.size)) * side
     width, height = (max(1, round(length * scale / stride)) * stride for length in image.size)
@@ -84,7 +84,7 @@ def boxes_of(width: int, height: int) -> Floats:
 
 
 def _starts(length: float, window: float) -> list[float]:
-    """Return where windows begin that cover a length evenly."""
+    """Return the starts of windows that cover a length evenly."""
     count = int(np.ceil((length - window) / (window * STEP))) + 1
     starts: list[float] = np.linspace(0, length - window, count).tolist()
     return starts
@@ -99,9 +99,9 @@ def _embed(predictor: Predictor, pixels: NDArray[np.uint8], parts: Floats) -> Fl
 
 
 def _cut(maps: Tensor, rois: Tensor) -> Tensor:
-    """Return windows (M, C, BINS, BINS) of maps (1, C, h, w); windows are left, upper, right, lower as parts of 1.
+    """Return windows (M, C, BINS, BINS) of maps (1, C, h, w); windows are left, upper, right, lower as fractions.
 
-    What ROI Align does with one point for each bin. torchvision's own takes seconds to import.
+    Equals ROI Align with one sample per bin. torchvision's own takes seconds to import.
     """
     at = (torch.arange(BINS, device=rois.device) + 0.5) / BINS
     across = rois[:, :1] + (rois[:, 2:3] - rois[:, :1]) * at

@@ -1,1 +1,1 @@
-"""How pictures and models come in: archives, folders, addresses, tables of other tools, packages."""
+"""Input from outside: archives, folders, web addresses, tables of other tools, model packages."""

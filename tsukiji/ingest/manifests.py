@@ -1,4 +1,4 @@
-"""A manifest: a line of JSON for each image of a batch. Read as a stream; a bad line costs only itself."""
+"""A manifest: a line of JSON for each image of a batch. Read as a stream; a bad line affects only itself."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ BOM: Final = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line that is not empty: what it asks for, or why nothing can be made of it. `number` counts from 1."""
+    """One non-empty line: its request, or its error. `number` counts from 1."""
 
     number: int
     custom_id: str
@@ -24,7 +24,7 @@ class Line:
 
 
 def read_lines(pieces: Iterable[bytes]) -> Iterator[Line]:
-    """Yield the lines of a manifest that comes in pieces; a `custom_id` that stood there before is refused."""
+    """Yield the lines of a manifest given in pieces; a repeated `custom_id` is refused."""
     first: dict[str, int] = {}
     for number, raw in enumerate(_split(pieces), 1):
         if not raw.strip():

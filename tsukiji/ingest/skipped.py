@@ -1,4 +1,4 @@
-"""What a reading of a folder, archive or prefix leaves out or has to guess: counted, and told as warnings. Pure."""
+"""Files that are skipped, or whose names are guessed, in a folder, archive or prefix: counted for warnings. Pure."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ TEXTS: Final[dict[Code, str]] = {
 SHOWN: Final = 5
 NAME_CHARACTERS: Final = 200
 PARTS: Final = 1000
-"""Of more kinds of one thing the first are told apart."""
+"""Most distinct parts counted separately."""
 
 
 @dataclass
@@ -35,7 +35,7 @@ class PassedOver:
         self._found: dict[Code, _Found] = {}
 
     def add(self, code: Code, name: str, part: str | None = None) -> None:
-        """Count one more; `part` says which of its kind it is, such as `@eaDir`, or the code page."""
+        """Count one more; `part` is its subkind, such as `@eaDir`, or the code page."""
         found = self._found.setdefault(code, _Found())
         found.count += 1
         if len(found.names) < SHOWN:

@@ -1,1 +1,1 @@
-"""What every program needs: settings, log, queue, storage."""
+"""Infrastructure of every program: settings, log, queue, storage."""

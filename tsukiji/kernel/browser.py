@@ -1,4 +1,4 @@
-"""The page in a browser on this machine, and the address of a link that signs in."""
+"""Opening the page in a local browser, and addresses of sign-in links."""
 
 import os
 import sys
@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 SIGN_IN_LINK: Final = "/sign-in/link"
 ADDRESS_FILE: Final = "address"
-"""In the data folder: where the service that `tsukiji up` runs there listens."""
+"""File in the data folder with the address of the service started there by `tsukiji up`."""
 
 
 def sign_in_path(token: str) -> str:
@@ -16,14 +16,14 @@ def sign_in_path(token: str) -> str:
 
 
 def has_display() -> bool:
-    """Is a person before a screen of this machine? Browsers for terminals would take over the terminal."""
+    """Return whether this machine has a display: a text browser would take over the terminal."""
     if "SSH_CONNECTION" in os.environ:
         return False
     return sys.platform in {"darwin", "win32"} or bool({"DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys())
 
 
 def open_browser(url: str) -> bool:
-    """Open an address where there is a browser; returns whether there is one."""
+    """Open an address in a browser if there is one; returns whether it did."""
     if not has_display():
         return False
     try:

@@ -1,7 +1,7 @@
 """Logs to standard error, one event a line: for people on a terminal, else JSON. Knows no program's events.
 
 Events are `noun_verb` with fields: `structlog.get_logger(__name__).info("job_claimed", job_id=...)`. Ids bound with
-`structlog.contextvars.bind_contextvars` go on every line that follows, those of third parties included.
+`structlog.contextvars.bind_contextvars` are added to every following line, including third parties'.
 """
 
 import logging
@@ -14,7 +14,7 @@ from structlog.types import EventDict, Processor, WrappedLogger
 from tsukiji.kernel.settings import LogSettings
 
 OWN_HANDLERS = ("uvicorn", "uvicorn.error", "uvicorn.access", "celery", "celery.task", "alembic", "py.warnings")
-"""Loggers that bring handlers of their own, or switch theirs off."""
+"""Loggers with handlers of their own, or disabled by their libraries."""
 NOISY = (
     "alembic.runtime.plugins",
     "amqp",
@@ -29,11 +29,11 @@ NOISY = (
     "s3transfer",
     "urllib3",
 )
-"""Loggers whose `info` says nothing about us."""
+"""Loggers with irrelevant `info` events."""
 
 
 def configure(settings: LogSettings, program: str) -> None:
-    """Send every log of this process, ours and third parties', through one handler; may be called again."""
+    """Route all logs of this process, ours and third parties', to one handler; may be called again."""
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -69,7 +69,7 @@ def _formatter(settings: LogSettings, shared: list[Processor]) -> logging.Format
 
 
 def _json_renderers() -> list[Processor]:
-    """Without the variables of each frame: they hold keys and passwords."""
+    """Omit the variables of each frame: they contain keys and passwords."""
     tracebacks = ExceptionDictTransformer(show_locals=False)
     return [structlog.processors.ExceptionRenderer(tracebacks), structlog.processors.JSONRenderer()]
 

@@ -1,4 +1,4 @@
-"""Who started this process has gone, or was told to stop: then this process stops, too. Knows no service."""
+"""Stops this process when its parent is gone, or was told to stop."""
 
 import os
 import signal
@@ -9,31 +9,31 @@ from pathlib import Path
 from typing import Final
 
 MAKE_VARIABLE: Final = "MAKE_PID"
-"""Set by the Makefile, for the programs that run until they are stopped."""
+"""Set by the Makefile for long-running programs."""
 POLL_SECONDS: Final = 0.2
 STOP_SIGNALS: Final = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
-"""Those that ask a process to stop; Windows has no SIGHUP."""
+"""Signals that ask a process to stop; Windows has no SIGHUP."""
 
 
 def heeded() -> list[signal.Signals]:
-    """Return the signals to stop on. A SIGHUP that is ignored already stays so: `nohup` asked for that."""
+    """Return the signals to stop on. An ignored SIGHUP is left ignored: `nohup` set that."""
     return [
         number for number in STOP_SIGNALS if number.name != "SIGHUP" or signal.getsignal(number) is not signal.SIG_IGN
     ]
 
 
 def watch_stdin(stop: Callable[[], object]) -> None:
-    """Call `stop` from a thread when standard input ends: the process that held its other end has gone."""
+    """Call `stop` from a thread when standard input ends: the process at its other end is gone."""
     _in_background("watch-stdin", _read_to_the_end, stop)
 
 
 def watch_make(stop: Callable[[], object]) -> None:
-    """Call `stop` from a thread when the `make` that runs this process has gone or was interrupted.
+    """Call `stop` from a thread when the `make` that runs this process is gone or interrupted.
 
-    GNU make passes SIGTERM on to its recipes, but no SIGINT and no SIGHUP: of these it expects that the terminal has
-    told everyone, and waits. Does nothing where no make says that it is there.
+    GNU make passes SIGTERM to its recipes, but not SIGINT and SIGHUP: it expects the terminal to send these to all
+    processes, and waits. Does nothing unless run by our Makefile.
     """
-    make = os.environ.pop(MAKE_VARIABLE, None)  # not inherited: to our own children, make is no parent
+    make = os.environ.pop(MAKE_VARIABLE, None)  # not inherited: for our own children, make is no parent
     if make and make.isdecimal():
         _in_background("watch-make", lambda: _wait_for_make(int(make)), stop)
 
@@ -53,14 +53,14 @@ def _read_to_the_end() -> None:
 
 
 def _wait_for_make(make: int) -> None:
-    looks = 0  # make also blocks its signals for a moment while it starts a recipe
+    looks = 0  # make also blocks its signals briefly while it starts a recipe
     while looks < 2 and os.getppid() == make:
         looks = looks + 1 if _is_interrupted(make) else 0
         time.sleep(POLL_SECONDS)
 
 
 def _is_interrupted(make: int) -> bool:
-    """Is it handling a SIGINT or SIGHUP? Those are blocked meanwhile. Linux tells; elsewhere the answer is no."""
+    """Return whether make is handling a SIGINT or SIGHUP, which are blocked meanwhile. Linux only, otherwise False."""
     try:
         status = Path(f"/proc/{make}/status").read_text("ascii", "replace")
     except OSError:

@@ -1,4 +1,4 @@
-"""A map in threads that is bounded and keeps the order: work goes on ahead of what is read, by so much and no more."""
+"""A bounded, ordered map in threads: works ahead of the consumer, but only so far."""
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
@@ -10,7 +10,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 THREADS: Final = 16
-"""A disk confirms the writes of many threads nearly as fast as that of one: each waits some milliseconds for it."""
+"""A disk confirms concurrent writes of many threads nearly as fast as a single one."""
 AHEAD: Final = 64
 AHEAD_BYTES: Final = 64 * 2**20
 
@@ -23,10 +23,10 @@ def submit_ahead(
     weigh: Callable[[T], int] = lambda _: 0,
     ahead_weight: int = 0,
 ) -> Generator[tuple[T, Future[R]], None, None]:
-    """Yield each item in order with the future of `act`, when up to `ahead` others behind it are with the pool, too.
+    """Yield each item in order with the future of `act`, with up to `ahead` following items submitted too.
 
-    Fewer are where they weigh more than `ahead_weight` together. `items` is advanced by the caller's thread alone. What
-    has not begun when this ends is cancelled.
+    Fewer are submitted if they weigh more than `ahead_weight` together. Only the caller's thread advances `items`.
+    Pending work is cancelled at the end.
     """
     waiting: deque[tuple[T, int, Future[R]]] = deque()
     total = 0
@@ -48,9 +48,9 @@ def submit_ahead(
 
 
 def in_order(items: Iterable[T], act: Callable[[T], R], weigh: Callable[[T], int]) -> Generator[R, None, None]:
-    """Yield `act` of each item, in order; threads work on those that follow, as many as weigh `AHEAD_BYTES` together.
+    """Yield `act` of each item, in order; threads work on the following ones, up to a weight of `AHEAD_BYTES`.
 
-    `items` is advanced by the caller's thread alone. Errors of an item are raised in its turn; those after it are lost.
+    Only the caller's thread advances `items`. Errors of an item are raised in its turn, and end the iteration.
     """
     with (
         ThreadPoolExecutor(THREADS, "pipeline") as pool,

@@ -1,7 +1,7 @@
-"""The wire between the API and a worker's interactive lane: frames on one connection, one question at a time.
+"""The protocol of the predict RPC between API and worker: frames on one connection, one request at a time.
 
-A frame is one line of JSON, whose `sizes` say how many bytes of each part follow. Both sides prove first that they know
-the lane's secret, which stands in the worker's row of the database: neither sends anything to who merely has the port.
+A frame is one line of JSON, whose `sizes` are the lengths of the binary parts that follow. Both sides first prove that
+they know the secret in the worker's row of the database: a process that merely has the port gets nothing.
 """
 
 import asyncio
@@ -21,12 +21,12 @@ NONCE_BYTES: Final = 32
 
 
 class LaneBroken(OSError):
-    """The other side closed the connection, or speaks something else."""
+    """The other side closed the connection, or sent something malformed."""
 
 
 @dataclass(frozen=True)
 class LaneAddress:
-    """Where a worker listens, and what proves that it is that worker."""
+    """A worker's address, and the secret that authenticates it."""
 
     worker: str
     host: str
@@ -43,10 +43,10 @@ def pack(header: dict[str, Any], parts: Sequence[bytes] = ()) -> bytes:
 
 
 def read_frame(file: IO[bytes] | BufferedIOBase) -> Frame | None:
-    """Return the next frame; None where the other side has closed the connection between two.
+    """Return the next frame; None if the other side closed the connection between two.
 
     Raises:
-        LaneBroken: it ended in the middle, or was none.
+        LaneBroken: it is truncated or malformed.
     """
     line = file.readline(HEADER_BYTES)
     if not line:
@@ -59,10 +59,10 @@ def read_frame(file: IO[bytes] | BufferedIOBase) -> Frame | None:
 
 
 async def receive_frame(reader: asyncio.StreamReader) -> Frame:
-    """As `read_frame`, where an answer must come.
+    """As `read_frame`, but a frame must follow.
 
     Raises:
-        LaneBroken: none came.
+        LaneBroken: none did.
     """
     try:
         header, sizes = unpack(await reader.readline())
@@ -87,7 +87,7 @@ def challenge() -> str:
 
 
 def proof(secret: str, side: str, nonce: str) -> str:
-    """Return what only who knows the secret can say; `side` keeps an answer from being turned back at who asked."""
+    """Return a proof of knowing the secret; `side` prevents sending back the other side's own proof."""
     return hmac.new(secret.encode(), f"{side}:{nonce}".encode(), "sha256").hexdigest()
 
 

@@ -1,6 +1,6 @@
-"""Settings: one `TSUKIJI_<GROUP>_<NAME>` environment variable each, typed, frozen, read once by each program's start.
+"""Settings: one `TSUKIJI_<GROUP>_<NAME>` environment variable each, typed, frozen, read when a program starts.
 
-`docs/settings.md` lists them; a test keeps the two equal. Only `load()` reads the environment.
+`docs/settings.md` lists them, checked by a test. Only `load()` reads the environment.
 """
 
 import re
@@ -236,7 +236,7 @@ class LogSettings(Group, env_prefix="TSUKIJI_LOG_"):
 
 
 class Settings(BaseModel):
-    """All groups. Construct with `load()`; tests construct their own with explicit groups."""
+    """All groups. Use `load()`; tests construct their own with explicit groups."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -257,7 +257,7 @@ class Settings(BaseModel):
 
     @property
     def database_url(self) -> str:
-        """The SQLAlchemy URL; psycopg 3 is the one PostgreSQL driver."""
+        """The SQLAlchemy URL; psycopg 3 is the only PostgreSQL driver."""
         url = self.database.url or f"sqlite:///{self.data.dir.resolve() / 'tsukiji.db'}"
         scheme, _, rest = url.partition("://")
         return f"postgresql+psycopg://{rest}" if scheme in {"postgres", "postgresql"} else url
@@ -299,7 +299,7 @@ def _read(kind: type[Group]) -> Any:
         return kind()
     except ValidationError as error:
         found = {str(problem["loc"][0]): problem["msg"] for problem in error.errors()}
-    except SettingsError as error:  # what should be JSON is not; only the message tells which
+    except SettingsError as error:  # malformed JSON; only the message says which variable
         found = {name: "must be JSON" for name in kind.model_fields if f'"{name}"' in str(error)}
     problems = "; ".join(f"{prefix}{name.upper()}: {problem}" for name, problem in found.items())
     raise Invalid(problems, hint="See docs/settings.md for the values of each setting.")

@@ -1,1 +1,1 @@
-"""What an analysis finds in a data set, from numbers alone. Knows no database, no files and no network."""
+"""Findings about a data set, computed from arrays. Knows no database, no files and no network."""

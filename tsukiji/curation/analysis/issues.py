@@ -1,7 +1,7 @@
-"""From measures to issues: which pictures lie beyond what is usual. Knows no pixels.
+"""From measures to issues: which pictures have unusual values. Knows no pixels.
 
-The limits are those of CleanVision where its measure is the same; blur's is set so that of sharp photos one in a
-hundred is named, and of photos blurred over 4 of 500 pixels nearly all.
+The limits are those of CleanVision if its measure is the same; blur's was chosen so that one in a hundred sharp photos
+is reported, and nearly all photos blurred over 4 of 500 pixels.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,20 +19,20 @@ LIMITS: Final[dict[FindingKind, float]] = {
     "low_information": 0.375,
     "grayscale": 0.02,
 }
-"""An image has the issue where its measure is below."""
+"""An image has the issue if its measure is lower."""
 ODD_ASPECT: Final = 0.35
 ODD_SIZE_RANGES: Final = 5.0
 """Interquartile ranges from the middle of the quartiles."""
 ENOUGH: Final = 20
-"""Images that it takes to say what is usual."""
+"""Images needed to tell what is usual."""
 
 Floats = NDArray[np.float64]
 Issue = tuple[int, FindingKind, float]
-"""Position of the image, kind, score in 0..1: the lower, the worse."""
+"""Position of the image, kind, score in 0..1: lower is worse."""
 
 
 def find_issues(measures: Mapping[str, Floats], sizes: Sequence[tuple[int, int]]) -> Iterator[Issue]:
-    """Yield the issues of images: what `tsukiji.vision.quality` measured by its names, and (width, height)."""
+    """Yield the issues of images, given the measures of `tsukiji.vision.quality` by name, and (width, height)."""
     for kind, limit in LIMITS.items():
         values = measures[kind]
         yield from ((int(image), kind, float(values[image])) for image in np.flatnonzero(values < limit))
@@ -45,9 +45,9 @@ def find_issues(measures: Mapping[str, Floats], sizes: Sequence[tuple[int, int]]
 
 
 def odd_sizes(sides: Floats) -> Iterator[tuple[int, float]]:
-    """Yield images far larger or smaller than usual, with how near they are to usual (Tukey's fences, set wide).
+    """Yield images far larger or smaller than usual, with a score of how near they are to usual (wide Tukey fences).
 
-    Where most images are of one size, a quarter of that stands for the range.
+    If most images have one size, a quarter of it replaces the range.
     """
     if len(sides) < ENOUGH:
         return

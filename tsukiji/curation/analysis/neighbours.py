@@ -1,4 +1,4 @@
-"""Which images look most like some of them. Knows no pictures."""
+"""Nearest neighbours by cosine similarity."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,12 +11,12 @@ Ints = NDArray[np.intp]
 
 
 def nearest(vectors: Floats, images: Ints, count: int) -> Ints:
-    """Return the positions (M, count) of the others most similar by cosine, nearest first.
+    """Return the positions (M, count) of the most similar other images, nearest first.
 
     Args:
         vectors: of length 1, (N, D).
-        images: positions of those that are asked for, (M,).
-        count: how many of each; fewer where there are not as many others.
+        images: positions to search neighbours of, (M,).
+        count: how many for each; fewer if there are not as many others.
     """
     count = max(0, min(count, len(vectors) - 1))
     found = np.empty((len(images), count), np.intp)

@@ -1,4 +1,4 @@
-"""Which images are like no others: far from their nearest neighbours. Knows no pictures.
+"""Outliers: images far from their nearest neighbours. Arrays only.
 
 The mean cosine similarity to the nearest neighbours (Sun, Ming, Zhu and Li, "Out-of-distribution detection with deep
 nearest neighbors", ICML 2022), among an even selection of all; beyond Tukey's fence an image is an outlier.
@@ -15,7 +15,7 @@ BLOCK: Final = 2048
 FENCE: Final = 2.0
 """Interquartile ranges below the lower quartile."""
 ENOUGH: Final = 20
-"""Images that it takes to say what is usual."""
+"""Images needed to tell what is usual."""
 
 Floats = NDArray[np.float32]
 

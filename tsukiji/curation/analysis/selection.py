@@ -1,9 +1,9 @@
-"""Which unlabelled images to label first: those that a classifier doubts, and that differ. Knows no pictures.
+"""Active learning: which unlabelled images to label first, uncertain and diverse ones. Arrays only.
 
 BADGE (Ash, Zhang, Krishnamurthy, Langford and Agarwal, "Deep batch active learning by diverse, uncertain gradient lower
-bounds", ICLR 2020): what an image would change in the last layer, were its likeliest label right, is long where the
-classifier doubts (a small margin) and points elsewhere where the image differs; k-means++ draws images whose changes
-lie apart. The classifier is a ridge regression on the features of the labelled images.
+bounds", ICLR 2020): the gradient of the last layer, if the likeliest label were right, is long where the classifier is
+uncertain (a small margin) and points elsewhere where the image differs; k-means++ draws images with distant gradients.
+The classifier is a ridge regression on the features of the labelled images.
 """
 
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 CHOSEN: Final = 100
 STRENGTH: Final = 0.3
-"""Of the regularisation, as a part of the number of images."""
+"""Regularisation relative to the number of images."""
 SHARPNESS: Final = 4.0
-"""Scores of a regression lie near 0 and 1: too close together for a softmax."""
+"""Scores of a regression are near 0 and 1: too close together for a softmax."""
 SEED: Final = 0
 
 Floats = NDArray[np.float64]
@@ -25,7 +25,7 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Choice:
-    """An image to label; `label` is the likeliest class number, None where no two classes are known."""
+    """An image to label; `label` is the likeliest class number, None with fewer than two known classes."""
 
     image: int
     label: int | None
@@ -69,7 +69,7 @@ def predict(rows: Floats, labelled: Floats, classes: Ints, count: int) -> Floats
 def spread(changes: Floats, rows: Floats) -> list[int]:
     """Draw images by k-means++ on the products of each one's `changes` (U, C) and features (U, D).
 
-    The products themselves, U x C x D numbers, are never made: their distances follow from those of their factors.
+    The products themselves, U x C x D numbers, are never computed: their distances follow from those of their factors.
     """
     random = np.random.default_rng(SEED)
     squares = (changes**2).sum(axis=1) * (rows**2).sum(axis=1)

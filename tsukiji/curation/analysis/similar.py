@@ -1,7 +1,7 @@
-"""Which pictures may be copies of each other: perceptual hashes of them and of windows of them. Knows no files.
+"""Candidates for copies: pairs with similar perceptual hashes of the pictures or of windows of them.
 
-A hash survives scaling, recompression and light, but not the cutting of edges; so the hashes of five windows of each
-picture are compared, too. What is close is judged by `tsukiji.curation.copies`.
+A hash survives scaling, recompression and brightness, but not cropping; so the hashes of five windows of each picture
+are compared too. `tsukiji.curation.copies` judges the candidates.
 """
 
 from collections.abc import Callable
@@ -14,10 +14,10 @@ from tsukiji.vision.likeness import lines
 from tsukiji.vision.phash import SIDE, hash_greys
 
 RADIUS: Final = 12
-"""Bits of 64 in which hashes may differ to be looked at closer."""
+"""Bits of 64 in which hashes of candidates may differ."""
 WINDOW: Final = 0.94
 PLACES: Final = ((0.5, 0.5), (0, 0), (0, 1), (1, 0), (1, 1))
-"""Where the windows lie whose hashes are kept: in the middle and in the corners."""
+"""Positions of the hashed windows: in the middle and in the corners."""
 VIEWS: Final = 1 + len(PLACES)
 ROWS: Final = 64
 COLUMNS: Final = 65_536
@@ -27,11 +27,11 @@ Greys = NDArray[np.uint8]
 """(N, SIDE, SIDE)."""
 Floats = NDArray[np.float32]
 Hashes = NDArray[np.uint64]
-"""(N, VIEWS): of each picture, then of its windows; the first is 0 where a picture shows nothing."""
+"""(N, VIEWS): of each picture, then of its windows; the first is 0 for a picture without structure."""
 Pairs = NDArray[np.intp]
 """(P, 2)."""
 Check = Callable[[], None]
-"""Called now and then; raises to stop."""
+"""Called regularly; raises to stop."""
 
 
 def hash_views(greys: Greys) -> Hashes:
@@ -41,10 +41,10 @@ def hash_views(greys: Greys) -> Hashes:
 
 
 def candidates(hashes: Hashes, first: int, check: Check) -> Pairs:
-    """Return the pairs that are worth a closer look, of which one at least stands at `first` or after it.
+    """Return pairs that are worth comparing, at least one of each at position `first` or later.
 
-    Each picture is held against all before it, and goes with the `CLOSEST` of them at most, so that ten thousand frames
-    of one camera make no millions of pairs; the closest pair of each comes first.
+    Each picture is compared with all before it, and paired with at most the `CLOSEST` of them, so that ten thousand
+    frames of one camera give no millions of pairs; the closest pair of each comes first.
     """
     found = [np.empty((0, 4), np.intp)]
     for start in range(first, len(hashes), ROWS):
@@ -76,7 +76,7 @@ def _close(hashes: Hashes, rows: slice, columns: slice) -> Pairs:
 
 
 def _closest(close: Pairs) -> Pairs:
-    """Return of each picture the closest rows, with their rank in place of a fourth column."""
+    """Return the closest rows of each picture, with their rank instead of the third column."""
     ordered = close[np.lexsort((close[:, 1], close[:, 2], close[:, 0]))]
     fresh = np.flatnonzero(np.diff(ordered[:, 0], prepend=-1))
     ranks = np.arange(len(ordered)) - np.repeat(fresh, np.diff(fresh, append=len(ordered)))
@@ -84,7 +84,7 @@ def _closest(close: Pairs) -> Pairs:
 
 
 def cut(greys: NDArray[Any], top: float, left: float, side: float) -> Floats:
-    """Return windows of pictures, scaled up to the whole; all three as parts of the whole side."""
+    """Return windows of pictures, scaled up to full size; positions and sizes are fractions of the side."""
     down, across = (lines(np.array([start]), np.array([side]), SIDE)[0] for start in (top, left))
     whole: Floats = down @ greys.astype(np.float32) @ across.T
     return whole

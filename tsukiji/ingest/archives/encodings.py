@@ -1,7 +1,7 @@
-"""Names that an archive keeps as bytes of a code page, without saying which: guessed from all of them together.
+"""Guesses the code page of file names that an archive stores as bytes, from all names together.
 
-Libraries that guess encodings need sentences; names of folders are a few letters each. What tells code pages apart here
-is how common the characters are that the bytes would mean, and whether they go together in a word.
+Libraries that guess encodings need sentences; folder names are a few letters each. Code pages are distinguished by how
+common the resulting characters are, and whether they go together in a word.
 """
 
 import re
@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import Final, Literal
 
 SAMPLE_BYTES: Final = 2**15
-"""Of different names: more would take time, and tell no more."""
+"""Most bytes of distinct names to look at: more would take time without improving the guess."""
 DIGITS: Final = re.compile(rb"[0-9]+")
 WORD: Final = re.compile(r"[^\W\d_]+")
 
@@ -38,18 +38,18 @@ COMMON: Final[dict[Script, tuple[str, ...]]] = {
         ),
     ),
 }
-"""The letters of each script, the commonest first; those that are not listed are rare, or of no living language."""
+"""The letters of each script, the most common first; unlisted ones are rare, or of no living language."""
 RANK_VALUES: Final = (1.0, 0.75, 0.5)
 DENSE: Final[dict[Script, float]] = {"thai": 0.85, "arabic": 0.95, "hebrew": 0.95, "greek": 0.95}
-"""Scripts whose code pages have a letter for nearly every byte: what is read by them looks like words more easily."""
+"""Factors for scripts whose code pages have a letter for nearly every byte, so that anything looks like words."""
 RARE: Final = 0.25
 FIRST_HAN: Final = 0.9
-"""Of the characters that a code page has in its first level, which it set apart as the common ones."""
+"""Value of a character in a code page's first level, which holds the common ones."""
 CAPITAL: Final = 0.85
 FINALS: Final = "ςךםןףץ"
 """Letters that only end a word."""
 OUT_OF_PLACE: Final = 0.3
-"""Of a letter among those of another script, or in a word whose capitals stand in the middle."""
+"""Factor for a letter among those of another script, or in a word with capitals in the middle."""
 
 
 def _lead(first: int, last: int) -> Callable[[bytes], bool]:
@@ -86,7 +86,7 @@ CODE_PAGES: Final[dict[str, tuple[frozenset[Script], Callable[[bytes], bool]]]] 
     "cp1256": (frozenset({"arabic"}), _none),
     "cp874": (frozenset({"thai"}), _none),
 }
-"""By name: the scripts that it is for, and which of its Han characters are common; the first of equals is taken."""
+"""By name: the scripts it is for, and which of its Han characters are common; the first wins a tie."""
 RANKS: Final[dict[str, tuple[Script, float]]] = {
     char: (script, value * DENSE.get(script, 1))
     for script, ranks in COMMON.items()
@@ -97,19 +97,19 @@ RANKS: Final[dict[str, tuple[Script, float]]] = {
 
 @dataclass
 class Unsaid:
-    """Names as bytes, gathered to guess their code page: different parts of paths without numbers, some kilobytes."""
+    """Names as bytes, collected to guess their code page: distinct parts of paths without digits, some kilobytes."""
 
     parts: dict[bytes, None] = field(default_factory=dict)
     room: int = SAMPLE_BYTES
 
     def add(self, name: bytes) -> None:
-        for part in DIGITS.sub(b"", name).split(b"/"):  # not by `\\`, which is half of a character in some code pages
+        for part in DIGITS.sub(b"", name).split(b"/"):  # not by `\\`: half of a character in some code pages
             if self.room > 0 and not part.isascii() and part not in self.parts:
                 self.parts[part] = None
                 self.room -= len(part)
 
     def guess(self) -> str | None:
-        """Return the code page that suits the names best; UTF-8 where most of them are that; None where none does."""
+        """Return the code page that fits the names best; UTF-8 if most names are valid UTF-8; None if none fits."""
         if 2 * sum(map(is_utf8, self.parts)) > len(self.parts):
             return "utf-8"
         found = {page: value for page in CODE_PAGES if (value := _suits(page, self.parts)) > 0}
@@ -118,13 +118,13 @@ class Unsaid:
 
 @dataclass(frozen=True)
 class Spelling:
-    """How names are read that an archive keeps as bytes.
+    """How to decode names that an archive stores as bytes.
 
     Attributes:
-        encoding: the code page of them all, given or guessed; None where none suits.
-        otherwise: what reads a name that is none of that code page; it knows all bytes.
-        is_guessed: else the sender said it.
-        utf8_first: are names that are UTF-8 that, whatever the others are? On a disk they come from many programs.
+        encoding: the code page of all names, given or guessed; None if none fits.
+        otherwise: decodes names invalid in that code page; accepts all bytes.
+        is_guessed: otherwise given by the sender.
+        utf8_first: decode valid UTF-8 names as such, regardless of the others: a disk has names from many programs.
     """
 
     encoding: str | None
@@ -133,7 +133,7 @@ class Spelling:
     utf8_first: bool = False
 
     def read(self, raw: bytes) -> tuple[str, str | None]:
-        """Return a name, and the code page by which it was guessed. It is read as a whole, never a part of it."""
+        """Return a name, and the code page if it was guessed. Names are decoded as a whole, never in parts."""
         for encoding in ("utf-8", self.encoding) if self.utf8_first else (self.encoding, "utf-8"):
             with suppress(UnicodeDecodeError):
                 if encoding is not None:
@@ -142,7 +142,7 @@ class Spelling:
 
 
 def spelling_of(names: Iterable[bytes]) -> Spelling:
-    """Return how the names of a disk are read, or of a tar, which were written there one by one."""
+    """Return how to decode names of a disk, or of a tar, whose names were written by many programs."""
     unsaid = Unsaid()
     for raw in names:
         if not is_utf8(raw):
@@ -159,7 +159,7 @@ def is_utf8(raw: bytes) -> bool:
 
 
 def _suits(page: str, parts: dict[bytes, None]) -> float:
-    """Return the mean value of the characters that are not ASCII, from 0 to 1; 0 where a name has no meaning in it."""
+    """Return the mean value of the non-ASCII characters, 0 to 1; 0 if a name is invalid in the code page."""
     total, count = 0.0, 0
     for part in parts:
         try:

@@ -1,6 +1,6 @@
-"""What all archives share: limits, entries, and the rules for names. Knows no kind of archive.
+"""Shared by all archives: limits, entries, and the rules for names.
 
-An archive is hostile until shown otherwise: names may point outside, sizes may lie, it may unpack to anything.
+Archives are untrusted: names may point outside, sizes may be wrong, and the content may be anything.
 """
 
 import re
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Self
 from tsukiji.errors import ArchiveError, EntryDuplicate, EntryIgnored, EntryNested, EntryUnsafePath
 from tsukiji.names import leftover, plain_name
 
-if TYPE_CHECKING:  # it needs pydantic-settings, which a client that checks a package lacks
+if TYPE_CHECKING:  # it needs pydantic-settings, which is missing in a client that checks a package
     from tsukiji.kernel.settings import LimitSettings
 
 ARCHIVE_SUFFIXES: Final = frozenset(
@@ -32,14 +32,14 @@ ARCHIVE_MAGIC: Final = (
 TAR_MAGIC: Final = b"ustar"
 TAR_MAGIC_AT: Final = 257
 UNSAFE: Final = re.compile(r"[\x00-\x1f\x7f]|^/|^[A-Za-z]:|(?:^|/)\.\.(?:/|$)")
-"""Of a plain name."""
+"""What a plain name must not contain."""
 HARMLESS_BYTES: Final = 2**20
-"""Below this no ratio is too high: a plain drawing packs well, and the limit on the whole still holds."""
+"""Below this the compression ratio is not limited: a plain drawing compresses well, and the total limit still holds."""
 
 
 @dataclass(frozen=True, slots=True)
 class ArchiveLimits:
-    """What an archive may hold."""
+    """Limits on an archive."""
 
     max_bytes: int
     max_entries: int
@@ -60,13 +60,13 @@ class ArchiveLimits:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One file; readable while the iteration that gave it stands at it.
+    """One file; readable during its iteration.
 
     Attributes:
-        name: relative, with slashes, in Unicode form NFC; as the archive spells it where `error` refuses it.
+        name: relative, with slashes, in Unicode form NFC; as in the archive if `error` refuses it.
         error: why it is refused, or None.
         unpack: returns its bytes, or raises a `TsukijiError`.
-        guessed: the code page that the name was read by, where the archive does not say it; else None.
+        guessed: the code page by which the name was decoded, if guessed; else None.
     """
 
     name: str
@@ -75,10 +75,10 @@ class Entry:
     guessed: str | None = None
 
     def read(self) -> bytes:
-        """Return the file's bytes, never more than were announced.
+        """Return the file's bytes, never more than announced.
 
         Raises:
-            ArchiveError: the entry is refused, damaged, an archive itself, or not of the size it claims.
+            ArchiveError: the entry is refused, damaged, an archive itself, or not of the announced size.
         """
         if self.error:
             raise self.error
@@ -89,15 +89,15 @@ class Entry:
 
 
 class Names:
-    """The names of one archive as they go by: each is taken once."""
+    """The names of one archive in order: a repeated name is refused."""
 
     def __init__(self, doubtful: Collection[int] | None = None) -> None:
-        """`doubtful` has the hash of every name that may come again, where that is known: others are not remembered."""
+        """`doubtful` has the hash of every name that may be repeated, if known: others are not remembered."""
         self._doubtful = doubtful
         self._seen: set[str] = set()
 
     def settle(self, name: str, error: ArchiveError | None) -> tuple[str, ArchiveError | None]:
-        """Return the name in its plain form and why its entry is refused; a refused one does not take its name."""
+        """Return the normalised name and why its entry is refused; a refused entry does not use up its name."""
         if error is None:
             name = plain_name(name)
             if name in self._seen:
@@ -108,7 +108,7 @@ class Names:
 
 
 def place_fault(name: str, *, plain: bool) -> ArchiveError | None:
-    """Return why a name is refused, or an entry that is no plain file; what systems leave behind counts as refused."""
+    """Return why a name or a non-regular file is refused; operating systems' junk files count as refused."""
     place = plain_name(name)
     remains = leftover(place)
     if place == "." or UNSAFE.search(place.removesuffix("\r") if remains else place) or not plain:

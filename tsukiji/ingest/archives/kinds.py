@@ -1,4 +1,4 @@
-"""Which kind of archive a file is, by its bytes; its name says nothing."""
+"""Detects the kind of an archive by its bytes; its name is ignored."""
 
 import io
 import zipfile
@@ -12,21 +12,21 @@ from tsukiji.ingest.archives.entries import ArchiveLimits, Entry
 
 ZIP_MAGIC: Final = (b"PK\x03\x04", b"PK\x05\x06")
 HEAD_BYTES: Final = 512
-"""Of a file, as many as `begins_archive` looks at."""
+"""Bytes of a file that `begins_archive` looks at."""
 
 
 def entries(path: Path, limits: ArchiveLimits, encoding: str | None = None) -> Iterator[Entry]:
-    """Yield every file of a zip, tar or tar.gz in its order, refused ones with their error.
+    """Yield every file of a zip, tar or tar.gz in order, refused ones with their error.
 
     Args:
         path: the archive.
-        limits: what it may hold.
-        encoding: the code page of the names that the archive keeps as bytes; guessed from all of them if None.
+        limits: on its content.
+        encoding: the code page of names that the archive stores as bytes; None: guessed from all of them.
 
     Raises:
-        ArchiveUnreadable: the file is no archive, or a damaged one. A tar may turn out so at any entry.
+        ArchiveUnreadable: the file is no archive, or damaged. In a tar this may be found at any entry.
         ArchiveTooLarge: it is larger than allowed, or unpacks to more.
-        ArchiveTooManyEntries: it holds more entries than allowed.
+        ArchiveTooManyEntries: it has more entries than allowed.
     """
     size = path.stat().st_size
     if size > limits.max_bytes:
@@ -37,11 +37,11 @@ def entries(path: Path, limits: ArchiveLimits, encoding: str | None = None) -> I
 
 
 def begins_archive(head: bytes) -> bool:
-    """Return whether a file that begins so is a zip or a tar; a zip may also stand behind something else."""
+    """Return whether a file that begins like this is a zip or a tar; a zip may also follow other data."""
     return head.startswith(ZIP_MAGIC) or tars.is_tar(io.BytesIO(head))
 
 
 def is_archive(file: IO[bytes]) -> bool:
-    """Return whether this may be an archive that is read here."""
-    # The tar first: one that ends with a zip would pass for a zip.
+    """Return whether this may be a supported archive."""
+    # Tar first: a tar that ends with a zip would pass for a zip.
     return tars.is_tar(file) or zipfile.is_zipfile(file)

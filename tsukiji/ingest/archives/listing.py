@@ -1,7 +1,7 @@
-"""The listing of a zip, part by part: `zipfile` holds all of it, more than half a kilobyte of memory for each entry.
+"""The central directory of a zip in parts: `zipfile` loads all of it, more than half a kilobyte of memory per entry.
 
-Each part is shown to `zipfile` as if it were all that the archive lists, so that it reads every record as ever; here
-records are only told apart by their lengths. Source: PKWARE's APPNOTE.TXT 6.3.10, sections 4.3.12 to 4.3.16.
+Each part is presented to `zipfile` as if it were the whole directory, so that it parses every record as usual; this
+module only splits records by their lengths. Source: PKWARE's APPNOTE.TXT 6.3.10, sections 4.3.12 to 4.3.16.
 """
 
 import io
@@ -18,9 +18,9 @@ END: Final = struct.Struct("<4s4H2LH")
 END64: Final = struct.Struct("<4sQ2H2L4Q")
 LOCATOR: Final = struct.Struct("<4sLQL")
 RECORD: Final = struct.Struct("<4s24x3H12x")
-"""Of one entry: after it come as many bytes of name, extra fields and comment as it says."""
+"""Fixed part of an entry; followed by name, extra fields and comment of the lengths it declares."""
 UTF8: Final = 0x800
-"""The flag that says that a name is."""
+"""Flag of UTF-8 names."""
 COMMENT_BYTES: Final = 2**16
 PART_ENTRIES: Final = 1000
 PART_BYTES: Final = 2**20
@@ -28,13 +28,13 @@ PART_BYTES: Final = 2**20
 
 @dataclass(frozen=True)
 class Listing:
-    """Where an archive lists its entries.
+    """Location of an archive's central directory.
 
     Attributes:
         path: the archive.
-        start: of the listing, in bytes from the beginning of the file.
-        size: of the listing in bytes.
-        before: how many bytes of something else the archive stands behind; offsets in it do not count them.
+        start: of the directory, in bytes from the beginning of the file.
+        size: of the directory in bytes.
+        before: bytes of other data before the archive, which offsets in it do not count.
     """
 
     path: Path
@@ -47,7 +47,7 @@ class Listing:
         """Read the end of an archive.
 
         Raises:
-            zipfile.BadZipFile: it is none.
+            zipfile.BadZipFile: it is not a zip.
         """
         with path.open("rb") as file:
             tail = max(0, file.seek(0, io.SEEK_END) - COMMENT_BYTES - END.size)
@@ -67,10 +67,10 @@ class Listing:
         return cls(path, end - size, size, end - size - offset)
 
     def parts(self) -> Iterator[zipfile.ZipFile]:
-        """Yield the archive again and again, each time with the next of its entries as all of them.
+        """Yield the archive repeatedly, each time with the next part of its entries as if they were all.
 
         Raises:
-            zipfile.BadZipFile: the listing is damaged.
+            zipfile.BadZipFile: the directory is damaged.
         """
         with self.path.open("rb") as file:
             for records in self._cut():
@@ -97,7 +97,7 @@ class Listing:
                     part, entries = bytearray(), 0
 
     def _end(self, size: int) -> bytes:
-        """Return what stands behind a listing of so many bytes at our place; offsets may take more than 32 bits."""
+        """Return what follows a directory of `size` bytes at our position; offsets may take more than 32 bits."""
         offset = self.start - self.before
         large = END64.pack(b"PK\6\6", END64.size - 12, 45, 45, 0, 0, 0, 0, size, offset)
         locator = LOCATOR.pack(b"PK\6\7", 0, offset + size, 1)
@@ -105,7 +105,7 @@ class Listing:
 
 
 class _Shown(io.RawIOBase):
-    """A file up to some place, and other bytes from there on."""
+    """A file up to some position, and other bytes from there on."""
 
     def __init__(self, file: IO[bytes], place: int, rest: bytes) -> None:
         self._file, self._place, self._rest, self._at = file, place, rest, 0
@@ -127,7 +127,7 @@ class _Shown(io.RawIOBase):
         return self._at
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """Read as many bytes as there are; never across the place, which no record and no entry lies across."""
+        """Read available bytes; never across the position, which no record and no entry crosses."""
         if self._at >= self._place:
             start = self._at - self._place
             data = self._rest[start:] if size is None or size < 0 else self._rest[start : start + size]
@@ -139,7 +139,7 @@ class _Shown(io.RawIOBase):
 
 
 def _readable(record: bytes) -> bytes:
-    """Return a record that `zipfile` can read: one name that is not the UTF-8 it is said to be would end the whole."""
+    """Return a record that `zipfile` can parse: one name that falsely claims to be UTF-8 would fail the whole."""
     flags, name_bytes = struct.unpack_from("<8xH18xH", record)
     name = record[RECORD.size : RECORD.size + name_bytes]
     if not flags & UTF8 or is_utf8(name):

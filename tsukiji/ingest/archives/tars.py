@@ -1,7 +1,8 @@
-"""Tar archives, plain or gzipped, read once from front to back in constant memory.
+"""Tar archives, plain or gzipped, read in one pass in constant memory.
 
-`tarfile` reads headers of any size into memory and believes the maps of sparse files, so only its reader of one header
-block is used. POSIX.1-2017, pax: "pax Interchange Format", "ustar Interchange Format"; GNU tar: "Basic Tar Format".
+`tarfile` reads headers of any size into memory and trusts the maps of sparse files, so only its parser of a single
+header block is used. POSIX.1-2017, pax: "pax Interchange Format", "ustar Interchange Format"; GNU tar: "Basic Tar
+Format".
 """
 
 import gzip
@@ -29,10 +30,10 @@ from tsukiji.ingest.archives.entries import HARMLESS_BYTES, ArchiveLimits, Entry
 BLOCK: Final = 512
 PIECE: Final = 2**16
 OLD: Final = "latin-1"
-"""What reads a name that is neither UTF-8 nor of the code page that was said."""
+"""Decodes names that are neither UTF-8 nor valid in the given code page."""
 GZIP_MAGIC: Final = b"\x1f\x8b"
 GZIP_AHEAD: Final = 2**17
-"""So much of the file `gzip` may have read and not yet unpacked."""
+"""Most bytes that `gzip` may have read ahead without unpacking."""
 PLAIN: Final = frozenset({tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE})
 WITHOUT_BYTES: Final = frozenset(
     {tarfile.LNKTYPE, tarfile.SYMTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.DIRTYPE, tarfile.FIFOTYPE}
@@ -45,14 +46,14 @@ DAMAGE: Final = (OSError, EOFError, zlib.error)
 
 
 def is_tar(file: IO[bytes]) -> bool:
-    """Return whether this is gzipped, or begins with a header of a tar or with the end of an empty one."""
+    """Return whether this is gzipped, or begins with a tar header or the end of an empty tar."""
     file.seek(0)
     block = file.read(BLOCK)
     return block.startswith(GZIP_MAGIC) or block == bytes(BLOCK) or _header(block) is not None
 
 
 def entries(path: Path, limits: ArchiveLimits, encoding: str | None = None) -> Iterator[Entry]:
-    """Yield the entries. What is wrong with the whole is raised where it is met."""
+    """Yield the entries. Errors of the whole archive are raised where they occur."""
     names, spelling = Names(), Spelling(encoding, OLD)
     for stream, member in _members(path, limits):
         if not (spelling.is_guessed or encoding or is_utf8(member.raw)):
@@ -64,7 +65,7 @@ def entries(path: Path, limits: ArchiveLimits, encoding: str | None = None) -> I
 
 
 def _members(path: Path, limits: ArchiveLimits) -> Iterator[tuple["_Stream", "_Member"]]:
-    """Yield every member, and the stream while it is at its bytes."""
+    """Yield every member, with the stream positioned at its bytes."""
     with ExitStack() as opened:
         file = opened.enter_context(path.open("rb"))
         packed = file.read(2) == GZIP_MAGIC
@@ -78,31 +79,31 @@ def _members(path: Path, limits: ArchiveLimits) -> Iterator[tuple["_Stream", "_M
 
 
 def _names(path: Path, limits: ArchiveLimits) -> Iterator[bytes]:
-    """Yield the names of all members, from another look at the archive."""
-    with suppress(ArchiveError):  # whoever reads the entries meets it in its place
+    """Yield the names of all members, from a separate pass."""
+    with suppress(ArchiveError):  # reported when the entries are read
         yield from (member.raw for _, member in _members(path, limits))
 
 
 @dataclass
 class _Stream:
-    """The unpacked bytes, counted as they go by."""
+    """The unpacked bytes, with a count."""
 
     file: IO[bytes]
-    """The archive as it lies there."""
+    """The archive as stored."""
     unpacked: IO[bytes]
     limits: ArchiveLimits
     packed: bool
     entries: int = 0
     expanded: int = 0
     ahead: int = field(default=0)
-    """Bytes up to the next header: what is left of the entry at hand, with its padding."""
+    """Bytes up to the next header: the rest of the current entry, with its padding."""
 
     def read(self, size: int) -> bytes:
-        """Return so many bytes, fewer only at the end.
+        """Return `size` bytes, fewer only at the end.
 
         Raises:
             ArchiveUnreadable: the compression is damaged.
-            ArchiveTooLarge: the whole unpacks to more than allowed, or to too many times its size.
+            ArchiveTooLarge: the whole unpacks to more than allowed, in bytes or as a multiple of its size.
         """
         self.expanded += size
         if self.expanded > self.limits.max_expanded_bytes:
@@ -124,11 +125,11 @@ class _Stream:
             raise ArchiveTooManyEntries(f"The archive holds more than {self.limits.max_entries:,} entries.")
 
     def unpack(self, size: int, name: str) -> bytes:
-        """Return the bytes of the entry at hand.
+        """Return the bytes of the current entry.
 
         Raises:
-            EntryTooLarge: they were packed too densely.
-            ArchiveUnreadable: the archive ends in the middle of them.
+            EntryTooLarge: their compression ratio is too high.
+            ArchiveUnreadable: the archive ends within them.
         """
         before = self.file.tell()
         data = self.read(size)
@@ -140,7 +141,7 @@ class _Stream:
         return data
 
     def pass_over(self) -> None:
-        """Go to the next header."""
+        """Skip to the next header."""
         if self.packed:
             while self.ahead and (piece := self.read(min(self.ahead, PIECE))):
                 self.ahead -= len(piece)
@@ -148,7 +149,7 @@ class _Stream:
         else:
             self.expanded += self.ahead
             missing = self.file.tell() + self.ahead - os.fstat(self.file.fileno()).st_size
-        if missing >= BLOCK:  # less is padding, which some leave out at the end
+        if missing >= BLOCK:  # less is padding, which some programs omit at the end
             raise ArchiveUnreadable("The archive ends in the middle of an entry.")
         if not self.packed:
             self.file.seek(self.ahead, os.SEEK_CUR)
@@ -168,7 +169,7 @@ class _Member:
 
 
 def _next(stream: _Stream) -> _Member | None:
-    """Return the next member; None at the end. The headers that stand before its own say more about it.
+    """Return the next member; None at the end. Extension headers before its own are applied.
 
     Raises:
         ArchiveUnreadable: there is no header where one should be.
@@ -178,7 +179,7 @@ def _next(stream: _Stream) -> _Member | None:
         block = stream.read(BLOCK)
         if not block.strip(b"\0"):
             if not told and len(block) in {0, BLOCK}:
-                return None  # the blocks of zeros that should stand at the end may be missing
+                return None  # the blocks of zeros required at the end may be missing
             raise ArchiveUnreadable("The archive ends in the middle of a header.")
         info = _header(block)
         if info is None or info.size < 0:
@@ -201,7 +202,7 @@ def _member(stream: _Stream, info: tarfile.TarInfo, told: dict[str, str]) -> _Me
 
 
 def _fault(member: _Member, name: str, limits: ArchiveLimits) -> ArchiveError | None:
-    """Return why a member is refused, by what its headers say of it."""
+    """Return why a member is refused, judging by its headers."""
     if member.is_sparse:
         return EntryUnreadable(f"{name} is stored as a sparse file.", hint="Make the archive again without --sparse.")
     if fault := place_fault(name, plain=member.kind in PLAIN):
@@ -214,7 +215,7 @@ def _fault(member: _Member, name: str, limits: ArchiveLimits) -> ArchiveError | 
 
 
 def _header(block: bytes) -> tarfile.TarInfo | None:
-    """Return what a block says, or None where it is no header: its checksum is wrong."""
+    """Return the parsed header, or None if the checksum is wrong."""
     try:
         return tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
     except (tarfile.HeaderError, ValueError):
@@ -231,7 +232,7 @@ def _body(stream: _Stream, size: int) -> bytes:
 
 
 def _extension(info: tarfile.TarInfo, body: bytes) -> dict[str, str]:
-    """Return what a header says of the member after it."""
+    """Return the fields of an extension header for the member after it."""
     if info.type == LONG_NAME:
         return {"path": _decode(body.partition(b"\0")[0])}
     return dict(_records(body)) if info.type in PAX else {}
@@ -251,5 +252,5 @@ def _records(body: bytes) -> Iterator[tuple[str, str]]:
 
 
 def _decode(raw: bytes) -> str:
-    """Return text in which the bytes that are not UTF-8 still stand."""
+    """Return the text, preserving bytes that are not UTF-8."""
     return raw.decode("utf-8", "surrogateescape")

@@ -1,4 +1,4 @@
-"""Zip archives: the listing at the end says what there is, and every word of it may be a lie."""
+"""Zip archives: the central directory lists the content, and is not trusted."""
 
 import stat
 import struct
@@ -27,9 +27,9 @@ from tsukiji.ingest.archives.listing import UTF8, Listing
 from tsukiji.names import plain_name
 
 PLAIN: Final = frozenset({0, stat.S_IFREG})
-# The other methods unpack without a bound: one read of 4 KiB of bzip2 may be 80 MB.
+# The other methods decompress without a bound: one read of 4 KiB of bzip2 may return 80 MB.
 BOUNDED: Final = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
-# What `zipfile` runs into. RuntimeError includes its NotImplementedError.
+# Exceptions of `zipfile`. RuntimeError includes its NotImplementedError.
 DAMAGE: Final = (
     zipfile.BadZipFile,
     zlib.error,
@@ -42,19 +42,19 @@ DAMAGE: Final = (
     RuntimeError,
 )
 SPELLED: Final = "cp437"
-"""What `zipfile` reads names by that are not said to be UTF-8: it knows all 256 bytes, so none is lost."""
+"""How `zipfile` decodes names not marked as UTF-8: it maps all 256 bytes, so none is lost."""
 UNICODE_PATH: Final = 0x7075
 UNICODE_PATH_HEAD: Final = struct.Struct("<BL")
 FIELD: Final = struct.Struct("<HH")
-"""Of extra fields: after it come as many bytes as it says. Source: APPNOTE.TXT 6.3.10, sections 4.5 and 4.6.9."""
+"""Header of an extra field; followed by as many bytes as it declares. Source: APPNOTE.TXT 6.3.10, 4.5 and 4.6.9."""
 ENCRYPTED: Final = 0x1
 LISTING_BYTES: Final = 256
-"""What one entry may take of the archive's listing, on average."""
+"""Most average size of an entry in the central directory."""
 SORTED_PARTS: Final = 16
 
 
 def entries(path: Path, limits: ArchiveLimits, encoding: str | None = None) -> Iterator[Entry]:
-    """Yield the entries; what is wrong with the whole is raised before the first."""
+    """Yield the entries; errors of the whole archive are raised before the first."""
     try:
         listing, spelling, hashes = _checked(path, limits, encoding)
     except DAMAGE as damage:
@@ -69,7 +69,7 @@ def entries(path: Path, limits: ArchiveLimits, encoding: str | None = None) -> I
 
 
 def _checked(path: Path, limits: ArchiveLimits, encoding: str | None) -> tuple[Listing, Spelling, Sequence[int]]:
-    """Return the listing, read from its beginning to its end, how names are spelled, and the hash of each."""
+    """Return the directory after reading it completely, how names are encoded, and the hash of each."""
     listing = Listing.find(path)
     if listing.size > limits.max_entries * LISTING_BYTES + limits.max_entry_bytes:
         raise ArchiveTooManyEntries(f"The archive's listing alone takes {listing.size:,} bytes.")
@@ -96,7 +96,7 @@ def _infos(listing: Listing) -> Iterator[zipfile.ZipInfo]:
 
 
 def _doubles(hashes: Sequence[int]) -> set[int]:
-    """Return those that are there twice. Sorted by parts: outside the array each takes forty bytes, and not eight."""
+    """Return repeated hashes. Sorted in parts: outside the array each takes forty bytes instead of eight."""
     found = set()
     for part in range(SORTED_PARTS):
         some = sorted(one for one in hashes if one % SORTED_PARTS == part)
@@ -118,15 +118,15 @@ def _is_folder(info: zipfile.ZipInfo, name: str) -> bool:
 
 
 def _spelled(info: zipfile.ZipInfo, spelling: Spelling) -> tuple[str, str | None]:
-    """Return the name as it was meant, and the code page by which that was guessed."""
+    """Return the decoded name, and the code page if it was guessed."""
     said = _said(info)
     return (said, None) if said is not None else spelling.read(_raw(info))
 
 
 def _said(info: zipfile.ZipInfo) -> str | None:
-    """Return the name as Unicode, where the archive says that it is; in the field of Info-ZIP's for that, else itself.
+    """Return the name if the archive marks it as Unicode: in Info-ZIP's extra field, or by the flag.
 
-    `orig_filename`: the other one is cut at a NUL.
+    `orig_filename`: the other attribute is cut at a NUL.
     """
     if info.flag_bits & UTF8:
         return info.orig_filename
@@ -137,7 +137,7 @@ def _said(info: zipfile.ZipInfo) -> str | None:
         if kind == UNICODE_PATH and len(body) > UNICODE_PATH_HEAD.size:
             version, crc = UNICODE_PATH_HEAD.unpack_from(body)
             with suppress(UnicodeDecodeError):
-                if version == 1 and crc == zlib.crc32(_raw(info)):  # else the name was changed since
+                if version == 1 and crc == zlib.crc32(_raw(info)):  # otherwise the name was changed since
                     return body[UNICODE_PATH_HEAD.size :].decode()
     return info.orig_filename if info.orig_filename.isascii() else None
 
@@ -147,7 +147,7 @@ def _raw(info: zipfile.ZipInfo) -> bytes:
 
 
 def _fault(info: zipfile.ZipInfo, name: str, limits: ArchiveLimits) -> ArchiveError | None:
-    """Return why an entry is refused, by what the listing says of it."""
+    """Return why an entry is refused, judging by the directory."""
     if fault := place_fault(name, plain=stat.S_IFMT(info.external_attr >> 16) in PLAIN):
         return fault
     if info.flag_bits & ENCRYPTED:
@@ -168,7 +168,7 @@ def _size_fault(info: zipfile.ZipInfo, name: str, limits: ArchiveLimits) -> Arch
 
 
 def _unpack(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> bytes:
-    """`zipfile` stops at the announced size and compares the checksum there, so a lie about size is found as damage."""
+    """`zipfile` stops at the announced size and checks the CRC there, so a wrong size is reported as damage."""
     try:
         with archive.open(info) as file:
             data = file.read(info.file_size + 1)

@@ -1,7 +1,7 @@
-"""What tables and other tools say of pictures, and where those pictures are. Pure: names and bytes in, no I/O.
+"""Parsers of tables and other tools' exports, which describe pictures. Pure: names and bytes in, no I/O.
 
-The service reads archives, folders and prefixes so, the client a folder of its machine. One file per tool; each turns
-what that tool exports into `Item`s, and `layout` finds the files that they mean.
+Used by the service for archives, folders and prefixes, and by the client for local folders. One file per tool; each
+turns the tool's export into `Item`s, and `layout` matches them with files.
 """
 
 from tsukiji.ingest.importers.layout import Layout, Placement, Remote, Table, lay_out

@@ -9,7 +9,7 @@ from typing import Any, Final
 from tsukiji.ingest.importers.items import Item, refused, words
 
 NEGATIVE: Final = "Negative"
-"""The type of the tag for pictures that show none of the labels, and the name that the site gives it."""
+"""The type of the tag for pictures with none of the labels, and its name on the site."""
 
 
 def is_one(document: Any) -> bool:
@@ -17,7 +17,7 @@ def is_one(document: Any) -> bool:
 
 
 def read(document: Any) -> Iterator[Item]:
-    """Yield an item for each image. A negative tag says that an image has none of the others.
+    """Yield an item for each image. A negative tag means that an image has none of the labels.
 
     Args:
         document: the array of images; several pages of it joined; or `{"images": [...], "tags": [...]}`.
@@ -34,8 +34,8 @@ def read(document: Any) -> Iterator[Item]:
             labels = words([name for name, is_negative in found if not is_negative])
             yield Item(
                 line=number,
-                file=str(image["id"]),  # a file that was saved under it, whatever its ending
-                url=uri if "://" in uri else None,  # in a virtual network it is a path, which only Azure understands
+                file=str(image["id"]),  # a file saved under the id, with any suffix
+                url=uri if "://" in uri else None,  # in a virtual network it is a path that only Azure can resolve
                 labels=labels,
                 is_none=not labels and any(is_negative for _, is_negative in found),
             )
@@ -49,7 +49,7 @@ def _images(document: Any) -> list[Any]:
 
 
 def _tag(tag: Any, tags: dict[Any, dict[str, Any]]) -> tuple[Any, bool]:
-    """Return a tag's name, and whether it is the negative one. Where its type is not told, its usual name tells it."""
+    """Return a tag's name, and whether it is the negative one, judging by its name if its type is missing."""
     if not isinstance(tag, dict):
         return tag, False
     known = tags.get(tag.get("tagId"), {})

@@ -1,6 +1,6 @@
-"""COCO's JSON, used for classification: images, categories, and annotations that join them.
+"""COCO's JSON for classification: images, categories, and annotations that link them.
 
-COCO, "Data format"; of the annotations only `image_id` and `category_id` count, boxes and masks do not.
+COCO, "Data format"; only `image_id` and `category_id` of annotations are used, not boxes and masks.
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ def is_one(document: Any) -> bool:
 
 
 def read(document: Any) -> Iterator[Item]:
-    """Yield an item for each image, then one for each annotation that joins nothing."""
+    """Yield an item for each image, then one for each annotation with a broken link."""
     images, annotations, categories = ([one for one in document[member] if isinstance(one, dict)] for member in MEMBERS)
     names = {_key(category.get("id")): category.get("name") for category in categories}
     labels: dict[str, list[Any]] = {_key(image.get("id")): [] for image in images}

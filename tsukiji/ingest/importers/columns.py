@@ -1,6 +1,6 @@
-"""Which column of a table, or which member of its JSON objects, says what: by the names that are usual for it.
+"""The meaning of a table's columns, or of members of JSON objects, by their usual names.
 
-The words are those of fastai, Keras, Hugging Face Datasets, Label Studio, FiftyOne, Kaggle and ISIC, and of our own
+The names are those of fastai, Keras, Hugging Face Datasets, Label Studio, FiftyOne, Kaggle and ISIC, and of our own
 exports.
 """
 
@@ -19,7 +19,7 @@ BOOLEAN_SPLITS: Final[Mapping[str, tuple[Split, Split | None]]] = {
     **dict.fromkeys(("isvalid", "isval", "isvalidation"), ("valid", "train")),
     "istest": ("test", None),
 }
-"""Columns that tell a split by yes and no: what each of the two means."""
+"""Boolean columns for a split, and the meaning of each value."""
 YES: Final = frozenset({"1", "1.0", "true"})
 NO: Final = frozenset({"0", "0.0", "false"})
 
@@ -41,38 +41,38 @@ USUAL_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "split": (*_spellings("split splits set subset partition mluse datasplit"), *BOOLEAN_SPLITS),
     "group": ("group", "groupid"),
 }
-"""Of each column, the first that is there counts. Case, and what stands between words, do not matter."""
+"""The first that is present is used. Case and separators are ignored."""
 WEAK_FILES: Final = _spellings("name imageid isicid idcode id")
-"""Names that say which file only where no better column does, and where such files are there."""
+"""Names that identify a file only if no better column does, and such files exist."""
 BOOKKEEPING: Final = frozenset(
     _spellings("annotationid annotator createdat updatedat leadtime wascancelled agreement sha256 imageid id")
     + tuple(edge.replace("_", "") for edge in EDGES)
 )
-"""Columns that say nothing of a picture, as Label Studio and we write them: that they are left out is no news."""
+"""Columns without information about a picture, from Label Studio and us: ignoring them needs no warning."""
 OURS: Final = frozenset({"imageid", "sha256"})
-"""By these a table of our own exports is known."""
+"""These identify a table of our own exports."""
 LABEL_STUDIO: Final = frozenset({"annotationid", "leadtime"})
-"""By these a table of Label Studio is known, whose column of labels is named as the project's author liked."""
+"""These identify a table of Label Studio, whose label column is named by the project's author."""
 
 Columns = dict[str, str]
-"""The table's own name of each column that it has."""
+"""The table's own name for each column it has."""
 
 
 def key_of(name: str) -> str:
-    """Return what counts of a column's name: its letters and digits."""
+    """Return the significant part of a column's name: letters and digits."""
     return re.sub(r"[\W_]+", "", name.casefold())
 
 
 def find_columns(header: Iterable[str], options: ImportOptions, weak: Collection[str] = ()) -> Columns:
-    """Return which column is which: those that the import names, else those that are usually named so.
+    """Return the meaning of columns: those named by the import, else by their usual names.
 
     Args:
         header: the names of all columns.
-        options: the sender's wishes.
-        weak: those of `WEAK_FILES` that may say which file.
+        options: of the import.
+        weak: those of `WEAK_FILES` that may identify a file.
 
     Raises:
-        TableInvalid: a column that the import names is not there.
+        TableInvalid: a column named by the import is missing.
     """
     names = list(header)
     there = {key_of(name): name for name in reversed(names)}
@@ -94,20 +94,20 @@ def find_columns(header: Iterable[str], options: ImportOptions, weak: Collection
 
 
 def named_labels(header: Iterable[str], options: ImportOptions) -> list[str]:
-    """Return the columns of 0 and 1 that the import names.
+    """Return the columns of 0 and 1 named by the import.
 
     Raises:
-        TableInvalid: one of them is not there.
+        TableInvalid: one of them is missing.
     """
     wanted, listed = options.columns.get("label"), list(header)
     return [named(name, listed) for name in wanted] if isinstance(wanted, list) else []
 
 
 def named(wanted: str, there: Iterable[str]) -> str:
-    """Return the column that the import names.
+    """Return the column named by the import.
 
     Raises:
-        TableInvalid: it is not there.
+        TableInvalid: it is missing.
     """
     listed = list(there)
     for name in listed:
@@ -118,28 +118,28 @@ def named(wanted: str, there: Iterable[str]) -> str:
 
 
 def check_columns(found: Columns, header: Iterable[str]) -> None:
-    """Raise TableInvalid unless the table says where its pictures are."""
+    """Raise TableInvalid unless some column says where the pictures are."""
     if not {"file", "url"} & found.keys():
         shown = ", ".join(repr(name) for name in header)[:500]
         raise TableInvalid(f"Line 1: no column says which file or url; there are {shown}.", line=1)
 
 
 def ignored(found: Columns, header: Iterable[str], labels: Iterable[str] = ()) -> list[str]:
-    """Return the columns that nothing is made of, and that may have been meant."""
+    """Return the unused columns that may have been meant to be used."""
     labels = list(labels)
     used = {*found.values(), *labels}
-    quiet = BOOKKEEPING if labels or "label" in found else frozenset()  # `Image,Id`: there the second is a label
+    quiet = BOOKKEEPING if labels or "label" in found else frozenset()  # in `Image,Id` the second is a label
     return [name for name in header if name.strip() and name not in used and key_of(name) not in quiet]
 
 
 def box_of(row: Mapping[str, Any]) -> Box | None:
-    """Return the crop of a row as our exports write it: a list `crop`, or a cell for each edge.
+    """Return a row's crop in our export's format: a list `crop`, or a cell for each edge.
 
     Raises:
         ValueError: it is no box.
     """
     edges = row.get("crop")
-    if not isinstance(edges, list):  # else it may be what grows on a field
+    if not isinstance(edges, list):  # otherwise `crop` may be an agricultural one
         edges = [row.get(edge) for edge in EDGES]
         if any(edge in {None, ""} for edge in edges):
             return None

@@ -10,7 +10,7 @@ from tsukiji.ingest.importers.items import Item, place, refused, words
 
 
 def is_one(document: Any) -> bool:
-    """Return whether this is an object of `classes`, a list or null, and `labels` by the names of pictures."""
+    """Return whether this is an object of `classes`, a list or null, and `labels` by picture name."""
     return (
         isinstance(document, dict)
         and isinstance(document.get("labels"), dict)
@@ -19,7 +19,7 @@ def is_one(document: Any) -> bool:
 
 
 def read(document: Any) -> Iterator[Item]:
-    """Yield an item for each picture, which is named without its suffix. Its labels: one, or a list of such."""
+    """Yield an item for each picture, which is named without its suffix. Its labels: one, or a list."""
     classes = document["classes"] or []
     for number, (name, found) in enumerate(document["labels"].items(), 1):
         file, url = place(name)
@@ -31,7 +31,7 @@ def read(document: Any) -> Iterator[Item]:
 
 
 def _label(found: Any, classes: list[Any]) -> Any:
-    """Return the label that is written by its place in `classes`, as text, or as an object with its confidence."""
+    """Return the label that is written as an index into `classes`, as text, or as an object with its confidence."""
     label = found.get("label") if isinstance(found, dict) else found
     if not isinstance(label, int) or isinstance(label, bool) or not classes:
         return label

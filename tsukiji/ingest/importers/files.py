@@ -1,4 +1,4 @@
-"""The files beside a table: which one a line means."""
+"""Finds the file that a line of a table means."""
 
 import itertools
 import re
@@ -10,18 +10,18 @@ from typing import Final
 from urllib.parse import unquote
 
 ALIKE: Final = 200
-"""Of more files with one name none is chosen: comparing them all would take for ever."""
+"""With more files of one name none is selected: comparing them all would take forever."""
 CONTAINER: Final = re.compile(
     r"ima?ge?s?|pic(ture)?s?|photos?|data(set)?|media|files|uploads?|jpe?g(images)?|png", re.IGNORECASE
 )
-"""Folders that hold pictures of whatever kind, as tools and people name them."""
+"""Common names of folders for pictures of any kind."""
 SUFFIX: Final = re.compile(
     r"\.(jp[eg]|jpeg|jfif|a?png|gif|bmp|dib|tiff?|webp|avif|hei[cf]|mpo|jp2|jxl|p[bgp]m|dcm|dng|cr[23]|nef|arw|orf|rw2"
     r"|raf|raw|psd|svg)",
     re.IGNORECASE,
 )
 UPLOADED: Final = re.compile(r"(.*/)?data/upload/(?:\d+/)?[0-9a-f]{8}-(?P<name>[^/]+)")
-"""A path of Label Studio, which puts eight characters before the name of a file that is sent to it."""
+"""A path of Label Studio, which prefixes uploaded files with eight characters."""
 
 
 def as_it_is(path: str) -> str:
@@ -47,33 +47,33 @@ SPELLINGS: Final[dict[str, Callable[[str], str]]] = {
     "upper and lower case": caseless,
     "the suffix": without_suffix,
 }
-"""What a name may differ in from the file that it means, one more with each step, and what counts of a path then."""
+"""Ways in which a name may differ from its file's, from strict to loose, with the significant part of a path."""
 PREFIX: Final = "a prefix of Label Studio"
 
 
 class Files:
-    """The files that are there, to be found by what a table calls them."""
+    """The available files, to be found by the names in a table."""
 
     def __init__(self, names: Iterable[str]) -> None:
         self._names = set(names)
         self._alike: dict[str, dict[str, list[str]]] = {}
 
     def find(self, file: str, table: str) -> str | None:
-        """Return the file whose whole path a line writes, from the table or from the top."""
+        """Return the file with exactly this path, relative to the table or to the top."""
         paths = (path for written in dict.fromkeys((file, file.strip())) for path in paths_of(written, table))
         return next((path for path in paths if path in self._names), None)
 
     def find_alike(self, file: str, table: str, taken: Collection[str]) -> tuple[str | None, str]:
-        """Return the file that a line means which writes no whole path, and what its name differs in, if in anything.
+        """Return the file that a line without an exact path means, and in what its name differs, if it does.
 
-        It is the one of that name, with or without its suffix, whose folders agree best; none where two agree as well.
-        So tables are understood that were written where the pictures lay otherwise. A name that differs means the one
-        file that it can mean, and goes before a file of that very name in folders that agree less.
+        It is the one of that name, with or without its suffix, whose folders match best; none on a tie. So tables are
+        understood that were written for another location of the pictures. A file with a slightly different name is
+        preferred to one with the same name if it is the only candidate and its folders match better.
 
         Args:
-            file: as the table writes it.
+            file: as in the table.
             table: its own name.
-            taken: the files whose whole paths other lines write.
+            taken: the files to which other lines have exact paths.
         """
         uploaded = UPLOADED.fullmatch(decoded(file.strip()))
         found: tuple[int, str | None, str] = (-1, None, "")
@@ -92,7 +92,7 @@ class Files:
         return found[1], found[2]
 
     def _spelt(self, difference: str) -> dict[str, list[str]]:
-        """Return the files by what counts of their names, whatever they differ in."""
+        """Return the files by the significant part of their names, ignoring this difference."""
         if difference not in self._alike:
             found = self._alike[difference] = defaultdict(list)
             key = SPELLINGS[difference]
@@ -104,14 +104,14 @@ class Files:
 
 
 def paths_of(file: str, table: str) -> tuple[str, str]:
-    """Return what a line may write: a path from the table, or from the top."""
+    """Return the possible meanings of a path: relative to the table, or to the top."""
     path = PurePosixPath(file)
     folder = table.rpartition("/")[0]
     return str(PurePosixPath(folder) / path) if folder else str(path), str(path)
 
 
 def nearest(paths: Sequence[str], alike: Iterable[str], key: Callable[[str], str]) -> tuple[str | None, int]:
-    """Return the file whose folders agree best with one of the paths, and in how many; none where two agree as well."""
+    """Return the file whose folders match one of the paths best, and in how many; none on a tie."""
     ranked = sorted((-max(common_folders(key(name), path) for path in paths), name) for name in alike)
     if not ranked or (len(ranked) > 1 and ranked[0][0] == ranked[1][0]):
         return None, -1
@@ -119,7 +119,7 @@ def nearest(paths: Sequence[str], alike: Iterable[str], key: Callable[[str], str
 
 
 def common_folders(a: str, b: str) -> int:
-    """Return in how many of the folders next to the file two paths agree."""
+    """Return how many of the innermost folders of two paths are the same."""
     pairs = zip(reversed(a.split("/")[:-1]), reversed(b.split("/")[:-1]), strict=False)
     return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
 

@@ -1,4 +1,4 @@
-"""Where a table tells labels of some pictures and class folders of others: whether the folders are heard."""
+"""Decides whether class folders are used when a table has the labels of some pictures only."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from tsukiji.types import Kind
 
 @dataclass(frozen=True, slots=True)
 class Hearing:
-    """Do folders tell the labels of what no table names? And what is to be said of it."""
+    """Whether folders give the labels of files that no table names, with a note for the user."""
 
     folders: bool = False
     note: Note | None = None
@@ -25,15 +25,15 @@ def hear(
     kind: Kind,
     folder_label: Callable[[str], str | None],
 ) -> Hearing:
-    """Return whether folders are heard beside tables: where both speak of a picture, they must say the same.
+    """Return whether folders are used beside tables: where both have a label for a picture, they must agree.
 
-    Else a file that no table names has no label, which is told if there are class folders.
+    Otherwise a file that no table names is unlabelled, with a note if there are class folders.
 
     Args:
-        told: the labels of files as tables tell them, of those that have some.
+        told: the labels of files in tables, without unlabelled ones.
         left: the files that no table names.
         kind: of the data set.
-        folder_label: gives the label that its folder gives a file.
+        folder_label: returns the label of a file's folder.
     """
     unheard = {name: label for name in left if may_be_picture(name) and (label := folder_label(name))}
     beside = {name: label for name in told if (label := folder_label(name))}

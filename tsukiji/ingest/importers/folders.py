@@ -1,7 +1,7 @@
-"""What folders say of the pictures in them: the label, and the split, decided by all folders together.
+"""Labels and splits from folder names, decided by all folders together.
 
 A folder is the label of the pictures directly in it, as in torchvision's ImageFolder, unless it names a split. Whether
-`train` is a split or a kind of vehicle, its neighbours tell.
+`train` is a split or a kind of vehicle depends on its neighbours.
 """
 
 import shlex
@@ -23,7 +23,7 @@ SPLITS: Final[Mapping[FolderRole, Split]] = {"train": "train", "valid": "valid",
 
 @dataclass(eq=False, slots=True)
 class Folder:
-    """A folder that pictures lie in or below; label and split are what it gives to those directly in it."""
+    """A folder with pictures directly or indirectly in it; label and split are those of pictures directly in it."""
 
     name: str = ""
     above: "Folder | None" = None
@@ -33,10 +33,10 @@ class Folder:
     label: str | None = None
     split: Split | None = None
     role: FolderRole | None = None
-    """As the sender says by its path."""
+    """Set by the sender for its path."""
 
     def at(self, path: Iterable[str]) -> "Folder | None":
-        """Return a folder below this one; None where there is none."""
+        """Return a folder below this one; None if there is none."""
         folder: Folder | None = self
         for word in path:
             if folder is None:
@@ -46,26 +46,26 @@ class Folder:
 
 
 Level = dict[str, list[Folder]]
-"""Folders that are neighbours when splits above them are left out, by name: of `train/cat`, `train/dog` and `test/cat`
-these are two, `cat` and `dog`."""
+"""Folders that are neighbours when splits above them are ignored, by name: for `train/cat`, `train/dog` and `test/cat`
+these are `cat` and `dog`."""
 
 
 class Folders:
-    """The label and split that each folder gives to its pictures.
+    """Labels and splits of all folders.
 
-    A name that means nothing but a split is one where only such names lie beside it, where `train` and one that is held
-    out do, or where there are folders in it. A name that says more (`pets_train`) is one under the same conditions, and
-    beside one that is; pictures directly in several such of one split, with nothing else beside them, are of kinds
+    A name that means only a split is one if all its neighbours are such names, if it is `train` beside a held-out one,
+    or if it contains folders. A longer name (`pets_train`) is one under the same conditions, and beside a split;
+    several such folders of one split with pictures directly in them, and nothing else beside them, are kinds
     (`bullet_train`, `freight_train`).
     """
 
     def __init__(self, names: Iterable[str], roles: Mapping[str, FolderRole], *, have_labels: bool = True) -> None:
-        """Look at all folders.
+        """Analyse all folders.
 
         Args:
             names: of all files, relative and with slashes.
-            roles: what the sender says that folders are, by name or by path from the top.
-            have_labels: do folders speak of labels? Else what is named like a split is always one.
+            roles: of folders, set by the sender by name or by path from the top.
+            have_labels: whether folders give labels; otherwise a folder named like a split always is one.
         """
         self.warnings: list[dict[str, Any]] = []
         self._roles = {composed(name).strip("/"): role for name, role in roles.items()}
@@ -82,7 +82,7 @@ class Folders:
             self._warn(without_labels(self._bare))
 
     def told(self, name: str) -> tuple[str | None, Split | None]:
-        """Return the label and the split of a picture, both None where its folders say nothing."""
+        """Return the label and the split of a picture; None if its folders do not give one."""
         path = PurePosixPath(composed(name)).parts[:-1]
         if folder := self._top.at(path):
             return folder.label, folder.split
@@ -96,7 +96,7 @@ class Folders:
         return self.told(name)[1]
 
     def _read(self, parents: list[Folder]) -> Iterator[list[Folder]]:
-        """Settle what the folders in these are, and yield those whose folders are neighbours in turn."""
+        """Decide the roles of the folders in these, and yield those whose own folders are neighbours."""
         level: Level = defaultdict(list)
         for parent in parents:
             for name, folder in parent.folders.items():
@@ -119,7 +119,7 @@ class Folders:
         return folder.role or self._roles.get(folder.name)
 
     def _splits(self, level: Level) -> dict[str, Split]:
-        """Return the folders of a level that are splits, and warn of what may be meant otherwise."""
+        """Return the folders of a level that are splits, and warn of ambiguous ones."""
         given = {name: role for name, folders in level.items() if (role := self._role(folders[0]))}
         named = {
             name: found for name in level if name not in given and PLUS not in name and (found := split_name(name))
@@ -143,7 +143,7 @@ class Folders:
 
 
 def are_splits(named: Mapping[str, SplitName], others: Collection[str], level: Level) -> bool:
-    """Return whether the names that speak of splits mean splits, in view of their neighbours."""
+    """Return whether these names mean splits, considering their neighbours."""
     of_rest: dict[tuple[str, ...], set[Split]] = defaultdict(set)
     for found in named.values():
         of_rest[found.rest].add(found.split)
@@ -155,12 +155,12 @@ def are_splits(named: Mapping[str, SplitName], others: Collection[str], level: L
 
 
 def below(names: Iterable[str], level: Level) -> set[str]:
-    """Return the names of the folders in folders."""
+    """Return the names of subfolders of all folders of a level."""
     return {inner for name in names for folder in level[name] for inner in folder.folders}
 
 
 def tree(names: Iterable[str]) -> Folder:
-    """Return the top of all folders that pictures may lie in."""
+    """Return the root of the tree of folders."""
     top = Folder()
     for name in names:
         if is_text(name):
@@ -175,7 +175,7 @@ def tree(names: Iterable[str]) -> Folder:
 
 
 def composed(name: str) -> str:
-    """Return a name in Unicode form NFC; some systems store those of folders decomposed."""
+    """Return a name in Unicode form NFC; some systems store folder names decomposed."""
     return unicodedata.normalize("NFC", name)
 
 
@@ -215,7 +215,7 @@ def without_labels(counts: Mapping[str, int]) -> dict[str, Any]:
 
 
 def option(name: str, role: str) -> str:
-    """Return how a folder's role is said: on the command line, and in a request."""
+    """Return how to set a folder's role: on the command line, and in a request."""
     return f"`--folder {shlex.quote(f'{name}={role}')}` (`folders` of a request)"
 
 

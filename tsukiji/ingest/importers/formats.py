@@ -1,4 +1,4 @@
-"""Which tool wrote a table: by its looks, or as the import says."""
+"""Detects which tool wrote a table, unless the import says so."""
 
 from collections.abc import Collection, Iterator
 from functools import partial
@@ -24,17 +24,17 @@ from tsukiji.types import ImportOptions, Kind
 def read(
     name: str, data: bytes, options: ImportOptions, names: Collection[str], kind: Kind = "single_label"
 ) -> Told | None:
-    """Return what a table says; None where it is none of this format.
+    """Return the parsed table; None if it does not have this format.
 
     Args:
-        name: its ending says how it is cut.
-        data: the table, whole.
-        options: the sender's wishes.
+        name: its suffix determines the delimiter.
+        data: the whole table.
+        options: of the import.
         names: of the files beside it.
-        kind: of the data set that it is for.
+        kind: of the data set.
 
     Raises:
-        TableInvalid: it is a table, and cannot be used.
+        TableInvalid: it is a table, but cannot be used.
     """
     suffix, text = table_reader.suffix_of(name), table_reader.text_of(data)
     if suffix in TEXT:
@@ -63,14 +63,14 @@ def _read_csv(text: str, options: ImportOptions, names: Collection[str], kind: K
         return Told(vertex.read_csv(table_reader.rows(text)))
     if not _wanted(options, True, "table"):
         return None
-    if len(header) == 1 and tables.is_address(header[0]):  # no header, but a list
+    if len(header) == 1 and tables.is_address(header[0]):  # a list of addresses without a header
         return Told(tables.read_addresses(text))
     return tables.read(header, partial(tables.csv_records, text), options, names, kind, is_csv=True)
 
 
 def _read_records(text: str, options: ImportOptions, names: Collection[str], kind: Kind) -> Told | None:
     objects = (record for _, record in table_reader.records(text) if isinstance(record, dict))
-    known = next(objects, {})  # what is no JSON at the top says nothing of the rest
+    known = next(objects, {})  # a malformed first line does not decide about the rest
     if _wanted(options, vertex.is_record(known), "vertex"):
         return Told(vertex.read_records(table_reader.records(text)))
     if _wanted(options, sagemaker.is_record(known), "sagemaker"):

@@ -1,4 +1,4 @@
-"""What a line of any table comes down to: a picture by file or address, its labels, its split."""
+"""The common form of a line of any table: a picture by file or address, its labels, its split."""
 
 import math
 import re
@@ -16,22 +16,22 @@ from tsukiji.types import Box, Split
 NO_SPLIT: Final = frozenset({"", "unassigned"})
 BUCKETS: Final = frozenset({"s3", "gs"})
 LABEL_STUDIO: Final = re.compile(r"(?:https?://[^/]+)?/data/(?:local-files/\?d=(?P<local>.+)|upload/.+)")
-"""An address by which Label Studio serves a picture that was sent to it, or that it read from its own disk."""
+"""An address by which Label Studio serves an uploaded picture, or one on its own disk."""
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """What a table says of one picture.
+    """A table's information about one picture.
 
     Attributes:
-        line: where it stands, from 1 on; of a JSON document which of its pictures it is.
+        line: its number, from 1; in a JSON document the number of the picture.
         file: path with slashes, relative to the table or to the top.
         url: where it can be fetched.
-        labels: all that it has; None where the table does not speak of labels. A `single_label` data set takes one.
-        is_none: does the table say that it has none of the labels? Else a picture without labels is unlabelled.
-        split: `unassigned` where the table says that it has none; None where it does not speak of splits.
-        crop: the part of the picture that is used, in pixels.
-        error: why nothing can be made of this line.
+        labels: all labels; None if the table has no labels. A `single_label` data set takes one.
+        is_none: the table says that it has none of the labels; otherwise a picture without labels is unlabelled.
+        split: `unassigned` if the table says so; None if the table has no splits.
+        crop: the part of the picture in use, in pixels.
+        error: why this line cannot be used.
     """
 
     line: int
@@ -47,7 +47,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What looks like a mistake in a table, or how a doubt was settled: a code and a sentence."""
+    """A likely mistake in a table, or how an ambiguity was resolved: a code and a sentence."""
 
     code: str
     detail: str
@@ -55,7 +55,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What a table says: an item for each picture, and notes on the whole."""
+    """A parsed table: an item for each picture, and notes on the whole."""
 
     items: Iterator[Item]
     notes: Sequence[Note] = ()
@@ -66,10 +66,10 @@ def refused(line: int, why: str) -> Item:
 
 
 def place(text: str) -> tuple[str | None, str | None]:
-    """Return a picture's file and address from whichever was written.
+    """Return a picture's file and address, given one of them.
 
-    What stands in a bucket was often copied to where the table is, so its path counts as a file, too, and so do those
-    that Label Studio serves. Other addresses say nothing of files.
+    Bucket contents are often copied to the table's location, so their paths count as files too, and so do those served
+    by Label Studio. Other addresses give no file.
     """
     if served := LABEL_STUDIO.fullmatch(text):
         return plain_name(unquote(served["local"]) if served["local"] else text), None
@@ -83,7 +83,7 @@ def split_of(word: str) -> Split | None:
     """Return the split that a table's word means.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it means none.
     """
     split = plain_split(word)
     if split is None and word.strip().lower() not in NO_SPLIT:
@@ -92,10 +92,10 @@ def split_of(word: str) -> Split | None:
 
 
 def words(value: Any) -> tuple[str, ...]:
-    """Return the labels that a JSON value or a cell holds, each once, in their order.
+    """Return the distinct labels in a JSON value or a cell, in order.
 
     Raises:
-        ValueError: it is neither text nor number, nor a list of such.
+        ValueError: it is neither text nor number, nor a list of these.
     """
     listed = value if isinstance(value, list) else [value]
     if any(isinstance(one, dict | list) for one in listed):
@@ -105,9 +105,9 @@ def words(value: Any) -> tuple[str, ...]:
 
 
 def spelt(value: Any) -> str:
-    """Return text or a number as text; nothing for null, or for NaN, which Python writes where nothing is known.
+    """Return text or a number as text; nothing for null or NaN, which Python writes for missing values.
 
-    JSON's 1.0 is the number 1, and pandas writes it so where others are missing.
+    JSON's 1.0 is the number 1: pandas writes integers like this in a column with missing values.
     """
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return ""

@@ -1,4 +1,4 @@
-"""How a table tells labels, as its lines show it; and what there looks like a mistake."""
+"""How a table stores labels, detected from its lines, with notes on likely mistakes."""
 
 import re
 from collections import Counter
@@ -13,27 +13,27 @@ from tsukiji.types import ImportOptions, Kind
 
 COMMA: Final = ","
 MISSING: Final = frozenset({"nan", "none", "null", "<na>", "nat"})
-"""What programs write into a cell of which nothing is known; as a label each would be odd, and possible."""
+"""What programs write for missing values; each could be a label, but an unlikely one."""
 ROUNDED: Final = re.compile(r"-?\d+\.0")
 
 Rows = Callable[[], Iterable[Mapping[str, Any]]]
-"""Gives all rows, each time anew: they may be more than should be held."""
+"""Returns all rows, from the start each time: they may not fit into memory."""
 
 
 def find_labelling(
     header: Sequence[str], rows: Rows, columns: Columns, options: ImportOptions, kind: Kind
 ) -> tuple[Labelling, list[Note]]:
-    """Return how a table tells labels: by a column, else by those that are named, else by all columns of 0 and 1.
+    """Return how a table stores labels: in a column, in named columns of 0 and 1, or in all such columns.
 
     Args:
         header: the names of its columns.
         rows: all of them.
-        columns: those that are known.
-        options: the sender's wishes.
-        kind: of the data set. Where an image has one label, columns of 0 and 1 are found only if each row has one 1.
+        columns: those with known meaning.
+        options: of the import.
+        kind: of the data set. For `single_label`, columns of 0 and 1 must have exactly one 1 in each row.
 
     Raises:
-        TableInvalid: a column that the import names is not there.
+        TableInvalid: a column named by the import is missing.
     """
     many, separator = kind == "multi_label", options.separator
     if named := named_labels(header, options):
@@ -42,7 +42,7 @@ def find_labelling(
         found, notes = _marked(header, rows, columns, many)
         return Labelling(many, separator, found), notes
     if set(map(key_of, header)) >= OURS:
-        return Labelling(many, separator), []  # its labels are what they are
+        return Labelling(many, separator), []  # multi-label: no need to look for mistakes
     cells = _cells(rows, columns["label"])
     if many and separator is None:
         separator, notes = _separator(cells)
@@ -51,7 +51,7 @@ def find_labelling(
 
 
 def _marked(header: Sequence[str], rows: Rows, columns: Columns, many: bool) -> tuple[list[str], list[Note]]:
-    """Return the columns of 0 and 1 among those that are not known by their names."""
+    """Return the columns of 0 and 1 among those without a known meaning."""
     skipped = {*columns.values(), *(name for name in header if key_of(name) in {"", *WEAK_FILES, *BOOKKEEPING})}
     left, seen = {name for name in header if name not in skipped}, set[str]()
     for row in rows():
@@ -73,14 +73,14 @@ def _marked(header: Sequence[str], rows: Rows, columns: Columns, many: bool) -> 
 
 
 def _cells(rows: Rows, column: str) -> Counter[str]:
-    """Return the texts in a column, and how often each is there."""
+    """Return the texts in a column, and how often each occurs."""
     values = (choices(row.get(column)) for row in rows())
     texts = (value.strip() for value in values if isinstance(value, str))
     return Counter(text for text in texts if text and json_list(text) is None)
 
 
 def _separator(cells: Counter[str]) -> tuple[str | None, list[Note]]:
-    """Return the comma where no cell has a usual separator and some have commas."""
+    """Return the comma if no cell has a usual separator and some have commas."""
     with_commas = {text: count for text, count in cells.items() if COMMA in text}
     if any(mark in text for text in cells for mark in CELL_SEPARATORS):
         return None, []
@@ -100,7 +100,7 @@ def _separator(cells: Counter[str]) -> tuple[str | None, list[Note]]:
 
 
 def _odd(cells: Counter[str]) -> Iterator[Note]:
-    """Yield what looks like no label where each image has one."""
+    """Yield notes on cells that do not look like single labels."""
     missing = {text: count for text, count in cells.items() if text.casefold() in MISSING}
     if missing and len(missing) < len(cells):
         listed = ", ".join(map(repr, missing))

@@ -1,7 +1,7 @@
 """Label Studio: the JSON of a project, a list of tasks with their annotations.
 
 Label Studio, "Export annotations", section "Label Studio JSON format of annotated tasks". Its JSON-MIN and CSV are
-tables, see `columns` and `several`.
+tables, see `columns` and `multilabel`.
 """
 
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ def is_one(document: Any) -> bool:
 
 
 def read(document: list[Any]) -> Iterator[Item]:
-    """Yield an item for each task: its choice is its label; without one, what its boxes and areas are called."""
+    """Yield an item for each task: its choice is its label; without one, the labels of its boxes and regions."""
     for number, task in enumerate(document, 1):
         try:
             file, url = place(_picture(task))
@@ -35,7 +35,7 @@ def _annotations(task: dict[str, Any]) -> list[Any] | None:
 
 
 def _picture(task: Any) -> str:
-    """Return where the picture of a task is: what the usual members say, else the first text with a slash in it."""
+    """Return where the picture of a task is: in the usual members, or the first text with a slash in it."""
     data = task.get("data") if isinstance(task, dict) else None
     if not isinstance(data, dict):
         raise ValueError("the task has no `data`")  # noqa: TRY004 - the value is a user's
@@ -48,7 +48,7 @@ def _picture(task: Any) -> str:
 
 
 def _labels(annotations: list[Any]) -> tuple[str, ...]:
-    """Return the labels on which all annotations of a task agree; those of the ground truth alone, if there is one.
+    """Return the labels on which all annotations of a task agree; only those of the ground truth, if there is one.
 
     Raises:
         ValueError: they do not agree.
@@ -70,4 +70,4 @@ def _told(results: list[Any]) -> Iterator[Any]:
         value = result.get("value")
         listed = value.get(result.get("type")) if isinstance(value, dict) else None
         for label in listed if isinstance(listed, list) else []:
-            yield label[-1] if isinstance(label, list) and label else label  # a taxonomy has the way down to a kind
+            yield label[-1] if isinstance(label, list) and label else label  # a taxonomy lists the path to a kind

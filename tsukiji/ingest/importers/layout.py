@@ -1,4 +1,4 @@
-"""Which file each line of a table means, and what is then known of every file: by table, by wish, by folder."""
+"""Matches lines of tables with files, and combines what tables, options and folders say about each file."""
 
 import itertools
 from collections import defaultdict
@@ -24,7 +24,7 @@ FETCHED: Final = ("http://", "https://", "s3://", "file://")
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """What is known of a picture, or why it is not to be taken."""
+    """A picture's label, split and so on, or why it is refused."""
 
     label: str | None = None
     """One label, or a set as `tsukiji.labels.join_labels` writes it."""
@@ -36,7 +36,7 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """A picture that has to be fetched."""
+    """A picture to fetch from the web."""
 
     url: str
     placement: Placement
@@ -44,7 +44,7 @@ class Remote:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A file that may be a table; `is_named` if the sender said that it is one."""
+    """A file that may be a table; `is_named` if the sender named it as one."""
 
     name: str
     data: bytes
@@ -53,7 +53,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line, and where it stands; `is_named` if it is of the table that the sender named."""
+    """A line of a table; `is_named` if the sender named the table."""
 
     table: str
     item: Item
@@ -65,27 +65,27 @@ class Line:
 
 @dataclass
 class Layout:
-    """What tables say of the files, and the sender's wishes for what they leave open."""
+    """Everything known about the files from tables, and the options for the rest."""
 
     options: ImportOptions
     kind: Kind = "single_label"
-    """Of the data set that the pictures are for."""
+    """Of the data set."""
     tables: set[str] = field(default_factory=set)
     """Names of the files that are tables, and not pictures."""
     placed: dict[str, Placement] = field(default_factory=dict)
     """By the names of the files that a table names."""
     remotes: list[Remote] = field(default_factory=list)
     faults: list[tuple[str, TsukijiError]] = field(default_factory=list)
-    """What cannot be followed: a name to show, and the reason."""
+    """Lines that cannot be used: a name to show, and the reason."""
     warnings: list[dict[str, Any]] = field(default_factory=list)
     has_tables: bool = False
-    """Does a table speak of pictures? Then a folder `images` is no label."""
+    """A table names pictures; then a folder `images` is no label."""
     has_labels: bool = False
-    """Does a table speak of labels? Then folders do not, see `tsukiji.ingest.importers.folder_labels`."""
+    """A table has labels; then folders do not, see `tsukiji.ingest.importers.folder_labels`."""
     folders: Folders = field(default_factory=lambda: Folders((), {}))
 
     def place(self, name: str) -> Placement:
-        """Return what is known of a file."""
+        """Return what is known about a file."""
         if name in self.placed:
             return self.placed[name]
         known = Placement(None, self.options.split or self.folders.split(name), self.options.group)
@@ -95,7 +95,7 @@ class Layout:
         return placed(known, name, self.options.label, folder)
 
     def folder_label(self, name: str) -> str | None:
-        """Return the label that its folder gives a file: the folder's name as it is."""
+        """Return the label that a file's folder gives: the folder's name as it is."""
         folder = self.folders.label(name)
         return None if folder and self.has_tables and CONTAINER.fullmatch(folder) else folder
 
@@ -108,18 +108,18 @@ def lay_out(
     kind: Kind = "single_label",
     container: str = "",
 ) -> Layout:
-    """Return what tables say of files.
+    """Return what tables say about files.
 
     Args:
         names: of all files, relative and with slashes.
-        tables: those that may be tables, each read whole.
-        options: the sender's wishes; under `folders` only tables that were named count.
-        max_items: pictures that all tables together may name.
-        kind: of the data set that they are for.
-        container: name or path of the archive or folder that holds them.
+        tables: possible tables, each read completely.
+        options: of the import; with format `folders` only named tables are used.
+        max_items: most pictures that all tables together may name.
+        kind: of the data set.
+        container: name or path of the archive or folder.
 
     Raises:
-        TableInvalid: a table that was named is none, or there are too many pictures.
+        TableInvalid: a named table is invalid, or there are too many pictures.
     """
     layout = Layout(options, kind)
     lines: list[Line] = []
@@ -140,7 +140,7 @@ def lay_out(
 
 
 def note_container(layout: Layout, name: str, pictures: Iterable[str]) -> None:
-    """Warn where an archive or folder is named like a split (`test.zip`), and none of its pictures has one."""
+    """Warn if an archive or folder is named like a split (`test.zip`), but none of its pictures has one."""
     split = plain_split(name.partition(".")[0])
     if split is not None and not any(layout.place(picture).split for picture in pictures):
         detail = (
@@ -151,7 +151,7 @@ def note_container(layout: Layout, name: str, pictures: Iterable[str]) -> None:
 
 
 def read(layout: Layout, table: Table, names: Collection[str]) -> Iterator[Item]:
-    """Return the items of a table, and note that it is one; nothing where it is none."""
+    """Return the items of a table, and record it as one; nothing if it is no table."""
     if layout.options.format == "folders" and not table.is_named:
         return iter(())
     try:
@@ -173,7 +173,7 @@ def read(layout: Layout, table: Table, names: Collection[str]) -> Iterator[Item]
 
 
 def begun(items: Iterator[Item]) -> Iterator[Item]:
-    """Take the first item: only then some say what is wrong with the whole."""
+    """Take the first item: some parsers report errors of the whole only then."""
     return itertools.chain(list(itertools.islice(items, 1)), items)
 
 
@@ -182,7 +182,7 @@ def warn(layout: Layout, code: str, detail: str) -> None:
 
 
 def join(layout: Layout, lines: Sequence[Line], files: Files) -> dict[str, Line]:
-    """Return the line of each file that has one; write down what is wrong with others, and what is to be fetched."""
+    """Return the line of each file that has one; record errors of others, and pictures to fetch."""
     claims: dict[str, list[tuple[Line, bool]]] = defaultdict(list)
     left: list[Line] = []
     for line in lines:
@@ -201,14 +201,14 @@ def join(layout: Layout, lines: Sequence[Line], files: Files) -> dict[str, Line]
 def find_alike(
     layout: Layout, lines: Sequence[Line], files: Files, taken: Collection[str]
 ) -> Iterator[tuple[Line, str]]:
-    """Yield which file each line may mean, and tell of names that are written otherwise; the rest is to be fetched."""
+    """Yield the file that each line may mean, and note differing names; the rest is to be fetched."""
     examples: dict[tuple[str, str], list[str]] = defaultdict(list)
     for line in lines:
         item = line.item
         name, difference = files.find_alike(item.file, line.table, taken) if item.file else (None, "")
         if item.file and name is None:
             again, differs = files.find_alike(item.file, line.table, ())
-            name = None if differs else again  # another line writes its whole path, and this one will be told so
+            name = None if differs else again  # another line has its exact path, and this one gets that error
         if name is not None:
             yield line, name
         elif item.url and item.url.lower().startswith(FETCHED):
@@ -230,10 +230,10 @@ def not_sent(line: Line) -> FileNotSent:
 
 
 def give(layout: Layout, name: str, claimed: list[tuple[Line, bool]]) -> Line | None:
-    """Return the line that names a file whole, else the only one that may mean it; the others are faults.
+    """Return the line with a file's exact path, else the only one that may mean it; the others are errors.
 
-    Lines that say the same are one, as Label Studio writes a line for each person who looked at a picture. Where the
-    sender named a table, others are not heard of what it names.
+    Identical lines count as one: Label Studio writes a line per annotator. If the sender named a table, others are
+    ignored for the files it names.
     """
     if any(line.is_named for line, _ in claimed):
         claimed = [claim for claim in claimed if claim[0].is_named]
@@ -251,12 +251,12 @@ def give(layout: Layout, name: str, claimed: list[tuple[Line, bool]]) -> Line | 
 
 
 def differs(a: Line, b: Line) -> bool:
-    """Return whether two lines that name the same file say different things of it."""
+    """Return whether two lines for the same file disagree."""
     return replace(a.item, line=0, file="") != replace(b.item, line=0, file="")
 
 
 def settle_all(layout: Layout, takers: Mapping[str, Line], pictures: Collection[str]) -> None:
-    """Write down what is known of each file that a table names, and whether folders tell the labels of the others."""
+    """Store what is known about each file that a table names, and whether folders give the labels of the others."""
     told = {name: line.item.labels for name, line in takers.items() if line.item.labels}
     hearing = hear(told, [name for name in pictures if name not in takers], layout.kind, layout.folder_label)
     layout.has_labels = layout.has_labels and not hearing.folders
@@ -274,7 +274,7 @@ def settle_all(layout: Layout, takers: Mapping[str, Line], pictures: Collection[
 
 
 def settle(layout: Layout, line: Line, name: str) -> Placement:
-    """Return what a line, the wishes and the folders say of a picture, in this order."""
+    """Return a picture's label, split and so on from its line, the options and the folders, in this order."""
     item, options = line.item, layout.options
     if item.split == "unassigned":
         split = options.split
@@ -295,18 +295,18 @@ def settle(layout: Layout, line: Line, name: str) -> Placement:
 
 
 def table_split(layout: Layout, name: str) -> Split | None:
-    """Return the split that a table is named like (`train.csv`), or its folder."""
+    """Return the split in a table's name (`train.csv`), or its folder's."""
     return stem_split(name) or layout.folders.split(name)
 
 
 @lru_cache(maxsize=16)
 def stem_split(name: str) -> Split | None:
-    """Return the split that a table's own name means; it is asked for each of its lines."""
+    """Return the split in a table's own name; cached, because it is needed for each line."""
     return plain_split(PurePosixPath(name).stem)
 
 
 def placed(known: Placement, name: str, label: str | None, folder: str | None) -> Placement:
-    """Return what is known of a picture with the wished label, else with those that its folder lists."""
+    """Return what is known about a picture with the given label, or else the labels that its folder lists."""
     if label is not None:
         return with_labels(known, name, [label])
     try:
@@ -327,7 +327,7 @@ def with_labels(known: Placement, where: str, labels: Iterable[str]) -> Placemen
 
 
 def cleaned(known: Placement, where: str, label: Callable[[], str | None]) -> Placement:
-    """Return what is known of a picture with the label or set that `label` makes, or why it can have none."""
+    """Return what is known about a picture with the label or set from `label`, or why it is refused."""
     try:
         return replace(known, label=label(), group=clean_word(known.group, "group"))
     except ValueError as error:

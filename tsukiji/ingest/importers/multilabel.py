@@ -1,4 +1,4 @@
-"""The labels of one line of a table: a cell, a list in a cell, or columns of 0 and 1 that are named like labels."""
+"""The labels in one line of a table: a cell, a list in a cell, or columns of 0 and 1 named after labels."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -11,17 +11,17 @@ from tsukiji.json_input import read_json
 from tsukiji.labels import CELL_SEPARATORS
 
 Found = tuple[tuple[str, ...], bool]
-"""The labels, and whether the line says that there are none; where it does not, they are not known."""
+"""The labels, and whether the line says that there are none; otherwise no labels means unknown."""
 
 
 @dataclass(frozen=True)
 class Labelling:
-    """How a table tells labels.
+    """How a table stores labels.
 
     Attributes:
-        many: may a line have several? Else what its cell holds is one label.
-        separator: between those of one cell, where it is not the usual.
-        columns: of 0 and 1, in place of a cell.
+        many: a line may have several; otherwise its cell holds one label.
+        separator: between labels in a cell, if unusual.
+        columns: of 0 and 1, instead of a cell.
     """
 
     many: bool = False
@@ -29,10 +29,10 @@ class Labelling:
     columns: Sequence[str] = ()
 
     def read(self, row: Mapping[str, Any], column: str | None) -> tuple[tuple[str, ...] | None, bool]:
-        """Return the labels of a row, and whether it says that there are none; None where it does not speak of them.
+        """Return the labels of a row, and whether it says that there are none; None if it has no labels.
 
         Raises:
-            ValueError: a cell holds no labels.
+            ValueError: a cell cannot be parsed.
         """
         if self.columns:
             return marked(row, self.columns)
@@ -58,20 +58,20 @@ def in_cell(value: Any, separator: str | None) -> Found:
 
 
 def choices(value: Any) -> Any:
-    """Return the list in what Label Studio writes for several choices, `{"choices": ["cat", "indoor"]}`; else all."""
+    """Return the list in Label Studio's form of several choices, `{"choices": ["cat", "indoor"]}`; else the value."""
     found = parsed(value) if isinstance(value, str) and value.startswith('{"choices"') else value
     listed = found.get("choices") if isinstance(found, dict) else None
     return listed if isinstance(listed, list) else value
 
 
 def json_list(text: str) -> list[Any] | None:
-    """Return the list that a text is; None where it is none."""
+    """Return the list if the text is one in JSON, else None."""
     found = parsed(text) if text.lstrip().startswith("[") else None
     return found if isinstance(found, list) else None
 
 
 def parsed(text: str) -> Any:
-    """Return what JSON holds; None where it is none."""
+    """Return the parsed JSON; None if malformed."""
     try:
         return read_json(text)
     except ValueError:
@@ -79,7 +79,7 @@ def parsed(text: str) -> Any:
 
 
 def marked(row: Mapping[str, Any], columns: Sequence[str]) -> Found:
-    """Return the names of the columns that hold 1. An empty cell counts as 0; a row of such says nothing.
+    """Return the names of the columns that hold 1. An empty cell counts as 0; if all are empty, the row says nothing.
 
     Raises:
         ValueError: a cell holds something else.
@@ -92,5 +92,5 @@ def marked(row: Mapping[str, Any], columns: Sequence[str]) -> Found:
 
 
 def mark_of(cell: Any) -> str:
-    """Return what counts of a cell that may be 0 or 1."""
+    """Return the significant part of a cell that may be 0 or 1."""
     return spelt(cell).strip().lower()

@@ -17,7 +17,7 @@ def is_record(record: dict[str, Any]) -> bool:
 
 
 def read(records: Iterable[tuple[int, dict[str, Any] | ValueError]]) -> Iterator[Item]:
-    """Yield an item for each line. Which split it is only the manifest's own name may tell."""
+    """Yield an item for each line. Only the manifest's own name can give the split."""
     for line, record in records:
         if isinstance(record, ValueError):
             yield refused(line, str(record))
@@ -32,7 +32,7 @@ def read(records: Iterable[tuple[int, dict[str, Any] | ValueError]]) -> Iterator
 
 
 def _labels(record: dict[str, Any]) -> Iterator[Any]:
-    """Yield the name of each class: of the only one, or of each that several may be."""
+    """Yield the name of each class, for both single- and multi-label jobs."""
     for member, facts in record.items():
         if not (member.endswith(METADATA) and isinstance(facts, dict)):
             continue

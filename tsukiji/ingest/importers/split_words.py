@@ -1,7 +1,7 @@
-"""The words by which people name splits: one vocabulary for folders, tables, their cells and archives.
+"""Words for splits: one vocabulary for folders, tables, their cells and archives.
 
 The words are those of Hugging Face Datasets ("Structure your repository", section "Automatic split detection"), by
-which `eval` is a test set and `dev` a validation set, and what competitions add to them.
+which `eval` is a test set and `dev` a validation set, and others used by competitions.
 """
 
 import re
@@ -23,23 +23,23 @@ FILLERS: Final = (
     "(?:sub)?sets?|splits?|data(?:sets?)?|images?|imgs?|pictures?|pics?|photos?|files?|folder|dir|samples?|batch|part|fold"
     "|stage|stg|final|all|label(?:l?ed|s)?|annotations?|meta(?:data)?|list|index|instances"
 )
-"""What people write beside such a word without meaning more: `training_set`, `test_images`, `train_labels.csv`."""
+"""Words that may accompany them without further meaning: `training_set`, `test_images`, `train_labels.csv`."""
 TOKEN: Final = re.compile(r"[^\W\d_]+")
 HUMP: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 FILLER: Final = re.compile(FILLERS)
 GLUED: Final = re.compile(f"({'|'.join(sorted(WORDS, key=len, reverse=True))})(?:{FILLERS})")
 LONGEST: Final = 3
-"""Words that one name of a split is written in: `test-dev`, `cross validation set`."""
+"""Most words in the name of a split: `test-dev`, `cross validation set`."""
 
 
 @dataclass(frozen=True, slots=True)
 class SplitName:
-    """A name that speaks of a split.
+    """A name with a word for a split.
 
     Attributes:
-        split: that it speaks of.
-        rest: the other words of the name. Without any it means nothing but the split (`train`, `Test_Set 1`); with
-            some it may (`pets_train`), or it may be a kind (`bullet train`).
+        split: that it names.
+        rest: the other words. Without any it can only mean the split (`train`, `Test_Set 1`); otherwise it may be a
+            split (`pets_train`), or a kind (`bullet train`).
     """
 
     split: Split
@@ -47,9 +47,9 @@ class SplitName:
 
 
 def split_name(name: str) -> SplitName | None:
-    """Return what a folder's name, a table's or a cell says of splits; None where it speaks of none, or of several.
+    """Return the split in the name of a folder or table, or in a cell; None if there is none, or several.
 
-    Case, numbers, and what stands between words do not matter.
+    Case, numbers and separators are ignored.
     """
     words = list(_words(name))
     for length in range(LONGEST, 0, -1):
@@ -63,7 +63,7 @@ def split_name(name: str) -> SplitName | None:
 
 
 def plain_split(name: str) -> Split | None:
-    """Return the split that a name means where it means nothing else."""
+    """Return the split that a name means if it has no other words."""
     found = split_name(name)
     return found.split if found and not found.rest else None
 

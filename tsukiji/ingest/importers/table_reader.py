@@ -1,4 +1,4 @@
-"""The bytes of a table: text in whatever encoding, cut into rows, records or one document. Knows no tool."""
+"""Parses the bytes of a table: text in various encodings, as rows, records or one JSON document."""
 
 import csv
 import itertools
@@ -31,12 +31,12 @@ def may_be_table(name: str) -> bool:
 
 
 def is_text(name: str) -> bool:
-    """Return whether a file is a table or a text of another kind by its name, and no picture."""
+    """Return whether a file is a table or other text by its name."""
     return may_be_table(name) or suffix_of(name) in OTHER_TEXT
 
 
 def text_of(data: bytes) -> str:
-    """Return the text: UTF-8, UTF-16 with its mark, or what old spreadsheets write (Windows-1252, else Latin-1)."""
+    """Return the text: UTF-8, UTF-16 with a byte order mark, or Windows-1252 or Latin-1 as of old spreadsheets."""
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return data.decode("utf-16", "replace")
     for encoding in ("utf-8-sig", "cp1252"):
@@ -48,10 +48,10 @@ def text_of(data: bytes) -> str:
 
 
 def rows(text: str) -> Iterator[tuple[int, list[str] | ValueError]]:
-    """Yield the number of its first line and the cells of each row (RFC 4180), or what is wrong with it.
+    """Yield number of the first line and cells of each row (RFC 4180), or its error.
 
-    A cell in quotes may hold line ends. A quote that is never closed, or that takes in the rows below so that their
-    number of cells is wrong, costs only its own line.
+    A cell in quotes may hold line breaks. An unclosed quote, or one that swallows following rows so that the number of
+    cells is wrong, affects only its own line.
     """
     lines, width = _Lines(text), 0
     delimiter, is_spaced = _delimiter(text)
@@ -75,7 +75,7 @@ def rows(text: str) -> Iterator[tuple[int, list[str] | ValueError]]:
 
 
 def _delimiter(text: str) -> tuple[str, bool]:
-    """Return what parts the cells of the header, and whether spaces follow it, as people write it: `file, cat, dog`."""
+    """Return the delimiter of the header, and whether spaces follow it, as in handwritten tables: `file, cat, dog`."""
     header = ""
     for line in itertools.islice(_Lines(text), HEADER_LINES):
         header += line
@@ -87,7 +87,7 @@ def _delimiter(text: str) -> tuple[str, bool]:
 
 
 class _Lines:
-    """Lines that are read one by one, of which the last ones can be given back; `number` of them were read."""
+    """Line iterator with push-back of the last lines; `number` of them were read."""
 
     def __init__(self, text: str) -> None:
         self._rest = (found[0].rstrip("\r\n") + "\n" for found in LINE.finditer(text))
@@ -110,7 +110,7 @@ class _Lines:
 
 
 def records(text: str) -> Iterator[tuple[int, dict[str, Any] | ValueError]]:
-    """Yield number and object of each line that is not empty, or what is wrong with it."""
+    """Yield number and object of each non-empty line, or its error."""
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
             yield number, record(line)
@@ -125,7 +125,7 @@ def record(line: str) -> dict[str, Any] | ValueError:
 
 
 def document(text: str) -> Any:
-    """Return what a JSON document holds; None where it is none."""
+    """Return the parsed JSON document; None if malformed."""
     try:
         return _parsed(text)
     except (ValueError, RecursionError):
@@ -133,7 +133,7 @@ def document(text: str) -> Any:
 
 
 def _parsed(text: str) -> Any:
-    """Return what JSON holds, half of a surrogate pair included: that costs only the label or name that it is in."""
+    """Return the parsed JSON. Keeps lone surrogates, so that they affect only the label or name they are in."""
     try:
         return read_json(text)
     except ValueError:

@@ -1,6 +1,6 @@
-"""Tables of one's own, CSV or JSON lines, and those of Hugging Face's imagefolder (`metadata.csv`, `metadata.jsonl`).
+"""Plain tables, CSV or JSON lines, and those of Hugging Face's imagefolder (`metadata.csv`, `metadata.jsonl`).
 
-Columns are known by their usual names, or by those that the import names.
+Columns are recognised by their usual names, or named by the import.
 Hugging Face Datasets, "Create an image dataset", section "ImageFolder".
 """
 
@@ -34,7 +34,7 @@ from tsukiji.types import ImportOptions, Kind, Split
 
 Record = dict[str, Any]
 Records = Callable[[], Iterable[tuple[int, Record | ValueError]]]
-"""Gives number and cells of each row, or what is wrong with it; each time anew."""
+"""Returns number and cells of each row, or its error; from the start each time."""
 YES_TOO: Final = YES | {"t", "yes", "y"}
 NO_TOO: Final = NO | {"f", "no", "n"}
 
@@ -52,7 +52,7 @@ def read_addresses(text: str) -> Iterator[Item]:
 
 
 def csv_records(text: str) -> Iterator[tuple[int, Record | ValueError]]:
-    """Yield number and cells by their columns for each row after the header."""
+    """Yield number and cells by column for each row after the header."""
     rows = table_reader.rows(text)
     _, header = next(rows, (0, []))
     for line, row in rows:
@@ -65,7 +65,7 @@ def csv_records(text: str) -> Iterator[tuple[int, Record | ValueError]]:
 
 
 def is_list(document: Any) -> bool:
-    """Return whether a JSON document is a list of objects of which the first says where its picture is."""
+    """Return whether a JSON document is a list of objects of which the first has a picture's location."""
     first = document[0] if isinstance(document, list) and document else None
     return isinstance(first, dict) and bool({"file", "url"} & find_columns(first, ImportOptions(), WEAK_FILES).keys())
 
@@ -78,18 +78,18 @@ def list_records(document: list[Any]) -> Iterator[tuple[int, Record | ValueError
 def read(
     header: list[str], records: Records, options: ImportOptions, names: Iterable[str], kind: Kind, is_csv: bool
 ) -> Told:
-    """Return what a table says of pictures.
+    """Return a parsed table.
 
     Args:
-        header: the names of its columns; of JSON, the members of its first object.
+        header: the names of its columns; for JSON, the members of its first object.
         records: its rows.
-        options: the sender's wishes.
+        options: of the import.
         names: of the files beside it.
-        kind: of the data set that it is for.
-        is_csv: has each row the columns of the header? JSON's objects may have others.
+        kind: of the data set.
+        is_csv: all rows have the header's columns. JSON objects may differ.
 
     Raises:
-        TableInvalid: it does not say where its pictures are, or lacks a column that the import names.
+        TableInvalid: no column has the pictures' locations, or a column named by the import is missing.
     """
 
     def rows() -> Iterator[Record]:
@@ -115,7 +115,7 @@ def weak_files(header: Iterable[str], rows: Callable[[], Iterable[Record]], name
 
 
 def _keys(name: str) -> set[str]:
-    """Return a file's name with and without its suffix, in no case."""
+    """Return a file's name with and without its suffix, case-folded."""
     path = PurePosixPath(unicodedata.normalize("NFC", unquote(name)).casefold())
     return {path.name, path.stem}
 
@@ -137,16 +137,16 @@ def _items(
 
 
 def _present(options: ImportOptions, record: Record) -> ImportOptions:
-    """Return the wishes without the columns that an object lacks."""
+    """Return the options without columns that an object lacks."""
     named = {column: name for column, name in options.columns.items() if isinstance(name, list) or name in record}
     return ImportOptions(columns=named)
 
 
 def item_of(line: int, row: Mapping[str, Any], columns: Columns, labelling: Labelling) -> Item:
-    """Return what a row says.
+    """Return the item of a row.
 
     Raises:
-        ValueError: why it says nothing.
+        ValueError: why it has none.
     """
     told = {column: row[name] for column, name in columns.items()}
     where = next((text for column in ("file", "url") if (text := _text(told.get(column))).strip()), "")
@@ -167,10 +167,10 @@ def item_of(line: int, row: Mapping[str, Any], columns: Columns, labelling: Labe
 
 
 def _split(column: str, text: str) -> Split | Literal["unassigned"]:
-    """Return the split that a cell tells; a column such as `is_valid` tells it by yes and no.
+    """Return the split in a cell; a column such as `is_valid` is boolean.
 
     Raises:
-        ValueError: it tells none.
+        ValueError: it is none.
     """
     word, meant = text.strip().lower(), BOOLEAN_SPLITS.get(key_of(column))
     if meant and word in YES_TOO | NO_TOO:

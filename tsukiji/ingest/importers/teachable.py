@@ -1,7 +1,7 @@
 """Teachable Machine: a project (`.tm`, a zip) and the samples of one class (`NAME-samples.zip`).
 
-A project holds `manifest.json` and its samples as `CLASS-!-NUMBER.jpg`. The form is not documented; this is what the
-site's "Download project as file" and "Download Samples" give, version 2.
+A project holds `manifest.json` and its samples as `CLASS-!-NUMBER.jpg`. The format is undocumented; this is what the
+site's "Download project as file" and "Download Samples" produce, version 2.
 """
 
 import re
@@ -35,6 +35,6 @@ def read(document: Any, names: Iterable[str]) -> Iterator[Item]:
 
 
 def sampled_label(archive: str | None) -> str | None:
-    """Return the class whose samples an archive of this name holds."""
+    """Return the class in the name of an archive of samples."""
     found = SAMPLES.fullmatch(archive or "")
     return found[1] if found else None

@@ -14,7 +14,7 @@ ANNOTATIONS: Final = ("classificationAnnotation", "classificationAnnotations")
 
 
 def is_row(row: list[str]) -> bool:
-    """Return whether this is a row without a header before it: `[ml_use,]gs://bucket/file[,label...]`."""
+    """Return whether this is a row of a file without a header: `[ml_use,]gs://bucket/file[,label...]`."""
     return any(cell.strip().startswith(BUCKET) for cell in row[:2])
 
 

@@ -1,1 +1,1 @@
-"""Model packages that come from elsewhere: unpacked, looked at and tried out before anybody trusts them."""
+"""Model packages from elsewhere: unpacked, checked and self-tested before they are trusted."""

@@ -1,4 +1,4 @@
-"""What a package says about how good its model is, held against the model. Knows no torch and no service."""
+"""A package's own evaluation, checked against the model. Knows no torch and no service."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -17,12 +17,12 @@ RECIPE_CHARACTERS: Final = 10_000
 
 
 class Evaluated(Part):
-    """What `evaluation.json` says, of what it may say."""
+    """The content of `evaluation.json`."""
 
     metrics: Metrics
     split: Split = "valid"
     recipe: dict[str, Any] = {}  # noqa: RUF012 - pydantic copies defaults
-    """Empty where it is not told."""
+    """Empty if unknown."""
 
     @field_validator("recipe")
     @classmethod
@@ -33,10 +33,10 @@ class Evaluated(Part):
 
 
 def read_evaluation(folder: Path) -> Evaluated | None:
-    """Return what the package says, or None where it says nothing.
+    """Return the package's evaluation, or None if it has none.
 
     Raises:
-        PackageInvalid: `evaluation.json` is not valid.
+        PackageInvalid: `evaluation.json` is invalid.
     """
     if not (folder / package.EVALUATION).exists():
         return None
@@ -44,7 +44,7 @@ def read_evaluation(folder: Path) -> Evaluated | None:
 
 
 def check_evaluation(evaluated: Evaluated, config: ModelConfig) -> None:
-    """Raise PackageInvalid where it speaks of another model, or holds what no database and no page can take."""
+    """Raise PackageInvalid if it is of another model, or has values that cannot be stored or displayed."""
     metrics, names = evaluated.metrics, config.label_names
     several = config.kind == "multi_label"
     if (metrics.multi_label is not None) != several:
@@ -77,7 +77,7 @@ def _check_matrix(names: Sequence[str], member: str, rows: Sequence[Sequence[int
 
 
 def _check_numbers(value: Any) -> None:
-    """Raise where a number is none, or does not fit into 64 bits."""
+    """Raise if a number is not finite, or does not fit into 64 bits."""
     todo = [value]
     while todo:
         match todo.pop():

@@ -1,4 +1,4 @@
-"""A package as it arrives, a stranger's zip or folder: unpacked safely and checked. Knows no torch and no service."""
+"""An untrusted package, as a zip or folder: unpacked safely and checked. Knows no torch and no service."""
 
 import json
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ from tsukiji.vision.package import MAX_FILES, Example, Manifest, ModelConfig
 
 @dataclass(frozen=True)
 class Arrival:
-    """A package that is whole, as far as can be told without running it."""
+    """A package that is complete, as far as can be checked without running it."""
 
     manifest: Manifest
     config: ModelConfig
@@ -32,16 +32,16 @@ class Arrival:
 
 
 def limits_of(max_bytes: int, max_ratio: float = 100) -> ArchiveLimits:
-    """Return what a zip of `max_bytes` may hold as a package: weights do not shrink, so it unpacks to little more."""
+    """Return the limits of a zip of `max_bytes`: weights do not compress, so it unpacks to little more."""
     expanded = 4 * max_bytes
     return ArchiveLimits(max_bytes, MAX_FILES, expanded, expanded, max_ratio)
 
 
 def unpack(archive: Path, folder: Path, limits: ArchiveLimits) -> None:
-    """Write the files of a zip into an empty folder; all may lie in one folder of the zip.
+    """Unpack a zip into an empty folder; its files may be in one common folder.
 
     Raises:
-        PackageInvalid: it is no zip archive, is too large, or holds what has no business in a package.
+        PackageInvalid: it is no zip archive, is too large, or has files not allowed in a package.
     """
     try:
         for entry in entries(archive, limits):
@@ -52,10 +52,10 @@ def unpack(archive: Path, folder: Path, limits: ArchiveLimits) -> None:
 
 
 def check(folder: Path, manifest: Manifest) -> Arrival:
-    """Return what a package holds, whose files were held against its manifest, having held them against each other.
+    """Return the content of a package with verified hashes, after checking its files against each other.
 
     Raises:
-        PackageInvalid: something is missing, altered, of another format, or does not go with the rest.
+        PackageInvalid: something is missing, altered, of another format, or inconsistent.
     """
     config = package.read_config(folder)
     calibration = package.read_calibration(folder)
@@ -75,7 +75,7 @@ def check(folder: Path, manifest: Manifest) -> Arrival:
 
 
 def check_size(folder: Path, config: ModelConfig) -> None:
-    """Raise PackageInvalid unless a training of ours could have asked for pictures of this size; needs Pillow."""
+    """Raise PackageInvalid unless our trainings allow pictures of this size; needs Pillow."""
     size = package.read_preprocess(folder).size
     try:
         Recipe(backbone=config.architecture, image_size=size)
@@ -84,12 +84,12 @@ def check_size(folder: Path, config: ModelConfig) -> None:
 
 
 def clean_labels(folder: Path, manifest: Manifest) -> Manifest:
-    """Write the labels of a verified package as data sets write theirs, and seal it anew if any was written otherwise.
+    """Normalise the labels of a verified package as in data sets, and seal it again if any changed.
 
-    Returns the manifest as it then is.
+    Returns the new manifest.
 
     Raises:
-        PackageInvalid: one cannot be a label, or two become the same.
+        PackageInvalid: a label is invalid, or two become the same.
     """
     names = package.read_config(folder).label_names
     try:

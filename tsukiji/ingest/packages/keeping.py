@@ -1,4 +1,4 @@
-"""A sealed package into a store, by the hashes that its manifest has: weights are not hashed once more."""
+"""Puts a sealed package into a store by the hashes in its manifest, without hashing the weights again."""
 
 from pathlib import Path
 
@@ -7,11 +7,11 @@ from tsukiji.vision import package
 
 
 def keep(store: BlobStore, folder: Path) -> dict[str, Blob]:
-    """Put a package's files, which were just sealed or verified, and return them by name.
+    """Store the files of a package that was just sealed or verified, and return them by name.
 
     Raises:
-        PackageInvalid: the manifest is not valid.
-        DigestMismatch: a file is longer or shorter than the manifest says.
+        PackageInvalid: the manifest is invalid.
+        DigestMismatch: a file has another size than in the manifest.
     """
     files = package.read_manifest(folder).files
     kept = {name: store.put(folder / name, Blob(facts.sha256, facts.bytes)) for name, facts in files.items()}

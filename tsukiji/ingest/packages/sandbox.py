@@ -1,7 +1,7 @@
-"""A stranger's zip, unpacked and checked in a process of its own, with little memory and time.
+"""Unpacks and checks an untrusted zip in a process of its own, with little memory and time.
 
-`python -m tsukiji.ingest.packages.sandbox ZIP FOLDER MAX_BYTES MAX_RATIO MOST_LABELS`: what is wrong is printed as one
-JSON object. Every number in a package is bounded before it is counted with; this is for what was not thought of.
+`python -m tsukiji.ingest.packages.sandbox ZIP FOLDER MAX_BYTES MAX_RATIO MOST_LABELS`: prints an error as one JSON
+object. All numbers in a package are checked before use; this is the second line of defence.
 """
 
 import json
@@ -17,22 +17,22 @@ from tsukiji.errors import PackageInvalid, StorageFull, TsukijiError
 from tsukiji.ingest.packages.intake import check, check_size, clean_labels, limits_of, unpack
 from tsukiji.ingest.packages.tensors import check_finite
 from tsukiji.kernel.storage.disk import disk_errors
-from tsukiji.vision import package, preprocess  # noqa: F401 - so that Pillow and numpy are there before `limit`
+from tsukiji.vision import package, preprocess  # noqa: F401 - imports Pillow and numpy before `limit`
 
-if sys.platform != "win32":  # there the process is only ended when it takes too long
+if sys.platform != "win32":  # there the process is only killed when it takes too long
     import resource
 
 MEMORY_BYTES: Final = 2**30
-"""On top of what the interpreter and its libraries take, and of the files, which are in memory one at a time."""
+"""In addition to interpreter and libraries, and to the files, which are in memory one at a time."""
 PROCESSOR_SECONDS: Final = 120
 NICENESS: Final = 10
 SECONDS: Final = 300
-"""By the clock: a disk may be slow."""
+"""Wall-clock time: a disk may be slow."""
 
 
 @dataclass(frozen=True)
 class Room:
-    """How much of a package is taken."""
+    """Limits on a package."""
 
     max_bytes: int
     """Of the zip."""
@@ -41,11 +41,11 @@ class Room:
 
 
 def unpack_apart(archive: Path, folder: Path, room: Room) -> None:
-    """Unpack a zip into an empty folder, and check the package; its labels are then written as those of data sets are.
+    """Unpack a zip into an empty folder, check the package, and normalise its labels as in data sets.
 
     Raises:
-        PackageInvalid: it is no package, or one that is not whole, or looking at it takes too much memory or time.
-        StorageFull: the disk has no room for it.
+        PackageInvalid: it is no complete package, or checking it takes too much memory or time.
+        StorageFull: the disk is full.
     """
     command = [sys.executable, "-m", __name__, str(archive), str(folder)]
     command += [str(room.max_bytes), str(room.max_ratio), str(room.most_labels)]
@@ -69,7 +69,7 @@ def unpack_apart(archive: Path, folder: Path, room: Room) -> None:
 
 
 def take(archive: Path, folder: Path, room: Room) -> None:
-    """Do in this process what `unpack_apart` does in another. Raises what that raises."""
+    """Do the work of `unpack_apart` in this process. Raises what that raises."""
     with disk_errors():
         unpack(archive, folder, limits_of(room.max_bytes, room.max_ratio))
     arrival = check(folder, clean_labels(folder, package.verify(folder)))
@@ -84,9 +84,9 @@ def take(archive: Path, folder: Path, room: Room) -> None:
 
 
 def limit(archive: Path) -> None:
-    """Bound this process's own memory and time, as far as the system can, and let everybody else go first.
+    """Limit this process's memory and time, as far as the system can, and lower its priority.
 
-    What numpy and Pillow reserve is not the package's: they are imported by now.
+    Memory of numpy and Pillow does not count: they are imported already.
     """
     if hasattr(os, "nice"):
         os.nice(NICENESS)

@@ -1,4 +1,4 @@
-"""What a safetensors file says it holds, read without torch: eight bytes of length, a JSON header, then the numbers."""
+"""Parses a safetensors file without torch: eight bytes of length, a JSON header, then the numbers."""
 
 import math
 from dataclasses import dataclass
@@ -15,11 +15,11 @@ from tsukiji.vision.shapes import AXES, BANK_IMAGES, SCORES, architecture_of, dt
 
 LENGTH_BYTES: Final = 8
 HEADER_BYTES: Final = 2**20
-"""Ours take a twentieth of it at most."""
+"""Ours have at most a twentieth of it."""
 MOST_TENSORS: Final = 4096
 MOST_DIMENSIONS: Final = 8
 LARGEST: Final = 2**48
-"""Of a dimension and of an offset: with few dimensions too, no product of them takes time."""
+"""Of a dimension or an offset: products of a few are still cheap."""
 ITEM_BYTES: Final = {
     **dict.fromkeys(("BOOL", "U8", "I8", "F8_E5M2", "F8_E4M3"), 1),
     **dict.fromkeys(("U16", "I16", "F16", "BF16"), 2),
@@ -28,13 +28,13 @@ ITEM_BYTES: Final = {
 }
 FLOATS: Final = {"F16": "<f2", "F32": "<f4", "F64": "<f8"}
 PIECE: Final = 2**20
-"""Numbers that are looked at in one go."""
+"""Numbers checked at a time."""
 
 Count = Annotated[int, Field(strict=True, ge=0, le=LARGEST)]
 
 
 class Tensor(BaseModel):
-    """One line of the header; offsets count from the end of it, in bytes."""
+    """One entry of the header; offsets count from its end, in bytes."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -50,7 +50,7 @@ TENSORS: Final = TypeAdapter(Annotated[dict[str, Tensor], Field(max_length=MOST_
 class Header:
     tensors: dict[str, Tensor]
     start: int
-    """Where the numbers begin, in bytes from the beginning of the file."""
+    """Offset of the numbers in the file, in bytes."""
 
 
 def read_header(path: Path) -> Header:
@@ -80,7 +80,7 @@ def read_header(path: Path) -> Header:
 
 
 def check_fit(header: Header, config: ModelConfig, name: str) -> None:
-    """Raise PackageInvalid unless these are the architecture's weights: every tensor, no other, as shaped there."""
+    """Raise PackageInvalid unless the tensors are exactly the architecture's, with the same shapes."""
     architecture = architecture_of(config.architecture)
     if config.num_features != architecture.num_features:
         raise PackageInvalid(
@@ -104,7 +104,7 @@ def check_fit(header: Header, config: ModelConfig, name: str) -> None:
 
 
 def check_known(header: Header, config: ModelConfig, name: str) -> None:
-    """Raise PackageInvalid unless these are statistics of what such a network makes of pictures (`known.save`)."""
+    """Raise PackageInvalid unless these are statistics for such a network (`out_of_distribution.save`)."""
     architecture = architecture_of(config.architecture)
     width = architecture.num_middle + architecture.num_features
     most = {"scales": 1, "means": config.num_classes, "axes": AXES}
@@ -121,13 +121,13 @@ def check_known(header: Header, config: ModelConfig, name: str) -> None:
 
 
 def _is_within(shape: list[int], most: int, *rest: int) -> bool:
-    """Say whether there is at least one and at most so many, each of the other dimensions."""
+    """Return whether the shape is `1 <= n <= most`, followed by `rest`."""
     return len(shape) == 1 + len(rest) and 1 <= shape[0] <= most and tuple(shape[1:]) == rest
 
 
 def check_finite(path: Path, header: Header) -> None:
-    """Raise PackageInvalid if a weight is no number; needs numpy."""
-    import numpy as np  # noqa: PLC0415 - a client that checks hashes alone has none
+    """Raise PackageInvalid if a weight is not finite; needs numpy."""
+    import numpy as np  # noqa: PLC0415 - missing in a client that only checks hashes
 
     with path.open("rb") as file:
         for name, facts in header.tensors.items():
@@ -143,7 +143,7 @@ def check_finite(path: Path, header: Header) -> None:
 
 
 def _check_cover(name: str, tensors: dict[str, Tensor], size: int) -> None:
-    """Raise unless the tensors lie one behind the other, each as long as its shape says, up to the end of the file."""
+    """Raise unless the tensors follow each other without gaps, each as long as its shape, up to the end of the file."""
     end = 0
     for tensor, facts in sorted(tensors.items(), key=lambda item: item[1].data_offsets):
         first, last = facts.data_offsets

@@ -1,9 +1,9 @@
-"""`python -m tsukiji.ingest.packages.verify PATH`: one package (folder or zip) checked and tried out.
+"""`python -m tsukiji.ingest.packages.verify PATH`: checks one package (folder or zip), and runs its self-test.
 
 Prints one JSON object.
 
-Hashes and formats are checked by the client alone; the self-test needs the extra `inference`, and where that is missing
-it is said to be not done.
+The client alone can check hashes and formats; the self-test needs the extra `inference`, and is reported as skipped
+without it.
 """
 
 import sys
@@ -25,7 +25,7 @@ ZIP_BYTES: Final = 16 * 2**30
 
 
 class Check(BaseModel):
-    """One look at the package; `ok` is None where it could not be taken."""
+    """One check; `ok` is None if it was skipped."""
 
     check: str
     ok: bool | None
@@ -33,7 +33,7 @@ class Check(BaseModel):
 
 
 class Verdict(BaseModel):
-    """What came of it; `ok` says that nothing is wrong, not that everything could be looked at."""
+    """The result; `ok` means that no check failed, even if some were skipped."""
 
     path: str
     ok: bool
@@ -41,10 +41,10 @@ class Verdict(BaseModel):
 
 
 def verify(path: Path) -> Verdict:
-    """Check a package; what is wrong with it stands in the verdict.
+    """Check a package; problems are in the verdict.
 
     Raises:
-        FileNotFoundError: there is nothing at `path`.
+        FileNotFoundError: `path` does not exist.
     """
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist.")

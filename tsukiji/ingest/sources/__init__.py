@@ -1,4 +1,4 @@
-"""Folders of the server, prefixes in S3 and hosts of the web that pictures may be read from: those on a list."""
+"""Allowed sources of pictures: folders of the server, prefixes in S3, and web hosts."""
 
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +17,7 @@ UP = ".."
 
 
 class Sources:
-    """What `TSUKIJI_SOURCES_ALLOWED` and `TSUKIJI_SOURCES_HOSTS` allow. S3 is addressed and signed as for the store."""
+    """Sources allowed by `TSUKIJI_SOURCES_ALLOWED` and `TSUKIJI_SOURCES_HOSTS`. S3 settings are the store's."""
 
     def __init__(self, settings: Settings, web: Web | None = None) -> None:
         self._settings = settings
@@ -27,7 +27,7 @@ class Sources:
         """Return the folder, file, prefix, object or web address at `url`; nothing is read yet.
 
         Raises:
-            SourceNotAllowed: it is below nothing that is allowed.
+            SourceNotAllowed: no allowed source contains it.
         """
         if url.partition("://")[0].lower() in SCHEMES:
             return self._web.open(url)
@@ -54,10 +54,10 @@ class Sources:
 
 
 def find_allowed(url: str, allowed: list[str]) -> str:
-    """Return the allowed URL that `url` is or lies below. URLs are taken literally, without percent-encoding.
+    """Return the allowed URL that contains `url`. URLs are taken literally, without percent-encoding.
 
     Raises:
-        SourceNotAllowed: there is none, or the URL leads upwards.
+        SourceNotAllowed: there is none, or the URL contains `..`.
     """
     if "\0" not in url and UP not in url.split("/"):
         for root in allowed:
@@ -72,7 +72,7 @@ def is_below(url: str, root: str) -> bool:
         return False
     if scheme == "file":
         return place.startswith("/") and parts(place)[: len(parts(allowed))] == parts(allowed)
-    return f"{place}/".startswith(f"{allowed.rstrip('/')}/")  # in a key every character counts
+    return f"{place}/".startswith(f"{allowed.rstrip('/')}/")  # object keys are literal
 
 
 def split(url: str) -> tuple[str, str]:

@@ -24,7 +24,7 @@ class BucketSource(Source):
     client: Any
     bucket: str
     key: str
-    """Without slashes around it; empty for the whole bucket."""
+    """Without leading and trailing slashes; empty for the whole bucket."""
 
     def entries(self, max_bytes: int) -> Iterator[Entry]:
         prefix = f"{self.key}/" if self.key else ""
@@ -33,7 +33,7 @@ class BucketSource(Source):
             for page in pages:
                 for found in page.get("Contents", []):
                     name = found["Key"].removeprefix(prefix)
-                    if not name.endswith("/"):  # what consoles make for an empty folder
+                    if not name.endswith("/"):  # consoles' marker of an empty folder
                         shown, error = fault(name, found["Size"], max_bytes, plain=True)
                         yield Entry(shown, error, partial(self._read, found["Key"], max_bytes))
 

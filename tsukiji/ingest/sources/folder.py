@@ -1,7 +1,7 @@
-"""A folder of this machine. Every step below the allowed one is opened by itself, and no link is followed.
+"""A local folder. Every path component below the allowed one is opened by itself, without following links.
 
-So nothing leads outside, however names are spelled, and whoever may write in there gains nothing by exchanging a folder
-for a link between two looks (`openat`, O_NOFOLLOW: POSIX only).
+So no name leads outside, and a user with write access gains nothing by replacing a folder with a link at the right
+moment (`openat`, O_NOFOLLOW: POSIX only).
 """
 
 import errno
@@ -26,7 +26,7 @@ DENIED = {errno.EACCES, errno.EPERM}
 
 @dataclass(frozen=True)
 class FolderSource(Source):
-    """Args: `root` is the allowed folder, which may itself be a link; `below` are the names that lead on from there."""
+    """Args: `root` is the allowed folder, which may itself be a link; `below` are the path components after it."""
 
     root: Path
     below: tuple[str, ...]
@@ -45,7 +45,7 @@ class FolderSource(Source):
                     yield _entry(name, spelling.read(raw), here, max_bytes)
 
     def _names(self) -> Iterator[bytes]:
-        """Yield the names of all files and folders, from another look."""
+        """Yield the names of all files and folders, from a separate pass."""
         with self._opened(self.below) as top:
             for _, folders, files, _ in os.fwalk(".", dir_fd=top):
                 folders.sort()
@@ -59,7 +59,7 @@ class FolderSource(Source):
 
     @contextmanager
     def _opened(self, names: tuple[str, ...]) -> Iterator[int]:
-        """Open the folder that the names lead to, one by one."""
+        """Open the folder of this path, component by component."""
         if os.name != "posix":
             raise Invalid("Folders can be read where the service runs on Linux or macOS only.")
         with self._errors():
@@ -91,13 +91,13 @@ class FolderSource(Source):
 def _entry(name: str, spelled: tuple[str, str | None], folder: int, max_bytes: int) -> Entry:
     shown, guessed = spelled
     facts = _facts(name, folder)
-    size, mode = (facts.st_size, facts.st_mode) if facts else (0, stat.S_IFREG)  # gone: reading it will say so
+    size, mode = (facts.st_size, facts.st_mode) if facts else (0, stat.S_IFREG)  # deleted: reading will report that
     shown, error = fault(shown, size, max_bytes, plain=stat.S_ISREG(mode) or leftover(name) is not None)
     return Entry(shown, error, partial(_read_entry, name, shown, folder, max_bytes), guessed)
 
 
 def _read_entry(name: str, shown: str, folder: int, max_bytes: int) -> bytes:
-    """Return a file's bytes; one that vanished or may not be read costs only itself."""
+    """Return a file's bytes; a deleted or unreadable file affects only itself."""
     with disk_errors():
         try:
             data = _read(name, folder, max_bytes)
@@ -112,7 +112,7 @@ def _read_entry(name: str, shown: str, folder: int, max_bytes: int) -> bytes:
 
 
 def _read(name: str, folder: int, max_bytes: int) -> bytes:
-    # NONBLOCK: opening a pipe would wait for somebody who writes.
+    # NONBLOCK: opening a pipe would wait for a writer.
     handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
@@ -130,11 +130,11 @@ def _facts(name: str, folder: int) -> os.stat_result | None:
     try:
         return os.stat(name, dir_fd=folder, follow_symlinks=False)
     except FileNotFoundError:
-        return None  # since it was listed
+        return None  # deleted since it was listed
 
 
 def _shown(name: str) -> str:
-    """Return a name as clean UTF-8, whatever bytes the disk holds."""
+    """Return a name as valid UTF-8, whatever bytes the disk holds."""
     return os.fsencode(name).decode("utf-8", "replace")
 
 

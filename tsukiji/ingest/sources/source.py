@@ -1,4 +1,4 @@
-"""What a folder and a prefix have in common."""
+"""The interface of folders and prefixes."""
 
 from abc import abstractmethod
 from collections.abc import Iterator
@@ -11,25 +11,25 @@ from tsukiji.names import plain_name
 
 
 class Source(Protocol):
-    """A place that pictures are read from, never written to.
+    """A read-only source of pictures.
 
     Raises (while iterating and reading):
-        SourceMissing: there is nothing.
-        SourceUnreadable: the service may not read it.
-        StorageUnavailable: it cannot be reached now.
+        SourceMissing: it does not exist.
+        SourceUnreadable: the service has no permission to read it.
+        StorageUnavailable: it is unreachable now.
     """
 
     @abstractmethod
     def entries(self, max_bytes: int) -> Iterator[Entry]:
-        """Yield every file below, in an order that stays; a refused one or one of more bytes with its error."""
+        """Yield every file below, in a fixed order; a refused or too large one with its error."""
 
     @abstractmethod
     def read(self, max_bytes: int) -> bytes:
-        """Return the bytes of the one file that this is, one more than `max_bytes` at most."""
+        """Return the bytes of a single file, at most one more than `max_bytes`."""
 
 
 def fault(name: str, size: int, max_bytes: int, *, plain: bool) -> tuple[str, ArchiveError | None]:
-    """Return a file's name as it is shown, and why it is refused."""
+    """Return a file's name for display, and why it is refused."""
     error = place_fault(name, plain=plain) or nested_fault(name)
     if error is None and size > max_bytes:
         error = EntryTooLarge(f"{name} has {size:,} bytes; at most {max_bytes:,} are allowed.")

@@ -1,7 +1,7 @@
-"""One picture by its web address: only from hosts that may be asked, only at addresses that are public.
+"""Fetches one picture by its web address: only from allowed hosts, only at public addresses.
 
-A name is resolved once, every address it has is checked, and the connection goes to those very addresses, so a resolver
-that changes its answer in between gains nothing (DNS rebinding). `Host` and the certificate are those of the name.
+A name is resolved once, all its addresses are checked, and the connection goes to exactly those, so a resolver that
+changes its answer in between gains nothing (DNS rebinding). `Host` and the certificate are those of the name.
 OWASP, "Server-Side Request Forgery Prevention"; RFC 6890 for what is public.
 """
 
@@ -50,7 +50,7 @@ SPECIAL_V4: Final = tuple(
         "240.0.0.0/4",  # reserved, and broadcast
     )
 )
-GLOBAL_V6: Final = IPv6Network("2000::/3")  # all that is given out for use; the rest is local, mapped or reserved
+GLOBAL_V6: Final = IPv6Network("2000::/3")  # all allocated unicast addresses; the rest is local, mapped or reserved
 SPECIAL_V6: Final = tuple(
     IPv6Network(network)
     for network in (
@@ -60,13 +60,13 @@ SPECIAL_V6: Final = tuple(
         "3fff::/20",  # documentation
     )
 )
-"""IANA's registries of special addresses (RFC 6890), as far as they are not reached from everywhere."""
+"""IANA's registries of special addresses (RFC 6890), as far as they are not globally reachable."""
 
 Resolve = Callable[[str, int], Sequence[str]]
 
 
 def resolve(host: str, port: int) -> Sequence[str]:
-    """Return the addresses of a host, as the system knows them.
+    """Return the addresses of a host from the system's resolver.
 
     Raises:
         OSError, UnicodeError: it has none.
@@ -76,9 +76,9 @@ def resolve(host: str, port: int) -> Sequence[str]:
 
 
 def is_public(address: str) -> bool:
-    """Return whether an IP address is one of the public internet, and hides none that is not.
+    """Return whether an IP address is on the public internet, and embeds none that is not.
 
-    By our own tables: what `ipaddress` calls global differs between versions of Python.
+    Uses our own tables: `ipaddress.is_global` differs between Python versions.
     """
     ip = ip_address(address.partition("%")[0])
     if isinstance(ip, IPv4Address):
@@ -89,7 +89,7 @@ def is_public(address: str) -> bool:
 
 
 def may_ask(host: str, hosts: Iterable[str]) -> bool:
-    """Return whether a host is on the list: by name, below `*.name`, or because `*` is any."""
+    """Return whether a host is allowed: by name, below `*.name`, or by `*`."""
     name = host.lower().rstrip(".")
     return any(
         allowed == ANY or name == allowed or (allowed.startswith("*.") and name.endswith(allowed[1:]))
@@ -99,18 +99,18 @@ def may_ask(host: str, hosts: Iterable[str]) -> bool:
 
 @dataclass(frozen=True)
 class Web:
-    """What `TSUKIJI_SOURCES_HOSTS` allows."""
+    """Fetches from hosts allowed by `TSUKIJI_SOURCES_HOSTS`."""
 
     hosts: Sequence[str]
     seconds: float
-    """For one picture, from its name to its last byte."""
+    """Time limit for one picture, from resolving its name to its last byte."""
     resolve: Resolve = resolve
     dial: httpcore2.NetworkBackend = field(default_factory=httpcore2.SyncBackend)
     certificates: ssl.SSLContext | None = None
-    """Which authorities are trusted; as `httpx2` has it by default."""
+    """Trusted authorities; None: `httpx2`'s default."""
 
     def open(self, url: str) -> "WebSource":
-        """Return the picture at `url`; nobody is asked yet.
+        """Return the picture at `url` without connecting yet.
 
         Raises:
             UrlNotAllowed
@@ -118,10 +118,10 @@ class Web:
         return WebSource(self, url, self.check(url))
 
     def check(self, url: str) -> httpx2.URL:
-        """Return the address in its plain form.
+        """Return the normalised address.
 
         Raises:
-            UrlNotAllowed: it is none, or its host is not on the list.
+            UrlNotAllowed: it is malformed, or its host is not allowed.
         """
         try:
             place = httpx2.URL(url)
@@ -149,7 +149,7 @@ class Web:
 
         Raises:
             UrlNotAllowed, UrlNotPublic, UrlRedirected, UrlUnreachable
-            NotAnImage: the server says that it is something else.
+            NotAnImage: the server declares another content type.
             ImageTooManyBytes
         """
         deadline = time.monotonic() + self.seconds
@@ -167,7 +167,7 @@ class Web:
             addresses = self._public_addresses(place, port)
             backend = Pinned(addresses, self.dial, deadline)
             url = httpcore2.URL(scheme=place.raw_scheme, host=place.raw_host, port=port, target=place.raw_path)
-            # A pool of its own: a connection is never used for a name that was resolved at another time.
+            # A separate pool: a connection must not be reused for a name resolved at another time.
             with (
                 httpcore2.ConnectionPool(self._trusted, network_backend=backend) as pool,
                 pool.stream("GET", url, headers=HEADERS) as response,
@@ -185,7 +185,7 @@ class Web:
         return addresses
 
     def _next(self, place: httpx2.URL, location: str) -> httpx2.URL:
-        """Return where a redirect leads, if that is the same host and no less safe; its name is resolved anew."""
+        """Return a redirect's target if it has the same host and is no less secure; its name is resolved again."""
         try:
             following = place.join(location)
         except httpx2.InvalidURL as error:
@@ -229,7 +229,7 @@ def header(response: httpcore2.Response, name: bytes) -> str:
 
 
 class Pinned(httpcore2.NetworkBackend):
-    """Connects to addresses that were checked, whatever the host is called, and waits no longer than until a moment."""
+    """Connects to checked addresses regardless of the host name, with an overall deadline."""
 
     def __init__(self, addresses: Sequence[str], dial: httpcore2.NetworkBackend, deadline: float) -> None:
         self._addresses = addresses
@@ -254,7 +254,7 @@ class Pinned(httpcore2.NetworkBackend):
 
 
 class Timed(httpcore2.NetworkStream):
-    """A stream whose every step ends by a moment: a server that sends a byte now and then wins nothing."""
+    """A stream with an overall deadline, so that a server cannot hold it open by sending a byte now and then."""
 
     def __init__(self, stream: httpcore2.NetworkStream, deadline: float) -> None:
         self._stream = stream
@@ -279,10 +279,10 @@ class Timed(httpcore2.NetworkStream):
 
 
 def left(deadline: float) -> float:
-    """Return the seconds up to a moment.
+    """Return the seconds up to a deadline.
 
     Raises:
-        httpcore2.TimeoutException: it is over.
+        httpcore2.TimeoutException: it has passed.
     """
     seconds = deadline - time.monotonic()
     if seconds <= 0:

@@ -1,4 +1,4 @@
-"""The Celery application, the same for those who send and those who work. Knows no task's work."""
+"""The Celery application, shared by senders and workers. Knows no task's work."""
 
 from typing import Any, Final
 
@@ -14,14 +14,14 @@ from tsukiji.jobs import Queue
 from tsukiji.kernel.settings import Settings
 
 WORKER_OPTIONS: Final = ("--without-gossip", "--without-mingle", "--without-heartbeat")
-"""What to start `celery worker` with: workers meet in the rows, and talk to nobody."""
+"""Options of `celery worker`: workers coordinate through rows, not with each other."""
 
 VISIBILITY_SECONDS = 7 * 24 * 3600
 GLANCE_SECONDS = 0.3
 
 
 class Glance(bootsteps.StartStopStep):  # type: ignore[misc]  # celery has no types
-    """Wakes a worker's loop now and then: it notices its stop signal only between events, else up to 10 s late."""
+    """Wakes a worker's loop regularly: it notices its stop signal only between events, otherwise up to 10 s late."""
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
     timer_entry: Any = None
@@ -35,7 +35,7 @@ class Glance(bootsteps.StartStopStep):  # type: ignore[misc]  # celery has no ty
 
 
 def bell_of(queue: Queue) -> str:
-    """Return the name of a queue's one task, and of what carries it at the broker."""
+    """Return the name of a queue's only task, and of its queue at the broker."""
     return f"tsukiji.{queue}"
 
 
@@ -43,7 +43,7 @@ def create_app(settings: Settings) -> celery.Celery:
     """Return an application bound to `settings.broker_url`: `files://folder`, `redis://..` or `amqp://..`.
 
     Raises:
-        Invalid: the URL names no broker that we know.
+        Invalid: the URL names no supported broker.
     """
     setup_logging.connect(_leave_logging)
     url, options = _broker(settings)
@@ -67,7 +67,7 @@ def create_app(settings: Settings) -> celery.Celery:
         worker_hijack_root_logger=False,
         worker_redirect_stdouts=False,
         worker_cancel_long_running_tasks_on_connection_loss=False,
-        # One more try, at once: a broker that was restarted has left us a dead connection.
+        # Retry once, immediately: a restarted broker leaves us a dead connection.
         task_publish_retry_policy={"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0},
     )
     app.steps["consumer"].add(Glance)
@@ -95,11 +95,11 @@ def _broker(settings: Settings) -> tuple[str, dict[str, Any]]:
 
 
 def _channel(queue: Queue) -> Channel:
-    """RabbitMQ gives work back that is not acknowledged in half an hour, unless told otherwise; others skip these."""
+    """RabbitMQ redelivers work unacknowledged for half an hour, unless configured; other brokers ignore this."""
     arguments = {"x-consumer-timeout": VISIBILITY_SECONDS * 1000}
     exchange = Exchange("tsukiji", type="direct")
     return Channel(bell_of(queue), exchange, bell_of(queue), queue_arguments=arguments)
 
 
 def _leave_logging(**_: Any) -> None:
-    """Celery sets up no logging where somebody says that it is done: `tsukiji.kernel.log` does it."""
+    """Prevents Celery from configuring logging: `tsukiji.kernel.log` does that."""

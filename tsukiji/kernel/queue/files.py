@@ -1,9 +1,9 @@
-"""A broker without a server: messages are files in a folder on this machine's disk. Knows kombu, and no tasks.
+"""A broker without a server: messages are files in a local folder. Knows kombu, and no tasks.
 
-A message appears by a rename, so nobody reads half of one, and is taken by whoever removes its file: the file system
-lets exactly one do that. Names sort by age. A message that a dying worker holds is lost, which the
-dispatcher mends, and nothing is synced to the disk for the same reason. (kombu's own `filesystem://` writes in place:
-readers meet half-written and empty files, and die of them.)
+A message appears by a rename, so it is never read half-written, and goes to the process that removes its file: the file
+system lets exactly one succeed. Names sort by age. A message held by a dying worker is lost, which the dispatcher
+repairs; for the same reason nothing is synced to disk. (kombu's own `filesystem://` writes in place: readers find
+half-written and empty files, and crash.)
 """
 
 import json
@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 
 
 class Channel(virtual.Channel):  # type: ignore[misc]  # kombu has no types
-    """The methods that `kombu.transport.virtual` asks for."""
+    """The methods required by `kombu.transport.virtual`."""
 
     def _put(self, queue: str, message: dict[str, Any], **_: Any) -> None:
         path = self._folder(queue) / f"{time.time_ns():020d}-{secrets.token_hex(4)}.msg"
@@ -44,10 +44,10 @@ class Channel(virtual.Channel):  # type: ignore[misc]  # kombu has no types
         raise Empty
 
     def _parse(self, text: bytes, path: Path) -> dict[str, Any] | None:
-        """Return the message, or nothing where it is none: one bad file must not stop a worker."""
+        """Return the message, or None if malformed: one bad file must not stop a worker."""
         try:
             message: dict[str, Any] = json.loads(text)
-            self.Message(message, channel=self)  # refuses what lacks a part
+            self.Message(message, channel=self)  # raises if a part is missing
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             log.warning("message_dropped", file=path.name, error=repr(error))
             return None
@@ -66,7 +66,7 @@ class Channel(virtual.Channel):  # type: ignore[misc]  # kombu has no types
         self._folder(queue).mkdir(parents=True, exist_ok=True)
 
     def _waiting(self, queue: str) -> list[Path]:
-        """Return the messages in the order they are to be taken; there may be a hundred thousand."""
+        """Return the messages in order; there may be a hundred thousand."""
         folder = self._folder(queue)
         try:
             with os.scandir(folder) as entries:
@@ -76,7 +76,7 @@ class Channel(virtual.Channel):  # type: ignore[misc]  # kombu has no types
         return [folder / name for name in names]
 
     def _folder(self, queue: str) -> Path:
-        """Return where the queue lies: a name that no system reads as a path or a device."""
+        """Return the queue's folder, with a name that is safe on every system."""
         root: Path = self.connection.folder
         return root / f"q-{quote(queue, safe='')}"
 
@@ -85,7 +85,7 @@ WAIT_SECONDS = 0.3
 
 
 class Transport(virtual.Transport):  # type: ignore[misc]  # kombu has no types
-    """Options: `folder` (made if it is missing), `polling_interval` in seconds."""
+    """Options: `folder` (created if missing), `polling_interval` in seconds."""
 
     Channel = Channel
     driver_type = driver_name = "files"
@@ -104,13 +104,13 @@ class Transport(virtual.Transport):  # type: ignore[misc]  # kombu has no types
         return Path(self.client.transport_options["folder"])
 
     def establish_connection(self) -> Any:
-        """Connecting means: the folder can be written to."""
+        """Check that the folder is writable."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with TemporaryFile(dir=self.folder):
             return super().establish_connection()
 
     def drain_events(self, connection: Any, timeout: float | None = None) -> None:
-        """Wait for less than is asked: a Celery worker waits for 2 s, and sees its stop signal only in between."""
+        """Wait for less than requested: a Celery worker waits for 2 s, and sees its stop signal only in between."""
         super().drain_events(connection, min(timeout or WAIT_SECONDS, WAIT_SECONDS))
 
     def driver_version(self) -> str:
@@ -118,10 +118,10 @@ class Transport(virtual.Transport):  # type: ignore[misc]  # kombu has no types
 
 
 def _take(path: Path) -> bytes | None:
-    """Return a message's bytes if we are the one who gets it, nothing if another was faster."""
+    """Return a message's bytes if we get it, None if another process was faster."""
     try:
         text = path.read_bytes()
         path.unlink()
-    except (FileNotFoundError, PermissionError):  # Windows says the latter while another process reads it
+    except (FileNotFoundError, PermissionError):  # the latter on Windows, while another process reads it
         return None
     return text

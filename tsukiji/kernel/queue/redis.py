@@ -1,7 +1,7 @@
-"""kombu's Redis transport, with one fault mended: a worker stays able to read when its acknowledgement fails.
+"""kombu's Redis transport with a bug fixed: a worker can still read after its acknowledgement failed.
 
-kombu 5.7 frees the place of a message only after the broker took the acknowledgement. Where Redis is down at that
-moment the error is logged and the place stays taken; with a prefetch of 1 the worker then never reads again.
+kombu 5.7 frees the slot of a message only after the broker accepted the acknowledgement. If Redis is down at that
+moment, the error is logged and the slot stays taken; with a prefetch of 1 the worker then never reads again.
 """
 
 from kombu.transport import redis, virtual
@@ -9,7 +9,7 @@ from kombu.transport import redis, virtual
 
 class QoS(redis.QoS):
     def ack(self, delivery_tag: str) -> None:
-        """Free the message's place, also where Redis cannot be told: the row says what is done."""
+        """Free the message's slot, even if Redis is unreachable: the row records what is done."""
         try:
             super().ack(delivery_tag)
         except Exception:

@@ -1,4 +1,4 @@
-"""Notifies workers of waiting work. A message may get lost: the dispatcher finds the work, and notifies again."""
+"""Notifies workers of waiting work. Lost messages do no harm: the dispatcher notifies again."""
 
 import threading
 import time
@@ -15,29 +15,27 @@ from tsukiji.kernel.queue.app import bell_of
 log = structlog.get_logger(__name__)
 
 PAUSE_SECONDS = 5
-"""After a failure nothing is sent for this long, so that a dead broker costs one caller its time, not each of them."""
+"""Nothing is sent for this long after a failure, so that a dead broker costs one caller its time, not all."""
 SEND_SECONDS = 2
 STEP_SECONDS = SEND_SECONDS / 3
-"""For each answer of a broker; sending needs up to three: on the old connection, to connect anew, and again."""
+"""Per response of a broker; sending needs up to three: on the old connection, to reconnect, and again."""
 REDIS = {"socket_timeout": STEP_SECONDS, "socket_connect_timeout": STEP_SECONDS}
 AMQP = {"read_timeout": STEP_SECONDS, "write_timeout": STEP_SECONDS, "confirm_publish": True}
 """Options of the sending connection; a worker's own connection waits longer."""
 
 
 class Wakeups:
-    """Rings from any thread; never raises, and takes about two seconds at the worst."""
+    """Thread-safe; never raises, and takes about two seconds at worst."""
 
     def __init__(self, app: celery.Celery) -> None:
         self._app = app
-        options = (
-            REDIS if app.conf.broker_url.startswith("redis") else AMQP
-        )  # files have nobody to wait for, and look at neither
+        options = REDIS if app.conf.broker_url.startswith("redis") else AMQP  # the file transport has no timeouts
         self._connection = app.connection_for_write(transport_options=options, connect_timeout=STEP_SECONDS)
         self._sending = threading.Lock()
         self._paused_until = 0.0
 
     def ring(self, queue: Queue, times: int = 1) -> bool:
-        """Notify a queue's workers, one message for each that should look for work; call it after the commit.
+        """Notify a queue's workers, with one message for each that should look for work. Call it after the commit.
 
         Returns:
             Whether the broker accepted it. False is not an error: the dispatcher notifies again.

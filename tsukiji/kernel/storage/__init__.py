@@ -1,4 +1,4 @@
-"""Blobs: bytes named by their sha256, kept in a folder or in an S3 bucket. Knows no rows and no pictures."""
+"""Blobs: bytes named by their sha256, stored in a folder or an S3 bucket. Knows no rows and no pictures."""
 
 from pathlib import Path
 
@@ -11,10 +11,10 @@ __all__ = ["Blob", "BlobStore", "Incoming", "Source", "Stored", "open_store"]
 
 
 def open_store(settings: Settings) -> BlobStore:
-    """Return the store that `settings.storage_url` names: `file:///path` or `s3://bucket/prefix`.
+    """Return the store at `settings.storage_url`: `file:///path` or `s3://bucket/prefix`.
 
     Raises:
-        Invalid: the URL names no store that we know, or one whose library is not installed.
+        Invalid: the URL names no supported store, or one whose library is not installed.
     """
     scheme, _, place = settings.storage_url.partition("://")
     if scheme == "file" and place:

@@ -1,4 +1,4 @@
-"""What every store of blobs can do, and what they share. Knows no particular store."""
+"""The interface of all blob stores, with shared functions."""
 
 import hashlib
 import re
@@ -26,7 +26,7 @@ class Blob:
 
 @dataclass(frozen=True)
 class Stored:
-    """What a store has under a hash, unread: `size` in bytes, and the hours since it was last put."""
+    """A blob in a store, unread: `size` in bytes, and the hours since it was last put."""
 
     sha256: str
     size: int
@@ -35,39 +35,39 @@ class Stored:
 
 @dataclass(frozen=True)
 class Incoming:
-    """A blob that arrives in parts: our id for it, and the store's own word for it, which `begin` gave."""
+    """A blob uploaded in parts: our id, and the store's own id from `begin`."""
 
     id: str
     token: str
 
 
 class BlobStore(Protocol):
-    """A store of blobs; safe to use from many threads and many processes at once.
+    """A store of blobs; safe for concurrent threads and processes.
 
-    Every verb that takes a sha256 raises `Invalid` where it is none; every verb raises `StorageUnavailable` where the
-    store cannot be reached.
+    Every method with a sha256 raises `Invalid` if it is malformed; every method raises `StorageUnavailable` if the
+    store is unreachable.
     """
 
     @abstractmethod
     def put(self, source: Source, known: Blob | None = None) -> Blob:
-        """Keep the bytes; once this returns they survive a crash. The same bytes are kept once, and are new again.
+        """Store the bytes; after it returns they survive a crash. Storing the same bytes again renews their age.
 
         Args:
             source: the bytes, a file that has them, or pieces of them.
-            known: what they are, where the caller has just hashed them: they are not hashed again.
+            known: their hash and size, if the caller just computed them: they are not hashed again.
 
         Raises:
             StorageFull: there is no room; nothing is left behind.
-            DigestMismatch: there are more or fewer bytes than `known` says; nothing is kept.
+            DigestMismatch: the size differs from `known`; nothing is stored.
         """
 
     @abstractmethod
     def stream(self, sha256: str, chunk: int = CHUNK_BYTES) -> Iterator[bytes]:
-        """Yield the bytes in pieces of at most `chunk`. Errors come while iterating.
+        """Yield the bytes in pieces of at most `chunk`. Errors are raised while iterating.
 
         Raises:
-            BlobMissing: nothing is kept under this hash.
-            BlobCorrupt: the bytes do not match it (known, and raised, after the last piece).
+            BlobMissing: there is no blob with this hash.
+            BlobCorrupt: the bytes do not match it (raised after the last piece).
         """
 
     @abstractmethod
@@ -75,52 +75,52 @@ class BlobStore(Protocol):
 
     @abstractmethod
     def delete(self, sha256: str) -> None:
-        """Forget the bytes, if they are there."""
+        """Delete the bytes, if they exist."""
 
     @abstractmethod
     def discard(self, sha256: str, hours: float) -> bool:
-        """Forget the bytes unless they were put within that time: a request under way may be about to refer to them.
+        """Delete the bytes unless they were put within that time: a running request may be about to refer to them.
 
         Returns whether they are gone.
         """
 
     @abstractmethod
     def walk(self) -> Iterator[Stored]:
-        """Yield what is kept, in the order of the hashes; of what comes or goes meanwhile, some."""
+        """Yield all blobs, ordered by hash; those added or deleted meanwhile may or may not be included."""
 
     @abstractmethod
     def check(self) -> None:
-        """Return if the store can be used now; raise `StorageUnavailable` or `StorageFull` if it cannot."""
+        """Raise `StorageUnavailable` or `StorageFull` if the store cannot be used now."""
 
     @abstractmethod
     def begin(self, upload_id: str) -> Incoming:
-        """Make room for a blob that will arrive in parts, in any order and from any process."""
+        """Start a blob in parts, which may arrive in any order and from any process."""
 
     @abstractmethod
     def put_part(self, incoming: Incoming, number: int, file: IO[bytes]) -> str:
-        """Keep one part, from the file's beginning; once this returns it survives a crash. The last one put counts.
+        """Store one part, from the file's beginning; after it returns it survives a crash. The last put wins.
 
-        Returns the store's tag of the part, which `join` needs.
+        Returns the store's tag of the part, required by `join`.
 
         Raises:
-            BlobMissing: the store knows nothing of this upload any more.
+            BlobMissing: the upload no longer exists.
         """
 
     @abstractmethod
     def join(self, incoming: Incoming, tags: Sequence[str], sha256: str | None) -> Blob:
-        """Make parts 1, 2, 3, ... one blob and return it; may be repeated until `drop`.
+        """Join parts 1, 2, 3, ... to one blob and return it; may be repeated until `drop`.
 
         Raises:
-            DigestMismatch: the whole has another hash than `sha256`; nothing is kept under either.
+            DigestMismatch: the result has another hash than `sha256`; nothing is stored under either.
             BlobMissing: a part is gone.
         """
 
     @abstractmethod
     def drop(self, incoming: Incoming) -> None:
-        """Forget the parts, if they are there; what was joined stays."""
+        """Delete the parts, if they exist; the joined blob is kept."""
 
     def local_path(self, sha256: str) -> Path | None:
-        """Return the blob's own file, to be read only, where the store has it as one on this machine."""
+        """Return the blob's own file, read-only, if the store has one on this machine."""
         check_sha256(sha256)
         return None
 
@@ -129,14 +129,14 @@ class BlobStore(Protocol):
         return b"".join(self.stream(sha256))
 
     def fetch(self, sha256: str, target: Path) -> None:
-        """Copy the bytes, verified, to the file `target`: all of them or none. Raises what `stream` and `put` raise."""
+        """Copy the verified bytes to the file `target`, atomically. Raises what `stream` and `put` raise."""
         with draft(target.parent) as file:
             pour(self.stream(sha256), file)
             publish(file, target)
 
 
 def pour(source: Source, file: IO[bytes], known: Blob | None = None) -> Blob:
-    """Write `source` to `file`, and hash it on the way unless it is known; errors of the source pass as they are."""
+    """Write `source` to `file`, and hash it meanwhile unless known; errors of the source are not wrapped."""
 
     def write() -> Iterator[bytes]:
         for piece in _pieces(source):
@@ -151,13 +151,13 @@ def pour(source: Source, file: IO[bytes], known: Blob | None = None) -> Blob:
 
 
 def check_size(size: int, known: Blob) -> None:
-    """Raise `DigestMismatch` unless there are as many bytes as a blob is known to have."""
+    """Raise `DigestMismatch` unless the size matches."""
     if size != known.size:
         raise DigestMismatch(f"{size} bytes arrived; {known.size} with the sha256 {known.sha256} were announced.")
 
 
 def digest_of(pieces: Iterable[bytes]) -> Blob:
-    """Return what a blob of these bytes would be."""
+    """Return hash and size of these bytes."""
     digest, size = hashlib.sha256(), 0
     for piece in pieces:
         digest.update(piece)
@@ -166,7 +166,7 @@ def digest_of(pieces: Iterable[bytes]) -> Blob:
 
 
 def verify(sha256: str, pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield `pieces`, then raise `BlobCorrupt` if they were not the bytes of that hash."""
+    """Yield `pieces`, then raise `BlobCorrupt` if their hash differs."""
     digest = hashlib.sha256()
     for piece in pieces:
         digest.update(piece)
@@ -182,24 +182,24 @@ def is_sha256(text: str) -> bool:
 
 
 def check_sha256(text: str) -> None:
-    """Raise `Invalid` unless this is a hash: what reaches a path or a key is never anything else."""
+    """Raise `Invalid` unless this is a hash; only checked ones reach a path or key."""
     if not is_sha256(text):
         raise Invalid(f"{text[:80]!r} is not a sha256.", hint="Give 64 hexadecimal digits in lower case.")
 
 
 def hours_since(moment: float) -> float:
-    """Return how long ago a moment was, given in seconds since 1970."""
+    """Return the hours since a time given in seconds since 1970."""
     return max(0.0, time.time() - moment) / 3600
 
 
 def check_upload_id(text: str) -> None:
-    """Raise `Invalid` unless this is an id of ours: what reaches a path or a key is never anything else."""
+    """Raise `Invalid` unless this is an id of ours; only checked ones reach a path or key."""
     if not re.fullmatch("[a-z]{1,8}_[0-9a-z]{26}", text):
         raise Invalid(f"{text[:80]!r} is not an upload id.")
 
 
 def check_joined(blob: Blob, sha256: str | None) -> None:
-    """Raise `DigestMismatch` unless the whole has the hash that was announced, if one was."""
+    """Raise `DigestMismatch` unless the blob has the announced hash, if one was announced."""
     if sha256 not in {None, blob.sha256}:
         raise DigestMismatch(f"The file has the sha256 {blob.sha256}; {sha256} was announced.")
 

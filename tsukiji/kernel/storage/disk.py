@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and the disk's errors in our words. Knows no blobs."""
+"""Atomic creation of files, and translation of disk errors. Knows no blobs."""
 
 import errno
 import os
@@ -26,7 +26,7 @@ def disk_errors() -> Iterator[None]:
 
 @contextmanager
 def draft(folder: Path) -> Iterator[IO[bytes]]:
-    """Open a new file in `folder` to write into; it is gone at the end unless it was published."""
+    """Open a new file in `folder` to write into; it is deleted at the end unless published."""
     path = folder / f"{secrets.token_hex(16)}.tmp"
     with disk_errors():
         folder.mkdir(parents=True, exist_ok=True)
@@ -34,25 +34,25 @@ def draft(folder: Path) -> Iterator[IO[bytes]]:
     try:
         yield file
     finally:
-        with suppress(OSError):  # closing writes what is left: after a full disk that fails once more
+        with suppress(OSError):  # closing flushes, which fails again on a full disk
             file.close()
-        with suppress(OSError):  # the first error is the one to tell; a draft left behind is swept a day later
+        with suppress(OSError):  # keep the first error; a leftover draft is deleted a day later
             path.unlink(missing_ok=True)
 
 
 def publish(file: IO[bytes], target: Path) -> None:
-    """Give a draft its final name, once all of it is on the disk; both must be on one file system."""
+    """Rename a draft once all of it is on disk; both paths must be on one file system."""
     with disk_errors():
         file.flush()
         os.fsync(file.fileno())
-        file.close()  # Windows renames no open file
+        file.close()  # Windows cannot rename open files
         target.parent.mkdir(parents=True, exist_ok=True)
         Path(file.name).replace(target)
         _sync_folder(target.parent)
 
 
 def _sync_folder(folder: Path) -> None:
-    """Without this a power cut may take the new name away again. Windows can open no folder, and needs none."""
+    """Without this a power cut may lose the new name. Windows cannot open folders, and does not need this."""
     if os.name != "posix":
         return
     handle = os.open(folder, os.O_RDONLY)

@@ -1,4 +1,4 @@
-"""Blobs as files in one folder: `ab/cd/<sha256>`, drafts in `tmp`, parts of what arrives in `uploads/<id>/<number>`.
+"""Blobs as files in one folder: `ab/cd/<sha256>`, drafts in `tmp`, parts of uploads in `uploads/<id>/<number>`.
 
 Workers on this machine read them in place.
 """
@@ -42,14 +42,14 @@ class LocalStore(BlobStore):
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
         self._drafts = self.root / "tmp"
-        with suppress(OSError):  # a folder that is away or is yet to be made is no reason not to start
+        with suppress(OSError):  # a missing folder, yet to be mounted or created, must not prevent the start
             self._sweep()
 
     def put(self, source: Source, known: Blob | None = None) -> Blob:
         with draft(self._drafts) as file:
             blob = pour(source, file, known)
             if known:
-                publish(file, self._path(blob.sha256))  # in the place of what may be there, which would be hashed
+                publish(file, self._path(blob.sha256))  # replaces an existing file instead of hashing it
             else:
                 self._keep(file, blob)
         return blob
@@ -71,7 +71,7 @@ class LocalStore(BlobStore):
         with disk_errors():
             self._drafts.mkdir(parents=True, exist_ok=True)
             try:
-                path.replace(aside)  # a put from now on writes it anew
+                path.replace(aside)  # a concurrent put creates it again
             except FileNotFoundError:
                 return True
             if hours_since(aside.stat().st_mtime) >= hours:
@@ -122,8 +122,8 @@ class LocalStore(BlobStore):
 
     def _keep(self, file: IO[bytes], blob: Blob) -> None:
         path = self._path(blob.sha256)
-        with suppress(FileNotFoundError):  # it was discarded meanwhile
-            if _is_whole(path, blob):  # a file that was cut short or altered, by whatever, is replaced
+        with suppress(FileNotFoundError):  # deleted meanwhile
+            if _is_whole(path, blob):  # otherwise truncated or altered: replace it
                 os.utime(path)
                 return
         publish(file, path)
@@ -153,16 +153,16 @@ class LocalStore(BlobStore):
         return self.root / sha256[:2] / sha256[2:4] / sha256
 
     def _sweep(self) -> None:
-        """Remove the drafts that a crash left; a day is longer than any upload takes."""
+        """Delete drafts left by a crash; no upload takes longer than a day."""
         oldest = time.time() - STALE_SECONDS
         for path in self._drafts.iterdir():
-            with suppress(FileNotFoundError):  # another process has just finished with it
+            with suppress(FileNotFoundError):  # another process just finished it
                 if path.stat().st_mtime < oldest:
                     path.unlink()
 
 
 def _folders(root: Path) -> list[Path]:
-    """Return the folders of a level, in order; a folder that is not there has none."""
+    """Return the folders of a level, in order; none if it is missing."""
     try:
         return sorted(path for path in root.iterdir() if FOLDER.fullmatch(path.name))
     except (FileNotFoundError, NotADirectoryError):

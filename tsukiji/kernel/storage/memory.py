@@ -1,4 +1,4 @@
-"""Blobs in this process's memory: a double for tests, gone when the process ends."""
+"""Blobs in this process's memory, for tests."""
 
 import io
 import time
@@ -60,7 +60,7 @@ class MemoryStore(BlobStore):
             yield Stored(sha256, len(data), hours_since(self.put_at.get(sha256, 0)))
 
     def check(self) -> None:
-        """Memory is always there."""
+        """Always available."""
 
     def begin(self, upload_id: str) -> Incoming:
         check_upload_id(upload_id)

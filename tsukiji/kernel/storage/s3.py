@@ -1,7 +1,7 @@
-"""Blobs as objects `<prefix>/<sha256>` in a bucket of any S3-compatible server; credentials by boto3's own chain.
+"""Blobs as objects `<prefix>/<sha256>` in a bucket of any S3-compatible server; credentials from boto3's own chain.
 
-What arrives in parts is a multipart upload to `<prefix>/uploads/<id>`: the server keeps and joins the parts, and copies
-the whole to its hash once that is known.
+An upload in parts is a multipart upload to `<prefix>/uploads/<id>`: the server stores and joins the parts, and copies
+the result to its hash once that is known.
 """
 
 from collections.abc import Iterator, Sequence
@@ -37,18 +37,18 @@ from tsukiji.kernel.storage.blobs import (
 from tsukiji.kernel.storage.disk import disk_errors
 
 RENEWED_HOURS = 0.25
-"""What was put longer ago than this is noted as put again; the least age at which anything is discarded is longer."""
+"""Older objects are marked as put again; shorter than the least age at which anything is deleted."""
 SPOOL_BYTES = 8 * 2**20
 ABSENT = {"404", "NoSuchKey"}
 NO_UPLOAD = {"404", "NoSuchUpload", "InvalidPart"}
 FULL = {"QuotaExceeded", "XMinioStorageFull", "XMinioAdminBucketQuotaExceeded"}
 TRANSFER = TransferConfig(multipart_threshold=SPOOL_BYTES, multipart_chunksize=SPOOL_BYTES, use_threads=False)
 COPY = TransferConfig(multipart_threshold=2**27, multipart_chunksize=2**27, use_threads=False)
-"""Within the server, in pieces that it copies before a read times out."""
+"""Server-side copies, in pieces that finish before a read times out."""
 
 
 class S3Store(BlobStore):
-    """Args: `endpoint_url` names a server other than AWS; it is addressed by path, as most of them need."""
+    """Args: `endpoint_url` names a server other than AWS; it is addressed by path, as most of them require."""
 
     def __init__(self, bucket: str, prefix: str = "", *, endpoint_url: str | None = None) -> None:
         self.bucket = bucket
@@ -58,7 +58,7 @@ class S3Store(BlobStore):
 
     def put(self, source: Source, known: Blob | None = None) -> Blob:
         with SpooledTemporaryFile(max_size=SPOOL_BYTES) as file:
-            blob = pour(source, file, known)  # the key is the hash, so all bytes come by before the first is sent
+            blob = pour(source, file, known)  # the key is the hash, so all bytes are read before the first is sent
             if not self._renew(blob):
                 with disk_errors():
                     file.seek(0)
@@ -112,12 +112,12 @@ class S3Store(BlobStore):
     def join(self, incoming: Incoming, tags: Sequence[str], sha256: str | None) -> Blob:
         key = self._incoming_key(incoming.id)
         parts = {"Parts": [{"PartNumber": number, "ETag": tag} for number, tag in enumerate(tags, 1)]}
-        if self._size_of(key) is None:  # else an earlier attempt came so far
+        if self._size_of(key) is None:  # otherwise joined by an earlier attempt
             with s3_errors(), _upload_errors(incoming):
                 self._client.complete_multipart_upload(**self._upload(incoming), MultipartUpload=parts)
         with s3_errors():
             body = self._client.get_object(Bucket=self.bucket, Key=key)["Body"]
-            with body:  # the server hashes its parts, never the whole
+            with body:  # the server hashes parts, but never the whole
                 blob = digest_of(body.iter_chunks(CHUNK_BYTES))
         check_joined(blob, sha256)
         if not self._renew(blob):
@@ -147,7 +147,7 @@ class S3Store(BlobStore):
         return self.prefix + sha256
 
     def _renew(self, blob: Blob) -> bool:
-        """Return whether the object is there and whole; an old one is made new again, so that nobody discards it."""
+        """Return whether the object exists and is complete; renews an old one, so that it is not deleted."""
         key = self._key(blob.sha256)
         found = self._head(key)
         if found is None or found["ContentLength"] != blob.size:
@@ -162,7 +162,7 @@ class S3Store(BlobStore):
         return self._size_of(self._key(sha256))
 
     def _size_of(self, key: str) -> int | None:
-        """Return the bytes of an object, or nothing where there is none."""
+        """Return the bytes of an object, or None if it does not exist."""
         found = self._head(key)
         return None if found is None else int(found["ContentLength"])
 
@@ -179,13 +179,13 @@ class S3Store(BlobStore):
 
 def connect(endpoint_url: str | None) -> Any:
     """Return a client of this server, or of AWS."""
-    session = boto3.Session()  # the module's own session may not be made by two threads at once
+    session = boto3.Session()  # creating the default session is not thread-safe
     return session.client("s3", endpoint_url=endpoint_url, config=_config(by_path=bool(endpoint_url)))
 
 
 @contextmanager
 def s3_errors(sha256: str | None = None) -> Iterator[None]:
-    """Turn boto3's errors into ours; a missing object becomes `BlobMissing` where `sha256` says what was asked for."""
+    """Translate boto3's errors; a missing object becomes `BlobMissing` if `sha256` is given."""
     try:
         yield
     except ClientError as error:
@@ -200,7 +200,7 @@ def s3_errors(sha256: str | None = None) -> Iterator[None]:
 
 @contextmanager
 def _upload_errors(incoming: Incoming) -> Iterator[None]:
-    """Turn the error of a multipart upload that the server does not know, or not all of, into `BlobMissing`."""
+    """Translate the error of an unknown or incomplete multipart upload to `BlobMissing`."""
     try:
         yield
     except ClientError as error:
@@ -214,7 +214,7 @@ def _code(error: ClientError) -> str:
 
 
 def _config(*, by_path: bool) -> Any:
-    """Fail in seconds, not minutes. Checksums beyond what S3 asks for confuse other servers, and we verify our own."""
+    """Fail in seconds, not minutes. Optional checksums confuse other servers, and we verify our own."""
     return Config(
         connect_timeout=3,
         read_timeout=15,
