@@ -93,7 +93,8 @@ def show(
         context: dict[str, Any] = {"chosen": model, "threshold": 0.0}
         try:
             if model:
-                registry.find_model(session, model)
+                found = registry.find_model(session, model)
+                context["chosen"] = model if model in dict(offered["aliases"]) else found.id  # it may be a name
             if prediction:
                 context |= describe(session, prediction, item)
         except (NotFound, ResultsDeleted) as problem:

@@ -138,6 +138,10 @@ def test_the_same_call_has_the_names_and_options_of_the_last_one(browser, servic
     assert "tsukiji predict picture.jpg --model production --threshold 0.9" in codes["CLI"]
 
 
+def test_a_model_that_is_named_is_chosen(browser, model):
+    assert re.search(rf'<option value="{model}" selected>', browser.get("/use?model=sushi").text)
+
+
 def test_names_cannot_break_out(browser, client, model):
     client.put("/v1/aliases/%3Cb%3Ex", json={"model": model})
     page = browser.get("/use?model=%3Cb%3Ex").text

@@ -35,6 +35,11 @@ class TryPicture extends HTMLElement {
       const image = /** @type {HTMLElement} */ (event.target);
       if (image.matches?.(".stage img")) image.hidden = true; // of a kind that this browser cannot show, or no picture at all
     }, true);
+    document.addEventListener("click", (event) => {
+      if (!(/** @type {HTMLElement} */ (event.target).matches("[data-copy]"))) return;
+      const done = navigator.clipboard?.writeText(this.querySelector("#call code")?.textContent ?? "") ?? Promise.reject(); // https only
+      done.then(() => notify("Copied."), () => notify("This browser does not copy here: select the text instead."));
+    });
     this.#camera();
     swapLinks((address, keep) => this.#show(address, keep));
     this.#follow();
