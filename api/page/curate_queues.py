@@ -95,11 +95,8 @@ class Entry:
 
 def count_all(session: Session, dataset_id: str) -> dict[str, int]:
     """Return how many pictures, or groups of them, wait in each queue."""
-    found = analyses.count(session, dataset_id)
+    found = analyses.count(session, dataset_id, groups=True)
     counts = {queue.name: sum(found.get(kind, 0) for kind in queue.kinds) for queue in LISTED}
-    for queue in LISTED:
-        if queue.view == "group" and counts[queue.name]:
-            counts[queue.name] = len(read(session, dataset_id, queue))
     counts["corrections"] = datasets.count_left_out(session, [dataset_id])[dataset_id][1]
     return counts
 

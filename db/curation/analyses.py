@@ -149,9 +149,11 @@ def replace(session: Session, dataset_id: str, findings: Iterable[Mapping[str, A
         session.execute(insert(Finding), [{"dataset_id": dataset_id, **row} for row in wanted.values()])
 
 
-def count(session: Session, dataset_id: str) -> dict[str, int]:
-    """Return the number of open findings of each kind."""
-    query = select(Finding.kind, func.count()).join(Image, Image.id == Finding.image_id)
+def count(session: Session, dataset_id: str, *, groups: bool = False) -> dict[str, int]:
+    """Return the number of open findings of each kind; with `groups`, a group counts as one."""
+    entry = func.coalesce(func.nullif(Finding.group_id, ""), Finding.image_id)
+    counted = func.count(entry.distinct()) if groups else func.count()
+    query = select(Finding.kind, counted).join(Image, Image.id == Finding.image_id)
     query = query.where(Finding.dataset_id == dataset_id, is_open()).group_by(Finding.kind)
     return {row[0]: row[1] for row in session.execute(query)}
 
