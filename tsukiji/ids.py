@@ -1,4 +1,4 @@
-"""Identifiers: a prefix that says what it is, then 26 characters that sort by time of making."""
+"""Identifiers: a prefix for the type, then 26 characters that sort by creation time."""
 
 import os
 import time

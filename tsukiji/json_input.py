@@ -1,4 +1,4 @@
-"""JSON that came from outside: one reader for bodies, cursors, tables, packages and frames, with one depth."""
+"""Parses JSON from outside: one parser with one depth limit for bodies, cursors, tables, packages and frames."""
 
 import json
 from collections.abc import Sequence
@@ -7,22 +7,22 @@ from typing import Any, Final
 from pydantic_core import from_json
 
 MOST_DEPTH: Final = 201
-"""Lists and objects within each other: the bound of pydantic's parser, which is ours as well."""
+"""Most nesting of lists and objects; the same limit as pydantic's parser."""
 BOM: Final = b"\xef\xbb\xbf"
 
 
 def read_json(text: str | bytes, *, unique: bool = False) -> Any:
-    """Return what a JSON text holds (RFC 8259); bytes are UTF-8, a byte order mark at the beginning is skipped.
+    """Return the parsed JSON (RFC 8259); bytes are UTF-8, a leading byte order mark is skipped.
 
-    Whatever comes back can be walked, validated and written as UTF-8: it is nested at most `MOST_DEPTH` deep, and no
-    text in it has half of a surrogate pair. As in `json`, NaN and Infinity are numbers.
+    The result can be traversed, validated and written as UTF-8: it is nested at most `MOST_DEPTH` deep, and has no lone
+    surrogates. As in `json`, NaN and Infinity are numbers.
 
     Args:
-        text: what was sent.
-        unique: refuse objects that have a name twice; otherwise the last one counts.
+        text: the JSON.
+        unique: refuse objects with repeated names; otherwise the last one counts.
 
     Raises:
-        ValueError: it is no JSON, or nested too deeply.
+        ValueError: it is malformed, or nested too deeply.
     """
     data = (text.encode() if isinstance(text, str) else text).removeprefix(BOM)
     found = from_json(data)

@@ -1,6 +1,6 @@
-"""Labels: what a folder's name lists, and the labels of one picture as one text.
+"""Labels: parsing folder names, and storing the labels of one picture as one text.
 
-Pure: the client and the service both ask here.
+Pure; used by client and service.
 """
 
 import json
@@ -15,25 +15,25 @@ from typing import Any, Final, TypedDict
 from tsukiji.names import from_path, path_safe
 
 SEPARATOR: Final = "\x1f"
-"""Before, between and after the labels of a set; no label can hold it, as `clean_label` sees to."""
+"""Before, between and after the labels of a set; `clean_label` makes sure that no label contains it."""
 MAX_SET_BYTES: Final = 1200
 PLUS: Final = "+"
-"""Between the labels of a folder's name: every file system takes it, and unlike `,`, `_` or `-` few labels hold it."""
+"""Between labels in a folder's name: valid in every file system, and unlike `,`, `_` or `-` rare in labels."""
 ESCAPED_PLUS: Final = "%2B"
 CELL_SEPARATORS: Final = "|;"
-"""Between the labels of a table's cell."""
+"""Between labels in a table's cell."""
 CELL_MARKS: Final = frozenset(f"{CELL_SEPARATORS},")
-"""What may part labels in a cell; the comma only where no cell has the others."""
+"""Possible separators in a cell; the comma only if no cell has the others."""
 LABEL_CHARACTERS: Final = 200
 INVISIBLE: Final = "\u00ad\u200b\u200e\u200f\u2060\ufeff\u202a-\u202e\u2066-\u2069"
-"""What has no width and no meaning at an end of a word; joiners are not among it, since scripts and emoji need them."""
+"""Characters without width or meaning at the end of a word; joiners are excluded, since scripts and emoji need them."""
 AROUND: Final = re.compile(rf"\A[\s{INVISIBLE}]+|[\s{INVISIBLE}]+\Z")
 UNREADABLE: Final = frozenset({"Cc", "Cs"})
-"""Categories of Unicode: control characters, and halves of characters."""
+"""Unicode categories: control characters, and surrogates."""
 
 
 def folder_labels(folder: str) -> list[str]:
-    """Return the labels that a folder's name lists: `ant+bee` two, `ant` one, `+` none at all."""
+    """Return the labels in a folder's name: `ant+bee` has two, `ant` one, `+` none at all."""
     words = (clean_word(PLUS.join(map(from_path, trim(word).split(ESCAPED_PLUS)))) for word in folder.split(PLUS))
     return sorted({word for word in words if word})
 
@@ -41,7 +41,7 @@ def folder_labels(folder: str) -> list[str]:
 def label_folder(text: str) -> str:
     """Return the name of the folder for a label, or for a set of them: `ant+bee`, and `+` for none.
 
-    `from_path` gives back the label, `folder_labels` the set.
+    `from_path` returns the label, `folder_labels` the set.
     """
     if not is_set(text):
         return path_safe(text)
@@ -49,14 +49,12 @@ def label_folder(text: str) -> str:
 
 
 def trim(text: str) -> str:
-    """Return a word in Unicode form NFC, without spaces and what cannot be seen around it."""
+    """Return a word in Unicode form NFC, without surrounding spaces and invisible characters."""
     return AROUND.sub("", unicodedata.normalize("NFC", text))
 
 
 def clean_word(text: str | None, what: str = "label") -> str | None:
-    """Return a label or group as it is kept, whichever way it comes in: trimmed, in Unicode form NFC.
-
-    None where nothing is left.
+    """Return a normalised label or group: trimmed, in Unicode form NFC; None if empty.
 
     Raises:
         ValueError: it has control characters, or more than `LABEL_CHARACTERS`.
@@ -70,10 +68,10 @@ def clean_word(text: str | None, what: str = "label") -> str | None:
 
 
 def clean_label(text: str) -> str:
-    """Return a label as it is kept.
+    """Return a normalised label.
 
     Raises:
-        ValueError: it is empty, or what `clean_word` refuses.
+        ValueError: it is empty, or refused by `clean_word`.
     """
     label = clean_word(text)
     if label is None:
@@ -82,16 +80,16 @@ def clean_label(text: str) -> str:
 
 
 def clean_labels(labels: Iterable[str]) -> str:
-    """Return the text of a set of labels as it is kept.
+    """Return the stored text of a set of labels, normalised.
 
     Raises:
-        ValueError: one is empty or what `clean_word` refuses, or they are too long together.
+        ValueError: one is empty or refused by `clean_word`, or the text is too long.
     """
     return join_labels(map(clean_label, labels))
 
 
 def look_alikes(labels: Iterable[str], new: Collection[str]) -> list[dict[str, str]]:
-    """Return warnings of labels that differ only in case, width or spaces (`Cat`, `cat`), one of them new."""
+    """Return warnings about labels that differ only in case, width or spaces (`Cat`, `cat`), at least one new."""
     alike: dict[str, list[str]] = {}
     for label in sorted(set(labels)):
         alike.setdefault(_bare(label), []).append(label)
@@ -104,12 +102,12 @@ def look_alikes(labels: Iterable[str], new: Collection[str]) -> list[dict[str, s
 
 
 def under_two_labels(pictures: int, first: tuple[str, str], again: tuple[str, str]) -> dict[str, Any]:
-    """Return the warning of pictures that came under two labels.
+    """Return the warning about pictures added under two labels.
 
     Args:
         pictures: how many.
-        first: name and label under which one of them is kept.
-        again: name and label under which it came again.
+        first: stored name and label of one of them.
+        again: name and label under which it was added again.
     """
     many = "1 picture came" if pictures == 1 else f"{pictures:,} pictures came"
     detail = (
@@ -126,13 +124,13 @@ def _bare(label: str) -> str:
 
 
 def join_labels(labels: Iterable[str]) -> str:
-    """Return a set of labels as one text, in one order: equal sets are equal texts, as rows and indexes need it.
+    """Return a set of labels as one text, sorted: equal sets have equal texts, as rows and indexes require.
 
-    Each label stands between separators, so that a text that holds `SEPARATOR + label + SEPARATOR` has that label. The
-    empty set, none of the labels, is one separator; that nothing is known of a picture is None, as everywhere.
+    Each label has separators on both sides, so that a text with `SEPARATOR + label + SEPARATOR` has that label. The
+    empty set, none of the labels, is one separator; unlabelled is None, as everywhere.
 
     Raises:
-        ValueError: they are too long together.
+        ValueError: the text is too long.
     """
     text = SEPARATOR + "".join(label + SEPARATOR for label in sorted(set(labels)))
     if len(text.encode()) > MAX_SET_BYTES:
@@ -141,33 +139,33 @@ def join_labels(labels: Iterable[str]) -> str:
 
 
 def split_labels(text: str) -> list[str]:
-    """Return the labels of what `join_labels` made, sorted; of any other text, that text alone."""
+    """Return the labels in a text from `join_labels`, sorted; for any other text, that text alone."""
     return text.split(SEPARATOR)[1:-1] if text.startswith(SEPARATOR) else [text]
 
 
 class Told(TypedDict):
-    """What users read of a picture's labels."""
+    """Label members of API responses."""
 
     label: str | None
-    """Its one label; None of a set."""
+    """The only label; None for a set."""
     labels: list[str] | None
-    """All of them; None where nothing is known."""
+    """All labels; None if unlabelled."""
 
 
 def told(text: str | None) -> Told:
-    """Return the labels of a picture as users read them, from the one text that is kept."""
+    """Return the response members for a picture's labels, given the stored text."""
     return {"label": one_label(text), "labels": all_labels(text)}
 
 
 def is_set(text: str | None) -> bool:
-    """Return whether `join_labels` made this."""
+    """Return whether the text is from `join_labels`."""
     return text is not None and text.startswith(SEPARATOR)
 
 
 def cell(text: str | None) -> str | None:
-    """Return a picture's labels as a table's cell holds them: `ant|bee`, or as JSON where that would mean another set.
+    """Return a picture's labels as a table's cell: `ant|bee`, or JSON if that would be ambiguous.
 
-    A single label stands as it is.
+    A single label is unchanged.
     """
     if text is None or not is_set(text):
         return text
@@ -178,7 +176,7 @@ def cell(text: str | None) -> str | None:
 
 
 def count_labels(counts: Iterable[tuple[str | None, int]]) -> Counter[str]:
-    """Return images per label, an image for each of its labels, from images per text; unlabelled ones are left out."""
+    """Return image counts per label from counts per text; an image counts for each of its labels."""
     found: Counter[str] = Counter()
     for text, images in counts:
         for label in [] if text is None else split_labels(text):
@@ -187,7 +185,7 @@ def count_labels(counts: Iterable[tuple[str | None, int]]) -> Counter[str]:
 
 
 def join_fitting(labels: Sequence[str]) -> str:
-    """Return what `join_labels` does; of more labels than a text has room for, the first ones."""
+    """As `join_labels`; if the text would be too long, with as many of the first labels as fit."""
     for count in range(len(labels), 0, -1):
         with suppress(ValueError):
             return join_labels(labels[:count])
@@ -195,19 +193,19 @@ def join_fitting(labels: Sequence[str]) -> str:
 
 
 def decide_set(names: Sequence[str], probabilities: Sequence[float], thresholds: Sequence[float]) -> str:
-    """Return the labels whose probability reaches the threshold, as one text; the likeliest of more than fit in."""
+    """Return the labels whose probability reaches the threshold, as one text; the likeliest if too long."""
     of = list(zip(names, map(float, probabilities), thresholds, strict=True))
     reached = [(probability, name) for name, probability, threshold in of if probability >= threshold]
     return join_fitting([name for _, name in sorted(reached, reverse=True)])
 
 
 def one_label(text: str | None) -> str | None:
-    """Return the label of an image that has one; None of a set, and of what is unlabelled."""
+    """Return the label of a single-label image; None for a set or an unlabelled image."""
     return None if is_set(text) else text
 
 
 def all_labels(text: str | None) -> list[str] | None:
-    """Return the labels of an image, of one or of several; None where it is unlabelled."""
+    """Return all labels of an image; None if unlabelled."""
     return None if text is None else split_labels(text)
 
 
@@ -215,7 +213,7 @@ LISTED: Final = 10
 
 
 def near_miss(label: str, known: Iterable[str]) -> str:
-    """Say which of the labels that there are may have been meant by one that there is not."""
+    """Return a hint with the existing labels most similar to an unknown one."""
     by_case = {each.casefold(): each for each in sorted(known)}
     similar = get_close_matches(label.casefold(), by_case, n=1)
     if similar:

@@ -1,4 +1,4 @@
-"""Names of files as their makers meant them, and which of them systems left behind. Pure, and light."""
+"""File names: normalisation, safe names, and operating systems' junk files. Pure, and light."""
 
 import re
 import unicodedata
@@ -17,18 +17,18 @@ LEFT_BEHIND: Final = frozenset(
         "__pycache__",
     }
 )  # fmt: skip
-"""In lower case. What begins with a dot (`.DS_Store`, `._1.jpg`, `.git`, `.Trash-1000`) is hidden, and left out too."""
+"""Lower case. Names that begin with a dot (`.DS_Store`, `._1.jpg`, `.git`, `.Trash-1000`) are hidden and skipped too."""
 FOUND_BY_CHKDSK: Final = re.compile(r"found\.\d{3}", re.IGNORECASE)
 UNSAFE: Final = frozenset('/\\:*?"<>|%') | {chr(code) for code in [*range(32), 127]}
-"""Characters that some file system refuses, and the mark of those that are encoded."""
+"""Characters refused by some file system, and the percent sign of encoded ones."""
 DEVICES: Final = frozenset(
     {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10))}
 )
-"""Names that Windows keeps for itself, whatever suffix they have."""
+"""Names reserved by Windows, with any suffix."""
 
 
 def plain_name(name: str) -> str:
-    r"""Return the shortest spelling of a file's name: `/` between folders, in Unicode form NFC, no `./` in it.
+    r"""Return the normalised name of a file: `/` between folders, in Unicode form NFC, without `./`.
 
     Windows writes `\`, macOS writes letters decomposed.
     """
@@ -36,7 +36,7 @@ def plain_name(name: str) -> str:
 
 
 def leftover(name: str) -> str | None:
-    """Return the part of a relative name that systems leave behind, or that is hidden; None where there is none."""
+    """Return the part of a relative name that is hidden or an operating system's junk; None if there is none."""
     return next((part for part in PurePosixPath(name).parts if _is_left_behind(part)), None)
 
 
@@ -46,9 +46,9 @@ def _is_left_behind(part: str) -> bool:
 
 
 def path_safe(text: str) -> str:
-    """Return a name for a text that every file system takes, shows and lets people use; `from_path` gives it back.
+    """Return a file name for a text, valid in every file system; `from_path` reverses it.
 
-    What is refused or hidden is percent-encoded, so different texts stay different.
+    Invalid and hidden names are percent-encoded, so different texts stay different.
     """
     encoded = "".join(quote(char, safe="") if char in UNSAFE else char for char in text)
     if encoded.endswith((".", " ")):
@@ -59,7 +59,7 @@ def path_safe(text: str) -> str:
 
 
 def from_path(name: str) -> str:
-    """Return the text of which `path_safe` made a name; any other name as it is."""
+    """Return the text from which `path_safe` made a name; any other name unchanged."""
     text = unquote(name)
     return text if path_safe(text) == name else name
 

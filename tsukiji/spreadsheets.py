@@ -1,27 +1,26 @@
-"""Text that spreadsheets open without harm, and back."""
+"""Protects text against formula injection in spreadsheets, and reverses that."""
 
 import re
 from typing import Any, Final
 
 SEPARATORS: Final = r"\n\r\v\f\x1c-\x1e\x85\u2028\u2029\t,;|"
-"""What ends a cell, by the settings of whoever opens the file: the characters of tables, and of lines."""
+"""Characters that end a cell under some settings: separators and line breaks."""
 SIGNS: Final = r"=+\-@\uff1d\uff0b\uff0d\uff20"
-"""What a formula begins with; full-width signs too, which some languages' spreadsheets take for the others."""
+"""Beginnings of formulas; some languages' spreadsheets accept full-width signs too."""
 RUN: Final = rf"[\s\"']*[{SIGNS}]"
 FORMULA: Final = re.compile(rf"(^|[{SEPARATORS}])(?={RUN})|^(?='*[\t\r\n])")
 QUOTED: Final = re.compile(rf"(^|[{SEPARATORS}])'(?={RUN})|^'(?='*[\t\r\n])")
 
 
 def harmless(value: Any) -> Any:
-    """Put a quote before whatever a spreadsheet would run as a formula (OWASP: CSV injection).
+    """Put a quote before everything that a spreadsheet would run as a formula (OWASP: CSV injection).
 
-    That is the beginning of a text, and what follows a separator or the end of a line in it: the quotes of CSV hold a
-    cell together only for readers who expect the separator that it was written with. Where such quotes are already,
-    one more is put, so that `plain` gives back whatever was written.
+    That is the beginning of a text, and what follows a separator or line break in it: CSV quotes protect only with the
+    separator that the file was written with. Existing quotes there get one more, so that `plain` restores the original.
     """
     return FORMULA.sub(r"\1'", value) if isinstance(value, str) else value
 
 
 def plain(text: str) -> str:
-    """Take away the quotes that `harmless` put into text."""
+    """Remove the quotes that `harmless` added."""
     return QUOTED.sub(r"\1", text)

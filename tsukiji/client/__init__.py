@@ -1,4 +1,4 @@
-"""The Python client of a Tsukiji service. Knows HTTP and nothing of how the service works."""
+"""The Python client of a Tsukiji service, over HTTP. Knows nothing of the service's internals."""
 
 from tsukiji.client._analyses import AnalysisJob
 from tsukiji.client._batches import Batch

@@ -1,4 +1,4 @@
-"""Analyses of data sets: the job, and what it found."""
+"""Analyses of data sets: the job, and its results."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from tsukiji.client._job import Job
 class AnalysisJob(Job):
     @property
     def analysis(self) -> types.Analysis | None:
-        """What was found, in numbers, once it has succeeded; asks the service."""
+        """The results as numbers, once the job has succeeded; makes a request."""
         dataset_id: Any = (self.result or {}).get("dataset_id")
         if dataset_id is None:
             return None

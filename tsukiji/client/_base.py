@@ -1,4 +1,4 @@
-"""What every client shares: address, headers, the rule of retries, problem to exception. Knows no I/O."""
+"""Shared by all of the client: address, headers, retry rules, errors to exceptions. No I/O."""
 
 import math
 import os
@@ -21,7 +21,7 @@ DEFAULT_URL: Final = "http://127.0.0.1:8000"
 FIRST_DELAY_SECONDS: Final = 0.5
 LONGEST_DELAY_SECONDS: Final = 8.0
 LONGEST_RETRY_AFTER_SECONDS: Final = 60.0
-"""A server that asks for more is not waited for; the usual delay is taken."""
+"""If a server asks for more, the usual delay is used."""
 RETRIED: Final = frozenset({408, 409, 429})
 
 ERROR_OF: Final[dict[int, type[errors.APIStatusError]]] = {
@@ -39,7 +39,7 @@ _random = random.SystemRandom()
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Where the service is and how patient its client is."""
+    """Address of the service, timeouts and retries."""
 
     url: str
     api_key: str | None
@@ -54,7 +54,7 @@ class Config:
 
     @property
     def is_local(self) -> bool:
-        """Is the service on this machine? Then no proxy stands between."""
+        """Whether the service is on this machine, where no proxy is used."""
         host = urlsplit(self.url).hostname or ""
         try:
             return ip_address(host).is_loopback
@@ -63,10 +63,10 @@ class Config:
 
 
 def configure(url: str | None, api_key: str | None, timeout_seconds: float, max_retries: int) -> Config:
-    """Fill in what was left out from TSUKIJI_URL and TSUKIJI_API_KEY.
+    """Fill in missing values from TSUKIJI_URL and TSUKIJI_API_KEY.
 
     Raises:
-        ValueError: the address is no http or https URL.
+        ValueError: the address is not an http or https URL.
     """
     address = (url or os.environ.get("TSUKIJI_URL") or DEFAULT_URL).rstrip("/")
     parts = urlsplit(address)
@@ -76,7 +76,7 @@ def configure(url: str | None, api_key: str | None, timeout_seconds: float, max_
 
 
 def path(*segments: str) -> str:
-    """Join segments to a path below `/v1`, whatever characters the names hold."""
+    """Join segments to a path below `/v1`, with names percent-encoded."""
     return "/v1/" + "/".join(quote(segment, safe="") for segment in segments)
 
 
@@ -87,7 +87,7 @@ def should_retry(status: int, headers: Mapping[str, str]) -> bool:
 
 
 def retry_delay(attempt: int, headers: Mapping[str, str]) -> float:
-    """Return the seconds to wait after attempt 0, 1, 2, ...: as the server says, else doubling, with jitter."""
+    """Return the seconds to wait after attempt 0, 1, 2, ...: the server's, or else doubling, with jitter."""
     told = retry_after(headers)
     if told is not None and told <= LONGEST_RETRY_AFTER_SECONDS:
         return told
@@ -96,7 +96,7 @@ def retry_delay(attempt: int, headers: Mapping[str, str]) -> float:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Read `Retry-After`: seconds or an HTTP date (RFC 9110, section 10.2.3); None where it is missing or malformed."""
+    """Parse `Retry-After`: seconds or an HTTP date (RFC 9110, section 10.2.3); None if missing or malformed."""
     value = headers.get("retry-after", "")
     try:
         seconds = float(value)
@@ -115,7 +115,7 @@ def _seconds_until(http_date: str) -> float:
 
 
 def status_error(status: int, headers: Mapping[str, str], body: bytes) -> errors.APIStatusError:
-    """Turn a refusal into its exception, whoever wrote it: the service, or a proxy before it."""
+    """Return the exception for an error response, from the service or a proxy before it."""
     try:
         problem = types.Problem.model_validate_json(body)
     except ValidationError:

@@ -23,7 +23,7 @@ from tsukiji.ingest.skipped import PassedOver
 
 
 class Selection(TypedDict, total=False):
-    """Which of a batch's images to read; an image must meet all of it."""
+    """Filters and order of a batch's images; all filters must match."""
 
     status: str
     """`succeeded`, `errored`, `cancelled`, `expired`; of `items` also `queued`."""
@@ -35,13 +35,13 @@ class Selection(TypedDict, total=False):
     min_score: float
     max_score: float
     error: str
-    """The code of what went wrong."""
+    """An error code."""
     true_label: str
     order: Literal["seq", "score", "-score"]
-    """As they were sent, the least sure first, or the surest first."""
+    """As submitted, least confident first, or most confident first."""
     threshold: float
     min_known: float
-    """With these two, decisions are made anew."""
+    """This and `threshold` replace those of the batch."""
 
 
 class Batch(Job):
@@ -54,11 +54,11 @@ class Batch(Job):
 
     @property
     def warnings(self) -> list[dict[str, Any]]:
-        """What was passed over in the folders that it was made of, and what the service tells once it has read all."""
+        """Skipped files of its folders, and warnings of the service once it has read everything."""
         return [*self._passed.warnings(), *(self.result or {}).get("warnings", [])]
 
     def results(self, *, probabilities: bool = False, **wanted: Unpack[Selection]) -> Iterator[types.Prediction]:
-        """Stream the results so far, all or those that are wanted; with the `probabilities` of all labels on request.
+        """Stream the results so far, optionally filtered; `probabilities` adds those of all labels.
 
         Raises:
             GoneError: they were deleted.
@@ -72,11 +72,11 @@ class Batch(Job):
                     yield types.Prediction.model_validate_json(line)
 
     def items(self, **wanted: Unpack[Selection]) -> Paged[types.Prediction]:
-        """List the images page by page, those that wait included; stopping early costs nothing."""
+        """List the images page by page, including queued ones; pages are fetched on demand."""
         return self._transport.paged(self._place("items"), types.Prediction.model_validate, **wanted)
 
     def summary(self, *, threshold: float | None = None, min_known: float | None = None) -> types.BatchSummary:
-        """Count the images so far: of each label, decisions, those without one, errors."""
+        """Count the images so far: per label, decisions, those without one, errors."""
         params = {"threshold": threshold, "min_known": min_known}
         answer = self._transport.request("GET", self._place("summary"), params=params)
         return types.BatchSummary.model_validate(answer.json())
@@ -84,10 +84,10 @@ class Batch(Job):
     def download(
         self, target: str | os.PathLike[str], *, probabilities: bool = False, **wanted: Unpack[Selection]
     ) -> Path:
-        """Save the results as the target's ending says: `.csv`, `.jsonl` or `.parquet`.
+        """Save the results in the format of the target's suffix: `.csv`, `.jsonl` or `.parquet`.
 
         Raises:
-            ValueError: the ending says none of these.
+            ValueError: another suffix.
             GoneError: they were deleted.
         """
         kind = self.FORMATS.get(Path(target).suffix.lower())
@@ -97,18 +97,18 @@ class Batch(Job):
         return save(self._transport, self._place("results"), Path(target), kind, params)
 
     def correct(self, labels: Mapping[str | int, Labels], *, dataset: str | Identified | None = None) -> types.Feedback:
-        """Say what images really show, by `custom_id` or `seq`; they become labelled images that wait for review.
+        """Correct the labels of images, by `custom_id` or `seq`; they become labelled images pending review.
 
-        They go to the data set that the model was trained on, if no other is named. Up to 100 at a time. For one of the
-        kind `multi_label` a list holds all labels of an image.
+        They go to the data set that the model was trained on, unless another is given. At most 100 per call. In a
+        `multi_label` data set a list holds all labels of an image.
         """
         return correct(self._transport, self.id, labels, dataset)
 
     def delete(self) -> None:
-        """Delete the results and pictures of a batch that has ended; its record stays.
+        """Delete the results and pictures of a finished batch; its record is kept.
 
         Raises:
-            ConflictError: it has not ended.
+            ConflictError: it has not finished.
         """
         self._transport.request("DELETE", path("batches", self.id))
 
@@ -142,32 +142,30 @@ class Batches(Resource):
 
         Args:
             model: id, alias or name, or the model itself.
-            images: files, and folders, of which the pictures in them are taken; the batch's `warnings` tell what was
-                passed over. They keep their path, relative to the folder they have in common, as `custom_id`.
-                More than one request may hold (100 files, 256 MiB) are packed into a temporary zip first.
-            archive: a zip or tar. A large one goes in parts, of which those that the service has confirmed are never
-                sent again.
+            images: files, and folders, whose pictures are used; the batch's `warnings` list skipped files. Their
+                `custom_id` is the path relative to their common folder. More than fit into one request (100 files,
+                256 MiB) are packed into a temporary zip first.
+            archive: a zip or tar. A large one is uploaded in parts; confirmed parts are never sent again.
             manifest: a file with a line of JSON for each image: `custom_id`, `image`, `true_label`.
-            source: the URL of a folder of the service's machine or of an S3 prefix that the service may read.
+            source: the URL of an allowed folder of the service's machine, or an allowed S3 prefix.
             dataset: a data set, or one `split` of it.
-            split: as the model's training saw it.
+            split: as in the model's training.
             top_k: how many labels each result lists.
-            threshold: below this probability the decision is None.
-            min_known: below this known score it is None, too; the model's own if None.
-            tags: also say which kinds are where in each picture: weak localisation, no trained detector.
-            heatmap: also make a heatmap of what speaks for this label, or for each picture's likeliest: "top".
-            priority: 0 to 4; higher goes first, and batches of one priority take turns.
-            deadline_seconds: what is not classified by then is given up: the batch ends as `expired` and keeps its
-                results so far; the service has a default (24 hours).
-            retention_days: results and pictures are deleted so long after its end; 0 keeps them, the service has a
-                default.
-            progress: called with the bytes of a large archive that are confirmed so far, and the bytes in all.
-            encoding: the code page of the names in an archive that does not say it (`cp932`); guessed if None.
+            threshold: the decision is None below this probability.
+            min_known: the decision is None below this known score; None: the model's own threshold.
+            tags: also return labels of parts of each picture with boxes: weak localisation, no trained detector.
+            heatmap: also return a heatmap of the evidence for this label, or for each picture's likeliest: "top".
+            priority: 0 to 4; higher goes first, and batches of one priority share the workers.
+            deadline_seconds: afterwards the batch ends as `expired` and keeps its results so far; default: the
+                service's (24 hours).
+            retention_days: when results and pictures are deleted after the end; 0: never; default: the service's.
+            progress: called with the confirmed and total bytes of a large archive.
+            encoding: code page of names in an archive that does not state it (`cp932`); None: guessed.
 
         Raises:
             ValueError: none or several of them; or no pictures among the images.
-            FileNotFoundError: a path leads nowhere.
-            APIError: the service refused or cannot be reached.
+            FileNotFoundError: a path does not exist.
+            APIError: the service refused the request or is unreachable.
         """
         if sum(given is not None for given in (images, archive, manifest, source, dataset)) != 1:
             raise ValueError("give exactly one of images, archive, manifest, source and dataset")

@@ -1,4 +1,4 @@
-"""Records that know the line they came by, so that they can act. Knows no particular record."""
+"""Records with a reference to their client, so that they have methods."""
 
 from typing import Any, Protocol, Self
 
@@ -13,7 +13,7 @@ class Identified(Protocol):
 
 
 def id_of(thing: str | Identified) -> str:
-    """Take an id, a name or the record itself."""
+    """Return the id or name, also of a record."""
     return thing if isinstance(thing, str) else thing.id
 
 
@@ -28,14 +28,14 @@ class Bound(BaseModel):
         self._transport = context
 
     def _absorb(self, data: Any) -> Self:
-        """Take over every field of a newer record of the same thing."""
+        """Copy every field of a newer version of the record."""
         for name, value in type(self).model_validate(data):
             setattr(self, name, value)
         return self
 
 
 class Resource:
-    """One branch of the client's tree."""
+    """One group of the client's methods."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport

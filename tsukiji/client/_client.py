@@ -1,4 +1,4 @@
-"""The client: one connection and the tree of resources on it."""
+"""The client: one connection, with the groups of methods on it."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -31,16 +31,16 @@ from tsukiji.client._uploads import Uploads
 
 
 class Client:
-    """A connection to one Tsukiji service; safe to share between threads.
+    """A connection to one Tsukiji service; thread-safe.
 
     Args:
-        url: the service's address; TSUKIJI_URL, else http://127.0.0.1:8000, by default.
-        api_key: `tsk_...`; TSUKIJI_API_KEY by default.
-        timeout: seconds of silence before a call is given up.
-        max_retries: how often a call is tried again after a broken line, 408, 409, 429 or 500 and above.
+        url: the service's address; default: TSUKIJI_URL, else http://127.0.0.1:8000.
+        api_key: `tsk_...`; default: TSUKIJI_API_KEY.
+        timeout: seconds without data after which a call fails.
+        max_retries: how often a call is retried after a connection error, 408, 409, 429, or 500 and above.
 
     Raises:
-        ValueError: the address is no http or https URL.
+        ValueError: the address is not an http or https URL.
     """
 
     def __init__(
@@ -123,18 +123,18 @@ class Client:
         """Classify one picture, or a list of up to 16: paths, or the bytes of picture files.
 
         Args:
-            pictures: one gives one prediction, a list gives a list in its order.
+            pictures: for one, returns one prediction; for a list, a list in the same order.
             model: id, alias or name, or the model itself.
             top_k: how many labels each prediction lists.
-            threshold: below this probability the decision is None.
-            min_known: below this known score it is None, too: "none of these". The model's own if None; 0 switches off.
-            tags: also say which kinds are where in each picture: weak localisation, no trained detector.
-            heatmap: also make a heatmap of what speaks for this label, or for each picture's likeliest: "top".
-            wait: seconds the service may hold the call; after them the client polls.
+            threshold: the decision is None below this probability.
+            min_known: the decision is None ("none of these") below this known score; None: the model's own; 0: off.
+            tags: also return labels of parts of each picture with boxes: weak localisation, no trained detector.
+            heatmap: also return a heatmap of the evidence for this label, or for each picture's likeliest: "top".
+            wait: seconds the service may hold the call; afterwards the client polls.
 
         Raises:
             JobFailedError: no picture could be classified.
-            APIError: the service refused or cannot be reached.
+            APIError: the service refused the request or is unreachable.
         """
         several = isinstance(pictures, (list, tuple))
         found = predict(
@@ -155,7 +155,7 @@ class Client:
 
         Raises:
             ValueError: it has none; `prediction.heatmap.withheld` may say why.
-            APIError: the service refused or cannot be reached.
+            APIError: the service refused the request or is unreachable.
         """
         if prediction.heatmap is None or "png" not in prediction.heatmap.links:
             raise ValueError((prediction.heatmap and prediction.heatmap.withheld) or "no heatmap was requested")
@@ -164,12 +164,12 @@ class Client:
     def correct(
         self, prediction: types.Prediction, label: Labels, *, dataset: str | Identified | None = None
     ) -> types.Feedback:
-        """Say what a picture really shows; it becomes a labelled image that waits for review.
+        """Correct a picture's label; it becomes a labelled image pending review.
 
-        It goes to the data set that the model was trained on, if no other is named.
+        It goes to the data set that the model was trained on, unless another is given.
 
         Raises:
-            ValueError: the prediction was made by a service that does not say where it belongs.
+            ValueError: the prediction, from an older service, lacks its job's id.
         """
         if prediction.job_id is None:
             raise ValueError("this prediction does not say which job it belongs to")
@@ -178,26 +178,26 @@ class Client:
     def events(
         self, *, after: int | None = None, jobs: Sequence[str | Identified] = (), kinds: Sequence[str] = ()
     ) -> Iterator[types.Event]:
-        """Yield what happens to all jobs, without end; a broken line is taken up again.
+        """Yield the events of all jobs, without end; reconnects when the connection breaks.
 
         Args:
-            after: the id of an event after which to begin; else first the unfinished jobs, then what comes.
-            jobs: these alone.
-            kinds: of these kinds alone; by default all but predictions.
+            after: the id of the event after which to begin; default: unfinished jobs first, then new events.
+            jobs: only these jobs.
+            kinds: only jobs of these kinds; default: all but predictions.
         """
         return follow_all(self._transport, after, [id_of(job) for job in jobs], kinds)
 
     def create_sign_in_link(self) -> types.SignInLink:
-        """Make a link that signs one browser in to the page with this client's key; it works once."""
+        """Create a single-use link that signs a browser in to the page with this client's key."""
         return types.SignInLink.model_validate(self._transport.request("POST", path("sign-in-links")).json())
 
     def search(self, words: str, *, limit: int = 5) -> types.SearchResult:
-        """Find data sets, models and jobs by a part of their names, `limit` of each."""
+        """Search data sets, models and jobs by a part of their names, up to `limit` of each."""
         found = self._transport.request("GET", path("search"), params={"q": words, "limit": limit})
         return types.SearchResult.model_validate(found.json())
 
     def info(self) -> types.Info:
-        """Ask for the service's version, features and workers."""
+        """Return the service's version, features and workers."""
         return types.Info.model_validate(self._transport.request("GET", path("info")).json())
 
     def limits(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What can be done with the images of a data set. Each act is a revision, which can be undone."""
+"""Edits of a data set's images. Each is a revision, which can be undone."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, TypedDict, Unpack
@@ -14,17 +14,17 @@ Labels = str | Iterable[str]
 
 
 def wish(labels: Labels | None) -> dict[str, Any]:
-    """Return how the service is told labels; None: not known."""
+    """Return labels as request members; None: unlabelled."""
     return {"label": labels} if labels is None or isinstance(labels, str) else {"labels": list(labels)}
 
 
 class Chosen(TypedDict, total=False):
-    """Which images: those that meet all of it."""
+    """Filters on images; all must match."""
 
     label: str | None
     unlabelled: bool
     none_of_these: bool
-    """They show none of the labels, as somebody said."""
+    """Marked as having none of the labels."""
     split: types.Split | Literal["unassigned"] | None
     excluded: bool | None
     review: types.Review | None
@@ -34,9 +34,9 @@ class Chosen(TypedDict, total=False):
 
 
 class Curated(Bound):
-    """A data set whose images can be changed: those named by `images`, or those that meet a filter.
+    """A data set whose images can be edited: those in `images`, or those that match a filter.
 
-    Methods that take both raise ValueError where neither is given: `everything=True` means all images.
+    Methods that take both raise ValueError if neither is given: `everything=True` means all images.
     """
 
     id: str
@@ -50,7 +50,7 @@ class Curated(Bound):
         except_for: ImageIds = (),
         **wanted: Unpack[Chosen],
     ) -> types.Revision:
-        """Give images a label, or these and no others where they may have several; None takes all away.
+        """Set the label of images, or their whole set if they may have several; None removes all.
 
         `except_for` are images that match the filter, and are left out.
         """
@@ -61,13 +61,13 @@ class Curated(Bound):
     def add_labels(
         self, labels: Labels, images: ImageIds | None = None, *, everything: bool = False, **wanted: Unpack[Chosen]
     ) -> types.Revision:
-        """Give images labels beside those that they have, in a data set of the kind `multi_label`."""
+        """Add labels to images of a `multi_label` data set."""
         return self._act_on("add_labels", images, wanted, everything, labels=_listed(labels))
 
     def remove_labels(
         self, labels: Labels, images: ImageIds | None = None, *, everything: bool = False, **wanted: Unpack[Chosen]
     ) -> types.Revision:
-        """Take labels away and leave the others. What has no other one then shows none of the labels."""
+        """Remove labels. An image without any left then counts as having none of the labels."""
         return self._act_on("remove_labels", images, wanted, everything, labels=_listed(labels))
 
     def exclude(
@@ -79,7 +79,7 @@ class Curated(Bound):
     def restore(
         self, images: ImageIds | None = None, *, everything: bool = False, **wanted: Unpack[Chosen]
     ) -> types.Revision:
-        """Take excluded images in again."""
+        """Restore excluded images."""
         return self._act_on("restore", images, wanted, everything)
 
     def set_split(
@@ -101,7 +101,7 @@ class Curated(Bound):
         everything: bool = False,
         **wanted: Unpack[Chosen],
     ) -> types.Revision:
-        """Use a part of the pictures only: left, upper, right, lower in pixels of the upright picture; None: all."""
+        """Use only a part of the pictures: left, upper, right, lower in pixels of the upright picture; None: all."""
         return self._act_on("crop", images, wanted, everything, crop=None if box is None else list(box))
 
     def review(
@@ -112,7 +112,7 @@ class Curated(Bound):
         everything: bool = False,
         **wanted: Unpack[Chosen],
     ) -> types.Revision:
-        """Accept or reject what became of corrected predictions; other images are left alone."""
+        """Accept or reject images from corrected predictions; other images are not affected."""
         return self._act_on("review", images, wanted, everything, review=verdict)
 
     def dismiss(
@@ -133,15 +133,15 @@ class Curated(Bound):
         return self._act("rename_label", label=label, to=to)
 
     def delete_label(self, label: str) -> types.Revision:
-        """Take a label away from all its images; they stay, unlabelled or with their other labels."""
+        """Remove a label from all its images; they remain, unlabelled or with their other labels."""
         return self._act("delete_label", label=label)
 
     def accept_labels(self, labels: Mapping[str, Labels]) -> types.Revision:
-        """Give each image (by id) its own label or labels, such as those that a model suggested."""
+        """Set each image's (by id) own label or labels, such as suggested ones."""
         return self._act("accept_labels", labels=[{"image": image, **wish(label)} for image, label in labels.items()])
 
     def accept_crops(self, crops: Mapping[str, Sequence[int]]) -> types.Revision:
-        """Give each image (by id) its own box."""
+        """Set each image's (by id) own crop."""
         return self._act("accept_crops", crops=[{"image": image, "crop": list(box)} for image, box in crops.items()])
 
     def keep_best(self, groups: Iterable[tuple[str, Iterable[str]]]) -> types.Revision:
@@ -149,7 +149,7 @@ class Curated(Bound):
         return self._act("keep_best", groups=[{"keep": keep, "images": list(images)} for keep, images in groups])
 
     def revisions(self) -> Paged[types.Revision]:
-        """List what was done, newest first."""
+        """List the revisions, newest first."""
         return self._transport.paged(self._revisions(), types.Revision.model_validate)
 
     def changes(self, revision: str | Identified) -> Paged[types.RevisionChange]:
@@ -157,10 +157,10 @@ class Curated(Bound):
         return self._transport.paged(self._revisions(id_of(revision), "changes"), types.RevisionChange.model_validate)
 
     def undo(self, revision: str | Identified) -> types.Revision:
-        """Give every image back what a revision took from it. The undo can be undone.
+        """Restore every image's value from before a revision. The undo is itself a revision.
 
         Raises:
-            ConflictError: it was undone already, or some images were changed again since.
+            ConflictError: it was undone already, or some images were edited later.
         """
         return self._post(self._revisions(id_of(revision), "undo"))
 

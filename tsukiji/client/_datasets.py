@@ -1,4 +1,4 @@
-"""Data sets, and the ways to fill one: a folder, an archive, a place that the service reads, addresses."""
+"""Data sets, and the ways to fill one: a folder, an archive, a server-side source, web addresses."""
 
 import os
 from collections.abc import Iterable, Mapping
@@ -23,24 +23,24 @@ from tsukiji.labels import look_alikes
 
 
 class Wishes(TypedDict, total=False):
-    """How to read what is imported."""
+    """Options of an import."""
 
     format: types.ImportFormat
-    """What says the labels: `folders`, `table`, `azure`, `vertex`, `sagemaker`, `teachable`, `coco`, `labelstudio` or
+    """Source of the labels: `folders`, `table`, `azure`, `vertex`, `sagemaker`, `teachable`, `coco`, `labelstudio` or
     `fiftyone`."""
     columns: dict[types.Column, str | list[str]]
-    """The table's own names for `file`, `url`, `label`, `split`, `group`, where they are not the usual ones; of `label`
-    also a list of columns of 0 and 1 that are named like labels."""
+    """The table's own names for `file`, `url`, `label`, `split`, `group`, if unusual; for `label` also a list of
+    columns of 0 and 1 named after labels."""
     separator: str
-    """Between the labels of one cell, where it is neither `|` nor `;`."""
+    """Between labels in a cell, if neither `|` nor `;`."""
     folders: dict[str, types.FolderRole]
-    """What folders are, where their names mislead: `{"train": "label"}`, a split, or `none` for neither."""
+    """The roles of folders with misleading names: `{"train": "label"}`, a split, or `none` for neither."""
     label: str
-    """Of the pictures for which no table tells one; it goes before their folders."""
+    """Of pictures without a label in a table; replaces those of folders."""
     split: types.Split
-    """Likewise."""
+    """Of pictures without a split in a table; replaces those of folders."""
     encoding: str
-    """The code page of the names in an archive that does not say it, such as `cp932`; guessed by default."""
+    """Code page of names in an archive that does not state it, such as `cp932`; default: guessed."""
 
 
 class Dataset(Curated, types.Dataset):
@@ -59,19 +59,19 @@ class Dataset(Curated, types.Dataset):
         """Upload a folder of pictures; a second run sends only what is missing.
 
         Args:
-            folder: the parent folder of a picture is its label, a folder train, valid or test above it its split,
-                unless a table in it (CSV, JSON lines, another tool's export) says them. For a data set of the kind
-                `multi_label` a folder may list labels, `ant+bee`, and copies in several folders get all of theirs.
-            progress: called with the files settled so far and the files in all.
-            group: what the pictures have in common (one animal, one film): a group is never learnt from and held out
-                both. One name for all, or a function from the relative path (`cat/1.jpg`) to a name or None.
-            table: one that lies elsewhere.
+            folder: a picture's parent folder is its label, a folder train, valid or test above it its split, unless a
+                table in it (CSV, JSON lines, another tool's export) has them. For a `multi_label` data set a folder's
+                name may list labels, `ant+bee`, and copies in several folders get the labels of all.
+            progress: called with the number of finished files and of all.
+            group: what the pictures have in common (one animal, one film), so that they stay on one side of a split.
+                One name for all, or a function from the relative path (`cat/1.jpg`) to a name or None.
+            table: one outside the folder.
             wishes: see `Wishes`.
 
         Raises:
-            NotADirectoryError: it is no folder.
-            ValueError: `table` is none, or there are no files in the folder.
-            APIError: the service refused or cannot be reached; bad files never raise, see the result.
+            NotADirectoryError: it is not a folder.
+            ValueError: `table` is invalid, or there are no files in the folder.
+            APIError: the service refused the request or is unreachable; bad files never raise, see the result.
         """
         options = types.ImportOptions(**wishes)
         beside = None if table is None else Path(table)
@@ -82,7 +82,7 @@ class Dataset(Curated, types.Dataset):
         return result
 
     def holds_some_of(self, folder: str | os.PathLike[str]) -> bool:
-        """Does the data set have any file of this folder, by content?"""
+        """Return whether the data set has any file of this folder, by content."""
         return holds_some_of(self._transport, self.id, Path(folder))
 
     def import_archive(
@@ -94,20 +94,20 @@ class Dataset(Curated, types.Dataset):
         table: str | os.PathLike[str] | None = None,
         **wishes: Unpack[Wishes],
     ) -> Import:
-        """Send a zip or tar of pictures; the job reads it as `upload` reads a folder.
+        """Send a zip or tar of pictures; it is read like a folder by `upload`.
 
-        A large one goes in parts: run again after an interruption, only what is missing is sent.
+        A large one is uploaded in parts: run it again after an interruption, and only missing parts are sent.
 
         Args:
             archive: `.zip`, `.tar`, `.tar.gz`, `.tgz`, or `.tm` of Teachable Machine.
-            progress: called with the bytes that the service has confirmed so far, and the bytes in all.
+            progress: called with the confirmed and total bytes.
             group: as in `upload`, one for all.
-            table: one that lies elsewhere.
+            table: one outside the archive.
             wishes: see `Wishes`.
 
         Raises:
             OSError: it cannot be read.
-            APIError: the service refused or cannot be reached.
+            APIError: the service refused the request or is unreachable.
         """
         file, options = Path(archive), _options(group, wishes)
         if table is not None or {"columns", "folders"} & options.keys() or file.stat().st_size >= BY_PARTS_BYTES:
@@ -125,7 +125,7 @@ class Dataset(Curated, types.Dataset):
         table: str | os.PathLike[str] | None = None,
         **wishes: Unpack[Wishes],
     ) -> Import:
-        """Let the service read pictures from where it may: a folder of its machine, or an S3 prefix."""
+        """Import pictures from an allowed folder of the service's machine, or an allowed S3 prefix."""
         return self._import(json={"source": url} | self._sent_table(table) | _options(group, wishes))
 
     def import_table(
@@ -135,7 +135,7 @@ class Dataset(Curated, types.Dataset):
         return self._import(json=self._sent_table(table) | _options(group, wishes))
 
     def import_urls(self, urls: Iterable[str], *, group: str | None = None, **wishes: Unpack[Wishes]) -> Import:
-        """Let the service fetch pictures by their addresses, from hosts that it may ask; `label` is for all."""
+        """Let the service fetch pictures by their addresses, from allowed hosts; `label` applies to all."""
         return self._import(json={"urls": list(urls)} | _options(group, wishes))
 
     def _sent_table(self, table: str | os.PathLike[str] | None) -> dict[str, str]:
@@ -147,11 +147,11 @@ class Dataset(Curated, types.Dataset):
         return Import.bind(self._transport, response.json())
 
     def pictures(self, **wanted: Unpack[Chosen]) -> Paged[types.Image]:
-        """List the images, all or those that meet every wish."""
+        """List the images, optionally filtered."""
         return Images(self._transport).list(self, **wanted)
 
     def snapshot(self) -> Snapshot:
-        """Freeze the labelled images as they stand now; a data set that has not changed gives the same snapshot."""
+        """Freeze the labelled images as they are now; an unchanged data set returns the same snapshot."""
         response = self._transport.request("POST", path("datasets", self.id, "snapshots"))
         return Snapshot.bind(self._transport, response.json())
 
@@ -161,14 +161,14 @@ class Dataset(Curated, types.Dataset):
         return self._transport.paged(place, lambda data: Snapshot.bind(self._transport, data))
 
     def download(self, target: str | os.PathLike[str], format: types.DatasetFormat | None = None) -> Path:  # noqa: A002
-        """Save the images in use, or what is known of them.
+        """Save the images in use, or a table of them.
 
         Args:
-            target: what ends in `.csv` or `.jsonl` becomes a table, a `.zip` class folders.
-            format: says more than the ending: `huggingface` for a zip with metadata in place of `imagefolder`.
+            target: a `.csv` or `.jsonl` becomes a table, a `.zip` has class folders.
+            format: `huggingface` for a zip with metadata instead of `imagefolder`.
 
         Raises:
-            ValueError: neither says the format.
+            ValueError: neither gives the format.
         """
         return download(self._transport, path("datasets", self.id, "export"), Path(target), format)
 
@@ -180,7 +180,7 @@ class Dataset(Curated, types.Dataset):
         return AnalysisJob.bind(self._transport, response.json())
 
     def analysis(self) -> types.Analysis | None:
-        """Fetch what the last analysis found, in numbers; None where there was none."""
+        """Fetch the results of the last analysis as numbers; None if there is none."""
         try:
             found = self._transport.request("GET", path("datasets", self.id, "analysis")).json()
         except NotFoundError:
@@ -215,7 +215,7 @@ class Dataset(Curated, types.Dataset):
         group: str | None = None,
         image: str | Identified | None = None,
     ) -> Paged[types.Finding]:
-        """List what the last analysis found: by kind, the worst first, groups together."""
+        """List the findings of the last analysis: by kind, worst first, groups together."""
         return self._transport.paged(
             path("datasets", self.id, "findings"),
             types.Finding.model_validate,
@@ -237,17 +237,16 @@ class Datasets(Resource):
     def create(
         self, name: str, description: str = "", *, kind: types.Kind | None = None, exist_ok: bool = False
     ) -> Dataset:
-        """Make a data set; with `exist_ok` return the one that has the name already.
+        """Create a data set; with `exist_ok` return an existing one of that name.
 
         Args:
-            name: one that is not taken.
+            name: must be unique.
             description: for people.
-            kind: `multi_label` where images may have several labels, or none of them; `single_label` by default. It
-                cannot be changed.
-            exist_ok: is it well if there is one?
+            kind: `multi_label` if images may have several labels or none; default: `single_label`. Immutable.
+            exist_ok: return an existing data set.
 
         Raises:
-            ValueError: the one that is there is of the other kind.
+            ValueError: the existing one is of the other kind.
         """
         if exist_ok:
             try:

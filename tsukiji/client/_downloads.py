@@ -1,4 +1,4 @@
-"""Save an answer of any length to disk: whole, or not at all."""
+"""Saves a response of any length to disk, atomically."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,11 +10,11 @@ from tsukiji.client._transport import Transport
 def save(
     transport: Transport, path: str, target: Path, content_type: str, params: Mapping[str, Any] | None = None
 ) -> Path:
-    """Stream what is at `path` into `target`, which appears once it is complete.
+    """Stream the content of `path` into `target`, which appears once complete.
 
     Raises:
         OSError: `target` cannot be written.
-        APIError: the service refused, or the line broke.
+        APIError: the service refused the request, or the connection broke.
     """
     part = target.with_name(f"{target.name}.part")
     try:

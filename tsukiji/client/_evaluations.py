@@ -1,4 +1,4 @@
-"""Evaluations: how good a model is, on which pictures it errs, and whether another is better."""
+"""Evaluations: a model's metrics, its errors, and comparisons of two."""
 
 from collections.abc import Mapping
 from typing import Literal
@@ -20,7 +20,7 @@ class Evaluation(Bound, types.Evaluation):
         predicted_label: str | None = None,
         order: Literal["seq", "loss"] | None = None,
     ) -> Paged[types.EvaluationItem]:
-        """List the pictures, or those of one cell of the confusion matrix; `order="loss"`: the worst mistakes first."""
+        """List the pictures, or those of one cell of the confusion matrix; `order="loss"`: highest loss first."""
         return self._transport.paged(
             path("evaluations", self.id, "items"),
             types.EvaluationItem.model_validate,
@@ -30,7 +30,7 @@ class Evaluation(Bound, types.Evaluation):
         )
 
     def confusion_csv(self, *, normalise: bool = False) -> str:
-        """Fetch the confusion matrix: images, or fractions of each true label's."""
+        """Fetch the confusion matrix: counts, or fractions of each true label."""
         return self._confusion("confusion.csv", "text/csv", normalise).text
 
     def confusion_png(self, *, normalise: bool = False) -> bytes:
@@ -45,7 +45,7 @@ class Evaluation(Bound, types.Evaluation):
 class EvaluationJob(Job):
     @property
     def evaluation(self) -> Evaluation | None:
-        """What was found, once it has succeeded; asks the service."""
+        """The result, once the job has succeeded; makes a request."""
         evaluation_id = (self.result or {}).get("evaluation_id")
         return Evaluations(self._transport).get(evaluation_id) if evaluation_id else None
 
@@ -60,7 +60,7 @@ class Evaluations(Resource):
         deadline_seconds: int | None = None,
         metadata: Mapping[str, str] | None = None,
     ) -> EvaluationJob:
-        """Start measuring a model on the labelled images of a data set, or of its `split`."""
+        """Start evaluating a model on the labelled images of a data set, or of one `split`."""
         asked = {
             "model": id_of(model),
             "dataset": id_of(dataset),
@@ -74,7 +74,7 @@ class Evaluations(Resource):
         return EvaluationJob.bind(self._transport, response.json())
 
     def compare(self, a: str | Identified, b: str | Identified) -> types.Comparison:
-        """Compare two evaluations on the images that both hold; differences are b less a."""
+        """Compare two evaluations on the images they share; differences are b minus a."""
         params = {"a": id_of(a), "b": id_of(b)}
         response = self._transport.request("GET", path("evaluations", "compare"), params=params)
         return types.Comparison.model_validate(response.json())

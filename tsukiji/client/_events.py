@@ -1,4 +1,4 @@
-"""Events over SSE, of one job or of all, taken up again where the line broke. Knows no meaning of an event."""
+"""Server-sent events of one job or of all, with reconnection."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,21 +14,21 @@ from tsukiji.client._transport import Transport
 
 RECONNECT_SECONDS: Final = 1.0
 RECONNECTS: Final = 5
-"""Broken lines in a row, without an event between them, before giving up."""
+"""Failed connections in a row, without an event between them, before giving up."""
 
 
 def follow(transport: Transport, job_id: str, after: int) -> Iterator[types.JobEvent]:
     """Yield the events of a job whose id is above `after`, up to `done`.
 
     Raises:
-        APIConnectionError: the line broke too often in a row.
+        APIConnectionError: the connection broke too often in a row.
     """
     broken = 0
     while True:
         before = after
         try:
             for message, number in _listen(transport, path("jobs", job_id, "events"), after):
-                # Progress is news, not history: it has no number of its own and is never sent again.
+                # Progress is not in the history: it has no id and is never sent again.
                 if message.data and (number > after or message.event == "progress"):
                     after, broken = max(after, number), 0
                     event = _read(message, number)
@@ -48,10 +48,10 @@ def follow(transport: Transport, job_id: str, after: int) -> Iterator[types.JobE
 def follow_all(
     transport: Transport, after: int | None, jobs: Sequence[str], kinds: Sequence[str]
 ) -> Iterator[types.Event]:
-    """Yield the events of all jobs, or of some, for as long as the caller goes on.
+    """Yield the events of all jobs, or of some, until the caller stops.
 
     Raises:
-        APIConnectionError: the line broke too often in a row.
+        APIConnectionError: the connection broke too often in a row.
     """
     params = {"jobs": ",".join(jobs) or None, "kinds": ",".join(kinds) or None}
     broken = 0
@@ -73,17 +73,17 @@ def follow_all(
 def _listen(
     transport: Transport, place: str, after: int | None, params: Mapping[str, Any] | None = None
 ) -> Iterator[tuple[httpx2.ServerSentEvent, int]]:
-    """Yield messages, each with the number from which to go on."""
+    """Yield messages, each with the id from which to continue."""
     headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": str(after)} if after else {})
     with transport.stream("GET", place, headers=headers, params=params or {}) as response:
-        if response.status_code == 204:  # it has ended and everything was told
+        if response.status_code == 204:  # it has ended, and all events were sent
             return
         for message in httpx2.EventSource(response):
             yield message, int(message.id) if message.id.isdigit() else after or 0
 
 
 def _read(message: httpx2.ServerSentEvent, number: int) -> types.JobEvent:
-    """Read the event whether its data is the whole line of history or only that line's data."""
+    """Parse the event, whether its data is the whole history entry or only that entry's data."""
     data = json.loads(message.data)
     whole = {"event", "data", "at"} <= data.keys()
     line = data if whole else {"event": message.event, "at": datetime.now(UTC), "data": data}

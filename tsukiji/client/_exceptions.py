@@ -1,15 +1,15 @@
-"""What can go wrong between a program and its service: the call, or the job behind it.
+"""What can go wrong: the call, or the job behind it.
 
 APIError                        the call failed
-├── APIConnectionError          no answer came
-│   └── APITimeoutError         no answer came in time
-└── APIStatusError              the service said no: status_code, code, detail, hint, request_id, problem
+├── APIConnectionError          no response
+│   └── APITimeoutError         no response in time
+└── APIStatusError              an error response: status_code, code, detail, hint, request_id, problem
     ├── BadRequestError 400, AuthenticationError 401, PermissionDeniedError 403, NotFoundError 404
     ├── ConflictError 409, GoneError 410, UnprocessableEntityError 422, RateLimitError 429
     └── InternalServerError     500 and above
-JobError                        the calls went well, the job did not: job
+JobError                        the calls succeeded, the job did not: job
 ├── JobFailedError, JobCancelledError, JobExpiredError
-└── WaitTimeout                 the job goes on, only the waiting is over
+└── WaitTimeout                 the job goes on, only the wait is over
 """
 
 from typing import Final
@@ -22,15 +22,15 @@ class APIError(Exception):
 
 
 class APIConnectionError(APIError):
-    """The service cannot be reached, or the line broke."""
+    """The service is unreachable, or the connection broke."""
 
 
 class APITimeoutError(APIConnectionError):
-    """The service did not answer in time."""
+    """The service did not respond in time."""
 
 
 class APIStatusError(APIError):
-    """The service refused. `problem` is its own account (RFC 9457)."""
+    """An error response. `problem` is its body (RFC 9457)."""
 
     def __init__(self, status_code: int, problem: types.Problem) -> None:
         super().__init__(problem.detail or problem.title)
@@ -67,7 +67,7 @@ class ConflictError(APIStatusError):
 
 
 class GoneError(APIStatusError):
-    """It was there, and was deleted: the results of a batch."""
+    """It existed, and was deleted: the results of a batch."""
 
 
 class UnprocessableEntityError(APIStatusError):
@@ -86,7 +86,7 @@ ENDED: Final = {"failed": "failed", "cancelled": "was cancelled", "expired": "ex
 
 
 class JobError(Exception):
-    """A job did not bring what was asked for; `job` is its last known record."""
+    """A job did not succeed; `job` is its last known record."""
 
     def __init__(self, job: types.Job) -> None:
         self.job = job
@@ -100,7 +100,7 @@ class JobError(Exception):
 
 
 class JobFailedError(JobError):
-    """The job ended in an error; `job.error` says which."""
+    """The job failed; see `job.error`."""
 
 
 class JobCancelledError(JobError):
@@ -112,4 +112,4 @@ class JobExpiredError(JobError):
 
 
 class WaitTimeout(JobError):
-    """The time to wait is over; the job itself goes on."""
+    """The wait is over; the job itself goes on."""

@@ -1,4 +1,4 @@
-"""Corrected predictions on their way into a data set."""
+"""Corrected predictions, sent to a data set."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""The user's pictures on disk: which, how large, in which portions. Knows no HTTP."""
+"""Local picture files: which, how large, in which requests. Knows no HTTP."""
 
 import hashlib
 import os
@@ -37,7 +37,7 @@ SUFFIXES: Final = frozenset(
         ".heif",
     }
 )
-"""What a picture in a folder is known by, if not by its first bytes."""
+"""Suffixes of pictures; other files are recognised by their first bytes."""
 PICTURE: Final = re.compile(
     rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|GIF8[79]a|RIFF.{4}WEBP|BM.{12}[\x0c\x28\x34\x38\x40\x6c\x7c]\0\0\0"
     rb"|II[*+]\0|MM\0[*+]|.{4}ftyp(?:avi|he[iv]|mif1|msf1|miaf)",
@@ -45,12 +45,12 @@ PICTURE: Final = re.compile(
 )
 HEAD_BYTES: Final = 32
 MAX_DEPTH: Final = 64
-"""Folders in folders: links that lead from one to the other make no end of them."""
+"""Most depth of folders; also ends cycles of links."""
 
 
 @dataclass(frozen=True, slots=True)
 class LocalFile:
-    """A file and the relative name, with `/`, under which the service knows it."""
+    """A file and its relative name, with `/`, in the service."""
 
     path: Path
     name: str
@@ -64,10 +64,10 @@ class LocalFile:
 def files_below(folder: Path, passed: PassedOver | None = None) -> list[LocalFile]:
     """List every file in a folder's tree by name; links are followed. What is left out is counted in `passed`:
 
-    what systems leave behind, links that lead nowhere or back to a folder above, folders that cannot be read.
+    operating systems' junk files, broken links and cycles, unreadable folders.
 
     Raises:
-        NotADirectoryError: it is no folder.
+        NotADirectoryError: it is not a folder.
     """
     if not folder.is_dir():
         raise NotADirectoryError(f"{folder} is not a folder")
@@ -76,7 +76,7 @@ def files_below(folder: Path, passed: PassedOver | None = None) -> list[LocalFil
 
 
 def _named(sizes: Mapping[Path, int], top: Path, passed: PassedOver) -> list[LocalFile]:
-    """Name files relative to `top`, as Unicode whatever bytes the disk holds."""
+    """Name files relative to `top`, as valid Unicode whatever bytes the disk holds."""
     raws = {path: os.fsencode(path.relative_to(top).as_posix()) for path in sizes}
     spelling = spelling_of(raws.values())
     files = []
@@ -89,7 +89,7 @@ def _named(sizes: Mapping[Path, int], top: Path, passed: PassedOver) -> list[Loc
 
 
 def _walk(folder: Path, below: str, passed: PassedOver, above: list[tuple[int, int]]) -> Iterator[tuple[Path, int]]:
-    """Yield the files of a folder with their sizes; `above` are the folders that lead here, by device and number."""
+    """Yield the files of a folder with their sizes; `above` are its parents, by device and inode."""
     here = folder.stat()
     inside = [*above, (here.st_dev, here.st_ino)]
     for path in sorted(folder.iterdir()):
@@ -113,12 +113,12 @@ def _walk(folder: Path, below: str, passed: PassedOver, above: list[tuple[int, i
 
 
 def pictures_at(paths: Iterable[str | os.PathLike[str]], passed: PassedOver) -> list[LocalFile]:
-    """Expand folders to the pictures in them, by name or content; files named one by one are always taken.
+    """Expand folders to the pictures in them, by name or content; explicitly named files are always included.
 
-    Names are relative to the folder that all paths have in common. What is left out is counted in `passed`.
+    Names are relative to the common folder of all paths. Skipped files are counted in `passed`.
 
     Raises:
-        FileNotFoundError: a path leads nowhere.
+        FileNotFoundError: a path does not exist.
     """
     given = [Path(path).absolute() for path in paths]
     found = dict(each for path in given for each in _expand(path, passed))
@@ -142,18 +142,18 @@ def _expand(path: Path, passed: PassedOver) -> Iterator[tuple[Path, int]]:
 
 
 def _is_picture(path: Path) -> bool:
-    """Return whether a file is named like a picture or begins like one; the service then looks properly."""
+    """Return whether a file has the name or the first bytes of a picture; the service then decodes it."""
     if path.suffix.lower() in SUFFIXES:
         return True
     try:
         with path.open("rb") as file:
             return PICTURE.match(file.read(HEAD_BYTES)) is not None
     except OSError:
-        return True  # that it cannot be read will be told
+        return True  # sending it will report that it is unreadable
 
 
 def portions(files: Iterable[LocalFile]) -> Iterator[list[LocalFile]]:
-    """Cut into requests of at most CHUNK_FILES files and, unless one file alone is larger, CHUNK_BYTES bytes."""
+    """Split into requests of at most CHUNK_FILES files and, unless a single file is larger, CHUNK_BYTES bytes."""
     portion: list[LocalFile] = []
     size = 0
     for file in files:
@@ -172,16 +172,16 @@ def fit_one_request(files: Sequence[LocalFile]) -> bool:
 
 
 def archive_type(file: Path) -> str:
-    """Return the content type of an archive by its name; the service then looks at the bytes."""
+    """Return the content type of an archive by its name; the service then checks the bytes."""
     types = {".tar": "application/x-tar", ".gz": "application/gzip", ".tgz": "application/gzip"}
     return types.get(file.suffix.lower(), "application/zip")
 
 
 @contextmanager
 def packed(files: Iterable[LocalFile]) -> Iterator[Path]:
-    """Pack into a temporary zip on disk, stored and not squeezed: pictures are compressed already.
+    """Pack into a temporary zip, uncompressed: pictures are compressed already.
 
-    The same files give the same bytes, so an upload of them in parts can be gone on with.
+    The same files give the same bytes, so that an upload in parts can be resumed.
     """
     with tempfile.TemporaryDirectory(prefix="tsukiji-") as folder:
         spool = Path(folder) / "images.zip"
@@ -192,5 +192,5 @@ def packed(files: Iterable[LocalFile]) -> Iterator[Path]:
 
 
 def _shown(name: str) -> str:
-    """Return a name as clean UTF-8, whatever bytes the disk holds."""
+    """Return a name as valid UTF-8, whatever bytes the disk holds."""
     return os.fsencode(name).decode("utf-8", "replace")

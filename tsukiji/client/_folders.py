@@ -1,4 +1,4 @@
-"""Send a folder of pictures into a data set: only what the service lacks, never stopped by one bad file."""
+"""Uploads a folder of pictures into a data set: only what is missing; a bad file does not stop the others."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,13 +21,13 @@ from tsukiji.ingest.skipped import PassedOver
 from tsukiji.labels import is_set, join_labels, split_labels, told, under_two_labels
 
 Report = Callable[[int, int], None]
-"""Called with the files settled so far and the files in all."""
+"""Called with the number of finished files and of all."""
 
 Group = str | Callable[[str], str | None]
-"""One for all files, or what gives it from a file's relative path; None is no group."""
+"""One for all files, or a function of the relative path; None: no group."""
 
 Place = Callable[[str], Placement]
-"""Gives what is known of a file from its relative path."""
+"""Returns what is known about a file, by its relative path."""
 
 THREADS: Final = 4
 CHECKED_AT_ONCE: Final = 1000
@@ -49,9 +49,9 @@ def upload_folder(
     """Upload every file below `folder`, labelled by a table or another tool's export, else by its parent folder.
 
     Raises:
-        NotADirectoryError: it is no folder.
-        ValueError: `table` is none, or there are no files in the folder.
-        APIError: the service refused the data set or the key, or cannot be reached. What was sent stays; run again.
+        NotADirectoryError: it is not a folder.
+        ValueError: `table` is invalid, or there are no files in the folder.
+        APIError: the service refused the request or is unreachable. Uploaded files are kept; run again.
     """
     passed = PassedOver()
     found = files_below(folder, passed)
@@ -85,7 +85,7 @@ def upload_folder(
         settle(_verdict(file, "duplicate", place) for file in hashes if file in kept)
         firsts = {sha256: file for file, sha256 in reversed(hashes.items()) if sha256}
         missing = [file for file, sha256 in hashes.items() if sha256 and file not in kept]
-        # Copies go when their first is there: which of them makes the image is not to be chance.
+        # Copies are sent after the first, so that it is not left to chance which becomes the image.
         for round_ in (True, False):
             requests = _requests([file for file in missing if (firsts[hashes[file] or ""] is file) is round_], place)
             for settled in pool.map(lambda portion: _send(transport, dataset_id, portion, place), requests):
@@ -117,7 +117,7 @@ def _lay_out(
 
 
 def _tables(files: Sequence[LocalFile], named: Path | None, options: types.ImportOptions) -> list[Table]:
-    """Read what may be tables among the files, and the one that was named, wherever it lies."""
+    """Read possible tables among the files, and the given one, wherever it is."""
     tables, room = [], TABLE_BYTES
     for file in files:
         is_named = named is not None and file.path.name == named.name and file.path.samefile(named)
@@ -140,14 +140,14 @@ def _placing(layout: Layout, group: Group | None) -> Place:
 
 
 def _adds(found: Placement, labels: list[str] | None) -> bool:
-    """Return whether a picture that the service has brings labels which it lacks there; one label stays what it is."""
+    """Return whether a known picture adds labels to its image; a single label is never changed."""
     if found.label is None:
         return False
     return labels is None or (is_set(found.label) and not set(split_labels(found.label)) <= set(labels))
 
 
 def _united(hashes: Mapping[LocalFile, str | None], place: Place) -> Place:
-    """Return a place by which copies of one picture, such as in the folder of each label, have all of their labels."""
+    """Return a function that gives copies of one picture, such as in several labels' folders, the labels of all."""
     sets: dict[str, set[str]] = {}
     for file, sha256 in hashes.items():
         if sha256 and (text := place(file.name).label) is not None:
@@ -156,7 +156,7 @@ def _united(hashes: Mapping[LocalFile, str | None], place: Place) -> Place:
 
     def placed(name: str) -> Placement:
         found = place(name)
-        with suppress(ValueError):  # too long together: each comes with its own, and the service tells
+        with suppress(ValueError):  # too long together: each is sent with its own, and the service reports it
             return replace(found, label=join_labels(united[name])) if name in united else found
         return found
 
@@ -166,7 +166,7 @@ def _united(hashes: Mapping[LocalFile, str | None], place: Place) -> Place:
 def _torn(
     hashes: Mapping[LocalFile, str | None], firsts: Mapping[str, LocalFile], place: Place
 ) -> list[dict[str, Any]]:
-    """Return the warning of pictures that lie in the folders of two labels."""
+    """Return the warning about pictures in the folders of two labels."""
     pairs: dict[str, tuple[tuple[str, str], tuple[str, str]]] = {}
     for file, sha256 in hashes.items():
         first = firsts.get(sha256 or "")
@@ -179,7 +179,7 @@ def _torn(
 
 
 def _unsendable(layout: Layout) -> Iterable[types.FileVerdict]:
-    """Yield the verdicts on what a table says beside its files."""
+    """Yield the verdicts on lines of tables that have no file."""
     for name, error in layout.faults:
         yield _refused(name, error)
     for remote in layout.remotes:
@@ -195,7 +195,7 @@ def _hash(file: LocalFile) -> tuple[LocalFile, str | None]:
 
 
 def _known(transport: Transport, dataset_id: str, hashes: list[str]) -> dict[str, list[str] | None]:
-    """Return the pictures that the data set holds, by sha256, with their labels; None of those without any."""
+    """Return the pictures of the data set, by sha256, with their labels; None for unlabelled ones."""
     known: dict[str, list[str] | None] = {}
     for start in range(0, len(hashes), CHECKED_AT_ONCE):
         asked = {"sha256": hashes[start : start + CHECKED_AT_ONCE]}
@@ -206,7 +206,7 @@ def _known(transport: Transport, dataset_id: str, hashes: list[str]) -> dict[str
 
 
 def _requests(files: list[LocalFile], place: Place) -> list[list[LocalFile]]:
-    """Portions of one kind each: one split, and all with a label or all without."""
+    """Split into requests of one kind: one split, and all with a label or all without."""
 
     def kind(file: LocalFile) -> tuple[str, bool]:
         found = place(file.name)
@@ -216,7 +216,7 @@ def _requests(files: list[LocalFile], place: Place) -> list[list[LocalFile]]:
 
 
 def _send(transport: Transport, dataset_id: str, files: list[LocalFile], place: Place) -> list[types.FileVerdict]:
-    """Send one request; where the service blames it on a file, halve it until that file stands alone."""
+    """Send one request; if the service rejects it because of some file, halve it until that file is alone."""
     try:
         return _post(transport, dataset_id, files, place)
     except APIStatusError as error:
@@ -259,7 +259,7 @@ def _post(transport: Transport, dataset_id: str, files: list[LocalFile], place: 
 
 
 def _spelt(text: str) -> str:
-    """Return a label as the form takes it, or a set of them as JSON."""
+    """Return a label as a form field, or a set of them as JSON."""
     return json.dumps(split_labels(text), ensure_ascii=False) if is_set(text) else text
 
 

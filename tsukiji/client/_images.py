@@ -14,7 +14,7 @@ class Images(Resource):
         return types.Image.model_validate(self._transport.request("GET", path("images", image)).json())
 
     def delete(self, image: str | Identified) -> None:
-        """Delete a picture for good; `Dataset.exclude` keeps it."""
+        """Delete a picture permanently; `Dataset.exclude` keeps it."""
         self._transport.request("DELETE", path("images", id_of(image)))
 
     def content(self, image: str | Identified, variant: Literal["original", "thumb"] = "original") -> bytes:
@@ -25,6 +25,6 @@ class Images(Resource):
     def list(
         self, dataset: str | Identified, *, page_size: int | None = None, **wanted: Unpack[Chosen]
     ) -> Paged[types.Image]:
-        """List the images of a data set, all or those that meet every wish."""
+        """List the images of a data set, optionally filtered."""
         place = path("datasets", id_of(dataset), "images")
         return self._transport.paged(place, types.Image.model_validate, limit=page_size, **wanted)

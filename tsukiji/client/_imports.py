@@ -1,4 +1,4 @@
-"""Imports: pictures on their way into a data set, and what became of each."""
+"""Imports of pictures into a data set, with the outcome of each file."""
 
 import os
 from pathlib import Path
@@ -18,20 +18,20 @@ class Import(Job):
     FORMATS: ClassVar = {".csv": "text/csv", ".jsonl": "application/jsonl"}
 
     def items(self, verdict: Verdict | None = None, *, error: str | None = None) -> Paged[types.FileVerdict]:
-        """List what became of each file and each line; of a verdict, or rejected with this code."""
+        """List the outcome of each file and line, optionally of one verdict, or one error code."""
         place = path("imports", self.id, "items")
         return self._transport.paged(place, types.FileVerdict.model_validate, verdict=verdict, error=error)
 
     def summary(self) -> types.ImportSummary:
-        """Count the verdicts so far, and the reasons of rejections."""
+        """Count the verdicts so far, and the reasons for rejections."""
         answer = self._transport.request("GET", path("imports", self.id, "summary"))
         return types.ImportSummary.model_validate(answer.json())
 
     def download(self, target: str | os.PathLike[str], verdict: Verdict | None = None) -> Path:
-        """Save what became of each file as the target's ending says: `.csv` or `.jsonl`.
+        """Save the outcome of each file in the format of the target's suffix: `.csv` or `.jsonl`.
 
         Raises:
-            ValueError: the ending says none of these.
+            ValueError: another suffix.
         """
         kind = self.FORMATS.get(Path(target).suffix.lower())
         if kind is None:

@@ -1,4 +1,4 @@
-"""The handle of one job: refresh, wait, follow, cancel. Knows no kind of job."""
+"""The handle of one job of any kind: refresh, wait, follow, cancel."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -13,9 +13,9 @@ from tsukiji.client._progress import Line, is_watched
 
 HOLD_SECONDS: Final = 30
 PAUSE_SECONDS: Final = 0.25
-"""Between two polls that the server itself holds."""
+"""Between two long polls."""
 PATIENT_RETRIES: Final = 8
-"""A wait outlives a restart of the service: eight delays make about 40 s."""
+"""A wait survives a restart of the service: eight delays make about 40 s."""
 ERROR_OF: Final[dict[str, type[JobError]]] = {
     "failed": JobFailedError,
     "cancelled": JobCancelledError,
@@ -24,17 +24,17 @@ ERROR_OF: Final[dict[str, type[JobError]]] = {
 
 
 class Job(Bound, types.Job):
-    """All long work: test `done`, then read `result` or `error`."""
+    """A job: test `done`, then read `result` or `error`."""
 
     def refresh(self) -> Self:
         return self._absorb(self._transport.request("GET", path("jobs", self.id)).json())
 
     def cancel(self) -> Self:
-        """Ask the job to stop; it may take a moment, and it may end as it would have."""
+        """Ask the job to stop; this may take a moment, and the job may finish first."""
         return self._absorb(self._transport.request("POST", path("jobs", self.id, "cancel")).json())
 
     def events(self, *, after: int = 0) -> Iterator[types.JobEvent]:
-        """Yield the job's history and then what happens, until it is done; a broken line is taken up again."""
+        """Yield the job's history and then new events, until it is done; reconnects when the connection breaks."""
         return follow(self._transport, self.id, after)
 
     def wait(
@@ -44,17 +44,17 @@ class Job(Bound, types.Job):
         *,
         raise_on_error: bool = True,
     ) -> Self:
-        """Return when the job is done; the server sets the pace.
+        """Wait until the job is done, polling as often as the server says.
 
         Args:
-            timeout: seconds; None waits for ever.
-            progress: called with this handle at once and after each change. Without one a line on standard error shows
-                how far it is, in a terminal and in a notebook; False shows nothing.
-            raise_on_error: raise where the job did not succeed. Single bad images never raise: see `counts`.
+            timeout: seconds; None: no limit.
+            progress: called with this handle at once and after each change. By default a line on standard error shows
+                the progress, in a terminal or a notebook; False shows nothing.
+            raise_on_error: raise if the job did not succeed. Single bad images never raise: see `counts`.
 
         Raises:
-            WaitTimeout: time is over; the job goes on.
-            JobFailedError, JobCancelledError, JobExpiredError: it ended so.
+            WaitTimeout: the wait is over; the job goes on.
+            JobFailedError, JobCancelledError, JobExpiredError: the job did not succeed.
         """
         if progress is True or (progress is None and is_watched()):
             with Line() as line:
@@ -74,12 +74,12 @@ class Job(Bound, types.Job):
         return self
 
     def raise_for_status(self) -> None:
-        """Raise the error that fits a job that ended badly."""
+        """Raise the exception of a job that did not succeed."""
         if self.status in ERROR_OF:
             raise ERROR_OF[self.status](self)
 
     def _poll(self, etag: str | None, left: float, report: "Callable[[Job], None]") -> tuple[str | None, float]:
-        """Ask once, let the server hold the answer, and return its ETag and the seconds to pause."""
+        """Long-poll once, and return the ETag and the seconds to pause."""
         hold = int(min(HOLD_SECONDS, left))
         headers = ({"Prefer": f"wait={hold}"} if hold else {}) | ({"If-None-Match": etag} if etag else {})
         timeout = self._transport.config.timeout_seconds + hold

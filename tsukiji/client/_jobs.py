@@ -1,4 +1,4 @@
-"""All long work in one list, each record with the handle of its kind."""
+"""All jobs in one list, each record with the handle of its kind."""
 
 from typing import Any, Final
 
@@ -22,7 +22,7 @@ class Jobs(Resource):
         return self._bind(self._transport.request("POST", path("jobs", job_id, "cancel")).json())
 
     def delete(self, job_id: str) -> None:
-        """Delete the results and pictures of a batch, prediction or evaluation that has ended; its record stays."""
+        """Delete the results and pictures of a finished batch, prediction or evaluation; its record is kept."""
         self._transport.request("DELETE", path("jobs", job_id))
 
     def list(self, *, kind: str | None = None, status: str | None = None, page_size: int | None = None) -> Paged[Job]:

@@ -1,4 +1,4 @@
-"""Models and the aliases that name them."""
+"""Models and their aliases."""
 
 import os
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from tsukiji.client._uploads import UPLOAD_SECONDS
 class Model(Bound, types.Model):
     @property
     def evaluation(self) -> Evaluation | None:
-        """How good it is on its own held-out pictures; asks the service."""
+        """Its evaluation on the training's held-out pictures; makes a request."""
         return Evaluations(self._transport).get(self.evaluation_id) if self.evaluation_id else None
 
     def predict(
@@ -45,7 +45,7 @@ class Model(Bound, types.Model):
         return save(self._transport, path("models", self.id, "package"), Path(target), "application/zip")
 
     def export(self, format: types.ExportFormat) -> Job:  # noqa: A002
-        """Start to make the model available as `onnx` or `fastai`; see `Models.export`."""
+        """Start converting the model to `onnx` or `fastai`; see `Models.export`."""
         return Models(self._transport).export(self, format)
 
 
@@ -62,14 +62,14 @@ class Models(Resource):
         return save(self._transport, path("models", id_of(model), "package"), Path(target), "application/zip")
 
     def import_package(self, package: str | os.PathLike[str], name: str | None = None) -> Model:
-        """Send a package that another service made, the zip of `download`; it becomes a model of its own here.
+        """Upload a package from another service, the zip of `download`; it becomes a new model here.
 
         Args:
             package: the zip.
-            name: what to call the model; the file's name by default.
+            name: of the new model; default: the file's name.
 
         Raises:
-            UnprocessableEntityError: it is no package, or not a whole one; `code` is `package_invalid`.
+            UnprocessableEntityError: it is not a complete package; `code` is `package_invalid`.
         """
         zipped = Path(package)
         with zipped.open("rb") as file:
@@ -83,15 +83,15 @@ class Models(Resource):
         return Model.bind(self._transport, response.json())
 
     def export(self, model: str | Identified, format: types.ExportFormat) -> Job:  # noqa: A002
-        """Start to make a model available as `onnx` or `fastai`; one that is there already is answered at once.
+        """Start converting a model to `onnx` or `fastai`; an existing export is returned at once.
 
-        Wait for the job, then fetch the file by `download_export`.
+        Wait for the job, then save the file with `download_export`.
         """
         response = self._transport.request("POST", path("models", id_of(model), "exports"), json={"format": format})
         return Job.bind(self._transport, response.json())
 
     def exports(self, model: str | Identified) -> Paged[types.ModelExport]:
-        """List what a model was exported as, with what was measured about it."""
+        """List the exports of a model, with measurements."""
         return self._transport.paged(path("models", id_of(model), "exports"), types.ModelExport.model_validate)
 
     def download_export(
@@ -110,7 +110,7 @@ class Models(Resource):
 
 class Aliases(Resource):
     def set(self, name: str, model: str | Identified) -> types.Alias:
-        """Let `name` stand for a model from now on."""
+        """Point the alias `name` to a model."""
         response = self._transport.request("PUT", path("aliases", name), json={"model": id_of(model)})
         return types.Alias.model_validate(response.json())
 
@@ -121,11 +121,11 @@ class Aliases(Resource):
         self._transport.request("DELETE", path("aliases", name))
 
     def rollback(self, name: str) -> types.Alias:
-        """Let `name` stand for the model before this one; done twice, it is where it was."""
+        """Point the alias `name` to its previous model; a second roll-back restores the first."""
         return types.Alias.model_validate(self._transport.request("POST", path("aliases", name, "rollback")).json())
 
     def history(self, name: str) -> Paged[types.AliasMove]:
-        """List where `name` has pointed, newest first."""
+        """List the alias's history, newest first."""
         return self._transport.paged(path("aliases", name, "history"), types.AliasMove.model_validate)
 
     def list(self) -> Paged[types.Alias]:

@@ -1,4 +1,4 @@
-"""A list that comes page by page and reads like one. Knows no HTTP."""
+"""A paged list that reads like one. Knows no HTTP."""
 
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
@@ -7,7 +7,7 @@ T = TypeVar("T")
 
 
 class Paged(Generic[T]):
-    """Iterate over it for every record; pages are fetched when their first record is asked for."""
+    """Iterates over all records; pages are fetched on demand."""
 
     def __init__(self, fetch: Callable[[str | None], tuple[list[T], str | None]]) -> None:
         self._fetch = fetch

@@ -1,4 +1,4 @@
-"""Predict a few pictures now: the answer usually comes within the call."""
+"""Synchronous predictions: the result usually arrives with the call."""
 
 import os
 from collections.abc import Sequence
@@ -27,11 +27,11 @@ def predict(
     tags: bool = False,
     heatmap: str | None = None,
 ) -> list[types.Prediction]:
-    """Send up to 16 pictures and return their predictions in order, waiting on where `wait` seconds are too few.
+    """Send up to 16 pictures and return their predictions in order, polling if `wait` seconds are too few.
 
     Raises:
         JobFailedError: no picture could be classified; `job.error` says why.
-        APIError: the service refused or cannot be reached.
+        APIError: the service refused the request or is unreachable.
     """
     with ExitStack() as stack:
         response = transport.request(

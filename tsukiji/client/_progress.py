@@ -1,4 +1,4 @@
-"""A line that shows how far a job is, where a person reads along: in a terminal or a notebook. Knows no HTTP."""
+"""A progress line for people, in a terminal or a notebook. Knows no HTTP."""
 
 import sys
 from datetime import timedelta
@@ -9,12 +9,12 @@ from tsukiji import types
 
 
 def is_watched() -> bool:
-    """Does somebody read standard error? A notebook shows it as well, though it is no terminal."""
+    """Return whether a person sees standard error. A notebook shows it too, though it is no terminal."""
     return sys.stderr is not None and (sys.stderr.isatty() or "ipykernel" in sys.modules)
 
 
 class Line:
-    """One line on standard error that is written over, and gone at the end."""
+    """One line on standard error that is overwritten, and cleared at the end."""
 
     def __init__(self) -> None:
         self._width = 0
@@ -38,6 +38,6 @@ class Line:
 
 
 def describe(job: types.Job) -> str:
-    """Say how far a job is: `training trn_1: training 40%, 0:02:10 left`."""
+    """Return a job's progress as text: `training trn_1: training 40%, 0:02:10 left`."""
     left = "" if job.progress.eta_seconds is None else f", {timedelta(seconds=round(job.progress.eta_seconds))} left"
     return f"{job.object} {job.id}: {job.phase or job.status} {job.progress.fraction:.0%}{left}"

@@ -1,4 +1,4 @@
-"""Snapshots: data sets as they stood, and what lies between two of them."""
+"""Snapshots of data sets, and their differences."""
 
 import os
 from pathlib import Path
@@ -30,7 +30,7 @@ class Snapshots(Resource):
         return Snapshot.bind(self._transport, self._transport.request("GET", path("snapshots", snapshot)).json())
 
     def compare(self, a: str | Identified, b: str | Identified) -> types.SnapshotComparison:
-        """Count what leads from snapshot a to snapshot b; `data` holds the first images, `changes` lists all."""
+        """Count the changes from snapshot a to snapshot b; `data` holds the first images, `changes` lists all."""
         params = {"a": id_of(a), "b": id_of(b)}
         answer = self._transport.request("GET", path("snapshots", "compare"), params=params)
         return types.SnapshotComparison.model_validate(answer.json())
@@ -44,10 +44,10 @@ class Snapshots(Resource):
 
 
 def download(transport: Transport, place: str, target: Path, wanted: types.DatasetFormat | None) -> Path:
-    """Save an export; without a wish the target's ending says which.
+    """Save an export; by default the target's suffix gives the format.
 
     Raises:
-        ValueError: the ending says none.
+        ValueError: the suffix gives none.
     """
     chosen = wanted or format_of(target)
     return save(transport, place, target, MEDIA_TYPES[chosen], {"format": chosen})

@@ -17,18 +17,18 @@ class Training(Job):
         return self._transport.paged(path("trainings", self.id, "metrics"), types.EpochMetrics.model_validate)
 
     def finish(self) -> "Training":
-        """Stop now and keep the best so far, where `cancel` would discard it."""
+        """Stop now and keep the best epoch so far, which `cancel` would discard."""
         return self._absorb(self._transport.request("POST", path("trainings", self.id, "finish")).json())
 
     @property
     def model(self) -> Model | None:
-        """What came of it, once it has succeeded; asks the service."""
+        """The trained model, once the job has succeeded; makes a request."""
         model_id = (self.result or {}).get("model_id")
         return Models(self._transport).get(model_id) if model_id else None
 
     @property
     def evaluation(self) -> Evaluation | None:
-        """How good the model is on the held-out pictures, once it has succeeded; asks the service."""
+        """The model's evaluation on the held-out pictures, once the job has succeeded; makes a request."""
         evaluation_id = (self.result or {}).get("evaluation_id")
         return Evaluations(self._transport).get(evaluation_id) if evaluation_id else None
 
@@ -44,10 +44,10 @@ class Trainings(Resource):
         resplit: bool = False,
         metadata: Mapping[str, str] | None = None,
     ) -> Training:
-        """Start a training. What the recipe leaves out is the service's default.
+        """Start a training. Omitted recipe members get the service's defaults.
 
-        `unknown` is a data set of other things: how many of them pass for known is measured, nothing learnt from them.
-        An image stays on the side of the split where an earlier training had it; `resplit` draws all anew.
+        `unknown` is a data set of other things, used to measure "none of these", not to train. Images keep the split
+        of earlier trainings; `resplit` draws all splits again.
         """
         wanted = recipe.model_dump(exclude_unset=True) if isinstance(recipe, types.Recipe) else dict(recipe or {})
         asked = {

@@ -1,4 +1,4 @@
-"""The line to the service: one call with its retries, one open stream, one list page by page. Knows no resource."""
+"""HTTP transport: calls with retries, streams, paged lists. Knows no resources."""
 
 import itertools
 import time
@@ -20,7 +20,7 @@ Files = Sequence[tuple[str, tuple[str, BinaryIO | bytes]]]
 
 
 class Options(TypedDict, total=False):
-    """What a call may carry; `timeout` is seconds of silence, `max_retries` overrules the client's own."""
+    """Options of a call; `timeout` is in seconds without data, `max_retries` overrides the client's."""
 
     params: Mapping[str, Any]
     headers: Mapping[str, str]
@@ -33,7 +33,7 @@ class Options(TypedDict, total=False):
 
 
 class Transport:
-    """A pooled connection that may be used by several threads."""
+    """A pooled connection; thread-safe."""
 
     def __init__(self, config: Config, *, sleep: Callable[[float], None] = time.sleep) -> None:
         self.config = config
@@ -52,17 +52,17 @@ class Transport:
         self._http.close()
 
     def request(self, method: str, path: str, **options: Unpack[Options]) -> httpx2.Response:
-        """Make one call, its body read.
+        """Make one call, and read the whole response.
 
         Raises:
-            APIStatusError: the service refused.
-            APIConnectionError: there was no answer, after all retries.
+            APIStatusError: an error response.
+            APIConnectionError: no response, after all retries.
         """
         return self._send(method, path, options, stream=False)
 
     @contextmanager
     def stream(self, method: str, path: str, **options: Unpack[Options]) -> Iterator[httpx2.Response]:
-        """Open a response to be read piece by piece; a line that breaks meanwhile raises APIConnectionError."""
+        """Open a response to be read in pieces; a connection that breaks meanwhile raises APIConnectionError."""
         response = self._send(method, path, options, stream=True)
         try:
             yield response
@@ -72,7 +72,7 @@ class Transport:
             response.close()
 
     def paged(self, path: str, read: Callable[[Any], T], **params: Any) -> Paged[T]:
-        """List what is at `path`, each record through `read`."""
+        """List what is at `path`, with each record parsed by `read`."""
 
         def fetch(cursor: str | None) -> tuple[list[T], str | None]:
             page = self.request("GET", path, params={**params, "cursor": cursor}).json()
@@ -104,7 +104,7 @@ class Transport:
     def _build(self, method: str, path: str, options: Options, key: dict[str, str]) -> httpx2.Request:
         content = options.get("content")
         if content is not None:
-            content.seek(0)  # an earlier attempt has read it
+            content.seek(0)  # an earlier attempt read it
         return self._http.build_request(
             method,
             path,

@@ -1,4 +1,4 @@
-"""Large files in parts: what the service has confirmed is never sent again, whoever was interrupted, and where."""
+"""Uploads of large files in parts: confirmed parts are never sent again, even by another process."""
 
 import base64
 import hashlib
@@ -18,40 +18,40 @@ from tsukiji.client._pages import Paged
 from tsukiji.client._transport import Transport
 
 Sent = Callable[[int, int], None]
-"""Called with the bytes that the service has confirmed so far, and the bytes in all."""
+"""Called with the confirmed and total bytes."""
 
 THREADS: Final = 3
 """Each holds one part in memory."""
 TRIES: Final = 3
-"""Of a part whose bytes arrive with another hash."""
+"""Attempts for a part that arrives with a wrong hash."""
 UPLOAD_SECONDS: Final = 600
 BY_PARTS_BYTES: Final = 32 * 2**20
-"""A file from this size on goes in parts; a smaller one is sent again as soon as it is gone on with."""
+"""Larger files are uploaded in parts; smaller ones are simply sent again."""
 
 
 class Uploads(Resource):
     def send(self, file: str | os.PathLike[str], progress: Sent | None = None) -> types.Upload:
-        """Send a file in parts and return the completed upload; what an earlier run sent is not sent again.
+        """Upload a file in parts and return the completed upload; parts sent by earlier runs are not sent again.
 
-        The service knows the file by its hash, so it may be gone on with from another process or machine.
+        The service knows the file by its hash, so another process or machine may resume it.
 
         Args:
             file: its path.
-            progress: called with the bytes confirmed so far, at once and after each part, and the bytes in all.
+            progress: called with the confirmed and total bytes, at once and after each part.
 
         Raises:
             ValueError: the file is empty.
             OSError: it cannot be read.
-            APIError: the service refused, or cannot be reached. What was confirmed stays; run again.
+            APIError: the service refused the request or is unreachable. Confirmed parts are kept; run it again.
         """
         return send(self._transport, Path(file), progress)
 
     def get(self, upload_id: str) -> types.Upload:
-        """Fetch one, with the parts that are confirmed."""
+        """Fetch one, with its confirmed parts."""
         return types.Upload.model_validate(self._transport.request("GET", path("uploads", upload_id)).json())
 
     def delete(self, upload: str | Identified) -> None:
-        """Give one up; jobs that were started with it go on."""
+        """Delete one; jobs started with it are not affected."""
         self._transport.request("DELETE", path("uploads", id_of(upload)))
 
     def list(self, *, page_size: int | None = None) -> Paged[types.Upload]:
