@@ -17,7 +17,7 @@ LEFT_BEHIND: Final = frozenset(
         "__pycache__",
     }
 )  # fmt: skip
-"""Lower case. Names that begin with a dot (`.DS_Store`, `._1.jpg`, `.git`, `.Trash-1000`) are hidden and skipped too."""
+"""Lower case. Names that begin with a dot (`.DS_Store`, `._1.jpg`, `.git`, `.Trash-1000`) are hidden: skipped too."""
 FOUND_BY_CHKDSK: Final = re.compile(r"found\.\d{3}", re.IGNORECASE)
 UNSAFE: Final = frozenset('/\\:*?"<>|%') | {chr(code) for code in [*range(32), 127]}
 """Characters refused by some file system, and the percent sign of encoded ones."""
