@@ -59,24 +59,26 @@ def line_chart(
     y_text: Callable[[float], str] = lambda value: f"{value:g}",
     y_range: tuple[float, float] | None = None,
     x_range: tuple[float, float] | None = None,
+    width: int = WIDTH,
     height: int = 240,
 ) -> Markup:
     """Return an SVG of up to two curves over one axis.
 
     A screen reader says `title`; `x_name` is below the horizontal axis, and `y_text` writes values of the vertical
-    one. The ends of the axes are those of the data by default.
+    one. The ends of the axes are those of the data by default; `width` and `height` are in units of the text's size,
+    so a narrow column takes a narrow chart.
     """
     xs = [x for line in lines for x, _ in line.points] or [0.0, 1.0]
     ys = [y for line in lines for _, y in line.points] + [y for line in lines for _, *ends in line.band for y in ends]
     low, high = y_range or (min(ys, default=0.0), max(ys, default=1.0))
     spare = 0.0 if y_range else MARGIN * (high - low)
-    across = Axis(*(x_range or (min(xs), max(xs))), LEFT, WIDTH - RIGHT)
+    across = Axis(*(x_range or (min(xs), max(xs))), LEFT, width - RIGHT)
     down = Axis(low - spare, high + spare, height - BOTTOM, TOP, y_text)
     parts = [*axes(across, down, height, x_name)]
     for index, line in enumerate(lines):
         parts += curve(line, across, down, " second" if index else "")
     label = escape(title)
-    start = f'<svg class="chart" viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{label}">'
+    start = f'<svg class="chart" viewBox="0 0 {width} {height}" role="img" aria-label="{label}">'
     return Markup(start + "".join(parts) + "</svg>")  # noqa: S704 - every text in it is escaped
 
 
@@ -84,14 +86,14 @@ def axes(across: Axis, down: Axis, height: int, x_name: str) -> list[str]:
     parts = []
     for value in down.ticks():
         y = down.at(value)
-        parts.append(f'<path class="gridline" d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}"/>')
+        parts.append(f'<path class="gridline" d="M{LEFT} {y:.1f}H{across.end:g}"/>')
         parts.append(f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{escape(down.text(value))}</text>')
     parts += [
         f'<text x="{across.at(value):.1f}" y="{height - 14}" text-anchor="middle">{value:g}</text>'
         for value in across.ticks()
     ]
-    parts.append(f'<path class="axis" d="M{LEFT} {height - BOTTOM}H{WIDTH - RIGHT}"/>')
-    parts.append(f'<text x="{WIDTH - RIGHT}" y="{height - 1}" text-anchor="end">{escape(x_name)}</text>')
+    parts.append(f'<path class="axis" d="M{LEFT} {height - BOTTOM}H{across.end:g}"/>')
+    parts.append(f'<text x="{across.end:g}" y="{height - 1}" text-anchor="end">{escape(x_name)}</text>')
     return parts
 
 

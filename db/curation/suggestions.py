@@ -12,7 +12,7 @@ from db.jobs.requests import SuggestionRequest
 from db.models import Finding, Image, Job, Suggestion
 from db.paging import Rows, Window
 from tsukiji.errors import NotFound
-from tsukiji.jobs import JobKind, JobStatus
+from tsukiji.jobs import ACTIVE, JobKind, JobStatus
 
 ORDER: Final = (Suggestion.rank, Suggestion.image_id)
 
@@ -65,6 +65,12 @@ def rounds(session: Session, dataset_id: str, limit: int) -> list[Job]:
             hint="POST /v1/datasets/{dataset}/suggestions sorts its unlabelled images.",
         )
     return found
+
+
+def active(session: Session, dataset_id: str) -> Job | None:
+    """Return the job that sorts the data set now, or is about to."""
+    running = (Job.dataset_id == dataset_id, Job.kind == JobKind.SUGGESTION, Job.status.in_(ACTIVE))
+    return session.scalar(select(Job).where(*running).order_by(Job.id.desc()).limit(1))
 
 
 def piles(session: Session, dataset_id: str) -> list[tuple[str, str | None, int, float]]:

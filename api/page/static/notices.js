@@ -43,7 +43,7 @@ export function complain(error, again) {
 }
 
 /**
- * Edit images, say so, and offer the undo.
+ * Edit images, say so, and offer the undo. The document hears of it as "edited", with the act.
  * @param {string} dataset id
  * @param {Record<string, unknown>} act the body of POST /v1/datasets/{dataset}/revisions
  * @param {string} text what to say
@@ -64,6 +64,7 @@ export async function edit(dataset, act, text, changed) {
     };
     notify(text, { actions: { Undo: undo }, key: "u" });
     changed();
+    document.dispatchEvent(new CustomEvent("edited", { detail: act }));
     return revision;
   } catch (error) {
     complain(error, () => edit(dataset, act, text, changed));

@@ -9,6 +9,7 @@
 //   dataset  id of the data set
 //   total    how many entries the list has, if known, so that the scroll bar is right from the start
 //   label    the accessible name
+//   toggle   a click adds to the selection or takes from it; the selection bar leaves such grids alone
 //   empty    what is said where the list is empty
 // Properties and methods
 //   draw(entry)            what a tile shows; assign your own for other lists: { key, thumb, name, note, corner, state, out }
@@ -391,7 +392,8 @@ export class ImageGrid extends HTMLElement {
     if (index < 0) return this.clear();
     this.#focus(index);
     const touch = /** @type {PointerEvent} */ (event).pointerType === "touch";
-    this.#pick(index, { toggle: touch || event.ctrlKey || event.metaKey, range: event.shiftKey });
+    const toggle = touch || event.ctrlKey || event.metaKey || this.hasAttribute("toggle");
+    this.#pick(index, { toggle, range: event.shiftKey });
   }
 
   /** @param {number} index */

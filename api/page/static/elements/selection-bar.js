@@ -69,7 +69,7 @@ class SelectionBar extends HTMLElement {
   }
 
   get #grids() {
-    return /** @type {ImageGrid[]} */ ([...document.querySelectorAll("image-grid")]);
+    return /** @type {ImageGrid[]} */ ([...document.querySelectorAll("image-grid:not([toggle])")]);
   }
 
   /** The grid that is worked in: with a selection, else with the focus, else the first. */

@@ -1,0 +1,174 @@
+// Piles of pictures to be labelled: a click takes a picture out of a pile, a key accepts the pile, and what is left is
+// sorted again by itself. Around what the server renders in #piles and #progress.
+import { call, make, percent, plural, renew } from "../api.js";
+import { fixedOrder } from "../label-keys.js";
+import { complain, edit, notify } from "../notices.js";
+
+/** @typedef {import("./image-grid.js").ImageGrid} ImageGrid */
+
+const NEW_LABELS = 8; // given one by one since the piles were sorted, before they are sorted again
+const KEYS = 9;
+
+class LabelPiles extends HTMLElement {
+  #given = 0;
+  #sorting = false;
+  #stale = false;
+  /** @type {AbortController | null} */ #listening = null;
+
+  connectedCallback() {
+    this.#listening = new AbortController();
+    const { signal } = this.#listening;
+    this.addEventListener("selection", (event) => this.#takeOut(event), { signal });
+    this.addEventListener("submit", (event) => this.#submit(event), { signal });
+    document.addEventListener("submit", (event) => this.#sortByHand(event), { signal });
+    document.addEventListener("edited", (event) => this.#count(/** @type {CustomEvent} */ (event).detail), { signal });
+    document.addEventListener("job", (event) => this.#hear(/** @type {CustomEvent} */ (event).detail), { signal });
+    this.#prepare();
+    if (this.hasAttribute("first")) this.#sort();
+    const running = this.querySelector("[data-sorting]")?.getAttribute("data-sorting");
+    if (running) this.#follow({ id: running, done: false });
+  }
+
+  disconnectedCallback() {
+    this.#listening?.abort();
+  }
+
+  get #dataset() {
+    return this.getAttribute("dataset") ?? "";
+  }
+
+  get #labels() {
+    const known = [...this.querySelectorAll("#labels option")].map((option) => /** @type {HTMLOptionElement} */ (option).value);
+    return fixedOrder(this.#dataset, known);
+  }
+
+  /** What tiles show; and number keys: each label's own pile, and before there are such piles, the first group. */
+  #prepare() {
+    const labels = this.#labels.slice(0, KEYS);
+    for (const pile of this.querySelectorAll('[data-kind="label"]')) {
+      const at = labels.indexOf(pile.getAttribute("data-label") ?? "");
+      const button = pile.querySelector("[data-accept]");
+      if (at >= 0) this.#give(button, String(at + 1));
+    }
+    for (const grid of this.querySelectorAll("image-grid"))
+      /** @type {ImageGrid} */ (grid).draw = (entry) => {
+        const doubtful = grid.closest('[data-kind="doubtful"]') && entry.label;
+        return { key: entry.image_id, thumb: entry.links.thumb, name: entry.name, note: doubtful ? `${entry.label}? ${percent(entry.score)}` : undefined };
+      };
+    const group = this.querySelector('[data-kind="cluster"]');
+    const field = group?.querySelector('input[name="label"]');
+    if (!group || !field) return;
+    field.setAttribute("data-key", "n");
+    field.setAttribute("placeholder", "Name it  N");
+    const choices = labels.map((label, at) => {
+      const button = make("button", { type: "button", class: "small", onclick: () => this.#accept(group, label) }, label, " ");
+      this.#give(button, String(at + 1));
+      return button;
+    });
+    group.querySelector("form")?.prepend(...choices);
+  }
+
+  /** @param {Element | null} button @param {string} key */
+  #give(button, key) {
+    button?.setAttribute("data-key", key);
+    button?.append(" ", make("kbd", {}, key));
+  }
+
+  /** @param {Event} event */
+  #takeOut(event) {
+    const grid = /** @type {ImageGrid} */ (event.target);
+    const pile = grid.closest("[data-pile]");
+    if (!pile || pile.getAttribute("data-kind") === "doubtful") return;
+    event.stopPropagation(); // what is taken out is not to be labelled by the bar
+    const left = Number(pile.getAttribute("data-count")) - grid.count;
+    const button = pile.querySelector("[data-accept]");
+    const key = button?.querySelector("kbd");
+    button?.replaceChildren(`${pile.getAttribute("data-kind") === "cluster" ? "Label" : "Accept"} ${left.toLocaleString("en")}`, ...(key ? [" ", key] : []));
+  }
+
+  /** @param {SubmitEvent} event */
+  #submit(event) {
+    const form = /** @type {HTMLFormElement} */ (event.target);
+    const pile = form.closest("[data-pile]");
+    if (!pile) return;
+    event.preventDefault();
+    const label = String(new FormData(form).get("label") ?? "").trim();
+    if (label) this.#accept(pile, label);
+  }
+
+  /** @param {Element} pile @param {string} label */
+  async #accept(pile, label) {
+    const name = pile.getAttribute("data-pile");
+    const grid = /** @type {ImageGrid | null} */ (pile.querySelector("image-grid"));
+    const out = grid?.selected.map((entry) => entry.image_id) ?? [];
+    const count = Number(pile.getAttribute("data-count")) - out.length;
+    if (!count) return notify("Everything was taken out of this pile.");
+    const act = { act: "relabel", label, filter: { pile: name }, ...(out.length ? { except: out } : {}) };
+    pile.setAttribute("aria-busy", "true");
+    const made = await edit(this.#dataset, act, `${plural(count, "picture")} labelled ${label}.`, () => this.#show());
+    if (made) this.#sort();
+    else pile.removeAttribute("aria-busy");
+  }
+
+  /** What was labelled one by one, by the bar. @param {{images?: string[]}} act */
+  #count(act) {
+    this.#given += act.images?.length ?? 0;
+    if (this.#given >= NEW_LABELS) this.#sort();
+  }
+
+  /** @param {SubmitEvent} event */
+  #sortByHand(event) {
+    if (!(/** @type {Element} */ (event.target).querySelector("[data-sort]"))) return;
+    event.preventDefault();
+    this.#sort(true);
+  }
+
+  /** Sort what is left: as soon as there are two labels to learn from, or for the first time. @param {boolean} [asked] */
+  async #sort(asked = false) {
+    this.#given = 0;
+    if (this.#sorting) {
+      this.#stale = true; // what is being sorted does not know of the latest labels
+      return;
+    }
+    this.#sorting = true;
+    try {
+      const known = (await call(`/v1/datasets/${this.#dataset}`)).classes.filter((/** @type {any} */ each) => each.label !== null);
+      const first = !this.querySelector("[data-pile]");
+      if (!asked && !first && known.length < 2) return;
+      const job = await call(`/v1/datasets/${this.#dataset}/suggestions`, { json: {} });
+      if (first) await this.#show();
+      await this.#follow(job);
+    } catch (error) {
+      complain(error, () => this.#sort(asked));
+    } finally {
+      this.#sorting = false;
+    }
+    if (this.#stale) {
+      this.#stale = false;
+      this.#sort();
+    }
+  }
+
+  /** @param {{id: string, done: boolean, links?: any}} job */
+  async #follow(job) {
+    while (!job.done) job = await call(`/v1/jobs/${job.id}`, { headers: { Prefer: "wait=20" } });
+    const { status, error } = /** @type {any} */ (job);
+    if (status === "failed") notify(`${error?.detail ?? "Sorting failed."} ${error?.hint ?? ""}`, { kind: "rose", actions: { "Try again": () => this.#sort(true) } });
+    await this.#show();
+  }
+
+  /** @param {{kind: string, job: any}} news */
+  #hear({ kind, job }) {
+    const bar = this.querySelector(`[data-sorting="${job.id}"] progress`);
+    if (bar && kind === "progress" && job.progress?.fraction) /** @type {HTMLProgressElement} */ (bar).value = job.progress.fraction;
+  }
+
+  async #show() {
+    const place = scrollY;
+    await renew('#piles, #progress, [data-fresh="title"], .rail nav');
+    this.#prepare();
+    scrollTo({ top: place });
+  }
+}
+
+customElements.define("label-piles", LabelPiles);

@@ -1,0 +1,60 @@
+"""Label with the model, without script. `pets` are 24 pictures without labels, 12 of them cats."""
+
+import pytest
+
+from tests.api.conftest import as_files, picture
+from tests.api.test_suggestions import label
+
+
+@pytest.fixture
+def screen(browser, client, pets):
+    dataset = client.get("/v1/datasets/pets").json()["id"]
+    return f"/datasets/{dataset}/label"
+
+
+def counted(client):
+    return {each["label"]: each["images"] for each in client.get("/v1/datasets/pets").json()["classes"]}
+
+
+def test_before_the_first_round_it_offers_to_sort(browser, screen):
+    page = browser.get(screen).text
+    assert "24 of 24 pictures have no label yet" in page
+    assert "Sort the pictures" in page
+
+
+def test_sorting_is_started_and_waited_for(browser, client, screen):
+    page = browser.post(screen, data={})
+    assert "Looking at the pictures" in page.text
+    assert 'http-equiv="refresh"' in page.text
+    assert [job["status"] for job in client.get("/v1/suggestions").json()["data"]] == ["queued"]
+
+
+def test_a_group_is_named(browser, client, screen, suggest):
+    pile = suggest()["piles"][0]
+    assert f"Label {pile['images']}" in browser.get(screen).text
+    browser.post(screen, data={"pile": pile["pile"], "label": "cat"})
+    assert counted(client) == {"cat": pile["images"], None: 24 - pile["images"]}
+
+
+def test_a_pile_is_accepted(browser, client, pets, screen, suggest):
+    label(client, pets)
+    found = suggest()
+    pile = next(pile for pile in found["piles"] if pile["label"] == "cat")
+    page = browser.get(screen).text
+    assert f"Accept {pile['images']}" in page
+    assert "100.0%" in page
+    browser.post(screen, data={"pile": "label:cat", "label": "cat"})
+    assert counted(client)["cat"] == 4 + pile["images"]
+
+
+def test_all_labelled_leads_to_training(browser, client, screen):
+    client.post("/v1/datasets/pets/revisions", json={"act": "relabel", "label": "cat", "filter": {}})
+    page = browser.get(screen).text
+    assert "All labelled" in page
+    assert f'href="{screen.removesuffix("label")}train"' in page
+
+
+def test_pictures_of_several_labels_are_labelled_elsewhere(browser, client):
+    made = client.post("/v1/datasets", json={"name": "sets", "kind": "multi_label"}).json()
+    client.post("/v1/datasets/sets/images", files=as_files([picture()]))
+    assert f"/datasets/{made['id']}?unlabelled=true" in browser.get(f"/datasets/{made['id']}/label").text
