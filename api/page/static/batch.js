@@ -1,7 +1,7 @@
 // Start a batch of files: one archive as it is, pictures as a zip that is made here; sent in parts.
 import { Problem, call, make, plural } from "./api.js";
 import { complain } from "./notices.js";
-import { canUpload, isArchive, isPicture, upload } from "./uploads.js";
+import { isArchive, isPicture, upload } from "./uploads.js";
 import { zip } from "./zip.js";
 
 /**
@@ -30,7 +30,8 @@ export async function startBatch(chosen, options) {
     const file = archive ?? (await zip(pictures, `${nameOf(pictures)}.zip`, say(`Reading ${text}`), control.signal));
     const sent = say(archive ? `Sending ${file.name}` : `Sending ${text}`);
     sent(0);
-    const job = await post(file, options, sent, control.signal);
+    const input = { upload: await upload(file, sent, control.signal) };
+    const job = await call("/v1/batches", { json: { ...options, input } });
     location.assign(`/batches/${job.id}`);
   } catch (error) {
     dialog.remove();
@@ -43,12 +44,4 @@ function nameOf(files) {
   const folders = new Set(files.map(({ path }) => (path.includes("/") ? path.split("/")[0] : "")));
   const [folder] = folders;
   return folders.size === 1 && folder ? folder : plural(files.length, "picture");
-}
-
-/** @param {File} file @param {Record<string, any>} options @param {(share: number) => void} sent @param {AbortSignal} signal */
-async function post(file, options, sent, signal) {
-  if (canUpload) return call("/v1/batches", { json: { ...options, input: { upload: await upload(file, sent, signal) } }, signal });
-  const query = new URLSearchParams({ filename: file.name });
-  for (const [name, value] of Object.entries(options)) if (value !== undefined) query.set(name, String(value));
-  return call(`/v1/batches?${query}`, { body: file, headers: { "Content-Type": "application/zip" }, signal });
 }

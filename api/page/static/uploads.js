@@ -50,9 +50,6 @@ async function filesIn(entry) {
   return (await Promise.all(found.map(filesIn))).flat();
 }
 
-/** Parts are checked by a hash, which browsers make only over https and on this computer. */
-export const canUpload = Boolean(globalThis.crypto?.subtle);
-
 /**
  * Send a file in parts by /v1/uploads. A lost connection is waited for; a file that was begun before continues.
  * @param {File} file
