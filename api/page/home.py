@@ -7,8 +7,10 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from api.page.screen import ScreenDep
 from api.serialize import records
+from api.submit.sample import start_sample
 from db import registry
 from db.curation import datasets
+from db.jobs import jobs
 from db.paging import Window
 from db.session import Session
 
@@ -52,3 +54,11 @@ def create_dataset(screen: ScreenDep, name: Annotated[str, Form(max_length=200)]
     with screen.services.database.transaction() as session:
         row = datasets.create(session, name.strip())
     return RedirectResponse(f"/datasets/{row.id}", 303)
+
+
+@router.post("/datasets/sample")
+def load_sample(screen: ScreenDep) -> Response:
+    """Start the import of the sample pictures, and lead to the data set that it fills."""
+    made, _ = start_sample(screen.services, screen.visitor)
+    with screen.services.database.reading() as session:
+        return RedirectResponse(f"/datasets/{jobs.find(session, made.id).dataset_id}", 303)

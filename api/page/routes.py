@@ -9,8 +9,11 @@ from api.page import (
     data,
     evaluate,
     home,
+    jobs,
+    keys,
     label,
     model_acts,
+    search,
     sign_in,
     sign_in_links,
     style_guide,
@@ -31,6 +34,9 @@ SCREENS: Final = (
     batches,
     evaluate,
     model_acts,
+    jobs,
+    keys,
+    search,
     style_guide,
 )
 """Each has a `router`."""

@@ -8,9 +8,8 @@ from api.http.dependencies import Caller, Reading, ServicesDep, Transaction
 from api.http.paging import PagingDep
 from api.http.routing import Router
 from api.serialize import api_keys
+from api.submit.keys import revoke
 from db import keys
-from db.models import ApiKey
-from tsukiji.errors import Conflict
 from tsukiji.kernel.browser import sign_in_path
 from tsukiji.types import Key, KeyCreate, KeyCreated, Page, SignInLink
 
@@ -39,24 +38,7 @@ def revoke_key(
     created: Annotated[bool, Query(description="`true`: also the keys that were created with it, and so on.")] = False,
 ) -> None:
     """Revoke a key at once, and end the sessions of the page that it opened. The last key cannot be revoked."""
-    chosen = keys.lineage(session, key) if created else [keys.find(session, key)]
-    check_revocable(keys.lock_valid(session), chosen, caller, own=own)
-    for row in chosen:
-        keys.revoke(session, row.id)
-
-
-def check_revocable(valid: set[str], chosen: list[ApiKey], caller: ApiKey, *, own: bool) -> None:
-    """Raise Conflict where nobody could call any more, or the caller does not know that it is about itself."""
-    ids = {row.id for row in chosen}
-    if caller.id in ids and not own:
-        raise Conflict(
-            "This key sends the request, or signed this browser in.", hint="Add ?own=true to revoke it nevertheless."
-        )
-    if not valid - ids:
-        raise Conflict(
-            "No valid key would be left.",
-            hint="Create another key first, or use `tsukiji keys revoke KEY` where the service runs.",
-        )
+    revoke(session, key, caller, own=own, created=created)
 
 
 @router.post("/sign-in-links", status_code=201)

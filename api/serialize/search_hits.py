@@ -1,10 +1,26 @@
-"""Rows as what a search found."""
+"""What a search finds."""
 
-from typing import Any
+from typing import Any, Final
 
 from api.serialize.records import job_place
 from db import models as rows
-from tsukiji.types import SearchHit
+from db import registry, search
+from db.session import Session
+from tsukiji.types import SearchHit, SearchResult
+
+MOST: Final = 20
+
+
+def find(session: Session, q: str, limit: int = MOST) -> SearchResult:
+    """Find data sets, models (also by alias) and jobs by a part of a name or an id; at most `MOST` of each."""
+    words, most = q.strip() or q, min(limit, MOST)
+    models = search.find_models(session, words, most)
+    aliases = registry.aliases_of(session, [row.id for row in models])
+    return SearchResult(
+        datasets=[dataset_hit(row) for row in search.find_datasets(session, words, most)],
+        models=[model_hit(row, aliases[row.id]) for row in models],
+        jobs=[job_hit(row) for row in search.find_jobs(session, words, most)],
+    )
 
 
 def dataset_hit(row: rows.Dataset) -> SearchHit:

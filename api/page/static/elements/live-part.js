@@ -1,5 +1,6 @@
-// A part of a screen that the server renders again when one of its jobs has news: `<live-part id="x" jobs="trn_1 exp_2">`.
-import { renew } from "../api.js";
+// A part of a screen that the server renders again when one of its jobs has news: `<live-part id="x" jobs="trn_1 exp_2">`,
+// or of any job: `jobs="*"`. With `freshens` the rest of the screen that says so is drawn again as well.
+import { freshen, renew } from "../api.js";
 
 const PAUSE = 400; // milliseconds between two renewals, so that many events are one
 const SLOW = 15_000; // without an event: the stream may be refused, or have missed one
@@ -7,6 +8,7 @@ const SLOW = 15_000; // without an event: the stream may be refused, or have mis
 class LivePart extends HTMLElement {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
+  #soon = false;
 
   connectedCallback() {
     if (this.hasAttribute("done")) return;
@@ -22,12 +24,15 @@ class LivePart extends HTMLElement {
   /** @param {Event} event */
   #hear = (event) => {
     const { job } = /** @type {CustomEvent} */ (event).detail;
-    if (!(this.getAttribute("jobs") ?? "").split(" ").includes(job.id)) return;
+    const wanted = this.getAttribute("jobs") ?? "";
+    if (this.#soon || (wanted !== "*" && !wanted.split(" ").includes(job.id))) return;
+    this.#soon = true; // events that come until then wait for nothing: they are shown too
     clearTimeout(this.#timer);
     this.#timer = setTimeout(this.#renew, PAUSE);
   };
 
   #renew = async () => {
+    this.#soon = false;
     const open = [...this.querySelectorAll("details[open]")].map((each) => each.id);
     try {
       await renew(`#${this.id}`);
@@ -35,6 +40,7 @@ class LivePart extends HTMLElement {
       this.#timer = setTimeout(this.#renew, SLOW); // the service is away for a moment
       return;
     }
+    if (this.hasAttribute("freshens")) freshen();
     for (const id of open) document.getElementById(id)?.setAttribute("open", "");
   };
 }
