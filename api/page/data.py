@@ -14,11 +14,13 @@ from api.serialize import records
 from api.submit.freezing import freeze
 from api.submit.image_intake import take_files
 from db.curation import analyses, datasets
+from db.jobs import jobs
 from db.models import Dataset as DatasetRow
 from db.paging import Window
 from db.session import Session
 from tsukiji.errors import Invalid
-from tsukiji.types import Dataset, ImageFilter, UploadResult
+from tsukiji.jobs import JobKind
+from tsukiji.types import Dataset, ImageFilter, Job, UploadResult
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
@@ -88,6 +90,7 @@ def show_data(
             findings=sum(found.values()),
             total=count_of(record, found, wanted),
             per_page=COLUMNS,
+            arriving=newest_import(session, row),
             **shown,
         )
 
@@ -127,6 +130,11 @@ def delete_dataset(dataset: str, screen: ScreenDep, name: Annotated[str, Form(ma
             raise Invalid(f"{name!r} is not the name of this data set; nothing was deleted.", hint="Type its name.")
         datasets.remove(session, row.id)
     return RedirectResponse("/", 303)
+
+
+def newest_import(session: Session, row: DatasetRow) -> Job | None:
+    found = jobs.page(session, Window(1), JobKind.IMPORT, dataset_id=row.id).data
+    return records.job(found[0]) if found else None
 
 
 class Place:

@@ -7,7 +7,6 @@ from api.http.errors import catalogue
 from db.jobs.requests import BatchRequest, EvaluationRequest, ExportRequest, ImportRequest, TrainingRequest
 from db.models import ApiKey, Dataset, Job, JobEvent, Model
 from db.session import Session
-
 from tsukiji.jobs import JobKind, JobStatus
 
 KINDS: Final = {

@@ -48,7 +48,7 @@ def show_jobs(
             listed=[outline(session, row) for row in page.data],
             unfinished=[row.id for row in page.data if row.status not in TERMINAL],
             kind=kind,
-            status=status,
+            wanted=status,
             cursor=cursor,
             kinds=KINDS,
             states=STATES,

@@ -3,16 +3,17 @@
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Query
+from fastapi.exceptions import RequestValidationError
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from api.http.errors import status_of, validated
+from api.http.errors import recognise, status_of, validated
 from api.page.forms import Fields
 from api.page.screen import Screen, ScreenDep
 from api.serialize import api_keys
 from api.submit.keys import revoke
 from db import keys
 from db.paging import Window
-from tsukiji.errors import Conflict, TsukijiError, ValidationFailed
+from tsukiji.errors import Conflict, TsukijiError
 from tsukiji.types import KeyCreate, KeyCreated
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
@@ -58,8 +59,8 @@ def create(screen: ScreenDep, fields: Fields) -> Response:
     """Answer with the secret itself: no address leads to it again."""
     try:
         body = validated(KeyCreate, fields, "body")
-    except ValidationFailed as error:
-        return show(screen, error=error)
+    except RequestValidationError as error:
+        return show(screen, error=recognise(error))
     with screen.services.database.transaction() as session:
         row, secret = keys.create(session, body.name, by=screen.visitor.id)
         made = api_keys.created_key(row, screen.visitor, secret)

@@ -1,11 +1,20 @@
 // What every screen has: notices, shortcuts, theme, the tray of running jobs.
 import "./elements/activity-tray.js";
 import "./keys.js";
+import { notify } from "./notices.js";
 
 document.querySelector("[data-theme-toggle]")?.addEventListener("click", () => {
   const dark = getComputedStyle(document.documentElement).colorScheme === "dark" || (!document.documentElement.dataset.theme && matchMedia("(prefers-color-scheme: dark)").matches);
   document.documentElement.dataset.theme = dark ? "light" : "dark";
   localStorage.setItem("theme", dark ? "light" : "dark");
+});
+
+document.addEventListener("click", async (event) => {
+  const id = /** @type {HTMLElement} */ (event.target).closest?.("[data-copy]")?.getAttribute("data-copy");
+  if (!id) return;
+  const text = /** @type {HTMLElement} */ (document.getElementById(id));
+  getSelection()?.selectAllChildren(text); // what is left to do by hand where the clipboard is refused, as without https
+  await navigator.clipboard?.writeText(text.textContent ?? "").then(() => notify("Copied."), () => {});
 });
 
 // A menu closes when the focus or a click goes elsewhere.
