@@ -25,7 +25,7 @@ from db.paging import Window
 from db.session import Session
 from tsukiji.errors import Conflict
 from tsukiji.jobs import TERMINAL, JobKind, JobStatus
-from tsukiji.types import AnalysisCreate, EvaluationCreate, SuggestionCreate
+from tsukiji.types import AnalysisCreate, EvaluationCreate, ExportCreate, SuggestionCreate
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
@@ -151,7 +151,8 @@ def evaluate_again(screen: Screen, row: Job) -> Made:
 
 def export_again(screen: Screen, row: Job) -> Made:
     asked = ExportRequest.of(row)
-    return start_export(screen.services, screen.visitor, Once(None), asked.model, asked.format)
+    wanted = ExportCreate.model_validate({"format": asked.format}).format
+    return start_export(screen.services, screen.visitor, Once(None), asked.model, wanted)
 
 
 def analyse_again(screen: Screen, row: Job) -> Made:
