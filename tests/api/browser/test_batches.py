@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from db.jobs import jobs
+from tests.api.browser.test_accessibility import serious
 from tests.api.conftest import as_files, picture, pictures, work
 
 TILES = "image-grid [role=option]"
@@ -99,3 +100,12 @@ def test_it_fits_a_phone(batch, signed_in):
     page = signed_in(f"/batches/{batch}", width=360)
     expect(page.locator(TILES)).to_have_count(6)
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (1280, "light")])
+def test_axe_finds_nothing_serious(batch, signed_in, width, scheme):
+    page = signed_in(f"/batches/{batch}?threshold=0.9", width=width, scheme=scheme)
+    page.locator(TILES).first.click()
+    assert serious(page) == {}
+    page.goto(f"/batches/{batch}?item=1")
+    assert serious(page) == {}

@@ -3,6 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
+from tests.api.browser.test_accessibility import serious
 from tests.api.conftest import as_files, picture
 from tests.api.test_batches import Worker
 
@@ -97,3 +98,15 @@ def test_an_answer_that_takes_long_is_waited_for(client, services, model, signed
     expect(page.get_by_text("Waiting for a worker")).to_be_visible()
     with Worker(services):
         expect(decision(page)).to_have_text("tuna")
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (1280, "light")])
+def test_axe_finds_nothing_serious_in_an_answer(services, model, signed_in, width, scheme):
+    page = signed_in("/use", width=width, scheme=scheme)
+    with Worker(services, known_score=0.001):
+        choose(page)
+        expect(decision(page)).to_have_text("None of these")
+        assert serious(page) == {}
+        page.evaluate(DROP, [list(picture()), 3, "drop"])
+        expect(page.locator(".answer .tile")).to_have_count(3)
+        assert serious(page) == {}
