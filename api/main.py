@@ -100,7 +100,7 @@ def create_app(settings: Settings, make_services: Callable[[Settings], Services]
         services = app.state.services = make_services(settings)
         yield
         services.stopping.set()
-        services.lanes.close()
+        services.predict_client.close()
         services.database.close()
 
     app = Documented(

@@ -19,7 +19,7 @@ def pause_for(age_seconds: float) -> int:
     return next((seconds for limit, seconds in PACE if age_seconds < limit), SLOWEST_PACE)
 
 
-class Crowd:
+class PollPacer:
     """All clients that poll. Each is asked to come back in a second for which not too many others are expected.
 
     So they come evenly, however many came at once: pauses that follow their number alone bring them back in waves.

@@ -1,6 +1,6 @@
-"""Asking a worker directly: its lane answers a prediction on the line, and nobody waits for a message or polls a row.
+"""The client of the predict RPC: asks a worker directly, without messages and polling.
 
-Whatever goes wrong here is no error: who asks then queues the prediction like any other work.
+Failures are no errors: the caller then queues the prediction like other work.
 """
 
 import asyncio
@@ -15,8 +15,8 @@ import structlog
 
 from tsukiji.kernel.predict_rpc import (
     HEADER_BYTES,
-    LaneAddress,
-    LaneBroken,
+    RpcAddress,
+    RpcBroken,
     challenge,
     is_proof,
     pack,
@@ -32,7 +32,7 @@ ANSWER_SECONDS: Final = 10
 SHUN_SECONDS: Final = 30
 """A worker that cannot be reached, or broke off, is left alone for this long."""
 AT_ONCE: Final = 64
-"""Questions under way to one worker; with more than that the queue is no slower."""
+"""MicroBatcher under way to one worker; with more than that the queue is no slower."""
 
 
 @dataclass(frozen=True)
@@ -60,36 +60,36 @@ class Line:
 
 
 @dataclass
-class Lanes:
-    """The lanes of all workers, with the connections that are open. For one event loop."""
+class PredictClient:
+    """Connections to the predict RPC of all workers. For one event loop."""
 
-    _idle: dict[LaneAddress, list[Line]] = field(default_factory=lambda: defaultdict(list))
-    _busy: dict[LaneAddress, int] = field(default_factory=lambda: defaultdict(int))
-    _shunned: dict[LaneAddress, float] = field(default_factory=dict)
-    _told: set[str] = field(default_factory=set)
+    _idle: dict[RpcAddress, list[Line]] = field(default_factory=lambda: defaultdict(list))
+    _busy: dict[RpcAddress, int] = field(default_factory=lambda: defaultdict(int))
+    _shunned: dict[RpcAddress, float] = field(default_factory=dict)
+    _reported: set[str] = field(default_factory=set)
 
     async def ask(
-        self, lanes: Sequence[LaneAddress], model_id: str, files: Sequence[bytes], seconds: float = ANSWER_SECONDS
+        self, addresses: Sequence[RpcAddress], model_id: str, files: Sequence[bytes], seconds: float = ANSWER_SECONDS
     ) -> Answer | None:
-        """Return the first answer of one of the lanes, the least busy first; None where none has one in time."""
-        there = [lane for lane in lanes if self._shunned.get(lane, 0.0) < time.monotonic()]
-        for lane in sorted(there, key=lambda lane: self._busy[lane]):
-            if self._busy[lane] >= AT_ONCE:
+        """Return the first answer, trying the least busy worker first; None if none answers in time."""
+        there = [address for address in addresses if self._shunned.get(address, 0.0) < time.monotonic()]
+        for address in sorted(there, key=lambda address: self._busy[address]):
+            if self._busy[address] >= AT_ONCE:
                 continue
-            self._busy[lane] += 1
+            self._busy[address] += 1
             try:
                 async with asyncio.timeout(min(seconds, ANSWER_SECONDS)):
-                    header, parts = await self._question(lane, {"model": model_id}, files)
+                    header, parts = await self._request(address, {"model": model_id}, files)
                 if "rows" in header:
-                    return Answer(lane.worker, complete(header["rows"], parts))
+                    return Answer(address.worker, complete(header["rows"], parts))
             except TimeoutError as error:
                 if seconds >= ANSWER_SECONDS:
-                    self._shun(lane, error)
+                    self._shun(address, error)
                 return None
             except (OSError, KeyError, TypeError, ValueError) as error:
-                self._shun(lane, error)
+                self._shun(address, error)
             finally:
-                self._busy[lane] -= 1
+                self._busy[address] -= 1
         return None
 
     def close(self) -> None:
@@ -99,28 +99,30 @@ class Lanes:
                     line.close()
         self._idle.clear()
 
-    async def _question(
-        self, lane: LaneAddress, header: dict[str, Any], files: Sequence[bytes]
+    async def _request(
+        self, address: RpcAddress, header: dict[str, Any], files: Sequence[bytes]
     ) -> tuple[dict[str, Any], list[bytes]]:
-        line = self._idle[lane].pop() if self._idle[lane] else await connect(lane)
+        line = self._idle[address].pop() if self._idle[address] else await connect(address)
         try:
             answer = await line.ask(header, files)
         except BaseException:
-            line.close()  # an answer may still come, to a question that nobody waits for
+            line.close()  # a late answer must not be taken for that of the next request
             raise
-        self._idle[lane].append(line)
+        self._idle[address].append(line)
         return answer
 
-    def _shun(self, lane: LaneAddress, error: Exception) -> None:
-        self._shunned[lane] = time.monotonic() + SHUN_SECONDS
-        while self._idle[lane]:
-            self._idle[lane].pop().close()
-        if lane.worker not in self._told:  # once: where workers are out of reach it would be so for ever
-            self._told.add(lane.worker)
-            log.warning("lane_unreachable", worker=lane.worker, host=lane.host, port=lane.port, error=repr(error))
+    def _shun(self, address: RpcAddress, error: Exception) -> None:
+        self._shunned[address] = time.monotonic() + SHUN_SECONDS
+        while self._idle[address]:
+            self._idle[address].pop().close()
+        if address.worker not in self._reported:  # log once: unreachable workers usually stay unreachable
+            self._reported.add(address.worker)
+            log.warning(
+                "lane_unreachable", worker=address.worker, host=address.host, port=address.port, error=repr(error)
+            )
 
 
-async def connect(lane: LaneAddress) -> Line:
+async def connect(address: RpcAddress) -> Line:
     """Open a connection, and prove both sides to each other.
 
     Raises:
@@ -128,14 +130,14 @@ async def connect(lane: LaneAddress) -> Line:
     """
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
-            line = Line(*await asyncio.open_connection(lane.host, lane.port, limit=HEADER_BYTES))
+            line = Line(*await asyncio.open_connection(address.host, address.port, limit=HEADER_BYTES))
             try:
-                await greet(line, lane.secret)
+                await greet(line, address.secret)
             except BaseException:
                 line.close()
                 raise
     except TimeoutError as error:
-        raise LaneBroken(f"no handshake within {CONNECT_SECONDS} s") from error
+        raise RpcBroken(f"no handshake within {CONNECT_SECONDS} s") from error
     return line
 
 
@@ -144,7 +146,7 @@ async def greet(line: Line, secret: str) -> None:
     nonce = challenge()
     theirs, _ = await line.ask({"proof": proof(secret, "api", str(greeting.get("nonce"))), "nonce": nonce})
     if not is_proof(theirs.get("proof"), secret, "worker", nonce):
-        raise LaneBroken("the listener is not that worker")
+        raise RpcBroken("the listener is not that worker")
 
 
 def complete(rows: list[dict[str, Any]], parts: list[bytes]) -> list[dict[str, Any]]:

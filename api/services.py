@@ -10,14 +10,14 @@ from typing import Final, TypeVar
 import anyio
 import anyio.to_thread
 
-from api.poll_pacing import Crowd
-from api.predict_rpc import Lanes
+from api.poll_pacing import PollPacer
+from api.predict_rpc import PredictClient
 from api.watch import ACTIVITY, VALID, Topic, Watch
 from db import keys
 from db.jobs import activity, jobs
 from db.session import Database
 from tsukiji.kernel.cores import usable_cores
-from tsukiji.kernel.queue import Wakeups, create_app
+from tsukiji.kernel.queue import Notifier, create_app
 from tsukiji.kernel.settings import Settings
 from tsukiji.kernel.storage import BlobStore, open_store
 from tsukiji.vision.decoding.decode import DecodeLimits
@@ -38,13 +38,13 @@ class Services:
     settings: Settings
     database: Database
     store: BlobStore
-    wakeups: Wakeups
+    notifier: Notifier
     stopping: threading.Event = field(default_factory=threading.Event)
     """Set when the server is told to stop: whoever holds a connection open lets go."""
     holds: int = 0
     streams: int = 0
-    lanes: Lanes = field(default_factory=Lanes)
-    crowd: Crowd = field(default_factory=Crowd)
+    predict_client: PredictClient = field(default_factory=PredictClient)
+    poll_pacer: PollPacer = field(default_factory=PollPacer)
     decoders: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(DECODERS))
     checkers: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(usable_cores()))
 
@@ -106,4 +106,4 @@ class Services:
 
 
 def open_services(settings: Settings) -> Services:
-    return Services(settings, Database(settings), open_store(settings), Wakeups(create_app(settings)))
+    return Services(settings, Database(settings), open_store(settings), Notifier(create_app(settings)))

@@ -34,7 +34,7 @@ from db.session import Database
 from db.upgrade import upgrade
 from tsukiji import Client
 from tsukiji.kernel import log
-from tsukiji.kernel.queue import Wakeups, create_app
+from tsukiji.kernel.queue import Notifier, create_app
 from tsukiji.kernel.settings import BrokerSettings, DatabaseSettings, DataSettings, LogSettings, Settings
 from tsukiji.kernel.storage import open_store
 from worker.supervisor import release
@@ -106,7 +106,7 @@ def run(
         lesson = teach(stack.url, key, home / "lesson")
         users = Users(stack.url, key, seed, lesson)
         cleanup.callback(users.close)
-        faults = Faults(stack, users, database, Wakeups(create_app(settings)), seed, patient=patient)
+        faults = Faults(stack, users, database, Notifier(create_app(settings)), seed, patient=patient)
         peer = None
         if beside and started.broker:
             url = started.broker.url.removesuffix("/0") + "/1"

@@ -145,7 +145,7 @@ class Storm:
         return [later - earlier for times in moments.values() for earlier, later in pairwise(times)]
 
     def _send(self, messages: int) -> None:
-        if not self._services.wakeups.ring(Queue.INFER, messages):
+        if not self._services.notifier.notify(Queue.INFER, messages):
             raise RuntimeError("the broker did not take a message")
 
     def _refused(self) -> list[tuple[str, float]]:

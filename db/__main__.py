@@ -13,7 +13,7 @@ from sqlalchemy import inspect
 
 from db import keys
 from db.models import ApiKey, Blob
-from db.reconciliation import Reckoning, reconcile
+from db.reconciliation import Reconciliation, reconcile
 from db.session import Database, Session
 from db.upgrade import upgrade
 from tsukiji.errors import NotFound, TsukijiError
@@ -118,14 +118,14 @@ def verify(settings: Settings, options: argparse.Namespace) -> None:
         SystemExit: something is missing or altered, or was not done.
     """
     database = Database(settings)
-    wishes = {"discard": not options.dry_run, "trusting": options.trust_database, "read": options.read}
+    flags = {"discard": not options.dry_run, "trusting": options.trust_database, "read": options.read}
     try:
         if not has_schema(database):
             raise NotFound(
                 "There is no database of a service at the configured location.",
                 hint="Run this with the service's own settings: its TSUKIJI_DATA_DIR, TSUKIJI_DATABASE_URL and so on.",
             )
-        steps = reconcile(database, open_store(settings), settings.jobs.blob_grace_hours, **wishes)
+        steps = reconcile(database, open_store(settings), settings.jobs.blob_grace_hours, **flags)
         (found,) = deque(steps, maxlen=1)
     finally:
         database.close()
@@ -142,7 +142,7 @@ def has_schema(database: Database) -> bool:
     return inspect(database.engine).has_table(Blob.__tablename__)
 
 
-def lines_of(found: Reckoning, place: str) -> Iterator[str]:
+def lines_of(found: Reconciliation, place: str) -> Iterator[str]:
     yield f"{place}: {found.known:,} blobs that the database knows, {found.bytes / 2**20:,.1f} MiB"
     yield (
         f"{found.unknown:,} unreferenced, {found.unknown_bytes / 2**20:,.1f} MiB; {found.discarded:,} of "

@@ -49,7 +49,7 @@ class DatabaseFull(DatabaseUnavailable):
     """The database's disk is full."""
 
 
-def tell_outages(engine: Engine) -> None:
+def raise_outages(engine: Engine) -> None:
     """Make an engine raise DatabaseUnavailable for outages, also while connecting; other errors are unchanged."""
 
     @event.listens_for(engine, "handle_error")

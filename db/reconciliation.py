@@ -27,7 +27,7 @@ FEW: Final = 1_000
 
 
 @dataclass
-class Reckoning:
+class Reconciliation:
     """What was found; numbers of blobs unless stated otherwise."""
 
     known: int = 0
@@ -59,7 +59,7 @@ def reconcile(
     discard: bool = True,
     trusting: bool = False,
     read: bool = False,
-) -> Iterator[Reckoning]:
+) -> Iterator[Reconciliation]:
     """Yield cumulative findings after each page.
 
     Args:
@@ -70,7 +70,7 @@ def reconcile(
         trusting: delete them even if they are most of the store, which otherwise suggests the wrong database.
         read: also verify all hashes, which reads every byte.
     """
-    found, hours = Reckoning(), max(hours, LEAST_HOURS)
+    found, hours = Reconciliation(), max(hours, LEAST_HOURS)
     garbage: list[str] = []
     for rows, stored in _pages(database, store):
         garbage += _look(database, store, rows, stored, found, hours)
@@ -117,7 +117,7 @@ def _look(
     store: BlobStore,
     rows: dict[str, int],
     stored: dict[str, Stored],
-    found: Reckoning,
+    found: Reconciliation,
     hours: float,
 ) -> list[str]:
     """Count one range; returns what may be deleted."""

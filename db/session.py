@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError as RowExists
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlalchemy.orm import Session
 
-from db.outages import DatabaseFull, DatabaseUnavailable, tell_outages
+from db.outages import DatabaseFull, DatabaseUnavailable, raise_outages
 from tsukiji.kernel.settings import Settings
 
 __all__ = ["Database", "DatabaseFull", "DatabaseUnavailable", "PoolExhausted", "RowExists", "Session", "ValueRefused"]
@@ -36,7 +36,7 @@ class Database:
             self.engine = create_engine(
                 url, pool_size=settings.database.pool_size, max_overflow=20, pool_pre_ping=True, pool_recycle=1800
             )
-        tell_outages(self.engine)
+        raise_outages(self.engine)
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:

@@ -23,7 +23,7 @@ import psycopg
 import redis
 
 from tsukiji.jobs import Queue
-from tsukiji.kernel.queue import bell_of
+from tsukiji.kernel.queue import task_name
 
 START_SECONDS = 30
 
@@ -190,4 +190,4 @@ def _ping_rabbitmq(url: str) -> bool:
 def _delete_queues(url: str) -> None:
     with kombu.Connection(url) as connection, connection.channel() as channel:
         for queue in Queue:
-            channel.queue_delete(bell_of(queue))
+            channel.queue_delete(task_name(queue))

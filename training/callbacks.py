@@ -16,7 +16,7 @@ from fastai.torch_core import set_seed
 from training import checkpoints, events
 from training.control import Control
 from training.events import Events
-from training.training_state import Course
+from training.training_state import TrainingState
 from tsukiji.errors import NanLoss, TrainingCrashed
 from tsukiji.types import EpochMetrics
 
@@ -33,36 +33,38 @@ class Reseed(Callback):
 
     order = -20
 
-    def __init__(self, seed: int, course: Course) -> None:
-        self._seed, self._course = seed, course
+    def __init__(self, seed: int, training_state: TrainingState) -> None:
+        self._seed, self._training_state = seed, training_state
 
     def before_epoch(self) -> None:
-        epoch = self._course.before + self.epoch
+        epoch = self._training_state.before + self.epoch
         number = int(np.random.SeedSequence([self._seed, epoch]).generate_state(1)[0])
         set_seed(number, reproducible=True)
         self.dls.train.rng = random.Random(number)  # noqa: S311 — only shuffles pictures
 
 
-class Obey(Callback):
+class HandleCommands(Callback):
     """Stops within a batch on request, or when the loss is not finite."""
 
     order = -5
 
-    def __init__(self, control: Control, course: Course) -> None:
-        self._control, self._course = control, course
+    def __init__(self, control: Control, training_state: TrainingState) -> None:
+        self._control, self._training_state = control, training_state
 
     def before_epoch(self) -> None:
-        if self._control.finishing and self._course.history:
+        if self._control.finishing and self._training_state.history:
             raise CancelFitException
 
     def after_batch(self) -> None:
         if self._control.cancelling or (self._control.finishing and self.training):
             raise CancelFitException
         if self.training and not torch.isfinite(self.loss):
-            raise NanLoss(f"The loss became {float(self.loss)} in epoch {self._course.before + self.epoch + 1}.")
+            raise NanLoss(
+                f"The loss became {float(self.loss)} in epoch {self._training_state.before + self.epoch + 1}."
+            )
 
 
-class Heed(Callback):
+class CancelSearch(Callback):
     """Sends keep-alives and stops on cancellation while no epochs are reported (learning rate search)."""
 
     def __init__(self, control: Control, events: Events) -> None:
@@ -79,17 +81,17 @@ class StopWhenWorse(Callback):
 
     order = 70  # after Checkpoint
 
-    def __init__(self, course: Course, patience: int) -> None:
-        self._course, self._patience = course, patience
+    def __init__(self, training_state: TrainingState, patience: int) -> None:
+        self._training_state, self._patience = training_state, patience
 
     def after_epoch(self) -> None:
-        history = self._course.history
+        history = self._training_state.history
         best = min(range(len(history)), key=lambda number: history[number].valid_loss)
         if len(history) - 1 - best >= self._patience:
             raise CancelFitException
 
 
-class Count(Callback):
+class CheckBatches(Callback):
     """Checks that every batch arrives: a decoding process that cannot deliver one ends without an error."""
 
     def before_train(self) -> None:
@@ -111,13 +113,13 @@ class Count(Callback):
     after_validate = after_train
 
 
-class Tell(Callback):
+class ReportProgress(Callback):
     """Sends progress every half second and the metrics of each epoch, and records them in `history`."""
 
     order = 55  # after fastai's Recorder
 
-    def __init__(self, events: Events, course: Course) -> None:
-        self._events, self._course = events, course
+    def __init__(self, events: Events, training_state: TrainingState) -> None:
+        self._events, self._training_state = events, training_state
         self._began = self._sent = 0.0
 
     def before_train(self) -> None:
@@ -133,8 +135,8 @@ class Tell(Callback):
         self._sent = now
         self._events.send(
             events.Progress(
-                epoch=self._course.before + self.epoch + 1,
-                epochs=self._course.epochs,
+                epoch=self._training_state.before + self.epoch + 1,
+                epochs=self._training_state.epochs,
                 batch=self.iter + 1,
                 batches=self.n_iter,
                 loss=float(self.smooth_loss),
@@ -143,8 +145,8 @@ class Tell(Callback):
         )
 
     def after_epoch(self) -> None:
-        epoch = self._course.before + self.epoch + 1
-        if epoch <= len(self._course.history):  # finished by an earlier attempt
+        epoch = self._training_state.before + self.epoch + 1
+        if epoch <= len(self._training_state.history):  # finished by an earlier attempt
             return
         train_loss, valid_loss, accuracy, *further = map(float, self.recorder.final_record)
         if not np.isfinite(valid_loss):
@@ -157,7 +159,7 @@ class Tell(Callback):
             mean_average_precision=further[0] if further and np.isfinite(further[0]) else None,
             seconds=round(time.monotonic() - self._began, 3),
         )
-        self._course.history.append(metrics)
+        self._training_state.history.append(metrics)
         self._events.send(events.Epoch(**metrics.model_dump()))
 
     def _eta(self, elapsed: float) -> float:
@@ -165,13 +167,13 @@ class Tell(Callback):
 
         Package and evaluation, after the last epoch, count as one more.
         """
-        done = self._course.history[self._course.before :]
+        done = self._training_state.history[self._training_state.before :]
         if done:
             epoch_seconds = sum(metrics.seconds for metrics in done) / len(done)
         else:
             batches = int(self.n_iter) + VALID_COST * len(self.dls.valid)
             epoch_seconds = elapsed / int(self.iter + 1) * batches
-        left = self._course.epochs - self._course.before - int(self.epoch)
+        left = self._training_state.epochs - self._training_state.before - int(self.epoch)
         return max(0.0, epoch_seconds - elapsed) + epoch_seconds * left
 
 
@@ -181,11 +183,21 @@ class Checkpoint(Callback):
     order = 60  # after Tell
 
     def __init__(
-        self, folder: Path, fingerprint: str, events: Events, course: Course, state: dict[str, Any] | None
+        self,
+        folder: Path,
+        fingerprint: str,
+        events: Events,
+        training_state: TrainingState,
+        state: dict[str, Any] | None,
     ) -> None:
-        self._folder, self._fingerprint, self._events, self._course = folder, fingerprint, events, course
+        self._folder, self._fingerprint, self._events, self._training_state = (
+            folder,
+            fingerprint,
+            events,
+            training_state,
+        )
         self._state = state
-        self._done = len(course.history)
+        self._done = len(training_state.history)
         self._saved = 0.0
 
     def before_epoch(self) -> None:
@@ -198,16 +210,19 @@ class Checkpoint(Callback):
         self._state = None
 
     def after_epoch(self) -> None:
-        course = self._course
-        if len(course.history) == self._done:
+        training_state = self._training_state
+        if len(training_state.history) == self._done:
             return
-        self._done = len(course.history)
-        if checkpoints.ranked(course.history)[0].epoch == self._done:
-            course.best = self._done, {name: tensor.clone() for name, tensor in self.learn.model.state_dict().items()}
-        if time.monotonic() - self._saved < CHECKPOINT_SECONDS and self._done < course.epochs:
+        self._done = len(training_state.history)
+        if checkpoints.ranked(training_state.history)[0].epoch == self._done:
+            training_state.best = (
+                self._done,
+                {name: tensor.clone() for name, tensor in self.learn.model.state_dict().items()},
+            )
+        if time.monotonic() - self._saved < CHECKPOINT_SECONDS and self._done < training_state.epochs:
             return
         path = checkpoints.path_of(self._folder, self._done)
-        checkpoints.save(path, self.learn, course, self._fingerprint)
+        checkpoints.save(path, self.learn, training_state, self._fingerprint)
         checkpoints.prune(self._folder, self._done)
         self._saved = time.monotonic()
         self._events.send(events.Checkpoint(epoch=self._done, path=path))

@@ -10,7 +10,7 @@ import torch
 from fastai.learner import Learner
 
 from training.run import Run, draft_of
-from training.training_state import Course
+from training.training_state import TrainingState
 from tsukiji.errors import BlobCorrupt
 from tsukiji.types import EpochMetrics
 
@@ -29,7 +29,7 @@ def path_of(folder: Path, epoch: int) -> Path:
     return folder / f"epoch-{epoch:04}.pt"
 
 
-def save(path: Path, learner: Learner, course: Course, fingerprint: str) -> None:
+def save(path: Path, learner: Learner, training_state: TrainingState, fingerprint: str) -> None:
     """Write the state after an epoch, atomically.
 
     Includes the best epoch's weights if that was an earlier one: a resumed attempt may have to return them.
@@ -39,10 +39,12 @@ def save(path: Path, learner: Learner, course: Course, fingerprint: str) -> None
     hypers = [{name: float(value) for name, value in group.items()} for group in optimizer["hypers"]]
     state = {
         "fingerprint": fingerprint,
-        "history": [metrics.model_dump() for metrics in course.history],
-        "learning_rate": course.learning_rate,
+        "history": [metrics.model_dump() for metrics in training_state.history],
+        "learning_rate": training_state.learning_rate,
         "model": learner.model.state_dict(),
-        "best": course.best if course.best and course.best[0] != len(course.history) else None,
+        "best": training_state.best
+        if training_state.best and training_state.best[0] != len(training_state.history)
+        else None,
         "optimizer": {"state": list(optimizer["state"]), "hypers": hypers},
         "smooth_loss": {"count": smooth.count, "val": float(smooth.val)},
         "scaler": scaler.state_dict() if scaler else {},

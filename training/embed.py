@@ -16,7 +16,7 @@ import torch
 from training import program
 from training.control import Control
 from training.crop_regions import find_region
-from training.embed_request import Survey, Surveyed, read_survey
+from training.embed_request import EmbeddedPicture, EmbedRequest, read_survey
 from training.events import Events, Looked, Phase
 from training.features import BATCH, ahead, frozen
 from training.random_projection import compact
@@ -25,7 +25,7 @@ from tsukiji.vision.backbones import preprocess_of
 from tsukiji.vision.decoding.decode import DecodeLimits, decoded
 from tsukiji.vision.device import choose_device
 from tsukiji.vision.execution_plan import best_precision
-from tsukiji.vision.feature_cache import COMPACT, PLAIN, REGION, Floats, Kept, space_of, weights_key
+from tsukiji.vision.feature_cache import COMPACT, PLAIN, REGION, FeatureCache, Floats, space_of, weights_key
 from tsukiji.vision.model import Classifier
 from tsukiji.vision.preprocess import Preprocess
 from tsukiji.vision.weights import load_backbone_weights
@@ -33,7 +33,7 @@ from tsukiji.vision.weights import load_backbone_weights
 TOLD: Final = 4
 """Batches between two reports of progress."""
 
-Seen = tuple[Surveyed, Floats, tuple[int, int]]
+Seen = tuple[EmbeddedPicture, Floats, tuple[int, int]]
 """A picture, its pixels (3, size, size), and its width and height."""
 
 
@@ -42,7 +42,7 @@ def work(folder: Path, events: Events, control: Control) -> None:
     look(read_survey(folder), events, control)
 
 
-def look(survey: Survey, events: Events, control: Control) -> None:
+def look(survey: EmbedRequest, events: Events, control: Control) -> None:
     """Save embedding, compact embedding and region of every picture.
 
     Raises:
@@ -54,7 +54,7 @@ def look(survey: Survey, events: Events, control: Control) -> None:
     preprocess, device = preprocess_of(survey.backbone, survey.image_size), choose_device(survey.device)
     precision = best_precision(device)
     space = space_of(body, survey.backbone, preprocess, precision)
-    kept = Kept(survey.features, space, survey.features_bytes)
+    kept = FeatureCache(survey.features, space, survey.features_bytes)
     model = frozen(survey.backbone, body, device, precision)
     names = [image.content for image in survey.images]
     done = set.intersection(*(set(kept.read(names, view, None)) for view in (REGION, PLAIN, COMPACT)))
@@ -71,7 +71,7 @@ def look(survey: Survey, events: Events, control: Control) -> None:
         kept.name_space(key)
 
 
-def open_picture(image: Surveyed, preprocess: Preprocess, limits: DecodeLimits) -> Seen | None:
+def open_picture(image: EmbeddedPicture, preprocess: Preprocess, limits: DecodeLimits) -> Seen | None:
     """Return the picture's pixels, or None if unreadable: other parts of the analysis report that."""
     try:
         with decoded(image.path.read_bytes(), limits, crop=image.crop, target_side=preprocess.size) as picture:
@@ -82,7 +82,7 @@ def open_picture(image: Surveyed, preprocess: Preprocess, limits: DecodeLimits) 
 
 
 @torch.inference_mode()
-def keep(kept: Kept, model: Classifier, batch: Sequence[Seen], device: torch.device) -> None:
+def keep(kept: FeatureCache, model: Classifier, batch: Sequence[Seen], device: torch.device) -> None:
     pixels = torch.from_numpy(np.stack([values for _, values, _ in batch])).to(device, model.dtype)
     embeddings, maps = (part.cpu().numpy() for part in model.look(pixels))
     names = [image.content for image, _, _ in batch]

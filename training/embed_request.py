@@ -12,7 +12,7 @@ from tsukiji.vision.feature_cache import content_of
 SURVEY_FILE: Final = "survey.json"
 
 
-class Surveyed(BaseModel):
+class EmbeddedPicture(BaseModel):
     """A picture; `path` is a local file."""
 
     model_config = ConfigDict(frozen=True)
@@ -28,14 +28,14 @@ class Surveyed(BaseModel):
         return content_of(self.sha256, self.crop)
 
 
-class Survey(BaseModel):
+class EmbedRequest(BaseModel):
     """`survey.json`: pictures to embed with a backbone, and the file for the results."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     backbone: str
     image_size: int
-    images: list[Surveyed]
+    images: list[EmbeddedPicture]
     features: Path
     features_bytes: int = 2**31
     weights_dir: Path | None = None
@@ -45,13 +45,13 @@ class Survey(BaseModel):
     """Fields of `tsukiji.vision.decoding.decode.DecodeLimits`; its defaults where absent."""
 
 
-def write_survey(folder: Path, survey: Survey) -> None:
+def write_survey(folder: Path, survey: EmbedRequest) -> None:
     (folder / SURVEY_FILE).write_text(survey.model_dump_json(), encoding="utf-8")
 
 
-def read_survey(folder: Path) -> Survey:
+def read_survey(folder: Path) -> EmbedRequest:
     """Raises: Invalid: `survey.json` is missing or does not fit."""
     try:
-        return Survey.model_validate_json((folder / SURVEY_FILE).read_bytes())
+        return EmbedRequest.model_validate_json((folder / SURVEY_FILE).read_bytes())
     except (OSError, ValidationError) as error:
         raise Invalid(f"The request cannot be read: {error}") from error

@@ -55,12 +55,14 @@ def evaluate(predictor: Predictor, run: Run, embed: Embed) -> Findings:
     """
     train, valid = run.of_split("train"), run.of_split("valid")
     held_out, learnt = (embed([run.images[index] for index in part]) for part in (valid, train))
-    unknown = predictor.looks(embed(run.unknown)) if run.unknown else None
-    logits, looks = predictor.decide(held_out), predictor.looks(held_out)
+    unknown = predictor.known_features(embed(run.unknown)) if run.unknown else None
+    logits, vectors = predictor.decide(held_out), predictor.known_features(held_out)
     judge = judge_sets if run.kind == "multi_label" else judge_classes
-    verdict = judge(run, logits, Looks(predictor.looks(learnt), looks, unknown, predictor.model.num_middle))
+    verdict = judge(
+        run, logits, Vectors(predictor.known_features(learnt), vectors, unknown, predictor.model.num_middle)
+    )
     rows = zip(
-        valid, verdict.predicted, verdict.probabilities, verdict.losses, verdict.known.scores(looks), strict=True
+        valid, verdict.predicted, verdict.probabilities, verdict.losses, verdict.known.scores(vectors), strict=True
     )
     items = [
         ItemResult(
@@ -90,7 +92,7 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class Looks:
+class Vectors:
     """Features of images, see `Predictor.looks`.
 
     Attributes:
@@ -106,14 +108,14 @@ class Looks:
     middle: int
 
 
-def judge_classes(run: Run, logits: Floats, looks: Looks) -> Verdict:
+def judge_classes(run: Run, logits: Floats, vectors: Vectors) -> Verdict:
     """Evaluate single-label images by the logits of the held-out ones, (N, C)."""
     names, truth = run.label_names, classes_of(run, run.of_split("valid"))
     temperature = fit_temperature(logits, truth)
     probabilities = softmax(logits / np.float32(temperature))
     learnt_classes = classes_of(run, run.of_split("train"))
     known, rates = out_of_distribution.measure(
-        looks.learnt, learnt_classes, looks.held_out, truth, names, looks.middle, looks.unknown
+        vectors.learnt, learnt_classes, vectors.held_out, truth, names, vectors.middle, vectors.unknown
     )
     metrics = measure(truth, probabilities, names, logits)
     metrics.unknown = rates
@@ -121,7 +123,7 @@ def judge_classes(run: Run, logits: Floats, looks: Looks) -> Verdict:
     return Verdict(metrics, predicted, probabilities, losses(truth, probabilities), temperature, known)
 
 
-def judge_sets(run: Run, logits: Floats, looks: Looks) -> Verdict:
+def judge_sets(run: Run, logits: Floats, vectors: Vectors) -> Verdict:
     """Evaluate multi-label images, as `judge_classes` does single-label ones.
 
     Images with none of the labels count as unknown things.
@@ -132,14 +134,14 @@ def judge_sets(run: Run, logits: Floats, looks: Looks) -> Verdict:
     thresholds = fit_thresholds(truth, probabilities)
     decided = cross_decided(truth, probabilities)
     some, learnt_some = truth.any(axis=1), sets_of(run, run.of_split("train")).any(axis=1)
-    others = [looks.held_out[~some], *([] if looks.unknown is None else [looks.unknown])]
+    others = [vectors.held_out[~some], *([] if vectors.unknown is None else [vectors.unknown])]
     known, rates = out_of_distribution.measure(
-        looks.learnt[learnt_some],
+        vectors.learnt[learnt_some],
         None,
-        looks.held_out[some],
+        vectors.held_out[some],
         kinds_of(truth[some]),
         names,
-        looks.middle,
+        vectors.middle,
         np.concatenate(others),
     )
     metrics = measure_sets(truth, probabilities, decided, names, thresholds, logits)

@@ -18,7 +18,7 @@ from training.run import Picture, Run
 from tsukiji.kernel.pipeline import submit_ahead
 from tsukiji.vision.decoding.decode import DecodeLimits
 from tsukiji.vision.execution_plan import DTYPES, Precision
-from tsukiji.vision.feature_cache import CLOSE, MIRRORED, PLAIN, Kept, rounded
+from tsukiji.vision.feature_cache import CLOSE, MIRRORED, PLAIN, FeatureCache, rounded
 from tsukiji.vision.fuse_batch_norm import fold
 from tsukiji.vision.model import Classifier, build_on
 from tsukiji.vision.preprocess import Preprocess
@@ -42,7 +42,7 @@ class Embedder:
     model: Classifier
     preprocess: Preprocess
     device: torch.device
-    kept: Kept | None
+    kept: FeatureCache | None
     control: Control
     events: Events
 

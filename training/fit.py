@@ -12,12 +12,12 @@ from fastai.learner import Learner
 from fastai.losses import BaseLoss, BCEWithLogitsLossFlat, CrossEntropyLossFlat
 
 from training import checkpoints
-from training.callbacks import Checkpoint, Count, Obey, Reseed, StopWhenWorse, Tell
+from training.callbacks import CheckBatches, Checkpoint, HandleCommands, ReportProgress, Reseed, StopWhenWorse
 from training.control import Control
 from training.events import Events, Log, Phase
 from training.run import CHECKPOINT_FOLDER, Run
 from training.targets import weights_of
-from training.training_state import Course, Weights
+from training.training_state import TrainingState, Weights
 from tsukiji.errors import BlobCorrupt
 from tsukiji.types import EpochMetrics
 
@@ -50,7 +50,7 @@ class Fit:
     patience: int | None = None
 
     def __post_init__(self) -> None:
-        self.course = Course(self.run.recipe.epochs)
+        self.training_state = TrainingState(self.run.recipe.epochs)
         self._fingerprint = checkpoints.fingerprint_of(self.run)
         self._checkpoints = self.folder / CHECKPOINT_FOLDER
         self._state = self._load()
@@ -58,7 +58,7 @@ class Fit:
     @property
     def done(self) -> int:
         """Return the number of finished epochs, of all attempts."""
-        return len(self.course.history)
+        return len(self.training_state.history)
 
     def train(self, learner: Learner, stages: Sequence[Stage]) -> tuple[Weights, int]:
         """Run the stages; return the weights to keep, under the learner's names, and their epoch.
@@ -68,17 +68,17 @@ class Fit:
             TsukijiError: a picture cannot be read, or the loss is not finite.
         """
         learner.loss_func = loss_of(self.run, self.device)
-        if self._state and self.done >= self.course.epochs:
+        if self._state and self.done >= self.training_state.epochs:
             learner.model.load_state_dict(self._state["model"])
         self.control.check()
         self.events.send(Phase(name="training"))
         for stage in stages:
-            if self.done < self.course.before + stage.epochs and not self._is_over():
+            if self.done < self.training_state.before + stage.epochs and not self._is_over():
                 self._run_stage(learner, stage)
-            self.course.before += stage.epochs
+            self.training_state.before += stage.epochs
         self.control.check()
-        best = self.course.best
-        if best and (self.keep_best or self.done < self.course.epochs):
+        best = self.training_state.best
+        if best and (self.keep_best or self.done < self.training_state.epochs):
             return best[1], best[0]
         return learner.model.state_dict(), self.done
 
@@ -91,9 +91,9 @@ class Fit:
         except BlobCorrupt as error:
             self.events.send(Log(message=f"Starting from the beginning. {error.detail}"))
             return None
-        self.course.history += [EpochMetrics(**metrics) for metrics in state["history"]]
-        self.course.learning_rate = state["learning_rate"]
-        self.course.best = tuple(state["best"]) if state["best"] else (self.done, state["model"])
+        self.training_state.history += [EpochMetrics(**metrics) for metrics in state["history"]]
+        self.training_state.learning_rate = state["learning_rate"]
+        self.training_state.best = tuple(state["best"]) if state["best"] else (self.done, state["model"])
         here = checkpoints.path_of(self._checkpoints, self.done)
         if here.absolute() != self.run.resume.absolute():
             here.parent.mkdir(parents=True, exist_ok=True)
@@ -104,11 +104,11 @@ class Fit:
         """Return whether the training ended early, by request or by early stopping."""
         if self.control.finishing and self.done:
             return True
-        best = self.course.best
+        best = self.training_state.best
         return self.patience is not None and best is not None and self.done - best[0] >= self.patience
 
     def _run_stage(self, learner: Learner, stage: Stage) -> None:
-        course, within, state = self.course, self.done - self.course.before, self._state
+        training_state, within, state = self.training_state, self.done - self.training_state.before, self._state
         self._state = None
         if state:
             learner.model.load_state_dict(state["model"])
@@ -117,14 +117,14 @@ class Fit:
         if state and within:
             checkpoints.restore(learner, state)
         callbacks = [
-            Reseed(self.run.recipe.seed, course),
-            Obey(self.control, course),
-            Count(),
-            Tell(self.events, course),
-            Checkpoint(self._checkpoints, self._fingerprint, self.events, course, state if within else None),
+            Reseed(self.run.recipe.seed, training_state),
+            HandleCommands(self.control, training_state),
+            CheckBatches(),
+            ReportProgress(self.events, training_state),
+            Checkpoint(self._checkpoints, self._fingerprint, self.events, training_state, state if within else None),
         ]
         if self.patience is not None:
-            callbacks.append(StopWhenWorse(course, self.patience))
+            callbacks.append(StopWhenWorse(training_state, self.patience))
         with learner.no_logging():
             learner.fit_one_cycle(
                 stage.epochs, lr_max=stage.learning_rate, cbs=callbacks, start_epoch=within, **stage.options

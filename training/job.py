@@ -13,7 +13,7 @@ from training.task import Task
 from tsukiji.vision.backbones import preprocess_of
 from tsukiji.vision.device import choose_device
 from tsukiji.vision.execution_plan import best_precision
-from tsukiji.vision.feature_cache import Kept, space_of
+from tsukiji.vision.feature_cache import FeatureCache, space_of
 from tsukiji.vision.weights import load_backbone_weights
 
 RANDOM_WEIGHTS = "random"
@@ -52,7 +52,7 @@ def prepare(run: Run, folder: Path, events: Events, control: Control) -> Task:
     )
     precision = best_precision(device) if run.precision == "auto" else run.precision
     space = space_of(body, recipe.backbone, preprocess, precision)
-    kept = run.features and Kept(run.features, space, run.features_bytes)
+    kept = run.features and FeatureCache(run.features, space, run.features_bytes)
     model = frozen(recipe.backbone, body, device, precision)
     embedder = Embedder(run, model, preprocess, device, kept or None, control, events)
     return task(body=body, source=source, embedder=embedder)

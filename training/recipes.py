@@ -8,7 +8,7 @@ from fastai.callback.schedule import valley
 from fastai.learner import Learner
 from fastai.torch_core import set_seed
 
-from training.callbacks import Heed
+from training.callbacks import CancelSearch
 from training.data import load_data
 from training.events import Log, Phase
 from training.fit import Fit, Stage
@@ -33,7 +33,7 @@ def standard(task: Task) -> Fitted:
     """The fastai tutorial's recipe: frozen body, new head, one cycle."""
     fit, learner = fit_of(task), learner_of(task)
     weights, epoch = fit.train(learner, [Stage(task.run.recipe.epochs, rate_of(task.run))])
-    return Fitted(load_fastai_state(weights), fit.course.history, epoch, task.source, rate_of(task.run))
+    return Fitted(load_fastai_state(weights), fit.training_state.history, epoch, task.source, rate_of(task.run))
 
 
 def thorough(task: Task) -> Fitted:
@@ -45,13 +45,13 @@ def thorough(task: Task) -> Fitted:
     recipe = task.run.recipe
     fit = fit_of(task, keep_best=True, patience=max(3, recipe.epochs // 2))
     learner = learner_of(task)
-    rate = recipe.learning_rate or fit.course.learning_rate or search(learner, task)
-    fit.course.learning_rate = rate
+    rate = recipe.learning_rate or fit.training_state.learning_rate or search(learner, task)
+    fit.training_state.learning_rate = rate
     frozen = [Stage(1, slice(rate), options={"pct_start": 0.99})] if task.body and recipe.epochs > 1 else []
     rest = recipe.epochs - len(frozen)
     whole = Stage(rest, slice(rate / 2 / DIVIDE, rate / 2), unfrozen=True, options={"pct_start": 0.3, "div": 5.0})
     weights, epoch = fit.train(learner, [*frozen, whole])
-    return Fitted(load_fastai_state(weights), fit.course.history, epoch, task.source, rate)
+    return Fitted(load_fastai_state(weights), fit.training_state.history, epoch, task.source, rate)
 
 
 def learner_of(task: Task) -> Learner:
@@ -72,7 +72,7 @@ def search(learner: Learner, task: Task) -> float:
     task.control.check()
     task.events.send(Phase(name="searching the learning rate"))
     learner.path, learner.model_dir = task.folder, "search"
-    with learner.no_bar(), learner.no_logging(), learner.added_cbs(Heed(task.control, task.events)):
+    with learner.no_bar(), learner.no_logging(), learner.added_cbs(CancelSearch(task.control, task.events)):
         try:
             found = learner.lr_find(num_it=SEARCH_BATCHES, suggest_funcs=(valley,), show_plot=False)
         finally:

@@ -23,7 +23,7 @@ class Fitted:
 
 
 @dataclass
-class Course:
+class TrainingState:
     """A training may have stages, each a `fit` of fastai; epochs are counted across all of them."""
 
     epochs: int

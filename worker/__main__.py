@@ -16,12 +16,12 @@ from celery.signals import worker_ready, worker_shutdown
 from tsukiji.errors import Invalid
 from tsukiji.jobs import Queue
 from tsukiji.kernel import log
-from tsukiji.kernel.queue import WORKER_OPTIONS, bell_of
+from tsukiji.kernel.queue import WORKER_OPTIONS, task_name
 from tsukiji.kernel.settings import Settings, load
 from worker.dispatcher import dispatch
 from worker.heartbeat import announce
-from worker.inference.predict_rpc import Lane
-from worker.inference.pretrained_weights import LOADS_WEIGHTS, Reach
+from worker.inference.predict_rpc import PredictServer
+from worker.inference.pretrained_weights import LOADS_WEIGHTS, AvailableWeights
 from worker.memory import give_back_soon
 from worker.services import WORKER_VARIABLE, name_worker, open_services
 from worker.shutdown import watch_parent
@@ -64,16 +64,16 @@ def run_worker(settings: Settings, queue: Queue, *, watch: bool) -> int:
     """Run a Celery worker of one queue until stopped."""
     name = os.environ[WORKER_VARIABLE]
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # see worker/jobs/engine.py
-    lane = open_lane(settings) if queue == Queue.INFER else None
+    server = open_predict_server(settings) if queue == Queue.INFER else None
     if queue == Queue.INTAKE:
         give_back_soon()
-    app = register(settings, queue, lane)
+    app = register(settings, queue, server)
     device = {Queue.TRAIN: settings.training.device, Queue.INFER: settings.inference.device}.get(queue)
 
     def ready(**_: object) -> None:
-        address = lane.address(name) if lane else None
-        reach = Reach(settings) if queue in LOADS_WEIGHTS else None
-        worker_shutdown.connect(leaving(announce(settings, name, queue, device, address, reach)), weak=False)
+        address = server.address(name) if server else None
+        available = AvailableWeights(settings) if queue in LOADS_WEIGHTS else None
+        worker_shutdown.connect(leaving(announce(settings, name, queue, device, address, available)), weak=False)
         if watch:
             watch_parent()
         structlog.get_logger(__name__).info("worker_ready", queue=queue, worker=name)
@@ -83,7 +83,7 @@ def run_worker(settings: Settings, queue: Queue, *, watch: bool) -> int:
         "--quiet",
         "worker",
         "-Q",
-        bell_of(queue),
+        task_name(queue),
         "-P",
         POOLS[queue],
         "-c",
@@ -98,13 +98,13 @@ def run_worker(settings: Settings, queue: Queue, *, watch: bool) -> int:
     return 0
 
 
-def open_lane(settings: Settings) -> Lane | None:
+def open_predict_server(settings: Settings) -> PredictServer | None:
     """Listen for the predict RPC; a worker that cannot still processes queued predictions."""
     host = settings.inference.lane_host
     if not host:
         return None
     try:
-        return Lane(socket.gethostbyname(socket.gethostname()) if host == "auto" else host)
+        return PredictServer(socket.gethostbyname(socket.gethostname()) if host == "auto" else host)
     except OSError as error:
         structlog.get_logger(__name__).warning("lane_closed", host=host, error=str(error))
         return None

@@ -17,7 +17,7 @@ from worker.store_reconciliation import Round
 log = structlog.get_logger(__name__)
 
 BATCHES = frozenset({JobKind.BATCH})
-UNHEARD_SECONDS = 5
+UNCLAIMED_SECONDS = 5
 """If work is due for this long although a worker is idle, workers are notified again."""
 HOUSEKEEPING_SECONDS = 600
 PURGE_SECONDS = 1
@@ -28,12 +28,12 @@ SWEEPS = 20
 
 def dispatch(services: Services, stop: threading.Event) -> None:
     """Tick until stopped. A database outage costs ticks, but does not stop the dispatcher."""
-    housekeeping, round_, bells = time.monotonic(), Round(services), Bells(services)
+    housekeeping, round_, renotifier = time.monotonic(), Round(services), Renotifier(services)
     while not stop.wait(services.settings.jobs.tick_seconds):
         try:
             expire(services)
             recover(services)
-            bells.ring()
+            renotifier.notify()
             purge(services)
             round_.advance()
             if time.monotonic() - housekeeping > HOUSEKEEPING_SECONDS:
@@ -66,7 +66,7 @@ def recover(services: Services) -> None:
         log.warning("lease_expired", work=work.id, worker=work.lease_owner, now=became)
 
 
-class Bells:
+class Renotifier:
     """Notifies workers again of due work while workers of its queue are idle: a message was lost, or its worker died.
 
     Busy workers look for more work anyway.
@@ -74,22 +74,22 @@ class Bells:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._rung: dict[str, float] = {}
+        self._notified: dict[str, float] = {}
         """When workers were last notified of due work, by its id."""
 
-    def ring(self) -> None:
+    def notify(self) -> None:
         services, now = self._services, time.monotonic()
-        rung: dict[str, float] = {}
+        notified: dict[str, float] = {}
         with services.database.reading() as session:
             idle = workers.idle(session, 2 * services.settings.jobs.beat_seconds)
             due = {queue: scheduling.waiting(session, queue, idle.get(queue, 0)) for queue in Queue if idle.get(queue)}
         for queue, names in due.items():
-            unheard = [name for name in names if now - self._rung.get(name, -math.inf) >= UNHEARD_SECONDS]
-            rung |= {name: self._rung[name] for name in names if name in self._rung}
-            if unheard and services.wakeups.ring(queue, len(unheard)):
-                log.info("bell_rung", queue=queue, times=len(unheard))
-                rung |= dict.fromkeys(unheard, now)
-        self._rung = rung
+            unclaimed = [name for name in names if now - self._notified.get(name, -math.inf) >= UNCLAIMED_SECONDS]
+            notified |= {name: self._notified[name] for name in names if name in self._notified}
+            if unclaimed and services.notifier.notify(queue, len(unclaimed)):
+                log.info("bell_rung", queue=queue, times=len(unclaimed))
+                notified |= dict.fromkeys(unclaimed, now)
+        self._notified = notified
 
 
 def purge(services: Services) -> None:

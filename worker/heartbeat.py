@@ -8,9 +8,9 @@ import structlog
 
 from db.jobs import workers
 from db.session import Database, DatabaseUnavailable
-from tsukiji.kernel.predict_rpc import LaneAddress
+from tsukiji.kernel.predict_rpc import RpcAddress
 from tsukiji.kernel.settings import Settings
-from worker.inference.pretrained_weights import Reach
+from worker.inference.pretrained_weights import AvailableWeights
 
 LEAVE_SECONDS = 2
 
@@ -22,12 +22,12 @@ def announce(
     worker: str,
     queue: str,
     device: str | None,
-    lane: LaneAddress | None = None,
-    reach: Reach | None = None,
+    address: RpcAddress | None = None,
+    available: AvailableWeights | None = None,
 ) -> Callable[[], None]:
     """Report in the background until the returned function is called, which also removes the worker from the list."""
     stop = threading.Event()
-    arguments = (settings, worker, queue, device, lane, reach, stop)
+    arguments = (settings, worker, queue, device, address, available, stop)
     thread = threading.Thread(target=_report, args=arguments, name="presence", daemon=True)
     thread.start()
 
@@ -43,18 +43,18 @@ def _report(
     worker: str,
     queue: str,
     device: str | None,
-    lane: LaneAddress | None,
-    reach: Reach | None,
+    address: RpcAddress | None,
+    available: AvailableWeights | None,
     stop: threading.Event,
 ) -> None:
     database = Database(settings)
     while True:
         try:
             with database.transaction() as session:
-                workers.report(session, worker, queue, device, lane, reach.weights() if reach else None)
+                workers.report(session, worker, queue, device, address, available.weights() if available else None)
         except DatabaseUnavailable as error:
             log.warning("presence_failed", error=str(error.orig))
-        if reach and reach.knock():
+        if available and available.probe():
             continue  # report what was found immediately
         if stop.wait(settings.jobs.beat_seconds):
             break

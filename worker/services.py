@@ -15,7 +15,7 @@ from db.models import Job
 from db.session import Database, Session
 from tsukiji.ingest.sources import Sources
 from tsukiji.jobs import PRESENT_SECONDS, Queue
-from tsukiji.kernel.queue import Wakeups, create_app
+from tsukiji.kernel.queue import Notifier, create_app
 from tsukiji.kernel.settings import Settings
 from tsukiji.kernel.storage import BlobStore, open_store
 from tsukiji.vision.decoding.decode import DecodeLimits
@@ -31,7 +31,7 @@ class Services:
     settings: Settings
     database: Database
     store: BlobStore
-    wakeups: Wakeups
+    notifier: Notifier
     sources: Sources
     worker: str
     """Owner of the leases; shared by a worker and its child, so that a supervisor can end them."""
@@ -78,7 +78,7 @@ class Services:
 def open_services(settings: Settings) -> Services:
     name = os.environ.get(WORKER_VARIABLE) or name_worker("worker")
     return Services(
-        settings, Database(settings), open_store(settings), Wakeups(create_app(settings)), Sources(settings), name
+        settings, Database(settings), open_store(settings), Notifier(create_app(settings)), Sources(settings), name
     )
 
 

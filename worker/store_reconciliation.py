@@ -6,7 +6,7 @@ from typing import Final
 
 import structlog
 
-from db.reconciliation import Reckoning, reconcile
+from db.reconciliation import Reconciliation, reconcile
 from worker.services import Services
 
 log = structlog.get_logger(__name__)
@@ -23,8 +23,8 @@ class Round:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._due = time.monotonic() + FIRST_SECONDS
-        self._pages: Iterator[Reckoning] | None = None
-        self._found = Reckoning()
+        self._pages: Iterator[Reconciliation] | None = None
+        self._found = Reconciliation()
 
     def advance(self) -> None:
         """Raises errors of the store and the database; the round is then restarted after a while."""
@@ -43,7 +43,7 @@ class Round:
         tell(self._found)
 
 
-def tell(found: Reckoning) -> None:
+def tell(found: Reconciliation) -> None:
     log.info("store_reconciled", known=found.known, discarded=found.discarded, young=found.young)
     if found.missing or found.altered:
         log.error(

@@ -12,10 +12,10 @@ from celery.signals import worker_ready
 from db.models import Job
 from tsukiji.jobs import JobKind, Queue
 from tsukiji.kernel import log
-from tsukiji.kernel.queue import bell_of, create_app
+from tsukiji.kernel.queue import create_app, task_name
 from tsukiji.kernel.settings import Settings
 from worker import memory
-from worker.inference.predict_rpc import Lane
+from worker.inference.predict_rpc import PredictServer
 from worker.jobs import analyses, batches, exports, imports, suggestions, trainings
 from worker.lease import Lease
 from worker.runner import CHUNK, Acts, work_next
@@ -29,32 +29,32 @@ TASK_SECONDS = 20
 """After this long a worker notifies itself and returns, so that Celery can handle its signals."""
 
 
-def register(settings: Settings, queue: Queue, lane: Lane | None = None) -> celery.Celery:
+def register(settings: Settings, queue: Queue, server: PredictServer | None = None) -> celery.Celery:
     """Return the Celery application with the task of one queue; an inference worker may serve the predict RPC too."""
     app = create_app(settings)
-    process = Process(settings, queue, lane)
+    process = Process(settings, queue, server)
     worker_ready.connect(process.start, weak=False)
-    app.task(name=bell_of(queue))(process.answer_bell)
+    app.task(name=task_name(queue))(process.work)
     return app
 
 
 class Process:
     """Lazily created objects of a worker process."""
 
-    def __init__(self, settings: Settings, queue: Queue, lane: Lane | None) -> None:
+    def __init__(self, settings: Settings, queue: Queue, server: PredictServer | None) -> None:
         self._settings = settings
         self._queue = queue
-        self._lane = lane
+        self._server = server
         self._making = threading.RLock()
 
-    def answer_bell(self) -> None:
+    def work(self) -> None:
         """Work as long as something is due."""
         structlog.contextvars.clear_contextvars()
         until = time.monotonic() + TASK_SECONDS
         while work_next(self.services, self._queue, self.acts):
             grown = memory.retire_if_grown(self._settings.jobs.worker_memory_mb)
             if grown or stopping.is_set() or time.monotonic() > until:
-                self.services.wakeups.ring(self._queue)
+                self.services.notifier.notify(self._queue)
                 return
 
     def start(self, **_: Any) -> None:
@@ -65,11 +65,11 @@ class Process:
         threading.Thread(target=self._start, name="start", daemon=True).start()
 
     def _start(self) -> None:
-        if self._queue == Queue.INFER and self.acts and self._lane:
-            from worker.inference.micro_batcher import Questions  # noqa: PLC0415 - torch, which only this worker has
+        if self._queue == Queue.INFER and self.acts and self._server:
+            from worker.inference.micro_batcher import MicroBatcher  # noqa: PLC0415 - torch, which only this worker has
 
-            self._lane.serve(Questions(self.services, self._models).ask)
-        self.services.wakeups.ring(self._queue)
+            self._server.serve(MicroBatcher(self.services, self._models).ask)
+        self.services.notifier.notify(self._queue)
 
     @property
     def services(self) -> Services:

@@ -118,4 +118,4 @@ def retry_after(services: Services, job: Job, position: int | None) -> dict[str,
         return {}
     age = (datetime.now(UTC) - job.created_at).total_seconds()
     wanted = QUEUED_BEHIND_SECONDS if position else pause_for(age)
-    return {"retry-after": str(services.crowd.pause(wanted))}
+    return {"retry-after": str(services.poll_pacer.pause(wanted))}

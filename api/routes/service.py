@@ -76,7 +76,7 @@ def get_ready(services: ServicesDep) -> Response:
     found = {
         "database": state_of(services.database.check),
         "store": state_of(services.store.check),
-        "broker": state_of(services.wakeups.check),
+        "broker": state_of(services.notifier.check),
     }
     ready = found["database"] == found["store"] == "ok"
     body = {"status": "ready" if ready else "unready", "checks": found}

@@ -29,5 +29,5 @@ def start_analysis(services: Services, caller: ApiKey, once: Once, dataset: str,
 
     made = once.make(services, fingerprint_of([dataset, body.model_dump()]), make)
     if not made.replayed:
-        services.wakeups.ring(Queue.INTAKE)
+        services.notifier.notify(Queue.INTAKE)
     return made

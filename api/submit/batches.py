@@ -114,7 +114,7 @@ def start_batch(
 
     made = once.make(services, fingerprint_of([options.model_dump(), work.fingerprint]), make)
     if not made.replayed:
-        services.wakeups.ring(Queue.INFER if idle else Queue.INTAKE, idle or 1)
+        services.notifier.notify(Queue.INFER if idle else Queue.INTAKE, idle or 1)
     return made
 
 

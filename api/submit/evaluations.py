@@ -44,7 +44,7 @@ def start_evaluation(services: Services, caller: ApiKey, once: Once, body: Evalu
 
     made = once.make(services, fingerprint_of(body.model_dump()), make)
     if not made.replayed:
-        services.wakeups.ring(Queue.INTAKE)
+        services.notifier.notify(Queue.INTAKE)
     return made
 
 

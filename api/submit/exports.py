@@ -37,5 +37,5 @@ def start_export(services: Services, caller: ApiKey, once: Once, model: str, wan
 
     made = once.make(services, fingerprint_of([model, wanted]), make)
     if started:
-        services.wakeups.ring(Queue.INTAKE)
+        services.notifier.notify(Queue.INTAKE)
     return made

@@ -12,7 +12,7 @@ from api.http.errors import invalid_field
 from api.services import Services
 from db.curation import datasets, image_intake
 from db.curation.datasets import NewImage
-from db.curation.image_intake import Arrived
+from db.curation.image_intake import IntakeOutcome
 from db.labels import MULTI
 from db.models import ApiKey
 from tsukiji.errors import CropOutside, ImageError
@@ -87,7 +87,7 @@ def look(services: Services, wish: Wish, upload: UploadFile) -> NewImage | FileV
     )
 
 
-def verdict(image: NewImage, found: Arrived) -> FileVerdict:
+def verdict(image: NewImage, found: IntakeOutcome) -> FileVerdict:
     known = {"name": image.name, "image_id": found.image_id, **told(found.label)}
     if found.error is not None:
         return FileVerdict.model_validate(known | {"verdict": "rejected", "error": found.error.to_dict()})

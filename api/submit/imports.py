@@ -102,5 +102,5 @@ def start_import(services: Services, caller: ApiKey, once: Once, dataset: str, a
 
     made = once.make(services, fingerprint_of([dataset, arrival.request(dataset).to_row(), hashes]), make)
     if not made.replayed:
-        services.wakeups.ring(Queue.INTAKE)
+        services.notifier.notify(Queue.INTAKE)
     return made

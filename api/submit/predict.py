@@ -22,7 +22,7 @@ from db.predictions import completed
 from db.predictions.results import ResultRow
 from db.session import Session
 from tsukiji.jobs import PRESENT_SECONDS, JobKind
-from tsukiji.kernel.predict_rpc import LaneAddress
+from tsukiji.kernel.predict_rpc import RpcAddress
 from tsukiji.labels import decide_set
 from tsukiji.types import BatchOptions
 
@@ -37,11 +37,11 @@ class File:
 
 @dataclass(frozen=True)
 class Target:
-    """The model that is asked, and the lanes that may know it."""
+    """The model, and the addresses of workers that may have it loaded."""
 
     model_id: str
     label_names: list[str]
-    lanes: list[LaneAddress]
+    addresses: list[RpcAddress]
 
 
 def find_target(services: Services, caller: ApiKey, once: Once, model: str) -> Target:
@@ -54,7 +54,7 @@ def find_target(services: Services, caller: ApiKey, once: Once, model: str) -> T
     with services.database.reading() as session:
         found = registry.find_model(session, model)
         expect_room(session, services, once, JobKind.PREDICTION, caller)
-        return Target(found.id, found.label_names, workers.lanes(session, PRESENT_SECONDS))
+        return Target(found.id, found.label_names, workers.rpc_addresses(session, PRESENT_SECONDS))
 
 
 def read_files(services: Services, sent: Form) -> list[File]:
@@ -71,11 +71,11 @@ async def start_prediction(
     target: Target,
     seconds: float,
 ) -> tuple[Made, Seen]:
-    """Ask a lane, if there is time, while the bytes go to the store; queue what none has answered.
+    """Call the predict RPC, if there is time, while the bytes go to the store; queue if no worker answers.
 
     Returns what was made, and the job as it stands then.
 
-    A lane answers what one forward pass tells; tags and heatmaps take more, and go the way of a batch.
+    The RPC runs a single forward pass; tags and heatmaps need more, and use a batch.
 
     Raises:
         NotFound, Invalid, QueueFull
@@ -84,8 +84,10 @@ async def start_prediction(
     readable = [file.data for file in files if len(file.data) <= services.settings.limits.image_bytes]
     asking = None
     plain = not options.tags and options.heatmap is None
-    if plain and target.lanes and readable and seconds:
-        asking = asyncio.ensure_future(services.lanes.ask(target.lanes, target.model_id, readable, seconds))
+    if plain and target.addresses and readable and seconds:
+        asking = asyncio.ensure_future(
+            services.predict_client.ask(target.addresses, target.model_id, readable, seconds)
+        )
     try:
         work = await run_in_threadpool(keep, services, files)
         answer = await asking if asking else None
@@ -147,7 +149,7 @@ def prediction_rows(request: BatchRequest, items: Sequence[Item], answer: Answer
 
 
 def decided(request: BatchRequest, row: dict[str, Any]) -> dict[str, Any]:
-    """Return a lane's row by the threshold that was asked for: lanes go by those of a model of several labels."""
+    """Return an RPC's row for the requested threshold: workers use the thresholds of a multi-label model."""
     names, threshold = request.label_names, request.threshold
     if not threshold or row.get("labels") is None:
         return row

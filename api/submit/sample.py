@@ -40,7 +40,7 @@ def start_sample(services: Services, caller: ApiKey) -> tuple[Made, bool]:
 
     made = Once(None).make(services, "", make)
     if queued:
-        services.wakeups.ring(Queue.INTAKE)
+        services.notifier.notify(Queue.INTAKE)
     return made, bool(queued)
 
 

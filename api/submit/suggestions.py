@@ -41,5 +41,5 @@ def start_suggestion(services: Services, caller: ApiKey, once: Once, dataset: st
 
     made = once.make(services, fingerprint_of([dataset, body.model_dump()]), make)
     if not made.replayed:
-        services.wakeups.ring(Queue.INTAKE)
+        services.notifier.notify(Queue.INTAKE)
     return made

@@ -65,7 +65,7 @@ def start_training(services: Services, caller: ApiKey, once: Once, body: Trainin
 
     made = once.make(services, fingerprint, make)
     if not made.replayed:
-        services.wakeups.ring(Queue.TRAIN)
+        services.notifier.notify(Queue.TRAIN)
     return made
 
 

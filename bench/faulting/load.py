@@ -155,13 +155,13 @@ class Users:
 
     def _training(self, chance: random.Random) -> tuple[str, Accepted, dict[str, Any]]:
         epochs = chance.randint(2, 3)
-        wish = {"dataset": self._dataset, "recipe": RECIPE | {"epochs": epochs}, "name": f"load-{chance.random()}"}
-        return "/v1/trainings", Accepted("", JobKind.TRAINING, epochs=epochs), {"json": wish}
+        body = {"dataset": self._dataset, "recipe": RECIPE | {"epochs": epochs}, "name": f"load-{chance.random()}"}
+        return "/v1/trainings", Accepted("", JobKind.TRAINING, epochs=epochs), {"json": body}
 
     def _import(self, chance: random.Random) -> tuple[str, Accepted, dict[str, Any]]:
         pictures = make_pictures(chance, chance.randint(8, 24))
-        wish = {"name": f"import-{chance.getrandbits(64):x}"}
-        dataset = self.call("POST", "/v1/datasets", headers={"Idempotency-Key": new_key(chance)}, json=wish)["id"]
+        body = {"name": f"import-{chance.getrandbits(64):x}"}
+        dataset = self.call("POST", "/v1/datasets", headers={"Idempotency-Key": new_key(chance)}, json=body)["id"]
         sent = {name: hashlib.sha256(data).hexdigest() for name, data in pictures.items()}
         return f"/v1/datasets/{dataset}/imports", Accepted("", JobKind.IMPORT, sent, dataset=dataset), archive(pictures)
 

@@ -16,7 +16,7 @@ from bench.faulting.programs import Program, Stack, send
 from db.models import Chunk, Job
 from db.session import Database
 from tsukiji.jobs import JobStatus, Queue
-from tsukiji.kernel.queue import Wakeups
+from tsukiji.kernel.queue import Notifier
 
 log = structlog.get_logger(__name__)
 
@@ -126,14 +126,14 @@ class Faults:
     """
 
     def __init__(
-        self, stack: Stack, users: Users, database: Database, wakeups: Wakeups, seed: int, *, patient: bool = False
+        self, stack: Stack, users: Users, database: Database, notifier: Notifier, seed: int, *, patient: bool = False
     ) -> None:
         self.kills = 0
         self.dealt: dict[str, int] = {}
         self.on_fault: Callable[[str], None] = lambda _name: None
         """Meets a peer with the same."""
         self.recoveries = Recoveries(database)
-        self._stack, self._users, self._database, self._wakeups = stack, users, database, wakeups
+        self._stack, self._users, self._database, self._notifier = stack, users, database, notifier
         self._chance = random.Random(seed)
         self._patient = patient
         self._deck: list[str] = []
@@ -253,7 +253,7 @@ class Faults:
     def repeat_messages(self) -> None:
         """Ring each bell many times over, also where nothing waits."""
         for queue in Queue:
-            self._wakeups.ring(queue, COPIES)
+            self._notifier.notify(queue, COPIES)
 
     def lose_messages(self) -> None:
         broker = self._stack.servers.broker

@@ -24,7 +24,7 @@ import structlog
 
 from devtools.servers import RABBITMQ, free_port, ping_redis, postgres_database, rabbitmq_server, wait_until
 from tsukiji.jobs import Queue
-from tsukiji.kernel.queue import bell_of
+from tsukiji.kernel.queue import task_name
 
 log = structlog.get_logger(__name__)
 
@@ -117,7 +117,7 @@ class RabbitMQ:
         with kombu.Connection(self.url) as connection:
             for queue in Queue:
                 try:
-                    connection.default_channel.queue_purge(bell_of(queue))
+                    connection.default_channel.queue_purge(task_name(queue))
                 except connection.channel_errors:  # no worker has made it yet; the error closed the channel
                     connection.close()
 

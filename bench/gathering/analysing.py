@@ -8,7 +8,7 @@ import numpy as np
 from training.random_projection import DIMENSIONS, unit
 from tsukiji.client import Dataset
 from tsukiji.client._analyses import AnalysisJob
-from tsukiji.vision.feature_cache import COMPACT, REGION, Kept, weights_key
+from tsukiji.vision.feature_cache import COMPACT, REGION, FeatureCache, weights_key
 
 BACKBONE: Final = "resnet34"
 IMAGE_SIZE: Final = 96
@@ -43,7 +43,7 @@ def know(dataset: Dataset, data: Path, weights: Path, random: np.random.Generato
     key = weights_key(BACKBONE, IMAGE_SIZE, weights)
     if key is None:
         raise RuntimeError(f"{weights} has no weights of {BACKBONE}")
-    kept = Kept(data / "cache" / "features.db", "made-up", MOST_BYTES)
+    kept = FeatureCache(data / "cache" / "features.db", "made-up", MOST_BYTES)
     pictures = list(dataset.pictures())
     known = kept.read([picture.sha256 for picture in pictures], COMPACT, DIMENSIONS)
     fresh = [picture for picture in pictures if picture.sha256 not in known]

@@ -14,7 +14,7 @@ from itertools import pairwise
 from typing import Final
 
 from bench.throughput import photos
-from bench.throughput.crowd import Crowd, poll, prepare
+from bench.throughput.pollers import Pollers, poll, prepare
 from bench.throughput.served import Served, serve
 from bench.throughput.stage import Figures, Stage
 from bench.throughput.timing import p95
@@ -58,8 +58,8 @@ def rate_polled(stage: Stage, served: Served) -> tuple[float, list[float]]:
     with ProcessPoolExecutor(1, spawn, initializer=prepare, initargs=(over,)) as pool:
         pool.submit(len, "").result()  # it is there before the batch begins
         batch = start(stage, served)
-        crowd = Crowd(served.url, f"/v1/batches/{batch.id}", served.headers, stage.clients, stage.seconds)
-        looks = pool.submit(poll, crowd)
+        pollers = Pollers(served.url, f"/v1/batches/{batch.id}", served.headers, stage.clients, stage.seconds)
+        looks = pool.submit(poll, pollers)
         try:
             rate = rate_of(batch)
         finally:

@@ -24,7 +24,7 @@ ACT: Final = "import"
 
 
 @dataclass(frozen=True)
-class Arrived:
+class IntakeOutcome:
     """The outcome for one picture.
 
     Attributes:
@@ -42,7 +42,7 @@ class Arrived:
 
 def take_in(
     session: Session, dataset: Dataset, images: Sequence[NewImage], origin: str, author: ApiKey | None = None
-) -> list[Arrived]:
+) -> list[IntakeOutcome]:
     """Insert images, one per picture; returns the outcome of each, in order.
 
     Args:
@@ -58,14 +58,16 @@ def take_in(
         fill_labels(
             session, dataset.id, {image_id: label for image_id, label in reversed(again) if label}, origin, author
         )
-        return [Arrived(*row, label=image.label) for image, row in zip(images, stored, strict=True)]
+        return [IntakeOutcome(*row, label=image.label) for image, row in zip(images, stored, strict=True)]
     images, refused = united(images)
     more = brought(session, dataset.id, images)
     stored = datasets.add_images(session, dataset.id, images)
     too_many = add_labels(session, dataset.id, more, origin, author)
     labels = dict(revisions.facts(session, dataset.id, [row[0] for row in stored], Image.label.expression))
     return [
-        Arrived(image_id, new, labels[image_id], None if new else too_many.get(image_id) or refused.get(image.sha256))
+        IntakeOutcome(
+            image_id, new, labels[image_id], None if new else too_many.get(image_id) or refused.get(image.sha256)
+        )
         for image, (image_id, new) in zip(images, stored, strict=True)
     ]
 

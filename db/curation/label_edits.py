@@ -86,9 +86,9 @@ def labels_given(act: types.Act) -> set[str]:
     return set()
 
 
-def named_by(wish: types.Relabel | types.LabelSuggestion) -> set[str]:
+def named_by(request: types.Relabel | types.LabelSuggestion) -> set[str]:
     """Return the labels to assign."""
-    return {label for label in [wish.label, *(wish.labels or [])] if label is not None}
+    return {label for label in [request.label, *(request.labels or [])] if label is not None}
 
 
 def check_kind(dataset: Dataset, act: types.AddLabels | types.RemoveLabels) -> None:

@@ -40,14 +40,14 @@ def create(
     return job
 
 
-def create_once(session: Session, kind: JobKind, wish: FeaturesRequest, max_attempts: int, **columns: Any) -> Job:
+def create_once(session: Session, kind: JobKind, request: FeaturesRequest, max_attempts: int, **columns: Any) -> Job:
     """Return a queued job of this request if there is one, else a new one: it will see the same images."""
-    waiting = (Job.kind == kind, Job.dataset_id == wish.dataset, Job.status == JobStatus.QUEUED)
+    waiting = (Job.kind == kind, Job.dataset_id == request.dataset, Job.status == JobStatus.QUEUED)
     for job in session.scalars(select(Job).where(*waiting).order_by(Job.id)):
-        if type(wish).of(job) == wish:
+        if type(request).of(job) == request:
             return job
-    columns |= {"dataset_id": wish.dataset, "unit": "images"}
-    return create(session, kind, request=wish, max_attempts=max_attempts, **columns)
+    columns |= {"dataset_id": request.dataset, "unit": "images"}
+    return create(session, kind, request=request, max_attempts=max_attempts, **columns)
 
 
 def find(session: Session, job_id: str, kind: JobKind | None = None) -> Job:

@@ -108,8 +108,8 @@ def signals(session: Session, work: Work) -> Signals:
     """Return the signals without renewing the lease."""
     if session.scalar(select(type(work).id).where(*work.fence)) is None:
         return Signals(lost=True)
-    wishes = (Job.cancel_requested_at.is_not(None), Job.finish_requested_at.is_not(None))
-    cancel, finish = session.execute(select(*wishes).where(Job.id == job_of(work))).one()
+    flags = (Job.cancel_requested_at.is_not(None), Job.finish_requested_at.is_not(None))
+    cancel, finish = session.execute(select(*flags).where(Job.id == job_of(work))).one()
     return Signals(cancel=cancel, finish=finish)
 
 

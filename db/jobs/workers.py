@@ -9,7 +9,7 @@ from db.blobs import upsert
 from db.clock import now
 from db.jobs.leases import HELD, TABLES
 from db.models import WorkerSeen
-from tsukiji.kernel.predict_rpc import LaneAddress
+from tsukiji.kernel.predict_rpc import RpcAddress
 
 
 def report(
@@ -17,13 +17,13 @@ def report(
     worker: str,
     queue: str,
     device: str | None,
-    lane: LaneAddress | None = None,
+    address: RpcAddress | None = None,
     weights: list[str] | None = None,
 ) -> None:
     """Record a worker's heartbeat, the address of its predict RPC, and the pretrained weights it can load."""
     values: dict[str, Any] = {"queue": queue, "device": device, "weights": weights, "seen_at": now()}
     for name in ("host", "port", "secret"):
-        values[f"lane_{name}"] = lane and getattr(lane, name)
+        values[f"lane_{name}"] = address and getattr(address, name)
     insert = upsert(session, WorkerSeen).values(worker=worker, **values)
     session.execute(insert.on_conflict_do_update(index_elements=[WorkerSeen.worker], set_=values))
 
@@ -34,10 +34,10 @@ def present(session: Session, seconds: float) -> list[WorkerSeen]:
     return list(session.scalars(query.order_by(WorkerSeen.queue, WorkerSeen.worker)))
 
 
-def lanes(session: Session, seconds: float) -> list[LaneAddress]:
+def rpc_addresses(session: Session, seconds: float) -> list[RpcAddress]:
     """Return the predict RPC addresses of the workers that reported within this time."""
     return [
-        LaneAddress(row.worker, row.lane_host, row.lane_port, row.lane_secret)
+        RpcAddress(row.worker, row.lane_host, row.lane_port, row.lane_secret)
         for row in present(session, seconds)
         if row.lane_host and row.lane_port and row.lane_secret
     ]

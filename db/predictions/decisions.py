@@ -32,7 +32,7 @@ class Rule:
     threshold: float
     min_known: float
     several: bool = False
-    anew: bool = False
+    recomputed: bool = False
 
     @classmethod
     def of(cls, job: Job) -> Self:
@@ -49,12 +49,12 @@ class Rule:
             self,
             threshold=self.threshold if threshold is None else threshold,
             min_known=self.min_known if min_known is None else min_known,
-            anew=self.several and threshold not in {None, self.threshold},
+            recomputed=self.several and threshold not in {None, self.threshold},
         )
 
     def check_stored(self) -> None:
         """Raise Invalid if the database cannot evaluate the rule."""
-        if self.anew:
+        if self.recomputed:
             raise Invalid(
                 f"The threshold {self.threshold:g} of a multi-label model is applied as results are read; images can "
                 "be filtered or counted only by the batch's own decisions.",
@@ -63,7 +63,7 @@ class Rule:
 
     def decided(self, stored: str, names: Sequence[str], probabilities: Sequence[float]) -> str:
         """Return the predicted set of labels as text, regardless of the known score."""
-        return decide_set(names, probabilities, [self.threshold] * len(names)) if self.anew else stored
+        return decide_set(names, probabilities, [self.threshold] * len(names)) if self.recomputed else stored
 
     def refusal(self, score: float, known_score: float | None, labels: str | None = None) -> str | None:
         """Return why there is no decision; None if there is one. `labels` is the set of a multi-label model."""

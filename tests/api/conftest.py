@@ -47,7 +47,7 @@ class RecordedWakeups:
         self.sent = []
         self.away = False
 
-    def ring(self, queue, times=1):
+    def notify(self, queue, times=1):
         if self.away:
             return False
         self.sent += [str(queue)] * times
@@ -111,9 +111,9 @@ def services(settings):
 @pytest.fixture
 def freeze(client, services):
     """Do the first phase of a training as a worker does, and return the job as it is then told."""
-    store, wakeups = services.store, services.wakeups
+    store, notifier = services.store, services.notifier
     of_worker = WorkerServices(
-        services.settings, services.database, store, wakeups, Sources(services.settings), "train@test"
+        services.settings, services.database, store, notifier, Sources(services.settings), "train@test"
     )
 
     def freeze(job_id):

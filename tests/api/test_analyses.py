@@ -41,7 +41,7 @@ def test_an_analysis_is_a_job(client, services, dataset):
     assert answer.status_code == 202
     assert answer.headers["location"] == job["links"]["self"] == f"/v1/analyses/{job['id']}"
     assert job["request"] == {"dataset": dataset, "backbone": "efficientnet_lite0", "image_size": 96}
-    assert services.wakeups.sent == ["intake"]
+    assert services.notifier.sent == ["intake"]
     assert client.get(f"/v1/analyses/{job['id']}").json()["object"] == "analysis"
     assert [row["id"] for row in client.get("/v1/analyses").json()["data"]] == [job["id"]]
 

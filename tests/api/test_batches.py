@@ -38,7 +38,7 @@ def test_files_become_chunks(services, batch, model):
     assert batch["request"]["model"] == model
     assert (batch["request"]["top_k"], batch["request"]["threshold"]) == (2, 0.5)
     assert batch["counts"] == {"total": 5, "queued": 5, "succeeded": 0, "errored": 0, "cancelled": 0, "expired": 0}
-    assert services.wakeups.sent == ["infer"], "one message, for one worker"
+    assert services.notifier.sent == ["infer"], "one message, for one worker"
 
 
 def test_progress_is_no_share_of_a_total_that_still_grows(client, services, model):
@@ -126,7 +126,7 @@ def test_dataset_is_planned_by_a_worker(client, services, dataset, model):
     answer = client.post("/v1/batches", json=body)
     assert answer.status_code == 202
     assert answer.json()["request"]["input"] == {"type": "dataset", "dataset": dataset, "split": "valid"}
-    assert services.wakeups.sent == ["intake"]
+    assert services.notifier.sent == ["intake"]
     assert client.get("/v1/batches").json()["data"][0]["id"] == answer.json()["id"]
 
 
@@ -136,7 +136,7 @@ def test_zip_is_planned_by_a_worker(client, services, model):
     assert answer.status_code == 202
     assert answer.json()["request"]["top_k"] == 5
     assert answer.json()["request"]["input"] == {"type": "archive", "filename": None}
-    assert services.wakeups.sent == ["intake"]
+    assert services.notifier.sent == ["intake"]
 
 
 def test_wrong_options_name_their_place(client, dataset, model):

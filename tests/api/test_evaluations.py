@@ -70,7 +70,7 @@ def test_starting_an_evaluation(client, services, model, dataset):
     assert (job["object"], job["request"]["model"]) == ("evaluation", model)
     assert job["request"]["input"] == {"type": "dataset", "dataset": dataset, "split": "test"}
     assert job["deadline_at"]
-    assert services.wakeups.sent == ["intake"]
+    assert services.notifier.sent == ["intake"]
     assert client.get(job["links"]["self"]).json()["id"] == job["id"]
     assert [row["id"] for row in client.get("/v1/jobs", params={"kind": "evaluation"}).json()["data"]] == [job["id"]]
 
@@ -83,7 +83,7 @@ def test_the_same_key_starts_it_once(client, services, model, dataset):
         for _ in range(2)
     ]
     assert sent[0] == sent[1]
-    assert len(services.wakeups.sent) == 1
+    assert len(services.notifier.sent) == 1
 
 
 def test_labels_that_the_model_does_not_know_are_refused(client, services, model, dataset):
@@ -93,7 +93,7 @@ def test_labels_that_the_model_does_not_know_are_refused(client, services, model
     assert "'crab'" in refused.json()["detail"]
     other_split = client.post("/v1/evaluations", json={"model": "production", "dataset": "sushi", "split": "test"})
     assert other_split.status_code == 202, "the crab is not in that split"
-    assert len(services.wakeups.sent) == 1
+    assert len(services.notifier.sent) == 1
 
 
 @pytest.mark.parametrize(

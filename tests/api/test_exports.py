@@ -32,7 +32,7 @@ def test_an_export_is_a_job(client, services, model):
     assert answer.headers["location"] == job["links"]["self"] == f"/v1/jobs/{job['id']}"
     assert client.get(answer.headers["location"]).json()["object"] == "export"
     assert job["request"] == {"model": model, "model_name": "sushi", "format": "fastai"}
-    assert services.wakeups.sent == ["intake"]
+    assert services.notifier.sent == ["intake"]
 
 
 def test_the_file_is_fetched_once_it_is_there(client, made, model):
@@ -48,10 +48,10 @@ def test_the_file_is_fetched_once_it_is_there(client, made, model):
 
 
 def test_asked_again_it_is_answered_at_once(client, services, made):
-    services.wakeups.sent.clear()
+    services.notifier.sent.clear()
     again = client.post("/v1/models/sushi/exports", json={"format": "onnx"})
     assert (again.status_code, again.json()["id"], again.json()["done"]) == (200, made["id"], True)
-    assert services.wakeups.sent == []
+    assert services.notifier.sent == []
 
 
 def test_what_fastai_has_no_body_for_is_refused_at_once(client, services, model):

@@ -45,7 +45,7 @@ def test_a_table_beside_an_archive(client, services, place):
     assert job.upload_sha256 == pictures["sha256"]
     wanted = {"filename": "pets.zip", "table": "pets.zip.csv", "options": {"label": "pet"}}
     assert job.request == {"dataset": job.dataset_id, **wanted}
-    assert services.wakeups.sent == ["intake"]
+    assert services.notifier.sent == ["intake"]
 
 
 def test_a_table_beside_a_folder(client, services, place):
@@ -144,7 +144,7 @@ def test_nothing_is_fetched_from_the_web_by_default(client, services, place):
     answer = client.post(place, json={"urls": ["https://photos.example/1.jpg"]})
     assert (answer.status_code, answer.json()["code"]) == (422, "url_not_allowed")
     assert "TSUKIJI_SOURCES_HOSTS" in answer.json()["hint"]
-    assert services.wakeups.sent == []
+    assert services.notifier.sent == []
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ def test_a_manifest_as_the_body_is_planned_by_a_worker(client, services, model):
     answer = client.post("/v1/batches", params={"model": "sushi", "filename": "m.jsonl"}, content=LINES, headers=JSONL)
     assert answer.status_code == 202
     assert answer.json()["request"]["input"] == {"type": "manifest", "filename": "m.jsonl"}
-    assert services.wakeups.sent == ["intake"]
+    assert services.notifier.sent == ["intake"]
     with services.database.reading() as session:
         assert services.store.read(session.get(Job, answer.json()["id"]).upload_sha256) == LINES
 
@@ -92,7 +92,7 @@ def test_a_folder_or_prefix_on_the_list(client, services, model, dataset, allowe
     found = client.post(f"/v1/datasets/{dataset}/imports", json={"source": url})
     assert found.status_code == 202
     assert found.json()["request"] == {"dataset": dataset, "source": url}
-    assert services.wakeups.sent == ["intake", "intake"]
+    assert services.notifier.sent == ["intake", "intake"]
 
 
 @pytest.mark.parametrize("url", ["file:///etc", "file:///photos/../etc", "s3://bucket/2025", "s3://other"])

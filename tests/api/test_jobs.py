@@ -37,11 +37,11 @@ def test_training_starts(client, services, dataset):
     assert [warning["code"] for warning in job["request"]["warnings"]] == ["few_images"]
     assert job["progress"] | {"total": 3.0, "fraction": 0.0, "unit": "epochs"} == job["progress"]
     assert job["metadata"] == {"team": "qa"}
-    assert services.wakeups.sent == ["train"]
+    assert services.notifier.sent == ["train"]
 
 
 def test_a_lost_wakeup_is_left_to_the_dispatcher(client, services, dataset):
-    services.wakeups.away = True
+    services.notifier.away = True
     assert client.post("/v1/trainings", json={"dataset": dataset}).status_code == 202
     with services.database.reading() as session:
         assert len(scheduling.waiting(session, Queue.TRAIN, 9)) == 1
@@ -176,7 +176,7 @@ def test_import_starts_and_tells_its_verdicts(client, services, dataset):
     assert answer.status_code == 202
     job = answer.json()
     assert job["request"] == {"dataset": dataset, "filename": "pets.zip"}
-    assert services.wakeups.sent[-1] == "intake"
+    assert services.notifier.sent[-1] == "intake"
     with services.database.reading() as session:
         sha256 = jobs.find(session, job["id"]).upload_sha256
     assert services.store.read(sha256) == body
@@ -202,7 +202,7 @@ def test_the_same_again_is_the_same_job(client, services, dataset):
     assert second.json()["id"] == first.json()["id"]
     assert second.headers["idempotency-replayed"] == "true"
     assert "idempotency-replayed" not in first.headers
-    assert len(services.wakeups.sent) == 1
+    assert len(services.notifier.sent) == 1
 
 
 def test_the_same_key_for_something_else(client, dataset):

@@ -5,23 +5,23 @@ import threading
 
 import pytest
 
-from api.predict_rpc import Lanes
+from api.predict_rpc import PredictClient
 from db.jobs import jobs, workers
 from tests.api.conftest import as_files, picture, work
-from tsukiji.kernel.predict_rpc import LaneAddress
-from worker.inference.predict_rpc import Lane, Refused
+from tsukiji.kernel.predict_rpc import RpcAddress
+from worker.inference.predict_rpc import PredictServer, Refused
 
 SHARES = (0.1, 0.2, 0.7)
 
 
 @pytest.fixture
-def lane(services):
+def predict_server(services):
     """A worker that finds tuna in everything that is a picture."""
-    lane = Lane("127.0.0.1")
-    lane.serve(tuna)
-    report(services, lane.address("worker-1"))
-    yield lane
-    lane.close()
+    predict_server = PredictServer("127.0.0.1")
+    predict_server.serve(tuna)
+    report(services, predict_server.address("worker-1"))
+    yield predict_server
+    predict_server.close()
 
 
 def report(services, address):
@@ -51,11 +51,11 @@ def comparable(job):
     return {name: value for name, value in job.items() if name not in own}
 
 
-def test_the_answer_the_rows_and_the_history_are_those_of_the_queue(client, services, model, lane):
+def test_the_answer_the_rows_and_the_history_are_those_of_the_queue(client, services, model, predict_server):
     files = [picture((1, 2, 3)), b"no picture", picture((4, 5, 6))]
     answer = predict(client, "production", *files, data={"top_k": "2", "threshold": "0.5"})
     assert answer.status_code == 200
-    assert services.wakeups.sent == [], "nobody was woken"
+    assert services.notifier.sent == [], "nobody was woken"
     direct = answer.json()
     headers = {"Prefer": "respond-async"}
     queued = predict(client, "production", *files, data={"top_k": "2", "threshold": "0.5"}, headers=headers)
@@ -73,7 +73,7 @@ def test_the_answer_the_rows_and_the_history_are_those_of_the_queue(client, serv
     assert direct["result"]["predictions"][0]["image"]["sha256"]
 
 
-def test_one_picture_as_the_raw_body(client, model, lane):
+def test_one_picture_as_the_raw_body(client, model, predict_server):
     headers = {"Content-Type": "image/png"}
     answer = client.post(f"/v1/models/{model}/predict?top_k=1", content=picture(), headers=headers)
     (found,) = answer.json()["result"]["predictions"]
@@ -81,7 +81,7 @@ def test_one_picture_as_the_raw_body(client, model, lane):
 
 
 @pytest.mark.parametrize("kind", ["application/octet-stream", "application/x-www-form-urlencoded", "text/plain", None])
-def test_a_picture_is_known_by_its_bytes(client, model, lane, kind):
+def test_a_picture_is_known_by_its_bytes(client, model, predict_server, kind):
     place, headers = f"/v1/models/{model}/predict", {"Content-Type": kind} if kind else {}
     answer = client.post(place, content=picture(), headers=headers)
     assert answer.json()["result"]["predictions"][0]["status"] == "succeeded"
@@ -91,22 +91,22 @@ def test_a_picture_is_known_by_its_bytes(client, model, lane, kind):
     assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
 
 
-def test_no_readable_picture_is_a_failed_prediction_as_ever(client, model, lane):
+def test_no_readable_picture_is_a_failed_prediction_as_ever(client, model, predict_server):
     job = predict(client, model, b"no picture").json()
     assert (job["status"], job["error"]["code"], job["counts"]["errored"]) == ("failed", "no_image_succeeded", 1)
 
 
-def test_a_picture_over_the_limit_costs_only_itself(client, model, lane):
+def test_a_picture_over_the_limit_costs_only_itself(client, model, predict_server):
     job = predict(client, model, b"x" * 250_000, picture()).json()
     first, second = job["result"]["predictions"]
     assert (first["error"]["code"], second["label"]) == ("too_many_bytes", "tuna")
 
 
-def test_the_same_request_again_is_the_same_prediction(client, services, model, lane):
+def test_the_same_request_again_is_the_same_prediction(client, services, model, predict_server):
     headers = {"Idempotency-Key": "once"}
     first = predict(client, "production", picture(), headers=headers)
     again = predict(client, "production", picture(), headers=headers)
-    lane.serve(gone)
+    predict_server.serve(gone)
     queued = predict(client, "production", picture(), headers=headers)
     assert first.json() == again.json() == queued.json()
     assert "idempotency-replayed" not in first.headers
@@ -115,7 +115,7 @@ def test_the_same_request_again_is_the_same_prediction(client, services, model, 
     assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
 
 
-def test_at_once_with_the_same_key_makes_one(client, model, lane):
+def test_at_once_with_the_same_key_makes_one(client, model, predict_server):
     answers = []
 
     def send():
@@ -139,32 +139,32 @@ def cold(_model, _files):
 
 
 @pytest.mark.parametrize("reply", [gone, cold, lambda *_: ({"rows": [{}]}, []), lambda *_: ({"rows": []}, [])])
-def test_what_no_lane_answers_goes_by_the_queue(client, services, model, lane, reply):
-    lane.serve(reply)
+def test_what_no_lane_answers_goes_by_the_queue(client, services, model, predict_server, reply):
+    predict_server.serve(reply)
     answer = predict(client, model, picture(), headers={"Prefer": "wait=0.1"})
     assert answer.status_code == 202
-    assert services.wakeups.sent == ["infer"]
+    assert services.notifier.sent == ["infer"]
     work(services)
     assert client.get(answer.headers["location"]).json()["result"]["predictions"][0]["label"] == "tuna"
 
 
-def test_a_lane_out_of_reach_is_told_once_and_not_asked_again(client, services, model, lane, logged):
-    address = lane.address("worker-1")
-    report(services, LaneAddress(address.worker, address.host, 1, address.secret))
-    services.lanes = Lanes()
+def test_a_lane_out_of_reach_is_told_once_and_not_asked_again(client, services, model, predict_server, logged):
+    address = predict_server.address("worker-1")
+    report(services, RpcAddress(address.worker, address.host, 1, address.secret))
+    services.lanes = PredictClient()
     for _ in range(3):
         predict(client, model, picture(), headers={"Prefer": "wait=0.05"})
     assert [line["event"] for line in logged].count("lane_unreachable") == 1
 
 
-def test_a_model_that_is_deleted_meanwhile_leaves_nothing(client, services, model, lane):
+def test_a_model_that_is_deleted_meanwhile_leaves_nothing(client, services, model, predict_server):
     def forget(name, files):
         with services.database.transaction() as session:
             session.connection().exec_driver_sql("DELETE FROM aliases")
             session.connection().exec_driver_sql("DELETE FROM models")
         return tuna(name, files)
 
-    lane.serve(forget)
+    predict_server.serve(forget)
     answer = predict(client, model, picture())
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
     assert client.get("/v1/jobs").json()["data"] == []

@@ -98,10 +98,10 @@ def read_back(kind, items, wanted):
     with exported(kind, items, wanted) as files:
         found = survey(SERVICES, JOB, files, ImportRequest(dataset="dst_1"), kind)
         known = {}
-        for _, arrival in found.after(0):
-            place = arrival.placement
+        for _, picture in found.after(0):
+            place = picture.placement
             assert place.error is None, place.error.detail
-            known[hashlib.sha256(arrival.read()).hexdigest()] = (place.label, place.split, place.group, place.crop)
+            known[hashlib.sha256(picture.read()).hexdigest()] = (place.label, place.split, place.group, place.crop)
     return known
 
 

@@ -9,11 +9,11 @@ def test_the_sample_is_made_once(client, services):
     assert made.status_code == 202
     job = made.json()
     assert (job["object"], job["request"]["sample"]) == ("import", True)
-    assert services.wakeups.sent == ["intake"]
+    assert services.notifier.sent == ["intake"]
     assert client.get(job["links"]["dataset"]).json()["name"] == "handwritten digits"
     again = client.post("/v1/datasets/sample")
     assert (again.status_code, again.json()["id"]) == (200, job["id"])
-    assert services.wakeups.sent == ["intake"]
+    assert services.notifier.sent == ["intake"]
 
 
 def test_a_sample_that_failed_is_tried_again(client, services):

@@ -49,7 +49,7 @@ def test_the_service_answers_while_everything_that_decodes_is_busy(client, stran
 
 
 def test_a_broker_that_is_away_is_told_and_no_reason_to_refuse(stranger, services):
-    services.wakeups.away = True
+    services.notifier.away = True
     answer = stranger.get("/readyz")
     assert (answer.status_code, answer.json()["checks"]["broker"]) == (200, "broker_unavailable")
 

@@ -14,7 +14,7 @@ from db.models import Dataset, Evaluation, Model
 from tests.api.conftest import LABELS, as_files, claim_chunk, picture, pictures
 from tsukiji.ids import new_id
 from tsukiji.labels import decide_set, join_labels
-from worker.inference.predict_rpc import Lane
+from worker.inference.predict_rpc import PredictServer
 
 THRESHOLDS = [0.5, 0.3, 0.6]
 BOTH, ONE, NONE = (0.8, 0.4, 0.1), (0.2, 0.35, 0.5), (0.1, 0.2, 0.4)
@@ -180,16 +180,16 @@ def test_tables_part_labels_by_a_bar(client, run_batch):
 
 
 def test_the_lane_answers_with_sets_by_the_threshold_that_was_asked_for(client, services, model):
-    lane = Lane("127.0.0.1")
+    predict_server = PredictServer("127.0.0.1")
 
     def answer(_model, files):
         row = row_of(BOTH)
         shares = row.pop("probabilities")
         return {"rows": [dict(row) for _ in files]}, [shares for _ in files]
 
-    lane.serve(answer)
+    predict_server.serve(answer)
     with services.database.transaction() as session:
-        workers.report(session, "worker-1", "infer", None, lane.address("worker-1"))
+        workers.report(session, "worker-1", "infer", None, predict_server.address("worker-1"))
     try:
         for threshold, labels in [("0", ["eel", "squid"]), ("0.6", ["eel"]), ("0.9", [])]:
             sent = client.post(
@@ -198,7 +198,7 @@ def test_the_lane_answers_with_sets_by_the_threshold_that_was_asked_for(client, 
             (found,) = sent.json()["result"]["predictions"]
             assert found["labels"] == labels, threshold
     finally:
-        lane.close()
+        predict_server.close()
 
 
 def test_a_model_says_of_which_kind_it_is(client, model):

@@ -7,7 +7,7 @@ from db.jobs import leases
 from db.models import Job
 from tests.api.conftest import as_files, limited, picture
 from tsukiji.ingest.sources import Sources
-from tsukiji.vision.feature_cache import PLAIN, Kept, weights_key
+from tsukiji.vision.feature_cache import PLAIN, FeatureCache, weights_key
 from tsukiji.vision.shapes import architecture_of
 from worker.jobs import suggestions
 from worker.runner import run
@@ -20,7 +20,7 @@ BACKBONE = "efficientnet_lite0"
 @pytest.fixture
 def worker(services):
     settings = services.settings
-    return WorkerServices(settings, services.database, services.store, services.wakeups, Sources(settings), "w1")
+    return WorkerServices(settings, services.database, services.store, services.notifier, Sources(settings), "w1")
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def keep(services, kinds):
     facts = architecture_of(BACKBONE)
     random = np.random.default_rng(0)
     centres = {kind: np.random.default_rng(ord(kind[0])).random(facts.num_features) for kind in set(kinds.values())}
-    kept = Kept(services.settings.cache_dir / "features.db", "made-up", 2**30)
+    kept = FeatureCache(services.settings.cache_dir / "features.db", "made-up", 2**30)
     blank = np.zeros(facts.num_middle + facts.num_features)
     found = {
         sha256: np.concatenate([blank, centres[kind] + 0.1 * random.random(facts.num_features)])
@@ -97,7 +97,7 @@ def test_a_round_is_a_job(client, services, pets):
     assert answer.status_code == 202
     assert answer.headers["location"] == job["links"]["self"] == f"/v1/suggestions/{job['id']}"
     assert job["request"]["backbone"] == BACKBONE
-    assert services.wakeups.sent[-1] == "intake"
+    assert services.notifier.sent[-1] == "intake"
     assert client.post(PLACE, json={"image_size": 96}).json()["id"] == job["id"], "one like it waits"
     assert [row["id"] for row in client.get("/v1/suggestions").json()["data"]] == [job["id"]]
 

@@ -63,13 +63,13 @@ def test_the_request_sets_the_threshold(services, start_batch, read):
 def test_a_reader_decides_anew_without_another_run(client, services, start_batch, read):
     job = start_batch()
     work(services, known_score=FAMILIAR)
-    sent = len(services.wakeups.sent)
+    sent = len(services.notifier.sent)
     assert read(job, min_known=0.4) == (None, "none_of_these")
     assert read(job, threshold=0.9) == (None, "below_threshold")
     assert read(job, threshold=0.9, min_known=0.4) == (None, "none_of_these"), "the weightier reason"
     assert read(job, threshold=0.7, min_known=0.3) == ("tuna", None)
     assert read(job) == ("tuna", None), "a reader's wish is not kept"
-    assert len(services.wakeups.sent) == sent
+    assert len(services.notifier.sent) == sent
     items = client.get(job["links"]["items"], params={"min_known": 0.4}).json()["data"]
     assert [(item["decision"], item["known_score"]) for item in items] == [(None, FAMILIAR)] * 2
 

@@ -305,7 +305,7 @@ def test_an_upload_becomes_a_batch_as_often_as_one_likes(client, services, model
     jobs = [client.post("/v1/batches", json=body) for _ in range(2)]
     assert [answer.status_code for answer in jobs] == [202, 202]
     assert jobs[0].json()["request"]["input"] == {"type": "archive", "filename": "pets.zip", "upload": upload["id"]}
-    assert len(services.wakeups.sent) == 2
+    assert len(services.notifier.sent) == 2
     assert client.delete(f"/v1/uploads/{upload['id']}").status_code == 204
     with services.database.reading() as session:
         assert session.get(Blob, upload["sha256"]), "the jobs need it"

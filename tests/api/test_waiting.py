@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from api.poll_pacing import LONGEST_PAUSE, POLLS_PER_CORE, Crowd
+from api.poll_pacing import LONGEST_PAUSE, POLLS_PER_CORE, PollPacer
 from api.watch import Topic, Watch
 from db.jobs import jobs
 from db.models import Job
@@ -77,56 +77,56 @@ class Clock:
 @pytest.mark.parametrize("clients", [1, 10, 100, 1000])
 def test_clients_are_slowed_down_so_that_all_together_keep_to_the_pace(clients):
     clock = Clock()
-    crowd = Crowd(POLLS_PER_SECOND, clock)
+    poll_pacer = PollPacer(POLLS_PER_SECOND, clock)
     due = [number / clients for number in range(clients)]
     polls = []
     while (at := heapq.heappop(due)) < 300:
         clock.now = at
         polls.append(at)
-        heapq.heappush(due, at + crowd.pause(5))
+        heapq.heappush(due, at + poll_pacer.pause(5))
     late = sum(at > 200 for at in polls) / 100
     assert late <= 1.3 * max(POLLS_PER_SECOND, 1)
     assert late == pytest.approx(min(clients / 5, POLLS_PER_SECOND), rel=0.35)
     clock.now += 600
-    assert crowd.pause(1) == 1, "they have gone"
+    assert poll_pacer.pause(1) == 1, "they have gone"
 
 
 def test_a_crowd_that_comes_all_at_once_is_slowed_down_from_the_start():
     clock = Clock()
-    crowd = Crowd(POLLS_PER_SECOND, clock)
+    poll_pacer = PollPacer(POLLS_PER_SECOND, clock)
     clock.now += 1000
     due = [clock.now + number / 50 for number in range(1000)]
     seconds = Counter()
     while (at := heapq.heappop(due)) < 1040:
         clock.now = at
         seconds[int(at)] += 1
-        heapq.heappush(due, at + crowd.pause(1))
+        heapq.heappush(due, at + poll_pacer.pause(1))
     assert max(seconds.values()) <= 50 + 2 * POLLS_PER_SECOND, "who comes for the first time, and not many more"
 
 
 def test_a_crowd_comes_back_evenly_and_in_no_wave():
     clock = Clock()
-    crowd = Crowd(POLLS_PER_SECOND, clock)
+    poll_pacer = PollPacer(POLLS_PER_SECOND, clock)
     due = [number / 50 for number in range(1000)]
     seconds = Counter()
     while (at := heapq.heappop(due)) < 200:
         clock.now = at
         seconds[int(at)] += 1
-        heapq.heappush(due, at + crowd.pause(1))
+        heapq.heappush(due, at + poll_pacer.pause(1))
     after = [seconds[second] for second in range(25, 200)]
     assert (min(after), max(after)) == (POLLS_PER_SECOND, POLLS_PER_SECOND)
 
 
 def test_more_cores_take_more_clients(monkeypatch):
     monkeypatch.setattr("api.poll_pacing.usable_cores", lambda: 4)
-    crowd = Crowd(clock=Clock())
-    pauses = Counter(crowd.pause(1) for _ in range(10 * POLLS_PER_CORE))
+    poll_pacer = PollPacer(clock=Clock())
+    pauses = Counter(poll_pacer.pause(1) for _ in range(10 * POLLS_PER_CORE))
     assert pauses == {1: 4 * POLLS_PER_CORE, 2: 4 * POLLS_PER_CORE, 3: 2 * POLLS_PER_CORE}
 
 
 def test_nobody_is_sent_away_for_longer_than_two_minutes():
-    crowd = Crowd(POLLS_PER_SECOND, Clock())
-    assert max(crowd.pause(5) for _ in range(100_000)) == LONGEST_PAUSE
+    poll_pacer = PollPacer(POLLS_PER_SECOND, Clock())
+    assert max(poll_pacer.pause(5) for _ in range(100_000)) == LONGEST_PAUSE
 
 
 def test_a_crowd_of_pollers_is_told_to_come_more_seldom(client, services, model):
@@ -135,5 +135,5 @@ def test_a_crowd_of_pollers_is_told_to_come_more_seldom(client, services, model)
         jobs.change(session, Job.id == place.rpartition("/")[2], status="running", started_at=Job.created_at)
     assert client.get(place).headers["retry-after"] == "1"
     for _ in range(100_000):
-        services.crowd.pause(1)
+        services.poll_pacer.pause(1)
     assert client.get(place).headers["retry-after"] == str(LONGEST_PAUSE)

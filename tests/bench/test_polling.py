@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from bench.throughput import crowd, polling
+from bench.throughput import pollers, polling
 
 
 class Clock:
@@ -87,9 +87,9 @@ def server():
 
 
 def poll(server):
-    crowd.prepare(server.over)
+    pollers.prepare(server.over)
     url = f"http://127.0.0.1:{server.server_address[1]}"
-    return crowd.poll(crowd.Crowd(url, "/v1/batches/bat_1", {"authorization": "Bearer key"}, 2, 0.01))
+    return pollers.poll(pollers.Pollers(url, "/v1/batches/bat_1", {"authorization": "Bearer key"}, 2, 0.01))
 
 
 def test_clients_poll_until_told_to_stop_and_say_what_they_know(server):

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from db.outages import tell_outages
+from db.outages import raise_outages
 from db.session import Database, DatabaseFull, DatabaseUnavailable
 from tsukiji.kernel.settings import DatabaseSettings, DataSettings, Settings
 
@@ -28,7 +28,7 @@ def postgres(postgres_url, tmp_path):
 def sqlite(tmp_path):
     """A file of SQLite that waits for no lock."""
     engine = create_engine(f"sqlite:///{tmp_path / 'rows.db'}", connect_args={"timeout": 0})
-    tell_outages(engine)
+    raise_outages(engine)
     with engine.begin() as connection:
         connection.exec_driver_sql("CREATE TABLE things (id INTEGER PRIMARY KEY)")
     yield engine
@@ -154,7 +154,7 @@ def test_a_full_disk_is_an_outage_of_its_own(sqlite):
 
 def test_a_file_that_cannot_be_opened_is_an_outage(tmp_path):
     engine = create_engine(f"sqlite:///{tmp_path / 'missing' / 'rows.db'}")
-    tell_outages(engine)
+    raise_outages(engine)
     with pytest.raises(DatabaseUnavailable) as met:
         engine.connect()
     assert met.value.orig.sqlite_errorcode == sqlite3.SQLITE_CANTOPEN

@@ -16,7 +16,7 @@ from tsukiji.kernel.storage import open_store
 from tsukiji.kernel.storage.memory import MemoryStore
 
 
-class Kept:
+class FeatureCache:
     """A store and a database, and a clock for what was put."""
 
     def __init__(self, database, store):
@@ -38,7 +38,7 @@ class Kept:
 
 @pytest.fixture
 def kept(database):
-    return Kept(database, MemoryStore())
+    return FeatureCache(database, MemoryStore())
 
 
 def numbered(count, start=0):

@@ -4,14 +4,14 @@ import pytest
 import torch
 from fastai.callback.core import CancelFitException
 
-from training.callbacks import Count, Obey
+from training.callbacks import CheckBatches, HandleCommands
 from training.control import Control
-from training.training_state import Course
+from training.training_state import TrainingState
 from tsukiji.errors import NanLoss, TrainingCrashed
 
 
-def obey(control: Control, *, loss: float = 0.5, training: bool = True) -> Obey:
-    callback = Obey(control, Course(10))
+def obey(control: Control, *, loss: float = 0.5, training: bool = True) -> HandleCommands:
+    callback = HandleCommands(control, TrainingState(10))
     callback.learn = SimpleNamespace(loss=torch.tensor(loss), training=training, epoch=2)
     return callback
 
@@ -38,7 +38,7 @@ def test_cancel_does_not() -> None:
 
 
 def test_a_batch_that_did_not_arrive_fails_the_training() -> None:
-    count = Count()
+    count = CheckBatches()
     count.learn = SimpleNamespace(n_iter=2, epoch=0, train_iter=0, pct_train=0, training=True)
     count("before_train")
     count("after_batch")

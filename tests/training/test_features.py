@@ -19,7 +19,7 @@ from training.features import Embedder
 from training.run import Picture, load
 from tsukiji.errors import BlobCorrupt
 from tsukiji.vision import feature_cache as kept_file
-from tsukiji.vision.feature_cache import CLOSE, MIRRORED, PLAIN, Kept, space_of
+from tsukiji.vision.feature_cache import CLOSE, MIRRORED, PLAIN, FeatureCache, space_of
 from tsukiji.vision.model import Classifier
 from tsukiji.vision.preprocess import Preprocess
 
@@ -70,7 +70,7 @@ def open_embedder(make_run: MakeRun, file: Path, events: Events) -> Open:
         space: str = "here", path: Path | None = file, most_bytes: int = MANY, control: Control | None = None
     ) -> tuple[Embedder, Columns]:
         model = Columns()
-        store = Kept(path, space, most_bytes) if path else None
+        store = FeatureCache(path, space, most_bytes) if path else None
         preprocess = Preprocess(size=SIDE)
         network = cast("Classifier", model)
         cpu = torch.device("cpu")
@@ -241,7 +241,7 @@ def test_a_full_disk_costs_only_time(
 
 def test_the_file_is_bounded_and_the_newest_stay(file: Path) -> None:
     bound = 300_000
-    store = Kept(file, "here", bound)
+    store = FeatureCache(file, "here", bound)
     rows = {f"{number:064}": np.full(1000, number, np.float32) for number in range(300)}  # 600 kB
     names = sorted(rows)
     for start in range(0, 300, 20):

@@ -21,7 +21,7 @@ from training.control import Cancelled, Control
 from training.events import Events
 from training.fit import Fit, Stage, loss_of
 from training.run import Run, load
-from training.training_state import Course, Weights
+from training.training_state import TrainingState, Weights
 from tsukiji.errors import NanLoss
 
 CPU = torch.device("cpu")
@@ -36,18 +36,20 @@ class Scripted(Callback):
 
     order = 40  # before the epoch's metrics are taken down
 
-    def __init__(self, course: Course, scales: Sequence[float], control: Control, orders: dict[int, str]) -> None:
-        self._course, self._scales, self._control, self._orders = course, scales, control, orders
+    def __init__(
+        self, training_state: TrainingState, scales: Sequence[float], control: Control, orders: dict[int, str]
+    ) -> None:
+        self._training_state, self._scales, self._control, self._orders = training_state, scales, control, orders
         self.epochs: list[int] = []
 
     def before_validate(self) -> None:
-        done = len(self._course.history)
+        done = len(self._training_state.history)
         self.epochs.append(done + 1)
         with torch.no_grad():
             self.learn.model.weight.copy_(self._scales[done] * torch.eye(3))
 
     def after_validate(self) -> None:
-        if order := self._orders.get(len(self._course.history) + 1):
+        if order := self._orders.get(len(self._training_state.history) + 1):
             self._control.obey(order)
 
 
@@ -61,7 +63,7 @@ class Attempt:
         self.fit = Fit(run, folder, CPU, events, control, **options)
         rows = list(zip(torch.eye(3).repeat(4, 1), torch.arange(3).repeat(4), strict=True))
         loaders = DataLoaders(DataLoader(rows, bs=6, shuffle=True), DataLoader(rows, bs=12), device=CPU)
-        self.script = Scripted(self.fit.course, scales, control, orders)
+        self.script = Scripted(self.fit.training_state, scales, control, orders)
         network = torch.nn.Linear(3, 3, bias=False)
         self.learner = Learner(loaders, network, CrossEntropyLossFlat(), metrics=accuracy, cbs=self.script)
         self.learner.remove_cbs(ProgressCallback)
@@ -108,7 +110,7 @@ def test_epochs_are_counted_through_all_stages(begin: Begin) -> None:
     attempt = begin([BAD, GOOD, BETTER])
     assert attempt.train(1, 2) == (BETTER, 3)
     assert attempt.script.epochs == [1, 2, 3]
-    history = attempt.fit.course.history
+    history = attempt.fit.training_state.history
     assert [epoch.epoch for epoch in history] == [1, 2, 3]
     assert history[0].valid_loss > history[1].valid_loss > history[2].valid_loss
 
@@ -155,7 +157,7 @@ def test_another_attempt_goes_on_in_the_stage_where_the_first_stopped(begin: Beg
     second = begin(scales, "second", resume=checkpoint(first, done))
     assert second.train(2, 2) == (BEST, 4)
     assert second.script.epochs == list(range(done + 1, 5))
-    losses = [[epoch.valid_loss for epoch in attempt.fit.course.history] for attempt in (first, second)]
+    losses = [[epoch.valid_loss for epoch in attempt.fit.training_state.history] for attempt in (first, second)]
     assert losses[0] == pytest.approx(losses[1])
 
 
@@ -187,9 +189,9 @@ def test_a_finished_training_whose_worker_died_is_not_trained_again(begin: Begin
 
 def test_what_a_search_found_goes_along(begin: Begin) -> None:
     first = begin([GOOD, BETTER], "first")
-    first.fit.course.learning_rate = 0.0042
+    first.fit.training_state.learning_rate = 0.0042
     first.train(2)
-    assert begin([GOOD, BETTER], "second", resume=checkpoint(first, 1)).fit.course.learning_rate == 0.0042
+    assert begin([GOOD, BETTER], "second", resume=checkpoint(first, 1)).fit.training_state.learning_rate == 0.0042
 
 
 def test_a_loss_that_is_no_number_fails_with_the_epoch(begin: Begin) -> None:

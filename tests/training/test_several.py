@@ -163,10 +163,10 @@ def test_the_package_decides_by_a_threshold_for_each_label(quick: Finished, coll
 
 def test_the_package_can_be_taken_elsewhere(quick: Finished) -> None:
     folder = quick[0] / "package"
-    arrival = intake.check(folder, package.verify(folder))
-    assert arrival.config.kind == "multi_label"
-    assert {tuple(example.true_labels or []) for example in arrival.examples} > {(), ("blue",)}
-    assert "as recorded" in selftest.try_out(folder, arrival.examples)
+    checked = intake.check(folder, package.verify(folder))
+    assert checked.config.kind == "multi_label"
+    assert {tuple(example.true_labels or []) for example in checked.examples} > {(), ("blue",)}
+    assert "as recorded" in selftest.try_out(folder, checked.examples)
 
 
 def test_the_card_speaks_of_sets(quick: Finished) -> None:

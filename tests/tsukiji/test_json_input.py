@@ -4,7 +4,7 @@ import pytest
 
 from tsukiji.ingest.importers import multilabel, table_reader
 from tsukiji.json_input import MOST_DEPTH, read_json
-from tsukiji.kernel.predict_rpc import LaneBroken, unpack
+from tsukiji.kernel.predict_rpc import RpcBroken, unpack
 
 
 def nested(depth):
@@ -52,5 +52,5 @@ def test_every_reader_has_the_depth():
     assert isinstance(table_reader.record('{"label": ' + deep + "}"), ValueError)
     assert table_reader.document(deep) is None
     assert multilabel.json_list(deep) is None
-    with pytest.raises(LaneBroken):
+    with pytest.raises(RpcBroken):
         unpack(deep.encode())

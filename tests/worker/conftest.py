@@ -75,14 +75,14 @@ class Recorder:
     def __init__(self, up=True):
         self.up, self.sent = up, []
 
-    def ring(self, queue, times=1):
+    def notify(self, queue, times=1):
         if self.up:
             self.sent += [queue] * times
         return self.up
 
 
 def with_broker(services, broker):
-    services.wakeups = broker
+    services.notifier = broker
     return broker
 
 

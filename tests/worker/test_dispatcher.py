@@ -14,7 +14,7 @@ from tests.worker.conftest import Recorder, with_broker, work
 from tsukiji.errors import StorageUnavailable
 from tsukiji.jobs import JobKind, JobStatus, Queue
 from worker import store_reconciliation
-from worker.dispatcher import Bells, clean, purge, recover
+from worker.dispatcher import Renotifier, clean, purge, recover
 from worker.jobs.batches import plan
 from worker.store_reconciliation import Round
 
@@ -38,29 +38,29 @@ def report(services, worker, queue):
 def test_what_was_accepted_while_the_broker_was_down_is_rung_for_when_it_is_back(services, submit):
     submit.job(JobKind.TRAINING, request=BLANK[JobKind.TRAINING])
     report(services, "train@here", "train")
-    bells, down = Bells(services), with_broker(services, Recorder(up=False))
-    bells.ring()
+    renotifier, down = Renotifier(services), with_broker(services, Recorder(up=False))
+    renotifier.notify()
     assert down.sent == []
     up = with_broker(services, Recorder())
-    bells.ring()
-    bells.ring()
+    renotifier.notify()
+    renotifier.notify()
     assert up.sent == [Queue.TRAIN], "once, not at every tick"
 
 
 def test_work_of_a_silent_worker_goes_to_another(services, submit):
     job = submit.job(JobKind.TRAINING, request=BLANK[JobKind.TRAINING])
     report(services, "another", "train")
-    bells, broker = Bells(services), with_broker(services, Recorder())
-    bells.ring()
+    renotifier, broker = Renotifier(services), with_broker(services, Recorder())
+    renotifier.notify()
     with services.database.transaction() as session:
         leases.claim(session, Job, job.id, "silent", 30)
     recover(services)
-    bells.ring()
+    renotifier.notify()
     assert submit.find(job).status == "running"
     with services.database.transaction() as session:
         session.execute(update(Job).values(lease_expires_at=now(-1)))
     recover(services)
-    bells.ring()
+    renotifier.notify()
     assert submit.find(job).status == "queued"
     assert broker.sent == [Queue.TRAIN] * 2, "at once"
     assert [line.data.get("why") for line in submit.history(job)] == [None, None, "lease_expired"]
@@ -69,15 +69,15 @@ def test_work_of_a_silent_worker_goes_to_another(services, submit):
 def test_a_bell_that_died_with_its_worker_is_rung_again_once_another_idles(services, submit, monkeypatch):
     submit.job(JobKind.TRAINING, request=BLANK[JobKind.TRAINING])
     clock = Clock(monkeypatch)
-    bells, broker = Bells(services), with_broker(services, Recorder())
+    renotifier, broker = Renotifier(services), with_broker(services, Recorder())
     report(services, "infer@here", "infer")
-    bells.ring()
+    renotifier.notify()
     assert broker.sent == [], "no worker of its queue is free: one that starts looks for work by itself"
     report(services, "train@here", "train")
-    bells.ring()
+    renotifier.notify()
     clock.ahead(10)
-    bells.ring()
-    bells.ring()
+    renotifier.notify()
+    renotifier.notify()
     assert broker.sent == [Queue.TRAIN] * 2, "once, not at every tick"
 
 
@@ -86,11 +86,11 @@ def test_for_work_that_waits_behind_busy_workers_no_bell_is_rung(services, submi
         submit.job(JobKind.TRAINING, request=BLANK[JobKind.TRAINING]),
         submit.job(JobKind.TRAINING, request=BLANK[JobKind.TRAINING]),
     )
-    bells, broker = Bells(services), with_broker(services, Recorder())
+    renotifier, broker = Renotifier(services), with_broker(services, Recorder())
     report(services, "train@here", "train")
     with services.database.transaction() as session:
         leases.claim(session, Job, busy.id, "train@here", 30)
-    bells.ring()
+    renotifier.notify()
     assert broker.sent == []
 
 
@@ -99,10 +99,10 @@ def test_a_bell_is_rung_for_as_many_workers_as_idle(services, submit, model):
     with services.database.transaction() as session:
         batches.add_items(session, job.id, [{"custom_id": f"{n}.jpg", "sha256": None} for n in range(5)])
         batches.finish_plan(session, job, 5, 1, 3)
-    bells, broker = Bells(services), with_broker(services, Recorder())
+    renotifier, broker = Renotifier(services), with_broker(services, Recorder())
     for number in range(2):
         report(services, f"infer@{number}", "infer")
-    bells.ring()
+    renotifier.notify()
     assert broker.sent == [Queue.INFER] * 2
 
 
@@ -227,20 +227,20 @@ def test_a_batch_wakes_who_is_free_and_nobody_who_is_at_work(services, submit, m
     upload = services.store.put(archive({f"{number}.png": number for number in range(40)}))
     job = submit.batch(model, {"type": "archive"}, upload_sha256=upload.sha256)
     clock = Clock(monkeypatch)
-    bells, broker = Bells(services), with_broker(services, Recorder(up=False))
+    renotifier, broker = Renotifier(services), with_broker(services, Recorder(up=False))
     work(services, job.id, plan)
     for name in ("a", "b"):
         report(services, name, "infer")
     broker.up = True
-    bells.ring()
-    bells.ring()
+    renotifier.notify()
+    renotifier.notify()
     assert broker.sent == [Queue.INFER] * 2, "one bell for each worker, once"
     for name in ("a", "b"):
         assert scheduling.claim_next(services.database, Queue.INFER, name, services.settings.jobs)
     broker.sent.clear()
     clock.ahead(100)
-    bells.ring()
+    renotifier.notify()
     assert broker.sent == [], "both are at work, and look for more by themselves"
     report(services, "c", "infer")
-    bells.ring()
+    renotifier.notify()
     assert broker.sent == [Queue.INFER], "one is free, and has not heard of it"

@@ -19,7 +19,7 @@ from devtools.servers import wait_until
 from tests.requests import BLANK
 from tests.worker.conftest import Recorder, run_next, with_broker, work
 from tsukiji.jobs import JobKind, Queue
-from tsukiji.kernel.queue import bell_of
+from tsukiji.kernel.queue import task_name
 from worker import dispatcher, lease
 from worker.inference import chunks
 from worker.inference.model_cache import Loaded
@@ -221,10 +221,10 @@ def test_a_celery_worker_lives_on_and_tells_its_log(services, submit, pets, outa
     app = register(services.settings, Queue.INTAKE)
     caplog.set_level(logging.ERROR)
     outage.lasts = True
-    with start_worker(app, pool="solo", perform_ping_check=False, queues=[bell_of(Queue.INTAKE)], loglevel="ERROR"):
-        assert services.wakeups.ring(Queue.INTAKE)
+    with start_worker(app, pool="solo", perform_ping_check=False, queues=[task_name(Queue.INTAKE)], loglevel="ERROR"):
+        assert services.notifier.notify(Queue.INTAKE)
         assert wait_until(lambda: "closed the connection" in caplog.text)
         outage.lasts = False
         assert submit.find(job).status == "queued"
-        assert services.wakeups.ring(Queue.INTAKE)
+        assert services.notifier.notify(Queue.INTAKE)
         assert wait_until(lambda: submit.find(job).status == "succeeded")

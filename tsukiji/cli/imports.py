@@ -19,7 +19,7 @@ from tsukiji.cli.waiting import bar, sending, wait
 from tsukiji.client import APIStatusError, Client, Dataset, Import, JobFailedError, NotFoundError
 from tsukiji.client._files import files_below
 from tsukiji.ingest.importers import may_be_table
-from tsukiji.ingest.skipped import PassedOver
+from tsukiji.ingest.skipped import SkippedFiles
 
 REJECTED_SHOWN: Final = 20
 COLUMNS: Final = ", ".join(get_args(types.Column))
@@ -111,7 +111,7 @@ def import_pictures(
 
 def check_not_empty(path: Path) -> None:
     """Raise ValueError for a folder without files, before anything is created for it."""
-    passed = PassedOver()
+    passed = SkippedFiles()
     if path.is_dir() and not files_below(path, passed):
         raise ValueError(
             f"There are no files in {path}; nothing was sent, and no data set was created. {passed}".rstrip()

@@ -19,7 +19,7 @@ from tsukiji.client._files import LocalFile, archive_type, fit_one_request, pack
 from tsukiji.client._job import Job
 from tsukiji.client._pages import Paged
 from tsukiji.client._uploads import BY_PARTS_BYTES, UPLOAD_SECONDS, Sent, send
-from tsukiji.ingest.skipped import PassedOver
+from tsukiji.ingest.skipped import SkippedFiles
 
 
 class Selection(TypedDict, total=False):
@@ -50,7 +50,7 @@ class Batch(Job):
         ".jsonl": "application/jsonl",
         ".parquet": "application/vnd.apache.parquet",
     }
-    _passed: PassedOver = PrivateAttr(default_factory=PassedOver)
+    _passed: SkippedFiles = PrivateAttr(default_factory=SkippedFiles)
 
     @property
     def warnings(self) -> list[dict[str, Any]]:
@@ -170,7 +170,7 @@ class Batches(Resource):
         if sum(given is not None for given in (images, archive, manifest, source, dataset)) != 1:
             raise ValueError("give exactly one of images, archive, manifest, source and dataset")
         options: dict[str, Any] = {"model": id_of(model), "top_k": top_k, "threshold": threshold}
-        wishes = {
+        given = {
             "min_known": min_known,
             "tags": tags or None,
             "heatmap": heatmap,
@@ -178,8 +178,8 @@ class Batches(Resource):
             "deadline_seconds": deadline_seconds,
             "retention_days": retention_days,
         }
-        options |= {name: value for name, value in wishes.items() if value is not None}
-        passed = PassedOver()
+        options |= {name: value for name, value in given.items() if value is not None}
+        passed = SkippedFiles()
         if dataset is not None:
             response = self._post(json=options | {"input": _dataset_input(dataset, split)})
         elif source is not None:
@@ -217,7 +217,7 @@ class Batches(Resource):
             return self._post(content=content, params=options, headers={"Content-Type": content_type})
 
     def _post_files(
-        self, files: Sequence[LocalFile], options: dict[str, Any], progress: Sent | None, passed: PassedOver
+        self, files: Sequence[LocalFile], options: dict[str, Any], progress: Sent | None, passed: SkippedFiles
     ) -> httpx2.Response:
         if not files:
             raise ValueError(f"`images` contains no pictures. {passed}".rstrip(". "))

@@ -13,7 +13,7 @@ Labels = str | Iterable[str]
 """One label, or all of an image of a `multi_label` data set; an empty list: none of the labels."""
 
 
-def wish(labels: Labels | None) -> dict[str, Any]:
+def as_members(labels: Labels | None) -> dict[str, Any]:
     """Return labels as request members; None: unlabelled."""
     return {"label": labels} if labels is None or isinstance(labels, str) else {"labels": list(labels)}
 
@@ -56,7 +56,7 @@ class Curated(Bound):
         """
         left_out = [id_of(image) for image in except_for]
         more = {"except": left_out} if left_out else {}
-        return self._act_on("relabel", images, wanted, everything, **wish(to), **more)
+        return self._act_on("relabel", images, wanted, everything, **as_members(to), **more)
 
     def add_labels(
         self, labels: Labels, images: ImageIds | None = None, *, everything: bool = False, **wanted: Unpack[Chosen]
@@ -138,7 +138,9 @@ class Curated(Bound):
 
     def accept_labels(self, labels: Mapping[str, Labels]) -> types.Revision:
         """Set each image's (by id) own label or labels, such as suggested ones."""
-        return self._act("accept_labels", labels=[{"image": image, **wish(label)} for image, label in labels.items()])
+        return self._act(
+            "accept_labels", labels=[{"image": image, **as_members(label)} for image, label in labels.items()]
+        )
 
     def accept_crops(self, crops: Mapping[str, Sequence[int]]) -> types.Revision:
         """Set each image's (by id) own crop."""

@@ -22,7 +22,7 @@ from tsukiji.client._uploads import BY_PARTS_BYTES, UPLOAD_SECONDS, Sent, send
 from tsukiji.labels import look_alikes
 
 
-class Wishes(TypedDict, total=False):
+class ImportArguments(TypedDict, total=False):
     """Options of an import."""
 
     format: types.ImportFormat
@@ -54,7 +54,7 @@ class Dataset(Curated, types.Dataset):
         *,
         group: Group | None = None,
         table: str | os.PathLike[str] | None = None,
-        **wishes: Unpack[Wishes],
+        **arguments: Unpack[ImportArguments],
     ) -> types.UploadResult:
         """Upload a folder of pictures; a second run sends only what is missing.
 
@@ -66,14 +66,14 @@ class Dataset(Curated, types.Dataset):
             group: what the pictures have in common (one animal, one film), so that they stay on one side of a split.
                 One name for all, or a function from the relative path (`cat/1.jpg`) to a name or None.
             table: one outside the folder.
-            wishes: see `Wishes`.
+            arguments: see `ImportArguments`.
 
         Raises:
             NotADirectoryError: it is not a folder.
             ValueError: `table` is invalid, or there are no files in the folder.
             APIError: the service refused the request or is unreachable; bad files never raise, see the result.
         """
-        options = types.ImportOptions(**wishes)
+        options = types.ImportOptions(**arguments)
         beside = None if table is None else Path(table)
         result = upload_folder(self._transport, self.id, Path(folder), progress, group, beside, options, self.kind)
         self.refresh()
@@ -92,7 +92,7 @@ class Dataset(Curated, types.Dataset):
         *,
         group: str | None = None,
         table: str | os.PathLike[str] | None = None,
-        **wishes: Unpack[Wishes],
+        **arguments: Unpack[ImportArguments],
     ) -> Import:
         """Send a zip or tar of pictures; it is read like a folder by `upload`.
 
@@ -103,13 +103,13 @@ class Dataset(Curated, types.Dataset):
             progress: called with the confirmed and total bytes.
             group: as in `upload`, one for all.
             table: one outside the archive.
-            wishes: see `Wishes`.
+            arguments: see `ImportArguments`.
 
         Raises:
             OSError: it cannot be read.
             APIError: the service refused the request or is unreachable.
         """
-        file, options = Path(archive), _options(group, wishes)
+        file, options = Path(archive), _options(group, arguments)
         if table is not None or {"columns", "folders"} & options.keys() or file.stat().st_size >= BY_PARTS_BYTES:
             named = {"upload": send(self._transport, file, progress).id} | self._sent_table(table)
             return self._import(json=named | options)
@@ -123,20 +123,22 @@ class Dataset(Curated, types.Dataset):
         *,
         group: str | None = None,
         table: str | os.PathLike[str] | None = None,
-        **wishes: Unpack[Wishes],
+        **arguments: Unpack[ImportArguments],
     ) -> Import:
         """Import pictures from an allowed folder of the service's machine, or an allowed S3 prefix."""
-        return self._import(json={"source": url} | self._sent_table(table) | _options(group, wishes))
+        return self._import(json={"source": url} | self._sent_table(table) | _options(group, arguments))
 
     def import_table(
-        self, table: str | os.PathLike[str], *, group: str | None = None, **wishes: Unpack[Wishes]
+        self, table: str | os.PathLike[str], *, group: str | None = None, **arguments: Unpack[ImportArguments]
     ) -> Import:
         """Send a table (CSV, JSON lines, another tool's export) of addresses; the service fetches the pictures."""
-        return self._import(json=self._sent_table(table) | _options(group, wishes))
+        return self._import(json=self._sent_table(table) | _options(group, arguments))
 
-    def import_urls(self, urls: Iterable[str], *, group: str | None = None, **wishes: Unpack[Wishes]) -> Import:
+    def import_urls(
+        self, urls: Iterable[str], *, group: str | None = None, **arguments: Unpack[ImportArguments]
+    ) -> Import:
         """Let the service fetch pictures by their addresses, from allowed hosts; `label` applies to all."""
-        return self._import(json={"urls": list(urls)} | _options(group, wishes))
+        return self._import(json={"urls": list(urls)} | _options(group, arguments))
 
     def _sent_table(self, table: str | os.PathLike[str] | None) -> dict[str, str]:
         return {} if table is None else {"table": send(self._transport, Path(table)).id}
@@ -175,8 +177,8 @@ class Dataset(Curated, types.Dataset):
     def analyse(self, *, backbone: types.Backbone | None = None, image_size: int | None = None) -> AnalysisJob:
         """Analyse a data set: duplicates, poor pictures, outliers, wrong labels, crops, and what to label next."""
         asked = {"backbone": backbone, "image_size": image_size}
-        wish = {name: value for name, value in asked.items() if value is not None}
-        response = self._transport.request("POST", path("datasets", self.id, "analyses"), json=wish)
+        changes = {name: value for name, value in asked.items() if value is not None}
+        response = self._transport.request("POST", path("datasets", self.id, "analyses"), json=changes)
         return AnalysisJob.bind(self._transport, response.json())
 
     def analysis(self) -> types.Analysis | None:
@@ -190,8 +192,8 @@ class Dataset(Curated, types.Dataset):
     def suggest(self, *, backbone: types.Backbone | None = None, image_size: int | None = None) -> SuggestionJob:
         """Sort the unlabelled images into piles, to label a pile at a time: `relabel("cat", pile="label:cat")`."""
         asked = {"backbone": backbone, "image_size": image_size}
-        wish = {name: value for name, value in asked.items() if value is not None}
-        response = self._transport.request("POST", path("datasets", self.id, "suggestions"), json=wish)
+        changes = {name: value for name, value in asked.items() if value is not None}
+        response = self._transport.request("POST", path("datasets", self.id, "suggestions"), json=changes)
         return SuggestionJob.bind(self._transport, response.json())
 
     def suggestions(self) -> types.Suggestions | None:
@@ -273,6 +275,6 @@ class Datasets(Resource):
         )
 
 
-def _options(group: str | None, wishes: Mapping[str, Any]) -> dict[str, Any]:
-    given = {**wishes, "group": group}
+def _options(group: str | None, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    given = {**arguments, "group": group}
     return {name: value for name, value in given.items() if value is not None and value != {}}

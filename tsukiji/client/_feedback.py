@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from tsukiji import types
 from tsukiji.client._base import path
 from tsukiji.client._bound import Identified, id_of
-from tsukiji.client._curation import Labels, wish
+from tsukiji.client._curation import Labels, as_members
 from tsukiji.client._transport import Transport
 
 
@@ -14,7 +14,8 @@ def correct(
 ) -> types.Feedback:
     """Send the right labels of images, by `custom_id` or by `seq`."""
     corrections = [
-        {"seq" if isinstance(image, int) else "custom_id": image, **wish(label)} for image, label in labels.items()
+        {"seq" if isinstance(image, int) else "custom_id": image, **as_members(label)}
+        for image, label in labels.items()
     ]
     asked = {"corrections": corrections} | ({} if dataset is None else {"dataset": id_of(dataset)})
     return types.Feedback.model_validate(transport.request("POST", path("jobs", job_id, "feedback"), json=asked).json())

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from tsukiji.ingest.archives.encodings import spelling_of
-from tsukiji.ingest.skipped import PassedOver
+from tsukiji.ingest.skipped import SkippedFiles
 from tsukiji.names import leftover, plain_name
 
 CHUNK_FILES: Final = 100
@@ -61,7 +61,7 @@ class LocalFile:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def files_below(folder: Path, passed: PassedOver | None = None) -> list[LocalFile]:
+def files_below(folder: Path, passed: SkippedFiles | None = None) -> list[LocalFile]:
     """List every file in a folder's tree by name; links are followed. What is left out is counted in `passed`:
 
     operating systems' junk files, broken links and cycles, unreadable folders.
@@ -71,11 +71,11 @@ def files_below(folder: Path, passed: PassedOver | None = None) -> list[LocalFil
     """
     if not folder.is_dir():
         raise NotADirectoryError(f"{folder} is not a folder")
-    passed = passed or PassedOver()
+    passed = passed or SkippedFiles()
     return sorted(_named(dict(_walk(folder, "", passed, [])), folder, passed), key=lambda file: file.name)
 
 
-def _named(sizes: Mapping[Path, int], top: Path, passed: PassedOver) -> list[LocalFile]:
+def _named(sizes: Mapping[Path, int], top: Path, passed: SkippedFiles) -> list[LocalFile]:
     """Name files relative to `top`, as valid Unicode whatever bytes the disk holds."""
     raws = {path: os.fsencode(path.relative_to(top).as_posix()) for path in sizes}
     spelling = spelling_of(raws.values())
@@ -88,7 +88,7 @@ def _named(sizes: Mapping[Path, int], top: Path, passed: PassedOver) -> list[Loc
     return files
 
 
-def _walk(folder: Path, below: str, passed: PassedOver, above: list[tuple[int, int]]) -> Iterator[tuple[Path, int]]:
+def _walk(folder: Path, below: str, passed: SkippedFiles, above: list[tuple[int, int]]) -> Iterator[tuple[Path, int]]:
     """Yield the files of a folder with their sizes; `above` are its parents, by device and inode."""
     here = folder.stat()
     inside = [*above, (here.st_dev, here.st_ino)]
@@ -112,7 +112,7 @@ def _walk(folder: Path, below: str, passed: PassedOver, above: list[tuple[int, i
             passed.add("links_passed_over" if path.is_symlink() else "folders_passed_over", _shown(name))
 
 
-def pictures_at(paths: Iterable[str | os.PathLike[str]], passed: PassedOver) -> list[LocalFile]:
+def pictures_at(paths: Iterable[str | os.PathLike[str]], passed: SkippedFiles) -> list[LocalFile]:
     """Expand folders to the pictures in them, by name or content; explicitly named files are always included.
 
     Names are relative to the common folder of all paths. Skipped files are counted in `passed`.
@@ -128,7 +128,7 @@ def pictures_at(paths: Iterable[str | os.PathLike[str]], passed: PassedOver) -> 
     return _named(found, top, passed)
 
 
-def _expand(path: Path, passed: PassedOver) -> Iterator[tuple[Path, int]]:
+def _expand(path: Path, passed: SkippedFiles) -> Iterator[tuple[Path, int]]:
     if not path.is_dir():
         if not path.exists():
             raise FileNotFoundError(f"{path} does not exist")

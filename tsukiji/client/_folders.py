@@ -17,7 +17,7 @@ from tsukiji.client._transport import Transport
 from tsukiji.client._uploads import UPLOAD_SECONDS
 from tsukiji.errors import TableInvalid, TsukijiError, UrlNotAllowed
 from tsukiji.ingest.importers import Layout, Placement, Table, lay_out, may_be_table
-from tsukiji.ingest.skipped import PassedOver
+from tsukiji.ingest.skipped import SkippedFiles
 from tsukiji.labels import is_set, join_labels, split_labels, told, under_two_labels
 
 Report = Callable[[int, int], None]
@@ -53,7 +53,7 @@ def upload_folder(
         ValueError: `table` is invalid, or there are no files in the folder.
         APIError: the service refused the request or is unreachable. Uploaded files are kept; run again.
     """
-    passed = PassedOver()
+    passed = SkippedFiles()
     found = files_below(folder, passed)
     if not found:
         raise ValueError(f"there are no files in {folder}. {passed}".rstrip(". "))

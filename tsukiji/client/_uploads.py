@@ -66,8 +66,8 @@ def send(transport: Transport, file: Path, progress: Sent | None = None) -> type
     with file.open("rb") as whole:
         sha256 = hashlib.file_digest(whole, "sha256").hexdigest()
     name = os.fsencode(file.name).decode("utf-8", "replace")  # whatever bytes the disk holds
-    wish = {"name": name[:200], "bytes": size, "sha256": sha256}
-    upload = types.Upload.model_validate(transport.request("POST", path("uploads"), json=wish).json())
+    asked_for = {"name": name[:200], "bytes": size, "sha256": sha256}
+    upload = types.Upload.model_validate(transport.request("POST", path("uploads"), json=asked_for).json())
     if upload.status == "open":
         _send_missing(transport, file, upload, progress or (lambda _done, _total: None))
         done = transport.request("POST", path("uploads", upload.id, "complete"), timeout=UPLOAD_SECONDS)

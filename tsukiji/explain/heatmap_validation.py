@@ -32,7 +32,7 @@ which."""
 
 
 @dataclass(frozen=True)
-class Sanity:
+class HeatmapValidation:
     """Results on held-out pictures.
 
     Attributes:
@@ -66,11 +66,11 @@ class Sanity:
         return None
 
 
-def try_maps(predictor: Predictor, images: Sequence[Image.Image], seed: int = 0) -> Sanity:
+def try_maps(predictor: Predictor, images: Sequence[Image.Image], seed: int = 0) -> HeatmapValidation:
     """Return how often maps of the likeliest label beat random ones on RGB pictures, by method."""
     random = np.random.default_rng(seed)
     beaten = [_beaten(predictor, image, random) for image in images]
-    return Sanity(
+    return HeatmapValidation(
         len(beaten), {method: float(np.mean([row[method] for row in beaten])) for method in METHODS if beaten}
     )
 

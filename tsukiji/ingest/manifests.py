@@ -19,7 +19,7 @@ class Line:
 
     number: int
     custom_id: str
-    wish: ManifestLine | None
+    request: ManifestLine | None
     error: TsukijiError | None
 
 
@@ -31,7 +31,7 @@ def read_lines(pieces: Iterable[bytes]) -> Iterator[Line]:
             continue
         line = _read(number, raw)
         before = first.setdefault(line.custom_id, number)
-        if line.wish is not None and before != number:
+        if line.request is not None and before != number:
             error = CustomIdDuplicate(
                 f"Line {number}: {line.custom_id!r} is the custom_id of line {before} already.",
                 line=number,
@@ -45,11 +45,11 @@ def _read(number: int, raw: bytes) -> Line:
     if len(raw) > LINE_BYTES:
         return _refused(number, f"a line has at most {LINE_BYTES:,} bytes")
     try:
-        wish = ManifestLine.model_validate_json(raw.removeprefix(BOM) if number == 1 else raw)
+        request = ManifestLine.model_validate_json(raw.removeprefix(BOM) if number == 1 else raw)
     except ValidationError as error:
         found = [": ".join([*map(str, one["loc"]), one["msg"]]) for one in error.errors(include_url=False)]
         return _refused(number, "; ".join(found[:3]))
-    return Line(number, wish.custom_id or wish.image, wish, None)
+    return Line(number, request.custom_id or request.image, request, None)
 
 
 def _refused(number: int, why: str) -> Line:

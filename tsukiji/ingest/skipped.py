@@ -28,7 +28,7 @@ class _Found:
     parts: Counter[str] = field(default_factory=Counter)
 
 
-class PassedOver:
+class SkippedFiles:
     """Counts by kind, with the first names of each."""
 
     def __init__(self) -> None:

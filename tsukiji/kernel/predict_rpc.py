@@ -20,12 +20,12 @@ PARTS_BYTES: Final = 2**28
 NONCE_BYTES: Final = 32
 
 
-class LaneBroken(OSError):
+class RpcBroken(OSError):
     """The other side closed the connection, or sent something malformed."""
 
 
 @dataclass(frozen=True)
-class LaneAddress:
+class RpcAddress:
     """A worker's address, and the secret that authenticates it."""
 
     worker: str
@@ -46,7 +46,7 @@ def read_frame(file: IO[bytes] | BufferedIOBase) -> Frame | None:
     """Return the next frame; None if the other side closed the connection between two.
 
     Raises:
-        LaneBroken: it is truncated or malformed.
+        RpcBroken: it is truncated or malformed.
     """
     line = file.readline(HEADER_BYTES)
     if not line:
@@ -54,7 +54,7 @@ def read_frame(file: IO[bytes] | BufferedIOBase) -> Frame | None:
     header, sizes = unpack(line)
     parts = [file.read(size) for size in sizes]
     if any(len(part) != size for part, size in zip(parts, sizes, strict=True)):
-        raise LaneBroken("the connection ended in the middle of a frame")
+        raise RpcBroken("the connection ended in the middle of a frame")
     return header, parts
 
 
@@ -62,13 +62,13 @@ async def receive_frame(reader: asyncio.StreamReader) -> Frame:
     """As `read_frame`, but a frame must follow.
 
     Raises:
-        LaneBroken: none did.
+        RpcBroken: none did.
     """
     try:
         header, sizes = unpack(await reader.readline())
         return header, [await reader.readexactly(size) for size in sizes]
     except (asyncio.IncompleteReadError, ValueError) as error:
-        raise LaneBroken("the connection ended in the middle of a frame") from error
+        raise RpcBroken("the connection ended in the middle of a frame") from error
 
 
 def unpack(line: bytes) -> tuple[dict[str, Any], list[int]]:
@@ -76,9 +76,9 @@ def unpack(line: bytes) -> tuple[dict[str, Any], list[int]]:
         header = read_json(line)
         sizes = [int(size) for size in header.pop("sizes")]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise LaneBroken("this is no frame") from error
+        raise RpcBroken("this is no frame") from error
     if any(size < 0 for size in sizes) or sum(sizes) > PARTS_BYTES:
-        raise LaneBroken("a frame that is too large")
+        raise RpcBroken("a frame that is too large")
     return header, sizes
 
 

@@ -77,7 +77,7 @@ def exact(device: str = "auto", batch_size: int = 32) -> Plan:
     return Plan(str(found), channels_last=found.type != "mps", batch_size=batch_size)
 
 
-def choose(wishes: InferenceSettings) -> Plan:
+def choose(settings: InferenceSettings) -> Plan:
     """Return the fastest plan for this machine; explicit settings are used unchanged.
 
     On a CPU, one thread per stream leaves no core waiting for another: while one stream decodes, others compute. On a
@@ -86,22 +86,22 @@ def choose(wishes: InferenceSettings) -> Plan:
     Raises:
         Invalid: this machine has no such device.
     """
-    device = choose_device(wishes.device)
+    device = choose_device(settings.device)
     on_cpu = device.type == "cpu"
     cores = usable_cores()
-    threads = wishes.threads or (1 if on_cpu else 0)
-    streams = wishes.streams or (max(1, cores // threads) if on_cpu else min(cores, GPU_STREAMS))
+    threads = settings.threads or (1 if on_cpu else 0)
+    streams = settings.streams or (max(1, cores // threads) if on_cpu else min(cores, GPU_STREAMS))
     formats = {"channels_last": True, "contiguous": False, "auto": device.type != "mps"}
     return Plan(
         device=str(device),
-        precision=best_precision(device) if wishes.precision == "auto" else wishes.precision,
-        channels_last=formats[wishes.memory_format],
-        folded=wishes.fold,
-        compiled=wishes.compile,
-        batch_size=wishes.batch_size or (CPU_BATCH if on_cpu else GPU_BATCH),
+        precision=best_precision(device) if settings.precision == "auto" else settings.precision,
+        channels_last=formats[settings.memory_format],
+        folded=settings.fold,
+        compiled=settings.compile,
+        batch_size=settings.batch_size or (CPU_BATCH if on_cpu else GPU_BATCH),
         streams=streams,
         threads=threads,
-        rounded=wishes.features_mb > 0,
+        rounded=settings.features_mb > 0,
     )
 
 

@@ -43,7 +43,7 @@ Size = tuple[int, int]
 
 
 @dataclass(frozen=True)
-class Kept:
+class FeatureCache:
     """A file of embeddings. `space` identifies everything they depend on beside the picture and its view."""
 
     path: Path

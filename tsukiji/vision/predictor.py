@@ -144,7 +144,7 @@ class Predictor:
         They may be non-finite if the network overflows; callers must check (`OutputNotFinite`).
         """
         with np.errstate(over="ignore", invalid="ignore"):
-            scores = self._known.scores(self.looks(embeddings)) if self._known else None
+            scores = self._known.scores(self.known_features(embeddings)) if self._known else None
             logits = self.decide(embeddings) / np.float32(self._temperature)
             return Answers(shares_of(logits, self.kind), scores)
 
@@ -190,7 +190,7 @@ class Predictor:
         embeddings = np.concatenate(rows)
         return rounded(embeddings) if self.plan.rounded else embeddings
 
-    def looks(self, embeddings: Floats) -> Floats:
+    def known_features(self, embeddings: Floats) -> Floats:
         """Return the part of embeddings used for "none of these", (N, num_middle + num_features): the means."""
         middle = self.model.num_middle
         return np.concatenate([embeddings[:, :middle], embeddings[:, middle + self.model.num_features :]], axis=1)

@@ -25,7 +25,7 @@ from tsukiji.kernel.pipeline import submit_ahead
 from tsukiji.types import Box
 from tsukiji.vision.decoding.decode import DecodeLimits, decoded, measure
 from tsukiji.vision.execution_plan import Plan
-from tsukiji.vision.feature_cache import PLAIN, Kept, Size, content_of
+from tsukiji.vision.feature_cache import PLAIN, FeatureCache, Size, content_of
 from tsukiji.vision.predictor import Answers, Predictor
 from tsukiji.vision.preprocess import Preprocess
 from worker.lease import Lease
@@ -69,7 +69,7 @@ def predict(
         Stopped: the lease requires it.
         GpuOutOfMemory: not even one picture fits.
     """
-    kept = kept_of(services, predictor)
+    kept = feature_cache_of(services, predictor)
     wanted = {name_of(item): item for item in items if item.sha256}
     found = recall(services, kept, predictor, wanted)
     fresh: Found = {}
@@ -152,15 +152,17 @@ def look_at(data: bytes, limits: DecodeLimits, preprocess: Preprocess, crop: Box
 # --- cached embeddings -----------------------------------------------------------------------------------------------
 
 
-def kept_of(services: Services, predictor: Predictor) -> Kept | None:
+def feature_cache_of(services: Services, predictor: Predictor) -> FeatureCache | None:
     """Return this network's feature cache, which trainings share."""
     settings = services.settings
     if not settings.inference.features_mb:
         return None
-    return Kept(settings.cache_dir / "features.db", predictor.space, settings.inference.features_mb * 2**20)
+    return FeatureCache(settings.cache_dir / "features.db", predictor.space, settings.inference.features_mb * 2**20)
 
 
-def recall(services: Services, kept: Kept | None, predictor: Predictor, wanted: Mapping[str, BatchItem]) -> Found:
+def recall(
+    services: Services, kept: FeatureCache | None, predictor: Predictor, wanted: Mapping[str, BatchItem]
+) -> Found:
     """Return cached embeddings. Trainings store no picture sizes, so these are read from the files' headers."""
     if kept is None:
         return {}
@@ -177,7 +179,7 @@ def size_of(services: Services, item: BatchItem) -> Size | None:
         return None
 
 
-def keep(kept: Kept | None, found: Mapping[str, Seen | Row]) -> None:
+def keep(kept: FeatureCache | None, found: Mapping[str, Seen | Row]) -> None:
     good = {name: seen for name, seen in found.items() if isinstance(seen, Seen) and np.isfinite(seen.embedding).all()}
     if kept and good:
         sizes = {name: seen.size for name, seen in good.items()}

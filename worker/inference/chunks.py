@@ -8,7 +8,7 @@ from db.models import Chunk
 from db.session import Session
 from tsukiji.jobs import JobKind, JobStatus, Queue
 from worker.inference.batch_inference import predict
-from worker.inference.explanations import Wishes, look_closer
+from worker.inference.explanations import ExplanationOptions, explain_items
 from worker.inference.model_cache import ModelCache
 from worker.lease import Lease, Stale
 from worker.services import Services
@@ -21,7 +21,7 @@ def classify(models: ModelCache, services: Services, chunk: Chunk, lease: Lease)
     model = models.get(asked.model)
     began = time.monotonic()
     rows = predict(services, model.predictor, items, lease, asked.threshold)
-    look_closer(services, model.insight, Wishes(asked.tags, asked.heatmap), items, rows, lease.check)
+    explain_items(services, model.calibration, ExplanationOptions(asked.tags, asked.heatmap), items, rows, lease.check)
     services.chunk_sizing.note(asked.model, len(rows), time.monotonic() - began)
 
     def end(session: Session) -> bool:
@@ -30,4 +30,4 @@ def classify(models: ModelCache, services: Services, chunk: Chunk, lease: Lease)
         return job.kind == JobKind.EVALUATION and jobs.find(session, job.id).status == JobStatus.QUEUED
 
     if services.retry_while_unavailable(end):
-        services.wakeups.ring(Queue.INTAKE)  # that was the last chunk: measure the evaluation
+        services.notifier.notify(Queue.INTAKE)  # that was the last chunk: measure the evaluation

@@ -34,7 +34,7 @@ Labelled = tuple[Image.Image, list[str]]
 
 
 @dataclass(frozen=True)
-class Insight:
+class ExplanationCalibration:
     services: Services
     model_id: str
     predictor: Predictor

@@ -15,14 +15,14 @@ from tsukiji.types import Box
 from tsukiji.types.batches import LIKELIEST
 from tsukiji.vision.decoding.decode import decoded, measure
 from worker.inference.batch_inference import Found, Row, in_streams, name_of, parts_of
-from worker.inference.explanation_calibration import MORE_SIDE, Insight
+from worker.inference.explanation_calibration import MORE_SIDE, ExplanationCalibration
 from worker.services import Services
 
 DIGITS = 4
 
 
 @dataclass(frozen=True)
-class Wishes:
+class ExplanationOptions:
     """Explanations requested for a batch; `heatmap` is a label, or `LIKELIEST`."""
 
     tags: bool
@@ -47,10 +47,10 @@ class Part:
         return [round(edge) for edge in edges]
 
 
-def look_closer(
+def explain_items(
     services: Services,
-    insight: Insight,
-    wishes: Wishes,
+    calibration: ExplanationCalibration,
+    options: ExplanationOptions,
     items: Sequence[BatchItem],
     rows: Sequence[Row],
     check: Callable[[], None],
@@ -60,9 +60,9 @@ def look_closer(
     Raises:
         GpuOutOfMemory: not even one picture fits.
     """
-    if not wishes:
+    if not options:
         return
-    names = insight.predictor.label_names
+    names = calibration.predictor.label_names
     labels = {
         name_of(item): names[int(np.frombuffer(row["probabilities"], "<f4").argmax())]
         for item, row in zip(items, rows, strict=True)
@@ -71,21 +71,21 @@ def look_closer(
     if not labels:
         return
     check()
-    if wishes.tags:
-        insight.reader  # noqa: B018 - fitted before the streams begin, once
-    if wishes.heatmap:
-        insight.heatmaps  # noqa: B018 - the same
+    if options.tags:
+        calibration.reader  # noqa: B018 - fitted before the streams begin, once
+    if options.heatmap:
+        calibration.heatmaps  # noqa: B018 - the same
 
     def look(part: Sequence[BatchItem]) -> Found:
         found: Found = {}
         for item in part:
             check()
-            found[name_of(item)] = examine(services, insight, wishes, item, labels[name_of(item)])
+            found[name_of(item)] = examine(services, calibration, options, item, labels[name_of(item)])
         return found
 
     wanted = {name_of(item): item for item in items if name_of(item) in labels}
     found: Found = {}
-    for part in in_streams(insight.predictor.plan, parts_of(list(wanted.values()), insight.predictor), look):
+    for part in in_streams(calibration.predictor.plan, parts_of(list(wanted.values()), calibration.predictor), look):
         found |= part
     for item, row in zip(items, rows, strict=True):
         extra = found.get(name_of(item))
@@ -93,16 +93,22 @@ def look_closer(
             row.update(extra)
 
 
-def examine(services: Services, insight: Insight, wishes: Wishes, item: BatchItem, likeliest: str) -> Row:
+def examine(
+    services: Services,
+    calibration: ExplanationCalibration,
+    options: ExplanationOptions,
+    item: BatchItem,
+    likeliest: str,
+) -> Row:
     """Return the requested columns; none if the picture was deleted meanwhile."""
     found: Row = {}
     try:
-        with read(services, item, MORE_SIDE * insight.predictor.preprocess.size) as part:
-            if wishes.tags:
-                found["tags"] = tags(insight, part)
-            if wishes.heatmap is not None:
-                label = likeliest if wishes.heatmap == LIKELIEST else wishes.heatmap
-                found["heatmap"] = heatmap(insight, part, label)
+        with read(services, item, MORE_SIDE * calibration.predictor.preprocess.size) as part:
+            if options.tags:
+                found["tags"] = tags(calibration, part)
+            if options.heatmap is not None:
+                label = likeliest if options.heatmap == LIKELIEST else options.heatmap
+                found["heatmap"] = heatmap(calibration, part, label)
     except (ImageError, BlobMissing, BlobCorrupt):
         return {}
     return found
@@ -121,7 +127,7 @@ def read(services: Services, item: BatchItem, side: int) -> Iterator[Part]:
         yield Part(pixels, box)
 
 
-def tags(insight: Insight, part: Part) -> list[Row]:
+def tags(calibration: ExplanationCalibration, part: Part) -> list[Row]:
     return [
         {
             "label": tag.label,
@@ -129,15 +135,15 @@ def tags(insight: Insight, part: Part) -> list[Row]:
             "known_score": None if tag.known_score is None else round(tag.known_score, DIGITS),
             "box": part.whole(tag.box),
         }
-        for tag in find_tags(insight.predictor, part.pixels, insight.reader)
+        for tag in find_tags(calibration.predictor, part.pixels, calibration.reader)
     ]
 
 
-def heatmap(insight: Insight, part: Part, label: str) -> Row:
-    facts = insight.heatmaps
+def heatmap(calibration: ExplanationCalibration, part: Part, label: str) -> Row:
+    facts = calibration.heatmaps
     if facts["withheld"]:
         return {"label": label, "withheld": facts["withheld"]}
-    grid = explain(insight.predictor, part.pixels, insight.predictor.label_names.index(label), facts["method"])
+    grid = explain(calibration.predictor, part.pixels, calibration.predictor.label_names.index(label), facts["method"])
     if not np.isfinite(grid).all():
         return {"label": label, "withheld": "the heatmap of this picture contains values that are not numbers"}
     height, width = grid.shape
@@ -147,5 +153,5 @@ def heatmap(insight: Insight, part: Part, label: str) -> Row:
         "width": width,
         "height": height,
         "values": [[round(float(value), DIGITS) for value in row] for row in grid],
-        "box": part.whole(seen_part(insight.predictor, *part.pixels.size)),
+        "box": part.whole(seen_part(calibration.predictor, *part.pixels.size)),
     }

@@ -32,7 +32,7 @@ PATIENCE_SECONDS: Final = 60
 
 
 @dataclass(frozen=True)
-class Question:
+class PredictRequest:
     """The readable pictures of one prediction, preprocessed, and a future for the results."""
 
     model_id: str
@@ -41,15 +41,15 @@ class Question:
     """Results of the whole pass, and the position of this request's first picture."""
 
 
-class Questions:
+class MicroBatcher:
     """Called by many threads, computes in one of its own."""
 
     def __init__(self, services: Services, models: ModelCache) -> None:
         self._services, self._models = services, models
         self._asked = threading.Condition()
-        self._waiting: list[Question] = []
+        self._waiting: list[PredictRequest] = []
         self._streams: ThreadPoolExecutor | None = None
-        threading.Thread(target=self._work, name="questions", daemon=True).start()
+        threading.Thread(target=self._work, name="micro-batcher", daemon=True).start()
 
     def ask(self, model_id: str, files: list[bytes]) -> Frame:
         """Return the results for files: `rows`, one for each, and the probabilities of the readable ones.
@@ -71,7 +71,7 @@ class Questions:
                 rows.append({"error": error.to_dict()})
         if not pictures:
             return {"rows": rows}, []
-        answers, place = self._put(Question(model_id, pictures)).answers.result(PATIENCE_SECONDS)
+        answers, place = self._put(PredictRequest(model_id, pictures)).answers.result(PATIENCE_SECONDS)
         known, parts = known_scores(answers), []
         for row in rows:
             if "error" not in row:
@@ -81,13 +81,13 @@ class Questions:
                 place += 1
         return {"rows": rows}, parts
 
-    def _put(self, question: Question) -> Question:
+    def _put(self, request: PredictRequest) -> PredictRequest:
         with self._asked:
             if stopping.is_set() or sum(len(other.pictures) for other in self._waiting) >= MOST_WAITING:
                 raise Refused("busy")
-            self._waiting.append(question)
+            self._waiting.append(request)
             self._asked.notify()
-        return question
+        return request
 
     def _work(self) -> None:
         take_all_cores()
@@ -106,21 +106,21 @@ class Questions:
         if self._streams:
             self._streams.shutdown()
 
-    def _gather(self) -> Iterator[Question]:
+    def _gather(self) -> Iterator[PredictRequest]:
         """Take the requests for the same model as the oldest one, up to one pass per stream."""
         with self._asked:
             model_id = self._waiting[0].model_id
             predictor = self._models.warm(model_id)
             most = predictor.batch_size * streams_of(predictor) if predictor else 0
             room = max(most, len(self._waiting[0].pictures))
-            for question in [other for other in self._waiting if other.model_id == model_id]:
-                room -= len(question.pictures)
+            for request in [other for other in self._waiting if other.model_id == model_id]:
+                room -= len(request.pictures)
                 if room < 0:
                     return
-                self._waiting.remove(question)
-                yield question
+                self._waiting.remove(request)
+                yield request
 
-    def _answer(self, group: list[Question]) -> None:
+    def _answer(self, group: list[PredictRequest]) -> None:
         predictor = self._models.warm(group[0].model_id)
         if predictor is None:
             refuse(group, "cold")
@@ -131,7 +131,7 @@ class Questions:
             return
         if self._streams is None:  # kept open: torch threads are slow to start
             plan = predictor.plan
-            self._streams = ThreadPoolExecutor(plan.streams, "questions", initializer=plan.begin_stream)
+            self._streams = ThreadPoolExecutor(plan.streams, "micro-batcher", initializer=plan.begin_stream)
         wait([self._streams.submit(look, predictor, part) for part in parts])
 
 
@@ -140,30 +140,30 @@ def streams_of(predictor: Predictor) -> int:
     return predictor.plan.streams if predictor.plan.device == "cpu" else 1
 
 
-def shared_out(group: list[Question], parts: int) -> list[list[Question]]:
+def shared_out(group: list[PredictRequest], parts: int) -> list[list[PredictRequest]]:
     """Deal the questions out, so that each part has about as many pictures."""
-    found: list[list[Question]] = [[] for _ in range(min(parts, len(group)))]
-    for question in sorted(group, key=lambda question: -len(question.pictures)):
-        min(found, key=lambda part: sum(len(other.pictures) for other in part)).append(question)
+    found: list[list[PredictRequest]] = [[] for _ in range(min(parts, len(group)))]
+    for request in sorted(group, key=lambda request: -len(request.pictures)):
+        min(found, key=lambda part: sum(len(other.pictures) for other in part)).append(request)
     return found
 
 
-def look(predictor: Predictor, group: list[Question]) -> None:
+def look(predictor: Predictor, group: list[PredictRequest]) -> None:
     """Answer questions in one pass."""
     try:
-        answers = predictor.answer([picture for question in group for picture in question.pictures])
+        answers = predictor.answer([picture for request in group for picture in request.pictures])
     except Exception as error:
         log.warning("lane_failed", exc_info=error)
         refuse(group, "failed")
         return
     place = 0
-    for question in group:
-        question.answers.set_result((answers, place))
-        place += len(question.pictures)
+    for request in group:
+        request.answers.set_result((answers, place))
+        place += len(request.pictures)
     log.debug("lane_answered", predictions=len(group), images=place)
 
 
-def refuse(questions: list[Question], why: str) -> None:
-    for question in questions:
-        if not question.answers.done():
-            question.answers.set_exception(Refused(why))
+def refuse(questions: list[PredictRequest], why: str) -> None:
+    for request in questions:
+        if not request.answers.done():
+            request.answers.set_exception(Refused(why))

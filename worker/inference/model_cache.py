@@ -13,7 +13,7 @@ import structlog
 from tsukiji.vision.execution_plan import Plan, choose
 from tsukiji.vision.predictor import Predictor
 from worker.inference import precision_check
-from worker.inference.explanation_calibration import Insight
+from worker.inference.explanation_calibration import ExplanationCalibration
 from worker.inference.model_packages import fetch_package
 from worker.services import Services
 
@@ -26,7 +26,7 @@ class Loaded:
 
     predictor: Predictor
     engine: dict[str, Any]
-    insight: Insight
+    calibration: ExplanationCalibration
 
 
 class ModelCache:
@@ -53,7 +53,9 @@ class ModelCache:
             finally:  # it is in memory now; a folder per model and worker would fill the disk
                 shutil.rmtree(folder, ignore_errors=True)
             log.info("model_loaded", model_id=model_id, **engine)
-            self._warm[model_id] = Loaded(predictor, engine, Insight(self._services, model_id, predictor))
+            self._warm[model_id] = Loaded(
+                predictor, engine, ExplanationCalibration(self._services, model_id, predictor)
+            )
             while len(self._warm) > 1 and self._bytes > self._services.settings.inference.models_mb * 2**20:
                 self._warm.popitem(last=False)
         self._warm.move_to_end(model_id)

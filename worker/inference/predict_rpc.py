@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import structlog
 
-from tsukiji.kernel.predict_rpc import Frame, LaneAddress, LaneBroken, challenge, is_proof, pack, proof, read_frame
+from tsukiji.kernel.predict_rpc import Frame, RpcAddress, RpcBroken, challenge, is_proof, pack, proof, read_frame
 
 log = structlog.get_logger(__name__)
 
@@ -30,7 +30,7 @@ def refuse(_model_id: str, _files: list[bytes]) -> Frame:
     raise Refused("cold")
 
 
-class Lane:
+class PredictServer:
     """Listens from the start; answers once `serve` has set the handler.
 
     Raises:
@@ -41,13 +41,13 @@ class Lane:
         self.secret = token_hex(32)
         self.ask: Callable[[str, list[bytes]], Frame] = refuse
         self._server = Listener((host, 0), Connection)
-        self._server.lane = self
-        threading.Thread(target=self._server.serve_forever, args=(0.2,), name="lane", daemon=True).start()
+        self._server.owner = self
+        threading.Thread(target=self._server.serve_forever, args=(0.2,), name="predict-rpc", daemon=True).start()
 
-    def address(self, worker: str) -> LaneAddress:
+    def address(self, worker: str) -> RpcAddress:
         """Return the address for the API."""
         host, port = self._server.server_address[:2]
-        return LaneAddress(worker, str(host), int(port), self.secret)
+        return RpcAddress(worker, str(host), int(port), self.secret)
 
     def serve(self, ask: Callable[[str, list[bytes]], Frame]) -> None:
         """Handle requests with this function from now on; it is called by many threads, and may raise `Refused`."""
@@ -65,7 +65,7 @@ class Listener(socketserver.ThreadingTCPServer):
     daemon_threads = True
     block_on_close = False
     request_queue_size = 128
-    lane: Lane
+    owner: PredictServer
 
 
 class Connection(socketserver.StreamRequestHandler):
@@ -85,7 +85,7 @@ class Connection(socketserver.StreamRequestHandler):
 
     def _greet(self) -> bool:
         """Authenticate both sides."""
-        secret, nonce = self.server.lane.secret, challenge()
+        secret, nonce = self.server.owner.secret, challenge()
         self.wfile.write(pack({"nonce": nonce}))
         hello, _ = read_frame(self.rfile) or ({}, [])
         if not is_proof(hello.get("proof"), secret, "api", nonce):
@@ -98,9 +98,9 @@ class Connection(socketserver.StreamRequestHandler):
         try:
             model_id = str(header["model"])
         except KeyError as error:
-            raise LaneBroken("a request without a model") from error
+            raise RpcBroken("a request without a model") from error
         try:
-            return self.server.lane.ask(model_id, files)
+            return self.server.owner.ask(model_id, files)
         except Refused as why:
             return {"refused": str(why)}, []
         except Exception as error:

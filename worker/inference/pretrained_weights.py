@@ -14,11 +14,11 @@ from tsukiji.vision.backbones import BACKBONES, DOWNLOADS, Library, file_stem, f
 
 LOADS_WEIGHTS: Final = (Queue.TRAIN, Queue.INTAKE)
 """Queues whose work loads pretrained weights: trainings, and analyses."""
-KNOCK_SECONDS: Final = 5.0
+PROBE_SECONDS: Final = 5.0
 AGAIN_SECONDS: Final = 900.0
 
 
-class Reach:
+class AvailableWeights:
     """Checks the folders on every call, and probes the libraries' servers on request."""
 
     def __init__(self, settings: Settings) -> None:
@@ -40,7 +40,7 @@ class Reach:
             if weights.library not in closed or find_weights(backbone, self._folder, weights)
         ]
 
-    def knock(self) -> bool:
+    def probe(self) -> bool:
         """Probe the libraries' servers, unless done recently or downloads are off; returns whether it did."""
         if not self._download or time.monotonic() - self._asked < AGAIN_SECONDS:
             return False
@@ -52,7 +52,7 @@ class Reach:
 def answers(address: str) -> bool:
     """Return whether the server responds, with any status."""
     try:
-        urlopen(address, timeout=KNOCK_SECONDS).close()  # noqa: S310 — an address of ours
+        urlopen(address, timeout=PROBE_SECONDS).close()  # noqa: S310 — an address of ours
     except HTTPError:
         return True
     except (HTTPException, OSError):

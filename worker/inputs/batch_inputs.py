@@ -25,7 +25,7 @@ from tsukiji.curation import snapshots
 from tsukiji.errors import ImageTooManyBytes, ImageUnknown, Invalid, TsukijiError
 from tsukiji.ingest.archives import Entry
 from tsukiji.ingest.manifests import Line, read_lines
-from tsukiji.ingest.skipped import PassedOver
+from tsukiji.ingest.skipped import SkippedFiles
 from tsukiji.kernel.pipeline import in_order
 from tsukiji.kernel.storage.blobs import read_pieces
 from tsukiji.labels import label_folder
@@ -41,7 +41,7 @@ Item = dict[str, Any]
 """Columns of a `BatchItem`, and the `bytes` of its blob."""
 
 
-def items_of(services: Services, job: Job, passed: PassedOver) -> Iterator[Item]:
+def items_of(services: Services, job: Job, passed: SkippedFiles) -> Iterator[Item]:
     """Yield an item for every image; unreadable ones carry their error, and other files are counted."""
     match BatchRequest.of(job).input:
         case ArchiveInput() as archive:
@@ -60,7 +60,7 @@ def items_of(services: Services, job: Job, passed: PassedOver) -> Iterator[Item]
 
 
 def from_files(
-    services: Services, job: Job, passed: PassedOver, *, source: str | None = None, encoding: str | None = None
+    services: Services, job: Job, passed: SkippedFiles, *, source: str | None = None, encoding: str | None = None
 ) -> Iterator[Item]:
     """Yield an item for every file of the job's archive, folder or prefix."""
     with opened(services, job, source, encoding) as files:
@@ -113,7 +113,7 @@ def from_manifest(services: Services, job: Job) -> Iterator[Item]:
 
 def look_up(services: Services, lines: list[Line]) -> dict[str, Item]:
     """Return what the database knows about images named by id or hash, by that name."""
-    names = [line.wish.image for line in lines if line.wish]
+    names = [line.request.image for line in lines if line.request]
     ids = [name for name in names if name.startswith(IMAGE_PREFIX)]
     hashes = [name.removeprefix(HASH_PREFIX) for name in names if name.startswith(HASH_PREFIX)]
     with services.database.reading() as session:
@@ -134,18 +134,18 @@ def look_up(services: Services, lines: list[Line]) -> dict[str, Item]:
 
 
 def resolve(services: Services, line: Line, *, known: dict[str, Item]) -> Item:
-    wish = line.wish
-    if wish is None:
+    line_request = line.request
+    if line_request is None:
         return refused(line, line.error)
-    if "://" in wish.image:
-        found = keep(services, {}, lambda: read_url(services, wish.image))
+    if "://" in line_request.image:
+        found = keep(services, {}, lambda: read_url(services, line_request.image))
         if found["error"]:
             found["error"] |= {"line": line.number}
-    elif wish.image in known:
-        found = known[wish.image]
+    elif line_request.image in known:
+        found = known[line_request.image]
     else:
-        return refused(line, ImageUnknown(f"Line {line.number}: there is no image {wish.image[:200]!r}."))
-    return found | {"custom_id": line.custom_id, "true_label": wish.true_label or found["true_label"]}
+        return refused(line, ImageUnknown(f"Line {line.number}: there is no image {line_request.image[:200]!r}."))
+    return found | {"custom_id": line.custom_id, "true_label": line_request.true_label or found["true_label"]}
 
 
 def refused(line: Line, error: TsukijiError | None) -> Item:

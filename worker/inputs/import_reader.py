@@ -14,7 +14,7 @@ from db.models import Job
 from tsukiji.errors import TsukijiError
 from tsukiji.ingest.archives import Entry
 from tsukiji.ingest.importers import Layout, Placement, Remote, Table, lay_out, may_be_table, sampled_label
-from tsukiji.ingest.skipped import PassedOver
+from tsukiji.ingest.skipped import SkippedFiles
 from tsukiji.kernel.pipeline import submit_ahead
 from tsukiji.types import ImportOptions, Kind
 from worker.inputs.batch_inputs import read_url
@@ -22,11 +22,11 @@ from worker.inputs.input_files import opened
 from worker.inputs.samples import digit_files
 from worker.services import Services
 
-Files = Callable[[PassedOver], Iterator[Entry]]
+Files = Callable[[SkippedFiles], Iterator[Entry]]
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival:
+class ImportPicture:
     """One picture; readable during its iteration."""
 
     name: str
@@ -35,7 +35,7 @@ class Arrival:
 
 
 @dataclass(frozen=True)
-class Arrivals:
+class ImportInput:
     """Everything an import reads, in a fixed order: an attempt continues where the one before stopped."""
 
     services: Services
@@ -43,7 +43,7 @@ class Arrivals:
     layout: Layout
     pictures: int
     """Files that are not tables."""
-    passed: PassedOver
+    passed: SkippedFiles
 
     @property
     def total(self) -> int:
@@ -53,25 +53,25 @@ class Arrivals:
     def warnings(self) -> list[dict[str, Any]]:
         return [*self.layout.warnings, *self.passed.warnings()]
 
-    def after(self, start: int) -> Generator[tuple[int, Arrival], None, None]:
+    def after(self, start: int) -> Generator[tuple[int, ImportPicture], None, None]:
         """Yield number and picture, from this number on."""
         here = self.pictures + len(self.layout.faults)
         yield from itertools.islice(enumerate(itertools.chain(self._files(), self._faults())), start, None)
         left = self.layout.remotes[max(0, start - here) :]
         yield from enumerate(fetched(self.services, left), max(start, here))
 
-    def _files(self) -> Iterator[Arrival]:
-        for entry in self.files(PassedOver()):  # skipped files were counted in the survey
+    def _files(self) -> Iterator[ImportPicture]:
+        for entry in self.files(SkippedFiles()):  # skipped files were counted in the survey
             if entry.error is not None or entry.name not in self.layout.tables:
-                yield Arrival(entry.name, self.layout.place(entry.name), entry.read)
+                yield ImportPicture(entry.name, self.layout.place(entry.name), entry.read)
 
-    def _faults(self) -> Iterator[Arrival]:
+    def _faults(self) -> Iterator[ImportPicture]:
         for name, error in self.layout.faults:
-            yield Arrival(name, Placement(error=error), bytes)
+            yield ImportPicture(name, Placement(error=error), bytes)
 
 
 @contextmanager
-def arriving(services: Services, job: Job) -> Iterator[Arrivals]:
+def open_input(services: Services, job: Job) -> Iterator[ImportInput]:
     """Yield the job's input.
 
     Raises:
@@ -91,13 +91,13 @@ def arriving(services: Services, job: Job) -> Iterator[Arrivals]:
         yield survey(services, job, files, asked, kind)
 
 
-def no_files(_: PassedOver) -> Iterator[Entry]:
+def no_files(_: SkippedFiles) -> Iterator[Entry]:
     return iter(())
 
 
-def survey(services: Services, job: Job, files: Files, asked: ImportRequest, kind: Kind) -> Arrivals:
+def survey(services: Services, job: Job, files: Files, asked: ImportRequest, kind: Kind) -> ImportInput:
     """Scan the files once, to count them and to find the tables among them."""
-    room, count, passed = services.settings.limits.table_bytes, 0, PassedOver()
+    room, count, passed = services.settings.limits.table_bytes, 0, SkippedFiles()
     names: list[str] = []
     tables: list[Table] = []
     for entry in files(passed):
@@ -114,7 +114,7 @@ def survey(services: Services, job: Job, files: Files, asked: ImportRequest, kin
     options = with_sampled_label(asked, names)
     container = asked.filename or asked.source or ""
     layout = lay_out(names, tables, options, services.settings.limits.archive_entries, kind, container)
-    return Arrivals(services, files, layout, count - len(layout.tables & set(names)), passed)
+    return ImportInput(services, files, layout, count - len(layout.tables & set(names)), passed)
 
 
 def read_table(entry: Entry, room: int) -> bytes:
@@ -141,13 +141,13 @@ def with_sampled_label(asked: ImportRequest, names: Sequence[str]) -> ImportOpti
     return options.model_copy(update={"label": label})
 
 
-def fetched(services: Services, remotes: Iterable[Remote]) -> Iterator[Arrival]:
+def fetched(services: Services, remotes: Iterable[Remote]) -> Iterator[ImportPicture]:
     """Yield the pictures in order, with several downloads in progress."""
     at_once = services.settings.sources.url_connections
     pool = ThreadPoolExecutor(at_once, thread_name_prefix="fetch")
     try:
         for remote, data in submit_ahead(pool, partial(fetch, services), remotes, at_once):
-            yield Arrival(remote.url, remote.placement, data.result)
+            yield ImportPicture(remote.url, remote.placement, data.result)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)  # a stopping worker does not wait for servers
 

@@ -9,7 +9,7 @@ from db import blobs
 from db.models import Job
 from tsukiji.errors import EntryIgnored, SourceTooLarge
 from tsukiji.ingest.archives import ArchiveLimits, Entry, entries
-from tsukiji.ingest.skipped import PassedOver
+from tsukiji.ingest.skipped import SkippedFiles
 from tsukiji.names import leftover, plain_name
 from worker.services import Services
 
@@ -17,7 +17,7 @@ from worker.services import Services
 @contextmanager
 def opened(
     services: Services, job: Job, source: str | None, encoding: str | None = None
-) -> Iterator[Callable[[PassedOver], Iterator[Entry]]]:
+) -> Iterator[Callable[[SkippedFiles], Iterator[Entry]]]:
     """Yield a function that lists the files from the start, without operating systems' junk files.
 
     Skipped files are counted in the function's argument, as are names whose code page had to be guessed.
@@ -30,7 +30,7 @@ def opened(
         yield lambda passed: wanted(entries(path, limits, encoding), passed)
 
 
-def files_at(services: Services, source: str, passed: PassedOver) -> Iterator[Entry]:
+def files_at(services: Services, source: str, passed: SkippedFiles) -> Iterator[Entry]:
     """Yield the files below a URL.
 
     Raises:
@@ -45,7 +45,7 @@ def files_at(services: Services, source: str, passed: PassedOver) -> Iterator[En
         yield entry
 
 
-def wanted(found: Iterator[Entry], passed: PassedOver) -> Iterator[Entry]:
+def wanted(found: Iterator[Entry], passed: SkippedFiles) -> Iterator[Entry]:
     for entry in found:
         if isinstance(entry.error, EntryIgnored):
             passed.add("leftovers_passed_over", entry.name, leftover(plain_name(entry.name)))

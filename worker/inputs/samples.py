@@ -5,10 +5,10 @@ from functools import partial
 
 from tsukiji.errors import SampleUnavailable
 from tsukiji.ingest.archives import Entry
-from tsukiji.ingest.skipped import PassedOver
+from tsukiji.ingest.skipped import SkippedFiles
 
 
-def digit_files(_passed: PassedOver) -> Iterator[Entry]:
+def digit_files(_passed: SkippedFiles) -> Iterator[Entry]:
     """Yield scikit-learn's handwritten digits as files in class folders, each drawn when it is read.
 
     Raises:

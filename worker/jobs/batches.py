@@ -15,7 +15,7 @@ from db.jobs.requests import ArchiveInput, BatchRequest, ManifestInput
 from db.jobs.scheduling import workers_to_wake
 from db.models import Job
 from tsukiji.errors import BatchEmpty, BatchTooLarge
-from tsukiji.ingest.skipped import PassedOver
+from tsukiji.ingest.skipped import SkippedFiles
 from tsukiji.jobs import Queue
 from worker.inputs.batch_inputs import PAGE, Item, items_of
 from worker.inputs.input_files import discard
@@ -31,7 +31,7 @@ FIRST_PAGE: Final = 64
 
 def plan(services: Services, job: Job, lease: Lease) -> None:
     """Write the items as they are read."""
-    passed = PassedOver()
+    passed = SkippedFiles()
 
     def checked() -> Iterable[Item]:
         for item in items_of(services, job, passed):
@@ -42,7 +42,7 @@ def plan(services: Services, job: Job, lease: Lease) -> None:
 
 
 def store(
-    services: Services, job: Job, items: Iterable[Item], passed: PassedOver | None = None, *, cut_early: bool = False
+    services: Services, job: Job, items: Iterable[Item], passed: SkippedFiles | None = None, *, cut_early: bool = False
 ) -> None:
     """Insert the items, cut them into chunks, and notify workers: at the end, or after each page.
 
@@ -71,7 +71,7 @@ def store(
         batches.finish_plan(session, job, count, settings.chunk_images, settings.max_attempts)
         idle = workers_to_wake(session, count)
     discard(services, job.upload_sha256)
-    services.wakeups.ring(Queue.INFER, idle)
+    services.notifier.notify(Queue.INFER, idle)
 
 
 def begin(services: Services, job: Job) -> int:
@@ -93,7 +93,7 @@ def add_page(services: Services, job: Job, page: list[Item], first_seq: int, *, 
         if cut_early:
             batches.cut(session, job, count, settings.chunk_images, settings.max_attempts)
             idle = workers_to_wake(session, len(page))
-    services.wakeups.ring(Queue.INFER, idle)
+    services.notifier.notify(Queue.INFER, idle)
 
 
 def check_size(services: Services, items: int) -> None:

@@ -8,12 +8,12 @@ import structlog
 
 from db.jobs.requests import FeaturesRequest
 from db.models import Job
-from training.embed_request import Survey, Surveyed, write_survey
+from training.embed_request import EmbeddedPicture, EmbedRequest, write_survey
 from training.events import Phase
 from tsukiji.errors import BlobCorrupt, BlobMissing, InternalError, TrainingCrashed, WeightsUnavailable
 from tsukiji.types import Box
 from tsukiji.vision.backbones import backbone_of, find_weights
-from tsukiji.vision.feature_cache import Floats, Kept, content_of, find_space, weights_key
+from tsukiji.vision.feature_cache import FeatureCache, Floats, content_of, find_space, weights_key
 from worker.jobs.engine import Engine
 from worker.jobs.trainings import Watch, local, vars_of
 from worker.lease import Lease
@@ -50,7 +50,7 @@ class Features:
         """Return what is kept of pictures (by `content_of`), each (width,). No weights are read for that."""
         key = weights_key(self._asked.backbone, self._asked.image_size, self._services.settings.weights_dir)
         space = key and find_space(self._file, key)
-        return Kept(self._file, space, 0).read(names, view, width) if space else {}
+        return FeatureCache(self._file, space, 0).read(names, view, width) if space else {}
 
     def compute(self, pictures: Sequence[Wanted], job: Job, lease: Lease) -> None:
         """Let the backbone look at pictures, in a process of its own; what cannot be read is left out.
@@ -74,7 +74,7 @@ class Features:
         if not settings.weights.download and find_weights(backbone_of(backbone), settings.weights_dir) is None:
             raise WeightsUnavailable(f"Neither the weights folder nor a cache has {backbone}, and downloads are off.")
 
-    def _survey(self, pictures: Sequence[Wanted], lease: Lease) -> Survey:
+    def _survey(self, pictures: Sequence[Wanted], lease: Lease) -> EmbedRequest:
         settings, images = self._services.settings, []
         for sha256, crop in pictures:
             lease.check()
@@ -83,8 +83,8 @@ class Features:
             except (BlobMissing, BlobCorrupt) as error:
                 log.info("picture_left_out", error=error.detail)
                 continue
-            images.append(Surveyed(path=path, sha256=sha256, crop=crop))
-        return Survey(
+            images.append(EmbeddedPicture(path=path, sha256=sha256, crop=crop))
+        return EmbedRequest(
             backbone=self._asked.backbone,
             image_size=self._asked.image_size,
             images=images,

@@ -12,7 +12,7 @@ from typing import Any
 
 from db.curation import analyses, datasets, image_intake, import_verdicts
 from db.curation.datasets import NewImage
-from db.curation.image_intake import Arrived
+from db.curation.image_intake import IntakeOutcome
 from db.jobs import jobs
 from db.jobs.requests import AnalysisRequest
 from db.models import ApiKey, Job
@@ -24,7 +24,7 @@ from tsukiji.kernel.pipeline import in_order
 from tsukiji.labels import look_alikes, split_labels, under_two_labels
 from tsukiji.types import AnalysisCreate
 from tsukiji.vision.decoding.decode import probe
-from worker.inputs.import_reader import Arrival, arriving
+from worker.inputs.import_reader import ImportPicture, open_input
 from worker.inputs.input_files import discard
 from worker.inputs.sanitize import kept
 from worker.lease import Lease, Stale, renew
@@ -39,8 +39,8 @@ def run(services: Services, job: Job, lease: Lease) -> None:
     with services.database.reading() as session:
         start = import_verdicts.next_seq(session, job.id)
         labels = datasets.labels_of(session, dataset_id)
-    with arriving(services, job) as found, closing(found.after(start)) as rest:
-        files = (take(services, seq, arrival, labels, lease) for seq, arrival in rest)
+    with open_input(services, job) as found, closing(found.after(start)) as rest:
+        files = (take(services, seq, picture, labels, lease) for seq, picture in rest)
         with closing(in_order(files, partial(intake, services), lambda file: len(file.data))) as verdicts:
             while part := list(itertools.islice(verdicts, COMMIT_FILES)):
                 commit(services, job, part, found.total)
@@ -64,14 +64,14 @@ class File:
     data: bytes = b""
 
 
-def take(services: Services, seq: int, arrival: Arrival, labels: set[str], lease: Lease) -> File:
+def take(services: Services, seq: int, picture: ImportPicture, labels: set[str], lease: Lease) -> File:
     """Read one file. An archive is a stream: one thread reads it in order."""
     lease.check()
-    place = arrival.placement
-    verdict = {"seq": seq, "name": kept(arrival.name), "label": place.label, "error": None, "image": None}
+    place = picture.placement
+    verdict = {"seq": seq, "name": kept(picture.name), "label": place.label, "error": None, "image": None}
     try:
         check_placement(services, place, labels)
-        return File(verdict, place, arrival.read())
+        return File(verdict, place, picture.read())
     except TsukijiError as error:
         return File(refused(verdict, error), place)
 
@@ -132,7 +132,7 @@ def commit(services: Services, job: Job, verdicts: list[dict[str, Any]], total: 
         import_verdicts.add_verdicts(session, job.id, [settle(row, added) for row in verdicts])
 
 
-def settle(row: dict[str, Any], added: Iterator[Arrived]) -> dict[str, Any]:
+def settle(row: dict[str, Any], added: Iterator[IntakeOutcome]) -> dict[str, Any]:
     """Return a verdict as its row, now that it is known which pictures were new."""
     image = row.pop("image")
     if image is None:
@@ -170,12 +170,12 @@ def end(services: Services, job: Job, warnings: list[dict[str, Any]]) -> None:
     for sha256 in (job.upload_sha256, job.table_sha256):
         discard(services, sha256)
     if analysis:
-        services.wakeups.ring(Queue.INTAKE)
+        services.notifier.notify(Queue.INTAKE)
 
 
 def request_analysis(services: Services, session: Session, job: Job) -> str:
     """Queue an analysis of the job's data set with default options, unless one is queued already."""
     usual = AnalysisCreate()
-    wish = AnalysisRequest(dataset=dataset_of(job), backbone=usual.backbone, image_size=usual.image_size)
+    request = AnalysisRequest(dataset=dataset_of(job), backbone=usual.backbone, image_size=usual.image_size)
     attempts = services.settings.jobs.max_attempts
-    return analyses.request(session, wish, attempts, created_by=job.created_by).id
+    return analyses.request(session, request, attempts, created_by=job.created_by).id

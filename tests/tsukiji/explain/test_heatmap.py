@@ -11,7 +11,7 @@ from tests.tsukiji.vision.packages import write_package
 from tests.tsukiji.vision.pictures import noise
 from tsukiji.explain import heatmap, heatmap_validation
 from tsukiji.explain.heatmap import CELLS, explain, seen_part
-from tsukiji.explain.heatmap_validation import Sanity, try_maps
+from tsukiji.explain.heatmap_validation import HeatmapValidation, try_maps
 from tsukiji.explain.overlay import draw_heatmap
 from tsukiji.vision.backbones import BACKBONES
 from tsukiji.vision.execution_plan import Plan
@@ -113,14 +113,14 @@ def test_maps_that_say_what_counts_beat_random_ones_and_their_opposites_do_not(p
 
 
 def test_where_both_fare_alike_the_cheaper_is_taken():
-    assert Sanity(20, {"grad_cam": 0.9, "occlusion": 0.9}).method == "grad_cam"
+    assert HeatmapValidation(20, {"grad_cam": 0.9, "occlusion": 0.9}).method == "grad_cam"
 
 
 @pytest.mark.parametrize(
     ("pictures", "share", "word"), [(9, 1.0, "only 9"), (20, 0.75, "75%"), (20, 0.8, None), (0, None, "only 0")]
 )
 def test_heatmaps_are_withheld_with_a_reason(pictures, share, word):
-    found = Sanity(pictures, {} if share is None else {"grad_cam": 0.5, "occlusion": share})
+    found = HeatmapValidation(pictures, {} if share is None else {"grad_cam": 0.5, "occlusion": share})
     assert found.refusal is None if word is None else word in found.refusal
 
 

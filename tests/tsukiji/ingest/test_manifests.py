@@ -20,7 +20,12 @@ def read(data, piece=None):
 def test_good_lines_in_any_pieces(piece):
     data = lines({"custom_id": "寿司", "image": "img_1", "true_label": "tuna"}, b"", {"image": "sha256:ab"})
     first, second = read(data, piece)
-    assert (first.number, first.custom_id, first.wish.image, first.wish.true_label) == (1, "寿司", "img_1", "tuna")
+    assert (first.number, first.custom_id, first.request.image, first.request.true_label) == (
+        1,
+        "寿司",
+        "img_1",
+        "tuna",
+    )
     assert (second.number, second.custom_id, second.error) == (3, "sha256:ab", None)
 
 
@@ -50,7 +55,7 @@ def test_files_of_windows_and_without_a_last_line_end():
 def test_a_bad_line_costs_only_itself_and_says_its_number(bad):
     first, broken, last = read(lines({"image": "a"}, bad, {"image": "b"}))
     assert (first.error, last.error, last.number) == (None, None, 3)
-    assert (broken.wish, broken.custom_id, broken.error.code) == (None, "line 2", "manifest_line_invalid")
+    assert (broken.request, broken.custom_id, broken.error.code) == (None, "line 2", "manifest_line_invalid")
     assert broken.error.to_dict()["line"] == 2
     assert broken.error.detail.startswith("Line 2: ")
 

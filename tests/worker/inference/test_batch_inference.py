@@ -29,8 +29,8 @@ from worker.jobs.batches import plan
 
 
 def with_inference(services, **changes):
-    wishes = services.settings.inference.model_copy(update=changes)
-    services.settings = services.settings.model_copy(update={"inference": wishes})
+    options = services.settings.inference.model_copy(update=changes)
+    services.settings = services.settings.model_copy(update={"inference": options})
 
 
 @pytest.fixture
@@ -59,10 +59,10 @@ def shares(services, job):
 
 
 @pytest.mark.parametrize("wishes", [{"streams": 1}, {"streams": 3}, {"streams": 2, "batch_size": 1}, {"threads": 2}])
-def test_answers_do_not_depend_on_the_streams(services, submit, model, archive, wishes):
+def test_answers_do_not_depend_on_the_streams(services, submit, model, archive, options):
     files = {f"{number}.png": number for number in range(9)} | {"bad.jpg": b"no"}
     expected = shares(services, classify(services, submit, model, ModelCache(services), archive, files))
-    with_inference(services, features_mb=0, **wishes)
+    with_inference(services, features_mb=0, **options)
     job = classify(services, submit, model, ModelCache(services), archive, files)
     assert np.allclose(shares(services, job), expected, atol=2e-3)
     assert [row.custom_id for row in results(services, job)] == list(files)
@@ -105,7 +105,7 @@ def test_another_model_of_the_same_backbone_computes_only_its_head(
 def test_what_a_training_kept_is_not_computed_again(services, submit, model, models, archive, seen):
     files = {"1.png": 1, "2.png": 2}
     first = classify(services, submit, model, models, archive, files)
-    kept = batch_inference.kept_of(services, models.get(model.id).predictor)
+    kept = batch_inference.feature_cache_of(services, models.get(model.id).predictor)
     rows = kept.read(
         [row.sha256 for row in results(services, first)], 0, models.get(model.id).predictor.model.num_embedded
     )

@@ -9,7 +9,7 @@ from db import registry
 from db.models import Evaluation
 from tests.worker.conftest import picture, work
 from tests.worker.jobs.test_batches import results, run_chunks
-from tsukiji.explain.heatmap_validation import Sanity
+from tsukiji.explain.heatmap_validation import HeatmapValidation
 from tsukiji.explain.tags import Tag
 from tsukiji.ids import new_id
 from tsukiji.jobs import JobKind
@@ -21,11 +21,11 @@ FILES = {"1.png": 1, "bad.jpg": b"no", "2.png": 2}
 
 @pytest.fixture
 def classify(services, submit, model, models, archive):
-    def run(**wishes):
+    def run(**options):
         blob = services.store.put(archive(FILES))
         source = {"type": "archive", "filename": "x.zip"}
         request = {"model": model.id, "label_names": model.label_names, "top_k": 3, "threshold": 0, "input": source}
-        job = submit.job(JobKind.BATCH, request=request | wishes, model_id=model.id, upload_sha256=blob.sha256)
+        job = submit.job(JobKind.BATCH, request=request | options, model_id=model.id, upload_sha256=blob.sha256)
         work(services, job.id, plan)
         run_chunks(services, models)
         assert submit.find(job).status == "succeeded"
@@ -60,7 +60,7 @@ def good_heatmaps(monkeypatch, beats_random=0.95):
 
     def pretend(_predictor, images):
         tried.append(len(images))
-        return Sanity(len(images), {"occlusion": beats_random})
+        return HeatmapValidation(len(images), {"occlusion": beats_random})
 
     monkeypatch.setattr(explanation_calibration, "try_maps", pretend)
     return tried

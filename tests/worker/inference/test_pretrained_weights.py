@@ -20,7 +20,7 @@ def settings(tmp_path, monkeypatch):
 
 
 def test_without_downloads_only_what_is_here_counts_and_what_is_added_counts_at_once(settings, tmp_path):
-    found = pretrained_weights.Reach(settings(False))
+    found = pretrained_weights.AvailableWeights(settings(False))
     assert "resnet34" not in found.weights()
     (tmp_path / "weights").mkdir()
     (tmp_path / "weights/resnet34.safetensors").write_bytes(b"0")
@@ -30,25 +30,25 @@ def test_without_downloads_only_what_is_here_counts_and_what_is_added_counts_at_
 
 def test_with_downloads_a_server_that_is_closed_makes_the_difference(settings, monkeypatch):
     monkeypatch.setattr(pretrained_weights, "answers", lambda address: "pytorch" in address)
-    found = pretrained_weights.Reach(settings(True))
+    found = pretrained_weights.AvailableWeights(settings(True))
     assert found.weights() is None  # nothing is promised before somebody has answered
-    assert found.knock()
+    assert found.probe()
     assert "convnext_tiny" not in found.weights()
     assert {"resnet18", "resnet34", "efficientnet_lite0"} <= set(found.weights())
-    assert not found.knock()  # not again so soon
+    assert not found.probe()  # not again so soon
 
 
 def test_where_downloads_are_off_no_server_is_asked(settings, monkeypatch):
     monkeypatch.setattr(pretrained_weights, "answers", None)
-    found = pretrained_weights.Reach(settings(False))
-    assert not found.knock()
+    found = pretrained_weights.AvailableWeights(settings(False))
+    assert not found.probe()
     assert found.weights() == ["efficientnet_lite0", "efficientnet_lite2"]  # which packages brought
 
 
 def test_backbones_whose_library_is_not_installed_are_none_of_them(settings, monkeypatch):
     monkeypatch.setattr(pretrained_weights, "answers", lambda address: True)
-    found = pretrained_weights.Reach(settings(True))
-    found.knock()
+    found = pretrained_weights.AvailableWeights(settings(True))
+    found.probe()
     everything = found.weights()
     monkeypatch.setattr(pretrained_weights, "find_spec", lambda name: None)
     assert set(found.weights()) == {

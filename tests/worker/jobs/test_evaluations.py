@@ -8,7 +8,7 @@ from db.models import Image, Job, Model
 from db.paging import Window
 from tests.worker.conftest import Recorder, run_chunks, run_next, waiting_chunks, with_broker, work
 from tsukiji.jobs import JobKind, Queue
-from worker.dispatcher import Bells, recover
+from worker.dispatcher import Renotifier, recover
 from worker.inference.model_cache import ModelCache
 from worker.jobs import evaluations
 from worker.jobs.imports import run as run_import
@@ -124,7 +124,7 @@ def test_a_worker_that_dies_while_measuring_is_replaced(services, submit, model,
     with services.database.transaction() as session:
         for queue in (Queue.INTAKE, Queue.INFER):
             workers.report(session, f"{queue}@here", queue, None)
-    Bells(services).ring()
+    Renotifier(services).notify()
     assert broker.sent == [Queue.INTAKE], "and no chunk waits again"
     work(services, job.id, evaluations.run)
     assert submit.find(job).status == "succeeded"

@@ -174,30 +174,30 @@ def _next(stream: _Stream) -> _Member | None:
     Raises:
         ArchiveUnreadable: there is no header where one should be.
     """
-    told: dict[str, str] = {}
+    headers: dict[str, str] = {}
     for _ in range(EXTENSIONS_IN_A_ROW):
         block = stream.read(BLOCK)
         if not block.strip(b"\0"):
-            if not told and len(block) in {0, BLOCK}:
+            if not headers and len(block) in {0, BLOCK}:
                 return None  # the blocks of zeros required at the end may be missing
             raise ArchiveUnreadable("The archive ends in the middle of a header.")
         info = _header(block)
         if info is None or info.size < 0:
             raise ArchiveUnreadable("The tar archive is damaged: there is no header where one should be.")
         if info.type not in EXTENSIONS:
-            return _member(stream, info, told)
-        told |= _extension(info, _body(stream, info.size))
+            return _member(stream, info, headers)
+        headers |= _extension(info, _body(stream, info.size))
     raise ArchiveUnreadable("The tar archive is damaged: too many headers in a row.")
 
 
-def _member(stream: _Stream, info: tarfile.TarInfo, told: dict[str, str]) -> _Member:
-    size, name = info.size, told.get("path", info.name)
-    if "size" in told:
-        if not (told["size"].isascii() and told["size"].isdecimal() and len(told["size"]) < 19):
+def _member(stream: _Stream, info: tarfile.TarInfo, headers: dict[str, str]) -> _Member:
+    size, name = info.size, headers.get("path", info.name)
+    if "size" in headers:
+        if not (headers["size"].isascii() and headers["size"].isdecimal() and len(headers["size"]) < 19):
             raise ArchiveUnreadable(f"The tar archive is damaged: {name[:100]!r} has no valid size.")
-        size = int(told["size"])
+        size = int(headers["size"])
     stream.ahead = 0 if info.type in WITHOUT_BYTES else -(-size // BLOCK) * BLOCK
-    sparse = info.type == tarfile.GNUTYPE_SPARSE or any(key.startswith("GNU.sparse.") for key in told)
+    sparse = info.type == tarfile.GNUTYPE_SPARSE or any(key.startswith("GNU.sparse.") for key in headers)
     return _Member(name.encode("utf-8", "surrogateescape"), size, info.type, sparse)
 
 

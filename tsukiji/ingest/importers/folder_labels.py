@@ -12,19 +12,19 @@ from tsukiji.types import Kind
 
 
 @dataclass(frozen=True, slots=True)
-class Hearing:
+class FolderLabelUse:
     """Whether folders give the labels of files that no table names, with a note for the user."""
 
     folders: bool = False
     note: Note | None = None
 
 
-def hear(
+def use_of(
     told: Mapping[str, Sequence[str]],
     left: Collection[str],
     kind: Kind,
     folder_label: Callable[[str], str | None],
-) -> Hearing:
+) -> FolderLabelUse:
     """Return whether folders are used beside tables: where both have a label for a picture, they must agree.
 
     Otherwise a file that no table names is unlabelled, with a note if there are class folders.
@@ -38,19 +38,19 @@ def hear(
     unheard = {name: label for name in left if may_be_picture(name) and (label := folder_label(name))}
     beside = {name: label for name in told if (label := folder_label(name))}
     if not told or not unheard:
-        return Hearing()
+        return FolderLabelUse()
     if beside and all(set(told[name]) == listed(label, kind) for name, label in beside.items()):
-        return Hearing(folders=True)
+        return FolderLabelUse(folders=True)
     classes = {*unheard.values(), *beside.values()}
     if len(classes) < 2:
-        return Hearing()
+        return FolderLabelUse()
     shown = ", ".join(map(repr, sorted(classes)[:5]))
     detail = (
         f"{len(unheard):,} pictures in class folders ({shown}) are in no table, and "
         f"have no label: where tables tell labels, and they do of {len(told):,} pictures, folders do not. To have the "
         "labels of the folders instead, import into a new data set with `--format folders` (`format` of a request)."
     )
-    return Hearing(note=Note("folder_labels_ignored", detail))
+    return FolderLabelUse(note=Note("folder_labels_ignored", detail))
 
 
 def may_be_picture(name: str) -> bool:

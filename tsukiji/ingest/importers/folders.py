@@ -81,7 +81,7 @@ class Folders:
         if self._bare and have_labels:
             self._warn(without_labels(self._bare))
 
-    def told(self, name: str) -> tuple[str | None, Split | None]:
+    def label_and_split(self, name: str) -> tuple[str | None, Split | None]:
         """Return the label and the split of a picture; None if its folders do not give one."""
         path = PurePosixPath(composed(name)).parts[:-1]
         if folder := self._top.at(path):
@@ -90,10 +90,10 @@ class Folders:
         return (None if plain_split(path[-1]) else path[-1]), split
 
     def label(self, name: str) -> str | None:
-        return self.told(name)[0]
+        return self.label_and_split(name)[0]
 
     def split(self, name: str) -> Split | None:
-        return self.told(name)[1]
+        return self.label_and_split(name)[1]
 
     def _read(self, parents: list[Folder]) -> Iterator[list[Folder]]:
         """Decide the roles of the folders in these, and yield those whose own folders are neighbours."""

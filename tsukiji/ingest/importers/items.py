@@ -54,7 +54,7 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class ParsedTable:
     """A parsed table: an item for each picture, and notes on the whole."""
 
     items: Iterator[Item]

@@ -11,7 +11,7 @@ from typing import Any, Final
 from tsukiji.errors import FileNotSent, LabelRefused, LabelsSeveral, TableInvalid, TableLineInvalid, TsukijiError
 from tsukiji.ingest.importers import formats
 from tsukiji.ingest.importers.files import CONTAINER, Files
-from tsukiji.ingest.importers.folder_labels import hear
+from tsukiji.ingest.importers.folder_labels import use_of
 from tsukiji.ingest.importers.folders import Folders
 from tsukiji.ingest.importers.items import Item
 from tsukiji.ingest.importers.split_words import plain_split
@@ -258,10 +258,10 @@ def differs(a: Line, b: Line) -> bool:
 def settle_all(layout: Layout, takers: Mapping[str, Line], pictures: Collection[str]) -> None:
     """Store what is known about each file that a table names, and whether folders give the labels of the others."""
     told = {name: line.item.labels for name, line in takers.items() if line.item.labels}
-    hearing = hear(told, [name for name in pictures if name not in takers], layout.kind, layout.folder_label)
-    layout.has_labels = layout.has_labels and not hearing.folders
-    if hearing.note:
-        warn(layout, hearing.note.code, hearing.note.detail)
+    use = use_of(told, [name for name in pictures if name not in takers], layout.kind, layout.folder_label)
+    layout.has_labels = layout.has_labels and not use.folders
+    if use.note:
+        warn(layout, use.note.code, use.note.detail)
     for name, line in takers.items():
         layout.placed[name] = settle(layout, line, name)
     none = sum(line.item.is_none for line in takers.values())

@@ -25,7 +25,7 @@ from tsukiji.ingest.importers.columns import (
     ignored,
     key_of,
 )
-from tsukiji.ingest.importers.items import Item, Note, Told, place, refused, spelt, split_of
+from tsukiji.ingest.importers.items import Item, Note, ParsedTable, place, refused, spelt, split_of
 from tsukiji.ingest.importers.labelling import find_labelling
 from tsukiji.ingest.importers.multilabel import Labelling
 from tsukiji.labels import trim
@@ -77,7 +77,7 @@ def list_records(document: list[Any]) -> Iterator[tuple[int, Record | ValueError
 
 def read(
     header: list[str], records: Records, options: ImportOptions, names: Iterable[str], kind: Kind, is_csv: bool
-) -> Told:
+) -> ParsedTable:
     """Return a parsed table.
 
     Args:
@@ -102,7 +102,7 @@ def read(
     if is_csv and (left := ignored(columns, header, labelling.columns)):
         listed = ", ".join(map(repr, left))[:500]
         notes.append(Note("columns_ignored", f"nothing is made of the columns {listed}"))
-    return Told(_items(columns if is_csv else None, records, options, weak, labelling), notes)
+    return ParsedTable(_items(columns if is_csv else None, records, options, weak, labelling), notes)
 
 
 def weak_files(header: Iterable[str], rows: Callable[[], Iterable[Record]], names: Iterable[str]) -> set[str]:

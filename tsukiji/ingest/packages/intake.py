@@ -20,7 +20,7 @@ from tsukiji.vision.package import MAX_FILES, Example, Manifest, ModelConfig
 
 
 @dataclass(frozen=True)
-class Arrival:
+class CheckedPackage:
     """A package that is complete, as far as can be checked without running it."""
 
     manifest: Manifest
@@ -51,7 +51,7 @@ def unpack(archive: Path, folder: Path, limits: ArchiveLimits) -> None:
         raise PackageInvalid(f"The archive cannot be used: {error.detail}", reason=error.code) from error
 
 
-def check(folder: Path, manifest: Manifest) -> Arrival:
+def check(folder: Path, manifest: Manifest) -> CheckedPackage:
     """Return the content of a package with verified hashes, after checking its files against each other.
 
     Raises:
@@ -71,7 +71,7 @@ def check(folder: Path, manifest: Manifest) -> Arrival:
         check_known(headers[package.KNOWN], config, package.KNOWN)
     if evaluated := read_evaluation(folder):
         check_evaluation(evaluated, config)
-    return Arrival(manifest, config, _read_examples(folder, config), evaluated, headers)
+    return CheckedPackage(manifest, config, _read_examples(folder, config), evaluated, headers)
 
 
 def check_size(folder: Path, config: ModelConfig) -> None:

@@ -72,14 +72,14 @@ def take(archive: Path, folder: Path, room: Room) -> None:
     """Do the work of `unpack_apart` in this process. Raises what that raises."""
     with disk_errors():
         unpack(archive, folder, limits_of(room.max_bytes, room.max_ratio))
-    arrival = check(folder, clean_labels(folder, package.verify(folder)))
-    if arrival.config.num_classes > room.most_labels:
+    checked = check(folder, clean_labels(folder, package.verify(folder)))
+    if checked.config.num_classes > room.most_labels:
         raise PackageInvalid(
-            f"The model has {arrival.config.num_classes} labels; at most {room.most_labels} are allowed.",
+            f"The model has {checked.config.num_classes} labels; at most {room.most_labels} are allowed.",
             hint="Raise TSUKIJI_LIMIT_DATASET_CLASSES, or use a model with fewer labels.",
         )
-    check_size(folder, arrival.config)
-    for file, header in arrival.headers.items():
+    check_size(folder, checked.config)
+    for file, header in checked.headers.items():
         check_finite(folder / file, header)
 
 

@@ -17,7 +17,7 @@ from typing import Final
 from pydantic import BaseModel
 
 from tsukiji.errors import PackageInvalid
-from tsukiji.ingest.packages.intake import Arrival, check, check_size, limits_of, unpack
+from tsukiji.ingest.packages.intake import CheckedPackage, check, check_size, limits_of, unpack
 from tsukiji.ingest.packages.tensors import check_finite
 from tsukiji.vision import package
 
@@ -68,32 +68,32 @@ def _opened(path: Path) -> Iterator[Path]:
 
 
 def _look(folder: Path) -> Iterator[Check]:
-    arrival = check(folder, package.verify(folder))
-    files = arrival.manifest.files
+    checked = check(folder, package.verify(folder))
+    files = checked.manifest.files
     size = sum(facts.bytes for facts in files.values()) / 2**20
     yield Check(check="hashes", ok=True, detail=f"{len(files)} files, {size:.1f} MiB, as the manifest lists them")
-    config = arrival.config
-    detail = f"{arrival.manifest.format}: {config.architecture}, {config.num_classes} labels"
+    config = checked.config
+    detail = f"{checked.manifest.format}: {config.architecture}, {config.num_classes} labels"
     yield Check(check="formats", ok=True, detail=detail)
     missing = _missing("numpy", "PIL")
     if missing:
         yield Check(check="weights", ok=None, detail=f"skipped: {missing} is not installed")
     else:
         check_size(folder, config)
-        for name, header in arrival.headers.items():
+        for name, header in checked.headers.items():
             check_finite(folder / name, header)
         yield Check(check="weights", ok=True, detail="all are numbers and match the labels")
-    yield _try_out(folder, arrival)
+    yield _try_out(folder, checked)
 
 
-def _try_out(folder: Path, arrival: Arrival) -> Check:
-    if not arrival.examples:
+def _try_out(folder: Path, checked: CheckedPackage) -> Check:
+    if not checked.examples:
         return Check(check="self-test", ok=None, detail="skipped: the package has no example images")
     if missing := _missing("torch", "safetensors", "numpy", "PIL", "pydantic_settings"):
         return Check(check="self-test", ok=None, detail=f"skipped: {missing} is not installed")
     from tsukiji.vision import selftest  # noqa: PLC0415 - torch is an optional extra
 
-    detail = selftest.try_out(folder, arrival.examples)
+    detail = selftest.try_out(folder, checked.examples)
     return Check(check="self-test", ok=True, detail=detail)
 
 

@@ -20,7 +20,7 @@ VISIBILITY_SECONDS = 7 * 24 * 3600
 GLANCE_SECONDS = 0.3
 
 
-class Glance(bootsteps.StartStopStep):  # type: ignore[misc]  # celery has no types
+class PeriodicWake(bootsteps.StartStopStep):  # type: ignore[misc]  # celery has no types
     """Wakes a worker's loop regularly: it notices its stop signal only between events, otherwise up to 10 s late."""
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
@@ -34,7 +34,7 @@ class Glance(bootsteps.StartStopStep):  # type: ignore[misc]  # celery has no ty
             self.timer_entry.cancel()
 
 
-def bell_of(queue: Queue) -> str:
+def task_name(queue: Queue) -> str:
     """Return the name of a queue's only task, and of its queue at the broker."""
     return f"tsukiji.{queue}"
 
@@ -54,8 +54,8 @@ def create_app(settings: Settings) -> celery.Celery:
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         task_queues=[_channel(queue) for queue in Queue],
-        task_default_queue=bell_of(Queue.INTAKE),
-        task_routes={bell_of(queue): {"queue": bell_of(queue)} for queue in Queue},
+        task_default_queue=task_name(Queue.INTAKE),
+        task_routes={task_name(queue): {"queue": task_name(queue)} for queue in Queue},
         task_serializer="json",
         accept_content=["json"],
         task_ignore_result=True,
@@ -70,7 +70,7 @@ def create_app(settings: Settings) -> celery.Celery:
         # Retry once, immediately: a restarted broker leaves us a dead connection.
         task_publish_retry_policy={"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0},
     )
-    app.steps["consumer"].add(Glance)
+    app.steps["consumer"].add(PeriodicWake)
     return app
 
 
@@ -98,7 +98,7 @@ def _channel(queue: Queue) -> Channel:
     """RabbitMQ redelivers work unacknowledged for half an hour, unless configured; other brokers ignore this."""
     arguments = {"x-consumer-timeout": VISIBILITY_SECONDS * 1000}
     exchange = Exchange("tsukiji", type="direct")
-    return Channel(bell_of(queue), exchange, bell_of(queue), queue_arguments=arguments)
+    return Channel(task_name(queue), exchange, task_name(queue), queue_arguments=arguments)
 
 
 def _leave_logging(**_: Any) -> None:

@@ -41,11 +41,11 @@ def target(tmp_path):
 @pytest.mark.parametrize("prefix", ["", "my model/"])
 def test_a_zip_of_a_package_is_the_package(folder, zipped, target, prefix):
     unpack(zipped(folder, prefix, **{"__MACOSX/._config.json": b"x"}), target, LIMITS)
-    arrival = check(target, package.verify(target))
-    assert arrival.config.label_names == LABELS
-    assert arrival.manifest.model_id == "mdl_1"
-    assert [example.file for example in arrival.examples] == ["example-1.png"]
-    assert arrival.evaluated is None
+    checked = check(target, package.verify(target))
+    assert checked.config.label_names == LABELS
+    assert checked.manifest.model_id == "mdl_1"
+    assert [example.file for example in checked.examples] == ["example-1.png"]
+    assert checked.evaluated is None
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 
 from devtools.servers import wait_until
 from tsukiji.jobs import Queue
-from tsukiji.kernel.queue import WORKER_OPTIONS, Wakeups, bell_of, create_app
+from tsukiji.kernel.queue import WORKER_OPTIONS, Notifier, create_app, task_name
 from tsukiji.kernel.settings import BrokerSettings, JobSettings, Settings
 
 KILLED_AFTER_SECONDS = 2 * JobSettings().stop_seconds
@@ -30,19 +30,19 @@ def url(request, tmp_path):
 
 
 @pytest.fixture
-def wakeups(url):
+def notifier(url):
     """To the test's broker, which holds nothing that an earlier test left."""
     app = create_app(Settings(broker=BrokerSettings(url=url)))
     app.control.purge()
-    return Wakeups(app)
+    return Notifier(app)
 
 
 class Notes:
     def __init__(self, path):
         self.path = path
 
-    def wish(self, word):
-        self.path.with_name("wish").write_text(word)
+    def instruct(self, word):
+        self.path.with_name("command").write_text(word)
 
     def lines(self):
         return self.path.read_text().splitlines() if self.path.exists() else []
@@ -55,7 +55,7 @@ def notes(tmp_path):
 
 @contextmanager
 def running_worker(url, notes, pool):
-    queues = ",".join(map(bell_of, Queue))
+    queues = ",".join(map(task_name, Queue))
     command = [sys.executable, "-m", "celery", "-A", "tests.tsukiji.kernel.queue.worker_app", "worker", "-Q", queues]
     environment = {**os.environ, "TSUKIJI_BROKER_URL": url, "NOTES": str(notes.path), "TSUKIJI_LOG_FORMAT": "json"}
     with notes.path.with_name("log").open("w") as output:
@@ -76,10 +76,10 @@ def stop(process):
 
 
 @pytest.mark.parametrize("pool", ["solo", "prefork"])
-def test_every_bell_is_heard_once_and_the_worker_stops_quickly(url, wakeups, notes, pool):
-    assert wakeups.ring(Queue.TRAIN), "before the worker has started"
+def test_every_bell_is_heard_once_and_the_worker_stops_quickly(url, notifier, notes, pool):
+    assert notifier.notify(Queue.TRAIN), "before the worker has started"
     with running_worker(url, notes, pool) as process:
-        assert all(wakeups.ring(queue, 20) for queue in Queue)
+        assert all(notifier.notify(queue, 20) for queue in Queue)
         expected = Counter(dict.fromkeys(map(str, Queue), 20)) + Counter(["train"])
         wait_until(lambda: len(notes.lines()) >= expected.total())
         seconds, status = stop(process)
@@ -88,20 +88,20 @@ def test_every_bell_is_heard_once_and_the_worker_stops_quickly(url, wakeups, not
     assert seconds < KILLED_AFTER_SECONDS
 
 
-def test_a_task_rings_another_bell_from_a_forked_process(url, wakeups, notes):
-    notes.wish("ring infer")
-    assert wakeups.ring(Queue.INTAKE)
+def test_a_task_rings_another_bell_from_a_forked_process(url, notifier, notes):
+    notes.instruct("notify infer")
+    assert notifier.notify(Queue.INTAKE)
     with running_worker(url, notes, "prefork"):
         assert wait_until(lambda: len(notes.lines()) >= 2)
     assert notes.lines() == ["intake", "infer"]
 
 
-def test_a_worker_that_is_stopped_finishes_its_task_and_leaves_the_others(url, wakeups, notes):
-    notes.wish("slow")
+def test_a_worker_that_is_stopped_finishes_its_task_and_leaves_the_others(url, notifier, notes):
+    notes.instruct("slow")
     with running_worker(url, notes, "solo") as process:
-        assert wakeups.ring(Queue.INFER)
+        assert notifier.notify(Queue.INFER)
         assert wait_until(lambda: notes.lines() == ["infer"])
-        assert wakeups.ring(Queue.TRAIN)
+        assert notifier.notify(Queue.TRAIN)
         stop(process)
     with running_worker(url, notes, "solo"):
         assert wait_until(lambda: len(notes.lines()) >= 2)
@@ -110,7 +110,7 @@ def test_a_worker_that_is_stopped_finishes_its_task_and_leaves_the_others(url, w
 
 def test_a_worker_logs_in_our_format(tmp_path, notes):
     url = f"files://{tmp_path / 'queue'}"
-    Wakeups(create_app(Settings(broker=BrokerSettings(url=url)))).ring(Queue.INFER)
+    Notifier(create_app(Settings(broker=BrokerSettings(url=url)))).notify(Queue.INFER)
     with running_worker(url, notes, "solo") as process:
         assert wait_until(lambda: len(notes.lines()) == 1)
         stop(process)

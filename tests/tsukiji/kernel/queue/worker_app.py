@@ -1,6 +1,6 @@
-"""A worker for the tests: each time it hears a bell it writes the queue to a line of a file.
+"""A worker for the tests: it appends the queue of every notification to a file.
 
-It first does what the file `wish` beside it says, once: `slow` takes a second, `ring infer` rings another bell.
+It first runs the command in a file beside it, once: `slow` takes a second, `notify infer` notifies another queue.
 """
 
 import os
@@ -9,30 +9,30 @@ from pathlib import Path
 
 from tsukiji.jobs import Queue
 from tsukiji.kernel import log
-from tsukiji.kernel.queue import Wakeups, bell_of, create_app
+from tsukiji.kernel.queue import Notifier, create_app, task_name
 from tsukiji.kernel.settings import load
 
 settings = load()
 log.configure(settings.log, "worker")
 app = create_app(settings)
-wakeups = Wakeups(app)
+notifier = Notifier(app)
 
 
 def note(queue):
-    @app.task(name=bell_of(queue))
+    @app.task(name=task_name(queue))
     def run():
         path = Path(os.environ["NOTES"])
         with path.open("a") as notes:
             notes.write(f"{queue}\n")
-        wish = path.with_name("wish")
-        if not wish.exists():
+        command = path.with_name("command")
+        if not command.exists():
             return
-        word = wish.read_text()
-        wish.unlink()
+        word = command.read_text()
+        command.unlink()
         if word == "slow":
             time.sleep(1)
         else:
-            assert wakeups.ring(Queue(word.removeprefix("ring ")))
+            assert notifier.notify(Queue(word.removeprefix("notify ")))
 
 
 for each in Queue:

@@ -18,7 +18,7 @@ _over: Event
 
 
 @dataclass(frozen=True)
-class Crowd:
+class Pollers:
     url: str
     place: str
     headers: dict[str, str]
@@ -33,14 +33,14 @@ def prepare(over: Event) -> None:
     _over = over
 
 
-def poll(crowd: Crowd) -> list[float]:
+def poll(pollers: Pollers) -> list[float]:
     """Poll until told to stop; returns the seconds that each look took."""
-    return asyncio.run(_poll(crowd))
+    return asyncio.run(_poll(pollers))
 
 
-async def _poll(crowd: Crowd) -> list[float]:
+async def _poll(pollers: Pollers) -> list[float]:
     taken: list[float] = []
-    clients = [asyncio.create_task(_client(crowd, chance, taken)) for chance in _chances(crowd.clients)]
+    clients = [asyncio.create_task(_client(pollers, chance, taken)) for chance in _chances(pollers.clients)]
     while not _over.is_set() and not any(client.done() for client in clients):
         await asyncio.sleep(LOOK_SECONDS)
     for client in clients:
@@ -56,14 +56,14 @@ def _chances(clients: int) -> list[float]:
     return [source.random() for _ in range(clients)]
 
 
-async def _client(crowd: Crowd, chance: float, taken: list[float]) -> None:
+async def _client(pollers: Pollers, chance: float, taken: list[float]) -> None:
     """Written by hand: a library's client would cost more than the service."""
-    await asyncio.sleep(chance * crowd.arrival_seconds)
-    address = urlsplit(crowd.url)
-    headers, line = {"host": address.netloc, **crowd.headers}, None
+    await asyncio.sleep(chance * pollers.arrival_seconds)
+    address = urlsplit(pollers.url)
+    headers, line = {"host": address.netloc, **pollers.headers}, None
     try:
         while True:
-            lines = [f"GET {crowd.place} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
+            lines = [f"GET {pollers.place} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
             question, asked = "\r\n".join([*lines, "", ""]).encode(), time.monotonic()
             answer = line and await _ask(line, question)
             while not answer:

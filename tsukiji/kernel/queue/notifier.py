@@ -10,7 +10,7 @@ from kombu.pools import producers
 
 from tsukiji.errors import BrokerUnavailable
 from tsukiji.jobs import Queue
-from tsukiji.kernel.queue.app import bell_of
+from tsukiji.kernel.queue.app import task_name
 
 log = structlog.get_logger(__name__)
 
@@ -24,7 +24,7 @@ AMQP = {"read_timeout": STEP_SECONDS, "write_timeout": STEP_SECONDS, "confirm_pu
 """Options of the sending connection; a worker's own connection waits longer."""
 
 
-class Wakeups:
+class Notifier:
     """Thread-safe; never raises, and takes about two seconds at worst."""
 
     def __init__(self, app: celery.Celery) -> None:
@@ -34,7 +34,7 @@ class Wakeups:
         self._sending = threading.Lock()
         self._paused_until = 0.0
 
-    def ring(self, queue: Queue, times: int = 1) -> bool:
+    def notify(self, queue: Queue, times: int = 1) -> bool:
         """Notify a queue's workers, with one message for each that should look for work. Call it after the commit.
 
         Returns:
@@ -65,7 +65,7 @@ class Wakeups:
     def _publish(self, queue: Queue) -> bool:
         try:
             with producers[self._connection].acquire(block=True, timeout=SEND_SECONDS) as producer:
-                self._app.send_task(bell_of(queue), producer=producer, confirm_timeout=STEP_SECONDS)
+                self._app.send_task(task_name(queue), producer=producer, confirm_timeout=STEP_SECONDS)
         except (KombuError, OSError) as error:
             self._paused_until = time.monotonic() + PAUSE_SECONDS
             log.warning("wakeup_failed", queue=queue, error=str(error), pause_seconds=PAUSE_SECONDS)

@@ -1,6 +1,6 @@
 """The line between API and worker: our frames on a connection, beside HTTP by uvicorn and httpx2, with one payload.
 
-    python -m bench.lane [--json]
+    python -m bench.predict_rpc [--json]
 
 A worker's process answers one picture with a row and its probabilities, at once (`wire`) or after the time of a forward
 pass (`pass`). One caller and 32 ask it by each way, in turns: `frames` is what the service does, `tcp` and `unix` are
@@ -31,11 +31,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from api.predict_rpc import AT_ONCE, Lanes
+from api.predict_rpc import AT_ONCE, PredictClient
 from bench.report import parse, show
 from bench.throughput.timing import p95
-from tsukiji.kernel.predict_rpc import Frame, LaneAddress, pack, read_frame
-from worker.inference.predict_rpc import Lane
+from tsukiji.kernel.predict_rpc import Frame, RpcAddress, pack, read_frame
+from worker.inference.predict_rpc import PredictServer
 
 CALLERS: Final = (1, 32)
 PASS_SECONDS: Final = 0.03
@@ -63,8 +63,8 @@ async def predict(request: Request) -> Response:
 
 def serve(pipe: Connection, unix: str) -> None:
     """Listen in all three ways, and say where, until the other end of the pipe is closed."""
-    lane = Lane("127.0.0.1")
-    lane.serve(answer)
+    predict_server = PredictServer("127.0.0.1")
+    predict_server.serve(answer)
     app = Starlette(routes=[Route("/predict", predict, methods=["POST"])])
     tcp = socket.create_server(("127.0.0.1", 0), backlog=128)
     tcp.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # a connection that it accepts has it, too
@@ -72,13 +72,13 @@ def serve(pipe: Connection, unix: str) -> None:
     server = uvicorn.Server(config)
     path = socket.socket(socket.AF_UNIX)
     path.bind(unix)
-    pipe.send((lane.address("worker"), tcp.getsockname()[1]))
+    pipe.send((predict_server.address("worker"), tcp.getsockname()[1]))
     asyncio.run(server.serve([tcp, path]))
 
 
-async def measure(address: LaneAddress, port: int, unix: str, calls: int, rounds: int) -> dict[str, Any]:
+async def measure(address: RpcAddress, port: int, unix: str, calls: int, rounds: int) -> dict[str, Any]:
     picture = np.random.default_rng(0).bytes(PICTURE_BYTES)
-    lanes = Lanes()
+    client = PredictClient()
     limits = httpx2.Limits(max_connections=AT_ONCE, max_keepalive_connections=AT_ONCE)
     headers = {"authorization": f"Bearer {SECRET}"}
     over_unix = httpx2.AsyncHTTPTransport(uds=unix, limits=limits)
@@ -90,7 +90,7 @@ async def measure(address: LaneAddress, port: int, unix: str, calls: int, rounds
         for work in ("wire", "pass"):
 
             async def by_frames(work: str = work) -> None:
-                found = await lanes.ask([address], work, [picture])
+                found = await client.ask([address], work, [picture])
                 assert found is not None
                 assert len(found.rows) == 1
 
@@ -117,7 +117,7 @@ async def measure(address: LaneAddress, port: int, unix: str, calls: int, rounds
                     figures[f"{name}_p50_ms"] = 1000 * middle[way]
                     figures[f"{name}_p95_ms"] = 1000 * p95(times)
                     figures[f"{name}_vs_frames"] = middle[way] / middle["frames"]
-        lanes.close()
+        client.close()
     return figures
 
 
@@ -139,7 +139,7 @@ def main() -> None:
     options = parse(__doc__).parse_args()
     calls, rounds = (60, 3) if options.quick else (1200, 6)
     with tempfile.TemporaryDirectory() as scratch:
-        unix, (ours, theirs) = str(Path(scratch) / "lane"), multiprocessing.Pipe()
+        unix, (ours, theirs) = str(Path(scratch) / "rpc"), multiprocessing.Pipe()
         worker = multiprocessing.get_context("spawn").Process(target=serve, args=(theirs, unix), daemon=True)
         worker.start()
         address, port = ours.recv()
@@ -147,7 +147,7 @@ def main() -> None:
         worker.terminate()
         worker.join()
     facts = {"calls": calls, "rounds": rounds, "picture_bytes": PICTURE_BYTES, "python": platform.python_version()}
-    show("lane", figures | facts, as_json=options.json)
+    show("predict-rpc", figures | facts, as_json=options.json)
 
 
 if __name__ == "__main__":

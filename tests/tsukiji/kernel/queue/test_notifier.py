@@ -14,14 +14,14 @@ from structlog.testing import capture_logs
 from devtools.servers import free_port, ping_redis, wait_until
 from tsukiji.errors import BrokerUnavailable, Invalid
 from tsukiji.jobs import Queue
-from tsukiji.kernel.queue import Wakeups, bell_of, create_app
+from tsukiji.kernel.queue import Notifier, create_app, task_name
 from tsukiji.kernel.settings import BrokerSettings, DataSettings, Settings
 
 WORST_SECONDS = 3  # two, and some air for a busy machine
 
 
 def wakeups_at(url):
-    return Wakeups(create_app(Settings(broker=BrokerSettings(url=url))))
+    return Notifier(create_app(Settings(broker=BrokerSettings(url=url))))
 
 
 def timed(call):
@@ -47,10 +47,10 @@ def template(request):
 
 
 def test_a_broker_that_is_gone_costs_one_caller_little_and_the_others_nothing(template, closed_port):
-    wakeups = wakeups_at(template.format(closed_port))
+    notifier = wakeups_at(template.format(closed_port))
     with capture_logs() as logs:
-        sent, seconds = timed(lambda: wakeups.ring(Queue.INFER))
-        again, seconds_again = timed(lambda: [wakeups.ring(Queue.INFER) for _ in range(100)])
+        sent, seconds = timed(lambda: notifier.notify(Queue.INFER))
+        again, seconds_again = timed(lambda: [notifier.notify(Queue.INFER) for _ in range(100)])
     assert not sent
     assert seconds < WORST_SECONDS
     assert not any(again)
@@ -59,13 +59,13 @@ def test_a_broker_that_is_gone_costs_one_caller_little_and_the_others_nothing(te
 
 
 def test_a_broker_that_never_answers_holds_no_thread_for_long(template, silent_port):
-    wakeups = wakeups_at(template.format(silent_port))
+    notifier = wakeups_at(template.format(silent_port))
 
-    def ring(_number):
-        return timed(lambda: wakeups.ring(Queue.INFER))
+    def notify(_number):
+        return timed(lambda: notifier.notify(Queue.INFER))
 
     with capture_logs(), ThreadPoolExecutor(16) as threads:
-        results = list(threads.map(ring, range(16)))
+        results = list(threads.map(notify, range(16)))
     assert not any(sent for sent, _ in results)
     assert max(seconds for _, seconds in results) < WORST_SECONDS
 
@@ -80,9 +80,9 @@ def test_check_names_a_broker_that_is_gone_or_silent(template, closed_port, sile
 
 @pytest.mark.parametrize("server", ["redis_url", "rabbitmq_url"])
 def test_a_broker_that_is_there_takes_it(request, server):
-    wakeups = wakeups_at(request.getfixturevalue(server))
-    wakeups.check()
-    assert wakeups.ring(Queue.INFER)
+    notifier = wakeups_at(request.getfixturevalue(server))
+    notifier.check()
+    assert notifier.notify(Queue.INFER)
 
 
 @pytest.fixture
@@ -110,11 +110,11 @@ def redis_process():
 def test_a_frozen_broker_on_an_open_connection_lets_go(redis_process):
     port, start = redis_process
     process = start()
-    wakeups = wakeups_at(f"redis://127.0.0.1:{port}/0")
-    assert wakeups.ring(Queue.INFER)
+    notifier = wakeups_at(f"redis://127.0.0.1:{port}/0")
+    assert notifier.notify(Queue.INFER)
     os.kill(process.pid, signal.SIGSTOP)
     with capture_logs():
-        sent, seconds = timed(lambda: wakeups.ring(Queue.INFER))
+        sent, seconds = timed(lambda: notifier.notify(Queue.INFER))
     assert not sent
     assert seconds < WORST_SECONDS
 
@@ -123,37 +123,37 @@ def test_a_frozen_broker_on_an_open_connection_lets_go(redis_process):
 def test_a_broker_that_was_restarted_is_found_again(redis_process):
     port, start = redis_process
     process = start()
-    wakeups = wakeups_at(f"redis://127.0.0.1:{port}/0")
-    assert wakeups.ring(Queue.INFER)
+    notifier = wakeups_at(f"redis://127.0.0.1:{port}/0")
+    assert notifier.notify(Queue.INFER)
     process.kill()
     process.wait()
     start()
-    assert wakeups.ring(Queue.INFER)
+    assert notifier.notify(Queue.INFER)
 
 
 def test_files_are_the_default(tmp_path):
     settings = Settings(data=DataSettings(dir=tmp_path))
-    wakeups = Wakeups(create_app(settings))
-    wakeups.check()
-    assert all(wakeups.ring(queue, 2) for queue in Queue)
+    notifier = Notifier(create_app(settings))
+    notifier.check()
+    assert all(notifier.notify(queue, 2) for queue in Queue)
     folders = [path.parent.name for path in (tmp_path / "queue").rglob("*.msg")]
-    assert sorted(folders) == sorted(2 * [f"q-{bell_of(queue)}" for queue in Queue])
+    assert sorted(folders) == sorted(2 * [f"q-{task_name(queue)}" for queue in Queue])
 
 
 def test_threads_send_on_one_connection(tmp_path):
-    wakeups = wakeups_at(f"files://{tmp_path}")
+    notifier = wakeups_at(f"files://{tmp_path}")
     with ThreadPoolExecutor(16) as threads:
-        assert all(threads.map(lambda _: wakeups.ring(Queue.INFER), range(200)))
+        assert all(threads.map(lambda _: notifier.notify(Queue.INFER), range(200)))
     assert len(list(tmp_path.rglob("*.msg"))) == 200
 
 
 def test_a_folder_that_cannot_be_used_is_named(tmp_path):
     (tmp_path / "file").touch()
-    wakeups = wakeups_at(f"files://{tmp_path / 'file' / 'queue'}")
+    notifier = wakeups_at(f"files://{tmp_path / 'file' / 'queue'}")
     with pytest.raises(BrokerUnavailable):
-        wakeups.check()
+        notifier.check()
     with capture_logs():
-        assert not wakeups.ring(Queue.INFER)
+        assert not notifier.notify(Queue.INFER)
 
 
 @pytest.mark.parametrize("url", ["filesystem://", "memory://", "sqla+sqlite:///x", "localhost"])
