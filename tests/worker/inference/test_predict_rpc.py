@@ -43,9 +43,8 @@ def batcher(services, models, model):
     models.get(model.id)
     yield MicroBatcher(services, models)
     stopping.set()
-    assert wait_until(lambda: all(thread.name != "micro-batcher" for thread in threading.enumerate())), (
-        "it ends at once"
-    )
+    gone = wait_until(lambda: all(thread.name != "micro-batcher" for thread in threading.enumerate()))
+    assert gone, "it ends at once"
 
 
 class Passes:
