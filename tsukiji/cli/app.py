@@ -22,6 +22,10 @@ COMMANDS: Final = {
     "limits": ("limits:show_limits", "Show the service's limits: sizes, counts, times."),
     "watch": ("watch:watch", "Follow all jobs, live; Ctrl-C stops watching, not the jobs."),
     "train": ("train:train", "Train a model and print how good it is."),
+    "report": (
+        "model_report:report",
+        "Write a report on a model as one HTML file: matrix, curves, the worst mistakes, what to do next.",
+    ),
     "classify": ("classify:classify", "Label pictures in the background and wait for the results."),
     "predict": ("classify:predict", "Label up to 16 pictures at once."),
     "datasets": ("datasets:app", "Labelled pictures that the service keeps."),

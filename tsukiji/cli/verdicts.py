@@ -8,6 +8,7 @@ from typing import Final
 import typer
 
 from tsukiji import types
+from tsukiji.cli.files import written
 from tsukiji.labels import cell, join_labels
 from tsukiji.spreadsheets import harmless
 
@@ -23,7 +24,7 @@ def check_target(target: Path | None) -> None:
 def save(files: Iterable[types.FileVerdict], target: Path | None) -> None:
     if target is None:
         return
-    with target.open("w", encoding="utf-8", newline="") as file:
+    with written(target) as file:
         if target.suffix.lower() == ".jsonl":
             file.writelines(f"{verdict.model_dump_json()}\n" for verdict in files)
             return
