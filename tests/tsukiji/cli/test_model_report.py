@@ -79,8 +79,13 @@ def test_a_model_without_an_evaluation(known, run, tmp_path):
 def test_a_full_disk_leaves_what_was_there(tmp_path):
     target = tmp_path / "report.html"
     target.write_text("the last one")
-    with pytest.raises(OSError, match="No space left"), written(target) as file:
-        file.write("half")
-        raise OSError(28, "No space left on device")
+
+    def fill():
+        with written(target) as file:
+            file.write("half")
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        fill()
     assert target.read_text() == "the last one"
     assert list(tmp_path.iterdir()) == [target]
