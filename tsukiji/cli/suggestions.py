@@ -24,7 +24,9 @@ COLUMNS: Final[dict[str, Callable[[types.SuggestedImage], Any]]] = {
 
 def suggest(
     dataset: DatasetName,
-    pile: Annotated[str | None, typer.Option("--pile", help="List the images of this pile.")] = None,
+    pile: Annotated[
+        str | None, typer.Option("--pile", help="List the images of this pile; by default the piles are listed.")
+    ] = None,
     last: OnlyLast = False,
     image_size: ImageSize = None,
     limit: Limit = None,
