@@ -17,7 +17,7 @@ from api.http.schemas import FILES, TEXT, TEXTS, body, bytes_answer, form
 from api.serialize import records
 from api.services import Services
 from api.submit.image_intake import take_files
-from db.curation import datasets
+from db.curation import datasets, revisions
 from db.labels import MULTI
 from db.models import Image
 from tsukiji import types
@@ -129,6 +129,13 @@ def list_images(dataset: str, session: Reading, paging: PagingDep, wanted: Filte
 @router.get("/images/{image}")
 def get_image(image: str, session: Reading) -> types.Image:
     return records.image(datasets.find_image(session, image))
+
+
+@router.get("/images/{image}/changes")
+def list_image_changes(image: str, session: Reading, paging: PagingDep) -> Page[types.ImageChange]:
+    """List the edits that changed the image, newest first, with values before and after."""
+    row = datasets.find_image(session, image)
+    return paging.answer(revisions.page_of_image(session, row.id, paging.window(row.id)), records.image_change)
 
 
 @router.delete("/images/{image}", status_code=204)

@@ -78,6 +78,11 @@ def revision_change(row: rows.RevisionChange, field: str) -> types.RevisionChang
     return types.RevisionChange(image_id=row.image_id, before=before, after=after)
 
 
+def image_change(found: tuple[rows.Revision, rows.RevisionChange]) -> types.ImageChange:
+    row, change = found
+    return types.ImageChange(**dict(revision_change(change, row.field)), revision=revision(row))
+
+
 def snapshot(row: rows.Snapshot) -> types.Snapshot:
     place = f"/v1/snapshots/{row.id}"
     links = {"self": place, "export": f"{place}/export"}

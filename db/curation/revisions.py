@@ -182,6 +182,16 @@ def page_changes(session: Session, revision_id: str, window: Window) -> Rows[Rev
     return fetch(session, query, RevisionChange.image_id, window)
 
 
+def page_of_image(session: Session, image_id: str, window: Window) -> Rows[tuple[Revision, RevisionChange]]:
+    """Return the revisions that changed an image, newest first, each with what it changed of it."""
+    mine = RevisionChange.image_id == image_id
+    query = select(Revision).where(Revision.id.in_(select(RevisionChange.revision_id).where(mine)))
+    found = fetch(session, query, Revision.id, window, newest=True)
+    changes = select(RevisionChange).where(mine, RevisionChange.revision_id.in_([row.id for row in found.data]))
+    by_revision = {change.revision_id: change for change in session.scalars(changes)}
+    return Rows([(row, by_revision[row.id]) for row in found.data], found.next_cursor)
+
+
 def facts(
     session: Session, dataset_id: str, image_ids: Sequence[str], *columns: ColumnElement[Any]
 ) -> Iterator[tuple[Any, ...]]:

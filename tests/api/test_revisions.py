@@ -173,3 +173,15 @@ def test_what_is_excluded_is_neither_learnt_from_nor_frozen(client, act, service
     table = client.get(f"/v1/snapshots/{newest['id']}/export", params={"format": "csv"}).text
     assert "2,2,20,20" in table
     assert chosen[0] not in table
+
+
+def test_the_history_of_one_image(client, dataset):
+    first, second = client.get(f"/v1/datasets/{dataset}/images").json()["data"][:2]
+    place = f"/v1/datasets/{dataset}/revisions"
+    client.post(place, json={"act": "relabel", "label": "shark", "images": [first["id"], second["id"]]})
+    client.post(place, json={"act": "exclude", "images": [first["id"]]})
+    changes = client.get(f"/v1/images/{first['id']}/changes").json()["data"]
+    told = [(each["revision"]["act"], each["before"], each["after"]) for each in changes]
+    assert told[:2] == [("exclude", False, True), ("relabel", first["label"], "shark")]
+    assert len(client.get(f"/v1/images/{second['id']}/changes").json()["data"]) == len(told) - 1
+    assert client.get("/v1/images/nope/changes").status_code == 404

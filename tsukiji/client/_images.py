@@ -13,6 +13,11 @@ class Images(Resource):
     def get(self, image: str) -> types.Image:
         return types.Image.model_validate(self._transport.request("GET", path("images", image)).json())
 
+    def changes(self, image: str | Identified, *, page_size: int | None = None) -> Paged[types.ImageChange]:
+        """List the edits that changed the picture, newest first."""
+        place = path("images", id_of(image), "changes")
+        return self._transport.paged(place, types.ImageChange.model_validate, limit=page_size)
+
     def delete(self, image: str | Identified) -> None:
         """Delete a picture permanently; `Dataset.exclude` keeps it."""
         self._transport.request("DELETE", path("images", id_of(image)))

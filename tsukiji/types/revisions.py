@@ -277,6 +277,12 @@ class RevisionChange(Answer):
     after: Any
 
 
+class ImageChange(RevisionChange):
+    """What a revision changed of an image, and the revision."""
+
+    revision: Revision
+
+
 class Correction(Request):
     """One wrong prediction, by `seq` or `custom_id`, and its true label or labels."""
 

@@ -175,3 +175,28 @@ def test_a_zip_is_sent_in_parts_and_imported(signed_in, services, pets, tmp_path
     with page.expect_response("**/v1/datasets/*/imports") as answer:
         chooser.value.set_files(tmp_path / "eels.zip")
     assert answer.value.status == 202
+
+
+def test_a_picture_is_opened_large_paged_and_deleted_for_good(signed_in, client, pets):
+    page = signed_in("/datasets/pets?label=cat")
+    first, second = [image["name"] for image in client.get("/v1/datasets/pets/images?label=cat").json()["data"][:2]]
+    page.get_by_role("option", name=first).dblclick()
+    viewer = page.locator("dialog.viewer")
+    expect(viewer.get_by_role("heading")).to_have_text(first)
+    assert "image=img_" in page.url
+    page.keyboard.press("ArrowRight")
+    expect(viewer.get_by_role("heading")).to_have_text(second)
+    viewer.get_by_role("button", name="Delete for good").click()
+    assert counts(client, pets)["cat"] == 4
+    viewer.get_by_role("button", name="Yes, delete").click()
+    expect(page.get_by_role("option")).to_have_count(3)
+    assert counts(client, pets)["cat"] == 3
+
+
+def test_a_reload_shows_the_opened_picture_again(signed_in, client, pets):
+    image = client.get("/v1/datasets/pets/images").json()["data"][0]
+    page = signed_in(f"/datasets/pets?image={image['id']}")
+    expect(page.locator("dialog.viewer").get_by_role("heading")).to_have_text(image["name"])
+    page.keyboard.press("Escape")
+    expect(page.locator("dialog.viewer")).to_be_hidden()
+    assert "image=" not in page.url

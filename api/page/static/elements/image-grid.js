@@ -21,6 +21,7 @@
 //   count                  how many are selected
 //   select(keys)           selects these; selectAll(), clear()
 //   update(keys, change)   puts change(entry) in the place of these entries; null takes one out
+//   reveal(key)            moves the focus to an entry
 //   refresh()              reads the list again and keeps the place
 // Events (all bubble)
 //   selection              the selection changed; detail { adding }: true where others may stay selected (ctrl, shift)
@@ -32,6 +33,8 @@ import { further } from "../keys.js";
 const PAGE = 200;
 const AHEAD = 800;
 const DRAG = 6;
+const FRAME_MS = 8;
+const CALM_MS = 80;
 
 /** @typedef {{key: string, thumb?: string, name: string, note?: string, corner?: string, state?: string, out?: string}} Look */
 
@@ -58,6 +61,8 @@ export class ImageGrid extends HTMLElement {
   #anchor = 0;
   #layout = { columns: 1, side: 100, step: 106 };
   #frame = 0;
+  #top = 0;
+  #calm = 0;
   #resize = new ResizeObserver(() => this.#measure());
   /** @type {AbortController | null} */ #listening = null;
 
@@ -234,8 +239,9 @@ export class ImageGrid extends HTMLElement {
     const { columns, side, step } = this.#layout;
     const size = this.#size;
     const rows = Math.ceil(size / columns);
-    this.#list.style.height = `${Math.max(0, rows * step - (step - side))}px`;
-    const top = this.#list.getBoundingClientRect().top;
+    const top = this.#list.getBoundingClientRect().top; // before anything is written, else the layout is done twice
+    const height = `${Math.max(0, rows * step - (step - side))}px`;
+    if (this.#list.style.height !== height) this.#list.style.height = height;
     const first = Math.max(0, Math.floor((-top - AHEAD) / step)) * columns;
     const end = Math.min(this.#entries.length, Math.max(0, Math.ceil((innerHeight - top + AHEAD) / step)) * columns);
     const reach = Math.min(size, Math.max(0, Math.ceil((innerHeight - top + AHEAD) / step)) * columns);
@@ -245,22 +251,42 @@ export class ImageGrid extends HTMLElement {
       tile.remove();
       this.#tiles.delete(index);
     }
-    const before = document.createDocumentFragment();
-    const after = document.createDocumentFragment();
-    const old = Math.min(Infinity, ...this.#tiles.keys());
-    for (let index = first; index < end; index++) if (!this.#tiles.has(index)) (index < old ? before : after).append(this.#make(index));
-    this.#list.prepend(before);
-    this.#list.append(after);
+    const seen = (/** @type {number} */ index) => index >= Math.floor(-top / step) * columns && index < Math.ceil((innerHeight - top) / step) * columns;
+    const missing = [];
+    for (let index = first; index < end; index++) if (!this.#tiles.has(index)) missing.push(index);
+    const until = performance.now() + FRAME_MS;
+    for (const index of [...missing.filter(seen), ...missing.filter((each) => !seen(each))]) {
+      if (performance.now() > until) {
+        this.#schedule(); // the rest in the next frame
+        break;
+      }
+      let next = index + 1;
+      while (next < end && !this.#tiles.has(next)) next++;
+      this.#list.insertBefore(this.#make(index), next < end ? (this.#tiles.get(next) ?? null) : null);
+    }
+    clearTimeout(this.#calm);
+    const rushes = Math.abs(top - this.#top) > innerHeight / 3;
+    this.#top = top;
+    if (rushes) this.#calm = window.setTimeout(() => this.#load(), CALM_MS);
+    else this.#load();
     if (this.#entries.length && !this.#tiles.has(this.#active)) this.#list.append(this.#make(this.#active));
     if (this.#more && (reach > this.#entries.length || end === this.#entries.length)) this.#next();
+  }
+
+  /** Loads the pictures of the tiles; not while they rush by. */
+  #load() {
+    for (const tile of this.#tiles.values()) {
+      const picture = tile.querySelector("img");
+      if (picture && !picture.hasAttribute("src")) picture.src = picture.dataset.src ?? "";
+    }
   }
 
   /** @param {number} index */
   #make(index) {
     const look = this.draw(this.#entries[index]);
     let picture = this.#pictures.get(look.key);
-    if (!picture?.getAttribute("src") && look.thumb)
-      picture = make("img", { src: look.thumb, alt: "", loading: "lazy", decoding: "async", draggable: "false", width: "192", height: "192" });
+    if (!picture?.hasAttribute("src") && look.thumb)
+      picture = make("img", { "data-src": look.thumb, alt: "", decoding: "async", draggable: "false", width: "192", height: "192" });
     picture?.setAttribute("draggable", "false");
     const tile = make(
       "li",
@@ -310,6 +336,12 @@ export class ImageGrid extends HTMLElement {
     if (scroll) tile?.scrollIntoView({ block: "nearest" });
   }
 
+  /** Moves the focus to an entry. @param {string} key */
+  reveal(key) {
+    const index = this.#entries.findIndex((entry) => this.draw(entry).key === key);
+    if (index >= 0) this.#focus(index);
+  }
+
   focus() {
     this.#focus(this.#active, false);
   }
@@ -334,6 +366,7 @@ export class ImageGrid extends HTMLElement {
   }
 
   get selected() {
+    if (this.#all) return this.#entries;
     return this.#entries.filter((entry) => this.#has(this.draw(entry).key));
   }
 

@@ -108,7 +108,7 @@ class SelectionBar extends HTMLElement {
   }
 
   get #selected() {
-    return this.#grids.flatMap((grid) => (grid.count ? grid.selected : []));
+    return this.#grids.filter((grid) => grid.count).flatMap((grid) => grid.selected);
   }
 
   get #restores() {
