@@ -17,6 +17,9 @@ document.addEventListener("click", async (event) => {
   await navigator.clipboard?.writeText(text.textContent ?? "").then(() => notify("Copied."), () => {});
 });
 
+// On a phone the places are one row, which scrolls: where one is, is shown.
+document.querySelector(".rail nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+
 // A menu closes when the focus or a click goes elsewhere.
 document.addEventListener("click", (event) => {
   for (const menu of document.querySelectorAll("details.menu[open]"))
