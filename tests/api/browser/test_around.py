@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import expect
 
 from db.jobs import jobs
-from tests.api.conftest import run_job
+from tests.api.conftest import as_files, picture, run_job
 
 
 def test_jobs_appear_and_end_by_themselves(signed_in, client, services, dataset):
@@ -36,8 +36,10 @@ def test_an_empty_data_set_fills_while_its_import_runs(signed_in, client, servic
     page.get_by_role("button", name="Load the sample").click()
     expect(page.get_by_text("An import waits for a worker")).to_be_visible()
     (job,) = client.get("/v1/imports").json()["data"]
+    client.post(f"/v1/datasets/{job['request']['dataset']}/images", files=as_files([picture()]))
     run_job(services, job["id"], {})
-    expect(page.get_by_text("No pictures yet")).to_be_visible()
+    expect(page.locator("[data-image]")).to_have_count(1)
+    expect(page.get_by_text("An import waits for a worker")).to_have_count(0)
 
 
 def test_a_new_key_is_copied(signed_in):
