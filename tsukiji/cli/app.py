@@ -1,6 +1,7 @@
 """The tree of commands. Knows their names and where they are; imports one when it is run, so that help is instant."""
 
 import importlib
+from collections.abc import Iterator
 from typing import Annotated, Any, Final
 
 import typer
@@ -49,6 +50,41 @@ def late(module: str) -> Any:
     return importlib.import_module(f"tsukiji.cli.{module}")  # noqa: TID251 - lazy, as click documents it
 
 
+def leaves(command: Any) -> Iterator[Any]:
+    """Yield a command, or all that a group holds."""
+    children = getattr(command, "commands", None)
+    if children is None:
+        yield command
+    else:
+        for child in children.values():
+            yield from leaves(child)
+
+
+def set_quiet(wanted: bool) -> None:
+    late("output").be_quiet(wanted)
+
+
+def quiet_option() -> Any:
+    """Return the option that every command has, as Typer makes it for one."""
+    tree = typer.Typer(add_completion=False)
+
+    @tree.command()
+    def _any(
+        _quiet: Annotated[
+            bool,
+            typer.Option(
+                "--quiet",
+                "-q",
+                expose_value=False,
+                callback=set_quiet,
+                help="Print no progress and no hints, only results, warnings and errors.",
+            ),
+        ] = False,
+    ) -> None: ...
+
+    return typer.main.get_command(tree).params[0]
+
+
 class Later(TyperCommand):
     """A command that is imported when it is run; the list of commands needs but its name and a sentence."""
 
@@ -65,7 +101,10 @@ class Later(TyperCommand):
             tree.add_typer(found, name=self.name)
         else:
             tree.command(self.name)(found)
-        return typer.main.get_group(tree).commands[self.name or ""]
+        loaded = typer.main.get_group(tree).commands[self.name or ""]
+        for command in leaves(loaded):
+            command.params.append(quiet_option())
+        return loaded
 
     def make_context(self, *arguments: Any, **options: Any) -> Any:
         return self.load().make_context(*arguments, **options)

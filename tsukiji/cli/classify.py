@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from tsukiji import types
+from tsukiji.cli.completion import complete_model
 from tsukiji.cli.options import Encoding, FailOnItemError, Timeout
 from tsukiji.cli.outcomes import ExitCode
 from tsukiji.cli.output import AsJson, note, print_fields, print_json, print_records, suggest, text
@@ -25,6 +26,7 @@ ModelOption = Annotated[
         "-m",
         help="Model id, alias or name; by default the alias production, or the only model that there is.",
         callback=whole_id,
+        autocompletion=complete_model,
     ),
 ]
 Top = Annotated[int, typer.Option("--top", min=1, max=100, help="How many labels to list.")]

@@ -6,12 +6,19 @@ from typing import Annotated
 
 import typer
 
+from tsukiji.cli.completion import complete_dataset, complete_model
 from tsukiji.cli.output import FITS, note, print_json
 from tsukiji.cli.short_ids import whole_id
 from tsukiji.labels import clean_label, near_miss
 
-DatasetName = Annotated[str, typer.Argument(metavar="DATASET", help="Data set id or name.", callback=whole_id)]
-ModelName = Annotated[str, typer.Argument(metavar="MODEL", help="Model id, alias or name.", callback=whole_id)]
+DatasetName = Annotated[
+    str,
+    typer.Argument(metavar="DATASET", help="Data set id or name.", callback=whole_id, autocompletion=complete_dataset),
+]
+ModelName = Annotated[
+    str,
+    typer.Argument(metavar="MODEL", help="Model id, alias or name.", callback=whole_id, autocompletion=complete_model),
+]
 BatchId = Annotated[str, typer.Argument(metavar="BATCH", help="Id of a batch.", callback=whole_id)]
 JobId = Annotated[str, typer.Argument(metavar="JOB", help="Id of a job.", callback=whole_id)]
 Encoding = Annotated[

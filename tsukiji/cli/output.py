@@ -18,6 +18,7 @@ from rich.table import Table
 
 from tsukiji.cli.short_ids import shortened
 
+_is_quiet = False
 R = TypeVar("R", bound=BaseModel)
 
 FITS: Final = 50
@@ -39,7 +40,20 @@ def labels_of(label: str | None, labels: list[str] | None) -> str | None:
     return label if label is not None or labels is None else ", ".join(labels) or "(none of the labels)"
 
 
+def be_quiet(wanted: bool) -> None:
+    """Say only what went wrong, from now on or no longer."""
+    global _is_quiet
+    _is_quiet = wanted
+
+
+def is_quiet() -> bool:
+    return _is_quiet
+
+
 def note(text: str, style: str | None = None) -> None:
+    """Print a line on standard error; one without a style, or in `dim`, is left out where quiet is wanted."""
+    if _is_quiet and style in {None, "dim"}:
+        return
     ERR.print(text, style=style, soft_wrap=True)
 
 

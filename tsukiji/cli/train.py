@@ -5,6 +5,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from tsukiji.cli.completion import complete_source
 from tsukiji.cli.options import Timeout
 from tsukiji.cli.output import ERR, AsJson, note, print_fields, print_json, suggest
 from tsukiji.cli.report import note_warnings, print_leakage, print_metrics
@@ -25,6 +26,7 @@ def train(
             metavar="DATASET",
             help="Data set id or name; or a folder, archive or table, which is first imported under its name.",
             callback=whole_id,
+            autocompletion=complete_source,
         ),
     ],
     preset: Annotated[

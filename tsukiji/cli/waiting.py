@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
 from tsukiji import types
 from tsukiji.cli.outcomes import ExitCode, reattach
-from tsukiji.cli.output import ERR, note
+from tsukiji.cli.output import ERR, is_quiet, note
 from tsukiji.client import APIError, Job, Training
 
 J = TypeVar("J", bound=Job)
@@ -49,7 +49,7 @@ def bar(title: str) -> Iterator[Bar]:
         TextColumn("{task.fields[figures]}", markup=False),
         TextColumn("{task.fields[left]}", markup=False),
     )
-    with Progress(*columns, console=ERR, transient=True, disable=not ERR.is_terminal) as progress:
+    with Progress(*columns, console=ERR, transient=True, disable=is_quiet() or not ERR.is_terminal) as progress:
         yield Bar(progress, title)
 
 

@@ -7,7 +7,7 @@ import pytest
 import typer
 
 import tsukiji
-from devtools.scripted_service import dataset, page
+from devtools.scripted_service import Answer, dataset, job, lines, model, page, prediction
 from tsukiji.cli.app import COMMANDS, Later, app
 from tsukiji.types import Recipe
 
@@ -122,3 +122,16 @@ def test_the_defaults_of_a_recipe_are_those_that_the_service_has():
     for name, help_text in helps.items():
         default = Recipe.model_fields[name].default
         assert default is None or f"{default}" in help_text, name
+
+
+def test_quiet_leaves_results_warnings_and_errors(service, run):
+    service.answer("GET", "/v1/models/production", model())
+    service.answer("POST", "/v1/batches", Answer(job("queued", "bat_1", "batch"), 202))
+    warning = {"code": "x", "detail": "Mind this."}
+    service.answer("GET", "/v1/jobs/bat_1", job("succeeded", "bat_1", "batch", result={"warnings": [warning]}))
+    service.answer("GET", "/v1/batches/bat_1/results", lines(prediction()))
+    result = run("classify", "--source", "file:///photos", "--quiet")
+    assert result.stdout.startswith("image\tdecision")
+    assert result.stderr.strip() == "Mind this."
+    assert "batch bat_1" in run("classify", "--source", "file:///photos").stderr, "of one command alone"
+    assert run("models", "show", "no", "-q").stderr
