@@ -67,34 +67,7 @@ class TsukijiError(Exception):
         }
 
 
-class NotFound(TsukijiError):
-    code = "not_found"
-    title = "Not found"
-    hint = "Check the id; lists show what exists."
-
-
-class Conflict(TsukijiError):
-    code = "conflict"
-    title = "This conflicts with what exists"
-    hint = "Choose another name, or change what exists first."
-
-
-class JobNotDone(Conflict):
-    code = "job_not_done"
-    title = "The job has not finished"
-    hint = "Cancel it or wait until it finishes, then delete it."
-
-
-class Invalid(TsukijiError):
-    code = "invalid_request"
-    title = "The request is invalid"
-    hint = "Correct the request and send it again."
-
-
-class SampleUnavailable(Invalid):
-    code = "sample_unavailable"
-    title = "The sample pictures are not installed"
-    hint = "They come with scikit-learn: `pip install 'tsukiji[training]'` where the intake worker runs."
+# --- requests --------------------------------------------------------------------------------------------------------
 
 
 class Unauthorized(TsukijiError):
@@ -112,10 +85,28 @@ class Forbidden(TsukijiError):
     hint = "Send the key as a Bearer token; a page on another site cannot use your cookie."
 
 
-class TooLarge(TsukijiError):
-    code = "too_large"
-    title = "The request is too large"
-    hint = "GET /v1/limits shows the limits; send fewer or smaller files, or an archive."
+class NotFound(TsukijiError):
+    code = "not_found"
+    title = "Not found"
+    hint = "Check the id; lists show what exists."
+
+
+class Conflict(TsukijiError):
+    code = "conflict"
+    title = "This conflicts with what exists"
+    hint = "Choose another name, or change what exists first."
+
+
+class Invalid(TsukijiError):
+    code = "invalid_request"
+    title = "The request is invalid"
+    hint = "Correct the request and send it again."
+
+
+class IdempotencyKeyReused(Invalid):
+    code = "idempotency_key_reused"
+    title = "This Idempotency-Key was used for another request"
+    hint = "Use a new key for each new request."
 
 
 class UnsupportedMediaType(TsukijiError):
@@ -124,11 +115,20 @@ class UnsupportedMediaType(TsukijiError):
     hint = "Send one of the types listed."
 
 
+class TooLarge(TsukijiError):
+    code = "too_large"
+    title = "The request is too large"
+    hint = "GET /v1/limits shows the limits; send fewer or smaller files, or an archive."
+
+
 class QueueFull(TsukijiError):
     code = "queue_full"
     title = "Too many jobs are waiting"
     hint = "Wait for some to finish, or cancel some."
     retriable = True
+
+
+# --- uploads ---------------------------------------------------------------------------------------------------------
 
 
 class UploadIncomplete(Conflict):
@@ -141,24 +141,6 @@ class UploadClosed(Conflict):
     code = "upload_closed"
     title = "The upload is complete and accepts no more parts"
     hint = "Use it as it is, or start another upload."
-
-
-class RevisionUndone(Conflict):
-    code = "revision_undone"
-    title = "The revision has already been undone"
-    hint = "`undone_by` is the undo; undo that to apply the edit again."
-
-
-class ChangedSince(Conflict):
-    code = "changed_since"
-    title = "Some of the images have changed since"
-    hint = "Undo the later revision first; `revision` is its id."
-
-
-class CropOutside(Invalid):
-    code = "crop_outside"
-    title = "The crop box extends beyond the picture"
-    hint = "Give left, upper, right, lower in pixels of the upright picture; the image's record has width and height."
 
 
 class DigestMismatch(Invalid):
@@ -183,6 +165,104 @@ class TooManyUploads(QueueFull):
     code = "too_many_uploads"
     title = "Too many unfinished uploads"
     hint = "Complete or delete some; GET /v1/uploads lists them."
+
+
+# --- sources, tables and manifests -----------------------------------------------------------------------------------
+
+
+class SourceNotAllowed(Invalid):
+    code = "source_not_allowed"
+    title = "Pictures may not be read from this location"
+    hint = "TSUKIJI_SOURCES_ALLOWED lists the folders and S3 prefixes that may be read; the service's operator sets it."
+
+
+class SourceMissing(Invalid):
+    code = "source_missing"
+    title = "The folder, prefix or file does not exist"
+    hint = "Check the URL, and that it is visible to the `intake` worker's machine; links are not followed."
+
+
+class SourceUnreadable(Invalid):
+    code = "source_unreadable"
+    title = "The service has no permission to read the folder, prefix or file"
+    hint = "Give the `intake` worker's user or credentials read access."
+
+
+class SourceTooLarge(Invalid):
+    code = "source_too_large"
+    title = "The folder or prefix contains more files than allowed"
+    hint = "Import its subfolders one by one; GET /v1/limits shows the limit."
+
+
+class UrlNotAllowed(SourceNotAllowed):
+    code = "url_not_allowed"
+    title = "Pictures may not be fetched from this address"
+    hint = "TSUKIJI_SOURCES_HOSTS lists the allowed hosts; the service's operator sets it."
+
+
+class UrlNotPublic(SourceNotAllowed):
+    code = "url_not_public"
+    title = "The address is in a private network"
+    hint = "Send the picture itself, or let the service read it from an allowed folder or S3 prefix."
+
+
+class UrlRedirected(Invalid):
+    code = "url_redirected"
+    title = "The address redirects to another one"
+    hint = "Use the address that this one redirects to; the message shows it."
+
+
+class UrlUnreachable(TsukijiError):
+    code = "url_unreachable"
+    title = "The picture could not be fetched"
+    hint = (
+        "Check the address in a browser, then start the import again: pictures that were imported are not stored twice."
+    )
+
+
+class TableInvalid(Invalid):
+    code = "table_invalid"
+    title = "The table cannot be used"
+    hint = "It needs a header with a column `file` or `url`; map other column names with the import's options."
+
+
+class TableLineInvalid(Invalid):
+    code = "table_line_invalid"
+    title = "A line of the table is invalid"
+    hint = "`line` is its number; the other lines were used."
+
+
+class FileNotSent(Invalid):
+    code = "file_not_sent"
+    title = "The table names a file that is missing"
+    hint = "Paths are relative to the table or to the top folder; send the file, or remove the line (`line`)."
+
+
+class LabelsSeveral(Invalid):
+    code = "several_labels"
+    title = "The data set allows one label per image"
+    hint = "Keep one label, or create a data set with the `kind` `multi_label` and import into that."
+
+
+class ManifestLineInvalid(Invalid):
+    code = "manifest_line_invalid"
+    title = "A line of the manifest is invalid"
+    hint = '`line` is its number; each line is one JSON object: {"custom_id": ..., "image": ...}.'
+
+
+class CustomIdDuplicate(Invalid):
+    code = "duplicate_custom_id"
+    title = "The manifest contains this custom_id twice"
+    hint = "The first one was used (`first_line`); give the other its own id."
+
+
+class ImageUnknown(Invalid):
+    code = "image_unknown"
+    title = "The manifest names an image that the service does not have"
+    hint = "Use the id of an image in a data set, `sha256:...` of bytes that the service has, or an allowed URL."
+
+
+# --- pictures --------------------------------------------------------------------------------------------------------
 
 
 class ImageError(TsukijiError):
@@ -242,6 +322,9 @@ class ImageTooCostly(ImageError):
     code = "too_costly"
     title = "The picture takes too much time or memory to decode"
     hint = "Open it in a viewer and save it again."
+
+
+# --- archives --------------------------------------------------------------------------------------------------------
 
 
 class ArchiveError(TsukijiError):
@@ -309,159 +392,46 @@ class EntryUnreadable(ArchiveError):
     hint = "Create the archive again with ordinary (deflate) compression."
 
 
+# --- data sets -------------------------------------------------------------------------------------------------------
+
+
+class SampleUnavailable(Invalid):
+    code = "sample_unavailable"
+    title = "The sample pictures are not installed"
+    hint = "They come with scikit-learn: `pip install 'tsukiji[training]'` where the intake worker runs."
+
+
 class LabelRefused(Invalid):
     code = "label_refused"
     title = "The label is too long, or the data set has too many"
     hint = "GET /v1/limits shows the limits; rename the folder."
 
 
-class BatchTooLarge(Invalid):
-    code = "batch_too_large"
-    title = "The batch contains more images than allowed"
-    hint = "Split it; GET /v1/limits shows the limit."
-
-
-class BatchEmpty(Invalid):
-    code = "batch_empty"
-    title = "The batch contains no images"
-    hint = "Check the archive, or the data set and its split."
-
-
-class LabelsUnknown(Invalid):
-    code = "labels_unknown"
-    title = "The data set has labels that the model does not know"
-    hint = (
-        "Evaluate on a data set or split with the model's own labels (`labels` lists the others), "
-        "or relabel these images."
-    )
-
-
-class KindMismatch(Invalid):
-    code = "kind_mismatch"
-    title = "One is single-label, the other multi-label"
-    hint = "Use a model and a data set of the same kind: `single_label` or `multi_label`."
-
-
-class NoSharedImages(Invalid):
-    code = "no_shared_images"
-    title = "The two evaluations have no image in common"
-    hint = "Evaluate both models on the same data set and split, then compare the new evaluations."
-
-
-class ManifestLineInvalid(Invalid):
-    code = "manifest_line_invalid"
-    title = "A line of the manifest is invalid"
-    hint = '`line` is its number; each line is one JSON object: {"custom_id": ..., "image": ...}.'
-
-
-class CustomIdDuplicate(Invalid):
-    code = "duplicate_custom_id"
-    title = "The manifest contains this custom_id twice"
-    hint = "The first one was used (`first_line`); give the other its own id."
-
-
-class ImageUnknown(Invalid):
-    code = "image_unknown"
-    title = "The manifest names an image that the service does not have"
-    hint = "Use the id of an image in a data set, `sha256:...` of bytes that the service has, or an allowed URL."
-
-
-class SourceNotAllowed(Invalid):
-    code = "source_not_allowed"
-    title = "Pictures may not be read from this location"
-    hint = "TSUKIJI_SOURCES_ALLOWED lists the folders and S3 prefixes that may be read; the service's operator sets it."
-
-
-class SourceMissing(Invalid):
-    code = "source_missing"
-    title = "The folder, prefix or file does not exist"
-    hint = "Check the URL, and that it is visible to the `intake` worker's machine; links are not followed."
-
-
-class UrlNotAllowed(SourceNotAllowed):
-    code = "url_not_allowed"
-    title = "Pictures may not be fetched from this address"
-    hint = "TSUKIJI_SOURCES_HOSTS lists the allowed hosts; the service's operator sets it."
-
-
-class UrlNotPublic(SourceNotAllowed):
-    code = "url_not_public"
-    title = "The address is in a private network"
-    hint = "Send the picture itself, or let the service read it from an allowed folder or S3 prefix."
-
-
-class UrlRedirected(Invalid):
-    code = "url_redirected"
-    title = "The address redirects to another one"
-    hint = "Use the address that this one redirects to; the message shows it."
-
-
-class UrlUnreachable(TsukijiError):
-    code = "url_unreachable"
-    title = "The picture could not be fetched"
-    hint = (
-        "Check the address in a browser, then start the import again: pictures that were imported are not stored twice."
-    )
-
-
-class TableInvalid(Invalid):
-    code = "table_invalid"
-    title = "The table cannot be used"
-    hint = "It needs a header with a column `file` or `url`; map other column names with the import's options."
-
-
-class TableLineInvalid(Invalid):
-    code = "table_line_invalid"
-    title = "A line of the table is invalid"
-    hint = "`line` is its number; the other lines were used."
-
-
-class FileNotSent(Invalid):
-    code = "file_not_sent"
-    title = "The table names a file that is missing"
-    hint = "Paths are relative to the table or to the top folder; send the file, or remove the line (`line`)."
-
-
-class LabelsSeveral(Invalid):
-    code = "several_labels"
-    title = "The data set allows one label per image"
-    hint = "Keep one label, or create a data set with the `kind` `multi_label` and import into that."
-
-
-class SourceUnreadable(Invalid):
-    code = "source_unreadable"
-    title = "The service has no permission to read the folder, prefix or file"
-    hint = "Give the `intake` worker's user or credentials read access."
-
-
-class SourceTooLarge(Invalid):
-    code = "source_too_large"
-    title = "The folder or prefix contains more files than allowed"
-    hint = "Import its subfolders one by one; GET /v1/limits shows the limit."
-
-
-class NoImageSucceeded(TsukijiError):
-    code = "no_image_succeeded"
-    title = "None of the images could be classified"
-    hint = "The items show the reason for each image."
-
-
-class IdempotencyKeyReused(Invalid):
-    code = "idempotency_key_reused"
-    title = "This Idempotency-Key was used for another request"
-    hint = "Use a new key for each new request."
-
-
-class ResultsDeleted(TsukijiError):
-    code = "results_deleted"
-    title = "The results were deleted"
-    hint = "The job keeps its counts and history. Run it again for new results."
-
-
 class DatasetTooSmall(TsukijiError):
     code = "dataset_too_small"
     title = "The data set is too small to train on"
     hint = "Add labelled images: at least two labels, each with the minimum number of images."
+
+
+class CropOutside(Invalid):
+    code = "crop_outside"
+    title = "The crop box extends beyond the picture"
+    hint = "Give left, upper, right, lower in pixels of the upright picture; the image's record has width and height."
+
+
+class ChangedSince(Conflict):
+    code = "changed_since"
+    title = "Some of the images have changed since"
+    hint = "Undo the later revision first; `revision` is its id."
+
+
+class RevisionUndone(Conflict):
+    code = "revision_undone"
+    title = "The revision has already been undone"
+    hint = "`undone_by` is the undo; undo that to apply the edit again."
+
+
+# --- trainings and models --------------------------------------------------------------------------------------------
 
 
 class BackboneUnavailable(TsukijiError):
@@ -497,20 +467,6 @@ class GpuOutOfMemory(TsukijiError):
     hint = "Lower recipe.batch_size or recipe.image_size."
 
 
-class TrainingCrashed(TsukijiError):
-    code = "training_crashed"
-    title = "The training process ended without a result"
-    hint = "If the system killed it for lack of memory, lower recipe.batch_size or recipe.image_size."
-    retriable = True
-
-
-class WorkStalled(TsukijiError):
-    code = "stalled"
-    title = "The work made no progress for too long"
-    hint = "If it is only slow, raise TSUKIJI_JOBS_STALL_SECONDS; otherwise check the worker's log."
-    retriable = True
-
-
 class OutOfMemory(TsukijiError):
     code = "out_of_memory"
     title = "The work needed more memory than allowed"
@@ -520,6 +476,19 @@ class OutOfMemory(TsukijiError):
     )
 
 
+class TrainingCrashed(TsukijiError):
+    code = "training_crashed"
+    title = "The training process ended without a result"
+    hint = "If the system killed it for lack of memory, lower recipe.batch_size or recipe.image_size."
+    retriable = True
+
+
+class ModelGone(TsukijiError):
+    code = "model_gone"
+    title = "The model was deleted"
+    hint = "Choose an existing model; earlier results are kept."
+
+
 class PackageInvalid(TsukijiError):
     code = "package_invalid"
     title = "The model package is incomplete, modified or in another format"
@@ -527,6 +496,27 @@ class PackageInvalid(TsukijiError):
         "Download or send the complete package again. For a model of this service: train it again, "
         "or restore the store from a backup."
     )
+
+
+class LabelsUnknown(Invalid):
+    code = "labels_unknown"
+    title = "The data set has labels that the model does not know"
+    hint = (
+        "Evaluate on a data set or split with the model's own labels (`labels` lists the others), "
+        "or relabel these images."
+    )
+
+
+class KindMismatch(Invalid):
+    code = "kind_mismatch"
+    title = "One is single-label, the other multi-label"
+    hint = "Use a model and a data set of the same kind: `single_label` or `multi_label`."
+
+
+class NoSharedImages(Invalid):
+    code = "no_shared_images"
+    title = "The two evaluations have no image in common"
+    hint = "Evaluate both models on the same data set and split, then compare the new evaluations."
 
 
 class OutputNotFinite(TsukijiError):
@@ -544,10 +534,66 @@ class ExportFailed(TsukijiError):
     hint = "The package itself is intact: GET /v1/models/{model}/package downloads it."
 
 
-class ModelGone(TsukijiError):
-    code = "model_gone"
-    title = "The model was deleted"
-    hint = "Choose an existing model; earlier results are kept."
+# --- jobs and workers ------------------------------------------------------------------------------------------------
+
+
+class BatchEmpty(Invalid):
+    code = "batch_empty"
+    title = "The batch contains no images"
+    hint = "Check the archive, or the data set and its split."
+
+
+class BatchTooLarge(Invalid):
+    code = "batch_too_large"
+    title = "The batch contains more images than allowed"
+    hint = "Split it; GET /v1/limits shows the limit."
+
+
+class NoImageSucceeded(TsukijiError):
+    code = "no_image_succeeded"
+    title = "None of the images could be classified"
+    hint = "The items show the reason for each image."
+
+
+class WorkerLost(TsukijiError):
+    code = "worker_lost"
+    title = "The worker died every time it ran this work"
+    hint = (
+        "Check the workers' logs. The cause is often a lack of memory, or a single picture: halve the batch to find it."
+    )
+
+
+class WorkStalled(TsukijiError):
+    code = "stalled"
+    title = "The work made no progress for too long"
+    hint = "If it is only slow, raise TSUKIJI_JOBS_STALL_SECONDS; otherwise check the worker's log."
+    retriable = True
+
+
+class DeadlineExceeded(TsukijiError):
+    code = "deadline_exceeded"
+    title = "The work was not finished by its deadline"
+    hint = "Finished results are kept. Run it again with a later deadline (deadline_seconds) or more workers."
+
+
+class JobNotDone(Conflict):
+    code = "job_not_done"
+    title = "The job has not finished"
+    hint = "Cancel it or wait until it finishes, then delete it."
+
+
+class ResultsDeleted(TsukijiError):
+    code = "results_deleted"
+    title = "The results were deleted"
+    hint = "The job keeps its counts and history. Run it again for new results."
+
+
+class InternalError(TsukijiError):
+    code = "internal"
+    hint = "Search the logs for this job's or request's id."
+
+
+# --- storage and servers ---------------------------------------------------------------------------------------------
 
 
 class BlobMissing(TsukijiError):
@@ -591,22 +637,3 @@ class DatabaseAway(TsukijiError):
     hint = "Try again shortly."
     retriable = True
     outage = True
-
-
-class WorkerLost(TsukijiError):
-    code = "worker_lost"
-    title = "The worker died every time it ran this work"
-    hint = (
-        "Check the workers' logs. The cause is often a lack of memory, or a single picture: halve the batch to find it."
-    )
-
-
-class DeadlineExceeded(TsukijiError):
-    code = "deadline_exceeded"
-    title = "The work was not finished by its deadline"
-    hint = "Finished results are kept. Run it again with a later deadline (deadline_seconds) or more workers."
-
-
-class InternalError(TsukijiError):
-    code = "internal"
-    hint = "Search the logs for this job's or request's id."
