@@ -143,7 +143,7 @@ def split_labels(text: str) -> list[str]:
     return text.split(SEPARATOR)[1:-1] if text.startswith(SEPARATOR) else [text]
 
 
-class Told(TypedDict):
+class LabelMembers(TypedDict):
     """Label members of API responses."""
 
     label: str | None
@@ -152,7 +152,7 @@ class Told(TypedDict):
     """All labels; None if unlabelled."""
 
 
-def told(text: str | None) -> Told:
+def label_members(text: str | None) -> LabelMembers:
     """Return the response members for a picture's labels, given the stored text."""
     return {"label": one_label(text), "labels": all_labels(text)}
 

@@ -93,10 +93,10 @@ def result_of(session: Session, job: Job) -> dict[str, Any] | None:
     if job.kind != JobKind.PREDICTION or job.status not in TERMINAL or job.results_deleted_at:
         return None
     rows, _ = results.page(session, job.id, Window(1000))
-    return told(job, rows)
+    return job_record(job, rows)
 
 
-def told(job: Job, rows: Iterable[ResultRow]) -> dict[str, Any]:
+def job_record(job: Job, rows: Iterable[ResultRow]) -> dict[str, Any]:
     """Return the result of a prediction whose rows these are."""
     reader = Reader(job)
     return {"predictions": [reader.prediction(row).model_dump(mode="json") for row in rows]}

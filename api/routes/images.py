@@ -22,7 +22,7 @@ from db.labels import MULTI
 from db.models import Image
 from tsukiji import types
 from tsukiji.ingest.importers import lay_out
-from tsukiji.labels import told
+from tsukiji.labels import label_members
 from tsukiji.types import Page, Sha256, Split, UploadResult
 from tsukiji.vision.decoding.decode import thumbnail
 
@@ -101,7 +101,11 @@ def check_images(dataset: str, body: HashCheck, session: Reading) -> KnownHashes
     row = datasets.find(session, dataset)
     found = datasets.known(session, row.id, sorted(set(body.sha256)))
     images = datasets.images_of(session, sorted(found.values()))
-    labels = {image.sha256: told(image.label)["labels"] for image in images if row.kind == MULTI or image.label is None}
+    labels = {
+        image.sha256: label_members(image.label)["labels"]
+        for image in images
+        if row.kind == MULTI or image.label is None
+    }
     return KnownHashes(known=sorted(found), labels=labels)
 
 
@@ -114,7 +118,7 @@ def read_folders(dataset: str, body: FolderNames, session: Reading) -> FolderMea
     found = []
     for folder, name in zip(body.folders, names, strict=True):
         placed = layout.place(name)
-        found.append(FolderMeaning(folder=folder, split=placed.split, **told(placed.label)))
+        found.append(FolderMeaning(folder=folder, split=placed.split, **label_members(placed.label)))
     return FolderMeanings(folders=found, warnings=layout.warnings)
 
 

@@ -23,7 +23,7 @@ from db.paging import Window
 from tsukiji.curation import snapshots
 from tsukiji.kernel.storage import BlobStore
 from tsukiji.kernel.storage.blobs import read_pieces
-from tsukiji.labels import cell, is_set, told
+from tsukiji.labels import cell, is_set, label_members
 from tsukiji.types import DatasetFormat, Kind, Split
 from tsukiji.vision.decoding.formats import sniff
 
@@ -125,7 +125,7 @@ def record_of(item: ExportItem, kind: Kind) -> dict[str, Any]:
 
 def label_of(item: ExportItem, kind: Kind) -> dict[str, Any]:
     """Return the member of a record that tells the label or the labels."""
-    return {LABEL[kind]: told(item.label)[LABEL[kind]]}
+    return {LABEL[kind]: label_members(item.label)[LABEL[kind]]}
 
 
 def dump(record: dict[str, Any]) -> bytes:

@@ -10,7 +10,7 @@ from db.curation.open_findings import dismissed_kinds
 from db.jobs.requests import ExportRequest
 from tsukiji import types
 from tsukiji.jobs import TERMINAL, JobKind, JobStatus
-from tsukiji.labels import SEPARATOR, all_labels, count_labels, one_label, split_labels, told
+from tsukiji.labels import SEPARATOR, all_labels, count_labels, label_members, one_label, split_labels
 from tsukiji.types.suggestions import DOUBTFUL
 
 PLURALS = {
@@ -59,7 +59,7 @@ def dataset(
 
 def image(row: rows.Image) -> types.Image:
     kept = {"dismissed": dismissed_kinds(row.dismissed), "links": image_links(row.id)}
-    return types.Image.model_validate(columns(row) | told(row.label) | kept)
+    return types.Image.model_validate(columns(row) | label_members(row.label) | kept)
 
 
 def image_links(image_id: str) -> dict[str, str]:
@@ -180,7 +180,7 @@ def finding(row: tuple[rows.Finding, rows.Image]) -> types.Finding:
         group=found.group_id or None,
         suggestion=found.suggestion,
         name=of.name,
-        **told(of.label),
+        **label_members(of.label),
         split=cast("types.Split | None", of.split or of.drawn_split),
         width=of.width,
         height=of.height,
@@ -284,8 +284,8 @@ def evaluation_warnings(row: rows.Evaluation) -> list[dict[str, Any]]:
 def evaluation_item(row: rows.EvaluationItem) -> types.EvaluationItem:
     links = image_links(row.image_id) if row.image_id else {}
     values = {name: value for name, value in columns(row).items() if name in types.EvaluationItem.model_fields}
-    told = texts("true_label", row.true_label) | texts("predicted_label", row.predicted_label)
-    return types.EvaluationItem.model_validate(values | told | {"links": links})
+    members = texts("true_label", row.true_label) | texts("predicted_label", row.predicted_label)
+    return types.EvaluationItem.model_validate(values | members | {"links": links})
 
 
 def texts(name: str, text: str) -> dict[str, Any]:
@@ -311,9 +311,9 @@ def compared_image(a: rows.EvaluationItem, b: rows.EvaluationItem) -> types.Comp
 
 
 def suspect(row: rows.LabelSuspect) -> types.LabelSuspect:
-    told = texts("label", row.label) | texts("suggested_label", row.suggested_label)
+    members = texts("label", row.label) | texts("suggested_label", row.suggested_label)
     return types.LabelSuspect.model_validate(
-        columns(row) | told | {"links": image_links(row.image_id) if row.image_id else {}}
+        columns(row) | members | {"links": image_links(row.image_id) if row.image_id else {}}
     )
 
 
@@ -336,7 +336,7 @@ def upload_part(row: rows.UploadPart) -> types.UploadPart:
 
 
 def verdict(row: rows.ImportItem) -> types.FileVerdict:
-    return types.FileVerdict.model_validate(columns(row) | told(row.label))
+    return types.FileVerdict.model_validate(columns(row) | label_members(row.label))
 
 
 def event(row: rows.JobEvent) -> types.JobEvent:

@@ -15,7 +15,7 @@ from db.predictions import results
 from db.session import Session
 from tsukiji.errors import BlobCorrupt, BlobMissing, Conflict, ImageError
 from tsukiji.jobs import JobKind
-from tsukiji.labels import count_labels, told
+from tsukiji.labels import count_labels, label_members
 from tsukiji.types import Correction, Feedback, FeedbackCreate, FeedbackItem, Problem
 from tsukiji.vision.decoding.decode import probe
 
@@ -36,13 +36,13 @@ class Corrected:
             seq=self.item.seq,
             custom_id=self.item.custom_id,
             verdict="rejected" if error else "accepted" if new else "duplicate",
-            **told(label),
+            **label_members(label),
             image_id=image_id,
             error=error,
         )
 
 
-def take_feedback(services: Services, caller: ApiKey, job_id: str, wish: FeedbackCreate) -> Feedback:
+def take_feedback(services: Services, caller: ApiKey, job_id: str, body: FeedbackCreate) -> Feedback:
     """Keep the pictures of corrected predictions as images whose review is pending.
 
     A picture that the data set holds already stays as it is, and is told.
@@ -53,10 +53,10 @@ def take_feedback(services: Services, caller: ApiKey, job_id: str, wish: Feedbac
     """
     with services.database.reading() as session:
         job = find_job(session, job_id)
-        dataset = datasets.find(session, wish.dataset or own_dataset(session, job))
+        dataset = datasets.find(session, body.dataset or own_dataset(session, job))
         dataset_id = dataset.id
-        items = named_items(session, job, wish.corrections)
-        labels = [text_of(dataset, right.label, right.labels) for right in wish.corrections]
+        items = named_items(session, job, body.corrections)
+        labels = [text_of(dataset, right.label, right.labels) for right in body.corrections]
     corrected = [look(services, item, label) for item, label in zip(items, labels, strict=True)]
     with services.database.transaction() as session:
         return keep(session, services, caller, datasets.find(session, dataset_id).id, job, corrected)
@@ -87,13 +87,13 @@ def named_items(session: Session, job: Job, corrections: Sequence[Correction]) -
     found = batches.items_named(
         session,
         job.id,
-        [wish.seq for wish in corrections if wish.seq is not None],
-        [wish.custom_id for wish in corrections if wish.custom_id is not None],
+        [body.seq for body in corrections if body.seq is not None],
+        [body.custom_id for body in corrections if body.custom_id is not None],
     )
     known: dict[int | str, BatchItem] = {item.seq: item for item in found} | {item.custom_id: item for item in found}
     items: list[BatchItem] = []
-    for number, wish in enumerate(corrections):
-        name: int | str = wish.seq if wish.seq is not None else wish.custom_id or ""
+    for number, body in enumerate(corrections):
+        name: int | str = body.seq if body.seq is not None else body.custom_id or ""
         if name not in known:
             raise invalid_field(f"#/corrections/{number}", f"{job.id} has no image {name!r}")
         if known[name] in items:

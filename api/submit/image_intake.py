@@ -17,7 +17,7 @@ from db.labels import MULTI
 from db.models import ApiKey
 from tsukiji.errors import CropOutside, ImageError
 from tsukiji.ingest.importers import json_list
-from tsukiji.labels import clean_labels, clean_word, count_labels, join_labels, look_alikes, told
+from tsukiji.labels import clean_labels, clean_word, count_labels, join_labels, label_members, look_alikes
 from tsukiji.types import Box, FileVerdict, Problem, Split, UploadResult
 from tsukiji.vision.decoding.decode import probe
 
@@ -29,7 +29,7 @@ Clean = Callable[[str | None, str, str], str | None]
 
 
 @dataclass(frozen=True)
-class Wish:
+class ImageFields:
     """What the sender says of one file."""
 
     name: str
@@ -49,10 +49,10 @@ def take_files(services: Services, caller: ApiKey, dataset: str, form: Form) -> 
     with services.database.reading() as session:
         row = datasets.find(session, dataset)
         present = datasets.labels_of(session, row.id)
-    wishes = read_wishes(form, row.kind)
-    labels = set(count_labels((wish.label, 1) for wish in wishes))
+    all_fields = read_fields(form, row.kind)
+    labels = set(count_labels((fields.label, 1) for fields in all_fields))
     check_labels(services, present, labels)
-    found = [look(services, wish, upload) for wish, upload in zip(wishes, form.files, strict=True)]
+    found = [look(services, fields, upload) for fields, upload in zip(all_fields, form.files, strict=True)]
     with services.database.transaction() as session:
         row = datasets.find(session, dataset)
         good = [image for image in found if isinstance(image, NewImage)]
@@ -61,34 +61,34 @@ def take_files(services: Services, caller: ApiKey, dataset: str, form: Form) -> 
     return summarise(files, look_alikes(present | labels, labels))
 
 
-def look(services: Services, wish: Wish, upload: UploadFile) -> NewImage | FileVerdict:
+def look(services: Services, fields: ImageFields, upload: UploadFile) -> NewImage | FileVerdict:
     limits = services.decode_limits
     data = read_file(upload, limits.max_bytes)
     try:
         facts = probe(data, limits)
-        datasets.check_crop(wish.crop, facts.width, facts.height)
+        datasets.check_crop(fields.crop, facts.width, facts.height)
     except (ImageError, CropOutside) as error:
         problem = Problem.model_validate(error.to_dict())
-        return FileVerdict(name=wish.name, verdict="rejected", **told(wish.label), error=problem)
+        return FileVerdict(name=fields.name, verdict="rejected", **label_members(fields.label), error=problem)
     blob = services.store.put(data)
     return NewImage(
-        name=wish.name,
-        label=wish.label,
-        split=wish.split,
+        name=fields.name,
+        label=fields.label,
+        split=fields.split,
         sha256=blob.sha256,
         width=facts.width,
         height=facts.height,
         bytes=blob.size,
         format=facts.format,
-        group=wish.group,
+        group=fields.group,
         phash=facts.phash,
-        crop=wish.crop,
+        crop=fields.crop,
         miniature=facts.miniature,
     )
 
 
 def verdict(image: NewImage, found: IntakeOutcome) -> FileVerdict:
-    known = {"name": image.name, "image_id": found.image_id, **told(found.label)}
+    known = {"name": image.name, "image_id": found.image_id, **label_members(found.label)}
     if found.error is not None:
         return FileVerdict.model_validate(known | {"verdict": "rejected", "error": found.error.to_dict()})
     return FileVerdict.model_validate(known | {"verdict": "accepted" if found.new else "duplicate"})
@@ -105,14 +105,14 @@ def summarise(files: list[FileVerdict], warnings: list[dict[str, str]]) -> Uploa
     )
 
 
-def read_wishes(form: Form, kind: str) -> list[Wish]:
+def read_fields(form: Form, kind: str) -> list[ImageFields]:
     split = form.one("split") or None
     if split is not None and split not in SPLITS:
         raise invalid_field("#/split", f"one of {', '.join(SPLITS)}")
     names = [file_name(upload, number) for number, upload in enumerate(form.files)]
     labels = read_words(form, "label", clean_set if kind == MULTI else word_of)
     said = zip(names, labels, read_words(form, "group", word_of), read_crops(form), strict=True)
-    return [Wish(name, label, split, group, crop) for name, label, group, crop in said]
+    return [ImageFields(name, label, split, group, crop) for name, label, group, crop in said]
 
 
 def read_crops(form: Form) -> Sequence[Box | None]:

@@ -46,24 +46,24 @@ class Arrival:
         return {column: blob for column, blob in found.items() if blob}
 
 
-def arrival_of(services: Services, wish: ImportCreate) -> Arrival:
+def arrival_of(services: Services, body: ImportCreate) -> Arrival:
     """Return what is named in JSON.
 
     Raises:
         NotFound, UploadIncomplete, TooLarge, SourceNotAllowed, UrlNotAllowed
     """
-    options = ImportOptions.model_validate(wish.model_dump(include=set(ImportOptions.model_fields)))
-    if wish.urls is not None:
-        return Arrival(table=keep_urls(services, wish.urls), table_name=URLS, options=options)
-    if wish.source is not None:
-        find_allowed(wish.source, services.settings.sources.allowed)
-    pictures = Arrival(source=wish.source, options=options)
-    if wish.upload is not None:
-        upload, blob = whole(services, wish.upload)
+    options = ImportOptions.model_validate(body.model_dump(include=set(ImportOptions.model_fields)))
+    if body.urls is not None:
+        return Arrival(table=keep_urls(services, body.urls), table_name=URLS, options=options)
+    if body.source is not None:
+        find_allowed(body.source, services.settings.sources.allowed)
+    pictures = Arrival(source=body.source, options=options)
+    if body.upload is not None:
+        upload, blob = whole(services, body.upload)
         pictures = replace(pictures, upload=blob, filename=upload.name)
-    if wish.table is None:
+    if body.table is None:
         return pictures
-    upload, blob = whole(services, wish.table)
+    upload, blob = whole(services, body.table)
     check_bytes(blob, services.settings.limits.table_bytes, "table")
     return replace(pictures, table=blob, table_name=table_name(upload.name))
 

@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 
 from api.http.bodies import Form, file_name, read_file
 from api.http.idempotency import Made, Once, fingerprint_of
-from api.http.job_responses import Seen, see, told
+from api.http.job_responses import Seen, job_record, see
 from api.predict_rpc import Answer
 from api.services import Services
 from api.submit.admission import create, expect_room
@@ -126,7 +126,7 @@ def write_answered(
         job = create(session, services, caller, JobKind.PREDICTION, request, **columns)
         add_items(session, job.id, work.items)
         kept = completed.add(session, job, rows, answer.worker)
-        written[:] = [Seen(job, None, told(job, map(result_row, work.items, kept)))]
+        written[:] = [Seen(job, None, job_record(job, map(result_row, work.items, kept)))]
         return job.id
 
     made = once.make(services, fingerprint_of([options.model_dump(), work.fingerprint]), make)

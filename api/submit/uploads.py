@@ -39,25 +39,25 @@ class Wanted:
     sha256: str
 
 
-def begin(services: Services, caller: ApiKey, once: Once, wish: UploadCreate) -> tuple[Made, bool]:
+def begin(services: Services, caller: ApiKey, once: Once, body: UploadCreate) -> tuple[Made, bool]:
     """Return an upload of these bytes, and whether it is a new one: a hash finds the upload that was begun before.
 
     Raises:
         TooLarge, TooManyUploads
     """
     limits, hours = services.settings.limits, services.settings.jobs.upload_hours
-    if wish.bytes > limits.archive_bytes:
-        raise TooLarge(f"{wish.bytes:,} bytes; at most {limits.archive_bytes:,} are allowed.")
-    fingerprint = fingerprint_of(wish.model_dump())
-    if made := once.found(services, fingerprint) or find_same(services, wish):
+    if body.bytes > limits.archive_bytes:
+        raise TooLarge(f"{body.bytes:,} bytes; at most {limits.archive_bytes:,} are allowed.")
+    fingerprint = fingerprint_of(body.model_dump())
+    if made := once.found(services, fingerprint) or find_same(services, body):
         return made, False
     incoming = services.store.begin(new_id("upl"))
     begun: list[str] = []
 
     def make(session: Session) -> str:
         check_room(session, services, caller)
-        columns = {"name": wish.name, "bytes": wish.bytes, "sha256": wish.sha256, "created_by": caller.id}
-        columns |= {"part_bytes": limits.part_bytes(wish.bytes), "token": incoming.token}
+        columns = {"name": body.name, "bytes": body.bytes, "sha256": body.sha256, "created_by": caller.id}
+        columns |= {"part_bytes": limits.part_bytes(body.bytes), "token": incoming.token}
         begun[:] = [uploads.add(session, incoming.id, hours, **columns).id]
         return incoming.id
 
@@ -71,11 +71,11 @@ def begin(services: Services, caller: ApiKey, once: Once, wish: UploadCreate) ->
     return made, bool(begun) and not made.replayed
 
 
-def find_same(services: Services, wish: UploadCreate) -> Made | None:
-    if wish.sha256 is None:
+def find_same(services: Services, body: UploadCreate) -> Made | None:
+    if body.sha256 is None:
         return None
     with services.database.reading() as session:
-        same = uploads.find_same(session, wish.sha256, wish.bytes)
+        same = uploads.find_same(session, body.sha256, body.bytes)
     return None if same is None else Made(same.id, replayed=False)
 
 

@@ -75,7 +75,7 @@ def training(services, submit, pets):
 def test_a_training_process_that_hangs_is_ended_and_the_training_tried_again(services, submit, training, monkeypatch):
     with_jobs(services, stall_seconds=1)
     monkeypatch.setattr(
-        trainings.Watch,
+        trainings.EngineMonitor,
         "_on_phase",
         lambda self, _event: os.killpg(self._engine.pid, signal.SIGSTOP),  # it lives, and says nothing any more
     )

@@ -18,7 +18,7 @@ from tsukiji.client._uploads import UPLOAD_SECONDS
 from tsukiji.errors import TableInvalid, TsukijiError, UrlNotAllowed
 from tsukiji.ingest.importers import Layout, Placement, Table, lay_out, may_be_table
 from tsukiji.ingest.skipped import SkippedFiles
-from tsukiji.labels import is_set, join_labels, split_labels, told, under_two_labels
+from tsukiji.labels import is_set, join_labels, label_members, split_labels, under_two_labels
 
 Report = Callable[[int, int], None]
 """Called with the number of finished files and of all."""
@@ -133,8 +133,8 @@ def _tables(files: Sequence[LocalFile], named: Path | None, options: types.Impor
 def _placing(layout: Layout, group: Group | None) -> Place:
     def place(name: str) -> Placement:
         found = layout.place(name)
-        told = group(name) if callable(group) else group
-        return replace(found, group=told or found.group)
+        own = group(name) if callable(group) else group
+        return replace(found, group=own or found.group)
 
     return place
 
@@ -270,7 +270,7 @@ def _grouped(groups: list[str]) -> dict[str, str | list[str]]:
 
 
 def _verdict(file: LocalFile, verdict: str, place: Place, error: types.Problem | None = None) -> types.FileVerdict:
-    known = {"name": file.name, "verdict": verdict, "error": error, **told(place(file.name).label)}
+    known = {"name": file.name, "verdict": verdict, "error": error, **label_members(place(file.name).label)}
     return types.FileVerdict.model_validate(known)
 
 

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from tsukiji.errors import Invalid
-from tsukiji.labels import split_labels, told
+from tsukiji.labels import label_members, split_labels
 from tsukiji.types import Box, ChangeKind, SnapshotChange, Split
 
 LATER: Final = ("group", "phash", "crop")
@@ -84,7 +84,7 @@ def _change(a: SnapshotItem | None, b: SnapshotItem | None) -> SnapshotChange:
             "recropped": a.crop != b.crop,
         }
         changes = [kind for kind, differs in kinds.items() if differs]
-    was, now = (told(item.label if item else None) for item in (a, b))
+    was, now = (label_members(item.label if item else None) for item in (a, b))
     return SnapshotChange(
         image_id=known.image_id,
         name=known.name,

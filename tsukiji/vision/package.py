@@ -221,10 +221,10 @@ def read_part(folder: Path, name: str, part: type[P], most: int = MAX_JSON_BYTES
     try:
         return part.model_validate_json(read_text(folder, name, most))
     except ValidationError as error:
-        raise PackageInvalid(f"{name} is invalid: {told(error)}") from error
+        raise PackageInvalid(f"{name} is invalid: {first_error(error)}") from error
 
 
-def told(error: ValidationError) -> str:
+def first_error(error: ValidationError) -> str:
     """Return the first validation error in one line: there may be a million, and they quote the input."""
     first = error.errors(include_url=False, include_input=False)[0]
     place = ".".join(str(step)[:80] for step in first["loc"])

@@ -12,7 +12,7 @@ from training.conversion import Conversion, read_facts, target_of, write_request
 from tsukiji.errors import BlobCorrupt, BlobMissing, InternalError, ModelGone, TrainingCrashed
 from worker.inference.model_packages import fetch_package
 from worker.jobs.engine import Engine
-from worker.jobs.trainings import Watch, local, vars_of
+from worker.jobs.trainings import EngineMonitor, local, vars_of
 from worker.lease import Lease, Stale
 from worker.services import Services
 
@@ -29,7 +29,7 @@ def run(services: Services, job: Job, lease: Lease) -> None:
         settings = services.settings
         with Engine(folder, settings.jobs.stop_seconds, settings.training.threads, CONVERTER) as engine:
             try:
-                Watch(services, job, lease, engine).follow()
+                EngineMonitor(services, job, lease, engine).follow()
             except TrainingCrashed as error:  # it is no training, and a retry may succeed
                 raise InternalError(f"The converter process ended. {error.detail}") from error
         register(services, job, conversion, folder)

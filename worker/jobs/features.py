@@ -15,7 +15,7 @@ from tsukiji.types import Box
 from tsukiji.vision.backbones import backbone_of, find_weights
 from tsukiji.vision.feature_cache import FeatureCache, Floats, content_of, find_space, weights_key
 from worker.jobs.engine import Engine
-from worker.jobs.trainings import Watch, local, vars_of
+from worker.jobs.trainings import EngineMonitor, local, vars_of
 from worker.lease import Lease
 from worker.services import Services
 
@@ -64,7 +64,7 @@ class Features:
         settings = self._services.settings
         with Engine(self._folder, settings.jobs.stop_seconds, settings.training.threads, LOOKER) as engine:
             try:
-                Look(self._services, job, lease, engine).follow()
+                EmbedMonitor(self._services, job, lease, engine).follow()
             except TrainingCrashed as error:  # it is no training, and its next attempt may go better
                 raise InternalError(f"The engine process ended. {error.detail}") from error
 
@@ -97,7 +97,7 @@ class Features:
         )
 
 
-class Look(Watch):
+class EmbedMonitor(EngineMonitor):
     """Follows the engine while it looks."""
 
     def _on_phase(self, event: Phase) -> None:

@@ -42,7 +42,7 @@ def run(services: Services, job: Job, lease: Lease) -> None:
         job_run = prepare(services, job, folder, lease)
         settings = services.settings
         with Engine(folder, settings.jobs.stop_seconds, settings.training.threads) as engine:
-            Watch(services, job, lease, engine).follow()
+            EngineMonitor(services, job, lease, engine).follow()
         register(services, job, job_run, folder)
 
 
@@ -124,7 +124,7 @@ def local(services: Services, sha256: str, target: Path) -> Path:
     return target
 
 
-class Watch:
+class EngineMonitor:
     """Follows a running engine: writes its events to the row, and sends the row's signals to the engine."""
 
     def __init__(self, services: Services, job: Job, lease: Lease, engine: Engine) -> None:

@@ -80,7 +80,9 @@ def check_size(folder: Path, config: ModelConfig) -> None:
     try:
         Recipe(backbone=config.architecture, image_size=size)
     except ValidationError as error:
-        raise PackageInvalid(f"{package.PREPROCESS}: size {size} is not possible: {package.told(error)}") from error
+        raise PackageInvalid(
+            f"{package.PREPROCESS}: size {size} is not possible: {package.first_error(error)}"
+        ) from error
 
 
 def clean_labels(folder: Path, manifest: Manifest) -> Manifest:

@@ -72,7 +72,7 @@ def read_header(path: Path) -> Header:
         found.pop("__metadata__", None)
         tensors = TENSORS.validate_python(found)
     except (ValueError, TypeError) as error:
-        what = package.told(error) if isinstance(error, ValidationError) else error
+        what = package.first_error(error) if isinstance(error, ValidationError) else error
         raise PackageInvalid(f"{path.name} is not a safetensors file: its header cannot be read ({what}).") from error
     start = LENGTH_BYTES + length
     _check_cover(path.name, tensors, size - start)
