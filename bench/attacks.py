@@ -1,4 +1,4 @@
-"""What hostile clients do to a service: many of them, in one process with one loop."""
+"""Hostile clients: many of them, in one process with one event loop."""
 
 import asyncio
 import io
@@ -34,7 +34,7 @@ class Target:
 
 
 class Attackers:
-    """Many clients who do the same again and again until the time is over; counts how each attempt ended."""
+    """Clients that repeat an attack until the time is over; counts how each attempt ended."""
 
     def __init__(self, target: Target) -> None:
         self.target = target
@@ -58,7 +58,7 @@ class Attackers:
                 async with asyncio.timeout(max(0.1, self._until - time.monotonic())):
                     await attack(self, reader, writer)
             except TimeoutError:
-                self.ends["held"] += 1  # to the end of the attack
+                self.ends["held"] += 1  # until the end of the attack
             except (OSError, asyncio.IncompleteReadError):
                 self.ends["closed"] += 1
                 await asyncio.sleep(PAUSE)
@@ -67,7 +67,7 @@ class Attackers:
                     writer.transport.abort()
 
     async def answer(self, reader: asyncio.StreamReader) -> None:
-        """Read to the end of an answer, and count its status."""
+        """Read a complete response, and count its status."""
         head = await reader.readuntil(b"\r\n\r\n")
         self.ends[head.split()[1].decode()] += 1
         with suppress(asyncio.IncompleteReadError, OSError):
@@ -89,7 +89,7 @@ Attack = Callable[[Attackers, asyncio.StreamReader, asyncio.StreamWriter], Await
 async def until_answered(
     attackers: Attackers, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, piece: bytes, pause: float
 ) -> None:
-    """Send a piece again and again, until there is an answer."""
+    """Send a piece repeatedly until there is a response."""
     answered = asyncio.create_task(attackers.answer(reader))
     try:
         while not answered.done():
@@ -103,19 +103,19 @@ async def until_answered(
 
 
 async def headers(attackers: Attackers, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Send a header that does not end, without a key."""
+    """Send an endless header, without a key."""
     writer.write(b"GET /v1/models HTTP/1.1\r\nX: ")
     await until_answered(attackers, reader, writer, PIECE, 0)
 
 
 async def half_open(attackers: Attackers, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Begin a request, and add a header now and then."""
+    """Begin a request, and add a header from time to time."""
     writer.write(b"GET /v1/models HTTP/1.1\r\n")
     await until_answered(attackers, reader, writer, b"X: a\r\n", 1)
 
 
 async def idle(attackers: Attackers, reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
-    """Connect, and say nothing."""
+    """Connect without sending anything."""
     if not await reader.read(1):
         attackers.ends["closed"] += 1
 
@@ -134,7 +134,7 @@ async def pixel_bombs(attackers: Attackers, reader: asyncio.StreamReader, writer
 
 
 async def packages(attackers: Attackers, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Send model packages that unpack to much, or whose JSON is nested without an end."""
+    """Send model packages that unpack to very much, or whose JSON is nested too deeply."""
     body, kind = form("package", package(deep=attackers.chance.random() < 0.5), "model.zip")
     writer.write(attackers.request("POST", "/v1/models", body, kind))
     await attackers.answer(reader)
@@ -161,11 +161,11 @@ ATTACKS: Final[dict[str, tuple[Attack, int]]] = {
     "streams": (streams, 400),
     "packages": (packages, 8),
 }
-"""Each with its number of clients; packages come last, since what they began goes on after their clients have gone."""
+"""Attacks with their numbers of clients; packages come last, because their effects outlast the clients."""
 
 
 def attack(name: str, target: Target) -> dict[str, int]:
-    """Attack until the time is over; returns how often each end was met: a status, `closed`, or `held` to the end."""
+    """Attack until the time is over; returns how often each end occurred: a status, `closed`, or `held`."""
     attackers = Attackers(target)
     asyncio.run(attackers.run(ATTACKS[name][0]))
     return dict(attackers.ends)
@@ -177,7 +177,7 @@ def form(name: str, content: bytes, filename: str) -> tuple[bytes, str]:
 
 
 def bomb() -> bytes:
-    """Return a PNG that is small until it is decoded."""
+    """Return a PNG that is small until decoded."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

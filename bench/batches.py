@@ -1,4 +1,4 @@
-"""Batches at the speed of the hardware: each target of the service's throughput, by parts that run alone or together.
+"""Throughput of the service: each target is a part, and parts run alone or together.
 
     python -m bench.batches [--part NAME ...] --data FOLDER ... --weights FILE [--quick] [--json]
 
@@ -12,8 +12,8 @@
 | `accept` | `accept_ms` |
 | `polling` | `poll_p95_ms`, `poll_slowdown` |
 
-What each means stands at the top of its module in `bench/throughput/`. A part that cannot be measured here says why,
-and its figures are left out.
+Each figure is defined at the top of its module in `bench/throughput/`. A part that cannot be measured here reports the
+reason, without figures.
 """
 
 import argparse
@@ -29,11 +29,11 @@ from bench.report import parse, pictures, show, weights_folder
 from bench.throughput.stage import Figures, PartMissing, Stage
 
 PARTS: Final = ("throughput", "growth", "workers", "shared", "predict", "accept", "polling")
-"""Modules, loaded when their turn comes: processes that we start import this file, too, and should be light."""
+"""Loaded when needed: processes that we start import this file too, and should be light."""
 MADE_UP: Final = 200
-"""Photos, where none are given; more are copies of these."""
+"""Generated photos, if none are given; further ones are copies of these."""
 QUICK: Final = {"images": 48, "runs": 1, "large": 400, "rounds": 5, "seconds": 2.0, "clients": 50}
-"""What these options are at most in the short form."""
+"""Upper bounds of these options in the short form."""
 
 
 def main() -> None:
@@ -48,7 +48,7 @@ def main() -> None:
                 found = measure(name, stage_of(options, photos, weights, folder))
                 show(name, found, as_json=False)
                 figures |= found
-        finally:  # a part that breaks does not take the others' figures with it
+        finally:  # a failing part must not lose the others' figures
             show("batches", figures | circumstances(options), as_json=options.json)
 
 
@@ -88,7 +88,7 @@ def stage_of(options: argparse.Namespace, photos: list[Path], weights: Path | No
 
 
 def measure(name: str, stage: Stage) -> Figures:
-    """Measure a part in a folder of its own; without figures where it cannot be measured here."""
+    """Measure a part in a folder of its own; no figures if it cannot be measured here."""
     part = importlib.import_module(f"bench.throughput.{name}")  # noqa: TID251 - each part needs another extra
     with tempfile.TemporaryDirectory(dir=stage.scratch) as scratch:
         try:

@@ -1,6 +1,6 @@
-"""What the benchmarks of the job machinery share: programs, and rows and blobs as the API makes them, without HTTP.
+"""Shared by the benchmarks of the job system: programs, and rows and blobs as the API makes them, without HTTP.
 
-The network has random weights: what it answers makes no difference to the time it takes.
+The network has random weights, which makes no difference to its speed.
 """
 
 import io
@@ -44,9 +44,9 @@ GRAIN: Final = 8
 
 
 def settings_of(folder: Path, places: dict[str, str], chunk_images: int = 64) -> Settings:
-    """Return settings for these places (`TSUKIJI_..._URL`), with chunks of a size that does not depend on the machine.
+    """Return settings for these places (`TSUKIJI_..._URL`), with a chunk size that does not depend on the machine.
 
-    Everything else is as a service has it by default, but that features are not kept: the same pictures come again.
+    Everything else has its default, except that the feature cache is off: the same pictures are used repeatedly.
     """
     return Settings(
         data=DataSettings(dir=folder),
@@ -58,7 +58,7 @@ def settings_of(folder: Path, places: dict[str, str], chunk_images: int = 64) ->
 
 
 def make_pictures(count: int) -> list[bytes]:
-    """Return JPEG files, no two alike, that cost a decoder what small photos cost: smooth shapes under some noise."""
+    """Return JPEG files, all different, that cost about as much to decode as small photos: smooth shapes with noise."""
     random = np.random.default_rng(0)
     width, height = PICTURE
     files = []
@@ -99,7 +99,7 @@ def add_model(services: Services, backbone: str, side: int) -> Model:
 
 
 def store(services: Services, pictures: Sequence[bytes]) -> list[str]:
-    """Keep pictures in the store; returns their hashes."""
+    """Store pictures; returns their hashes."""
     kept = [services.store.put(data) for data in pictures]
     with services.database.transaction() as session:
         blobs.keep(session, [(blob.sha256, blob.size) for blob in kept])
@@ -107,9 +107,9 @@ def store(services: Services, pictures: Sequence[bytes]) -> list[str]:
 
 
 def add_batch(services: Services, model: Model, hashes: Sequence[str | None], images: int) -> tuple[str, list[str]]:
-    """Insert a batch of this many images, the pictures in turns; returns the ids of the job and of its chunks.
+    """Insert a batch of this many images, cycling through the pictures; returns the ids of the job and its chunks.
 
-    No hash stands for a file that is no picture: such an image costs its bookkeeping and nothing else.
+    A hash of None is a file that is no picture: such an image costs only bookkeeping.
     """
     request = {"model": model.id, "label_names": LABELS, "top_k": 2, "threshold": 0, "input": {"type": "files"}}
     items = [
@@ -126,7 +126,7 @@ def add_batch(services: Services, model: Model, hashes: Sequence[str | None], im
 
 
 def environment_of(settings: Settings, **more: str) -> dict[str, str]:
-    """Return what a program of the service is started with: its places, and `TSUKIJI_` before each further name."""
+    """Return the environment of a program: its places, and further variables with the prefix `TSUKIJI_`."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("TSUKIJI_")}
     own = {
         "DATA_DIR": str(settings.data.dir),
@@ -141,7 +141,7 @@ def environment_of(settings: Settings, **more: str) -> dict[str, str]:
 
 @contextmanager
 def running(programs: Sequence[Program]) -> Iterator[None]:
-    """Start programs, and stop them in good order."""
+    """Start programs, and stop them gracefully."""
     try:
         for program in programs:
             program.start()
@@ -149,13 +149,13 @@ def running(programs: Sequence[Program]) -> Iterator[None]:
     finally:
         for program in programs:
             program.thaw()
-            send(signal.SIGTERM, program.tree[-1:])  # the program itself; it ends what is below it
+            send(signal.SIGTERM, program.tree[-1:])  # the program itself, which stops its children
         deadline = time.monotonic() + STOP_SECONDS
         for program in programs:
             program.stop(deadline)
 
 
 def read_log(program: Program) -> list[dict[str, Any]]:
-    """Return the events that a program has written so far; a line that is just being written is left out."""
+    """Return the events logged by a program so far, without an incomplete last line."""
     lines = program.log.read_text("utf-8").split("\n")[:-1] if program.log.exists() else []
     return [json.loads(line) for line in lines if line.startswith("{")]

@@ -1,9 +1,9 @@
-"""How long an act over many images and its undoing take, on SQLite and, where it is given, on PostgreSQL.
+"""Edits of many images and their undo: seconds on SQLite and, if given, on PostgreSQL.
 
     python -m bench.curation [--images 10000] [--postgres URL of an empty database] [--json]
 
-The acts are those of users: by a filter, by ids, with a label of its own for each image. After each undo every image is
-compared with what it was. There is no peer: none of them can take such an act back.
+The edits are typical: by a filter, by ids, with a different label for each image. After each undo every image is
+compared with its original. There is no peer, because none can undo such an edit.
 """
 
 import argparse
@@ -30,7 +30,7 @@ FIELDS: Final = (Image.id, Image.label, Image.split, Image.crop, Image.excluded,
 
 
 def fill(database: Database, images: int, name: str = "curation") -> tuple[str, list[str]]:
-    """Make a data set of images that were never sent; returns its id and theirs."""
+    """Make a data set of rows without pictures; returns its id and the images' ids."""
     with database.transaction() as session:
         dataset_id = datasets.create(session, name).id
     ids: list[str] = []
@@ -56,7 +56,7 @@ def wishes(ids: list[str]) -> dict[str, types.Act]:
 
 
 def measure_acts(database: Database, images: int = 10_000) -> dict[str, float]:
-    """Return the seconds of each act and of its undo, and the longest: `act_seconds`, `undo_seconds`.
+    """Return the seconds of each edit and its undo, and the longest: `act_seconds`, `undo_seconds`.
 
     Raises:
         RuntimeError: an undo was not exact.

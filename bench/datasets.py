@@ -1,14 +1,13 @@
 """Data sets: intake, analysis and lists, on photos with planted faults.
 
-`near_duplicate_recall` and `near_duplicate_precision` of planted copies (half the size, recompressed at quality 40,
-slightly cropped, other brightness, other format): of the copies, and of all pairs that were put into one group.
-`line_art_...`: the same among scikit-learn's handwritten digits, which are all about alike.
-`exact_duplicate_recall`: of files that came twice. `import_images_per_second`: small images by one zip, from the first
-byte sent to the end of the job, and `import_memory_mb`: what the API's process grew by meanwhile. `interrupted_lost`,
-`interrupted_resent`: images missing, and files sent again after they had been confirmed, where the client was killed
-ten times. `analysis_seconds`: of these images, their features known; `analysis_incremental_seconds`: again after some
-more. `page_p95_ms`: of pages of a long list of images, SQLite and, where one is there, PostgreSQL. `undo_seconds`: of a
-bulk act, from `bench.curation`.
+`near_duplicate_recall` and `near_duplicate_precision`: of planted copies (half the size, recompressed at quality 40,
+slightly cropped, other brightness, other format), and of all pairs grouped together. `line_art_...`: the same for
+scikit-learn's handwritten digits, which are all similar. `exact_duplicate_recall`: of repeated files.
+`import_images_per_second`: small images in one zip, from the first byte sent to the end of the job;
+`import_memory_mb`: growth of the API's process meanwhile. `interrupted_lost`, `interrupted_resent`: images missing, and
+files sent again after confirmation, with the client killed ten times. `analysis_seconds`: of these images, with known
+features; `analysis_incremental_seconds`: again with some more. `page_p95_ms`: of pages of a long list of images, on
+SQLite and, if available, PostgreSQL. `undo_seconds`: of a bulk edit, from `bench.curation`.
 """
 
 import argparse
@@ -66,7 +65,7 @@ def measure(options: argparse.Namespace, scratch: Path) -> dict[str, Any]:
 
 
 def made_up_weights(folder: Path) -> Path:
-    """Return a folder with a file that is no weights: it is named, and never opened where all features are known."""
+    """Return a folder with an invalid weights file: it is named, but never opened if all features are known."""
     folder.mkdir()
     (folder / "resnet34.safetensors").touch()
     os.environ["TSUKIJI_WEIGHTS_DIR"] = str(folder)
@@ -92,7 +91,7 @@ def with_service(
 
 
 def all_pages(images: int, scratch: Path) -> dict[str, Any]:
-    """Return the figures of both databases; the named one is the worse."""
+    """Return the figures of both databases; the headline figure is the worse one."""
     figures = {}
     for kind, opened in (("sqlite", nullcontext(None)), ("postgresql", postgres_database())):
         try:

@@ -1,8 +1,7 @@
-"""Fairness: what a prediction and a look at a job take while a training runs, beside the same on an idle service.
+"""Fairness: latency of a prediction and a poll while a training runs, relative to an idle service.
 
-One machine, one embedded service, resnet34 at 224 px both in training and in prediction. `predict_ratio` and
-`poll_ratio`: median while training over median when idle. What they would wait in one queue with the training stands
-beside it: `training_seconds`.
+One machine, one embedded service, resnet34 at 224 px in training and prediction. `predict_ratio` and `poll_ratio`:
+median while training over median when idle. `training_seconds`: what they would wait in a shared queue.
 """
 
 import itertools
@@ -64,7 +63,7 @@ def measure(scratch: Path, rounds: int, *, pretrained: bool) -> dict[str, Any]:
 
 
 def look(client: Client, model: str, job: Training, files: list[Path], rounds: int) -> tuple[float, float, float]:
-    """Return the median seconds of a prediction and of a look at a job, and the 95th percentile of a prediction."""
+    """Return the median seconds of a prediction and of a poll, and the 95th percentile of a prediction."""
     turns = itertools.islice(itertools.cycle(files), rounds)
     predictions = [seconds(partial(client.predict, file, model)) for file in turns]
     looks = [seconds(job.refresh) for _ in range(rounds)]

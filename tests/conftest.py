@@ -50,7 +50,7 @@ def rabbitmq_server():
 
 @pytest.fixture
 def rabbitmq_url(rabbitmq_server):
-    """One test at a time, also of those that run beside us: they share the broker's queues."""
+    """One test at a time, across parallel test processes: they share the broker's queues."""
     with (Path(tempfile.gettempdir()) / "tsukiji-tests-rabbitmq.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield rabbitmq_server

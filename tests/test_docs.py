@@ -84,7 +84,7 @@ def test_the_folder_map_names_what_exists_and_all_rooms():
 
 @cache
 def addresses():
-    """Method and path of every route for programs, those that the schema leaves out included."""
+    """Method and path of every API route, including those outside the schema."""
     app = create_app(Settings())
     schema = {f"{method.upper()} {path}" for path, methods in app.openapi()["paths"].items() for method in methods}
     return schema | routes_of(service.health, docs_pages.router) | {f"GET {app.openapi_url}"}

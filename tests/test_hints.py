@@ -18,7 +18,7 @@ ROOMS = ("api", "db", "training", "tsukiji", "worker")
 
 
 def said(node):
-    """The text of a string as it stands in the source; what is filled in is an X."""
+    """The text of a string as in the source; formatted values become X."""
     match node:
         case ast.Constant(value=str()):
             return node.value
@@ -46,7 +46,7 @@ STRINGS = [*strings()]
 
 
 def found(pattern):
-    """Parameters of a test: each place in the source whose text holds the pattern, and what it holds."""
+    """Parameters of a test: each place in the source whose text matches the pattern, and the match."""
     cases = [(place, match) for place, text in STRINGS for match in re.findall(pattern, text)]
     assert cases
     return pytest.mark.parametrize(("place", "named"), cases)

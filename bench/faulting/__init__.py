@@ -1,1 +1,1 @@
-"""What `bench.faults` is made of: the programs under fault, the load on them, the faults, and the checker."""
+"""The parts of `bench.faults`: programs under fault, load, faults, and checker."""

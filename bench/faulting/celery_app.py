@@ -1,7 +1,7 @@
-"""A plain Celery service on Redis, set up as Celery's documentation tells those who want to lose nothing.
+"""A plain Celery service on Redis, configured for reliability according to Celery's documentation.
 
-Late acknowledgement, rejection of what a lost worker held, a result backend, and a visibility timeout of a lease.
-A task works for some seconds and then commits its rows at once.
+Late acknowledgement, rejection when a worker is lost, a result backend, and a visibility timeout of one lease. A task
+works for some seconds and then commits its rows together.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""The peer of `bench.faults --stack celery`: tasks for plain Celery workers, which meet the faults that ours meet."""
+"""The peer of `bench.faults --stack celery`: tasks for plain Celery workers under the same faults."""
 
 import random
 import signal
@@ -23,7 +23,7 @@ WORKERS: Final = 2
 AT_ONCE: Final = 4
 SHORT_SECONDS: Final = (0.3, 4.0)
 LONG_SECONDS: Final = (8.0, 16.0)
-"""As chunks take, and as trainings do; one task in six is long."""
+"""Durations like those of chunks and trainings; one task in six is long."""
 PAUSE_SECONDS: Final = 0.3
 
 
@@ -59,7 +59,7 @@ class Peer:
         self._thread.start()
 
     def meet(self, fault: str) -> None:
-        """Do to one of the workers what was done to one of ours; what befalls Redis befalls both."""
+        """Apply to a Celery worker the fault applied to one of ours; faults of Redis affect both."""
         there = [program for program in self._programs if program.tree and not program.frozen]
         if not there:
             return
@@ -83,7 +83,7 @@ class Peer:
             self._undo.remove(due)
 
     def drain(self, seconds: float) -> None:
-        """Submit nothing new, and wait until every task has written something."""
+        """Stop submitting, and wait until every task has written something."""
         self._stop.set()
         self._thread.join()
         deadline = time.monotonic() + seconds
@@ -101,7 +101,7 @@ class Peer:
             program.stop(deadline)
 
     def figures(self) -> dict[str, Any]:
-        """Return how many tasks wrote nothing by the end of the draining, and how many more than once."""
+        """Return how many tasks wrote nothing by the end, and how many wrote more than once."""
         written = self._written()
         return {
             "peer_accepted": len(self.accepted),
@@ -123,5 +123,5 @@ class Peer:
             try:
                 celery_app.work.apply_async((seconds,), task_id=task, retry=False)
             except (KombuError, OSError):
-                continue  # never promised
+                continue  # never accepted
             self.accepted.append(task)

@@ -1,8 +1,8 @@
-"""Compares what users sent and were promised with rows and blobs. Trusts neither the service nor the load.
+"""Compares requests and responses of users with rows and blobs, independently of service and load.
 
-`lost`: promised and not there. `stuck`: has no end. `twice`: an effect that is there more than once. `wrong`: an end
-that nobody asked for. `given_up`: ended with `worker_lost`. Each stands as a line that names the job and the fact.
-`deaf`: workers that live and take no work any more, which others may hide; the roll call finds them.
+`lost`: accepted but missing. `stuck`: unfinished. `twice`: an effect that occurred more than once. `wrong`: a result
+that was not requested. `given_up`: ended with `worker_lost`. Each is a line that names the job and the fact. `deaf`:
+workers that are alive but take no work, which others may hide; the roll call finds them.
 """
 
 from collections import Counter
@@ -48,7 +48,7 @@ class Checker:
         self._session, self._store = session, store
 
     def check(self, accepted: list[Accepted]) -> Verdict:
-        """Check every job that was accepted, and that there is none of which nobody was told."""
+        """Check every accepted job, and that there are no others."""
         for promise in accepted:
             job = self._session.get(Job, promise.id)
             if job is None:
@@ -152,7 +152,7 @@ class Checker:
     # --- blobs -------------------------------------------------------------------------------------------------------
 
     def _check_blobs(self) -> None:
-        """Read all bytes that a row stands for, and verify their hash."""
+        """Read and verify all bytes referenced by rows."""
         for sha256 in self._session.scalars(select(Blob.sha256)):
             try:
                 self._store.read(sha256)

@@ -1,6 +1,6 @@
-"""Real users: they submit, send again until they are answered, ask how it goes, sometimes cancel. Knows HTTP alone.
+"""Simulated users over HTTP: they submit, retry until answered, poll, and sometimes cancel.
 
-What was sent and what was answered is kept for the checker. Every request carries an Idempotency-Key.
+Requests and responses are recorded for the checker. Every request carries an Idempotency-Key.
 """
 
 import hashlib
@@ -24,19 +24,19 @@ COLOURS: Final = {"sea": (30, 70, 160), "sun": (220, 160, 40)}
 PER_CLASS: Final = 12
 SIDE: Final = 160
 AT_ONCE: Final = {JobKind.BATCH: 3, JobKind.TRAINING: 1, JobKind.IMPORT: 1}
-"""How many of each may be unfinished: each finds a free worker, so that a wait for one is a wait for recovery."""
+"""Unfinished jobs of each kind: few enough to find a free worker, so that a wait for one is a wait for recovery."""
 CANCELLED: Final = 0.12
 SENT_TWICE: Final = 0.25
 PAUSE_SECONDS: Final = 0.4
 
 
 class NotAnswered(Exception):
-    """The service did not take a request in time, or refused one that it should take."""
+    """The service did not accept a request in time, or refused one that it should accept."""
 
 
 @dataclass
 class Accepted:
-    """A job that the service has promised to do."""
+    """An accepted job."""
 
     id: str
     kind: JobKind
@@ -46,12 +46,12 @@ class Accepted:
     dataset: str = ""
     cancelled: bool = False
     told: str = ""
-    """The first end that the service told of; it must be the last one too."""
+    """The first final state reported by the service; it must be the last one too."""
 
 
 @dataclass(frozen=True)
 class Lesson:
-    """What was made before the faults: a data set to train on, and a model to classify with."""
+    """Made before the faults: a data set to train on, and a model to classify with."""
 
     training: str
     dataset: str
@@ -82,12 +82,12 @@ class Users:
             thread.start()
 
     def finish(self, seconds: float) -> None:
-        """Submit nothing new; what is on its way is brought to its answer, and its end is waited for."""
+        """Stop submitting; wait for pending responses and jobs."""
         self.deadline = time.monotonic() + seconds
         self.stop.set()
 
     def try_out(self, seconds: float) -> list[JobKind]:
-        """Submit one job of each kind, and return the kinds of those that did not end in time."""
+        """Submit one job of each kind, and return the kinds that did not finish in time."""
         self.deadline = time.monotonic() + seconds
         waiting: list[Accepted] = []
         for kind in AT_ONCE:
@@ -170,7 +170,7 @@ class Users:
         job.told = status if status in TERMINAL else ""
 
     def call(self, method: str, path: str, **content: Any) -> Any:
-        """Send until there is an answer, as a patient user does.
+        """Retry until there is a response, as a patient user does.
 
         Raises:
             NotAnswered: the service refused, or time is over.
@@ -195,7 +195,7 @@ def new_key(chance: random.Random) -> str:
 
 
 def make_pictures(chance: random.Random, count: int) -> dict[str, bytes]:
-    """Return PNG files by name, a colour each under noise; no two alike, in this run or in any other place of it."""
+    """Return PNG files by name, a colour each with noise; all different, also across runs."""
     pictures = {}
     for number in range(count):
         label = list(COLOURS)[number % len(COLOURS)]

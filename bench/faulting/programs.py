@@ -1,7 +1,7 @@
 """The programs of a service as child processes that can be killed and frozen one by one. Knows no rows.
 
-A program that dies is started again after a short pause, as a container's restart policy would. None outlives us: each
-watches its standard input, which ends with us, even where we are killed.
+A program that dies is restarted after a short pause, like by a container's restart policy. None outlives us: each
+watches its standard input, which ends with us, even if we are killed.
 """
 
 import os
@@ -32,11 +32,11 @@ PROGRAMS: Final = {
     "servers": ("api", *ROLES, *ROLES),
     "rabbitmq": ("api", *ROLES),
 }
-"""One of each, as `tsukiji up` has it; two of each, that get into each other's way and take each other's work."""
+"""One of each, as in `tsukiji up`; two of each, which compete for work."""
 LEASE_SECONDS: Final = 6.0
 SETTINGS: Final = {
     "TSUKIJI_JOBS_STOP_SECONDS": "4",
-    "TSUKIJI_JOBS_MAX_ATTEMPTS": "100",  # the kills are random: no work is to blame for those it meets
+    "TSUKIJI_JOBS_MAX_ATTEMPTS": "100",  # the kills are random, not caused by the work
     "TSUKIJI_JOBS_CHUNK_IMAGES": "6",
     "TSUKIJI_INFERENCE_BATCH_SIZE": "2",
     "TSUKIJI_TRAINING_WORKERS": "0",
@@ -44,12 +44,12 @@ SETTINGS: Final = {
     "TSUKIJI_API_HOST": "127.0.0.1",
     "TSUKIJI_LOG_FORMAT": "json",
 }
-"""Small chunks, so that there are many claims. Ticks and pauses are as shipped; the lease is an option."""
+"""Small chunks, for many claims. Ticks and pauses have their defaults; the lease is an option."""
 
 
 @dataclass
 class Program:
-    """One program of the service, through all of its lives."""
+    """One program of the service, across restarts."""
 
     role: str
     number: int
@@ -63,7 +63,7 @@ class Program:
 
     @property
     def worker(self) -> str:
-        """Who holds its leases; another one in each life."""
+        """Owner of its leases; different after each restart."""
         return f"{self.role}{self.number}@{self.starts}"
 
     @property
@@ -88,11 +88,11 @@ class Program:
 
     @property
     def is_new_dead(self) -> bool:
-        """Has it died since the last look?"""
+        """Return whether it died since the last check."""
         return self.process is not None and self.process.poll() is not None and self.restart_at is None
 
     def revive(self) -> bool:
-        """Start it again if it died a while ago; returns whether it did."""
+        """Restart it if it died a while ago; returns whether it did."""
         if self.process is None or self.process.poll() is None:
             return False
         if self.restart_at is None:
@@ -110,11 +110,11 @@ class Program:
 
     @property
     def tree(self) -> list[int]:
-        """The process and all below it, those too that made a session of their own."""
+        """The process and all its descendants, including those in sessions of their own."""
         return [] if self.process is None or self.process.poll() is not None else [*self.children, self.process.pid]
 
     def kill(self) -> None:
-        """End it as the loss of its machine or container does."""
+        """Kill it like the loss of its machine or container."""
         self.killed = True
         send(signal.SIGKILL, self.tree)
         if self.process is not None:
@@ -130,7 +130,7 @@ class Program:
         self.frozen = []
 
     def stop(self, deadline: float) -> None:
-        """Wait for the end that SIGTERM asked for, and take what is left by force."""
+        """Wait for the end requested by SIGTERM, then kill what is left."""
         if self.process is None:
             return
         below = self.children
@@ -146,16 +146,16 @@ class Program:
 
 
 class Stack:
-    """All programs of one service, its servers, and the folders where others keep their messages and bytes."""
+    """All programs of one service, its servers, and the folders of messages and bytes."""
 
     def __init__(self, folder: Path, kind: str, servers: Servers, lease: float = LEASE_SECONDS) -> None:
         self.servers = servers
         self.lease = lease
         self.on_death: Callable[[str], None] = lambda _worker: None
-        """What a supervisor does for a worker that it sees die, besides starting it again."""
+        """What a supervisor does when a worker dies, besides restarting it."""
         self.restarts = 0
         self.died = 0
-        """Of these, how many had died of themselves."""
+        """How many had died by themselves."""
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.queue_folder = folder / "data" / "queue"
@@ -186,7 +186,7 @@ class Stack:
         return [program for program in self.programs if program.role in roles and program.tree and not program.frozen]
 
     def shifts(self) -> Iterator[list[Program]]:
-        """Let one worker of each role work at a time, the others frozen; yields those that work."""
+        """Let one worker of each role work at a time, with the others frozen; yields those that work."""
         workers = [program for program in self.programs if program.role != "api"]
         for first in range(0, len(workers), len(ROLES)):
             shift = workers[first : first + len(ROLES)]

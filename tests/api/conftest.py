@@ -41,7 +41,7 @@ def pytest_terminal_summary(terminalreporter):
 
 
 class RecordedWakeups:
-    """A broker that takes everything and tells nobody."""
+    """A broker that accepts everything and notifies no worker."""
 
     def __init__(self):
         self.sent = []
@@ -236,7 +236,7 @@ def claim_chunk(session):
 
 
 def work(services, probabilities=(0.1, 0.2, 0.7), chunks=None, errors=(), known_score=None):
-    """Do what a worker of the queue `infer` does with so many chunks, or all; `errors` are seqs that fail."""
+    """Do the work of an `infer` worker with up to this many chunks, or all; `errors` are seqs that fail."""
     for _ in range(1000 if chunks is None else chunks):
         with services.database.transaction() as session:
             claimed = claim_chunk(session)

@@ -1,4 +1,4 @@
-"""What nobody should send, derived from OpenAPI: so a new address, parameter or member is tried as well."""
+"""Invalid requests derived from OpenAPI, so that new paths, parameters and members are covered too."""
 
 import base64
 import json

@@ -17,7 +17,7 @@ from tsukiji.types import ImportOptions
 
 @pytest.fixture
 def mixed(client):
-    """Labels that no folder can have, names that occur twice, splits, a crop, and one image without a label."""
+    """Labels that no folder can have, repeated names, splits, a crop, and one unlabelled image."""
     client.post("/v1/datasets", json={"name": "mixed"})
 
     def send(blob, name, **data):

@@ -176,7 +176,7 @@ def test_pages_join_without_gaps(client, dataset):
 
 
 def test_the_next_page_of_a_data_set_with_a_name_of_its_own(client):
-    """Its address stands in a header, which takes ASCII alone."""
+    """Its address is in a header, which is limited to ASCII."""
     name = "寿司 ?#&"
     client.post("/v1/datasets", json={"name": name})
     place = f"/v1/datasets/{quote(name, safe='')}/images"

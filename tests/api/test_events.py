@@ -44,7 +44,7 @@ class Stream:
         self.last_id = None
 
     async def read(self, count):
-        """Return so many events."""
+        """Return this many events."""
         found = []
         while len(found) < count:
             lines = dict(line.split(": ", 1) for line in (await anext(self.pieces)).decode().strip().split("\n"))

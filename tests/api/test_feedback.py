@@ -18,7 +18,7 @@ def own(services, model, dataset):
 
 @pytest.fixture
 def batch(client, services, model):
-    """A batch of three images: two of which the data set knows nothing, and one that it holds."""
+    """A batch of three images: two unknown to the data set, and one that it holds."""
     blobs = [*pictures(2, 77), pictures(1)[0]]
     sent = client.post("/v1/batches", files=as_files(blobs), data={"model": model})
     assert sent.status_code == 202, sent.text

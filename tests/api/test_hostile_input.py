@@ -1,4 +1,4 @@
-"""Every address of the application, with what nobody should send: always an answer, never a failure of ours."""
+"""Every path of the application with invalid input: always a response, never a 5xx."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""A client that is killed again and again while it sends to a real service: nothing is lost, nothing sent twice."""
+"""A client that is killed repeatedly while it sends to a real service: nothing is lost, nothing sent again."""
 
 import hashlib
 import json
@@ -67,7 +67,7 @@ def test_killed_ten_times_it_sends_each_confirmed_part_once(served, settings, tm
 
 
 def _send(served, file, lines):
-    """Run a client and kill it after so many parts; it must begin none that was confirmed before it came."""
+    """Run a client and kill it after this many parts; it must not start any part confirmed earlier."""
     with Client(*served) as client:
         confirmed = {part.number for one in client.uploads.list() for part in client.uploads.get(one.id).parts}
     command = [sys.executable, "-c", SENDER, *served, str(file)]

@@ -284,7 +284,7 @@ def test_a_model_of_more_labels_than_a_data_set_may_have_is_refused(client, serv
 
 
 def test_labels_are_written_as_those_of_data_sets(client, folder, tmp_path):
-    """Decomposed as some systems write them, and with blanks around: nobody could look for these."""
+    """Decomposed as by some systems, and with surrounding spaces: impossible to search for."""
     for name in (package.CONFIG, package.EVALUATION):
         text = (folder / name).read_text("utf-8").replace('"cat"', '" cafe\\u0301 "')
         (folder / name).write_text(text, "utf-8")

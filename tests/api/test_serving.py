@@ -1,4 +1,4 @@
-"""The program itself: it announces itself, serves, and goes when it is told to, whoever still listens."""
+"""The API program: it announces itself, serves, and stops when told to, regardless of open connections."""
 
 import json
 import os

@@ -15,7 +15,7 @@ SETS = [["ant"], ["ant", "bee"], ["antlion", "bee"], [], None, ["ant"]]
 
 @pytest.fixture
 def insects(client):
-    """Six pictures: sets of two, of one, the empty one, and one of which nothing is known."""
+    """Six pictures: sets of two, of one, the empty one, and one unlabelled."""
     made = client.post("/v1/datasets", json={"name": "insects", "kind": "multi_label"})
     assert (made.status_code, made.json()["kind"]) == (201, "multi_label")
     labels = ["" if labels is None else json.dumps(labels) for labels in SETS]

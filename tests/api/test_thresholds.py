@@ -1,4 +1,4 @@
-"""A decision by probability and known score: as the request asked, or anew when results are read."""
+"""Decisions by probability and known score: as requested, or recomputed when results are read."""
 
 import csv
 import io

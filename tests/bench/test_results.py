@@ -1,4 +1,4 @@
-"""A file of results says what it was measured on, and how often."""
+"""A file of results has the facts of its measurement."""
 
 import json
 from pathlib import Path
@@ -31,7 +31,7 @@ OLDER = {
     "training-2-cores",
     "writers-2-cores",
 }
-"""Older than this rule. None is added; one that is measured anew leaves the list."""
+"""Older than this rule. None is added; a new measurement leaves the list."""
 
 
 @pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.stem)

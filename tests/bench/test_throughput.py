@@ -1,4 +1,4 @@
-"""What `bench.batches` stands on: photos that nobody has seen, peers that die loudly, ratios of the same run."""
+"""The basis of `bench.batches`: unseen photos, peers that fail loudly, ratios of the same run."""
 
 import io
 import re
@@ -57,7 +57,7 @@ def test_photos_are_packed_at_the_size_that_is_asked_for(stage, tmp_path):
 
 
 def test_ratios_are_of_the_same_run():
-    """A machine that got twice as slow in between changes no ratio."""
+    """A machine that slows down by half in between changes no ratio."""
     figures = throughput.summary({"service": [90.0, 45.0, 90.0], "fastai": [30.0, 15.0, 30.0]})
     assert figures == {
         "service_images_per_second": 90,

@@ -27,7 +27,7 @@ def lay_over(below: Any, above: Any) -> Any:
 
 
 def fill_in(value: Any, variables: dict[str, str]) -> Any:
-    """Fill in `${NAME}`, `${NAME:-default}` and `${NAME:?message}` wherever they stand; KeyError is the message."""
+    """Substitute `${NAME}`, `${NAME:-default}` and `${NAME:?message}` everywhere; KeyError has the message."""
     if isinstance(value, dict):
         return {key: fill_in(part, variables) for key, part in value.items()}
     if isinstance(value, list):

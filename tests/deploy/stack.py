@@ -157,11 +157,11 @@ class Stack:
             assert program.process is not None
             assert program.process.poll() is None, f"{program.name} has ended\n{program.tail()}"
             assert time.monotonic() < deadline, f"{program.name} is not healthy\n{program.tail()}"
-            time.sleep(1)  # a check is a process of its own, and takes from those that are starting
+            time.sleep(1)  # each check is a process, which slows down the starting ones
 
 
 def is_alive(group: int) -> bool:
-    """Tell whether a process group has members, the dead whom nobody has waited for included."""
+    """Return whether a process group has members, including zombies."""
     try:
         os.killpg(group, 0)
     except ProcessLookupError:

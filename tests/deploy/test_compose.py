@@ -141,7 +141,7 @@ SET_BY_IMAGES = {"TSUKIJI_DATA_DIR", "TSUKIJI_STORAGE_CACHE_DIR", "TSUKIJI_WEIGH
 
 @pytest.mark.parametrize("name", sorted(PROGRAMS))
 def test_a_program_gets_its_own_settings_and_no_others(name):
-    """All of them: one that is left out could be set in .env, and nobody would hear of it."""
+    """All of them: a missing one could be set in .env without any effect."""
     service = compose.read()["services"][name]
     assert "env_file" not in service
     wanted = {variable for group in READS[name] for variable, _ in variables(GROUPS[group])} - SET_BY_IMAGES

@@ -97,7 +97,7 @@ def start(tmp_path):
 
 
 def alive(pids):
-    """Return those that still run (a zombie does not)."""
+    """Return the running ones (without zombies)."""
     table = subprocess.run(["ps", "-A", "-o", "pid=,stat="], capture_output=True, text=True, check=True).stdout
     running = {int(pid) for pid, state in map(str.split, table.splitlines()) if not state.startswith("Z")}
     return [pid for pid in pids if pid in running]

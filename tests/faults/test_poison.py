@@ -1,4 +1,4 @@
-"""A picture that kills its worker each time: its batch is told so after three attempts, and nobody else's waits."""
+"""A picture that kills its worker each time: its batch fails after three attempts, and other batches do not wait."""
 
 import pytest
 from PIL import Image

@@ -52,7 +52,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def make_run(tmp_path: Path, pictures: list[dict[str, Any]]) -> MakeRun:
-    """Return a function that writes `run.json` into a new folder; its arguments replace what stands there."""
+    """Return a function that writes `run.json` into a new folder; its arguments replace members."""
 
     def make(name: str = "run", *, recipe: dict[str, Any] | None = None, **changes: Any) -> Path:
         return write_run(tmp_path / name, pictures, RECIPE | (recipe or {}), **changes)

@@ -34,7 +34,7 @@ print(Predictor.load(Path(sys.argv[1]), "cpu").label_names, "fastai" in sys.modu
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory, pictures: list[dict[str, Any]]) -> Iterator[tuple[Path, Engine]]:
-    """A training of two epochs that nobody disturbed, and its folder."""
+    """An undisturbed training of two epochs, and its folder."""
     folder = write_run(tmp_path_factory.mktemp("finished") / "run", pictures, RECIPE)
     engine = Engine(folder)
     assert engine.wait() == Exit.DONE

@@ -1,4 +1,4 @@
-"""The evaluation of a finished training: what it says is what the package answers, and what is in it fits together."""
+"""The evaluation of a finished training matches the package's predictions, and is consistent."""
 
 import json
 import os

@@ -28,7 +28,7 @@ MANY = 2**30
 
 
 class Columns:
-    """Stands for a network: an embedding is the mean of each column of pixels; it counts what it is shown."""
+    """A fake network: an embedding is the mean of each column of pixels; it counts its inputs."""
 
     num_embedded = SIDE
     dtype = torch.float32

@@ -200,7 +200,7 @@ def test_a_loss_that_is_no_number_fails_with_the_epoch(begin: Begin) -> None:
 
 
 def weights_of(make_run: MakeRun, pictures: list[dict[str, Any]], counts: dict[str, int], wish: str) -> list[float]:
-    """The weights of the classes' mistakes in a training of so many images of each; empty where none weighs more."""
+    """The class weights of a training with these numbers of images; empty for equal weights."""
     images = []
     for label, count in counts.items():
         own = [picture for picture in pictures if picture["label"] == label and picture["split"] == "train"]

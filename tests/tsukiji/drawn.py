@@ -1,4 +1,4 @@
-"""Data sets drawn at random: items without pictures, some of which look alike or are of one group."""
+"""Random data sets: items without pictures, some of which look alike or share a group."""
 
 from hashlib import sha256
 
@@ -20,7 +20,7 @@ def many(counts: dict[str, int], split: Split | None = None) -> list[SnapshotIte
 
 
 def copy_of(number: int, bits: int = 0) -> str:
-    """Return a hash that differs from that of the item of this number in so many bits."""
+    """Return a hash that differs from that of the item of this number in `bits` bits."""
     return f"{int(sha256(b'%d' % number).hexdigest()[:16], 16) ^ (1 << bits) - 1:016x}"
 
 
@@ -32,7 +32,7 @@ seeds = st.integers(0, 2**31 - 1)
 
 @st.composite
 def related(draw: st.DrawFn, splits: st.SearchStrategy[Split | None] = splits) -> list[SnapshotItem]:
-    """Items of which some are of a group, and some look like an earlier one."""
+    """Items, some of which share a group, or look like an earlier one."""
     rows = draw(
         st.lists(st.tuples(labels, splits, st.integers(0, 30), st.integers(0, 60), st.integers(0, 6)), max_size=80)
     )

@@ -1,4 +1,4 @@
-"""JSON from outside is read in one way, and what cannot be walked or kept is refused as what it is: no JSON."""
+"""JSON from outside is parsed uniformly; what cannot be traversed or stored is refused as invalid JSON."""
 
 import pytest
 

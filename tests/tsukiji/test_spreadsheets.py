@@ -41,7 +41,7 @@ def test_numbers_stay_numbers():
     ],
 )
 def test_no_reading_of_a_table_finds_a_formula(text):
-    """Whatever separates cells for whoever opens it, and if quotes hold nothing together."""
+    """For any separator of any program, even if quotes do not protect cells."""
     written = harmless(text)
     cells = re.split("[\\n\\r\\u2028\\t,;|]", written)
     assert not [cell for cell in cells if re.match(r"[\s\"]*[=+@\uff1d\uff0b\uff0d\uff20-]", cell)]

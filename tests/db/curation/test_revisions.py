@@ -1,4 +1,4 @@
-"""Acts and their undoing, on both databases: exact, whoever else changed what."""
+"""Edits and their undo, on both databases: exact, also with concurrent edits."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -240,7 +240,7 @@ def test_acts_at_the_same_moment_follow_one_another(database):
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(relabel, ["a", "b", "c", "d"]))
     left = set(done)
-    while left:  # whichever came last can be undone, and no other
+    while left:  # only the last one can be undone
         for revision_id in sorted(left):
             try:
                 with database.transaction() as session:

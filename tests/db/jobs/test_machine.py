@@ -1,6 +1,6 @@
 """Jobs and batches keep their promises under any order of claims, crashes, zombies, cancels and jumps of the clock.
 
-The machines that are run here stand in `tests/db/jobs/machine/`.
+The state machines are in `tests/db/jobs/machine/`.
 """
 
 import pytest
@@ -96,7 +96,7 @@ def test_a_clock_that_jumps_takes_nothing_from_who_holds_it(database, clock, dee
 
 
 def play(machine: Machine, deeds: str) -> None:
-    """Do these deeds in this order, less those that are impossible, and drive everything to its end."""
+    """Run these steps in order, skipping impossible ones, and drive everything to its end."""
     for step in deeds.split():
         deed, _, number = step.partition(":")
         if deed in machine.possible():

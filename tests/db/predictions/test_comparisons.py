@@ -23,7 +23,7 @@ def test_images_are_matched_by_content(session):
     model = add(session)
     a = evaluate(session, model, ("a", "cat", "cat", 1), ("b", "cat", "dog", 1), ("c", "dog", "dog", 1))
     b = evaluate(session, model, ("c", "dog", "cat", 1), ("b", "cat", "cat", 1), ("d", "cat", "cat", 1))
-    evaluate(session, model, ("a", "cat", "dog", 1), ("b", "cat", "dog", 1))  # nobody asked for this one
+    evaluate(session, model, ("a", "cat", "dog", 1), ("b", "cat", "dog", 1))  # not part of the comparison
     assert sorted(comparisons.tally(session, a, b), key=lambda row: row.label) == [
         Tally("cat", right_a=False, right_b=True, images=1),
         Tally("dog", right_a=True, right_b=False, images=1),

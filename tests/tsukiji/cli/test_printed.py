@@ -37,7 +37,7 @@ def served(service):
 
 @pytest.fixture
 def piped(served, run, tmp_path):
-    """Run a command, give what it prints to `datasets fix pets OPTION`, and return what the service is asked for."""
+    """Run a command, pipe its output to `datasets fix pets OPTION`, and return the request sent."""
 
     def piped(command, option):
         printed = run(*command)

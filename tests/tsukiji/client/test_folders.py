@@ -290,7 +290,7 @@ def test_links_are_followed_and_those_that_lead_nowhere_are_told(pets, service, 
     (tmp_path / "pets/dog/2.png").symlink_to("../../real/2.png")
     (tmp_path / "pets/bee").symlink_to("../nowhere")
     (tmp_path / "pets/dog/w.png").symlink_to("/nowhere/x.png")
-    (tmp_path / "real/cats/all").symlink_to("../../pets")  # leads back to where it came from
+    (tmp_path / "real/cats/all").symlink_to("../../pets")  # a cycle
     (tmp_path / "pets/itself").symlink_to("itself")
     result = pets.upload(tmp_path / "pets")
     assert {file.name: file.label for file in result.files} == {

@@ -11,7 +11,7 @@ ONE_BIT = st.integers(0, 63).map(lambda bit: 1 << bit)
 
 @st.composite
 def crowded(draw: st.DrawFn) -> NDArray[np.uint64]:
-    """Hashes of which many lie close together: each is a new one, or an earlier one with some bits turned."""
+    """Hashes with many close ones: each is new, or an earlier one with some bits flipped."""
     hashes: list[int] = []
     for _ in range(draw(st.integers(1, 60))):
         if hashes and draw(st.booleans()):

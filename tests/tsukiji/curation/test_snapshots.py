@@ -17,7 +17,7 @@ def test_snapshot_reads_back_and_does_not_depend_on_order(items: list[SnapshotIt
 
 
 def test_form_of_a_snapshot_does_not_change() -> None:
-    """Hashes of snapshots are kept; whoever changes the form must say so in a new format."""
+    """Stored hashes of snapshots must stay valid; a changed form needs a new format name."""
     data = dumps([SnapshotItem("img_1", "ab" * 32, "tünä.jpg", "tuna", "train")])
     line = '{"image_id":"img_1","label":"tuna","name":"t\\u00fcn\\u00e4.jpg","sha256":"%s","split":"train"}\n'
     assert data.decode() == line % ("ab" * 32)

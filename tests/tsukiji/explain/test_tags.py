@@ -1,4 +1,4 @@
-"""Windows and tags: places in pixels of the picture, whatever its proportions; kinds told apart where they stand."""
+"""Windows and tags: boxes in pixels of the picture for all proportions; kinds are distinguished by position."""
 
 import numpy as np
 import pytest

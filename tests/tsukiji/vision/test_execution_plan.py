@@ -32,7 +32,7 @@ def expected(folder):
 
 @pytest.fixture
 def machine(monkeypatch):
-    """Pretend to have so many cores, and these abilities."""
+    """Simulate this many cores with these CPU flags."""
 
     def pretend(cores, **abilities):
         monkeypatch.setattr(execution_plan, "usable_cores", lambda: cores)

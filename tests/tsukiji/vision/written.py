@@ -23,7 +23,7 @@ def rows_of(values, depth):
 
 
 def png(values, depth=16, *, interlaced=False, before=b"", after=b""):
-    """A PNG of samples (H, W) or (H, W, C); chunks may stand before its pixels and after them."""
+    """A PNG of samples (H, W) or (H, W, C), with optional chunks before and after its pixels."""
     values = np.asarray(values)
     height, width, channels = (*values.shape, 1)[:3]
     colour = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
@@ -37,7 +37,7 @@ def png(values, depth=16, *, interlaced=False, before=b"", after=b""):
 
 
 def directory(tags, at, order="<", following=0, big=False):
-    """A directory of TIFF at a place, and what it points at, given lists of numbers or bytes by tag."""
+    """A TIFF directory at an offset, with the values it points to, from lists of numbers or bytes by tag."""
     word, long, room = ("Q", "Q", 8) if big else ("H", "I", 4)
     entries, beside = b"", b""
     end = at + struct.calcsize("=" + word) + (12 + room) * len(tags) - (4 if not big else 0) * len(tags) + room

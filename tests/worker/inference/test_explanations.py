@@ -36,7 +36,7 @@ def classify(services, submit, model, models, archive):
 
 @pytest.fixture
 def held_out(services, model, tmp_path):
-    """The model's own evaluation, of so many pictures."""
+    """The model's own evaluation, with this many pictures."""
 
     def add(count):
         items = []

@@ -16,7 +16,7 @@ from worker.inference.model_cache import ModelCache
 
 @pytest.fixture
 def held_out(services, model, tmp_path):
-    """Give the model's own evaluation so many pictures."""
+    """Give the model's own evaluation this many pictures."""
 
     def add(count, missing=0):
         blobs = []

@@ -1,4 +1,4 @@
-"""The lane's answers are those of the queue; many at once share passes; nobody waits for a worker that cannot."""
+"""Results of the predict RPC equal those of the queue; concurrent requests share passes; failures do not block."""
 
 import asyncio
 import io

@@ -321,7 +321,7 @@ def test_an_interrupted_import_fetches_only_what_is_missing(internet, services, 
     assert sorted(again) == sorted(f"/{number}.png" for number in range(9, 20)), "10 verdicts stood: 1 line, 9 pictures"
 
 
-# --- what nobody should send -----------------------------------------------------------------------------------------
+# --- hostile input ---------------------------------------------------------------------------------------------------
 
 HOSTILE = {
     "../../evil.png": "unsafe_path",

@@ -294,7 +294,7 @@ def test_a_cancelled_analysis_ends_and_changes_nothing(services, submit, fill, a
     def cancel_when_running(services, job, lease):
         with services.database.transaction() as session:
             jobs.request_cancel(session, job.id)
-        while not lease.signals.cancel:  # the lease's thread looks twice a second
+        while not lease.signals.cancel:  # the lease's thread checks every half second
             time.sleep(0.05)
         run(services, job, lease)
 

@@ -140,7 +140,7 @@ class Machine(RuleBasedStateMachine):
             self.believers.pop(work_id, None)
 
     def give_up(self, row: dict[str, Any]) -> None:
-        """A job that ends before it is planned ends its chunks, too, whoever holds them."""
+        """A job that ends before it is planned ends its chunks too, regardless of their owners."""
         if row["status"] in TERMINAL:
             for chunk in self.seen.chunks_of(row["id"], "cancelled", "expired"):
                 self.believers.pop(chunk["id"], None)

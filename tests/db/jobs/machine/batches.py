@@ -65,7 +65,7 @@ class BatchMachine(JobMachine):
         batches.finish_plan(session, job, total, chunk_images, job.max_attempts)
 
     def add_items(self, session: Session, job: Job, images: int) -> int:
-        """Add items to those that are in chunks; returns how many there are then."""
+        """Add items to those in chunks; returns their number."""
         first = batches.clear_items(session, job.id)
         items = [{"custom_id": f"{n}.jpg", "sha256": None} for n in range(first, first + images)]
         batches.add_items(session, job.id, items, first)
@@ -143,7 +143,7 @@ class BatchMachine(JobMachine):
                 self.let_go(claim)
 
     def abort(self, claim: Claim, _number: int) -> None:
-        """The model is gone: that is true for the whole batch, whoever finds it out."""
+        """The model is gone: this ends the whole batch, no matter who notices it."""
         job_id = claim.work.job_id
         with self.database.transaction() as session:
             jobs.fail(session, job_id, ModelGone())

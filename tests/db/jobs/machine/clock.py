@@ -10,7 +10,7 @@ from db.clock import now
 
 @dataclass
 class Clock:
-    """The database's clock is so many seconds ahead of the true time, or behind it when negative."""
+    """Set the database's clock this many seconds ahead, or behind when negative."""
 
     ahead: float = 0
 

@@ -16,7 +16,7 @@ def photo(seed):
 
 
 def nothing():
-    """No wish to stop."""
+    """Never stops."""
 
 
 def greys(*pictures):

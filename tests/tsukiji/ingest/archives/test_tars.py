@@ -67,7 +67,7 @@ def tar(*members, end=bytes(1024)):
 
 
 def pax(**records):
-    """A pax header of these records (`__` stands for a dot)."""
+    """A pax header of these records (`__` for a dot)."""
     body = b""
     for key, value in records.items():
         line = f" {key.replace('__', '.')}={value}\n".encode()

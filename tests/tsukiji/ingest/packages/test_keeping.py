@@ -34,7 +34,7 @@ def hashed(monkeypatch):
 
 
 def test_weights_are_hashed_once_on_their_way_in(folder, hashed):
-    """Also where a label has to be written otherwise, and the package is sealed anew."""
+    """Also if a label must be normalised, and the package sealed again."""
     config = json.loads((folder / package.CONFIG).read_text())
     config["label_names"] = [f" {LABELS[0]}", *LABELS[1:]]
     (folder / package.CONFIG).write_text(json.dumps(config))

@@ -158,7 +158,7 @@ def test_a_file_exchanged_for_a_link_after_it_was_listed_is_not_followed(photos)
 
 
 def _exchange(photos):
-    """True once the file is a link; the entry was made before that, and is read while the iteration stands at it."""
+    """True once the file is a link; the entry was listed before that, and is read during its iteration."""
     path = photos / "cat/deep/2.jpg"
     path.unlink()
     path.symlink_to(photos.parent / "private/secret.jpg")

@@ -26,7 +26,7 @@ def server():
 
 
 def names(**addresses):
-    """A resolver of these names (`_` for a dot); a list is what it answers one after another."""
+    """A resolver of these names (`_` for a dot); a list holds successive answers."""
 
     def resolve(host, port):
         found = addresses[host.replace(".", "_")]
@@ -131,7 +131,7 @@ def test_public_addresses_are(address):
     "host", ["127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "2130706433", "0x7f.1", "127.1", "0177.0.0.1"]
 )
 def test_this_machine_is_not_asked_however_it_is_spelled(server, host):
-    """With the system's own resolver and a real connection: nothing stands between the guard and the server."""
+    """With the system's own resolver and a real connection, without fakes in between."""
     port = server.server_address[1]
 
     class Dial(httpcore2.SyncBackend):

@@ -1,4 +1,4 @@
-"""Every kind of store, empty, with a way to damage what it keeps."""
+"""Every kind of store, empty, with a way to damage its blobs."""
 
 import os
 import secrets
@@ -80,7 +80,7 @@ def store(case):
 
 @pytest.fixture
 def age(case):
-    """Let a blob have been put so many hours ago."""
+    """Backdate a blob by this many hours."""
 
     def age(sha256, hours):
         then = time.time() - 3600 * hours
