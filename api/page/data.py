@@ -30,7 +30,7 @@ PICTURES: Final = 60
 """Of one page without script; with script the grid reads on by `/v1`."""
 COLUMNS: Final = 8
 PICTURES_OF_COLUMN: Final = 12
-LABEL_CHIPS: Final = 12
+LABEL_CHIPS: Final = 8
 FINDINGS: Final = {
     "exact_duplicates": "same picture",
     "near_duplicates": "near-duplicates",

@@ -75,6 +75,17 @@ def test_all_of_a_filter_get_a_typed_label_by_keyboard_alone(signed_in, client, 
     assert counts(client, pets) == {"moose": 12, "cat": 4, "dog": 4}
 
 
+def test_what_is_taken_out_of_all_is_left_as_it_is(signed_in, client, pets):
+    page = signed_in("/datasets/pets?unlabelled=true")
+    page.get_by_role("option").first.focus()
+    page.keyboard.press("Control+a")
+    page.get_by_role("option").nth(3).click(modifiers=["Control"])
+    expect(selected(page)).to_have_text("11 selected")
+    page.keyboard.press("x")
+    expect(page.locator(".tile.out")).to_have_count(11)
+    assert client.get("/v1/datasets/pets").json()["excluded"] == 11
+
+
 def test_arrows_and_space_select_and_x_excludes(signed_in, client, pets):
     page = signed_in("/datasets/pets?label=cat")
     page.get_by_role("option").first.focus()

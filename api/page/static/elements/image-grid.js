@@ -15,8 +15,8 @@
 //   draw(entry)            what a tile shows; assign your own for other lists: { key, thumb, name, note, corner, state, out }
 //                          (`key` is what `selection.images` holds, `state` classes of .tile, `out` why it is faded)
 //   entries                the entries read so far; assign an array to show your own instead of `src`
-//   selection              what is selected, as acts of /v1 take it: { images: keys }, or { filter } after "select all"
-//                          of a list of a data set's images; null where nothing is
+//   selection              what is selected, as acts of /v1 take it: { images: keys }, or { filter, except } after
+//                          "select all" of a list of a data set's images; null where nothing is
 //   selected, filter       the selected entries that were read; the filter of a list of a data set's images
 //   count                  how many are selected
 //   select(keys)           selects these; selectAll(), clear()
@@ -57,6 +57,7 @@ export class ImageGrid extends HTMLElement {
   /** @type {Map<string, HTMLElement>} */ #pictures = new Map();
   /** @type {Set<string>} */ #selected = new Set();
   #all = false;
+  /** @type {Set<string>} */ #except = new Set();
   #active = 0;
   #anchor = 0;
   #layout = { columns: 1, side: 100, step: 106 };
@@ -357,22 +358,22 @@ export class ImageGrid extends HTMLElement {
   }
 
   get count() {
-    return this.#all ? this.#size : this.#selected.size;
+    return this.#all ? this.#size - this.#except.size : this.#selected.size;
   }
 
   get selection() {
-    if (this.#all) return { filter: this.filter };
+    if (this.#all) return { filter: this.filter, except: [...this.#except] };
     return this.#selected.size ? { images: [...this.#selected] } : null;
   }
 
   get selected() {
-    if (this.#all) return this.#entries;
+    if (this.#all && !this.#except.size) return this.#entries;
     return this.#entries.filter((entry) => this.#has(this.draw(entry).key));
   }
 
   /** @param {string} key */
   #has(key) {
-    return this.#all || this.#selected.has(key);
+    return this.#all ? !this.#except.has(key) : this.#selected.has(key);
   }
 
   /** @param {Iterable<string>} keys */
@@ -389,6 +390,7 @@ export class ImageGrid extends HTMLElement {
   async selectAll() {
     if (this.filter) {
       this.#all = true;
+      this.#except.clear();
       this.#tell(false);
     } else this.select(await this.#everything());
   }
@@ -407,6 +409,11 @@ export class ImageGrid extends HTMLElement {
   /** @param {number} index @param {{toggle?: boolean, range?: boolean}} how */
   async #pick(index, { toggle = false, range = false }) {
     const keyOf = (/** @type {number} */ at) => this.draw(this.#entries[at]).key;
+    if (this.#all && toggle && !range) {
+      if (!this.#except.delete(keyOf(index))) this.#except.add(keyOf(index));
+      this.#anchor = index;
+      return this.#tell(true);
+    }
     const base = toggle || range ? new Set(this.#all ? await this.#everything() : this.#selected) : new Set();
     if (range) {
       const [from, to] = [Math.min(this.#anchor, index), Math.max(this.#anchor, index)];
