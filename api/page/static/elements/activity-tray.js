@@ -5,6 +5,8 @@ import { make, plural } from "../api.js";
 const LISTED = 3;
 /** @type {Record<string, string>} */
 const SCREENS = { training: "trainings", batch: "batches" }; // others are shown as jobs
+/** @type {Record<string, string>} */
+const WORDS = { analysis: "check", suggestion: "suggestions" };
 
 class ActivityTray extends HTMLElement {
   /** @type {Map<string, any>} */
@@ -37,7 +39,7 @@ class ActivityTray extends HTMLElement {
       const progress = make("progress", { max: 1, "aria-label": `Progress of the ${job.object}` });
       if (job.progress?.fraction) progress.value = job.progress.fraction;
       const state = job.status === "queued" ? "waiting" : job.phase || job.status;
-      return make("a", { href: `/${SCREENS[job.object] ?? "jobs"}/${job.id}`, class: "hint" }, `${job.object} · ${state}`, progress);
+      return make("a", { href: `/${SCREENS[job.object] ?? "jobs"}/${job.id}`, class: "hint" }, `${WORDS[job.object] ?? job.object} · ${state}`, progress);
     });
     if (jobs.length > LISTED) rows.push(make("a", { href: "/jobs", class: "hint" }, plural(jobs.length - LISTED, "more job")));
     this.replaceChildren(...rows);
