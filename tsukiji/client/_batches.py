@@ -16,8 +16,10 @@ from tsukiji.client._curation import Labels
 from tsukiji.client._downloads import save
 from tsukiji.client._feedback import correct
 from tsukiji.client._files import LocalFile, archive_type, fit_one_request, packed, pictures_at
+from tsukiji.client._frames import Stream
 from tsukiji.client._job import Job
 from tsukiji.client._pages import Paged
+from tsukiji.client._predictions import Prediction
 from tsukiji.client._uploads import BY_PARTS_BYTES, UPLOAD_SECONDS, Sent, send
 from tsukiji.ingest.skipped import SkippedFiles
 
@@ -57,23 +59,27 @@ class Batch(Job):
         """Skipped files of its folders, and warnings of the service once it has read everything."""
         return [*self._passed.warnings(), *(self.result or {}).get("warnings", [])]
 
-    def results(self, *, probabilities: bool = False, **wanted: Unpack[Selection]) -> Iterator[types.Prediction]:
-        """Stream the results so far, optionally filtered; `probabilities` adds those of all labels.
+    def results(self, *, probabilities: bool = False, **wanted: Unpack[Selection]) -> Stream[Prediction]:
+        """Stream the results so far, optionally filtered; `to_pandas()` makes them a data frame.
+
+        `probabilities` adds those of all labels.
 
         Raises:
             GoneError: they were deleted.
         """
-        params = _params(probabilities=probabilities, **wanted)
+        return Stream(self._read(_params(probabilities=probabilities, **wanted)))
+
+    def _read(self, params: Mapping[str, Any]) -> Iterator[Prediction]:
         with self._transport.stream(
             "GET", self._place("results"), params=params, headers={"Accept": self.FORMATS[".jsonl"]}
         ) as response:
             for line in response.iter_lines():
                 if line:
-                    yield types.Prediction.model_validate_json(line)
+                    yield Prediction.model_validate_json(line)
 
-    def items(self, **wanted: Unpack[Selection]) -> Paged[types.Prediction]:
+    def items(self, **wanted: Unpack[Selection]) -> Paged[Prediction]:
         """List the images page by page, including queued ones; pages are fetched on demand."""
-        return self._transport.paged(self._place("items"), types.Prediction.model_validate, **wanted)
+        return self._transport.paged(self._place("items"), Prediction.model_validate, **wanted)
 
     def summary(self, *, threshold: float | None = None, min_known: float | None = None) -> types.BatchSummary:
         """Count the images so far: per label, decisions, those without one, errors."""

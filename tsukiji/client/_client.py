@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, overload
+from typing import Any, Self, Unpack, overload
 
 from tsukiji import types
 from tsukiji.client._analyses import Analyses
@@ -22,7 +22,8 @@ from tsukiji.client._imports import Imports
 from tsukiji.client._jobs import Jobs
 from tsukiji.client._keys import Keys
 from tsukiji.client._models import Aliases, Models
-from tsukiji.client._predictions import Picture, predict
+from tsukiji.client._pictures import Picture
+from tsukiji.client._predictions import Asked, Prediction, Several, predict
 from tsukiji.client._snapshots import Snapshots
 from tsukiji.client._suggestions import SuggestionJobs
 from tsukiji.client._trainings import Trainings
@@ -78,38 +79,14 @@ class Client:
         return self._transport.config.url
 
     @overload
-    def predict(
-        self,
-        picture: Picture,
-        /,
-        model: str | Identified,
-        *,
-        top_k: int = 3,
-        threshold: float = 0.0,
-        min_known: float | None = None,
-        tags: bool = False,
-        heatmap: str | None = None,
-        wait: int = 10,
-    ) -> types.Prediction: ...
+    def predict(self, picture: Picture, /, model: str | Identified, **options: Unpack[Asked]) -> Prediction: ...
 
     @overload
-    def predict(
-        self,
-        pictures: list[str] | list[Path] | list[bytes] | tuple[Picture, ...],
-        /,
-        model: str | Identified,
-        *,
-        top_k: int = 3,
-        threshold: float = 0.0,
-        min_known: float | None = None,
-        tags: bool = False,
-        heatmap: str | None = None,
-        wait: int = 10,
-    ) -> list[types.Prediction]: ...
+    def predict(self, pictures: Several, /, model: str | Identified, **options: Unpack[Asked]) -> list[Prediction]: ...
 
     def predict(
         self,
-        pictures: Picture | list[str] | list[Path] | list[bytes] | tuple[Picture, ...],
+        pictures: Picture | Several,
         /,
         model: str | Identified,
         *,
@@ -119,8 +96,8 @@ class Client:
         tags: bool = False,
         heatmap: str | None = None,
         wait: int = 10,
-    ) -> types.Prediction | list[types.Prediction]:
-        """Classify one picture, or a list of up to 16: paths, or the bytes of picture files.
+    ) -> Prediction | list[Prediction]:
+        """Classify one picture, or a list of up to 16: paths, bytes of picture files, Pillow images, arrays (uint8).
 
         Args:
             pictures: for one, returns one prediction; for a list, a list in the same order.
@@ -136,19 +113,8 @@ class Client:
             JobFailedError: no picture could be classified.
             APIError: the service refused the request or is unreachable.
         """
-        several = isinstance(pictures, (list, tuple))
-        found = predict(
-            self._transport,
-            pictures if isinstance(pictures, (list, tuple)) else [pictures],
-            id_of(model),
-            top_k,
-            threshold,
-            min_known,
-            wait,
-            tags=tags,
-            heatmap=heatmap,
-        )
-        return found if several else found[0]
+        asked = Asked(top_k=top_k, threshold=threshold, min_known=min_known, tags=tags, heatmap=heatmap, wait=wait)
+        return predict(self._transport, pictures, id_of(model), asked)
 
     def save_heatmap(self, prediction: types.Prediction, target: str | os.PathLike[str]) -> Path:
         """Save a prediction's heatmap over its picture, a PNG, at `target`.

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Self, TypedDict, Unpack
 
 from tsukiji import types
+from tsukiji.client import _views as views
 from tsukiji.client._analyses import AnalysisJob
 from tsukiji.client._base import path
 from tsukiji.client._bound import Identified, Resource, id_of
@@ -18,6 +19,7 @@ from tsukiji.client._imports import Import
 from tsukiji.client._pages import Paged
 from tsukiji.client._snapshots import Snapshot, download
 from tsukiji.client._suggestions import SuggestionJob
+from tsukiji.client._thumbnails import thumbnails
 from tsukiji.client._uploads import BY_PARTS_BYTES, UPLOAD_SECONDS, Sent, send
 from tsukiji.labels import look_alikes
 
@@ -44,6 +46,9 @@ class ImportArguments(TypedDict, total=False):
 
 
 class Dataset(Curated, types.Dataset):
+    def _repr_html_(self) -> str:
+        return views.dataset(self, thumbnails(self._transport, self.id))
+
     def refresh(self) -> Self:
         return self._absorb(self._transport.request("GET", path("datasets", self.id)).json())
 

@@ -6,13 +6,24 @@ from typing import Literal
 import httpx2
 
 from tsukiji import types
+from tsukiji.client import _views as views
 from tsukiji.client._base import path
 from tsukiji.client._bound import Bound, Identified, Resource, id_of
 from tsukiji.client._job import Job
 from tsukiji.client._pages import Paged
 
 
+class Comparison(types.Comparison):
+    """Two evaluations on the images they share."""
+
+    def _repr_html_(self) -> str:
+        return views.comparison(self)
+
+
 class Evaluation(Bound, types.Evaluation):
+    def _repr_html_(self) -> str:
+        return views.evaluation(self)
+
     def items(
         self,
         *,
@@ -73,11 +84,11 @@ class Evaluations(Resource):
         )
         return EvaluationJob.bind(self._transport, response.json())
 
-    def compare(self, a: str | Identified, b: str | Identified) -> types.Comparison:
+    def compare(self, a: str | Identified, b: str | Identified) -> Comparison:
         """Compare two evaluations on the images they share; differences are b minus a."""
         params = {"a": id_of(a), "b": id_of(b)}
         response = self._transport.request("GET", path("evaluations", "compare"), params=params)
-        return types.Comparison.model_validate(response.json())
+        return Comparison.model_validate(response.json())
 
     def get(self, evaluation: str) -> Evaluation:
         return Evaluation.bind(self._transport, self._transport.request("GET", path("evaluations", evaluation)).json())

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Final, Self
 
 from tsukiji import types
+from tsukiji.client import _views as views
 from tsukiji.client._base import path, retry_after
 from tsukiji.client._bound import Bound
 from tsukiji.client._events import follow
@@ -25,6 +26,9 @@ ERROR_OF: Final[dict[str, type[JobError]]] = {
 
 class Job(Bound, types.Job):
     """A job: test `done`, then read `result` or `error`."""
+
+    def _repr_html_(self) -> str:
+        return views.job(self)
 
     def refresh(self) -> Self:
         return self._absorb(self._transport.request("GET", path("jobs", self.id)).json())

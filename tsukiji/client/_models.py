@@ -1,8 +1,8 @@
 """Models and their aliases."""
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Unpack, overload
 
 from tsukiji import types
 from tsukiji.client._base import path
@@ -11,7 +11,8 @@ from tsukiji.client._downloads import save
 from tsukiji.client._evaluations import Evaluation, Evaluations
 from tsukiji.client._job import Job
 from tsukiji.client._pages import Paged
-from tsukiji.client._predictions import Picture, predict
+from tsukiji.client._pictures import Picture
+from tsukiji.client._predictions import Asked, Prediction, Several, predict
 from tsukiji.client._uploads import UPLOAD_SECONDS
 
 
@@ -21,20 +22,15 @@ class Model(Bound, types.Model):
         """Its evaluation on the training's held-out pictures; makes a request."""
         return Evaluations(self._transport).get(self.evaluation_id) if self.evaluation_id else None
 
-    def predict(
-        self,
-        pictures: Sequence[Picture],
-        *,
-        top_k: int = 3,
-        threshold: float = 0.0,
-        min_known: float | None = None,
-        tags: bool = False,
-        heatmap: str | None = None,
-    ) -> list[types.Prediction]:
-        """Classify up to 16 pictures now; see `Client.predict`."""
-        return predict(
-            self._transport, pictures, self.id, top_k, threshold, min_known, wait=10, tags=tags, heatmap=heatmap
-        )
+    @overload
+    def predict(self, picture: Picture, /, **options: Unpack[Asked]) -> Prediction: ...
+
+    @overload
+    def predict(self, pictures: Several, /, **options: Unpack[Asked]) -> list[Prediction]: ...
+
+    def predict(self, pictures: Picture | Several, /, **options: Unpack[Asked]) -> Prediction | list[Prediction]:
+        """Classify one picture, or a list of up to 16, now; see `Client.predict`."""
+        return predict(self._transport, pictures, self.id, options)
 
     def suspects(self) -> Paged[types.LabelSuspect]:
         """List the images of its data set whose labels may be wrong, most suspicious first."""

@@ -1,25 +1,90 @@
 """A paged list that reads like one. Knows no HTTP."""
 
 from collections.abc import Callable, Iterator
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar, overload
 
-T = TypeVar("T")
+from pydantic import BaseModel
+
+from tsukiji.client._frames import frame
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+T = TypeVar("T", bound=BaseModel)
 
 
 class Paged(Generic[T]):
-    """Iterates over all records; pages are fetched on demand."""
+    """A list whose pages are fetched on demand.
+
+    Iterating keeps no page, however long the list is. Indexing and slicing read and keep the pages up to there; `len`
+    and places from the end (`[-1]`) read all of them.
+    """
 
     def __init__(self, fetch: Callable[[str | None], tuple[list[T], str | None]]) -> None:
         self._fetch = fetch
+        self._kept: list[T] = []
+        self._next: str | None = None
+        self._ended = False
 
     def __iter__(self) -> Iterator[T]:
         for page in self.pages():
             yield from page
 
     def pages(self) -> Iterator[list[T]]:
-        cursor: str | None = None
+        """Yield the records a page at a time; those that were read by index first."""
+        cursor = self._next
+        if self._kept or self._ended:
+            yield self._kept[:]
+            if self._ended:
+                return
         while True:
             records, cursor = self._fetch(cursor)
             yield records
             if cursor is None:
                 return
+
+    def __len__(self) -> int:
+        """Count the records; reads all pages."""
+        self._keep(None)
+        return len(self._kept)
+
+    def __bool__(self) -> bool:
+        self._keep(1)
+        return bool(self._kept)
+
+    @overload
+    def __getitem__(self, place: int) -> T: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> list[T]: ...
+
+    def __getitem__(self, place: int | slice) -> T | list[T]:
+        self._keep(_needed(place))
+        return self._kept[place]
+
+    def to_pandas(self) -> "pd.DataFrame":
+        """Return all as a data frame, a row for each; needs `tsukiji[pandas]`."""
+        return frame(self)
+
+    def __repr__(self) -> str:
+        if not self._ended:
+            return "<Paged: a list whose pages are fetched on demand>"
+        return f"<Paged: {len(self._kept)} records>"
+
+    def _keep(self, wanted: int | None) -> None:
+        """Read on until there are so many records; None: all."""
+        while not self._ended and (wanted is None or len(self._kept) < wanted):
+            records, self._next = self._fetch(self._next)
+            self._kept += records
+            self._ended = self._next is None
+
+
+def _needed(place: int | slice) -> int | None:
+    """Return how many records have to be read; None: all."""
+    if isinstance(place, int):
+        return None if place < 0 else place + 1
+    start: int = place.start or 0
+    stop: int | None = place.stop
+    if stop is None or min(start, stop) < 0 or (place.step or 1) < 0:
+        return None
+    return max(start, stop)

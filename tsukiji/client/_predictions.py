@@ -1,58 +1,83 @@
 """Synchronous predictions: the result usually arrives with the call."""
 
-import os
-from collections.abc import Sequence
-from contextlib import ExitStack
-from pathlib import Path
-from typing import BinaryIO
+from contextlib import ExitStack, suppress
+from typing import Any, TypedDict, overload
+
+from pydantic import PrivateAttr
 
 from tsukiji import types
+from tsukiji.client import _views as views
 from tsukiji.client._base import path
+from tsukiji.client._html import PICTURE_BYTES
 from tsukiji.client._job import Job
+from tsukiji.client._pictures import Picture, part, read
 from tsukiji.client._transport import Transport
 
-Picture = str | os.PathLike[str] | bytes
-"""A path, or the bytes of a picture file."""
+
+class Prediction(types.Prediction):
+    """A prediction; a notebook shows its picture, if it came from this call, with what was found on it."""
+
+    _picture: Picture | None = PrivateAttr(None)
+
+    def _repr_html_(self) -> str:
+        content = None
+        if self._picture is not None:
+            with suppress(OSError):  # the file is gone
+                content = read(self._picture, PICTURE_BYTES)
+        return views.prediction(self, content)
+
+
+Several = list[Any] | tuple[Picture, ...]
+"""Up to 16 pictures. Any: `list[str]` is no `list[Picture]` to a type checker."""
+
+
+class Asked(TypedDict, total=False):
+    """Options of a prediction; see `Client.predict`."""
+
+    top_k: int
+    threshold: float
+    min_known: float | None
+    tags: bool
+    heatmap: str | None
+    wait: int
+
+
+@overload
+def predict(transport: Transport, pictures: Picture, model: str, asked: Asked) -> Prediction: ...
+
+
+@overload
+def predict(transport: Transport, pictures: Several, model: str, asked: Asked) -> list[Prediction]: ...
+
+
+@overload
+def predict(
+    transport: Transport, pictures: Picture | Several, model: str, asked: Asked
+) -> Prediction | list[Prediction]: ...
 
 
 def predict(
-    transport: Transport,
-    pictures: Sequence[Picture],
-    model: str,
-    top_k: int,
-    threshold: float,
-    min_known: float | None,
-    wait: int,
-    *,
-    tags: bool = False,
-    heatmap: str | None = None,
-) -> list[types.Prediction]:
-    """Send up to 16 pictures and return their predictions in order, polling if `wait` seconds are too few.
+    transport: Transport, pictures: Picture | Several, model: str, asked: Asked
+) -> Prediction | list[Prediction]:
+    """Send pictures and return their predictions in order, one for one, polling if `wait` seconds are too few.
 
     Raises:
         JobFailedError: no picture could be classified; `job.error` says why.
         APIError: the service refused the request or is unreachable.
     """
+    several = pictures if isinstance(pictures, (list, tuple)) else [pictures]
+    wait = asked.pop("wait", 10)
     with ExitStack() as stack:
         response = transport.request(
             "POST",
             path("models", model, "predict"),
-            files=[("files", _part(picture, number, stack)) for number, picture in enumerate(pictures, 1)],
-            data={"top_k": str(top_k), "threshold": str(threshold)}
-            | _given(min_known=min_known, tags=tags or None, heatmap=heatmap),
+            files=[("files", part(picture, number, stack)) for number, picture in enumerate(several, 1)],
+            data={name: str(value) for name, value in asked.items() if value is not None and value is not False},
             headers={"Prefer": f"wait={wait}"},
             timeout=transport.config.timeout_seconds + wait,
         )
     job = Job.bind(transport, response.json()).wait(progress=False)
-    return [types.Prediction.model_validate(record) for record in (job.result or {})["predictions"]]
-
-
-def _given(**options: float | bool | str | None) -> dict[str, str]:
-    return {name: str(value) for name, value in options.items() if value is not None}
-
-
-def _part(picture: Picture, number: int, stack: ExitStack) -> tuple[str, BinaryIO | bytes]:
-    if isinstance(picture, bytes):
-        return f"{number}", picture
-    file = Path(picture)
-    return file.name, stack.enter_context(file.open("rb"))
+    found = [Prediction.model_validate(record) for record in (job.result or {})["predictions"]]
+    for prediction, picture in zip(found, several, strict=False):
+        prediction._picture = picture  # noqa: SLF001 - ours
+    return found if several is pictures else found[0]

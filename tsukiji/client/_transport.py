@@ -9,12 +9,13 @@ from types import TracebackType
 from typing import Any, BinaryIO, Self, TypedDict, TypeVar, Unpack
 
 import httpx2
+from pydantic import BaseModel
 
 from tsukiji.client._base import Config, retry_delay, should_retry, status_error
 from tsukiji.client._exceptions import APIConnectionError, APIError, APITimeoutError
 from tsukiji.client._pages import Paged
 
-T = TypeVar("T")
+T = TypeVar("T", bound=BaseModel)
 CONNECT_SECONDS = 5.0
 Files = Sequence[tuple[str, tuple[str, BinaryIO | bytes]]]
 

@@ -2,7 +2,9 @@
 
 import codecs
 import re
+from collections.abc import Iterator
 from contextlib import suppress
+from datetime import datetime
 from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -85,10 +87,57 @@ Metadata = Annotated[
 ]
 
 
+LINE_CHARACTERS: Final = 160
+LISTED: Final = 3
+
+
+class Plain(str):
+    """Text that a repr shows without quotes."""
+
+    __slots__ = ()
+    __repr__ = str.__str__
+
+
+def shorten(value: Any) -> Any:
+    """Return what a repr of one line shows of a value."""
+    match value:
+        case str() if len(value) > 60:
+            return f"{value[:59]}…"
+        case float():
+            return Plain(f"{value:.4g}")
+        case datetime():
+            return Plain(f"{value:%Y-%m-%d %H:%M}")
+        case [*items] if items and all(isinstance(item, str) for item in items):
+            rest = [Plain(f"… {len(items)} in all")] if len(items) > LISTED else []
+            return [*map(shorten, items[:LISTED]), *rest]
+        case [first, *rest] if isinstance(first, (BaseModel, list, dict)):
+            return Plain(f"[{len(rest) + 1} × {type(first).__name__}]")
+        case {}:
+            return Plain(f"{{{len(value)} entries}}")
+    return value
+
+
 class Answer(BaseModel):
-    """A response."""
+    """A response. Its repr is one line; `model_dump()` has everything."""
 
     model_config = ConfigDict(extra="allow")
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """Yield the fields that say something, as far as they fit into a line."""
+        room = LINE_CHARACTERS - len(type(self).__name__)
+        for name, value in self._told():
+            shown = shorten(value)
+            room -= len(name) + len(repr(shown)) + 3
+            if room < 0:
+                yield None, Plain("…")
+                return
+            yield name, shown
+
+    def _told(self) -> Iterator[tuple[str, Any]]:
+        for name, value in self:
+            field = type(self).model_fields.get(name)
+            if name not in {"object", "links"} and value not in ([], {}, None, "", field and field.default):
+                yield name, value
 
 
 class Request(BaseModel):

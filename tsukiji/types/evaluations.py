@@ -1,5 +1,6 @@
 """How good a model is."""
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, Literal
 
@@ -219,6 +220,14 @@ class Evaluation(Answer):
     created_at: datetime
     links: dict[str, str] = {}
 
+    def _told(self) -> Iterator[tuple[str, Any]]:
+        yield "id", self.id
+        yield "model_id", self.model_id
+        yield "split", self.split
+        yield "accuracy", self.metrics.accuracy
+        yield "images", self.metrics.images
+        yield "labels", len(self.metrics.label_names)
+
 
 class EvaluationItem(Answer):
     """One held-out image: true label, predicted label, and loss (cross-entropy, nats)."""
@@ -306,6 +315,12 @@ class Comparison(Answer):
     """The first hundred of them: those that b gets wrong and a right first, then the reverse."""
     summary: str
     links: dict[str, str] = {}
+
+    def _told(self) -> Iterator[tuple[str, Any]]:
+        yield "model_a", self.model_a
+        yield "model_b", self.model_b
+        yield "images", self.images
+        yield "summary", self.summary
 
 
 class LabelSuspect(Answer):

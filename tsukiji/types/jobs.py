@@ -1,9 +1,10 @@
 """Jobs and their history."""
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, Literal
 
-from tsukiji.types.base import Answer, Problem
+from tsukiji.types.base import Answer, Plain, Problem
 
 
 class Progress(Answer):
@@ -37,6 +38,16 @@ class JobState(Answer):
     counts: ItemCounts | None = None
     attempt: int = 0
 
+    def _told(self) -> Iterator[tuple[str, Any]]:
+        yield "id", self.id
+        yield "status", self.status
+        if not self.done:
+            if self.phase:
+                yield "phase", self.phase
+            yield "progress", Plain(f"{self.progress.fraction:.0%}")
+        if self.counts:
+            yield "succeeded", Plain(f"{self.counts.succeeded} of {self.counts.total}")
+
 
 class Job(JobState):
     """A job of any kind."""
@@ -60,6 +71,13 @@ class Job(JobState):
     links: dict[str, str] = {}
     request: dict[str, Any] = {}
     """The request, with defaults filled in."""
+
+    def _told(self) -> Iterator[tuple[str, Any]]:
+        yield from super()._told()
+        if self.error:
+            yield "error", self.error.code
+        if self.result:
+            yield from ((name, value) for name, value in self.result.items() if name.endswith("_id"))
 
 
 class JobEvent(Answer):
