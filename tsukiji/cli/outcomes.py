@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from enum import IntEnum
 from json import JSONDecodeError
 from types import MappingProxyType
@@ -9,7 +10,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from tsukiji import types
+from tsukiji import __version__, types
 from tsukiji.cli.output import note
 from tsukiji.cli.wording import place, sentence, way_out
 from tsukiji.client import (
@@ -17,6 +18,7 @@ from tsukiji.client import (
     APIError,
     APIStatusError,
     AuthenticationError,
+    Client,
     GoneError,
     JobCancelledError,
     JobError,
@@ -39,6 +41,8 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130
 
 
+VERSION_STATUSES: Final = frozenset({404, 405, 422})
+INFO_SECONDS: Final = 2.0
 EXPECTED: Final = (APIError, JobError, OSError, ValueError)
 """What can be said in a sentence. Anything else is a bug, and its traceback is wanted."""
 
@@ -46,7 +50,32 @@ EXPECTED: Final = (APIError, JobError, OSError, ValueError)
 def tell(error: Exception, names: Mapping[str, str]) -> ExitCode:
     """Say it, with fields of the request named as the command's own options and arguments (`names`)."""
     note(describe(error, names), style="red")
+    if is_of_versions(error) and (differ := other_version()):
+        note(differ, style="red")
     return exit_code(error)
+
+
+def is_of_versions(error: Exception) -> bool:
+    """May the cause be that the service is older or newer than this program?"""
+    match error:
+        case APIStatusError():
+            return error.status_code in VERSION_STATUSES
+        case ValidationError() | JSONDecodeError():
+            return True
+        case _:
+            return False
+
+
+def other_version() -> str | None:
+    """Return that the service has another version than this program; None if it has the same, or does not say."""
+    with suppress(APIError, ValueError), Client(timeout=INFO_SECONDS, max_retries=0) as client:
+        theirs = client.info().version
+        if theirs != __version__:
+            return (
+                f"The service has version {theirs}, this program {__version__}. Use the same version of both: "
+                f"`pip install tsukiji=={theirs}` here, or upgrade the service."
+            )
+    return None
 
 
 def exit_code(error: Exception) -> ExitCode:

@@ -73,6 +73,9 @@ def interruptible(job: Job) -> Iterator[None]:
     except KeyboardInterrupt:
         note(f"Stopped waiting for {job.object} {job.id}. {reattach(job.id)}")
         raise typer.Exit(ExitCode.INTERRUPTED) from None
+    except APIError:  # a key that was revoked in the middle, a service that is gone
+        note(f"Lost sight of {job.object} {job.id}. {reattach(job.id)}", style="yellow")
+        raise
 
 
 def wait(job: J, timeout: float | None = None) -> J:

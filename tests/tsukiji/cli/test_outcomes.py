@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from devtools.scripted_service import Answer, dataset, failed, job, page, problem
+from tsukiji import __version__
 
 COMMAND = [sys.executable, "-c", "from tsukiji.cli import main; main()"]
 
@@ -157,3 +158,21 @@ def test_a_reader_that_has_read_enough_is_no_error(service):
         assert process.stdout.readline() == "name\timages\tlabels\tcreated\tkind\tid\n"
         process.stdout.close()
         assert process.stderr.read() == ""
+
+
+@pytest.mark.parametrize("answer", [Answer({"data": 7}), problem(422, "invalid_request", "unknown field"), None])
+def test_a_service_of_another_version_is_named(service, run, answer):
+    service.answer("GET", "/v1/models/pets", answer or problem(404, "not_found", "no such address"))
+    service.answer("GET", "/v1/info", {"version": "99.1"})
+    told = run("models", "show", "pets").stderr
+    assert f"The service has version 99.1, this program {__version__}" in told
+    service.answer("GET", "/v1/info", {"version": __version__})
+    assert "Use the same version" not in run("models", "show", "pets").stderr
+
+
+def test_a_key_that_is_revoked_in_the_middle_loses_no_job(service, run):
+    service.answer("GET", "/v1/jobs/bat_1", job("running", "bat_1", "batch"), problem(401, "unauthorized", "no"))
+    result = run("jobs", "watch", "bat_1")
+    assert result.exit_code == 3
+    assert "Lost sight of batch bat_1. It continues. `tsukiji jobs watch bat_1` follows it" in result.stderr
+    assert "tsukiji keys create" in result.stderr
