@@ -6,6 +6,7 @@ import zipfile
 import pytest
 from playwright.sync_api import expect
 
+from tests.api.browser.test_accessibility import serious
 from tests.api.conftest import picture
 
 
@@ -211,3 +212,14 @@ def test_a_reload_shows_the_opened_picture_again(signed_in, client, pets):
     page.keyboard.press("Escape")
     expect(page.locator("dialog.viewer")).to_be_hidden()
     assert "image=" not in page.url
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (360, "dark")])
+def test_axe_finds_nothing_serious_in_a_selection(signed_in, pets, width, scheme):
+    page = signed_in("/datasets/pets", width=width, scheme=scheme)
+    page.get_by_role("option").first.click()
+    expect(selected(page)).to_have_text("1 selected")
+    assert serious(page) == {}
+    page.goto("/datasets/pets?view=labels")
+    page.get_by_role("option").first.wait_for()
+    assert serious(page) == {}
