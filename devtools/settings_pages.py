@@ -27,6 +27,7 @@ TABLE_END = """
 |---|---|---|
 | `TSUKIJI_URL` | client, command line | Address of the service; `http://127.0.0.1:8000` by default. |
 | `TSUKIJI_API_KEY` | client, command line | The key to send, `tsk_...`. |
+| `TSUKIJI_PROGRESS` | client | `off`: waits and uploads show no line of progress. |
 | `TSUKIJI_WORKER_NAME` | worker | What it calls itself in leases and lists; role, host and process by default. |
 | `TSUKIJI_TEST_POSTGRES_URL` | tests | A PostgreSQL server where databases may be made and dropped. |
 | `TSUKIJI_TEST_REDIS_URL` | tests | A Redis database that may be emptied. |

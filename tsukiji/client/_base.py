@@ -22,6 +22,7 @@ FIRST_DELAY_SECONDS: Final = 0.5
 LONGEST_DELAY_SECONDS: Final = 8.0
 LONGEST_RETRY_AFTER_SECONDS: Final = 60.0
 """If a server asks for more, the usual delay is used."""
+OFF: Final = frozenset({"off", "0", "false", "no"})
 RETRIED: Final = frozenset({408, 409, 429})
 
 ERROR_OF: Final[dict[int, type[errors.APIStatusError]]] = {
@@ -45,6 +46,8 @@ class Config:
     api_key: str | None
     timeout_seconds: float
     max_retries: int
+    progress: bool = True
+    """Whether waits and uploads show a line where a person reads along."""
 
     @property
     def headers(self) -> dict[str, str]:
@@ -62,8 +65,10 @@ class Config:
             return host == "localhost"
 
 
-def configure(url: str | None, api_key: str | None, timeout_seconds: float, max_retries: int) -> Config:
-    """Fill in missing values from TSUKIJI_URL and TSUKIJI_API_KEY.
+def configure(
+    url: str | None, api_key: str | None, timeout_seconds: float, max_retries: int, progress: bool | None = None
+) -> Config:
+    """Fill in missing values from TSUKIJI_URL, TSUKIJI_API_KEY and TSUKIJI_PROGRESS.
 
     Raises:
         ValueError: the address is not an http or https URL.
@@ -72,7 +77,9 @@ def configure(url: str | None, api_key: str | None, timeout_seconds: float, max_
     parts = urlsplit(address)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError(f"{address!r} is not a service address; it should look like {DEFAULT_URL}")
-    return Config(address, api_key or os.environ.get("TSUKIJI_API_KEY") or None, timeout_seconds, max_retries)
+    key = api_key or os.environ.get("TSUKIJI_API_KEY") or None
+    shown = os.environ.get("TSUKIJI_PROGRESS", "").lower() not in OFF if progress is None else progress
+    return Config(address, key, timeout_seconds, max_retries, shown)
 
 
 def path(*segments: str) -> str:

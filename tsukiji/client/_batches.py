@@ -141,7 +141,7 @@ class Batches(Resource):
         priority: int = 0,
         deadline_seconds: int | None = None,
         retention_days: float | None = None,
-        progress: Sent | None = None,
+        progress: Sent | bool | None = None,
         encoding: str | None = None,
     ) -> Batch:
         """Classify many pictures: exactly one of images, archive, manifest, source and dataset.
@@ -210,7 +210,7 @@ class Batches(Resource):
         return self._transport.request("POST", path("batches"), timeout=UPLOAD_SECONDS, **options)
 
     def _post_archive(
-        self, file: Path, options: dict[str, Any], progress: Sent | None, encoding: str | None
+        self, file: Path, options: dict[str, Any], progress: Sent | bool | None, encoding: str | None
     ) -> httpx2.Response:
         named = {"encoding": encoding} if encoding else {}
         if file.stat().st_size >= BY_PARTS_BYTES:
@@ -223,7 +223,7 @@ class Batches(Resource):
             return self._post(content=content, params=options, headers={"Content-Type": content_type})
 
     def _post_files(
-        self, files: Sequence[LocalFile], options: dict[str, Any], progress: Sent | None, passed: SkippedFiles
+        self, files: Sequence[LocalFile], options: dict[str, Any], progress: Sent | bool | None, passed: SkippedFiles
     ) -> httpx2.Response:
         if not files:
             raise ValueError(f"`images` contains no pictures. {passed}".rstrip(". "))

@@ -39,15 +39,23 @@ class Client:
         api_key: `tsk_...`; default: TSUKIJI_API_KEY.
         timeout: seconds without data after which a call fails.
         max_retries: how often a call is retried after a connection error, 408, 409, 429, or 500 and above.
+        progress: False: waits and uploads show no line of progress; default: unless TSUKIJI_PROGRESS is `off`. It is
+            only shown in a terminal or a notebook.
 
     Raises:
         ValueError: the address is not an http or https URL.
     """
 
     def __init__(
-        self, url: str | None = None, api_key: str | None = None, *, timeout: float = 60, max_retries: int = 2
+        self,
+        url: str | None = None,
+        api_key: str | None = None,
+        *,
+        timeout: float = 60,
+        max_retries: int = 2,
+        progress: bool | None = None,
     ) -> None:
-        self._transport = Transport(configure(url, api_key, timeout, max_retries))
+        self._transport = Transport(configure(url, api_key, timeout, max_retries, progress))
         self.datasets = Datasets(self._transport)
         self.images = Images(self._transport)
         self.snapshots = Snapshots(self._transport)

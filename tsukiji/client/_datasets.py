@@ -17,6 +17,7 @@ from tsukiji.client._folders import Group, Report, holds_some_of, upload_folder
 from tsukiji.client._images import Images
 from tsukiji.client._imports import Import
 from tsukiji.client._pages import Paged
+from tsukiji.client._progress import counted
 from tsukiji.client._snapshots import Snapshot, download
 from tsukiji.client._suggestions import SuggestionJob
 from tsukiji.client._thumbnails import thumbnails
@@ -55,7 +56,7 @@ class Dataset(Curated, types.Dataset):
     def upload(
         self,
         folder: str | os.PathLike[str],
-        progress: Report | None = None,
+        progress: Report | bool | None = None,
         *,
         group: Group | None = None,
         table: str | os.PathLike[str] | None = None,
@@ -67,7 +68,8 @@ class Dataset(Curated, types.Dataset):
             folder: a picture's parent folder is its label, a folder train, valid or test above it its split, unless a
                 table in it (CSV, JSON lines, another tool's export) has them. For a `multi_label` data set a folder's
                 name may list labels, `ant+bee`, and copies in several folders get the labels of all.
-            progress: called with the number of finished files and of all.
+            progress: called with the number of finished files and of all; by default a line shows them in a terminal or
+                a notebook, False shows none.
             group: what the pictures have in common (one animal, one film), so that they stay on one side of a split.
                 One name for all, or a function from the relative path (`cat/1.jpg`) to a name or None.
             table: one outside the folder.
@@ -80,7 +82,9 @@ class Dataset(Curated, types.Dataset):
         """
         options = types.ImportOptions(**arguments)
         beside = None if table is None else Path(table)
-        result = upload_folder(self._transport, self.id, Path(folder), progress, group, beside, options, self.kind)
+        shown = self._transport.config.progress
+        with counted(progress, Path(folder).name, "files", enabled=shown) as report:
+            result = upload_folder(self._transport, self.id, Path(folder), report, group, beside, options, self.kind)
         self.refresh()
         sent = {label for file in result.files for label in file.labels or []}
         result.warnings += look_alikes({row.label for row in self.classes if row.label is not None} | sent, sent)
@@ -93,7 +97,7 @@ class Dataset(Curated, types.Dataset):
     def import_archive(
         self,
         archive: str | os.PathLike[str],
-        progress: Sent | None = None,
+        progress: Sent | bool | None = None,
         *,
         group: str | None = None,
         table: str | os.PathLike[str] | None = None,

@@ -1,5 +1,6 @@
 """The handle of one job of any kind: refresh, wait, follow, cancel."""
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import Final, Self
@@ -10,7 +11,7 @@ from tsukiji.client._base import path, retry_after
 from tsukiji.client._bound import Bound
 from tsukiji.client._events import follow
 from tsukiji.client._exceptions import JobCancelledError, JobError, JobExpiredError, JobFailedError, WaitTimeout
-from tsukiji.client._progress import Line, is_watched
+from tsukiji.client._progress import Line, describe, goes_on, shows
 
 HOLD_SECONDS: Final = 30
 PAUSE_SECONDS: Final = 0.25
@@ -53,17 +54,24 @@ class Job(Bound, types.Job):
         Args:
             timeout: seconds; None: no limit.
             progress: called with this handle at once and after each change. By default a line on standard error shows
-                the progress, in a terminal or a notebook; False shows nothing.
+                the progress, in a terminal or a notebook; False shows nothing, as do `Client(progress=False)` and
+                TSUKIJI_PROGRESS=off. An interrupted wait leaves the job running, and says so.
             raise_on_error: raise if the job did not succeed. Single bad images never raise: see `counts`.
 
         Raises:
             WaitTimeout: the wait is over; the job goes on.
             JobFailedError, JobCancelledError, JobExpiredError: the job did not succeed.
         """
-        if progress is True or (progress is None and is_watched()):
+        if callable(progress):
+            return self._wait(timeout, progress, raise_on_error=raise_on_error)
+        if not shows(progress, enabled=self._transport.config.progress):
+            return self._wait(timeout, lambda _: None, raise_on_error=raise_on_error)
+        try:
             with Line() as line:
-                return self._wait(timeout, line, raise_on_error=raise_on_error)
-        return self._wait(timeout, progress or (lambda _: None), raise_on_error=raise_on_error)
+                return self._wait(timeout, lambda job: line.show(describe(job)), raise_on_error=raise_on_error)
+        except KeyboardInterrupt:
+            print(goes_on(self), file=sys.stderr)  # noqa: T201 - to the person who interrupted
+            raise
 
     def _wait(self, timeout: float | None, report: "Callable[[Job], None]", *, raise_on_error: bool) -> Self:
         deadline = None if timeout is None else time.monotonic() + timeout

@@ -15,6 +15,7 @@ from tsukiji.client._base import path
 from tsukiji.client._bound import Identified, Resource, id_of
 from tsukiji.client._exceptions import APIStatusError
 from tsukiji.client._pages import Paged
+from tsukiji.client._progress import counted
 from tsukiji.client._transport import Transport
 
 Sent = Callable[[int, int], None]
@@ -30,14 +31,15 @@ BY_PARTS_BYTES: Final = 32 * 2**20
 
 
 class Uploads(Resource):
-    def send(self, file: str | os.PathLike[str], progress: Sent | None = None) -> types.Upload:
+    def send(self, file: str | os.PathLike[str], progress: Sent | bool | None = None) -> types.Upload:
         """Upload a file in parts and return the completed upload; parts sent by earlier runs are not sent again.
 
         The service knows the file by its hash, so another process or machine may resume it.
 
         Args:
             file: its path.
-            progress: called with the confirmed and total bytes, at once and after each part.
+            progress: called with the confirmed and total bytes, at once and after each part; by default a line shows
+                them in a terminal or a notebook, False shows none.
 
         Raises:
             ValueError: the file is empty.
@@ -58,8 +60,13 @@ class Uploads(Resource):
         return self._transport.paged(path("uploads"), types.Upload.model_validate, limit=page_size)
 
 
-def send(transport: Transport, file: Path, progress: Sent | None = None) -> types.Upload:
+def send(transport: Transport, file: Path, progress: Sent | bool | None = None) -> types.Upload:
     """See `Uploads.send`."""
+    with counted(progress, file.name, "MiB", enabled=transport.config.progress) as report:
+        return _send(transport, file, report)
+
+
+def _send(transport: Transport, file: Path, progress: Sent) -> types.Upload:
     size = file.stat().st_size
     if not size:
         raise ValueError(f"{file} is empty")
@@ -69,11 +76,10 @@ def send(transport: Transport, file: Path, progress: Sent | None = None) -> type
     asked_for = {"name": name[:200], "bytes": size, "sha256": sha256}
     upload = types.Upload.model_validate(transport.request("POST", path("uploads"), json=asked_for).json())
     if upload.status == "open":
-        _send_missing(transport, file, upload, progress or (lambda _done, _total: None))
+        _send_missing(transport, file, upload, progress)
         done = transport.request("POST", path("uploads", upload.id, "complete"), timeout=UPLOAD_SECONDS)
         upload = types.Upload.model_validate(done.json())
-    if progress:
-        progress(size, size)
+    progress(size, size)
     return upload
 
 

@@ -5,7 +5,7 @@ import pytest
 
 import tsukiji
 from devtools.scripted_service import Answer, evaluation, failed, job, model, page, problem
-from tsukiji import Batch, Import, Training
+from tsukiji import Batch, Client, Import, Training
 from tsukiji.types import Recipe
 
 JOB = "/v1/jobs/trn_1"
@@ -133,5 +133,29 @@ def test_a_wait_shows_how_far_the_job_is_where_a_person_reads_along(training, se
         training.wait(progress=wish)
         shown[name] = stream.getvalue()
     assert shown["log"] == shown["off"] == ""
-    assert "training trn_1: training 50%, 0:01:01 left" in shown["on"]
+    assert "training trn_1: training 50% ██████████░░░░░░░░░░, 0:01:01 left" in shown["on"]
     assert shown["on"].endswith("\r"), "nothing is left of it"
+
+
+def test_an_interrupted_wait_leaves_the_job_running_and_says_so(client, service, training, monkeypatch):
+    def interrupt(_seconds):
+        raise KeyboardInterrupt
+
+    service.answer("GET", JOB, job("running"))
+    client._transport.sleep = interrupt
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    with pytest.raises(KeyboardInterrupt):
+        training.wait()
+    assert "training trn_1 goes on in the service" in sys.stderr.getvalue()
+    assert {asked.method for asked in service.asked} == {"GET"}
+
+
+@pytest.mark.parametrize(("option", "variable", "shown"), [(None, "", True), (False, "", False), (None, "off", False)])
+def test_one_switch_for_all_lines_of_progress(service, monkeypatch, option, variable, shown):
+    monkeypatch.setenv("TSUKIJI_PROGRESS", variable)
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    service.answer("GET", "/v1/trainings/trn_1", job("running"))
+    service.answer("GET", JOB, job("succeeded"))
+    with Client(service.url, progress=option) as client:
+        client.trainings.get("trn_1").wait()
+    assert bool(sys.stderr.getvalue()) is shown

@@ -1,5 +1,7 @@
 """Large files in parts: only what is missing travels."""
 
+import io
+import sys
 import threading
 
 import pytest
@@ -145,3 +147,17 @@ def test_a_source_is_imported(client, service):
     service.answer("POST", "/v1/datasets/dst_1/imports", Answer(job("queued", "imp_1", "import"), 202))
     assert client.datasets.get("pets").import_source("s3://bucket/2026").id == "imp_1"
     assert service.asked[-1].json == {"source": "s3://bucket/2026"}
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_an_upload_shows_its_bytes_where_a_person_reads_along(client, service, kept, pets, monkeypatch):
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    client.uploads.send(pets, progress=False)
+    assert not sys.stderr.getvalue()
+    kept.clear()
+    client.uploads.send(pets)
+    assert f"{pets.name}: 100% {'█' * 20}" in sys.stderr.getvalue()
