@@ -118,7 +118,9 @@ def print_table(
         for row in islice(rows, limit):
             typer.echo("\t".join(text(cell) for cell in row))
         return
-    table = Table(*columns, box=None, header_style="bold", pad_edge=False)
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in columns:
+        table.add_column(name, overflow="fold")  # a narrow terminal too shows whole names
     shown, waiting = limit or fits, iter(rows)
     cells = [[text(cell) for cell in row] for row in islice(waiting, shown)]
     short = shortened([cell for row in cells for cell in row])
