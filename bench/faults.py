@@ -1,10 +1,10 @@
-"""A service under faults: every accepted job must reach its end, once, whatever dies meanwhile.
+"""A service under faults: every accepted job must finish exactly once, whatever dies meanwhile.
 
 `python -m bench.faults --minutes M --seed S --stack embedded|servers|rabbitmq|celery [--json]` runs the programs of a
-service, loads them as users would, hits them and their servers by a seeded schedule, lets them drain, and compares
-each promise with rows and blobs. Exit status 1 where anything is lost, stuck, wrong or there twice. `celery` is
-`servers` with a peer beside it, plain Celery workers on the same Redis that meet the same faults: `peer_lost` and
-`peer_twice` are of its tasks.
+service under load from simulated users, applies a seeded schedule of faults to them and their servers, lets the work
+finish, and compares all results with rows and blobs. Exit status 1 if anything is lost, stuck, wrong or duplicated.
+`celery` is `servers` with a peer, plain Celery workers on the same Redis under the same faults: `peer_lost` and
+`peer_twice` count its tasks.
 """
 
 import argparse
@@ -73,7 +73,7 @@ def main() -> None:
 
 
 def leave(_number: int, _frame: FrameType | None) -> None:
-    """End in good order when told to: all that was started is stopped."""
+    """Exit cleanly on a signal: everything that was started is stopped."""
     raise SystemExit(128 + signal.SIGTERM)
 
 
@@ -134,7 +134,7 @@ def run(
 
 
 def settings_of(home: Path, places: dict[str, str]) -> Settings:
-    """Return the settings that the programs have, as far as they say where things are."""
+    """Return the programs' settings, as far as they define addresses."""
     return Settings(
         data=DataSettings(dir=home / "data"),
         database=DatabaseSettings(url=places.get("TSUKIJI_DATABASE_URL")),
@@ -143,7 +143,7 @@ def settings_of(home: Path, places: dict[str, str]) -> Settings:
 
 
 def teach(url: str, key: str, folder: Path) -> Lesson:
-    """Make a data set and a model while all is well."""
+    """Make a data set and a model before the faults."""
     for name, data in make_pictures(random.Random(0), 2 * PER_CLASS).items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(data)
@@ -155,7 +155,7 @@ def teach(url: str, key: str, folder: Path) -> Lesson:
 
 
 def suffer(users: Users, faults: Faults, seconds: float, peer: Peer | None = None) -> None:
-    """Let faults happen for a while, then let everything come to its end."""
+    """Apply faults for a while, then let everything finish."""
     users.start()
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -171,7 +171,7 @@ def suffer(users: Users, faults: Faults, seconds: float, peer: Peer | None = Non
 
 
 def call_roll(stack: Stack, users: Users) -> list[str]:
-    """Return what is left undone with each worker alone: nobody would miss one that is deaf while another works."""
+    """Return what is unfinished with each worker alone: another worker would hide a deaf one."""
     return [
         f"{kind}: not done within {ROLL_CALL_SECONDS} s by {', '.join(program.worker for program in shift)}"
         for shift in stack.shifts()

@@ -1,11 +1,11 @@
-"""What clients who mean harm cost everybody else: the API alone, under one kind of attack after the other.
+"""Effect of hostile clients on others: the API alone, under one kind of attack after the other.
 
-The service is that of `tsukiji up` without workers, as shipped, on SQLite. Attackers are a process of their own on the
-same machine. Meanwhile one who asks `/livez` on a new connection ten times a second is timed: `livez_p95_ms`, with what
-got no answer counting as `PATIENCE` seconds. `api_memory_mb` is the largest resident memory of the API's process.
-`refused` counts attempts that were answered with an error or closed, `crashed` how often the process died. The totals
-are the worst of all attacks; each attack's own figures stand below `attacks`, with how its attempts `ended`. The peer
-is the service without attackers, `calm_ms`, in the same run.
+The service is that of `tsukiji up` without workers, with default settings, on SQLite. Attackers run in a process of
+their own on the same machine. Meanwhile `/livez` is requested on a new connection ten times a second: `livez_p95_ms`,
+where no response counts as `PATIENCE` seconds. `api_memory_mb` is the peak resident memory of the API. `refused` counts
+attempts answered with an error or closed, `crashed` how often the process died. The totals are the worst of all
+attacks; figures of each attack are in `attacks`, with how its attempts `ended`. The baseline is the service without
+attackers, `calm_ms`, in the same run.
 """
 
 import argparse
@@ -94,7 +94,7 @@ def measure(home: Path, names: Sequence[str], seconds: float, seed: int) -> dict
 
 
 class Watcher:
-    """Asks for a sign of life and looks at the memory, from a thread of its own."""
+    """Requests `/livez` and measures the memory, in a thread of its own."""
 
     def __init__(self, process: psutil.Process, url: str) -> None:
         self.waits: list[float] = []
@@ -120,9 +120,9 @@ class Watcher:
 
 
 def ask(url: str) -> float:
-    """Return the seconds to a right answer, `PATIENCE` where there was none."""
+    """Return the seconds to a correct response, `PATIENCE` if there was none."""
     began = time.perf_counter()
-    line = HTTPConnection(url.removeprefix("http://"), timeout=PATIENCE)  # a client that costs next to nothing
+    line = HTTPConnection(url.removeprefix("http://"), timeout=PATIENCE)  # a client with almost no overhead
     try:
         line.request("GET", "/livez")
         return time.perf_counter() - began if line.getresponse().status == 200 else PATIENCE
@@ -149,7 +149,7 @@ def watch(api: Program, url: str, act: Any) -> dict[str, Any]:
 
 
 def figures_of(runs: Sequence[dict[str, dict[str, Any]]]) -> dict[str, Any]:
-    """Return the median over the runs of each attack, and the worst of them."""
+    """Return the median over the runs for each attack, and the worst of them."""
     attacks = {
         name: {
             "livez_p95_ms": statistics.median(run[name]["livez_p95_ms"] for run in runs),

@@ -1,4 +1,4 @@
-"""Where and of what a figure was measured: what every file of results says."""
+"""The facts of a measurement, included in every result file."""
 
 import subprocess
 from datetime import UTC, datetime
@@ -21,11 +21,11 @@ PACKAGES: Final = (
     "celery",
 )
 SPEEDS: Final = ("avx", "amx", "sse4", "asimd", "sve", "bf16")
-"""Beginnings of the processor's flags that decide how fast a network is."""
+"""Prefixes of CPU flags that determine a network's speed."""
 
 
 def machine() -> dict[str, Any]:
-    """Return the commit, the day, the processor with its flags and cores, and the versions of what does the work."""
+    """Return commit, date, processor with flags and cores, and the versions of relevant libraries."""
     return {
         "commit": commit(),
         "date": datetime.now(UTC).date().isoformat(),
@@ -37,7 +37,7 @@ def machine() -> dict[str, Any]:
 
 
 def commit() -> str:
-    """Return what was checked out, with `-dirty` where files were changed since; `unknown` without git."""
+    """Return the commit, with `-dirty` if files were changed since; `unknown` without git."""
     command = ["git", "describe", "--always", "--dirty", "--abbrev=10"]
     try:
         ended = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True)
@@ -47,7 +47,7 @@ def commit() -> str:
 
 
 def described(name: str) -> str:
-    """Return what Linux says of the first processor; nothing elsewhere."""
+    """Return Linux's description of the first processor; empty elsewhere."""
     try:
         lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
     except OSError:

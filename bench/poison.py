@@ -1,7 +1,7 @@
-"""What a picture that kills its worker costs everybody else, on a service with a single inference worker.
+"""Effect of a picture that kills its worker on others, on a service with a single inference worker.
 
-A healthy batch alone, and the same batch right behind a poisonous one, in turns. `delay_seconds` is the median of what
-the second waits longer; `delay_seconds_max` the worst. The poisonous batch has to end as `failed` after its attempts.
+A healthy batch alone, and the same batch right behind a poisonous one, alternately. `delay_seconds` is the median delay
+of the second; `delay_seconds_max` the worst. The poisonous batch must end as `failed` after its attempts.
 """
 
 import statistics

@@ -1,4 +1,4 @@
-"""What all benchmarks share: their options, their pictures and their two outputs."""
+"""Shared by all benchmarks: options, pictures and output."""
 
 import argparse
 import json
@@ -20,7 +20,7 @@ LIGHT = {"even": 1.0, "odd": 0.5}
 
 
 def parse(description: str | None) -> argparse.ArgumentParser:
-    """Return a parser with the options that every benchmark has."""
+    """Return a parser with the options of every benchmark."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--data", type=Path, nargs="+", default=[], help="class folders; made-up pictures by default")
     parser.add_argument("--weights", type=Path, help="backbone weights (safetensors or a torchvision state dict)")
@@ -32,13 +32,13 @@ def parse(description: str | None) -> argparse.ArgumentParser:
 
 
 def pictures(folders: list[Path], wanted: int, scratch: Path) -> list[Path]:
-    """Return at most `wanted` picture files of the class folders, or as many made-up photos of 500 x 375 pixels."""
+    """Return at most `wanted` pictures of the class folders, or as many generated photos of 500 x 375 pixels."""
     found = sorted(path for folder in folders for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
     return found[:: max(1, len(found) // wanted)][:wanted] or make_photos(scratch, wanted)
 
 
 def make_photos(folder: Path, count: int) -> list[Path]:
-    """Write JPEG files that cost a decoder what photos cost: smooth shapes under some noise, light and dark ones."""
+    """Write JPEG files that cost about as much to decode as photos: smooth shapes with noise, light and dark ones."""
     random = np.random.default_rng(0)
     paths = []
     for number in range(count):

@@ -1,4 +1,4 @@
-"""The faults, dealt from a shuffled deck, and how long each piece of work that they hit waits for its next worker."""
+"""Seeded faults, dealt from a shuffled deck, and the time until interrupted work is claimed again."""
 
 import random
 import shutil
@@ -21,9 +21,9 @@ from tsukiji.kernel.queue import Notifier
 log = structlog.get_logger(__name__)
 
 GAP_SECONDS: Final = (1.5, 5.5)
-"""Between two faults: a worker that imports torch is there again after some seconds, and may be hit before."""
+"""Between two faults: a worker that imports torch restarts within some seconds, and may be hit before."""
 FREEZE_SECONDS: Final = 3
-"""That a program is frozen for, beyond its lease."""
+"""How long a program is frozen, beyond its lease."""
 AIM_SECONDS: Final = 2
 AIMED: Final = 0.75
 COPIES: Final = 20
@@ -56,9 +56,9 @@ class Hit:
 
 
 class Recoveries:
-    """Looks at the rows until what a dead worker held is claimed again.
+    """Watches the rows until a dead worker's work is claimed again.
 
-    `alone`: the seconds of those during which no other fault met the dispatcher, a server or a worker of that role.
+    `alone`: the seconds of recoveries without another fault of the dispatcher, a server or a worker of that role.
     """
 
     def __init__(self, database: Database) -> None:
@@ -69,7 +69,7 @@ class Recoveries:
         self._hits: dict[str, Hit] = {}
 
     def held_by(self, worker: str) -> dict[str, int]:
-        """Return the attempt by id of the jobs and chunks that a worker holds now."""
+        """Return the attempt, by id, of the jobs and chunks held by a worker."""
         with self._database.reading() as session:
             return {
                 row.id: row.attempt
@@ -82,19 +82,19 @@ class Recoveries:
             }
 
     def note(self, held: dict[str, int], at: float, role: str) -> None:
-        """Note what a worker held that was killed."""
+        """Record what a killed worker held."""
         self.disturb(role)
         self._disturbed -= held.keys()
         self._hits |= {row_id: Hit(attempt, at, role) for row_id, attempt in held.items()}
 
     def disturb(self, role: str | None = None) -> None:
-        """Note that a fault met workers of a role, or (None) what all need."""
+        """Record a fault of workers of a role, or (None) of something that all need."""
         everybody = role is None or role == "dispatcher"
         self._disturbed |= {row_id for row_id, hit in self._hits.items() if everybody or hit.role == role}
 
     @property
     def waits(self) -> bool:
-        """Is there work that was hit, and not claimed again yet?"""
+        """Return whether some interrupted work has not been claimed again."""
         return bool(self._hits)
 
     def look(self) -> None:
@@ -120,9 +120,9 @@ class Recoveries:
 
 
 class Faults:
-    """Deals one fault after the other; `step` is to be called again and again.
+    """Deals one fault after the other; call `step` repeatedly.
 
-    `patient`: only workers at work are killed, and none before what the last kill hit is claimed again.
+    `patient`: kill only busy workers, and only after the work of the last victim was claimed again.
     """
 
     def __init__(
@@ -131,7 +131,7 @@ class Faults:
         self.kills = 0
         self.dealt: dict[str, int] = {}
         self.on_fault: Callable[[str], None] = lambda _name: None
-        """Meets a peer with the same."""
+        """Applies the same fault to a peer."""
         self.recoveries = Recoveries(database)
         self._stack, self._users, self._database, self._notifier = stack, users, database, notifier
         self._chance = random.Random(seed)
@@ -141,7 +141,7 @@ class Faults:
         self._due = time.monotonic() + self._chance.uniform(*GAP_SECONDS)
 
     def step(self) -> None:
-        """Bring back what is due, and do the next fault when its time has come."""
+        """Restore what is due, and apply the next fault when its time has come."""
         self.tend()
         if time.monotonic() < self._due or (self._patient and self.recoveries.waits):
             return
@@ -164,7 +164,7 @@ class Faults:
         self.recoveries.look()
 
     def end(self) -> None:
-        """Undo whatever lasts: programs run again, the store takes bytes."""
+        """Undo lasting faults: programs run again, the store accepts bytes."""
         self._undo = [(0, undo) for _, undo in self._undo]
         self.tend()
 
@@ -173,7 +173,7 @@ class Faults:
         return all(program.tree for program in self._stack.programs)
 
     def _deal(self) -> str:
-        """Return the next card: of each deck, one of every kind comes first, so that a short run sees them all."""
+        """Return the next card: each deck starts with one of every kind, so that a short run covers them all."""
         if not self._deck:
             cards = KILLS if self._patient else DECK | self._servers_deck()
             firsts = list(cards)
@@ -202,7 +202,7 @@ class Faults:
         self._kill(self._pick("api"))
 
     def kill_child(self) -> None:
-        """End the process that does the work, and leave the one that watches it."""
+        """Kill the working process, but not its watcher."""
         program = self._aim()
         children = program.children if program else []
         if program is None or not children:
@@ -215,7 +215,7 @@ class Faults:
         log.info("child_killed", target=program.worker, held=list(held))
 
     def freeze_worker(self) -> None:
-        """Longer than its lease: it wakes up in the belief that the work is still its own."""
+        """Longer than its lease: when it resumes, it still believes that it holds the work."""
         program = self._aim()
         if program is not None:
             program.freeze()
@@ -237,7 +237,7 @@ class Faults:
         return self._chance.choice(programs) if programs else None
 
     def _aim(self) -> Program | None:
-        """Choose a worker; mostly wait for one that holds work, for those are short; patience takes no other."""
+        """Choose a worker; mostly wait for a busy one, because jobs are short; in patient mode always."""
         role = self._chance.choice(WORKERS)
         aimed = self._patient or self._chance.random() < AIMED
         deadline = time.monotonic() + (AIM_SECONDS if aimed else 0)
@@ -251,7 +251,7 @@ class Faults:
     # --- messages and servers ----------------------------------------------------------------------------------------
 
     def repeat_messages(self) -> None:
-        """Ring each bell many times over, also where nothing waits."""
+        """Notify every queue many times, even without work."""
         for queue in Queue:
             self._notifier.notify(queue, COPIES)
 
@@ -263,7 +263,7 @@ class Faults:
             broker.lose()
 
     def lock_storage(self) -> None:
-        """Let every new blob fail for a while. Root may write where the mode forbids it, but not into a plain file."""
+        """Make new blobs fail for a while. Root ignores file modes, so the folder is replaced by a file."""
         drafts = self._stack.drafts_folder
         away = drafts.with_name("away")
         if away.exists():
@@ -286,7 +286,7 @@ class Faults:
             self._stack.servers.postgres.restart(self._chance.uniform(*AWAY_SECONDS))
 
     def cut_database(self) -> None:
-        """Do to every connection what the restart of PostgreSQL does."""
+        """Do to every connection what a restart of PostgreSQL does."""
         others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
         with self._database.reading() as session:
             session.execute(text(f"{others} AND pid <> pg_backend_pid()"))

@@ -1,6 +1,6 @@
-"""The servers that a service leans on, of our own wherever that can be, so that they may die under it.
+"""The servers of a service, started by us if possible, so that they may be killed.
 
-`embedded` has none: all is files. `servers` is PostgreSQL and Redis, `rabbitmq` is PostgreSQL and RabbitMQ.
+`embedded` has none: everything is files. `servers` is PostgreSQL and Redis, `rabbitmq` is PostgreSQL and RabbitMQ.
 """
 
 import os
@@ -37,19 +37,19 @@ class Broker(Protocol):
     restartable: bool
 
     def lose(self) -> None:
-        """Forget every message."""
+        """Lose every message."""
 
     def restart(self, away: float) -> None:
-        """End every connection; be away for so many seconds, where that can be had."""
+        """End every connection; stay down for this many seconds, if possible."""
 
 
 @dataclass(frozen=True)
 class Servers:
     places: dict[str, str] = field(default_factory=dict)
-    """The variables that say where they are."""
+    """Environment variables with their addresses."""
     broker: Broker | None = None
     postgres: "Postgres | None" = None
-    """None where the database is a file, or on a server that is not ours to restart."""
+    """None if the database is a file, or on a server that we may not restart."""
 
 
 @contextmanager
@@ -76,7 +76,7 @@ def servers(kind: str) -> Iterator[Servers]:
 
 
 class Redis:
-    """A Redis of our own, which keeps nothing when it dies."""
+    """Our own Redis, without persistence."""
 
     restartable = True
 
@@ -106,7 +106,7 @@ class Redis:
 
 
 class RabbitMQ:
-    """A virtual host on a server that is not ours: its queues can be emptied and its connections closed."""
+    """A virtual host on a shared server: its queues can be emptied and its connections closed."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -118,7 +118,7 @@ class RabbitMQ:
             for queue in Queue:
                 try:
                     connection.default_channel.queue_purge(task_name(queue))
-                except connection.channel_errors:  # no worker has made it yet; the error closed the channel
+                except connection.channel_errors:  # not created by a worker yet; the error closed the channel
                     connection.close()
 
     def restart(self, away: float) -> None:
@@ -127,7 +127,7 @@ class RabbitMQ:
 
 @contextmanager
 def rabbitmq() -> Iterator[str]:
-    """Make a virtual host of our own; where `rabbitmqctl` cannot, take the queues of the default one."""
+    """Create a virtual host; without `rabbitmqctl`, use the default one's queues."""
     host = f"tsukiji-faults-{secrets.token_hex(6)}"
     user = urlsplit(RABBITMQ.url).username or "guest"
     try:
@@ -149,7 +149,7 @@ def rabbitmqctl(*arguments: str) -> None:
 
 
 class Postgres:
-    """A cluster of our own in a temporary folder. Every commit is on the disk: that is what a restart must keep."""
+    """Our own cluster in a temporary folder. Commits are synced to disk, as a restart must keep them."""
 
     def __init__(self, binaries: Path, user: str | None) -> None:
         self._binaries, self._user = binaries, user
@@ -166,7 +166,7 @@ class Postgres:
 
     @classmethod
     def create(cls) -> "Postgres | None":
-        """Return a cluster that is yet to be started; None where there are no binaries, or nobody to run them."""
+        """Return a cluster, not started yet; None without binaries, or a user to run them."""
         places = [Path(found).parent] if (found := shutil.which("initdb")) else []
         places += sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: float(path.parent.name))
         user = "postgres" if os.geteuid() == 0 else None  # it refuses to run as root
@@ -178,7 +178,7 @@ class Postgres:
             raise RuntimeError("postgres did not start")
 
     def restart(self, away: float) -> None:
-        """Do what `pg_ctl restart -m immediate` does: nothing is written back, the log is replayed at the start."""
+        """Do what `pg_ctl restart -m immediate` does: crash, and replay the log at the start."""
         self._process.send_signal(signal.SIGQUIT)
         self._process.wait(STOP_SECONDS)
         time.sleep(away)

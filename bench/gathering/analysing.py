@@ -1,4 +1,4 @@
-"""The analysis of many images whose features are known, and again after some came."""
+"""Analysis of many images with known features, and again after adding some."""
 
 from pathlib import Path
 from typing import Any, Final
@@ -39,7 +39,7 @@ def measure(dataset: Dataset, more: Path, data: Path, weights: Path) -> dict[str
 
 
 def know(dataset: Dataset, data: Path, weights: Path, random: np.random.Generator) -> None:
-    """Put made-up features into the file where a backbone leaves them: alike within a label, as real ones are."""
+    """Write generated features into the cache: similar within a label, like real ones."""
     key = weights_key(BACKBONE, IMAGE_SIZE, weights)
     if key is None:
         raise RuntimeError(f"{weights} has no weights of {BACKBONE}")
@@ -65,7 +65,7 @@ def run(dataset: Dataset) -> AnalysisJob:
 
 
 def seconds(job: AnalysisJob) -> float:
-    """Return how long it ran, without its wait for a worker."""
+    """Return the running time, without waiting for a worker."""
     if job.started_at is None or job.finished_at is None:
         raise RuntimeError(f"{job.id} has not run")
     return (job.finished_at - job.started_at).total_seconds()

@@ -1,4 +1,4 @@
-"""Many small images by one archive: how fast, and what does it take of the API's memory?"""
+"""Many small images in one archive: throughput, and memory of the API."""
 
 import io
 import random
@@ -20,7 +20,7 @@ LOOK_SECONDS: Final = 0.2
 
 
 def small_archive(photos: Sequence[Path], count: int, target: Path, seed: int = 0) -> Path:
-    """Write an archive of `count` different cuttings of photos, `SIDE` pixels each, two labels."""
+    """Write an archive of `count` different crops of photos, `SIDE` pixels each, two labels."""
     chance = random.Random(seed)
     with zipfile.ZipFile(target, "w") as file:
         for start in range(0, count, per := -(-count // len(photos))):
@@ -37,7 +37,7 @@ def small_archive(photos: Sequence[Path], count: int, target: Path, seed: int = 
 
 
 def measure(client: Client, archive: Path, count: int, folder: Path) -> tuple[Dataset, dict[str, Any]]:
-    """Import it into a new data set; from the first byte that is sent to the end of the job."""
+    """Import it into a new data set; measured from the first byte sent to the end of the job."""
     dataset = client.datasets.create("many")
     with Memory(api_process(folder)) as memory:
         began = time.perf_counter()
@@ -53,7 +53,7 @@ def measure(client: Client, archive: Path, count: int, folder: Path) -> tuple[Da
 
 
 def api_process(folder: Path) -> psutil.Process:
-    """Return the API of the service whose data lie in the folder."""
+    """Return the API process of the service with this data folder."""
     for process in psutil.process_iter(["cmdline"]):
         words = process.info["cmdline"] or []
         if words[1:3] == ["-m", "api"] and process.environ().get("TSUKIJI_DATA_DIR") == str(folder / "data"):
@@ -62,7 +62,7 @@ def api_process(folder: Path) -> psutil.Process:
 
 
 class Memory:
-    """Watches a process: `growth` is the most that it held, less what it held at first, in bytes."""
+    """Watches a process: `growth` is its peak minus its initial memory, in bytes."""
 
     def __init__(self, process: psutil.Process) -> None:
         self._process, self._ended = process, Event()

@@ -1,7 +1,7 @@
-"""A folder on its way into a data set, whose client is killed again and again: is anything lost, or sent again?
+"""Upload of a folder by a client that is killed repeatedly: is anything lost, or sent again?
 
-Between client and service stands a proxy that notes which files were confirmed: those of a request whose answer was
-handed to the client whole.
+A proxy between client and service records which files were confirmed: those whose response reached the client
+completely.
 """
 
 import json
@@ -31,7 +31,7 @@ HOPS: Final = {"connection", "transfer-encoding", "content-length", "host", "kee
 
 
 class Watch:
-    """What went through the proxy."""
+    """What passed through the proxy."""
 
     def __init__(self, target: str) -> None:
         self.target = target
@@ -89,7 +89,7 @@ def proxy(target: str) -> Iterator[tuple[str, Watch]]:
         daemon_threads = True
 
         def handle_error(self, *_: Any) -> None:
-            """A client that was killed is no news here."""
+            """A killed client is expected."""
 
     server = Server(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -102,7 +102,7 @@ def proxy(target: str) -> Iterator[tuple[str, Watch]]:
 
 
 def sent_files(method: str, path: str, headers: dict[str, str], body: bytes) -> list[str]:
-    """Return the names of the pictures in a request; none where it is another."""
+    """Return the names of the pictures in a request; none for other requests."""
     if method != "POST" or not path.endswith("/images"):
         return []
     return [name for _, name, _ in Asked(method, path, {}, headers, body).parts if name]
@@ -147,7 +147,7 @@ def start(folder: Path, environment: dict[str, str]) -> "subprocess.Popen[bytes]
 
 
 def kill_one(process: "subprocess.Popen[bytes]", watch: Watch, chance: random.Random) -> bool:
-    """Kill the client a moment after it had a request or two confirmed; False where it was done before."""
+    """Kill the client shortly after it had a request or two confirmed; False if it finished before."""
     enough, deadline = watch.answered + chance.randint(0, 2), time.monotonic() + WAIT_SECONDS
     while watch.answered < enough and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.005)

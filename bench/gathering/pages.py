@@ -1,4 +1,4 @@
-"""Pages of a long list of images: any filter, anywhere in the list, over HTTP."""
+"""Pages of a long list of images over HTTP: any filter, any position."""
 
 import time
 from typing import Any, Final
@@ -37,7 +37,7 @@ QUERIES: Final = (
 
 
 def measure(settings: Settings, images: int) -> dict[str, Any]:
-    """Return the 95th percentile of the milliseconds that a page takes, over all queries and of the worst."""
+    """Return the 95th percentile of a page's milliseconds, over all queries and for the worst one."""
     upgrade(settings)
     services = open_services(settings)
     dataset_id = fill(services.database, images)
@@ -69,7 +69,7 @@ def percentile(values: list[float]) -> float:
 
 
 def fill(database: Database, images: int) -> str:
-    """Write rows of images without pictures: labels of very different sizes, one in ten without, findings on many."""
+    """Insert images without pictures: labels of very different sizes, one in ten unlabelled, findings on many."""
     with database.transaction() as session:
         dataset_id = datasets.create(session, "many").id
     for start in range(0, images, PART):

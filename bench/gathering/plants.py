@@ -1,4 +1,4 @@
-"""Photos with planted duplicates: are all found, and nothing else?"""
+"""Photos with planted duplicates: recall and precision."""
 
 import io
 import random
@@ -19,9 +19,9 @@ from tsukiji.vision.decoding.decode import decode
 
 LONGEST: Final = 500
 SHARE: Final = 3
-"""One photo of so many gets near-duplicates, another one exact ones."""
+"""One in this many photos gets near-duplicates, another one exact ones."""
 CUT: Final = 0.08
-"""Of each side's length, at most, by a slight crop."""
+"""Most fraction of each side removed by a slight crop."""
 
 
 def jpeg(picture: Image.Image, quality: int = 90) -> bytes:
@@ -54,13 +54,13 @@ NEAR: Final[dict[str, Plant]] = {
 
 @dataclass
 class Planted:
-    """What lies in the archive, by name."""
+    """The archive's content, by name."""
 
     archive: Path
     origin: dict[str, int] = field(default_factory=dict)
-    """The photo that each picture comes from."""
+    """The photo that each picture is made from."""
     near: dict[str, str] = field(default_factory=dict)
-    """The planted near-duplicates, with what was done to each."""
+    """The planted near-duplicates, with the modification of each."""
     exact: list[str] = field(default_factory=list)
 
 
@@ -88,7 +88,7 @@ def plant(photos: Sequence[Path], target: Path) -> Planted:
 
 
 def measure_line_art(client: Client, digits: int, scratch: Path) -> dict[str, Any]:
-    """Return the same of handwritten digits, which are all about alike."""
+    """Return the same for handwritten digits, which are all similar."""
     write_digits(scratch / "digits")
     pictures = sorted((scratch / "digits").rglob("*.png"))
     found = measure(client, pictures[:: max(1, len(pictures) // digits)][:digits], scratch, "line-art")
@@ -127,7 +127,7 @@ def first_of(name: str) -> str:
 
 
 def exact_figures(dataset: Dataset, job: Import, planted: Planted) -> dict[str, Any]:
-    """Count the exact copies that were told apart, and pictures that are stored twice."""
+    """Count detected exact copies, and pictures stored more than once."""
     refused = {item.name for item in job.items("duplicate")}
     named = {row["name"] for found in dataset.findings("exact_duplicates") for row in (found.suggestion or {})["names"]}
     found = [name for name in planted.exact if name in refused and name in named]

@@ -1,1 +1,1 @@
-"""What `bench.many_kinds` is made of: the photos and their collages, tags and their rivals, multi-label, heatmaps."""
+"""The parts of `bench.many_kinds`: photos and collages, tags and their peers, multi-label, heatmaps."""

@@ -1,4 +1,4 @@
-"""Heatmaps of each backbone: how often they beat random maps on photos that no training saw."""
+"""Heatmaps of each backbone: how often they beat random maps on unseen photos."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Photos of one kind each, and collages of those that no training saw."""
+"""Single-kind photos, and collages of unseen ones."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ from tsukiji.types import Box
 from tsukiji.vision.decoding.decode import decode
 
 POOL = 12
-"""Each collage's pictures are drawn from so many."""
+"""Each collage's pictures are drawn from this many."""
 DISTRACTORS = 4
-"""How many of them show none of the labels."""
+"""Of these, pictures with none of the labels."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Photo:
 
 @dataclass(frozen=True)
 class Mixture:
-    """A collage, and which kinds are where; `labels` of one without a known kind are none."""
+    """A collage with its kinds and boxes; `labels` is empty without a known kind."""
 
     image: Image.Image
     things: list[tuple[str, Box]]
@@ -44,7 +44,7 @@ class Mixture:
 
 @dataclass(frozen=True)
 class Photos:
-    """What to learn from, and what nobody learns from: photos of the kinds, and of other things."""
+    """Training and held-out photos of the kinds, and of other things."""
 
     lesson: Lesson
     test: list[Photo]
@@ -74,7 +74,7 @@ def gather(folders: Sequence[Path], unknown: Path, seed: int) -> Photos:
 def mix(
     known: Sequence[Photo], distractors: Sequence[Photo], grounds: Sequence[Photo], count: int, seed: int
 ) -> list[Mixture]:
-    """Return collages, with at least one known kind each; every other one on a photo, the others on a plain ground."""
+    """Return collages with at least one known kind each; alternately on a photo and on a plain background."""
     random, found = np.random.default_rng(seed), list[Mixture]()
     kinds = sorted({photo.label or "" for photo in known})
     while len(found) < count:

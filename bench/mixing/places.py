@@ -1,4 +1,4 @@
-"""Tags beside their rivals, on collages: one prediction of the whole, and each window cropped and classified."""
+"""Tags and their peers on collages: one whole-image prediction, and each window cropped and classified."""
 
 import io
 import statistics

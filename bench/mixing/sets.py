@@ -1,4 +1,4 @@
-"""Multi-label training on collages beside fastai's own recipe: same files, split, weights, and the same measure."""
+"""Multi-label training on collages, compared with fastai's recipe: same files, split, weights and metric."""
 
 import hashlib
 import time

@@ -1,1 +1,1 @@
-"""What `bench.training` is made of: the lessons, the notebook that is the peer, and what is measured of ours."""
+"""The parts of `bench.training`: lessons, the notebook as peer, and our trainings."""

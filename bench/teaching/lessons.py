@@ -1,4 +1,4 @@
-"""Class folders as lessons: the same split for everybody, drawn by Tsukiji's own rules."""
+"""Class folders as lessons: one split for all, drawn by Tsukiji's rules."""
 
 import hashlib
 from collections import Counter

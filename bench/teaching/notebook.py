@@ -1,4 +1,4 @@
-"""The peer: what a fastai notebook does with the same pictures, split and weights. Nothing of ours but the weights."""
+"""The peer: a fastai notebook with the same pictures, split and weights."""
 
 import time
 from dataclasses import dataclass

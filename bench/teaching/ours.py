@@ -1,4 +1,4 @@
-"""Our side: whole trainings by the engine, from `run.json` to package and report, and what is measured on their end."""
+"""Our side: complete trainings by the engine, from `run.json` to package and report."""
 
 import shutil
 import time

@@ -1,4 +1,4 @@
-"""The side of the benchmark: starts a peer's program, asks it, and leaves nothing of it behind. Knows no peer."""
+"""Starts a peer's program, sends it files, and cleans up."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Photos without end: the same pixels again and again, no two files of the same bytes."""
+"""An endless supply of photos: the same pixels, in files with different bytes."""
 
 import io
 import itertools

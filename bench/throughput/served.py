@@ -1,4 +1,4 @@
-"""A service of one's own with a model in it, and its programs."""
+"""A service with a trained model, and its programs."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""What a second model of the same backbone costs on images that the first one has classified.
+"""Cost of a second model with the same backbone on images classified by the first one.
 
 Two heads on one frozen body, trained in the preset `quick`; the images lie in the service already, as a data set.
 `shared_backbone_ratio`: seconds of the first model's batch over those of the second's, each from the submission to the

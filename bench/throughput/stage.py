@@ -1,4 +1,4 @@
-"""What a part is given: photos, weights, a folder of its own, and how much of everything."""
+"""Input of a part: photos, weights, a folder of its own, and sizes."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Plain fastai as its documentation has it: `learn.get_preds` on files on disk."""
+"""Plain fastai as documented: `learn.get_preds` on files on disk."""
 
 import time
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The bare forward pass: the product's own engine, planned as a worker plans it, on tensors that are ready."""
+"""The bare forward pass: our engine with a worker's plan, on prepared tensors."""
 
 import time
 from collections.abc import Sequence
