@@ -1,4 +1,4 @@
-"""The application, put together; `python -m api` serves it. Knows every part of the front and none of its work."""
+"""The FastAPI application; `python -m api` serves it."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -47,7 +47,7 @@ Start long work with POST: the answer is `202` with the job and its address. Pol
 poll with `Prefer: wait=N`, or follow `/v1/jobs/{id}/events`. Errors are `application/problem+json` with a stable
 `code` and a `hint`. Every POST that creates something accepts an `Idempotency-Key`.
 """
-NOUNS = (  # FastAPI tries them one after the other, and then each one's routes: the most asked for come first
+NOUNS = (  # FastAPI tries routers in order, then their routes: the most frequently used come first
     batches,
     predict,
     jobs,
@@ -93,7 +93,7 @@ TAGS = (
 
 
 def create_app(settings: Settings, make_services: Callable[[Settings], Services] = open_services) -> FastAPI:
-    """Return the application; its database, store and wake-ups are opened when it starts, and closed when it ends."""
+    """Return the application; database, store and notifier are opened at startup, and closed at shutdown."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -116,7 +116,7 @@ def create_app(settings: Settings, make_services: Callable[[Settings], Services]
         responses=RESPONSES,
         openapi_tags=[{"name": tag} for tag in TAGS],
     )
-    for noun in NOUNS:  # each by itself: FastAPI looks through what a router includes once more at each level
+    for noun in NOUNS:  # separately: FastAPI searches included routers again at each level of nesting
         app.include_router(noun.router, prefix="/v1", dependencies=[Depends(find_caller)])
     app.include_router(service.health)
     for screen in page.SCREENS:

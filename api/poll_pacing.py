@@ -1,4 +1,4 @@
-"""How often clients are asked to poll: by the age of their job, and more seldom where there are many of them."""
+"""How often clients should poll: by the age of their job, and less often if there are many."""
 
 import time
 from collections import Counter
@@ -11,7 +11,7 @@ PACE: Final = ((10, 1), (60, 2))
 """Age of the job in seconds, seconds between polls; older ones are polled every 5."""
 SLOWEST_PACE: Final = 5
 POLLS_PER_CORE: Final = 5
-"""How often a second all clients together are asked to come, for each core: that takes some 2% of it from the work."""
+"""Poll requests per second and core, of all clients together; they cost about 2% of it."""
 LONGEST_PAUSE: Final = 120
 
 
@@ -20,20 +20,20 @@ def pause_for(age_seconds: float) -> int:
 
 
 class PollPacer:
-    """All clients that poll. Each is asked to come back in a second for which not too many others are expected.
+    """Spreads clients evenly: each is assigned a second for which few others are expected.
 
-    So they come evenly, however many came at once: pauses that follow their number alone bring them back in waves.
+    Pauses that depend only on the number of clients would bring them back in waves.
     """
 
     def __init__(self, polls_per_second: int = 0, clock: Callable[[], float] = time.monotonic) -> None:
-        """0 polls a second: as many as the cores of this process allow."""
+        """Without `polls_per_second`, the limit depends on this process's cores."""
         self._most = polls_per_second or POLLS_PER_CORE * usable_cores()
         self._clock = clock
         self._expected: Counter[int] = Counter()
-        """Clients, by the second of the clock."""
+        """Number of clients by the second in which they return."""
 
     def pause(self, wanted: int) -> int:
-        """Return the seconds to hand to a client that would otherwise be handed `wanted`."""
+        """Return the seconds to wait, at least `wanted`."""
         now = int(self._clock())
         for second in [second for second in self._expected if second <= now]:
             del self._expected[second]

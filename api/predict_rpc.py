@@ -27,17 +27,17 @@ from tsukiji.kernel.predict_rpc import (
 log = structlog.get_logger(__name__)
 
 CONNECT_SECONDS: Final = 2
-"""A worker that computes on all cores is slow to greet many callers at once."""
+"""A worker that computes on all cores is slow to accept many connections at once."""
 ANSWER_SECONDS: Final = 10
 SHUN_SECONDS: Final = 30
-"""A worker that cannot be reached, or broke off, is left alone for this long."""
+"""An unreachable or failing worker is not used for this long."""
 AT_ONCE: Final = 64
-"""MicroBatcher under way to one worker; with more than that the queue is no slower."""
+"""Most requests in progress per worker; beyond that the queue is no slower."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a worker says of some files: a row for each, as `db.jobs.batches.finish_chunk` takes them, less `seq`."""
+    """A worker's results for some files: a row for each, as in `db.jobs.batches.finish_chunk`, without `seq`."""
 
     worker: str
     rows: list[dict[str, Any]]
@@ -45,7 +45,7 @@ class Answer:
 
 @dataclass
 class Line:
-    """A connection that both sides have proved themselves on."""
+    """An authenticated connection."""
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
@@ -123,10 +123,10 @@ class PredictClient:
 
 
 async def connect(address: RpcAddress) -> Line:
-    """Open a connection, and prove both sides to each other.
+    """Open a connection and authenticate both sides.
 
     Raises:
-        OSError: it cannot be reached, or is somebody else.
+        OSError: the worker is unreachable, or another process answers.
     """
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
@@ -150,10 +150,10 @@ async def greet(line: Line, secret: str) -> None:
 
 
 def complete(rows: list[dict[str, Any]], parts: list[bytes]) -> list[dict[str, Any]]:
-    """Return the rows, each readable picture's with the probabilities that came beside.
+    """Return the rows, adding to each readable picture's the probabilities sent beside them.
 
     Raises:
-        ValueError: these are more or fewer.
+        ValueError: their numbers differ.
     """
     readable = [row for row in rows if "error" not in row]
     for row, probabilities in zip(readable, parts, strict=True):

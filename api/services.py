@@ -1,4 +1,4 @@
-"""What requests share: database, store, wake-ups, and the knowledge that the server is about to stop."""
+"""Shared by requests: database, store, notifier, and the shutdown signal."""
 
 import threading
 from collections.abc import Callable, Collection, Iterator
@@ -24,23 +24,23 @@ from tsukiji.vision.decoding.decode import DecodeLimits
 from tsukiji.vision.thumbnail_cache import Thumbnails
 
 MAX_HOLDS = 2000
-"""Connections that are held open at once, for `Prefer: wait` or for events."""
+"""Most connections held open at once, for `Prefer: wait` or for events."""
 DECODERS: Final = 2 * usable_cores() + 2
-"""Requests that decode at the same time, each in a thread; some of them always wait for a disk."""
+"""Concurrent decoding requests, each in a thread; some of them always wait for a disk."""
 
 R = TypeVar("R")
 
 
 @dataclass
 class Services:
-    """One per application, made when it starts."""
+    """One per application, created at startup."""
 
     settings: Settings
     database: Database
     store: BlobStore
     notifier: Notifier
     stopping: threading.Event = field(default_factory=threading.Event)
-    """Set when the server is told to stop: whoever holds a connection open lets go."""
+    """Set at shutdown: held connections are released."""
     holds: int = 0
     streams: int = 0
     predict_client: PredictClient = field(default_factory=PredictClient)
@@ -54,11 +54,11 @@ class Services:
 
     def _look(self, topics: Collection[Topic]) -> dict[Topic, int]:
         if self.stopping.is_set():
-            return {}  # everybody lets go
+            return {}  # all connections are released
         job_ids, histories, key_ids = ([t.id for t in topics if t.what == what] for what in ("job", "history", "key"))
         with self.database.reading() as session:
             found = {Topic("job", job): version for job, version in jobs.versions(session, job_ids).items()}
-            if histories or key_ids:  # only who follows events asks for these
+            if histories or key_ids:  # needed only for event streams
                 found |= {Topic("history", job): last for job, last in jobs.last_events(session, histories).items()}
                 found |= {Topic("key", key): VALID for key in keys.valid(session, key_ids)}
             if ACTIVITY["events"] in topics:
@@ -75,18 +75,18 @@ class Services:
         return DecodeLimits.of(self.settings.limits)
 
     async def decoding(self, act: Callable[..., R], *args: object) -> R:
-        """Do what decodes pictures, in one of few threads of its own: what decodes nothing never waits for those."""
+        """Run something that decodes pictures in a separate, small thread pool, so that other requests never wait."""
         return await anyio.to_thread.run_sync(act, *args, limiter=self.decoders)
 
     async def checking(self, act: Callable[..., R], *args: object) -> R:
-        """Do what checks a stranger's package, which takes a core: at most as many at once as there are cores."""
+        """Run the check of an untrusted package, which occupies a core: at most one per core at once."""
         return await anyio.to_thread.run_sync(act, *args, limiter=self.checkers)
 
     @contextmanager
     def hold(self) -> Iterator[bool]:
-        """Count a connection that is held open; False when there are too many, and the caller must not wait.
+        """Count a held connection; False if there are too many, and the caller must not wait.
 
-        Only the event loop's thread comes here, so counting needs no lock.
+        Called only in the event loop's thread, so no lock is needed.
         """
         self.holds += 1
         try:
@@ -96,7 +96,7 @@ class Services:
 
     @contextmanager
     def stream(self) -> Iterator[None]:
-        """Count a client that follows a job, who also holds a connection."""
+        """Count a client that follows a job, and its held connection."""
         with self.hold():
             self.streams += 1
             try:

@@ -62,10 +62,10 @@ probabilities = predictor.predict([picture])[0]  # in the order of predictor.lab
 
 `model.safetensors` holds {backbone} under its library's names and the head under `head.`; `preprocess.json` says how
 a picture becomes {size} x {size} pixels. There is no pickle in this folder. `tsukiji models verify PATH` checks it, and
-tries it on the held-out pictures `example-N.png`, whose expected answers stand in `examples.json`.
+tries it on the held-out pictures `example-N.png`, whose expected results are in `examples.json`.
 
-Tags (which kinds are roughly where) are weak localisation: no box was ever learnt. Whether its heatmaps can be believed
-is measured where they are first asked for, and stands in the model's record (`heatmap.beats_random`), not here.
+Tags (labels of parts of a picture) are weak localisation: the model never saw a box. Its heatmaps are validated on first
+use; the result is in the model's record (`heatmap.beats_random`), not here.
 """
 
 
@@ -148,7 +148,7 @@ def _leakage(found: Leakage | None) -> str:
     if not found.straddling:
         return f" {kept}; none has one on the other side of the split."
     return (
-        f" {kept}. Groups that stand on both sides of the split, so that the figures flatter: **{found.straddling}**."
+        f" {kept}. Groups on both sides of the split, which make the figures too good: **{found.straddling}**."
     )
 
 
@@ -176,15 +176,15 @@ def _interval(metrics: Metrics) -> str:
 def _unknown(metrics: Metrics) -> str:
     rates = metrics.unknown
     if rates is None:
-        return "It knows the kinds above and nothing else: whatever it is shown, it names one of them."
+        return "It knows only the labels above, and predicts one of them for any picture."
     text = (
-        'It answers "none of these" where a picture looks too little like what it learnt: '
-        f"{rates.false_rejections:.1%} of held-out pictures of its kinds are turned away by mistake"
+        'It returns "none of these" for pictures unlike its training data: '
+        f"{rates.false_rejections:.1%} of held-out pictures of its kinds are rejected by mistake"
     )
     if rates.false_acceptances is not None:
-        text += f"; of a kind that is left out of what it learnt, {rates.false_acceptances:.0%} still pass for known"
+        text += f"; {rates.false_acceptances:.0%} of a kind left out of the statistics are still accepted"
     if rates.given:
-        text += f"; of {rates.given.images} pictures of other things, {rates.given.false_acceptances:.0%} do"
+        text += f"; of {rates.given.images} pictures of other things, {rates.given.false_acceptances:.0%} are accepted"
     return f"{text}."
 
 

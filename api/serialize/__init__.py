@@ -1,1 +1,1 @@
-"""Rows to answers: records, tables, archives and pictures. Knows no requests."""
+"""Rows to responses: records, tables, archives and pictures. Knows no requests."""

@@ -1,4 +1,4 @@
-"""API keys as the service shows them: never their secret, but once."""
+"""API keys in responses: the secret only once, at creation."""
 
 from api.serialize.records import columns
 from db import models as rows

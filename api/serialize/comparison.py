@@ -1,4 +1,4 @@
-"""Two models on the same images: the arithmetic of matched pairs. Knows no rows and no HTTP."""
+"""Comparison of two models on the same images: statistics of matched pairs. Knows no rows and no HTTP."""
 
 import math
 from collections import defaultdict
@@ -14,7 +14,7 @@ HALVINGS = 50
 
 @dataclass(frozen=True)
 class Pairs:
-    """Images that both models name rightly, only the one, only the other, or neither."""
+    """Numbers of images that both models get right, only the one, only the other, or neither."""
 
     both: int = 0
     only_a: int = 0
@@ -54,7 +54,7 @@ def count_pairs(tallies: Iterable[tuple[str, bool, bool, int]]) -> dict[str, Pai
 
 
 def pairs_of_labels(tallies: Iterable[tuple[str, str, str, int]]) -> dict[str, Pairs]:
-    """Return the pairs of each label from (true set, set of a, set of b, images): of the images that have the label,
+    """Return the pairs of each label from (true set, set of a, set of b, images): for the images with the label,
     whether each model found it.
     """
     return count_pairs(
@@ -72,11 +72,12 @@ def add_up(pairs: Iterable[Pairs]) -> Pairs:
 def mcnemar(only_a: int, only_b: int) -> float:
     """Return the two-sided p-value of McNemar's test.
 
-    If both models were equally good, an image that only one of them gets right would be as likely the one's as the
-    other's. This is the score test, without a correction for continuity: of the tests for matched pairs it keeps its
-    level best, and `difference_interval` is made of the same one, so that 0 lies outside exactly where p < 0.05. (The
-    exact binomial test is too cautious: Fagerland, Lydersen and Laake, "The McNemar test for binary matched-pairs
-    data", BMC Medical Research Methodology 13 (2013).)
+    If both models were equally good, an image that only one of them gets right would be either one's with equal
+    probability. This is the score test without continuity correction: of the tests for matched pairs it keeps its level
+    best, and `difference_interval` inverts the same test, so that it excludes 0 exactly if p < 0.05. (The exact
+    binomial
+    test is too conservative: Fagerland, Lydersen and Laake, "The McNemar test for binary matched-pairs data", BMC
+    Medical Research Methodology 13 (2013).)
     """
     return math.erfc(abs(score(0.0, only_a, only_b, only_a + only_b)) / math.sqrt(2)) if only_a + only_b else 1.0
 
@@ -84,13 +85,13 @@ def mcnemar(only_a: int, only_b: int) -> float:
 def difference_interval(pairs: Pairs) -> tuple[float, float]:
     """Return the 95% interval of the difference of two accuracies on the same images.
 
-    It holds all differences that the score test does not reject: Tango, "Equivalence test and confidence interval for
-    the difference in proportions for the paired-sample design", Statistics in Medicine 17 (1998).
+    All differences that the score test does not reject: Tango, "Equivalence test and confidence interval for the
+    difference in proportions for the paired-sample design", Statistics in Medicine 17 (1998).
     """
     found = pairs.difference
 
     def bound(wanted: float, low: float, high: float) -> float:
-        """Halve until the score of the middle, which falls as the difference grows, is the one that is wanted."""
+        """Bisect for the difference with this score, which decreases with the difference."""
         for _ in range(HALVINGS):
             middle = (low + high) / 2
             if score(middle, pairs.only_a, pairs.only_b, pairs.images) > wanted:
@@ -103,9 +104,9 @@ def difference_interval(pairs: Pairs) -> tuple[float, float]:
 
 
 def score(difference: float, only_a: int, only_b: int, images: int) -> float:
-    """Return by how many standard deviations more images speak for b than if the accuracies differed by so much.
+    """Return the score statistic in favour of b against this difference of accuracies.
 
-    The share of images that only a gets right is not known; it is taken as likely as it can be with this difference.
+    The unknown share of images that only a gets right is its maximum-likelihood estimate under that difference.
     """
     linear = (2 * images - only_b + only_a) * difference - only_a - only_b
     root = math.sqrt(linear**2 + 8 * images * only_a * difference * (1 - difference))
@@ -116,7 +117,7 @@ def score(difference: float, only_a: int, only_b: int, images: int) -> float:
 
 
 def compare_classes(by_label: dict[str, Pairs]) -> list[ComparedClass]:
-    """Return a row for each label, those that lost most first."""
+    """Return a row for each label, the largest losses first."""
     rows = [
         ComparedClass(
             label=label,
@@ -132,7 +133,7 @@ def compare_classes(by_label: dict[str, Pairs]) -> list[ComparedClass]:
 
 
 def summarise(pairs: Pairs, classes: Sequence[ComparedClass]) -> str:
-    """Say it in a line, like "+1.8 points, p = 0.03, 3 classes worse"."""
+    """Return a one-line summary, like "+1.8 points, p = 0.03, 3 classes worse"."""
     points = round(100 * pairs.difference, 1) + 0.0  # never -0.0
     p_value = "p < 0.001" if pairs.p_value < 0.001 else f"p = {pairs.p_value:.2g}"
     worse = sum(row.right_b < row.right_a for row in classes)

@@ -16,7 +16,7 @@ LABEL_CHARACTERS = 24
 def draw_confusion(label_names: Sequence[str], confusion: Sequence[Sequence[int]], *, normalise: bool = False) -> bytes:
     """Return a PNG: rows are true labels; shades are fractions of the row, numbers are images, or those fractions.
 
-    Of a label without images the row is empty, and says so.
+    The row of a label without images is empty, and marked.
     """
     matrix = np.asarray(confusion, dtype=float).reshape(len(label_names), len(label_names))
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)

@@ -1,4 +1,4 @@
-"""CSV that a spreadsheet opens without harm. Knows no rows of ours."""
+"""CSV that is safe to open in a spreadsheet."""
 
 import csv
 import io
@@ -11,7 +11,7 @@ DECIMALS: Final = 6
 
 
 def csv_lines(rows: Iterable[Sequence[Any]]) -> Iterator[str]:
-    """Yield each row as CSV (RFC 4180), fractions with as many decimals as anyone reads."""
+    """Yield each row as CSV (RFC 4180), with fractions rounded."""
     buffer = io.StringIO()
     writer = csv.writer(buffer)
     for row in rows:

@@ -1,7 +1,7 @@
 """A data set or a snapshot as one stream: a table, or a zip of class folders. Knows no HTTP.
 
-Pictures leave as the files that were sent, byte for byte: a crop is told in the tables and cut out of nothing. A zip is
-made while it is sent, so that no picture is held as a whole; only the names that were given are remembered.
+Pictures are exported as the uploaded files, byte for byte; crops are only in the tables. A zip is made while it is
+sent, so that no whole picture is in memory; only used names are remembered.
 """
 
 import json
@@ -42,19 +42,19 @@ SUFFIX: Final[dict[DatasetFormat, str]] = {
 }
 BOX: Final = ("crop_left", "crop_upper", "crop_right", "crop_lower")
 LABEL: Final[dict[Kind, Literal["label", "labels"]]] = {"single_label": "label", "multi_label": "labels"}
-"""What the column of labels is called."""
+"""Name of the label column."""
 TABLE: Final = "tsukiji.jsonl"
-"""In a zip of class folders; other programs pass it over, as `metadata.jsonl` they might read it their own way."""
+"""In a zip of class folders; other programs ignore it, while they might misread a `metadata.jsonl`."""
 COLUMNS: Final = ("image_id", "name", "label", "split", "group", *BOX, "sha256")
 
 Items = Iterable[ExportItem]
 
 
-# --- what is exported ------------------------------------------------------------------------------------------------
+# --- contents --------------------------------------------------------------------------------------------------------
 
 
 def items_of_dataset(services: Services, dataset_id: str) -> Iterator[ExportItem]:
-    """Yield the images in use, page by page, so that no transaction lasts."""
+    """Yield the images in use, page by page, to keep transactions short."""
     cursor: str | None = None
     while True:
         with services.database.reading() as session:
@@ -80,7 +80,7 @@ def items_of_snapshot(services: Services, snapshot_id: str) -> list[ExportItem]:
 
 
 def kind_of(items: Iterable[ExportItem]) -> Kind:
-    """Return the kind of the data set that a snapshot was made of, which may be gone."""
+    """Return the kind of a snapshot's data set, which may have been deleted."""
     return "multi_label" if any(is_set(item.label) for item in items) else "single_label"
 
 
@@ -88,9 +88,9 @@ def kind_of(items: Iterable[ExportItem]) -> Kind:
 
 
 def export(services: Services, items: Items, wanted: DatasetFormat, kind: Kind) -> Iterator[bytes]:
-    """Yield the file piece by piece. What breaks off has no end, and no reader takes it for a whole zip.
+    """Yield the file in pieces. An aborted zip lacks its end, so that no reader takes it for complete.
 
-    Tables of a `multi_label` data set have a column `labels` in place of `label`.
+    Tables of a `multi_label` data set have a column `labels` instead of `label`.
     """
     match wanted:
         case "csv":
@@ -124,7 +124,7 @@ def record_of(item: ExportItem, kind: Kind) -> dict[str, Any]:
 
 
 def label_of(item: ExportItem, kind: Kind) -> dict[str, Any]:
-    """Return the member of a record that tells the label or the labels."""
+    """Return the record's member with the label or labels."""
     return {LABEL[kind]: label_members(item.label)[LABEL[kind]]}
 
 
@@ -133,16 +133,16 @@ def dump(record: dict[str, Any]) -> bytes:
 
 
 def joined(lines: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield many lines at a time: each piece that is sent costs a change of threads."""
+    """Yield many lines at a time: each sent piece costs a switch of threads."""
     while part := b"".join(islice(lines, PAGE_ROWS)):
         yield part
 
 
 def class_folder_zip(services: Services, items: Items, kind: Kind) -> Iterator[bytes]:
-    """Yield a zip of `[split/]label/file`, as torchvision's ImageFolder reads it, and of a table.
+    """Yield a zip of `[split/]label/file`, as read by torchvision's ImageFolder, and a table.
 
-    The table tells what folders do not, such as groups and crops, and labels as they are; our own import reads it. It
-    waits in a temporary file, for it can only be written after the pictures.
+    The table has what folders cannot express, such as groups, crops and exact labels; our own import reads it. It is
+    kept in a temporary file, because it can only be written after the pictures.
     """
     layout, outbox = Layout(), Outbox()
     with tempfile.TemporaryFile() as table, ZipFile(outbox, "w") as archive:
@@ -158,8 +158,8 @@ def class_folder_zip(services: Services, items: Items, kind: Kind) -> Iterator[b
 def hugging_face_zip(services: Services, items: Items, kind: Kind) -> Iterator[bytes]:
     """Yield a zip of `train`, `validation` and `test`, each with its pictures and a `metadata.jsonl`.
 
-    The form is that of the Hugging Face `datasets` library's ImageFolder: `file_name` is relative to the metadata. What
-    has no split goes to `train`. The lines wait in temporary files, for they can only be written after the pictures.
+    This is the layout of ImageFolder in the Hugging Face `datasets` library: `file_name` is relative to the metadata.
+    Images without a split go to `train`. The lines are kept in temporary files, to be written after the pictures.
     """
     outbox, layouts = Outbox(), {folder: Layout() for folder in HUGGING_FACE.values()}
     with ExitStack() as opened, ZipFile(outbox, "w") as archive:
@@ -184,14 +184,14 @@ def metadata_of(item: ExportItem, file_name: str, kind: Kind) -> dict[str, Any]:
 
 
 def open_picture(store: BlobStore, sha256: str) -> tuple[str, Iterator[bytes]]:
-    """Return the format of a stored picture, in Pillow's word, and its pieces."""
+    """Return the format of a stored picture, as Pillow names it, and its pieces."""
     pieces = store.stream(sha256)
     first = next(pieces, b"")
     return sniff(first).format or "", chain([first], pieces)
 
 
 def add_entry(archive: ZipFile, outbox: Outbox, name: str, pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Add a file as it is: pictures do not shrink."""
+    """Add a file uncompressed: pictures are compressed already."""
     info = ZipInfo(name)
     info.external_attr = 0o644 << 16
     with archive.open(info, "w") as entry:
@@ -201,7 +201,7 @@ def add_entry(archive: ZipFile, outbox: Outbox, name: str, pieces: Iterable[byte
 
 
 def add_table(archive: ZipFile, outbox: Outbox, name: str, table: IO[bytes]) -> Iterator[bytes]:
-    """Add a table from its beginning, if there is a line in it."""
+    """Add a table from its beginning, unless it is empty."""
     if table.tell():
         table.seek(0)
         yield from add_entry(archive, outbox, name, read_pieces(table))

@@ -1,4 +1,4 @@
-"""Two evaluations on the images they share, as an answer: rows and the arithmetic of `comparison` together."""
+"""The response that compares two evaluations on the images they share."""
 
 from typing import Final
 
@@ -25,8 +25,8 @@ def compare(session: Session, a: str, b: str) -> Comparison:
     """Compare two evaluations, by their ids; differences are b minus a.
 
     Raises:
-        NotFound: there is no such evaluation.
-        KindMismatch: one is of a model of several labels, the other is not.
+        NotFound
+        KindMismatch: only one of the models is multi-label.
         NoSharedImages: they have no images with the same labels in common.
     """
     row_a, row_b = (registry.find_evaluation(session, each) for each in (a, b))
@@ -74,10 +74,10 @@ def compare(session: Session, a: str, b: str) -> Comparison:
 
 
 def several_labels(a: Evaluation, b: Evaluation) -> bool:
-    """Return whether both are of models of several labels.
+    """Return whether both models are multi-label.
 
     Raises:
-        KindMismatch: one of them is.
+        KindMismatch: only one is.
     """
     first, second = (bool(row.metrics.get("multi_label")) for row in (a, b))
     if first != second:

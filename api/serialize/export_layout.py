@@ -1,4 +1,4 @@
-"""Where pictures lie in an exported folder: names that every file system takes, and that our own import reads back.
+"""Paths of pictures in an exported folder: valid in every file system, and understood by our own import.
 
 Knows no store and no rows.
 """
@@ -20,7 +20,7 @@ SUFFIXES: Final = {
     "BMP": (".bmp", ".dib"),
     "TIFF": (".tif", ".tiff"),
 }
-"""By Pillow's word for the format; the first is given where a name has none of them."""
+"""Suffixes by Pillow's format name; the first is added to names without any of them."""
 KNOWN: Final = frozenset(suffix for suffixes in SUFFIXES.values() for suffix in suffixes)
 HUGGING_FACE: Final[dict[Split | None, str]] = {
     "train": "train",
@@ -31,7 +31,7 @@ HUGGING_FACE: Final[dict[Split | None, str]] = {
 
 
 class ExportItem(NamedTuple):
-    """One image, as every format tells it."""
+    """One image, as passed to every format."""
 
     image_id: str
     sha256: str
@@ -44,13 +44,13 @@ class ExportItem(NamedTuple):
 
 
 class Layout:
-    """Gives each picture a path that no other has, on file systems that ignore case, too."""
+    """Assigns unique paths, also for case-insensitive file systems."""
 
     def __init__(self) -> None:
         self._given: set[str] = set()
 
     def place(self, folders: list[str], item: ExportItem, file_format: str) -> str:
-        """Return the path; a name that is taken gets a part of the picture's hash."""
+        """Return the path; a repeated name gets a part of the picture's hash."""
         name = file_name(item, file_format)
         path = "/".join([*folders, name])
         if path.casefold() in self._given:
@@ -61,14 +61,14 @@ class Layout:
 
 
 def class_folders(item: ExportItem) -> list[str]:
-    """Return the folders of `imagefolder`: split, if there is one, and label; the top for what has no label."""
+    """Return the folders of `imagefolder`: split, if there is one, and label; none for an unlabelled image."""
     if item.label is None:
         return []
     return [*([item.split] if item.split else []), label_folder(item.label)]
 
 
 def label_folders(item: ExportItem) -> list[str]:
-    """Return the folder below that of the split."""
+    """Return the folder below the split's."""
     return [] if item.label is None else [label_folder(item.label)]
 
 

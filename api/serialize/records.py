@@ -18,15 +18,15 @@ PLURALS = {
     JobKind.BATCH: "batches",
     JobKind.PREDICTION: "predictions",
     JobKind.IMPORT: "imports",
-    JobKind.EVALUATION: "jobs",  # an address under `/v1/evaluations` is that of the result
-    JobKind.EXPORT: "jobs",  # what they make has an address of its own, below the model
+    JobKind.EVALUATION: "jobs",  # a path under `/v1/evaluations` is that of the result
+    JobKind.EXPORT: "jobs",  # the export itself has a path below the model
     JobKind.ANALYSIS: "analyses",
     JobKind.SUGGESTION: "suggestions",
 }
 READ_FIRST = frozenset({JobKind.BATCH, JobKind.EVALUATION})
-"""Kinds whose items are counted by a worker, where they did not come with the request."""
+"""Kinds whose items are counted by a worker, unless sent with the request."""
 RARE = 10
-"""A label is rare that has so many times fewer images than it would have if all had as many."""
+"""A label with this many times fewer images than an even share is rare."""
 LISTED_LABELS = 10
 COUNTED = frozenset({JobKind.BATCH, JobKind.PREDICTION, JobKind.EVALUATION})
 
@@ -255,7 +255,7 @@ def listed_evaluation(row: rows.Evaluation, leakage: dict[str, Any] | None = Non
 
 
 HARDLY_WORKS: Final = 0.5
-"""Where this part of what a model does not know passes for known, users are warned."""
+"""At this fraction of unknown things accepted as known, users are warned."""
 
 
 def evaluation_warnings(row: rows.Evaluation) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Filters and order of a batch's results: the same for pages and for streams."""
+"""Filters and order of a batch's results, for pages and streams."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -38,7 +38,7 @@ class Selection:
     ] = "seq"
 
     def wanted(self, job: Job, *, reached: bool = False) -> Wanted | None:
-        """Return the same for the database, or of the `reached` images; None where this job can have no such image."""
+        """Return the database's filters, or those of the `reached` images; None if the job cannot have such images."""
         if self.status is None:
             status: Status | None = "reached" if reached else None
         elif self.status in {"succeeded", "errored"}:

@@ -1,4 +1,4 @@
-"""A batch's results as one stream: JSON lines, CSV or Parquet, read page by page so that no transaction lasts."""
+"""A batch's results as one stream: JSON lines, CSV or Parquet, read page by page to keep transactions short."""
 
 import itertools
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ PAGE_ROWS = 1000
 
 @dataclass(frozen=True)
 class Results:
-    """What is known of a batch by now, as far as it is selected; what still waits is left out."""
+    """The selected results of a batch so far, without waiting images."""
 
     services: Services
     job: Job
@@ -33,10 +33,10 @@ class Results:
         return Reader(self.job, self.selection.wish)
 
     def pages(self) -> Iterator[tuple[Reader, list[ResultRow]]]:
-        """Yield rows, and who reads them: the batch may end meanwhile.
+        """Yield rows with their reader: the batch may end meanwhile.
 
         Raises:
-            ResultsDeleted: also meanwhile, so that nobody takes a part for the whole.
+            ResultsDeleted: also meanwhile, so that a part is never taken for the whole.
         """
         cursor: str | None = None
         while True:

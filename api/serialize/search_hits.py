@@ -1,4 +1,4 @@
-"""What a search finds."""
+"""Search results."""
 
 from typing import Any, Final
 
@@ -32,7 +32,7 @@ def model_hit(row: rows.Model, aliases: list[str]) -> SearchHit:
 
 
 def job_hit(row: rows.Job) -> SearchHit:
-    """Return a job by what it was called, or else by what it is about."""
+    """Return a job by its name, or else by its subject."""
     names = (row.request.get(name) for name in ("name", "dataset_name", "model_name"))
     return hit(row, object=row.kind, name=next(filter(None, names), None), status=row.status, place=job_place(row))
 

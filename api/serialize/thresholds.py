@@ -1,4 +1,4 @@
-"""Thresholds in a query, in place of the job's own."""
+"""Thresholds in a query, instead of the job's own."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -13,7 +13,7 @@ Share = Annotated[float | None, Query(ge=0, le=1, description="Threshold to appl
 
 @dataclass(frozen=True)
 class Wish:
-    """Thresholds that a reader asks for; None takes the job's."""
+    """Thresholds requested by a reader; None uses the job's."""
 
     threshold: Share = None
     min_known: Share = None

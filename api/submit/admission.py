@@ -33,19 +33,19 @@ def create(
 
 
 def expect_room(session: Session, services: Services, once: Once, kind: JobKind, caller: ApiKey) -> None:
-    """Raise QueueFull before bytes travel and are kept, unless the answer is a job that this request made before.
+    """Raise QueueFull before any bytes are stored, unless this request created a job before.
 
-    What is kept and then refused has no row, and lies in the store until its reconciliation.
+    Bytes of a request that is refused later have no row, and remain until the store's reconciliation.
     """
     if not once.is_known(session):
         check_room(session, services, kind, caller)
 
 
 def check_room(session: Session, services: Services, kind: JobKind, caller: ApiKey) -> None:
-    """Raise QueueFull where this key, or all together, have too many unfinished jobs of the kind.
+    """Raise QueueFull if this key, or all together, have too many unfinished jobs of the kind.
 
-    The error's extra members say how many there are (`unfinished`, `limit`), and the place of the caller's oldest one
-    (`oldest`, and `position`: how many of the kind start before it).
+    The error's extra members have the number (`unfinished`, `limit`), and the caller's oldest job (`oldest`, and
+    `position`: how many of the kind are ahead of it).
     """
     limits, name = services.settings.limits, LIMIT_OF[kind]
     mine, all_keys = jobs.count_active(session, kind, caller.id), jobs.count_active(session, kind)

@@ -13,7 +13,7 @@ from tsukiji.types import AnalysisCreate
 
 
 def start_analysis(services: Services, caller: ApiKey, once: Once, dataset: str, body: AnalysisCreate) -> Made:
-    """Queue an analysis, unless one like it waits already: that one will see the same images.
+    """Queue an analysis, unless an equal one is queued: that one will see the same images.
 
     Raises:
         NotFound, QueueFull

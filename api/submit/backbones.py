@@ -11,10 +11,10 @@ from tsukiji.vision.backbones import backbone_of, file_stem, find_weights
 
 
 def settle(session: Session, services: Services, recipe: Recipe) -> tuple[Recipe, str | None]:
-    """Return the recipe with a backbone by name; and where that was `auto`, which one it is and why.
+    """Return the recipe with the backbone's name; and for `auto`, which one was chosen and why.
 
     Raises:
-        WeightsUnavailable: pretrained weights are asked for, and no worker that trains can have them.
+        WeightsUnavailable: pretrained weights are required, and no training worker can load them.
     """
     reachable = workers.reachable_weights(session, Queue.TRAIN, PRESENT_SECONDS)
     chosen = None
@@ -27,14 +27,14 @@ def settle(session: Session, services: Services, recipe: Recipe) -> tuple[Recipe
 
 
 def settle_backbone(session: Session, backbone: str) -> str:
-    """Return by name the backbone whose features an analysis compares; if it cannot be loaded, the findings say so."""
+    """Return the name of the backbone for an analysis; if it cannot be loaded, the findings say so."""
     if backbone != AUTO:
         return backbone
     return choose(workers.reachable_weights(session, Queue.INTAKE, PRESENT_SECONDS))[0]
 
 
 def choose(reachable: set[str] | None) -> tuple[str, str]:
-    """Return what `auto` means, and why."""
+    """Return the choice for `auto`, and why."""
     if reachable is None:
         return FALLBACK, "no worker has reported its weights yet, and these come with every worker"
     if DEFAULT in reachable:
@@ -43,9 +43,9 @@ def choose(reachable: set[str] | None) -> tuple[str, str]:
 
 
 def check(services: Services, recipe: Recipe, reachable: set[str]) -> None:
-    """Raise WeightsUnavailable where the recipe's weights are not among those that can be had.
+    """Raise WeightsUnavailable if the recipe's weights are not available.
 
-    The weights folder is looked into as well: what was put there now is in no worker's report yet.
+    Also checks the weights folder: new files there are not in any worker's report yet.
     """
     backbone = backbone_of(recipe.backbone)
     weights = backbone.pretrained(recipe.weights)

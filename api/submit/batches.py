@@ -49,12 +49,12 @@ FIELDS = {
     "deadline_seconds",
     "retention_days",
 }
-"""Members of a form that are options, and not files."""
+"""Form members that are options, not files."""
 
 
 @dataclass(frozen=True)
 class Item:
-    """A file that is to be classified: its blob, or why there is none."""
+    """A file to classify: its blob, or its error."""
 
     custom_id: str
     blob: Blob | None
@@ -68,8 +68,8 @@ class Item:
 
 @dataclass(frozen=True)
 class Work:
-    """What a batch or prediction reads: items that are here already, or what a worker has to look into: an
-    archive, a manifest, a folder or prefix, a data set.
+    """The input of a batch or prediction: existing items, or something that a worker has to read: an archive, a
+    manifest, a folder or prefix, a data set.
     """
 
     source: Input
@@ -119,7 +119,7 @@ def start_batch(
 
 
 def retention_days(services: Services, options: BatchOptions, kind: JobKind) -> float | None:
-    """Return how long results are kept: as asked, else as the settings say; null where these may yet come to say."""
+    """Return the requested retention, or else the setting's; null if the setting may still change."""
     if options.retention_days is not None:
         return options.retention_days
     settings = services.settings.retention
@@ -129,7 +129,7 @@ def retention_days(services: Services, options: BatchOptions, kind: JobKind) -> 
 def insert_batch(
     session: Session, services: Services, caller: ApiKey, options: BatchOptions, work: Work, kind: JobKind
 ) -> Job:
-    """Insert a batch or a prediction; it is cut into chunks at once if its items are here."""
+    """Insert a batch or a prediction; it is cut into chunks immediately if its items exist."""
     request, columns = described(session, services, options, work, kind)
     job = create(session, services, caller, kind, request, **columns)
     if work.items:
@@ -142,11 +142,11 @@ def insert_batch(
 def described(
     session: Session, services: Services, options: BatchOptions, work: Work, kind: JobKind
 ) -> tuple[BatchRequest, dict[str, Any]]:
-    """Return what a batch or prediction asks for, and the other columns of its job.
+    """Return the request of a batch or prediction, and the other columns of its job.
 
     Raises:
-        NotFound: there is no such model.
-        Invalid: it does not know the label that a heatmap is wanted of.
+        NotFound: the model does not exist.
+        Invalid: the model does not know the label of the requested heatmap.
     """
     model = registry.find_model(session, options.model)
     check_heatmap(options, model.label_names)
@@ -176,7 +176,7 @@ def described(
 
 
 def check_heatmap(options: BatchOptions, label_names: Sequence[str]) -> None:
-    """Raise Invalid where a heatmap of a label is wanted that the model does not know."""
+    """Raise Invalid if a heatmap of an unknown label is requested."""
     if options.heatmap is None or options.heatmap == LIKELIEST or options.heatmap in label_names:
         return
     known = ", ".join(repr(label) for label in label_names[:100])
@@ -193,7 +193,7 @@ def add_items(session: Session, job_id: str, items: Sequence[Item]) -> None:
 
 
 def work_of(services: Services, source: BatchInput) -> Work:
-    """Return the work that is named in JSON.
+    """Return the work described in JSON.
 
     Raises:
         NotFound, UploadIncomplete, TooLarge, SourceNotAllowed
@@ -215,7 +215,7 @@ def work_of(services: Services, source: BatchInput) -> Work:
 
 
 def keep_item(services: Services, custom_id: str, data: bytes) -> Item:
-    """Keep one file's bytes; one that is too large becomes an item with its reason. Workers look inside."""
+    """Store one file; one that is too large becomes an item with its error. Workers decode it."""
     largest = services.settings.limits.image_bytes
     if len(data) > largest:
         return Item(custom_id, None, ImageTooManyBytes(f"More than {largest:,} bytes."))
@@ -223,7 +223,7 @@ def keep_item(services: Services, custom_id: str, data: bytes) -> Item:
 
 
 def check_wish(services: Services, caller: ApiKey, once: Once, options: BatchOptions) -> None:
-    """Check what can be told before anything large travels or is kept.
+    """Check what can be checked before large uploads.
 
     Raises:
         NotFound, Invalid, QueueFull
@@ -248,7 +248,7 @@ def keep_files(services: Services, sent: Form) -> Work:
 
 
 def check_unique(custom_ids: Sequence[str]) -> None:
-    """Raise Invalid for duplicates, which are listed: results could not be told apart."""
+    """Raise Invalid, listing duplicates: results could not be distinguished."""
     twice = sorted(name for name, count in Counter(custom_ids).items() if count > 1)
     if twice:
         listed = ", ".join(repr(name) for name in twice[:20])

@@ -22,9 +22,9 @@ def start_evaluation(services: Services, caller: ApiKey, once: Once, body: Evalu
 
     Raises:
         NotFound, QueueFull
-        BatchEmpty: the data set holds no labelled image.
-        KindMismatch: its images have one label and the model has several, or the reverse.
-        LabelsUnknown: some of its labels the model does not know.
+        BatchEmpty: the data set has no labelled images.
+        KindMismatch: data set and model are of different kinds.
+        LabelsUnknown: the model does not know some of its labels.
     """
 
     def make(session: Session) -> str:
@@ -49,7 +49,7 @@ def start_evaluation(services: Services, caller: ApiKey, once: Once, body: Evalu
 
 
 def check_labels(session: Session, model: Model, dataset: Dataset, split: str | None) -> None:
-    """Refuse what cannot be measured. Who plans looks again, at the very images: of splits, a training knows more."""
+    """Refuse impossible evaluations early. The planner checks again, with the training's own splits."""
     if model.kind != dataset.kind:
         raise KindMismatch(
             f"The model {model.name!r} is {model.kind}, the data set {dataset.name!r} is {dataset.kind}."

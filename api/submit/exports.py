@@ -15,11 +15,11 @@ from tsukiji.types.trainings import PATCHES
 
 
 def start_export(services: Services, caller: ApiKey, once: Once, model: str, wanted: ExportFormat) -> Made:
-    """Queue an export, unless one of this format is there or under way: then that one's job is the answer.
+    """Queue an export, unless one of this format exists or is in progress: then return that one's job.
 
     Raises:
         NotFound, QueueFull
-        Invalid: a fastai learner of a transformer, whose body fastai does not have.
+        Invalid: a fastai learner of a transformer, which fastai does not support.
     """
     started: list[str] = []
 

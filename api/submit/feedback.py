@@ -24,7 +24,7 @@ KINDS = frozenset({JobKind.BATCH, JobKind.PREDICTION})
 
 @dataclass(frozen=True)
 class Corrected:
-    """An item with the label that is right, and the picture to keep or the reason why there is none."""
+    """An item with its correct label, and the picture to store or the error."""
 
     item: BatchItem
     label: str | None
@@ -43,13 +43,13 @@ class Corrected:
 
 
 def take_feedback(services: Services, caller: ApiKey, job_id: str, body: FeedbackCreate) -> Feedback:
-    """Keep the pictures of corrected predictions as images whose review is pending.
+    """Store the pictures of corrected predictions as images pending review.
 
-    A picture that the data set holds already stays as it is, and is told.
+    A picture that the data set holds already is unchanged, and reported as such.
 
     Raises:
         NotFound, Conflict, ResultsDeleted, LabelRefused, LabelsSeveral
-        Invalid: an item is not there, or is named twice; or nobody says which data set.
+        Invalid: an item does not exist, or is repeated; or no data set is known.
     """
     with services.database.reading() as session:
         job = find_job(session, job_id)
@@ -130,7 +130,7 @@ def look(services: Services, item: BatchItem, label: str | None) -> Corrected:
 def keep(
     session: Session, services: Services, caller: ApiKey, dataset_id: str, job: Job, corrected: list[Corrected]
 ) -> Feedback:
-    """Insert the images and the revision; returns what became of each."""
+    """Insert the images and the revision; returns the outcome of each."""
     asked = set(count_labels((one.label, 1) for one in corrected))
     label_edits.check_room(session, dataset_id, asked, services.settings.limits.dataset_classes)
     good = [one.found for one in corrected if isinstance(one.found, NewImage)]
@@ -154,7 +154,7 @@ def keep(
 
 
 def note(session: Session, caller: ApiKey, dataset_id: str, job: Job, image_ids: list[str]) -> str:
-    """Write the revision; its undo rejects the images, for nothing but a delete takes a picture away."""
+    """Write the revision; its undo rejects the images, because only deletion removes pictures."""
     description = f"corrected predictions of {job.id}"
     revision = revisions.begin(session, dataset_id, "feedback", "review", description, caller)
     revisions.note_made(session, revision, image_ids, undone="rejected", value="pending")

@@ -14,9 +14,9 @@ from tsukiji.types import ChangeKind, SnapshotChange, Split
 
 
 def freeze(services: Services, dataset: str) -> tuple[Snapshot, bool]:
-    """Freeze the labelled images in use, each with the split that a training would find; returns (row, is it new).
+    """Freeze the labelled images in use, with the splits that a training would use; returns (row, is new).
 
-    A data set that stands as it did in a snapshot gives that one.
+    An unchanged data set returns its existing snapshot.
 
     Raises:
         NotFound
@@ -53,7 +53,7 @@ def compare(services: Services, a: str, b: str) -> Compared:
     """Match the images of two snapshots by content.
 
     Raises:
-        NotFound: there is no such snapshot.
+        NotFound
     """
     with services.database.reading() as session:
         rows = [registry.find_snapshot(session, snapshot_id) for snapshot_id in (a, b)]
@@ -64,5 +64,5 @@ def compare(services: Services, a: str, b: str) -> Compared:
 
 
 def both(change: SnapshotChange) -> bool:
-    """Is the image in both, and changed?"""
+    """Return whether the image is in both, and changed."""
     return "added" not in change.changes and "removed" not in change.changes

@@ -26,7 +26,7 @@ class Rule:
 
     Attributes:
         several: the model is multi-label; `threshold` then applies to all labels, and 0 means the model's own.
-        anew: the sets must be recomputed, because `threshold` differs from the one behind the stored sets.
+        recomputed: the sets must be recomputed, because `threshold` differs from the one behind the stored sets.
     """
 
     threshold: float
