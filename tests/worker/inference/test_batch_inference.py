@@ -58,7 +58,7 @@ def shares(services, job):
     return np.stack([np.frombuffer(row.probabilities, "<f4") for row in results(services, job) if row.probabilities])
 
 
-@pytest.mark.parametrize("wishes", [{"streams": 1}, {"streams": 3}, {"streams": 2, "batch_size": 1}, {"threads": 2}])
+@pytest.mark.parametrize("options", [{"streams": 1}, {"streams": 3}, {"streams": 2, "batch_size": 1}, {"threads": 2}])
 def test_answers_do_not_depend_on_the_streams(services, submit, model, archive, options):
     files = {f"{number}.png": number for number in range(9)} | {"bad.jpg": b"no"}
     expected = shares(services, classify(services, submit, model, ModelCache(services), archive, files))
