@@ -93,7 +93,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Vectors:
-    """Features of images, see `Predictor.looks`.
+    """Features of images, see `Predictor.known_features`.
 
     Attributes:
         learnt: of the split `train`, (M, D).

@@ -64,8 +64,8 @@ probabilities = predictor.predict([picture])[0]  # in the order of predictor.lab
 a picture becomes {size} x {size} pixels. There is no pickle in this folder. `tsukiji models verify PATH` checks it, and
 tries it on the held-out pictures `example-N.png`, whose expected results are in `examples.json`.
 
-Tags (labels of parts of a picture) are weak localisation: the model never saw a box. Its heatmaps are validated on first
-use; the result is in the model's record (`heatmap.beats_random`), not here.
+Tags (labels of parts of a picture) are weak localisation: the model never saw a box. Its heatmaps are validated on
+first use; the result is in the model's record (`heatmap.beats_random`), not here.
 """
 
 
@@ -147,9 +147,7 @@ def _leakage(found: Leakage | None) -> str:
     kept = f"{found.near_duplicates} of the pictures have near-duplicates ({found.near_duplicate_groups} groups)"
     if not found.straddling:
         return f" {kept}; none has one on the other side of the split."
-    return (
-        f" {kept}. Groups on both sides of the split, which make the figures too good: **{found.straddling}**."
-    )
+    return f" {kept}. Groups on both sides of the split, which make the figures too good: **{found.straddling}**."
 
 
 def _mix_ups(metrics: Metrics) -> str:

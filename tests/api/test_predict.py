@@ -151,7 +151,7 @@ def test_what_no_lane_answers_goes_by_the_queue(client, services, model, predict
 def test_a_lane_out_of_reach_is_told_once_and_not_asked_again(client, services, model, predict_server, logged):
     address = predict_server.address("worker-1")
     report(services, RpcAddress(address.worker, address.host, 1, address.secret))
-    services.lanes = PredictClient()
+    services.predict_client = PredictClient()
     for _ in range(3):
         predict(client, model, picture(), headers={"Prefer": "wait=0.05"})
     assert [line["event"] for line in logged].count("lane_unreachable") == 1

@@ -98,7 +98,7 @@ def test_listed_images_go_into_accept_labels(served, piped):
 def test_listed_images_are_a_manifest(kind, listed):
     printed = kind.model_validate(listed).model_dump_json().encode() + b"\n"
     (line,) = manifests.read_lines([printed])
-    assert (line.error, line.wish.image) == (None, "img_1")
+    assert (line.error, line.request.image) == (None, "img_1")
 
 
 @pytest.mark.parametrize(
