@@ -62,7 +62,7 @@ class ManifestLine(Request):
     def _as_listed(cls, line: Any) -> Any:
         """Accept an image as the service lists it: an image, a finding, a suspect, a result."""
         match line:
-            case {"image": _}:
+            case {"image": str()}:
                 return line
             case {"object": "image", "id": str(image)} | {"image_id": str(image)}:
                 return {"image": image}
