@@ -41,7 +41,7 @@ def test_card_of_a_faultless_model(make_run: MakeRun) -> None:
         ),
         (
             Leakage(near_duplicate_groups=3, near_duplicates=8, straddling=1),
-            "on both sides of the split, so that the figures flatter: **1**",
+            "on both sides of the split, which make the figures too good: **1**",
         ),
     ],
 )
