@@ -1,8 +1,8 @@
-// Start a batch of files: one archive as it is, pictures as a zip that is made here; sent in parts.
+// Start a batch of files: one archive as it is, pictures as a tar that is made here; sent in parts.
 import { Problem, call, make, plural } from "./api.js";
 import { complain } from "./notices.js";
+import { tar } from "./tar.js";
 import { isArchive, isPicture, upload } from "./uploads.js";
-import { zip } from "./zip.js";
 
 /**
  * Send the files, start the batch, and open its screen.
@@ -17,20 +17,15 @@ export async function startBatch(chosen, options) {
   const bar = make("progress", { class: "tall", max: 1, "aria-label": "Progress" });
   const stop = make("button", { type: "button", onclick: () => control.abort() }, "Cancel");
   const dialog = make("dialog", { "aria-label": "Starting a batch", oncancel: () => control.abort() }, make("div", { class: "stack" }, told, bar, make("div", { class: "acts" }, stop)));
-  const say = (/** @type {string} */ text) => (/** @type {number} */ share) => {
-    told.textContent = text;
-    bar.value = share;
-  };
   document.body.append(dialog);
   dialog.showModal();
   try {
     if (!archive && !pictures.length) throw new Problem(0, { detail: "There is no picture among these files.", hint: "Choose pictures, a folder of them, or a zip." });
     const left = chosen.length - pictures.length;
     const text = plural(pictures.length, "picture") + (left && !archive ? ` (${plural(left, "other file")} left out)` : "");
-    const file = archive ?? (await zip(pictures, `${nameOf(pictures)}.zip`, say(`Reading ${text}`), control.signal));
-    const sent = say(archive ? `Sending ${file.name}` : `Sending ${text}`);
-    sent(0);
-    const input = { upload: await upload(file, sent, control.signal) };
+    const file = archive ?? tar(pictures, `${nameOf(pictures)}.tar`);
+    told.textContent = archive ? `Sending ${file.name}` : `Sending ${text}`;
+    const input = { upload: await upload(file, (share) => (bar.value = share), control.signal) };
     const job = await call("/v1/batches", { json: { ...options, input } });
     location.assign(`/batches/${job.id}`);
   } catch (error) {
