@@ -35,7 +35,7 @@ def test_a_folder_is_sent_as_a_tar_that_can_be_read(client, services, model, sig
     with tarfile.open(fileobj=io.BytesIO(services.store.read(sha256))) as archive:
         assert sorted(archive.getnames()) == sorted(f"photos/{name}" for name in names)
         sent = archive.extractfile(f"photos/{names[1]}")
-        assert sent and sent.read() == picture((1, 0, 0))
+        assert sent.read() == picture((1, 0, 0))
 
 
 def test_a_folder_without_pictures_is_told(model, signed_in, tmp_path):
