@@ -9,7 +9,7 @@ DATA ?=
 BENCHMARKS := batches curation datasets fairness faults hostile overhead poison reading resume storm training writers
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-long test-fast check fix bench docs lock browser pin-images image-sizes
+.PHONY: help setup demo up test test-long test-fast check fix bench docs lock sync-client browser pin-images image-sizes
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -55,6 +55,9 @@ bench: setup ## All benchmarks, short form: half an hour or so
 docs: setup ## Renew the pages that are generated from the settings and the errors
 	$(BIN)/python -m devtools.settings_pages
 	$(BIN)/python -m devtools.error_pages
+
+sync-client: setup ## Derive the synchronous client from the asynchronous one
+	$(BIN)/python -m devtools.sync_client
 
 lock: setup ## Renew constraints.txt
 	$(BIN)/uv pip compile --quiet --universal --no-header --no-annotate --no-emit-index-url --no-emit-find-links --all-extras --python-version 3.11 --upgrade pyproject.toml --output-file constraints.txt

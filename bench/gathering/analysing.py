@@ -7,7 +7,7 @@ import numpy as np
 
 from training.random_projection import DIMENSIONS, unit
 from tsukiji.client import Dataset
-from tsukiji.client._analyses import AnalysisJob
+from tsukiji.client._sync._analyses import AnalysisJob
 from tsukiji.vision.feature_cache import COMPACT, REGION, FeatureCache, weights_key
 
 BACKBONE: Final = "resnet34"

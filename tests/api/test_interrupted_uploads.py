@@ -21,7 +21,7 @@ SENDER = """
 import os
 import sys
 from tsukiji import Client
-from tsukiji.client import _uploads
+from tsukiji.client._sync import _uploads
 
 send_part = _uploads._send_part
 def told(transport, upload_id, number, data):

@@ -18,7 +18,7 @@ def run(app, key, client, monkeypatch):
     monkeypatch.setenv("TSUKIJI_URL", "http://127.0.0.1:8000")
     monkeypatch.setenv("TSUKIJI_API_KEY", key)
     monkeypatch.setattr(
-        "tsukiji.client._transport.httpx2.Client",
+        "tsukiji.client._sync._transport.httpx2.Client",
         lambda base_url, headers, trust_env: TestClient(app, base_url=base_url, headers=headers),
     )
 

@@ -13,7 +13,7 @@ from tsukiji.cli.options import DatasetName, Limit, check_label
 from tsukiji.cli.output import FITS, AsJson, labels_of, note, print_fields, print_json, print_records, suggest
 from tsukiji.cli.printed import STDIN, read_groups, read_labels
 from tsukiji.client import Client, Dataset
-from tsukiji.client._curation import Chosen
+from tsukiji.client._sync._curation import Chosen
 
 Wish = tuple[object, Callable[[Dataset], types.Revision]]
 """Whether an act is asked for, and how it is done."""

@@ -131,3 +131,14 @@ def status_error(status: int, headers: Mapping[str, str], body: bytes) -> errors
     problem.request_id = problem.request_id or headers.get("x-request-id")
     fallback = errors.InternalServerError if status >= 500 else errors.APIStatusError
     return ERROR_OF.get(status, fallback)(status, problem)
+
+
+def response_error(url: str, error: ValidationError) -> errors.APIResponseError:
+    """Return the exception for a record that lacks what this client expects."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"]) or "the body"
+    return errors.APIResponseError(
+        f"{url} answered with a {error.title} that this client, version {__version__}, does not understand "
+        f"({where}: {first['msg']}). Service and client are of different versions: compare with `version` of "
+        "GET /v1/info, and install the same."
+    )

@@ -29,6 +29,10 @@ class APITimeoutError(APIConnectionError):
     """The service did not respond in time."""
 
 
+class APIResponseError(APIError):
+    """The service's answer is no such record as this client knows: their versions differ."""
+
+
 class APIStatusError(APIError):
     """An error response. `problem` is its body (RFC 9457)."""
 

@@ -25,7 +25,7 @@ def test_an_interrupted_send_says_how_to_go_on(run, service, kept, archive, monk
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("tsukiji.client._uploads._send_missing", interrupt)
+    monkeypatch.setattr("tsukiji.client._sync._uploads._send_missing", interrupt)
     result = run("uploads", "send", archive)
     assert result.exit_code == 130
     assert "continues where it stopped" in result.stderr

@@ -90,10 +90,10 @@ def test_what_the_service_has_without_a_label_is_sent_with_one(pets, service, tm
     assert asked.field("labels") == ["cat"]
 
 
-def test_an_interrupted_folder_goes_on_with_what_is_missing(pets, service, tmp_path, monkeypatch):
+def test_an_interrupted_folder_goes_on_with_what_is_missing(pets, service, tmp_path, monkeypatch, set_both):
     """The service goes away in the middle, again and again; whatever it had confirmed is not sent again."""
     monkeypatch.setattr("tsukiji.client._files.CHUNK_FILES", 3)
-    monkeypatch.setattr("tsukiji.client._folders.THREADS", 1)
+    set_both("_folders.THREADS", 1)
     write(tmp_path, *[f"cat/{number}.png" for number in range(20)])
     kept, sent, left = set(), [], 0
 

@@ -62,7 +62,7 @@ def test_a_job_that_ended_badly_raises_if_wanted(training, service, status, erro
     assert training.wait(raise_on_error=False).status == status
     with pytest.raises(error, match=f"training trn_1 {said}") as caught:
         training.wait()
-    assert caught.value.job is training
+    assert (caught.value.job.id, caught.value.job.status) == ("trn_1", status)
 
 
 def test_waiting_ends_while_the_job_goes_on(training, service):
@@ -90,7 +90,7 @@ def test_each_kind_has_its_handle(client, service):
     kinds = [job(kind="training"), job(kind="batch"), job(kind="import"), job(kind="a_later_kind")]
     service.answer("GET", "/v1/jobs", page(*kinds))
     found = list(client.jobs.list(status="running"))
-    assert [type(one) for one in found] == [Training, Batch, Import, tsukiji.Job]
+    assert [one.__class__ for one in found] == [Training, Batch, Import, tsukiji.Job]
     assert service.asked[0].query == {"status": ["running"]}
 
 
@@ -137,6 +137,7 @@ def test_a_wait_shows_how_far_the_job_is_where_a_person_reads_along(training, se
     assert shown["on"].endswith("\r"), "nothing is left of it"
 
 
+@pytest.mark.parametrize("connect", [Client])  # of the other: test_async
 def test_an_interrupted_wait_leaves_the_job_running_and_says_so(client, service, training, monkeypatch):
     def interrupt(_seconds):
         raise KeyboardInterrupt
@@ -151,11 +152,20 @@ def test_an_interrupted_wait_leaves_the_job_running_and_says_so(client, service,
 
 
 @pytest.mark.parametrize(("option", "variable", "shown"), [(None, "", True), (False, "", False), (None, "off", False)])
-def test_one_switch_for_all_lines_of_progress(service, monkeypatch, option, variable, shown):
+def test_one_switch_for_all_lines_of_progress(connect, service, monkeypatch, option, variable, shown):
     monkeypatch.setenv("TSUKIJI_PROGRESS", variable)
     monkeypatch.setattr(sys, "stderr", Terminal())
     service.answer("GET", "/v1/trainings/trn_1", job("running"))
     service.answer("GET", JOB, job("succeeded"))
-    with Client(service.url, progress=option) as client:
+    with connect(service.url, progress=option) as client:
         client.trainings.get("trn_1").wait()
     assert bool(sys.stderr.getvalue()) is shown
+
+
+def test_a_key_that_expires_meanwhile_ends_the_wait_at_once_and_says_that_the_job_goes_on(training, service, slept):
+    gone = problem(401, "unauthorized", "The key was revoked.")
+    service.answer("GET", JOB, Answer(job("running"), headers={"Retry-After": "1"}), gone)
+    with pytest.raises(tsukiji.AuthenticationError, match="The key was revoked") as caught:
+        training.wait()
+    assert slept == [1.0]
+    assert "training trn_1 goes on in the service" in caught.value.__notes__[0]

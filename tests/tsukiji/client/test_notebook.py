@@ -9,9 +9,8 @@ import pytest
 from PIL import Image
 
 from devtools.scripted_service import Answer, comparison, dataset, evaluation, failed, job, lines, page, prediction
-from tsukiji import types
-from tsukiji.client._evaluations import Comparison
-from tsukiji.client._predictions import Prediction
+from tsukiji import Client, types
+from tsukiji.client._records import Comparison, Prediction
 
 PREDICT = "/v1/models/production/predict"
 ELSEWHERE = re.compile(r"(?:src|href)=\"(?!data:)|url\(|<script|@import")
@@ -76,6 +75,7 @@ def test_html_is_escaped_bounded_and_asks_nothing_of_anyone(client, service):
     assert "25 of 100 labels" in shown[0]
 
 
+@pytest.mark.parametrize("connect", [Client])  # the other has no thumbnails
 def test_a_dataset_shows_bars_and_a_few_thumbnails(client, service):
     classes = [{"label": "cat", "images": 30}, {"label": None, "images": 10}]
     service.answer("GET", "/v1/datasets/pets", dataset(classes=classes, images=40))

@@ -4,7 +4,6 @@ import pytest
 
 import tsukiji
 from devtools.scripted_service import Answer, dataset, page, problem
-from tsukiji import Client
 
 
 def test_sends_key_and_agent(client, service):
@@ -14,30 +13,30 @@ def test_sends_key_and_agent(client, service):
     assert service.asked[0].headers["user-agent"].startswith("tsukiji-python/")
 
 
-def test_environment_fills_in_and_arguments_win(service, monkeypatch):
+def test_environment_fills_in_and_arguments_win(connect, service, monkeypatch):
     monkeypatch.setenv("TSUKIJI_URL", service.url + "/")
     monkeypatch.setenv("TSUKIJI_API_KEY", "tsk_environment")
     service.answer("GET", "/v1/limits", {})
-    with Client() as client:
+    with connect() as client:
         client.limits()
-    with Client(api_key="tsk_argument") as client:
+    with connect(api_key="tsk_argument") as client:
         client.limits()
     keys = [asked.headers["authorization"] for asked in service.asked]
     assert keys == ["Bearer tsk_environment", "Bearer tsk_argument"]
 
 
-def test_a_proxy_never_stands_between_us_and_this_machine(service, monkeypatch):
+def test_a_proxy_never_stands_between_us_and_this_machine(connect, service, monkeypatch):
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:1")
     service.answer("GET", "/v1/limits", {"image_bytes": 1})
-    with Client(service.url) as client:
+    with connect(service.url) as client:
         assert client.limits() == {"image_bytes": 1}
 
 
 @pytest.mark.parametrize("url", ["localhost:8000", "ftp://host", "http://"])
-def test_an_address_that_is_none_is_refused_at_once(url):
+def test_an_address_that_is_none_is_refused_at_once(connect, url):
     with pytest.raises(ValueError, match="not a service address"):
-        Client(url)
+        connect(url)
 
 
 @pytest.mark.parametrize("status", [408, 409, 429, 500, 503])
@@ -111,18 +110,18 @@ def test_a_refusal_that_is_no_problem_document(client, service):
     assert (caught.value.code, caught.value.request_id) == ("http_502", "req_9")
 
 
-def test_nobody_there(slept):
-    with Client("http://127.0.0.1:9", max_retries=1) as client:
-        client._transport.sleep = slept.append
+def test_nobody_there(connect, slept, sleep):
+    with connect("http://127.0.0.1:9", max_retries=1) as client:
+        client._transport.sleep = sleep
         with pytest.raises(tsukiji.APIConnectionError, match=r"http://127\.0\.0\.1:9"):
             client.info()
     assert len(slept) == 1
 
 
-def test_silence_is_a_timeout(service, slept):
+def test_silence_is_a_timeout(connect, service, slept):
     gate = threading.Event()
     service.answer("GET", "/v1/info", lambda _: gate.wait(5) and {})
-    with Client(service.url, timeout=0.05, max_retries=0) as client, pytest.raises(tsukiji.APITimeoutError):
+    with connect(service.url, timeout=0.05, max_retries=0) as client, pytest.raises(tsukiji.APITimeoutError):
         client.info()
     gate.set()
 
@@ -144,3 +143,25 @@ def test_names_of_any_characters_reach_the_service_whole(client, service):
 def test_fields_of_a_later_server_are_kept(client, service):
     service.answer("GET", "/v1/datasets/pets", dataset(colour="red"))
     assert client.datasets.get("pets").model_dump()["colour"] == "red"
+
+
+def test_a_service_of_another_version_is_named_as_the_cause(client, service):
+    service.answer("GET", "/v1/datasets/pets", {"object": "dataset", "uuid": "pets"})
+    service.answer("GET", "/v1/datasets", page({"object": "dataset", "uuid": "pets"}))
+    for call in (lambda: client.datasets.get("pets"), lambda: list(client.datasets.list())):
+        with pytest.raises(tsukiji.APIResponseError, match=r"id: Field required.*different versions"):
+            call()
+
+
+def test_a_newer_service_may_say_more(client, service):
+    service.answer("GET", "/v1/datasets/pets", dataset(colour="red"))
+    assert client.datasets.get("pets").colour == "red"
+
+
+def test_a_key_that_expires_between_two_pages(client, service):
+    service.answer(
+        "GET", "/v1/datasets", page(dataset("a"), cursor="next"), problem(401, "unauthorized", "The key was revoked.")
+    )
+    with pytest.raises(tsukiji.AuthenticationError, match="The key was revoked"):
+        list(client.datasets.list())
+    assert len(service.asked) == 2

@@ -9,7 +9,6 @@ import pytest
 from devtools.scripted_service import Answer, dataset, job, page, problem
 from tests.tsukiji.uploads import DATA, PLACE, SHA, record
 from tsukiji import APIConnectionError, UnprocessableEntityError
-from tsukiji.client import _batches, _datasets
 
 
 @pytest.fixture
@@ -113,16 +112,16 @@ def test_get_list_and_delete(client, service):
     assert service.asked_for("DELETE", PLACE)
 
 
-def test_a_large_archive_becomes_a_batch_by_parts(client, service, kept, pets, monkeypatch):
-    monkeypatch.setattr(_batches, "BY_PARTS_BYTES", 2500)
+def test_a_large_archive_becomes_a_batch_by_parts(client, service, kept, pets, set_both):
+    set_both("_batches.BY_PARTS_BYTES", 2500)
     service.answer("POST", "/v1/batches", Answer(job("queued", "bat_1", "batch"), 202))
     client.batches.create(model="pets", archive=pets)
     wanted = {"model": "pets", "top_k": 3, "threshold": 0.0, "input": {"upload": "upl_1"}}
     assert service.asked[-1].json == wanted
 
 
-def test_many_images_become_a_batch_by_parts_and_the_same_bytes_each_time(client, service, kept, tmp_path, monkeypatch):
-    monkeypatch.setattr(_batches, "BY_PARTS_BYTES", 1)
+def test_many_images_become_a_batch_by_parts_and_the_same_bytes_each_time(client, service, kept, tmp_path, set_both):
+    set_both("_batches.BY_PARTS_BYTES", 1)
     (tmp_path / "in").mkdir()
     for number in range(101):
         (tmp_path / "in" / f"{number}.png").write_bytes(b"x")
@@ -134,8 +133,8 @@ def test_many_images_become_a_batch_by_parts_and_the_same_bytes_each_time(client
     assert first.json == second.json
 
 
-def test_a_large_archive_is_imported_by_parts(client, service, kept, pets, monkeypatch):
-    monkeypatch.setattr(_datasets, "BY_PARTS_BYTES", 2500)
+def test_a_large_archive_is_imported_by_parts(client, service, kept, pets, set_both):
+    set_both("_datasets.BY_PARTS_BYTES", 2500)
     service.answer("GET", "/v1/datasets/pets", dataset())
     service.answer("POST", "/v1/datasets/dst_1/imports", Answer(job("queued", "imp_1", "import"), 202))
     assert client.datasets.get("pets").import_archive(pets).id == "imp_1"

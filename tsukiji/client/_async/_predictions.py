@@ -1,0 +1,52 @@
+"""Synchronous predictions: the result usually arrives with the call."""
+
+from contextlib import ExitStack
+from typing import overload
+
+from tsukiji.client._async._job import AsyncJob
+from tsukiji.client._async._transport import Transport
+from tsukiji.client._base import path
+from tsukiji.client._pictures import Picture, part
+from tsukiji.client._records import Asked, Prediction, Several
+
+
+@overload
+async def predict(transport: Transport, pictures: Picture, model: str, asked: Asked) -> Prediction: ...
+
+
+@overload
+async def predict(transport: Transport, pictures: Several, model: str, asked: Asked) -> list[Prediction]: ...
+
+
+@overload
+async def predict(
+    transport: Transport, pictures: Picture | Several, model: str, asked: Asked
+) -> Prediction | list[Prediction]: ...
+
+
+async def predict(
+    transport: Transport, pictures: Picture | Several, model: str, asked: Asked
+) -> Prediction | list[Prediction]:
+    """Send pictures and return their predictions in order, one for one, polling if `wait` seconds are too few.
+
+    Raises:
+        JobFailedError: no picture could be classified; `job.error` says why.
+        APIError: the service refused the request or is unreachable.
+    """
+    several = pictures if isinstance(pictures, (list, tuple)) else [pictures]
+    wait = asked.pop("wait", 10)
+    with ExitStack() as stack:
+        response = await transport.request(
+            "POST",
+            path("models", model, "predict"),
+            files=[("files", part(picture, number, stack)) for number, picture in enumerate(several, 1)],
+            data={name: str(value) for name, value in asked.items() if value is not None and value is not False},
+            headers={"Prefer": f"wait={wait}"},
+            timeout=transport.config.timeout_seconds + wait,
+        )
+    job = AsyncJob.bind(transport, response.json())
+    await job.wait(progress=False)
+    found = [Prediction.model_validate(record) for record in (job.result or {})["predictions"]]
+    for prediction, picture in zip(found, several, strict=False):
+        prediction._picture = picture  # noqa: SLF001 - ours
+    return found if several is pictures else found[0]

@@ -1,0 +1,1 @@
+"""The synchronous client, derived from the asynchronous one by `python -m devtools.sync_client`."""

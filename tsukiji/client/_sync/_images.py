@@ -1,0 +1,36 @@
+# Made by `python -m devtools.sync_client` from tsukiji/client/_async: edit that.
+"""Single pictures of a data set."""
+
+from typing import Literal, Unpack
+
+from tsukiji import types
+from tsukiji.client._base import path
+from tsukiji.client._sync._bound import Identified, Resource, id_of
+from tsukiji.client._sync._curation import Chosen
+from tsukiji.client._sync._pages import Paged
+
+
+class Images(Resource):
+    def get(self, image: str) -> types.Image:
+        return self._transport.fetch(types.Image, "GET", path("images", image))
+
+    def changes(self, image: str | Identified, *, page_size: int | None = None) -> Paged[types.ImageChange]:
+        """List the edits that changed the picture, newest first."""
+        place = path("images", id_of(image), "changes")
+        return self._transport.paged(place, types.ImageChange.model_validate, limit=page_size)
+
+    def delete(self, image: str | Identified) -> None:
+        """Delete a picture permanently; `Dataset.exclude` keeps it."""
+        self._transport.request("DELETE", path("images", id_of(image)))
+
+    def content(self, image: str | Identified, variant: Literal["original", "thumb"] = "original") -> bytes:
+        place = path("images", id_of(image), "content")
+        response = self._transport.request("GET", place, params={"variant": variant})
+        return response.content
+
+    def list(
+        self, dataset: str | Identified, *, page_size: int | None = None, **wanted: Unpack[Chosen]
+    ) -> Paged[types.Image]:
+        """List the images of a data set, optionally filtered."""
+        place = path("datasets", id_of(dataset), "images")
+        return self._transport.paged(place, types.Image.model_validate, limit=page_size, **wanted)

@@ -1,0 +1,128 @@
+# Made by `python -m devtools.sync_client` from tsukiji/client/_async: edit that.
+"""Models and their aliases."""
+
+import os
+from pathlib import Path
+from typing import Unpack, overload
+
+from tsukiji import types
+from tsukiji.client._base import path
+from tsukiji.client._pictures import Picture
+from tsukiji.client._records import Asked, Prediction, Several
+from tsukiji.client._sync._bound import Bound, Identified, Resource, id_of
+from tsukiji.client._sync._downloads import save
+from tsukiji.client._sync._evaluations import Evaluation, Evaluations
+from tsukiji.client._sync._job import Job
+from tsukiji.client._sync._pages import Paged
+from tsukiji.client._sync._predictions import predict
+from tsukiji.client._sync._uploads import UPLOAD_SECONDS
+
+
+class Model(Bound, types.Model):
+    @property
+    def evaluation(self) -> Evaluation | None:
+        """Its evaluation on the training's held-out pictures; makes a request."""
+        return Evaluations(self._transport).get(self.evaluation_id) if self.evaluation_id else None
+
+    @overload
+    def predict(self, picture: Picture, /, **options: Unpack[Asked]) -> Prediction: ...
+
+    @overload
+    def predict(self, pictures: Several, /, **options: Unpack[Asked]) -> list[Prediction]: ...
+
+    def predict(self, pictures: Picture | Several, /, **options: Unpack[Asked]) -> Prediction | list[Prediction]:
+        """Classify one picture, or a list of up to 16, now; see `Client.predict`."""
+        return predict(self._transport, pictures, self.id, options)
+
+    def suspects(self) -> Paged[types.LabelSuspect]:
+        """List the images of its data set whose labels may be wrong, most suspicious first."""
+        return self._transport.paged(path("models", self.id, "suspects"), types.LabelSuspect.model_validate)
+
+    def download(self, target: str | os.PathLike[str]) -> Path:
+        """Save the package, a zip without pickle, at `target`."""
+        return save(self._transport, path("models", self.id, "package"), Path(target), "application/zip")
+
+    def export(self, format: types.ExportFormat) -> Job:  # noqa: A002
+        """Start converting the model to `onnx` or `fastai`; see `Models.export`."""
+        return Models(self._transport).export(self, format)
+
+
+class Models(Resource):
+    def get(self, model: str) -> Model:
+        """Fetch by id, alias or name."""
+        return self._transport.fetch(Model, "GET", path("models", model))
+
+    def delete(self, model: str | Identified) -> None:
+        self._transport.request("DELETE", path("models", id_of(model)))
+
+    def download(self, model: str | Identified, target: str | os.PathLike[str]) -> Path:
+        """Save the package, a zip without pickle, at `target`."""
+        return save(self._transport, path("models", id_of(model), "package"), Path(target), "application/zip")
+
+    def import_package(self, package: str | os.PathLike[str], name: str | None = None) -> Model:
+        """Upload a package from another service, the zip of `download`; it becomes a new model here.
+
+        Args:
+            package: the zip.
+            name: of the new model; default: the file's name.
+
+        Raises:
+            UnprocessableEntityError: it is not a complete package; `code` is `package_invalid`.
+        """
+        zipped = Path(package)
+        with zipped.open("rb") as file:
+            return self._transport.fetch(
+                Model,
+                "POST",
+                path("models"),
+                files=[("package", (zipped.name, file))],
+                data={} if name is None else {"name": name},
+                timeout=UPLOAD_SECONDS,
+            )
+
+    def export(self, model: str | Identified, format: types.ExportFormat) -> Job:  # noqa: A002
+        """Start converting a model to `onnx` or `fastai`; an existing export is returned at once.
+
+        Wait for the job, then save the file with `download_export`.
+        """
+        return self._transport.fetch(Job, "POST", path("models", id_of(model), "exports"), json={"format": format})
+
+    def exports(self, model: str | Identified) -> Paged[types.ModelExport]:
+        """List the exports of a model, with measurements."""
+        return self._transport.paged(path("models", id_of(model), "exports"), types.ModelExport.model_validate)
+
+    def download_export(
+        self,
+        model: str | Identified,
+        format: types.ExportFormat,  # noqa: A002
+        target: str | os.PathLike[str],
+    ) -> Path:
+        """Save a finished export at `target`. A `fastai` export is a pickle: opening it runs code."""
+        place = path("models", id_of(model), "exports", format)
+        return save(self._transport, place, Path(target), "application/octet-stream")
+
+    def list(self, *, page_size: int | None = None) -> Paged[Model]:
+        return self._transport.paged(path("models"), lambda data: Model.bind(self._transport, data), limit=page_size)
+
+
+class Aliases(Resource):
+    def set(self, name: str, model: str | Identified) -> types.Alias:
+        """Point the alias `name` to a model."""
+        return self._transport.fetch(types.Alias, "PUT", path("aliases", name), json={"model": id_of(model)})
+
+    def get(self, name: str) -> types.Alias:
+        return self._transport.fetch(types.Alias, "GET", path("aliases", name))
+
+    def delete(self, name: str) -> None:
+        self._transport.request("DELETE", path("aliases", name))
+
+    def rollback(self, name: str) -> types.Alias:
+        """Point the alias `name` to its previous model; a second roll-back restores the first."""
+        return self._transport.fetch(types.Alias, "POST", path("aliases", name, "rollback"))
+
+    def history(self, name: str) -> Paged[types.AliasMove]:
+        """List the alias's history, newest first."""
+        return self._transport.paged(path("aliases", name, "history"), types.AliasMove.model_validate)
+
+    def list(self) -> Paged[types.Alias]:
+        return self._transport.paged(path("aliases"), types.Alias.model_validate)
