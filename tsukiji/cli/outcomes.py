@@ -73,7 +73,7 @@ def other_version() -> str | None:
         if theirs != __version__:
             return (
                 f"The service has version {theirs}, this program {__version__}. Use the same version of both: "
-                f"`pip install tsukiji=={theirs}` here, or upgrade the service."
+                f"install {theirs} here, or upgrade the service."
             )
     return None
 
