@@ -11,6 +11,9 @@ export class Problem extends Error {
   }
 }
 
+/** A screen that is gone, or that failed. */
+const UNSHOWN = { detail: "This cannot be shown now.", hint: "Reload the page." };
+
 /**
  * @typedef {{method?: string, json?: unknown, body?: BodyInit, headers?: Record<string, string>, signal?: AbortSignal}} Options
  */
@@ -34,7 +37,7 @@ export async function send(path, { method, json, body, headers = {}, signal } = 
     if (signal?.aborted) throw error;
     throw new Problem(0, { code: "unreachable", detail: "The service cannot be reached.", hint: "Nothing is lost: try again." });
   }
-  if (!response.ok) throw new Problem(response.status, parse(await response.text()));
+  if (!response.ok) throw new Problem(response.status, path.startsWith("/v1/") ? parse(await response.text()) : UNSHOWN);
   return response;
 }
 
@@ -48,40 +51,6 @@ export async function send(path, { method, json, body, headers = {}, signal } = 
 export async function call(path, options) {
   const text = await (await send(path, options)).text();
   return text ? JSON.parse(text) : null;
-}
-
-/**
- * Take parts of a screen from an address of the page, as the server renders them now, and put them in place of those
- * that are shown. The focus is kept where what had it has an id.
- * @param {string} selector of one or more elements, the same on both
- * @param {string} [path]
- * @throws {Problem}
- */
-export async function renew(selector, path = location.href) {
-  const { found, response } = await page(path);
-  if (!response.ok) throw new Problem(response.status, { detail: "This is no longer there.", hint: "Reload the page." });
-  const fresh = [...found.querySelectorAll(selector)];
-  const shown = [...document.querySelectorAll(selector)];
-  if (response.redirected || fresh.length !== shown.length) return location.assign(response.url);
-  const focused = document.activeElement?.id;
-  shown.forEach((element, index) => element.replaceWith(document.adoptNode(fresh[index])));
-  for (const grid of document.querySelectorAll("image-grid[id]")) grid.setAttribute("total", found.getElementById(grid.id)?.getAttribute("total") ?? "");
-  if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
-}
-
-/**
- * Fetch a screen; an error, or the sign-in, is one as well.
- * @param {string} path
- * @returns {Promise<{found: Document, response: Response}>}
- * @throws {Problem} where the service cannot be reached
- */
-export async function page(path) {
-  try {
-    const response = await fetch(path, { headers: { Accept: "text/html" } });
-    return { found: new DOMParser().parseFromString(await response.text(), "text/html"), response };
-  } catch {
-    throw new Problem(0, { code: "unreachable", detail: "The service cannot be reached.", hint: "Nothing is lost: try again." });
-  }
 }
 
 /** @param {string} text */
@@ -109,7 +78,7 @@ export async function* pages(path) {
 
 /**
  * Wait for the end of a job; `onChange` sees it each time it changed.
- * @param {{id: string, done: boolean, links: {self: string}}} job
+ * @param {{id: string, done: boolean}} job
  * @param {(job: any) => void} [onChange]
  * @param {AbortSignal} [signal]
  * @returns {Promise<any>}
@@ -145,12 +114,4 @@ export function make(tag, attributes = {}, ...children) {
   }
   element.append(...children);
   return element;
-}
-
-let due = 0;
-
-/** Take what has `data-fresh` from the server again, soon: after edits, counts are others. */
-export function freshen() {
-  clearTimeout(due);
-  due = setTimeout(() => renew("[data-fresh]").catch(() => {}), 200);
 }

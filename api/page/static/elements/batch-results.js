@@ -6,7 +6,7 @@ import { teach } from "../teach.js";
 
 /** @typedef {import("./image-grid.js").ImageGrid} ImageGrid */
 
-const PARTS = ["head", "state", "filters", "bounds", "none", "opened"];
+const PARTS = ["#head", "#state", "#filters", "#bounds", "#none", "#opened"];
 const PAUSE = 1500; // between two renewals of a batch that runs
 const KEYS = 9;
 const REFUSALS = /** @type {Record<string, string>} */ ({ none_of_these: "None of these", below_threshold: "Not sure enough" });
@@ -49,7 +49,7 @@ class BatchResults extends HTMLElement {
     if (!this.#grid) return; // the results were deleted
     await customElements.whenDefined("image-grid");
     this.#grid.draw = (entry) => look(entry, this.#job);
-    swapLinks((address, keep) => this.#show(address, keep));
+    swapLinks("a[data-swap]", (address) => this.#show(address));
     this.addEventListener("input", (event) => this.#bound(event));
     this.addEventListener("change", (event) => /** @type {HTMLElement} */ (event.target).closest("#bounds") && this.#apply());
     this.addEventListener("open", (event) => this.#open(/** @type {CustomEvent} */ (event).detail.entry.seq));
@@ -65,24 +65,13 @@ class BatchResults extends HTMLElement {
 
   // --- what is shown
 
-  /** @param {string} address @param {boolean} [keep] */
-  async #show(address, keep = false) {
+  /** @param {string} address */
+  async #show(address) {
     try {
-      if (await swap(address, PARTS, { keep, prepare: (fresh) => this.#prepare(fresh) })) this.#swapped();
+      if (await swap(address, PARTS)) this.#swapped();
     } catch (error) {
-      complain(error, () => this.#show(address, keep));
+      complain(error, () => this.#show(address));
     }
-  }
-
-  /** The grid stays and reads the list of the new address. @param {Document} fresh */
-  #prepare(fresh) {
-    const grid = fresh.getElementById("results");
-    for (const name of ["total", "src"]) {
-      const value = grid?.getAttribute(name);
-      if (value) this.#grid.setAttribute(name, value);
-      else this.#grid.removeAttribute(name);
-    }
-    if (!fresh.querySelector("batch-results[running]")) this.removeAttribute("running");
   }
 
   #swapped() {
@@ -100,7 +89,7 @@ class BatchResults extends HTMLElement {
     this.#later = setTimeout(async () => {
       this.#renewed = Date.now();
       if (this.querySelector("#bounds :active")) return this.#soon(); // a slider is being moved
-      await this.#show(location.href, true);
+      await this.#show(location.href);
       if (!this.#grid.count) this.#grid.refresh();
     }, wait);
   }
@@ -124,7 +113,7 @@ class BatchResults extends HTMLElement {
 
   /** While a slider moves only the counts follow. */
   async #counts() {
-    await swap(this.#address, ["filters"], { keep: true }).catch(complain);
+    await swap(this.#address, ["#filters"], { keep: true }).catch(complain);
   }
 
   #apply() {

@@ -1,8 +1,8 @@
 // The pictures behind a cell of the matrix. Links with `data-panel` open theirs here without leaving the screen; keys
 // mend the label of the picture at hand and go on to the next.
-import { renew } from "../api.js";
 import { complain, edit } from "../notices.js";
 import { further } from "../keys.js";
+import { swap, swapLinks } from "../swap.js";
 
 const PANEL = "#pictures";
 
@@ -126,7 +126,7 @@ further.push(["Arrows", "Another picture of the cell"]);
 /** @param {string} address */
 async function open(address) {
   try {
-    await renew(PANEL, address);
+    if (!(await swap(address, [PANEL]))) return;
   } catch (error) {
     return complain(error, () => open(address));
   }
@@ -137,13 +137,8 @@ async function open(address) {
   }
 }
 
-document.addEventListener("click", async (event) => {
-  const link = /** @type {HTMLAnchorElement | null} */ (/** @type {HTMLElement} */ (event.target).closest?.("a[data-panel]"));
-  if (!link || event.defaultPrevented || event.button || event.ctrlKey || event.metaKey || event.shiftKey) return;
-  event.preventDefault();
-  history.pushState(null, "", link.href);
-  await open(link.href);
-  const panel = document.querySelector(PANEL);
-  if (matchMedia("(max-width: 60rem)").matches) panel?.scrollIntoView();
+swapLinks("a[data-panel]", async (address) => {
+  const back = address === location.href;
+  await open(address);
+  if (!back && matchMedia("(max-width: 60rem)").matches) document.querySelector(PANEL)?.scrollIntoView();
 });
-window.addEventListener("popstate", () => open(location.href));

@@ -1,8 +1,9 @@
 // A queue of pictures to decide about. The server renders each picture with its acts as forms; here an act goes to /v1, and the
 // next picture, which is fetched in advance, is shown at once.
-import { call, page } from "../api.js";
+import { call } from "../api.js";
 import { complain, edit, notify } from "../notices.js";
 import { further } from "../keys.js";
+import { copy, screen } from "../swap.js";
 
 class CurationQueue extends HTMLElement {
   /** @type {Map<string, Promise<Document>>} screens that were fetched in advance */
@@ -29,7 +30,7 @@ class CurationQueue extends HTMLElement {
   #fetch(path) {
     const known = this.#ahead.get(path);
     if (known) return known;
-    const found = page(path).then((answer) => answer.found);
+    const found = screen(path);
     this.#ahead.set(path, found);
     found.then(
       (other) => {
@@ -55,20 +56,13 @@ class CurationQueue extends HTMLElement {
       location.assign(path); // an error, or the sign-in
       return;
     }
-    for (const name of ["at", "next"]) this.#copy(name, other);
+    for (const name of ["at", "next"]) copy(name, other, this);
     this.replaceChildren(...[...other.childNodes].map((node) => document.importNode(node, true)));
     if (push) history.pushState(null, "", path);
     document.title = found.title;
     /** @type {HTMLElement | null} */ (this.querySelector(".number"))?.focus({ preventScroll: true });
     if (push) window.scrollTo(0, 0);
     this.#prepare();
-  }
-
-  /** @param {string} name @param {Element} other */
-  #copy(name, other) {
-    const value = other.getAttribute(name);
-    if (value === null) this.removeAttribute(name);
-    else this.setAttribute(name, value);
   }
 
   /** @param {SubmitEvent} event */

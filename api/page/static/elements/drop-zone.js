@@ -4,9 +4,10 @@
 //   <drop-zone create>…</drop-zone>       makes a data set named after what was dropped, and goes there
 //
 // With the attribute `primary` its first button is the main act of the screen.
-import { Problem, call, freshen, make, plural } from "../api.js";
+import { Problem, call, make, plural } from "../api.js";
 import { complain } from "../notices.js";
 import { Sending, sort } from "../sending.js";
+import { freshen } from "../swap.js";
 import { chosenIn, dropped } from "../uploads.js";
 
 /** @typedef {import("../uploads.js").Chosen} Chosen */

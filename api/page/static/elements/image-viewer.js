@@ -1,8 +1,9 @@
 // One picture, large, in a dialog: opens on the event "open" of a grid and on `?image=ID` in the address, which it keeps.
 //
 //   <image-viewer image="img_1">… the picture as the server drew it, for browsers without script …</image-viewer>
-import { call, freshen, make } from "../api.js";
+import { call, make } from "../api.js";
 import { complain, notify } from "../notices.js";
+import { freshen } from "../swap.js";
 import { labelText } from "./image-grid.js";
 
 /** @typedef {import("./image-grid.js").ImageGrid} ImageGrid */

@@ -1,8 +1,9 @@
 // Piles of pictures to be labelled: a click takes a picture out of a pile, a key accepts the pile, and what is left is
 // sorted again by itself. Around what the server renders in #piles and #progress.
-import { call, make, percent, plural, renew } from "../api.js";
+import { call, ended, make, percent, plural } from "../api.js";
 import { fixedOrder } from "../label-keys.js";
 import { complain, edit, notify } from "../notices.js";
+import { swap } from "../swap.js";
 
 /** @typedef {import("./image-grid.js").ImageGrid} ImageGrid */
 
@@ -149,10 +150,9 @@ class LabelPiles extends HTMLElement {
     }
   }
 
-  /** @param {{id: string, done: boolean, links?: any}} job */
+  /** @param {{id: string, done: boolean}} job */
   async #follow(job) {
-    while (!job.done) job = await call(`/v1/jobs/${job.id}`, { headers: { Prefer: "wait=20" } });
-    const { status, error } = /** @type {any} */ (job);
+    const { status, error } = await ended(job);
     if (status === "failed") notify(`${error?.detail ?? "Sorting failed."} ${error?.hint ?? ""}`, { kind: "rose", actions: { "Try again": () => this.#sort(true) } });
     await this.#show();
   }
@@ -165,7 +165,7 @@ class LabelPiles extends HTMLElement {
 
   async #show() {
     const place = scrollY;
-    await renew('#piles, #progress, [data-fresh="title"], .rail nav');
+    await swap(location.href, ["#piles", "#progress", '[data-fresh="title"]', ".rail nav"]);
     this.#prepare();
     scrollTo({ top: place });
   }

@@ -1,6 +1,6 @@
 // A part of a screen that the server renders again when one of its jobs has news: `<live-part id="x" jobs="trn_1 exp_2">`,
 // or of any job: `jobs="*"`. With `freshens` the rest of the screen that says so is drawn again as well.
-import { freshen, renew } from "../api.js";
+import { freshen, swap } from "../swap.js";
 
 const PAUSE = 400; // milliseconds between two renewals, so that many events are one
 const SLOW = 15_000; // without an event: the stream may be refused, or have missed one
@@ -35,7 +35,7 @@ class LivePart extends HTMLElement {
     this.#soon = false;
     const open = [...this.querySelectorAll("details[open]")].map((each) => each.id);
     try {
-      await renew(`#${this.id}`);
+      await swap(location.href, [`#${this.id}`]);
     } catch {
       this.#timer = setTimeout(this.#renew, SLOW); // the service is away for a moment
       return;

@@ -3,9 +3,10 @@
 //   <selection-bar dataset="ds_1" kind="single_label" labels='["cat", "dog"]'></selection-bar>
 //
 // It listens to the events `selection` of all grids on the screen, and brings the grids up to date after an act.
-import { freshen, make, plural } from "../api.js";
+import { make, plural } from "../api.js";
 import { fixedOrder } from "../label-keys.js";
 import { edit, notify } from "../notices.js";
+import { freshen } from "../swap.js";
 
 /** @typedef {import("./image-grid.js").ImageGrid} ImageGrid */
 

@@ -1,7 +1,7 @@
 // Start a batch with whatever is dropped on the window or chosen; the list of batches is live.
-import { freshen } from "../api.js";
 import { startBatch } from "../batch.js";
 import { complain } from "../notices.js";
+import { freshen } from "../swap.js";
 import { chosenIn, dropped } from "../uploads.js";
 
 class StartBatch extends HTMLElement {

@@ -5,7 +5,7 @@ import { startBatch } from "../batch.js";
 import { swap, swapLinks } from "../swap.js";
 import "../teach.js";
 
-const PARTS = ["tried", "call"];
+const PARTS = ["#tried", "#call"];
 
 class TryPicture extends HTMLElement {
   #asked = 0; // only the newest request may show its answer
@@ -41,7 +41,7 @@ class TryPicture extends HTMLElement {
       done.then(() => notify("Copied."), () => notify("This browser does not copy here: select the text instead."));
     });
     this.#camera();
-    swapLinks((address, keep) => this.#show(address, keep));
+    swapLinks("a[data-swap]", (address) => this.#show(address));
     this.#follow();
   }
 
@@ -60,7 +60,7 @@ class TryPicture extends HTMLElement {
       return complain(error);
     }
     if (this.#files.length) this.#ask(this.#files);
-    else if (changed === "model") await swap(`/use?model=${encodeURIComponent(this.#find("model").value)}`, ["call"]).catch(complain);
+    else if (changed === "model") await swap(`/use?model=${encodeURIComponent(this.#find("model").value)}`, ["#call"]).catch(complain);
   }
 
   /** @param {File[]} dropped */
@@ -101,16 +101,16 @@ class TryPicture extends HTMLElement {
   async #answer(job, number, local) {
     job = await ended(job, (now) => this.#wait(now));
     if (number !== this.#asked) return;
-    await this.#show(`/use?prediction=${job.id}`, false, local);
+    await this.#show(`/use?prediction=${job.id}`, local);
   }
 
-  /** @param {string} address @param {boolean} [keep] @param {string} [local] the picture, where this browser has it */
-  async #show(address, keep, local) {
+  /** @param {string} address @param {string} [local] the picture, where this browser has it */
+  async #show(address, local) {
     const prepare = (/** @type {Document} */ fresh) => local && fresh.querySelector(".stage .picture")?.setAttribute("src", local);
     try {
-      if (await swap(address, PARTS, { keep, prepare })) this.#shown();
+      if (await swap(address, PARTS, { prepare })) this.#shown();
     } catch (error) {
-      complain(error, () => this.#show(address, keep, local));
+      complain(error, () => this.#show(address, local));
     }
   }
 
