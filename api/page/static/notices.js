@@ -43,6 +43,25 @@ export function complain(error, again) {
 }
 
 /**
+ * Say what was done, and offer the undo.
+ * @param {string} text
+ * @param {string[]} undos addresses that take it back, newest first; without any there is no undo
+ * @param {() => void} [undone] is called after the undo
+ */
+export function notifyUndo(text, undos, undone = () => {}) {
+  const undo = async () => {
+    try {
+      for (; undos.length; undos.shift()) await call(undos[0], { method: "POST" }); // a second try goes on where the first failed
+      notify("Undone.");
+      undone();
+    } catch (error) {
+      complain(error, undo);
+    }
+  };
+  notify(text, undos.length ? { actions: { Undo: undo }, key: "u" } : {});
+}
+
+/**
  * Edit images, say so, and offer the undo. The document hears of it as "edited", with the act.
  * @param {string} dataset id
  * @param {Record<string, unknown>} act the body of POST /v1/datasets/{dataset}/revisions
@@ -53,16 +72,7 @@ export function complain(error, again) {
 export async function edit(dataset, act, text, changed) {
   try {
     const revision = await call(`/v1/datasets/${dataset}/revisions`, { json: act });
-    const undo = async () => {
-      try {
-        await call(revision.links.undo, { method: "POST" });
-        notify("Undone.");
-        changed();
-      } catch (error) {
-        complain(error);
-      }
-    };
-    notify(text, { actions: { Undo: undo }, key: "u" });
+    notifyUndo(text, [revision.links.undo], changed);
     changed();
     document.dispatchEvent(new CustomEvent("edited", { detail: act }));
     return revision;

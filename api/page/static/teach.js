@@ -1,6 +1,6 @@
 // "Wrong? Teach it": the right label of one picture or of many goes to the data set, where it waits for review.
 import { call, plural } from "./api.js";
-import { complain, notify } from "./notices.js";
+import { complain, notifyUndo } from "./notices.js";
 
 const AT_ONCE = 100;
 
@@ -14,13 +14,13 @@ const AT_ONCE = 100;
  */
 export async function teach(job, seqs, label, dataset) {
   /** @type {string[]} */
-  const revisions = [];
+  const undos = [];
   let [accepted, duplicates, rejected] = [0, 0, 0];
   try {
     for (let first = 0; first < seqs.length; first += AT_ONCE) {
       const corrections = seqs.slice(first, first + AT_ONCE).map((seq) => ({ seq, label }));
       const found = await call(`/v1/jobs/${job}/feedback`, { json: { dataset: dataset.id, corrections } });
-      if (found.revision_id) revisions.push(found.revision_id);
+      if (found.revision_id) undos.push(`/v1/datasets/${dataset.id}/revisions/${found.revision_id}/undo`);
       accepted += found.accepted;
       duplicates += found.duplicates;
       rejected += found.rejected;
@@ -34,16 +34,15 @@ export async function teach(job, seqs, label, dataset) {
     duplicates && `${plural(duplicates, "picture")} ${duplicates === 1 ? "was" : "were"} in ${dataset.name} already and ${duplicates === 1 ? "stays" : "stay"} as before.`,
     rejected && `${plural(rejected, "picture")} cannot be used.`,
   ];
-  const undo = async () => {
-    try {
-      for (const revision of revisions.reverse()) await call(`/v1/datasets/${dataset.id}/revisions/${revision}/undo`, { method: "POST" });
-      notify("Undone.");
-    } catch (error) {
-      complain(error, undo);
-    }
-  };
-  notify(told.filter(Boolean).join(" "), revisions.length ? { actions: { Undo: undo }, key: "u" } : {});
+  notifyUndo(told.filter(Boolean).join(" "), undos.reverse());
   return true;
+}
+
+/** The data set that a form names, by its field or choice. @param {HTMLFormElement} form */
+export function datasetOf(form) {
+  const field = /** @type {HTMLInputElement | HTMLSelectElement} */ (form.elements.namedItem("dataset"));
+  const named = field instanceof HTMLSelectElement ? field.selectedOptions[0] : field;
+  return { id: field.value, name: named?.dataset.name ?? "the data set" };
 }
 
 /**
@@ -54,11 +53,8 @@ export async function teach(job, seqs, label, dataset) {
 export async function teachBy(form, label) {
   const input = /** @type {HTMLInputElement} */ (form.querySelector("#right"));
   if (!label.trim()) return input.focus();
-  const field = /** @type {HTMLInputElement | HTMLSelectElement} */ (form.elements.namedItem("dataset"));
-  const named = field instanceof HTMLSelectElement ? field.selectedOptions[0] : field;
-  const dataset = { id: field.value, name: named?.dataset.name ?? "the data set" };
   const seqs = (form.getAttribute("data-seqs") ?? "").split(" ").map(Number); // `dataset` is a field of this form
-  if (await teach(form.getAttribute("data-job") ?? "", seqs, label.trim(), dataset)) input.value = "";
+  if (await teach(form.getAttribute("data-job") ?? "", seqs, label.trim(), datasetOf(form))) input.value = "";
 }
 
 document.addEventListener("submit", (event) => {

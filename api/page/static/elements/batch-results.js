@@ -2,7 +2,7 @@
 import { make, percent } from "../api.js";
 import { complain } from "../notices.js";
 import { swap, swapLinks } from "../swap.js";
-import { teach } from "../teach.js";
+import { datasetOf, teach } from "../teach.js";
 
 /** @typedef {import("./image-grid.js").ImageGrid} ImageGrid */
 
@@ -185,10 +185,8 @@ class BatchResults extends HTMLElement {
   /** @param {string} label */
   async #correct(label) {
     const form = /** @type {HTMLFormElement} */ (document.getElementById("correct"));
-    const field = /** @type {HTMLInputElement | HTMLSelectElement} */ (form.elements.namedItem("dataset"));
-    const named = field instanceof HTMLSelectElement ? field.selectedOptions[0] : field;
     const seqs = this.#grid.selected.map((entry) => entry.seq);
-    if (await teach(this.#job, seqs, label, { id: field.value, name: named?.dataset.name ?? "" })) this.#grid.clear();
+    if (await teach(this.#job, seqs, label, datasetOf(form))) this.#grid.clear();
   }
 }
 

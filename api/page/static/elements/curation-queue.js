@@ -3,7 +3,7 @@
 import { call } from "../api.js";
 import { complain, edit, notify } from "../notices.js";
 import { further } from "../keys.js";
-import { copy, screen } from "../swap.js";
+import { copy, screen, swapLinks } from "../swap.js";
 
 class CurationQueue extends HTMLElement {
   /** @type {Map<string, Promise<Document>>} screens that were fetched in advance */
@@ -12,7 +12,7 @@ class CurationQueue extends HTMLElement {
   connectedCallback() {
     this.addEventListener("submit", (event) => this.#submit(event));
     this.addEventListener("click", (event) => this.#click(event));
-    window.addEventListener("popstate", () => this.#show(location.pathname + location.search, false));
+    swapLinks("a[data-turn]", (address) => this.#show(address));
     document.addEventListener("keydown", (event) => this.#accept(event));
     further.push(["Enter", "Take the first act"]);
     this.#prepare();
@@ -41,13 +41,15 @@ class CurationQueue extends HTMLElement {
     return found;
   }
 
-  /** @param {string} path @param {boolean} [push] is it a new entry of the history? */
-  async #show(path, push = true) {
+  /** @param {string} address */
+  async #show(address) {
+    const path = address.replace(location.origin, ""); // as `next` has it
+    const push = path !== location.pathname + location.search;
     let found;
     try {
       found = await this.#fetch(path);
     } catch (error) {
-      complain(error, () => this.#show(path, push));
+      complain(error, () => this.#show(path));
       return;
     }
     this.#ahead.clear();
@@ -134,10 +136,6 @@ class CurationQueue extends HTMLElement {
       const wanted = [...boxes].some((box) => !box.checked);
       for (const box of boxes) box.checked = wanted;
     }
-    const link = /** @type {HTMLAnchorElement | null} */ (target.closest("a[data-turn]"));
-    if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
-    event.preventDefault();
-    this.#show(link.pathname + link.search);
   }
 
   /** Enter takes the first act, where nothing else has the focus. @param {KeyboardEvent} event */
