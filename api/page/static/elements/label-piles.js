@@ -12,6 +12,7 @@ const KEYS = 9;
 
 class LabelPiles extends HTMLElement {
   #given = 0;
+  #rounds = 0;
   #sorting = false;
   #stale = false;
   /** @type {AbortController | null} */ #listening = null;
@@ -104,7 +105,10 @@ class LabelPiles extends HTMLElement {
     const out = grid?.selected.map((entry) => entry.image_id) ?? [];
     const count = Number(pile.getAttribute("data-count")) - out.length;
     if (!count) return notify("Everything was taken out of this pile.");
-    const act = { act: "relabel", label, filter: { pile: name }, ...(out.length ? { except: out } : {}) };
+    // What was seen is what is labelled: a round that has ended meanwhile may have put others into this pile.
+    const images = grid?.entries.map((entry) => entry.image_id).filter((id) => !out.includes(id));
+    const which = images?.length === count ? { images } : { filter: { pile: name }, ...(out.length ? { except: out } : {}) };
+    const act = { act: "relabel", label, ...which };
     pile.setAttribute("aria-busy", "true");
     const made = await edit(this.#dataset, act, `${plural(count, "picture")} labelled ${label}.`, () => this.#show());
     if (made) this.#sort();
@@ -113,6 +117,7 @@ class LabelPiles extends HTMLElement {
 
   /** What was labelled one by one, by the bar. @param {{images?: string[]}} act */
   #count(act) {
+    if (this.querySelector(".pile[aria-busy]")) return; // a whole pile, after which it is sorted in any case
     this.#given += act.images?.length ?? 0;
     if (this.#given >= NEW_LABELS) this.#sort();
   }
@@ -155,6 +160,7 @@ class LabelPiles extends HTMLElement {
     const { status, error } = await ended(job);
     if (status === "failed") notify(`${error?.detail ?? "Sorting failed."} ${error?.hint ?? ""}`, { kind: "rose", actions: { "Try again": () => this.#sort(true) } });
     await this.#show();
+    this.dataset.rounds = String(++this.#rounds);
   }
 
   /** @param {{kind: string, job: any}} news */
@@ -165,7 +171,7 @@ class LabelPiles extends HTMLElement {
 
   async #show() {
     const place = scrollY;
-    await swap(location.href, ["#piles", "#progress", '[data-fresh="title"]', ".rail nav"]);
+    await swap(location.href, ["#piles", "#progress", "selection-bar", '[data-fresh="title"]', ".rail nav"]);
     this.#prepare();
     scrollTo({ top: place });
   }

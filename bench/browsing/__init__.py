@@ -1,0 +1,1 @@
+"""What `bench.page` does in a browser."""

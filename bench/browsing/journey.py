@@ -1,0 +1,194 @@
+"""The journey of a newcomer: from a folder without labels to a table of results, with all acts counted."""
+
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any, Final
+
+from playwright.sync_api import Locator, expect
+
+from bench.browsing.person import Person
+from devtools.servers import wait_until
+from tsukiji import Client
+
+RIGHT: Final = 0.99
+PLANTED: Final = 5
+DOUBTFUL: Final = 6
+"""Doubtful pictures that are labelled before the next round."""
+STRANGER: Final = 20
+"""A stranger in a group costs a click: it weighs as much as this many pictures, which give a good start."""
+MOST_ACTS: Final = 400
+SECONDS: Final = 300
+
+
+def journey(person: Person, client: Client, folder: Path, truth: dict[str, str]) -> dict[str, Any]:
+    page = person.page
+    page.goto("/")
+    person.look("empty")
+    person.choose_folder(page.get_by_role("button", name="Add a folder"), folder)
+    expect(page.get_by_role("heading", name="pets", exact=True)).to_be_visible()
+    wait_for_images(client, len(truth))
+    person.look("data")
+    before = person.acts
+    person.click(page.get_by_role("link", name="Label", exact=False).first)
+    accuracy = label(person, client, truth)
+    labelling = person.acts - before
+    train(person, "train")
+    person.click(page.get_by_role("link", name="Look at the model"))
+    expect(page.get_by_role("table").first).to_be_visible()
+    person.look("matrix")
+    mend(person, client, truth)
+    train(person, "retrain")
+    classify(person, folder)
+    return {"acts_journey": person.acts, "acts_label_400": labelling, "label_accuracy": accuracy}
+
+
+def wait_for_images(client: Client, count: int) -> None:
+    if not wait_until(lambda: client.datasets.get("pets").images == count, SECONDS):
+        raise RuntimeError("the pictures did not all arrive")
+
+
+def label(person: Person, client: Client, truth: dict[str, str]) -> float:
+    """Label with the model until 99% are right; returns the share that is."""
+    page = person.page
+    page.locator("[data-pile]").first.wait_for()
+    person.look("groups")
+    names = sorted(set(truth.values()))
+    for name in names:
+        name_group(person, name, truth)
+    page.locator("[data-kind=label]").first.wait_for()
+    person.look("piles")
+    while (accuracy := right(client, truth)) < RIGHT and person.acts < MOST_ACTS:
+        rounds = page.locator("label-piles").get_attribute("data-rounds")
+        if not accept_piles(person, truth):
+            label_doubtful(person, truth)
+        page.wait_for_function(
+            "(rounds) => document.querySelector('label-piles')?.dataset.rounds !== rounds", arg=rounds
+        )
+    person.look("labelled")
+    return accuracy
+
+
+def shown(pile: Locator) -> list[str]:
+    """Return the names of the pictures that a pile's grid holds, once it has read them."""
+    pile.locator("image-grid .tile[title]").first.wait_for()
+    found: list[str] = pile.locator("image-grid").evaluate("(grid) => grid.entries.map((entry) => entry.name)")
+    return found
+
+
+def name_group(person: Person, name: str, truth: dict[str, str]) -> None:
+    """Name a group of this kind; the purest large one, by its own field."""
+    groups = person.page.locator("[data-kind=cluster]")
+    known = [
+        (index, Counter(truth[each] == name for each in shown(groups.nth(index)))) for index in range(groups.count())
+    ]
+    index, _ = max(known, key=lambda each: each[1][True] - STRANGER * each[1][False])
+    group = groups.nth(index)
+    left = groups.count()
+    take_out(person, group, name, truth)
+    if index:
+        person.click(group.get_by_role("combobox"))
+    else:
+        person.press("n")
+    person.write(name)
+    person.press("Enter")
+    expect(groups).not_to_have_count(left)
+
+
+def take_out(person: Person, pile: Locator, name: str, truth: dict[str, str]) -> None:
+    for each in shown(pile):
+        if truth[each] != name:
+            person.click(bring(pile, each))
+
+
+def bring(pile: Locator, name: str) -> Locator:
+    """Scroll a picture of a pile's grid into view."""
+    pile.locator("image-grid").evaluate(
+        "(grid, name) => grid.reveal(grid.entries.find((entry) => entry.name === name).image_id)", name
+    )
+    return pile.locator(f'.tile[title="{name}"]')
+
+
+def accept_piles(person: Person, truth: dict[str, str]) -> bool:
+    """Accept each pile of a label by its key, without the strangers in it; returns whether there was one."""
+    page, accepted = person.page, False
+    for name in sorted(set(truth.values())):
+        pile = page.locator(f'[data-kind=label][data-label="{name}"]')
+        if not pile.count():
+            continue
+        take_out(person, pile, name, truth)
+        key = pile.locator("[data-accept] kbd").inner_text()
+        person.press(key)
+        accepted = True
+        expect(page.locator(f'[data-kind=label][data-label="{name}"]:not([aria-busy])')).to_have_count(0)
+    return accepted
+
+
+def label_doubtful(person: Person, truth: dict[str, str]) -> None:
+    """Select the first doubtful pictures of each kind, and label them by its key."""
+    page = person.page
+    pile = page.locator("[data-kind=doubtful]")
+    some = shown(pile)[:DOUBTFUL]
+    for name in sorted(set(truth.values())):
+        chosen = [each for each in some if truth[each] == name]
+        for index, each in enumerate(chosen):
+            person.click(bring(pile, each), modifiers=["ControlOrMeta"] if index else [])
+        if chosen:
+            button = page.locator("selection-bar").get_by_role("button", name=name)
+            person.press(button.locator("kbd").inner_text())
+            expect(page.locator("selection-bar")).to_be_hidden()
+
+
+def right(client: Client, truth: dict[str, str]) -> float:
+    found = client.datasets.get("pets").pictures()
+    return sum(truth[image.name] == image.label for image in found) / len(truth)
+
+
+def train(person: Person, name: str) -> None:
+    page = person.page
+    person.click(page.get_by_role("navigation", name="Work").get_by_role("link", name="Train"))
+    expect(page.get_by_role("button", name="Start training")).to_be_visible()
+    person.press("t")
+    expect(page.get_by_role("link", name="Look at the model")).to_be_visible()
+    person.look(name)
+
+
+def mend(person: Person, client: Client, truth: dict[str, str]) -> None:
+    """Plant wrong labels, as a tired colleague would, and have curation find them."""
+    page, dataset = person.page, client.datasets.get("pets")
+    names = sorted(set(truth.values()))
+    images = [image for image in dataset.pictures() if image.label == truth[image.name]]
+    planted = images[:: len(images) // PLANTED][:PLANTED]
+    for image in planted:
+        dataset.relabel(names[names.index(truth[image.name]) - 1], images=[image.id])
+    person.click(page.get_by_role("navigation", name="Work").get_by_role("link", name="Curate"))
+    person.click(page.get_by_role("button", name="Check the pictures"))
+    person.click(page.get_by_role("link", name="Suspected labels").first)
+    person.look("suspected")
+    wrong = {image.name for image in planted}
+    for _ in range(4 * PLANTED):
+        if not wrong:
+            break
+        shown_now = page.locator(".look img").first
+        name = shown_now.get_attribute("alt") or ""
+        person.press("a" if name in wrong else "k")
+        wrong.discard(name)
+        if wrong:
+            page.wait_for_function("(alt) => document.querySelector('.look img')?.alt !== alt", arg=name)
+    if wrong:
+        raise RuntimeError(f"curation did not show {sorted(wrong)}")
+    person.look("mended")
+
+
+def classify(person: Person, folder: Path) -> None:
+    page = person.page
+    person.click(page.get_by_role("navigation", name="Work").get_by_role("link", name="Batches"))
+    with page.expect_file_chooser() as dialog:
+        person.click(page.locator("#folder"))
+    person.acts += 1
+    dialog.value.set_files(folder)
+    expect(page).to_have_url(re.compile("/batches/bat_"))
+    expect(page.get_by_role("link", name="CSV")).to_be_visible()
+    person.look("batch")
+    with page.expect_download():
+        person.click(page.get_by_role("link", name="CSV"))
