@@ -56,15 +56,12 @@ def label(person: Person, client: Client, truth: dict[str, str]) -> float:
     names = sorted(set(truth.values()))
     for name in names:
         name_group(person, name, truth)
-    page.locator("[data-kind=label]").first.wait_for()
+    page.locator("label-piles:not([busy])").wait_for()
     person.look("piles")
     while (accuracy := right(client, truth)) < RIGHT and person.acts < MOST_ACTS:
-        rounds = page.locator("label-piles").get_attribute("data-rounds")
-        if not accept_piles(person, truth):
+        if not accept_pile(person, truth):
             label_doubtful(person, truth)
-        page.wait_for_function(
-            "(rounds) => document.querySelector('label-piles')?.dataset.rounds !== rounds", arg=rounds
-        )
+        page.locator("label-piles:not([busy])").wait_for()
     person.look("labelled")
     return accuracy
 
@@ -109,19 +106,15 @@ def bring(pile: Locator, name: str) -> Locator:
     return pile.locator(f'.tile[title="{name}"]')
 
 
-def accept_piles(person: Person, truth: dict[str, str]) -> bool:
-    """Accept each pile of a label by its key, without the strangers in it; returns whether there was one."""
-    page, accepted = person.page, False
-    for name in sorted(set(truth.values())):
-        pile = page.locator(f'[data-kind=label][data-label="{name}"]')
-        if not pile.count():
-            continue
-        take_out(person, pile, name, truth)
-        key = pile.locator("[data-accept] kbd").inner_text()
-        person.press(key)
-        accepted = True
-        expect(page.locator(f'[data-kind=label][data-label="{name}"]:not([aria-busy])')).to_have_count(0)
-    return accepted
+def accept_pile(person: Person, truth: dict[str, str]) -> bool:
+    """Accept the first pile of a label by its key, without the strangers in it; returns whether there is one."""
+    pile = person.page.locator("[data-kind=label]").first
+    if not pile.count():
+        return False
+    take_out(person, pile, pile.get_attribute("data-label") or "", truth)
+    person.press(pile.locator("[data-accept] kbd").inner_text())
+    person.page.locator("label-piles[busy]").wait_for()
+    return True
 
 
 def label_doubtful(person: Person, truth: dict[str, str]) -> None:
@@ -136,7 +129,7 @@ def label_doubtful(person: Person, truth: dict[str, str]) -> None:
         if chosen:
             button = page.locator("selection-bar").get_by_role("button", name=name)
             person.press(button.locator("kbd").inner_text())
-            expect(page.locator("selection-bar")).to_be_hidden()
+            expect(page.locator("selection-bar .toolbar")).to_be_hidden()
 
 
 def right(client: Client, truth: dict[str, str]) -> float:

@@ -12,7 +12,6 @@ const KEYS = 9;
 
 class LabelPiles extends HTMLElement {
   #given = 0;
-  #rounds = 0;
   #sorting = false;
   #stale = false;
   /** @type {AbortController | null} */ #listening = null;
@@ -110,9 +109,10 @@ class LabelPiles extends HTMLElement {
     const which = images?.length === count ? { images } : { filter: { pile: name }, ...(out.length ? { except: out } : {}) };
     const act = { act: "relabel", label, ...which };
     pile.setAttribute("aria-busy", "true");
+    this.setAttribute("busy", "");
     const made = await edit(this.#dataset, act, `${plural(count, "picture")} labelled ${label}.`, () => this.#show());
     if (made) this.#sort();
-    else pile.removeAttribute("aria-busy");
+    else pile.removeAttribute("aria-busy"), this.removeAttribute("busy");
   }
 
   /** What was labelled one by one, by the bar. @param {{images?: string[]}} act */
@@ -129,30 +129,34 @@ class LabelPiles extends HTMLElement {
     this.#sort(true);
   }
 
-  /** Sort what is left: as soon as there are two labels to learn from, or for the first time. @param {boolean} [asked] */
+  /** Sort what is left, as soon as there are two labels to learn from, or for the first time. @param {boolean} [asked] */
   async #sort(asked = false) {
     this.#given = 0;
-    if (this.#sorting) {
-      this.#stale = true; // what is being sorted does not know of the latest labels
-      return;
-    }
+    this.#stale = true; // what is being sorted already does not know of the latest labels
+    if (this.#sorting) return;
     this.#sorting = true;
+    this.setAttribute("busy", "");
     try {
-      const known = (await call(`/v1/datasets/${this.#dataset}`)).classes.filter((/** @type {any} */ each) => each.label !== null);
-      const first = !this.querySelector("[data-pile]");
-      if (!asked && !first && known.length < 2) return;
-      const job = await call(`/v1/datasets/${this.#dataset}/suggestions`, { json: {} });
-      if (first) await this.#show();
-      await this.#follow(job);
+      while (this.#stale) {
+        this.#stale = false;
+        await this.#round(asked);
+      }
     } catch (error) {
       complain(error, () => this.#sort(asked));
     } finally {
       this.#sorting = false;
+      this.removeAttribute("busy");
     }
-    if (this.#stale) {
-      this.#stale = false;
-      this.#sort();
-    }
+  }
+
+  /** @param {boolean} asked */
+  async #round(asked) {
+    const known = (await call(`/v1/datasets/${this.#dataset}`)).classes.filter((/** @type {any} */ each) => each.label !== null);
+    const first = !this.querySelector("[data-pile]");
+    if (!asked && !first && known.length < 2) return;
+    const job = await call(`/v1/datasets/${this.#dataset}/suggestions`, { json: {} });
+    if (first) await this.#show();
+    await this.#follow(job);
   }
 
   /** @param {{id: string, done: boolean}} job */
@@ -160,7 +164,6 @@ class LabelPiles extends HTMLElement {
     const { status, error } = await ended(job);
     if (status === "failed") notify(`${error?.detail ?? "Sorting failed."} ${error?.hint ?? ""}`, { kind: "rose", actions: { "Try again": () => this.#sort(true) } });
     await this.#show();
-    this.dataset.rounds = String(++this.#rounds);
   }
 
   /** @param {{kind: string, job: any}} news */
