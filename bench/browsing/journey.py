@@ -177,11 +177,12 @@ def classify(person: Person, folder: Path) -> None:
     page = person.page
     person.click(page.get_by_role("navigation", name="Work").get_by_role("link", name="Batches"))
     with page.expect_file_chooser() as dialog:
-        person.click(page.locator("#folder"))
+        person.click(page.get_by_text("Choose a folder"))
     person.acts += 1
     dialog.value.set_files(folder)
     expect(page).to_have_url(re.compile("/batches/bat_"))
-    expect(page.get_by_role("link", name="CSV")).to_be_visible()
+    expect(page.locator("summary.primary", has_text="Download")).to_be_visible()  # the main act once it has ended
     person.look("batch")
+    person.click(page.locator("summary", has_text="Download"))
     with page.expect_download():
-        person.click(page.get_by_role("link", name="CSV"))
+        person.click(page.get_by_role("link", name="CSV", exact=True))

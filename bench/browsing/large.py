@@ -48,4 +48,4 @@ def put(store: BlobStore, looks: list[bytes], number: int) -> NewImage:
     look, words = looks[number % LOOKS], f"{number:08}".encode()
     blob = store.put([look[:2] + COMMENT + (len(words) + 2).to_bytes(2, "big") + words + look[2:]])
     label = f"label-{number % LABELS:02}"
-    return NewImage(f"{number:06}.jpg", label, None, blob.sha256, SIDE, SIDE, blob.bytes, "JPEG")
+    return NewImage(f"{number:06}.jpg", label, None, blob.sha256, SIDE, SIDE, blob.size, "JPEG")
