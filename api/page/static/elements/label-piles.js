@@ -9,6 +9,7 @@ import { swap } from "../swap.js";
 
 const NEW_LABELS = 8; // given one by one since the piles were sorted, before they are sorted again
 const KEYS = 9;
+const MOST_NAMED = 10_000; // images that one act may name
 
 class LabelPiles extends HTMLElement {
   #given = 0;
@@ -106,7 +107,7 @@ class LabelPiles extends HTMLElement {
     if (!count) return notify("Everything was taken out of this pile.");
     // What was seen is what is labelled: a round that has ended meanwhile may have put others into this pile.
     const images = grid?.entries.map((entry) => entry.image_id).filter((id) => !out.includes(id));
-    const which = images?.length === count ? { images } : { filter: { pile: name }, ...(out.length ? { except: out } : {}) };
+    const which = images?.length === count && count <= MOST_NAMED ? { images } : { filter: { pile: name }, ...(out.length ? { except: out } : {}) };
     const act = { act: "relabel", label, ...which };
     pile.setAttribute("aria-busy", "true");
     this.setAttribute("busy", "");
