@@ -16,7 +16,7 @@ def frame(records: Iterable[BaseModel]) -> "pd.DataFrame":
         ImportError: pandas is not installed.
     """
     try:
-        import pandas as pd  # noqa: PLC0415 - optional
+        import pandas as pd  # noqa: PLC0415 - pandas is an optional extra
     except ImportError as error:
         raise ImportError("to_pandas() needs pandas: pip install 'tsukiji[pandas]'") from error
     return pd.json_normalize([record.model_dump(exclude={"links", "object"}) for record in records])
