@@ -28,6 +28,7 @@ def things(client, services, dataset, model):
             f"/v1/datasets/{dataset}/imports", content=b"file,label\n", headers={"Content-Type": "text/csv"}
         ),
         "analysis": client.post(f"/v1/datasets/{dataset}/analyses", json={}),
+        "suggestion": client.post(f"/v1/datasets/{dataset}/suggestions", json={}),
         "snapshot": client.post(f"/v1/datasets/{dataset}/snapshots"),
         "upload": client.post("/v1/uploads", json={"bytes": 10}),
     }
