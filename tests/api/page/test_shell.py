@@ -74,6 +74,6 @@ def test_pages_load_nothing_from_elsewhere_and_hold_no_script(browser, model, pa
 
 
 def test_own_script_stays_small():
-
-    lines = sum(len(file.read_text().splitlines()) for file in Path(api.page.__path__[0]).rglob("*.js"))
-    assert lines < 3000
+    files = Path(api.page.__path__[0]).rglob("*.js")
+    lines = [line for file in files for line in file.read_text().splitlines() if line.strip()]
+    assert len(lines) < 3000
