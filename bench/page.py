@@ -65,7 +65,7 @@ def measure(browser: Browser, data: list[Path], images: int, scratch: Path, shot
         dataset = large.fill(scratch / "service" / "data", images)
         figures |= see(page, client, dataset)
         figures["axe_serious"] = check_accessibility(browser, context, client)
-        figures["requests_elsewhere"] = len(elsewhere)
+        figures |= {"requests_elsewhere": len(elsewhere), "images": images, "seeds": [], "runs": 1}
     return figures
 
 

@@ -27,6 +27,8 @@ ROUNDS: Final = 200
 SHOWN: Final = 24
 """Pictures of a pile without script; with script all of them are there."""
 ACTS: Final = 6
+HAND: Final = 24
+"""Doubtful pictures that are labelled at once as suggested: no more than one looks at."""
 SETTLED: Final = 0.01
 """Where half of the labels gave an accuracy within this of today's, more labels hardly change it."""
 SETTLED_LABELS: Final = 60
@@ -48,6 +50,7 @@ def show_label(screen: ScreenDep, dataset: str) -> HTMLResponse:
             multi=row.kind == MULTI,
             images=sum(counts.values()),
             unlabelled=counts.get(None, 0),
+            hand=HAND,
             labels=sorted(label for label in counts if label),
             round=found,
             piles=[] if found is None else [describe(session, row, pile) for pile in found.piles],

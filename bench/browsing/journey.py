@@ -13,8 +13,8 @@ from tsukiji import Client
 
 RIGHT: Final = 0.99
 PLANTED: Final = 5
-DOUBTFUL: Final = 6
-"""Doubtful pictures that are labelled before the next round."""
+DOUBTFUL: Final = 24
+"""Doubtful pictures that the page labels at once as suggested."""
 STRANGER: Final = 20
 """A stranger in a group costs a click: it weighs as much as this many pictures, which give a good start."""
 MOST_ACTS: Final = 400
@@ -118,18 +118,24 @@ def accept_pile(person: Person, truth: dict[str, str]) -> bool:
 
 
 def label_doubtful(person: Person, truth: dict[str, str]) -> None:
-    """Select the first doubtful pictures of each kind, and label them by its key."""
+    """Of the first doubtful pictures select those whose suggestion is wrong, label them by key, and take the others."""
     page = person.page
+    grid = page.locator("[data-kind=doubtful] image-grid")
+    grid.locator(".tile[title]").first.wait_for()
+    some: list[list[str]] = grid.evaluate(
+        "(grid, most) => grid.entries.slice(0, most).map((entry) => [entry.name, entry.label])", DOUBTFUL
+    )
     pile = page.locator("[data-kind=doubtful]")
-    some = shown(pile)[:DOUBTFUL]
     for name in sorted(set(truth.values())):
-        chosen = [each for each in some if truth[each] == name]
-        for index, each in enumerate(chosen):
+        wrong = [each for each, suggested in some if truth[each] == name != suggested]
+        for index, each in enumerate(wrong):
             person.click(bring(pile, each), modifiers=["ControlOrMeta"] if index else [])
-        if chosen:
+        if wrong:
             button = page.locator("selection-bar").get_by_role("button", name=name)
             person.press(button.locator("kbd").inner_text())
             expect(page.locator("selection-bar .toolbar")).to_be_hidden()
+    person.press("y")
+    page.locator("label-piles[busy]").wait_for()
 
 
 def right(client: Client, truth: dict[str, str]) -> float:

@@ -9,6 +9,7 @@ import { swap } from "../swap.js";
 
 const NEW_LABELS = 8; // given one by one since the piles were sorted, before they are sorted again
 const KEYS = 9;
+const HAND = 24; // doubtful pictures that are labelled at once, as the button says
 const MOST_NAMED = 10_000; // images that one act may name
 
 class LabelPiles extends HTMLElement {
@@ -22,6 +23,7 @@ class LabelPiles extends HTMLElement {
     const { signal } = this.#listening;
     this.addEventListener("selection", (event) => this.#takeOut(event), { signal });
     this.addEventListener("submit", (event) => this.#submit(event), { signal });
+    this.addEventListener("click", (event) => /** @type {Element} */ (event.target).closest("[data-suggested]") && this.#takeSuggested(), { signal });
     document.addEventListener("submit", (event) => this.#sortByHand(event), { signal });
     document.addEventListener("edited", (event) => this.#count(/** @type {CustomEvent} */ (event).detail), { signal });
     document.addEventListener("job", (event) => this.#hear(/** @type {CustomEvent} */ (event).detail), { signal });
@@ -114,6 +116,17 @@ class LabelPiles extends HTMLElement {
     const made = await edit(this.#dataset, act, `${plural(count, "picture")} labelled ${label}.`, () => this.#show());
     if (made) this.#sort();
     else pile.removeAttribute("aria-busy"), this.removeAttribute("busy");
+  }
+
+  /** Label the first doubtful pictures as suggested; what is wrong among them was labelled by key before. */
+  async #takeSuggested() {
+    const grid = /** @type {ImageGrid | null} */ (this.querySelector('[data-kind="doubtful"] image-grid'));
+    const labels = (grid?.entries ?? []).slice(0, HAND).filter((entry) => entry.label).map((entry) => ({ image: entry.image_id, label: entry.label }));
+    if (!labels.length) return;
+    this.setAttribute("busy", "");
+    const made = await edit(this.#dataset, { act: "accept_labels", labels }, `${plural(labels.length, "picture")} labelled as suggested.`, () => this.#show());
+    if (made) this.#sort();
+    else this.removeAttribute("busy");
   }
 
   /** What was labelled one by one, by the bar. @param {{images?: string[]}} act */
