@@ -9,8 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from devtools import servers
+
+settings.register_profile("untimed", deadline=None)  # the first example also pays for imports
+settings.load_profile("untimed")
 
 # Tests run beside each other, and so do the programs that they start: more threads would only wait for one another.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

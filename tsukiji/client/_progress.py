@@ -16,7 +16,13 @@ BAR_CHARACTERS: Final = 20
 
 def is_watched() -> bool:
     """Return whether a person sees standard error. A notebook shows it too, though it is no terminal."""
-    return sys.stderr is not None and (sys.stderr.isatty() or "ipykernel" in sys.modules)
+    return sys.stderr is not None and (sys.stderr.isatty() or is_notebook())
+
+
+def is_notebook() -> bool:
+    """Return whether this is the kernel of a notebook; having imported its packages is not enough."""
+    ipython = sys.modules.get("IPython")
+    return ipython is not None and hasattr(ipython.get_ipython(), "kernel")
 
 
 class Line:
