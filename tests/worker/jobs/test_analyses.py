@@ -20,6 +20,7 @@ from tsukiji.vision.model import build
 from worker.jobs import analyses as worker_analyses
 from worker.jobs import imports as worker_imports
 from worker.jobs.analyses import run
+from worker.jobs.features import Features
 
 
 def photo(seed, size=(160, 120)):
@@ -234,18 +235,18 @@ def test_only_what_is_new_is_measured_and_looked_at(services, weights, fill, ana
     assert analyse(dataset).status == "succeeded"
     before = found(dataset)
     measured, looked = [], []
-    real_measure, real_survey = worker_analyses.measure_one, worker_analyses.survey
+    real_measure, real_compute = worker_analyses.measure_one, Features.compute
 
     def note_measure(services, image):
         measured.append(image)
         return real_measure(services, image)
 
-    def note_survey(services, job, lease, names, *rest):
-        looked.extend(names)
-        real_survey(services, job, lease, names, *rest)
+    def note_compute(features, pictures, *rest):
+        looked.extend(pictures)
+        real_compute(features, pictures, *rest)
 
     monkeypatch.setattr(worker_analyses, "measure_one", note_measure)
-    monkeypatch.setattr(worker_analyses, "survey", note_survey)
+    monkeypatch.setattr(Features, "compute", note_compute)
     assert analyse(dataset).status == "succeeded"
     assert (measured, looked) == ([], [])
     assert found(dataset) == before
