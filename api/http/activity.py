@@ -131,6 +131,6 @@ def encode(event: Event, after: int) -> bytes:
 
 
 def encode_progress(job: Job) -> bytes:
-    """Progress stands in the row, not in the history: it has no id, and is not replayed."""
+    """Progress is in the row, not in the history: it has no id and is not replayed."""
     state = records.job_state(job).model_dump_json()
     return format_sse_event(event="progress", data_str=f'{{"event":"progress","job":{state}}}')

@@ -121,7 +121,7 @@ def encode(event: JobEvent) -> bytes:
 
 
 def encode_progress(job: Job) -> bytes:
-    """Progress stands in the row, not in the history: it has no id, and is not replayed."""
+    """Progress is in the row, not in the history: it has no id and is not replayed."""
     envelope = records.job(job)
     data = envelope.model_dump_json(include={"id", "status", "phase", "progress", "counts", "attempt"})
     return format_sse_event(event="progress", data_str=data)

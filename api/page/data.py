@@ -1,4 +1,4 @@
-"""A data set: its pictures, what there is of which kind, and adding more."""
+"""The Data screen: pictures by filter, counts of each filter, and uploads."""
 
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlencode

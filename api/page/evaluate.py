@@ -30,7 +30,7 @@ EVALUATIONS: Final = 20
 PICTURES: Final = 48
 KEYS: Final = 9
 FEWER_KEYS: Final = 5
-"""Where there are so many labels that the buttons would push the pictures away."""
+"""With more labels than this, buttons would take the place of the pictures."""
 WORST: Final = 200
 """Images looked through for mistakes, highest loss first."""
 

@@ -18,7 +18,7 @@ SHADES: Final = 4
 HONEST: Final = 0.03
 """A calibration error below this is not worth a word."""
 START: Final = 0.5
-"""Where the threshold's slider stands at first."""
+"""The slider's initial threshold."""
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ class Sweep:
 
     @property
     def start(self) -> int:
-        """The index of the point at which the slider stands."""
+        """The index of the slider's current point."""
         return min(range(len(self.points)), key=lambda index: abs((self.points[index][0] or 0.0) - START))
 
 

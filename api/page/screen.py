@@ -95,9 +95,9 @@ Visitor = Annotated[ApiKey | None, Depends(find_visitor)]
 
 
 def open_screen(request: Request, services: ServicesDep, visitor: Visitor) -> Screen:
-    """Raise Unauthorized where nobody is signed in; a browser is then led to the sign-in and back."""
+    """Raise Unauthorized without a session; the browser is sent to sign in, and then back."""
     if visitor is None:
-        raise Unauthorized("Nobody is signed in in this browser.", hint="Sign in at /sign-in.")
+        raise Unauthorized("This browser is not signed in.", hint="Sign in at /sign-in.")
     return Screen(request, services, visitor)
 
 

@@ -11,7 +11,7 @@ def revoke(session: Session, key: str, caller: ApiKey, *, own: bool = False, cre
 
     Raises:
         NotFound
-        Conflict: nobody could call any more, or the caller does not know (`own`) that it is about itself.
+        Conflict: it is the last key, or the caller's own key without `own`.
     """
     chosen = keys.lineage(session, key) if created else [keys.find(session, key)]
     check_revocable(keys.lock_valid(session), chosen, caller, own=own)
