@@ -42,7 +42,7 @@ class ExitCode(IntEnum):
 
 
 VERSION_STATUSES: Final = frozenset({404, 405, 422})
-INFO_SECONDS: Final = 2.0
+INFO_SECONDS: Final = 10.0
 EXPECTED: Final = (APIError, JobError, OSError, ValueError)
 """What can be said in a sentence. Anything else is a bug, and its traceback is wanted."""
 
