@@ -1,4 +1,4 @@
-"""`python -m devtools.error_pages`: writes docs/errors.md from the errors and their HTTP numbers."""
+"""`python -m devtools.error_pages`: writes docs/reference/errors.md from the errors and their HTTP numbers."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from api.http.errors import catalogue, status_of
 from tsukiji.errors import TsukijiError
 
 ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "docs" / "errors.md"
+PAGE = ROOT / "docs" / "reference" / "errors.md"
 ROOMS = {"api.http.errors", "tsukiji.errors"}
 """Modules of the errors that users meet; those of one program (a second `tsukiji up`) are defined there."""
 

@@ -1,4 +1,4 @@
-"""`python -m devtools.settings_pages`: writes docs/settings.md and .env.example from the settings."""
+"""`python -m devtools.settings_pages`: writes docs/reference/settings.md and .env.example from the settings."""
 
 import json
 from collections.abc import Iterator
@@ -46,7 +46,7 @@ POSTGRES_PASSWORD=
 # A folder with ImageNet weights (resnet34.safetensors or .pth), where workers cannot download them.
 #WEIGHTS_FOLDER=./weights
 
-# Memory limits; 0 is none. Trainings and workers stay below theirs by themselves (docs/operations.md). Shared memory is
+# Memory limits; 0 is none. Trainings and workers stay below theirs by themselves (docs/how-to/operations.md). Shared memory is
 # for the processes that decode pictures for a training, and part of TRAIN_MEMORY.
 #POSTGRES_MEMORY=2g
 #REDIS_MEMORY=512m
@@ -134,7 +134,7 @@ def written(field: FieldInfo) -> str:
             return str(value)
 
 
-PAGES = {ROOT / "docs" / "settings.md": render_table, ROOT / ".env.example": render_env}
+PAGES = {ROOT / "docs" / "reference" / "settings.md": render_table, ROOT / ".env.example": render_env}
 
 if __name__ == "__main__":
     for path, render in PAGES.items():

@@ -22,7 +22,7 @@ from tsukiji.cli.app import app as cli
 from tsukiji.kernel.settings import GROUPS, Settings
 
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
-HTTP_API = ROOT / "docs" / "http-api.md"
+HTTP_API = ROOT / "docs" / "reference" / "http-api.md"
 
 each_page = pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 
@@ -110,7 +110,7 @@ def test_every_address_is_documented_and_no_other():
 
 
 def test_every_screen_is_documented_and_no_other():
-    assert documented_in(ROOT / "docs" / "page.md") == screens()
+    assert documented_in(ROOT / "docs" / "reference" / "page.md") == screens()
 
 
 def test_the_other_pages_name_addresses_that_exist():
@@ -147,7 +147,9 @@ def commands():
 
 
 def test_every_command_is_documented_and_no_other():
-    rows = re.findall(r"^\| `tsukiji ([a-z]+(?: [a-z]+)?)", (ROOT / "docs" / "cli.md").read_text("utf-8"), re.MULTILINE)
+    rows = re.findall(
+        r"^\| `tsukiji ([a-z]+(?: [a-z]+)?)", (ROOT / "docs" / "reference" / "cli.md").read_text("utf-8"), re.MULTILINE
+    )
     assert set(rows) == commands().keys()
     assert len(rows) == len(set(rows))
 

@@ -26,7 +26,9 @@ def test_generated_pages_say_what_the_settings_say(path):
 
 
 def test_every_variable_that_the_programs_name_is_documented():
-    documented = set(re.findall(r"TSUKIJI_[A-Z_]*[A-Z]", (ROOT / "docs" / "settings.md").read_text("utf-8")))
+    documented = set(
+        re.findall(r"TSUKIJI_[A-Z_]*[A-Z]", (ROOT / "docs" / "reference" / "settings.md").read_text("utf-8"))
+    )
     sources = [path for room in ("api", "db", "training", "tsukiji", "worker") for path in (ROOT / room).rglob("*.py")]
     named = {
         name for path in sources for name in re.findall(r"\bTSUKIJI_[A-Z]+_?[A-Z_]*[A-Z]\b", path.read_text("utf-8"))

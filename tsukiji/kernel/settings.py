@@ -1,6 +1,6 @@
 """Settings: one `TSUKIJI_<GROUP>_<NAME>` environment variable each, typed, frozen, read when a program starts.
 
-`docs/settings.md` lists them, checked by a test. Only `load()` reads the environment.
+`docs/reference/settings.md` lists them, checked by a test. Only `load()` reads the environment.
 """
 
 import re
@@ -302,4 +302,4 @@ def _read(kind: type[Group]) -> Any:
     except SettingsError as error:  # malformed JSON; only the message says which variable
         found = {name: "must be JSON" for name in kind.model_fields if f'"{name}"' in str(error)}
     problems = "; ".join(f"{prefix}{name.upper()}: {problem}" for name, problem in found.items())
-    raise Invalid(problems, hint="See docs/settings.md for the values of each setting.")
+    raise Invalid(problems, hint="See docs/reference/settings.md for the values of each setting.")

@@ -5,7 +5,7 @@ two, or a window of it, is laid over the other: first at some scales and places,
 fits best (Gauss-Newton steps; Lucas and Kanade, "An iterative image registration technique", IJCAI 1981). The tones of
 one are then mapped to those of the other (the conditional means of the correlation ratio; Roche, Malandain, Pennec and
 Ayache, MICCAI 1998), and their gradients are correlated (Scharstein, "Matching images by comparing their gradient
-fields", ICPR 1994). docs/analysis.md has the measurements behind the constants.
+fields", ICPR 1994). docs/explanation/analysis.md has the measurements behind the constants.
 """
 
 from collections.abc import Iterator
