@@ -14,6 +14,7 @@ from training.features import Embedder, views_of
 from training.run import PACKAGE_FOLDER, REPORT_FILE, Picture, Report, draft_of
 from training.task import Task
 from training.training_state import Fitted
+from tsukiji.vision.execution_plan import fastest
 from tsukiji.vision.predictor import Predictor
 
 
@@ -36,7 +37,8 @@ def conclude(task: Task, fitted: Fitted, began: float) -> Report:
     events.send(Phase(name="evaluating"))
     predictor = Predictor.load(package, run.device, run.recipe.batch_size)
     own = task.embedder if run.recipe.preset == "quick" else None
-    own = own or Embedder(run, predictor.model, task.preprocess, task.device, None, task.control, events)
+    plan = fastest(task.device, "float32", run.threads)
+    own = own or Embedder(run, predictor.model, task.preprocess, plan, None, task.control, events)
     findings = evaluate(predictor, run, lambda pictures: own.embed(pictures)[0])
     found = suspect(run, several_views(task.embedder or own, mirror=run.recipe.flip))
     export.add_evaluation(package, run, fitted, findings)

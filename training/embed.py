@@ -1,12 +1,13 @@
 """`python -m training.embed FOLDER`: embeds pictures with a backbone, from `survey.json` into a file of features.
 
-Events and commands as of a training (`training/program.py`). Each batch is saved when done, so an interrupted run
-resumes without repeating work. Unreadable pictures are skipped.
+Events and commands as of a training (`training/program.py`). What is embedded is saved meanwhile, so an interrupted
+run repeats little. Unreadable pictures are skipped.
 """
 
 import sys
 from collections.abc import Sequence
-from functools import partial
+from contextlib import closing
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -18,20 +19,20 @@ from training.control import Control
 from training.crop_regions import find_region
 from training.embed_request import EmbeddedPicture, EmbedRequest, read_survey
 from training.events import Events, Looked, Phase
-from training.features import BATCH, ahead, frozen
+from training.features import SAVED_PARTS, Found, frozen
 from training.random_projection import compact
 from tsukiji.errors import ImageError
 from tsukiji.vision.backbones import preprocess_of
 from tsukiji.vision.decoding.decode import DecodeLimits, decoded
 from tsukiji.vision.device import choose_device
-from tsukiji.vision.execution_plan import best_precision
+from tsukiji.vision.execution_plan import Plan, best_precision, fastest
 from tsukiji.vision.feature_cache import COMPACT, PLAIN, REGION, FeatureCache, Floats, space_of, weights_key
 from tsukiji.vision.model import Classifier
 from tsukiji.vision.preprocess import Preprocess
+from tsukiji.vision.streams import in_streams, parts_of
 from tsukiji.vision.weights import load_backbone_weights
 
-TOLD: Final = 4
-"""Batches between two reports of progress."""
+VIEWS: Final = (REGION, PLAIN, COMPACT)
 
 Seen = tuple[EmbeddedPicture, Floats, tuple[int, int]]
 """A picture, its pixels (3, size, size), and its width and height."""
@@ -52,21 +53,27 @@ def look(survey: EmbedRequest, events: Events, control: Control) -> None:
     events.send(Phase(name="loading"))
     body, _ = load_backbone_weights(survey.backbone, folder=survey.weights_dir, download=survey.download)
     preprocess, device = preprocess_of(survey.backbone, survey.image_size), choose_device(survey.device)
-    precision = best_precision(device)
-    space = space_of(body, survey.backbone, preprocess, precision)
+    plan = fastest(device, best_precision(device), survey.threads)
+    space = space_of(body, survey.backbone, preprocess, plan.precision)
     kept = FeatureCache(survey.features, space, survey.features_bytes)
-    model = frozen(survey.backbone, body, device, precision)
     names = [image.content for image in survey.images]
-    done = set.intersection(*(set(kept.read(names, view, None)) for view in (REGION, PLAIN, COMPACT)))
+    done = set.intersection(*(set(kept.read(names, view, None)) for view in VIEWS))
     missing = [image for image in survey.images if image.content not in done]
+    model, limits = frozen(survey.backbone, body, plan), DecodeLimits(**survey.limits)
     events.send(Phase(name="looking"))
-    opened = partial(open_picture, preprocess=preprocess, limits=DecodeLimits(**survey.limits))
-    for number, (_, found) in enumerate(ahead(missing, opened)):
+
+    def act(part: Sequence[EmbeddedPicture]) -> Found:
         control.check()
-        if batch := [seen for seen in found if seen]:
-            keep(kept, model, batch, device)
-        if number % TOLD == 0:
-            events.send(Looked(completed=min(len(missing), (number + 1) * BATCH), total=len(missing)))
+        seen = [found for image in part if (found := open_picture(image, preprocess, limits))]
+        return embed(model, seen, plan) if seen else {}
+
+    passes, parts = 0, parts_of(missing, plan.batch_size, plan.streams)
+    with closing(in_streams(plan, parts, act)) as found:
+        while fresh := list(islice(found, SAVED_PARTS)):
+            for view in VIEWS:
+                kept.write({name: row for part in fresh for name, row in part.get(view, {}).items()}, view)
+            passes += len(fresh)
+            events.send(Looked(completed=min(len(missing), passes * len(parts[0])), total=len(missing)))
     if key := weights_key(survey.backbone, survey.image_size, survey.weights_dir):
         kept.name_space(key)
 
@@ -82,14 +89,15 @@ def open_picture(image: EmbeddedPicture, preprocess: Preprocess, limits: DecodeL
 
 
 @torch.inference_mode()
-def keep(kept: FeatureCache, model: Classifier, batch: Sequence[Seen], device: torch.device) -> None:
-    pixels = torch.from_numpy(np.stack([values for _, values, _ in batch])).to(device, model.dtype)
-    embeddings, maps = (part.cpu().numpy() for part in model.look(pixels))
+def embed(model: Classifier, batch: Sequence[Seen], plan: Plan) -> Found:
+    """Return region, embedding and compact embedding of each picture."""
+    pixels = torch.from_numpy(np.stack([values for _, values, _ in batch]))
+    inputs = pixels.to(plan.device, model.dtype, memory_format=plan.memory_format)
+    embeddings, maps = (part.cpu().numpy() for part in model.look(inputs))
     names = [image.content for image, _, _ in batch]
     regions = [np.array(find_region(each, *size), np.float32) for each, (_, _, size) in zip(maps, batch, strict=True)]
-    kept.write(dict(zip(names, regions, strict=True)), REGION)
-    kept.write(dict(zip(names, embeddings, strict=True)), PLAIN)
-    kept.write(dict(zip(names, compact(embeddings, model.num_middle), strict=True)), COMPACT)
+    rows = {REGION: regions, PLAIN: embeddings, COMPACT: compact(embeddings, model.num_middle)}
+    return {view: dict(zip(names, each, strict=True)) for view, each in rows.items()}
 
 
 if __name__ == "__main__":

@@ -41,6 +41,8 @@ class EmbedRequest(BaseModel):
     weights_dir: Path | None = None
     download: bool = True
     device: str = "auto"
+    threads: int = 0
+    """Cores that compute embeddings; 0: all."""
     limits: dict[str, Any] = {}
     """Fields of `tsukiji.vision.decoding.decode.DecodeLimits`; its defaults where absent."""
 

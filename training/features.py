@@ -1,11 +1,11 @@
 """Cached embeddings of a run's pictures."""
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
-from typing import Final, TypeVar
+from typing import Final
 
 import numpy as np
 import torch
@@ -15,23 +15,23 @@ from torch.nn.functional import interpolate
 from training.control import Control
 from training.events import Events
 from training.run import Picture, Run
-from tsukiji.kernel.pipeline import submit_ahead
 from tsukiji.vision.decoding.decode import DecodeLimits
-from tsukiji.vision.execution_plan import DTYPES, Precision
+from tsukiji.vision.execution_plan import Plan
 from tsukiji.vision.feature_cache import CLOSE, MIRRORED, PLAIN, FeatureCache, rounded
 from tsukiji.vision.fuse_batch_norm import fold
 from tsukiji.vision.model import Classifier, build_on
 from tsukiji.vision.preprocess import Preprocess
+from tsukiji.vision.streams import in_streams, parts_of
 
-BATCH: Final = 64
-DECODERS: Final = 2
+SAVED_PARTS: Final = 8
+"""Forward passes between two writes to the cache."""
 CLOSE_PART: Final = 0.75
 CLOSE_SCALE: Final = 2 / 3
 """Side of the view `CLOSE` relative to the picture's: two scales show more than one."""
 
 Floats = NDArray[np.float32]
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+Found = dict[int, dict[str, Floats]]
+"""By view, the embeddings of pictures by `content`."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Embedder:
     run: Run
     model: Classifier
     preprocess: Preprocess
-    device: torch.device
+    plan: Plan
     kept: FeatureCache | None
     control: Control
     events: Events
@@ -56,26 +56,31 @@ class Embedder:
         names = [picture.content for picture in pictures]
         width = self.model.num_embedded
         known = {view: self.kept.read(names, view, width) if self.kept else {} for view in views}
-        missing = {
-            picture.content: picture
-            for picture in pictures
-            if any(picture.content not in known[view] for view in views)
-        }
-        for batch, inputs in ahead(list(missing.values()), self._fitted):
-            self.control.check()
-            pixels = torch.from_numpy(np.stack(inputs))
-            for view in views:
-                lacking = [number for number, picture in enumerate(batch) if picture.content not in known[view]]
-                if not lacking:
-                    continue
-                rows = self._pass(look(pixels[lacking], view))
-                found = {batch[number].content: row for number, row in zip(lacking, rows, strict=True)}
-                known[view] |= found
-                if self.kept:
-                    self.kept.write(found, view)
-            self.events.alive()
+        lacking = {view: set(names) - known[view].keys() for view in views}
+        some = set().union(*lacking.values())
+        missing = list({picture.content: picture for picture in pictures if picture.content in some}.values())
+        parts = parts_of(missing, self.plan.batch_size, self.plan.streams)
+        with closing(in_streams(self.plan, parts, partial(self._look, lacking))) as found:
+            while fresh := list(islice(found, SAVED_PARTS)):
+                for view in views:
+                    rows = {name: row for part in fresh for name, row in part[view].items()}
+                    known[view] |= rows
+                    if self.kept and rows:
+                        self.kept.write(rows, view)
+                self.events.alive()
         whole: Floats = np.stack([np.stack([known[view][name] for name in names]) for view in views])
         return whole
+
+    def _look(self, lacking: Mapping[int, Collection[str]], part: Sequence[Picture]) -> Found:
+        """Decode pictures once, and embed the views that each lacks."""
+        self.control.check()
+        pixels = torch.from_numpy(np.stack([self._fitted(picture) for picture in part]))
+        found: Found = {}
+        for view, names in lacking.items():
+            numbers = [number for number, picture in enumerate(part) if picture.content in names]
+            rows = self._pass(look(pixels[numbers], view)) if numbers else []
+            found[view] = {part[number].content: row for number, row in zip(numbers, rows, strict=True)}
+        return found
 
     def _fitted(self, picture: Picture) -> Floats:
         image = picture.open(DecodeLimits(**self.run.limits), self.preprocess.size)
@@ -84,19 +89,17 @@ class Embedder:
 
     @torch.inference_mode()
     def _pass(self, pixels: torch.Tensor) -> Floats:
-        layout = torch.contiguous_format if self.device.type == "mps" else torch.channels_last
-        inputs = pixels.to(self.device, self.model.dtype, memory_format=layout)
+        inputs = pixels.to(self.plan.device, self.model.dtype, memory_format=self.plan.memory_format)
         rows = self.model.embed(inputs).cpu().numpy()
         return rounded(rows) if self.kept else rows
 
 
-def frozen(backbone: str, body: dict[str, torch.Tensor], device: torch.device, precision: Precision) -> Classifier:
+def frozen(backbone: str, body: dict[str, torch.Tensor], plan: Plan) -> Classifier:
     """Return an embedding network, as fast as this device allows; its head is unused."""
     model = build_on(backbone, body, 1).eval().requires_grad_(False)
     fold(model)
-    model.lower(DTYPES[precision])
-    layout = torch.contiguous_format if device.type == "mps" else torch.channels_last
-    return model.to(device).to(memory_format=layout)
+    model.lower(plan.dtype)
+    return model.to(plan.device).to(memory_format=plan.memory_format)
 
 
 def views_of(*, mirror: bool) -> tuple[int, ...]:
@@ -112,10 +115,3 @@ def look(pixels: torch.Tensor, view: int) -> torch.Tensor:
         middle = pixels[:, :, margin : side - margin, margin : side - margin]
         return interpolate(middle, (size, size), mode="bilinear", antialias=True)
     return pixels.flip(3) if view == MIRRORED else pixels
-
-
-def ahead(pictures: Sequence[Item], fitted: Callable[[Item], Result]) -> Iterator[tuple[Sequence[Item], list[Result]]]:
-    """Yield batches with their pixels; threads decode the next batch while the caller computes."""
-    with ThreadPoolExecutor(DECODERS) as pool, closing(submit_ahead(pool, fitted, pictures, BATCH)) as decoded:
-        while batch := list(islice(decoded, BATCH)):
-            yield [picture for picture, _ in batch], [future.result() for _, future in batch]

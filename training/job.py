@@ -12,7 +12,7 @@ from training.run import Report, Run, load
 from training.task import Task
 from tsukiji.vision.backbones import preprocess_of
 from tsukiji.vision.device import choose_device
-from tsukiji.vision.execution_plan import best_precision
+from tsukiji.vision.execution_plan import best_precision, fastest
 from tsukiji.vision.feature_cache import FeatureCache, space_of
 from tsukiji.vision.weights import load_backbone_weights
 
@@ -50,9 +50,8 @@ def prepare(run: Run, folder: Path, events: Events, control: Control) -> Task:
     body, source = load_backbone_weights(
         recipe.backbone, folder=run.weights_dir, download=run.download, weights=recipe.weights
     )
-    precision = best_precision(device) if run.precision == "auto" else run.precision
-    space = space_of(body, recipe.backbone, preprocess, precision)
+    plan = fastest(device, best_precision(device) if run.precision == "auto" else run.precision, run.threads)
+    space = space_of(body, recipe.backbone, preprocess, plan.precision)
     kept = run.features and FeatureCache(run.features, space, run.features_bytes)
-    model = frozen(recipe.backbone, body, device, precision)
-    embedder = Embedder(run, model, preprocess, device, kept or None, control, events)
+    embedder = Embedder(run, frozen(recipe.backbone, body, plan), preprocess, plan, kept or None, control, events)
     return task(body=body, source=source, embedder=embedder)

@@ -84,6 +84,8 @@ class Run(BaseModel):
     device: str = "auto"
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """Of the frozen body that computes embeddings; `auto` is the device's fastest."""
+    threads: int = 0
+    """Cores that compute embeddings; 0: all."""
     workers: int = 0
     """Decoding processes; 0 decodes between the steps."""
     limits: dict[str, Any] = {}

@@ -72,7 +72,7 @@ def test_each_picture_is_kept_and_found_by_the_weights(survey: EmbedRequest, eve
 
 def test_nothing_is_looked_at_twice(survey: EmbedRequest, events: Events, monkeypatch: pytest.MonkeyPatch) -> None:
     look(survey, events, Control())
-    monkeypatch.setattr(looking, "keep", lambda *_: pytest.fail("it was looked at again"))
+    monkeypatch.setattr(looking, "open_picture", lambda *_: pytest.fail("it was looked at again"))
     look(survey, events, Control())
 
 

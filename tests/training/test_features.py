@@ -19,6 +19,7 @@ from training.features import Embedder
 from training.run import Picture, load
 from tsukiji.errors import BlobCorrupt
 from tsukiji.vision import feature_cache as kept_file
+from tsukiji.vision.execution_plan import Plan
 from tsukiji.vision.feature_cache import CLOSE, MIRRORED, PLAIN, FeatureCache, space_of
 from tsukiji.vision.model import Classifier
 from tsukiji.vision.preprocess import Preprocess
@@ -73,8 +74,8 @@ def open_embedder(make_run: MakeRun, file: Path, events: Events) -> Open:
         store = FeatureCache(path, space, most_bytes) if path else None
         preprocess = Preprocess(size=SIDE)
         network = cast("Classifier", model)
-        cpu = torch.device("cpu")
-        return Embedder(run, network, preprocess, cpu, store, control or Control(), events), model
+        plan = Plan(batch_size=4, streams=1)
+        return Embedder(run, network, preprocess, plan, store, control or Control(), events), model
 
     return begin
 
@@ -235,7 +236,7 @@ def test_a_full_disk_costs_only_time(
 
     monkeypatch.setattr(sqlite3, "connect", crowded)
     expected = open_embedder(path=None)[0].embed(run_pictures).astype("<f2").astype(np.float32)
-    monkeypatch.setattr(features, "BATCH", 3)
+    monkeypatch.setattr(features, "SAVED_PARTS", 1)
     assert np.array_equal(open_embedder()[0].embed(run_pictures), expected)
 
 
@@ -265,7 +266,7 @@ def test_bytes_that_have_changed_are_never_learnt_from(
 def test_cancel_stops_between_batches_and_keeps_what_is_done(
     open_embedder: Open, run_pictures: list[Picture], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(features, "BATCH", 4)
+    monkeypatch.setattr(features, "SAVED_PARTS", 1)
     control = Control()
     embedder, model = open_embedder(control=control)
     embed = model.embed

@@ -216,7 +216,7 @@ class TrainingSettings(Group, env_prefix="TSUKIJI_TRAINING_"):
     device: str = Field("auto", description="`auto`, `cpu`, `cuda`, `cuda:1`, `mps`.")
     workers: int = Field(2, ge=0, description="Processes that decode pictures for a training.")
     features_mb: int = Field(2048, ge=0, description="Disk for the feature cache of trainings; 0: none.")
-    threads: int = Field(0, ge=0, description="CPU threads of a training; 0: all cores but one.")
+    threads: int = Field(0, ge=0, description="CPU threads of a training; 0: all cores but one, all for embeddings.")
 
 
 class WeightsSettings(Group, env_prefix="TSUKIJI_WEIGHTS_"):

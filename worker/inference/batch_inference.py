@@ -1,16 +1,7 @@
-"""Batch inference: cached embeddings are looked up, other pictures are read, decoded and classified in streams.
-
-Each stream is a thread that takes a part of the chunk from bytes to embeddings: while one decodes, others compute, no
-core waits for another, and memory holds at most one part per stream.
-"""
+"""Batch inference: cached embeddings are looked up, other pictures are read, decoded and classified in streams."""
 
 import math
-import os
-import sys
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -21,13 +12,12 @@ from PIL import Image
 from db.jobs.batches import blank_prediction
 from db.models import BatchItem
 from tsukiji.errors import BlobCorrupt, BlobMissing, ImageError, OutputNotFinite
-from tsukiji.kernel.pipeline import submit_ahead
 from tsukiji.types import Box
 from tsukiji.vision.decoding.decode import DecodeLimits, decoded, measure
-from tsukiji.vision.execution_plan import Plan
 from tsukiji.vision.feature_cache import PLAIN, FeatureCache, Size, content_of
 from tsukiji.vision.predictor import Answers, Predictor
 from tsukiji.vision.preprocess import Preprocess
+from tsukiji.vision.streams import in_streams, parts_of
 from worker.lease import Lease
 from worker.services import Services
 
@@ -73,10 +63,12 @@ def predict(
     wanted = {name_of(item): item for item in items if item.sha256}
     found = recall(services, kept, predictor, wanted)
     fresh: Found = {}
+    missing = [item for name, item in wanted.items() if name not in found]
     for part in in_streams(
         predictor.plan,
-        parts_of([item for name, item in wanted.items() if name not in found], predictor),
+        parts_of(missing, predictor.batch_size, predictor.plan.streams),
         lambda part: look(services, predictor, part, lease.check),
+        NICENESS,
     ):
         fresh |= part
     keep(kept, fresh)
@@ -85,34 +77,6 @@ def predict(
 
 def name_of(item: BatchItem) -> str:
     return content_of(item.sha256 or "", item.crop)
-
-
-def parts_of(items: Sequence[BatchItem], predictor: Predictor) -> list[Sequence[BatchItem]]:
-    """Split into forward passes; if they are few, into smaller ones that occupy all streams."""
-    size = max(1, min(predictor.batch_size, -(-len(items) // predictor.plan.streams)))
-    return [items[start : start + size] for start in range(0, len(items), size)]
-
-
-def in_streams(
-    plan: Plan, parts: Sequence[Sequence[BatchItem]], act: Callable[[Sequence[BatchItem]], Found]
-) -> Iterator[Found]:
-    """Yield the results of `act` for each part. After an error the others stop when their current part is done."""
-    if not parts:
-        return
-    with (
-        ThreadPoolExecutor(plan.streams, "stream", initializer=begin, initargs=(plan,)) as pool,
-        closing(submit_ahead(pool, act, parts, len(parts))) as found,
-    ):
-        for _, future in found:
-            yield future.result()
-
-
-def begin(plan: Plan) -> None:
-    """Prepare the calling thread only: Linux has priorities per thread."""
-    plan.begin_stream()
-    if sys.platform == "linux":
-        thread = threading.get_native_id()
-        os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + NICENESS)
 
 
 def look(services: Services, predictor: Predictor, items: Sequence[BatchItem], check: Callable[[], None]) -> Found:

@@ -14,7 +14,8 @@ from tsukiji.explain.tags import find_tags
 from tsukiji.types import Box
 from tsukiji.types.batches import LIKELIEST
 from tsukiji.vision.decoding.decode import decoded, measure
-from worker.inference.batch_inference import Found, Row, in_streams, name_of, parts_of
+from tsukiji.vision.streams import in_streams, parts_of
+from worker.inference.batch_inference import NICENESS, Found, Row, name_of
 from worker.inference.explanation_calibration import MORE_SIDE, ExplanationCalibration
 from worker.services import Services
 
@@ -85,7 +86,9 @@ def explain_items(
 
     wanted = {name_of(item): item for item in items if name_of(item) in labels}
     found: Found = {}
-    for part in in_streams(calibration.predictor.plan, parts_of(list(wanted.values()), calibration.predictor), look):
+    predictor = calibration.predictor
+    parts = parts_of(list(wanted.values()), predictor.batch_size, predictor.plan.streams)
+    for part in in_streams(predictor.plan, parts, look, NICENESS):
         found |= part
     for item, row in zip(items, rows, strict=True):
         extra = found.get(name_of(item))

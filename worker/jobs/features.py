@@ -93,6 +93,7 @@ class Features:
             weights_dir=settings.weights_dir,
             download=settings.weights.download,
             device=settings.training.device,
+            threads=settings.training.threads,
             limits=vars_of(self._services),
         )
 

@@ -65,6 +65,7 @@ def prepare(services: Services, job: Job, folder: Path, lease: Lease) -> Run:
         download=settings.weights.download,
         device=settings.training.device,
         precision=settings.inference.precision,
+        threads=settings.training.threads,
         workers=settings.training.workers,
         limits=vars_of(services),
         features=settings.cache_dir / "features.db" if settings.training.features_mb else None,

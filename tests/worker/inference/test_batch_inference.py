@@ -1,9 +1,6 @@
 """A chunk in streams: each picture once, whatever the number of streams; features are kept and shared."""
 
 import io
-import os
-import sys
-import threading
 
 import numpy as np
 import pytest
@@ -17,9 +14,7 @@ from db.predictions import results as read
 from tests.worker.conftest import picture, work
 from tests.worker.jobs.test_batches import results, run_chunks, submit_zip
 from tsukiji.ids import new_id
-from tsukiji.kernel.settings import InferenceSettings
 from tsukiji.vision.decoding.decode import DecodeLimits, decode
-from tsukiji.vision.execution_plan import Plan
 from tsukiji.vision.model import Classifier
 from tsukiji.vision.predictor import Predictor
 from tsukiji.vision.preprocess import Preprocess
@@ -124,20 +119,6 @@ def test_without_room_for_features_all_is_computed(services, submit, model, arch
     assert not (services.settings.cache_dir / "features.db").exists()
 
 
-def test_a_part_for_each_stream_and_none_above_a_forward_pass():
-    class Few:
-        batch_size = 16
-        plan = InferenceSettings(streams=4)
-
-    def sizes(count):
-        return [len(part) for part in batch_inference.parts_of(list(range(count)), Few)]
-
-    assert sizes(0) == []
-    assert sizes(4) == [1, 1, 1, 1]
-    assert sizes(10) == [3, 3, 3, 1]
-    assert sizes(70) == [16, 16, 16, 16, 6]
-
-
 def test_an_error_in_one_stream_ends_all(services, submit, model, models, archive, monkeypatch):
     job = submit_zip(services, submit, model, archive({f"{number}.png": number for number in range(4)}))
     work(services, job.id, plan)
@@ -179,18 +160,6 @@ def copy_of(session, services, model):
     )
     registry.add_model(session, row, files)
     return row.id
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="priorities by thread are Linux's")
-def test_streams_let_those_who_wait_for_an_answer_go_first():
-    def niceness(_part=None):
-        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
-
-    before = niceness()
-    assert (
-        list(batch_inference.in_streams(Plan(streams=2), [[], []], niceness)) == [before + batch_inference.NICENESS] * 2
-    )
-    assert niceness() == before
 
 
 def break_first(monkeypatch, value=float("nan")):
