@@ -31,6 +31,7 @@ from devtools.servers import postgres_database
 from tsukiji.jobs import Queue
 from tsukiji.kernel import log
 from tsukiji.kernel.settings import LogSettings
+from tsukiji.vision.streams import in_streams, parts_of
 from worker.inference import batch_inference, chunks
 from worker.inference.model_cache import ModelCache
 from worker.runner import CHUNK, work_next
@@ -137,11 +138,9 @@ def run_bare(services: Services, models: ModelCache, model: Model, items: list[B
     predictor = models.get(model.id).predictor
     wanted = {batch_inference.name_of(item): item for item in items if item.sha256}
     found: batch_inference.Found = {}
-    for part in batch_inference.in_streams(
-        predictor.plan,
-        batch_inference.parts_of(list(wanted.values()), predictor),
-        lambda part: batch_inference.look(services, predictor, part, lambda: None),
-    ):
+    parts = parts_of(list(wanted.values()), predictor.batch_size, predictor.plan.streams)
+    act = partial(batch_inference.look, services, predictor, check=lambda: None)
+    for part in in_streams(predictor.plan, parts, act, batch_inference.NICENESS):
         found |= part
     rows = [
         {"job_id": item.job_id} | row

@@ -46,8 +46,8 @@ POSTGRES_PASSWORD=
 # A folder with ImageNet weights (resnet34.safetensors or .pth), where workers cannot download them.
 #WEIGHTS_FOLDER=./weights
 
-# Memory limits; 0 is none. Trainings and workers stay below theirs by themselves (docs/how-to/operations.md). Shared memory is
-# for the processes that decode pictures for a training, and part of TRAIN_MEMORY.
+# Memory limits; 0 is none. Trainings and workers stay below theirs by themselves (docs/how-to/operations.md). Shared
+# memory is for the processes that decode pictures for a training, and part of TRAIN_MEMORY.
 #POSTGRES_MEMORY=2g
 #REDIS_MEMORY=512m
 #MIGRATE_MEMORY=1g

@@ -5,7 +5,7 @@ run repeats little. Unreadable pictures are skipped.
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
@@ -96,8 +96,8 @@ def embed(model: Classifier, batch: Sequence[Seen], plan: Plan) -> Found:
     embeddings, maps = (part.cpu().numpy() for part in model.look(inputs))
     names = [image.content for image, _, _ in batch]
     regions = [np.array(find_region(each, *size), np.float32) for each, (_, _, size) in zip(maps, batch, strict=True)]
-    rows = {REGION: regions, PLAIN: embeddings, COMPACT: compact(embeddings, model.num_middle)}
-    return {view: dict(zip(names, each, strict=True)) for view, each in rows.items()}
+    rows: tuple[Iterable[Floats], ...] = (regions, embeddings, compact(embeddings, model.num_middle))
+    return {view: dict(zip(names, each, strict=True)) for view, each in zip(VIEWS, rows, strict=True)}
 
 
 if __name__ == "__main__":

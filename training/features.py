@@ -63,7 +63,7 @@ class Embedder:
         with closing(in_streams(self.plan, parts, partial(self._look, lacking))) as found:
             while fresh := list(islice(found, SAVED_PARTS)):
                 for view in views:
-                    rows = {name: row for part in fresh for name, row in part[view].items()}
+                    rows = {name: row for part in fresh for name, row in part.get(view, {}).items()}
                     known[view] |= rows
                     if self.kept and rows:
                         self.kept.write(rows, view)
@@ -78,8 +78,9 @@ class Embedder:
         found: Found = {}
         for view, names in lacking.items():
             numbers = [number for number, picture in enumerate(part) if picture.content in names]
-            rows = self._pass(look(pixels[numbers], view)) if numbers else []
-            found[view] = {part[number].content: row for number, row in zip(numbers, rows, strict=True)}
+            if numbers:
+                rows = self._pass(look(pixels[numbers], view))
+                found[view] = {part[number].content: row for number, row in zip(numbers, rows, strict=True)}
         return found
 
     def _fitted(self, picture: Picture) -> Floats:
