@@ -4,6 +4,12 @@ import { send } from "./api.js";
 /** @type {Map<string, object>} the newest swap of each part */
 const newest = new Map();
 let due = 0;
+/** @type {Element | null} */
+let pressed = null;
+
+addEventListener("pointerdown", (event) => (pressed = event.button ? null : /** @type {Element} */ (event.target)), true);
+for (const end of ["pointerup", "pointercancel"])
+  addEventListener(end, () => setTimeout(() => ((pressed = null), dispatchEvent(new Event("released")))), true); // after its click
 
 /** Fetch a screen. @param {string} address @returns {Promise<Document>} @throws {Problem} */
 export async function screen(address) {
@@ -12,8 +18,9 @@ export async function screen(address) {
 }
 
 /**
- * Draw parts again from an address of this screen, which becomes the page's address. The focus is kept where what had it
- * has an id; grids stay, and read the list of the new address.
+ * Draw parts again from an address of this screen, which becomes the page's address. What a person has done stays: a
+ * grid with an id is the same as before, with its selection, and reads its list again; so are the focus of what has an id,
+ * and what was typed into a field with one, if the address is the same. Nothing is replaced while it is pressed.
  * @param {string} address
  * @param {string[]} parts selectors of one or more elements each
  * @param {{keep?: boolean, prepare?: (fresh: Document) => unknown}} [options] `keep`: the page's address stays as it is
@@ -25,20 +32,34 @@ export async function swap(address, parts, { keep = false, prepare } = {}) {
   for (const part of parts) newest.set(part, turn);
   const fresh = await screen(address);
   await prepare?.(fresh);
+  while (parts.some((part) => pressed?.closest(part))) await new Promise((resolve) => addEventListener("released", resolve, { once: true }));
   if (parts.some((part) => newest.get(part) !== turn)) return false;
   const [shown, drawn] = [document, fresh].map((screen) => parts.map((part) => [...screen.querySelectorAll(part)]));
   if (shown.some((elements, index) => elements.length !== drawn[index].length)) {
     location.assign(address.split("#")[0]); // signed out meanwhile, or the screen is another one now
     return false;
   }
-  const focused = document.activeElement?.id;
-  shown.flat().forEach((element, index) => element.replaceWith(document.adoptNode(drawn.flat()[index])));
-  for (const grid of document.querySelectorAll("image-grid[id]"))
-    for (const name of ["total", "src"]) copy(name, fresh.getElementById(grid.id), grid);
-  if (focused && document.activeElement === document.body) document.getElementById(focused)?.focus({ preventScroll: true });
-  if (!keep && new URL(address, location.href).href !== location.href) history.pushState(null, "", address);
+  const here = new URL(address, location.href).href === location.href;
+  const grids = new Map([...document.querySelectorAll("image-grid[id]")].map((grid) => [grid.id, grid]));
+  for (const [id, grid] of grids) for (const name of ["total", "src"]) copy(name, fresh.getElementById(id), grid);
+  const focused = document.activeElement;
+  for (const [index, part] of shown.flat().entries()) {
+    const next = document.adoptNode(drawn.flat()[index]);
+    for (const grid of next.querySelectorAll("image-grid[id]")) grid.replaceWith(grids.get(grid.id) ?? grid);
+    part.replaceWith(next);
+    if (here) for (const field of part.querySelectorAll("input[type=text][id]")) retype(/** @type {HTMLInputElement} */ (field));
+  }
+  const again = focused?.isConnected ? focused : focused?.id ? document.getElementById(focused.id) : null;
+  if (document.activeElement === document.body) /** @type {HTMLElement | null} */ (again)?.focus({ preventScroll: true });
+  if (!keep && !here) history.pushState(null, "", address);
   document.title = fresh.title;
   return true;
+}
+
+/** What was typed into a field that was drawn again. @param {HTMLInputElement} before */
+function retype(before) {
+  const field = /** @type {HTMLInputElement | null} */ (document.getElementById(before.id));
+  if (field && before.value !== before.defaultValue) field.value = before.value;
 }
 
 /** @param {string} name of an attribute @param {Element | null} from @param {Element} to */

@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 from sqlalchemy import select
 
 from db.models import Job
-from tests.api.test_suggestions import work
+from tests.api.test_suggestions import act, label, work
 from tsukiji.jobs import JobStatus
 
 
@@ -31,6 +31,65 @@ def sorting(services, worker):
     yield
     stop.set()
     thread.join()
+
+
+@pytest.fixture
+def sorted_pets(client, pets, suggest):
+    """Two labels of some pictures each, and the others in piles."""
+    label(client, pets)
+    suggest()
+
+
+def sort_again(page):
+    """Have the piles drawn again, as after any act, and wait for that."""
+    page.locator("#progress").evaluate("(element) => element.setAttribute('data-former', '')")
+    page.keyboard.press("r")
+    expect(page.locator("#progress:not([data-former])")).to_be_visible()
+
+
+def test_what_was_taken_out_of_a_pile_stays_out_when_the_piles_are_drawn_again(
+    signed_in, client, pets, sorted_pets, sorting
+):
+    page = signed_in("/datasets/pets/label")
+    pile = page.locator("[data-label=dog]")
+    pile.get_by_role("option").first.wait_for()
+    names = pile.locator(".tile").evaluate_all("(tiles) => tiles.map((tile) => tile.title)")
+    for name in names[:2]:
+        pile.get_by_role("option", name=name).click()
+    act(client, "relabel", label="dog", images=[pets[names[1]]])  # in another tab
+    sort_again(page)
+    expect(pile.get_by_role("option")).to_have_count(len(names) - 1)
+    expect(pile.get_by_role("option", name=names[0], selected=True)).to_be_visible()
+    expect(pile.locator("[data-accept]")).to_contain_text(f"Accept {len(names) - 2}")
+    page.keyboard.press(pile.locator("[data-accept] kbd").inner_text())
+    expect(page.locator("#notices")).to_contain_text(f"{len(names) - 2} pictures labelled")
+    assert client.get(f"/v1/images/{pets[names[0]]}").json()["label"] is None
+
+
+def test_a_press_that_began_before_the_piles_are_drawn_again_is_a_click(signed_in, sorted_pets, sorting):
+    page = signed_in("/datasets/pets/label")
+    pile = page.locator("[data-kind=label]").first
+    pile.get_by_role("option").first.hover()
+    page.mouse.down()
+    with page.expect_response("**/datasets/*/label"):
+        page.keyboard.press("r")
+    page.mouse.up()
+    expect(pile.get_by_role("option", selected=True)).to_have_count(1)
+    expect(page.locator("label-piles:not([busy])")).to_be_visible()
+    expect(pile.get_by_role("option", selected=True)).to_have_count(1)
+
+
+def test_a_name_that_is_being_typed_stays_when_the_piles_are_drawn_again(signed_in, pets, sorting):
+    page = signed_in("/datasets/pets/label")
+    page.locator("[data-kind=cluster]").first.wait_for()
+    page.keyboard.press("n")
+    page.keyboard.type("ca")
+    page.locator("#progress").evaluate("(element) => element.setAttribute('data-former', '')")
+    page.evaluate("document.querySelector('[data-sort]').form.requestSubmit()")
+    expect(page.locator("#progress:not([data-former])")).to_be_visible()
+    page.keyboard.type("t")
+    page.keyboard.press("Enter")
+    expect(page.locator("#notices")).to_contain_text("labelled cat")
 
 
 def test_from_groups_to_labels(signed_in, client, pets, sorting):

@@ -12,8 +12,7 @@
 //   toggle   a click adds to the selection or takes from it; the selection bar leaves such grids alone
 //   empty    what is said where the list is empty
 // Properties and methods
-//   draw(entry)            what a tile shows; assign your own for other lists: { key, thumb, name, note, corner, state, out }
-//                          (`key` is what `selection.images` holds, `state` classes of .tile, `out` why it is faded)
+//   draw(entry)            what a tile shows (Look in tile.js); assign your own for lists of other things than images
 //   entries                the entries read so far; assign an array to show your own instead of `src`
 //   selection              what is selected, as acts of /v1 take it: { images: keys }, or { filter, except } after
 //                          "select all" of a list of a data set's images; null where nothing is
@@ -26,38 +25,25 @@
 // Events (all bubble)
 //   selection              the selection changed; detail { adding }: true where others may stay selected (ctrl, shift)
 //   open                   double click or Enter; detail { entry }
-import { call, make } from "../api.js";
-import { complain } from "../notices.js";
+import { make } from "../api.js";
 import { further } from "../keys.js";
+import { complain } from "../notices.js";
+import { PagedList } from "../paged-list.js";
+import { Selection, drawBox } from "../selection.js";
+import { lookOfImage, makeTile } from "../tile.js";
 
-const PAGE = 200;
 const AHEAD = 800;
-const DRAG = 6;
 const FRAME_MS = 8;
 const CALM_MS = 80;
 
-/** @typedef {{key: string, thumb?: string, name: string, note?: string, corner?: string, state?: string, out?: string}} Look */
-
-/** The labels of an entry as people read them. @param {any} entry */
-export function labelText(entry) {
-  if (entry.labels?.length === 0) return "none of the labels";
-  return (entry.labels ?? (entry.label ? [entry.label] : [])).join(", ");
-}
-
 export class ImageGrid extends HTMLElement {
   static observedAttributes = ["src", "total"];
-  /** @type {any[]} */ #entries = [];
-  /** @type {string | null} */ #cursor = null;
-  #more = false;
-  /** @type {Promise<void> | null} */ #loading = null;
-  #round = 0;
+  #source = new PagedList();
   #list = make("ul", { class: "tiles windowed", role: "listbox", "aria-multiselectable": "true" });
   #nothing = make("p", { class: "empty" });
   /** @type {Map<number, HTMLElement>} */ #tiles = new Map();
   /** @type {Map<string, HTMLElement>} */ #pictures = new Map();
-  /** @type {Set<string>} */ #selected = new Set();
-  #all = false;
-  /** @type {Set<string>} */ #except = new Set();
+  #selection = new Selection();
   #active = 0;
   #anchor = 0;
   #layout = { columns: 1, side: 100, step: 106 };
@@ -67,15 +53,7 @@ export class ImageGrid extends HTMLElement {
   #resize = new ResizeObserver(() => this.#measure());
   /** @type {AbortController | null} */ #listening = null;
 
-  /** @param {any} entry @returns {Look} */
-  draw = (entry) => ({
-    key: entry.id ?? entry.image_id,
-    thumb: entry.links?.thumb,
-    name: entry.name,
-    note: labelText(entry),
-    corner: entry.review === "pending" ? "to review" : (entry.split ?? undefined),
-    out: entry.excluded ? "excluded" : undefined,
-  });
+  draw = lookOfImage;
 
   connectedCallback() {
     this.#listening = new AbortController();
@@ -89,11 +67,13 @@ export class ImageGrid extends HTMLElement {
     addEventListener("scroll", () => this.#schedule(), { capture: true, passive: true, signal });
     for (const [key, text] of /** @type {[string, string][]} */ ([["Arrows", "Move among pictures"], ["Space", "Select"], ["Shift + arrows", "Select a range"], ["Ctrl + A", "Select all"], ["Enter", "Open large"], ["Esc", "Select nothing"]]))
       if (!further.some(([known]) => known === key)) further.push([key, text]);
-    if (this.hasAttribute("src")) this.#read();
+    if (this.contains(list)) this.#resize.observe(list); // it was here before, and was moved
+    if (this.hasAttribute("src")) this.refresh();
   }
 
   disconnectedCallback() {
     this.#listening?.abort();
+    this.#listening = null;
     this.#resize.disconnect();
   }
 
@@ -107,88 +87,60 @@ export class ImageGrid extends HTMLElement {
   // --- entries
 
   get entries() {
-    return this.#entries;
+    return this.#source.entries;
   }
 
   set entries(entries) {
-    this.#round += 1;
-    this.#more = false;
-    this.#take(entries);
+    this.#source.set(entries);
+    this.#taken();
+  }
+
+  get #src() {
+    return this.getAttribute("src") ?? "";
   }
 
   get #size() {
-    return this.#more ? Math.max(this.#entries.length, Number(this.getAttribute("total") ?? 0)) : this.#entries.length;
+    return this.#source.more ? Math.max(this.entries.length, Number(this.getAttribute("total") ?? 0)) : this.entries.length;
   }
 
   /** @param {number} [until] reads at least so many */
   async #read(until = 1) {
-    const round = ++this.#round;
     try {
-      /** @type {any[]} */
-      let entries = [];
-      let cursor = null;
-      do {
-        const page = await this.#page(cursor);
-        if (round !== this.#round) return;
-        entries = [...entries, ...page.data];
-        cursor = page.next_cursor;
-      } while (cursor && entries.length < until);
-      this.#cursor = cursor;
-      this.#more = cursor !== null;
-      this.#take(entries);
+      if (await this.#source.read(this.#src, until)) this.#taken();
     } catch (error) {
       complain(error, () => this.#read(until));
     }
   }
 
-  /** @param {string | null} cursor */
-  #page(cursor) {
-    const address = new URL(this.getAttribute("src") ?? "", location.href);
-    address.searchParams.set("limit", String(PAGE));
-    if (cursor) address.searchParams.set("cursor", cursor);
-    return call(address.pathname + address.search);
+  async #next() {
+    try {
+      await this.#source.next(this.#src);
+    } catch (error) {
+      complain(error, () => this.refresh());
+    }
+    this.#schedule();
   }
 
-  #next() {
-    const round = this.#round;
-    this.#loading ??= (async () => {
-      try {
-        const page = await this.#page(this.#cursor);
-        if (round !== this.#round) return;
-        this.#entries.push(...page.data);
-        this.#cursor = page.next_cursor;
-        this.#more = page.next_cursor !== null;
-      } catch (error) {
-        this.#more = false;
-        complain(error, () => this.refresh());
-      }
-    })().finally(() => {
-      this.#loading = null;
-      this.#schedule();
-    });
-    return this.#loading;
-  }
-
-  /** @param {any[]} entries */
-  #take(entries) {
-    this.#entries = entries;
-    const keys = new Set(entries.map((entry) => this.draw(entry).key));
-    for (const key of this.#selected) if (!keys.has(key) && !this.#more) this.#selected.delete(key);
+  #taken() {
+    const keys = new Set(this.entries.map((entry) => this.draw(entry).key));
+    const forgot = !this.#source.more && this.#selection.keep((key) => keys.has(key));
     this.#redraw();
+    if (forgot) this.#tell(true);
   }
 
   refresh() {
-    return this.#read(Math.max(1, ...this.#tiles.keys()));
+    const furthest = this.entries.findLastIndex((entry) => this.#selection.all !== this.#has(this.draw(entry).key));
+    return this.#read(Math.max(1, furthest + 1, ...this.#tiles.keys()));
   }
 
   /** @param {Iterable<string>} keys @param {(entry: any) => any} change */
   update(keys, change) {
     const wanted = new Set(keys);
-    const before = this.#entries.length;
-    this.#entries = this.#entries.flatMap((entry) => (wanted.has(this.draw(entry).key) ? (change(entry) ?? []) : [entry]));
+    const before = this.entries.length;
+    this.#source.entries = this.entries.flatMap((entry) => (wanted.has(this.draw(entry).key) ? (change(entry) ?? []) : [entry]));
     const total = Number(this.getAttribute("total"));
-    if (total) this.setAttribute("total", String(total - before + this.#entries.length));
-    for (const key of wanted) this.#selected.delete(key);
+    if (total) this.setAttribute("total", String(total - before + this.entries.length));
+    this.#selection.keep((key) => !wanted.has(key));
     this.#redraw();
     this.#tell(true);
   }
@@ -196,7 +148,7 @@ export class ImageGrid extends HTMLElement {
   // --- tiles
 
   #redraw() {
-    if (!this.#list.isConnected) {
+    if (!this.contains(this.#list)) {
       for (const tile of /** @type {NodeListOf<HTMLElement>} */ (this.querySelectorAll("[data-image]")))
         this.#keep(tile.dataset.image ?? "", tile.querySelector("img"));
       this.replaceChildren(this.#list, this.#nothing);
@@ -206,11 +158,11 @@ export class ImageGrid extends HTMLElement {
     for (const tile of this.#tiles.values()) this.#keep(tile.dataset.image ?? "", tile.querySelector("img"));
     this.#list.replaceChildren();
     this.#tiles.clear();
-    this.#active = Math.max(0, Math.min(this.#active, this.#entries.length - 1));
+    this.#active = Math.max(0, Math.min(this.#active, this.entries.length - 1));
     this.#measure();
     this.#pictures.clear();
     if (focused) this.#focus(this.#active, false);
-    this.#nothing.textContent = this.#entries.length ? "" : this.getAttribute("empty");
+    this.#nothing.textContent = this.entries.length ? "" : this.getAttribute("empty");
     this.#nothing.hidden = !this.#nothing.textContent;
   }
 
@@ -244,7 +196,7 @@ export class ImageGrid extends HTMLElement {
     const height = `${Math.max(0, rows * step - (step - side))}px`;
     if (this.#list.style.height !== height) this.#list.style.height = height;
     const first = Math.max(0, Math.floor((-top - AHEAD) / step)) * columns;
-    const end = Math.min(this.#entries.length, Math.max(0, Math.ceil((innerHeight - top + AHEAD) / step)) * columns);
+    const end = Math.min(this.entries.length, Math.max(0, Math.ceil((innerHeight - top + AHEAD) / step)) * columns);
     const reach = Math.min(size, Math.max(0, Math.ceil((innerHeight - top + AHEAD) / step)) * columns);
     for (const [index, tile] of this.#tiles) {
       if ((index >= first && index < end) || index === this.#active) continue;
@@ -270,8 +222,8 @@ export class ImageGrid extends HTMLElement {
     this.#top = top;
     if (rushes) this.#calm = window.setTimeout(() => this.#load(), CALM_MS);
     else this.#load();
-    if (this.#entries.length && !this.#tiles.has(this.#active)) this.#list.append(this.#make(this.#active));
-    if (this.#more && (reach > this.#entries.length || end === this.#entries.length)) this.#next();
+    if (this.entries.length && !this.#tiles.has(this.#active)) this.#list.append(this.#make(this.#active));
+    if (this.#source.more && (reach > this.entries.length || end === this.entries.length)) this.#next();
   }
 
   /** Loads the pictures of the tiles; not while they rush by. */
@@ -284,30 +236,10 @@ export class ImageGrid extends HTMLElement {
 
   /** @param {number} index */
   #make(index) {
-    const look = this.draw(this.#entries[index]);
-    let picture = this.#pictures.get(look.key);
-    if (!picture?.hasAttribute("src") && look.thumb)
-      picture = make("img", { "data-src": look.thumb, alt: "", decoding: "async", draggable: "false", width: "192", height: "192" });
-    picture?.setAttribute("draggable", "false");
-    const tile = make(
-      "li",
-      {
-        role: "option",
-        class: `tile ${look.state ?? ""} ${look.out ? "out" : ""}`,
-        tabindex: index === this.#active ? "0" : "-1",
-        "aria-selected": String(this.#has(look.key)),
-        "aria-posinset": String(index + 1),
-        "aria-setsize": String(this.#size),
-        "aria-label": [look.name, look.note, look.corner, look.out].filter(Boolean).join(", "),
-        "data-out": look.out,
-        title: look.name,
-      },
-      ...(picture ? [picture] : []),
-    );
-    tile.dataset.image = look.key;
-    tile.dataset.index = String(index);
-    if (look.corner) tile.append(make("span", { class: "corner" }, look.corner));
-    if (look.note) tile.append(make("span", { class: "note" }, look.note));
+    const look = this.draw(this.entries[index]);
+    const tabindex = index === this.#active ? "0" : "-1";
+    const state = { tabindex, "aria-selected": String(this.#has(look.key)), "aria-setsize": String(this.#size) };
+    const tile = makeTile(look, index, this.#pictures.get(look.key), state);
     this.#place(tile, index);
     this.#tiles.set(index, tile);
     return tile;
@@ -330,7 +262,7 @@ export class ImageGrid extends HTMLElement {
     const former = this.#tiles.get(this.#active);
     this.#active = index;
     former?.setAttribute("tabindex", "-1");
-    if (!this.#tiles.has(index) && this.#entries[index]) this.#list.append(this.#make(index));
+    if (!this.#tiles.has(index) && this.entries[index]) this.#list.append(this.#make(index));
     const tile = this.#tiles.get(index);
     tile?.setAttribute("tabindex", "0");
     tile?.focus({ preventScroll: true });
@@ -339,7 +271,7 @@ export class ImageGrid extends HTMLElement {
 
   /** Moves the focus to an entry. @param {string} key */
   reveal(key) {
-    const index = this.#entries.findIndex((entry) => this.draw(entry).key === key);
+    const index = this.entries.findIndex((entry) => this.draw(entry).key === key);
     if (index >= 0) this.#focus(index);
   }
 
@@ -351,35 +283,34 @@ export class ImageGrid extends HTMLElement {
 
   /** What the list is filtered by, as acts take it; null where it is no list of a data set's images. */
   get filter() {
-    const address = new URL(this.getAttribute("src") ?? "", location.href);
+    const address = new URL(this.#src, location.href);
     if (!this.hasAttribute("src") || !/^\/v1\/datasets\/[^/]+\/images$/.test(address.pathname)) return null;
     const given = [...address.searchParams].filter(([name]) => name !== "limit");
     return Object.fromEntries(given.map(([name, value]) => [name, /^(unlabelled|none_of_these|excluded)$/.test(name) ? value === "true" : value]));
   }
 
   get count() {
-    return this.#all ? this.#size - this.#except.size : this.#selected.size;
+    return this.#selection.count(this.#size);
   }
 
   get selection() {
-    if (this.#all) return { filter: this.filter, except: [...this.#except] };
-    return this.#selected.size ? { images: [...this.#selected] } : null;
+    const { all, keys } = this.#selection;
+    if (all) return { filter: this.filter, except: keys };
+    return keys.length ? { images: keys } : null;
   }
 
   get selected() {
-    if (this.#all && !this.#except.size) return this.#entries;
-    return this.#entries.filter((entry) => this.#has(this.draw(entry).key));
+    return this.entries.filter((entry) => this.#has(this.draw(entry).key));
   }
 
   /** @param {string} key */
   #has(key) {
-    return this.#all ? !this.#except.has(key) : this.#selected.has(key);
+    return this.#selection.has(key);
   }
 
   /** @param {Iterable<string>} keys */
   select(keys, adding = false) {
-    this.#all = false;
-    this.#selected = new Set(keys);
+    this.#selection.set(keys);
     this.#tell(adding);
   }
 
@@ -388,42 +319,34 @@ export class ImageGrid extends HTMLElement {
   }
 
   async selectAll() {
-    if (this.filter) {
-      this.#all = true;
-      this.#except.clear();
-      this.#tell(false);
-    } else this.select(await this.#everything());
+    if (!this.filter) return this.select(await this.#everything());
+    this.#selection.set([], true);
+    this.#tell(false);
   }
 
   async #everything() {
-    while (this.#more) await this.#next();
-    return this.#entries.map((entry) => this.draw(entry).key);
+    while (this.#source.more) await this.#next();
+    return this.entries.map((entry) => this.draw(entry).key);
   }
 
   /** @param {boolean} adding */
   #tell(adding) {
-    for (const [index, tile] of this.#tiles) tile.setAttribute("aria-selected", String(this.#has(this.draw(this.#entries[index]).key)));
+    for (const [index, tile] of this.#tiles) tile.setAttribute("aria-selected", String(this.#has(this.draw(this.entries[index]).key)));
     this.dispatchEvent(new CustomEvent("selection", { bubbles: true, detail: { adding } }));
   }
 
   /** @param {number} index @param {{toggle?: boolean, range?: boolean}} how */
-  async #pick(index, { toggle = false, range = false }) {
-    const keyOf = (/** @type {number} */ at) => this.draw(this.#entries[at]).key;
-    if (this.#all && toggle && !range) {
-      if (!this.#except.delete(keyOf(index))) this.#except.add(keyOf(index));
+  #pick(index, { toggle = false, range = false }) {
+    const keyOf = (/** @type {number} */ at) => this.draw(this.entries[at]).key;
+    if (!range) {
+      if (!toggle) this.#selection.set([]);
+      this.#selection.toggle(keyOf(index));
       this.#anchor = index;
-      return this.#tell(true);
+      return this.#tell(toggle);
     }
-    const base = toggle || range ? new Set(this.#all ? await this.#everything() : this.#selected) : new Set();
-    if (range) {
-      const [from, to] = [Math.min(this.#anchor, index), Math.max(this.#anchor, index)];
-      for (let at = from; at <= to; at++) base.add(keyOf(at));
-    } else {
-      if (toggle && base.has(keyOf(index))) base.delete(keyOf(index));
-      else base.add(keyOf(index));
-      this.#anchor = index;
-    }
-    this.select(base, toggle || range);
+    const [from, to] = [Math.min(this.#anchor, index), Math.max(this.#anchor, index)];
+    for (let at = from; at <= to; at++) this.#selection.add(keyOf(at));
+    this.#tell(true);
   }
 
   /** @param {MouseEvent} event */
@@ -438,7 +361,7 @@ export class ImageGrid extends HTMLElement {
 
   /** @param {number} index */
   #open(index) {
-    const entry = this.#entries[index];
+    const entry = this.entries[index];
     if (entry) this.dispatchEvent(new CustomEvent("open", { bubbles: true, detail: { entry } }));
   }
 
@@ -448,7 +371,7 @@ export class ImageGrid extends HTMLElement {
     const page = Math.max(1, Math.floor(innerHeight / this.#layout.step)) * columns;
     const steps = /** @type {Record<string, number>} */ ({ ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns, PageUp: -page, PageDown: page, Home: -Infinity, End: Infinity });
     if (event.key in steps && !event.altKey) {
-      const index = Math.max(0, Math.min(this.#active + steps[event.key], this.#entries.length - 1));
+      const index = Math.max(0, Math.min(this.#active + steps[event.key], this.entries.length - 1));
       this.#focus(index);
       if (event.shiftKey) this.#pick(index, { range: true });
       else this.#anchor = index;
@@ -460,49 +383,21 @@ export class ImageGrid extends HTMLElement {
     event.preventDefault();
   }
 
-  /** Draws a box with the mouse; all that it touches is selected. @param {PointerEvent} start */
+  /** All that a box touches is selected. @param {PointerEvent} start */
   #drag(start) {
-    if (start.button || start.pointerType !== "mouse") return;
-    const box = make("div", { class: "lasso" });
-    const stop = new AbortController();
-    const base = start.ctrlKey || start.shiftKey ? new Set(this.#selected) : new Set();
-    const from = this.#point(start);
-    addEventListener("pointermove", (event) => {
-      const to = this.#point(event);
-      if (!box.isConnected && Math.hypot(to.x - from.x, to.y - from.y) < DRAG) return;
-      if (!box.isConnected) this.#list.append(box);
-      const [left, right] = [Math.min(from.x, to.x), Math.max(from.x, to.x)];
-      const [top, bottom] = [Math.min(from.y, to.y), Math.max(from.y, to.y)];
-      Object.assign(box.style, { left: `${left}px`, top: `${top}px`, width: `${right - left}px`, height: `${bottom - top}px` });
-      this.select([...base, ...this.#within(left, top, right, bottom)], base.size > 0);
-      if (event.clientY < 40 || event.clientY > innerHeight - 40) this.#list.parentElement?.ownerDocument.scrollingElement?.scrollBy(0, event.clientY < 40 ? -30 : 30);
-    }, { signal: stop.signal });
-    const end = () => {
-      stop.abort();
-      if (!box.isConnected) return;
-      box.remove();
-      addEventListener("click", (event) => event.stopPropagation(), { capture: true, once: true });
-      setTimeout(() => dispatchEvent(new Event("click"))); // takes the listener away where no click follows
-    };
-    addEventListener("pointerup", end, { signal: stop.signal });
-    addEventListener("pointercancel", end, { signal: stop.signal });
+    const base = start.ctrlKey || start.shiftKey ? this.selected.map((entry) => this.draw(entry).key) : [];
+    drawBox(this.#list, start, (box) => this.select([...base, ...this.#within(box)], base.length > 0));
   }
 
-  /** @param {PointerEvent} event */
-  #point(event) {
-    const rect = this.#list.getBoundingClientRect();
-    return { x: event.clientX - rect.left, y: event.clientY - rect.top };
-  }
-
-  /** @param {number} left @param {number} top @param {number} right @param {number} bottom */
-  #within(left, top, right, bottom) {
+  /** @param {import("../selection.js").Box} box */
+  #within({ left, top, right, bottom }) {
     const { columns, side, step } = this.#layout;
     const found = [];
     const span = (/** @type {number} */ a, /** @type {number} */ b) => [Math.max(0, Math.ceil((a - side) / step)), Math.floor(b / step)];
     const [[x1, x2], [y1, y2]] = [span(left, right), span(top, bottom)];
     for (let y = y1; y <= y2; y++)
       for (let x = x1; x <= Math.min(x2, columns - 1); x++) {
-        const entry = this.#entries[y * columns + x];
+        const entry = this.entries[y * columns + x];
         if (entry) found.push(this.draw(entry).key);
       }
     return found;

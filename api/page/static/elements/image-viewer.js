@@ -4,7 +4,7 @@
 import { call, make } from "../api.js";
 import { complain, notify } from "../notices.js";
 import { freshen } from "../swap.js";
-import { labelText } from "./image-grid.js";
+import { labelText } from "../tile.js";
 
 /** @typedef {import("./image-grid.js").ImageGrid} ImageGrid */
 

@@ -13,7 +13,7 @@ const HAND = 24; // doubtful pictures that are labelled at once, as the button s
 const MOST_NAMED = 10_000; // images that one act may name
 
 class LabelPiles extends HTMLElement {
-  #given = 0;
+  #new = 0;
   #sorting = false;
   #stale = false;
   /** @type {AbortController | null} */ #listening = null;
@@ -25,7 +25,7 @@ class LabelPiles extends HTMLElement {
     this.addEventListener("submit", (event) => this.#submit(event), { signal });
     this.addEventListener("click", (event) => /** @type {Element} */ (event.target).closest("[data-suggested]") && this.#takeSuggested(), { signal });
     document.addEventListener("submit", (event) => this.#sortByHand(event), { signal });
-    document.addEventListener("edited", (event) => this.#count(/** @type {CustomEvent} */ (event).detail), { signal });
+    document.addEventListener("edited", (event) => this.#given(/** @type {CustomEvent} */ (event).detail), { signal });
     document.addEventListener("job", (event) => this.#hear(/** @type {CustomEvent} */ (event).detail), { signal });
     this.#prepare();
     if (this.hasAttribute("first")) this.#sort();
@@ -54,6 +54,7 @@ class LabelPiles extends HTMLElement {
       const button = pile.querySelector("[data-accept]");
       if (at >= 0) this.#give(button, String(at + 1));
     }
+    for (const pile of this.querySelectorAll('[data-pile]:not([data-kind="doubtful"])')) this.#count(pile);
     for (const grid of this.querySelectorAll("image-grid"))
       /** @type {ImageGrid} */ (grid).draw = (entry) => {
         const doubtful = grid.closest('[data-kind="doubtful"]') && entry.label;
@@ -80,11 +81,16 @@ class LabelPiles extends HTMLElement {
 
   /** @param {Event} event */
   #takeOut(event) {
-    const grid = /** @type {ImageGrid} */ (event.target);
-    const pile = grid.closest("[data-pile]");
-    if (!pile || pile.getAttribute("data-kind") === "doubtful") return;
+    const pile = /** @type {Element} */ (event.target).closest('[data-pile]:not([data-kind="doubtful"])');
+    if (!pile) return;
     event.stopPropagation(); // what is taken out is not to be labelled by the bar
-    const left = Number(pile.getAttribute("data-count")) - grid.count;
+    this.#count(pile);
+  }
+
+  /** Say how many a pile's button takes: all but those that were taken out. @param {Element} pile */
+  #count(pile) {
+    const grid = /** @type {ImageGrid | null} */ (pile.querySelector("image-grid"));
+    const left = Number(pile.getAttribute("data-count")) - (grid?.count ?? 0);
     const button = pile.querySelector("[data-accept]");
     const key = button?.querySelector("kbd");
     button?.replaceChildren(`${pile.getAttribute("data-kind") === "cluster" ? "Label" : "Accept"} ${left.toLocaleString("en")}`, ...(key ? [" ", key] : []));
@@ -104,7 +110,7 @@ class LabelPiles extends HTMLElement {
   async #accept(pile, label) {
     const name = pile.getAttribute("data-pile");
     const grid = /** @type {ImageGrid | null} */ (pile.querySelector("image-grid"));
-    const out = grid?.selected.map((entry) => entry.image_id) ?? [];
+    const out = grid?.selection?.images ?? [];
     const count = Number(pile.getAttribute("data-count")) - out.length;
     if (!count) return notify("Everything was taken out of this pile.");
     // What was seen is what is labelled: a round that has ended meanwhile may have put others into this pile.
@@ -130,10 +136,10 @@ class LabelPiles extends HTMLElement {
   }
 
   /** What was labelled one by one, by the bar. @param {{images?: string[]}} act */
-  #count(act) {
+  #given(act) {
     if (this.querySelector(".pile[aria-busy]")) return; // a whole pile, after which it is sorted in any case
-    this.#given += act.images?.length ?? 0;
-    if (this.#given >= NEW_LABELS) this.#sort();
+    this.#new += act.images?.length ?? 0;
+    if (this.#new >= NEW_LABELS) this.#sort();
   }
 
   /** @param {SubmitEvent} event */
@@ -145,7 +151,7 @@ class LabelPiles extends HTMLElement {
 
   /** Sort what is left, as soon as there are two labels to learn from, or for the first time. @param {boolean} [asked] */
   async #sort(asked = false) {
-    this.#given = 0;
+    this.#new = 0;
     this.#stale = true; // what is being sorted already does not know of the latest labels
     if (this.#sorting) return;
     this.#sorting = true;
@@ -188,7 +194,7 @@ class LabelPiles extends HTMLElement {
 
   async #show() {
     const place = scrollY;
-    await swap(location.href, ["#piles", "#progress", "selection-bar", '[data-fresh="title"]', ".rail nav"]);
+    await swap(location.href, ["#piles", "#progress", "selection-bar", "[data-fresh]", ".rail nav"]);
     this.#prepare();
     scrollTo({ top: place });
   }
