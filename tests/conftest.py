@@ -29,7 +29,7 @@ LARGEST = "vit_base_patch16_siglip"
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """The largest network, 86 million parameters, is left to `make test-long`: a smaller transformer has the same tests."""
+    """`make test-long` has the largest network (86 million parameters); a smaller transformer has the same tests."""
     for item in items:
         if LARGEST in getattr(getattr(item, "callspec", None), "params", {}).values():
             item.add_marker(pytest.mark.long)
