@@ -52,9 +52,8 @@ fix: setup ## Repair what lint and formatting can repair
 bench: setup ## All benchmarks, short form: half an hour or so
 	@for name in $(BENCHMARKS); do $(BIN)/python -m bench.$$name --quick --json || exit 1; done
 
-docs: setup ## Renew the pages that are generated from the settings and the errors
-	$(BIN)/python -m devtools.settings_pages
-	$(BIN)/python -m devtools.error_pages
+docs: setup ## Renew the pages that are generated: settings, errors, endpoints, commands
+	$(BIN)/python -m devtools.generated_pages
 
 sync-client: setup ## Derive the synchronous client from the asynchronous one
 	$(BIN)/python -m devtools.sync_client

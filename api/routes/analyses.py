@@ -40,6 +40,7 @@ def list_analyses(session: Reading, paging: PagingDep) -> Page[Job]:
 
 @router.get("/analyses/{analysis}", response_model=Job)
 async def get_analysis_job(analysis: str, request: Request, services: ServicesDep, _prefer: Prefer = None) -> Response:
+    """Poll an analysis."""
     return await answer_poll(request, services, analysis, JobKind.ANALYSIS)
 
 

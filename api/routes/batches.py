@@ -128,6 +128,7 @@ def list_batches(session: Reading, paging: PagingDep) -> Page[Job]:
 
 @router.get("/{batch}", response_model=Job)
 async def get_batch(batch: str, request: Request, services: ServicesDep, _prefer: Prefer = None) -> Response:
+    """Poll a batch; its `counts` add up to the total at any time."""
     return await answer_poll(request, services, batch, JobKind.BATCH)
 
 

@@ -132,6 +132,7 @@ def list_images(dataset: str, session: Reading, paging: PagingDep, wanted: Filte
 
 @router.get("/images/{image}")
 def get_image(image: str, session: Reading) -> types.Image:
+    """Get an image's record."""
     return records.image(datasets.find_image(session, image))
 
 

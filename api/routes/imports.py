@@ -147,6 +147,7 @@ def list_imports(session: Reading, paging: PagingDep) -> Page[Job]:
 
 @router.get("/imports/{import_id}", response_model=Job)
 async def get_import(import_id: str, request: Request, services: ServicesDep, _prefer: Prefer = None) -> Response:
+    """Poll an import."""
     return await answer_poll(request, services, import_id, JobKind.IMPORT)
 
 

@@ -83,4 +83,5 @@ def delete_prediction(prediction: str, services: ServicesDep, caller: Caller) ->
 
 @router.get("/predictions/{prediction}", response_model=Job)
 async def get_prediction(prediction: str, request: Request, services: ServicesDep, _prefer: Prefer = None) -> Response:
+    """Poll a prediction that took longer than its request waited."""
     return await answer_poll(request, services, prediction, JobKind.PREDICTION)

@@ -56,6 +56,7 @@ def list_revisions(dataset: str, session: Reading, paging: PagingDep) -> Page[Re
 
 @router.get("/{revision}")
 def get_revision(dataset: str, revision: str, session: Reading) -> Revision:
+    """Get an edit: who, when, what, and how many images."""
     return records.revision(revisions.find(session, datasets.find(session, dataset).id, revision))
 
 

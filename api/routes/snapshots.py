@@ -67,6 +67,7 @@ def compare_snapshots(
 
 @router.get("/snapshots/{snapshot}")
 def get_snapshot(snapshot: str, session: Reading) -> Snapshot:
+    """Get a snapshot."""
     return records.snapshot(registry.find_snapshot(session, snapshot))
 
 

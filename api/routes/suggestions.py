@@ -40,6 +40,7 @@ def create_suggestions(
 async def get_suggestion_job(
     suggestion: str, request: Request, services: ServicesDep, _prefer: Prefer = None
 ) -> Response:
+    """Poll a round of suggestions."""
     return await answer_poll(request, services, suggestion, JobKind.SUGGESTION)
 
 

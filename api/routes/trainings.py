@@ -35,6 +35,7 @@ def list_trainings(session: Reading, paging: PagingDep, dataset: OfDataset = Non
 
 @router.get("/{training}", response_model=Job)
 async def get_training(training: str, request: Request, services: ServicesDep, _prefer: Prefer = None) -> Response:
+    """Poll a training."""
     return await answer_poll(request, services, training, JobKind.TRAINING)
 
 
