@@ -1,6 +1,7 @@
 """Servers as fixtures. Where one is missing, its tests are left out, and the last lines of the run say so."""
 
 import fcntl
+import gc
 import os
 import signal
 import tempfile
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import settings
 
 from devtools import servers
+from tsukiji.vision.decoding.budget import give_back
 
 settings.register_profile("untimed", deadline=None)  # the first example also pays for imports
 settings.load_profile("untimed")
@@ -33,6 +35,23 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if LARGEST in getattr(getattr(item, "callspec", None), "params", {}).values():
             item.add_marker(pytest.mark.long)
+
+
+def pytest_collection_finish():
+    """Leave what the imports made out of every garbage collection: hundreds of thousands of objects that stay."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_sessionfinish():
+    gc.unfreeze()  # so that libraries can take down what they made
+
+
+def pytest_runtest_teardown(item, nextitem):
+    """Give memory back after each module: networks refer to themselves in circles, and glibc keeps what is freed."""
+    if nextitem is None or nextitem.path != item.path:
+        gc.collect()
+        give_back()
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from tsukiji.kernel.queue import create_app, task_name
 from tsukiji.kernel.settings import Settings
 from worker import memory
 from worker.inference.predict_rpc import PredictServer
-from worker.jobs import analyses, batches, exports, imports, suggestions, trainings
+from worker.jobs import analyses, batches, exports, imports, trainings
 from worker.lease import Lease
 from worker.runner import CHUNK, Acts, work_next
 from worker.services import Services, open_services
@@ -99,7 +99,7 @@ class Process:
                     JobKind.EVALUATION: evaluate,
                     JobKind.EXPORT: exports.run,
                     JobKind.ANALYSIS: analyses.run,
-                    JobKind.SUGGESTION: suggestions.run,
+                    JobKind.SUGGESTION: suggest,
                 }
             case Queue.INFER:
                 from worker.inference.chunks import classify  # noqa: PLC0415 - torch, which only this worker has
@@ -117,3 +117,9 @@ def evaluate(services: Services, job: Job, lease: Lease) -> None:
     from worker.jobs import evaluations  # noqa: PLC0415 - scikit-learn, which the other work does without
 
     evaluations.run(services, job, lease)
+
+
+def suggest(services: Services, job: Job, lease: Lease) -> None:
+    from worker.jobs import suggestions  # noqa: PLC0415 - SciPy, a quarter of the time that a worker takes to start
+
+    suggestions.run(services, job, lease)

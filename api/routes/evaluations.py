@@ -12,7 +12,6 @@ from api.http.paging import PagingDep
 from api.http.routing import Router
 from api.http.schemas import bytes_answer
 from api.serialize import records
-from api.serialize.confusion_matrix import draw_confusion
 from api.serialize.csv_tables import csv_lines
 from api.serialize.evaluation_comparison import compare
 from api.submit.evaluations import start_evaluation
@@ -79,6 +78,8 @@ def get_confusion_csv(evaluation: str, session: Reading, normalise: Normalise = 
 @router.get("/{evaluation}/confusion.png", response_class=Response, responses=bytes_answer("image/png"))
 def get_confusion_png(evaluation: str, session: Reading, normalise: Normalise = False) -> Response:
     """Get the confusion matrix as a picture."""
+    from api.serialize.confusion_matrix import draw_confusion  # noqa: PLC0415 - matplotlib takes half a second to import
+
     metrics = metrics_of(session, evaluation)
     if metrics.multi_label:
         raise Invalid(

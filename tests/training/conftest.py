@@ -23,7 +23,7 @@ MakeRun = Callable[..., Path]
 
 @pytest.fixture(autouse=True)
 def freed() -> Iterator[None]:
-    """Learners refer to themselves in circles: without this a test process grows by gigabytes."""
+    """Learners refer to themselves in circles: without this a test process grows by gigabytes within a module."""
     yield
     gc.collect()
 
