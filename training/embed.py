@@ -53,7 +53,7 @@ def look(survey: EmbedRequest, events: Events, control: Control) -> None:
     events.send(Phase(name="loading"))
     body, _ = load_backbone_weights(survey.backbone, folder=survey.weights_dir, download=survey.download)
     preprocess, device = preprocess_of(survey.backbone, survey.image_size), choose_device(survey.device)
-    plan = fastest(device, best_precision(device), survey.threads)
+    plan = fastest(device, best_precision(device), survey.image_size, survey.threads)
     space = space_of(body, survey.backbone, preprocess, plan.precision)
     kept = FeatureCache(survey.features, space, survey.features_bytes)
     names = [image.content for image in survey.images]

@@ -50,7 +50,8 @@ def prepare(run: Run, folder: Path, events: Events, control: Control) -> Task:
     body, source = load_backbone_weights(
         recipe.backbone, folder=run.weights_dir, download=run.download, weights=recipe.weights
     )
-    plan = fastest(device, best_precision(device) if run.precision == "auto" else run.precision, run.threads)
+    precision = best_precision(device) if run.precision == "auto" else run.precision
+    plan = fastest(device, precision, preprocess.size, run.threads)
     space = space_of(body, recipe.backbone, preprocess, plan.precision)
     kept = run.features and FeatureCache(run.features, space, run.features_bytes)
     embedder = Embedder(run, frozen(recipe.backbone, body, plan), preprocess, plan, kept or None, control, events)

@@ -18,7 +18,8 @@ DTYPES: Final[dict[str, torch.dtype]] = {
 FAST_BFLOAT16: Final = ("amx_bf16", "avx512_bf16", "arm_bf16")
 """CPU flags for native bfloat16 multiplication; without it bfloat16 is slower than float32."""
 CPU_BATCH: Final = 8
-"""Batch size of one thread; larger ones are no faster per image (measured), and slower to cancel."""
+"""Batch size of one thread at `CPU_SIDE`; larger ones are no faster per image (measured), and slower to cancel."""
+CPU_SIDE: Final = 224
 GPU_BATCH: Final = 64
 GPU_STREAMS: Final = 8
 """Most decoding threads for a GPU: more only wait for the GIL."""
@@ -103,16 +104,17 @@ def choose(settings: InferenceSettings) -> Plan:
     )
 
 
-def fastest(device: torch.device, precision: Precision, cores: int = 0) -> Plan:
-    """Return the plan that embeds most images per second on this device, on all cores or on so many."""
+def fastest(device: torch.device, precision: Precision, side: int = CPU_SIDE, cores: int = 0) -> Plan:
+    """Return the plan that embeds most images of this side per second on this device, on all cores or on fewer."""
     on_cpu = device.type == "cpu"
     cores = cores or usable_cores()
+    of_same_pixels = round(CPU_BATCH * (CPU_SIDE / side) ** 2)
     return Plan(
         device=str(device),
         precision=precision,
         channels_last=device.type != "mps",
         folded=True,
-        batch_size=CPU_BATCH if on_cpu else GPU_BATCH,
+        batch_size=min(GPU_BATCH, max(1, of_same_pixels)) if on_cpu else GPU_BATCH,
         streams=cores if on_cpu else min(cores, GPU_STREAMS),
         threads=1 if on_cpu else 0,
     )

@@ -11,7 +11,7 @@ from tests.tsukiji.vision.pictures import noise
 from tsukiji.errors import Invalid
 from tsukiji.kernel.settings import InferenceSettings
 from tsukiji.vision import execution_plan
-from tsukiji.vision.execution_plan import Plan, choose, exact
+from tsukiji.vision.execution_plan import Plan, choose, exact, fastest
 from tsukiji.vision.feature_cache import rounded
 from tsukiji.vision.fuse_batch_norm import fold
 from tsukiji.vision.predictor import Predictor
@@ -49,6 +49,14 @@ def test_a_processor_that_multiplies_bfloat16_computes_in_it_a_stream_for_each_c
     assert found.channels_last
     assert found.rounded
     assert not found.compiled
+
+
+def test_small_images_are_passed_more_at_a_time_and_large_ones_fewer(machine):
+    machine(2)
+    cpu = torch.device("cpu")
+    sizes = {side: fastest(cpu, "float32", side).batch_size for side in (48, 96, 224, 448, 2000)}
+    assert sizes == {48: 64, 96: 44, 224: 8, 448: 2, 2000: 1}
+    assert fastest(cpu, "float32", cores=1).streams == 1
 
 
 def test_one_that_does_not_stays_with_float32(machine):
