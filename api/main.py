@@ -36,6 +36,7 @@ from api.routes import (
     suggestions,
     trainings,
     uploads,
+    webhooks,
 )
 from api.services import Services, open_services
 from tsukiji import __doc__ as summary
@@ -67,6 +68,7 @@ NOUNS = (  # FastAPI tries routers in order, then their routes: the most frequen
     events,
     heatmaps,
     keys,
+    webhooks,
     search,
     result_pictures,
     service,
@@ -86,6 +88,7 @@ TAGS = (
     "predict",
     "jobs",
     "keys",
+    "webhooks",
     "service",
     "health",
 )

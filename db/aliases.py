@@ -1,8 +1,11 @@
 """Aliases: names that point to models, with their history."""
 
+from typing import Any
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from db import webhooks
 from db.blobs import upsert
 from db.clock import now
 from db.models import Alias, AliasMove, Model
@@ -20,7 +23,20 @@ def put(session: Session, name: str, model_id: str, by: str | None = None) -> Al
     if newest is None or newest.model_id != model_id:
         session.add(AliasMove(name=name, model_id=model_id, moved_by=by))
         session.flush()
+        webhooks.emit(session, "model.promoted", lambda: describe(session, name, model_id, newest, by))
     return find(session, name)
+
+
+def describe(session: Session, name: str, model_id: str, before: AliasMove | None, by: str | None) -> dict[str, Any]:
+    """Return what webhooks are told of a move."""
+    return {
+        "alias": name,
+        "model_id": model_id,
+        "model_name": session.get_one(Model, model_id).name,
+        "previous_model_id": before and before.model_id,
+        "moved_by": by,
+        "links": {"self": f"/v1/aliases/{name}", "model": f"/v1/models/{model_id}"},
+    }
 
 
 def roll_back(session: Session, name: str, by: str | None = None) -> Alias:

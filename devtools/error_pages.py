@@ -32,6 +32,7 @@ AREAS = {
         " url_redirected url_unreachable table_invalid table_line_invalid file_not_sent several_labels"
         " manifest_line_invalid duplicate_custom_id image_unknown"
     ),
+    "Webhooks": "webhook_url_not_allowed webhook_disabled too_many_webhooks",
     "Pictures": (
         "image_error not_an_image unsupported_format truncated damaged not_finite too_many_bytes too_many_pixels"
         " bad_dimensions too_costly"

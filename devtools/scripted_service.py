@@ -97,7 +97,7 @@ class Handler(BaseHTTPRequestHandler):
         asked = Asked(self.command, unquote(split.path), parse_qs(split.query), headers, self._body())
         self._send(self.server.service.react(asked))
 
-    do_GET = do_POST = do_PUT = do_DELETE = handle_any  # noqa: N815 - the names that http.server calls
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = handle_any  # noqa: N815 - the names that http.server calls
 
     def _body(self):
         if self.headers.get("Transfer-Encoding") == "chunked":

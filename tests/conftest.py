@@ -90,6 +90,24 @@ def rabbitmq_url(rabbitmq_server):
         yield rabbitmq_server
 
 
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory):
+    """A migrated, empty SQLite database, made once and copied for each test."""
+    from db.session import Database  # noqa: PLC0415 - tests of the client and of the engine need no database
+    from db.upgrade import upgrade  # noqa: PLC0415
+    from tsukiji.kernel.settings import DataSettings, Settings  # noqa: PLC0415
+
+    settings = Settings(data=DataSettings(dir=tmp_path_factory.mktemp("migrated")))
+    upgrade(settings)
+    database = Database(settings)
+    with database.engine.connect() as connection:
+        connection.exec_driver_sql("ROLLBACK")
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        connection.exec_driver_sql("BEGIN")
+    database.close()
+    return settings.data.dir / "tsukiji.db"
+
+
 def pytest_terminal_summary(terminalreporter):
     """No test is left out silently, even under `-q`; and what chance decided can be repeated."""
     skipped = terminalreporter.stats.get("skipped", [])

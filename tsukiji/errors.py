@@ -10,6 +10,7 @@ TsukijiError
 │   ├── TooManyUploads
 │   ├── SourceNotAllowed, SourceMissing, SourceUnreadable, SourceTooLarge
 │   ├── UrlNotAllowed, UrlNotPublic, UrlRedirected, UrlUnreachable     an address of the web
+│   ├── WebhookUrlNotAllowed, WebhookDisabled, TooManyWebhooks
 │   ├── TableInvalid, TableLineInvalid, FileNotSent, LabelsSeveral     a table of labels, or one line of it
 │   └── ManifestLineInvalid, CustomIdDuplicate, ImageUnknown
 ├── ImageError          one picture is at fault; the others continue
@@ -218,6 +219,24 @@ class UrlUnreachable(TsukijiError):
     hint = (
         "Check the address in a browser, then start the import again: pictures that were imported are not stored twice."
     )
+
+
+class WebhookUrlNotAllowed(Invalid):
+    code = "webhook_url_not_allowed"
+    title = "Webhooks may not be sent to this address"
+    hint = "TSUKIJI_WEBHOOKS_HOSTS lists the allowed hosts; the service's operator sets it."
+
+
+class WebhookDisabled(Conflict):
+    code = "webhook_disabled"
+    title = "The webhook is disabled"
+    hint = "Enable it first: PATCH /v1/webhooks/{webhook} with enabled, or `tsukiji webhooks enable WEBHOOK`."
+
+
+class TooManyWebhooks(Conflict):
+    code = "too_many_webhooks"
+    title = "There are too many webhooks"
+    hint = "Delete one, or let the operator raise TSUKIJI_LIMIT_WEBHOOKS."
 
 
 class TableInvalid(Invalid):

@@ -6,13 +6,14 @@ import time
 
 import structlog
 
-from db import blobs
+from db import blobs, storage_budget, webhooks
 from db.jobs import idempotency, jobs, leases, scheduling, uploads, workers
 from db.predictions import retention
 from tsukiji.jobs import JobKind, Queue
 from tsukiji.kernel.storage import Incoming
 from worker.services import Services
 from worker.store_reconciliation import Round
+from worker.webhooks import Deliverer
 
 log = structlog.get_logger(__name__)
 
@@ -29,11 +30,13 @@ SWEEPS = 20
 def dispatch(services: Services, stop: threading.Event) -> None:
     """Tick until stopped. A database outage costs ticks, but does not stop the dispatcher."""
     housekeeping, round_, renotifier = time.monotonic(), Round(services), Renotifier(services)
+    deliverer = Deliverer(services)
     while not stop.wait(services.settings.jobs.tick_seconds):
         try:
             expire(services)
             recover(services)
             renotifier.notify()
+            deliverer.start_due()
             purge(services)
             round_.advance()
             if time.monotonic() - housekeeping > HOUSEKEEPING_SECONDS:
@@ -41,6 +44,7 @@ def dispatch(services: Services, stop: threading.Event) -> None:
                 housekeeping = time.monotonic()
         except Exception as error:
             log.warning("tick_failed", exc_info=error)
+    deliverer.stop(services.settings.jobs.stop_seconds)
 
 
 def expire(services: Services) -> None:
@@ -111,8 +115,9 @@ def purge(services: Services) -> None:
 
 
 def clean(services: Services) -> None:
-    """Expire old results and uploads; delete unreferenced bytes and old idempotency keys."""
+    """Expire old results, uploads and deliveries; delete unreferenced bytes and old idempotency keys."""
     clean_uploads(services)
+    check_budget(services)
     settings = services.settings.retention
     with services.database.transaction() as session:
         for kinds, days in (
@@ -124,8 +129,21 @@ def clean(services: Services) -> None:
                 retention.give_up(session, kinds, days)
         idempotency.forget_old(session)
     for _ in range(SWEEPS):
+        with services.database.transaction() as session:
+            if webhooks.forget(session, settings.webhook_days) < webhooks.SLICE:
+                break
+    for _ in range(SWEEPS):
         if not sweep(services):
             return
+
+
+def check_budget(services: Services) -> None:
+    """Tell webhooks if the store has come to hold more than its budget, or no longer does."""
+    budget = int(services.settings.storage.budget_gb * 10**9)
+    with services.database.transaction() as session:
+        event = storage_budget.check(session, budget)
+    if event:
+        log.warning("budget_crossed", webhook_event=event, budget_bytes=budget)
 
 
 def sweep(services: Services) -> int:

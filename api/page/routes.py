@@ -19,6 +19,7 @@ from api.page import (
     style_guide,
     train,
     use,
+    webhooks,
 )
 
 SCREENS: Final = (
@@ -36,6 +37,7 @@ SCREENS: Final = (
     model_acts,
     jobs,
     keys,
+    webhooks,
     search,
     style_guide,
 )

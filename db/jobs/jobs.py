@@ -5,11 +5,12 @@ Claims and leases are in `db.jobs.leases`.
 
 from collections.abc import Collection
 from collections.abc import Set as AbstractSet
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from sqlalchemy import ColumnElement, CursorResult, func, insert, select, update
 from sqlalchemy.orm import Session
 
+from db import webhooks
 from db.bulk import insert_rows
 from db.clock import now, now_plus
 from db.jobs.requests import REQUEST_OF, FeaturesRequest, JobRequest
@@ -19,6 +20,7 @@ from tsukiji.errors import DeadlineExceeded, NotFound, TsukijiError
 from tsukiji.ids import new_id
 from tsukiji.jobs import ACTIVE, PREFIX_OF, TERMINAL, JobKind, JobStatus, sources_of
 
+KIND_OF: Final = {prefix: kind for kind, prefix in PREFIX_OF.items()}
 FREE: dict[str, Any] = {"lease_owner": None, "lease_expires_at": None}
 """Columns of work without a lease."""
 
@@ -186,7 +188,29 @@ def move(
     data = {"status": to} | ({"why": why} if why else {}) | ({"by": by} if by else {})
     event = "done" if to in TERMINAL else "status"
     record(session, job_id, event, data, attempt=attempt or 0, worker=worker)
+    kind = KIND_OF.get(job_id.partition("_")[0])
+    if to in TERMINAL and kind != JobKind.PREDICTION:
+        webhooks.emit(session, f"{kind}.{to}", lambda: describe(find(session, job_id)))
     return True
+
+
+def describe(job: Job) -> dict[str, Any]:
+    """Return what webhooks are told of a job that ended; `links` leads to the rest."""
+    error = job.error and {name: job.error[name] for name in ("code", "title", "detail")}
+    made = {name: value for name, value in (job.result or {}).items() if name.endswith("_id")}
+    counts = {"total": job.items_total, "succeeded": job.items_succeeded, "errored": job.items_errored}
+    return {
+        "id": job.id,
+        "kind": job.kind,
+        "status": job.status,
+        "dataset_id": job.dataset_id,
+        "model_id": job.model_id,
+        **made,
+        "counts": counts if job.items_total else None,
+        "error": error,
+        "metadata": job.meta,
+        "links": {"self": f"/v1/jobs/{job.id}"},
+    }
 
 
 def finish(session: Session, job: Job, result: dict[str, Any], **values: Any) -> bool:

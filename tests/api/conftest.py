@@ -4,6 +4,7 @@ Work is done by calling `db` as a worker does.
 """
 
 import io
+import shutil
 import struct
 import zipfile
 from contextlib import ExitStack
@@ -19,7 +20,6 @@ from db import aliases, keys, registry
 from db.jobs import batches, jobs, leases, scheduling
 from db.models import Evaluation, Job, Model
 from db.session import Database
-from db.upgrade import upgrade
 from tsukiji.errors import BrokerUnavailable
 from tsukiji.ids import new_id
 from tsukiji.ingest.sources import Sources
@@ -65,23 +65,9 @@ def logged():
         yield lines
 
 
-@pytest.fixture(scope="session")
-def empty_database(tmp_path_factory):
-    """The migrated database, made once and copied for each test."""
-    folder = tmp_path_factory.mktemp("migrated")
-    settings = Settings(data=DataSettings(dir=folder))
-    upgrade(settings)
-    database = Database(settings)
-    with database.engine.connect() as connection:
-        connection.exec_driver_sql("ROLLBACK")
-        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-    database.close()
-    return (folder / "tsukiji.db").read_bytes()
-
-
 @pytest.fixture
-def settings(tmp_path, empty_database):
-    (tmp_path / "tsukiji.db").write_bytes(empty_database)
+def settings(tmp_path, migrated_sqlite):
+    shutil.copy(migrated_sqlite, tmp_path / "tsukiji.db")
     return make_settings(tmp_path)
 
 

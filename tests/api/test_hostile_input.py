@@ -31,8 +31,10 @@ def things(client, services, dataset, model):
         "suggestion": client.post(f"/v1/datasets/{dataset}/suggestions", json={}),
         "snapshot": client.post(f"/v1/datasets/{dataset}/snapshots"),
         "upload": client.post("/v1/uploads", json={"bytes": 10}),
+        "webhook": client.post("/v1/webhooks", json={"url": "https://hooks.example/"}),
     }
     found = {name: answer.json()["id"] for name, answer in made.items()}
+    found["delivery"] = client.post(f"/v1/webhooks/{found['webhook']}/test").json()["id"]
     work(services)
     run_job(services, found["training"], {})
     evaluation = client.get("/v1/evaluations").json()["data"][0]["id"]

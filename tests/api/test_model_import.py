@@ -95,12 +95,12 @@ def test_each_import_is_a_model_of_its_own_unless_the_request_is_the_same(client
 
 
 def test_a_model_goes_from_one_installation_to_another_and_answers_alike(
-    client, start, services, folder, tmp_path, empty_database
+    client, start, services, folder, tmp_path, migrated_sqlite
 ):
     here = send(client, zipped(folder)).json()
     package_here = client.get(here["links"]["package"]).content
     (tmp_path / "there").mkdir()
-    (tmp_path / "there" / "tsukiji.db").write_bytes(empty_database)
+    shutil.copy(migrated_sqlite, tmp_path / "there" / "tsukiji.db")
     settings = limited(make_settings(tmp_path / "there"), request_bytes=128 * 2**20)
     there = Current.services = Services(settings, Database(settings), MemoryStore(), RecordedWakeups())
     try:

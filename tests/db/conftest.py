@@ -9,20 +9,6 @@ from db.upgrade import upgrade
 from tsukiji.kernel.settings import DatabaseSettings, DataSettings, Settings
 
 
-@pytest.fixture(scope="session")
-def migrated_sqlite(tmp_path_factory):
-    """A migrated, empty SQLite database, to be copied."""
-    settings = Settings(data=DataSettings(dir=tmp_path_factory.mktemp("template")))
-    upgrade(settings)
-    database = Database(settings)
-    with database.engine.connect() as connection:
-        connection.exec_driver_sql("ROLLBACK")
-        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-        connection.exec_driver_sql("BEGIN")
-    database.close()
-    return settings.data.dir / "tsukiji.db"
-
-
 @pytest.fixture(params=["sqlite", "postgresql"])
 def settings(request, tmp_path):
     """Settings of a migrated, empty database of each kind."""

@@ -127,14 +127,14 @@ def test_trainings_have_room_to_share_decoded_pictures(services):
 
 READS = {
     "migrate": {"database", "log"},
-    "api": {"database", "log", "broker", "storage", "jobs", "limits", "retention", "sources", "api"},
+    "api": {"database", "log", "broker", "storage", "jobs", "limits", "retention", "sources", "webhooks", "api"},
     "worker-train": {"database", "log", "broker", "storage", "jobs", "limits", "training", "weights"},
     "worker-infer": {"database", "log", "broker", "storage", "jobs", "limits", "inference"},
     "worker-intake": {
         *("database", "log", "broker", "storage", "jobs", "limits"),
         *("sources", "training", "weights", "analysis"),
     },
-    "dispatcher": {"database", "log", "broker", "storage", "jobs", "retention"},
+    "dispatcher": {"database", "log", "broker", "storage", "jobs", "retention", "webhooks"},
 }
 SET_BY_IMAGES = {"TSUKIJI_DATA_DIR", "TSUKIJI_STORAGE_CACHE_DIR", "TSUKIJI_WEIGHTS_DIR"}
 

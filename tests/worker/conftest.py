@@ -1,3 +1,4 @@
+import shutil
 import zipfile
 from datetime import UTC, datetime
 from functools import partial
@@ -11,7 +12,6 @@ from db import blobs, registry
 from db.curation import datasets
 from db.jobs import jobs, leases, scheduling
 from db.models import Job, Model
-from db.upgrade import upgrade
 from tsukiji.curation import snapshots, splits
 from tsukiji.ids import new_id
 from tsukiji.jobs import JobKind, Queue
@@ -30,14 +30,14 @@ RECIPE = Recipe(backbone="resnet18", epochs=2, image_size=32, pretrained=False, 
 
 
 @pytest.fixture
-def services(tmp_path):
+def services(tmp_path, migrated_sqlite):
     """A worker's services on the embedded database, store and queue."""
     settings = Settings(
         data=DataSettings(dir=tmp_path),
         jobs=JobSettings(lease_seconds=5, beat_seconds=1, tick_seconds=0.05, chunk_images=4),
         training=TrainingSettings(device="cpu", workers=0),
     )
-    upgrade(settings)
+    shutil.copy(migrated_sqlite, tmp_path / "tsukiji.db")
     services = open_services(settings)
     yield services
     stopping.clear()

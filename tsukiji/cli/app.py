@@ -35,6 +35,7 @@ COMMANDS: Final = {
     "weights": ("weights:app", "Pretrained weights on this machine."),
     "results": ("results:app", "Results of a batch, also while it runs."),
     "jobs": ("jobs:app", "Trainings, batches, predictions, imports, evaluations, analyses and exports."),
+    "webhooks": ("webhooks:app", "Addresses that are told when jobs end and models are promoted."),
     "keys": ("programs:keys", "API keys; run it where the service's database is."),
     "admin": ("programs:admin", "Maintenance of the stored data; run it where the service's database and store are."),
 }

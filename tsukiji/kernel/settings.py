@@ -15,6 +15,13 @@ from tsukiji.errors import Invalid
 UPLOAD_PARTS: Final = 10_000
 
 
+def check_hosts(hosts: list[str]) -> list[str]:
+    """Raise ValueError unless each is a host, `*.` and a host, or `*`."""
+    if wrong := [host for host in hosts if not re.fullmatch(r"\*|(\*\.)?[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*", host)]:
+        raise ValueError(f"{wrong[0]!r} is not a host name; `*.` in front of one matches its subdomains")
+    return hosts
+
+
 class Group(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
@@ -37,6 +44,9 @@ class StorageSettings(Group, env_prefix="TSUKIJI_STORAGE_"):
     url: str | None = Field(None, description="`file:///path` or `s3://bucket/prefix`; the data folder by default.")
     endpoint_url: str | None = Field(None, description="S3-compatible server other than AWS.")
     cache_dir: Path | None = Field(None, description="Where workers keep local copies; in the data folder by default.")
+    budget_gb: float = Field(
+        0, ge=0, description="Webhooks are told when the store holds more than this; 0: no budget. Nothing is refused."
+    )
 
 
 class SourceSettings(Group, env_prefix="TSUKIJI_SOURCES_"):
@@ -58,9 +68,7 @@ class SourceSettings(Group, env_prefix="TSUKIJI_SOURCES_"):
     @field_validator("hosts")
     @classmethod
     def _are_hosts(cls, hosts: list[str]) -> list[str]:
-        if wrong := [host for host in hosts if not re.fullmatch(r"\*|(\*\.)?[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*", host)]:
-            raise ValueError(f"{wrong[0]!r} is not a host name; `*.` in front of one matches its subdomains")
-        return hosts
+        return check_hosts(hosts)
 
     @field_validator("allowed")
     @classmethod
@@ -119,6 +127,7 @@ class LimitSettings(Group, env_prefix="TSUKIJI_LIMIT_"):
     manifest_bytes: int = Field(200 * 2**20, ge=1, description="Bytes of one manifest.")
     table_bytes: int = Field(64 * 2**20, ge=1, description="Bytes of a table of labels, or of all in one archive.")
     batch_items: int = Field(100_000, ge=1, description="Images in one batch.")
+    webhooks: int = Field(50, ge=0, description="Webhooks.")
     dataset_classes: int = Field(500, ge=2, description="Labels in one data set.")
     class_min_images: int = Field(5, ge=2, description="Labelled images each class needs before a training.")
     queued_trainings: int = Field(20, ge=1, description="Unfinished trainings of one key.")
@@ -184,6 +193,30 @@ class RetentionSettings(Group, env_prefix="TSUKIJI_RETENTION_"):
         ge=0,
         description="Verdicts of an import, one per file, are deleted this long after its end; 0 keeps them.",
     )
+    webhook_days: float = Field(
+        30, gt=0, description="Deliveries of webhooks are deleted this long after they succeeded or were given up."
+    )
+
+
+class WebhookSettings(Group, env_prefix="TSUKIJI_WEBHOOKS_"):
+    hosts: list[str] = Field(
+        ["*"],
+        description="Hosts that webhooks may be sent to, as JSON. One written out, like `n8n.internal`, may have "
+        "private addresses and any port; `*.example.org`, or `*` for any, only public addresses and the default port.",
+    )
+    seconds: float = Field(15, gt=0, description="Timeout of one attempt, up to the answer's status.")
+    retry_seconds: list[float] = Field(
+        [5, 60, 300, 1800, 3600, 7200, 14400, 21600, 36000],
+        description="Pauses after failed attempts, as JSON; after the last one the delivery is given up.",
+    )
+    disable_hours: float = Field(
+        72, gt=0, description="A webhook is disabled when a delivery is given up, and none succeeded for this long."
+    )
+
+    @field_validator("hosts")
+    @classmethod
+    def _are_hosts(cls, hosts: list[str]) -> list[str]:
+        return check_hosts(hosts)
 
 
 class InferenceSettings(Group, env_prefix="TSUKIJI_INFERENCE_"):
@@ -249,6 +282,7 @@ class Settings(BaseModel):
     limits: LimitSettings = Field(default_factory=LimitSettings)
     jobs: JobSettings = Field(default_factory=JobSettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
+    webhooks: WebhookSettings = Field(default_factory=WebhookSettings)
     inference: InferenceSettings = Field(default_factory=InferenceSettings)
     training: TrainingSettings = Field(default_factory=TrainingSettings)
     weights: WeightsSettings = Field(default_factory=WeightsSettings)

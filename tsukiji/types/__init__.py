@@ -97,6 +97,15 @@ from tsukiji.types.snapshots import ChangeKind, DatasetFormat, Snapshot, Snapsho
 from tsukiji.types.suggestions import Pile, SuggestedImage, SuggestionCreate, SuggestionRound, Suggestions
 from tsukiji.types.trainings import Backbone, BackboneWeights, EpochMetrics, Preset, Recipe, TrainingCreate
 from tsukiji.types.uploads import Sha256, Upload, UploadCreate, UploadPart
+from tsukiji.types.webhooks import (
+    Replayed,
+    Webhook,
+    WebhookCreate,
+    WebhookCreated,
+    WebhookDelivery,
+    WebhookRotate,
+    WebhookUpdate,
+)
 
 __all__ = [
     "AcceptCrops",
@@ -195,6 +204,7 @@ __all__ = [
     "Relabel",
     "RemoveLabels",
     "RenameLabel",
+    "Replayed",
     "Request",
     "Restore",
     "Review",
@@ -223,5 +233,11 @@ __all__ = [
     "UploadCreate",
     "UploadPart",
     "UploadResult",
+    "Webhook",
+    "WebhookCreate",
+    "WebhookCreated",
+    "WebhookDelivery",
+    "WebhookRotate",
+    "WebhookUpdate",
     "WorkerInfo",
 ]

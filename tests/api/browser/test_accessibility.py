@@ -21,6 +21,8 @@ SCREENS = [
     "/jobs",
     "/jobs/{training}",
     "/keys",
+    "/webhooks",
+    "/webhooks/{webhook}",
     "/search?q=sushi",
     "/sign-in/link?token=old",
 ]
@@ -35,9 +37,12 @@ def serious(page):
 
 @pytest.fixture
 def ids(client, dataset, model):
-    """Jobs that wait, by what SCREENS calls them."""
+    """Jobs that wait and a webhook, by what SCREENS calls them."""
     batch = client.post("/v1/batches", json={"model": model, "input": {"dataset": dataset}}).json()["id"]
-    return {"batch": batch, "training": client.post("/v1/trainings", json={"dataset": dataset}).json()["id"]}
+    webhook = client.post("/v1/webhooks", json={"url": "https://hooks.example/tsukiji"}).json()["id"]
+    client.post(f"/v1/webhooks/{webhook}/test")
+    training = client.post("/v1/trainings", json={"dataset": dataset}).json()["id"]
+    return {"batch": batch, "training": training, "webhook": webhook}
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (1280, "light")])

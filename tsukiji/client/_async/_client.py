@@ -27,6 +27,7 @@ from tsukiji.client._async._suggestions import SuggestionJobs
 from tsukiji.client._async._trainings import Trainings
 from tsukiji.client._async._transport import Transport
 from tsukiji.client._async._uploads import Uploads
+from tsukiji.client._async._webhooks import Webhooks
 from tsukiji.client._base import configure, path
 from tsukiji.client._pictures import Picture
 from tsukiji.client._records import Asked, Prediction, Several
@@ -71,6 +72,7 @@ class AsyncClient:
         self.batches = Batches(self._transport)
         self.jobs = Jobs(self._transport)
         self.keys = Keys(self._transport)
+        self.webhooks = Webhooks(self._transport)
 
     async def __aenter__(self) -> Self:
         return self

@@ -31,6 +31,7 @@ from tsukiji.client._sync._suggestions import SuggestionJobs
 from tsukiji.client._sync._trainings import Trainings
 from tsukiji.client._sync._transport import Transport
 from tsukiji.client._sync._uploads import Uploads
+from tsukiji.client._sync._webhooks import Webhooks
 
 
 class Client:
@@ -72,6 +73,7 @@ class Client:
         self.batches = Batches(self._transport)
         self.jobs = Jobs(self._transport)
         self.keys = Keys(self._transport)
+        self.webhooks = Webhooks(self._transport)
 
     def __enter__(self) -> Self:
         return self

@@ -11,8 +11,9 @@ import pytest
 
 from tests.tsukiji.ingest.sources.internet import PICTURE, PUBLIC, Network, serving
 from tsukiji import errors
-from tsukiji.ingest.sources.web import Web, is_public
+from tsukiji.ingest.sources.web import Web
 from tsukiji.kernel.settings import SourceSettings
+from tsukiji.kernel.web_guard import is_public
 
 OTHER_PUBLIC = "2606:2800:220:1::1"
 LIMIT = 1000
