@@ -26,6 +26,7 @@ SECTIONS = {
     "Batches and predictions": "batches predict",
     "Jobs": "jobs",
     "Keys": "keys",
+    "Webhooks": "webhooks",
     "The service": "service health",
 }
 """Heading -> tags of the OpenAPI document."""

@@ -39,6 +39,7 @@ def create_webhook(body: WebhookCreate, services: ServicesDep, session: Transact
 
 @router.get("/{webhook}")
 def get_webhook(webhook: str, session: Reading) -> Webhook:
+    """Get a webhook: whether it is enabled, and since when it fails."""
     return records.webhook(webhooks.find(session, webhook))
 
 
@@ -85,6 +86,7 @@ def list_webhook_deliveries(
 
 @router.get("/{webhook}/deliveries/{delivery}")
 def get_webhook_delivery(webhook: str, delivery: str, session: Reading) -> WebhookDelivery:
+    """Get a delivery: attempts, the last answer, when the next attempt is due."""
     return records.delivery(webhooks.find_delivery(session, webhook, delivery))
 
 
