@@ -15,7 +15,7 @@ app = typer.Typer(no_args_is_help=True, help="Addresses that are told when jobs 
 WebhookId = Annotated[str, typer.Argument(metavar="WEBHOOK", help="Id of a webhook, whk_...")]
 Events = Annotated[
     list[str] | None,
-    typer.Option("--event", help="What it is told of: training.*, batch.failed, model.promoted, ...; repeatable."),
+    typer.Option("--event", help="An event or a kind: training.*, batch.failed, model.promoted; default: everything."),
 ]
 
 
@@ -111,7 +111,7 @@ def send_test(webhook: WebhookId, as_json: AsJson = False) -> None:
 @app.command("deliveries")
 def list_deliveries(
     webhook: WebhookId,
-    status: Annotated[DeliveryStatus | None, typer.Option("--status", help="Only this status.")] = None,
+    status: Annotated[DeliveryStatus | None, typer.Option("--status", help="Only this status; default: all.")] = None,
     limit: Limit = None,
     as_json: AsJson = False,
 ) -> None:
