@@ -1,4 +1,4 @@
-"""Memory limits: a training that exceeds its limit fails, a worker that has grown is replaced."""
+"""Memory: a training that exceeds its limit fails, a worker that has grown is replaced, free memory is given back."""
 
 import ctypes
 import os
@@ -60,6 +60,12 @@ def give_back_soon() -> None:
     """
     with suppress(AttributeError, OSError, TypeError):
         ctypes.CDLL(None).mallopt(M_TRIM_THRESHOLD, TRIM_BYTES)
+
+
+def give_back_now() -> None:
+    """Return all free memory to the system: after work that took much more than what is kept of it."""
+    with suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def allowance(limit_mb: int, share: float) -> float:

@@ -16,7 +16,6 @@ from tsukiji.kernel.queue import create_app, task_name
 from tsukiji.kernel.settings import Settings
 from worker import memory
 from worker.inference.predict_rpc import PredictServer
-from worker.jobs import analyses, batches, exports, imports, trainings
 from worker.lease import Lease
 from worker.runner import CHUNK, Acts, work_next
 from worker.services import Services, open_services
@@ -89,10 +88,16 @@ class Process:
 
     @cached_property
     def _acts(self) -> Acts:
+        # Imported here, because each worker needs only the libraries of its own queue: torch, scipy and others take
+        # a hundred megabytes each.
         match self._queue:
             case Queue.TRAIN:
+                from worker.jobs import trainings  # noqa: PLC0415 - see above
+
                 return {JobKind.TRAINING: trainings.run}
             case Queue.INTAKE:
+                from worker.jobs import analyses, batches, exports, imports  # noqa: PLC0415 - see above
+
                 return {
                     JobKind.IMPORT: imports.run,
                     JobKind.BATCH: batches.plan,
@@ -102,7 +107,7 @@ class Process:
                     JobKind.SUGGESTION: suggest,
                 }
             case Queue.INFER:
-                from worker.inference.chunks import classify  # noqa: PLC0415 - torch, which only this worker has
+                from worker.inference.chunks import classify  # noqa: PLC0415 - see above
 
                 return {CHUNK: partial(classify, self._models)}
 

@@ -1,6 +1,8 @@
 """Predictions: a few images, synchronously if workers are fast enough."""
 
-from fastapi import Request
+from typing import Annotated, Final
+
+from fastapi import Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
@@ -14,34 +16,51 @@ from api.http.schemas import BINARY, FILES, OPTIONS, body, form
 from api.http.waiting import Prefer, has_ended, parse_wait
 from api.services import Services
 from api.submit.batches import FIELDS, read_options
-from api.submit.predict import File, find_target, read_files, start_prediction
+from api.submit.predict import File, answer_unrecorded, find_target, read_files, start_prediction
 from db.predictions import retention
 from tsukiji.errors import NotAnImage, UnsupportedFormat, UnsupportedMediaType
 from tsukiji.jobs import JobKind
-from tsukiji.types import BatchOptions, Job
+from tsukiji.types import BatchOptions, Job, Predictions
 from tsukiji.vision.decoding.formats import sniff
 
 router = Router(tags=["predict"])
 
 WAIT_SECONDS = 10
+UNRECORDED_DAYS: Final = 1 / 24
+"""Retention of a prediction that is not to be recorded, but had to be queued."""
+Record = Annotated[bool, Query(description="Store pictures and results, as a job.")]
 
 
 @router.post(
     "/models/{model}/predict",
-    response_model=Job,
+    response_model=Job | Predictions,
     responses={202: {"model": Job, "description": "Not ready yet: poll the job"}},
     openapi_extra=body(multipart=form(["files"], files=FILES, **OPTIONS), image=BINARY),
 )
 async def predict(
-    model: str, request: Request, services: ServicesDep, caller: Caller, once: OnceDep, prefer: Prefer = None
+    model: str,
+    request: Request,
+    services: ServicesDep,
+    caller: Caller,
+    once: OnceDep,
+    record: Record = True,
+    prefer: Prefer = None,
 ) -> Response:
     """Classify 1 to 16 images: multipart `files`, or one picture as the raw body (then with options in the query).
 
     200 with `result.predictions`; 202 if that takes longer than `Prefer: wait=N` (default 10).
+
+    With `record=false`, 200 with `predictions`, faster, and neither pictures nor results are stored. If no worker has
+    the model in memory, or tags or a heatmap are requested, the answer is a job all the same, whose pictures and
+    results are deleted after an hour.
     """
     seconds = parse_wait(prefer, services.settings.api.max_wait_seconds, WAIT_SECONDS)
-    target = await run_in_threadpool(find_target, services, caller, once, model)
+    target = await run_in_threadpool(find_target, services, caller, once, model, record=record)
     options, files = await receive(request, services, model)
+    if not record:
+        if found := await answer_unrecorded(services, options, files, target, seconds or 0):
+            return Response(found.model_dump_json(), media_type="application/json")
+        options = options.model_copy(update={"retention_days": UNRECORDED_DAYS})
     made, seen = await start_prediction(services, caller, once, options, files, target, seconds or 0)
     seen, waited = await hold_seen(request, services, seen, seconds, has_ended)
     headers = made.headers | ({"preference-applied": f"wait={seconds:g}"} if waited and prefer else {})
@@ -54,7 +73,8 @@ async def receive(request: Request, services: Services, model: str) -> tuple[Bat
         data = await request.body()
         if not kind.startswith("image/") and not is_picture(data):
             raise UnsupportedMediaType(f"{kind!r}: send multipart/form-data, or a picture with its image/* type.")
-        options = validated(BatchOptions, dict(request.query_params) | {"model": model}, "query")
+        given = {name: value for name, value in request.query_params.items() if name != "record"}
+        options = validated(BatchOptions, given | {"model": model}, "query")
         return options, [File("image", data)]
     async with read_form(request, services.settings.limits.predict_images, FIELDS - {"model"}) as sent:
         for name in (FIELDS - {"model"}) & request.query_params.keys():

@@ -48,7 +48,7 @@ def check_room(session: Session, services: Services, kind: JobKind, caller: ApiK
     `position`: how many of the kind are ahead of it).
     """
     limits, name = services.settings.limits, LIMIT_OF[kind]
-    mine, all_keys = jobs.count_active(session, kind, caller.id), jobs.count_active(session, kind)
+    mine, all_keys = jobs.count_active(session, kind, caller.id)
     for who, count, limit in (
         ("This key has", mine, getattr(limits, f"queued_{name}")),
         ("All keys together have", all_keys, getattr(limits, f"all_queued_{name}")),

@@ -1,7 +1,7 @@
 """Submission of batches and predictions: rows in one transaction, then a notification."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -27,7 +27,7 @@ from db.jobs.requests import (
     SourceInput,
 )
 from db.jobs.scheduling import workers_to_wake
-from db.models import ApiKey, Job
+from db.models import ApiKey, Job, Model
 from db.session import Session
 from tsukiji.errors import ImageTooManyBytes, TsukijiError
 from tsukiji.ingest.sources import find_allowed
@@ -150,19 +150,7 @@ def described(
     """
     model = registry.find_model(session, options.model)
     check_heatmap(options, model.label_names)
-    request = BatchRequest(
-        model=model.id,
-        model_name=model.name,
-        kind=cast("Kind", model.kind),
-        label_names=model.label_names,
-        top_k=options.top_k,
-        threshold=options.threshold,
-        min_known=options.min_known,
-        retention_days=options.retention_days,
-        tags=options.tags,
-        heatmap=options.heatmap,
-        input=work.source,
-    )
+    request = request_of(model, options, work.source)
     columns: dict[str, Any] = {"model_id": model.id, "meta": options.metadata}
     columns["dataset_id"] = work.source.dataset if isinstance(work.source, DatasetInput) else None
     columns["deadline_at"] = now(options.deadline_seconds or 3600 * services.settings.jobs.batch_hours)
@@ -173,6 +161,22 @@ def described(
     columns["priority"] = priority_of(kind, options)
     columns["unit"] = "images"
     return request, columns
+
+
+def request_of(model: Model, options: BatchOptions, source: Input) -> BatchRequest:
+    return BatchRequest(
+        model=model.id,
+        model_name=model.name,
+        kind=cast("Kind", model.kind),
+        label_names=model.label_names,
+        top_k=options.top_k,
+        threshold=options.threshold,
+        min_known=options.min_known,
+        retention_days=options.retention_days,
+        tags=options.tags,
+        heatmap=options.heatmap,
+        input=source,
+    )
 
 
 def check_heatmap(options: BatchOptions, label_names: Sequence[str]) -> None:
@@ -216,10 +220,14 @@ def work_of(services: Services, source: BatchInput) -> Work:
 
 def keep_item(services: Services, custom_id: str, data: bytes) -> Item:
     """Store one file; one that is too large becomes an item with its error. Workers decode it."""
+    return item_of(services, custom_id, data, services.store.put)
+
+
+def item_of(services: Services, custom_id: str, data: bytes, keep: Callable[[bytes], Blob]) -> Item:
     largest = services.settings.limits.image_bytes
     if len(data) > largest:
         return Item(custom_id, None, ImageTooManyBytes(f"More than {largest:,} bytes."))
-    return Item(custom_id, services.store.put(data))
+    return Item(custom_id, keep(data))
 
 
 def check_wish(services: Services, caller: ApiKey, once: Once, options: BatchOptions) -> None:

@@ -1,4 +1,4 @@
-"""Predictions: computed by the predict RPC and written in one transaction, or queued like a batch."""
+"""Predictions: computed by the predict RPC and written in one transaction, or not at all; or queued like a batch."""
 
 import asyncio
 from collections.abc import Sequence
@@ -11,20 +11,32 @@ from api.http.bodies import Form, file_name, read_file
 from api.http.idempotency import Made, Once, fingerprint_of
 from api.http.job_responses import Seen, job_record, see
 from api.predict_rpc import Answer
+from api.serialize.predictions import Reader
 from api.services import Services
 from api.submit.admission import create, expect_room
-from api.submit.batches import Item, Work, add_items, check_heatmap, described, keep_item, start_batch
+from api.submit.batches import (
+    Item,
+    Work,
+    add_items,
+    check_heatmap,
+    described,
+    item_of,
+    keep_item,
+    request_of,
+    start_batch,
+)
 from db import probabilities, registry
 from db.jobs import batches, workers
 from db.jobs.requests import BatchRequest, FilesInput
-from db.models import ApiKey
+from db.models import ApiKey, Job, Model
 from db.predictions import completed
 from db.predictions.results import ResultRow
 from db.session import Session
-from tsukiji.jobs import PRESENT_SECONDS, JobKind
+from tsukiji.jobs import PRESENT_SECONDS, JobKind, JobStatus
 from tsukiji.kernel.predict_rpc import RpcAddress
+from tsukiji.kernel.storage.blobs import digest_of
 from tsukiji.labels import decide_set
-from tsukiji.types import BatchOptions
+from tsukiji.types import BatchOptions, Predictions
 
 
 @dataclass(frozen=True)
@@ -39,22 +51,22 @@ class File:
 class Target:
     """The model, and the addresses of workers that may have it loaded."""
 
-    model_id: str
-    label_names: list[str]
+    model: Model
     addresses: list[RpcAddress]
 
 
-def find_target(services: Services, caller: ApiKey, once: Once, model: str) -> Target:
+def find_target(services: Services, caller: ApiKey, once: Once, model: str, *, record: bool = True) -> Target:
     """Look up what a prediction needs before its body is read.
 
     Raises:
         NotFound: there is no such model.
-        QueueFull
+        QueueFull: it is to be recorded, and there is no room for it.
     """
     with services.database.reading() as session:
         found = registry.find_model(session, model)
-        expect_room(session, services, once, JobKind.PREDICTION, caller)
-        return Target(found.id, found.label_names, workers.rpc_addresses(session, PRESENT_SECONDS))
+        if record:
+            expect_room(session, services, once, JobKind.PREDICTION, caller)
+        return Target(found, workers.rpc_addresses(session, PRESENT_SECONDS))
 
 
 def read_files(services: Services, sent: Form) -> list[File]:
@@ -80,23 +92,46 @@ async def start_prediction(
     Raises:
         NotFound, Invalid, QueueFull
     """
-    check_heatmap(options, target.label_names)
-    readable = [file.data for file in files if len(file.data) <= services.settings.limits.image_bytes]
-    asking = None
-    plain = not options.tags and options.heatmap is None
-    if plain and target.addresses and readable and seconds:
-        asking = asyncio.ensure_future(
-            services.predict_client.ask(target.addresses, target.model_id, readable, seconds)
-        )
+    check_heatmap(options, target.model.label_names)
+    asking = asyncio.ensure_future(ask(services, options, files, target, seconds))
     try:
         work = await run_in_threadpool(keep, services, files)
-        answer = await asking if asking else None
+        answer = await asking
     finally:
-        if asking:
-            asking.cancel()
-    if answer and len(answer.rows) == len(readable):
+        asking.cancel()
+    if answer:
         return await run_in_threadpool(write_answered, services, caller, once, options, work, target, answer)
     return await run_in_threadpool(queue, services, caller, once, options, work)
+
+
+async def answer_unrecorded(
+    services: Services, options: BatchOptions, files: list[File], target: Target, seconds: float
+) -> Predictions | None:
+    """Return predictions of which nothing is stored; None if no worker answers.
+
+    Raises:
+        Invalid
+    """
+    check_heatmap(options, target.model.label_names)
+    answer = await ask(services, options, files, target, seconds)
+    if answer is None:
+        return None
+    items = [item_of(services, file.custom_id, file.data, lambda data: digest_of([data])) for file in files]
+    request = request_of(target.model, options, FilesInput(type="files"))
+    reader = Reader(Job(kind=JobKind.PREDICTION, status=JobStatus.SUCCEEDED, request=request.to_row()))
+    rows = map(result_row, items, prediction_rows(request, items, answer))
+    return Predictions(model=target.model.id, predictions=[reader.prediction(row) for row in rows])
+
+
+async def ask(
+    services: Services, options: BatchOptions, files: Sequence[File], target: Target, seconds: float
+) -> Answer | None:
+    """Call the predict RPC with the files within the limits; None if no worker answers for all of them in time."""
+    readable = [file.data for file in files if len(file.data) <= services.settings.limits.image_bytes]
+    if options.tags or options.heatmap is not None or not (target.addresses and readable and seconds):
+        return None
+    answer = await services.predict_client.ask(target.addresses, target.model.id, readable, seconds)
+    return answer if answer and len(answer.rows) == len(readable) else None
 
 
 def queue(services: Services, caller: ApiKey, once: Once, options: BatchOptions, work: Work) -> tuple[Made, Seen]:
@@ -116,7 +151,7 @@ def write_answered(
     Raises:
         NotFound: the model was deleted meanwhile.
     """
-    asked = options.model_copy(update={"model": target.model_id})  # an alias may have moved meanwhile
+    asked = options.model_copy(update={"model": target.model.id})  # an alias may have moved meanwhile
     written: list[Seen] = []
 
     def make(session: Session) -> str:

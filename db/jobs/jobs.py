@@ -7,7 +7,7 @@ from collections.abc import Collection
 from collections.abc import Set as AbstractSet
 from typing import Any, Final, cast
 
-from sqlalchemy import ColumnElement, CursorResult, func, insert, select, update
+from sqlalchemy import ClauseElement, ColumnElement, CursorResult, bindparam, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from db import webhooks
@@ -23,6 +23,10 @@ from tsukiji.jobs import ACTIVE, PREFIX_OF, TERMINAL, JobKind, JobStatus, source
 KIND_OF: Final = {prefix: kind for kind, prefix in PREFIX_OF.items()}
 FREE: dict[str, Any] = {"lease_owner": None, "lease_expires_at": None}
 """Columns of work without a lease."""
+ACTIVE_COUNTS = select(
+    func.count().filter(Job.created_by == bindparam("created_by")).label("mine"), func.count().label("total")
+).where(Job.kind == bindparam("kind"), Job.status.in_(ACTIVE))
+"""Runs with every submission, so it is built only once."""
 
 
 def create(
@@ -37,7 +41,10 @@ def create(
     job_id = new_id(PREFIX_OF[kind])
     age = job_id.partition("_")[2]
     values = {"id": job_id, "age": age, "kind": kind, "request": asked, "max_attempts": max_attempts} | columns
-    job = session.scalars(insert(Job).values(values).returning(Job)).one()
+    # As parameters, so that the statement is built and compiled only once; only SQL expressions are part of it.
+    computed = {name: value for name, value in values.items() if isinstance(value, ClauseElement)}
+    plain = {name: value for name, value in values.items() if name not in computed}
+    job = session.scalars(insert(Job).values(computed).returning(Job), [plain]).one()
     record(session, job.id, "status", {"status": JobStatus.QUEUED, "by": job.created_by})
     return job
 
@@ -109,10 +116,10 @@ def last_events(session: Session, job_ids: Collection[str]) -> dict[str, int]:
     return {row.id: row.event for row in rows}
 
 
-def count_active(session: Session, kind: JobKind, created_by: str | None = None) -> int:
-    """Count the unfinished jobs of one kind, of one key or of all."""
-    mine = () if created_by is None else (Job.created_by == created_by,)
-    return session.scalar(select(func.count()).where(Job.kind == kind, Job.status.in_(ACTIVE), *mine)) or 0
+def count_active(session: Session, kind: JobKind, created_by: str) -> tuple[int, int]:
+    """Count the unfinished jobs of one kind: those of one key, and all."""
+    mine, total = session.execute(ACTIVE_COUNTS, {"kind": kind, "created_by": created_by}).one()
+    return mine, total
 
 
 def oldest_active(session: Session, kind: JobKind, created_by: str) -> Job | None:
@@ -125,8 +132,14 @@ def record(
     session: Session, job_id: str, event: str, data: dict[str, Any], *, attempt: int = 0, worker: str | None = None
 ) -> None:
     """Append one line to the job's history."""
-    line = {"job_id": job_id, "event": event, "data": data, "attempt": attempt, "worker": worker}
-    insert_rows(session, JobEvent, [line])
+    insert_rows(session, JobEvent, [event_row(job_id, event, data, attempt=attempt, worker=worker)])
+
+
+def event_row(
+    job_id: str, event: str, data: dict[str, Any], *, attempt: int = 0, worker: str | None = None
+) -> dict[str, Any]:
+    """Return one line of the history, for `insert_rows`."""
+    return {"job_id": job_id, "event": event, "data": data, "attempt": attempt, "worker": worker}
 
 
 def events(session: Session, job_id: str, after: int = 0, limit: int = 200) -> list[JobEvent]:

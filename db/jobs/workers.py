@@ -11,6 +11,10 @@ from db.jobs.leases import HELD, TABLES
 from db.models import WorkerSeen
 from tsukiji.kernel.predict_rpc import RpcAddress
 
+RPC_ADDRESSES = select(WorkerSeen.worker, WorkerSeen.lane_host, WorkerSeen.lane_port, WorkerSeen.lane_secret).order_by(
+    WorkerSeen.queue, WorkerSeen.worker
+)
+
 
 def report(
     session: Session,
@@ -36,11 +40,8 @@ def present(session: Session, seconds: float) -> list[WorkerSeen]:
 
 def rpc_addresses(session: Session, seconds: float) -> list[RpcAddress]:
     """Return the predict RPC addresses of the workers that reported within this time."""
-    return [
-        RpcAddress(row.worker, row.lane_host, row.lane_port, row.lane_secret)
-        for row in present(session, seconds)
-        if row.lane_host and row.lane_port and row.lane_secret
-    ]
+    rows = session.execute(RPC_ADDRESSES.where(WorkerSeen.seen_at > now(-seconds)))
+    return [RpcAddress(*row) for row in rows if all(row)]
 
 
 def reachable_weights(session: Session, queue: str, seconds: float) -> set[str] | None:

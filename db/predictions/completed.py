@@ -7,9 +7,10 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from db import prediction_rows
+from db.bulk import insert_rows
 from db.clock import now
 from db.jobs import jobs
-from db.models import Job
+from db.models import Job, JobEvent
 from tsukiji.errors import NoImageSucceeded
 from tsukiji.jobs import JobStatus
 
@@ -40,7 +41,7 @@ def add(session: Session, job: Job, rows: Sequence[dict[str, Any]], worker: str)
     Returns the rows as stored.
     """
     kept = prediction_rows.write(session, job, rows)
-    jobs.record(session, job.id, "status", {"status": JobStatus.RUNNING}, worker=worker)
     why = {"why": job.error["code"]} if job.error else {}
-    jobs.record(session, job.id, "done", {"status": job.status} | why)
+    began = jobs.event_row(job.id, "status", {"status": JobStatus.RUNNING}, worker=worker)
+    insert_rows(session, JobEvent, [began, jobs.event_row(job.id, "done", {"status": job.status} | why)])
     return kept

@@ -2,6 +2,7 @@
 
 import struct
 import threading
+from datetime import datetime
 
 import pytest
 
@@ -168,3 +169,40 @@ def test_a_model_that_is_deleted_meanwhile_leaves_nothing(client, services, mode
     answer = predict(client, model, picture())
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
     assert client.get("/v1/jobs").json()["data"] == []
+
+
+# --- not recorded ----------------------------------------------------------------------------------------------------
+
+
+def unrecorded(client, model, *files, **options):
+    return client.post(f"/v1/models/{model}/predict?record=false", files=as_files(files), **options)
+
+
+def test_what_is_not_recorded_is_the_same_answer_and_leaves_nothing(client, services, model, predict_server):
+    files = [picture((1, 2, 3)), b"no picture", b"x" * 250_000, picture((4, 5, 6))]
+    options = {"top_k": "2", "threshold": "0.75"}
+    before = set(services.store.blobs)
+    answer = unrecorded(client, "production", *files, data=options)
+    assert (answer.status_code, answer.json()["model"]) == (200, model)
+    assert services.store.blobs.keys() == before, "no picture is in the store"
+    assert client.get("/v1/jobs").json()["data"] == []
+    recorded = predict(client, "production", *files, data=options).json()["result"]["predictions"]
+    assert [one | {"job_id": None} for one in recorded] == answer.json()["predictions"]
+    assert recorded[0]["abstain_reason"] == "below_threshold"
+
+
+def test_one_picture_as_the_raw_body_is_not_recorded(client, services, model, predict_server):
+    place, headers = f"/v1/models/{model}/predict?record=false&top_k=1", {"Content-Type": "image/png"}
+    (found,) = client.post(place, content=picture(), headers=headers).json()["predictions"]
+    assert (found["custom_id"], found["label"], len(found["scores"])) == ("image", "tuna", 1)
+    assert client.post(place.replace("false", "maybe"), content=picture(), headers=headers).status_code == 422
+
+
+def test_what_was_not_to_be_recorded_but_had_to_wait_is_deleted_after_an_hour(client, services, model, predict_server):
+    predict_server.serve(cold)
+    answer = unrecorded(client, model, picture(), headers={"Prefer": "wait=0.05"}, data={"retention_days": "30"})
+    assert answer.status_code == 202
+    work(services)
+    job = client.get(answer.headers["location"]).json()
+    ended, expires = (datetime.fromisoformat(job[name]) for name in ("finished_at", "results_expire_at"))
+    assert 3599 < (expires - ended).total_seconds() < 3601

@@ -153,6 +153,7 @@ def predict(
     tags: Tags = False,
     heatmap: HeatmapOf = None,
     heatmaps_to: HeatmapsTo = None,
+    no_record: Annotated[bool, typer.Option("--no-record", help="Store neither pictures nor results: faster.")] = False,
     fail_on_item_error: FailOnItemError = False,
     as_json: AsJson = False,
 ) -> None:
@@ -161,7 +162,14 @@ def predict(
         wanted = heatmap or ("top" if heatmaps_to else None)
         model = model or meant(client, "tsukiji predict")
         found = client.predict(
-            files, model, top_k=top, threshold=threshold, min_known=min_known, tags=tags, heatmap=wanted
+            files,
+            model,
+            top_k=top,
+            threshold=threshold,
+            min_known=min_known,
+            tags=tags,
+            heatmap=wanted,
+            record=not no_record,
         )
         if heatmaps_to:
             save_heatmaps(client, found, heatmaps_to)

@@ -43,4 +43,5 @@ class Asked(TypedDict, total=False):
     min_known: float | None
     tags: bool
     heatmap: str | None
+    record: bool
     wait: int

@@ -18,6 +18,7 @@ from tsukiji.types.batches import (
     LabelSummary,
     ManifestLine,
     Prediction,
+    Predictions,
     Score,
     Tag,
 )
@@ -197,6 +198,7 @@ __all__ = [
     "Page",
     "Pile",
     "Prediction",
+    "Predictions",
     "Preset",
     "Problem",
     "Progress",

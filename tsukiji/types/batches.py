@@ -204,6 +204,13 @@ class Prediction(Answer):
     """Of every label, in the order of the batch's `label_names`; null unless requested."""
 
 
+class Predictions(Answer):
+    """The answer to a prediction that is not recorded: it has no job, and `job_id` is null."""
+
+    model: str
+    predictions: list[Prediction]
+
+
 class LabelSummary(Answer):
     """How many images a label is the likeliest of, and how many were decided for it.
 

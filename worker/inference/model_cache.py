@@ -15,6 +15,7 @@ from tsukiji.vision.predictor import Predictor
 from worker.inference import precision_check
 from worker.inference.explanation_calibration import ExplanationCalibration
 from worker.inference.model_packages import fetch_package
+from worker.memory import give_back_now
 from worker.services import Services
 
 log = structlog.get_logger(__name__)
@@ -58,6 +59,7 @@ class ModelCache:
             )
             while len(self._warm) > 1 and self._bytes > self._services.settings.inference.models_mb * 2**20:
                 self._warm.popitem(last=False)
+            give_back_now()  # files were read, and perhaps a network in two precisions
         self._warm.move_to_end(model_id)
         return self._warm[model_id]
 

@@ -27,6 +27,14 @@ def test_several_pictures_several_predictions(client, service):
     assert [content for name, _, content in service.asked[0].parts if name == "files"] == [b"one", b"two"]
 
 
+def test_a_prediction_that_is_not_recorded_has_no_job(client, service):
+    bad = prediction("1", None, status="errored", error={"code": "truncated", "title": "cut"})
+    service.answer("POST", PREDICT, Answer({"model": "mdl_1", "predictions": [bad]}))
+    assert client.predict(b"one", "production", record=False).error.code == "truncated"
+    assert service.asked[0].query == {"record": ["false"]}
+    assert service.asked[0].field("record") == []
+
+
 def test_a_heatmap_is_saved_or_its_absence_is_told(client, service, tmp_path):
     png = "/v1/predictions/prd_1/results/0/heatmap.png"
     found = prediction(heatmap={"label": "cat", "width": 1, "height": 1, "values": [[1.0]], "links": {"png": png}})

@@ -107,6 +107,7 @@ class Client:
         min_known: float | None = None,
         tags: bool = False,
         heatmap: str | None = None,
+        record: bool = True,
         wait: int = 10,
     ) -> Prediction | list[Prediction]:
         """Classify one picture, or a list of up to 16: paths, bytes of picture files, Pillow images, arrays (uint8).
@@ -119,13 +120,23 @@ class Client:
             min_known: the decision is None ("none of these") below this known score; None: the model's own; 0: off.
             tags: also return labels of parts of each picture with boxes: weak localisation, no trained detector.
             heatmap: also return a heatmap of the evidence for this label, or for each picture's likeliest: "top".
+            record: False: faster, and the service stores neither pictures nor results, so that they cannot be
+                corrected later. If no worker has the model in memory, it keeps them for an hour.
             wait: seconds the service may hold the call; afterwards the client polls.
 
         Raises:
-            JobFailedError: no picture could be classified.
+            JobFailedError: no picture could be classified; if not recorded, each prediction has its `error` instead.
             APIError: the service refused the request or is unreachable.
         """
-        asked = Asked(top_k=top_k, threshold=threshold, min_known=min_known, tags=tags, heatmap=heatmap, wait=wait)
+        asked = Asked(
+            top_k=top_k,
+            threshold=threshold,
+            min_known=min_known,
+            tags=tags,
+            heatmap=heatmap,
+            record=record,
+            wait=wait,
+        )
         return predict(self._transport, pictures, id_of(model), asked)
 
     def save_heatmap(self, prediction: types.Prediction, target: str | os.PathLike[str]) -> Path:

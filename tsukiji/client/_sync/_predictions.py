@@ -35,19 +35,23 @@ def predict(
         APIError: the service refused the request or is unreachable.
     """
     several = pictures if isinstance(pictures, (list, tuple)) else [pictures]
-    wait = asked.pop("wait", 10)
+    wait, record = asked.pop("wait", 10), asked.pop("record", True)
     with ExitStack() as stack:
         response = transport.request(
             "POST",
             path("models", model, "predict"),
             files=[("files", part(picture, number, stack)) for number, picture in enumerate(several, 1)],
             data={name: str(value) for name, value in asked.items() if value is not None and value is not False},
+            params={} if record else {"record": False},
             headers={"Prefer": f"wait={wait}"},
             timeout=transport.config.timeout_seconds + wait,
         )
-    job = Job.bind(transport, response.json())
-    job.wait(progress=False)
-    found = [Prediction.model_validate(record) for record in (job.result or {})["predictions"]]
+    answer = response.json()
+    if "predictions" not in answer:  # a job
+        job = Job.bind(transport, answer)
+        job.wait(progress=False)
+        answer = job.result or {}
+    found = [Prediction.model_validate(each) for each in answer["predictions"]]
     for prediction, picture in zip(found, several, strict=False):
         prediction._picture = picture  # noqa: SLF001 - ours
     return found if several is pictures else found[0]
