@@ -38,7 +38,7 @@ def conclude(task: Task, fitted: Fitted, began: float) -> Report:
     predictor = Predictor.load(package, run.device, run.recipe.batch_size)
     own = task.embedder if run.recipe.preset == "quick" else None
     plan = fastest(task.device, "float32", task.preprocess.size, run.threads)
-    own = own or Embedder(run, predictor.model, task.preprocess, plan, None, task.control, events)
+    own = own or Embedder(run, predictor.engine, task.preprocess, plan, None, task.control, events)
     findings = evaluate(predictor, run, lambda pictures: own.embed(pictures)[0])
     found = suspect(run, several_views(task.embedder or own, mirror=run.recipe.flip))
     export.add_evaluation(package, run, fitted, findings)

@@ -19,13 +19,12 @@ Box = tuple[float, float, float, float]
 """Left, upper, right, lower, as fractions of the picture's width and height."""
 
 
-def find_region(maps: Floats, width: int, height: int) -> Box:
-    """Return the box of a picture of this size that the maps (C, H, W) of its largest centred square respond to.
+def find_region(summed: Floats, width: int, height: int) -> Box:
+    """Return the box of a picture of this size that the sum (h, w) of its largest centred square's maps responds to.
 
     A box at an edge of the square is extended to the picture's edge, so that unseen parts are not cut off.
     """
-    summed = Image.fromarray(maps.sum(axis=0).astype(np.float32)).resize((GRID, GRID), Image.Resampling.BILINEAR)
-    responses = np.asarray(summed)
+    responses = np.asarray(Image.fromarray(summed).resize((GRID, GRID), Image.Resampling.BILINEAR))
     cells = largest_part(responses > responses.mean())
     if not cells.any():
         return WHOLE

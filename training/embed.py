@@ -12,30 +12,31 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import torch
 
 from training import program
 from training.control import Control
 from training.crop_regions import find_region
 from training.embed_request import EmbeddedPicture, EmbedRequest, read_survey
 from training.events import Events, Looked, Phase
-from training.features import SAVED_PARTS, Found, frozen
+from training.features import SAVED_PARTS, Found
 from training.random_projection import compact
 from tsukiji.errors import ImageError
 from tsukiji.vision.backbones import preprocess_of
 from tsukiji.vision.decoding.decode import DecodeLimits, decoded
 from tsukiji.vision.device import choose_device
-from tsukiji.vision.execution_plan import Plan, best_precision, fastest
-from tsukiji.vision.feature_cache import COMPACT, PLAIN, REGION, FeatureCache, Floats, space_of, weights_key
-from tsukiji.vision.model import Classifier
+from tsukiji.vision.engines import Engine, Pixels
+from tsukiji.vision.engines.torch_engine import TorchEngine
+from tsukiji.vision.execution_plan import best_precision, fastest
+from tsukiji.vision.feature_cache import COMPACT, PLAIN, REGION, FeatureCache, Floats, weights_key
+from tsukiji.vision.model import build_on
 from tsukiji.vision.preprocess import Preprocess
 from tsukiji.vision.streams import in_streams, parts_of
 from tsukiji.vision.weights import load_backbone_weights
 
 VIEWS: Final = (REGION, PLAIN, COMPACT)
 
-Seen = tuple[EmbeddedPicture, Floats, tuple[int, int]]
-"""A picture, its pixels (3, size, size), and its width and height."""
+Seen = tuple[EmbeddedPicture, Pixels, tuple[int, int]]
+"""A picture, its pixels (1, size, size, 3), and its width and height."""
 
 
 def work(folder: Path, events: Events, control: Control) -> None:
@@ -54,18 +55,19 @@ def look(survey: EmbedRequest, events: Events, control: Control) -> None:
     body, _ = load_backbone_weights(survey.backbone, folder=survey.weights_dir, download=survey.download)
     preprocess, device = preprocess_of(survey.backbone, survey.image_size), choose_device(survey.device)
     plan = fastest(device, best_precision(device), survey.image_size, survey.threads)
-    space = space_of(body, survey.backbone, preprocess, plan.precision)
-    kept = FeatureCache(survey.features, space, survey.features_bytes)
+    model = build_on(survey.backbone, body, 1)
+    engine = TorchEngine(model, survey.backbone, preprocess, plan)
+    kept = FeatureCache(survey.features, engine.space, survey.features_bytes)
     names = [image.content for image in survey.images]
     done = set.intersection(*(set(kept.read(names, view, None)) for view in VIEWS))
     missing = [image for image in survey.images if image.content not in done]
-    model, limits = frozen(survey.backbone, body, plan), DecodeLimits(**survey.limits)
+    limits = DecodeLimits(**survey.limits)
     events.send(Phase(name="looking"))
 
     def act(part: Sequence[EmbeddedPicture]) -> Found:
         control.check()
         seen = [found for image in part if (found := open_picture(image, preprocess, limits))]
-        return embed(model, seen, plan) if seen else {}
+        return embed(engine, model.num_middle, seen) if seen else {}
 
     passes, parts = 0, parts_of(missing, plan.batch_size, plan.streams)
     with closing(in_streams(plan, parts, act)) as found:
@@ -82,21 +84,18 @@ def open_picture(image: EmbeddedPicture, preprocess: Preprocess, limits: DecodeL
     """Return the picture's pixels, or None if unreadable: other parts of the analysis report that."""
     try:
         with decoded(image.path.read_bytes(), limits, crop=image.crop, target_side=preprocess.size) as picture:
-            return image, preprocess.to_array([picture])[0], picture.size
+            return image, preprocess.to_pixels([picture]), picture.size
     except (OSError, ImageError) as error:
         sys.stderr.write(f"{image.sha256}: {error}\n")
         return None
 
 
-@torch.inference_mode()
-def embed(model: Classifier, batch: Sequence[Seen], plan: Plan) -> Found:
+def embed(engine: Engine, num_middle: int, batch: Sequence[Seen]) -> Found:
     """Return region, embedding and compact embedding of each picture."""
-    pixels = torch.from_numpy(np.stack([values for _, values, _ in batch]))
-    inputs = pixels.to(plan.device, model.dtype, memory_format=plan.memory_format)
-    embeddings, maps = (part.cpu().numpy() for part in model.look(inputs))
+    embeddings, summed = engine.look(np.concatenate([pixels for _, pixels, _ in batch]))
     names = [image.content for image, _, _ in batch]
-    regions = [np.array(find_region(each, *size), np.float32) for each, (_, _, size) in zip(maps, batch, strict=True)]
-    rows: tuple[Iterable[Floats], ...] = (regions, embeddings, compact(embeddings, model.num_middle))
+    regions = [np.array(find_region(each, *size), np.float32) for each, (_, _, size) in zip(summed, batch, strict=True)]
+    rows: tuple[Iterable[Floats], ...] = (regions, embeddings, compact(embeddings, num_middle))
     return {view: dict(zip(names, each, strict=True)) for view, each in zip(VIEWS, rows, strict=True)}
 
 

@@ -4,12 +4,11 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
 from tests.training.conftest import MakeRun
 from training import features
@@ -19,9 +18,9 @@ from training.features import Embedder
 from training.run import Picture, load
 from tsukiji.errors import BlobCorrupt
 from tsukiji.vision import feature_cache as kept_file
+from tsukiji.vision.engines import Floats, Pixels
 from tsukiji.vision.execution_plan import Plan
 from tsukiji.vision.feature_cache import CLOSE, MIRRORED, PLAIN, FeatureCache, space_of
-from tsukiji.vision.model import Classifier
 from tsukiji.vision.preprocess import Preprocess
 
 SIDE = 32
@@ -31,15 +30,16 @@ MANY = 2**30
 class Columns:
     """A fake network: an embedding is the mean of each column of pixels; it counts its inputs."""
 
+    space = "here"
     num_embedded = SIDE
-    dtype = torch.float32
+    bytes = 0
 
     def __init__(self) -> None:
         self.seen = 0
 
-    def embed(self, pixels: Tensor) -> Tensor:
+    def look(self, pixels: Pixels) -> tuple[Floats, Floats]:
         self.seen += len(pixels)
-        return pixels.mean((1, 2))
+        return pixels.mean((1, 3), dtype=np.float32), pixels.sum(3, dtype=np.float32)
 
 
 Open = Callable[..., tuple[Embedder, Columns]]
@@ -73,9 +73,8 @@ def open_embedder(make_run: MakeRun, file: Path, events: Events) -> Open:
         model = Columns()
         store = FeatureCache(path, space, most_bytes) if path else None
         preprocess = Preprocess(size=SIDE)
-        network = cast("Classifier", model)
         plan = Plan(batch_size=4, streams=1)
-        return Embedder(run, network, preprocess, plan, store, control or Control(), events), model
+        return Embedder(run, model, preprocess, plan, store, control or Control(), events), model
 
     return begin
 
@@ -98,13 +97,13 @@ def test_views_are_of_the_picture_and_of_its_mirror_image(open_embedder: Open, r
 
 
 def test_the_close_view_is_the_middle_at_another_scale() -> None:
-    pixels = torch.zeros(1, 3, 48, 48)
-    pixels[..., :24] = 1.0
-    pixels[:, :, :6], pixels[:, :, 42:], pixels[..., :6], pixels[..., 42:] = 9.0, 9.0, 9.0, 9.0  # the margin
+    pixels = np.zeros((1, 48, 48, 3), np.uint8)
+    pixels[:, :, :24] = 100
+    pixels[:, :6], pixels[:, 42:], pixels[:, :, :6], pixels[:, :, 42:] = 200, 200, 200, 200  # the margin
     close = features.look(pixels, CLOSE)
-    assert close.shape == (1, 3, 32, 32)
-    assert torch.allclose(close[..., :15], torch.ones(()))
-    assert torch.allclose(close[..., 18:], torch.zeros(()))
+    assert close.shape == (1, 32, 32, 3)
+    assert (close[:, :, :15] == 100).all()
+    assert (close[:, :, 18:] == 0).all()
 
 
 def test_a_picture_that_is_there_twice_is_computed_once(open_embedder: Open, run_pictures: list[Picture]) -> None:
@@ -269,13 +268,13 @@ def test_cancel_stops_between_batches_and_keeps_what_is_done(
     monkeypatch.setattr(features, "SAVED_PARTS", 1)
     control = Control()
     embedder, model = open_embedder(control=control)
-    embed = model.embed
+    look = model.look
 
-    def embed_and_cancel(pixels: Tensor) -> Tensor:
+    def look_and_cancel(pixels: Pixels) -> tuple[Floats, Floats]:
         control.obey("cancel")
-        return embed(pixels)
+        return look(pixels)
 
-    monkeypatch.setattr(model, "embed", embed_and_cancel)
+    monkeypatch.setattr(model, "look", look_and_cancel)
     with pytest.raises(Cancelled):
         embedder.embed(run_pictures)
     later, rest = open_embedder()

@@ -22,7 +22,7 @@ from tsukiji.vision.preprocess import Preprocess
 if TYPE_CHECKING:
     from torch import Tensor
 
-VERSION: Final = 3
+VERSION: Final = 4
 """Of computation and storage; another version computes everything again."""
 BUSY_SECONDS: Final = 15
 KEPT_TYPE: Final = np.dtype("<f2")

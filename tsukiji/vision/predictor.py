@@ -1,6 +1,6 @@
 """A loaded model package: pictures to probabilities. Knows no jobs, no queue and no HTTP."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
@@ -17,9 +17,10 @@ from tsukiji.errors import GpuOutOfMemory, PackageInvalid
 from tsukiji.labels import decide_set, split_labels
 from tsukiji.types import Kind
 from tsukiji.vision import package
+from tsukiji.vision.engines import Floats, Pixels
+from tsukiji.vision.engines.torch_engine import TorchEngine
 from tsukiji.vision.execution_plan import Plan, exact
-from tsukiji.vision.feature_cache import rounded, space_of
-from tsukiji.vision.fuse_batch_norm import fold
+from tsukiji.vision.feature_cache import rounded
 from tsukiji.vision.model import Classifier, build
 from tsukiji.vision.out_of_distribution import Known
 from tsukiji.vision.out_of_distribution import load as load_known
@@ -27,9 +28,6 @@ from tsukiji.vision.package import Calibration, ModelConfig
 from tsukiji.vision.preprocess import Preprocess
 
 HALF: Final = 0.5
-
-Floats = npt.NDArray[np.float32]
-Pixels = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -55,6 +53,7 @@ class Predictor:
         preprocess: of each picture.
         plan: how to run the network.
         device: where it is.
+        engine: computes embeddings.
         model: the network.
         space: hash of everything that embeddings depend on beside the picture, see `feature_cache.space_of`.
         batch_size: images per forward pass; halved when the device runs out of memory.
@@ -78,19 +77,9 @@ class Predictor:
         self.batch_size = plan.batch_size
         self._temperature = calibration.temperature
         self._known = known
-        self._mean, self._std, self._most = (
-            torch.tensor(values, device=self.device)[:, None, None]
-            for values in (preprocess.mean, preprocess.std, (255.0,))
-        )
-        model.eval().requires_grad_(False)
-        self.space = space_of(model.body_state(), config.architecture, preprocess, plan.precision)
-        if plan.folded:
-            fold(model)
-        model.lower(plan.dtype)
-        self.model = model.to(self.device).to(memory_format=plan.memory_format)
-        self._compiled: Callable[[Tensor], Tensor] | None = None
-        if plan.compiled:
-            self._compiled = torch.compile(self.model.embed, dynamic=True)
+        self.engine = TorchEngine(model, config.architecture, preprocess, plan)
+        self.model = self.engine.model
+        self.space = self.engine.space
 
     @classmethod
     def load(cls, folder: Path, device: str = "auto", batch_size: int = 32) -> Self:
@@ -117,8 +106,7 @@ class Predictor:
     @property
     def bytes(self) -> int:
         """Memory of the weights and of the statistics."""
-        tensors = [*self.model.parameters(), *self.model.buffers()]
-        return sum(tensor.nbytes for tensor in tensors) + (self._known.bytes if self._known else 0)
+        return self.engine.bytes + (self._known.bytes if self._known else 0)
 
     def predict(self, images: Sequence[Image.Image]) -> Floats:
         """Return calibrated probabilities (N, classes) of RGB pictures of any size.
@@ -182,7 +170,7 @@ class Predictor:
         while done < len(pixels):
             batch = pixels[done : done + self.batch_size]
             try:
-                rows.append(self._pass(batch))
+                rows.append(self.engine.look(batch)[0])
             except torch.OutOfMemoryError as error:
                 self._halve(len(batch), error)
             else:
@@ -195,21 +183,9 @@ class Predictor:
         middle = self.model.num_middle
         return np.concatenate([embeddings[:, :middle], embeddings[:, middle + self.model.num_features :]], axis=1)
 
-    @torch.inference_mode()
-    def _pass(self, pixels: Pixels) -> Floats:
-        embed = self._compiled or self.model.embed
-        embeddings: Floats = embed(self.normalise(pixels)).cpu().numpy()
-        return embeddings
-
     def normalise(self, pixels: Pixels) -> Tensor:
-        """Return the network's input, on its device: as `Preprocess.to_array`, in the plan's precision."""
-        batch = torch.from_numpy(pixels)
-        if self.device.type == "cuda":
-            batch = batch.pin_memory()
-        batch = batch.to(self.device, non_blocking=True).permute(0, 3, 1, 2).float()
-        # A tensor and not the number 255, for which some devices multiply by the reciprocal.
-        batch = batch.div_(self._most).sub_(self._mean).div_(self._std)
-        return batch.to(self.plan.dtype, memory_format=self.plan.memory_format)
+        """Return the input of `model` for fitted pictures, on its device."""
+        return self.engine.normalise(pixels)
 
     @torch.inference_mode()
     def decide(self, embeddings: Floats) -> Floats:

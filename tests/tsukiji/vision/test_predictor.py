@@ -87,15 +87,15 @@ def test_an_altered_package_is_never_loaded(folder, tmp_path):
 
 def crowded(predictor, room, monkeypatch):
     """A device on which only `room` images fit at once."""
-    embed, sizes = predictor.model.embed, []
+    look, sizes = predictor.engine.look, []
 
     def scarce(batch):
         sizes.append(len(batch))
         if len(batch) > room:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return embed(batch)
+        return look(batch)
 
-    monkeypatch.setattr(predictor.model, "embed", scarce)
+    monkeypatch.setattr(predictor.engine, "look", scarce)
     return sizes
 
 

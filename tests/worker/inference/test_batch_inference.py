@@ -31,13 +31,13 @@ def with_inference(services, **changes):
 @pytest.fixture
 def seen(monkeypatch):
     """How many pictures each forward pass had."""
-    embed, sizes = Classifier.embed, []
+    look, sizes = Classifier.look, []
 
     def count(model, images):
         sizes.append(len(images))
-        return embed(model, images)
+        return look(model, images)
 
-    monkeypatch.setattr(Classifier, "embed", count)
+    monkeypatch.setattr(Classifier, "look", count)
     return sizes
 
 
