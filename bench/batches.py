@@ -8,8 +8,8 @@
 | `growth` | `cost_growth`, `memory_growth`: 100,000 small images against 5,000 |
 | `workers` | `two_workers_ratio` |
 | `shared` | `shared_backbone_ratio` |
-| `predict` | `predict_overhead_ms`, `predict_concurrent_ratio` |
-| `accept` | `accept_ms` |
+| `predict` | `predict_overhead_ms`, `predict_concurrent_ratio`, `predict_unrecorded_...` the same; `infer_memory_mb` |
+| `accept` | `accept_ms`, `accept_vs_write` |
 | `polling` | `poll_p95_ms`, `poll_slowdown` |
 
 Each figure is defined at the top of its module in `bench/throughput/`. A part that cannot be measured here reports the

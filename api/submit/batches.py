@@ -2,10 +2,8 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, Final, cast
+from typing import Any, cast
 
 from api.http.bodies import Form, file_name, read_file
 from api.http.errors import invalid_field, validated
@@ -37,7 +35,6 @@ from tsukiji.types import BatchInput, BatchOptions, Kind
 from tsukiji.types.batches import LIKELIEST
 
 PREDICTION_PRIORITY = 5
-PUTS_AT_ONCE: Final = 16
 FIELDS = {
     "model",
     "top_k",
@@ -218,16 +215,17 @@ def work_of(services: Services, source: BatchInput) -> Work:
     return Work(DatasetInput(type="dataset", dataset=dataset.id, split=source.split))
 
 
-def keep_item(services: Services, custom_id: str, data: bytes) -> Item:
-    """Store one file; one that is too large becomes an item with its error. Workers decode it."""
-    return item_of(services, custom_id, data, services.store.put)
+def items_of(
+    services: Services, files: Sequence[tuple[str, bytes]], keep: Callable[[Sequence[bytes]], list[Blob]]
+) -> list[Item]:
+    """Return an item for each file (custom_id, bytes), which `keep` stores. Workers decode them.
 
-
-def item_of(services: Services, custom_id: str, data: bytes, keep: Callable[[bytes], Blob]) -> Item:
+    One that is too large becomes an item with its error.
+    """
     largest = services.settings.limits.image_bytes
-    if len(data) > largest:
-        return Item(custom_id, None, ImageTooManyBytes(f"More than {largest:,} bytes."))
-    return Item(custom_id, keep(data))
+    kept = iter(keep([data for _, data in files if len(data) <= largest]))
+    error = ImageTooManyBytes(f"More than {largest:,} bytes.")
+    return [Item(name, next(kept)) if len(data) <= largest else Item(name, None, error) for name, data in files]
 
 
 def check_wish(services: Services, caller: ApiKey, once: Once, options: BatchOptions) -> None:
@@ -248,11 +246,8 @@ def keep_files(services: Services, sent: Form) -> Work:
         raise invalid_field("#/custom_ids", f"{len(custom_ids)} for {len(names)} files; send one for each")
     check_unique(custom_ids)
     largest = services.settings.limits.image_bytes
-    pairs = zip(custom_ids, sent.files, strict=True)
-    with ThreadPoolExecutor(PUTS_AT_ONCE) as pool:  # each waits for the disk, which takes many at once as for one
-        keep = partial(keep_item, services)
-        items = list(pool.map(lambda pair: keep(pair[0], read_file(pair[1], largest)), pairs))
-    return Work(FilesInput(type="files"), items)
+    files = [(name, read_file(file, largest)) for name, file in zip(custom_ids, sent.files, strict=True)]
+    return Work(FilesInput(type="files"), items_of(services, files, services.store.put_many))
 
 
 def check_unique(custom_ids: Sequence[str]) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from starlette.concurrency import run_in_threadpool
 
@@ -20,8 +20,7 @@ from api.submit.batches import (
     add_items,
     check_heatmap,
     described,
-    item_of,
-    keep_item,
+    items_of,
     request_of,
     start_batch,
 )
@@ -39,8 +38,7 @@ from tsukiji.labels import decide_set
 from tsukiji.types import BatchOptions, Predictions
 
 
-@dataclass(frozen=True)
-class File:
+class File(NamedTuple):
     """One picture as it was sent."""
 
     custom_id: str
@@ -116,7 +114,7 @@ async def answer_unrecorded(
     answer = await ask(services, options, files, target, seconds)
     if answer is None:
         return None
-    items = [item_of(services, file.custom_id, file.data, lambda data: digest_of([data])) for file in files]
+    items = items_of(services, files, lambda unkept: [digest_of([data]) for data in unkept])
     request = request_of(target.model, options, FilesInput(type="files"))
     reader = Reader(Job(kind=JobKind.PREDICTION, status=JobStatus.SUCCEEDED, request=request.to_row()))
     rows = map(result_row, items, prediction_rows(request, items, answer))
@@ -140,7 +138,7 @@ def queue(services: Services, caller: ApiKey, once: Once, options: BatchOptions,
 
 
 def keep(services: Services, files: Sequence[File]) -> Work:
-    return Work(FilesInput(type="files"), [keep_item(services, file.custom_id, file.data) for file in files])
+    return Work(FilesInput(type="files"), items_of(services, files, services.store.put_many))
 
 
 def write_answered(

@@ -1,10 +1,12 @@
 """How soon a batch is accepted: the median of a POST of 100 photos until its 202, less that of the same bytes to a bare
 server that reads them and answers, in turns.
 
-`accept_ms` is the difference, `receive_ms` what the bare server takes.
+`accept_ms` is the difference, `receive_ms` what the bare server takes. `accept_vs_write` is the difference over the
+time in which the same bytes are written to one file and synced (`write_ms`), also in turns.
 """
 
 import multiprocessing
+import os
 import socket
 import statistics
 from collections.abc import Iterator, Sequence
@@ -25,24 +27,34 @@ ANSWER_SECONDS: Final = 60
 
 
 def measure(stage: Stage) -> Figures:
-    accepted, received, size = [], [], 0
+    accepted, received, written, size = [], [], [], 0
     with serve(stage) as served, bare_server() as bare, httpx2.Client(timeout=ANSWER_SECONDS) as http:
         for number in range(stage.rounds):
             form = form_of(served, stage.fresh(f"images-{number}", IMAGES))
             size = len(form.read())
             elsewhere = httpx2.Request("POST", bare, content=form.content, headers={"content-type": content_type(form)})
             received.append(timed(partial(http.send, elsewhere))[0])
+            written.append(timed(partial(write, stage.scratch / "written", form.content))[0])
             taken, answer = timed(partial(http.send, form))
             accepted.append(taken)
             give_up(served, answer)
-    whole, receiving = statistics.median(accepted), statistics.median(received)
+    whole, receiving, writing = (statistics.median(times) for times in (accepted, received, written))
     return {
         "accept_ms": 1000 * (whole - receiving),
+        "accept_vs_write": (whole - receiving) / writing,
         "accept_whole_ms": 1000 * whole,
         "accept_whole_ms_p95": 1000 * p95(accepted),
         "receive_ms": 1000 * receiving,
+        "write_ms": 1000 * writing,
         "accept_bytes": size,
     }
+
+
+def write(path: Path, data: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def form_of(served: Served, files: Sequence[Path]) -> httpx2.Request:

@@ -5,14 +5,16 @@ import re
 import time
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, Final, Protocol
 
 from tsukiji.errors import BlobCorrupt, BlobMissing, DigestMismatch, Invalid
 from tsukiji.kernel.storage.disk import disk_errors, draft, publish
 
 CHUNK_BYTES = 2**20
+PUTS_AT_ONCE: Final = 16
 Source = bytes | Path | Iterable[bytes]
 
 
@@ -60,6 +62,11 @@ class BlobStore(Protocol):
             StorageFull: there is no room; nothing is left behind.
             DigestMismatch: the size differs from `known`; nothing is stored.
         """
+
+    def put_many(self, sources: Sequence[bytes]) -> list[Blob]:
+        """Store many blobs, as `put` does; after it returns all of them survive a crash. Raises what `put` raises."""
+        with ThreadPoolExecutor(PUTS_AT_ONCE) as pool:  # each waits for the store, which takes many at once as for one
+            return list(pool.map(self.put, sources))
 
     @abstractmethod
     def stream(self, sha256: str, chunk: int = CHUNK_BYTES) -> Iterator[bytes]:

@@ -1,6 +1,9 @@
 """Blobs as files in one folder: `ab/cd/<sha256>`, drafts in `tmp`, parts of uploads in `uploads/<id>/<number>`.
 
-Workers on this machine read them in place.
+Workers on this machine read them in place. Blobs that were put together are first in one file in `groups`: a single
+sync, where files of their own take two each. Soon afterwards they are copied to their own files, and the group is
+deleted; whoever needs one before that copies it. A group left by a crash is read in the same way, and is copied when
+the next process opens the store.
 """
 
 import hashlib
@@ -10,12 +13,18 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import IO
+from threading import BoundedSemaphore
+from typing import IO, Final
 
+import structlog
+
+from tsukiji.kernel.cores import usable_cores
 from tsukiji.kernel.storage.blobs import (
     CHUNK_BYTES,
+    PUTS_AT_ONCE,
     Blob,
     BlobStore,
     Incoming,
@@ -33,8 +42,17 @@ from tsukiji.kernel.storage.blobs import (
     verify,
 )
 from tsukiji.kernel.storage.disk import disk_errors, draft, publish
+from tsukiji.kernel.storage.groups import Member, members, write_index
+
+log = structlog.get_logger(__name__)
 
 STALE_SECONDS = 24 * 3600
+LEAST_GROUP: Final = 4
+"""Blobs; fewer are written one by one, at once."""
+GROUPS_AT_ONCE: Final = 8
+"""Most that wait to be copied; the next one waits too, so that a stream of requests does not fill the disk."""
+LEFT_HOURS: Final = 0.1
+"""An older group was left by a process that died."""
 FOLDER = re.compile("[0-9a-f]{2}")
 
 
@@ -42,6 +60,9 @@ class LocalStore(BlobStore):
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
         self._drafts = self.root / "tmp"
+        self._groups = self.root / "groups"
+        self._copier = ThreadPoolExecutor(1, "store-groups")
+        self._room = BoundedSemaphore(GROUPS_AT_ONCE)
         with suppress(OSError):  # a missing folder, yet to be mounted or created, must not prevent the start
             self._sweep()
 
@@ -53,6 +74,29 @@ class LocalStore(BlobStore):
             else:
                 self._keep(file, blob)
         return blob
+
+    def put_many(self, sources: Sequence[bytes]) -> list[Blob]:
+        if len(sources) < LEAST_GROUP:
+            return [self.put(data) for data in sources]
+        self._room.acquire()
+        try:
+            with draft(self._drafts) as file, ThreadPoolExecutor(usable_cores()) as pool:
+                found = pool.map(lambda data: Blob(hashlib.sha256(data).hexdigest(), len(data)), sources)
+                with disk_errors():
+                    file.writelines(sources)
+                    write_index(file, blobs := list(found))
+                group = self._groups / Path(file.name).stem
+                publish(file, group)
+        except BaseException:
+            self._room.release()
+            raise
+        self._copier.submit(self._copy_group, group).add_done_callback(self._copied)
+        return blobs
+
+    def _copied(self, copying: Future[None]) -> None:
+        self._room.release()
+        if error := copying.exception():  # its blobs are read from it, and the next process tries again
+            log.warning("group_left", error=str(error))
 
     def stream(self, sha256: str, chunk: int = CHUNK_BYTES) -> Iterator[bytes]:
         with self._open(sha256) as file, disk_errors():
@@ -118,7 +162,30 @@ class LocalStore(BlobStore):
     def local_path(self, sha256: str) -> Path | None:
         path = self._path(sha256)
         with disk_errors():
+            if path.is_file():
+                return path
+            self._copy_from_group(sha256)
             return path if path.is_file() else None
+
+    def _copy_from_group(self, sha256: str) -> None:
+        """Copy a blob to its own file, if it is in a group."""
+        with suppress(FileNotFoundError):  # no group yet, or copied and deleted meanwhile
+            for group in self._groups.iterdir():
+                with suppress(FileNotFoundError):
+                    if member := members(group).get(sha256):
+                        self._copy(member)
+                        return
+
+    def _copy(self, member: Member) -> None:
+        with draft(self._drafts) as file:
+            if pour(member.pieces(), file) == member.blob:
+                self._keep(file, member.blob)
+
+    def _copy_group(self, group: Path) -> None:
+        """Copy all blobs of a group to their own files, and delete it."""
+        with ThreadPoolExecutor(PUTS_AT_ONCE) as pool:
+            list(pool.map(self._copy, members(group).values()))
+        group.unlink(missing_ok=True)
 
     def _keep(self, file: IO[bytes], blob: Blob) -> None:
         path = self._path(blob.sha256)
@@ -143,6 +210,9 @@ class LocalStore(BlobStore):
     def _open(self, sha256: str) -> IO[bytes]:
         path = self._path(sha256)
         with disk_errors():
+            with suppress(FileNotFoundError):
+                return path.open("rb")
+            self._copy_from_group(sha256)
             try:
                 return path.open("rb")
             except FileNotFoundError as error:
@@ -153,12 +223,16 @@ class LocalStore(BlobStore):
         return self.root / sha256[:2] / sha256[2:4] / sha256
 
     def _sweep(self) -> None:
-        """Delete drafts left by a crash; no upload takes longer than a day."""
+        """Delete drafts left by a crash, as no upload takes longer than a day; and copy what is in groups."""
         oldest = time.time() - STALE_SECONDS
         for path in self._drafts.iterdir():
             with suppress(FileNotFoundError):  # another process just finished it
                 if path.stat().st_mtime < oldest:
                     path.unlink()
+        for path in self._groups.iterdir():
+            with suppress(FileNotFoundError):
+                if hours_since(path.stat().st_mtime) > LEFT_HOURS:
+                    self._copier.submit(self._copy_group, path)
 
 
 def _folders(root: Path) -> list[Path]:

@@ -24,6 +24,15 @@ def test_what_was_put_is_read(store):
     assert store.read(blob.sha256) == b"tuna"
 
 
+@pytest.mark.parametrize("count", [0, 1, 3, 40])
+def test_many_are_put_at_once(store, count):
+    sources = [b"tuna %d" % (number % 30) for number in range(count)]
+    kept = store.put_many(sources)
+    assert [store.read(blob.sha256) for blob in kept] == sources
+    assert [blob.size for blob in kept] == [len(data) for data in sources]
+    assert all(store.exists(blob.sha256) for blob in kept)
+
+
 def test_nothing_is_a_blob_too(store):
     blob = store.put(b"")
     assert blob.size == 0

@@ -116,3 +116,69 @@ def test_opening_sweeps_the_drafts_of_a_crash_but_not_those_at_work(root):
     os.utime(old, (yesterday, yesterday))
     LocalStore(root)
     assert files_under(root) == [new]
+
+
+# --- groups ----------------------------------------------------------------------------------------------------------
+
+MANY = [b"tuna %d" % number for number in range(9)]
+
+
+@pytest.fixture
+def uncopied(monkeypatch):
+    """From here on nothing copies a group: as if the process died right after the answer."""
+    monkeypatch.setattr(LocalStore, "_copy_group", lambda *_: None)
+
+
+def groups_in(root):
+    return list((root / "groups").iterdir())
+
+
+def settled(store):
+    """Wait until all groups are copied."""
+    store._copier.submit(int).result()
+    return store
+
+
+def test_many_blobs_are_synced_once(root, uncopied, monkeypatch):
+    synced = []
+    monkeypatch.setattr(disk.os, "fsync", synced.append)
+    LocalStore(root).put_many(MANY)
+    assert len(synced) == 2, "the file, and the folder with its name"
+
+
+def test_the_blobs_of_a_group_get_files_of_their_own(root):
+    store = LocalStore(root)
+    kept = store.put_many(MANY)
+    settled(store)
+    assert sorted(files_under(root)) == sorted(store.local_path(blob.sha256) for blob in kept)
+    assert [one.sha256 for one in store.walk()] == sorted(blob.sha256 for blob in kept)
+
+
+def test_a_blob_is_read_before_it_is_copied(root, uncopied):
+    first, second, third, *_ = LocalStore(root).put_many(MANY)
+    other = LocalStore(root)
+    assert other.read(first.sha256) == MANY[0]
+    assert other.local_path(second.sha256).read_bytes() == MANY[1]
+    assert other.exists(third.sha256)
+    assert not other.exists("0" * 64)
+
+
+def test_a_group_left_by_a_crash_is_copied_by_the_next_process(root, monkeypatch):
+    with monkeypatch.context() as crash:
+        crash.setattr(LocalStore, "_copy_group", lambda *_: None)
+        kept = LocalStore(root).put_many(MANY)
+    (group,) = groups_in(root)
+    settled(LocalStore(root))
+    assert groups_in(root) == [group], "its process may be alive"
+    os.utime(group, (0, 0))
+    store = settled(LocalStore(root))
+    assert groups_in(root) == []
+    assert [store.read(blob.sha256) for blob in kept] == MANY
+
+
+def test_a_group_on_a_full_disk_leaves_nothing(root, full_disk):
+    store = LocalStore(root)
+    for _ in range(20):  # none holds a place among those that wait
+        with pytest.raises(StorageFull):
+            store.put_many(MANY)
+    assert files_under(root) == []
