@@ -44,7 +44,7 @@ def fill(database: Database, images: int, name: str = "curation") -> tuple[str, 
     return dataset_id, ids
 
 
-def wishes(ids: list[str]) -> dict[str, types.Act]:
+def edits(ids: list[str]) -> dict[str, types.Act]:
     everything, crop = types.ImageFilter(), (10, 10, 400, 300)
     pairs = [types.LabelSuggestion(image=image_id, label=f"new-{n % LABELS}") for n, image_id in enumerate(ids)]
     return {
@@ -63,7 +63,7 @@ def measure_acts(database: Database, images: int = 10_000) -> dict[str, float]:
     """
     dataset_id, ids = fill(database, images)
     figures: dict[str, float] = {}
-    for name, act in wishes(ids).items():
+    for name, act in edits(ids).items():
         before = state(database, dataset_id)
 
         def do(session: Session, act: types.Act = act) -> Revision:

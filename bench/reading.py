@@ -22,7 +22,7 @@ from api.serialize.parquet import parquet_file
 from api.serialize.result_filters import Selection
 from api.serialize.results import Results
 from api.serialize.summary import summarise
-from api.serialize.thresholds import AS_ASKED, Wish
+from api.serialize.thresholds import AS_ASKED, Thresholds
 from api.services import Services
 from bench.report import show
 from db import probabilities
@@ -37,7 +37,7 @@ from tsukiji.kernel.settings import DatabaseSettings, DataSettings, Settings
 
 PAGE, RUNS, PART = 50, 5, 1000
 LABELS = 20
-STRICT = Wish(0.6, 0.2)
+STRICT = Thresholds(0.6, 0.2)
 SELECTIONS = {
     "all": Selection(AS_ASKED),
     "status=errored": Selection(AS_ASKED, status="errored"),
@@ -51,7 +51,7 @@ SELECTIONS = {
     "decision": Selection(STRICT, decision="label-1"),
     "decision, order=score": Selection(STRICT, decision="label-1", order="score"),
     "abstained": Selection(STRICT, abstained=True),
-    "abstained, hardly any": Selection(Wish(0, 0.00001), abstained=True),
+    "abstained, hardly any": Selection(Thresholds(0, 0.00001), abstained=True),
     "abstained, order=-score": Selection(STRICT, abstained=True, order="-score"),
     "true_label": Selection(AS_ASKED, true_label="label-3"),
     "true_label that no image has": Selection(AS_ASKED, true_label="none"),

@@ -32,7 +32,7 @@ class Made:
 
 @dataclass(frozen=True)
 class Once:
-    """The caller's wish that this request makes one thing; without a key each request makes another."""
+    """The scope in which a request takes effect once; without an `Idempotency-Key` it takes effect each time."""
 
     scope: str | None
 

@@ -16,7 +16,7 @@ from api.serialize import records
 from api.serialize.predictions import Reader
 from api.serialize.result_filters import Selection, SelectionDep
 from api.serialize.summary import summarise
-from api.submit.batches import FIELDS, Work, check_wish, keep_files, read_options, start_batch, work_of
+from api.submit.batches import FIELDS, Work, check_early, keep_files, read_options, start_batch, work_of
 from db.jobs import batches, jobs
 from db.jobs.requests import ArchiveInput, BatchRequest
 from db.models import Job, Model
@@ -80,7 +80,7 @@ async def start_from_files(screen: ScreenDep) -> Response:
             if not form.files:
                 raise Invalid("No file was chosen.", hint="Choose pictures or a zip and try again.")
             options = read_options(form)
-            await run_in_threadpool(check_wish, services, screen.visitor, Once(None), options)
+            await run_in_threadpool(check_early, services, screen.visitor, Once(None), options)
             first = form.files[0]
             if len(form.files) == 1 and (first.content_type in ARCHIVES or is_archive(first.file)):
                 blob = await run_in_threadpool(keep_archive, services, first.file)
@@ -140,7 +140,7 @@ def show_batch(
 
 def describe(session: Session, job: Job, selection: Selection, cursor: str | None) -> dict[str, Any]:
     """Return the counts by outcome, and the first results of those that are chosen."""
-    rule = selection.wish.rule(job)
+    rule = selection.thresholds.rule(job)
     summary = summarise(job, results.groups(session, job.id, rule), batches.reasons(session, job.id))
     here = Place(job.id, selection)
     wanted = selection.wanted(job)
@@ -148,7 +148,7 @@ def describe(session: Session, job: Job, selection: Selection, cursor: str | Non
     following = None
     if wanted is not None:
         rows, following = results.page(session, job.id, Window(PICTURES, cursor, (job.id, repr(selection))), wanted)
-    reader = Reader(job, selection.wish)
+    reader = Reader(job, selection.thresholds)
     return {
         "here": here,
         "rule": rule,
@@ -174,8 +174,8 @@ class Place:
         asked = {name: getattr(selection, name) for name in (*self.FILTERS, *self.BOUNDS)}
         self.job_id = job_id
         self.filter = {name: value for name, value in asked.items() if value is not None}
-        wish = selection.wish
-        kept = {"threshold": wish.threshold, "min_known": wish.min_known, "order": selection.order}
+        thresholds = selection.thresholds
+        kept = {"threshold": thresholds.threshold, "min_known": thresholds.min_known, "order": selection.order}
         self.kept = {name: value for name, value in kept.items() if value not in {None, "seq"}}
 
     def query(self, wanted: dict[str, Any] | None = None, **more: Any) -> str:
@@ -241,7 +241,7 @@ def find_item(session: Session, job: Job, selection: Selection, seq: int) -> typ
     """Return one result, None where there is none of this number."""
     rows, _ = results.page(session, job.id, Window(1, Window().cursor_after(seq - 1)))
     found = [row for row in rows if row.seq == seq]
-    return Reader(job, selection.wish).prediction(found[0]) if found else None
+    return Reader(job, selection.thresholds).prediction(found[0]) if found else None
 
 
 @router.post("/batches/{batch}/cancel")

@@ -15,7 +15,7 @@ from api.page import curate_acts
 from api.page.curate_queues import LISTED, QUALITY, QUEUES, Entry, Queue, count_all, find_place, findings_of, read
 from api.page.screen import ScreenDep
 from api.serialize import records
-from api.submit.analyses import start_analysis
+from api.submit.features import start_analysis
 from db.curation import analyses, datasets, image_edits, revisions
 from db.jobs import jobs
 from db.models import Dataset
@@ -34,11 +34,9 @@ SHOWN: Final = 4
 GRID: Final = 60
 NEIGHBOURS: Final = 6
 MOST_GROUPS: Final = 10_000
-RECENT: Final = 50
-"""Analyses among which that of a data set is looked for."""
 
 
-class Wish(BaseModel):
+class ActForm(BaseModel):
     """An act as a form sends it: JSON, and what fields of the form say of it."""
 
     act: str = "{}"
@@ -116,20 +114,20 @@ def show_queue(
 
 
 @router.post("/datasets/{dataset}/curate/{queue}")
-def act(screen: ScreenDep, dataset: str, queue: str, wish: Annotated[Wish, Form()]) -> Response:
+def act(screen: ScreenDep, dataset: str, queue: str, form: Annotated[ActForm, Form()]) -> Response:
     """Do what a form without script asks for, and show what is next."""
     find_queue(queue)
     with screen.services.database.transaction() as session:
         row = datasets.find(session, dataset)
-        if wish.undo:
-            revisions.undo(session, row.id, wish.undo, screen.visitor)
+        if form.undo:
+            revisions.undo(session, row.id, form.undo, screen.visitor)
             done = None
         else:
-            named = validated(Named, wish.body(), "body")
-            body = validated(ACT_OF[named.act], wish.body(), "body")
+            named = validated(Named, form.body(), "body")
+            body = validated(ACT_OF[named.act], form.body(), "body")
             most = screen.services.settings.limits.dataset_classes
             done = image_edits.carry_out(session, row.id, body, screen.visitor, most_labels=most).id
-    query = "&".join(f"{name}={value}" for name, value in (("at", wish.next), ("done", done)) if value)
+    query = "&".join(f"{name}={value}" for name, value in (("at", form.next), ("done", done)) if value)
     return RedirectResponse(f"/datasets/{dataset}/curate/{queue}?{query}", 303)
 
 
@@ -149,8 +147,8 @@ def find_analysis(session: Session, row: Dataset) -> Any:
 
 def find_job(session: Session, dataset_id: str) -> Job | None:
     """Return the last analysis of the data set as a job."""
-    recent = jobs.page(session, Window(RECENT), JobKind.ANALYSIS).data
-    return next((records.job(job) for job in recent if job.dataset_id == dataset_id), None)
+    found = jobs.page(session, Window(1), JobKind.ANALYSIS, dataset_id=dataset_id).data
+    return records.job(found[0]) if found else None
 
 
 def find_done(session: Session, dataset_id: str, done: str | None) -> Any:

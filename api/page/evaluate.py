@@ -13,12 +13,12 @@ from api.serialize import records
 from db import aliases, registry
 from db.curation import datasets
 from db.jobs import exports, jobs
-from db.models import Dataset, Evaluation, Job
+from db.models import Evaluation
 from db.models import Model as ModelRow
 from db.paging import Window
 from db.session import Session
 from tsukiji.errors import NotFound
-from tsukiji.jobs import TERMINAL, JobKind
+from tsukiji.jobs import JobKind
 from tsukiji.types import EvaluationItem, ExportFormat, Metrics
 from tsukiji.types.trainings import PATCHES
 
@@ -43,16 +43,8 @@ def show_newest(dataset: str, screen: ScreenDep) -> Response:
         newest = registry.page_models(session, Window(1), row.id).data
         if newest:
             return RedirectResponse(f"/models/{newest[0].id}", 303)
-        running = running_training(session, row)
+        running = jobs.active_of(session, JobKind.TRAINING, row.id)
         return screen.show(session, "no_model.html", current="evaluate", dataset=row, running=running)
-
-
-def running_training(session: Session, dataset: Dataset | None) -> Job | None:
-    """Return the newest training of the data set if it has not ended."""
-    if dataset is None:
-        return None
-    rows = jobs.page(session, Window(1), JobKind.TRAINING, dataset_id=dataset.id).data
-    return next((row for row in rows if row.status not in TERMINAL), None)
 
 
 @router.get("/models/{model}")
@@ -87,7 +79,7 @@ def show_model(
             shown=chosen and show_figures(session, row, chosen, sort, labels == "all"),
             pictures=chosen and list_pictures(session, chosen, true, predicted, after),
             others=[other for other in siblings(session, row) if other.id != row.id],
-            running=running_training(session, dataset),
+            running=jobs.active_of(session, JobKind.TRAINING, dataset.id) if dataset else None,
             comparable=bool(comparable(session, row)),
             production=in_production(session, row),
             exports=list_exports(session, row),

@@ -12,14 +12,13 @@ from api.http.idempotency import Made, Once
 from api.page.job_words import KINDS, STATES, describe, line_of, screen_of, who_did, worker_name
 from api.page.screen import Screen, ScreenDep
 from api.serialize import records
-from api.submit.analyses import start_analysis
 from api.submit.evaluations import start_evaluation
 from api.submit.exports import start_export
+from api.submit.features import start_analysis, start_suggestion
 from api.submit.sample import start_sample
-from api.submit.suggestions import start_suggestion
 from db.curation import import_verdicts
 from db.jobs import jobs
-from db.jobs.requests import AnalysisRequest, EvaluationRequest, ExportRequest, ImportRequest, SuggestionRequest
+from db.jobs.requests import EvaluationRequest, ExportRequest, FeaturesRequest, ImportRequest
 from db.models import Job, JobEvent
 from db.paging import Window
 from db.session import Session
@@ -156,13 +155,13 @@ def export_again(screen: Screen, row: Job) -> Made:
 
 
 def analyse_again(screen: Screen, row: Job) -> Made:
-    asked = AnalysisRequest.of(row)
+    asked = FeaturesRequest.of(row)
     body = AnalysisCreate.model_validate({"backbone": asked.backbone, "image_size": asked.image_size})
     return start_analysis(screen.services, screen.visitor, Once(None), asked.dataset, body)
 
 
 def suggest_again(screen: Screen, row: Job) -> Made:
-    asked = SuggestionRequest.of(row)
+    asked = FeaturesRequest.of(row)
     body = SuggestionCreate.model_validate({"backbone": asked.backbone, "image_size": asked.image_size})
     return start_suggestion(screen.services, screen.visitor, Once(None), asked.dataset, body)
 

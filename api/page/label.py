@@ -11,14 +11,16 @@ from api.page.charts import Line, line_chart
 from api.page.rendering import percent
 from api.page.screen import ScreenDep
 from api.serialize import records
-from api.submit.suggestions import start_suggestion
+from api.submit.features import start_suggestion
 from db.curation import datasets, image_edits, revisions, suggestions
+from db.jobs import jobs
 from db.labels import MULTI
 from db.models import Dataset
 from db.paging import Window
 from db.session import Session
 from tsukiji import types
 from tsukiji.errors import NotFound
+from tsukiji.jobs import JobKind
 from tsukiji.types.suggestions import DOUBTFUL
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
@@ -40,7 +42,7 @@ def show_label(screen: ScreenDep, dataset: str) -> HTMLResponse:
         row = datasets.find(session, dataset)
         counts = dict(datasets.count_labels(session, [row.id])[row.id])
         found = find_round(session, row)
-        active = suggestions.active(session, row.id)
+        active = jobs.active_of(session, JobKind.SUGGESTION, row.id)
         edits = revisions.page(session, row.id, Window(ACTS)).data
         return screen.show(
             session,

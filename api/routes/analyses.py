@@ -12,7 +12,7 @@ from api.http.paging import PagingDep
 from api.http.routing import Router
 from api.http.waiting import Prefer
 from api.serialize import records
-from api.submit.analyses import start_analysis
+from api.submit.features import start_analysis
 from db.curation import analyses, datasets
 from db.jobs import jobs
 from tsukiji.jobs import JobKind

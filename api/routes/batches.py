@@ -32,9 +32,9 @@ from api.serialize.predictions import Reader
 from api.serialize.result_filters import SelectionDep
 from api.serialize.results import Results
 from api.serialize.summary import summarise
-from api.serialize.thresholds import WishDep
+from api.serialize.thresholds import ThresholdsDep
 from api.services import Services
-from api.submit.batches import FIELDS, Work, check_wish, keep_files, read_options, start_batch, work_of
+from api.submit.batches import FIELDS, Work, check_early, keep_files, read_options, start_batch, work_of
 from db.jobs import batches, jobs
 from db.jobs.requests import ArchiveInput, ManifestInput
 from db.models import ApiKey
@@ -87,16 +87,16 @@ async def create_batch(request: Request, services: ServicesDep, caller: Caller, 
 
 
 async def from_json(request: Request, services: Services, caller: ApiKey, once: Once) -> Made:
-    wish = await validated_json(BatchCreate, request)
-    options = BatchOptions.model_validate(wish.model_dump(exclude={"input"}))
-    work = await run_in_threadpool(work_of, services, wish.input)
+    body = await validated_json(BatchCreate, request)
+    options = BatchOptions.model_validate(body.model_dump(exclude={"input"}))
+    work = await run_in_threadpool(work_of, services, body.input)
     return await run_in_threadpool(start_batch, services, caller, once, options, work)
 
 
 async def from_files(request: Request, services: Services, caller: ApiKey, once: Once) -> Made:
     async with read_form(request, services.settings.limits.request_files, FIELDS | {"custom_ids"}) as sent:
         options = read_options(sent)
-        await run_in_threadpool(check_wish, services, caller, once, options)
+        await run_in_threadpool(check_early, services, caller, once, options)
         work = await run_in_threadpool(keep_files, services, sent)
     return await run_in_threadpool(start_batch, services, caller, once, options, work)
 
@@ -109,10 +109,10 @@ async def from_body(request: Request, services: Services, caller: ApiKey, once: 
     if body.kind not in MANIFESTS and not body.is_archive:
         known = ["application/json", "multipart/form-data", *sorted(ARCHIVES | MANIFESTS)]
         raise unknown_type(body.kind, known)
-    wish = validated(BodyOptions, dict(request.query_params), "query")
-    options = BatchOptions.model_validate(wish.model_dump(exclude=OF_THE_BODY))
-    source = {"filename": wish.filename} | ({"encoding": wish.encoding} if wish.encoding else {})
-    await run_in_threadpool(check_wish, services, caller, once, options)
+    asked = validated(BodyOptions, dict(request.query_params), "query")
+    options = BatchOptions.model_validate(asked.model_dump(exclude=OF_THE_BODY))
+    source = {"filename": asked.filename} | ({"encoding": asked.encoding} if asked.encoding else {})
+    await run_in_threadpool(check_early, services, caller, once, options)
     if body.kind in MANIFESTS:
         work = Work(ManifestInput(type="manifest", **source), upload=await receive_manifest(body, services))
     else:
@@ -140,10 +140,10 @@ def delete_batch(batch: str, services: ServicesDep, caller: Caller) -> None:
 
 
 @router.get("/{batch}/summary")
-def get_summary(batch: str, session: Reading, wish: WishDep) -> BatchSummary:
+def get_summary(batch: str, session: Reading, thresholds: ThresholdsDep) -> BatchSummary:
     """Count the results so far: images of each label, decisions, images without one, errors."""
     job = find_kept(session, batch)
-    return summarise(job, results.groups(session, job.id, wish.rule(job)), batches.reasons(session, job.id))
+    return summarise(job, results.groups(session, job.id, thresholds.rule(job)), batches.reasons(session, job.id))
 
 
 @router.get("/{batch}/items")
@@ -155,7 +155,7 @@ def list_items(batch: str, session: Reading, paging: PagingDep, selection: Selec
     if wanted is None:
         return paging.page([], None)
     rows, cursor = results.page(session, job.id, window, wanted)
-    reader = Reader(job, selection.wish)
+    reader = Reader(job, selection.thresholds)
     return paging.page([reader.prediction(row) for row in rows], cursor)
 
 

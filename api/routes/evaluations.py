@@ -102,8 +102,8 @@ def list_evaluation_items(
     """List the images behind one cell of the confusion matrix, or all."""
     window = paging.window(true, predicted, order)
     row = registry.find_evaluation(session, evaluation)
-    wishes = {"worst_first": order == "loss", "several": bool(row.metrics.get("multi_label"))}
-    rows = registry.page_evaluation_items(session, row.id, window, true, predicted, **wishes)
+    filters = {"worst_first": order == "loss", "several": bool(row.metrics.get("multi_label"))}
+    rows = registry.page_evaluation_items(session, row.id, window, true, predicted, **filters)
     return paging.answer(rows, records.evaluation_item)
 
 

@@ -81,7 +81,7 @@ async def create_import(
     JSON names an upload, addresses, or a folder or S3 prefix that the service may read; otherwise an archive, or
     a table (CSV, JSON lines) that names the pictures, as the raw body, with the options in the query.
     """
-    await run_in_threadpool(check_wish, services, caller, once, dataset)  # before gigabytes travel
+    await run_in_threadpool(check_early, services, caller, once, dataset)  # before gigabytes travel
     kind = media_type(request)
     if kind == "application/json":
         arrival = await run_in_threadpool(arrival_of, services, await validated_json(ImportCreate, request))
@@ -125,7 +125,7 @@ async def received(body: RawBody, services: ServicesDep, filename: str | None, o
     raise unknown_type(body.kind, ["application/json", *sorted([*ARCHIVES, *TABLES])])
 
 
-def check_wish(services: Services, caller: ApiKey, once: Once, dataset: str) -> None:
+def check_early(services: Services, caller: ApiKey, once: Once, dataset: str) -> None:
     """Raises: NotFound, QueueFull."""
     with services.database.reading() as session:
         datasets.find(session, dataset)

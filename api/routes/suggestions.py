@@ -12,7 +12,7 @@ from api.http.paging import PagingDep
 from api.http.routing import Router
 from api.http.waiting import Prefer
 from api.serialize import records
-from api.submit.suggestions import start_suggestion
+from api.submit.features import start_suggestion
 from db.curation import datasets, suggestions
 from db.jobs import jobs
 from tsukiji.jobs import JobKind

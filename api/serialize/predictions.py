@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from api.serialize.records import job_place
-from api.serialize.thresholds import AS_ASKED, Wish
+from api.serialize.thresholds import AS_ASKED, Thresholds
 from db import probabilities
 from db.jobs.requests import BatchRequest
 from db.models import Job
@@ -45,10 +45,10 @@ def unreached(job: Job) -> Literal["queued", "cancelled", "expired"]:
 
 
 class Reader:
-    """Reads the rows of one batch, and decides by the thresholds that its reader wishes."""
+    """Reads the rows of one batch, and decides by its reader's thresholds."""
 
-    def __init__(self, job: Job, wish: Wish = AS_ASKED) -> None:
-        self.rule = wish.rule(job)
+    def __init__(self, job: Job, thresholds: Thresholds = AS_ASKED) -> None:
+        self.rule = thresholds.rule(job)
         self.job_id = job.id
         self.place = f"{job_place(job)}/results"
         asked = BatchRequest.of(job)

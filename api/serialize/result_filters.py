@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from fastapi import Depends, Query
 
 from api.serialize.predictions import unreached
-from api.serialize.thresholds import WishDep
+from api.serialize.thresholds import ThresholdsDep
 from db.models import Job
 from db.predictions.results import Order, Status, Wanted
 
@@ -16,9 +16,9 @@ Bound = Annotated[float | None, Query(ge=0, le=1)]
 
 @dataclass(frozen=True)
 class Selection:
-    """What is asked for; None is no wish. `wish` are the thresholds by which decisions are made."""
+    """Filters; None leaves one out. Decisions are made by `thresholds`."""
 
-    wish: WishDep
+    thresholds: ThresholdsDep
     status: Annotated[ItemStatus | None, Query()] = None
     label: Annotated[str | None, Query(description="Likeliest label, whatever the decision.")] = None
     decision: Annotated[str | None, Query(description="Decision is this label.")] = None
@@ -47,7 +47,7 @@ class Selection:
             status = "unreached"
         else:
             return None
-        rule = self.wish.rule(job)
+        rule = self.thresholds.rule(job)
         if (self.decision, self.abstained, self.abstain_reason) != (None, None, None):
             rule.check_stored()  # before a stream has begun
         return Wanted(

@@ -30,7 +30,7 @@ class Results:
 
     @property
     def reader(self) -> Reader:
-        return Reader(self.job, self.selection.wish)
+        return Reader(self.job, self.selection.thresholds)
 
     def pages(self) -> Iterator[tuple[Reader, list[ResultRow]]]:
         """Yield rows with their reader: the batch may end meanwhile.
@@ -47,7 +47,7 @@ class Results:
                 if wanted is None:
                     return
                 rows, cursor = results.page(session, job.id, Window(PAGE_ROWS, cursor), wanted)
-            yield Reader(job, self.selection.wish), rows
+            yield Reader(job, self.selection.thresholds), rows
             if cursor is None:
                 return
 

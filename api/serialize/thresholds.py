@@ -12,7 +12,7 @@ Share = Annotated[float | None, Query(ge=0, le=1, description="Threshold to appl
 
 
 @dataclass(frozen=True)
-class Wish:
+class Thresholds:
     """Thresholds requested by a reader; None uses the job's."""
 
     threshold: Share = None
@@ -22,5 +22,5 @@ class Wish:
         return Rule.of(job).changed(self.threshold, self.min_known)
 
 
-AS_ASKED = Wish()
-WishDep = Annotated[Wish, Depends()]
+AS_ASKED = Thresholds()
+ThresholdsDep = Annotated[Thresholds, Depends()]

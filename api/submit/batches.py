@@ -228,7 +228,7 @@ def items_of(
     return [Item(name, next(kept)) if len(data) <= largest else Item(name, None, error) for name, data in files]
 
 
-def check_wish(services: Services, caller: ApiKey, once: Once, options: BatchOptions) -> None:
+def check_early(services: Services, caller: ApiKey, once: Once, options: BatchOptions) -> None:
     """Check what can be checked before large uploads.
 
     Raises:

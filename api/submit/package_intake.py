@@ -27,7 +27,7 @@ NAME_CHARACTERS = 200
 ID_CHARACTERS = 40
 
 
-class Wishes(types.Request):
+class PackageOptions(types.Request):
     name: Name | None = None
 
 
@@ -39,7 +39,7 @@ def take_package(services: Services, once: Once, sent: Form) -> Made:
         Invalid: the name cannot be one.
     """
     (upload,) = sent.files
-    name = validated(Wishes, {"name": sent.one("name")}, "body").name or name_of(upload)
+    name = validated(PackageOptions, {"name": sent.one("name")}, "body").name or name_of(upload)
     uploads = services.settings.cache_dir / "uploads"
     with disk_errors():
         uploads.mkdir(parents=True, exist_ok=True)

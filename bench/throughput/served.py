@@ -18,7 +18,7 @@ from tsukiji.cli.embedded import service
 
 WARM_UP: Final = 64
 SEEDS: Final = 8
-"""Models that are tried where a precision is wished for."""
+"""Models tried to get a precision."""
 TAUGHT: Final = 40
 """Photos of each class that the model learns from."""
 
@@ -70,7 +70,7 @@ def serve(stage: Stage, recipe: dict[str, Any] | None = None) -> Iterator[Served
     """Start a service, train a model in it, and classify a few photos: all is warm.
 
     Raises:
-        RuntimeError: no model may compute in the precision that is wished for.
+        RuntimeError: no model may compute in this precision.
     """
     folder = stage.folder("service")
     with service(folder) as client:
@@ -81,7 +81,7 @@ def serve(stage: Stage, recipe: dict[str, Any] | None = None) -> Iterator[Served
 
 
 def prepare(client: Client, stage: Stage, recipe: dict[str, Any], first_seed: int = 0) -> tuple[str, str]:
-    """Train models with one seed after the other until one computes as is wished for; returns its id and precision.
+    """Train models with one seed after the other until one computes in this precision; returns its id and precision.
 
     Raises:
         RuntimeError: none does.

@@ -10,13 +10,10 @@ from db.blobs import upsert
 from db.clock import now
 from db.curation.miniatures import add_miniatures
 from db.curation.open_findings import is_open
-from db.jobs import jobs
-from db.jobs.requests import AnalysisRequest
 from db.labels import has_label
-from db.models import Analysis, Dataset, Finding, Image, ImageMeasures, ImageName, Job
+from db.models import Analysis, Dataset, Finding, Image, ImageMeasures, ImageName
 from db.paging import Rows, Window
 from tsukiji.errors import NotFound
-from tsukiji.jobs import JobKind
 
 PART = 500
 ORDER = (Finding.kind, Finding.score, Finding.group_id, Finding.image_id)
@@ -25,11 +22,6 @@ MEASURES = ("blurry", "dark", "light", "low_information", "grayscale")
 
 Picture = Row[tuple[Any, ...]]
 """An image with its measures; nulls if it has none yet."""
-
-
-def request(session: Session, wish: AnalysisRequest, max_attempts: int, **columns: Any) -> Job:
-    """Return the queued job that analyses the data set, or a new one."""
-    return jobs.create_once(session, JobKind.ANALYSIS, wish, max_attempts, **columns)
 
 
 # --- measures --------------------------------------------------------------------------------------------------------
@@ -178,10 +170,10 @@ def page(
     query = query.where(Finding.dataset_id == dataset_id, is_open())
     if label is not None:
         query = query.where(has_label(session.get_one(Dataset, dataset_id).kind, label))
-    wishes = ((Finding.kind, kind), (Finding.group_id, group), (Finding.image_id, image_id))
-    for column, wish in wishes:
-        if wish is not None:
-            query = query.where(column == wish)
+    filters = ((Finding.kind, kind), (Finding.group_id, group), (Finding.image_id, image_id))
+    for column, value in filters:
+        if value is not None:
+            query = query.where(column == value)
     if after := window.after(str, float, str, str):
         query = query.where(tuple_(*ORDER) > tuple_(*after))
     rows = [(row[0], row[1]) for row in session.execute(query.order_by(*ORDER).limit(window.limit + 1))]

@@ -7,22 +7,15 @@ from sqlalchemy import Row, and_, delete, func, insert, select, tuple_
 from sqlalchemy.orm import Session
 
 from db.curation.image_filters import IN_USE, OPEN
-from db.jobs import jobs
-from db.jobs.requests import SuggestionRequest
 from db.models import Finding, Image, Job, Suggestion
 from db.paging import Rows, Window
 from tsukiji.errors import NotFound
-from tsukiji.jobs import ACTIVE, JobKind, JobStatus
+from tsukiji.jobs import JobKind, JobStatus
 
 ORDER: Final = (Suggestion.rank, Suggestion.image_id)
 
 Picture = Row[tuple[Any, ...]]
 """id, sha256, crop, label, and a group or null."""
-
-
-def request(session: Session, wish: SuggestionRequest, max_attempts: int, **columns: Any) -> Job:
-    """Return the job that is to sort the data set: one that waits already, else a new one."""
-    return jobs.create_once(session, JobKind.SUGGESTION, wish, max_attempts, **columns)
 
 
 def count_images(session: Session, dataset_id: str) -> int:
@@ -65,12 +58,6 @@ def rounds(session: Session, dataset_id: str, limit: int) -> list[Job]:
             hint="POST /v1/datasets/{dataset}/suggestions sorts its unlabelled images.",
         )
     return found
-
-
-def active(session: Session, dataset_id: str) -> Job | None:
-    """Return the job that sorts the data set now, or is about to."""
-    running = (Job.dataset_id == dataset_id, Job.kind == JobKind.SUGGESTION, Job.status.in_(ACTIVE))
-    return session.scalar(select(Job).where(*running).order_by(Job.id.desc()).limit(1))
 
 
 def piles(session: Session, dataset_id: str) -> list[tuple[str, str | None, int, float]]:

@@ -103,6 +103,12 @@ def of_dataset(session: Session, kind: JobKind, dataset_id: str) -> list[Job]:
     return list(session.scalars(query.order_by(Job.age.desc())))
 
 
+def active_of(session: Session, kind: JobKind, dataset_id: str) -> Job | None:
+    """Return the newest unfinished job of a kind for a data set."""
+    mine = (Job.dataset_id == dataset_id, Job.kind == kind, Job.status.in_(ACTIVE))
+    return session.scalar(select(Job).where(*mine).order_by(Job.age.desc()).limit(1))
+
+
 def versions(session: Session, job_ids: Collection[str]) -> dict[str, int]:
     """Return the versions of the jobs that exist."""
     rows = session.execute(select(Job.id, Job.version).where(Job.id.in_(job_ids)))

@@ -137,19 +137,11 @@ class ExportRequest(JobRequest):
 
 
 class FeaturesRequest(JobRequest):
-    """Work on a data set by the features of a backbone."""
+    """Shared by analyses and suggestions."""
 
     dataset: str
     backbone: str
     image_size: int = 224
-
-
-class AnalysisRequest(FeaturesRequest):
-    pass
-
-
-class SuggestionRequest(FeaturesRequest):
-    pass
 
 
 REQUEST_OF: Final[dict[JobKind, type[JobRequest]]] = {
@@ -159,6 +151,6 @@ REQUEST_OF: Final[dict[JobKind, type[JobRequest]]] = {
     JobKind.IMPORT: ImportRequest,
     JobKind.EVALUATION: EvaluationRequest,
     JobKind.EXPORT: ExportRequest,
-    JobKind.ANALYSIS: AnalysisRequest,
-    JobKind.SUGGESTION: SuggestionRequest,
+    JobKind.ANALYSIS: FeaturesRequest,
+    JobKind.SUGGESTION: FeaturesRequest,
 }

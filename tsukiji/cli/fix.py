@@ -15,8 +15,8 @@ from tsukiji.cli.printed import STDIN, read_groups, read_labels
 from tsukiji.client import Client, Dataset
 from tsukiji.client._sync._curation import Chosen
 
-Wish = tuple[object, Callable[[Dataset], types.Revision]]
-"""Whether an act is asked for, and how it is done."""
+Edit = tuple[object, Callable[[Dataset], types.Revision]]
+"""Whether an edit was requested, and the call that makes it."""
 
 COLUMNS: Final[dict[str, Callable[[types.Revision], Any]]] = {
     "id": lambda revision: revision.id,
@@ -167,7 +167,7 @@ def fix(
     wanted = filter_of(label, unlabelled, none_of_these, split, excluded, review, finding, pile)
     which: dict[str, Any] = {"images": image, "everything": everything} | wanted
     reviewed = which if image or everything else which | {"review": review or "pending"}
-    on_images: list[Wish] = [
+    on_images: list[Edit] = [
         (relabel, lambda found: found.relabel(one_or_all(relabel or []), **which)),
         (add_label, lambda found: found.add_labels(add_label or [], **which)),
         (remove_label, lambda found: found.remove_labels(remove_label or [], **which)),
@@ -178,11 +178,11 @@ def fix(
         (set_split, lambda found: found.set_split(SPLITS[set_split or NONE], **which)),
         (crop, lambda found: found.crop(read_box(crop or NONE), **which)),
     ]
-    in_review: list[Wish] = [
+    in_review: list[Edit] = [
         (accept, lambda found: found.review("accepted", **reviewed)),
         (reject, lambda found: found.review("rejected", **reviewed)),
     ]
-    by_themselves: list[Wish] = [
+    by_themselves: list[Edit] = [
         (accept_labels, lambda found: found.accept_labels(read_labels(accept_labels or STDIN))),
         (keep_best, lambda found: found.keep_best(read_groups(keep_best or STDIN))),
         (undo, lambda found: found.undo(undo or "")),
@@ -190,7 +190,7 @@ def fix(
         (merge, lambda found: found.merge_labels(merge or [], into or "")),
         (delete_label, lambda found: found.delete_label(delete_label or "")),
     ]
-    asked = [wish for wish in [*on_images, *in_review, *by_themselves] if wish[0]]
+    asked = [edit for edit in [*on_images, *in_review, *by_themselves] if edit[0]]
     if len(asked) != 1:
         raise typer.BadParameter(f"give exactly one edit, not {len(asked) or 'none'}")
     check_selection(bool(image) + bool(wanted) + everything, asked[0] in on_images, asked[0] in by_themselves)

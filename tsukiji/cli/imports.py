@@ -94,11 +94,11 @@ def import_pictures(
     if (source is None) == (path is None):
         raise typer.BadParameter("Give a folder, an archive or a table, or --source.")
     check_target(target)
-    wishes = read_wishes(wanted, column or [], separator, folder or [], label, split, group, encoding)
+    options = read_options(wanted, column or [], separator, folder or [], label, split, group, encoding)
     if path is not None:
         check_not_empty(path)
     with Client() as client, to_fill(client, name, kind) as dataset:
-        result = bring(dataset, path, source, table, target, timeout, wishes)
+        result = bring(dataset, path, source, table, target, timeout, options)
         tell(result, target)
         if as_json:
             print_json(result)
@@ -125,14 +125,14 @@ def bring(
     table: Path | None = None,
     target: Path | None = None,
     timeout: float | None = None,
-    wishes: Mapping[str, Any] = MappingProxyType({}),
+    options: Mapping[str, Any] = MappingProxyType({}),
 ) -> types.UploadResult:
     """Import a folder, an archive, a table, or what is at `source`, and save the verdicts where they are wanted."""
     if path is not None and path.is_dir():
-        result = upload(dataset, path, table=table, **wishes)
+        result = upload(dataset, path, table=table, **options)
         save(result.files, target)
         return result
-    job = start(dataset, path, source, table, wishes)
+    job = start(dataset, path, source, table, options)
     result = finish(job, timeout)
     if target:
         job.download(target)
@@ -175,7 +175,7 @@ def drop_empty(dataset: Dataset) -> bool:
     return True
 
 
-def read_wishes(
+def read_options(
     wanted: types.ImportFormat,
     columns: list[str],
     separator: str | None,
@@ -185,22 +185,22 @@ def read_wishes(
     group: str | None,
     encoding: str | None,
 ) -> dict[str, Any]:
-    """Return what was wished for, without what was not.
+    """Return the options that were given.
 
     Raises:
-        typer.BadParameter: a wish makes no sense.
+        typer.BadParameter: an option makes no sense.
     """
     named: dict[str, list[str]] = {}
     for column, _, theirs in (column.partition("=") for column in columns):
         named.setdefault(column, []).append(theirs)
-    wishes: dict[str, Any] = {
+    placement: dict[str, Any] = {
         "label": label,
         "split": split,
         "group": group,
         "separator": separator,
         "encoding": encoding,
     }
-    given = wishes | {"format": wanted, "columns": {name: one_or_all(theirs) for name, theirs in named.items()}}
+    given = placement | {"format": wanted, "columns": {name: one_or_all(theirs) for name, theirs in named.items()}}
     given["folders"] = {name: role for name, _, role in (folder.rpartition("=") for folder in folders)}
     try:
         options = types.ImportOptions.model_validate(given)
@@ -215,21 +215,21 @@ def one_or_all(names: list[str]) -> str | list[str]:
 
 
 def start(
-    dataset: Dataset, path: Path | None, source: str | None, table: Path | None, wishes: Mapping[str, Any]
+    dataset: Dataset, path: Path | None, source: str | None, table: Path | None, options: Mapping[str, Any]
 ) -> Import:
     if path is None:
-        return dataset.import_source(source or "", table=table, **wishes)
+        return dataset.import_source(source or "", table=table, **options)
     if may_be_table(path.name):
         if table is not None:
             raise typer.BadParameter(f"{path} is a table itself; give the pictures, and this file with --table.")
-        return dataset.import_table(path, **wishes)
+        return dataset.import_table(path, **options)
     with sending(path) as progress:
-        return dataset.import_archive(path, progress, table=table, **wishes)
+        return dataset.import_archive(path, progress, table=table, **options)
 
 
-def upload(dataset: Dataset, folder: Path, **wishes: Any) -> types.UploadResult:
+def upload(dataset: Dataset, folder: Path, **options: Any) -> types.UploadResult:
     with bar(f"upload {folder.name}") as line:
-        return dataset.upload(folder, line.advance, **wishes)
+        return dataset.upload(folder, line.advance, **options)
 
 
 def finish(job: Import, timeout: float | None) -> types.UploadResult:

@@ -153,8 +153,8 @@ def verify_store(
 
     May run while the service runs; the service does the same once a day.
     """
-    wishes = {"--dry-run": dry_run, "--read": read, "--trust-database": trust_database}
-    become("db", "verify", *(flag for flag, wanted in wishes.items() if wanted), *json_flag(as_json))
+    options = {"--dry-run": dry_run, "--read": read, "--trust-database": trust_database}
+    become("db", "verify", *(flag for flag, wanted in options.items() if wanted), *json_flag(as_json))
 
 
 def json_flag(as_json: bool) -> list[str]:

@@ -51,7 +51,7 @@ def get(
 ) -> None:
     """Print or save results: all, or those that match every option."""
     check_target(target)
-    wishes: dict[str, Any] = {
+    options: dict[str, Any] = {
         "label": label,
         "decision": decision,
         "abstained": abstained,
@@ -69,11 +69,11 @@ def get(
         for named in (label, decision):
             check_label(named, job.request.get("label_names") or [named])
         if heatmaps_to:
-            save_heatmaps(client, job.results(**wishes), heatmaps_to)
+            save_heatmaps(client, job.results(**options), heatmaps_to)
         elif target:
-            note(f"saved {job.download(target, probabilities=probabilities, **wishes)}")
+            note(f"saved {job.download(target, probabilities=probabilities, **options)}")
         else:
-            print_records(job.results(probabilities=probabilities, **wishes), COLUMNS, as_json)
+            print_records(job.results(probabilities=probabilities, **options), COLUMNS, as_json)
 
 
 @app.command("summary")

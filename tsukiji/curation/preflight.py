@@ -148,9 +148,9 @@ class _Checked:
         command = _fix(self.dataset, "--image", "ID", "--set-split", "valid")
         return problem, f"Add images, or assign some of each label to valid: {command}."
 
-    def _more(self, wish: str, leave_out: Sequence[str] = ()) -> str:
+    def _more(self, first: str, leave_out: Sequence[str] = ()) -> str:
         """Return a hint to add images, with alternatives."""
-        ways = f"{wish}{self._leaving_out(leave_out)}"
+        ways = f"{first}{self._leaving_out(leave_out)}"
         tested = Counter(label for item in self.draw.items if item.split == "test" for label in item.labels)
         together = self.counts + tested
         if tested and len(together) > 1 and min(together.values()) >= self.min_images:

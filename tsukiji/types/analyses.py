@@ -28,7 +28,7 @@ FindingKind = Literal[
 ]
 
 
-class AnalysisCreate(Request):
+class FeaturesCreate(Request):
     backbone: Literal[Backbone, "auto"] = Field(
         "auto",
         description="The backbone whose features are compared. `auto`: resnet34 if a worker has its weights, "
@@ -36,6 +36,10 @@ class AnalysisCreate(Request):
     )
     image_size: int = Field(224, ge=32, le=1024, multiple_of=16, description="Input size in pixels.")
     metadata: Metadata = {}
+
+
+class AnalysisCreate(FeaturesCreate):
+    pass
 
 
 class Finding(Answer):

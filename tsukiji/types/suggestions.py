@@ -3,10 +3,8 @@
 from datetime import datetime
 from typing import Final, Literal
 
-from pydantic import Field
-
-from tsukiji.types.base import Answer, Metadata, Request
-from tsukiji.types.trainings import Backbone
+from tsukiji.types.analyses import FeaturesCreate
+from tsukiji.types.base import Answer
 
 DOUBTFUL: Final = "doubtful"
 """The pile of images whose label is not sure enough, or that resemble nothing labelled."""
@@ -20,14 +18,8 @@ def pile_of_cluster(number: int) -> str:
     return f"cluster:{number}"
 
 
-class SuggestionCreate(Request):
-    backbone: Literal[Backbone, "auto"] = Field(
-        "auto",
-        description="The backbone whose features are compared. `auto`: resnet34 if a worker has its weights, "
-        "else efficientnet_lite0.",
-    )
-    image_size: int = Field(224, ge=32, le=1024, multiple_of=16, description="Input size in pixels.")
-    metadata: Metadata = {}
+class SuggestionCreate(FeaturesCreate):
+    pass
 
 
 class Pile(Answer):

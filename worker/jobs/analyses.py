@@ -12,7 +12,7 @@ import structlog
 from db.curation import analyses
 from db.curation.analyses import Picture
 from db.jobs import jobs
-from db.jobs.requests import AnalysisRequest
+from db.jobs.requests import FeaturesRequest
 from db.models import Job
 from db.session import Session
 from training.random_projection import DIMENSIONS
@@ -103,7 +103,7 @@ def look(
 ) -> tuple[Seen, list[dict[str, Any]]]:
     """Return what the backbone sees in the pictures, and what cannot be said because there is none."""
     tell(services, job, phase="looking", completed=0, total=len(pictures))
-    features = Features(services, AnalysisRequest.of(job), folder)
+    features = Features(services, FeaturesRequest.of(job), folder)
     names = [picture.sha256 for picture in pictures]
     found = read_seen(features, names)
     missing = [Wanted(names[index]) for index, row in enumerate(found.vectors) if not row.any()]

@@ -10,16 +10,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from db.curation import analyses, datasets, image_intake, import_verdicts
+from db.curation import datasets, image_intake, import_verdicts
 from db.curation.datasets import NewImage
 from db.curation.image_intake import IntakeOutcome
 from db.jobs import jobs
-from db.jobs.requests import AnalysisRequest
+from db.jobs.requests import FeaturesRequest
 from db.models import ApiKey, Job
 from db.session import Session
 from tsukiji.errors import Invalid, LabelRefused, TsukijiError
 from tsukiji.ingest.importers import Placement
-from tsukiji.jobs import Queue
+from tsukiji.jobs import JobKind, Queue
 from tsukiji.kernel.pipeline import in_order
 from tsukiji.labels import look_alikes, split_labels, under_two_labels
 from tsukiji.types import AnalysisCreate
@@ -176,6 +176,6 @@ def end(services: Services, job: Job, warnings: list[dict[str, Any]]) -> None:
 def request_analysis(services: Services, session: Session, job: Job) -> str:
     """Queue an analysis of the job's data set with default options, unless one is queued already."""
     usual = AnalysisCreate()
-    request = AnalysisRequest(dataset=dataset_of(job), backbone=usual.backbone, image_size=usual.image_size)
+    request = FeaturesRequest(dataset=dataset_of(job), backbone=usual.backbone, image_size=usual.image_size)
     attempts = services.settings.jobs.max_attempts
-    return analyses.request(session, request, attempts, created_by=job.created_by).id
+    return jobs.create_once(session, JobKind.ANALYSIS, request, attempts, created_by=job.created_by).id

@@ -9,7 +9,7 @@ from threadpoolctl import threadpool_limits
 from db.curation import suggestions
 from db.curation.suggestions import Picture
 from db.jobs import jobs
-from db.jobs.requests import SuggestionRequest
+from db.jobs.requests import FeaturesRequest
 from db.models import Job
 from db.session import Session
 from training.intervals import wilson
@@ -54,7 +54,7 @@ def look(services: Services, job: Job, lease: Lease, pictures: Sequence[Picture]
 
     They are kept where trainings of the preset `quick` look for them.
     """
-    asked = SuggestionRequest.of(job)
+    asked = FeaturesRequest.of(job)
     facts = architecture_of(cast("Backbone", asked.backbone))
     width, used = facts.num_middle + 2 * facts.num_features, facts.num_features
     wanted = [Wanted(picture.sha256, picture.crop) for picture in pictures]

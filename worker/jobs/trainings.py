@@ -147,7 +147,7 @@ class EngineMonitor:
             TsukijiError: why the training failed.
         """
         for event in self._engine.events(TICK_SECONDS):
-            self._pass_wishes()
+            self._pass_signals()
             self._look_after(silent=event is None)
             if event is not None:
                 self._take(event)
@@ -182,7 +182,7 @@ class EngineMonitor:
             case _:
                 assert_never(event)
 
-    def _pass_wishes(self) -> None:
+    def _pass_signals(self) -> None:
         self._lease.check()
         if self._lease.signals.finish and not self._finishing:
             self._finishing = True

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 from db.curation import analyses, datasets
 from db.jobs import jobs
-from db.jobs.requests import AnalysisRequest
+from db.jobs.requests import FeaturesRequest
 from db.paging import Window
 from tests.worker.conftest import work
 from tsukiji.jobs import JobKind
@@ -79,12 +79,16 @@ def fill(services, submit, archive):
     return fill
 
 
+def queue_analysis(session, dataset):
+    request = FeaturesRequest(dataset=dataset, backbone="resnet18", image_size=32)
+    return jobs.create_once(session, JobKind.ANALYSIS, request, 3)
+
+
 @pytest.fixture
 def analyse(services, submit):
     def analyse(dataset):
-        wish = {"dataset": dataset, "backbone": "resnet18", "image_size": 32}
         with services.database.transaction() as session:
-            job = analyses.request(session, AnalysisRequest.model_validate(wish), 3)
+            job = queue_analysis(session, dataset)
         work(services, job.id, run)
         return submit.find(job)
 
@@ -268,7 +272,9 @@ def test_what_was_measured_before_a_crash_is_kept(services, submit, fill, monkey
         real(session, rows)
 
     with services.database.transaction() as session:
-        job = analyses.request(session, AnalysisRequest(dataset=dataset, backbone="resnet18", image_size=32), 3)
+        job = jobs.create_once(
+            session, JobKind.ANALYSIS, FeaturesRequest(dataset=dataset, backbone="resnet18", image_size=32), 3
+        )
     with monkeypatch.context() as dying:
         dying.setattr(analyses, "add_measures", dies)
         work(services, job.id, run)
@@ -300,7 +306,9 @@ def test_a_cancelled_analysis_ends_and_changes_nothing(services, submit, fill, a
         run(services, job, lease)
 
     with services.database.transaction() as session:
-        job = analyses.request(session, AnalysisRequest(dataset=dataset, backbone="resnet18", image_size=32), 3)
+        job = jobs.create_once(
+            session, JobKind.ANALYSIS, FeaturesRequest(dataset=dataset, backbone="resnet18", image_size=32), 3
+        )
     work(services, job.id, cancel_when_running)
     assert submit.find(job).status == "cancelled"
     assert found(dataset) == []
@@ -309,7 +317,9 @@ def test_a_cancelled_analysis_ends_and_changes_nothing(services, submit, fill, a
 def test_a_data_set_that_vanished_fails_its_analysis(services, submit, fill):
     dataset = fill({"cat/1.jpg": encoded(photo(1))})
     with services.database.transaction() as session:
-        job = analyses.request(session, AnalysisRequest(dataset=dataset, backbone="resnet18", image_size=32), 3)
+        job = jobs.create_once(
+            session, JobKind.ANALYSIS, FeaturesRequest(dataset=dataset, backbone="resnet18", image_size=32), 3
+        )
         datasets.remove(session, dataset)
     work(services, job.id, run)
     assert submit.find(job).status == "failed"

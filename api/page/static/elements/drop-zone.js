@@ -75,12 +75,12 @@ class DropZone extends HTMLElement {
     }
   }
 
-  /** @param {string} wished @returns {Promise<{id: string, kind: string, images: number}>} the data set that is sent to */
-  async #target(wished) {
+  /** @param {string} wanted @returns {Promise<{id: string, kind: string, images: number}>} the data set that is sent to */
+  async #target(wanted) {
     if (!this.hasAttribute("create")) return call(`/v1/datasets/${this.getAttribute("dataset")}`);
     for (let number = 1; ; number++) {
       try {
-        return await call("/v1/datasets", { json: { name: wished.slice(0, 190) + (number > 1 ? ` ${number}` : "") } });
+        return await call("/v1/datasets", { json: { name: wanted.slice(0, 190) + (number > 1 ? ` ${number}` : "") } });
       } catch (error) {
         if (!(error instanceof Problem) || error.status !== 409 || number > 50) throw error;
       }
