@@ -33,7 +33,7 @@ from tsukiji.cli.embedded import service
 from tsukiji.kernel import log
 from tsukiji.kernel.settings import LogSettings
 
-WAIT_MS: Final = 150_000
+WAIT_MS: Final = 400_000
 
 
 def main() -> None:

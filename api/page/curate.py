@@ -14,6 +14,7 @@ from api.http.idempotency import Once
 from api.page import curate_acts
 from api.page.curate_queues import LISTED, QUALITY, QUEUES, Entry, Queue, count_all, find_place, findings_of, read
 from api.page.screen import ScreenDep
+from api.page.train import at_once
 from api.serialize import records
 from api.submit.features import start_analysis
 from db.curation import analyses, datasets, image_edits, revisions
@@ -66,11 +67,16 @@ class ActForm(BaseModel):
 
 
 @router.get("/datasets/{dataset}/curate")
-def show_queues(screen: ScreenDep, dataset: str) -> HTMLResponse:
+def show_queues(screen: ScreenDep, dataset: str, begin: bool = False) -> Response:
+    """Show what waits in each queue; with `begin`, once the analysis has ended, the first of them."""
     with screen.services.database.reading() as session:
         row = datasets.find(session, dataset)
         counts = count_all(session, row.id)
-        samples = {queue.name: sample(session, row, queue) for queue in LISTED if counts[queue.name]}
+        job = find_job(session, row.id)
+        waiting = [queue for queue in LISTED if counts[queue.name]]
+        if begin and waiting and (job is None or job.done):
+            return RedirectResponse(f"/datasets/{row.id}/curate/{waiting[0].name}", 303)
+        samples = {queue.name: sample(session, row, queue) for queue in waiting}
         analysed = find_analysis(session, row)
         return screen.show(
             session,
@@ -79,9 +85,11 @@ def show_queues(screen: ScreenDep, dataset: str) -> HTMLResponse:
             dataset=row,
             queues=LISTED,
             counts=counts,
+            waiting=waiting,
+            preset=at_once(screen, session, row),
             samples=samples,
             analysis=analysed,
-            job=find_job(session, row.id),
+            job=job,
             images=sum(count for _, count in datasets.count_labels(session, [row.id])[row.id]),
         )
 
@@ -89,7 +97,7 @@ def show_queues(screen: ScreenDep, dataset: str) -> HTMLResponse:
 @router.post("/datasets/{dataset}/curate/analyses")
 def check_pictures(screen: ScreenDep, dataset: str) -> Response:
     start_analysis(screen.services, screen.visitor, Once(None), dataset, AnalysisCreate())
-    return RedirectResponse(f"/datasets/{dataset}/curate", 303)
+    return RedirectResponse(f"/datasets/{dataset}/curate?begin=true", 303)
 
 
 @router.get("/datasets/{dataset}/curate/{queue}")
@@ -107,8 +115,11 @@ def show_queue(
         row = datasets.find(session, dataset)
         counts = count_all(session, row.id)
         context = {"queues": LISTED, "counts": counts, "queue": wanted, "done": find_done(session, row.id, done)}
+        context["waiting"] = [each for each in LISTED if counts[each.name] and each is not wanted]
         grid = wanted.view == "grid" and at is None
         shown = show_grid(session, row, wanted, kind, cursor) if grid else show_entry(session, row, wanted, at)
+        if not (shown.get("findings") or shown.get("offers")):
+            context["preset"] = at_once(screen, session, row)  # nothing waits here: the way on
         template = "curate_grid.html" if grid else "curate_queue.html"
         return screen.show(session, template, current="curate", dataset=row, **context, **shown)
 

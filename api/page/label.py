@@ -10,6 +10,7 @@ from api.http.idempotency import Once
 from api.page.charts import Line, line_chart
 from api.page.rendering import percent
 from api.page.screen import ScreenDep
+from api.page.train import at_once
 from api.serialize import records
 from api.submit.features import start_suggestion
 from db.curation import datasets, image_edits, revisions, suggestions
@@ -29,8 +30,8 @@ ROUNDS: Final = 200
 SHOWN: Final = 24
 """Pictures of a pile without script; with script all of them are there."""
 ACTS: Final = 6
-HAND: Final = 24
-"""Doubtful pictures that are labelled at once as suggested: no more than one looks at."""
+HANDS: Final = ((0.97, 48), (0.0, 24))
+"""Doubtful pictures that are labelled at once as suggested, from which accuracy on: no more than one looks at."""
 SETTLED: Final = 0.01
 """Where half of the labels gave an accuracy within this of today's, more labels hardly change it."""
 SETTLED_LABELS: Final = 60
@@ -44,6 +45,7 @@ def show_label(screen: ScreenDep, dataset: str) -> HTMLResponse:
         found = find_round(session, row)
         active = jobs.active_of(session, JobKind.SUGGESTION, row.id)
         edits = revisions.page(session, row.id, Window(ACTS)).data
+        piles = [] if found is None else [describe(session, row, pile) for pile in found.piles]
         return screen.show(
             session,
             "label.html",
@@ -52,10 +54,12 @@ def show_label(screen: ScreenDep, dataset: str) -> HTMLResponse:
             multi=row.kind == MULTI,
             images=sum(counts.values()),
             unlabelled=counts.get(None, 0),
-            hand=HAND,
+            hand=hand_of(found),
+            preset=at_once(screen, session, row) if len(counts) > 1 else None,
             labels=sorted(label for label in counts if label),
             round=found,
-            piles=[] if found is None else [describe(session, row, pile) for pile in found.piles],
+            piles=piles,
+            sure=[pile for pile in piles if pile["record"].label is not None],
             job=records.job(active) if active else None,
             curve=None if found is None else draw(found.history),
             settled=found is not None and has_settled(found.history),
@@ -80,6 +84,11 @@ def describe(session: Session, row: Dataset, pile: types.Pile) -> dict[str, Any]
         "cluster": pile.label is None and pile.pile != DOUBTFUL,
         "images": [records.suggested_image(found) for found in first],
     }
+
+
+def hand_of(found: types.Suggestions | None) -> int:
+    accuracy = (found.accuracy if found else None) or 0.0
+    return next(hand for least, hand in HANDS if accuracy >= least)
 
 
 def draw(history: list[types.SuggestionRound]) -> Markup | None:

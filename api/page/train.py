@@ -97,7 +97,6 @@ def show_train(
     problem: TsukijiError | None = None,
 ) -> HTMLResponse:
     rows = jobs.page(session, Window(LISTED), JobKind.TRAINING, dataset_id=dataset.id).data
-    last = TrainingRequest.of(rows[0]).recipe.preset if rows else "quick"
     wrong = {line.get("pointer", "").rpartition("/")[2] for line in problem.extra.get("errors", [])} if problem else ()
     return screen.show(
         session,
@@ -105,7 +104,7 @@ def show_train(
         current="train",
         dataset=dataset,
         status=status_of(type(problem)) if problem else 200,
-        values={"preset": last} | (fields or {}),
+        values={"preset": last_preset(session, dataset)} | (fields or {}),
         problem=problem,
         wrong=wrong,
         presets=PRESETS,
@@ -135,6 +134,17 @@ def before_start(screen: Screen, session: Session, dataset: Dataset) -> dict[str
         "unlabelled": dict(everything).get(None, 0),
         "findings": [(kind, text, found[kind]) for kind, text in WORTH_A_LOOK.items() if found.get(kind)],
     }
+
+
+def at_once(screen: Screen, session: Session, dataset: Dataset) -> str | None:
+    """Return the preset of a training that may start without the form; None where the form has something to say."""
+    before = before_start(screen, session, dataset)
+    return None if before["refusal"] or before["warnings"] else last_preset(session, dataset)
+
+
+def last_preset(session: Session, dataset: Dataset) -> str:
+    rows = jobs.page(session, Window(1), JobKind.TRAINING, dataset_id=dataset.id).data
+    return TrainingRequest.of(rows[0]).recipe.preset if rows else "quick"
 
 
 def list_backbones(session: Session) -> dict[str, Any]:

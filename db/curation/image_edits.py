@@ -155,12 +155,31 @@ def describe(act: types.Act) -> str:
             done = act.act
         case _:
             done = label_edits.describe(act)
-    return f"{done} ({describe_filter(act)})" if isinstance(act, ImageSelection) else done
+    return f"{done}: {describe_filter(act)}" if isinstance(act, ImageSelection) and act.filter else done
 
 
 def describe_filter(selection: ImageSelection) -> str:
-    if selection.filter is None:
-        return "named images"
-    wanted = selection.filter.model_dump(exclude_defaults=True)
-    which = ", ".join(f"{name} is {value!r}" for name, value in wanted.items()) or "all images"
-    return f"{which}, except {len(set(selection.except_))}" if selection.except_ else which
+    wanted = selection.filter.model_dump(exclude_defaults=True) if selection.filter else {}
+    which = ", ".join(describe_member(name, value) for name, value in wanted.items()) or "all images"
+    return f"{which}, but {len(set(selection.except_))}" if selection.except_ else which
+
+
+def describe_member(name: str, value: Any) -> str:
+    match name, value:
+        case "label", _:
+            return f"those labelled {value!r}"
+        case "unlabelled", _:
+            return "without a label"
+        case "none_of_these", _:
+            return "with none of the labels"
+        case "split", "unassigned":
+            return "in no split"
+        case "split", _:
+            return f"in the split {value}"
+        case "excluded", _:
+            return "excluded ones" if value else "not excluded"
+        case "review", _:
+            return f"corrections, {value}"
+        case "finding", _:
+            return f"found: {value.replace('_', ' ')}"
+    return f"the pile {value.removeprefix('label:')!r}"

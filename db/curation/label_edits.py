@@ -124,9 +124,9 @@ def check_free(session: Session, dataset_id: str, label: str) -> None:
 def describe(act: types.Act) -> str:
     match act:
         case types.Relabel() if act.labels is not None:
-            return f"relabel as {listed(act.labels) or 'none of the labels'}"
+            return f"label as {listed(act.labels) or 'none of the labels'}"
         case types.Relabel():
-            return f"relabel as {act.label!r}" if act.label is not None else "remove the label"
+            return f"label as {act.label!r}" if act.label is not None else "remove the label"
         case types.AddLabels():
             return f"add {listed(act.labels)}"
         case types.RemoveLabels():

@@ -1,8 +1,11 @@
 // Keyboard shortcuts: whatever has `data-key` is clicked, or focused if it is a field, when its key is pressed.
-// Single letters can be switched off (WCAG 2.1.4). The sheet lists what works on this screen.
+// Enter presses the bold button, unless something else has the focus. Single letters can be switched off (WCAG 2.1.4).
+// The sheet lists what works on this screen.
 import { make } from "./api.js";
 
 const FIELDS = "input:not([type=checkbox]):not([type=radio]):not([type=range]):not([type=button]), textarea, select, [contenteditable]";
+const TAKES_ENTER = "a, button, input, select, textarea, summary, [role=option]";
+const BOLD = ".primary:not(:disabled)";
 const sheet = /** @type {HTMLDialogElement} */ (document.getElementById("keys-sheet"));
 const enabled = /** @type {HTMLInputElement} */ (document.getElementById("keys-on"));
 
@@ -10,6 +13,7 @@ const enabled = /** @type {HTMLInputElement} */ (document.getElementById("keys-o
 function find(key) {
   const dialogs = [...document.querySelectorAll("dialog[open]")];
   const within = dialogs.at(-1) ?? document;
+  if (key === "Enter") return /** @type {HTMLElement | undefined} */ ([...within.querySelectorAll(BOLD)].find((each) => each.checkVisibility()));
   const found = [...within.querySelectorAll(`[data-key="${CSS.escape(key)}"]`)];
   const usable = found.filter((each) => !each.matches(":disabled") && (each.checkVisibility() || each.closest("details.menu")));
   return /** @type {HTMLElement | undefined} */ (usable.at(-1));
@@ -18,6 +22,8 @@ function find(key) {
 document.addEventListener("keydown", (event) => {
   if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
   const target = /** @type {HTMLElement} */ (event.target);
+  if (event.key === "Escape" && target.matches?.(FIELDS) && !target.closest("dialog")) target.blur();
+  if (event.key === "Enter" && target.closest?.(TAKES_ENTER)) return;
   if (target.matches?.(FIELDS) || (event.key.length === 1 && !enabled.checked)) return;
   const element = find(event.key) ?? find(event.key.toLowerCase());
   if (!element) return;
@@ -30,7 +36,7 @@ enabled.checked = localStorage.getItem("keys") !== "off";
 enabled.addEventListener("change", () => localStorage.setItem("keys", enabled.checked ? "on" : "off"));
 
 /** What the sheet says of keys that elements handle themselves: `[["Arrows", "Move"]]`. @type {[string, string][]} */
-export const further = [];
+export const further = [["Enter", "Press the bold button"]];
 
 document.addEventListener("click", (event) => {
   const target = /** @type {HTMLElement} */ (event.target);

@@ -62,22 +62,27 @@ export function notifyUndo(text, undos, undone = () => {}) {
 }
 
 /**
- * Edit images, say so, and offer the undo. The document hears of it as "edited", with the act.
+ * Edit images, say so, and offer the undo. The document hears of each act as "edited".
  * @param {string} dataset id
- * @param {Record<string, unknown>} act the body of POST /v1/datasets/{dataset}/revisions
+ * @param {Record<string, unknown> | Record<string, unknown>[]} acts bodies of POST /v1/datasets/{dataset}/revisions
  * @param {string} text what to say
  * @param {() => void} changed is called after the edit, and after its undo
- * @returns {Promise<any>} the revision, or null where it failed and was told
+ * @returns {Promise<any>} the last revision, or null where it failed and was told; what was done before that is done
  */
-export async function edit(dataset, act, text, changed) {
+export async function edit(dataset, acts, text, changed) {
+  const rest = [acts].flat();
+  const made = [];
   try {
-    const revision = await call(`/v1/datasets/${dataset}/revisions`, { json: act });
-    notifyUndo(text, [revision.links.undo], changed);
+    for (; rest.length; rest.shift()) {
+      made.push(await call(`/v1/datasets/${dataset}/revisions`, { json: rest[0] }));
+      document.dispatchEvent(new CustomEvent("edited", { detail: rest[0] }));
+    }
+    notifyUndo(text, made.map((revision) => revision.links.undo).reverse(), changed);
     changed();
-    document.dispatchEvent(new CustomEvent("edited", { detail: act }));
-    return revision;
+    return made.at(-1);
   } catch (error) {
-    complain(error, () => edit(dataset, act, text, changed));
+    complain(error, () => edit(dataset, rest, text, changed));
+    if (made.length) changed();
     return null;
   }
 }

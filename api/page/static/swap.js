@@ -36,7 +36,7 @@ export async function swap(address, parts, { keep = false, prepare } = {}) {
   if (parts.some((part) => newest.get(part) !== turn)) return false;
   const [shown, drawn] = [document, fresh].map((screen) => parts.map((part) => [...screen.querySelectorAll(part)]));
   if (shown.some((elements, index) => elements.length !== drawn[index].length)) {
-    location.assign(address.split("#")[0]); // signed out meanwhile, or the screen is another one now
+    location.replace(address.split("#")[0]); // signed out meanwhile, or the screen is another one now
     return false;
   }
   const here = new URL(address, location.href).href === location.href;

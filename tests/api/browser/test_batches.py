@@ -55,6 +55,18 @@ def test_it_is_live(client, services, model, signed_in):
     expect(page.get_by_role("button", name="Cancel")).to_be_hidden()
 
 
+def test_the_bold_button_is_pressed_by_enter(batch, signed_in):
+    page = signed_in(f"/batches/{batch}")
+    expect(page.locator(TILES)).to_have_count(6)
+    with page.expect_download() as file:
+        page.keyboard.press("Enter")
+    lines = file.value.path().read_text().splitlines()
+    assert len(lines) == 1 + 6
+    with page.expect_download() as file:
+        page.keyboard.press("d")
+    assert file.value.path().read_text().splitlines() == lines
+
+
 def test_filters_and_thresholds_follow_in_place(batch, signed_in):
     page = signed_in(f"/batches/{batch}")
     page.get_by_role("link", name="unreadable 1").click()

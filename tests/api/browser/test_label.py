@@ -66,6 +66,29 @@ def test_what_was_taken_out_of_a_pile_stays_out_when_the_piles_are_drawn_again(
     assert client.get(f"/v1/images/{pets[names[0]]}").json()["label"] is None
 
 
+def test_one_key_accepts_all_piles_but_what_was_taken_out(signed_in, client, sorted_pets, sorting):
+    page = signed_in("/datasets/pets/label")
+    piles = page.locator("[data-kind=label]")
+    expect(piles).to_have_count(2)
+    out = piles.first.get_by_role("option").first
+    name = out.get_attribute("title")
+    out.click()
+    left = sum(int(pile.get_attribute("data-count")) for pile in piles.all()) - 1
+    expect(page.locator(".head .primary")).to_contain_text(f"Accept both piles: {left}")
+    page.keyboard.press("a")
+    expect(page.locator("#notices")).to_contain_text(f"{left} pictures labelled cat, dog.")
+    labelled = {
+        image["name"]: image["label"] for image in client.get("/v1/datasets/pets/images?limit=100").json()["data"]
+    }
+    assert sum(label is not None for label in labelled.values()) == 8 + left
+    assert labelled[name] is None
+    assert all(label in {None, name[:3]} for name, label in labelled.items())
+    page.keyboard.press("u")
+    expect(page.locator("#notices")).to_contain_text("Undone.")
+    classes = client.get("/v1/datasets/pets").json()["classes"]
+    assert {each["label"]: each["images"] for each in classes} == {None: 16, "cat": 4, "dog": 4}
+
+
 def test_a_press_that_began_before_the_piles_are_drawn_again_is_a_click(signed_in, sorted_pets, sorting):
     page = signed_in("/datasets/pets/label")
     pile = page.locator("[data-kind=label]").first
@@ -81,8 +104,7 @@ def test_a_press_that_began_before_the_piles_are_drawn_again_is_a_click(signed_i
 
 def test_a_name_that_is_being_typed_stays_when_the_piles_are_drawn_again(signed_in, pets, sorting):
     page = signed_in("/datasets/pets/label")
-    page.locator("[data-kind=cluster]").first.wait_for()
-    page.keyboard.press("n")
+    expect(page.locator("[data-kind=cluster]").first.get_by_role("combobox")).to_be_focused()
     page.keyboard.type("ca")
     page.locator("#progress").evaluate("(element) => element.setAttribute('data-former', '')")
     page.evaluate("document.querySelector('[data-sort]').form.requestSubmit()")
@@ -99,7 +121,7 @@ def test_from_groups_to_labels(signed_in, client, pets, sorting):
     expect(group).to_be_visible()  # the first round began by itself
     kind = group.locator("image-grid .tile").first.get_attribute("title")[:3]
     groups = page.locator("[data-kind=cluster]").count()
-    page.keyboard.press("n")
+    expect(group.get_by_role("combobox")).to_be_focused()
     page.keyboard.type(kind)
     page.keyboard.press("Enter")
     expect(page.locator("[data-kind=cluster]")).to_have_count(groups - 1)

@@ -53,6 +53,20 @@ def test_what_was_never_checked_is_checked_by_one_button(browser, client, datase
     assert f'jobs="{job["id"]}"' in page
 
 
+def test_the_first_queue_opens_once_the_check_has_ended(browser, services, dataset, suspected):
+    note(services, dataset, [(suspected[0], "blurry", 0.1, "", None), (suspected[1], "outlier", 0.1, "", None)])
+    answer = browser.get("/datasets/sushi/curate?begin=true")
+    assert answer.url.path.endswith("/curate/outliers")
+    assert browser.get("/datasets/sushi/curate").url.path.endswith("/curate"), "the overview itself stays reachable"
+
+
+def test_a_queue_that_is_done_leads_on(browser, client, services, dataset, suspected):
+    note(services, dataset, [(suspected[0], "outlier", 0.1, "", None)])
+    page = browser.get("/datasets/sushi/curate/suspected-labels").text
+    assert "Nothing waits here" in page
+    assert re.search(r'class="button primary" href="[^"]+/curate/outliers">Outliers: 1<', page)
+
+
 def test_a_data_set_without_pictures_asks_for_some(browser, client):
     client.post("/v1/datasets", json={"name": "empty"})
     page = browser.get("/datasets/empty/curate").text

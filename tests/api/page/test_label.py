@@ -1,9 +1,12 @@
 """Label with the model, without script. `pets` are 24 pictures without labels, 12 of them cats."""
 
+import re
+
 import pytest
 
 from tests.api.conftest import as_files, picture
 from tests.api.test_suggestions import label
+from tsukiji.curation import preflight
 
 
 @pytest.fixture
@@ -47,11 +50,24 @@ def test_a_pile_is_accepted(browser, client, pets, screen, suggest):
     assert counted(client)["cat"] == 4 + pile["images"]
 
 
-def test_all_labelled_leads_to_training(browser, client, screen):
-    client.post("/v1/datasets/pets/revisions", json={"act": "relabel", "label": "cat", "filter": {}})
+def test_all_labelled_leads_to_training_at_once(browser, client, pets, screen, monkeypatch):
+    monkeypatch.setattr(preflight, "FEW_IMAGES", 10)
+    label(client, pets, count=12)
     page = browser.get(screen).text
     assert "All labelled" in page
+    assert "label as &#39;dog&#39;</span>" in page, "the last changes, in words"
+    form = re.search(r'action="([^"]+/train)"><input type="hidden" name="preset" value="(\w+)"', page)
+    answer = browser.post(form[1], data={"preset": form[2]})
+    assert answer.url.path.startswith("/trainings/")
+    (job,) = client.get("/v1/trainings").json()["data"]
+    assert job["request"]["recipe"]["preset"] == "quick"
+
+
+def test_what_should_be_known_before_a_training_is_shown_first(browser, client, screen):
+    client.post("/v1/datasets/pets/revisions", json={"act": "relabel", "label": "cat", "filter": {}})
+    page = browser.get(screen).text
     assert f'href="{screen.removesuffix("label")}train"' in page
+    assert f'action="{screen.removesuffix("label")}train"' not in page
 
 
 def test_pictures_of_several_labels_are_labelled_elsewhere(browser, client):

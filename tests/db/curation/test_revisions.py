@@ -157,10 +157,10 @@ def test_the_history_says_who_and_what(pets, session):
     pets.act("exclude", images=pets.images[:1], author=author)
     pets.act("relabel", label="fish", filter={"label": "cat", "split": "unassigned"}, author=author)
     rows = revisions.page(session, pets.id, Window(1))
-    assert rows.data[0].description == "relabel as 'fish' (label is 'cat', split is 'unassigned')"
+    assert rows.data[0].description == "label as 'fish': those labelled 'cat', in no split"
     assert (rows.data[0].author, rows.data[0].created_by) == ("anna", author.id)
     older = revisions.page(session, pets.id, Window(1, rows.next_cursor))
-    assert [row.description for row in older.data] == ["exclude (named images)"]
+    assert [row.description for row in older.data] == ["exclude"]
     assert older.next_cursor is None
     changes = revisions.page_changes(session, older.data[0].id, Window())
     read = [

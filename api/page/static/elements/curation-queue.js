@@ -2,7 +2,6 @@
 // next picture, which is fetched in advance, is shown at once.
 import { call } from "../api.js";
 import { complain, edit, notify } from "../notices.js";
-import { further } from "../keys.js";
 import { copy, screen, swapLinks } from "../swap.js";
 
 class CurationQueue extends HTMLElement {
@@ -13,8 +12,6 @@ class CurationQueue extends HTMLElement {
     this.addEventListener("submit", (event) => this.#submit(event));
     this.addEventListener("click", (event) => this.#click(event));
     swapLinks("a[data-turn]", (address) => this.#show(address));
-    document.addEventListener("keydown", (event) => this.#accept(event));
-    further.push(["Enter", "Take the first act"]);
     this.#prepare();
   }
 
@@ -60,6 +57,7 @@ class CurationQueue extends HTMLElement {
     }
     for (const name of ["at", "next"]) copy(name, other, this);
     this.replaceChildren(...[...other.childNodes].map((node) => document.importNode(node, true)));
+    document.querySelector(".rail nav")?.replaceWith(document.importNode(/** @type {Element} */ (found.querySelector(".rail nav")), true));
     if (push) history.pushState(null, "", path);
     document.title = found.title;
     /** @type {HTMLElement | null} */ (this.querySelector(".number"))?.focus({ preventScroll: true });
@@ -136,14 +134,6 @@ class CurationQueue extends HTMLElement {
       const wanted = [...boxes].some((box) => !box.checked);
       for (const box of boxes) box.checked = wanted;
     }
-  }
-
-  /** Enter takes the first act, where nothing else has the focus. @param {KeyboardEvent} event */
-  #accept(event) {
-    const target = /** @type {HTMLElement} */ (event.target);
-    if (event.key !== "Enter" || event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (target.matches("a, button, input, select, textarea, summary") || document.querySelector("dialog[open]")) return;
-    /** @type {HTMLElement | null} */ (this.querySelector(".offers .primary"))?.click();
   }
 }
 

@@ -9,7 +9,7 @@ import { swap } from "../swap.js";
 
 const NEW_LABELS = 8; // given one by one since the piles were sorted, before they are sorted again
 const KEYS = 9;
-const HAND = 24; // doubtful pictures that are labelled at once, as the button says
+const TAKES_OUT = '[data-pile]:not([data-kind="doubtful"])';
 const MOST_NAMED = 10_000; // images that one act may name
 
 class LabelPiles extends HTMLElement {
@@ -23,7 +23,11 @@ class LabelPiles extends HTMLElement {
     const { signal } = this.#listening;
     this.addEventListener("selection", (event) => this.#takeOut(event), { signal });
     this.addEventListener("submit", (event) => this.#submit(event), { signal });
-    this.addEventListener("click", (event) => /** @type {Element} */ (event.target).closest("[data-suggested]") && this.#takeSuggested(), { signal });
+    document.addEventListener("click", (event) => {
+      const button = /** @type {Element} */ (event.target).closest?.("[data-suggested], [data-all]");
+      if (button?.hasAttribute("data-all")) this.#accept([...this.querySelectorAll('[data-kind="label"]')].map((pile) => [pile, pile.getAttribute("data-label") ?? ""]));
+      else if (button) this.#takeSuggested(Number(button.getAttribute("data-suggested")));
+    }, { signal });
     document.addEventListener("submit", (event) => this.#sortByHand(event), { signal });
     document.addEventListener("edited", (event) => this.#given(/** @type {CustomEvent} */ (event).detail), { signal });
     document.addEventListener("job", (event) => this.#hear(/** @type {CustomEvent} */ (event).detail), { signal });
@@ -54,19 +58,24 @@ class LabelPiles extends HTMLElement {
       const button = pile.querySelector("[data-accept]");
       if (at >= 0) this.#give(button, String(at + 1));
     }
-    for (const pile of this.querySelectorAll('[data-pile]:not([data-kind="doubtful"])')) this.#count(pile);
-    for (const grid of this.querySelectorAll("image-grid"))
-      /** @type {ImageGrid} */ (grid).draw = (entry) => {
-        const doubtful = grid.closest('[data-kind="doubtful"]') && entry.label;
-        return { key: entry.image_id, thumb: entry.links.thumb, name: entry.name, note: doubtful ? `${entry.label}? ${percent(entry.score)}` : undefined };
+    this.#count();
+    const hand = Number(this.querySelector("[data-suggested]")?.getAttribute("data-suggested"));
+    for (const grid of /** @type {NodeListOf<ImageGrid>} */ (this.querySelectorAll("image-grid"))) {
+      const doubtful = grid.closest('[data-kind="doubtful"]');
+      grid.draw = (entry) => {
+        const look = { key: entry.image_id, thumb: entry.links.thumb, name: entry.name };
+        if (!doubtful || !entry.label) return look;
+        return { ...look, note: `${entry.label}? ${percent(entry.score)}`, state: hand && !grid.entries.slice(0, hand).includes(entry) ? "later" : "" };
       };
+    }
     const group = this.querySelector('[data-kind="cluster"]');
     const field = group?.querySelector('input[name="label"]');
     if (!group || !field) return;
     field.setAttribute("data-key", "n");
     field.setAttribute("placeholder", "Name it  N");
+    if (document.activeElement === document.body) /** @type {HTMLElement} */ (field).focus({ preventScroll: true }); // to type at once
     const choices = labels.map((label, at) => {
-      const button = make("button", { type: "button", class: "small", onclick: () => this.#accept(group, label) }, label, " ");
+      const button = make("button", { type: "button", class: "small", onclick: () => this.#accept([[group, label]]) }, label, " ");
       this.#give(button, String(at + 1));
       return button;
     });
@@ -81,19 +90,23 @@ class LabelPiles extends HTMLElement {
 
   /** @param {Event} event */
   #takeOut(event) {
-    const pile = /** @type {Element} */ (event.target).closest('[data-pile]:not([data-kind="doubtful"])');
-    if (!pile) return;
+    if (!(/** @type {Element} */ (event.target).closest(TAKES_OUT))) return;
     event.stopPropagation(); // what is taken out is not to be labelled by the bar
-    this.#count(pile);
+    this.#count();
   }
 
-  /** Say how many a pile's button takes: all but those that were taken out. @param {Element} pile */
-  #count(pile) {
-    const grid = /** @type {ImageGrid | null} */ (pile.querySelector("image-grid"));
-    const left = Number(pile.getAttribute("data-count")) - (grid?.count ?? 0);
-    const button = pile.querySelector("[data-accept]");
-    const key = button?.querySelector("kbd");
-    button?.replaceChildren(`${pile.getAttribute("data-kind") === "cluster" ? "Label" : "Accept"} ${left.toLocaleString("en")}`, ...(key ? [" ", key] : []));
+  /** Say how many the buttons take: all but those that were taken out. */
+  #count() {
+    let sum = 0;
+    for (const pile of this.querySelectorAll(TAKES_OUT)) {
+      const left = Number(pile.getAttribute("data-count")) - (/** @type {ImageGrid | null} */ (pile.querySelector("image-grid"))?.count ?? 0);
+      const button = pile.querySelector("[data-accept]");
+      const key = button?.querySelector("kbd");
+      button?.replaceChildren(`${pile.getAttribute("data-kind") === "cluster" ? "Label" : "Accept"} ${left.toLocaleString("en")}`, ...(key ? [" ", key] : []));
+      sum += left;
+    }
+    const all = document.querySelector("[data-all] [data-left]");
+    if (all) all.textContent = sum.toLocaleString("en");
   }
 
   /** @param {SubmitEvent} event */
@@ -103,36 +116,45 @@ class LabelPiles extends HTMLElement {
     if (!pile) return;
     event.preventDefault();
     const label = String(new FormData(form).get("label") ?? "").trim();
-    if (label) this.#accept(pile, label);
+    if (label) this.#accept([[pile, label]]);
   }
 
-  /** @param {Element} pile @param {string} label */
-  async #accept(pile, label) {
-    const name = pile.getAttribute("data-pile");
-    const grid = /** @type {ImageGrid | null} */ (pile.querySelector("image-grid"));
-    const out = grid?.selection?.images ?? [];
-    const count = Number(pile.getAttribute("data-count")) - out.length;
-    if (!count) return notify("Everything was taken out of this pile.");
-    // What was seen is what is labelled: a round that has ended meanwhile may have put others into this pile.
-    const images = grid?.entries.map((entry) => entry.image_id).filter((id) => !out.includes(id));
-    const which = images?.length === count && count <= MOST_NAMED ? { images } : { filter: { pile: name }, ...(out.length ? { except: out } : {}) };
-    const act = { act: "relabel", label, ...which };
-    pile.setAttribute("aria-busy", "true");
-    this.setAttribute("busy", "");
-    const made = await edit(this.#dataset, act, `${plural(count, "picture")} labelled ${label}.`, () => this.#show());
-    if (made) this.#sort();
-    else pile.removeAttribute("aria-busy"), this.removeAttribute("busy");
+  /** Label piles, but for what was taken out of them. @param {[Element, string][]} chosen */
+  async #accept(chosen) {
+    const piles = chosen.filter(([pile]) => !pile.hasAttribute("aria-busy"));
+    const acts = [];
+    let sum = 0;
+    for (const [pile, label] of piles) {
+      const grid = /** @type {ImageGrid | null} */ (pile.querySelector("image-grid"));
+      const out = grid?.selection?.images ?? [];
+      const count = Number(pile.getAttribute("data-count")) - out.length;
+      // What was seen is what is labelled: a round that has ended meanwhile may have put others into this pile.
+      const images = grid?.entries.map((entry) => entry.image_id).filter((id) => !out.includes(id));
+      const whole = { filter: { pile: pile.getAttribute("data-pile") }, ...(out.length ? { except: out } : {}) };
+      if (count) acts.push({ act: "relabel", label, ...(images?.length === count && count <= MOST_NAMED ? { images } : whole) });
+      sum += count;
+    }
+    if (!piles.length) return;
+    if (!acts.length) return notify("Everything was taken out.");
+    for (const [pile] of piles) pile.setAttribute("aria-busy", "true");
+    const text = `${plural(sum, "picture")} labelled ${acts.map((act) => act.label).join(", ")}.`;
+    if (!(await this.#edit(acts, text))) for (const [pile] of piles) pile.removeAttribute("aria-busy");
   }
 
-  /** Label the first doubtful pictures as suggested; what is wrong among them was labelled by key before. */
-  async #takeSuggested() {
+  /** Label the first doubtful pictures as suggested; what is wrong among them was labelled by key before. @param {number} hand */
+  async #takeSuggested(hand) {
     const grid = /** @type {ImageGrid | null} */ (this.querySelector('[data-kind="doubtful"] image-grid'));
-    const labels = (grid?.entries ?? []).slice(0, HAND).filter((entry) => entry.label).map((entry) => ({ image: entry.image_id, label: entry.label }));
-    if (!labels.length) return;
+    const labels = (grid?.entries ?? []).slice(0, hand).filter((entry) => entry.label).map((entry) => ({ image: entry.image_id, label: entry.label }));
+    if (labels.length) await this.#edit({ act: "accept_labels", labels }, `${plural(labels.length, "picture")} labelled as suggested.`);
+  }
+
+  /** @param {Record<string, unknown> | Record<string, unknown>[]} acts @param {string} text */
+  async #edit(acts, text) {
     this.setAttribute("busy", "");
-    const made = await edit(this.#dataset, { act: "accept_labels", labels }, `${plural(labels.length, "picture")} labelled as suggested.`, () => this.#show());
+    const made = await edit(this.#dataset, acts, text, () => this.#show());
     if (made) this.#sort();
     else this.removeAttribute("busy");
+    return made;
   }
 
   /** What was labelled one by one, by the bar. @param {{images?: string[]}} act */
