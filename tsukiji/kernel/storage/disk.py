@@ -1,15 +1,19 @@
 """Atomic creation of files, and translation of disk errors. Knows no blobs."""
 
+import ctypes
 import errno
 import os
 import secrets
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Final
 
 from tsukiji.errors import StorageFull, StorageUnavailable
 
+SYNCS_ALL: Final = sys.platform == "linux"
+"""Whether there is `sync_all`."""
 FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
@@ -40,15 +44,31 @@ def draft(folder: Path) -> Iterator[IO[bytes]]:
             path.unlink(missing_ok=True)
 
 
-def publish(file: IO[bytes], target: Path) -> None:
-    """Rename a draft once all of it is on disk; both paths must be on one file system."""
+def publish(file: IO[bytes], target: Path, *, synced: bool = True) -> None:
+    """Rename a draft once all of it is on disk; both paths must be on one file system.
+
+    Unless `synced`, a power cut may lose or truncate it until `sync_all`.
+    """
     with disk_errors():
         file.flush()
-        os.fsync(file.fileno())
+        if synced:
+            os.fsync(file.fileno())
         file.close()  # Windows cannot rename open files
         target.parent.mkdir(parents=True, exist_ok=True)
         Path(file.name).replace(target)
-        _sync_folder(target.parent)
+        if synced:
+            _sync_folder(target.parent)
+
+
+def sync_all(folder: Path) -> None:
+    """Write everything in this folder's file system to the disk (Linux only)."""
+    with disk_errors():
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            if ctypes.CDLL(None, use_errno=True).syncfs(handle):
+                raise OSError(ctypes.get_errno(), "syncfs failed")
+        finally:
+            os.close(handle)
 
 
 def _sync_folder(folder: Path) -> None:

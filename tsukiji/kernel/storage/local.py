@@ -15,16 +15,17 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from io import BytesIO
 from pathlib import Path
 from threading import BoundedSemaphore
 from typing import IO, Final
 
 import structlog
 
+from tsukiji.errors import StorageFull, StorageUnavailable
 from tsukiji.kernel.cores import usable_cores
 from tsukiji.kernel.storage.blobs import (
     CHUNK_BYTES,
-    PUTS_AT_ONCE,
     Blob,
     BlobStore,
     Incoming,
@@ -41,7 +42,7 @@ from tsukiji.kernel.storage.blobs import (
     read_pieces,
     verify,
 )
-from tsukiji.kernel.storage.disk import disk_errors, draft, publish
+from tsukiji.kernel.storage.disk import SYNCS_ALL, disk_errors, draft, publish, sync_all
 from tsukiji.kernel.storage.groups import Member, members, write_index
 
 log = structlog.get_logger(__name__)
@@ -51,8 +52,6 @@ LEAST_GROUP: Final = 4
 """Blobs; fewer are written one by one, at once."""
 GROUPS_AT_ONCE: Final = 8
 """Most that wait to be copied; the next one waits too, so that a stream of requests does not fill the disk."""
-LEFT_HOURS: Final = 0.1
-"""An older group was left by a process that died."""
 FOLDER = re.compile("[0-9a-f]{2}")
 
 
@@ -162,38 +161,41 @@ class LocalStore(BlobStore):
     def local_path(self, sha256: str) -> Path | None:
         path = self._path(sha256)
         with disk_errors():
-            if path.is_file():
-                return path
-            self._copy_from_group(sha256)
+            if not path.is_file() and (member := self._member(sha256)):
+                with suppress(FileNotFoundError):
+                    self._copy(member, synced=True)
             return path if path.is_file() else None
 
-    def _copy_from_group(self, sha256: str) -> None:
-        """Copy a blob to its own file, if it is in a group."""
-        with suppress(FileNotFoundError):  # no group yet, or copied and deleted meanwhile
+    def _member(self, sha256: str) -> Member | None:
+        """Return the blob in a group; None if it is in none, which may be because it was copied meanwhile."""
+        with suppress(FileNotFoundError):
             for group in self._groups.iterdir():
                 with suppress(FileNotFoundError):
                     if member := members(group).get(sha256):
-                        self._copy(member)
-                        return
+                        return member
+        return None
 
-    def _copy(self, member: Member) -> None:
+    def _copy(self, member: Member, *, synced: bool) -> None:
         with draft(self._drafts) as file:
-            if pour(member.pieces(), file) == member.blob:
-                self._keep(file, member.blob)
+            pour(member.pieces(), file, member.blob)
+            self._keep(file, member.blob, synced=synced)
 
     def _copy_group(self, group: Path) -> None:
-        """Copy all blobs of a group to their own files, and delete it."""
-        with ThreadPoolExecutor(PUTS_AT_ONCE) as pool:
-            list(pool.map(self._copy, members(group).values()))
+        """Copy all blobs of a group to their own files, sync these, and delete it."""
+        with suppress(FileNotFoundError):  # another process, which has just started, did the same
+            for member in members(group).values():
+                self._copy(member, synced=not SYNCS_ALL)
+        if SYNCS_ALL:
+            sync_all(self.root)
         group.unlink(missing_ok=True)
 
-    def _keep(self, file: IO[bytes], blob: Blob) -> None:
+    def _keep(self, file: IO[bytes], blob: Blob, *, synced: bool = True) -> None:
         path = self._path(blob.sha256)
         with suppress(FileNotFoundError):  # deleted meanwhile
             if _is_whole(path, blob):  # otherwise truncated or altered: replace it
                 os.utime(path)
                 return
-        publish(file, path)
+        publish(file, path, synced=synced)
 
     def _parts(self, incoming: Incoming) -> Path:
         check_upload_id(incoming.id)
@@ -212,9 +214,11 @@ class LocalStore(BlobStore):
         with disk_errors():
             with suppress(FileNotFoundError):
                 return path.open("rb")
-            self._copy_from_group(sha256)
+            if member := self._member(sha256):
+                with suppress(FileNotFoundError):
+                    return BytesIO(b"".join(member.pieces()))
             try:
-                return path.open("rb")
+                return path.open("rb")  # copied meanwhile
             except FileNotFoundError as error:
                 raise missing(sha256) from error
 
@@ -223,16 +227,18 @@ class LocalStore(BlobStore):
         return self.root / sha256[:2] / sha256[2:4] / sha256
 
     def _sweep(self) -> None:
-        """Delete drafts left by a crash, as no upload takes longer than a day; and copy what is in groups."""
+        """Delete drafts left by a crash, as no upload takes longer than a day; and copy groups.
+
+        Now and not in a thread: after a power cut their blobs may have truncated files.
+        """
         oldest = time.time() - STALE_SECONDS
         for path in self._drafts.iterdir():
             with suppress(FileNotFoundError):  # another process just finished it
                 if path.stat().st_mtime < oldest:
                     path.unlink()
         for path in self._groups.iterdir():
-            with suppress(FileNotFoundError):
-                if hours_since(path.stat().st_mtime) > LEFT_HOURS:
-                    self._copier.submit(self._copy_group, path)
+            with suppress(StorageFull, StorageUnavailable):
+                self._copy_group(path)
 
 
 def _folders(root: Path) -> list[Path]:
