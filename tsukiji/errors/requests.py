@@ -1,0 +1,61 @@
+"""Errors of requests in general."""
+
+from tsukiji.errors.base import TsukijiError
+
+
+class Unauthorized(TsukijiError):
+    code = "unauthorized"
+    title = "An API key is required"
+    hint = (
+        "Create a key with `tsukiji keys create --name NAME` where the service runs. Send it as `Authorization: Bearer "
+        "KEY`; the command line and the client read it from TSUKIJI_API_KEY."
+    )
+
+
+class Forbidden(TsukijiError):
+    code = "forbidden"
+    title = "Not allowed"
+    hint = "Send the key as a Bearer token; a page on another site cannot use your cookie."
+
+
+class NotFound(TsukijiError):
+    code = "not_found"
+    title = "Not found"
+    hint = "Check the id; lists show what exists."
+
+
+class Conflict(TsukijiError):
+    code = "conflict"
+    title = "This conflicts with what exists"
+    hint = "Choose another name, or change what exists first."
+
+
+class Invalid(TsukijiError):
+    code = "invalid_request"
+    title = "The request is invalid"
+    hint = "Correct the request and send it again."
+
+
+class IdempotencyKeyReused(Invalid):
+    code = "idempotency_key_reused"
+    title = "This Idempotency-Key was used for another request"
+    hint = "Use a new key for each new request."
+
+
+class UnsupportedMediaType(TsukijiError):
+    code = "unsupported_media_type"
+    title = "Unsupported content type"
+    hint = "Send one of the types listed."
+
+
+class TooLarge(TsukijiError):
+    code = "too_large"
+    title = "The request is too large"
+    hint = "GET /v1/limits shows the limits; send fewer or smaller files, or an archive."
+
+
+class QueueFull(TsukijiError):
+    code = "queue_full"
+    title = "Too many jobs are waiting"
+    hint = "Wait for some to finish, or cancel some."
+    retriable = True
