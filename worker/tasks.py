@@ -92,11 +92,11 @@ class Process:
         # a hundred megabytes each.
         match self._queue:
             case Queue.TRAIN:
-                from worker.jobs import trainings  # noqa: PLC0415 - see above
+                from worker.jobs import trainings  # noqa: PLC0415 - the libraries of this queue only
 
                 return {JobKind.TRAINING: trainings.run}
             case Queue.INTAKE:
-                from worker.jobs import analyses, batches, exports, imports  # noqa: PLC0415 - see above
+                from worker.jobs import analyses, batches, exports, imports  # noqa: PLC0415 - the libraries of this queue only
 
                 return {
                     JobKind.IMPORT: imports.run,
@@ -107,7 +107,7 @@ class Process:
                     JobKind.SUGGESTION: suggest,
                 }
             case Queue.INFER:
-                from worker.inference.chunks import classify  # noqa: PLC0415 - see above
+                from worker.inference.chunks import classify  # noqa: PLC0415 - the libraries of this queue only
 
                 return {CHUNK: partial(classify, self._models)}
 
