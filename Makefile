@@ -9,7 +9,7 @@ DATA ?=
 BENCHMARKS := batches curation datasets fairness faults hostile overhead page poison reading resume storm suggestions training writers
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-long test-fast check fix bench docs lock sync-client browser pin-images image-sizes
+.PHONY: help setup demo up test test-long test-fast check fix bench docs lock sync-client pictures browser pin-images image-sizes
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -54,6 +54,9 @@ bench: setup ## All benchmarks, short form: half an hour or so
 
 docs: setup ## Renew the pages that are generated: settings, errors, endpoints, commands
 	$(BIN)/python -m devtools.generated_pages
+
+pictures: setup browser ## Renew the pictures of the documents: follow the tutorial in Chromium, for minutes
+	$(BIN)/python -m devtools.tutorial
 
 sync-client: setup ## Derive the synchronous client from the asynchronous one
 	$(BIN)/python -m devtools.sync_client

@@ -18,6 +18,7 @@ WORKDIR /app
 COPY tsukiji tsukiji
 COPY db db
 COPY api api
+COPY docs docs
 # Uploads on their way are too large for a /tmp in memory, hence TMPDIR.
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \

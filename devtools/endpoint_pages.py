@@ -55,7 +55,7 @@ def render_section(heading: str, lines: list[tuple[str, str]]) -> str:
 
 
 def first_sentence(text: str) -> str:
-    return re.split(r"(?<=[.?]) ", " ".join(text.split()), maxsplit=1)[0].rstrip(".")
+    return re.split(r"(?<=[.:?]) ", " ".join(text.split()), maxsplit=1)[0].rstrip(".:")
 
 
 def order(line: tuple[str, str]) -> str:

@@ -64,5 +64,5 @@ def render() -> str:
 
 
 def render_error(kind: type[TsukijiError]) -> str:
-    number = f"{status_of(kind)}, retriable." if kind.retriable else f"{status_of(kind)}."
-    return f"### {kind.code}\n\n{number} {kind.title}.{f' {kind.hint}' if kind.hint else ''}\n"
+    number = f"{status_of(kind)}, retriable" if kind.retriable else status_of(kind)
+    return f"### {kind.code}\n\n{kind.title} ({number}).{f' {kind.hint}' if kind.hint else ''}\n"

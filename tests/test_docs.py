@@ -4,6 +4,7 @@ import ast
 import json
 import re
 import shlex
+import textwrap
 from functools import cache
 from pathlib import Path
 
@@ -31,11 +32,12 @@ each_page = pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.rel
 
 def prose(path):
     """The text without its code blocks."""
-    return re.sub(r"^```.*?^```", "", path.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
+    return re.sub(r"^( *)```.*?^\1```", "", path.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
 
 
 def code(path, language):
-    return re.findall(rf"^```{language}\n(.*?)^```", path.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
+    found = re.findall(rf"^( *)```{language}\n(.*?)^\1```", path.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
+    return [textwrap.dedent(block) for _, block in found]
 
 
 def anchors(path):
@@ -162,7 +164,7 @@ def test_every_command_is_documented_and_no_other():
 
 @each_page
 def test_commands_are_written_as_they_are_understood(path):
-    blocks = "\n".join(code(path, "sh")).replace("\\\n", " ")
+    blocks = "\n".join([*code(path, "sh"), *code(path, "console")]).replace("\\\n", " ")
     inline = re.findall(r"`(tsukiji [^`]+)`", prose(path))
     for line in [*re.findall(r"^(tsukiji .*)$", blocks, flags=re.MULTILINE), *inline]:
         words = shlex.split(line, comments=True)[1:]
@@ -183,6 +185,20 @@ def test_make_targets_and_settings_exist(path):
     named = re.findall(r"(?:^|`)make ([a-z-]+)", text, flags=re.MULTILINE)
     assert set(named) <= targets
     assert set(re.findall(r"TSUKIJI_[A-Z_]*[A-Z]", text)) <= settings()
+
+
+@each_page
+def test_what_no_test_runs_names_programs_and_services_that_there_are(path):
+    """Blocks marked `console` need Docker, other servers or another site: this is as far as they are checked."""
+    services = set(re.findall(r"^  ([a-z-]+):$", (ROOT / "docker-compose.yml").read_text("utf-8"), flags=re.MULTILINE))
+    for block in code(path, "console"):
+        for module in re.findall(r"python -m ([\w.]+)", block):
+            place = ROOT.joinpath(*module.split("."))
+            assert place.with_suffix(".py").exists() or (place / "__main__.py").exists(), module
+        for named in re.findall(r"docker compose exec ([\w-]+)|--scale ([\w-]+)=", block):
+            assert set(filter(None, named)) <= services, named
+        for file in re.findall(r"docker compose -f ([\w.-]+) -f ([\w.-]+)", block):
+            assert all((ROOT / name).exists() for name in file), file
 
 
 def settings():

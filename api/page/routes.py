@@ -8,6 +8,7 @@ from api.page import (
     curate,
     data,
     evaluate,
+    help_pages,
     home,
     jobs,
     keys,
@@ -39,6 +40,7 @@ SCREENS: Final = (
     keys,
     webhooks,
     search,
+    help_pages,
     style_guide,
 )
 """Each has a `router`."""

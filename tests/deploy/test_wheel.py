@@ -50,6 +50,7 @@ def test_all_that_the_checkout_has_is_in_it(wheel):
     missing = [name for name in tracked.stdout.split() if f"tsukiji/_programs/{name}" not in names]
     assert "api/page/templates" in tracked.stdout
     assert "db/migrations/env.py" in tracked.stdout
+    assert {"tsukiji/_programs/docs/README.md", "tsukiji/_programs/docs/images/label.png"} <= names
     assert missing == []
     assert {name.split("/")[0] for name in names} == {"tsukiji", "tsukiji-0.1.0.dist-info"}
 

@@ -25,6 +25,8 @@ SCREENS = [
     "/webhooks/{webhook}",
     "/search?q=sushi",
     "/sign-in/link?token=old",
+    "/help/reference/models",
+    "/help/search?q=batch",
 ]
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 

@@ -1,0 +1,139 @@
+"""`make pictures`: follows docs/tutorials/first-model.md in Chromium, and renews the pictures of the documents."""
+
+import io
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from PIL import Image
+from playwright.sync_api import Locator, Page, expect, sync_playwright
+
+from devtools.settings_pages import ROOT
+from tsukiji.cli.embedded import service
+from tsukiji.kernel import log
+from tsukiji.kernel.settings import LogSettings
+
+PICTURES: Final = ROOT / "docs" / "images"
+WAIT_MS: Final = 600_000
+COLOURS: Final = 128
+"""The page has few; so pictures stay below 200 KB."""
+
+Look = Callable[[str], object]
+
+
+def follow(page: Page, look: Look, upload: Path) -> None:
+    """Do each step of the tutorial, and `look` where the text has a picture.
+
+    Args:
+        page: of a browser that is signed in to a service without data sets.
+        look: is called with a picture's name.
+        upload: a picture of a handwritten digit.
+    """
+    page.set_default_timeout(WAIT_MS)
+    expect.set_options(timeout=WAIT_MS)
+    load_sample(page, look)
+    train(page, look)
+    read_matrix(page, look)
+    promote(page)
+    use(page, look, upload)
+    classify(page, look)
+
+
+def work(page: Page, name: str) -> Locator:
+    """Return a link of the rail."""
+    return page.get_by_role("navigation", name="Work").get_by_role("link", name=name)
+
+
+def load_sample(page: Page, look: Look) -> None:
+    page.goto("/")
+    page.get_by_role("button", name="Load the sample").click()
+    expect(page.get_by_role("heading", name="handwritten digits")).to_be_visible()
+    expect(page.get_by_text("1,797 pictures, 10 labels")).to_be_visible()
+    page.reload()
+    page.locator("image-grid img").first.wait_for()
+    look("data")
+
+
+def train(page: Page, look: Look) -> None:
+    work(page, "Train").click()
+    page.get_by_text("Settings: network, pictures, epochs").click()
+    page.get_by_label("Image size").fill("64")
+    page.get_by_label("Mirror pictures").select_option("false")
+    page.get_by_role("button", name="Start training").click()
+    expect(page.get_by_role("link", name="Look at the model")).to_be_visible()
+    look("training")
+
+
+def read_matrix(page: Page, look: Look) -> None:
+    page.get_by_role("link", name="Look at the model").click()
+    page.locator("ol.pairs a").first.click()
+    page.locator("aside img").first.wait_for()
+    look("matrix")
+
+
+def promote(page: Page) -> None:
+    page.get_by_role("button", name="Promote to production").click()
+    expect(page.locator(".badge", has_text="production")).to_be_visible()
+
+
+def use(page: Page, look: Look, upload: Path) -> None:
+    work(page, "Use").click()
+    page.wait_for_url("**/use*")
+    page.wait_for_load_state("networkidle")  # the script sends what is chosen
+    page.set_input_files("#files", upload)
+    page.locator("h2.decision").wait_for()
+    look("use")
+
+
+def classify(page: Page, look: Look) -> None:
+    work(page, "Batches").click()
+    page.wait_for_url("**/batches")
+    page.locator("#split").select_option("valid")
+    page.get_by_role("button", name="Classify the data set").click()
+    expect(page.locator("summary.primary", has_text="Download")).to_be_visible()
+    page.locator("image-grid img, .tiles img").first.wait_for()
+    look("batch")
+    page.locator("summary", has_text="Download").click()
+    with page.expect_download():
+        page.get_by_role("link", name="CSV", exact=True).click()
+
+
+def save(page: Page, name: str) -> None:
+    page.wait_for_load_state("networkidle")
+    with Image.open(io.BytesIO(page.screenshot())) as shot:
+        shot.convert("RGB").quantize(COLOURS).save(PICTURES / f"{name}.png", optimize=True)
+
+
+def write_digit(path: Path) -> Path:
+    """Write a digit that nothing was trained on: an eight of two rings, as someone would draw it."""
+    from sklearn.datasets import load_digits  # noqa: PLC0415 - slow, and needed for nothing else
+
+    grey = load_digits().images[8]
+    Image.fromarray((255 - grey * 15.9).astype("uint8")).resize((320, 320)).save(path)
+    return path
+
+
+def main() -> None:
+    binary = os.environ.get("TSUKIJI_TEST_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    if not binary:
+        sys.exit("Chromium is not there; `make browser` installs it")
+    log.configure(LogSettings(level="warning"), "tutorial")
+    with tempfile.TemporaryDirectory(prefix="tsukiji-tutorial-") as scratch, sync_playwright() as playwright:
+        folder = Path(scratch)
+        with service(folder) as client:
+            browser = playwright.chromium.launch(executable_path=binary, args=["--no-sandbox"])
+            context = browser.new_context(viewport={"width": 1280, "height": 800}, base_url=client.url)
+            key = json.loads((folder / "announced.json").read_text())["api_key"]
+            context.request.post("/sign-in", form={"key": key}, headers={"Origin": client.url})
+            page = context.new_page()
+            follow(page, lambda name: save(page, name), write_digit(folder / "eight.png"))
+            browser.close()
+
+
+if __name__ == "__main__":
+    main()
