@@ -56,7 +56,9 @@ def memory_of(process: psutil.Process) -> Figures:
 
 
 def measure_overhead(stage: Stage, served: Served, place: str) -> Figures:
-    calls, unrecorded, passes = [], [], []
+    calls: list[float] = []
+    unrecorded: list[float] = []
+    passes: list[float] = []
     files = stage.fresh("one-by-one", 2 * (WARM_UP + stage.rounds))
     with (
         httpx2.Client(headers=served.headers | SENT, timeout=2 * WAIT_SECONDS) as http,
@@ -100,7 +102,8 @@ def measure_concurrency(stage: Stage, served: Served, place: str) -> Figures:
             {name: (rate(address, 1), rate(address, CALLERS)) for name, address in addresses.items()}
             for _ in range(stage.runs)
         ]
-    most, figures = forward_rate(stage, served), {}
+    most = forward_rate(stage, served)
+    figures: Figures = {}
     for name in addresses:
         pairs = [turn[name] for turn in turns]
         figures |= {

@@ -41,7 +41,7 @@ def present(session: Session, seconds: float) -> list[WorkerSeen]:
 def rpc_addresses(session: Session, seconds: float) -> list[RpcAddress]:
     """Return the predict RPC addresses of the workers that reported within this time."""
     rows = session.execute(RPC_ADDRESSES.where(WorkerSeen.seen_at > now(-seconds)))
-    return [RpcAddress(*row) for row in rows if all(row)]
+    return [RpcAddress(worker, host, port, secret) for worker, host, port, secret in rows if host and port and secret]
 
 
 def reachable_weights(session: Session, queue: str, seconds: float) -> set[str] | None:

@@ -16,7 +16,8 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from tsukiji.vision.predictor import Floats, Predictor
+from tsukiji.vision.engines import Floats
+from tsukiji.vision.predictor import Predictor
 
 CELLS: Final = 5
 """On each side of an occlusion map; each cell costs two passes."""

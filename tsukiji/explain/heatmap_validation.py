@@ -17,7 +17,8 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from tsukiji.explain.heatmap import CELLS, METHODS, Method, inputs_of, probabilities_of, put_and_take
-from tsukiji.vision.predictor import Floats, Predictor
+from tsukiji.vision.engines import Floats
+from tsukiji.vision.predictor import Predictor
 
 STEPS: Final = 8
 """Steps of each curve between an empty and a complete picture."""

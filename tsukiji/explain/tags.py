@@ -14,7 +14,8 @@ from PIL import Image
 
 from tsukiji.explain.windows import Windows, look_closely
 from tsukiji.types import Box
-from tsukiji.vision.predictor import Floats, Predictor
+from tsukiji.vision.engines import Floats
+from tsukiji.vision.predictor import Predictor
 
 PLACES: Final = 3
 """Most places to classify. Each costs a forward pass, and may be wrong."""

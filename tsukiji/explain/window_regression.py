@@ -13,7 +13,8 @@ from PIL import Image
 from tsukiji.explain.collages import Collage, make_collage, shuffled
 from tsukiji.explain.tags import Reader, shared
 from tsukiji.explain.windows import look_closely
-from tsukiji.vision.predictor import Floats, Predictor
+from tsukiji.vision.engines import Floats
+from tsukiji.vision.predictor import Predictor
 
 COLLAGES: Final = 190
 WINDOWS: Final = 80

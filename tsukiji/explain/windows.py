@@ -15,7 +15,8 @@ from torch import Tensor
 from torch.nn.functional import grid_sample
 
 from tsukiji.errors import GpuOutOfMemory
-from tsukiji.vision.predictor import Floats, Predictor
+from tsukiji.vision.engines import Floats
+from tsukiji.vision.predictor import Predictor
 from tsukiji.vision.preprocess import RESAMPLING
 
 MORE_PIXELS: Final = 1.6
