@@ -1,1 +1,1 @@
-"""HTTP itself: what every request and answer shares. Knows no kind of work."""
+"""HTTP, shared by all routes. Knows no kind of job."""

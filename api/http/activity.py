@@ -1,4 +1,4 @@
-"""What happens to all jobs as one stream of server-sent events: enough for a whole browser."""
+"""Events of all jobs as one stream of server-sent events, enough for a whole browser."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -21,22 +21,22 @@ from tsukiji.errors import Unauthorized
 from tsukiji.types import Event
 
 LISTED: Final = 200
-"""At most this many jobs are told of at the start, and have their progress told."""
+"""Most jobs whose state is sent at the start, and whose progress is sent."""
 GAP_SECONDS: Final = 0.2
-"""Between two readings: what happens meanwhile is told together, however much that is."""
+"""Between two reads; what happens meanwhile is sent together."""
 
 
 @dataclass
 class Listener:
-    """One stream: what its client has been told."""
+    """One stream: what was sent to its client."""
 
     choice: Choice
     after: int | None
-    """The id up to which all events were told; None: the client begins with what comes."""
+    """The id up to which all events were sent; None: the client wants new ones only."""
     told: set[int] = field(default_factory=set)
-    """Ids of recent events that need not be told."""
+    """Ids of recent events that were sent already."""
     versions: dict[str, int] | None = None
-    """Of the jobs at work, as they were told; None at the start."""
+    """Versions of the active jobs, as sent; None at the start."""
 
     def read(self, services: Services, caller: ApiKey) -> "News":
         """Return what is new.
@@ -47,7 +47,7 @@ class Listener:
         with services.database.reading() as session:
             if not keys.valid(session, [caller.id]):
                 raise Unauthorized("The API key was revoked.")
-            recent = activity.recent_ids(session)  # before the rows: what comes between is told next time
+            recent = activity.recent_ids(session)  # before the rows: what is committed in between is sent next time
             known = {
                 ACTIVITY["events"]: sum(recent),
                 ACTIVITY["work"]: activity.work_version(session),
@@ -63,12 +63,12 @@ class Listener:
 
     def _begin(self, recent: list[int]) -> None:
         newest = recent[0] if recent else 0
-        if self.after is None or self.after > newest:  # an id from elsewhere, such as before a backup was restored
+        if self.after is None or self.after > newest:  # not ours, such as one from before a backup was restored
             self.after = newest
         self.told = self.told or {number for number in recent if number <= (self.after or 0)}
 
     def _new_events(self, session: Session, recent: list[int], after: int) -> tuple[list[JobEvent], bool]:
-        """Return events that were not told yet, late ones first, and whether there are more."""
+        """Return events that were not sent yet, late ones first, and whether there are more."""
         late = {number for number in recent if number <= after} - self.told
         rows = activity.events_of_ids(session, self.choice, late)
         rows += activity.events(session, self.choice, after, PAGE)
@@ -104,7 +104,7 @@ class News:
 async def follow_all(services: Services, caller: ApiKey, choice: Choice, after: int | None) -> AsyncIterator[bytes]:
     """Yield the events of all chosen jobs, and progress in between, until the server stops or the key is revoked.
 
-    It reads only where the watch that all held connections share has seen a change.
+    It reads only after the watch, which all held connections share, has seen a change.
     """
     listener = Listener(choice, after)
     first = True
@@ -116,7 +116,7 @@ async def follow_all(services: Services, caller: ApiKey, choice: Choice, after: 
         for line in news.events + news.progress:
             yield line
         if first:
-            yield format_sse_event(id=str(news.after))  # no event, but the place to take it up again
+            yield format_sse_event(id=str(news.after))  # no event, but the id to resume from
             first = False
         if news.more:
             continue
@@ -126,7 +126,7 @@ async def follow_all(services: Services, caller: ApiKey, choice: Choice, after: 
 
 
 def encode(event: Event, after: int) -> bytes:
-    """Return the event; its id is the place to go on from, which no late event sets back."""
+    """Return the event; its id is the one to resume from, which a late event does not set back."""
     return format_sse_event(event=event.event, id=str(max(event.id, after)), data_str=event.model_dump_json())
 
 

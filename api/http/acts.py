@@ -1,4 +1,4 @@
-"""Edits of images: which kind of act a body is."""
+"""Edits of images: the type of each act, by its name."""
 
 from typing import get_args
 
@@ -13,6 +13,6 @@ ACT_OF: dict[str, type[types.Act]] = {
 
 
 class Named(BaseModel):
-    """What all acts have; read first, so that what is wrong with one is told of that one alone."""
+    """The member that all acts have; read first, so that errors are those of this kind of act alone."""
 
     act: ActName

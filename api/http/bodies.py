@@ -1,4 +1,4 @@
-"""Bodies that are no JSON: forms with files, and archives that go straight to a file. Knows no rows."""
+"""Bodies other than JSON: forms with files, and archives, which are streamed to a file. Knows no rows."""
 
 import itertools
 import tempfile
@@ -31,7 +31,7 @@ COPY_BYTES = 2**20
 MANIFESTS = {"application/jsonl", "application/x-ndjson"}
 ARCHIVES = {"application/zip", "application/x-tar", "application/gzip"}
 TABLES = {"text/csv": ".csv", "application/jsonl": ".jsonl", "application/x-ndjson": ".jsonl"}
-"""Tables of an import, and how the name of one ends."""
+"""Media types of tables of an import, and their file extensions."""
 NAME_CHARACTERS = 1000
 UTF_8 = {"utf-8", "utf8", "us-ascii"}
 
@@ -55,10 +55,10 @@ class Form:
 
 @asynccontextmanager
 async def read_form(request: Request, max_files: int, fields: set[str], part: str = "files") -> AsyncIterator[Form]:
-    """Read a multipart form whose files are all named `part`; its temporary files live as long as the block.
+    """Read a multipart form whose files are all named `part`; its temporary files are deleted after the block.
 
     Raises:
-        UnsupportedMediaType, TooLarge, Invalid: the form is none, has too much in it, or has unknown fields.
+        UnsupportedMediaType, TooLarge, Invalid: it is no form, too large, or has unknown fields.
     """
     if media_type(request) != "multipart/form-data":
         raise UnsupportedMediaType(f"Send multipart/form-data, with the files as `{part}`.")
@@ -94,23 +94,23 @@ def sort_parts(form: FormData, known: set[str], part: str) -> Form:
 
 
 def file_name(upload: UploadFile, number: int) -> str:
-    """Return the name that was sent, made harmless to keep, or a number where there is none."""
+    """Return the file name without control characters, or a number if there is none."""
     name = "".join(char for char in upload.filename or "" if char >= " ")
     return name[-NAME_CHARACTERS:] or f"file-{number}"
 
 
 def read_file(upload: UploadFile, max_bytes: int) -> bytes:
-    """Return the file's bytes, one more than allowed at most: whoever takes them says that it is too large."""
+    """Return the file's bytes, at most one more than allowed, so that the caller can tell that it is too large."""
     upload.file.seek(0)
     return upload.file.read(max_bytes + 1)
 
 
 @dataclass(frozen=True)
 class RawBody:
-    """A body whose first bytes are here, so that its kind is known; the rest comes as it is read."""
+    """A body whose first bytes were read to find its kind; the rest is a stream."""
 
     kind: str
-    """Its media type, as it was said."""
+    """Its media type, by the header."""
     head: bytes
     rest: AsyncIterator[bytes]
 
@@ -123,7 +123,7 @@ class RawBody:
 
     @property
     def is_archive(self) -> bool:
-        """Is it said to be one, or does it begin like one? Windows, browsers and curl say other types, or none."""
+        """Return whether its header or its first bytes say so: Windows, browsers and curl send other types, or none."""
         return self.kind in ARCHIVES or begins_archive(self.head)
 
     async def pieces(self) -> AsyncIterator[bytes]:
@@ -132,7 +132,7 @@ class RawBody:
             yield piece
 
     async def save(self, file: IO[bytes]) -> None:
-        """Write it to a file as it comes; no thread is held while the network is slow."""
+        """Write it to a file as it arrives; a slow network holds no thread."""
         async for piece in self.pieces():
             if piece:
                 await run_in_threadpool(write, file, piece)
@@ -152,7 +152,7 @@ async def receive_archive(body: RawBody, services: Services) -> Blob:
     """Return the blob of a zip or tar.
 
     Raises:
-        ArchiveUnreadable: it is none.
+        ArchiveUnreadable: it is neither.
     """
     with spool(services) as file:
         await body.save(file)
@@ -160,7 +160,7 @@ async def receive_archive(body: RawBody, services: Services) -> Blob:
 
 
 async def receive_manifest(body: RawBody, services: Services) -> Blob:
-    """Return the blob of a manifest, refused at the first line too many.
+    """Return the blob of a manifest; a line beyond the limit ends the upload.
 
     Raises:
         BatchTooLarge
@@ -185,7 +185,7 @@ async def receive_table(body: RawBody, services: Services) -> Blob:
 
 @contextmanager
 def spool(services: Services) -> Iterator[IO[bytes]]:
-    """Open a nameless file on the disk of our data, where there is room; it is gone whatever happens."""
+    """Open an unnamed temporary file on the data folder's disk."""
     folder = services.settings.cache_dir / "uploads"
     with disk_errors():
         folder.mkdir(parents=True, exist_ok=True)
@@ -208,10 +208,10 @@ def keep_spooled(services: Services, file: IO[bytes]) -> Blob:
 
 
 async def validated_json(model: type[Model], request: Request) -> Model:
-    """Read a JSON body where the route takes other kinds as well.
+    """Read a JSON body of a route that accepts other kinds too.
 
     Raises:
-        RequestValidationError: it is no JSON, or not of this shape.
+        RequestValidationError: it is no JSON, or does not fit the model.
     """
     try:
         found = json_of(await request.body())
@@ -222,11 +222,11 @@ async def validated_json(model: type[Model], request: Request) -> Model:
 
 
 def json_of(body: bytes) -> Any:
-    """Return what a JSON body holds, with no text in it that a database refuses.
+    """Return the value of a JSON body without NUL characters, which databases refuse.
 
     Raises:
         ValueError: it is no JSON.
-        HTTPException: it has a NUL in it.
+        HTTPException: it contains a NUL.
     """
     found = read_json(body)
     if b"\\u0000" in body and any("\0" in text for text in texts_of(found)):
@@ -246,13 +246,13 @@ def texts_of(value: Any) -> Iterator[str]:
 
 
 def announced_bytes(headers: Headers) -> int | None:
-    """Return Content-Length where it is a number; of one of more than 18 digits, the beginning."""
+    """Return Content-Length if it is a number, cut to 18 digits."""
     length = headers.get("content-length", "")
     return int(length[:18]) if length.isascii() and length.isdecimal() else None
 
 
 def check_charset(request: Request) -> None:
-    """Refuse a form in any other charset than UTF-8: some of Python's codecs make text that nothing can keep.
+    """Refuse a form in a charset other than UTF-8: some of Python's codecs yield text that cannot be stored.
 
     Raises:
         UnsupportedMediaType

@@ -1,4 +1,4 @@
-"""What routes ask for: services, sessions, the caller. Knows how they are made and ended."""
+"""Dependencies of routes: services, sessions, the caller."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -22,7 +22,7 @@ cookie = APIKeyCookie(name=COOKIE, auto_error=False, scheme_name="Page", descrip
 TOUCH_AFTER = timedelta(minutes=1)
 
 
-async def services_of(request: Request) -> Services:  # async: what blocks nothing needs no thread
+async def services_of(request: Request) -> Services:  # async: FastAPI would run it in a thread otherwise
     services: Services = request.app.state.services
     return services
 
@@ -40,7 +40,7 @@ def transaction(services: ServicesDep) -> Iterator[DatabaseSession]:
         yield session
 
 
-# "function" ends them before the answer leaves: committed first, then said, and no connection held while streaming.
+# "function" ends them before the response is sent: it is committed by then, and streaming holds no connection.
 Reading = Annotated[DatabaseSession, Depends(reading, scope="function")]
 Transaction = Annotated[DatabaseSession, Depends(transaction, scope="function")]
 
@@ -51,7 +51,7 @@ def find_caller(
     credentials: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)],
     token: Annotated[str | None, Security(cookie)],
 ) -> ApiKey:
-    """Return the key that calls, by header or by the page's cookie; a header that is sent must be right."""
+    """Return the caller's key, from the header or the page's cookie; a header that is sent must be valid."""
     with services.database.reading() as session:
         if credentials is not None or "authorization" in request.headers:
             key = keys.verify(session, credentials.credentials) if credentials else None

@@ -1,4 +1,4 @@
-"""Errors as HTTP: one table of numbers, one shape (RFC 9457 `application/problem+json`), one handler."""
+"""Errors as HTTP: one table of statuses, one format (RFC 9457 `application/problem+json`), one handler."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
@@ -106,7 +106,7 @@ STATUS: dict[type[TsukijiError], int] = {
     NotReady: 503,
     TsukijiError: 500,
 }
-"""A class not listed has its parent's number."""
+"""A class that is not listed has its parent's status."""
 
 READING = ("GET", "HEAD")
 METHODS = (*READING, "POST", "PUT", "PATCH", "DELETE")
@@ -128,7 +128,7 @@ def status_of(error: type[TsukijiError]) -> int:
 
 
 def recognise(error: Exception) -> TsukijiError:
-    """Return the error in our words; what nobody foresaw is `internal`, and says nothing of its insides."""
+    """Return it as a TsukijiError; an unexpected one is `internal`, without details."""
     match error:
         case TsukijiError():
             return error
@@ -149,7 +149,7 @@ def recognise(error: Exception) -> TsukijiError:
 
 
 def describe_validation(found: Sequence[Any]) -> Invalid:
-    """Return one error with a line per place: `pointer` into the body (RFC 6901), or `parameter`."""
+    """Return one error that lists the places: `pointer` into the body (RFC 6901), or `parameter`."""
     lines = [
         describe_place(error["loc"]) | {"code": error["type"], "detail": error["msg"].removeprefix("Value error, ")}
         for error in found
@@ -162,7 +162,7 @@ def describe_validation(found: Sequence[Any]) -> Invalid:
 def describe_place(loc: Sequence[int | str]) -> dict[str, str]:
     if not loc or loc[0] != "body":
         return {"parameter": str(loc[-1]) if loc else ""}
-    if len(loc) == 2 and isinstance(loc[1], int):  # where the JSON breaks off
+    if len(loc) == 2 and isinstance(loc[1], int):  # the position of a syntax error
         return {"pointer": "#"}
     steps = (str(step).replace("~", "~0").replace("/", "~1") for step in loc[1:])
     return {"pointer": "#" + "".join(f"/{step}" for step in steps)}
@@ -176,7 +176,7 @@ def invalid_field(pointer: str, detail: str, hint: str | None = None) -> Invalid
 
 
 def validated(model: type[Model], values: Any, place: str) -> Model:
-    """Check what came by query or form like a JSON body.
+    """Validate values of a query or form like a JSON body.
 
     Raises:
         RequestValidationError: with `place` ("body" or "query") before each location.
@@ -199,14 +199,14 @@ def problem_response(
     if status == 409:
         extra["x-should-retry"] = "true" if error.retriable else "false"
     if status == 408:
-        extra["connection"] = "close"  # the rest of the request would be taken for the next one
+        extra["connection"] = "close"  # the rest of the body would be read as the next request
     if status == 401:
         extra["www-authenticate"] = 'Bearer realm="tsukiji"'
     return JSONResponse(body, status, headers={**extra, **(headers or {})}, media_type="application/problem+json")
 
 
 def answer_error(request: Request, error: Exception) -> Response:
-    """The one handler: a page for a browser that asks for one, JSON for programs."""
+    """The only handler: a page for browsers, JSON for programs."""
     known = recognise(error)
     allowed = {"allow": ", ".join(methods_of(request))} if isinstance(known, MethodNotAllowed) else {}
     if isinstance(known, NotFound) and isinstance(error, HTTPException):
@@ -219,18 +219,18 @@ def answer_error(request: Request, error: Exception) -> Response:
 
 
 def wants_page(request: Request) -> bool:
-    """Does a browser ask for a page, outside of the API?"""
+    """Return whether a browser asks for a page outside of the API."""
     html = "text/html" in request.headers.get("accept", "")
     return html and not request.scope["path"].startswith(("/v1/", "/problems/"))
 
 
 def methods_of(request: Request) -> list[str]:
-    """Return all methods of an address; a router knows only those of the first route that it has there."""
+    """Return all methods of an address; Starlette's router lists only those of its first route."""
     scope = {"type": "http", "path": request.scope["path"], "root_path": "", "headers": []}
 
     def is_taken(method: str) -> bool:
         found = (route for route in request.app.routes if route.matches({**scope, "method": method})[0] is Match.FULL)
-        return any(method in READING or not isinstance(route, Mount) for route in found)  # mounted are files alone
+        return any(method in READING or not isinstance(route, Mount) for route in found)  # only files are mounted
 
     return [method for method in METHODS if is_taken(method)]
 
@@ -251,7 +251,7 @@ def install(app: FastAPI, show_error: ShowError) -> None:
 
 
 def catalogue() -> dict[str, type[TsukijiError]]:
-    """Return every error by its code: the tree, as far as it is imported."""
+    """Return all imported classes of errors by their code."""
     return {kind.code: kind for kind in descend(TsukijiError)}
 
 

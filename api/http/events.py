@@ -1,4 +1,4 @@
-"""A job's history as it is written: server-sent events. Knows jobs' rows, no kinds of work."""
+"""A job's history as server-sent events. Knows no kinds of jobs."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -20,13 +20,13 @@ from tsukiji.jobs import TERMINAL
 from tsukiji.types import JobEvent
 
 KEEPALIVE_SECONDS = 15
-"""So often a stream says something, even if nothing happens: proxies close what is silent."""
+"""Between keep-alive comments: proxies close silent connections."""
 PAGE = 200
 
 
 @dataclass(frozen=True)
 class News:
-    """A job, the next lines of its history, and what to wait with for the next news."""
+    """A job, the next lines of its history, and the state to wait from."""
 
     job: Job
     events: list[JobEvent]
@@ -34,7 +34,7 @@ class News:
 
 
 def read_news(services: Services, caller: ApiKey, job_id: str, after: int) -> News:
-    """Return the job and what its history says after an event; the job is read first, so no end is missed.
+    """Return the job and its history after an event; the job is read first, so that its end is not missed.
 
     Raises:
         Unauthorized: the key was revoked meanwhile.
@@ -52,8 +52,8 @@ def read_news(services: Services, caller: ApiKey, job_id: str, after: int) -> Ne
 async def follow(services: Services, caller: ApiKey, job_id: str, after: int) -> AsyncIterator[bytes]:
     """Yield events from the history, and progress in between, until the job has ended or the server stops.
 
-    The stream ends when the key is revoked; who connects again is told. It reads only where the watch that all held
-    connections share has seen a change.
+    The stream ends when the key is revoked; connecting again is then refused. It reads only after the watch, which all
+    held connections share, has seen a change.
     """
     version = 0
     while not services.stopping.is_set():
@@ -66,7 +66,7 @@ async def follow(services: Services, caller: ApiKey, job_id: str, after: int) ->
         for event in news.events:
             after = event.id
             if fresh and event.event == "done":
-                yield encode_progress(news.job)  # the last one; nothing comes after `done`
+                yield encode_progress(news.job)  # `done` is the last event
             yield encode(event)
         if fresh:
             version = news.job.version
@@ -81,10 +81,10 @@ async def follow(services: Services, caller: ApiKey, job_id: str, after: int) ->
 
 
 def read_event_id(text: str | None) -> int | None:
-    """Return the number in a Last-Event-ID, if there is one.
+    """Return the number in a Last-Event-ID header, if there is one.
 
     Raises:
-        Invalid: it is no id of an event.
+        Invalid: it is not the id of an event.
     """
     if not text:
         return None
@@ -95,13 +95,13 @@ def read_event_id(text: str | None) -> int | None:
 
 
 def check_room(services: Services) -> None:
-    """Raise TooManyStreams where no other client may follow a job."""
+    """Raise TooManyStreams if no more clients may follow jobs."""
     if services.streams >= services.settings.api.streams or services.holds >= MAX_HOLDS:
         raise TooManyStreams(f"{services.streams} clients already follow jobs.")
 
 
 class EventStream(StreamingResponse):
-    """Events as an answer, where not too many clients follow jobs already."""
+    """A response of events that counts against the limit of streams."""
 
     media_type = "text/event-stream"
 

@@ -1,4 +1,4 @@
-"""One request, one thing, however often it is sent: the `Idempotency-Key` header. Knows no route's work."""
+"""The `Idempotency-Key` header: a repeated request takes effect once."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ WELL_FORMED = re.compile(r'"?([\x21\x23-\x7e]{1,255})"?')
 
 @dataclass(frozen=True)
 class Made:
-    """What a request made, or had made before."""
+    """What a request created, now or when it was first sent."""
 
     id: str
     replayed: bool
@@ -37,19 +37,19 @@ class Once:
     scope: str | None
 
     def found(self, services: Services, fingerprint: str) -> Made | None:
-        """Return what this request made before, if it did; saves preparing it again."""
+        """Return what this request created before, if it did, to save preparing it again."""
         with services.database.reading() as session:
             made = idempotency.replayed(session, self.scope, fingerprint)
         return None if made is None else Made(made, replayed=True)
 
     def is_known(self, session: Session) -> bool:
-        """May this request have made its thing already? What it made is then the answer, whatever has changed since."""
+        """Return whether the request may have been sent before; then it is answered by what it created."""
         return idempotency.is_known(session, self.scope)
 
     def make(self, services: Services, fingerprint: str, make: Callable[[Session], str]) -> Made:
-        """Make the thing in one transaction.
+        """Create it in one transaction.
 
-        Where two requests meet, one of them fails on the other's row: it looks again, once.
+        Of two concurrent requests one fails on the other's row, and looks again, once.
         """
         try:
             return self._try(services, fingerprint, make)
@@ -87,5 +87,5 @@ OnceDep = Annotated[Once, Depends(once)]
 
 
 def fingerprint_of(value: Any) -> str:
-    """Hash what a request asks for (JSON values)."""
+    """Hash the content of a request (JSON values)."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

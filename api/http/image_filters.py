@@ -1,4 +1,4 @@
-"""Which images of a data set a reader wants, as parameters of the query; acts take the same as JSON."""
+"""Filters of images as query parameters; edits take the same as JSON."""
 
 from typing import Annotated, Literal
 

@@ -1,4 +1,4 @@
-"""A job as an HTTP answer: pace, version, place. The same for every kind of job."""
+"""A job as a response, for every kind: ETag, Location, and the interval of polls."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -28,20 +28,20 @@ QUEUED_BEHIND_SECONDS = 10
 
 @dataclass(frozen=True)
 class Seen:
-    """A job, and what other rows say of it."""
+    """A job with data from other rows."""
 
     job: Job
     position: int | None
-    """How many wait before it."""
+    """How many jobs wait before it."""
     result: dict[str, Any] | None
-    """Of a prediction; other results stand in the job's own row."""
+    """Of a prediction; other results are in the job's row."""
 
 
 def see(services: Services, job_id: str, kind: JobKind | None = None) -> Seen:
-    """Read all that an answer tells of a job.
+    """Read everything that a response about a job contains.
 
     Raises:
-        NotFound: there is none of this id (and kind).
+        NotFound: no job has this id (and kind).
     """
     with services.database.reading() as session:
         job = jobs.find(session, job_id, kind)
@@ -49,7 +49,7 @@ def see(services: Services, job_id: str, kind: JobKind | None = None) -> Seen:
 
 
 async def answer_poll(request: Request, services: Services, job_id: str, kind: JobKind | None = None) -> Response:
-    """Answer a GET: held while nothing changes where that is preferred, 304 where the caller knows this version."""
+    """Answer a GET: with `Prefer: wait` once something has changed, with 304 if the caller has this version."""
     seconds = parse_wait(request.headers.get("prefer"), services.settings.api.max_wait_seconds)
     known = request.headers.get("if-none-match")
     seen = await run_in_threadpool(see, services, job_id, kind)
@@ -64,7 +64,7 @@ async def answer_poll(request: Request, services: Services, job_id: str, kind: J
 async def hold_seen(
     request: Request, services: Services, seen: Seen, seconds: float | None, enough: Callable[[Job], bool]
 ) -> tuple[Seen, bool]:
-    """Hold a request as `hold` does, and see the job again if it has moved meanwhile."""
+    """Hold a request as `hold` does, and read the job again if it has changed."""
     job, waited = await hold(request, services, seen.job, seconds, enough)
     return seen if job is seen.job else await run_in_threadpool(see, services, job.id), waited
 
@@ -75,7 +75,7 @@ def answer_start(services: Services, made: Made, status: int = 202) -> JSONRespo
 
 
 def respond(services: Services, seen: Seen, status: int, headers: dict[str, str] | None = None) -> JSONResponse:
-    """Return the job with its headers; 202 says where to look for it. Reads nothing, so that no thread is needed."""
+    """Return the job with its headers; 202 has a Location. Reads no rows, so it needs no thread."""
     body = records.job(seen.job, seen.position, seen.result)
     extra = said(services, seen) | (headers or {})
     if status == 202:
@@ -84,12 +84,12 @@ def respond(services: Services, seen: Seen, status: int, headers: dict[str, str]
 
 
 def said(services: Services, seen: Seen) -> dict[str, str]:
-    """Return the headers that every answer about a job has: its version, and until it has ended the pace of polls."""
+    """Return the headers of every response about a job: its version and, until it has ended, the interval of polls."""
     return {"etag": etag(seen.job), **retry_after(services, seen.job, seen.position)}
 
 
 def result_of(session: Session, job: Job) -> dict[str, Any] | None:
-    """Return the predictions of a prediction that has ended; other results stand in the row."""
+    """Return the predictions of a finished prediction; other results are in the row."""
     if job.kind != JobKind.PREDICTION or job.status not in TERMINAL or job.results_deleted_at:
         return None
     rows, _ = results.page(session, job.id, Window(1000))
@@ -97,7 +97,7 @@ def result_of(session: Session, job: Job) -> dict[str, Any] | None:
 
 
 def job_record(job: Job, rows: Iterable[ResultRow]) -> dict[str, Any]:
-    """Return the result of a prediction whose rows these are."""
+    """Return the result of a prediction from its rows."""
     reader = Reader(job)
     return {"predictions": [reader.prediction(row).model_dump(mode="json") for row in rows]}
 
@@ -107,13 +107,13 @@ def etag(job: Job) -> str:
 
 
 def is_known(job: Job, if_none_match: str | None) -> bool:
-    """Does the caller hold this version already? Compared weakly (RFC 9110 section 13.1.2)."""
+    """Return whether the caller has this version, by weak comparison (RFC 9110, section 13.1.2)."""
     known = {tag.strip().removeprefix("W/") for tag in (if_none_match or "").split(",")}
     return "*" in known or etag(job).removeprefix("W/") in known
 
 
 def retry_after(services: Services, job: Job, position: int | None) -> dict[str, str]:
-    """Return the header that sets the pace of polling; nothing once the job has ended."""
+    """Return the header with the interval of polls; none once the job has ended."""
     if job.status in TERMINAL:
         return {}
     age = (datetime.now(UTC) - job.created_at).total_seconds()

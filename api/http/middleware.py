@@ -1,4 +1,4 @@
-"""What every request passes: name, log line, headers, host, origin, size. Pure ASGI; knows no route's work."""
+"""Middleware of all requests: id, log line, headers, host, origin, size. Pure ASGI."""
 
 import asyncio
 import re
@@ -33,12 +33,12 @@ SECURITY = {
 }
 QUIET = frozenset({"/livez", "/readyz", "/healthz"})
 SLOWEST = 500
-"""Bytes a second that a body must come at, apart from the first `TSUKIJI_API_BODY_SECONDS`."""
-CLIENT_GONE = 499  # nginx's number; stands in the log only
+"""Least bytes per second of a body after the first `TSUKIJI_API_BODY_SECONDS`."""
+CLIENT_GONE = 499  # nginx's status for a client that has gone; only in the log
 
 
 class Front:
-    """The outermost: gives each request an id, writes its one line, and answers what nobody caught."""
+    """The outermost: gives each request an id, logs it, and answers uncaught errors."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -67,7 +67,7 @@ class Front:
 
 
 class Line:
-    """One request's line in the log, and the headers that every answer has."""
+    """One request's log line, and the headers of every response."""
 
     def __init__(self, send: Send, request_id: str) -> None:
         self._send = send
@@ -105,7 +105,7 @@ class Line:
 
 
 class Gate:
-    """Refuses a request that one of the checks names an error for, before anybody reads its body."""
+    """Refuses a request for which a check returns an error, before its body is read."""
 
     def __init__(self, app: ASGIApp, check: Callable[[Request], TsukijiError | None]) -> None:
         self.app = app
@@ -122,13 +122,13 @@ class Gate:
 
 
 def host_check(allowed: list[str]) -> Callable[[Request], TsukijiError | None]:
-    """Against DNS rebinding: a page elsewhere may point its own name at this machine."""
+    """Against DNS rebinding: another site may point its own name at this machine."""
     names = {host.lower() for host in allowed}
     suffixes = tuple(host[1:] for host in names if host.startswith("*."))
 
     def check(request: Request) -> TsukijiError | None:
         if request.scope["path"] in QUIET:
-            return None  # probes ask by address, and learn nothing that is anyone's
+            return None  # probes use the address, and learn nothing private
         host = re.sub(r":\d*$", "", request.headers.get("host", "")).lower()
         if "*" in names or host in names or host.endswith(suffixes):
             return None
@@ -138,7 +138,7 @@ def host_check(allowed: list[str]) -> Callable[[Request], TsukijiError | None]:
 
 
 def check_text(request: Request) -> TsukijiError | None:
-    """No name, id or label has a NUL in it, and no database takes one: neither path nor query may."""
+    """Refuses NUL characters in path and query: databases do."""
     if "\0" not in request.scope["path"] and b"%00" not in request.scope["query_string"]:
         return None
     detail = "it contains a NUL character"
@@ -148,7 +148,7 @@ def check_text(request: Request) -> TsukijiError | None:
 
 
 def check_origin(request: Request) -> TsukijiError | None:
-    """Against cross-site requests that ride on a browser's cookie (OWASP: Fetch Metadata, else Origin)."""
+    """Against cross-site requests with the browser's cookie (OWASP: Fetch Metadata, else Origin)."""
     if request.method in SAFE_METHODS or not rides_on_cookie(request):
         return None
     site = request.headers.get("sec-fetch-site")
@@ -163,10 +163,10 @@ def rides_on_cookie(request: Request) -> bool:
 
 
 class BodyLimit:
-    """Counts the bytes that really come in, whatever Content-Length says, and answers 413 at the first too many.
+    """Counts the bytes that arrive, whatever Content-Length says, and answers 413 beyond the limit.
 
-    A body that stops, or comes at less than `SLOWEST` bytes a second, ends in 408; only time in which the client is
-    waited for counts.
+    A body that stalls, or is slower than `SLOWEST` bytes per second, ends in 408; only time spent waiting for the
+    client counts.
     """
 
     def __init__(self, app: ASGIApp, limits: LimitSettings, seconds: float) -> None:
@@ -183,7 +183,7 @@ class BodyLimit:
 
         async def count() -> Message:
             nonlocal received, waited, complete
-            if complete:  # a later call only asks whether the client has gone
+            if complete:  # a later call only checks whether the client has gone
                 return await receive()
             began = time.perf_counter()
             try:
@@ -218,7 +218,7 @@ LIMITS = (
     (re.compile(r"/v1/batches"), "", "archive_bytes"),
     (re.compile(r"/v1/models/[^/]+/predict|/use"), "", "predict_bytes"),
 )
-"""Path, beginning of the content type, limit; the first that fits counts."""
+"""Path, start of the content type, limit; the first match counts."""
 
 
 def limit_name(path: str, content_type: str) -> str:

@@ -19,7 +19,7 @@ Item = TypeVar("Item", bound=Answer)
 
 @dataclass(frozen=True)
 class Paging:
-    """The page that is asked for, and how to answer it."""
+    """The requested page, and its response."""
 
     request: Request
     response: Response
@@ -27,7 +27,7 @@ class Paging:
     cursor: str | None
 
     def window(self, *filters: str | None) -> Window:
-        """Return the window; its cursors are good for this address and these filters only."""
+        """Return the window; its cursors are valid for this address and these filters only."""
         return Window(self.limit, self.cursor, (self.request.scope["path"], *filters))
 
     def answer(self, rows: Rows[Row], convert: Callable[[Row], Item]) -> Page[Item]:

@@ -1,4 +1,4 @@
-"""HTTP/1.1 with bounds, before any request is one: sizes and times of heads, connections at once. Knows no routes."""
+"""Limits of HTTP/1.1 below the application: size and time of request heads, and concurrent connections."""
 
 import asyncio
 import heapq
@@ -14,19 +14,19 @@ from tsukiji.errors import TsukijiError
 from tsukiji.kernel.settings import Settings
 
 PIPELINED: Final = 16
-"""Requests that a client may send before it has read the answer to the first one."""
+"""Requests that a client may send before it has read the first response."""
 ROOM: Final = 50
-"""When the server is full, one in this many of the allowed connections is closed at a time."""
+"""When the server is full, one in this many of the allowed connections is closed."""
 PIPELINED_BYTES: Final = 2**20
 LINGER_SECONDS: Final = 2
-"""What still comes after an answer that ended a connection is thrown away for so long: a connection that is closed at
-once is reset, and the client never reads the answer."""
+"""After a response that ends a connection, what still arrives is discarded for this time: a connection that is closed
+at once is reset, and the client never reads the response."""
 QUIET: Final = logging.getLogger("uvicorn.error.http")
-QUIET.setLevel(logging.ERROR)  # a line for each malformed request would be the client's to write; ours is `refusals`
+QUIET.setLevel(logging.ERROR)  # a client could fill the log with malformed requests; `refusals` is limited
 
 
 class Bounds:
-    """What all connections of a server share."""
+    """State shared by all connections of a server."""
 
     def __init__(self, settings: Settings, connections: int) -> None:
         self.head_bytes = settings.limits.head_bytes
@@ -37,16 +37,16 @@ class Bounds:
         self.refusals = Refusals()
 
     def protocol(self, **options: Any) -> "BoundedProtocol":
-        """Return the protocol of one connection; uvicorn calls it as the class that it expects."""
+        """Return the protocol of one connection; uvicorn calls this in place of a class."""
         return BoundedProtocol(self, **options)
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """One connection. uvicorn's own, with a count of what has come and led to nothing yet.
+    """One connection: uvicorn's protocol, with a count of the bytes received since the last progress.
 
-    The parser keeps what it has of an unfinished line, so the bound is on the bytes that are fed to it: since the last
-    head, piece of a body or end of a request at most `head_bytes` and one read. So it also holds for what frames the
-    pieces of a body (extensions of chunks, trailers). What a head had is counted once more as it is parsed.
+    The parser buffers an unfinished line, so the limit is on the bytes fed to it: since the last head, piece of a body
+    or end of a request at most `head_bytes` and one read. This also limits the framing of a body (chunk extensions,
+    trailers). The bytes of a head are counted again when it is parsed.
     """
 
     def __init__(self, bounds: Bounds, **options: Any) -> None:
@@ -61,11 +61,11 @@ class BoundedProtocol(HttpToolsProtocol):
         self._unfinished = 0
         self._head_bytes = self._head_fields = 0
         self._cycles: list[RequestResponseCycle] = []
-        """Requests that are not answered yet; `cycle` is the last of them."""
+        """Unanswered requests; `cycle` is the last of them."""
 
     @property
     def waits_for_client(self) -> bool:
-        """Is it the client's turn: to send a request, the rest of one, or to read?"""
+        """Return whether the client must act: send a request or the rest of one, or read."""
         return not self._is_answering or self._in_body or self.flow.write_paused
 
     @property
@@ -81,7 +81,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def _make_room(self) -> None:
         """Close connections whose clients have been silent for longest, so that the next client is served.
 
-        Some at once: looking for them costs more than closing. Where all others are being served, this one is refused.
+        Some at once: looking for them costs more than closing. If all others are being served, this one is refused.
         """
         others = [one for one in self.connections if isinstance(one, BoundedProtocol) and one is not self]
         open_ones = [one for one in others if not one.transport.is_closing()]
@@ -99,7 +99,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._untime()
 
     def _let_go(self) -> None:
-        """Tell every request that its client has gone; uvicorn would tell the last one only."""
+        """Notify every request that its client has gone; uvicorn notifies only the last one."""
         for cycle in self._cycles:
             cycle.disconnected = True
             cycle.message_event.set()
@@ -117,7 +117,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     @property
     def _has_begun(self) -> bool:
-        """Is there a part of a head, be it empty lines before it?"""
+        """Return whether part of a head has arrived, or empty lines before one."""
         return self._in_head or (self._unfinished > 0 and not self._in_body)
 
     def on_message_begin(self) -> None:
@@ -165,7 +165,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if self._in_body:  # refused before all of it had come; it is thrown away, but not for ever
+        if self._in_body:  # refused before all of it arrived; the rest is discarded, for a limited time
             self._time(self.bounds.body_seconds)
 
     def resume_writing(self) -> None:
@@ -173,16 +173,16 @@ class BoundedProtocol(HttpToolsProtocol):
         super().resume_writing()
 
     def _give_up(self, error: TsukijiError) -> None:
-        """Stop the parser, which then asks for an answer."""
+        """Stop the parser, which then requests a response."""
         self._cause = error
         raise error
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what the parser refuses, be it for a reason of ours."""
+        """Answer what the parser refuses, or we do."""
         self.refuse(self._cause or RequestMalformed())
 
     def refuse(self, error: TsukijiError) -> None:
-        """Answer with a problem if nothing else is being answered, and end the connection."""
+        """Send a problem if no response is in progress, and end the connection."""
         self._refused = True
         self.bounds.refusals.note(error.code, self.client)
         if self.transport.is_closing():
@@ -197,7 +197,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.close()
 
     def drop(self, reason: str) -> None:
-        """End the connection without a word."""
+        """End the connection without a response."""
         self.bounds.refusals.note(reason, self.client)
         self.transport.abort()
 
@@ -217,14 +217,14 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._refused or self._in_body:
             self.transport.abort()
         elif self._is_answering:
-            self._time(self.bounds.head_seconds)  # the next request is slow to come, while this one is still answered
+            self._time(self.bounds.head_seconds)  # the next request is slow to arrive while this one is still answered
         elif self._has_begun:
             self.refuse(RequestTimedOut(f"The request's headers did not arrive within {self.bounds.head_seconds:g} s."))
         else:
-            self.transport.close()  # nothing was asked: as at the end of any idle connection
+            self.transport.close()  # an idle connection
 
 
 def encode(response: JSONResponse) -> bytes:
-    """Return an answer as it goes over the wire."""
+    """Return a response as bytes."""
     fields = [name + b": " + value + b"\r\n" for name, value in response.raw_headers]
     return b"".join([STATUS_LINE[response.status_code], *fields, b"\r\n", bytes(response.body)])

@@ -1,4 +1,4 @@
-"""A line in the log for each connection that was refused, though not as many as an attacker likes."""
+"""Log lines of refused connections, limited in rate."""
 
 import time
 from collections.abc import Callable
@@ -24,7 +24,7 @@ class Refusals:
         self._written = self._left_out = 0
 
     def note(self, reason: str, client: tuple[str, int] | None) -> None:
-        """Say why, and who it was (host and port)."""
+        """Log the reason and the client (host and port)."""
         now = self._clock()
         if now - self._since >= WINDOW_SECONDS:
             self._since, self._written = now, 0

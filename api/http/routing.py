@@ -1,4 +1,4 @@
-"""Routes as FastAPI's, whose JSON bodies our one reader reads. Knows no route."""
+"""FastAPI's routes with our own reader of JSON bodies."""
 
 import json
 from collections.abc import Callable, Coroutine
@@ -11,13 +11,13 @@ from api.http.bodies import json_of
 
 
 class JsonRequest(Request):
-    """A request whose body is UTF-8, with a depth, and without text that nothing can keep."""
+    """A request whose JSON body is UTF-8, limited in depth, and free of NUL characters."""
 
     async def json(self) -> Any:
         try:
             return json_of(await self.body())
         except ValueError as error:
-            raise json.JSONDecodeError(str(error), "", 0) from error  # which FastAPI answers as any wrong body
+            raise json.JSONDecodeError(str(error), "", 0) from error  # which FastAPI answers like any invalid body
 
 
 class Route(APIRoute):

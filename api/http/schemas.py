@@ -1,4 +1,4 @@
-"""What OpenAPI must be told where the code reads a body by itself, and the problem that stands on every 4xx."""
+"""Parts of the OpenAPI document: bodies that the code reads itself, and the problem of every 4xx."""
 
 from typing import Any, get_args
 
@@ -42,7 +42,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 
 def body(**contents: dict[str, Any]) -> dict[str, Any]:
-    """Return `openapi_extra` for a body of these kinds, the keys of the table below."""
+    """Return `openapi_extra` for a body of these kinds (keys of `types`)."""
     types = {
         "multipart": "multipart/form-data",
         "zip": "application/zip",
@@ -73,12 +73,12 @@ ARCHIVE = {"zip": BINARY, "tar": BINARY, "gzip": BINARY}
 
 
 def bytes_answer(*media_types: str) -> dict[int | str, dict[str, Any]]:
-    """Return `responses` for an answer that is a file."""
+    """Return `responses` of a route that returns a file."""
     return {200: {"content": dict.fromkeys(media_types, BINARY), "description": "The file"}}
 
 
 class Documented(FastAPI):
-    """An application whose schema also names what no signature mentions."""
+    """An application whose schema includes what no signature mentions."""
 
     def openapi(self) -> dict[str, Any]:
         if not self.openapi_schema:

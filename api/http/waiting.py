@@ -1,4 +1,4 @@
-"""Holding a request until its job moves: `Prefer: wait=N` (RFC 7240). Knows jobs' rows, no kinds of work."""
+"""Holding a request until its job changes: `Prefer: wait=N` (RFC 7240). Knows no kinds of jobs."""
 
 import re
 import time
@@ -16,7 +16,7 @@ from tsukiji.errors import Invalid
 from tsukiji.jobs import TERMINAL
 
 LOOK_SECONDS = 1
-"""How often it is looked whether who waits is still there."""
+"""Between two checks whether the client is still connected."""
 
 Prefer = Annotated[
     str | None, Header(description="`wait=N` holds the response for up to N seconds.", examples=["wait=30"])
@@ -24,10 +24,10 @@ Prefer = Annotated[
 
 
 def parse_wait(prefer: str | None, longest: float, default: float | None = None) -> float | None:
-    """Return the seconds that the caller wants to wait, at most `longest`; `wait` alone means the longest.
+    """Return the seconds that the caller prefers to wait, at most `longest`; `wait` without a number means the longest.
 
     Raises:
-        Invalid: the number is none.
+        Invalid: it is not a number.
     """
     for preference in (prefer or "").split(","):
         name, _, value = preference.partition(";")[0].strip().partition("=")
@@ -45,9 +45,9 @@ def parse_wait(prefer: str | None, longest: float, default: float | None = None)
 async def hold(
     request: Request, services: Services, job: Job, seconds: float | None, enough: Callable[[Job], bool]
 ) -> tuple[Job, bool]:
-    """Return the job as soon as it is `enough` or has ended, or after `seconds`; and whether that was waited for.
+    """Return the job once it is `enough`, has ended, or `seconds` have passed; and whether it was held.
 
-    Nobody waits while the server stops, when the caller has gone, or when too many wait already.
+    Nothing is held while the server stops, after the caller has gone, or while too many are held.
     """
     if not seconds:
         return job, False

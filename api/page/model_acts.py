@@ -36,7 +36,7 @@ def roll_back(model: str, screen: ScreenDep) -> Response:
     """Point `production` to the model that it pointed to before, and show that one."""
     with screen.services.database.transaction() as session:
         if aliases.find(session, PRODUCTION).model_id != registry.find_model(session, model).id:
-            return RedirectResponse(f"/models/{model}", 303)  # another tab did it: once is enough
+            return RedirectResponse(f"/models/{model}", 303)  # done in another tab already
         return RedirectResponse(f"/models/{aliases.roll_back(session, PRODUCTION, by=screen.visitor.id).model_id}", 303)
 
 

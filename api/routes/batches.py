@@ -171,7 +171,7 @@ def get_results(
     """Stream the results so far as JSON lines, CSV or Parquet, also while the batch runs."""
     with services.database.reading() as session:
         job = find_kept(session, batch)
-    selection.wanted(job)  # what cannot be had is refused before the stream begins
+    selection.wanted(job)  # errors must be found before the stream begins
     chosen: str = wanted or next((name for name, kind in FORMATS.items() if kind in accept), "jsonl")
     found = Results(services, job, selection, probabilities)
     kind = FORMATS[chosen] + ("; charset=utf-8" if chosen == "csv" else "")

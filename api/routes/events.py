@@ -22,7 +22,7 @@ router = Router(prefix="/events", tags=["jobs"])
 
 MOST_JOBS = 100
 LOUD = {JobKind.PREDICTION}
-"""There may be hundreds in a second: told of where they are asked for."""
+"""There may be hundreds per second: sent only on request."""
 STREAM: dict[int | str, dict[str, Any]] = {
     200: {
         "content": {"text/event-stream": {"schema": {"type": "string"}}},

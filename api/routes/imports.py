@@ -81,7 +81,7 @@ async def create_import(
     JSON names an upload, addresses, or a folder or S3 prefix that the service may read; otherwise an archive, or
     a table (CSV, JSON lines) that names the pictures, as the raw body, with the options in the query.
     """
-    await run_in_threadpool(check_early, services, caller, once, dataset)  # before gigabytes travel
+    await run_in_threadpool(check_early, services, caller, once, dataset)  # before a large body is sent
     kind = media_type(request)
     if kind == "application/json":
         arrival = await run_in_threadpool(arrival_of, services, await validated_json(ImportCreate, request))

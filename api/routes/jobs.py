@@ -85,7 +85,7 @@ def get_events(
     after = read_event_id(last_event_id) or 0
     if "application/json" in accept:
         return list_events(job, services, paging)
-    check_room(services)  # here already, before anything is read
+    check_room(services)  # here, before anything is read
     news = read_news(services, caller, job, after)
     if after and not news.events and news.job.status in TERMINAL:
         return Response(status_code=204)  # tells a browser not to connect again

@@ -84,7 +84,7 @@ async def receive(request: Request, services: Services, model: str) -> tuple[Bat
 
 
 def is_picture(data: bytes) -> bool:
-    """Return whether bytes are of a picture format, be it one that is not taken: their own error then says so."""
+    """Return whether bytes are of a picture format, supported or not."""
     try:
         sniff(data)
     except NotAnImage:

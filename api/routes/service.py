@@ -65,7 +65,7 @@ def get_limits(services: ServicesDep) -> dict[str, float]:
 
 @health.get("/livez")
 @health.get("/healthz", include_in_schema=False)
-async def get_live() -> dict[str, str]:  # async: no thread that could be busy
+async def get_live() -> dict[str, str]:  # async: needs no thread, which might be busy
     """Liveness: is the process running? Checks nothing else."""
     return {"status": "ok"}
 
