@@ -1,4 +1,4 @@
-"""Batches: start one, watch it, look through its results, correct them, take them away."""
+"""The Batches screens: start, follow, browse results, correct, download, delete."""
 
 from typing import Annotated, Any, Final
 from urllib.parse import urlencode
@@ -33,7 +33,7 @@ router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 LISTED: Final = 50
 PICTURES: Final = 60
-"""Of one page without script; with script the grid reads on by `/v1`."""
+"""Images per page without script; with script the grid loads more from `/v1`."""
 LABEL_CHIPS: Final = 12
 KEYED_LABELS: Final = 9
 ORDERS: Final = {"seq": "as sent", "score": "least sure first", "-score": "surest first"}
@@ -139,7 +139,7 @@ def show_batch(
 
 
 def describe(session: Session, job: Job, selection: Selection, cursor: str | None) -> dict[str, Any]:
-    """Return the counts by outcome, and the first results of those that are chosen."""
+    """Return the counts by outcome, and the first results that match the filter."""
     rule = selection.thresholds.rule(job)
     summary = summarise(job, results.groups(session, job.id, rule), batches.reasons(session, job.id))
     here = Place(job.id, selection)
@@ -165,7 +165,7 @@ def describe(session: Session, job: Job, selection: Selection, cursor: str | Non
 
 
 class Place:
-    """Where the visitor is: filter, order and thresholds, from which links to other states are made."""
+    """The screen's state (filter, order, thresholds), from which links are made."""
 
     FILTERS: Final = ("status", "label", "decision", "abstained", "abstain_reason", "error", "true_label")
     BOUNDS: Final = ("min_score", "max_score")
@@ -184,7 +184,7 @@ class Place:
         return urlencode({name: value for name, value in told.items() if value not in {None, "seq"}})
 
     def link(self, wanted: dict[str, Any] | None = None, **more: Any) -> str:
-        """Return the address of another filter, by default of this one, in the same order by the same thresholds."""
+        """Return the address of a filter, by default the current one, with the same order and thresholds."""
         query = self.query(wanted, **more)
         return f"/batches/{self.job_id}" + (f"?{query}" if query else "")
 
@@ -195,7 +195,7 @@ class Place:
 
 
 def list_chips(summary: BatchSummary, here: Place) -> dict[str, list[dict[str, Any]]]:
-    """Return the filters with how many images each has: labels by themselves, the rarer of many folded."""
+    """Return the filters with their counts of images; labels apart, the rarer of many folded."""
 
     def chip(text: str, images: int, **wanted: Any) -> dict[str, Any]:
         return {"text": text, "n": images, "href": here.link(wanted), "current": here.filter == wanted}
@@ -221,7 +221,7 @@ def list_chips(summary: BatchSummary, here: Place) -> dict[str, list[dict[str, A
 
 
 def count_of(summary: BatchSummary, wanted: dict[str, Any], selection: Selection) -> int | None:
-    """Return how many images a filter has, where the summary says it."""
+    """Return how many images match a filter, if the summary counts them."""
     counts = summary.counts
     match list(wanted.items()):
         case []:
@@ -238,7 +238,7 @@ def count_of(summary: BatchSummary, wanted: dict[str, Any], selection: Selection
 
 
 def find_item(session: Session, job: Job, selection: Selection, seq: int) -> types.Prediction | None:
-    """Return one result, None where there is none of this number."""
+    """Return one result; None if there is none with this number."""
     rows, _ = results.page(session, job.id, Window(1, Window().cursor_after(seq - 1)))
     found = [row for row in rows if row.seq == seq]
     return Reader(job, selection.thresholds).prediction(found[0]) if found else None

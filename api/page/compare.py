@@ -1,4 +1,4 @@
-"""Two models on the same pictures: as a screen, and as the line that says whether a new model is better."""
+"""Comparison of two models on the same pictures: a screen, and a line for new models."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
@@ -20,19 +20,19 @@ from tsukiji.types import Comparison, Model
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 PRODUCTION: Final = "production"
-"""The alias that a new model is held against."""
+"""The alias whose model a new one is compared with."""
 EVALUATIONS: Final = 50
 MODELS: Final = 100
 
 
 @dataclass(frozen=True)
 class Against:
-    """A model held against another.
+    """A comparison of a model with another.
 
     Attributes:
         model: the other one.
-        comparison: differences are this one minus the other; None where they cannot be compared.
-        why: what is in the way of that.
+        comparison: differences are this one minus the other; None if they cannot be compared.
+        why: the reason for that.
     """
 
     model: Model
@@ -73,9 +73,9 @@ def comparable(session: Session, model: ModelRow) -> list[ModelRow]:
 
 
 def made_by(session: Session, job: Job) -> dict[str, Any] | None:
-    """Return the model that a training made, with its figures and how it fares; None before its end.
+    """Return the model of a training, with its figures and its comparison; None before the end.
 
-    `model` is None where it was deleted meanwhile.
+    `model` is None if it was deleted.
     """
     model_id = (job.result or {}).get("model_id")
     if not model_id:
@@ -94,15 +94,15 @@ def made_by(session: Session, job: Job) -> dict[str, Any] | None:
 
 
 def own_evaluation(session: Session, model_id: str) -> Evaluation | None:
-    """Return a model's first evaluation, on its held-out pictures where it was trained here."""
+    """Return a model's first evaluation; if it was trained here, that on its held-out pictures."""
     found = registry.own_evaluations(session, [model_id]).get(model_id)
     return registry.find_evaluation(session, found) if found else None
 
 
 def against_production(session: Session, model: ModelRow, evaluation: Evaluation | None) -> Against | None:
-    """Return how a model fares against the one in production; None where there is none, or it is this one.
+    """Compare a model with the one in production; None if there is none, or it is this one.
 
-    A model of other labels is none to be compared with.
+    Models with other labels are not compared.
     """
     try:
         other = registry.find_model(session, PRODUCTION)
@@ -114,10 +114,10 @@ def against_production(session: Session, model: ModelRow, evaluation: Evaluation
 
 
 def against(session: Session, model: ModelRow, evaluation: Evaluation | None, other: str) -> Against:
-    """Hold an evaluation of a model against the other model's on the same pictures.
+    """Compare an evaluation of a model with the other model's on the same pictures.
 
     Raises:
-        NotFound: there is no such other model.
+        NotFound: the other model does not exist.
     """
     answer = describe(session, registry.find_model(session, other))
     if answer.id == model.id:

@@ -1,4 +1,4 @@
-"""Curate: queues of pictures that a person should look at, one after the other, each with its acts."""
+"""The Curate screens: queues of pictures to check one by one, with the edits for each."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ MOST_GROUPS: Final = 10_000
 
 
 class ActForm(BaseModel):
-    """An act as a form sends it: JSON, and what fields of the form say of it."""
+    """An edit as a form sends it: JSON, and further fields of the form."""
 
     act: str = "{}"
     undo: str | None = None
@@ -68,7 +68,7 @@ class ActForm(BaseModel):
 
 @router.get("/datasets/{dataset}/curate")
 def show_queues(screen: ScreenDep, dataset: str, begin: bool = False) -> Response:
-    """Show what waits in each queue; with `begin`, once the analysis has ended, the first of them."""
+    """Show the queues with their counts; with `begin`, go to the first once the analysis has ended."""
     with screen.services.database.reading() as session:
         row = datasets.find(session, dataset)
         counts = count_all(session, row.id)
@@ -126,7 +126,7 @@ def show_queue(
 
 @router.post("/datasets/{dataset}/curate/{queue}")
 def act(screen: ScreenDep, dataset: str, queue: str, form: Annotated[ActForm, Form()]) -> Response:
-    """Do what a form without script asks for, and show what is next."""
+    """Make an edit for a browser without script, and show the next entry."""
     find_queue(queue)
     with screen.services.database.transaction() as session:
         row = datasets.find(session, dataset)
@@ -163,7 +163,7 @@ def find_job(session: Session, dataset_id: str) -> Job | None:
 
 
 def find_done(session: Session, dataset_id: str, done: str | None) -> Any:
-    """Return the act that was done last without script, to offer its undo."""
+    """Return the last edit made without script, to offer its undo."""
     try:
         return records.revision(revisions.find(session, dataset_id, done)) if done else None
     except NotFound:
@@ -181,7 +181,7 @@ def images_in_order(session: Session, ids: Sequence[str]) -> list[Image]:
 
 
 def show_grid(session: Session, row: Dataset, queue: Queue, kind: str | None, cursor: str | None) -> dict[str, Any]:
-    """Return what the grid of a kind of finding shows; of the first that has any, where none is asked for."""
+    """Return the grid of a kind of finding, by default the first that has any."""
     found = analyses.count(session, row.id)
     kinds = {each: found.get(each, 0) for each in queue.kinds}
     chosen = kind if kind in kinds else next((each for each in kinds if kinds[each]), queue.kinds[0])
@@ -196,7 +196,7 @@ def show_grid(session: Session, row: Dataset, queue: Queue, kind: str | None, cu
 
 
 def show_entry(session: Session, row: Dataset, queue: Queue, at: str | None) -> dict[str, Any]:
-    """Return what is shown of a picture or group, its place, and what can be done."""
+    """Return an entry as shown, its place, and the edits for it."""
     entries = read(session, row.id, queue)
     place = find_place(session, row.id, queue, entries, at)
     if place.entry is None:
@@ -225,7 +225,7 @@ def show_entry(session: Session, row: Dataset, queue: Queue, at: str | None) -> 
 
 
 def offers_for_all(session: Session, row: Dataset, queue: Queue, entries: Sequence[Entry]) -> list[curate_acts.Offer]:
-    """Return the acts on the whole queue."""
+    """Return the edits for the whole queue."""
     if queue.name == "corrections" and len(entries) > 1:
         body = {"act": "review", "review": "accepted", "filter": {"review": "pending"}}
         return [curate_acts.Offer(f"Accept all {len(entries)}", "All accepted.", body)]

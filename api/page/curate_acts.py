@@ -1,4 +1,4 @@
-"""What a person can do with what a queue shows: each act with the body of its `POST /v1/datasets/{d}/revisions`."""
+"""The edits offered for an entry of a queue, each with the body of its `POST /v1/datasets/{d}/revisions`."""
 
 import json
 from collections.abc import Sequence
@@ -37,7 +37,7 @@ class Offer:
 def offers(
     queue: Queue, images: Sequence[Image], finding: Finding | None, labels: Sequence[str], *, several: bool
 ) -> list[Offer]:
-    """Return the acts on what is shown, the likeliest first.
+    """Return the edits for an entry, the likeliest first.
 
     Args:
         queue: where one is.
@@ -143,7 +143,7 @@ def review(ids: Sequence[str], verdict: str) -> dict[str, Any]:
 
 
 def named(labels: str | Sequence[str] | None) -> str:
-    """Return labels as people read them."""
+    """Return labels as text."""
     if labels is None:
         return "no label"
     return labels if isinstance(labels, str) else ", ".join(labels) or "none of the labels"

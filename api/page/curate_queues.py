@@ -1,4 +1,4 @@
-"""The queues of the Curate screen: what waits in each for a person's look, and where one is in it."""
+"""The queues of the Curate screen: their entries, and the position in them."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ class Queue:
 
     Attributes:
         name: in addresses.
-        kinds: of the findings in it; none where it holds corrections.
+        kinds: of the findings in it; none for corrections.
         view: how it is shown: picture by picture, group by group, or as a grid.
     """
 
@@ -85,7 +85,7 @@ QUEUES: Final = {queue.name: queue for queue in LISTED}
 
 @dataclass(frozen=True)
 class Entry:
-    """What is decided at once: a picture, or a group of them."""
+    """What is decided at once: a picture, or a group."""
 
     at: str
     """In addresses: the group, or the picture."""
@@ -94,7 +94,7 @@ class Entry:
 
 
 def count_all(session: Session, dataset_id: str) -> dict[str, int]:
-    """Return how many pictures, or groups of them, wait in each queue."""
+    """Return the number of entries of each queue."""
     found = analyses.count(session, dataset_id, groups=True)
     counts = {queue.name: sum(found.get(kind, 0) for kind in queue.kinds) for queue in LISTED}
     counts["corrections"] = datasets.count_left_out(session, [dataset_id])[dataset_id][1]
@@ -102,7 +102,7 @@ def count_all(session: Session, dataset_id: str) -> dict[str, int]:
 
 
 def read(session: Session, dataset_id: str, queue: Queue, kinds: Sequence[str] = ()) -> list[Entry]:
-    """Return what waits in the queue, in its order."""
+    """Return the entries of the queue, in order."""
     if not queue.kinds:
         return read_corrections(session, dataset_id)
     entries: dict[str, Entry] = {}
@@ -131,13 +131,13 @@ def order_of(kind: str, score: float, group: str, image_id: str) -> tuple[Any, .
 
 @dataclass(frozen=True)
 class Place:
-    """Where one is in a queue.
+    """The position in a queue.
 
     Attributes:
-        entry: what is shown; None where nothing waits.
+        entry: what is shown; None if the queue is empty.
         number: from 1 on, of `total`.
-        settled: nothing waits here any more: somebody has decided, or something else has changed.
-        previous, next: what `at` is of the neighbours.
+        settled: it was decided already, or has changed.
+        previous, next: `at` of the neighbours.
     """
 
     entry: Entry | None
@@ -149,7 +149,7 @@ class Place:
 
 
 def find_place(session: Session, dataset_id: str, queue: Queue, entries: Sequence[Entry], at: str | None) -> Place:
-    """Return the place of what is asked for, or of the first; what was decided is found, too, until an analysis."""
+    """Return the position of an entry, by default the first; decided entries are found until the next analysis."""
     if at is None:
         return place_at(entries, 0) if entries else Place(None)
     for number, entry in enumerate(entries):
@@ -181,7 +181,7 @@ def place_at(entries: Sequence[Entry], number: int) -> Place:
 
 
 def find_settled(session: Session, dataset_id: str, queue: Queue, at: str) -> Entry | None:
-    """Return what has no open finding any more, from the findings of the last analysis."""
+    """Return entries of the last analysis that have no open finding any more."""
     if not queue.kinds:
         found = list(datasets.images_of(session, [at]))
         return Entry(at, (at,), (at,)) if found and found[0].dataset_id == dataset_id else None

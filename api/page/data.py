@@ -27,7 +27,7 @@ router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 View = Literal["grid", "labels"]
 
 PICTURES: Final = 60
-"""Of one page without script; with script the grid reads on by `/v1`."""
+"""Images per page without script; with script the grid loads more from `/v1`."""
 COLUMNS: Final = 8
 PICTURES_OF_COLUMN: Final = 12
 LABEL_CHIPS: Final = 8
@@ -97,7 +97,7 @@ def show_data(
 
 @router.post("/datasets/{dataset}/images")
 async def add_pictures(dataset: str, request: Request, screen: ScreenDep) -> Response:
-    """Take pictures from a browser without script; with script the drop zone sends them by `/v1`."""
+    """Add pictures for a browser without script; with script the drop zone uploads them by `/v1`."""
     async with read_form(request, screen.services.settings.limits.request_files, {"label"}) as sent:
         result = await screen.services.decoding(take_files, screen.services, screen.visitor, dataset, sent)
     if result.rejected:
@@ -138,7 +138,7 @@ def newest_import(session: Session, row: DatasetRow) -> Job | None:
 
 
 class Place:
-    """Where the visitor is: the filter and view, from which links to other states are made."""
+    """The screen's state (filter, view), from which links are made."""
 
     def __init__(self, dataset_id: str, wanted: ImageFilter, view: View) -> None:
         self.dataset_id = dataset_id
@@ -146,7 +146,7 @@ class Place:
         self.filter = wanted.model_dump(exclude_defaults=True)
 
     def link(self, wanted: dict[str, Any] | None = None, **more: Any) -> str:
-        """Return the address of another filter, by default of this one, in the same view."""
+        """Return the address of a filter, by default the current one, in the same view."""
         view = {"view": self.view} if self.view != "grid" and not wanted else {}
         query = view | (self.filter if wanted is None else wanted) | more
         return f"/datasets/{self.dataset_id}" + (f"?{encoded(query)}" if query else "")
@@ -200,7 +200,7 @@ def list_columns(session: Session, row: DatasetRow, record: Dataset, page: int) 
 
 
 def count_of(record: Dataset, found: dict[str, int], wanted: ImageFilter) -> int | None:
-    """Return how many images a filter of one member matches; None of several, which are not counted."""
+    """Return how many images match a filter of one member; None for several, which are not counted."""
     match wanted.model_dump(exclude_defaults=True):
         case {} as given if not given:
             return record.images

@@ -1,4 +1,4 @@
-"""Errors as a person sees them: a page that says what happened and what to do."""
+"""Error pages: what happened and what to do."""
 
 from fastapi import Request
 from starlette.responses import RedirectResponse, Response
@@ -10,7 +10,7 @@ from tsukiji.errors import TsukijiError, Unauthorized
 
 
 def show_error(request: Request, error: TsukijiError) -> Response:
-    """Return the page of an error; who is not signed in is led to the sign-in, and from there to where they wanted."""
+    """Return the page of an error; without a session, redirect to the sign-in, and from there back."""
     if isinstance(error, Unauthorized):
         target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         return RedirectResponse(sign_in_address(target if request.method == "GET" else "/"), 303)

@@ -1,4 +1,4 @@
-"""One model: its figures, the pictures behind each of them, and what can be done with it."""
+"""The Evaluate screen of a model: its figures, the pictures behind them, and its actions."""
 
 from typing import Annotated, Any, Final, get_args
 from urllib.parse import urlencode
@@ -30,14 +30,14 @@ EVALUATIONS: Final = 20
 PICTURES: Final = 48
 KEYS: Final = 9
 FEWER_KEYS: Final = 5
-"""With more labels than this, buttons would take the place of the pictures."""
+"""With more labels than this, buttons would leave no room for pictures."""
 WORST: Final = 200
 """Images looked through for mistakes, highest loss first."""
 
 
 @router.get("/datasets/{dataset}/evaluate")
 def show_newest(dataset: str, screen: ScreenDep) -> Response:
-    """Lead to the newest model of the data set, or say how there comes to be one."""
+    """Redirect to the newest model of the data set, or explain how to get one."""
     with screen.services.database.reading() as session:
         row = datasets.find(session, dataset)
         newest = registry.page_models(session, Window(1), row.id).data
@@ -90,7 +90,7 @@ def show_model(
 
 
 class Address:
-    """This screen's address with what is asked for now; a call changes some of it, None leaves it out."""
+    """This screen's address with its current query; a call changes members, None removes one."""
 
     def __init__(self, path: str, asked: dict[str, str | None]) -> None:
         self.path, self.asked = path, asked
@@ -153,7 +153,7 @@ def list_pictures(
 
 
 def picture(item: EvaluationItem, image: Any) -> dict[str, Any]:
-    """Return one tile: `moved` says that its label is another one now than when it was evaluated."""
+    """Return one tile; `moved`: its label has changed since the evaluation."""
     moved = image is not None and (image.labels or []) != item.true_labels
     return {
         "item": item,
@@ -165,7 +165,7 @@ def picture(item: EvaluationItem, image: Any) -> dict[str, Any]:
 
 
 def key_labels(metrics: Metrics, true: str | None, predicted: str | None) -> list[str]:
-    """Return the labels of the keys 1 to 9: what the model says first, then what else the label is taken for."""
+    """Return the labels of the keys 1 to 9: the predicted label first, then other confused ones."""
     names = metrics.label_names
     row = metrics.confusion[names.index(true)] if true in names and metrics.confusion else [0] * len(names)
     order = sorted(range(len(names)), key=lambda index: (names[index] != predicted, -row[index], index))
@@ -174,7 +174,7 @@ def key_labels(metrics: Metrics, true: str | None, predicted: str | None) -> lis
 
 
 def siblings(session: Session, model: ModelRow) -> list[ModelRow]:
-    """Return the newest models of the same data set; of a model of none, the newest of all."""
+    """Return the newest models of the same data set; without a data set, the newest of all."""
     return registry.page_models(session, Window(MODELS), model.dataset_id).data
 
 

@@ -1,4 +1,4 @@
-"""Figures of an evaluation as people read them: the matrix in an order that helps, charts, words. Knows no rows."""
+"""Figures of an evaluation for display: sorted matrix, charts, words. Knows no rows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,18 +12,18 @@ from tsukiji.types import Metrics
 from tsukiji.types.evaluations import CalibrationMetrics
 
 READABLE: Final = 20
-"""Labels whose matrix fits on a screen at full size; of more, the most confused are shown first."""
+"""Most labels of a full-size matrix; beyond, the most confused are shown first."""
 PAIRS: Final = 12
 SHADES: Final = 4
 HONEST: Final = 0.03
-"""A calibration error below this is not worth a word."""
+"""A calibration error below this is not mentioned."""
 START: Final = 0.5
 """The slider's initial threshold."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """`shade` is a class of the style sheet; empty where there is nothing."""
+    """`shade` is a class of the style sheet; empty for zero."""
 
     predicted: str
     images: int
@@ -32,7 +32,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """One true label. `others` are its images that were predicted as labels that are not shown."""
+    """One true label; `others` are its images predicted as labels that are not shown."""
 
     label: str
     cells: list[Cell]
@@ -50,7 +50,7 @@ class Matrix:
 
 
 def draw_matrix(metrics: Metrics, *, everything: bool) -> Matrix:
-    """Return the matrix: few labels in their own order, of many the most confused first, or those alone."""
+    """Return the matrix: few labels in order; of many, the most confused first, or only these."""
     count = len(metrics.label_names)
     order = list(range(count)) if count <= READABLE else by_confusion(metrics.confusion)
     shown = order if everything else order[:READABLE]
@@ -117,7 +117,7 @@ def label_rows(metrics: Metrics, sort: str) -> list[dict[str, Any]]:
 
 
 def describe_calibration(found: CalibrationMetrics) -> tuple[str, str]:
-    """Return a word for how far probabilities can be believed, and what it means."""
+    """Return a word for the quality of the calibration, and what it means."""
     points = f"off by {100 * found.ece_after:.1f} points (ECE)"
     if found.ece_after < HONEST:
         return "honest", points

@@ -34,7 +34,7 @@ REASONS: Final = {
     "lease_expired": "the worker stopped responding",
     "worker_stopping": "the worker was shut down",
 }
-"""What the history gives as `why`, besides error codes."""
+"""Values of `why` in the history, besides error codes."""
 OWN_SCREENS: Final = {JobKind.TRAINING: "trainings", JobKind.BATCH: "batches"}
 
 

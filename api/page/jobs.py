@@ -30,7 +30,7 @@ router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 LISTED: Final = 50
 EVENTS: Final = 500
-"""Read at once for the history; those of the epochs of a training among them are not shown."""
+"""Events read for the history; those of epochs are not shown."""
 TOLD: Final = {"status", "log", "done"}
 
 
@@ -74,7 +74,7 @@ def outline(session: Session, row: Job) -> dict[str, Any]:
 
 
 def seconds_between(begin: datetime, end: datetime | None) -> float:
-    """Return the seconds until the end, or until now."""
+    """Return the seconds to the end, or so far."""
     return max(0.0, ((end or datetime.now(UTC)) - begin).total_seconds())
 
 
@@ -100,7 +100,7 @@ def show_job(job: str, screen: ScreenDep, after: Annotated[int, Query(ge=0)] = 0
 
 
 def find_worker(events: list[JobEvent]) -> str | None:
-    """Return the worker that did the last of these."""
+    """Return the worker of the last of these events."""
     return next((worker_name(event.worker) for event in reversed(events) if event.worker), None)
 
 
@@ -132,7 +132,7 @@ def start_again(job: str, screen: ScreenDep) -> Response:
 
 
 def place_of_again(row: Job) -> str | None:
-    """Return where a form can start the job once more; None where it cannot, or needs not."""
+    """Return the address that starts the job again; None if it cannot, or need not, be."""
     if row.status not in TERMINAL or row.status == JobStatus.SUCCEEDED:
         return None
     if row.kind == JobKind.TRAINING:

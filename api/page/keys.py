@@ -35,7 +35,7 @@ def show(
     made: KeyCreated | None = None,
     error: TsukijiError | None = None,
 ) -> HTMLResponse:
-    """Show the keys; `asked` is one that may be revoked once that is confirmed, `made` one that is new."""
+    """Show the keys; `asked`: to confirm the revocation of this one; `made`: a new one."""
     with screen.services.database.reading() as session:
         page = keys.page(session, Window(LISTED, cursor, ("keys",)))
         asked_keys = [api_keys.key(row, screen.visitor) for row in keys.lineage(session, asked)] if asked else []
@@ -56,7 +56,7 @@ def show(
 
 @router.post("/keys")
 def create(screen: ScreenDep, fields: Fields) -> Response:
-    """Answer with the secret itself: no address leads to it again."""
+    """Respond with the secret, which no address shows again."""
     try:
         body = validated(KeyCreate, fields, "body")
     except RequestValidationError as error:

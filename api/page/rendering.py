@@ -1,4 +1,4 @@
-"""Templates to HTML, and numbers and times as people read them. Knows no rows."""
+"""Renders templates, numbers and times. Knows no rows."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ templates = Jinja2Templates(Path(__file__).parent / "templates")
 
 
 def percent(share: float) -> str:
-    """Return a share of 1 for people; what is not nothing is not called 0."""
+    """Return a percentage; a share above 0 is never shown as 0."""
     return "< 0.1%" if 0 < share < 0.0005 else f"{100 * share:.1f}%"
 
 

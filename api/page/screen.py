@@ -1,4 +1,4 @@
-"""What every screen needs: the visitor who is signed in, and the rail with the data set at hand."""
+"""Shared by all screens: the signed-in visitor, and the rail with the current data set."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
@@ -18,7 +18,7 @@ from db.session import Session
 from tsukiji.errors import Unauthorized
 
 PICKED: Final = 100
-"""Data sets that the rail offers; the search finds the others."""
+"""Data sets in the rail; search finds the others."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Rail:
 
     Attributes:
         current: the screen's name, one of `data label curate train evaluate use batches jobs keys`.
-        dataset: the data set at hand, None where there is none yet.
+        dataset: the current data set; None if there is none yet.
         images, unlabelled, findings: counts of it.
     """
 
@@ -63,7 +63,7 @@ class Screen:
 
 
 def rail_of(session: Session, current: str, dataset: Dataset | None) -> Rail:
-    """Return the rail; without a data set of its own a screen has that of the newest."""
+    """Return the rail; screens without a data set show the newest."""
     listed = tuple(datasets.page(session, Window(PICKED)).data)
     shown = dataset or (listed[0] if listed else None)
     if shown is None:

@@ -26,7 +26,7 @@ GONE: Final = 410
 
 @router.get(SIGN_IN_LINK)
 def show_link(request: Request, services: ServicesDep, visitor: Visitor, token: Token = "") -> Response:
-    """Ask whether to sign in; say so where the link works no more."""
+    """Ask whether to sign in, or say that the link has expired."""
     with services.database.reading() as session:
         works = keys.link_works(session, token)
     return render(request, "sign_in_link.html", token=token) if works else refuse(request, signed_in_already=visitor)
@@ -43,12 +43,12 @@ async def use_link(request: Request, services: ServicesDep, visitor: Visitor) ->
 
 
 def open_session(services: Services, token: str) -> str | None:
-    """Use a link up; returns the token of a page session, or None where the link works no more."""
+    """Use a link up; returns the token of a session, or None if the link has expired."""
     with services.database.transaction() as session:
         key_id = keys.use_link(session, token)
         return keys.sign_in(session, key_id, services.settings.api.session_hours) if key_id else None
 
 
 def refuse(request: Request, *, signed_in_already: object) -> Response:
-    """Say what to do; who is signed in, such as one who used the link a moment ago, is led to the page."""
+    """Say what to do; with a session, as after a second click, redirect to the page."""
     return RedirectResponse("/", 303) if signed_in_already else render(request, "sign_in_link.html", GONE, token=None)

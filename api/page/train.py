@@ -1,4 +1,4 @@
-"""Training: the form with what is known before the start, and a training while it runs and after its end."""
+"""The Train screens: the form with early warnings, and a training while it runs and afterwards."""
 
 from collections.abc import Sequence
 from typing import Any, Final, get_args
@@ -67,7 +67,7 @@ def show_form(dataset: str, screen: ScreenDep) -> HTMLResponse:
 
 @router.post("/datasets/{dataset}/train")
 def start(dataset: str, screen: ScreenDep, fields: Fields) -> Response:
-    """Start a training; what is wrong with the form is told beside what was entered."""
+    """Start a training, or show the form again with its errors."""
     with screen.services.database.reading() as session:
         row = datasets.find(session, dataset)
     try:
@@ -79,7 +79,7 @@ def start(dataset: str, screen: ScreenDep, fields: Fields) -> Response:
 
 
 def read_training(dataset_id: str, fields: dict[str, str]) -> TrainingCreate:
-    """Return what the form asks for; a field that is empty has its default.
+    """Return the request of the form; an empty field has its default.
 
     Raises:
         RequestValidationError: a value is not allowed.
@@ -117,7 +117,7 @@ def show_train(
 
 
 def before_start(screen: Screen, session: Session, dataset: Dataset) -> dict[str, Any]:
-    """Return what is known before any time is spent: why it cannot start, and what a person should know."""
+    """Return what is known before the start: why it cannot, and warnings."""
     refusal, warnings = None, []
     counts = datasets.count_labelled(session, dataset.id)
     try:
@@ -148,7 +148,7 @@ def last_preset(session: Session, dataset: Dataset) -> str:
 
 
 def list_backbones(session: Session) -> dict[str, Any]:
-    """Return the backbones with whether a worker can have their weights (None: not known), and what `auto` would be."""
+    """Return the backbones with whether a worker has their weights (None: unknown), and what `auto` would be."""
     reachable = workers.reachable_weights(session, Queue.TRAIN, PRESENT_SECONDS)
     names = [str(name) for name in get_args(Backbone)]
     stems = {name: [file_stem(backbone_of(name), weights) for weights in backbone_of(name).weights] for name in names}
@@ -187,12 +187,12 @@ def find_dataset(session: Session, job: Job) -> Dataset | None:
 
 
 def log_lines(session: Session, job: Job) -> list[Any]:
-    """Return what the history says in words, oldest first."""
+    """Return the messages of the history, oldest first."""
     return [row for row in jobs.events(session, job.id, limit=LINES) if row.event == "log" and row.data.get("message")]
 
 
 def draw_epochs(epochs: Sequence[EpochMetrics], *, several: bool) -> dict[str, Any]:
-    """Return the charts of the losses and of the accuracy; nothing before the first epoch."""
+    """Return charts of losses and accuracy; none before the first epoch."""
     if not epochs:
         return {}
     loss = line_chart(

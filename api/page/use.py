@@ -1,4 +1,4 @@
-"""Trying a model: a few pictures, what it says of them, and the same call for programs."""
+"""The Use screen: predictions for a few pictures, and the same request for programs."""
 
 import json
 import shlex
@@ -46,13 +46,13 @@ def show_use(
     item: Annotated[int | None, Query(ge=0)] = None,
     code: Literal["curl", "Python", "CLI"] = "curl",
 ) -> HTMLResponse:
-    """Show the models, and what one of them said of a picture or of several."""
+    """Show the models, and a prediction of one of them."""
     return show(screen, model, prediction, item=item, code=code)
 
 
 @router.post("/use")
 async def classify(screen: ScreenDep) -> Response:
-    """Classify pictures for a browser without script; the answer has an address of its own."""
+    """Classify pictures for a browser without script; the result has its own address."""
     model = None
     try:
         async with read_form(screen.request, screen.services.settings.limits.request_files, FIELDS) as form:
@@ -108,7 +108,7 @@ def show(
 
 
 def offered_models(session: Session) -> dict[str, Any]:
-    """Return what can be chosen: aliases first, then models, newest first."""
+    """Return the choices: aliases, then models, newest first."""
     models = registry.page_models(session, Window(LISTED)).data
     named = aliases.page(session, Window(LISTED)).data
     return {
@@ -124,7 +124,7 @@ def first_of(offered: dict[str, Any]) -> str | None:
 
 
 def describe(session: Session, prediction: str, item: int | None) -> dict[str, Any]:
-    """Return what became of a prediction: its pictures with what was said of them, or that it waits.
+    """Return a prediction with its pictures, or its state while it waits.
 
     Raises:
         NotFound, ResultsDeleted
@@ -155,12 +155,12 @@ def describe(session: Session, prediction: str, item: int | None) -> dict[str, A
 
 
 def chosen_name(session: Session, model_id: str) -> str:
-    """Return an alias of the model where it has one: what a program would ask for."""
+    """Return an alias of the model if it has one, as programs would use it."""
     return next(iter(registry.aliases_of(session, [model_id])[model_id]), model_id)
 
 
 def teaching(session: Session, model: Model | None, asked: BatchRequest) -> dict[str, Any]:
-    """Return where a correction would go: the model's own data set, or one that is chosen."""
+    """Return the data set for corrections: the model's own, or one to be chosen."""
     own = model.dataset_id if model else None
     return {
         "own": datasets.find(session, own) if own else None,

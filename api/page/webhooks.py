@@ -32,7 +32,7 @@ GROUPS: Final = {
     "model.*": "a model is promoted",
     "storage.*": "the store crosses its budget",
 }
-"""What the form offers, each as a checkbox of the pattern's name."""
+"""Patterns that the form offers, as checkboxes."""
 
 
 @router.get("/webhooks")
@@ -58,7 +58,7 @@ def show_list(screen: Screen, cursor: str | None = None, error: TsukijiError | N
 
 @router.post("/webhooks")
 def create(screen: ScreenDep, fields: Fields) -> Response:
-    """Answer with the secret itself: no address leads to it again."""
+    """Respond with the secret, which no address shows again."""
     asked = {name: fields[name] for name in ("url", "description") if name in fields}
     events = [pattern for pattern in GROUPS if pattern in fields] or ["*"]
     try:
@@ -84,7 +84,7 @@ def show_one(
     made: WebhookCreated | None = None,
     error: TsukijiError | None = None,
 ) -> HTMLResponse:
-    """Show a webhook; `asked`: it may be deleted once that is confirmed; `made` has a new secret."""
+    """Show a webhook; `asked`: to confirm its deletion; `made` has a new secret."""
     with screen.services.database.reading() as session:
         page = webhooks.page_deliveries(session, webhook, Window(LISTED, cursor, ("deliveries", webhook)))
         return screen.show(
@@ -104,7 +104,7 @@ def show_one(
 
 @router.post("/webhooks/{webhook}")
 def act(webhook: str, screen: ScreenDep, fields: Fields) -> Response:
-    """Do what the field `act` names; deleting leads back to the list."""
+    """Do what the field `act` names; deletion redirects to the list."""
     name = fields.get("act", "")
     if name not in ACTS:
         raise Invalid(f"There is no act {name[:100]!r}.", hint=f"One of {', '.join(ACTS)}.")
