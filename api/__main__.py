@@ -1,4 +1,4 @@
-"""`python -m api`: serve the front with uvicorn until a signal, or until whoever started it has gone."""
+"""`python -m api`: serves the API with uvicorn until a signal, or until its parent process ends."""
 
 import argparse
 import asyncio

@@ -11,7 +11,7 @@ from db.models import Alias, Dataset, Job, Model
 from tsukiji.jobs import PREFIX_OF, JobKind
 
 RECENT: Final = 200
-"""So many of the newest jobs of each kind are looked through; older ones are found by their id."""
+"""Newest jobs of each kind that are searched; older ones are found by their id."""
 NAMELESS: Final = {JobKind.PREDICTION}
 NAMES: Final = ("name", "dataset_name", "model_name")
 """Members of a request that people may remember a job by."""

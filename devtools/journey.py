@@ -1,4 +1,4 @@
-"""The main job through the public client, whatever service stands behind it: pictures, training, evaluation, batch."""
+"""The main job through the public client, on any service: pictures, training, evaluation, batch."""
 
 import random
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ JOB_SECONDS = 300
 
 @dataclass(frozen=True)
 class Journey:
-    """What came of it, for whoever wants to look further."""
+    """Its results."""
 
     dataset: Dataset
     training: Training

@@ -44,7 +44,7 @@ class Receiver:
         return status, extra
 
     def wait(self, count, seconds=10):
-        """Wait until so many different messages were taken; returns them in the order of arrival."""
+        """Wait until this many different messages were taken; returns them in the order of arrival."""
         until = time.monotonic() + seconds
         while len(self.messages) < count and time.monotonic() < until:
             time.sleep(0.01)

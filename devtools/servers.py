@@ -137,7 +137,7 @@ def _run_postgres(binaries: Path, folder: Path) -> Iterator[str]:
 
 
 def _postgres_binaries() -> Path | None:
-    """Return the folder of `initdb`: on the PATH, or where Debian hides it; none where nobody could run it."""
+    """Return the folder of `initdb`: on the PATH, or where Debian hides it; None if it is missing."""
     if os.geteuid() == 0 and not shutil.which("runuser"):
         return None
     candidates = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: float(path.parts[-3]))

@@ -119,7 +119,7 @@ def in_units(size: int) -> str:
 
 
 def written(field: FieldInfo) -> str:
-    """Return the default as it stands in an environment variable."""
+    """Return the default as written in an environment variable."""
     match field.default:
         case None:
             return ""

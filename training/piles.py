@@ -57,7 +57,7 @@ class Piles:
         scores: probability of that label; or likeness to the cluster's centre, -1 to 1, (U,).
         ranks: place in the pile, the surest first; in the doubtful one, the most useful first, (U,).
         bound: the lowest probability in a pile; None where labels are not known yet.
-        right: labelled pictures whose label a fit to the others predicts; None likewise.
+        right: labelled pictures whose label a fit to the others predicts; None before there are two labels.
     """
 
     piles: Ints

@@ -29,7 +29,7 @@ HEAD: Final[dict[str, type]] = {
     "width": int,
     "height": int,
 }
-"""The first columns of a table, and what stands in them; null where there is nothing to say. `|` parts labels.
+"""The first columns of a table, and their values; null if unknown. `|` separates labels.
 
 The decision comes first: `best_label` and its `score` are there without one, too. Of a model of several labels `labels`
 stand in the place of the decision."""
@@ -129,7 +129,7 @@ class Reader:
 
     @property
     def columns(self) -> dict[str, type]:
-        """Return the columns of a table and what stands in them, without the complete probabilities."""
+        """Return the columns of a table and their values, without the complete probabilities."""
         best = {f"{name}_{rank}": kind for rank in range(1, self.top_k + 1) for name, kind in BEST.items()}
         head = {"labels" if self.rule.several and name == "decision" else name: kind for name, kind in HEAD.items()}
         return head | best | ({"tags": str} if self.tagged else {})

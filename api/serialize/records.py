@@ -352,7 +352,7 @@ def job_state(row: rows.Job) -> types.JobState:
 
 
 def job(row: rows.Job, position: int | None = None, result: dict[str, Any] | None = None) -> types.Job:
-    """Return the envelope. `position` is how many wait before it; `result` stands in for the row's."""
+    """Return the envelope. `position` is how many jobs wait before it; `result` replaces the row's."""
     waits = row.status == JobStatus.QUEUED
     return types.Job(
         object=row.kind,

@@ -83,7 +83,7 @@ async def start_prediction(
 ) -> tuple[Made, Seen]:
     """Call the predict RPC, if there is time, while the bytes go to the store; queue if no worker answers.
 
-    Returns what was made, and the job as it stands then.
+    Returns what was made, and the job's state.
 
     The RPC runs a single forward pass; tags and heatmaps need more, and use a batch.
 

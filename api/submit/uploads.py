@@ -131,7 +131,7 @@ def take_part(services: Services, wanted: Wanted, file: IO[bytes]) -> UploadPart
     with services.database.transaction() as session:
         confirmed = uploads.confirm(session, upload.id, services.settings.jobs.upload_hours, part)
     if not confirmed:
-        services.store.drop(incoming)  # nobody else would: this part came after the others were deleted
+        services.store.drop(incoming)  # this part arrived after the others were deleted
         raise UploadClosed if is_alive(services, upload.id) else NotFound(f"There is no upload {upload.id!r}.")
     return UploadPart(upload_id=upload.id, **part)
 
@@ -170,7 +170,7 @@ def remove(services: Services, upload: Upload) -> None:
 
 
 def whole(services: Services, upload_id: str) -> tuple[Upload, Blob]:
-    """Return a complete upload and its blob, for whoever wants to use it.
+    """Return a complete upload and its blob.
 
     Raises:
         NotFound, UploadIncomplete

@@ -122,7 +122,7 @@ class Root(TyperGroup):
         try:
             return super().invoke(ctx)
         except BrokenPipeError:
-            raise  # whoever read our output has read enough
+            raise  # the reader of our output has closed it
         except Exception as error:
             outcomes = late("outcomes")
             if not isinstance(error, outcomes.EXPECTED):

@@ -10,7 +10,7 @@ from tsukiji.client import APIError, Client
 
 SECONDS: Final = 1.0
 ASKED: Final = 200
-"""Of the newest; nobody chooses among more."""
+"""Of the newest; more are no help."""
 
 
 def complete_dataset(incomplete: str) -> list[str]:

@@ -41,7 +41,7 @@ DIGITS: Final = {"flip": False, "image_size": 48}
 """Digits must not be mirrored, and have no detail that more pixels would show."""
 DIGITS_QUICK: Final = QUICK.model_copy(update=DIGITS)
 DIGITS_THOROUGH: Final = THOROUGH.model_copy(update=DIGITS | {"epochs": 9, "batch_size": 32, "learning_rate": 0.04})
-"""Line drawings are far from ImageNet's photographs, so the network learns more anew, and at a higher rate."""
+"""Line drawings are far from ImageNet's photographs, so the network has more to learn, and the rate is higher."""
 ORIGINAL: Final = Recipe(backbone="resnet34", epochs=10)
 """The recipe of the notebooks that Tsukiji grew from."""
 

@@ -12,7 +12,7 @@ from tsukiji import types
 from tsukiji.cli.output import print_table, text
 
 LABELS: Final = 15
-"""A larger matrix is read by nobody; its most confused pairs are listed instead."""
+"""A larger matrix is unreadable; its most confused pairs are listed instead."""
 PAIRS: Final = 15
 CORNER: Final = "true \\ predicted"
 GAP: Final = 2

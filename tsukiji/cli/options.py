@@ -52,7 +52,7 @@ def confirm(question: str, yes: bool) -> None:
     """Ask a person; a script has to say `--yes`.
 
     Raises:
-        typer.BadParameter: nobody is there to ask.
+        typer.BadParameter: there is no terminal to ask.
         typer.Abort: the answer is no.
     """
     if yes:

@@ -120,7 +120,7 @@ def _paint(job: Job, line: Bar) -> None:
         for event in job.events():
             show_event(event, line)
     except APIError:
-        return  # the bar stands still; the wait knows by itself whether the service is gone
+        return  # the bar stops; the wait itself notices if the service is gone
 
 
 def show_event(event: types.JobEvent, line: Bar) -> None:

@@ -86,7 +86,7 @@ class Paged(Counted, Generic[T]):
         return f"<{type(self).__name__}: {len(self._kept)} records>"
 
     def _keep(self, wanted: int | None) -> None:
-        """Read on until there are so many records; None: all."""
+        """Read on until there are this many records; None: all."""
         while not self._ended and (wanted is None or len(self._kept) < wanted):
             records, self._next = self._fetch(self._next)
             self._kept += records
