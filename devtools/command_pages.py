@@ -1,6 +1,5 @@
 """docs/reference/cli.md: its fixed part, and every command from its definition."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import typer
@@ -10,7 +9,6 @@ from devtools.settings_pages import ROOT
 from tsukiji.cli.app import app
 
 PAGE = ROOT / "docs" / "reference" / "cli.md"
-EVERYWHERE = {"--help", "--json", "--quiet", "--limit", "--timeout"}
 
 HEAD = """\
 # The command line
@@ -65,20 +63,9 @@ def render_group(group: Any) -> str:
 
 def render_command(command: Any, group: str) -> str:
     arguments = [f" {shown(each)}" for each in command.params if each.param_type_name == "argument"]
-    options = ", ".join(f"`{name}`" for name in named(command))
-    usage = f"tsukiji {group}{command.name}{''.join(arguments)}"
-    return f"- `{usage}`: {first_sentence(command.help)}{f' ({options})' if options else ''}\n"
+    return f"- `tsukiji {group}{command.name}{''.join(arguments)}`: {first_sentence(command.help)}\n"
 
 
 def shown(argument: Any) -> str:
     name = argument.metavar or argument.name.upper()
     return name if argument.required or name.startswith("[") else f"[{name}]"
-
-
-def named(command: Any) -> Iterator[str]:
-    """Yield the options of its own as one would type them: `--no-browser` where the browser is the default."""
-    for option in (each for each in command.params if each.param_type_name == "option"):
-        if not EVERYWHERE & set(option.opts):
-            yield max(
-                option.secondary_opts if option.default is True and option.secondary_opts else option.opts, key=len
-            )
