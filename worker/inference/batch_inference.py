@@ -7,13 +7,13 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from db.jobs.batches import blank_prediction
 from db.models import BatchItem
 from tsukiji.errors import BlobCorrupt, BlobMissing, ImageError, OutputNotFinite
 from tsukiji.types import Box
 from tsukiji.vision.decoding.decode import DecodeLimits, decoded, measure
+from tsukiji.vision.engines import Pixels
 from tsukiji.vision.feature_cache import PLAIN, FeatureCache, Size, content_of
 from tsukiji.vision.predictor import Answers, Predictor
 from tsukiji.vision.preprocess import Preprocess
@@ -29,9 +29,9 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Picture:
-    """A preprocessed picture, and the size of the uploaded one."""
+    """A preprocessed picture, uint8 (1, size, size, 3), and the size of the uploaded one."""
 
-    pixels: Image.Image
+    pixels: Pixels
     width: int
     height: int
 
@@ -82,7 +82,7 @@ def name_of(item: BatchItem) -> str:
 def look(services: Services, predictor: Predictor, items: Sequence[BatchItem], check: Callable[[], None]) -> Found:
     """Read, decode and classify pictures in one forward pass; `check` is called in between, and may raise."""
     found: Found = {}
-    pixels: list[npt.NDArray[np.uint8]] = []
+    pixels: list[Pixels] = []
     sizes: dict[str, Size] = {}
     check()
     for item in items:
@@ -92,7 +92,7 @@ def look(services: Services, predictor: Predictor, items: Sequence[BatchItem], c
         except (ImageError, BlobMissing, BlobCorrupt) as error:
             found[name_of(item)] = error.to_dict()
             continue
-        pixels.append(predictor.preprocess.to_pixels([picture.pixels]))
+        pixels.append(picture.pixels)
         sizes[name_of(item)] = picture.width, picture.height
     if pixels:
         check()
@@ -110,7 +110,7 @@ def look_at(data: bytes, limits: DecodeLimits, preprocess: Preprocess, crop: Box
     """
     width, height = measure(data, limits)
     with decoded(data, limits, crop=crop, target_side=preprocess.size) as picture:
-        return Picture(preprocess.fit(picture), width, height)
+        return Picture(preprocess.to_pixels([picture]), width, height)
 
 
 # --- cached embeddings -----------------------------------------------------------------------------------------------

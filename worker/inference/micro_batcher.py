@@ -11,11 +11,12 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import numpy as np
 import structlog
-from PIL import Image
 
 from tsukiji.errors import ImageError
 from tsukiji.kernel.predict_rpc import Frame
+from tsukiji.vision.engines import Pixels
 from tsukiji.vision.execution_plan import take_all_cores
 from tsukiji.vision.predictor import Answers, Predictor
 from worker.inference.batch_inference import answer, known_scores, look_at
@@ -36,7 +37,7 @@ class PredictRequest:
     """The readable pictures of one prediction, preprocessed, and a future for the results."""
 
     model_id: str
-    pictures: list[Image.Image]
+    pictures: list[Pixels]
     answers: "Future[tuple[Answers, int]]" = field(default_factory=Future)
     """Results of the whole pass, and the position of this request's first picture."""
 
@@ -151,7 +152,8 @@ def shared_out(group: list[PredictRequest], parts: int) -> list[list[PredictRequ
 def look(predictor: Predictor, group: list[PredictRequest]) -> None:
     """Answer questions in one pass."""
     try:
-        answers = predictor.answer([picture for request in group for picture in request.pictures])
+        pixels = np.concatenate([picture for request in group for picture in request.pictures])
+        answers = predictor.conclude(predictor.embed_pixels(pixels))
     except Exception as error:
         log.warning("lane_failed", exc_info=error)
         refuse(group, "failed")

@@ -51,15 +51,15 @@ class Passes:
     """Counts the passes of a predictor, and can hold up one."""
 
     def __init__(self, predictor):
-        self.sizes, self.real = [], predictor.answer
+        self.sizes, self.real = [], predictor.embed_pixels
         self._began, self._go_on = threading.Event(), threading.Event()
         self._go_on.set()
 
-    def answer(self, pictures):
-        self.sizes.append(len(pictures))
+    def embed_pixels(self, pixels):
+        self.sizes.append(len(pixels))
         self._began.set()
         assert self._go_on.wait(30)
-        return self.real(pictures)
+        return self.real(pixels)
 
     @contextmanager
     def held(self, first):
@@ -73,8 +73,8 @@ class Passes:
 
 def held_up(predictor, monkeypatch):
     passes = Passes(predictor)
-    monkeypatch.setattr(predictor, "answer", passes.answer)
-    return passes, passes.real
+    monkeypatch.setattr(predictor, "embed_pixels", passes.embed_pixels)
+    return passes
 
 
 def lines_open():
@@ -124,7 +124,7 @@ def test_an_answer_that_is_no_number_is_an_error_as_in_the_queue(model, models, 
 
 def test_who_waits_while_a_pass_is_under_way_shares_the_next(models, model, batcher, monkeypatch):
     predictor = models.get(model.id).predictor
-    passes, real = held_up(predictor, monkeypatch)
+    passes = held_up(predictor, monkeypatch)
     replies = {}
 
     def call(number):
@@ -142,7 +142,7 @@ def test_who_waits_while_a_pass_is_under_way_shares_the_next(models, model, batc
     assert sum(passes.sizes) == 9
     assert len(passes.sizes) == 1 + min(8, streams_of(predictor)), "those who waited share a pass of each stream"
     for number, (label, probabilities) in replies.items():
-        alone = real([picture(number)]).probabilities[0]
+        alone = predictor.answer([picture(number)]).probabilities[0]
         assert probabilities == pytest.approx(alone, abs=1e-5), "each has its own answer"
         assert label == model.label_names[alone.argmax()]
 
@@ -150,7 +150,7 @@ def test_who_waits_while_a_pass_is_under_way_shares_the_next(models, model, batc
 def test_a_pass_is_no_larger_than_the_device_takes(models, model, batcher, monkeypatch):
     predictor = models.get(model.id).predictor
     predictor.batch_size = 4
-    passes, _ = held_up(predictor, monkeypatch)
+    passes = held_up(predictor, monkeypatch)
     threads = [threading.Thread(target=batcher.ask, args=(model.id, [png(1)] * 3)) for _ in range(4)]
     with passes.held(threads[0]):
         for thread in threads[1:]:
@@ -173,7 +173,7 @@ def test_what_it_cannot_answer_it_refuses(services, models, model, batcher, monk
     def fail(_pictures):
         raise GpuOutOfMemory
 
-    monkeypatch.setattr(models.get(model.id).predictor, "answer", fail)
+    monkeypatch.setattr(models.get(model.id).predictor, "embed_pixels", fail)
     with pytest.raises(Refused, match="failed"):
         batcher.ask(model.id, [png(1)])
     monkeypatch.undo()

@@ -11,7 +11,10 @@ STRIP: Final = 2**20
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Return a new RGB picture without metadata: CMYK converted by its profile, transparency on white."""
+    """Return the picture in RGB, without metadata: CMYK converted by its profile, transparency on white.
+
+    It is the same object if its pixels are RGB already.
+    """
     rgb = _by_kind(image)
     rgb.info = {}
     return rgb
@@ -24,7 +27,7 @@ def _by_kind(image: Image.Image) -> Image.Image:
         return _by_profile(image, _built_in("LAB"))
     if image.has_transparency_data:
         return _on_white(image)
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _from_cmyk(image: Image.Image) -> Image.Image:

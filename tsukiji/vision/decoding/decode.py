@@ -234,7 +234,8 @@ def _render(file: _File, divisor: int, crop: Box | None) -> Image.Image:
     stored = sandbox.load(file.reader, contents) if contents.apart else pixels.load(file.reader, contents, divisor)
     with pixels.lack_named():
         picture = to_rgb(stored)
-    stored.close()  # frees its memory
+    if picture is not stored:
+        stored.close()  # frees its memory
     if (turn := UPRIGHT.get(contents.orientation)) is not None:
         picture = picture.transpose(turn)
     return picture if crop is None else _crop(picture, crop, file.size)
