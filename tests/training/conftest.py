@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from devtools import warm_engine
+
 ROOT = Path(__file__).parents[2]
 COLOURS = {"blue": (40, 60, 200), "green": (40, 200, 60), "red": (200, 50, 40)}
 RECIPE = {"backbone": "resnet18", "pretrained": False, "image_size": 32, "epochs": 2, "batch_size": 8, "seed": 3}
@@ -76,16 +78,16 @@ def write_run(folder: Path, pictures: list[dict[str, Any]], recipe: dict[str, An
 
 
 class Engine:
-    """`python -m training` in a process of its own, with its events read as they come."""
+    """`python -m training` in a process of its own, with its events read as they come; `fresh`: it imports all anew."""
 
-    def __init__(self, folder: Path, **environment: str) -> None:
-        self.process = subprocess.Popen(
+    def __init__(self, folder: Path, *, fresh: bool = False, **environment: str) -> None:
+        start: Any = subprocess.Popen if fresh else warm_engine.Popen
+        self.process = start(
             [sys.executable, "-m", "training", str(folder)],
             cwd=ROOT,
-            env=os.environ | {"OMP_NUM_THREADS": "1"} | environment,  # the machine may be busy with other tests
+            env=os.environ | environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            text=True,
         )
         self.events: list[dict[str, Any]] = []
 
@@ -101,7 +103,7 @@ class Engine:
 
     def order(self, line: str) -> None:
         assert self.process.stdin
-        self.process.stdin.write(line + "\n")
+        self.process.stdin.write(f"{line}\n".encode())
         self.process.stdin.flush()
 
     def hang_up(self) -> None:
@@ -123,8 +125,8 @@ def start() -> Iterator[Callable[..., Engine]]:
     """Return a function that starts the engine on a folder; what still runs at the end is killed."""
     engines: list[Engine] = []
 
-    def begin(folder: Path, **environment: str) -> Engine:
-        engines.append(Engine(folder, **environment))
+    def begin(folder: Path, **options: Any) -> Engine:
+        engines.append(Engine(folder, **options))
         return engines[-1]
 
     yield begin

@@ -36,7 +36,7 @@ print(Predictor.load(Path(sys.argv[1]), "cpu").label_names, "fastai" in sys.modu
 def finished(tmp_path_factory: pytest.TempPathFactory, pictures: list[dict[str, Any]]) -> Iterator[tuple[Path, Engine]]:
     """An undisturbed training of two epochs, and its folder."""
     folder = write_run(tmp_path_factory.mktemp("finished") / "run", pictures, RECIPE)
-    engine = Engine(folder)
+    engine = Engine(folder, fresh=True)
     assert engine.wait() == Exit.DONE
     yield folder, engine
     close(engine)
@@ -128,7 +128,7 @@ def test_finish_stops_and_keeps_the_best_epoch(make_run: MakeRun, start: Start) 
     folder = make_run(recipe=LONG)
     engine = start(folder)
     for _ in range(3):
-        engine.wait_for("checkpoint")
+        engine.wait_for("epoch")
     engine.order("finish")
     assert engine.wait() == Exit.DONE
     report = report_in(folder)
@@ -179,6 +179,6 @@ def test_decoding_processes_work_where_temporary_paths_are_long(
     """Their sockets lie in the temporary folder; where one's path is too long, every picture was lost in silence."""
     long = tmp_path / ("t" * 100)
     long.mkdir()
-    engine = start(make_run(workers=2, recipe={"epochs": 1}), TMPDIR=str(long))
+    engine = start(make_run(workers=2, recipe={"epochs": 1}), fresh=True, TMPDIR=str(long))
     assert engine.wait() == Exit.DONE
     assert engine.of("epoch")[0]["valid_loss"] > 0

@@ -12,6 +12,7 @@ from db import blobs, registry
 from db.curation import datasets
 from db.jobs import jobs, leases, scheduling
 from db.models import Job, Model
+from devtools import warm_engine
 from tsukiji.curation import snapshots, splits
 from tsukiji.ids import new_id
 from tsukiji.jobs import JobKind, Queue
@@ -22,11 +23,18 @@ from tsukiji.vision.model import build
 from tsukiji.vision.preprocess import Preprocess
 from worker.inference import chunks
 from worker.inference.model_cache import ModelCache
+from worker.jobs import engine
 from worker.runner import CHUNK, run, work_next
 from worker.services import open_services
 from worker.shutdown import stopping
 
 RECIPE = Recipe(backbone="resnet18", epochs=2, image_size=32, pretrained=False, batch_size=8)
+
+
+@pytest.fixture(autouse=True)
+def warm(monkeypatch):
+    """Engines are forks of one that has imported all; `tests/e2e` starts them as workers do."""
+    monkeypatch.setattr(engine, "subprocess", warm_engine)
 
 
 @pytest.fixture
