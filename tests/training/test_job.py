@@ -8,7 +8,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torchvision.models import resnet18
 
-from tests.training.conftest import MakeRun
+from tests.training.conftest import RECIPE, MakeRun, write_run
+from training import callbacks
 from training.control import Cancelled, Control
 from training.events import Events
 from training.job import train
@@ -35,33 +36,50 @@ def weights_in(folder: Path) -> dict[str, torch.Tensor]:
     return load_file(folder / "package" / package.WEIGHTS)
 
 
-def test_resumed_training_equals_the_undisturbed_one(make_run: MakeRun, run_training: Train) -> None:
-    undisturbed = make_run("undisturbed")
-    expected = run_training(undisturbed)
-    resumed = make_run("resumed", resume=str(undisturbed / "checkpoints" / "epoch-0001.pt"))
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, pictures: list[dict[str, Any]]) -> tuple[Path, Report]:
+    """A training of two epochs with random weights: its folder, with a checkpoint of each epoch, and its report."""
+    folder = write_run(tmp_path_factory.mktemp("undisturbed") / "run", pictures, RECIPE)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(callbacks, "CHECKPOINT_SECONDS", 0)
+        return folder, train(folder, Events(os.open(os.devnull, os.O_WRONLY)), Control())
+
+
+def checkpoint_of(folder: Path, epoch: int) -> str:
+    return str(folder / "checkpoints" / f"epoch-{epoch:04}.pt")
+
+
+def test_resumed_training_equals_the_undisturbed_one(
+    undisturbed: tuple[Path, Report], make_run: MakeRun, run_training: Train
+) -> None:
+    folder, expected = undisturbed
+    resumed = make_run("resumed", resume=checkpoint_of(folder, 1))
     report = run_training(resumed)
     assert report.history[0] == expected.history[0]  # taken over, not done again
     ours, theirs = (found.history[1].model_dump(exclude={"seconds"}) for found in (report, expected))
     assert ours == pytest.approx(theirs, abs=1e-4)
     found = weights_in(resumed)
-    for name, tensor in weights_in(undisturbed).items():
+    for name, tensor in weights_in(folder).items():
         torch.testing.assert_close(found[name], tensor, rtol=1e-3, atol=1e-4)
 
 
-def test_training_whose_epochs_are_all_done_is_only_packed(make_run: MakeRun, run_training: Train) -> None:
-    first = make_run("first", recipe={"epochs": 1})
-    expected = run_training(first)
-    report = run_training(make_run("again", recipe={"epochs": 1}, resume=str(first / "checkpoints" / "epoch-0001.pt")))
+def test_training_whose_epochs_are_all_done_is_only_packed(
+    undisturbed: tuple[Path, Report], make_run: MakeRun, run_training: Train
+) -> None:
+    folder, expected = undisturbed
+    report = run_training(make_run("again", resume=checkpoint_of(folder, 2)))
     assert report.history == expected.history
     assert report.metrics.loss == pytest.approx(expected.metrics.loss)
     assert not report.finished_early
 
 
-def test_checkpoint_of_another_run_starts_anew(make_run: MakeRun, run_training: Train, tmp_path: Path) -> None:
-    first = make_run("first", recipe={"epochs": 1})
-    run_training(first)
-    other = make_run("other", recipe={"epochs": 2}, resume=str(first / "checkpoints" / "epoch-0001.pt"))
-    assert [epoch.epoch for epoch in run_training(other).history] == [1, 2]
+def test_checkpoint_of_another_run_starts_anew(
+    undisturbed: tuple[Path, Report], make_run: MakeRun, run_training: Train, tmp_path: Path
+) -> None:
+    other = make_run("other", recipe={"epochs": 1}, resume=checkpoint_of(undisturbed[0], 1))
+    report = run_training(other)
+    assert [epoch.epoch for epoch in report.history] == [1]
+    assert report.history != undisturbed[1].history[:1]
     assert "is of another data set" in (tmp_path / "events").read_text()
 
 
@@ -88,12 +106,8 @@ def test_pretrained_body_is_the_file_and_stays_frozen(make_run: MakeRun, run_tra
     assert not torch.equal(found["bn1.weight"], given["bn1.weight"])  # fastai trains the norms of a frozen body
 
 
-def test_random_body_is_trained(make_run: MakeRun, run_training: Train) -> None:
-    folder = make_run(recipe={"epochs": 2})
-    run_training(folder)
-    before, after = (
-        torch.load(folder / "checkpoints" / f"epoch-000{epoch}.pt", weights_only=True)["model"] for epoch in (1, 2)
-    )
+def test_random_body_is_trained(undisturbed: tuple[Path, Report]) -> None:
+    before, after = (torch.load(checkpoint_of(undisturbed[0], epoch), weights_only=True)["model"] for epoch in (1, 2))
     assert not torch.equal(before["0.0.weight"], after["0.0.weight"])
 
 

@@ -30,13 +30,16 @@ class Refusing(pathlib.PurePosixPath):  # as on Windows
         raise NotImplementedError("cannot instantiate 'PosixPath' on your system")
 
 ours, pathlib.PosixPath = pathlib.PosixPath, Refusing
-learner = load_learner(sys.argv[1])
+files, pictures = json.loads(sys.argv[1])
+learners = {name: load_learner(path) for name, path in files.items()}
 pathlib.PosixPath = ours
-assert learner.path == learner.dls.path == pathlib.Path.cwd(), (learner.path, learner.dls.path)
-answers = [learner.predict(path) for path in sys.argv[2:]]
-ours = [name for name in sys.modules if name.partition(".")[0] in {"tsukiji", "training"}]
+for learner in learners.values():
+    assert learner.path == learner.dls.path == pathlib.Path.cwd(), (learner.path, learner.dls.path)
 read = lambda label: list(label) if isinstance(label, list) or hasattr(label, "items") else str(label)
-print(json.dumps({"answers": [(read(label), row.tolist()) for label, _, row in answers], "ours": ours}))
+answer = lambda label, _, row: (read(label), row.tolist())
+answers = {name: [answer(*learner.predict(path)) for path in pictures] for name, learner in learners.items()}
+ours = [name for name in sys.modules if name.partition(".")[0] in {"tsukiji", "training"}]
+print(json.dumps({"answers": answers, "ours": ours}))
 """
 
 
@@ -52,37 +55,42 @@ def test_the_file_holds_neither_code_nor_a_path_of_this_machine(tmp_path: Path) 
     assert not [text for _, text in read if isinstance(text, str) and any(path in text for path in ours)]
 
 
+THRESHOLDS = [0.01, 0.99, 0.5]
+Answers = tuple[list[Any], NDArray[np.float32]]
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Answers]:
+    """What fastai alone, in one new process, and our predictor say of three pictures: each head, and several labels."""
+    folder, random = tmp_path_factory.mktemp("exports"), np.random.default_rng(0)
+    paths = [folder / f"{number}.png" for number in range(3)]
+    for path, size in zip(paths, [(70, 90, 3), (120, 64, 3), (64, 64, 3)], strict=True):
+        Image.fromarray(random.integers(0, 256, size, np.uint8)).save(path)
+    images = [decode(path.read_bytes()) for path in paths]
+    packages = {head: write_package(folder / head, temperature=1.8, head=head) for head in get_args(Head)}
+    packages["sets"] = write_package(folder / "sets", temperature=1.8, thresholds=THRESHOLDS)
+    files = {name: str(folder / f"{name}.pkl") for name in packages}
+    for name, model in packages.items():
+        facts = export_learner(model, Path(files[name]), images)
+        assert facts["top1_agreement"] == 1
+        assert facts["max_difference"] < 1e-4
+    command = [sys.executable, "-c", OPEN, json.dumps([files, [str(path) for path in paths]])]
+    told = json.loads(subprocess.run(command, cwd="/", capture_output=True, check=True).stdout.splitlines()[-1])
+    assert told["ours"] == [], "it needs no class of ours"
+    ours = {name: Predictor.load(model, "cpu").predict(images) for name, model in packages.items()}
+    return {name: (told["answers"][name], ours[name]) for name in packages}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("head", get_args(Head))
-def test_a_stranger_with_fastai_gets_our_answers(tmp_path: Path, head: Head) -> None:
-    told, expected = ask_a_stranger(write_package(tmp_path / "model", temperature=1.8, head=head), tmp_path)
-    for (label, row), ours in zip(told, expected, strict=True):
+def test_a_stranger_with_fastai_gets_our_answers(answers: dict[str, Answers], head: Head) -> None:
+    for (label, row), ours in zip(*answers[head], strict=True):
         assert label == LABELS[int(ours.argmax())]
         assert row == pytest.approx(ours.tolist(), abs=1e-4)
 
 
 @pytest.mark.slow
-def test_a_stranger_with_fastai_gets_sets_by_our_thresholds(tmp_path: Path) -> None:
-    thresholds = [0.01, 0.99, 0.5]
-    folder = write_package(tmp_path / "model", temperature=1.8, thresholds=thresholds)
-    told, expected = ask_a_stranger(folder, tmp_path)
-    for (labels, row), ours in zip(told, expected, strict=True):
+def test_a_stranger_with_fastai_gets_sets_by_our_thresholds(answers: dict[str, Answers]) -> None:
+    for (labels, row), ours in zip(*answers["sets"], strict=True):
         assert row == pytest.approx(ours.tolist(), abs=1e-4)
-        assert labels == [name for name, share, least in zip(LABELS, ours, thresholds, strict=True) if share > least]
-
-
-def ask_a_stranger(folder: Path, tmp_path: Path) -> tuple[list[Any], NDArray[np.float32]]:
-    """Return what fastai alone says of three pictures, and what our predictor does."""
-    random, paths = np.random.default_rng(0), []
-    for number, size in enumerate([(70, 90, 3), (120, 64, 3), (64, 64, 3)]):
-        paths.append(tmp_path / f"{number}.png")
-        Image.fromarray(random.integers(0, 256, size, np.uint8)).save(paths[-1])
-    images = [decode(path.read_bytes()) for path in paths]
-    facts = export_learner(folder, tmp_path / "export.pkl", images)
-    assert facts["top1_agreement"] == 1
-    assert facts["max_difference"] < 1e-4
-
-    command = [sys.executable, "-c", OPEN, str(tmp_path / "export.pkl"), *map(str, paths)]
-    told = json.loads(subprocess.run(command, cwd="/", capture_output=True, check=True).stdout.splitlines()[-1])
-    assert told["ours"] == [], "it needs no class of ours"
-    return told["answers"], Predictor.load(folder, "cpu").predict(images)
+        assert labels == [name for name, share, least in zip(LABELS, ours, THRESHOLDS, strict=True) if share > least]

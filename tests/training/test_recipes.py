@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torchvision.models import resnet18
 
-from tests.training.conftest import MakeRun
+from tests.training.conftest import RECIPE, MakeRun, write_run
 from training import callbacks, checkpoints, phases, recipes
 from training import events as training_events
 from training.control import Cancelled, Control
@@ -27,7 +27,7 @@ from tsukiji.vision.model import build
 Train = Callable[..., Fitted]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def given(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Tensor]]:
     """A folder with weights of resnet18, and these."""
     torch.manual_seed(0)
@@ -37,34 +37,52 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Ten
     return folder, state
 
 
-@pytest.fixture
-def events(tmp_path: Path) -> Iterator[Events]:
-    descriptor = os.open(tmp_path / "events", os.O_CREAT | os.O_WRONLY)
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where all trainings have their folders."""
+    return tmp_path_factory.mktemp("runs")
+
+
+@pytest.fixture(scope="module")
+def events(folder: Path) -> Iterator[Events]:
+    descriptor = os.open(folder / "events", os.O_CREAT | os.O_WRONLY)
     yield Events(descriptor)
     os.close(descriptor)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def train(
-    make_run: MakeRun, given: tuple[Path, dict[str, Tensor]], events: Events, monkeypatch: pytest.MonkeyPatch
-) -> Train:
+    folder: Path, pictures: list[dict[str, Any]], given: tuple[Path, dict[str, Tensor]], events: Events
+) -> Iterator[Train]:
     """Return a function that trains by a preset, in a folder of that name; every epoch's checkpoint is kept."""
-    monkeypatch.setattr(callbacks, "CHECKPOINT_SECONDS", 0)
-    monkeypatch.setattr(checkpoints, "KEPT", 100)
 
-    def run(preset: str, name: str, resume: Path | None = None, images: Any = None, **recipe: Any) -> Fitted:
-        wish = {"preset": preset, "pretrained": True} | recipe
+    def run(preset: str, name: str, resume: Path | None = None, images: Any = pictures, **recipe: Any) -> Fitted:
+        wish = RECIPE | {"preset": preset, "pretrained": True} | recipe
         options = {"resume": str(resume)} if resume else {}
-        options |= {"images": images} if images else {}
-        folder = make_run(name, recipe=wish, weights_dir=str(given[0]), **options)
-        return phases.trainer(preset)(prepare(load(folder), folder, events, Control()))
+        run = write_run(folder / name, images, wish, weights_dir=str(given[0]), **options)
+        return phases.trainer(preset)(prepare(load(run), run, events, Control()))
 
-    return run
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(callbacks, "CHECKPOINT_SECONDS", 0)
+        patch.setattr(checkpoints, "KEPT", 100)
+        yield run
+
+
+@pytest.fixture(scope="module")
+def thorough(train: Train) -> Fitted:
+    """An undisturbed training of three epochs, in the folder `thorough`."""
+    return train("thorough", "thorough", epochs=3, learning_rate=1e-3)
+
+
+@pytest.fixture(scope="module")
+def searched(train: Train) -> Fitted:
+    """One of two epochs that searched its learning rate, in the folder `searched`."""
+    return train("thorough", "searched", epochs=2)
 
 
 @pytest.fixture
-def checkpoint(tmp_path: Path) -> Callable[[str, int], Path]:
-    return lambda name, epoch: checkpoints.path_of(tmp_path / name / "checkpoints", epoch)
+def checkpoint(folder: Path) -> Callable[[str, int], Path]:
+    return lambda name, epoch: checkpoints.path_of(folder / name / "checkpoints", epoch)
 
 
 def convolutions(state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -81,7 +99,7 @@ def assert_same(ours: Fitted, theirs: Fitted) -> None:
 
 
 def test_quick_learns_the_head_alone(train: Train, given: tuple[Path, dict[str, Tensor]]) -> None:
-    fitted = train("quick", "run", epochs=5)
+    fitted = train("quick", "head", epochs=5)
     body = {name: tensor for name, tensor in fitted.weights.items() if not name.startswith("head.")}
     assert len(body) > 100
     assert all(torch.equal(tensor, given[1][name]) for name, tensor in body.items())
@@ -90,11 +108,11 @@ def test_quick_learns_the_head_alone(train: Train, given: tuple[Path, dict[str, 
     assert fitted.source == "weights folder (resnet18.safetensors)"
 
 
-def test_quick_answers_as_the_classifier_that_it_learnt(train: Train, tmp_path: Path) -> None:
-    fitted = train("quick", "run", epochs=20)
+def test_quick_answers_as_the_classifier_that_it_learnt(train: Train, folder: Path) -> None:
+    fitted = train("quick", "answers", epochs=20)
     model = build("resnet18", 3, fitted.head).eval()
     model.load_state_dict(fitted.weights)
-    run = load(tmp_path / "run")
+    run = load(folder / "answers")
     held_out = [run.images[index] for index in run.of_split("valid")]
     pixels = preprocess_of("resnet18", 32).to_array([picture.open(DecodeLimits(), 32) for picture in held_out])
     with torch.inference_mode():
@@ -124,76 +142,73 @@ def test_quick_ends_after_the_epoch_in_which_it_is_told_to(
     assert (fitted.epoch, len(fitted.history)) == (2, 2)
 
 
-@pytest.mark.parametrize("preset", ["standard", "thorough"])
-def test_a_seed_gives_the_same_model_and_another_seed_another(train: Train, preset: str) -> None:
-    first, again = (train(preset, name, epochs=2, seed=5, learning_rate=1e-3) for name in ("first", "again"))
+def test_a_seed_gives_the_same_model_and_another_seed_another(train: Train) -> None:
+    first, again, other = (
+        train("standard", name, epochs=1, seed=seed, learning_rate=1e-3)
+        for name, seed in [("first", 5), ("again", 5), ("other", 6)]
+    )
     assert_same(again, first)
-    other = train(preset, "other", epochs=2, seed=6, learning_rate=1e-3)
     assert not torch.allclose(other.weights["head.8.weight"], first.weights["head.8.weight"])
 
 
-@pytest.mark.parametrize(("preset", "done"), [("standard", 1), ("thorough", 1), ("thorough", 2)])
+@pytest.mark.parametrize("done", [1, 2])
 def test_a_resumed_training_equals_the_undisturbed_one(
-    train: Train, checkpoint: Callable[[str, int], Path], preset: str, done: int
+    train: Train, thorough: Fitted, checkpoint: Callable[[str, int], Path], done: int
 ) -> None:
-    options = {"epochs": 3, "learning_rate": 1e-3}
-    expected = train(preset, "first", **options)
-    resumed = train(preset, "resumed", checkpoint("first", done), **options)
-    assert resumed.history[:done] == expected.history[:done], "taken over, not done again"
-    assert_same(resumed, expected)
+    """Between two stages, and within one; `test_job.py` resumes the preset `standard`."""
+    resumed = train("thorough", f"resumed-{done}", checkpoint("thorough", done), epochs=3, learning_rate=1e-3)
+    assert resumed.history[:done] == thorough.history[:done], "taken over, not done again"
+    assert_same(resumed, thorough)
 
 
 def test_thorough_learns_the_head_first_and_then_all_layers(
-    train: Train, checkpoint: Callable[[str, int], Path], given: tuple[Path, dict[str, Tensor]]
+    thorough: Fitted, checkpoint: Callable[[str, int], Path], given: tuple[Path, dict[str, Tensor]]
 ) -> None:
-    fitted = train("thorough", "run", epochs=2, learning_rate=1e-3)
-    first, second = (
-        recipes.load_fastai_state(torch.load(checkpoint("run", epoch), weights_only=True)["model"]) for epoch in (1, 2)
-    )
+    states = [
+        recipes.load_fastai_state(torch.load(checkpoint("thorough", epoch), weights_only=True)["model"])
+        for epoch in (1, 2, 3)
+    ]
+    first, second, _ = states
     assert all(torch.equal(first[name], given[1][name]) for name in convolutions(given[1]))
     assert not any(torch.equal(second[name], given[1][name]) for name in convolutions(given[1]))
     early, late = ((second[name] - first[name]).abs().mean() for name in ("conv1.weight", "head.8.weight"))
     assert early < late, "the first layers learn the slowest"
-    best = min(fitted.history, key=lambda epoch: epoch.valid_loss).epoch
-    assert fitted.epoch == best
-    kept = (first, second)[best - 1]
-    assert all(torch.equal(fitted.weights[name], tensor) for name, tensor in kept.items())
+    best = min(thorough.history, key=lambda epoch: epoch.valid_loss).epoch
+    assert thorough.epoch == best
+    assert all(torch.equal(thorough.weights[name], tensor) for name, tensor in states[best - 1].items())
 
 
 def test_thorough_without_pretrained_weights_trains_all_layers_from_the_start(
     train: Train, checkpoint: Callable[[str, int], Path]
 ) -> None:
-    train("thorough", "run", epochs=2, learning_rate=1e-3, pretrained=False)
-    first, second = (torch.load(checkpoint("run", epoch), weights_only=True)["model"] for epoch in (1, 2))
+    train("thorough", "random", epochs=2, learning_rate=1e-3, pretrained=False)
+    first, second = (torch.load(checkpoint("random", epoch), weights_only=True)["model"] for epoch in (1, 2))
     assert not torch.equal(first["0.0.weight"], second["0.0.weight"])
 
 
-def test_thorough_searches_its_learning_rate_and_says_so(train: Train, tmp_path: Path) -> None:
-    fitted = train("thorough", "run", epochs=1)
-    assert RATES[0] <= fitted.learning_rate <= RATES[1]
-    assert f"learning rate {fitted.learning_rate:.2g}" in (tmp_path / "events").read_text()
+def test_thorough_searches_its_learning_rate_and_says_so(searched: Fitted, folder: Path) -> None:
+    assert RATES[0] <= searched.learning_rate <= RATES[1]
+    assert f"learning rate {searched.learning_rate:.2g}" in (folder / "events").read_text()
 
 
 def test_a_resumed_search_keeps_its_learning_rate(
-    train: Train, checkpoint: Callable[[str, int], Path], monkeypatch: pytest.MonkeyPatch
+    train: Train, searched: Fitted, checkpoint: Callable[[str, int], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expected = train("thorough", "first", epochs=2)
-
     def never(*_: object) -> float:
         raise AssertionError("searched again")
 
     monkeypatch.setattr(recipes, "search", never)
-    resumed = train("thorough", "resumed", checkpoint("first", 1), epochs=2)
-    assert resumed.learning_rate == expected.learning_rate
-    assert_same(resumed, expected)
+    resumed = train("thorough", "resumed-search", checkpoint("searched", 1), epochs=2)
+    assert resumed.learning_rate == searched.learning_rate
+    assert_same(resumed, searched)
 
 
 def test_a_search_gives_signs_of_life_and_can_be_cancelled(
-    make_run: MakeRun, events: Events, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It takes long on a slow machine, and a worker ends what is silent for long."""
     monkeypatch.setattr(training_events, "ALIVE_SECONDS", 0)
-    control = Control()
+    control, events = Control(), Events(os.open(tmp_path / "events", os.O_CREAT | os.O_WRONLY))
     alive = events.alive
 
     def cancel_at_the_second() -> None:
@@ -209,16 +224,15 @@ def test_a_search_gives_signs_of_life_and_can_be_cancelled(
     assert not (folder / "checkpoints").exists()
 
 
-def test_a_search_changes_nothing_but_the_rate(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = train("thorough", "searched", epochs=1)
-    same = train("thorough", "told", epochs=1, learning_rate=found.learning_rate)
-    assert_same(found, same)
+def test_a_search_changes_nothing_but_the_rate(train: Train, searched: Fitted) -> None:
+    assert_same(searched, train("thorough", "told", epochs=2, learning_rate=searched.learning_rate))
 
 
 @pytest.mark.parametrize("preset", ["quick", "standard"])
 def test_class_weights_reach_every_preset(train: Train, pictures: list[dict[str, Any]], preset: str) -> None:
     uneven = [picture for picture in pictures if picture["label"] != "green" or picture["name"] > "green-5"]
     plain, weighed = (
-        train(preset, wish, images=uneven, epochs=1, class_weights=wish).history[0] for wish in ("none", "balanced")
+        train(preset, f"{preset}-{wish}", images=uneven, epochs=1, class_weights=wish).history[0]
+        for wish in ("none", "balanced")
     )
     assert weighed.train_loss != pytest.approx(plain.train_loss, rel=1e-4, abs=0)
