@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import settings
 
 from devtools import servers
@@ -20,6 +21,10 @@ settings.load_profile("untimed")
 
 # Tests run beside each other, and so do the programs that they start: more threads would only wait for one another.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# The default draws tracebacks with all their variables, which takes a second each.
+plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+structlog.configure(processors=[*structlog.get_config()["processors"][:-1], plain])
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell that runs us in the background has Ctrl-C ignored, and the programs that we start would inherit that.

@@ -28,7 +28,9 @@ from worker.runner import CHUNK, run, work_next
 from worker.services import open_services
 from worker.shutdown import stopping
 
-RECIPE = Recipe(backbone="resnet18", epochs=2, image_size=32, pretrained=False, batch_size=8)
+BACKBONE = "efficientnet_lite0"
+"""Small, and needs no timm for inference."""
+RECIPE = Recipe(backbone=BACKBONE, epochs=2, image_size=32, pretrained=False, batch_size=8)
 
 
 @pytest.fixture(autouse=True)
@@ -186,10 +188,14 @@ def package_folder(tmp_path_factory):
     """A sealed package of an untrained network."""
     folder = tmp_path_factory.mktemp("package")
     torch.manual_seed(0)
-    model = build("resnet18", 2)
+    model = build(BACKBONE, 2)
     save_file(model.state_dict(), folder / package.WEIGHTS)
     config = package.ModelConfig(
-        architecture="resnet18", num_classes=2, num_features=512, label_names=["blue", "red"], pretrained=False
+        architecture=BACKBONE,
+        num_classes=2,
+        num_features=model.num_features,
+        label_names=["blue", "red"],
+        pretrained=False,
     )
     package.write_part(folder, package.CONFIG, config)
     package.write_part(folder, package.PREPROCESS, Preprocess(size=32))
@@ -205,7 +211,7 @@ def model(services, package_folder):
     row = Model(
         id=new_id("mdl"),
         name="pets",
-        backbone="resnet18",
+        backbone=BACKBONE,
         label_names=["blue", "red"],
         recipe={},
         accuracy=None,

@@ -153,7 +153,7 @@ def test_weights_that_cannot_be_had_fail_the_training_with_the_way_out(
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "no-weights"))
     offline = services.settings.weights.model_copy(update={"download": False})
     services.settings = services.settings.model_copy(update={"weights": offline})
-    job = submit.training(dataset_id, RECIPE.model_copy(update={"pretrained": True}))
+    job = submit.training(dataset_id, RECIPE.model_copy(update={"backbone": "resnet18", "pretrained": True}))
     work(services, job.id, trainings.run)
     ended = submit.find(job)
     assert (ended.status, ended.error["code"]) == ("failed", "weights_unavailable")
