@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from devtools import warm_engine
+from tsukiji.vision.decoding.budget import give_back
 
 ROOT = Path(__file__).parents[2]
 COLOURS = {"blue": (40, 60, 200), "green": (40, 200, 60), "red": (200, 50, 40)}
@@ -28,6 +29,7 @@ def freed() -> Iterator[None]:
     """Learners refer to themselves in circles: without this a test process grows by gigabytes within a module."""
     yield
     gc.collect()
+    give_back()
 
 
 @pytest.fixture(scope="session")
