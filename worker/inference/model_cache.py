@@ -4,13 +4,12 @@ import shutil
 from collections import OrderedDict
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import structlog
 
-from tsukiji.vision.execution_plan import Plan, choose
+from tsukiji.vision.engines.selection import choose
 from tsukiji.vision.predictor import Predictor
 from worker.inference import precision_check
 from worker.inference.explanation_calibration import ExplanationCalibration
@@ -40,6 +39,10 @@ class ModelCache:
         self._services = services
         self._warm: OrderedDict[str, Loaded] = OrderedDict()
 
+    def prepare(self) -> None:
+        """Measure the engines of this machine, if that was not done yet: some seconds, once."""
+        choose(self._services.settings.inference, self._services.settings.cache_dir)
+
     def get(self, model_id: str) -> Loaded:
         """Return a loaded model.
 
@@ -50,7 +53,7 @@ class ModelCache:
         if model_id not in self._warm:
             folder = self._fetch(model_id)
             try:
-                predictor, engine = precision_check.load(self._services, model_id, folder, self._plan)
+                predictor, engine = precision_check.load(self._services, model_id, folder)
             finally:  # it is in memory now; a folder per model and worker would fill the disk
                 shutil.rmtree(folder, ignore_errors=True)
             log.info("model_loaded", model_id=model_id, **engine)
@@ -69,10 +72,6 @@ class ModelCache:
         with suppress(KeyError):  # it was evicted concurrently
             self._warm.move_to_end(model_id)
         return found.predictor if found else None
-
-    @cached_property
-    def _plan(self) -> Plan:
-        return choose(self._services.settings.inference)
 
     @property
     def _bytes(self) -> int:
