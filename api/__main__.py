@@ -19,7 +19,7 @@ from fastapi import FastAPI
 from api.http.protocol import Bounds
 from api.main import create_app
 from tsukiji.errors import Invalid
-from tsukiji.kernel import log
+from tsukiji.kernel import log, metrics
 from tsukiji.kernel.parent_process import watch_stdin
 from tsukiji.kernel.settings import Settings, load
 
@@ -69,6 +69,7 @@ def main(arguments: list[str] | None = None) -> int:
     except Invalid as error:
         sys.exit(f"{error.detail} {error.hint or ''}")
     log.configure(settings.log, "api")
+    metrics.configure(settings, "api")
     listener = open_listener(
         options.fd, options.host or settings.api.host, settings.api.port if options.port is None else options.port
     )

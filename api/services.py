@@ -9,7 +9,9 @@ from typing import Final, TypeVar
 
 import anyio
 import anyio.to_thread
+from prometheus_client import CollectorRegistry
 
+from api.metrics import registry_of
 from api.poll_pacing import PollPacer
 from api.predict_rpc import PredictClient
 from api.watch import ACTIVITY, VALID, Topic, Watch
@@ -69,6 +71,11 @@ class Services:
     @cached_property
     def thumbnails(self) -> Thumbnails:
         return Thumbnails(self.settings.cache_dir / "thumbnails.db", self.settings.api.thumbnails_mb * 2**20)
+
+    @cached_property
+    def metrics(self) -> CollectorRegistry:
+        """What `/metrics` shows."""
+        return registry_of(self.database, self.settings)
 
     @property
     def decode_limits(self) -> DecodeLimits:

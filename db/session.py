@@ -23,6 +23,12 @@ BUSY_SECONDS = 15
 SQLITE_CONNECTIONS = 40
 """As many as the API has threads: a new connection sets its pragmas and reads the whole schema first."""
 RETRY_SECONDS = 0.5
+AFTER_COMMIT = "after_commit"
+
+
+def after_commit(session: Session, act: Callable[[], object]) -> None:
+    """Do something quick that cannot fail once the transaction is committed, such as counting; nothing if it is not."""
+    session.info.setdefault(AFTER_COMMIT, []).append(act)
 
 
 class Database:
@@ -45,6 +51,8 @@ class Database:
             try:
                 yield session
                 session.commit()
+                for act in session.info.pop(AFTER_COMMIT, ()):
+                    act()
             except BaseException:
                 session.close()
                 if connection.dialect.name == "sqlite":

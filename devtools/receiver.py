@@ -4,6 +4,7 @@ import threading
 import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 from standardwebhooks import Webhook, WebhookVerificationError
 
@@ -43,7 +44,7 @@ class Receiver:
                 self.messages[headers["webhook-id"]] = message
         return status, extra
 
-    def wait(self, count, seconds=10):
+    def wait(self, count: int, seconds: float = 10) -> list[Any]:
         """Wait until this many different messages were taken; returns them in the order of arrival."""
         until = time.monotonic() + seconds
         while len(self.messages) < count and time.monotonic() < until:
@@ -72,6 +73,9 @@ class Handler(BaseHTTPRequestHandler):
 class Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 256
+
+    def handle_error(self, request, client_address):
+        """A sender that was killed, or gave up waiting, is no error of ours."""
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from db import blobs, storage_budget, webhooks
 from db.jobs import idempotency, jobs, leases, scheduling, uploads, workers
 from db.predictions import retention
 from tsukiji.jobs import JobKind, Queue
+from tsukiji.kernel.metrics import meters
 from tsukiji.kernel.storage import Incoming
 from worker.services import Services
 from worker.store_reconciliation import Round
@@ -68,6 +69,8 @@ def recover(services: Services) -> None:
         with services.database.transaction() as session:
             became = leases.recover(session, work)
         log.warning("lease_expired", work=work.id, worker=work.lease_owner, now=became)
+        if became:
+            meters().leases_lost.labels("expired").inc()
 
 
 class Renotifier:

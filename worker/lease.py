@@ -8,6 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from contextvars import copy_context
 from types import TracebackType
 from typing import Any, Self
 
@@ -17,6 +18,7 @@ from db.jobs import leases
 from db.jobs.leases import Signals, Work
 from db.session import Database, DatabaseUnavailable, Session
 from tsukiji.errors import WorkStalled
+from tsukiji.kernel.metrics import meters
 from tsukiji.kernel.settings import JobSettings
 from worker.shutdown import stopping
 
@@ -69,7 +71,8 @@ class Lease:
         self._end_process = end_process
         self._moved = time.monotonic()
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._hold, name="lease", daemon=True)
+        context = copy_context()  # so that the thread's lines have the ids of the work
+        self._thread = threading.Thread(target=context.run, args=(self._hold,), name="lease", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -107,10 +110,12 @@ class Lease:
                 log.warning("lease_beat_failed", exc_info=error)
             if self.signals.lost:
                 log.warning("lease_lost")
+                meters().leases_lost.labels("taken").inc()
                 return
 
     def _give_up(self) -> None:
         log.error("work_stalled", seconds=self._settings.stall_seconds)
+        meters().leases_lost.labels("stalled").inc()
         try:
             with self._database.transaction() as session:
                 leases.drop(session, self._work, WorkStalled.code)

@@ -14,6 +14,8 @@ from db.models import Job
 from db.session import DatabaseUnavailable, PoolExhausted, Session
 from tsukiji.errors import DatabaseAway, InternalError, TsukijiError
 from tsukiji.jobs import JobKind, Queue
+from tsukiji.kernel.log import identified
+from tsukiji.kernel.metrics import meters
 from worker.lease import Lease, Stale, Stopped
 from worker.services import Services
 
@@ -43,10 +45,15 @@ def work_next(services: Services, queue: Queue, acts: Acts) -> bool:
 
 def run(services: Services, work: Work, act: Act) -> bool:
     """Do claimed work; returns whether to continue with more."""
-    names = {"job_id": leases.job_of(work), "work": work.id, "attempt": work.attempt}
-    with structlog.contextvars.bound_contextvars(**names):
+    names: dict[str, Any] = {"job_id": leases.job_of(work), "work": work.id, "attempt": work.attempt}
+    if isinstance(work, Job):
+        names["key_id"] = work.created_by
+    with identified(**names):
         lease = Lease(services.database, services.settings.jobs, work)
         log.info("work_started")
+        if isinstance(work, Job) and work.attempt == 1 and work.started_at:
+            waited = (work.started_at - work.created_at).total_seconds()
+            meters().job_wait_seconds.labels(work.kind).observe(max(0.0, waited))
         try:
             with lease:
                 act(services, work, lease)

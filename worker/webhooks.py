@@ -27,6 +27,7 @@ from db.models import Webhook, WebhookDelivery
 from db.session import DatabaseUnavailable, Session
 from tsukiji import __version__
 from tsukiji.errors import TsukijiError
+from tsukiji.kernel.metrics import meters
 from tsukiji.kernel.settings import WebhookSettings
 from tsukiji.kernel.web_guard import Resolve, header, open_pool, public_addresses, resolve
 from tsukiji.kernel.webhook_urls import check_url, is_named
@@ -191,6 +192,7 @@ class Deliverer:
         hook, delivery = claimed
         outcome = self._sender.send(hook.url, secrets, delivery)
         self._services.retry_while_unavailable(lambda session: self._settle(session, hook, delivery, outcome))
+        meters().webhook_attempts.labels("failed" if outcome.error else "delivered").inc()
         told = {"webhook_id": hook.id, "delivery_id": delivery.id, "attempt": delivery.attempt}
         log.info("webhook_attempted", webhook_event=delivery.event, status=outcome.status, error=outcome.error, **told)
         return True

@@ -14,6 +14,7 @@ from db.models import ApiKey
 from db.session import Database
 from db.session import Session as DatabaseSession
 from tsukiji.errors import Unauthorized
+from tsukiji.kernel.log import identify
 
 bearer = HTTPBearer(
     auto_error=False, scheme_name="API key", description="`tsukiji keys create --name NAME` creates one."
@@ -59,7 +60,7 @@ def find_caller(
             key = keys.signed_in(session, token) if token else None
     if key is None:
         raise Unauthorized("The API key is missing, malformed, unknown or revoked.")
-    request.state.key_id = key.id
+    identify(key_id=key.id)
     note_use(services.database, key)
     return key
 

@@ -13,9 +13,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.http.bodies import TABLES, announced_bytes
-from api.http.errors import HostNotAllowed, answer_error, problem_response
+from api.http.errors import METHODS, HostNotAllowed, answer_error, problem_response
 from tsukiji.errors import Forbidden, Invalid, TooLarge, TsukijiError
 from tsukiji.ids import new_id
+from tsukiji.kernel.log import identified
+from tsukiji.kernel.metrics import meters
 from tsukiji.kernel.settings import LimitSettings
 
 log = structlog.get_logger(__name__)
@@ -31,7 +33,8 @@ SECURITY = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "same-origin",
 }
-QUIET = frozenset({"/livez", "/readyz", "/healthz"})
+PROBES = frozenset({"/livez", "/readyz", "/healthz"})
+QUIET = PROBES | {"/metrics"}
 SLOWEST = 500
 """Least bytes per second of a body after the first `TSUKIJI_API_BODY_SECONDS`."""
 CLIENT_GONE = 499  # nginx's status for a client that has gone; only in the log
@@ -52,7 +55,7 @@ class Front:
         request_id = given if REQUEST_ID.fullmatch(given) else new_id("req")
         request.state.request_id = request_id
         line = Line(send, request_id)
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
+        with identified(request_id=request_id):
             try:
                 await self.app(scope, receive, line.send)
             except ClientDisconnect:
@@ -88,7 +91,10 @@ class Line:
         await self._send(message)
 
     def write(self, request: Request) -> None:
-        route = getattr(request.scope.get("route"), "path", None)
+        route = route_of(request.scope)
+        seconds = time.perf_counter() - self._started
+        if request.scope["path"] not in QUIET:
+            count(request.method, route, self.status or CLIENT_GONE, seconds)
         write = log.debug if request.scope["path"] in QUIET else log.info
         write(
             "request_served",
@@ -97,11 +103,26 @@ class Line:
             route=route,
             client=request.client.host if request.client else None,
             status=self.status or CLIENT_GONE,
-            ms=round(1000 * (time.perf_counter() - self._started), 1),
+            ms=round(1000 * seconds, 1),
             bytes=self._bytes,
-            key=getattr(request.state, "key_id", None),
             problem=getattr(request.state, "problem", None),
         )
+
+
+def route_of(scope: Scope) -> str | None:
+    """Return the template of the address, such as `/v1/jobs/{job}`; None if no route took the request.
+
+    The route itself does not know the prefix of its router; FastAPI keeps the whole beside it.
+    """
+    whole = scope.get("fastapi", {}).get("effective_route_context") or scope.get("route")
+    return getattr(whole, "path", None)
+
+
+def count(method: str, route: str | None, status: int, seconds: float) -> None:
+    """Count a request; what no route took, and methods that none has, are counted together."""
+    known = route or "none"
+    meters().http_requests.labels(known, method if method in METHODS else "other", status).inc()
+    meters().http_request_seconds.labels(known).observe(seconds)
 
 
 class Gate:
@@ -127,7 +148,7 @@ def host_check(allowed: list[str]) -> Callable[[Request], TsukijiError | None]:
     suffixes = tuple(host[1:] for host in names if host.startswith("*."))
 
     def check(request: Request) -> TsukijiError | None:
-        if request.scope["path"] in QUIET:
+        if request.scope["path"] in PROBES:
             return None  # probes use the address, and learn nothing private
         host = re.sub(r":\d*$", "", request.headers.get("host", "")).lower()
         if "*" in names or host in names or host.endswith(suffixes):

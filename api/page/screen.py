@@ -16,6 +16,7 @@ from db.models import ApiKey, Dataset
 from db.paging import Window
 from db.session import Session
 from tsukiji.errors import Unauthorized
+from tsukiji.kernel.log import identify
 
 PICKED: Final = 100
 """Data sets in the rail; search finds the others."""
@@ -87,7 +88,7 @@ def find_visitor(request: Request, services: ServicesDep) -> ApiKey | None:
     with services.database.reading() as session:
         key = keys.signed_in(session, token)
     if key:
-        request.state.key_id = key.id
+        identify(key_id=key.id)
     return key
 
 

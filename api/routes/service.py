@@ -1,12 +1,15 @@
 """The service itself: version, limits, health, error codes."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import Request, Response
-from starlette.responses import JSONResponse
+from fastapi import Depends, Request, Response, Security
+from fastapi.security import HTTPAuthorizationCredentials
+from prometheus_client import generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from starlette.responses import JSONResponse, PlainTextResponse
 
-from api.http.dependencies import Reading, ServicesDep
+from api.http.dependencies import Reading, ServicesDep, bearer, cookie, find_caller
 from api.http.errors import NotReady, catalogue, status_of
 from api.http.paging import MAX_LIMIT
 from api.http.routing import Router
@@ -40,14 +43,7 @@ def get_info(session: Reading) -> Info:
     """Version, features and workers."""
     present = workers.present(session, PRESENT_SECONDS)
     listed = [
-        WorkerInfo(
-            queue=row.queue,
-            worker=row.worker,
-            device=row.device,
-            seen_at=row.seen_at,
-            weights=row.weights,
-            engines=row.engines,
-        )
+        WorkerInfo(queue=row.queue, worker=row.worker, device=row.device, seen_at=row.seen_at, weights=row.weights)
         for row in present
     ]
     return Info(version=__version__, features=FEATURES, workers=listed)
@@ -99,6 +95,23 @@ def state_of(check: Callable[[], object]) -> str:
     except Exception as error:  # noqa: BLE001 - a check may fail in any way, and must be told, not raised
         return type(error).__name__
     return "ok"
+
+
+def check_reader(
+    request: Request,
+    services: ServicesDep,
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)],
+    token: Annotated[str | None, Security(cookie)],
+) -> None:
+    """Raise Unauthorized unless a key asks, or none is needed."""
+    if not services.settings.metrics.public:
+        find_caller(request, services, credentials, token)
+
+
+@health.get("/metrics", response_class=PlainTextResponse, dependencies=[Depends(check_reader)])
+def get_metrics(services: ServicesDep) -> Response:
+    """Metrics for Prometheus; with an API key, unless `TSUKIJI_METRICS_PUBLIC`."""
+    return Response(generate_latest(services.metrics), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
 @health.get("/problems/{code}", response_class=Response)

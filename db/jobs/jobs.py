@@ -16,9 +16,11 @@ from db.clock import now, now_plus
 from db.jobs.requests import REQUEST_OF, FeaturesRequest, JobRequest
 from db.models import Chunk, Job, JobEvent
 from db.paging import Rows, Window, fetch
+from db.session import after_commit
 from tsukiji.errors import DeadlineExceeded, NotFound, TsukijiError
 from tsukiji.ids import new_id
 from tsukiji.jobs import ACTIVE, PREFIX_OF, TERMINAL, JobKind, JobStatus, sources_of
+from tsukiji.kernel.metrics import meters
 
 KIND_OF: Final = {prefix: kind for kind, prefix in PREFIX_OF.items()}
 FREE: dict[str, Any] = {"lease_owner": None, "lease_expires_at": None}
@@ -207,10 +209,17 @@ def move(
     data = {"status": to} | ({"why": why} if why else {}) | ({"by": by} if by else {})
     event = "done" if to in TERMINAL else "status"
     record(session, job_id, event, data, attempt=attempt or 0, worker=worker)
-    kind = KIND_OF.get(job_id.partition("_")[0])
-    if to in TERMINAL and kind != JobKind.PREDICTION:
-        webhooks.emit(session, f"{kind}.{to}", lambda: describe(find(session, job_id)))
+    if to in TERMINAL:
+        tell_end(session, job_id, to)
     return True
+
+
+def tell_end(session: Session, job_id: str, status: JobStatus) -> None:
+    """Count the end of a job, and queue it for webhooks, unless it is a prediction."""
+    kind = KIND_OF.get(job_id.partition("_")[0], "unknown")
+    after_commit(session, meters().jobs_ended.labels(kind, status).inc)
+    if kind != JobKind.PREDICTION:
+        webhooks.emit(session, f"{kind}.{status}", lambda: describe(find(session, job_id)))
 
 
 def describe(job: Job) -> dict[str, Any]:

@@ -23,16 +23,9 @@ def report(
     device: str | None,
     address: RpcAddress | None = None,
     weights: list[str] | None = None,
-    engines: list[dict[str, Any]] | None = None,
 ) -> None:
-    """Record a worker's heartbeat, the address of its predict RPC, the weights it can load, and its engines' speeds."""
-    values: dict[str, Any] = {
-        "queue": queue,
-        "device": device,
-        "weights": weights,
-        "engines": engines,
-        "seen_at": now(),
-    }
+    """Record a worker's heartbeat, the address of its predict RPC, and the pretrained weights it can load."""
+    values: dict[str, Any] = {"queue": queue, "device": device, "weights": weights, "seen_at": now()}
     for name in ("host", "port", "secret"):
         values[f"lane_{name}"] = address and getattr(address, name)
     insert = upsert(session, WorkerSeen).values(worker=worker, **values)
@@ -58,6 +51,12 @@ def reachable_weights(session: Session, queue: str, seconds: float) -> set[str] 
     """
     told = [row.weights for row in present(session, seconds) if row.queue == queue]
     return {name for names in told for name in names or []} if told and None not in told else None
+
+
+def count_present(session: Session, seconds: float) -> dict[str, int]:
+    """Count the workers that reported within this time, by queue."""
+    query = select(WorkerSeen.queue, func.count()).where(WorkerSeen.seen_at > now(-seconds)).group_by(WorkerSeen.queue)
+    return dict(session.execute(query).all())
 
 
 def count(session: Session, queue: str, seconds: float) -> int:

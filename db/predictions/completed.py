@@ -44,4 +44,5 @@ def add(session: Session, job: Job, rows: Sequence[dict[str, Any]], worker: str)
     why = {"why": job.error["code"]} if job.error else {}
     began = jobs.event_row(job.id, "status", {"status": JobStatus.RUNNING}, worker=worker)
     insert_rows(session, JobEvent, [began, jobs.event_row(job.id, "done", {"status": job.status} | why)])
+    jobs.tell_end(session, job.id, JobStatus(job.status))
     return kept

@@ -24,6 +24,7 @@ from tsukiji.errors import BrokerUnavailable
 from tsukiji.ids import new_id
 from tsukiji.ingest.sources import Sources
 from tsukiji.jobs import Queue
+from tsukiji.kernel import log
 from tsukiji.kernel.settings import DataSettings, JobSettings, LimitSettings, Settings
 from tsukiji.kernel.storage.memory import MemoryStore
 from worker import freezing
@@ -61,7 +62,7 @@ class RecordedWakeups:
 @pytest.fixture(autouse=True)
 def logged():
     """What the application wrote into its log."""
-    with capture_logs() as lines:
+    with capture_logs(processors=[log.merge_ids]) as lines:
         yield lines
 
 

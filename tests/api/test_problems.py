@@ -157,7 +157,8 @@ def test_each_request_has_one_line_in_the_log(client, logged):
         404,
         "not_found",
     )
-    assert line["key"].startswith("key_")
+    assert line["key_id"].startswith("key_")
+    assert line["request_id"] == "abc-1"
     assert "secret" not in str(line)
 
 

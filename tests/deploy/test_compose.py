@@ -127,14 +127,26 @@ def test_trainings_have_room_to_share_decoded_pictures(services):
 
 READS = {
     "migrate": {"database", "log"},
-    "api": {"database", "log", "broker", "storage", "jobs", "limits", "retention", "sources", "webhooks", "api"},
-    "worker-train": {"database", "log", "broker", "storage", "jobs", "limits", "training", "weights"},
-    "worker-infer": {"database", "log", "broker", "storage", "jobs", "limits", "inference"},
+    "api": {
+        "database",
+        "log",
+        "broker",
+        "storage",
+        "jobs",
+        "metrics",
+        "limits",
+        "retention",
+        "sources",
+        "webhooks",
+        "api",
+    },
+    "worker-train": {"database", "log", "broker", "storage", "jobs", "metrics", "limits", "training", "weights"},
+    "worker-infer": {"database", "log", "broker", "storage", "jobs", "metrics", "limits", "inference"},
     "worker-intake": {
-        *("database", "log", "broker", "storage", "jobs", "limits"),
+        *("database", "log", "broker", "storage", "jobs", "metrics", "limits"),
         *("sources", "training", "weights", "analysis"),
     },
-    "dispatcher": {"database", "log", "broker", "storage", "jobs", "retention", "webhooks"},
+    "dispatcher": {"database", "log", "broker", "storage", "jobs", "metrics", "retention", "webhooks"},
 }
 SET_BY_IMAGES = {"TSUKIJI_DATA_DIR", "TSUKIJI_STORAGE_CACHE_DIR", "TSUKIJI_WEIGHTS_DIR"}
 

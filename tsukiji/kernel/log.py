@@ -6,12 +6,42 @@ Events are `noun_verb` with fields: `structlog.get_logger(__name__).info("job_cl
 
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
 
 import structlog
 from structlog.tracebacks import ExceptionDictTransformer
 from structlog.types import EventDict, Processor, WrappedLogger
 
 from tsukiji.kernel.settings import LogSettings
+
+_ids: ContextVar[dict[str, Any]] = ContextVar("ids")
+
+
+@contextmanager
+def identified(**ids: Any) -> Iterator[None]:
+    """Add ids to every line of a request or a job, also of its threads; `identify` may add others later."""
+    token = _ids.set(dict(ids))
+    try:
+        yield
+    finally:
+        _ids.reset(token)
+
+
+def identify(**ids: Any) -> None:
+    """Add ids to the lines of this request or job from now on, in all of its threads; nothing outside of them.
+
+    Each thread has a copy of the context, but the copies share the dictionary.
+    """
+    if (known := _ids.get(None)) is not None:
+        known.update(ids)
+
+
+def merge_ids(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    return {**_ids.get({}), **event}
+
 
 OWN_HANDLERS = ("uvicorn", "uvicorn.error", "uvicorn.access", "celery", "celery.task", "alembic", "py.warnings")
 """Loggers with handlers of their own, or disabled by their libraries."""
@@ -36,6 +66,7 @@ def configure(settings: LogSettings, program: str) -> None:
     """Route all logs of this process, ours and third parties', to one handler; may be called again."""
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
+        merge_ids,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),

@@ -221,13 +221,9 @@ class WebhookSettings(Group, env_prefix="TSUKIJI_WEBHOOKS_"):
 
 class InferenceSettings(Group, env_prefix="TSUKIJI_INFERENCE_"):
     device: str = Field("auto", description="`auto`, `cpu`, `cuda`, `cuda:1`, `mps`.")
-    engine: Literal["auto", "torch", "openvino"] = Field(
-        "auto", description="What computes embeddings; `auto`: the fastest here, measured once. OpenVINO is for CPUs."
-    )
-    precision: Literal["auto", "float32", "bfloat16", "float16", "int8"] = Field(
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         "auto",
-        description="Precision of inference and training features; `auto`: what a model was evaluated in, or the "
-        "fastest with the same results.",
+        description="Precision of inference and training features; below `float32` only if results stay the same.",
     )
     memory_format: Literal["auto", "channels_last", "contiguous"] = Field(
         "auto", description="Memory layout of pictures."
@@ -267,6 +263,14 @@ class AnalysisSettings(Group, env_prefix="TSUKIJI_ANALYSIS_"):
     after_import: bool = Field(False, description="Whether each import of new images starts an analysis.")
 
 
+class MetricsSettings(Group, env_prefix="TSUKIJI_METRICS_"):
+    public: bool = Field(False, description="Whether `GET /metrics` needs no API key.")
+    port: int = Field(
+        0, ge=0, le=65535, description="Port where workers serve metrics, on machines without the API; 0: none."
+    )
+    host: str = Field("127.0.0.1", description="Address of that port.")
+
+
 class LogSettings(Group, env_prefix="TSUKIJI_LOG_"):
     level: Literal["debug", "info", "warning", "error"] = Field("info", description="Minimum log level.")
     format: Literal["auto", "json", "console"] = Field("auto", description="`auto`: console on a terminal, else JSON.")
@@ -291,6 +295,7 @@ class Settings(BaseModel):
     training: TrainingSettings = Field(default_factory=TrainingSettings)
     weights: WeightsSettings = Field(default_factory=WeightsSettings)
     analysis: AnalysisSettings = Field(default_factory=AnalysisSettings)
+    metrics: MetricsSettings = Field(default_factory=MetricsSettings)
     log: LogSettings = Field(default_factory=LogSettings)
 
     @property

@@ -27,3 +27,11 @@ def _best() -> str:
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def memory_of(device: str) -> dict[str, int]:
+    """Return the used and total bytes of a GPU, by all processes together; nothing for other devices."""
+    if not device.startswith("cuda"):
+        return {}
+    free, total = torch.cuda.mem_get_info(device)
+    return {"used": total - free, "total": total}

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from db.jobs.batches import blank_prediction
 from db.models import BatchItem
 from tsukiji.errors import BlobCorrupt, BlobMissing, ImageError, OutputNotFinite
+from tsukiji.kernel.metrics import meters
 from tsukiji.types import Box
 from tsukiji.vision.decoding.decode import DecodeLimits, decoded, measure
 from tsukiji.vision.engines import Pixels
@@ -96,7 +97,9 @@ def look(services: Services, predictor: Predictor, items: Sequence[BatchItem], c
         sizes[name_of(item)] = picture.width, picture.height
     if pixels:
         check()
-        embeddings = predictor.embed_pixels(np.concatenate(pixels))
+        with meters().forward_seconds.time():
+            embeddings = predictor.embed_pixels(np.concatenate(pixels))
+        meters().forward_images.inc(len(embeddings))
         seen = zip(sizes.items(), embeddings, strict=True)
         found |= {name: Seen(embedding, size) for (name, size), embedding in seen}
     return found
@@ -108,9 +111,10 @@ def look_at(data: bytes, limits: DecodeLimits, preprocess: Preprocess, crop: Box
     Raises:
         ImageError: it cannot be decoded.
     """
-    width, height = measure(data, limits)
-    with decoded(data, limits, crop=crop, target_side=preprocess.size) as picture:
-        return Picture(preprocess.to_pixels([picture]), width, height)
+    with meters().decode_seconds.time():
+        width, height = measure(data, limits)
+        with decoded(data, limits, crop=crop, target_side=preprocess.size) as picture:
+            return Picture(preprocess.to_pixels([picture]), width, height)
 
 
 # --- cached embeddings -----------------------------------------------------------------------------------------------
@@ -131,6 +135,8 @@ def recall(
     if kept is None:
         return {}
     rows = kept.read_sized(list(wanted), PLAIN, predictor.model.num_embedded)
+    meters().feature_cache.labels("hit").inc(len(rows))
+    meters().feature_cache.labels("miss").inc(len(wanted) - len(rows))
     sized = ((name, row, size or size_of(services, wanted[name])) for name, (row, size) in rows.items())
     return {name: Seen(row, size) for name, row, size in sized if size}
 

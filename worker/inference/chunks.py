@@ -7,6 +7,9 @@ from db.jobs.requests import BatchRequest
 from db.models import Chunk
 from db.session import Session
 from tsukiji.jobs import JobKind, JobStatus, Queue
+from tsukiji.kernel.log import identify
+from tsukiji.kernel.metrics import meters
+from tsukiji.vision.device import memory_of
 from worker.inference.batch_inference import predict
 from worker.inference.explanations import ExplanationOptions, explain_items
 from worker.inference.model_cache import ModelCache
@@ -17,6 +20,7 @@ from worker.services import Services
 def classify(models: ModelCache, services: Services, chunk: Chunk, lease: Lease) -> None:
     with services.database.reading() as session:
         job, items = jobs.find(session, chunk.job_id), batches.items_of(session, chunk)
+    identify(key_id=job.created_by)
     asked = BatchRequest.of(job)
     model = models.get(asked.model)
     began = time.monotonic()
@@ -29,5 +33,9 @@ def classify(models: ModelCache, services: Services, chunk: Chunk, lease: Lease)
             raise Stale
         return job.kind == JobKind.EVALUATION and jobs.find(session, job.id).status == JobStatus.QUEUED
 
-    if services.retry_while_unavailable(end):
+    with meters().write_seconds.time():
+        measured = services.retry_while_unavailable(end)
+    for state, size in memory_of(model.predictor.plan.device).items():
+        meters().gpu_memory_bytes.labels(model.predictor.plan.device, state).set(size)
+    if measured:
         services.notifier.notify(Queue.INTAKE)  # that was the last chunk: measure the evaluation

@@ -15,6 +15,7 @@ import numpy as np
 import structlog
 
 from tsukiji.errors import ImageError
+from tsukiji.kernel.metrics import meters
 from tsukiji.kernel.predict_rpc import Frame
 from tsukiji.vision.engines import Pixels
 from tsukiji.vision.execution_plan import take_all_cores
@@ -153,7 +154,9 @@ def look(predictor: Predictor, group: list[PredictRequest]) -> None:
     """Answer questions in one pass."""
     try:
         pixels = np.concatenate([picture for request in group for picture in request.pictures])
-        answers = predictor.conclude(predictor.embed_pixels(pixels))
+        with meters().forward_seconds.time():
+            answers = predictor.conclude(predictor.embed_pixels(pixels))
+        meters().forward_images.inc(len(pixels))
     except Exception as error:
         log.warning("lane_failed", exc_info=error)
         refuse(group, "failed")

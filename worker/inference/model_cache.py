@@ -4,12 +4,14 @@ import shutil
 from collections import OrderedDict
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import structlog
 
-from tsukiji.vision.engines.selection import choose
+from tsukiji.kernel.metrics import meters
+from tsukiji.vision.execution_plan import Plan, choose
 from tsukiji.vision.predictor import Predictor
 from worker.inference import precision_check
 from worker.inference.explanation_calibration import ExplanationCalibration
@@ -39,10 +41,6 @@ class ModelCache:
         self._services = services
         self._warm: OrderedDict[str, Loaded] = OrderedDict()
 
-    def prepare(self) -> None:
-        """Measure the engines of this machine, if that was not done yet: some seconds, once."""
-        choose(self._services.settings.inference, self._services.settings.cache_dir)
-
     def get(self, model_id: str) -> Loaded:
         """Return a loaded model.
 
@@ -50,10 +48,13 @@ class ModelCache:
             ModelGone: it was deleted.
             PackageInvalid, BlobMissing, BlobCorrupt: its package is damaged.
         """
-        if model_id not in self._warm:
+        loaded = model_id in self._warm
+        meters().model_cache.labels("hit" if loaded else "miss").inc()
+        if not loaded:
             folder = self._fetch(model_id)
             try:
-                predictor, engine = precision_check.load(self._services, model_id, folder)
+                with meters().model_load_seconds.time():
+                    predictor, engine = precision_check.load(self._services, model_id, folder, self._plan)
             finally:  # it is in memory now; a folder per model and worker would fill the disk
                 shutil.rmtree(folder, ignore_errors=True)
             log.info("model_loaded", model_id=model_id, **engine)
@@ -62,6 +63,7 @@ class ModelCache:
             )
             while len(self._warm) > 1 and self._bytes > self._services.settings.inference.models_mb * 2**20:
                 self._warm.popitem(last=False)
+            meters().models_loaded_bytes.set(self._bytes)
             give_back_now()  # files were read, and perhaps a network in two precisions
         self._warm.move_to_end(model_id)
         return self._warm[model_id]
@@ -72,6 +74,10 @@ class ModelCache:
         with suppress(KeyError):  # it was evicted concurrently
             self._warm.move_to_end(model_id)
         return found.predictor if found else None
+
+    @cached_property
+    def _plan(self) -> Plan:
+        return choose(self._services.settings.inference)
 
     @property
     def _bytes(self) -> int:

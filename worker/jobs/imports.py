@@ -4,6 +4,7 @@ Every file gets a verdict; none stops the others.
 """
 
 import itertools
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from db.session import Session
 from tsukiji.errors import Invalid, LabelRefused, TsukijiError
 from tsukiji.ingest.importers import Placement
 from tsukiji.jobs import JobKind, Queue
+from tsukiji.kernel.metrics import meters
 from tsukiji.kernel.pipeline import in_order
 from tsukiji.labels import look_alikes, split_labels, under_two_labels
 from tsukiji.types import AnalysisCreate
@@ -129,7 +131,10 @@ def commit(services: Services, job: Job, verdicts: list[dict[str, Any]], total: 
         author = session.get(ApiKey, job.created_by) if job.created_by else None
         images = [row["image"] for row in verdicts if row["image"]]
         added = iter(image_intake.take_in(session, dataset, images, job.id, author))
-        import_verdicts.add_verdicts(session, job.id, [settle(row, added) for row in verdicts])
+        rows = [settle(row, added) for row in verdicts]
+        import_verdicts.add_verdicts(session, job.id, rows)
+    for verdict, count in Counter(row["verdict"] for row in rows).items():
+        meters().images_imported.labels(verdict).inc(count)
 
 
 def settle(row: dict[str, Any], added: Iterator[IntakeOutcome]) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 import json
 import logging
+import threading
 import warnings
+from contextvars import copy_context
 
 import pytest
 import structlog
@@ -123,3 +125,23 @@ def test_console_is_for_people(written):
 def test_configuring_again_does_not_double_lines(written):
     log.configure(LogSettings(format="json"), "api")
     assert len(written(lambda: structlog.get_logger().info("seen"), format="json")) == 1
+
+
+def test_ids_that_are_known_later_are_in_the_lines_of_all_threads(written):
+    def find_caller():
+        log.identify(key_id="key_1")
+        structlog.get_logger("api").info("in_thread")
+
+    def act():
+        with log.identified(request_id="req_1"):
+            thread = threading.Thread(target=copy_context().run, args=(find_caller,))
+            thread.start()
+            thread.join()
+            structlog.get_logger("api").info("request_served")
+        structlog.get_logger("api").info("afterwards")
+        log.identify(key_id="key_2")
+
+    lines = [json.loads(line) for line in written(act, format="json")]
+    ids = [(line["event"], line.get("request_id"), line.get("key_id")) for line in lines]
+    served = ("req_1", "key_1")
+    assert ids == [("in_thread", *served), ("request_served", *served), ("afterwards", None, None)]
