@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from tsukiji.kernel.cores import usable_cores
+from tsukiji.kernel.processor import processor, speed_flags
 
 PACKAGES: Final = (
     "torch",
+    "openvino",
+    "nncf",
     "torchvision",
     "timm",
     "fastai",
@@ -20,8 +23,6 @@ PACKAGES: Final = (
     "sqlalchemy",
     "celery",
 )
-SPEEDS: Final = ("avx", "amx", "sse4", "asimd", "sve", "bf16")
-"""Prefixes of CPU flags that determine a network's speed."""
 
 
 def machine() -> dict[str, Any]:
@@ -29,8 +30,8 @@ def machine() -> dict[str, Any]:
     return {
         "commit": commit(),
         "date": datetime.now(UTC).date().isoformat(),
-        "processor": described("model name") or "unknown",
-        "flags": [flag for flag in described("flags").split() if flag.startswith(SPEEDS)],
+        "processor": processor(),
+        "flags": speed_flags(),
         "cores": usable_cores(),
         "versions": {name: version for name in PACKAGES if (version := version_of(name))},
     }
@@ -44,15 +45,6 @@ def commit() -> str:
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return ended.stdout.strip()
-
-
-def described(name: str) -> str:
-    """Return Linux's description of the first processor; empty elsewhere."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
-    except OSError:
-        return ""
-    return next((value.strip() for key, _, value in (line.partition(":") for line in lines) if key.strip() == name), "")
 
 
 def version_of(name: str) -> str | None:

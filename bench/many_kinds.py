@@ -32,7 +32,8 @@ from training.run import Picture
 from tsukiji.explain.window_regression import learn
 from tsukiji.kernel.settings import InferenceSettings
 from tsukiji.vision.backbones import BACKBONES
-from tsukiji.vision.execution_plan import choose, take_all_cores
+from tsukiji.vision.engines.selection import choose
+from tsukiji.vision.execution_plan import take_all_cores
 from tsukiji.vision.predictor import Predictor
 from tsukiji.vision.weights import load_backbone_weights
 from worker.inference.explanation_calibration import HELD_OUT_IMAGES, LEARNT_IMAGES
@@ -72,8 +73,8 @@ def main() -> None:
 
 def tags(photos: Photos, school: School, options: Any, seed: int) -> dict[str, float]:
     trained = school.train(photos.lesson, seed, "kinds", preset="quick", backbone=options.backbone)
-    plan = choose(InferenceSettings())
-    predictor = Predictor.planned(trained.folder / "package", plan)
+    plan = choose(InferenceSettings(), trained.folder, int8=False)
+    predictor = Predictor.planned(trained.folder / "package", plan, trained.folder)
     plan.begin_stream()
     lesson = photos.lesson
     parts = ((lesson.of_split("valid"), HELD_OUT_IMAGES), (lesson.of_split("train"), LEARNT_IMAGES))

@@ -607,6 +607,8 @@ class WorkerSeen(Base):
     """Authenticates worker and API to each other."""
     weights: Mapped[list[str] | None] = mapped_column(JSON)
     """Pretrained weights that it can load; null for workers that do not train, or do not say."""
+    engines: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON)
+    """`EngineSpeed`s of its machine, fastest first; null for workers that embed no pictures."""
     seen_at: Mapped[datetime] = mapped_column(default=now())
 
 

@@ -21,6 +21,8 @@ settings.load_profile("untimed")
 
 # Tests run beside each other, and so do the programs that they start: more threads would only wait for one another.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Measuring engines takes seconds in each new folder: tests that need another one than PyTorch ask for it.
+os.environ.setdefault("TSUKIJI_INFERENCE_ENGINE", "torch")
 
 # The default draws tracebacks with all their variables, which takes a second each.
 plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)

@@ -228,3 +228,9 @@ def test_decisions_have_the_parts_of_the_template():
     for path in pages:
         assert re.findall(r"^## .+$", path.read_text("utf-8"), flags=re.MULTILINE) == ["## Alternatives"], path.name
         assert len(path.read_text("utf-8").split()) <= 250, path.name
+
+
+def test_the_documents_stay_short():
+    """Words are what has a letter or a digit: the marks of tables and headings do not count."""
+    texts = [path.read_text("utf-8") for path in [ROOT / "README.md", *ROOT.glob("docs/**/*.md")]]
+    assert sum(any(map(str.isalnum, word)) for text in texts for word in text.split()) <= 25_000

@@ -14,6 +14,7 @@ from training.features import Embedder, views_of
 from training.run import PACKAGE_FOLDER, REPORT_FILE, Picture, Report, draft_of
 from training.task import Task
 from training.training_state import Fitted
+from tsukiji.types.execution import Execution
 from tsukiji.vision.execution_plan import fastest
 from tsukiji.vision.predictor import Predictor
 
@@ -37,11 +38,12 @@ def conclude(task: Task, fitted: Fitted, began: float) -> Report:
     events.send(Phase(name="evaluating"))
     predictor = Predictor.load(package, run.device, run.recipe.batch_size)
     own = task.embedder if run.recipe.preset == "quick" else None
-    plan = fastest(task.device, "float32", task.preprocess.size, run.threads)
+    plan = fastest(task.device, "torch", "float32", task.preprocess.size, run.threads)
     own = own or Embedder(run, predictor.engine, task.preprocess, plan, None, task.control, events)
     findings = evaluate(predictor, run, lambda pictures: own.embed(pictures)[0])
     found = suspect(run, several_views(task.embedder or own, mirror=run.recipe.flip))
-    export.add_evaluation(package, run, fitted, findings)
+    execution = Execution(engine=own.plan.engine, precision=own.plan.precision) if own is task.embedder else None
+    export.add_evaluation(package, run, fitted, findings, execution)
     export.add_examples(package, run)
     report = Report(
         metrics=findings.metrics,

@@ -19,14 +19,13 @@ from training.crop_regions import find_region
 from training.embed_request import EmbeddedPicture, EmbedRequest, read_survey
 from training.events import Events, Looked, Phase
 from training.features import SAVED_PARTS, Found
+from training.frozen import open_frozen
 from training.random_projection import compact
 from tsukiji.errors import ImageError
 from tsukiji.vision.backbones import preprocess_of
 from tsukiji.vision.decoding.decode import DecodeLimits, decoded
 from tsukiji.vision.device import choose_device
 from tsukiji.vision.engines import Engine, Pixels
-from tsukiji.vision.engines.torch_engine import TorchEngine
-from tsukiji.vision.execution_plan import best_precision, fastest
 from tsukiji.vision.feature_cache import COMPACT, PLAIN, REGION, FeatureCache, Floats, weights_key
 from tsukiji.vision.model import build_on
 from tsukiji.vision.preprocess import Preprocess
@@ -54,9 +53,8 @@ def look(survey: EmbedRequest, events: Events, control: Control) -> None:
     events.send(Phase(name="loading"))
     body, _ = load_backbone_weights(survey.backbone, folder=survey.weights_dir, download=survey.download)
     preprocess, device = preprocess_of(survey.backbone, survey.image_size), choose_device(survey.device)
-    plan = fastest(device, best_precision(device), survey.image_size, survey.threads)
     model = build_on(survey.backbone, body, 1)
-    engine = TorchEngine(model, survey.backbone, preprocess, plan)
+    engine, plan = open_frozen(model, survey.backbone, preprocess, device, survey)
     kept = FeatureCache(survey.features, engine.space, survey.features_bytes)
     names = [image.content for image in survey.images]
     done = set.intersection(*(set(kept.read(names, view, None)) for view in VIEWS))

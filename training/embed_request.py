@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from training.engine_options import EngineOptions
 from tsukiji.errors import Invalid
 from tsukiji.types import Box
 from tsukiji.vision.feature_cache import content_of
@@ -28,7 +29,7 @@ class EmbeddedPicture(BaseModel):
         return content_of(self.sha256, self.crop)
 
 
-class EmbedRequest(BaseModel):
+class EmbedRequest(EngineOptions):
     """`survey.json`: pictures to embed with a backbone, and the file for the results."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -40,10 +41,7 @@ class EmbedRequest(BaseModel):
     features_bytes: int = 2**31
     weights_dir: Path | None = None
     download: bool = True
-    device: str = "auto"
-    threads: int = 0
-    """Cores that compute embeddings; 0: all."""
-    limits: dict[str, Any] = {}
+    limits: dict[str, Any] = Field(default_factory=dict)
     """Fields of `tsukiji.vision.decoding.decode.DecodeLimits`; its defaults where absent."""
 
 

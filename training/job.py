@@ -8,12 +8,11 @@ from training import phases
 from training.control import Control
 from training.events import Events, Phase
 from training.features import Embedder
+from training.frozen import open_frozen
 from training.run import Report, Run, load
 from training.task import Task
 from tsukiji.vision.backbones import preprocess_of
 from tsukiji.vision.device import choose_device
-from tsukiji.vision.engines.torch_engine import TorchEngine
-from tsukiji.vision.execution_plan import best_precision, fastest
 from tsukiji.vision.feature_cache import FeatureCache
 from tsukiji.vision.model import build_on
 from tsukiji.vision.weights import load_backbone_weights
@@ -52,9 +51,7 @@ def prepare(run: Run, folder: Path, events: Events, control: Control) -> Task:
     body, source = load_backbone_weights(
         recipe.backbone, folder=run.weights_dir, download=run.download, weights=recipe.weights
     )
-    precision = best_precision(device) if run.precision == "auto" else run.precision
-    plan = fastest(device, precision, preprocess.size, run.threads)
-    engine = TorchEngine(build_on(recipe.backbone, body, 1), recipe.backbone, preprocess, plan)
+    engine, plan = open_frozen(build_on(recipe.backbone, body, 1), recipe.backbone, preprocess, device, run)
     kept = run.features and FeatureCache(run.features, engine.space, run.features_bytes)
     embedder = Embedder(run, engine, preprocess, plan, kept or None, control, events)
     return task(body=body, source=source, embedder=embedder)

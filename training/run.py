@@ -4,11 +4,12 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from PIL import Image
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from training.engine_options import EngineOptions
 from tsukiji.errors import BlobCorrupt, BlobMissing, DatasetTooSmall, ImageError, Invalid
 from tsukiji.labels import split_labels
 from tsukiji.types import Box, EpochMetrics, Kind, Leakage, Metrics, Recipe, Split
@@ -64,7 +65,7 @@ class Picture(BaseModel):
             raise type(error)(f"{self.name}: {error.detail}") from error
 
 
-class Run(BaseModel):
+class Run(EngineOptions):
     """`run.json`: the input of a training."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -74,21 +75,16 @@ class Run(BaseModel):
     model_id: str
     model_name: str
     images: list[Picture]
-    unknown: list[Picture] = []
+    unknown: list[Picture] = Field(default_factory=list)
     """Images of other things, to measure "none of these" on; not trained on."""
     snapshot_sha256: str
     leakage: Leakage | None = None
     """Leakage found in the split, for the model card."""
     weights_dir: Path | None = None
     download: bool = True
-    device: str = "auto"
-    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    """Of the frozen body that computes embeddings; `auto` is the device's fastest."""
-    threads: int = 0
-    """Cores that compute embeddings; 0: all."""
     workers: int = 0
     """Decoding processes; 0 decodes between the steps."""
-    limits: dict[str, Any] = {}
+    limits: dict[str, Any] = Field(default_factory=dict)
     """Fields of `tsukiji.vision.decoding.decode.DecodeLimits`; its defaults where absent."""
     features: Path | None = None
     """File of cached embeddings shared between trainings; None: no cache."""

@@ -3,13 +3,16 @@
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 import structlog
 
 from db.jobs import workers
 from db.session import Database, DatabaseUnavailable
+from tsukiji.jobs import Queue
 from tsukiji.kernel.predict_rpc import RpcAddress
 from tsukiji.kernel.settings import Settings
+from tsukiji.vision.engines.speeds import recall
 from worker.inference.pretrained_weights import AvailableWeights
 
 LEAVE_SECONDS = 2
@@ -51,7 +54,8 @@ def _report(
     while True:
         try:
             with database.transaction() as session:
-                workers.report(session, worker, queue, device, address, available.weights() if available else None)
+                weights = available.weights() if available else None
+                workers.report(session, worker, queue, device, address, weights, speeds_of(settings, queue))
         except DatabaseUnavailable as error:
             log.warning("presence_failed", error=str(error.orig))
         if available and available.probe():
@@ -61,3 +65,8 @@ def _report(
     with suppress(DatabaseUnavailable), database.transaction() as session:
         workers.leave(session, worker)
     database.close()
+
+
+def speeds_of(settings: Settings, queue: str) -> list[dict[str, Any]] | None:
+    """Return what is known about the engines of an inference worker's machine."""
+    return [one.model_dump() for one in recall(settings.cache_dir)] if queue == Queue.INFER else None

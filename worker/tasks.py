@@ -69,6 +69,8 @@ class Process:
 
             self._server.serve(MicroBatcher(self.services, self._models).ask)
         self.services.notifier.notify(self._queue)
+        if self._queue == Queue.INFER and self.acts:
+            self._models.prepare()
 
     @property
     def services(self) -> Services:

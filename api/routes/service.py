@@ -43,7 +43,14 @@ def get_info(session: Reading) -> Info:
     """Version, features and workers."""
     present = workers.present(session, PRESENT_SECONDS)
     listed = [
-        WorkerInfo(queue=row.queue, worker=row.worker, device=row.device, seen_at=row.seen_at, weights=row.weights)
+        WorkerInfo(
+            queue=row.queue,
+            worker=row.worker,
+            device=row.device,
+            seen_at=row.seen_at,
+            weights=row.weights,
+            engines=row.engines,
+        )
         for row in present
     ]
     return Info(version=__version__, features=FEATURES, workers=listed)

@@ -23,9 +23,16 @@ def report(
     device: str | None,
     address: RpcAddress | None = None,
     weights: list[str] | None = None,
+    engines: list[dict[str, Any]] | None = None,
 ) -> None:
-    """Record a worker's heartbeat, the address of its predict RPC, and the pretrained weights it can load."""
-    values: dict[str, Any] = {"queue": queue, "device": device, "weights": weights, "seen_at": now()}
+    """Record a worker's heartbeat, the address of its predict RPC, the weights it can load, and its engines' speeds."""
+    values: dict[str, Any] = {
+        "queue": queue,
+        "device": device,
+        "weights": weights,
+        "engines": engines,
+        "seen_at": now(),
+    }
     for name in ("host", "port", "secret"):
         values[f"lane_{name}"] = address and getattr(address, name)
     insert = upsert(session, WorkerSeen).values(worker=worker, **values)

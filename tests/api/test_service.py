@@ -16,8 +16,10 @@ from tsukiji.errors import StorageUnavailable
 
 def test_info_names_the_workers(client, services):
     with services.database.transaction() as session:
-        workers.report(session, "infer@host:1", "infer", "cpu")
+        speed = {"engine": "openvino", "precision": "int8", "images_per_second": 231.5}
+        workers.report(session, "infer@host:1", "infer", "cpu", engines=[speed])
     info = client.get("/v1/info").json()
+    assert info["workers"][0]["engines"] == [speed]
     assert info["version"] == __version__
     assert "predict" in info["features"]
     assert [(worker["queue"], worker["device"]) for worker in info["workers"]] == [("infer", "cpu")]

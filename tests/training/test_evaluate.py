@@ -13,7 +13,6 @@ from safetensors.torch import save_file
 from torchvision.models import resnet18
 
 from tests.training.conftest import RECIPE, write_run
-from training import job
 from training.control import Control
 from training.events import Events
 from training.job import train
@@ -28,14 +27,6 @@ LIMITS = DecodeLimits()
 
 Finished = tuple[Path, Run, Report]
 Again = Callable[..., Report]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _in_full_precision() -> Iterator[None]:
-    """To a random body all pictures look so much alike that bfloat16, in which `quick` looks, would set their order."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(job, "best_precision", lambda _: "float32")
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +49,14 @@ def options(tmp_path_factory: pytest.TempPathFactory, pictures: list[dict[str, A
         picture["split"] = "test"
     unknown = [images[11] | {"label": "unknown"}, images[23] | {"label": "unknown"}]
     images = [picture for picture in images if picture["name"] not in {one["name"] for one in unknown}]
-    return {"images": images, "unknown": unknown, "weights_dir": str(folder), "features": str(folder / "features.db")}
+    return {
+        "images": images,
+        "unknown": unknown,
+        "weights_dir": str(folder),
+        "features": str(folder / "features.db"),
+        # To a random body all pictures look so much alike that bfloat16 would set their order.
+        "precision": "float32",
+    }
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,8 @@ from training.events import Events
 from training.job import train
 from training.run import Report
 from tsukiji.errors import DatasetTooSmall, Invalid, WeightsUnavailable
-from tsukiji.vision import package
+from tsukiji.types.execution import Execution
+from tsukiji.vision import package, selftest
 
 Train = Callable[[Path], Report]
 
@@ -104,6 +105,19 @@ def test_pretrained_body_is_the_file_and_stays_frozen(make_run: MakeRun, run_tra
     assert len(convolutions) == 20
     assert all(torch.equal(found[name], given[name]) for name in convolutions)
     assert not torch.equal(found["bn1.weight"], given["bn1.weight"])  # fastai trains the norms of a frozen body
+
+
+@pytest.mark.parametrize("engine", ["torch", "openvino"])
+def test_the_package_says_what_its_head_was_fitted_to(
+    make_run: MakeRun, run_training: Train, tmp_path: Path, engine: str
+) -> None:
+    save_file(resnet18(weights=None).state_dict(), tmp_path / "resnet18.safetensors")
+    recipe = {"preset": "quick", "pretrained": True, "epochs": 2}
+    asked = {"engine": engine, "precision": "float32", "cache": str(tmp_path / "cache")}
+    folder = make_run(recipe=recipe, weights_dir=str(tmp_path), **asked)
+    run_training(folder)
+    assert package.read_calibration(folder / "package").execution == Execution(engine=engine, precision="float32")
+    selftest.try_out(folder / "package", package.read_examples(folder / "package"))
 
 
 def test_random_body_is_trained(undisturbed: tuple[Path, Report]) -> None:

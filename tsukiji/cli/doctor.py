@@ -78,9 +78,17 @@ def workers(info: types.Info) -> Finding:
     awake = [worker for worker in info.workers if (now - worker.seen_at).total_seconds() < SILENT_SECONDS]
     served = {queue for worker in awake for queue in worker.queue.split(",")}
     missing = [queue for queue in QUEUES if queue not in served]
-    detail = ", ".join(f"{worker.queue} on {worker.device or 'cpu'}" for worker in awake) or "none"
+    detail = ", ".join(f"{worker.queue} on {worker.device or 'cpu'}{fastest(worker)}" for worker in awake) or "none"
     hint = f"No worker serves {', '.join(missing)}; start one, or all with `tsukiji up`."
     return Finding(check="workers", ok=not missing, detail=detail, hint=hint)
+
+
+def fastest(worker: types.WorkerInfo) -> str:
+    """Return what a worker's processor is fastest with, if it was measured."""
+    if not worker.engines:
+        return ""
+    best = worker.engines[0]
+    return f" ({best.engine} {best.precision}, {best.images_per_second:.0f} images/s a core)"
 
 
 def disk() -> Finding:

@@ -221,9 +221,13 @@ class WebhookSettings(Group, env_prefix="TSUKIJI_WEBHOOKS_"):
 
 class InferenceSettings(Group, env_prefix="TSUKIJI_INFERENCE_"):
     device: str = Field("auto", description="`auto`, `cpu`, `cuda`, `cuda:1`, `mps`.")
-    precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+    engine: Literal["auto", "torch", "openvino"] = Field(
+        "auto", description="What computes embeddings; `auto`: the fastest here, measured once. OpenVINO is for CPUs."
+    )
+    precision: Literal["auto", "float32", "bfloat16", "float16", "int8"] = Field(
         "auto",
-        description="Precision of inference and training features; below `float32` only if results stay the same.",
+        description="Precision of inference and training features; `auto`: what a model was evaluated in, or the "
+        "fastest with the same results.",
     )
     memory_format: Literal["auto", "channels_last", "contiguous"] = Field(
         "auto", description="Memory layout of pictures."

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Literal
 
 from tsukiji.types.base import Answer, Name, Request
+from tsukiji.types.execution import EngineSpeed
 
 
 class WorkerInfo(Answer):
@@ -13,6 +14,8 @@ class WorkerInfo(Answer):
     seen_at: datetime
     weights: list[str] | None = None
     """Pretrained weights that a training worker has, by their file names in the weights folder."""
+    engines: list[EngineSpeed] | None = None
+    """How fast the engines of an inference worker's processor are, fastest first; empty until measured."""
 
 
 class Info(Answer):

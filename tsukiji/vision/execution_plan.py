@@ -1,15 +1,14 @@
 """Execution plan of a network on this machine: device, precision, layout, streams and threads."""
 
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Final, Literal
+from dataclasses import asdict, dataclass
+from typing import Any, Final
 
 import torch
 
 from tsukiji.kernel.cores import usable_cores
-from tsukiji.kernel.settings import InferenceSettings
+from tsukiji.types.execution import EngineName, Precision
 from tsukiji.vision.device import choose_device
 
-Precision = Literal["float32", "bfloat16", "float16"]
 DTYPES: Final[dict[str, torch.dtype]] = {
     "float32": torch.float32,
     "bfloat16": torch.bfloat16,
@@ -32,6 +31,7 @@ class Plan:
     Attributes:
         device: as torch writes it.
         precision: of the body; the head always computes in float32.
+        engine: computes the embeddings. What else needs the network, PyTorch computes.
         channels_last: memory format of images and maps.
         folded: batch normalisation is fused into the preceding convolution.
         compiled: by `torch.compile`.
@@ -50,10 +50,12 @@ class Plan:
     streams: int = 1
     threads: int = 0
     rounded: bool = False
+    engine: EngineName = "torch"
 
     @property
     def dtype(self) -> torch.dtype:
-        return DTYPES[self.precision]
+        """PyTorch's type of the body; it has no network in int8."""
+        return DTYPES[best_precision(torch.device(self.device)) if self.precision == "int8" else self.precision]
 
     @property
     def memory_format(self) -> torch.memory_format:
@@ -78,33 +80,9 @@ def exact(device: str = "auto", batch_size: int = 32) -> Plan:
     return Plan(str(found), channels_last=found.type != "mps", batch_size=batch_size)
 
 
-def choose(settings: InferenceSettings) -> Plan:
-    """Return the fastest plan for this machine; explicit settings are used unchanged.
-
-    On a CPU, one thread per stream leaves no core waiting for another: while one stream decodes, others compute. On a
-    GPU the streams are there to decode.
-
-    Raises:
-        Invalid: this machine has no such device.
-    """
-    device = choose_device(settings.device)
-    plan = fastest(device, best_precision(device) if settings.precision == "auto" else settings.precision)
-    threads = settings.threads or plan.threads
-    streams = max(1, plan.streams // threads) if device.type == "cpu" else plan.streams
-    formats = {"channels_last": True, "contiguous": False, "auto": plan.channels_last}
-    return replace(
-        plan,
-        channels_last=formats[settings.memory_format],
-        folded=settings.fold,
-        compiled=settings.compile,
-        batch_size=settings.batch_size or plan.batch_size,
-        streams=settings.streams or streams,
-        threads=threads,
-        rounded=settings.features_mb > 0,
-    )
-
-
-def fastest(device: torch.device, precision: Precision, side: int = CPU_SIDE, cores: int = 0) -> Plan:
+def fastest(
+    device: torch.device, engine: EngineName, precision: Precision, side: int = CPU_SIDE, cores: int = 0
+) -> Plan:
     """Return the plan that embeds most images of this side per second on this device, on all cores or on fewer."""
     on_cpu = device.type == "cpu"
     cores = cores or usable_cores()
@@ -112,6 +90,7 @@ def fastest(device: torch.device, precision: Precision, side: int = CPU_SIDE, co
     return Plan(
         device=str(device),
         precision=precision,
+        engine=engine,
         channels_last=device.type != "mps",
         folded=True,
         batch_size=min(GPU_BATCH, max(1, of_same_pixels)) if on_cpu else GPU_BATCH,

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from tsukiji.errors import PackageInvalid
 from tsukiji.json_input import read_json
 from tsukiji.types import Backbone, Kind, Label
+from tsukiji.types.execution import Execution
 from tsukiji.vision.shapes import Head
 
 if TYPE_CHECKING:  # it needs numpy and Pillow, which are missing in a client that only checks hashes
@@ -30,6 +31,7 @@ CALIBRATION: Final = "calibration.json"
 EVALUATION: Final = "evaluation.json"
 KNOWN: Final = "known.safetensors"
 EXAMPLES: Final = "examples.json"
+INT8: Final = "int8.safetensors"
 CARD: Final = "README.md"
 
 REQUIRED: Final = frozenset({WEIGHTS, CONFIG, PREPROCESS, CALIBRATION})
@@ -102,6 +104,8 @@ class Calibration(Part):
     thresholds: Shares | None = None
     """Of a multi-label model: the probability from which an image has each label, in the order of the labels."""
     known: KnownFacts | None = None
+    execution: Execution | None = None
+    """What the head, the temperature and the statistics were fitted to; null in packages of earlier versions."""
 
 
 class Example(Part):

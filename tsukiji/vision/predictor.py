@@ -17,7 +17,8 @@ from tsukiji.errors import GpuOutOfMemory, PackageInvalid
 from tsukiji.labels import decide_set, split_labels
 from tsukiji.types import Kind
 from tsukiji.vision import package
-from tsukiji.vision.engines import Floats, Pixels
+from tsukiji.vision.engines import Engine, Floats, Pixels
+from tsukiji.vision.engines.opening import open_engine
 from tsukiji.vision.engines.torch_engine import TorchEngine
 from tsukiji.vision.execution_plan import Plan, exact
 from tsukiji.vision.feature_cache import rounded
@@ -67,7 +68,9 @@ class Predictor:
         calibration: Calibration,
         plan: Plan,
         known: Known | None = None,
+        engine: Engine | None = None,
     ) -> None:
+        """`engine` computes embeddings, if not PyTorch does."""
         self.kind = config.kind
         self.label_names = config.label_names
         self.thresholds = calibration.thresholds or [HALF] * config.num_classes
@@ -77,8 +80,9 @@ class Predictor:
         self.batch_size = plan.batch_size
         self._temperature = calibration.temperature
         self._known = known
-        self.engine = TorchEngine(model, config.architecture, preprocess, plan)
-        self.model = self.engine.model
+        self._torch = TorchEngine(model, config.architecture, preprocess, plan)
+        self.model = self._torch.model
+        self.engine = engine or self._torch
         self.space = self.engine.space
 
     @classmethod
@@ -93,15 +97,18 @@ class Predictor:
         return cls.planned(folder, exact(device, batch_size))
 
     @classmethod
-    def planned(cls, folder: Path, plan: Plan) -> Self:
-        """Verify a package and load it with the given plan. Raises what `load` raises."""
+    def planned(cls, folder: Path, plan: Plan, cache: Path | None = None) -> Self:
+        """Verify a package and load it with the given plan; `cache` as for `open_engine`. Raises what `load` raises."""
         package.verify(folder)
         config, calibration = package.read_config(folder), package.read_calibration(folder)
         model = load_model(folder, config)
         known = None
         if calibration.known:
             known = load_known(folder / package.KNOWN, model.num_middle, model.num_features)
-        return cls(model, config, package.read_preprocess(folder), calibration, plan, known)
+        preprocess, engine = package.read_preprocess(folder), None
+        if plan.engine != "torch":
+            engine = open_engine(model, config.architecture, preprocess, plan, cache, folder / package.INT8)
+        return cls(model, config, preprocess, calibration, plan, known, engine)
 
     @property
     def bytes(self) -> int:
@@ -185,7 +192,7 @@ class Predictor:
 
     def normalise(self, pixels: Pixels) -> Tensor:
         """Return the input of `model` for fitted pictures, on its device."""
-        return self.engine.normalise(pixels)
+        return self._torch.normalise(pixels)
 
     @torch.inference_mode()
     def decide(self, embeddings: Floats) -> Floats:

@@ -4,14 +4,13 @@ import shutil
 from collections import OrderedDict
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import structlog
 
 from tsukiji.kernel.metrics import meters
-from tsukiji.vision.execution_plan import Plan, choose
+from tsukiji.vision.engines.selection import choose
 from tsukiji.vision.predictor import Predictor
 from worker.inference import precision_check
 from worker.inference.explanation_calibration import ExplanationCalibration
@@ -41,6 +40,10 @@ class ModelCache:
         self._services = services
         self._warm: OrderedDict[str, Loaded] = OrderedDict()
 
+    def prepare(self) -> None:
+        """Measure the engines of this machine, if that was not done yet: some seconds, once."""
+        choose(self._services.settings.inference, self._services.settings.cache_dir)
+
     def get(self, model_id: str) -> Loaded:
         """Return a loaded model.
 
@@ -54,7 +57,7 @@ class ModelCache:
             folder = self._fetch(model_id)
             try:
                 with meters().model_load_seconds.time():
-                    predictor, engine = precision_check.load(self._services, model_id, folder, self._plan)
+                    predictor, engine = precision_check.load(self._services, model_id, folder)
             finally:  # it is in memory now; a folder per model and worker would fill the disk
                 shutil.rmtree(folder, ignore_errors=True)
             log.info("model_loaded", model_id=model_id, **engine)
@@ -74,10 +77,6 @@ class ModelCache:
         with suppress(KeyError):  # it was evicted concurrently
             self._warm.move_to_end(model_id)
         return found.predictor if found else None
-
-    @cached_property
-    def _plan(self) -> Plan:
-        return choose(self._services.settings.inference)
 
     @property
     def _bytes(self) -> int:

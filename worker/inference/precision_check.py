@@ -1,7 +1,6 @@
 """Checks on a model's own validation images whether it may run in a lower precision; the row stores the result."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,7 +10,9 @@ from PIL import Image
 
 from db import registry
 from tsukiji.errors import BlobCorrupt, BlobMissing, ImageError
+from tsukiji.vision import package
 from tsukiji.vision.decoding.decode import decoded
+from tsukiji.vision.engines.selection import choose, choose_as
 from tsukiji.vision.execution_plan import Plan
 from tsukiji.vision.predictor import Predictor
 from tsukiji.vision.preprocess import Preprocess
@@ -28,23 +29,37 @@ MOST_IMAGES: Final = 200
 PART: Final = 32
 
 
-def load(services: Services, model_id: str, folder: Path, plan: Plan) -> tuple[Predictor, dict[str, Any]]:
-    """Return a model's predictor with its plan, and why a lower precision was used or not.
+def load(services: Services, model_id: str, folder: Path) -> tuple[Predictor, dict[str, Any]]:
+    """Return a model's predictor, and how it computes in plain words.
+
+    As the model was evaluated, if this machine is able to. Otherwise, and for models of earlier versions, in the
+    machine's fastest precision, if the model's own images agree, or in float32.
 
     Raises:
         PackageInvalid: the package is damaged.
     """
-    plainly = replace(plan, precision=EXACT)
+    settings, cache = services.settings.inference, services.settings.cache_dir
+    told = package.read_calibration(folder).execution
+    if told and (plan := choose_as(told, settings, cache, int8=(folder / package.INT8).exists())):
+        return Predictor.planned(folder, plan, cache), plan.to_dict()
+    predictor, facts = agreeing(services, model_id, folder, choose(settings, cache, int8=False))
+    return predictor, facts | {"evaluated": told and told.model_dump()}
+
+
+def agreeing(services: Services, model_id: str, folder: Path, plan: Plan) -> tuple[Predictor, dict[str, Any]]:
+    """Return a model's predictor with a plan, in float32 unless its own images agree, and why."""
+    settings, cache = services.settings.inference, services.settings.cache_dir
     if plan.precision == EXACT:
-        return Predictor.planned(folder, plan), plan.to_dict()
+        return Predictor.planned(folder, plan, cache), plan.to_dict()
+    plainly = choose(settings.model_copy(update={"precision": EXACT}), cache)
     found = remembered(services, model_id, plan)
     if found is None:
-        both = Predictor.planned(folder, plan), Predictor.planned(folder, plainly)
+        both = Predictor.planned(folder, plan, cache), Predictor.planned(folder, plainly, cache)
         found = compare(services, model_id, *both)
         remember(services, model_id, plan, found)
         predictor = both[0] if good(found) else both[1]
     else:
-        predictor = Predictor.planned(folder, plan if good(found) else plainly)
+        predictor = Predictor.planned(folder, plan if good(found) else plainly, cache)
     log.info("precision_chosen", model_id=model_id, precision=predictor.plan.precision, **found)
     return predictor, predictor.plan.to_dict() | {"parity": {"precision": plan.precision, **found}}
 
@@ -94,5 +109,6 @@ def remember(services: Services, model_id: str, plan: Plan, found: dict[str, Any
 
 
 def name_of(plan: Plan) -> str:
-    """Return a name for device and precision: other devices round differently."""
-    return f"{plan.precision} on {plan.device.partition(':')[0]}"
+    """Return a name for precision, engine and device: others round differently."""
+    engine = "" if plan.engine == "torch" else f" by {plan.engine}"
+    return f"{plan.precision}{engine} on {plan.device.partition(':')[0]}"

@@ -93,6 +93,9 @@ class Features:
             weights_dir=settings.weights_dir,
             download=settings.weights.download,
             device=settings.training.device,
+            engine=settings.inference.engine,
+            precision=settings.inference.precision,
+            cache=settings.cache_dir,
             threads=settings.training.threads,
             limits=vars_of(self._services),
         )

@@ -1,4 +1,4 @@
-"""The bare forward pass: our engine with a worker's plan, on prepared tensors."""
+"""The bare forward pass: our engine with a worker's plan, on prepared pixels."""
 
 import time
 from collections.abc import Sequence
@@ -6,18 +6,18 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 
-import torch
-from torch import Tensor
-
 from bench.throughput.peers.answering import answer, package_folder
 from tsukiji.kernel.settings import load
+from tsukiji.vision import package
 from tsukiji.vision.decoding.decode import DecodeLimits, decode
-from tsukiji.vision.execution_plan import choose, take_all_cores
+from tsukiji.vision.engines import Pixels
+from tsukiji.vision.engines.selection import choose, choose_as
+from tsukiji.vision.execution_plan import take_all_cores
 from tsukiji.vision.predictor import Predictor
 
 
 def bare_forward(folder: Path, files: Sequence[Path]) -> float:
-    """Return the seconds that a package's network takes for so many images, decoded, scaled and normalised beforehand.
+    """Return the seconds that a package's network takes for so many images, decoded and scaled beforehand.
 
     Many run in the worker's streams, in its passes; a single one on all cores, as the lane does it. The same inputs are
     used again and again: what the pixels show makes no difference to the time.
@@ -32,15 +32,14 @@ def bare_forward(folder: Path, files: Sequence[Path]) -> float:
     return timed_streams(predictor, passes)
 
 
-@torch.inference_mode()
-def timed_passes(predictor: Predictor, passes: Sequence[Tensor]) -> float:
+def timed_passes(predictor: Predictor, passes: Sequence[Pixels]) -> float:
     began = time.perf_counter()
     for inputs in passes:
-        predictor.model.embed(inputs)
+        predictor.engine.look(inputs)
     return time.perf_counter() - began
 
 
-def timed_streams(predictor: Predictor, passes: Sequence[Tensor]) -> float:
+def timed_streams(predictor: Predictor, passes: Sequence[Pixels]) -> float:
     plan = predictor.plan
     with ThreadPoolExecutor(plan.streams, initializer=plan.begin_stream) as pool:
         began = time.perf_counter()
@@ -51,14 +50,19 @@ def timed_streams(predictor: Predictor, passes: Sequence[Tensor]) -> float:
 
 @lru_cache(maxsize=1)
 def load_predictor(folder: Path) -> Predictor:
-    return Predictor.planned(folder, choose(load().inference))
+    settings = load()
+    inference, cache = settings.inference, settings.cache_dir
+    told = package.read_calibration(folder).execution
+    plan = told and choose_as(told, inference, cache, int8=(folder / package.INT8).exists())
+    plan = plan or choose(inference, cache, int8=False)
+    return Predictor.planned(folder, plan, cache)
 
 
-def ready(predictor: Predictor, files: Sequence[Path]) -> Tensor:
-    """Return the network's inputs (N, 3, size, size)."""
+def ready(predictor: Predictor, files: Sequence[Path]) -> Pixels:
+    """Return fitted pictures (N, size, size, 3)."""
     side = predictor.preprocess.size
     images = [decode(file.read_bytes(), DecodeLimits(), target_side=side) for file in files]
-    return predictor.normalise(predictor.preprocess.to_pixels(images))
+    return predictor.preprocess.to_pixels(images)
 
 
 if __name__ == "__main__":

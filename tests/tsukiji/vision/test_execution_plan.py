@@ -11,7 +11,8 @@ from tests.tsukiji.vision.pictures import noise
 from tsukiji.errors import Invalid
 from tsukiji.kernel.settings import InferenceSettings
 from tsukiji.vision import execution_plan
-from tsukiji.vision.execution_plan import Plan, choose, exact, fastest
+from tsukiji.vision.engines.selection import choose
+from tsukiji.vision.execution_plan import Plan, exact, fastest
 from tsukiji.vision.feature_cache import rounded
 from tsukiji.vision.fuse_batch_norm import fold
 from tsukiji.vision.predictor import Predictor
@@ -41,9 +42,9 @@ def machine(monkeypatch):
     return pretend
 
 
-def test_a_processor_that_multiplies_bfloat16_computes_in_it_a_stream_for_each_core(machine):
+def test_a_processor_that_multiplies_bfloat16_computes_in_it_a_stream_for_each_core(machine, tmp_path):
     machine(6, amx_bf16=True)
-    found = choose(InferenceSettings(device="cpu"))
+    found = choose(InferenceSettings(device="cpu"), tmp_path)
     assert (found.device, found.precision, found.streams, found.threads) == ("cpu", "bfloat16", 6, 1)
     assert found.folded
     assert found.channels_last
@@ -54,17 +55,17 @@ def test_a_processor_that_multiplies_bfloat16_computes_in_it_a_stream_for_each_c
 def test_small_images_are_passed_more_at_a_time_and_large_ones_fewer(machine):
     machine(2)
     cpu = torch.device("cpu")
-    sizes = {side: fastest(cpu, "float32", side).batch_size for side in (48, 96, 224, 448, 2000)}
+    sizes = {side: fastest(cpu, "torch", "float32", side).batch_size for side in (48, 96, 224, 448, 2000)}
     assert sizes == {48: 64, 96: 44, 224: 8, 448: 2, 2000: 1}
-    assert fastest(cpu, "float32", cores=1).streams == 1
+    assert fastest(cpu, "torch", "float32", cores=1).streams == 1
 
 
-def test_one_that_does_not_stays_with_float32(machine):
+def test_one_that_does_not_stays_with_float32(machine, tmp_path):
     machine(2, avx512_f=True)
-    assert choose(InferenceSettings(device="cpu")).precision == "float32"
+    assert choose(InferenceSettings(device="cpu"), tmp_path).precision == "float32"
 
 
-def test_each_choice_can_be_overridden(machine):
+def test_each_choice_can_be_overridden(machine, tmp_path):
     machine(8, amx_bf16=True)
     wishes = InferenceSettings(
         device="cpu",
@@ -76,12 +77,12 @@ def test_each_choice_can_be_overridden(machine):
         threads=4,
         features_mb=0,
     )
-    assert choose(wishes) == Plan(
+    assert choose(wishes, tmp_path) == Plan(
         "cpu", "float32", channels_last=False, folded=False, compiled=True, batch_size=5, streams=2, threads=4
     )
-    assert choose(wishes.model_copy(update={"streams": 3})).streams == 3
+    assert choose(wishes.model_copy(update={"streams": 3}), tmp_path).streams == 3
     with pytest.raises(Invalid, match="not available"):
-        choose(InferenceSettings(device="cuda:99"))
+        choose(InferenceSettings(device="cuda:99"), tmp_path)
 
 
 def test_a_stream_has_its_own_number_of_threads():

@@ -1,15 +1,20 @@
 """A lower precision only where the model's own validation images agree."""
 
+import shutil
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
 
 from db import registry
-from db.models import Evaluation
+from db.models import Evaluation, Model
 from tests.worker.conftest import picture
 from tests.worker.inference.test_batch_inference import with_inference
 from tsukiji.ids import new_id
+from tsukiji.types.execution import Execution
+from tsukiji.vision import package
+from tsukiji.vision.engines import selection
 from worker.inference import precision_check
 from worker.inference.model_cache import ModelCache
 
@@ -92,6 +97,50 @@ def test_few_images_say_nothing(services, model, held_out):
     loaded = ModelCache(services).get(model.id)
     assert loaded.predictor.plan.precision == "float32"
     assert loaded.engine["parity"]["images"] == 19
+
+
+def test_openvino_is_compared_too(services, model, held_out):
+    held_out(24)
+    with_inference(services, engine="openvino")
+    loaded = ModelCache(services).get(model.id)
+    assert (loaded.engine["engine"], loaded.engine["precision"]) == ("openvino", "bfloat16")
+    assert loaded.engine["parity"]["images"] == 24
+    assert loaded.engine["evaluated"] is None, "an earlier version did not say"
+
+
+@pytest.fixture
+def told(services, package_folder, tmp_path):
+    """Return a function that registers the model of a package that says how it was evaluated."""
+
+    def register(engine, precision):
+        folder = shutil.copytree(package_folder, tmp_path / "told")
+        execution = Execution(engine=engine, precision=precision)
+        package.write_part(folder, package.CALIBRATION, package.Calibration(execution=execution))
+        package.seal(folder, model_id="mdl_told", created=datetime.now(UTC), versions={})
+        files = {path.name: services.store.put(path) for path in folder.iterdir()}
+        row = Model(id="mdl_told", name="told", backbone="resnet18", label_names=["blue", "red"], recipe={}, bytes=1)
+        with services.database.transaction() as session:
+            registry.add_model(session, row, {name: (blob.sha256, blob.size) for name, blob in files.items()})
+        return "mdl_told"
+
+    return register
+
+
+@pytest.mark.parametrize("execution", [("openvino", "float32"), ("openvino", "bfloat16"), ("torch", "float32")])
+def test_a_model_computes_as_it_was_evaluated_without_being_compared(services, told, monkeypatch, execution):
+    monkeypatch.setattr(precision_check, "compare", lambda *_: pytest.fail("it was evaluated so"))
+    monkeypatch.setattr(selection, "abilities", lambda *_: [execution])
+    with_inference(services, engine="auto", device="cpu")
+    loaded = ModelCache(services).get(told(*execution))
+    assert (loaded.engine["engine"], loaded.engine["precision"]) == execution
+    assert loaded.predictor.predict([picture(0)]).shape == (1, 2)
+
+
+def test_a_machine_that_cannot_says_so(services, told):
+    with_inference(services, engine="torch", device="cpu", precision="float32")
+    loaded = ModelCache(services).get(told("openvino", "int8"))
+    assert (loaded.engine["engine"], loaded.engine["precision"]) == ("torch", "float32")
+    assert loaded.engine["evaluated"] == {"engine": "openvino", "precision": "int8"}
 
 
 def test_float32_asks_nobody(services, model, held_out, agreement):

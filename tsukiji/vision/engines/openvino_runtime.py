@@ -1,0 +1,24 @@
+"""OpenVINO without its telemetry; the only place from which it is imported.
+
+Its package asks for `openvino_telemetry`, which sends usage figures unless a file in the home folder forbids it; the
+documented way to write that file sends an event itself. Both OpenVINO and NNCF do without the module where it is not
+installed, so here it is not. `tests/tsukiji/vision/engines/test_telemetry.py` watches.
+"""
+
+import sys
+from functools import cache
+from typing import Any
+
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # `import` then raises ImportError
+
+import openvino  # noqa: E402, TID251 - after the line above, and nowhere else
+from openvino.frontend import FrontEndManager  # noqa: E402, TID251 - the same
+from openvino.preprocess import PrePostProcessor  # noqa: E402, TID251 - the same
+
+__all__ = ["FrontEndManager", "PrePostProcessor", "core", "openvino"]
+
+
+@cache
+def core() -> Any:
+    """Return the process's OpenVINO."""
+    return openvino.Core()
