@@ -7,7 +7,8 @@ curation and mended, the model is trained again, a folder is classified, and the
 what the page shows, and knows the right label of each photo, as a person does. Each letter of a typed word is an act.
 `axe_serious`: serious and critical findings of axe on all screens, light and dark, at 360 and 1280 px.
 `first_view_seconds_max`: from the request to the largest contentful paint, of the slowest screen, with a data set of
-50,000 images and 100 labels. `long_tasks`: tasks of more than 100 ms while its grid is scrolled.
+50,000 images and 100 labels. `long_tasks`: tasks of more than 100 ms by the clock while its grid is scrolled, beside
+those of an empty page (`long_tasks_empty_page`); `task_cpu_ms_max`: the most that one task computed.
 `requests_elsewhere`: requests of the page to another origin. Pictures of every step are kept in `--pictures`.
 """
 

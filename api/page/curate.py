@@ -20,12 +20,14 @@ from api.submit.features import start_analysis
 from db.curation import analyses, datasets, image_edits, revisions
 from db.jobs import jobs
 from db.models import Dataset
+from db.models import Image as ImageRow
 from db.paging import Window
+from db.predictions import results
 from db.session import Session
 from tsukiji.errors import NotFound
 from tsukiji.jobs import JobKind
 from tsukiji.json_input import read_json
-from tsukiji.labels import count_labels
+from tsukiji.labels import count_labels, split_labels
 from tsukiji.types import AnalysisCreate, Image, Job
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
@@ -217,11 +219,24 @@ def show_entry(session: Session, row: Dataset, queue: Queue, at: str | None) -> 
         "kinds": {each.kind for each in found},
         "words": QUALITY,
         "suggested": suggested,
+        "said": what_was_said(session, rows[images[0].id]) if queue.name == "corrections" and images else None,
         "neighbours": images_in_order(session, (suggested.get("neighbours") or [])[:NEIGHBOURS]),
         "labels": labels,
         "offers": curate_acts.offers(queue, images, finding, labels, several=several),
         "for_all": offers_for_all(session, row, queue, entries),
     }
+
+
+def what_was_said(session: Session, row: ImageRow) -> dict[str, Any] | None:
+    """Return what the model said of a picture that was corrected, while the result is kept."""
+    found = results.last_answer(session, row.sha256)
+    if found is None:
+        return None
+    job, answer = found
+    screen = "/batches" if job.kind == JobKind.BATCH else "/jobs"
+    labels = split_labels(answer.labels) if answer.labels is not None else (answer.label,)
+    text = ", ".join(label for label in labels if label) or "none of the labels"
+    return {"text": text, "score": answer.score, "href": f"{screen}/{job.id}"}
 
 
 def offers_for_all(session: Session, row: Dataset, queue: Queue, entries: Sequence[Entry]) -> list[curate_acts.Offer]:

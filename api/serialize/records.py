@@ -275,7 +275,7 @@ def evaluation_warnings(row: rows.Evaluation) -> list[dict[str, Any]]:
     if passing >= HARDLY_WORKS:
         detail = (
             f'"None of these" hardly works for this model: it accepts {passing:.0%} of the pictures of unknown classes '
-            "as one of its own. A higher min_known rejects more of them, and also more of its own classes."
+            "as one of its own. A higher bound rejects more of them, and also more of its own classes."
         )
         warnings.append({"code": "none_of_these_weak", "detail": detail})
     return warnings

@@ -136,6 +136,20 @@ def page(
     return rows, window.cursor_after(key_of(rows[-1], wanted)) if more else None
 
 
+def last_answer(session: Session, sha256: str) -> tuple[Job, Prediction] | None:
+    """Return what a model said last of a picture with this content, and in which job; None where no result is kept."""
+    query = (
+        select(Job, Prediction)
+        .join(Prediction, Prediction.job_id == Job.id)
+        .join(BatchItem, (BatchItem.job_id == Prediction.job_id) & (BatchItem.seq == Prediction.seq))
+        .where(BatchItem.sha256 == sha256, Prediction.score.is_not(None), Job.results_deleted_at.is_(None))
+        .order_by(Job.created_at.desc(), Job.id.desc())
+        .limit(1)
+    )
+    found = session.execute(query).first()
+    return (found[0], found[1]) if found else None
+
+
 def keys(job_id: str, window: Window, wanted: Wanted) -> Rows:
     """Return the query of the keys (seq, score) of one page, plus one."""
     conditions = wanted.conditions()

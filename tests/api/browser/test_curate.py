@@ -58,6 +58,26 @@ def test_labels_are_decided_by_keys_and_undone(signed_in, client, suspected):
     expect(number).to_have_text("settled")
 
 
+def test_poor_pictures_are_selected_in_a_grid_and_excluded_at_once(signed_in, client, services, dataset, images):
+    note(services, dataset, [(image, "blurry", 0.1 * n, "", None) for n, image in enumerate(images[:4])])
+    page = signed_in("/datasets/sushi/curate/quality")
+    tiles = page.get_by_role("option")
+    expect(tiles).to_have_count(4)
+    page.keyboard.press("x")
+    expect(page.get_by_text("Select pictures first.")).to_be_visible()
+    tiles.nth(0).click()
+    tiles.nth(2).click(modifiers=["Shift"])
+    expect(page.get_by_text("3 selected")).to_be_visible()
+    page.keyboard.press("x")
+    expect(tiles).to_have_count(1)
+    assert client.get(f"/v1/datasets/{dataset}").json()["excluded"] == 3
+    page.keyboard.press("s")
+    page.keyboard.press("k")
+    expect(page.get_by_text("Nothing waits here")).to_be_visible()
+    page.keyboard.press("u")
+    expect(tiles).to_have_count(1)
+
+
 def test_another_tab_was_faster(signed_in, client, suspected):
     page = signed_in("/datasets/sushi/curate/suspected-labels")
     expect(page.locator(".number")).to_have_text("1 of 3")

@@ -31,11 +31,27 @@ def test_a_cell_opens_beside_the_matrix_and_its_labels_are_mended_by_keys(signed
     expect(panel).to_contain_text("All of these are looked at.")
     kept = [client.get(f"/v1/images/{image}").json() for image in (images[2], images[1], images[0])]
     assert [(row["label"], row["excluded"]) for row in kept] == [("tuna", False), ("eel", True), ("eel", False)]
-    page.keyboard.press("u")
-    expect(page.get_by_text("Undone.")).to_be_visible()
-    assert client.get(f"/v1/images/{images[1]}").json()["excluded"] is False
+    assert kept[2]["dismissed"] == ["suspected_label"]
+    page.reload()
+    expect(panel.locator(f"[data-image={images[0]}]")).to_have_attribute("data-out", "right")
     page.go_back()
     expect(panel.get_by_role("heading")).to_have_text("Worst mistakes")
+
+
+def test_what_was_decided_at_a_cell_is_undone_newest_first(signed_in, client, services, dataset, images):
+    made = add_model(services, ["eel", "tuna"], [("eel", "tuna", image) for image in images[:2]], dataset=dataset)
+    page = signed_in(f"/models/{made}?true=eel&predicted=tuna")
+    page.locator(f"[data-image={images[0]}]").click()
+    page.keyboard.press("x")
+    expect(page.get_by_text("Excluded.")).to_be_visible()
+    page.keyboard.press("k")
+    expect(page.get_by_text("Its label is right")).to_be_visible()
+    page.keyboard.press("u")
+    expect(page.get_by_text("Undone.")).to_be_visible()
+    assert client.get(f"/v1/images/{images[1]}").json()["dismissed"] == []
+    page.keyboard.press("u")
+    expect(page.get_by_text("Undone.")).to_have_count(2)
+    assert client.get(f"/v1/images/{images[0]}").json()["excluded"] is False
 
 
 def test_the_threshold_moves_coverage_and_accuracy(signed_in, services):

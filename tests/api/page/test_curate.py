@@ -7,6 +7,7 @@ import re
 import pytest
 
 from db.curation import analyses, datasets
+from tests.api.conftest import as_files, picture, work
 
 
 @pytest.fixture
@@ -127,6 +128,19 @@ def test_poor_pictures_are_a_grid_whose_selection_is_excluded(browser, client, s
     body = {"act": '{"act": "exclude"}', "images": images[:2]}
     assert browser.post("/datasets/sushi/curate/quality", data=body).text.count('name="images"') == 1
     assert len(client.get("/v1/datasets/sushi/images?excluded=true").json()["data"]) == 2
+
+
+def test_a_correction_is_shown_with_what_the_model_said(browser, client, services, model, dataset):
+    job = client.post("/v1/batches", files=as_files([picture()]), data={"model": model}).json()["id"]
+    work(services)
+    correction = {"dataset": dataset, "corrections": [{"seq": 0, "label": "eel"}]}
+    assert client.post(f"/v1/jobs/{job}/feedback", json=correction).json()["accepted"] == 1
+    page = browser.get("/datasets/sushi/curate/corrections").text
+    assert "<dt>Corrected to</dt><dd><b>eel</b>" in page
+    said = re.search(r"<dt>Model said</dt><dd>(.*?)</dd>", page)[1]
+    assert said == f'<b>tuna</b> 70.0% <a class="hint" href="/batches/{job}">the result</a>'
+    browser.post(f"/batches/{job}/delete")
+    assert "Model said" not in browser.get("/datasets/sushi/curate/corrections").text
 
 
 def test_a_box_is_taken_as_the_fields_say(browser, client, services, dataset, images):

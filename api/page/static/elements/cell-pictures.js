@@ -52,7 +52,7 @@ class CellPictures extends HTMLElement {
       event.preventDefault();
       this.#choose(tile);
     } else if (button?.dataset.label) this.#relabel(button.dataset.label);
-    else if (button?.dataset.act === "right") this.#done("right");
+    else if (button?.dataset.act === "right") this.#change({ act: "dismiss", findings: ["suspected_label"] }, "right", "Its label is right; it is not suspected any more.");
     else if (button?.dataset.act === "exclude") this.#change({ act: "exclude" }, "excluded", "Excluded.");
   };
 
@@ -92,14 +92,6 @@ class CellPictures extends HTMLElement {
     const changed = () => this.#mark(tile, (marked = !marked) ? word : "");
     await edit(tile.dataset.dataset ?? "", { ...act, images: [tile.dataset.image] }, text, changed);
     if (marked) this.#next(tile);
-  }
-
-  /** @param {string} word */
-  #done(word) {
-    const tile = this.#at;
-    if (!tile) return;
-    this.#mark(tile, word);
-    this.#next(tile);
   }
 
   /** @param {HTMLElement} tile @param {string} word */

@@ -11,6 +11,11 @@ class CurationQueue extends HTMLElement {
   connectedCallback() {
     this.addEventListener("submit", (event) => this.#submit(event));
     this.addEventListener("click", (event) => this.#click(event));
+    this.addEventListener("selection", (event) => {
+      const { count } = /** @type {import("./image-grid.js").ImageGrid} */ (event.target);
+      const text = this.querySelector("[data-chosen]");
+      if (text) text.textContent = count ? `${count.toLocaleString("en")} selected` : "";
+    });
     swapLinks("a[data-turn]", (address) => this.#show(address));
     this.#prepare();
   }
@@ -103,9 +108,9 @@ class CurationQueue extends HTMLElement {
     const fields = new FormData(form);
     if (fields.has("label")) act.label = String(fields.get("label")).trim();
     if (act.act === "crop" && fields.has("left")) act.crop = ["left", "upper", "right", "lower"].map((name) => Number(fields.get(name)));
-    if (!form.querySelector("[name=images]")) return act;
-    act.images = fields.getAll("images");
-    if (act.images.length) return act;
+    const grid = /** @type {import("./image-grid.js").ImageGrid | null} */ (form.querySelector("image-grid"));
+    if (!grid) return act;
+    if (grid.selection) return { ...act, ...grid.selection };
     notify("Select pictures first.");
     return null;
   }
@@ -129,11 +134,7 @@ class CurationQueue extends HTMLElement {
   /** @param {MouseEvent} event */
   #click(event) {
     const target = /** @type {HTMLElement} */ (event.target);
-    if (target.closest("[data-select-all]")) {
-      const boxes = /** @type {NodeListOf<HTMLInputElement>} */ (this.querySelectorAll("[name=images]"));
-      const wanted = [...boxes].some((box) => !box.checked);
-      for (const box of boxes) box.checked = wanted;
-    }
+    if (target.closest("[data-select-all]")) /** @type {import("./image-grid.js").ImageGrid | null} */ (this.querySelector("image-grid"))?.selectAll();
   }
 }
 

@@ -14,11 +14,9 @@
 // Properties and methods
 //   draw(entry)            what a tile shows (Look in tile.js); assign your own for lists of other things than images
 //   entries                the entries read so far; assign an array to show your own instead of `src`
-//   selection              what is selected, as acts of /v1 take it: { images: keys }, or { filter, except } after
-//                          "select all" of a list of a data set's images; null where nothing is
+//   selection              what is selected, as acts of /v1 take it: { images: keys }, or { filter, except }; or null
 //   selected, filter       the selected entries that were read; the filter of a list of a data set's images
-//   count                  how many are selected
-//   select(keys)           selects these; selectAll(), clear()
+//   select(keys)           selects these; selectAll(), clear(); count: how many are selected
 //   update(keys, change)   puts change(entry) in the place of these entries; null takes one out
 //   reveal(key)            moves the focus to an entry
 //   refresh()              reads the list again and keeps the place
@@ -32,7 +30,7 @@ import { PagedList } from "../paged-list.js";
 import { Selection, drawBox } from "../selection.js";
 import { lookOfImage, makeTile } from "../tile.js";
 
-const AHEAD = 800;
+const AHEAD = 500;
 const FRAME_MS = 8;
 const CALM_MS = 80;
 
@@ -58,15 +56,13 @@ export class ImageGrid extends HTMLElement {
   connectedCallback() {
     this.#listening = new AbortController();
     const { signal } = this.#listening;
-    this.#list.setAttribute("aria-label", this.getAttribute("label") ?? "Pictures");
     const list = this.#list;
+    list.setAttribute("aria-label", this.getAttribute("label") ?? "Pictures");
     list.addEventListener("click", (/** @type {MouseEvent} */ event) => this.#click(event), { signal });
     list.addEventListener("dblclick", (/** @type {MouseEvent} */ event) => this.#open(this.#at(event)), { signal });
     list.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => this.#key(event), { signal });
     list.addEventListener("pointerdown", (/** @type {PointerEvent} */ event) => this.#drag(event), { signal });
     addEventListener("scroll", () => this.#schedule(), { capture: true, passive: true, signal });
-    for (const [key, text] of /** @type {[string, string][]} */ ([["Arrows", "Move among pictures"], ["Space", "Select"], ["Shift + arrows", "Select a range"], ["Ctrl + A", "Select all"], ["Enter", "Open large"], ["Esc", "Select nothing"]]))
-      if (!further.some(([known]) => known === key)) further.push([key, text]);
     if (this.contains(list)) this.#resize.observe(list); // it was here before, and was moved
     if (this.hasAttribute("src")) this.refresh();
   }
@@ -80,8 +76,7 @@ export class ImageGrid extends HTMLElement {
   /** @param {string} name @param {string | null} before @param {string | null} after */
   attributeChangedCallback(name, before, after) {
     if (!this.#listening || before === after) return;
-    if (name === "src") this.#read();
-    else this.#schedule();
+    name === "src" ? this.#read() : this.#schedule();
   }
 
   // --- entries
@@ -129,7 +124,7 @@ export class ImageGrid extends HTMLElement {
   }
 
   refresh() {
-    const furthest = this.entries.findLastIndex((entry) => this.#selection.all !== this.#has(this.draw(entry).key));
+    const furthest = this.entries.findLastIndex((entry) => this.#selection.all !== this.#selection.has(this.draw(entry).key));
     return this.#read(Math.max(1, furthest + 1, ...this.#tiles.keys()));
   }
 
@@ -220,17 +215,19 @@ export class ImageGrid extends HTMLElement {
     clearTimeout(this.#calm);
     const rushes = Math.abs(top - this.#top) > innerHeight / 3;
     this.#top = top;
-    if (rushes) this.#calm = window.setTimeout(() => this.#load(), CALM_MS);
-    else this.#load();
+    if (rushes) this.#calm = window.setTimeout(() => this.#load(performance.now() + FRAME_MS), CALM_MS);
+    else this.#load(until);
     if (this.entries.length && !this.#tiles.has(this.#active)) this.#list.append(this.#make(this.#active));
     if (this.#source.more && (reach > this.entries.length || end === this.entries.length)) this.#next();
   }
 
-  /** Loads the pictures of the tiles; not while they rush by. */
-  #load() {
+  /** Loads the pictures of the tiles, not while they rush by; the rest in the next frame. @param {number} until */
+  #load(until) {
     for (const tile of this.#tiles.values()) {
-      const picture = tile.querySelector("img");
-      if (picture && !picture.hasAttribute("src")) picture.src = picture.dataset.src ?? "";
+      const picture = tile.querySelector("img:not([src])");
+      if (!picture) continue;
+      if (performance.now() > until) return this.#schedule();
+      /** @type {HTMLImageElement} */ (picture).src = picture.getAttribute("data-src") ?? "";
     }
   }
 
@@ -238,7 +235,7 @@ export class ImageGrid extends HTMLElement {
   #make(index) {
     const look = this.draw(this.entries[index]);
     const tabindex = index === this.#active ? "0" : "-1";
-    const state = { tabindex, "aria-selected": String(this.#has(look.key)), "aria-setsize": String(this.#size) };
+    const state = { tabindex, "aria-selected": String(this.#selection.has(look.key)), "aria-setsize": String(this.#size) };
     const tile = makeTile(look, index, this.#pictures.get(look.key), state);
     this.#place(tile, index);
     this.#tiles.set(index, tile);
@@ -300,12 +297,7 @@ export class ImageGrid extends HTMLElement {
   }
 
   get selected() {
-    return this.entries.filter((entry) => this.#has(this.draw(entry).key));
-  }
-
-  /** @param {string} key */
-  #has(key) {
-    return this.#selection.has(key);
+    return this.entries.filter((entry) => this.#selection.has(this.draw(entry).key));
   }
 
   /** @param {Iterable<string>} keys */
@@ -331,7 +323,7 @@ export class ImageGrid extends HTMLElement {
 
   /** @param {boolean} adding */
   #tell(adding) {
-    for (const [index, tile] of this.#tiles) tile.setAttribute("aria-selected", String(this.#has(this.draw(this.entries[index]).key)));
+    for (const [index, tile] of this.#tiles) tile.setAttribute("aria-selected", String(this.#selection.has(this.draw(this.entries[index]).key)));
     this.dispatchEvent(new CustomEvent("selection", { bubbles: true, detail: { adding } }));
   }
 
@@ -405,3 +397,4 @@ export class ImageGrid extends HTMLElement {
 }
 
 customElements.define("image-grid", ImageGrid);
+further.push(["Arrows", "Move among pictures"], ["Space", "Select"], ["Shift + arrows", "Select a range"], ["Ctrl + A", "Select all"], ["Enter on a picture", "Open large"], ["Esc", "Select nothing"]);
