@@ -201,8 +201,8 @@ class RetentionSettings(Group, env_prefix="TSUKIJI_RETENTION_"):
 class WebhookSettings(Group, env_prefix="TSUKIJI_WEBHOOKS_"):
     hosts: list[str] = Field(
         ["*"],
-        description="Hosts that webhooks may be sent to, as JSON. One written out, like `n8n.internal`, may have "
-        "private addresses and any port; `*.example.org`, or `*` for any, only public addresses and the default port.",
+        description="Hosts that webhooks may be sent to, as JSON. One written out may be private, with any port; "
+        "`*.example.org` and `*` mean public addresses and the default port.",
     )
     seconds: float = Field(15, gt=0, description="Timeout of one attempt, up to the answer's status.")
     retry_seconds: list[float] = Field(
