@@ -15,7 +15,6 @@ OLDER = {
     "batches-2-cores",
     "batches-2-newer-cores",
     "datasets-2-cores",
-    "datasets-copies-2-cores",
     "fairness-2-cores",
     "faults-embedded-2-cores",
     "faults-embedded-patient-2-cores",
