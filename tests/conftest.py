@@ -38,10 +38,15 @@ LARGEST = "vit_base_patch16_siglip"
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """`make test-long` has the largest network (86 million parameters); a smaller transformer has the same tests."""
+    """Modules that start programs come first: at the end there are only short tests to share between processes.
+
+    `make test-long` has the largest network (86 million parameters); a smaller transformer has the same tests.
+    """
     for item in items:
         if LARGEST in getattr(getattr(item, "callspec", None), "params", {}).values():
             item.add_marker(pytest.mark.long)
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 def pytest_collection_finish():

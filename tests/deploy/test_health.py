@@ -1,21 +1,21 @@
 """`python -m worker.health`, the health check of the workers' containers."""
 
+import shutil
 import socket
 
 import pytest
 
 from db.jobs import workers
 from db.session import Database
-from db.upgrade import upgrade
 from tsukiji.kernel.settings import DataSettings, Settings
 from worker import health
 
 
 @pytest.fixture
-def database(tmp_path, monkeypatch):
+def database(tmp_path, monkeypatch, migrated_sqlite):
     monkeypatch.setenv("TSUKIJI_DATA_DIR", str(tmp_path))
     settings = Settings(data=DataSettings(dir=tmp_path))
-    upgrade(settings)
+    shutil.copy(migrated_sqlite, tmp_path / "tsukiji.db")
     database = Database(settings)
     yield database
     database.close()

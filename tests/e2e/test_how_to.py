@@ -6,7 +6,6 @@ service; `tests/test_docs.py` checks that the commands, programs, services and s
 
 import os
 import re
-import signal
 import subprocess
 import sys
 import textwrap
@@ -15,7 +14,6 @@ from pathlib import Path
 import pytest
 
 from tests.e2e import how_to_files
-from tests.e2e.test_service import Service
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 GUIDES = Path(__file__).parents[2] / "docs" / "how-to"
@@ -33,27 +31,25 @@ RUN = sorted(path.stem for path in GUIDES.glob("*.md") if blocks(path))
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory):
-    """A service with the data set `pets`, and a model of that name in production."""
+def stocked(running, tmp_path_factory):
+    """The service with the data set `pets`, and a model of that name in production."""
     folder = tmp_path_factory.mktemp("how-to")
-    service = Service(folder, {"TSUKIJI_WEIGHTS_DOWNLOAD": "false"})
     how_to_files.write_pets(folder)
-    pets = service.client.datasets.create("pets")
+    pets = running.client.datasets.create("pets")
     pets.upload(folder / "pets")
-    training = service.client.trainings.create(pets, QUICK, name="pets").wait(300)
-    service.client.aliases.set("production", training.model)
-    yield service
-    assert service.end(signal.SIGINT)[0] == 0
+    training = running.client.trainings.create(pets, QUICK, name="pets").wait(300)
+    running.client.aliases.set("production", training.model)
+    return running
 
 
 @pytest.fixture
-def place(running, tmp_path):
+def place(stocked, tmp_path):
     """A folder with the files that guides speak of, and the environment of a reader."""
     for write in (how_to_files.write_pets, how_to_files.write_new, how_to_files.write_insects):
         write(tmp_path)
     mine = {
-        "TSUKIJI_URL": running.client.url,
-        "TSUKIJI_API_KEY": running.key,
+        "TSUKIJI_URL": stocked.client.url,
+        "TSUKIJI_API_KEY": stocked.key,
         "TSUKIJI_DATA_DIR": str(tmp_path / "data"),
     }
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"

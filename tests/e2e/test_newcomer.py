@@ -3,28 +3,16 @@
 import csv
 import json
 import shutil
-import signal
 
 import pytest
 from typer.testing import CliRunner
 
 from devtools.journey import PICTURES_PER_CLASS, write_pictures
-from tests.e2e.test_service import Service
 from tsukiji.cli import app
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 WRONG = 5
 QUICK = ["--preset", "quick", "--backbone", "efficientnet_lite0", "--image-size", "64"]
-
-
-@pytest.fixture
-def service(tmp_path, monkeypatch):
-    running = Service(tmp_path, {})
-    monkeypatch.setenv("TSUKIJI_URL", running.client.url)
-    monkeypatch.setenv("TSUKIJI_API_KEY", running.key)
-    yield running
-    if running.process.poll() is None:
-        running.end(signal.SIGKILL)
 
 
 @pytest.fixture
@@ -67,4 +55,3 @@ def test_from_a_folder_to_a_table_of_labels(service, pictures, tmp_path):
         labels = [row["decision"] for row in csv.DictReader(file)]
     assert len(labels) == PICTURES_PER_CLASS - WRONG
     assert labels.count("sun") > len(labels) / 2
-    assert service.end(signal.SIGINT)[0] == 0

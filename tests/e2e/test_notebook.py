@@ -2,12 +2,9 @@
 
 import csv
 import re
-import signal
 from pathlib import Path
 
 import pytest
-
-from tests.e2e.test_service import Service
 
 nbformat = pytest.importorskip("nbformat", reason="notebooks need nbclient and ipykernel, of the extra dev")
 nbclient = pytest.importorskip("nbclient", reason="notebooks need nbclient and ipykernel, of the extra dev")
@@ -17,20 +14,10 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 TOUR = Path(__file__).parents[2] / "docs/notebooks/tour.ipynb"
 
 
-@pytest.fixture
-def service(tmp_path, monkeypatch):
-    running = Service(tmp_path, {})
-    monkeypatch.setenv("TSUKIJI_URL", running.client.url)
-    monkeypatch.setenv("TSUKIJI_API_KEY", running.key)
-    monkeypatch.setenv("TSUKIJI_PROGRESS", "off")
-    yield running
-    if running.process.poll() is None:
-        running.end(signal.SIGKILL)
-
-
 # jupyter_client and its event loop on warnings of their own.
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning", "ignore::RuntimeWarning")
-def test_the_tour(service, tmp_path):
+def test_the_tour(service, tmp_path, monkeypatch):
+    monkeypatch.setenv("TSUKIJI_PROGRESS", "off")
     notebook = nbformat.read(TOUR, as_version=4)
     folder = tmp_path / "tour"
     folder.mkdir()

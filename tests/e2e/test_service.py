@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -13,56 +12,9 @@ from devtools import servers
 from devtools.journey import RECIPE, fill, run_journey, write_pictures
 from devtools.servers import wait_until
 from tests.conftest import required
-from tsukiji import Client
+from tests.e2e.service import ROOT, Service
 
-ROOT = Path(__file__).parents[2]
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
-
-
-class Service:
-    """`python -m worker up` on a data folder that outlives it."""
-
-    def __init__(self, folder: Path, stack: dict[str, str], key: str | None = None):
-        self.announced = folder / "announced.json"
-        self.announced.unlink(missing_ok=True)
-        self.log = (folder / "service.log").open("ab")
-        mine = {"TSUKIJI_DATA_DIR": str(folder / "data"), "TSUKIJI_API_PORT": "0"}
-        quick = {"TSUKIJI_JOBS_LEASE_SECONDS": "6", "TSUKIJI_JOBS_BEAT_SECONDS": "2", "TSUKIJI_TRAINING_WORKERS": "0"}
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "worker", "up", "--announce", str(self.announced)],
-            cwd=ROOT,
-            env=os.environ | mine | quick | stack,
-            stdout=subprocess.PIPE,
-            stderr=self.log,
-            stdin=subprocess.DEVNULL,
-            text=True,
-        )
-        assert wait_until(lambda: self.announced.exists() or self.process.poll() is not None, seconds=120)
-        told = json.loads(self.announced.read_text())
-        self.key = told["api_key"] or key
-        self.client = Client(told["url"], self.key)
-
-    def descendants(self):
-        """Return the pids of every process below ours."""
-        table = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
-        children = {}
-        for line in table.splitlines():
-            pid, parent = map(int, line.split())
-            children.setdefault(parent, []).append(pid)
-        found, todo = [], [self.process.pid]
-        while todo:
-            below = children.get(todo.pop(), [])
-            found += below
-            todo += below
-        return found
-
-    def end(self, number, seconds=40):
-        """Send a signal; returns the exit status and what was printed."""
-        self.client.close()
-        self.process.send_signal(number)
-        printed, _ = self.process.communicate(timeout=seconds)
-        self.log.close()
-        return self.process.returncode, printed
 
 
 def on(short: str):
@@ -158,18 +110,17 @@ def test_kill_9_on_everything_at_once_loses_nothing(tmp_path, start, stack):
     assert second.end(signal.SIGINT)[0] == 0
 
 
-def test_two_services_on_one_data_folder_are_refused(tmp_path, start):
-    service = start({})
+def test_two_services_on_one_data_folder_are_refused(running):
     other = subprocess.run(
         [sys.executable, "-m", "worker", "up"],
         cwd=ROOT,
-        env=os.environ | {"TSUKIJI_DATA_DIR": str(tmp_path / "data"), "TSUKIJI_API_PORT": "0"},
+        env=os.environ | {"TSUKIJI_DATA_DIR": str(running.data), "TSUKIJI_API_PORT": "0"},
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
     assert other.returncode == 1
-    assert f"process {service.process.pid}, since 20" in other.stderr
+    assert f"process {running.process.pid}, since 20" in other.stderr
     assert "--data-dir" in other.stderr
-    assert service.end(signal.SIGINT)[0] == 0
+    assert running.client.info().version, "the first one goes on"
