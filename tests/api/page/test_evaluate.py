@@ -131,6 +131,13 @@ def test_a_model_that_was_deleted_is_told(browser, model):
     assert "deleted meanwhile" in page.text
 
 
+def test_what_a_model_page_offers_leads_to_that_model(browser, model):
+    page = browser.get(f"/models/{model}").text
+    assert "Macro" not in page
+    for act in ("evaluate", "exports", "promote"):
+        assert f'action="/models/{model}/{act}"' in page
+
+
 def test_promote_and_roll_back(browser, client, services, model):
     better = add_model(services, LABELS, [("eel", "eel", None)])
     page = browser.post(f"/models/{better}/promote")

@@ -77,3 +77,13 @@ def test_own_script_stays_small():
     files = Path(api.page.__path__[0]).rglob("*.js")
     lines = [line for file in files for line in file.read_text().splitlines() if line.strip()]
     assert len(lines) < 3000
+
+
+def test_no_screen_gives_a_name_that_its_frame_has():
+    """A macro of the frame would take the place of a variable that a screen sets under the same name."""
+    templates = Path(api.page.__path__[0]) / "templates"
+    frame = set(re.findall(r"macro (\w+)\(", (templates / "screen.html").read_text("utf-8")))
+    assert frame
+    for screen in templates.glob("*.html"):
+        if '{% extends "screen.html" %}' in screen.read_text("utf-8"):
+            assert not frame & set(re.findall(r"\{% set (\w+)", screen.read_text("utf-8"))), screen.name
