@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from api.http.acts import ACT_OF, Named
 from api.http.errors import validated
 from api.http.idempotency import Once
-from api.page import curate_acts
+from api.page import counts, curate_acts
 from api.page.curate_queues import LISTED, QUALITY, QUEUES, Entry, Queue, count_all, find_place, findings_of, read
 from api.page.screen import ScreenDep
 from api.page.train import at_once
@@ -73,9 +73,9 @@ def show_queues(screen: ScreenDep, dataset: str, begin: bool = False) -> Respons
     """Show the queues with their counts; with `begin`, go to the first once the analysis has ended."""
     with screen.services.database.reading() as session:
         row = datasets.find(session, dataset)
-        counts = count_all(session, row.id)
+        waits = count_all(session, row.id)
         job = find_job(session, row.id)
-        waiting = [queue for queue in LISTED if counts[queue.name]]
+        waiting = [queue for queue in LISTED if waits[queue.name]]
         if begin and waiting and (job is None or job.done):
             return RedirectResponse(f"/datasets/{row.id}/curate/{waiting[0].name}", 303)
         samples = {queue.name: sample(session, row, queue) for queue in waiting}
@@ -86,13 +86,13 @@ def show_queues(screen: ScreenDep, dataset: str, begin: bool = False) -> Respons
             current="curate",
             dataset=row,
             queues=LISTED,
-            counts=counts,
+            counts=waits,
             waiting=waiting,
             preset=at_once(screen, session, row),
             samples=samples,
             analysis=analysed,
             job=job,
-            images=sum(count for _, count in datasets.count_labels(session, [row.id])[row.id]),
+            images=sum(count for _, count in counts.of_images(session, row.id).labels),
         )
 
 
@@ -115,9 +115,9 @@ def show_queue(
     wanted = find_queue(queue)
     with screen.services.database.reading() as session:
         row = datasets.find(session, dataset)
-        counts = count_all(session, row.id)
-        context = {"queues": LISTED, "counts": counts, "queue": wanted, "done": find_done(session, row.id, done)}
-        context["waiting"] = [each for each in LISTED if counts[each.name] and each is not wanted]
+        waits = count_all(session, row.id)
+        context = {"queues": LISTED, "counts": waits, "queue": wanted, "done": find_done(session, row.id, done)}
+        context["waiting"] = [each for each in LISTED if waits[each.name] and each is not wanted]
         grid = wanted.view == "grid" and at is None
         shown = show_grid(session, row, wanted, kind, cursor) if grid else show_entry(session, row, wanted, at)
         if not (shown.get("findings") or shown.get("offers")):
@@ -155,7 +155,7 @@ def find_analysis(session: Session, row: Dataset) -> Any:
         found = analyses.find(session, row.id)
     except NotFound:
         return None
-    return records.analysis(found, {}, 0, datasets.count_labels(session, [row.id])[row.id])
+    return records.analysis(found, {}, 0, counts.of_images(session, row.id).labels)
 
 
 def find_job(session: Session, dataset_id: str) -> Job | None:
@@ -173,7 +173,11 @@ def find_done(session: Session, dataset_id: str, done: str | None) -> Any:
 
 
 def sample(session: Session, row: Dataset, queue: Queue) -> list[Image]:
-    ids = [image for entry in read(session, row.id, queue)[:SHOWN] for image in entry.images][:SHOWN]
+    if queue.kinds:
+        some = analyses.queue(session, row.id, queue.kinds, 2 * SHOWN)
+        ids = list(dict.fromkeys(image for *_, image in some))[:SHOWN]
+    else:
+        ids = [entry.at for entry in read(session, row.id, queue)[:SHOWN]]
     return images_in_order(session, ids)
 
 
@@ -184,7 +188,7 @@ def images_in_order(session: Session, ids: Sequence[str]) -> list[Image]:
 
 def show_grid(session: Session, row: Dataset, queue: Queue, kind: str | None, cursor: str | None) -> dict[str, Any]:
     """Return the grid of a kind of finding, by default the first that has any."""
-    found = analyses.count(session, row.id)
+    found = counts.of_findings(session, row.id)
     kinds = {each: found.get(each, 0) for each in queue.kinds}
     chosen = kind if kind in kinds else next((each for each in kinds if kinds[each]), queue.kinds[0])
     page = analyses.page(session, row.id, Window(GRID, cursor, (chosen,)), kind=chosen)
@@ -209,8 +213,7 @@ def show_entry(session: Session, row: Dataset, queue: Queue, at: str | None) -> 
     found = [records.finding((each, rows[each.image_id])) for each in mine if each.image_id in rows]
     finding = found[0] if found else None
     suggested = (finding.suggestion or {}) if finding else {}
-    counts = datasets.count_labels(session, [row.id])[row.id]
-    labels = [label for label, _ in count_labels(counts).most_common()]
+    labels = [label for label, _ in count_labels(counts.of_images(session, row.id).labels).most_common()]
     several = row.kind == "multi_label"
     return {
         "where": place,
@@ -269,7 +272,6 @@ def offers_for_all(session: Session, row: Dataset, queue: Queue, entries: Sequen
 def suggestions(session: Session, row: Dataset, queue: Queue) -> dict[str, Any]:
     """Return the suggestion of each entry by its `at`."""
     found: dict[str, Any] = {}
-    window = Window(MOST_GROUPS)
-    for each, _ in analyses.page(session, row.id, window, kind=queue.kinds[0]).data:
-        found.setdefault(each.group_id or each.image_id, each.suggestion or {})
+    for group, image_id, suggestion in analyses.suggestions(session, row.id, queue.kinds[0], MOST_GROUPS):
+        found.setdefault(group or image_id, suggestion or {})
     return found

@@ -9,11 +9,12 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from api.http.bodies import read_form
 from api.http.image_filters import FilterDep
+from api.page import counts
 from api.page.screen import Screen, ScreenDep
 from api.serialize import records
 from api.submit.freezing import freeze
 from api.submit.image_intake import take_files
-from db.curation import analyses, datasets
+from db.curation import datasets
 from db.jobs import jobs
 from db.models import Dataset as DatasetRow
 from db.paging import Window
@@ -63,7 +64,7 @@ def show_data(
     with screen.services.database.reading() as session:
         row = datasets.find(session, dataset)
         record = describe(session, row)
-        found = analyses.count(session, row.id)
+        found = counts.of_findings(session, row.id)
         place = Place(row.id, wanted, view)
         shown: dict[str, Any] = (
             {"columns": list_columns(session, row, record, page), "page": page}
@@ -163,8 +164,7 @@ def encoded(query: dict[str, Any]) -> str:
 
 
 def describe(session: Session, row: DatasetRow) -> Dataset:
-    labels, splits = datasets.count_labels(session, [row.id]), datasets.count_splits(session, [row.id])
-    return records.dataset(row, labels[row.id], splits[row.id], datasets.count_left_out(session, [row.id])[row.id])
+    return records.dataset(row, *counts.of_images(session, row.id), datasets.count_left_out(session, [row.id])[row.id])
 
 
 def unlabelled(record: Dataset) -> int:

@@ -7,6 +7,7 @@ from markupsafe import Markup
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from api.http.idempotency import Once
+from api.page import counts
 from api.page.charts import Line, line_chart
 from api.page.rendering import percent
 from api.page.screen import ScreenDep
@@ -41,7 +42,7 @@ SETTLED_LABELS: Final = 60
 def show_label(screen: ScreenDep, dataset: str) -> HTMLResponse:
     with screen.services.database.reading() as session:
         row = datasets.find(session, dataset)
-        counts = dict(datasets.count_labels(session, [row.id])[row.id])
+        labels = dict(counts.of_images(session, row.id).labels)
         found = find_round(session, row)
         active = jobs.active_of(session, JobKind.SUGGESTION, row.id)
         edits = revisions.page(session, row.id, Window(ACTS)).data
@@ -52,11 +53,11 @@ def show_label(screen: ScreenDep, dataset: str) -> HTMLResponse:
             current="label",
             dataset=row,
             multi=row.kind == MULTI,
-            images=sum(counts.values()),
-            unlabelled=counts.get(None, 0),
+            images=sum(labels.values()),
+            unlabelled=labels.get(None, 0),
             hand=hand_of(found),
-            preset=at_once(screen, session, row) if len(counts) > 1 else None,
-            labels=sorted(label for label in counts if label),
+            preset=at_once(screen, session, row) if len(labels) > 1 else None,
+            labels=sorted(label for label in labels if label),
             round=found,
             piles=piles,
             sure=[pile for pile in piles if pile["record"].label is not None],

@@ -8,10 +8,11 @@ from starlette.responses import HTMLResponse
 
 from api.http.dependencies import ServicesDep
 from api.http.middleware import COOKIE
+from api.page import counts
 from api.page.rendering import render
 from api.services import Services
 from db import keys
-from db.curation import analyses, datasets
+from db.curation import datasets
 from db.models import ApiKey, Dataset
 from db.paging import Window
 from db.session import Session
@@ -69,14 +70,14 @@ def rail_of(session: Session, current: str, dataset: Dataset | None) -> Rail:
     shown = dataset or (listed[0] if listed else None)
     if shown is None:
         return Rail(current)
-    counts = datasets.count_labels(session, [shown.id])[shown.id]
+    labels = counts.of_images(session, shown.id).labels
     return Rail(
         current,
         shown,
         listed,
-        images=sum(images for _, images in counts),
-        unlabelled=dict(counts).get(None, 0),
-        findings=sum(found for kind, found in analyses.count(session, shown.id).items() if kind != "label_next"),
+        images=sum(images for _, images in labels),
+        unlabelled=dict(labels).get(None, 0),
+        findings=sum(found for kind, found in counts.of_findings(session, shown.id).items() if kind != "label_next"),
     )
 
 

@@ -9,7 +9,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from api.http.errors import recognise, status_of, validated
 from api.http.idempotency import Once
-from api.page import compare
+from api.page import compare, counts
 from api.page.charts import Line, line_chart
 from api.page.forms import Fields
 from api.page.rendering import percent
@@ -17,7 +17,7 @@ from api.page.screen import Screen, ScreenDep
 from api.serialize import records
 from api.submit.backbones import choose
 from api.submit.trainings import start_training
-from db.curation import analyses, datasets
+from db.curation import datasets
 from db.jobs import jobs, workers
 from db.jobs.requests import TrainingRequest
 from db.models import Dataset, Job
@@ -119,17 +119,17 @@ def show_train(
 def before_start(screen: Screen, session: Session, dataset: Dataset) -> dict[str, Any]:
     """Return what is known before the start: why it cannot, and warnings."""
     refusal, warnings = None, []
-    counts = datasets.count_labelled(session, dataset.id)
+    labelled = datasets.count_labelled(session, dataset.id)
     try:
-        warnings = check_counts(counts, screen.services.settings.limits.class_min_images, dataset.name)
+        warnings = check_counts(labelled, screen.services.settings.limits.class_min_images, dataset.name)
     except DatasetTooSmall as error:
         refusal = error
-    found = analyses.count(session, dataset.id)
-    everything = datasets.count_labels(session, [dataset.id])[dataset.id]
+    found = counts.of_findings(session, dataset.id)
+    everything = counts.of_images(session, dataset.id).labels
     return {
         "refusal": refusal,
         "warnings": warnings,
-        "labelled": sum(images for *_, images in counts),
+        "labelled": sum(images for *_, images in labelled),
         "images": sum(images for _, images in everything),
         "unlabelled": dict(everything).get(None, 0),
         "findings": [(kind, text, found[kind]) for kind, text in WORTH_A_LOOK.items() if found.get(kind)],

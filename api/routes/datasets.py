@@ -32,9 +32,8 @@ def list_datasets(session: Reading, paging: PagingDep) -> Page[Dataset]:
     """List the data sets, newest first."""
     rows = datasets.page(session, paging.window())
     ids = [row.id for row in rows.data]
-    labels, splits = datasets.count_labels(session, ids), datasets.count_splits(session, ids)
-    left_out = datasets.count_left_out(session, ids)
-    return paging.answer(rows, lambda row: records.dataset(row, labels[row.id], splits[row.id], left_out[row.id]))
+    counts, left_out = datasets.count_images(session, ids), datasets.count_left_out(session, ids)
+    return paging.answer(rows, lambda row: records.dataset(row, *counts[row.id], left_out[row.id]))
 
 
 @router.get("/{dataset}")
@@ -51,6 +50,5 @@ def delete_dataset(dataset: str, session: Transaction) -> None:
 
 def describe(session: Session, dataset: str) -> Dataset:
     row = datasets.find(session, dataset)
-    labels, splits = datasets.count_labels(session, [row.id]), datasets.count_splits(session, [row.id])
-    left_out = datasets.count_left_out(session, [row.id])
-    return records.dataset(row, labels[row.id], splits[row.id], left_out[row.id])
+    counts, left_out = datasets.count_images(session, [row.id]), datasets.count_left_out(session, [row.id])
+    return records.dataset(row, *counts[row.id], left_out[row.id])

@@ -18,6 +18,8 @@ from tsukiji.errors import NotFound
 PART = 500
 ORDER = (Finding.kind, Finding.score, Finding.group_id, Finding.image_id)
 """Order of pages: by kind, worst first, groups together."""
+ITS_IMAGE = (Image.id == Finding.image_id) & (Image.dataset_id == Finding.dataset_id)
+"""Says the data set too: of other data sets no image is read."""
 MEASURES = ("blurry", "dark", "light", "low_information", "grayscale")
 
 Picture = Row[tuple[Any, ...]]
@@ -145,13 +147,13 @@ def count(session: Session, dataset_id: str, *, groups: bool = False) -> dict[st
     """Return the number of open findings of each kind; with `groups`, a group counts as one."""
     entry = func.coalesce(func.nullif(Finding.group_id, ""), Finding.image_id)
     counted = func.count(entry.distinct()) if groups else func.count()
-    query = select(Finding.kind, counted).join(Image, Image.id == Finding.image_id)
+    query = select(Finding.kind, counted).join(Image, ITS_IMAGE)
     query = query.where(Finding.dataset_id == dataset_id, is_open()).group_by(Finding.kind)
     return {row[0]: row[1] for row in session.execute(query)}
 
 
 def count_groups(session: Session, dataset_id: str, kind: str) -> int:
-    query = select(func.count(Finding.group_id.distinct())).join(Image, Image.id == Finding.image_id)
+    query = select(func.count(Finding.group_id.distinct())).join(Image, ITS_IMAGE)
     return session.scalar(query.where(Finding.dataset_id == dataset_id, Finding.kind == kind, is_open())) or 0
 
 
@@ -166,7 +168,7 @@ def page(
     image_id: str | None = None,
 ) -> Rows[tuple[Finding, Image]]:
     """Return open findings with their images, in `ORDER`."""
-    query = select(Finding, Image).join(Image, Image.id == Finding.image_id)
+    query = select(Finding, Image).join(Image, ITS_IMAGE)
     query = query.where(Finding.dataset_id == dataset_id, is_open())
     if label is not None:
         query = query.where(has_label(session.get_one(Dataset, dataset_id).kind, label))
@@ -183,11 +185,18 @@ def page(
     return Rows(rows, window.cursor_after(key) if key else None)
 
 
-def queue(session: Session, dataset_id: str, kinds: Sequence[str]) -> list[tuple[Any, ...]]:
-    """Return (kind, score, group, image_id) of all open findings of these kinds, in `ORDER`."""
-    query = select(*ORDER).join(Image, Image.id == Finding.image_id)
+def queue(session: Session, dataset_id: str, kinds: Sequence[str], most: int | None = None) -> list[tuple[Any, ...]]:
+    """Return (kind, score, group, image_id) of the open findings of these kinds, in `ORDER`; all, or the first ones."""
+    query = select(*ORDER).join(Image, ITS_IMAGE)
     query = query.where(Finding.dataset_id == dataset_id, Finding.kind.in_(kinds), is_open())
-    return [tuple(row) for row in session.execute(query.order_by(*ORDER))]
+    return [tuple(row) for row in session.execute(query.order_by(*ORDER).limit(most))]
+
+
+def suggestions(session: Session, dataset_id: str, kind: str, most: int) -> list[tuple[str, str, Any]]:
+    """Return (group, image_id, suggestion) of the first open findings of this kind, in `ORDER`."""
+    query = select(Finding.group_id, Finding.image_id, Finding.suggestion).join(Image, ITS_IMAGE)
+    query = query.where(Finding.dataset_id == dataset_id, Finding.kind == kind, is_open())
+    return [(row[0], row[1], row[2]) for row in session.execute(query.order_by(*ORDER).limit(most))]
 
 
 def found_for(

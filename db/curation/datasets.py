@@ -1,9 +1,10 @@
 """Data sets and their images."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
@@ -42,6 +43,15 @@ class NewImage:
     """As `tsukiji.vision.miniature` makes it."""
     crop: Box | None = None
     review: str | None = None
+
+
+class ImageCounts(NamedTuple):
+    """Numbers of a data set's images."""
+
+    labels: list[tuple[str | None, int]]
+    """By `Image.label` (a label, a set of them, or None), most frequent first."""
+    splits: dict[str, int]
+    """By split, or `unassigned`."""
 
 
 def check_crop(crop: Box | None, width: int, height: int) -> None:
@@ -101,9 +111,7 @@ def count_labels(session: Session, dataset_ids: Sequence[str]) -> dict[str, list
     counts: dict[str, list[tuple[str | None, int]]] = {dataset_id: [] for dataset_id in dataset_ids}
     for dataset_id, label, images in session.execute(query.group_by(Image.dataset_id, Image.label)):
         counts[dataset_id].append((label, images))
-    for rows in counts.values():
-        rows.sort(key=lambda row: (-row[1], row[0] or ""))
-    return counts
+    return {dataset_id: most_frequent_first(rows) for dataset_id, rows in counts.items()}
 
 
 def labels_of(session: Session, dataset_id: str) -> set[str]:
@@ -111,13 +119,20 @@ def labels_of(session: Session, dataset_id: str) -> set[str]:
     return set(by_label(count_labels(session, [dataset_id])[dataset_id]))
 
 
-def count_splits(session: Session, dataset_ids: Sequence[str]) -> dict[str, dict[str, int]]:
-    """Return image counts per split for each data set; `unassigned` for those without."""
-    query = select(Image.dataset_id, Image.split, func.count()).where(Image.dataset_id.in_(dataset_ids))
-    counts: dict[str, dict[str, int]] = {dataset_id: {} for dataset_id in dataset_ids}
-    for dataset_id, split, images in session.execute(query.group_by(Image.dataset_id, Image.split)):
-        counts[dataset_id][split or "unassigned"] = images
-    return counts
+def count_images(session: Session, dataset_ids: Sequence[str]) -> dict[str, ImageCounts]:
+    """Return the image counts of each data set, by label and by split, of one pass over the images."""
+    columns = (Image.dataset_id, Image.label, Image.split)
+    labels: dict[str, Counter[str | None]] = {dataset_id: Counter() for dataset_id in dataset_ids}
+    splits: dict[str, Counter[str]] = {dataset_id: Counter() for dataset_id in dataset_ids}
+    query = select(*columns, func.count()).where(Image.dataset_id.in_(dataset_ids)).group_by(*columns)
+    for dataset_id, label, split, images in session.execute(query):
+        labels[dataset_id][label] += images
+        splits[dataset_id][split or "unassigned"] += images
+    return {each: ImageCounts(most_frequent_first(labels[each].items()), dict(splits[each])) for each in dataset_ids}
+
+
+def most_frequent_first(counts: Iterable[tuple[str | None, int]]) -> list[tuple[str | None, int]]:
+    return sorted(counts, key=lambda row: (-row[1], row[0] or ""))
 
 
 def count_left_out(session: Session, dataset_ids: Sequence[str]) -> dict[str, tuple[int, int]]:

@@ -212,7 +212,7 @@ def test_an_import_goes_on_where_the_outage_met_it(services, submit, pets, outag
     ended = submit.find(job)
     assert (ended.status, ended.result["accepted"], ended.result["duplicates"]) == ("succeeded", 24, 0)
     with services.database.reading() as session:
-        assert datasets.count_splits(session, [job.dataset_id])[job.dataset_id] == {"unassigned": 24}
+        assert datasets.count_images(session, [job.dataset_id])[job.dataset_id].splits == {"unassigned": 24}
 
 
 def test_a_celery_worker_lives_on_and_tells_its_log(services, submit, pets, outage, caplog, monkeypatch):

@@ -38,7 +38,7 @@ def test_counts(session):
     dataset = datasets.create(session, "pets")
     datasets.add_images(session, dataset.id, [image(1), image(2), image(3, "dog", "valid"), image(4, None)])
     assert datasets.count_labels(session, [dataset.id])[dataset.id] == [("cat", 2), (None, 1), ("dog", 1)]
-    assert datasets.count_splits(session, [dataset.id])[dataset.id] == {"unassigned": 3, "valid": 1}
+    assert datasets.count_images(session, [dataset.id])[dataset.id].splits == {"unassigned": 3, "valid": 1}
 
 
 def test_names_are_taken_once_and_found_like_ids(session):

@@ -221,4 +221,4 @@ def test_the_split_is_the_one_the_model_was_trained_with(services, submit, model
     run_chunks(services, models)
     assert submit.find(job).items_succeeded == 8, "30% of 12 in each of two classes, as the snapshot says"
     with services.database.reading() as session:
-        assert datasets.count_splits(session, [imported.dataset_id])[imported.dataset_id] == {"unassigned": 24}
+        assert datasets.count_images(session, [imported.dataset_id])[imported.dataset_id].splits == {"unassigned": 24}

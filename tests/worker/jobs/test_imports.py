@@ -112,7 +112,7 @@ def test_folders_named_like_splits_are_splits(services, submit, archive):
     job = submit.import_zip(archive({"train/cat/1.png": 1, "valid/cat/2.png": 2, "test/dog/3.png": 3, "dog/4.png": 4}))
     work(services, job.id, run)
     with services.database.reading() as session:
-        splits = datasets.count_splits(session, [job.dataset_id])[job.dataset_id]
+        splits = datasets.count_images(session, [job.dataset_id])[job.dataset_id].splits
     assert splits == {"train": 1, "valid": 1, "test": 1, "unassigned": 1}
 
 
