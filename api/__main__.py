@@ -19,7 +19,7 @@ from fastapi import FastAPI
 from api.http.protocol import Bounds
 from api.main import create_app
 from tsukiji.errors import Invalid
-from tsukiji.kernel import log, metrics
+from tsukiji.kernel import log, metrics, tracing
 from tsukiji.kernel.parent_process import watch_stdin
 from tsukiji.kernel.settings import Settings, load
 
@@ -70,6 +70,7 @@ def main(arguments: list[str] | None = None) -> int:
         sys.exit(f"{error.detail} {error.hint or ''}")
     log.configure(settings.log, "api")
     metrics.configure(settings, "api")
+    tracing.configure("api")
     listener = open_listener(
         options.fd, options.host or settings.api.host, settings.api.port if options.port is None else options.port
     )

@@ -8,7 +8,7 @@ from fastapi.routing import APIRoute
 
 from api.http import errors
 from api.http.dependencies import find_caller
-from api.http.middleware import BodyLimit, Front, Gate, check_origin, check_text, host_check
+from api.http.middleware import QUIET, BodyLimit, Front, Gate, check_origin, check_text, host_check
 from api.http.schemas import RESPONSES, Documented
 from api.page import docs
 from api.page import routes as page
@@ -41,6 +41,7 @@ from api.routes import (
 from api.services import Services, open_services
 from tsukiji import __doc__ as summary
 from tsukiji import __version__
+from tsukiji.kernel import tracing
 from tsukiji.kernel.settings import Settings
 
 DESCRIPTION = """
@@ -130,6 +131,8 @@ def create_app(settings: Settings, make_services: Callable[[Settings], Services]
     app.add_middleware(Gate, check=check_text)
     app.add_middleware(Gate, check=check_origin)
     app.add_middleware(Gate, check=host_check(settings.api.allowed_hosts))
+    if tracing.is_on():
+        tracing.instrument(app, sorted(QUIET))
     app.add_middleware(Front)  # the last one added is the outermost
     return app
 

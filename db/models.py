@@ -406,6 +406,8 @@ class Job(Leased, Base):
     snapshot_id: Mapped[str | None] = mapped_column(ForeignKey("snapshots.id", ondelete="SET NULL"))
     created_by: Mapped[str | None] = mapped_column(ForeignKey("api_keys.id", ondelete="SET NULL"))
     retry_of: Mapped[str | None] = mapped_column(String(40))
+    traceparent: Mapped[str | None] = mapped_column(String(55))
+    """The trace of the request that created it, where traces are exported."""
     upload_sha256: Mapped[str | None] = mapped_column(ForeignKey("blobs.sha256"), index=True)
     table_sha256: Mapped[str | None] = mapped_column(ForeignKey("blobs.sha256"), index=True)
     """A table about an import's pictures, sent with them or alone."""

@@ -8,7 +8,7 @@ COPY pyproject.toml constraints.txt ./
 RUN --mount=type=cache,target=/root/.cache/uv \
     uv venv /opt/venv && \
     uv pip install --python /opt/venv/bin/python --link-mode copy --compile-bytecode \
-        --constraint constraints.txt --requirements pyproject.toml --extra service --extra api --extra s3
+        --constraint constraints.txt --requirements pyproject.toml --extra service --extra api --extra s3 --extra otel
 
 FROM ${PYTHON_IMAGE}
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin tsukiji && \

@@ -22,7 +22,7 @@ RUN --mount=type=cache,target=/root/.cache/uv \
     uv venv /opt/venv && \
     uv pip install --python /opt/venv/bin/python --link-mode copy --compile-bytecode $build \
         --constraint constraints.txt --requirements pyproject.toml \
-        --extra service --extra inference --extra training --extra export --extra s3
+        --extra service --extra inference --extra training --extra export --extra s3 --extra otel
 
 FROM ${PYTHON_IMAGE}
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin tsukiji && \

@@ -23,6 +23,7 @@ END = """\
 
 - `TSUKIJI_URL` (`http://127.0.0.1:8000`): Address of the service, for client and command line.
 - `TSUKIJI_API_KEY`: The key that they send, `tsk_...`.
+- `OTEL_EXPORTER_OTLP_ENDPOINT`: where programs send traces (`tsukiji[otel]`).
 - `TSUKIJI_PROGRESS`: `off`: the client's waits and uploads show no line of progress.
 - `TSUKIJI_WORKER_NAME`: What a worker calls itself in leases and lists; role, host and process by default.
 - `TSUKIJI_TEST_POSTGRES_URL`: For tests, a PostgreSQL server where databases may be made and dropped.

@@ -15,7 +15,7 @@ from celery.signals import worker_ready, worker_shutdown
 
 from tsukiji.errors import Invalid
 from tsukiji.jobs import Queue
-from tsukiji.kernel import log, metrics
+from tsukiji.kernel import log, metrics, tracing
 from tsukiji.kernel.queue import WORKER_OPTIONS, task_name
 from tsukiji.kernel.settings import Settings, load
 from worker.dispatcher import dispatch
@@ -57,6 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
     os.environ.setdefault(WORKER_VARIABLE, name_worker(options.role))
     metrics.configure(settings, options.role)
     metrics.serve(settings)
+    tracing.configure(options.role)
     if options.role == "dispatcher":
         return run_dispatcher(settings, watch=options.watch_stdin)
     return run_worker(settings, Queue(options.role), watch=options.watch_stdin)

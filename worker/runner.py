@@ -4,16 +4,18 @@ It knows no kinds of work: it calls a function found by the work's kind.
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import structlog
 
-from db.jobs import leases, scheduling
+from db.jobs import jobs, leases, scheduling
 from db.jobs.leases import Work
 from db.models import Job
 from db.session import DatabaseUnavailable, PoolExhausted, Session
 from tsukiji.errors import DatabaseAway, InternalError, TsukijiError
 from tsukiji.jobs import JobKind, Queue
+from tsukiji.kernel import tracing
 from tsukiji.kernel.log import identified
 from tsukiji.kernel.metrics import meters
 from worker.lease import Lease, Stale, Stopped
@@ -55,7 +57,7 @@ def run(services: Services, work: Work, act: Act) -> bool:
             waited = (work.started_at - work.created_at).total_seconds()
             meters().job_wait_seconds.labels(work.kind).observe(max(0.0, waited))
         try:
-            with lease:
+            with lease, traced(services, work):
                 act(services, work, lease)
             log.info("work_finished")
         except (Stopped, Stale):
@@ -64,6 +66,17 @@ def run(services: Services, work: Work, act: Act) -> bool:
         except Exception as error:  # noqa: BLE001 - the last frame of the work: every error is recorded in the row
             return not report(services, work, error).outage
     return True
+
+
+def traced(services: Services, work: Work) -> AbstractContextManager[None]:
+    """Return a span around the work, in the trace of the request that led to it."""
+    if not tracing.is_on():
+        return nullcontext()
+    job_id = leases.job_of(work)
+    with services.database.reading() as session:
+        parent = jobs.trace_of(session, job_id)
+    name = work.kind if isinstance(work, Job) else CHUNK
+    return tracing.span(name, parent, job_id=job_id, work=work.id, attempt=work.attempt)
 
 
 def leave(services: Services, work: Work, lease: Lease) -> None:

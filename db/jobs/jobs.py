@@ -21,6 +21,7 @@ from tsukiji.errors import DeadlineExceeded, NotFound, TsukijiError
 from tsukiji.ids import new_id
 from tsukiji.jobs import ACTIVE, PREFIX_OF, TERMINAL, JobKind, JobStatus, sources_of
 from tsukiji.kernel.metrics import meters
+from tsukiji.kernel.tracing import traceparent
 
 KIND_OF: Final = {prefix: kind for kind, prefix in PREFIX_OF.items()}
 FREE: dict[str, Any] = {"lease_owner": None, "lease_expires_at": None}
@@ -43,6 +44,8 @@ def create(
     job_id = new_id(PREFIX_OF[kind])
     age = job_id.partition("_")[2]
     values = {"id": job_id, "age": age, "kind": kind, "request": asked, "max_attempts": max_attempts} | columns
+    if (trace := traceparent()) is not None:
+        values["traceparent"] = trace
     # As parameters, so that the statement is built and compiled only once; only SQL expressions are part of it.
     computed = {name: value for name, value in values.items() if isinstance(value, ClauseElement)}
     plain = {name: value for name, value in values.items() if name not in computed}
@@ -71,6 +74,11 @@ def find(session: Session, job_id: str, kind: JobKind | None = None) -> Job:
     if job is None or (kind is not None and job.kind != kind):
         raise NotFound(f"There is no {kind or 'job'} {job_id!r}.")
     return job
+
+
+def trace_of(session: Session, job_id: str) -> str | None:
+    """Return the trace of a job; None if it has none."""
+    return session.scalar(select(Job.traceparent).where(Job.id == job_id))
 
 
 def lock(session: Session, job_id: str) -> Job:
