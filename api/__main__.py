@@ -18,6 +18,7 @@ from fastapi import FastAPI
 
 from api.http.protocol import Bounds
 from api.main import create_app
+from tsukiji import __version__
 from tsukiji.errors import Invalid
 from tsukiji.kernel import log, metrics, tracing
 from tsukiji.kernel.parent_process import watch_stdin
@@ -70,7 +71,7 @@ def main(arguments: list[str] | None = None) -> int:
         sys.exit(f"{error.detail} {error.hint or ''}")
     log.configure(settings.log, "api")
     metrics.configure(settings, "api")
-    tracing.configure("api")
+    tracing.configure("api", __version__)
     listener = open_listener(
         options.fd, options.host or settings.api.host, settings.api.port if options.port is None else options.port
     )

@@ -13,6 +13,7 @@ from types import FrameType
 import structlog
 from celery.signals import worker_ready, worker_shutdown
 
+from tsukiji import __version__
 from tsukiji.errors import Invalid
 from tsukiji.jobs import Queue
 from tsukiji.kernel import log, metrics, tracing
@@ -57,7 +58,7 @@ def main(arguments: list[str] | None = None) -> int:
     os.environ.setdefault(WORKER_VARIABLE, name_worker(options.role))
     metrics.configure(settings, options.role)
     metrics.serve(settings)
-    tracing.configure(options.role)
+    tracing.configure(options.role, __version__)
     if options.role == "dispatcher":
         return run_dispatcher(settings, watch=options.watch_stdin)
     return run_worker(settings, Queue(options.role), watch=options.watch_stdin)

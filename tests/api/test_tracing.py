@@ -21,7 +21,7 @@ CALLER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 def spans():
     """What was exported, by name."""
     exporter = InMemorySpanExporter()
-    tracing.start("test", SimpleSpanProcessor(exporter))
+    tracing.start("test", "1", SimpleSpanProcessor(exporter))
     yield lambda: {span.name: span for span in exporter.get_finished_spans()}
     tracing.stop()
 
@@ -56,7 +56,7 @@ def test_a_request_and_the_chunk_that_it_led_to_are_one_trace(client, services, 
 def test_without_an_endpoint_nothing_is_traced(services, dataset, monkeypatch, client):
     tracing.stop()
     monkeypatch.delenv(tracing.VARIABLE, raising=False)
-    tracing.configure("api")
+    tracing.configure("api", "1")
     assert not tracing.is_on()
     job_id = client.post("/v1/trainings", json={"dataset": dataset}).json()["id"]
     with services.database.reading() as session:
@@ -65,7 +65,7 @@ def test_without_an_endpoint_nothing_is_traced(services, dataset, monkeypatch, c
 
 def test_an_endpoint_switches_it_on(monkeypatch):
     monkeypatch.setenv(tracing.VARIABLE, "http://127.0.0.1:9")
-    tracing.configure("api")
+    tracing.configure("api", "1")
     assert tracing.is_on()
     with tracing.span("outer"):
         outer = tracing.traceparent()

@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from tsukiji import __version__
-
 if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
 
@@ -25,7 +23,7 @@ _tracer: "Tracer | None" = None
 _provider: Any = None
 
 
-def configure(program: str) -> None:
+def configure(program: str, version: str) -> None:
     """Export this process's spans, if an endpoint is set and `tsukiji[otel]` is installed."""
     if not os.environ.get(VARIABLE):
         return
@@ -37,16 +35,16 @@ def configure(program: str) -> None:
     except ImportError as error:
         log.warning("tracing_unavailable", error=str(error), hint="pip install 'tsukiji[otel]'")
         return
-    start(program, BatchSpanProcessor(OTLPSpanExporter()))
+    start(program, version, BatchSpanProcessor(OTLPSpanExporter()))
 
 
-def start(program: str, processor: Any) -> None:
+def start(program: str, version: str, processor: Any) -> None:
     """Hand spans to an OpenTelemetry span processor."""
     global _tracer, _provider
     from opentelemetry.sdk.resources import Resource  # noqa: PLC0415 - an optional extra
     from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 - an optional extra
 
-    resource = Resource.create({"service.name": f"tsukiji-{program}", "service.version": __version__})
+    resource = Resource.create({"service.name": f"tsukiji-{program}", "service.version": version})
     _provider = TracerProvider(resource=resource)
     _provider.add_span_processor(processor)
     _tracer = _provider.get_tracer("tsukiji")
