@@ -67,8 +67,11 @@ def test_an_endpoint_switches_it_on(monkeypatch):
     monkeypatch.setenv(tracing.VARIABLE, "http://127.0.0.1:9")
     tracing.configure("api", "1")
     assert tracing.is_on()
+    tracing.stop()
+
+
+def test_a_span_continues_the_trace_that_it_is_given(spans):
     with tracing.span("outer"):
         outer = tracing.traceparent()
-        with tracing.span("inner", outer, job_id=None):
-            assert tracing.traceparent().split("-")[1] == outer.split("-")[1]
-    tracing.stop()
+    with tracing.span("later", outer, job_id=None):
+        assert tracing.traceparent().split("-")[1] == outer.split("-")[1]
