@@ -31,7 +31,7 @@ up: setup ## Service and workers in the foreground; Ctrl-C stops everything
 test: setup ## The tests, faults and random orders in a short form
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m 'not long'
 
-test-long: setup ## What test leaves out: faults on every stack, long random orders; prints its seeds
+test-long: setup ## What test leaves out: faults on every stack, random orders, guides as run by readers; prints its seeds
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m long
 
 test-fast: setup ## The tests that start no processes

@@ -157,7 +157,7 @@ class Stack:
             assert program.process is not None
             assert program.process.poll() is None, f"{program.name} has ended\n{program.tail()}"
             assert time.monotonic() < deadline, f"{program.name} is not healthy\n{program.tail()}"
-            time.sleep(1)  # each check is a process, which slows down the starting ones
+            time.sleep(2)  # each check is a process, which slows down the starting ones
 
 
 def is_alive(group: int) -> bool:

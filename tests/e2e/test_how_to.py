@@ -1,4 +1,4 @@
-"""The how-to guides do what they say: each `sh` and `python` block is run as a reader would paste it.
+"""The how-to guides do what they say: `make test-long` runs each `sh` and `python` block as a reader would paste it.
 
 Blocks marked `console` are not run here, since they need Docker, other servers, another site or a setting of the
 service; `tests/test_docs.py` checks that the commands, programs, services and settings in them exist.
@@ -15,7 +15,7 @@ import pytest
 
 from tests.e2e import how_to_files
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(600)]
 GUIDES = Path(__file__).parents[2] / "docs" / "how-to"
 QUICK = {"preset": "quick", "backbone": "efficientnet_lite0", "image_size": 64}
 
