@@ -16,6 +16,7 @@ from tsukiji.cli.wording import place, sentence, way_out
 from tsukiji.client import (
     APIConnectionError,
     APIError,
+    APIResponseError,
     APIStatusError,
     AuthenticationError,
     Client,
@@ -60,7 +61,7 @@ def is_of_versions(error: Exception) -> bool:
     match error:
         case APIStatusError():
             return error.status_code in VERSION_STATUSES
-        case ValidationError() | JSONDecodeError():
+        case APIResponseError() | ValidationError() | JSONDecodeError():
             return True
         case _:
             return False
