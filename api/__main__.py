@@ -20,11 +20,13 @@ from api.http.protocol import Bounds
 from api.main import create_app
 from tsukiji import __version__
 from tsukiji.errors import Invalid
-from tsukiji.kernel import log, metrics, tracing
+from tsukiji.kernel import exposure, log, metrics, tracing
 from tsukiji.kernel.parent_process import watch_stdin
 from tsukiji.kernel.settings import Settings, load
 
 OTHER_FILES = 200
+LOCAL = ("127.0.0.1", "::1")
+"""Peers whose forwarding headers are believed without a setting."""
 GRACE_SECONDS = 2
 """Open requests get this long to end after a signal; those that only wait let go at once."""
 
@@ -41,6 +43,9 @@ class Server(uvicorn.Server):
             log_config=None,
             access_log=False,
             server_header=False,
+            ssl_certfile=settings.api.tls_certificate,
+            ssl_keyfile=settings.api.tls_key,
+            forwarded_allow_ips=[*LOCAL, *settings.api.proxies],
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
         super().__init__(config)
@@ -50,7 +55,7 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.announce and self.started and sockets:
-            write_announcement(self.announce, sockets[0])
+            write_announcement(self.announce, sockets[0], "https" if self.config.is_ssl else "http")
 
     def stop(self, _signal: int = 0, _frame: FrameType | None = None) -> None:
         """Stop from any thread, or as a signal's handler."""
@@ -67,14 +72,14 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse(arguments)
     try:
         settings = load()
+        host = options.host or settings.api.host
+        exposure.check(host, settings.api)
     except Invalid as error:
         sys.exit(f"{error.detail} {error.hint or ''}")
     log.configure(settings.log, "api")
     metrics.configure(settings, "api")
     tracing.configure("api", __version__)
-    listener = open_listener(
-        options.fd, options.host or settings.api.host, settings.api.port if options.port is None else options.port
-    )
+    listener = open_listener(options.fd, host, settings.api.port if options.port is None else options.port)
     server = Server(create_app(settings), settings, options.announce)
     # uvicorn raises a signal again once it has stopped; ours then finds a server that has stopped, and we end with 0.
     signal.signal(signal.SIGTERM, server.stop)
@@ -117,13 +122,13 @@ def allowed_connections(wanted: int) -> int:
     return wanted if soft == resource.RLIM_INFINITY else max(1, min(wanted, (soft - OTHER_FILES) // 2))
 
 
-def write_announcement(path: Path, listener: socket.socket) -> None:
+def write_announcement(path: Path, listener: socket.socket, scheme: str) -> None:
     """Write the address whole or not at all: others wait for this file."""
     host, port = listener.getsockname()[:2]
     reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - read, not bound
     name = f"[{reachable}]" if ":" in reachable else reachable
     draft = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    draft.write_text(json.dumps({"url": f"http://{name}:{port}", "pid": os.getpid()}), "utf-8")
+    draft.write_text(json.dumps({"url": f"{scheme}://{name}:{port}", "pid": os.getpid()}), "utf-8")
     draft.replace(path)
 
 

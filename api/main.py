@@ -2,9 +2,11 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import Depends, FastAPI
 from fastapi.routing import APIRoute
+from starlette.middleware.cors import CORSMiddleware
 
 from api.http import errors
 from api.http.dependencies import find_caller
@@ -16,6 +18,7 @@ from api.page.errors import show_error
 from api.routes import (
     aliases,
     analyses,
+    audit,
     batches,
     datasets,
     evaluations,
@@ -72,8 +75,15 @@ NOUNS = (  # FastAPI tries routers in order, then their routes: the most frequen
     webhooks,
     search,
     result_pictures,
+    audit,
     service,
 )
+CROSS_ORIGIN: dict[str, Any] = {
+    "allow_methods": ["GET", "POST", "PUT", "PATCH", "DELETE"],
+    "allow_headers": ["authorization", "content-digest", "idempotency-key", "if-none-match", "last-event-id", "prefer"],
+    "expose_headers": ["etag", "link", "location", "ratelimit", "ratelimit-policy", "retry-after", "x-request-id"],
+}
+"""With a key in the header: no cookie is taken from another origin."""
 TAGS = (
     "datasets",
     "images",
@@ -89,6 +99,7 @@ TAGS = (
     "predict",
     "jobs",
     "keys",
+    "audit",
     "webhooks",
     "service",
     "health",
@@ -125,12 +136,15 @@ def create_app(settings: Settings, make_services: Callable[[Settings], Services]
     app.include_router(service.health)
     for screen in page.SCREENS:
         app.include_router(screen.router)
+    app.state.page_routes = [route for screen in page.SCREENS for route in screen.router.routes]
     docs.install(app)
     errors.install(app, show_error)
     app.add_middleware(BodyLimit, limits=settings.limits, seconds=settings.api.body_seconds)
     app.add_middleware(Gate, check=check_text)
     app.add_middleware(Gate, check=check_origin)
     app.add_middleware(Gate, check=host_check(settings.api.allowed_hosts))
+    if settings.api.cors_origins:
+        app.add_middleware(CORSMiddleware, allow_origins=settings.api.cors_origins, **CROSS_ORIGIN)
     if tracing.is_on():
         tracing.instrument(app, sorted(QUIET))
     app.add_middleware(Front)  # the last one added is the outermost

@@ -1,5 +1,6 @@
 """Shared by requests: database, store, notifier, and the shutdown signal."""
 
+import copy
 import threading
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
@@ -14,10 +15,14 @@ from prometheus_client import CollectorRegistry
 from api.metrics import registry_of
 from api.poll_pacing import PollPacer
 from api.predict_rpc import PredictClient
+from api.rates import Rates
 from api.watch import ACTIVITY, VALID, Topic, Watch
 from db import keys
+from db.audit import Actor
 from db.jobs import activity, jobs
+from db.models import ApiKey
 from db.session import Database
+from db.views import view_of
 from tsukiji.kernel.cores import usable_cores
 from tsukiji.kernel.queue import Notifier, create_app
 from tsukiji.kernel.settings import Settings
@@ -34,8 +39,16 @@ R = TypeVar("R")
 
 
 @dataclass
+class Held:
+    """Counts of connections that are held open; changed only in the event loop's thread, so no lock is needed."""
+
+    holds: int = 0
+    streams: int = 0
+
+
+@dataclass
 class Services:
-    """One per application, created at startup."""
+    """One per application, created at startup; requests get it as their key sees it."""
 
     settings: Settings
     database: Database
@@ -43,16 +56,24 @@ class Services:
     notifier: Notifier
     stopping: threading.Event = field(default_factory=threading.Event)
     """Set at shutdown: held connections are released."""
-    holds: int = 0
-    streams: int = 0
+    held: Held = field(default_factory=Held)
     predict_client: PredictClient = field(default_factory=PredictClient)
+    rates: Rates = field(default_factory=Rates)
     poll_pacer: PollPacer = field(default_factory=PollPacer)
     decoders: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(DECODERS))
     checkers: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(usable_cores()))
 
-    @cached_property
-    def watch(self) -> Watch:
-        return Watch(self._look)
+    def __post_init__(self) -> None:
+        self.watch = Watch(self._look)  # of all rows: only what was seen is waited for
+
+    def of_caller(self, key: ApiKey, actor: Actor | None) -> "Services":
+        """Return these services with a database in which this key finds what it may see, and acts as `actor`."""
+        view = view_of(key)
+        if view is None and actor is None:
+            return self
+        theirs = copy.copy(self)
+        theirs.database = self.database.seen_by(view, actor)
+        return theirs
 
     def _look(self, topics: Collection[Topic]) -> dict[Topic, int]:
         if self.stopping.is_set():
@@ -91,25 +112,22 @@ class Services:
 
     @contextmanager
     def hold(self) -> Iterator[bool]:
-        """Count a held connection; False if there are too many, and the caller must not wait.
-
-        Called only in the event loop's thread, so no lock is needed.
-        """
-        self.holds += 1
+        """Count a held connection; False if there are too many, and the caller must not wait."""
+        self.held.holds += 1
         try:
-            yield self.holds <= MAX_HOLDS
+            yield self.held.holds <= MAX_HOLDS
         finally:
-            self.holds -= 1
+            self.held.holds -= 1
 
     @contextmanager
     def stream(self) -> Iterator[None]:
         """Count a client that follows a job, and its held connection."""
         with self.hold():
-            self.streams += 1
+            self.held.streams += 1
             try:
                 yield
             finally:
-                self.streams -= 1
+                self.held.streams -= 1
 
 
 def open_services(settings: Settings) -> Services:

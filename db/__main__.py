@@ -1,25 +1,33 @@
 """`python -m db`: migrations, API keys, and verification of the store, for operators with access to both."""
 
 import argparse
+import getpass
 import json
+import socket
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from pydantic import BaseModel, ValidationError
 from sqlalchemy import inspect
 
 from db import keys
+from db.audit import Actor
 from db.models import ApiKey, Blob
 from db.reconciliation import Reconciliation, reconcile
 from db.session import Database, Session
 from db.upgrade import upgrade
-from tsukiji.errors import NotFound, TsukijiError
+from tsukiji.errors import Invalid, NotFound, TsukijiError
 from tsukiji.kernel.browser import ADDRESS_FILE, sign_in_path
 from tsukiji.kernel.settings import Settings, load
 from tsukiji.kernel.storage import open_store
+from tsukiji.scopes import SCOPES
+from tsukiji.types import KeyCreate, KeyRotate
+
+Model = TypeVar("Model", bound=BaseModel)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -29,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
     add_key_commands(commands.add_parser("keys", help="API keys").add_subparsers(required=True))
     link = commands.add_parser("sign-in-link", help="make a link that signs in to the page once")
     link.add_argument("--json", action="store_true")
-    link.set_defaults(act=create_link)
+    link.set_defaults(act=create_sign_in_link)
     add_verify_command(commands.add_parser("verify", help="compare the store with the database"))
     options = parser.parse_args(arguments)
     try:
@@ -43,10 +51,19 @@ def main(arguments: list[str] | None = None) -> int:
 def add_key_commands(commands: Any) -> None:
     make = commands.add_parser("create", help="create a key; it is shown once")
     make.add_argument("--name", default="key")
+    make.add_argument("--scope", action="append", choices=SCOPES, help="what it may do; repeatable; default: admin")
+    make.add_argument("--dataset", action="append", default=[], help="the only data set it sees; repeatable")
+    make.add_argument("--model", action="append", default=[], help="the only model or alias it sees; repeatable")
+    make.add_argument("--expires", type=float, metavar="DAYS", help="days until it stops working; default: never")
+    make.add_argument("--requests-per-minute", type=int, help="its own rate; default: as the settings say")
+    renewing = commands.add_parser("rotate", help="give a key another secret; it is shown once")
+    renewing.add_argument("key", help="the key's id or its first eight characters")
+    renewing.add_argument("--overlap-hours", type=float, default=24, help="how long the present secret still works")
     listing = commands.add_parser("ls", help="list the keys")
     ending = commands.add_parser("revoke", help="revoke a key")
     ending.add_argument("key", help="the key's id or its first eight characters")
-    for parser, act in ((make, create_key), (listing, list_keys), (ending, revoke_key)):
+    acts = ((make, create_key), (renewing, rotate_key), (listing, list_keys), (ending, revoke_key))
+    for parser, act in acts:
         parser.add_argument("--json", action="store_true")
         parser.set_defaults(act=act)
 
@@ -68,20 +85,46 @@ def migrate(settings: Settings, _options: argparse.Namespace) -> None:
 
 
 def create_key(settings: Settings, options: argparse.Namespace) -> None:
-    def act(session: Session) -> None:
-        key, secret = keys.create(session, options.name)
-        show({"id": key.id, "name": key.name, "key": secret}, options, secret)
+    given = {"name": options.name, "datasets": options.dataset, "models": options.model}
+    given |= {"expires_in_days": options.expires, "requests_per_minute": options.requests_per_minute}
+    body = checked(KeyCreate, given | ({"scopes": options.scope} if options.scope else {}))
 
-    within(settings, act)
+    def act(session: Session) -> None:
+        key, secret = keys.issue(session, body)
+        show(describe(key) | {"key": secret}, options, secret)
+
+    within(settings, options, act)
+
+
+def rotate_key(settings: Settings, options: argparse.Namespace) -> None:
+    body = checked(KeyRotate, {"overlap_hours": options.overlap_hours})
+
+    def act(session: Session) -> None:
+        key, secret = keys.rotate(session, options.key, body.overlap_hours)
+        show(describe(key) | {"key": secret}, options, secret)
+
+    within(settings, options, act)
+
+
+def checked(model: type[Model], values: dict[str, Any]) -> Model:
+    """Check options like the body of a request.
+
+    Raises:
+        Invalid
+    """
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise Invalid("; ".join(line["msg"].removeprefix("Value error, ") for line in error.errors())) from error
 
 
 def list_keys(settings: Settings, options: argparse.Namespace) -> None:
     def act(session: Session) -> None:
         for key in keys.all_keys(session):
             row = describe(key)
-            show(row, options, "  ".join(str(value) for value in row.values()))
+            show(row, options, line_of(row))
 
-    within(settings, act)
+    within(settings, options, act)
 
 
 def revoke_key(settings: Settings, options: argparse.Namespace) -> None:
@@ -89,16 +132,16 @@ def revoke_key(settings: Settings, options: argparse.Namespace) -> None:
         key = keys.revoke(session, options.key)
         show(describe(key), options, f"{key.id} is revoked")
 
-    within(settings, act)
+    within(settings, options, act)
 
 
-def create_link(settings: Settings, options: argparse.Namespace) -> None:
+def create_sign_in_link(settings: Settings, options: argparse.Namespace) -> None:
     def act(session: Session) -> None:
         token = keys.local_link(session, settings.api.sign_in_link_minutes)
         url = address(settings) + sign_in_path(token)
         show({"url": url}, options, url)
 
-    within(settings, act)
+    within(settings, options, act)
 
 
 def address(settings: Settings) -> str:
@@ -156,9 +199,10 @@ def lines_of(found: Reconciliation, place: str) -> Iterator[str]:
         yield f"{found.refused} Nothing was deleted. If it is, say --trust-database."
 
 
-def within(settings: Settings, act: Callable[[Session], None]) -> None:
+def within(settings: Settings, options: argparse.Namespace, act: Callable[[Session], None]) -> None:
     upgrade(settings)  # creating a key may be the first command on a new installation
-    database = Database(settings)
+    actor = Actor(None, getpass.getuser(), options.act.__name__, "python -m db", socket.gethostname())
+    database = Database(settings).seen_by(None, actor)
     try:
         with database.transaction() as session:
             act(session)
@@ -167,10 +211,15 @@ def within(settings: Settings, act: Callable[[Session], None]) -> None:
 
 
 def describe(key: ApiKey) -> dict[str, Any]:
-    times = {name: getattr(key, name) for name in ("created_at", "last_used_at", "revoked_at")}
-    return {"id": key.id, "prefix": key.prefix, "name": key.name} | {
-        name: at and at.isoformat(timespec="seconds") for name, at in times.items()
-    }
+    times = ("created_at", "last_used_at", "expires_at", "old_expires_at", "revoked_at")
+    facts = {name: getattr(key, name) for name in ("id", "prefix", "name", "scopes", "datasets", "models", *times)}
+    return facts | {name: at and at.isoformat(timespec="seconds") for name in times if (at := facts[name])}
+
+
+def line_of(row: dict[str, Any]) -> str:
+    said = [row["id"], row["prefix"], row["name"], *row["scopes"], *row["datasets"], *row["models"]]
+    times = (f"{name.removesuffix('_at')} {row[name]}" for name in row if name.endswith("_at") and row[name])
+    return "  ".join([*said, *times])
 
 
 def show(row: dict[str, Any], options: argparse.Namespace, line: str) -> None:

@@ -4,30 +4,95 @@ import hashlib
 import secrets
 import string
 import zlib
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
+from typing import Any, Final
 
-from sqlalchemy import bindparam, delete, func, select, update
+from sqlalchemy import BindParameter, ColumnElement, bindparam, delete, func, select, update
 from sqlalchemy.orm import Session
 
+from db import audit, registry
 from db.clock import now
-from db.models import ApiKey, PageSession, SignInLink
+from db.curation import datasets
+from db.models import Alias, ApiKey, PageSession, SignInLink
 from db.paging import Rows, Window, fetch
 from tsukiji.errors import NotFound
 from tsukiji.ids import new_id
+from tsukiji.scopes import may, sorted_scopes
+from tsukiji.types import KeyCreate
 
 BASE62 = string.digits + string.ascii_letters
 PREFIX = "tsk_"
-BY_HASH = select(ApiKey).where(ApiKey.hash == bindparam("hash"), ApiKey.revoked_at.is_(None))
+CLEARED: Final[dict[str, Any]] = {"old_hash": None, "old_expires_at": None}
+
+
+def usable() -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions of a valid key: neither revoked nor expired."""
+    return (ApiKey.revoked_at.is_(None), ApiKey.expires_at.is_(None) | (ApiKey.expires_at > now()))
+
+
+GIVEN: BindParameter[str] = bindparam("hash")
+BY_HASH = select(ApiKey).where(
+    (ApiKey.hash == GIVEN) | ((ApiKey.old_hash == GIVEN) & (ApiKey.old_expires_at > now())), *usable()
+)
 """Runs with every request, so it is built only once."""
 
 
-def create(session: Session, name: str, by: str | None = None) -> tuple[ApiKey, str]:
+def create(
+    session: Session, name: str, scopes: Sequence[str] = ("admin",), by: str | None = None, **columns: Any
+) -> tuple[ApiKey, str]:
     """Insert a key; returns the row and the secret, which is not stored."""
     secret = make_secret()
-    key = ApiKey(id=new_id("key"), name=name, prefix=secret[:8], hash=digest(secret), created_by=by)
+    facts = {"name": name, "prefix": secret[:8], "hash": digest(secret), "scopes": list(scopes), "created_by": by}
+    key = ApiKey(id=new_id("key"), **facts, **columns)
     session.add(key)
     session.flush()
+    audit.about(session, key.id)
+    return key, secret
+
+
+def issue(session: Session, body: KeyCreate, by: str | None = None) -> tuple[ApiKey, str]:
+    """Insert a key as requested; returns the row and the secret.
+
+    Raises:
+        NotFound: there is no such data set or model.
+    """
+    days = body.expires_in_days
+    return create(
+        session,
+        body.name,
+        sorted_scopes(body.scopes),
+        by,
+        datasets=[datasets.find(session, name).id for name in body.datasets],
+        models=[alias_or_id(session, name) for name in body.models],
+        expires_at=None if days is None else now(86400 * days),
+        requests_per_minute=body.requests_per_minute,
+    )
+
+
+def alias_or_id(session: Session, name: str) -> str:
+    """Return the alias of this name, else the id of the model: a key that is bound to an alias follows it."""
+    model = registry.find_model(session, name)
+    is_alias = name != model.id and session.get(Alias, name) is not None
+    return name if is_alias else model.id
+
+
+def rotate(session: Session, id_or_prefix: str, overlap_hours: float) -> tuple[ApiKey, str]:
+    """Give a key another secret; the present one works for `overlap_hours` more, and one before that no longer.
+
+    Without an overlap, the page sessions and links of the key end as well.
+
+    Raises:
+        NotFound: no valid key has this id or prefix.
+    """
+    key = find(session, id_or_prefix, valid=True)
+    secret = make_secret()
+    old = {"old_hash": key.hash, "old_expires_at": now(3600 * overlap_hours)} if overlap_hours else CLEARED
+    changed = update(ApiKey).where(ApiKey.id == key.id)
+    session.execute(changed.values(hash=digest(secret), prefix=secret[:8], **old))
+    if not overlap_hours:
+        end_sessions(session, key.id)
+    session.refresh(key)
     return key, secret
 
 
@@ -47,7 +112,7 @@ def digest(secret: str) -> str:
 
 
 def verify(session: Session, secret: str) -> ApiKey | None:
-    """Return the key that this secret belongs to, unless it is malformed, unknown or revoked."""
+    """Return the key that this secret belongs to, unless it is malformed, unknown, expired or revoked."""
     body = secret.removeprefix(PREFIX)
     if not secret.startswith(PREFIX) or checksum(body[:-6]) != body[-6:]:  # not secret, so timing does not matter
         return None
@@ -56,7 +121,7 @@ def verify(session: Session, secret: str) -> ApiKey | None:
 
 def valid(session: Session, key_ids: Collection[str]) -> set[str]:
     """Return those of these keys that are still valid."""
-    return set(session.scalars(select(ApiKey.id).where(ApiKey.id.in_(key_ids), ApiKey.revoked_at.is_(None))))
+    return set(session.scalars(select(ApiKey.id).where(ApiKey.id.in_(key_ids), *usable())))
 
 
 def touch(session: Session, key_id: str) -> None:
@@ -74,20 +139,22 @@ def page(session: Session, window: Window) -> Rows[ApiKey]:
     return fetch(session, select(ApiKey), ApiKey.id, window, newest=True)
 
 
-def lock_valid(session: Session) -> set[str]:
-    """Return the ids of all valid keys, locked: no other transaction revokes one until this one ends."""
-    return set(session.scalars(select(ApiKey.id).where(ApiKey.revoked_at.is_(None)).with_for_update()))
+def lock_admins(session: Session) -> set[str]:
+    """Return the ids of all valid keys that may `admin`, locked: no other transaction revokes one meanwhile."""
+    rows = session.scalars(select(ApiKey).where(*usable()).with_for_update())
+    return {key.id for key in rows if may(key.scopes, "admin")}
 
 
-def find(session: Session, id_or_prefix: str) -> ApiKey:
+def find(session: Session, id_or_prefix: str, *, valid: bool = False) -> ApiKey:
     """Return the key.
 
     Raises:
-        NotFound: no key has this id or prefix.
+        NotFound: no key, or with `valid` no valid one, has this id or prefix.
     """
-    key = session.scalar(select(ApiKey).where((ApiKey.id == id_or_prefix) | (ApiKey.prefix == id_or_prefix)))
+    named = (ApiKey.id == id_or_prefix) | (ApiKey.prefix == id_or_prefix)
+    key = session.scalar(select(ApiKey).where(named, *(usable() if valid else ())))
     if key is None:
-        raise NotFound(f"There is no key {id_or_prefix!r}.")
+        raise NotFound(f"There is no {'valid ' if valid else ''}key {id_or_prefix!r}.")
     return key
 
 
@@ -113,10 +180,14 @@ def revoke(session: Session, id_or_prefix: str) -> ApiKey:
     session.execute(
         update(ApiKey).where(ApiKey.id == key.id).values(revoked_at=func.coalesce(ApiKey.revoked_at, now()))
     )
-    session.execute(delete(PageSession).where(PageSession.key_id == key.id))
-    session.execute(delete(SignInLink).where(SignInLink.key_id == key.id))
+    end_sessions(session, key.id)
     session.refresh(key)
     return key
+
+
+def end_sessions(session: Session, key_id: str) -> None:
+    session.execute(delete(PageSession).where(PageSession.key_id == key_id))
+    session.execute(delete(SignInLink).where(SignInLink.key_id == key_id))
 
 
 def sign_in(session: Session, key_id: str, hours: float) -> str:
@@ -130,9 +201,7 @@ def sign_in(session: Session, key_id: str, hours: float) -> str:
 def signed_in(session: Session, token: str) -> ApiKey | None:
     """Return the key behind a cookie's token while the session lasts and the key is valid."""
     query = select(ApiKey).join(PageSession, PageSession.key_id == ApiKey.id)
-    return session.scalar(
-        query.where(PageSession.hash == digest(token), PageSession.expires_at > now(), ApiKey.revoked_at.is_(None))
-    )
+    return session.scalar(query.where(PageSession.hash == digest(token), PageSession.expires_at > now(), *usable()))
 
 
 def sign_out(session: Session, token: str) -> None:
@@ -162,9 +231,10 @@ def use_link(session: Session, token: str) -> str | None:
 
 
 def local_link(session: Session, minutes: float) -> str:
-    """Return the token of a link for someone with access to the database: it signs in with the oldest valid key.
+    """Return the token of a link for someone with access to the database: it signs in with the oldest `admin` key.
 
-    Without a valid key, one is created and its secret discarded.
+    Without one, a key is created and its secret discarded.
     """
-    oldest = select(ApiKey.id).where(ApiKey.revoked_at.is_(None)).order_by(ApiKey.id).limit(1)
-    return create_link(session, session.scalar(oldest) or create(session, "page")[0].id, minutes)[0]
+    valid = session.scalars(select(ApiKey).where(*usable()).order_by(ApiKey.id))
+    oldest = next((key.id for key in valid if may(key.scopes, "admin")), None)
+    return create_link(session, oldest or create(session, "page")[0].id, minutes)[0]

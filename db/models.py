@@ -55,7 +55,19 @@ class ApiKey(Base):
     name: Mapped[str] = mapped_column(String(200))
     prefix: Mapped[str] = mapped_column(String(12))
     hash: Mapped[str] = mapped_column(String(64), unique=True)
+    old_hash: Mapped[str | None] = mapped_column(String(64), unique=True)
+    """Of the secret before the last rotation; it works until `old_expires_at`."""
+    old_expires_at: Mapped[datetime | None]
+    scopes: Mapped[list[str]]
+    """Of `tsukiji.scopes`."""
+    datasets: Mapped[list[str]] = mapped_column(default=list)
+    """Ids. With these or `models`, the key sees nothing else (`db.views`)."""
+    models: Mapped[list[str]] = mapped_column(default=list)
+    """Ids, or names of aliases."""
+    requests_per_minute: Mapped[int | None]
+    """Its own rate; null: as the settings say."""
     created_at: Mapped[datetime] = mapped_column(default=now())
+    expires_at: Mapped[datetime | None]
     last_used_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
     created_by: Mapped[str | None] = mapped_column(String(40))
@@ -585,6 +597,24 @@ class IdempotencyKey(Base):
     fingerprint: Mapped[str] = mapped_column(String(64))
     resource_id: Mapped[str] = mapped_column(String(40))
     created_at: Mapped[datetime] = mapped_column(default=now(), index=True)
+
+
+class AuditEntry(Base):
+    """One act: who did what, when, from where. Rows are only added (`db.audit`), and deleted by age."""
+
+    __tablename__ = "audit_entries"
+    id: Mapped[int] = mapped_column(Identity, primary_key=True, autoincrement=True)
+    at: Mapped[datetime] = mapped_column(default=now(), index=True)
+    key_id: Mapped[str | None] = mapped_column(String(40))
+    """Null for commands on the server."""
+    name: Mapped[str] = mapped_column(String(200))
+    """The key's name at the time, or the user's."""
+    act: Mapped[str] = mapped_column(String(60))
+    subject: Mapped[str | None] = mapped_column(String(200))
+    """The id of what was created."""
+    address: Mapped[str] = mapped_column(Text)
+    client: Mapped[str | None] = mapped_column(String(100))
+    request_id: Mapped[str | None] = mapped_column(String(128))
 
 
 class QueueTurn(Base):

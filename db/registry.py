@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Select, delete, insert, or_, select
 from sqlalchemy.orm import Session
 
+from db import audit
 from db.blobs import keep
 from db.labels import holds
 from db.models import Alias, Evaluation, EvaluationItem, LabelSuspect, Model, ModelFile, Snapshot
@@ -22,6 +23,7 @@ def add_snapshot(
     snapshot = Snapshot(id=new_id("snp"), dataset_id=dataset_id, sha256=sha256, images=images, leakage=leakage)
     session.add(snapshot)
     session.flush()
+    audit.about(session, snapshot.id)
     return snapshot
 
 
@@ -89,6 +91,12 @@ def page_models(session: Session, window: Window, dataset_id: str | None = None)
 
 def model_files(session: Session, model_id: str) -> list[ModelFile]:
     return list(session.scalars(select(ModelFile).where(ModelFile.model_id == model_id).order_by(ModelFile.name)))
+
+
+def names(session: Session, model_ids: Iterable[str]) -> dict[str, str]:
+    """Return the names of those of these models that exist."""
+    rows = session.execute(select(Model.id, Model.name).where(Model.id.in_(sorted(model_ids))))
+    return {row.id: row.name for row in rows}
 
 
 def remove_model(session: Session, model_id: str) -> None:

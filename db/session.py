@@ -1,5 +1,6 @@
 """Engines and transactions. One unit of work is one transaction; only this file calls `commit`."""
 
+import copy
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,7 +13,10 @@ from sqlalchemy.exc import IntegrityError as RowExists
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlalchemy.orm import Session
 
+from db import audit
+from db.audit import Actor
 from db.outages import DatabaseFull, DatabaseUnavailable, raise_outages
+from db.views import View
 from tsukiji.kernel.settings import Settings
 
 __all__ = ["Database", "DatabaseFull", "DatabaseUnavailable", "PoolExhausted", "RowExists", "Session", "ValueRefused"]
@@ -34,6 +38,9 @@ def after_commit(session: Session, act: Callable[[], object]) -> None:
 class Database:
     """One per process: connections do not survive a fork."""
 
+    view: View | None = None
+    actor: Actor | None = None
+
     def __init__(self, settings: Settings) -> None:
         url = make_url(settings.database_url)
         if url.get_backend_name() == "sqlite":
@@ -44,12 +51,24 @@ class Database:
             )
         raise_outages(self.engine)
 
+    def seen_by(self, view: View | None, actor: Actor | None = None) -> "Database":
+        """Return this database with only the rows of a view, and with what an actor writes in the audit log."""
+        seen = copy.copy(self)
+        seen.view, seen.actor = view, actor
+        return seen
+
     @contextmanager
     def transaction(self) -> Iterator[Session]:
         """A read-write unit of work: committed at the end, rolled back on any error."""
         with self.engine.connect() as connection, Session(connection, expire_on_commit=False) as session:
+            if self.view:
+                self.view.narrow(session)
+            if self.actor:
+                audit.watch(session)
             try:
                 yield session
+                if self.actor:
+                    audit.write(session, self.actor)
                 session.commit()
                 for act in session.info.pop(AFTER_COMMIT, ()):
                     act()
@@ -80,6 +99,8 @@ class Database:
     def reading(self) -> Iterator[Session]:
         """A read-only unit of work; in SQLite it never waits for a writer."""
         with self.engine.connect().execution_options(reading=True) as connection, Session(connection) as session:
+            if self.view:
+                self.view.narrow(session)
             yield session
 
     def check(self) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Final, cast
 from sqlalchemy import CursorResult, Select, delete, func, select, update
 from sqlalchemy.orm import Session
 
+from db import audit
 from db.bulk import insert_rows
 from db.clock import now
 from db.models import Webhook, WebhookDelivery
@@ -63,6 +64,7 @@ def create(session: Session, url: str, events: list[str], description: str = "",
     )
     session.add(row)
     session.flush()
+    audit.about(session, row.id)
     return row
 
 

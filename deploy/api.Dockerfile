@@ -27,7 +27,8 @@ ENV PATH=/opt/venv/bin:$PATH \
     TMPDIR=/cache \
     TSUKIJI_DATA_DIR=/data \
     TSUKIJI_STORAGE_CACHE_DIR=/cache \
-    TSUKIJI_API_HOST=0.0.0.0
+    TSUKIJI_API_HOST=0.0.0.0 \
+    TSUKIJI_API_PROXIES='["127.0.0.0/8","10.0.0.0/8","172.16.0.0/12","192.168.0.0/16","fd00::/8"]'
 USER 10001:10001
 EXPOSE 8000
 CMD ["python", "-m", "api"]

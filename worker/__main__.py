@@ -16,7 +16,7 @@ from celery.signals import worker_ready, worker_shutdown
 from tsukiji import __version__
 from tsukiji.errors import Invalid
 from tsukiji.jobs import Queue
-from tsukiji.kernel import log, metrics, tracing
+from tsukiji.kernel import exposure, log, metrics, tracing
 from tsukiji.kernel.queue import WORKER_OPTIONS, task_name
 from tsukiji.kernel.settings import Settings, load
 from worker.dispatcher import dispatch
@@ -43,6 +43,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         settings = load()
+        if options.role == "up":
+            exposure.check(settings.api.host, settings.api)
     except Invalid as error:
         parser.error(f"{error.detail} {error.hint or ''}")
     log.configure(settings.log, options.role if options.role in {"up", "dispatcher"} else f"worker-{options.role}")

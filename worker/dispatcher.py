@@ -6,7 +6,7 @@ import time
 
 import structlog
 
-from db import blobs, storage_budget, webhooks
+from db import audit, blobs, storage_budget, webhooks
 from db.jobs import idempotency, jobs, leases, scheduling, uploads, workers
 from db.predictions import retention
 from tsukiji.jobs import JobKind, Queue
@@ -118,7 +118,7 @@ def purge(services: Services) -> None:
 
 
 def clean(services: Services) -> None:
-    """Expire old results, uploads and deliveries; delete unreferenced bytes and old idempotency keys."""
+    """Expire old results, uploads, deliveries and audit entries; delete unreferenced bytes and old idempotency keys."""
     clean_uploads(services)
     check_budget(services)
     settings = services.settings.retention
@@ -134,6 +134,10 @@ def clean(services: Services) -> None:
     for _ in range(SWEEPS):
         with services.database.transaction() as session:
             if webhooks.forget(session, settings.webhook_days) < webhooks.SLICE:
+                break
+    for _ in range(SWEEPS if settings.audit_days else 0):
+        with services.database.transaction() as session:
+            if audit.forget(session, settings.audit_days) < audit.SLICE:
                 break
     for _ in range(SWEEPS):
         if not sweep(services):

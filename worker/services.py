@@ -5,7 +5,7 @@ import shutil
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,6 +13,7 @@ from db.jobs import workers
 from db.jobs.requests import ClassificationRequest
 from db.models import Job
 from db.session import Database, Session
+from db.views import view_of_job
 from tsukiji.ingest.sources import Sources
 from tsukiji.jobs import PRESENT_SECONDS, Queue
 from tsukiji.kernel.queue import Notifier, create_app
@@ -44,6 +45,17 @@ class Services:
         return self.chunk_sizing.images(
             ClassificationRequest.of(job).model, self.settings.jobs.chunk_seconds, left, there
         )
+
+    def seen_by_caller(self, job: Job) -> "Services":
+        """Return these services as the key that started a job may use them: the rows that it sees and, if it is bound
+        to some, no folders of the service.
+        """
+        with self.database.reading() as session:
+            view = view_of_job(session, job)
+        if view is None:
+            return self
+        sources = self.sources.web_only() if view.bound else self.sources
+        return replace(self, database=self.database.seen_by(view), sources=sources)
 
     def retry_while_unavailable(self, act: Callable[[Session], T]) -> T:
         """Run a fenced unit of work, retrying during an outage for as long as a lease could last."""

@@ -7,6 +7,8 @@ from typing import Annotated
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 
+from api import rates
+from api.http.access import actor_of, check
 from api.http.middleware import COOKIE
 from api.services import Services
 from db import keys
@@ -23,12 +25,68 @@ cookie = APIKeyCookie(name=COOKIE, auto_error=False, scheme_name="Page", descrip
 TOUCH_AFTER = timedelta(minutes=1)
 
 
-async def services_of(request: Request) -> Services:  # async: FastAPI would run it in a thread otherwise
+async def open_services(request: Request) -> Services:  # async: FastAPI would run it in a thread otherwise
     services: Services = request.app.state.services
     return services
 
 
+OpenServices = Annotated[Services, Depends(open_services)]
+"""For routes without a caller: they see everything."""
+
+
+def find_caller(
+    request: Request,
+    services: OpenServices,
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)],
+    token: Annotated[str | None, Security(cookie)],
+) -> ApiKey:
+    """Return the key that calls, by header or by the page's cookie, if it may; a header that is sent must be right.
+
+    Raises:
+        Unauthorized, RateLimited, ScopeMissing, KeyBound
+    """
+    with services.database.reading() as session:
+        if credentials is not None or "authorization" in request.headers:
+            key = keys.verify(session, credentials.credentials) if credentials else None
+        else:
+            key = keys.signed_in(session, token) if token else None
+    if key is None:
+        raise Unauthorized("The API key is missing, malformed, unknown, expired or revoked.")
+    identify(key_id=key.id)
+    count_request(request, services, key)
+    note_use(services.database, key)
+    check(request, key)
+    return key
+
+
+def count_request(request: Request, services: Services, key: ApiKey) -> None:
+    """Count the request of a key that has a rate, and tell it in the answer.
+
+    Raises:
+        RateLimited
+    """
+    quota = key.requests_per_minute or services.settings.api.requests_per_minute
+    if quota:
+        allowance = services.rates.take(key.id, quota)
+        request.state.rate_limit = allowance.headers
+        rates.check(allowance)
+
+
+def note_use(database: Database, key: ApiKey) -> None:
+    if key.last_used_at is None or datetime.now(UTC) - key.last_used_at > TOUCH_AFTER:
+        with database.transaction() as session:
+            keys.touch(session, key.id)
+
+
+Caller = Annotated[ApiKey, Depends(find_caller)]
+
+
+async def services_of(request: Request, services: OpenServices, caller: Caller) -> Services:
+    return services.of_caller(caller, actor_of(request, caller))
+
+
 ServicesDep = Annotated[Services, Depends(services_of)]
+"""The services as the caller's key sees them."""
 
 
 def reading(services: ServicesDep) -> Iterator[DatabaseSession]:
@@ -44,31 +102,3 @@ def transaction(services: ServicesDep) -> Iterator[DatabaseSession]:
 # "function" ends them before the response is sent: it is committed by then, and streaming holds no connection.
 Reading = Annotated[DatabaseSession, Depends(reading, scope="function")]
 Transaction = Annotated[DatabaseSession, Depends(transaction, scope="function")]
-
-
-def find_caller(
-    request: Request,
-    services: ServicesDep,
-    credentials: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)],
-    token: Annotated[str | None, Security(cookie)],
-) -> ApiKey:
-    """Return the caller's key, from the header or the page's cookie; a header that is sent must be valid."""
-    with services.database.reading() as session:
-        if credentials is not None or "authorization" in request.headers:
-            key = keys.verify(session, credentials.credentials) if credentials else None
-        else:
-            key = keys.signed_in(session, token) if token else None
-    if key is None:
-        raise Unauthorized("The API key is missing, malformed, unknown or revoked.")
-    identify(key_id=key.id)
-    note_use(services.database, key)
-    return key
-
-
-def note_use(database: Database, key: ApiKey) -> None:
-    if key.last_used_at is None or datetime.now(UTC) - key.last_used_at > TOUCH_AFTER:
-        with database.transaction() as session:
-            keys.touch(session, key.id)
-
-
-Caller = Annotated[ApiKey, Depends(find_caller)]

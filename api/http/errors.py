@@ -87,6 +87,7 @@ STATUS: dict[type[TsukijiError], int] = {
     errors.TooLarge: 413,
     errors.UnsupportedMediaType: 415,
     errors.QueueFull: 429,
+    errors.RateLimited: 429,
     errors.ResultsDeleted: 410,
     errors.ImageError: 422,
     errors.ArchiveError: 422,
@@ -195,7 +196,8 @@ def problem_response(
 ) -> JSONResponse:
     status = status_of(type(error))
     body = {"type": f"/problems/{error.code}", "status": status, "request_id": request_id, **error.to_dict()}
-    extra = {"retry-after": str(RETRY_SECONDS[status])} if status in RETRY_SECONDS else {}
+    pause = error.extra.get("retry_after_seconds", RETRY_SECONDS.get(status))
+    extra = {} if pause is None else {"retry-after": str(pause)}
     if status == 409:
         extra["x-should-retry"] = "true" if error.retriable else "false"
     if status == 408:

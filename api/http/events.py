@@ -95,9 +95,9 @@ def read_event_id(text: str | None) -> int | None:
 
 
 def check_room(services: Services) -> None:
-    """Raise TooManyStreams if no more clients may follow jobs."""
-    if services.streams >= services.settings.api.streams or services.holds >= MAX_HOLDS:
-        raise TooManyStreams(f"{services.streams} clients already follow jobs.")
+    """Raise TooManyStreams where no other client may follow a job."""
+    if services.held.streams >= services.settings.api.streams or services.held.holds >= MAX_HOLDS:
+        raise TooManyStreams(f"{services.held.streams} clients already follow jobs.")
 
 
 class EventStream(StreamingResponse):

@@ -11,6 +11,7 @@ from fastapi import Depends, Header, Request
 
 from api.http.dependencies import Caller
 from api.services import Services
+from db import audit
 from db.jobs import idempotency
 from db.session import RowExists, Session
 from tsukiji.errors import Invalid
@@ -58,7 +59,9 @@ class Once:
 
     def _try(self, services: Services, fingerprint: str, make: Callable[[Session], str]) -> Made:
         with services.database.transaction() as session:
-            return Made(*idempotency.once(session, self.scope, fingerprint, lambda: make(session)))
+            made = Made(*idempotency.once(session, self.scope, fingerprint, lambda: make(session)))
+            audit.about(session, made.id)
+            return made
 
 
 async def once(

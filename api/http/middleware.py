@@ -54,7 +54,7 @@ class Front:
         given = request.headers.get("x-request-id", "")
         request_id = given if REQUEST_ID.fullmatch(given) else new_id("req")
         request.state.request_id = request_id
-        line = Line(send, request_id)
+        line = Line(send, request)
         with identified(request_id=request_id):
             try:
                 await self.app(scope, receive, line.send)
@@ -72,9 +72,9 @@ class Front:
 class Line:
     """One request's log line, and the headers of every response."""
 
-    def __init__(self, send: Send, request_id: str) -> None:
+    def __init__(self, send: Send, request: Request) -> None:
         self._send = send
-        self._request_id = request_id
+        self._state = request.state
         self._started = time.perf_counter()
         self._bytes = 0
         self.status = 0
@@ -83,7 +83,8 @@ class Line:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             headers = MutableHeaders(scope=message)
-            headers["x-request-id"] = self._request_id
+            headers["x-request-id"] = self._state.request_id
+            headers.update(getattr(self._state, "rate_limit", {}))
             for name, value in SECURITY.items():
                 headers.setdefault(name, value)
         else:

@@ -1,4 +1,4 @@
-"""FastAPI's routes with our own reader of JSON bodies."""
+"""Routes as FastAPI's, which say what they need of a key, and whose JSON bodies our one reader reads."""
 
 import json
 from collections.abc import Callable, Coroutine
@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 
+from api.http.access import need_of
 from api.http.bodies import json_of
 
 
@@ -21,6 +22,11 @@ class JsonRequest(Request):
 
 
 class Route(APIRoute):
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        scopes = {"x-scopes": need_of(endpoint).scopes}  # raises where a route does not say
+        options["openapi_extra"] = (options.get("openapi_extra") or {}) | scopes
+        super().__init__(path, endpoint, **options)
+
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
 

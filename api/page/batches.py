@@ -7,6 +7,7 @@ from fastapi import APIRouter, Form, Query
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from api.http.access import needs
 from api.http.bodies import ARCHIVES, keep_archive, read_form
 from api.http.errors import recognise, status_of
 from api.http.idempotency import Once
@@ -16,12 +17,13 @@ from api.serialize import records
 from api.serialize.predictions import Reader
 from api.serialize.result_filters import Selection, SelectionDep
 from api.serialize.summary import summarise
+from api.submit import endings
 from api.submit.batches import FIELDS, Work, check_early, keep_files, read_options, start_batch, work_of
 from db.jobs import batches, jobs
 from db.jobs.requests import ArchiveInput, BatchRequest
 from db.models import Job, Model
 from db.paging import Window
-from db.predictions import results, retention
+from db.predictions import results
 from db.session import Session
 from tsukiji import types
 from tsukiji.errors import Invalid, TsukijiError
@@ -42,6 +44,7 @@ Word = Annotated[str | None, Query(max_length=200)]
 
 
 @router.get("/batches")
+@needs("read", "predict")
 def show_batches(
     screen: ScreenDep, cursor: str | None = None, model: Word = None, dataset: Word = None
 ) -> HTMLResponse:
@@ -71,6 +74,7 @@ def list_batches(
 
 
 @router.post("/batches")
+@needs("predict", act="create_batch")
 async def start_from_files(screen: ScreenDep) -> Response:
     """Start a batch of pictures or of one archive, for a browser without script."""
     services = screen.services
@@ -94,6 +98,7 @@ async def start_from_files(screen: ScreenDep) -> Response:
 
 
 @router.post("/batches/dataset")
+@needs("predict", act="create_batch")
 def start_from_dataset(
     screen: ScreenDep,
     model: Annotated[str, Form(max_length=200)],
@@ -112,6 +117,7 @@ def start_from_dataset(
 
 
 @router.get("/batches/{batch}")
+@needs("read", "predict")
 def show_batch(
     batch: str,
     screen: ScreenDep,
@@ -245,15 +251,16 @@ def find_item(session: Session, job: Job, selection: Selection, seq: int) -> typ
 
 
 @router.post("/batches/{batch}/cancel")
+@needs("predict", "label", "train", act="cancel_job")
 def cancel_batch(batch: str, screen: ScreenDep) -> Response:
     with screen.services.database.transaction() as session:
-        jobs.find(session, batch, JobKind.BATCH)
-        jobs.request_cancel(session, batch, by=screen.visitor.id)
+        endings.cancel(session, screen.visitor, batch, JobKind.BATCH)
     return RedirectResponse(f"/batches/{batch}", 303)
 
 
 @router.post("/batches/{batch}/delete")
+@needs("predict", "train", act="delete_batch")
 def delete_results(batch: str, screen: ScreenDep) -> Response:
     with screen.services.database.transaction() as session:
-        retention.request_deletion(session, batch, JobKind.BATCH, by=screen.visitor.id)
+        endings.delete_results(session, screen.visitor, batch, JobKind.BATCH)
     return RedirectResponse(f"/batches/{batch}", 303)

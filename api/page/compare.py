@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Query
 from starlette.responses import HTMLResponse
 
+from api.http.access import needs
 from api.page.screen import ScreenDep
 from api.serialize import evaluation_comparison, records
 from db import registry
@@ -41,6 +42,7 @@ class Against:
 
 
 @router.get("/models/{model}/compare")
+@needs("read")
 def show_comparison(model: str, screen: ScreenDep, other: Annotated[str | None, Query(alias="with")] = None) -> Any:
     with screen.services.database.reading() as session:
         row = registry.find_model(session, model)

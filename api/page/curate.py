@@ -8,6 +8,7 @@ from fastapi import APIRouter, Form
 from pydantic import BaseModel
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from api.http.access import needs
 from api.http.acts import ACT_OF, Named
 from api.http.errors import validated
 from api.http.idempotency import Once
@@ -69,6 +70,7 @@ class ActForm(BaseModel):
 
 
 @router.get("/datasets/{dataset}/curate")
+@needs("read")
 def show_queues(screen: ScreenDep, dataset: str, begin: bool = False) -> Response:
     """Show the queues with their counts; with `begin`, go to the first once the analysis has ended."""
     with screen.services.database.reading() as session:
@@ -97,12 +99,14 @@ def show_queues(screen: ScreenDep, dataset: str, begin: bool = False) -> Respons
 
 
 @router.post("/datasets/{dataset}/curate/analyses")
+@needs("label", act="create_analysis")
 def check_pictures(screen: ScreenDep, dataset: str) -> Response:
     start_analysis(screen.services, screen.visitor, Once(None), dataset, AnalysisCreate())
     return RedirectResponse(f"/datasets/{dataset}/curate?begin=true", 303)
 
 
 @router.get("/datasets/{dataset}/curate/{queue}")
+@needs("read")
 def show_queue(
     screen: ScreenDep,
     dataset: str,
@@ -127,6 +131,7 @@ def show_queue(
 
 
 @router.post("/datasets/{dataset}/curate/{queue}")
+@needs("label", act="create_revision")
 def act(screen: ScreenDep, dataset: str, queue: str, form: Annotated[ActForm, Form()]) -> Response:
     """Make an edit for a browser without script, and show the next entry."""
     find_queue(queue)

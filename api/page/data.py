@@ -7,6 +7,7 @@ from fastapi import APIRouter, Form, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from api.http.access import needs
 from api.http.bodies import read_form
 from api.http.image_filters import FilterDep
 from api.page import counts
@@ -52,6 +53,7 @@ FINDINGS: Final = {
 
 
 @router.get("/datasets/{dataset}")
+@needs("read")
 def show_data(
     dataset: str,
     screen: ScreenDep,
@@ -97,6 +99,7 @@ def show_data(
 
 
 @router.post("/datasets/{dataset}/images")
+@needs("label", act="add_images")
 async def add_pictures(dataset: str, request: Request, screen: ScreenDep) -> Response:
     """Add pictures for a browser without script; with script the drop zone uploads them by `/v1`."""
     async with read_form(request, screen.services.settings.limits.request_files, {"label"}) as sent:
@@ -113,12 +116,14 @@ def show_verdicts(screen: Screen, dataset: str, result: UploadResult) -> HTMLRes
 
 
 @router.post("/datasets/{dataset}/snapshots")
+@needs("label", act="create_snapshot")
 def freeze_snapshot(dataset: str, screen: ScreenDep) -> Response:
     freeze(screen.services, dataset)
     return RedirectResponse(f"/datasets/{dataset}", 303)
 
 
 @router.post("/datasets/{dataset}/delete")
+@needs("train")
 def delete_dataset(dataset: str, screen: ScreenDep, name: Annotated[str, Form(max_length=200)]) -> Response:
     """Delete the data set, if its name was typed.
 

@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Query
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from api.http.access import needs
 from api.page import figures
 from api.page.compare import PRODUCTION, against_production, comparable, describe, own_evaluation
 from api.page.screen import ScreenDep
@@ -36,6 +37,7 @@ WORST: Final = 200
 
 
 @router.get("/datasets/{dataset}/evaluate")
+@needs("read")
 def show_newest(dataset: str, screen: ScreenDep) -> Response:
     """Redirect to the newest model of the data set, or explain how to get one."""
     with screen.services.database.reading() as session:
@@ -48,6 +50,7 @@ def show_newest(dataset: str, screen: ScreenDep) -> Response:
 
 
 @router.get("/models/{model}")
+@needs("read")
 def show_model(
     model: str,
     screen: ScreenDep,

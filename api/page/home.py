@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Form
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from api.http.access import ANY, needs
 from api.page.screen import ScreenDep
 from api.serialize import records
 from api.submit.sample import start_sample
@@ -22,6 +23,7 @@ PICTURES = 4
 
 
 @router.get("/")
+@needs(*ANY)
 def show_home(screen: ScreenDep) -> HTMLResponse:
     with screen.services.database.reading() as session:
         return screen.show(
@@ -49,6 +51,7 @@ def list_models(session: Session) -> list[object]:
 
 
 @router.post("/datasets")
+@needs("label", bound=False)
 def create_dataset(screen: ScreenDep, name: Annotated[str, Form(max_length=200)]) -> Response:
     """Create a data set for a browser without script; with script the drop zone does it by `/v1`."""
     with screen.services.database.transaction() as session:
@@ -57,6 +60,7 @@ def create_dataset(screen: ScreenDep, name: Annotated[str, Form(max_length=200)]
 
 
 @router.post("/datasets/sample")
+@needs("label", bound=False, act="create_sample")
 def load_sample(screen: ScreenDep) -> Response:
     """Start the import of the sample pictures, and lead to the data set that it fills."""
     made, _ = start_sample(screen.services, screen.visitor)

@@ -8,10 +8,12 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Query
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from api.http.access import needs, require
 from api.http.idempotency import Made, Once
 from api.page.job_words import KINDS, STATES, describe, line_of, screen_of, who_did, worker_name
 from api.page.screen import Screen, ScreenDep
 from api.serialize import records
+from api.submit import endings
 from api.submit.evaluations import start_evaluation
 from api.submit.exports import start_export
 from api.submit.features import start_analysis, start_suggestion
@@ -32,9 +34,12 @@ LISTED: Final = 50
 EVENTS: Final = 500
 """Events read for the history; those of epochs are not shown."""
 TOLD: Final = {"status", "log", "done"}
+TRAINERS: Final = frozenset({JobKind.EVALUATION, JobKind.EXPORT})
+"""Kinds that need `train` to start again; others need `label`."""
 
 
 @router.get("/jobs")
+@needs("read", "predict")
 def show_jobs(
     screen: ScreenDep, kind: JobKind | None = None, status: JobStatus | None = None, cursor: str | None = None
 ) -> HTMLResponse:
@@ -79,6 +84,7 @@ def seconds_between(begin: datetime, end: datetime | None) -> float:
 
 
 @router.get("/jobs/{job}")
+@needs("read", "predict")
 def show_job(job: str, screen: ScreenDep, after: Annotated[int, Query(ge=0)] = 0) -> HTMLResponse:
     with screen.services.database.reading() as session:
         row = jobs.find(session, job)
@@ -111,9 +117,10 @@ def count_verdicts(session: Session, row: Job) -> dict[str, int]:
 
 
 @router.post("/jobs/{job}/cancel")
+@needs("predict", "label", "train", act="cancel_job")
 def cancel(job: str, screen: ScreenDep) -> Response:
     with screen.services.database.transaction() as session:
-        jobs.request_cancel(session, job, by=screen.visitor.id)
+        endings.cancel(session, screen.visitor, job)
     return RedirectResponse(f"/jobs/{job}", 303)
 
 
@@ -121,11 +128,13 @@ def cancel(job: str, screen: ScreenDep) -> Response:
 
 
 @router.post("/jobs/{job}/again")
+@needs("predict", "label", "train", act="start_job_again")
 def start_again(job: str, screen: ScreenDep) -> Response:
     """Start a job with the same request, on the pictures as they are now."""
     with screen.services.database.reading() as session:
         row = jobs.find(session, job)
         session.expunge(row)
+    require(screen.visitor, "train" if row.kind in TRAINERS else "label")
     if place_of_again(row) != f"/jobs/{job}/again":
         raise Conflict("This job cannot be started again from here.", hint="Start it where it was started.")
     return RedirectResponse(f"/jobs/{AGAIN[JobKind(row.kind)](screen, row).id}", 303)

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Form
 from markupsafe import Markup
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from api.http.access import needs
 from api.http.idempotency import Once
 from api.page import counts
 from api.page.charts import Line, line_chart
@@ -39,6 +40,7 @@ SETTLED_LABELS: Final = 60
 
 
 @router.get("/datasets/{dataset}/label")
+@needs("label")
 def show_label(screen: ScreenDep, dataset: str) -> HTMLResponse:
     with screen.services.database.reading() as session:
         row = datasets.find(session, dataset)
@@ -118,6 +120,7 @@ def has_settled(history: list[types.SuggestionRound]) -> bool:
 
 
 @router.post("/datasets/{dataset}/label")
+@needs("label", act="create_revision")
 def accept_pile(
     screen: ScreenDep,
     dataset: str,

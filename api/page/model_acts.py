@@ -4,6 +4,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from api.http.access import needs
 from api.http.errors import validated
 from api.http.idempotency import Once
 from api.page.compare import PRODUCTION
@@ -22,6 +23,7 @@ class AliasForm(BaseModel):
 
 
 @router.post("/models/{model}/promote")
+@needs("train", bound=False, act="put_alias")
 def promote(model: str, screen: ScreenDep, fields: Fields) -> Response:
     """Point an alias to the model: `production`, or the one of the form."""
     name = validated(AliasForm, fields, "body").alias
@@ -32,6 +34,7 @@ def promote(model: str, screen: ScreenDep, fields: Fields) -> Response:
 
 
 @router.post("/models/{model}/roll-back")
+@needs("train", bound=False, act="roll_back_alias")
 def roll_back(model: str, screen: ScreenDep) -> Response:
     """Point `production` to the model that it pointed to before, and show that one."""
     with screen.services.database.transaction() as session:
@@ -41,6 +44,7 @@ def roll_back(model: str, screen: ScreenDep) -> Response:
 
 
 @router.post("/models/{model}/remove-alias")
+@needs("train", bound=False, act="delete_alias")
 def remove_alias(model: str, screen: ScreenDep, fields: Fields) -> Response:
     with screen.services.database.transaction() as session:
         aliases.remove(session, validated(AliasForm, fields, "body").alias, by=screen.visitor.id)
@@ -48,6 +52,7 @@ def remove_alias(model: str, screen: ScreenDep, fields: Fields) -> Response:
 
 
 @router.post("/models/{model}/exports")
+@needs("train", act="create_export")
 def export(model: str, screen: ScreenDep, fields: Fields) -> Response:
     wanted = validated(ExportCreate, fields, "body").format
     start_export(screen.services, screen.visitor, Once(None), model, wanted)
@@ -55,6 +60,7 @@ def export(model: str, screen: ScreenDep, fields: Fields) -> Response:
 
 
 @router.post("/models/{model}/evaluate")
+@needs("train", act="create_evaluation")
 def evaluate(model: str, screen: ScreenDep, fields: Fields) -> Response:
     body = validated(EvaluationCreate, fields | {"model": model}, "body")
     made = start_evaluation(screen.services, screen.visitor, Once(None), body)
@@ -62,6 +68,7 @@ def evaluate(model: str, screen: ScreenDep, fields: Fields) -> Response:
 
 
 @router.post("/models/{model}/delete")
+@needs("train", act="delete_model")
 def delete(model: str, screen: ScreenDep) -> Response:
     """Delete a model; refused while an alias points to it."""
     with screen.services.database.transaction() as session:

@@ -3,6 +3,7 @@
 from typing import Final
 
 from api.page import (
+    audit,
     batches,
     compare,
     curate,
@@ -24,6 +25,7 @@ from api.page import (
 )
 
 SCREENS: Final = (
+    audit,
     sign_in,
     sign_in_links,
     home,

@@ -6,9 +6,11 @@ from typing import Annotated, Any, Final
 from fastapi import Depends, Request
 from starlette.responses import HTMLResponse
 
-from api.http.dependencies import ServicesDep
+from api.http import access
+from api.http.dependencies import OpenServices
 from api.http.middleware import COOKIE
 from api.page import counts
+from api.page.allowed_forms import hide_others
 from api.page.rendering import render
 from api.services import Services
 from db import keys
@@ -18,6 +20,7 @@ from db.paging import Window
 from db.session import Session
 from tsukiji.errors import Unauthorized
 from tsukiji.kernel.log import identify
+from tsukiji.scopes import Scope, may
 
 PICKED: Final = 100
 """Data sets in the rail; search finds the others."""
@@ -49,6 +52,10 @@ class Screen:
     services: Services
     visitor: ApiKey
 
+    def may(self, *any_of: Scope) -> bool:
+        """Return whether the visitor may do what needs one of these scopes."""
+        return may(self.visitor.scopes, *any_of)
+
     def show(
         self,
         session: Session,
@@ -59,9 +66,18 @@ class Screen:
         status: int = 200,
         **context: Any,
     ) -> HTMLResponse:
-        """Render a template of a screen; it finds the rail as `rail`, and `dataset` beside the context."""
-        rail = rail_of(session, current, dataset)
-        return render(self.request, template, status, rail=rail, dataset=dataset, visitor=self.visitor, **context)
+        """Render a template of a screen; it finds the rail as `rail`, and `dataset` and `may` beside the context.
+
+        Forms of what the visitor may not do are hidden.
+        """
+        context |= {"rail": rail_of(session, current, dataset), "visitor": self.visitor, "may": self.may}
+        page = render(self.request, template, status, dataset=dataset, **context)
+        if self.may("admin"):
+            return page
+        bound = bool(self.visitor.datasets or self.visitor.models)
+        text = bytes(page.body).decode()
+        shown = hide_others(text, self.request.app, self.request.scope["path"], self.visitor.scopes, bound=bound)
+        return HTMLResponse(shown, page.status_code, {"cache-control": page.headers["cache-control"]})
 
 
 def rail_of(session: Session, current: str, dataset: Dataset | None) -> Rail:
@@ -81,7 +97,7 @@ def rail_of(session: Session, current: str, dataset: Dataset | None) -> Rail:
     )
 
 
-def find_visitor(request: Request, services: ServicesDep) -> ApiKey | None:
+def find_visitor(request: Request, services: OpenServices) -> ApiKey | None:
     """Return the key that signed this browser in, if one did."""
     token = request.cookies.get(COOKIE)
     if not token:
@@ -96,11 +112,17 @@ def find_visitor(request: Request, services: ServicesDep) -> ApiKey | None:
 Visitor = Annotated[ApiKey | None, Depends(find_visitor)]
 
 
-def open_screen(request: Request, services: ServicesDep, visitor: Visitor) -> Screen:
-    """Raise Unauthorized without a session; the browser is sent to sign in, and then back."""
+def open_screen(request: Request, services: OpenServices, visitor: Visitor) -> Screen:
+    """Return the screen as the visitor's key sees it.
+
+    Raises:
+        Unauthorized: there is no session; the browser is sent to sign in, and then back.
+        ScopeMissing, KeyBound
+    """
     if visitor is None:
         raise Unauthorized("This browser is not signed in.", hint="Sign in at /sign-in.")
-    return Screen(request, services, visitor)
+    access.check(request, visitor)
+    return Screen(request, services.of_caller(visitor, access.actor_of(request, visitor)), visitor)
 
 
 ScreenDep = Annotated[Screen, Depends(open_screen)]

@@ -7,13 +7,15 @@ from fastapi import APIRouter, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from api.http.access import actor_of
 from api.http.bodies import check_charset
-from api.http.dependencies import ServicesDep
+from api.http.dependencies import OpenServices
 from api.http.middleware import COOKIE
 from api.page.rendering import render
 from api.page.screen import Visitor
 from api.services import Services
 from db import keys
+from db.models import ApiKey
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
@@ -37,12 +39,12 @@ def show_sign_in(request: Request, visitor: Visitor, wanted: Next = "/") -> Resp
 
 
 @router.post("/sign-in")
-async def sign_in(request: Request, services: ServicesDep) -> Response:
+async def sign_in(request: Request, services: OpenServices) -> Response:
     """Exchange an API key for a cookie that scripts cannot read."""
     check_charset(request)
     async with request.form(max_files=0, max_fields=5) as form:
         secret, wanted = str(form.get("key", "")).strip(), own_path(str(form.get("next", "/")))
-    token = await run_in_threadpool(open_session, services, secret)
+    token = await run_in_threadpool(open_session, request, services, secret)
     if token is None:
         return render(request, "sign_in.html", 401, refused=True, wanted=wanted)
     return signed_in(request, services, token, wanted)
@@ -62,14 +64,21 @@ def signed_in(request: Request, services: Services, token: str, wanted: str = "/
     return response
 
 
-def open_session(services: Services, secret: str) -> str | None:
-    with services.database.transaction() as session:
+def open_session(request: Request, services: Services, secret: str) -> str | None:
+    with services.database.reading() as session:
         key = keys.verify(session, secret)
-        return keys.sign_in(session, key.id, services.settings.api.session_hours) if key else None
+    return begin_session(request, services, key) if key else None
+
+
+def begin_session(request: Request, services: Services, key: ApiKey) -> str:
+    """Open a session for a key, which the audit log tells; returns the cookie's token."""
+    theirs = services.of_caller(key, actor_of(request, key, "sign_in"))
+    with theirs.database.transaction() as session:
+        return keys.sign_in(session, key.id, services.settings.api.session_hours)
 
 
 @router.post("/sign-out")
-def sign_out(request: Request, services: ServicesDep) -> Response:
+def sign_out(request: Request, services: OpenServices) -> Response:
     if token := request.cookies.get(COOKIE):
         with services.database.transaction() as session:
             keys.sign_out(session, token)

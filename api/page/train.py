@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from fastapi.exceptions import RequestValidationError
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from api.http.access import needs
 from api.http.errors import recognise, status_of, validated
 from api.http.idempotency import Once
 from api.page import compare, counts
@@ -15,6 +16,7 @@ from api.page.forms import Fields
 from api.page.rendering import percent
 from api.page.screen import Screen, ScreenDep
 from api.serialize import records
+from api.submit import endings
 from api.submit.backbones import choose
 from api.submit.trainings import start_training
 from db.curation import datasets
@@ -60,12 +62,14 @@ PHASES: Final = {
 
 
 @router.get("/datasets/{dataset}/train")
+@needs("read")
 def show_form(dataset: str, screen: ScreenDep) -> HTMLResponse:
     with screen.services.database.reading() as session:
         return show_train(screen, session, datasets.find(session, dataset))
 
 
 @router.post("/datasets/{dataset}/train")
+@needs("train", act="create_training")
 def start(dataset: str, screen: ScreenDep, fields: Fields) -> Response:
     """Start a training, or show the form again with its errors."""
     with screen.services.database.reading() as session:
@@ -160,6 +164,7 @@ def list_backbones(session: Session) -> dict[str, Any]:
 
 
 @router.get("/trainings/{training}")
+@needs("read")
 def show_training(training: str, screen: ScreenDep) -> HTMLResponse:
     with screen.services.database.reading() as session:
         row = jobs.find(session, training, JobKind.TRAINING)
@@ -213,6 +218,7 @@ def draw_epochs(epochs: Sequence[EpochMetrics], *, several: bool) -> dict[str, A
 
 
 @router.post("/trainings/{training}/finish")
+@needs("train", act="finish_training")
 def finish(training: str, screen: ScreenDep) -> Response:
     with screen.services.database.transaction() as session:
         jobs.request_finish(session, jobs.find(session, training, JobKind.TRAINING).id, by=screen.visitor.id)
@@ -220,13 +226,15 @@ def finish(training: str, screen: ScreenDep) -> Response:
 
 
 @router.post("/trainings/{training}/cancel")
+@needs("train", act="cancel_job")
 def cancel(training: str, screen: ScreenDep) -> Response:
     with screen.services.database.transaction() as session:
-        jobs.request_cancel(session, jobs.find(session, training, JobKind.TRAINING).id, by=screen.visitor.id)
+        endings.cancel(session, screen.visitor, training, JobKind.TRAINING)
     return RedirectResponse(f"/trainings/{training}", 303)
 
 
 @router.post("/trainings/{training}/again")
+@needs("train", act="create_training")
 def train_again(training: str, screen: ScreenDep) -> Response:
     """Start a training with the same settings, on the data set as it is now."""
     with screen.services.database.reading() as session:

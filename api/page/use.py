@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from api.http.access import needs
 from api.http.bodies import Form, read_form
 from api.http.errors import recognise, status_of
 from api.http.idempotency import Once
@@ -39,6 +40,7 @@ Word = Annotated[str | None, Query(max_length=200)]
 
 
 @router.get("/use")
+@needs("read", "predict")
 def show_use(
     screen: ScreenDep,
     model: Word = None,
@@ -51,6 +53,7 @@ def show_use(
 
 
 @router.post("/use")
+@needs("predict", audited=False)
 async def classify(screen: ScreenDep) -> Response:
     """Classify pictures for a browser without script; the result has its own address."""
     model = None

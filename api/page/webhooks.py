@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from fastapi.exceptions import RequestValidationError
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from api.http.access import needs
 from api.http.errors import recognise, status_of, validated
 from api.page.forms import Fields
 from api.page.screen import Screen, ScreenDep
@@ -36,6 +37,7 @@ GROUPS: Final = {
 
 
 @router.get("/webhooks")
+@needs("admin")
 def show_webhooks(screen: ScreenDep, cursor: str | None = None) -> HTMLResponse:
     return show_list(screen, cursor)
 
@@ -57,6 +59,7 @@ def show_list(screen: Screen, cursor: str | None = None, error: TsukijiError | N
 
 
 @router.post("/webhooks")
+@needs("admin")
 def create(screen: ScreenDep, fields: Fields) -> Response:
     """Respond with the secret, which no address shows again."""
     asked = {name: fields[name] for name in ("url", "description") if name in fields}
@@ -71,6 +74,7 @@ def create(screen: ScreenDep, fields: Fields) -> Response:
 
 
 @router.get("/webhooks/{webhook}")
+@needs("admin")
 def show_webhook(webhook: str, screen: ScreenDep, cursor: str | None = None, delete: bool = False) -> HTMLResponse:
     return show_one(screen, webhook, cursor, asked=delete)
 
@@ -103,6 +107,7 @@ def show_one(
 
 
 @router.post("/webhooks/{webhook}")
+@needs("admin")
 def act(webhook: str, screen: ScreenDep, fields: Fields) -> Response:
     """Do what the field `act` names; deletion redirects to the list."""
     name = fields.get("act", "")

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import Query, Request
 from starlette.responses import Response
 
+from api.http.access import needs
 from api.http.dependencies import Caller, Reading, ServicesDep
 from api.http.idempotency import OnceDep
 from api.http.job_responses import answer_poll, answer_start
@@ -22,6 +23,7 @@ router = Router(tags=["analyses"])
 
 
 @router.post("/datasets/{dataset}/analyses", status_code=202, response_model=Job)
+@needs("label")
 def create_analysis(
     dataset: str, body: AnalysisCreate, services: ServicesDep, caller: Caller, once: OnceDep
 ) -> Response:
@@ -33,18 +35,21 @@ def create_analysis(
 
 
 @router.get("/analyses")
+@needs("read")
 def list_analyses(session: Reading, paging: PagingDep) -> Page[Job]:
     """List the analyses, newest first."""
     return paging.answer(jobs.page(session, paging.window(), JobKind.ANALYSIS), records.job)
 
 
 @router.get("/analyses/{analysis}", response_model=Job)
+@needs("read")
 async def get_analysis_job(analysis: str, request: Request, services: ServicesDep, _prefer: Prefer = None) -> Response:
     """Poll an analysis."""
     return await answer_poll(request, services, analysis, JobKind.ANALYSIS)
 
 
 @router.get("/datasets/{dataset}/analysis")
+@needs("read")
 def get_analysis(dataset: str, session: Reading) -> Analysis:
     """Show the last analysis: counts of findings, and the current balance of the labels."""
     row = analyses.find(session, datasets.find(session, dataset).id)
@@ -54,6 +59,7 @@ def get_analysis(dataset: str, session: Reading) -> Analysis:
 
 
 @router.get("/datasets/{dataset}/findings")
+@needs("read")
 def list_findings(
     dataset: str,
     session: Reading,

@@ -7,6 +7,7 @@ from fastapi import Header, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
+from api.http.access import needs, require_unbound
 from api.http.bodies import (
     ARCHIVES,
     MANIFESTS,
@@ -35,11 +36,12 @@ from api.serialize.summary import summarise
 from api.serialize.thresholds import ThresholdsDep
 from api.services import Services
 from api.submit.batches import FIELDS, Work, check_early, keep_files, read_options, start_batch, work_of
+from api.submit.endings import delete_results
 from db.jobs import batches, jobs
 from db.jobs.requests import ArchiveInput, ManifestInput
 from db.models import ApiKey
 from db.models import Job as JobRow
-from db.predictions import results, retention
+from db.predictions import results
 from db.session import Session
 from tsukiji.jobs import JobKind
 from tsukiji.types import BatchCreate, BatchOptions, BatchSummary, BodyOptions, Job, Page, Prediction
@@ -70,6 +72,7 @@ OF_THE_BODY = {"filename", "encoding"}
     response_model=Job,
     openapi_extra=body(json=REQUEST, multipart=UPLOAD, jsonl=MANIFEST, **ARCHIVE),
 )
+@needs("predict")
 async def create_batch(request: Request, services: ServicesDep, caller: Caller, once: OnceDep) -> Response:
     """Classify many images.
 
@@ -88,6 +91,8 @@ async def create_batch(request: Request, services: ServicesDep, caller: Caller, 
 
 async def from_json(request: Request, services: Services, caller: ApiKey, once: Once) -> Made:
     body = await validated_json(BatchCreate, request)
+    if body.input.source is not None:
+        require_unbound(caller)
     options = BatchOptions.model_validate(body.model_dump(exclude={"input"}))
     work = await run_in_threadpool(work_of, services, body.input)
     return await run_in_threadpool(start_batch, services, caller, once, options, work)
@@ -121,25 +126,29 @@ async def from_body(request: Request, services: Services, caller: ApiKey, once: 
 
 
 @router.get("")
+@needs("read", "predict")
 def list_batches(session: Reading, paging: PagingDep) -> Page[Job]:
     """List the batches, newest first."""
     return paging.answer(jobs.page(session, paging.window(), JobKind.BATCH), records.job)
 
 
 @router.get("/{batch}", response_model=Job)
+@needs("read", "predict")
 async def get_batch(batch: str, request: Request, services: ServicesDep, _prefer: Prefer = None) -> Response:
     """Poll a batch; its `counts` add up to the total at any time."""
     return await answer_poll(request, services, batch, JobKind.BATCH)
 
 
 @router.delete("/{batch}", status_code=204)
+@needs("predict", "train")
 def delete_batch(batch: str, services: ServicesDep, caller: Caller) -> None:
     """Delete the results and pictures of a finished batch. The job itself is kept."""
     with services.database.transaction() as session:
-        retention.request_deletion(session, batch, JobKind.BATCH, by=caller.id)
+        delete_results(session, caller, batch, JobKind.BATCH)
 
 
 @router.get("/{batch}/summary")
+@needs("read", "predict")
 def get_summary(batch: str, session: Reading, thresholds: ThresholdsDep) -> BatchSummary:
     """Count the results so far: images of each label, decisions, images without one, errors."""
     job = find_kept(session, batch)
@@ -147,6 +156,7 @@ def get_summary(batch: str, session: Reading, thresholds: ThresholdsDep) -> Batc
 
 
 @router.get("/{batch}/items")
+@needs("read", "predict")
 def list_items(batch: str, session: Reading, paging: PagingDep, selection: SelectionDep) -> Page[Prediction]:
     """List the images with their results so far, in input order or by score."""
     window = paging.window(repr(selection))
@@ -160,6 +170,7 @@ def list_items(batch: str, session: Reading, paging: PagingDep, selection: Selec
 
 
 @router.get("/{batch}/results", response_class=StreamingResponse, responses=bytes_answer(*FORMATS.values()))
+@needs("read", "predict")
 def get_results(
     batch: str,
     services: ServicesDep,

@@ -2,6 +2,7 @@
 
 from fastapi import Response
 
+from api.http.access import needs
 from api.http.dependencies import Reading, ServicesDep, Transaction
 from api.http.idempotency import OnceDep, fingerprint_of
 from api.http.paging import PagingDep
@@ -15,6 +16,7 @@ router = Router(prefix="/datasets", tags=["datasets"])
 
 
 @router.post("", status_code=201)
+@needs("label", bound=False)
 def create_dataset(body: DatasetCreate, services: ServicesDep, once: OnceDep, response: Response) -> Dataset:
     """Create an empty data set."""
     made = once.make(
@@ -28,6 +30,7 @@ def create_dataset(body: DatasetCreate, services: ServicesDep, once: OnceDep, re
 
 
 @router.get("")
+@needs("read")
 def list_datasets(session: Reading, paging: PagingDep) -> Page[Dataset]:
     """List the data sets, newest first."""
     rows = datasets.page(session, paging.window())
@@ -37,12 +40,14 @@ def list_datasets(session: Reading, paging: PagingDep) -> Page[Dataset]:
 
 
 @router.get("/{dataset}")
+@needs("read")
 def get_dataset(dataset: str, session: Reading) -> Dataset:
     """Get a data set by id or name: images per label and per split, and excluded ones."""
     return describe(session, dataset)
 
 
 @router.delete("/{dataset}", status_code=204)
+@needs("train")
 def delete_dataset(dataset: str, session: Transaction) -> None:
     """Delete a data set with its images. Models that were trained on it are kept."""
     datasets.remove(session, datasets.find(session, dataset).id)

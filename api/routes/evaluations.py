@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from fastapi import Query, Response
 
+from api.http.access import needs
 from api.http.dependencies import Caller, Reading, ServicesDep
 from api.http.idempotency import OnceDep
 from api.http.job_responses import answer_start
@@ -25,12 +26,14 @@ Normalise = Annotated[bool, Query(description="Fractions of each true label's im
 
 
 @router.post("", status_code=202, response_model=Job)
+@needs("train")
 def create_evaluation(body: EvaluationCreate, services: ServicesDep, caller: Caller, once: OnceDep) -> Response:
     """Evaluate a model on the labelled images of a data set; the job's result names the evaluation."""
     return answer_start(services, start_evaluation(services, caller, once, body))
 
 
 @router.get("")
+@needs("read")
 def list_evaluations(session: Reading, paging: PagingDep, model: str | None = None) -> Page[Evaluation]:
     """List the evaluations, newest first, without curves and sweep."""
     window = paging.window(model)
@@ -41,6 +44,7 @@ def list_evaluations(session: Reading, paging: PagingDep, model: str | None = No
 
 
 @router.get("/compare")
+@needs("read")
 def compare_evaluations(
     session: Reading,
     a: Annotated[str, Query(description="Id of an evaluation.")],
@@ -51,6 +55,7 @@ def compare_evaluations(
 
 
 @router.get("/{evaluation}")
+@needs("read")
 def get_evaluation(evaluation: str, session: Reading) -> Evaluation:
     """Get accuracy, per-class metrics, confusion matrix, curves, calibration, sweep and leakage."""
     row = registry.find_evaluation(session, evaluation)
@@ -58,6 +63,7 @@ def get_evaluation(evaluation: str, session: Reading) -> Evaluation:
 
 
 @router.get("/{evaluation}/confusion.csv", response_class=Response, responses=bytes_answer("text/csv"))
+@needs("read")
 def get_confusion_csv(evaluation: str, session: Reading, normalise: Normalise = False) -> Response:
     """Get the confusion matrix as CSV: a row per true label, a column per predicted one.
 
@@ -76,6 +82,7 @@ def get_confusion_csv(evaluation: str, session: Reading, normalise: Normalise = 
 
 
 @router.get("/{evaluation}/confusion.png", response_class=Response, responses=bytes_answer("image/png"))
+@needs("read")
 def get_confusion_png(evaluation: str, session: Reading, normalise: Normalise = False) -> Response:
     """Get the confusion matrix as a picture."""
     from api.serialize.confusion_matrix import draw_confusion  # noqa: PLC0415 - matplotlib takes half a second to import
@@ -91,6 +98,7 @@ def get_confusion_png(evaluation: str, session: Reading, normalise: Normalise = 
 
 
 @router.get("/{evaluation}/items")
+@needs("read")
 def list_evaluation_items(
     evaluation: str,
     session: Reading,

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from fastapi import Header, Query
 from starlette.responses import JSONResponse, Response
 
+from api.http.access import ANY, needs
 from api.http.activity import follow_all
 from api.http.dependencies import Caller, ServicesDep
 from api.http.events import EventStream, check_room, read_event_id
@@ -32,6 +33,7 @@ STREAM: dict[int | str, dict[str, Any]] = {
 
 
 @router.get("", response_model=Page[Event], responses=STREAM)
+@needs(*ANY)
 def get_all_events(
     services: ServicesDep,
     caller: Caller,

@@ -2,6 +2,7 @@
 
 from starlette.responses import Response, StreamingResponse
 
+from api.http.access import needs
 from api.http.dependencies import Caller, Reading, ServicesDep
 from api.http.idempotency import OnceDep
 from api.http.job_responses import respond, see
@@ -24,6 +25,7 @@ MEDIA_TYPE = "application/octet-stream"
 @router.post(
     "", status_code=202, response_model=Job, responses={200: {"model": Job, "description": "It already exists"}}
 )
+@needs("train")
 def create_export(model: str, body: ExportCreate, services: ServicesDep, caller: Caller, once: OnceDep) -> Response:
     """Export the model to another format; asking again returns the same job."""
     made = start_export(services, caller, once, model, body.format)
@@ -32,6 +34,7 @@ def create_export(model: str, body: ExportCreate, services: ServicesDep, caller:
 
 
 @router.get("")
+@needs("read")
 def list_exports(model: str, session: Reading) -> Page[ModelExport]:
     """List the exports, with what was measured for each."""
     rows = exports.exports_of(session, registry.find_model(session, model).id)
@@ -39,6 +42,7 @@ def list_exports(model: str, session: Reading) -> Page[ModelExport]:
 
 
 @router.get("/{format}", response_class=StreamingResponse, responses=bytes_answer(MEDIA_TYPE))
+@needs("read")
 def get_export(model: str, format: ExportFormat, services: ServicesDep) -> StreamingResponse:  # noqa: A002
     """Download the file. `fastai` is a pickle, which runs code when opened: open it only if you trust this service."""
     with services.database.reading() as session:

@@ -2,6 +2,7 @@
 
 from starlette.responses import Response
 
+from api.http.access import needs
 from api.http.dependencies import ServicesDep
 from api.http.routing import Router
 from api.http.schemas import bytes_answer
@@ -22,6 +23,7 @@ ANSWER = bytes_answer(MEDIA_TYPE)
 
 
 @router.get("/batches/{batch}/results/{seq}/heatmap.png", tags=["batches"], response_class=Response, responses=ANSWER)
+@needs("read", "predict")
 async def get_batch_heatmap(batch: str, seq: Whole, services: ServicesDep) -> Response:
     """Get an image with its heatmap, if the batch was started with heatmaps."""
     return await services.decoding(draw, services, JobKind.BATCH, batch, seq)
@@ -30,6 +32,7 @@ async def get_batch_heatmap(batch: str, seq: Whole, services: ServicesDep) -> Re
 @router.get(
     "/predictions/{prediction}/results/{seq}/heatmap.png", tags=["predict"], response_class=Response, responses=ANSWER
 )
+@needs("read", "predict")
 async def get_prediction_heatmap(prediction: str, seq: Whole, services: ServicesDep) -> Response:
     """Get an image with its heatmap, if the prediction was started with heatmaps."""
     return await services.decoding(draw, services, JobKind.PREDICTION, prediction, seq)

@@ -8,6 +8,7 @@ from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
+from api.http.access import needs
 from api.http.bodies import read_form
 from api.http.dependencies import Caller, Reading, ServicesDep, Transaction
 from api.http.image_filters import FilterDep
@@ -74,6 +75,7 @@ FIELDS = {"label", "labels", "group", "groups", "split", "crops"}
     openapi_extra=body(multipart=UPLOAD),
     responses={200: {"model": UploadResult}},
 )
+@needs("label")
 async def add_images(
     dataset: str, request: Request, services: ServicesDep, caller: Caller, response: Response
 ) -> UploadResult:
@@ -96,6 +98,7 @@ async def add_images(
 
 
 @router.post("/datasets/{dataset}/images/check", response_model_exclude_defaults=True)
+@needs("read")
 def check_images(dataset: str, body: HashCheck, session: Reading) -> KnownHashes:
     """Check which pictures (by sha256) the data set has, to send only the others."""
     row = datasets.find(session, dataset)
@@ -110,6 +113,7 @@ def check_images(dataset: str, body: HashCheck, session: Reading) -> KnownHashes
 
 
 @router.post("/datasets/{dataset}/images/folders")
+@needs("read")
 def read_folders(dataset: str, body: FolderNames, session: Reading) -> FolderMeanings:
     """Read which label and split folders mean, as an import reads them; changes nothing."""
     row = datasets.find(session, dataset)
@@ -123,6 +127,7 @@ def read_folders(dataset: str, body: FolderNames, session: Reading) -> FolderMea
 
 
 @router.get("/datasets/{dataset}/images")
+@needs("read")
 def list_images(dataset: str, session: Reading, paging: PagingDep, wanted: FilterDep) -> Page[types.Image]:
     """List the images, oldest first: all, or those that match every parameter."""
     window = paging.window(wanted.model_dump_json())
@@ -131,12 +136,14 @@ def list_images(dataset: str, session: Reading, paging: PagingDep, wanted: Filte
 
 
 @router.get("/images/{image}")
+@needs("read")
 def get_image(image: str, session: Reading) -> types.Image:
     """Get an image's record."""
     return records.image(datasets.find_image(session, image))
 
 
 @router.get("/images/{image}/changes")
+@needs("read")
 def list_image_changes(image: str, session: Reading, paging: PagingDep) -> Page[types.ImageChange]:
     """List the edits that changed the image, newest first, with values before and after."""
     row = datasets.find_image(session, image)
@@ -144,12 +151,14 @@ def list_image_changes(image: str, session: Reading, paging: PagingDep) -> Page[
 
 
 @router.delete("/images/{image}", status_code=204)
+@needs("label")
 def delete_image(image: str, session: Transaction) -> None:
     """Delete an image; this cannot be undone. Snapshots keep its name and hash."""
     datasets.remove_image(session, datasets.find_image(session, image).id)
 
 
 @router.get("/images/{image}/content", response_class=Response, responses=bytes_answer("image/*", "image/webp"))
+@needs("read")
 async def get_content(
     image: str, request: Request, services: ServicesDep, variant: Literal["original", "thumb"] = "original"
 ) -> Response:

@@ -7,6 +7,7 @@ from fastapi import Header, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
+from api.http.access import needs, require_unbound
 from api.http.bodies import (
     ARCHIVES,
     TABLES,
@@ -56,6 +57,7 @@ FOLDER = "The role of a folder whose name misleads, as `train:label`: `label`, a
     response_model=Job,
     openapi_extra=body(json=UPLOADED, csv=BINARY, jsonl=BINARY, **ARCHIVE),
 )
+@needs("label")
 async def create_import(
     dataset: str,
     request: Request,
@@ -84,7 +86,10 @@ async def create_import(
     await run_in_threadpool(check_early, services, caller, once, dataset)  # before a large body is sent
     kind = media_type(request)
     if kind == "application/json":
-        arrival = await run_in_threadpool(arrival_of, services, await validated_json(ImportCreate, request))
+        wish = await validated_json(ImportCreate, request)
+        if wish.source is not None:
+            require_unbound(caller)
+        arrival = await run_in_threadpool(arrival_of, services, wish)
     else:
         given = {"format": wanted, "columns": named(column), "separator": separator}
         given["folders"] = dict(name_and_role(one) for one in folder or [])
@@ -96,6 +101,7 @@ async def create_import(
 
 
 @router.post("/datasets/sample", status_code=202, response_model=Job, responses={200: {"model": Job}})
+@needs("label", bound=False)
 def create_sample(services: ServicesDep, caller: Caller) -> Response:
     """Create the sample data set, 1,797 handwritten digits, by an import; if it exists, return its import."""
     made, queued = start_sample(services, caller)
@@ -140,18 +146,21 @@ def find_kept(session: Session, import_id: str) -> JobRow:
 
 
 @router.get("/imports")
+@needs("read")
 def list_imports(session: Reading, paging: PagingDep) -> Page[Job]:
     """List the imports, newest first."""
     return paging.answer(jobs.page(session, paging.window(), JobKind.IMPORT), records.job)
 
 
 @router.get("/imports/{import_id}", response_model=Job)
+@needs("read")
 async def get_import(import_id: str, request: Request, services: ServicesDep, _prefer: Prefer = None) -> Response:
     """Poll an import."""
     return await answer_poll(request, services, import_id, JobKind.IMPORT)
 
 
 @router.get("/imports/{import_id}/items")
+@needs("read")
 def list_import_items(
     import_id: str,
     session: Reading,
@@ -166,6 +175,7 @@ def list_import_items(
 
 
 @router.get("/imports/{import_id}/summary")
+@needs("read")
 def get_import_summary(import_id: str, session: Reading) -> ImportSummary:
     """Count the verdicts so far, and the reasons of rejections."""
     job = find_kept(session, import_id)
@@ -179,6 +189,7 @@ def get_import_summary(import_id: str, session: Reading) -> ImportSummary:
 
 
 @router.get("/imports/{import_id}/results", response_class=StreamingResponse, responses=bytes_answer(JSON_LINES, CSV))
+@needs("read")
 def get_import_results(
     import_id: str,
     services: ServicesDep,

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from fastapi import Header, Request, Response
 from starlette.responses import JSONResponse
 
+from api.http.access import needs
 from api.http.dependencies import Caller, Reading, ServicesDep
 from api.http.events import EventStream, check_room, follow, read_event_id, read_news
 from api.http.job_responses import answer_poll, respond, see
@@ -12,10 +13,10 @@ from api.http.paging import PagingDep
 from api.http.routing import Router
 from api.http.waiting import Prefer
 from api.serialize import records
+from api.submit.endings import cancel, delete_results
 from api.submit.feedback import take_feedback
 from db.jobs import jobs
 from db.paging import Rows
-from db.predictions import retention
 from tsukiji.jobs import TERMINAL, JobKind, JobStatus
 from tsukiji.types import Feedback, FeedbackCreate, Job, JobEvent, Page
 
@@ -31,6 +32,7 @@ STREAM: dict[int | str, dict[str, Any]] = {
 
 
 @router.get("")
+@needs("read", "predict")
 def list_jobs(
     session: Reading, paging: PagingDep, kind: JobKind | None = None, status: JobStatus | None = None
 ) -> Page[Job]:
@@ -39,20 +41,23 @@ def list_jobs(
 
 
 @router.get("/{job}", response_model=Job)
+@needs("read", "predict")
 async def get_job(job: str, request: Request, services: ServicesDep, _prefer: Prefer = None) -> Response:
     """Get a job of any kind. `Prefer: wait=N` holds the response until something changes."""
     return await answer_poll(request, services, job)
 
 
 @router.post("/{job}/cancel", response_model=Job)
+@needs("predict", "label", "train")
 def cancel_job(job: str, services: ServicesDep, caller: Caller) -> Response:
     """Cancel a job; finished results are kept. A finished job is not changed."""
     with services.database.transaction() as session:
-        jobs.request_cancel(session, job, by=caller.id)
+        cancel(session, caller, job)
     return respond(services, see(services, job), 200)
 
 
 @router.post("/{job}/feedback", status_code=201, responses={200: {"model": Feedback, "description": "None is new"}})
+@needs("label")
 async def give_feedback(
     job: str, body: FeedbackCreate, services: ServicesDep, caller: Caller, response: Response
 ) -> Feedback:
@@ -66,13 +71,15 @@ async def give_feedback(
 
 
 @router.delete("/{job}", status_code=204)
+@needs("predict", "label", "train")
 def delete_job(job: str, services: ServicesDep, caller: Caller) -> None:
     """Delete the results and pictures of a batch, a prediction or an evaluation's images. The job itself is kept."""
     with services.database.transaction() as session:
-        retention.request_deletion(session, job, by=caller.id)
+        delete_results(session, caller, job)
 
 
 @router.get("/{job}/events", response_model=Page[JobEvent], responses=STREAM)
+@needs("read", "predict")
 def get_events(
     job: str,
     services: ServicesDep,

@@ -4,6 +4,7 @@ from fastapi import Request, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
+from api.http.access import needs
 from api.http.bodies import read_form
 from api.http.dependencies import Reading, ServicesDep, Transaction
 from api.http.idempotency import OnceDep
@@ -23,6 +24,7 @@ router = Router(prefix="/models", tags=["models"])
 
 
 @router.get("")
+@needs("read", "predict")
 def list_models(session: Reading, paging: PagingDep, dataset: OfDataset = None) -> Page[Model]:
     """List the models, newest first."""
     dataset_id = None if dataset is None else datasets.find(session, dataset).id
@@ -38,6 +40,7 @@ def list_models(session: Reading, paging: PagingDep, dataset: OfDataset = None) 
     response_model=Model,
     openapi_extra=body(multipart=form(["package"], package={"type": "string", "format": "binary"}, name=TEXT)),
 )
+@needs("train", bound=False)
 async def import_model(request: Request, services: ServicesDep, once: OnceDep, response: Response) -> Model:
     """Import a package of another service: a zip as `GET /v1/models/{model}/package` returns it, as `package`.
 
@@ -55,6 +58,7 @@ def describe(services: Services, model_id: str) -> Model:
 
 
 @router.get("/{model}")
+@needs("read", "predict")
 def get_model(model: str, session: Reading) -> Model:
     """Get a model by id, alias or name (the newest with that name)."""
     row = registry.find_model(session, model)
@@ -63,12 +67,14 @@ def get_model(model: str, session: Reading) -> Model:
 
 
 @router.delete("/{model}", status_code=204)
+@needs("train")
 def delete_model(model: str, session: Transaction) -> None:
     """Delete a model with its evaluations. Refused while an alias points to it."""
     registry.remove_model(session, registry.find_model(session, model).id)
 
 
 @router.get("/{model}/package", response_class=StreamingResponse, responses=bytes_answer("application/zip"))
+@needs("read")
 def get_package(model: str, services: ServicesDep) -> StreamingResponse:
     """Download the model as a zip: safetensors and JSON, no pickle."""
     with services.database.reading() as session:
@@ -79,6 +85,7 @@ def get_package(model: str, services: ServicesDep) -> StreamingResponse:
 
 
 @router.get("/{model}/suspects")
+@needs("read")
 def list_suspects(model: str, session: Reading, paging: PagingDep) -> Page[LabelSuspect]:
     """List the images of its data set whose labels may be wrong, most suspicious first."""
     row = registry.find_model(session, model)

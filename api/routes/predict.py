@@ -6,6 +6,7 @@ from fastapi import Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
+from api.http.access import needs
 from api.http.bodies import media_type, read_form
 from api.http.dependencies import Caller, ServicesDep
 from api.http.errors import validated
@@ -16,8 +17,8 @@ from api.http.schemas import BINARY, FILES, OPTIONS, body, form
 from api.http.waiting import Prefer, has_ended, parse_wait
 from api.services import Services
 from api.submit.batches import FIELDS, read_options
+from api.submit.endings import delete_results
 from api.submit.predict import File, answer_unrecorded, find_target, read_files, start_prediction
-from db.predictions import retention
 from tsukiji.errors import NotAnImage, UnsupportedFormat, UnsupportedMediaType
 from tsukiji.jobs import JobKind
 from tsukiji.types import BatchOptions, Job, Predictions
@@ -37,6 +38,7 @@ Record = Annotated[bool, Query(description="Store pictures and results, as a job
     responses={202: {"model": Job, "description": "Not ready yet: poll the job"}},
     openapi_extra=body(multipart=form(["files"], files=FILES, **OPTIONS), image=BINARY),
 )
+@needs("predict", audited=False)
 async def predict(
     model: str,
     request: Request,
@@ -95,13 +97,15 @@ def is_picture(data: bytes) -> bool:
 
 
 @router.delete("/predictions/{prediction}", status_code=204)
+@needs("predict", "train")
 def delete_prediction(prediction: str, services: ServicesDep, caller: Caller) -> None:
     """Delete the results and pictures of a finished prediction. The job itself is kept."""
     with services.database.transaction() as session:
-        retention.request_deletion(session, prediction, JobKind.PREDICTION, by=caller.id)
+        delete_results(session, caller, prediction, JobKind.PREDICTION)
 
 
 @router.get("/predictions/{prediction}", response_model=Job)
+@needs("read", "predict")
 async def get_prediction(prediction: str, request: Request, services: ServicesDep, _prefer: Prefer = None) -> Response:
     """Poll a prediction that took longer than its request waited."""
     return await answer_poll(request, services, prediction, JobKind.PREDICTION)

@@ -6,6 +6,7 @@ from fastapi import Query
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
+from api.http.access import needs
 from api.http.dependencies import ServicesDep
 from api.http.routing import Router
 from api.http.schemas import bytes_answer
@@ -30,6 +31,7 @@ CACHED = {"cache-control": "private, max-age=3600"}
 
 
 @router.get("/batches/{batch}/results/{seq}/content", tags=["batches"], response_class=Response, responses=ANSWER)
+@needs("read", "predict")
 async def get_batch_picture(batch: str, seq: Whole, services: ServicesDep, variant: Variant = "original") -> Response:
     """Get the picture of a result, until the results are deleted."""
     return await send_picture(services, JobKind.BATCH, batch, seq, variant)
@@ -38,6 +40,7 @@ async def get_batch_picture(batch: str, seq: Whole, services: ServicesDep, varia
 @router.get(
     "/predictions/{prediction}/results/{seq}/content", tags=["predict"], response_class=Response, responses=ANSWER
 )
+@needs("read", "predict")
 async def get_prediction_picture(
     prediction: str, seq: Whole, services: ServicesDep, variant: Variant = "original"
 ) -> Response:

@@ -5,6 +5,7 @@ from collections.abc import Collection
 from fastapi import Request, Response
 from starlette.concurrency import run_in_threadpool
 
+from api.http.access import needs
 from api.http.acts import ACT_OF, Named
 from api.http.bodies import validated_json
 from api.http.dependencies import Caller, Reading, ServicesDep
@@ -25,6 +26,7 @@ router = Router(prefix="/datasets/{dataset}/revisions", tags=["datasets"])
 
 
 @router.post("", status_code=201, response_model=Revision, openapi_extra=body(json=ACTS))
+@needs("label")
 async def create_revision(
     dataset: str, request: Request, services: ServicesDep, caller: Caller, once: OnceDep, response: Response
 ) -> Revision:
@@ -48,6 +50,7 @@ def do(services: Services, caller: ApiKey, once: Once, dataset: str, act: Act) -
 
 
 @router.get("")
+@needs("read")
 def list_revisions(dataset: str, session: Reading, paging: PagingDep) -> Page[Revision]:
     """List the edits of the images, newest first."""
     row = datasets.find(session, dataset)
@@ -55,12 +58,14 @@ def list_revisions(dataset: str, session: Reading, paging: PagingDep) -> Page[Re
 
 
 @router.get("/{revision}")
+@needs("read")
 def get_revision(dataset: str, revision: str, session: Reading) -> Revision:
     """Get an edit: who, when, what, and how many images."""
     return records.revision(revisions.find(session, datasets.find(session, dataset).id, revision))
 
 
 @router.get("/{revision}/changes")
+@needs("read")
 def list_changes(dataset: str, revision: str, session: Reading, paging: PagingDep) -> Page[RevisionChange]:
     """List the images that the revision changed, with values before and after; images deleted since are left out."""
     row = revisions.find(session, datasets.find(session, dataset).id, revision)
@@ -69,6 +74,7 @@ def list_changes(dataset: str, revision: str, session: Reading, paging: PagingDe
 
 
 @router.post("/{revision}/undo", status_code=201)
+@needs("label")
 def undo_revision(
     dataset: str, revision: str, services: ServicesDep, caller: Caller, once: OnceDep, response: Response
 ) -> Revision:

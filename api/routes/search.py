@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import Query
 
+from api.http.access import needs
 from api.http.dependencies import Reading
 from api.http.routing import Router
 from api.serialize.search_hits import find
@@ -13,6 +14,7 @@ router = Router(prefix="/search", tags=["service"])
 
 
 @router.get("")
+@needs("read")
 def find_by_name(
     session: Reading,
     q: Annotated[str, Query(min_length=1, max_length=200, description="A part of a name, an alias, or an id.")],

@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from fastapi import Depends, Request, Response, Security
+from fastapi import APIRouter, Depends, Request, Response, Security
 from fastapi.security import HTTPAuthorizationCredentials
 from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.responses import JSONResponse, PlainTextResponse
 
-from api.http.dependencies import Reading, ServicesDep, bearer, cookie, find_caller
+from api.http.access import ANY, needs
+from api.http.dependencies import OpenServices, Reading, ServicesDep, bearer, cookie, find_caller
 from api.http.errors import NotReady, catalogue, status_of
 from api.http.paging import MAX_LIMIT
 from api.http.routing import Router
@@ -22,7 +23,7 @@ from tsukiji.jobs import PRESENT_SECONDS
 from tsukiji.types import Info, WorkerInfo
 
 router = Router(tags=["service"])
-health = Router(tags=["health"])
+health = APIRouter(tags=["health"])
 
 FEATURES = [
     "datasets",
@@ -39,6 +40,7 @@ FEATURES = [
 
 
 @router.get("/info")
+@needs(*ANY)
 def get_info(session: Reading) -> Info:
     """Version, features and workers."""
     present = workers.present(session, PRESENT_SECONDS)
@@ -57,6 +59,7 @@ def get_info(session: Reading) -> Info:
 
 
 @router.get("/limits")
+@needs(*ANY)
 def get_limits(services: ServicesDep) -> dict[str, float]:
     """Every limit: bytes, pixels, files, images, seconds."""
     settings = services.settings
@@ -81,7 +84,7 @@ async def get_live() -> dict[str, str]:  # async: needs no thread, which might b
 
 
 @health.get("/readyz")
-def get_ready(services: ServicesDep) -> Response:
+def get_ready(services: OpenServices) -> Response:
     """Readiness: can requests be served? An unreachable broker is reported, but only delays work."""
     found = {
         "database": state_of(services.database.check),
@@ -106,7 +109,7 @@ def state_of(check: Callable[[], object]) -> str:
 
 def check_reader(
     request: Request,
-    services: ServicesDep,
+    services: OpenServices,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)],
     token: Annotated[str | None, Security(cookie)],
 ) -> None:
@@ -116,7 +119,8 @@ def check_reader(
 
 
 @health.get("/metrics", response_class=PlainTextResponse, dependencies=[Depends(check_reader)])
-def get_metrics(services: ServicesDep) -> Response:
+@needs("read", bound=False)
+def get_metrics(services: OpenServices) -> Response:
     """Metrics for Prometheus; with an API key, unless `TSUKIJI_METRICS_PUBLIC`."""
     return Response(generate_latest(services.metrics), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 

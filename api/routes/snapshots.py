@@ -5,6 +5,7 @@ from typing import Annotated, cast
 from fastapi import Query, Response
 from starlette.responses import StreamingResponse
 
+from api.http.access import needs
 from api.http.dependencies import Reading, ServicesDep
 from api.http.paging import PagingDep
 from api.http.routing import Router
@@ -31,6 +32,7 @@ FILES = bytes_answer(*dict.fromkeys(kind.partition(";")[0] for kind in MEDIA_TYP
     status_code=201,
     responses={200: {"model": Snapshot, "description": "The data set has not changed since this snapshot"}},
 )
+@needs("label")
 def create_snapshot(dataset: str, services: ServicesDep, response: Response) -> Snapshot:
     """Freeze the labelled images into a list with a hash; excluded and pending ones are left out."""
     row, new = freeze(services, dataset)
@@ -40,6 +42,7 @@ def create_snapshot(dataset: str, services: ServicesDep, response: Response) -> 
 
 
 @router.get("/datasets/{dataset}/snapshots")
+@needs("read")
 def list_snapshots(dataset: str, session: Reading, paging: PagingDep) -> Page[Snapshot]:
     """List the snapshots, newest first; each training creates one."""
     row = datasets.find(session, dataset)
@@ -47,6 +50,7 @@ def list_snapshots(dataset: str, session: Reading, paging: PagingDep) -> Page[Sn
 
 
 @router.get("/snapshots/compare")
+@needs("read")
 def compare_snapshots(
     services: ServicesDep,
     paging: PagingDep,
@@ -66,12 +70,14 @@ def compare_snapshots(
 
 
 @router.get("/snapshots/{snapshot}")
+@needs("read")
 def get_snapshot(snapshot: str, session: Reading) -> Snapshot:
     """Get a snapshot."""
     return records.snapshot(registry.find_snapshot(session, snapshot))
 
 
 @router.get("/datasets/{dataset}/export", response_class=StreamingResponse, responses=FILES)
+@needs("read")
 def export_dataset(dataset: str, services: ServicesDep, wanted: FormatQuery = "imagefolder") -> StreamingResponse:
     """Download the images in use as class folders (`imagefolder`, `huggingface`), or their data as a table.
 
@@ -84,6 +90,7 @@ def export_dataset(dataset: str, services: ServicesDep, wanted: FormatQuery = "i
 
 
 @router.get("/snapshots/{snapshot}/export", response_class=StreamingResponse, responses=FILES)
+@needs("read")
 def export_snapshot(snapshot: str, services: ServicesDep, wanted: FormatQuery = "imagefolder") -> StreamingResponse:
     """Download the images as they were frozen; the stream breaks off if a picture was deleted since."""
     with services.database.reading() as session:

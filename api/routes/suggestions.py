@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import Query, Request
 from starlette.responses import Response
 
+from api.http.access import needs
 from api.http.dependencies import Caller, Reading, ServicesDep
 from api.http.idempotency import OnceDep
 from api.http.job_responses import answer_poll, answer_start
@@ -25,6 +26,7 @@ MOST_ROUNDS = 500
 
 
 @router.post("/datasets/{dataset}/suggestions", status_code=202, response_model=Job)
+@needs("label")
 def create_suggestions(
     dataset: str, body: SuggestionCreate, services: ServicesDep, caller: Caller, once: OnceDep
 ) -> Response:
@@ -37,6 +39,7 @@ def create_suggestions(
 
 
 @router.get("/suggestions/{suggestion}", response_model=Job)
+@needs("read")
 async def get_suggestion_job(
     suggestion: str, request: Request, services: ServicesDep, _prefer: Prefer = None
 ) -> Response:
@@ -45,12 +48,14 @@ async def get_suggestion_job(
 
 
 @router.get("/suggestions")
+@needs("read")
 def list_suggestion_jobs(session: Reading, paging: PagingDep) -> Page[Job]:
     """List the rounds of suggestions, newest first."""
     return paging.answer(jobs.page(session, paging.window(), JobKind.SUGGESTION), records.job)
 
 
 @router.get("/datasets/{dataset}/suggestions")
+@needs("read")
 def get_suggestions(dataset: str, session: Reading) -> Suggestions:
     """Show the last round: its piles as they are now, the accuracy of the labels so far, and that of earlier rounds."""
     row = datasets.find(session, dataset)
@@ -59,6 +64,7 @@ def get_suggestions(dataset: str, session: Reading) -> Suggestions:
 
 
 @router.get("/datasets/{dataset}/suggestions/images")
+@needs("read")
 def list_suggested_images(
     dataset: str,
     session: Reading,

@@ -3,6 +3,7 @@
 from fastapi import Request
 from starlette.responses import Response
 
+from api.http.access import needs
 from api.http.dependencies import Caller, Reading, ServicesDep, Transaction
 from api.http.idempotency import OnceDep
 from api.http.job_responses import answer_poll, answer_start
@@ -20,12 +21,14 @@ router = Router(prefix="/trainings", tags=["trainings"])
 
 
 @router.post("", status_code=202, response_model=Job)
+@needs("train")
 def create_training(body: TrainingCreate, services: ServicesDep, caller: Caller, once: OnceDep) -> Response:
     """Start a training on all labelled images of a data set; the data set is frozen into a snapshot first."""
     return answer_start(services, start_training(services, caller, once, body))
 
 
 @router.get("")
+@needs("read")
 def list_trainings(session: Reading, paging: PagingDep, dataset: OfDataset = None) -> Page[Job]:
     """List the trainings, newest first."""
     window = paging.window(dataset)
@@ -34,12 +37,14 @@ def list_trainings(session: Reading, paging: PagingDep, dataset: OfDataset = Non
 
 
 @router.get("/{training}", response_model=Job)
+@needs("read")
 async def get_training(training: str, request: Request, services: ServicesDep, _prefer: Prefer = None) -> Response:
     """Poll a training."""
     return await answer_poll(request, services, training, JobKind.TRAINING)
 
 
 @router.get("/{training}/metrics")
+@needs("read")
 def list_metrics(training: str, session: Reading) -> Page[EpochMetrics]:
     """List the finished epochs, all on one page."""
     job = jobs.find(session, training, JobKind.TRAINING)
@@ -47,6 +52,7 @@ def list_metrics(training: str, session: Reading) -> Page[EpochMetrics]:
 
 
 @router.post("/{training}/finish")
+@needs("train")
 def finish_training(training: str, session: Transaction, caller: Caller) -> Job:
     """Finish now and keep the best model so far. To keep nothing, cancel the job."""
     job = jobs.find(session, training, JobKind.TRAINING)

@@ -7,6 +7,7 @@ import re
 from fastapi import Request, Response
 from starlette.concurrency import run_in_threadpool
 
+from api.http.access import needs
 from api.http.bodies import RawBody, announced_bytes, spool
 from api.http.dependencies import Caller, Reading, ServicesDep
 from api.http.idempotency import OnceDep
@@ -38,6 +39,7 @@ DIGEST_PARAMETER = {
     status_code=201,
     responses={200: {"model": Upload, "description": "An upload with the same hash already exists"}},
 )
+@needs("predict", "label")
 def create_upload(
     body: UploadCreate, services: ServicesDep, caller: Caller, once: OnceDep, response: Response
 ) -> Upload:
@@ -50,6 +52,7 @@ def create_upload(
 
 
 @router.get("")
+@needs("predict", "label")
 def list_uploads(session: Reading, paging: PagingDep) -> Page[Upload]:
     """List the uploads that have not expired, newest first, without their parts."""
     found = rows.page(session, paging.window())
@@ -58,6 +61,7 @@ def list_uploads(session: Reading, paging: PagingDep) -> Page[Upload]:
 
 
 @router.get("/{upload}")
+@needs("predict", "label")
 def get_upload(upload: str, session: Reading) -> Upload:
     """Get an upload: `parts` are confirmed and need not be sent again."""
     return describe(session, upload)
@@ -67,6 +71,7 @@ def get_upload(upload: str, session: Reading) -> Upload:
     "/{upload}/parts/{number}",
     openapi_extra={**body(bytes=BINARY), "parameters": [DIGEST_PARAMETER]},
 )
+@needs("predict", "label", audited=False)
 async def put_part(upload: str, number: int, request: Request, services: ServicesDep) -> UploadPart:
     """Send one part as the raw body, in any order. It must match the hash in the header; sending it again is safe.
 
@@ -84,6 +89,7 @@ async def put_part(upload: str, number: int, request: Request, services: Service
 
 
 @router.post("/{upload}/complete")
+@needs("predict", "label")
 def complete_upload(upload: str, services: ServicesDep) -> Upload:
     """Join the parts and verify the hash of the whole file."""
     uploads.complete(services, upload)
@@ -92,6 +98,7 @@ def complete_upload(upload: str, services: ServicesDep) -> Upload:
 
 
 @router.delete("/{upload}", status_code=204)
+@needs("predict", "label")
 def delete_upload(upload: str, services: ServicesDep) -> None:
     """Delete an upload; jobs that were started with it continue."""
     with services.database.reading() as session:

@@ -286,6 +286,20 @@ def images_of(session: Session, image_ids: Sequence[str]) -> Iterator[Image]:
         yield from session.scalars(select(Image).where(Image.id.in_(image_ids[start : start + 500])))
 
 
+def names(session: Session, dataset_ids: Iterable[str]) -> dict[str, str]:
+    """Return the names of those of these data sets that exist."""
+    rows = session.execute(select(Dataset.id, Dataset.name).where(Dataset.id.in_(sorted(dataset_ids))))
+    return {row.id: row.name for row in rows}
+
+
+def seen_hashes(session: Session, hashes: Sequence[str]) -> list[str]:
+    """Return those of these hashes that an image has, of those that the session sees."""
+    found: set[str] = set()
+    for start in range(0, len(hashes), 500):
+        found.update(session.scalars(select(Image.sha256).where(Image.sha256.in_(hashes[start : start + 500]))))
+    return sorted(found)
+
+
 def remove_image(session: Session, image_id: str) -> None:
     release(session, select(Image.sha256).where(Image.id == image_id))
     session.execute(delete(Image).where(Image.id == image_id))

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from db.models import Job, JobEvent
 from db.paging import Rows, Window, fetch
+from db.views import EVERYTHING
 from tsukiji.jobs import ACTIVE, JobKind, JobStatus
 
 RECENT: Final = 100
@@ -35,14 +36,15 @@ class Choice:
 
 
 def recent_ids(session: Session) -> list[int]:
-    """Return the ids of the newest events of all jobs, newest first."""
-    return list(session.scalars(select(JobEvent.id).order_by(JobEvent.id.desc()).limit(RECENT)))
+    """Return the ids of the newest events of all jobs, newest first, whether this session sees them or not."""
+    newest = select(JobEvent.id).order_by(JobEvent.id.desc()).limit(RECENT)
+    return list(session.scalars(newest, execution_options=EVERYTHING))
 
 
 def work_version(session: Session) -> int:
-    """Return a number that changes whenever an active job changes."""
+    """Return a number that changes whenever an active job changes, whether this session sees it or not."""
     at_work = select(func.coalesce(func.sum(Job.version), 0)).where(Job.status.in_(AT_WORK))
-    return int(session.scalar(at_work) or 0)
+    return int(session.scalar(at_work, execution_options=EVERYTHING) or 0)
 
 
 def events(session: Session, choice: Choice, after: int, limit: int) -> list[JobEvent]:

@@ -17,6 +17,7 @@ from db.jobs.requests import REQUEST_OF, FeaturesRequest, JobRequest
 from db.models import Chunk, Job, JobEvent
 from db.paging import Rows, Window, fetch
 from db.session import after_commit
+from db.views import EVERYTHING
 from tsukiji.errors import DeadlineExceeded, NotFound, TsukijiError
 from tsukiji.ids import new_id
 from tsukiji.jobs import ACTIVE, PREFIX_OF, TERMINAL, JobKind, JobStatus, sources_of
@@ -26,9 +27,11 @@ from tsukiji.kernel.tracing import traceparent
 KIND_OF: Final = {prefix: kind for kind, prefix in PREFIX_OF.items()}
 FREE: dict[str, Any] = {"lease_owner": None, "lease_expires_at": None}
 """Columns of work without a lease."""
-ACTIVE_COUNTS = select(
-    func.count().filter(Job.created_by == bindparam("created_by")).label("mine"), func.count().label("total")
-).where(Job.kind == bindparam("kind"), Job.status.in_(ACTIVE))
+ACTIVE_COUNTS = (
+    select(func.count().filter(Job.created_by == bindparam("created_by")).label("mine"), func.count().label("total"))
+    .where(Job.kind == bindparam("kind"), Job.status.in_(ACTIVE))
+    .execution_options(**EVERYTHING)
+)
 """Runs with every submission, so it is built only once."""
 
 
@@ -317,4 +320,4 @@ def queue_position(session: Session, job: Job) -> int | None:
     if job.status != JobStatus.QUEUED:
         return None
     before = select(func.count()).where(Job.kind == job.kind, Job.status == JobStatus.QUEUED, Job.id < job.id)
-    return session.scalar(before) or 0
+    return session.scalar(before, execution_options=EVERYTHING) or 0

@@ -10,6 +10,7 @@ from db.blobs import keep, release, upsert
 from db.clock import now
 from db.models import Upload, UploadPart
 from db.paging import Rows, Window, fetch
+from db.views import EVERYTHING
 from tsukiji.errors import NotFound
 
 
@@ -49,7 +50,8 @@ def page(session: Session, window: Window) -> Rows[Upload]:
 def count_open(session: Session, created_by: str | None = None) -> int:
     """Count the unfinished uploads, of one key or of all."""
     mine = () if created_by is None else (Upload.created_by == created_by,)
-    return session.scalar(select(func.count()).where(Upload.completed_at.is_(None), alive(), *mine)) or 0
+    query = select(func.count()).where(Upload.completed_at.is_(None), alive(), *mine)
+    return session.scalar(query, execution_options=EVERYTHING) or 0
 
 
 def parts_of(session: Session, upload_id: str) -> Sequence[UploadPart]:

@@ -175,7 +175,7 @@ def test_a_stream_ends_with_its_key_or_the_service(services, caller, started, re
 
 
 def test_streams_of_all_jobs_count_as_streams(client, services):
-    services.streams = services.settings.api.streams
+    services.held.streams = services.settings.api.streams
     answer = client.get("/v1/events")
     assert (answer.status_code, answer.json()["code"]) == (429, "too_many_streams")
 

@@ -151,7 +151,7 @@ def test_nobody_waits_while_the_server_stops(client, services, training):
 
 
 def test_too_many_who_wait_get_their_answer_at_once(client, services, training):
-    services.holds = 1_000_000
+    services.held.holds = 1_000_000
     answer = client.get(training["links"]["self"], headers={"Prefer": "wait=50"})
     assert "preference-applied" not in answer.headers
 
@@ -371,18 +371,18 @@ def test_an_event_id_from_elsewhere_does_not_make_a_stream_read_without_end(serv
 
 
 def test_those_who_wait_and_those_who_follow_share_one_bound(client, services, training):
-    services.holds = 1_000_000
+    services.held.holds = 1_000_000
     answer = client.get(training["links"]["events"])
     assert (answer.status_code, answer.json()["code"]) == (429, "too_many_streams")
 
 
 def test_streams_have_a_bound(client, services, training):
-    services.streams = services.settings.api.streams
+    services.held.streams = services.settings.api.streams
     answer = client.get(training["links"]["events"])
     assert (answer.status_code, answer.json()["code"]) == (429, "too_many_streams")
     assert answer.headers["retry-after"]
-    assert services.streams == services.settings.api.streams
-    services.streams -= 1
+    assert services.held.streams == services.settings.api.streams
+    services.held.streams -= 1
     run_job(services, training["id"], {})
     assert client.get(training["links"]["events"]).status_code == 200
     assert client.get("/v1/limits").json()["streams"] == services.settings.api.streams

@@ -112,3 +112,65 @@ def test_the_log_has_no_token(browser, link, logged):
     browser.get(link)
     browser.post("/sign-in/link", data=token_of(link))
     assert token_of(link)["token"] not in str(logged)
+
+
+def test_rotation_overlaps_and_keeps_the_key(client, start):
+    made = client.post("/v1/keys", json={"name": "ci", "scopes": ["read"]}).json()
+    turned = client.post(f"/v1/keys/{made['id']}/rotate", json={"overlap_hours": 1}).json()
+    assert turned["id"] == made["id"]
+    assert turned["scopes"] == ["read"]
+    assert turned["old_expires_at"]
+    for secret in (made["key"], turned["key"]):
+        assert start(secret).get("/v1/keys/self").json()["id"] == made["id"]
+    last = client.post(f"/v1/keys/{made['id']}/rotate", json={"overlap_hours": 0}).json()
+    answers = [start(one["key"]).get("/v1/info").status_code for one in (made, turned, last)]
+    assert answers == [401, 401, 200], "only one secret before the last works, and that for its overlap alone"
+    client.delete(f"/v1/keys/{made['id']}")
+    assert client.post(f"/v1/keys/{made['id']}/rotate", json={}).status_code == 404
+
+
+def test_rotation_without_overlap_ends_page_sessions(client, start):
+    made = client.post("/v1/keys", json={"name": "ci", "scopes": ["read"]}).json()
+    browser = start(follow_redirects=False)
+    browser.post("/sign-in", data={"key": made["key"]}, headers=SAME_SITE)
+    client.post(f"/v1/keys/{made['id']}/rotate", json={"overlap_hours": 1})
+    assert browser.get("/v1/info").status_code == 200
+    client.post(f"/v1/keys/{made['id']}/rotate", json={"overlap_hours": 0})
+    assert browser.get("/v1/info").status_code == 401
+
+
+def test_a_key_expires(client, start):
+    made = client.post("/v1/keys", json={"name": "short", "expires_in_days": 1e-8}).json()
+    assert start(made["key"]).get("/v1/info").status_code == 401
+    lasting = client.post("/v1/keys", json={"name": "long", "expires_in_days": 30}).json()
+    assert start(lasting["key"]).get("/v1/info").status_code == 200
+    assert client.post("/v1/keys", json={"name": "never", "expires_in_days": 0}).status_code == 422
+
+
+def test_what_a_key_is_bound_to_must_exist_and_administrators_are_not_bound(client, dataset, model):
+    made = client.post("/v1/keys", json={"name": "a", "scopes": ["read"], "datasets": ["sushi"], "models": ["sushi"]})
+    assert (made.json()["datasets"], made.json()["models"]) == ([dataset], [model])
+    for wish, status in (
+        ({"scopes": ["read"], "datasets": ["none"]}, 404),
+        ({"scopes": ["read"], "models": ["none"]}, 404),
+        ({"datasets": [dataset]}, 422),
+        ({"scopes": []}, 422),
+        ({"scopes": ["root"]}, 422),
+    ):
+        assert client.post("/v1/keys", json={"name": "b"} | wish).status_code == status, wish
+
+
+def test_the_last_administrator_stays(client, start):
+    client.post("/v1/keys", json={"name": "reader", "scopes": ["read"]})
+    own = client.get("/v1/keys/self").json()["id"]
+    answer = client.delete(f"/v1/keys/{own}", params={"own": True})
+    assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
+
+
+def test_only_an_administrator_makes_links_for_other_keys(client, start):
+    reader = client.post("/v1/keys", json={"name": "reader", "scopes": ["read"]}).json()
+    admin = client.get("/v1/keys/self").json()["id"]
+    assert client.post("/v1/sign-in-links", json={"key": reader["id"]}).status_code == 201
+    refused = start(reader["key"]).post("/v1/sign-in-links", json={"key": admin})
+    assert (refused.status_code, refused.json()["code"]) == (403, "scope_missing")
+    assert start(reader["key"]).post("/v1/sign-in-links").status_code == 201

@@ -20,15 +20,18 @@ from db.jobs.requests import ImportRequest
 from tests.api.conftest import archive, pictures
 from tests.worker.conftest import work
 from tsukiji.ingest.archives import ArchiveLimits, Entry, entries
+from tsukiji.ingest.sources import Sources
 from tsukiji.kernel.settings import Settings
 from tsukiji.kernel.storage.memory import MemoryStore
 from tsukiji.labels import clean_label, join_labels
 from worker.inputs.import_reader import survey
 from worker.inputs.input_files import wanted as kept
 from worker.jobs.imports import run
+from worker.services import Services as WorkerServices
 
 PNG = b"\x89PNG\r\n\x1a\n"
 SERVICES = SimpleNamespace(store=MemoryStore(), settings=Settings())
+SERVICES.seen_by_caller = lambda _job: SERVICES
 JOB = SimpleNamespace(table_sha256=None)
 TRICKY = (
     "n/a", "50% off", "what?", "a: b", 'say "hi"', "trailing.", "..", ".hidden", "con", "a+b", "+", "%2B", "n%2Fa",
@@ -149,14 +152,10 @@ SENT = {
 @pytest.fixture
 def intake(services, settings):
     """Does the work of an import, on the rows and the bytes of the application."""
-    found = SimpleNamespace(**vars(services), worker="worker@tests", decode_limits=services.decode_limits)
-    found.work_folder = lambda name: make_folder(settings.data.dir / name)
+    found = WorkerServices(
+        settings, services.database, services.store, services.notifier, Sources(settings), "worker@tests"
+    )
     return lambda job_id: work(found, job_id, run)
-
-
-def make_folder(path):
-    path.mkdir(parents=True, exist_ok=True)
-    return path
 
 
 def images_of(client, dataset):

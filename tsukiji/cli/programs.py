@@ -113,10 +113,43 @@ def up(
 
 @keys.command("create")
 def create_key(
-    name: Annotated[str, typer.Option("--name", help="Who or what uses the key.")], as_json: AsJson = False
+    name: Annotated[str, typer.Option("--name", help="Who or what uses the key.")],
+    scopes: Annotated[
+        list[str] | None,
+        typer.Option("--scope", help="What it may do: predict, read, label, train, admin (default). Repeatable."),
+    ] = None,
+    dataset: Annotated[
+        list[str] | None, typer.Option("--dataset", help="The only data set it sees. Repeatable.")
+    ] = None,
+    model: Annotated[
+        list[str] | None, typer.Option("--model", help="The only model or alias it sees. Repeatable.")
+    ] = None,
+    expires: Annotated[
+        float | None, typer.Option("--expires", metavar="DAYS", help="Days until it stops working; never by default.")
+    ] = None,
+    requests_per_minute: Annotated[
+        int | None, typer.Option("--requests-per-minute", help="Its own rate; by default as the settings say.")
+    ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Create a key and print it; it is never shown again."""
-    become("db", "keys", "create", "--name", name, *json_flag(as_json))
+    named = {"--scope": scopes, "--dataset": dataset, "--model": model}
+    numbers = {"--expires": expires, "--requests-per-minute": requests_per_minute}
+    options = [word for option, values in named.items() for value in values or [] for word in (option, value)]
+    options += [word for option, value in numbers.items() if value is not None for word in (option, f"{value:g}")]
+    become("db", "keys", "create", "--name", name, *options, *json_flag(as_json))
+
+
+@keys.command("rotate")
+def rotate_key(
+    key: Annotated[str, typer.Argument(metavar="KEY", help="Key id, or its first eight characters.")],
+    overlap_hours: Annotated[
+        float, typer.Option("--overlap-hours", min=0, help="How long the present secret still works.")
+    ] = 24,
+    as_json: AsJson = False,
+) -> None:
+    """Give a key another secret and print it; the present one works on for a while."""
+    become("db", "keys", "rotate", key, "--overlap-hours", f"{overlap_hours:g}", *json_flag(as_json))
 
 
 @keys.command("ls")

@@ -18,6 +18,21 @@ class Forbidden(TsukijiError):
     hint = "Send the key as a Bearer token; a page on another site cannot use your cookie."
 
 
+class ScopeMissing(Forbidden):
+    code = "scope_missing"
+    title = "The key may not do this"
+    hint = (
+        "Someone whose key may `admin` can create one that may: `tsukiji keys create --name NAME --scope SCOPE`, or on "
+        "the page."
+    )
+
+
+class KeyBound(Forbidden):
+    code = "key_bound"
+    title = "A key that is bound to data sets or models may not do this"
+    hint = "Use a key that is not bound; `GET /v1/keys/self` shows what this one is bound to."
+
+
 class NotFound(TsukijiError):
     code = "not_found"
     title = "Not found"
@@ -52,6 +67,13 @@ class TooLarge(TsukijiError):
     code = "too_large"
     title = "The request is too large"
     hint = "GET /v1/limits shows the limits; send fewer or smaller files, or an archive."
+
+
+class RateLimited(TsukijiError):
+    code = "rate_limited"
+    title = "Too many requests"
+    hint = "Wait as long as `Retry-After` says; the `RateLimit` header says how many requests are left."
+    retriable = True
 
 
 class QueueFull(TsukijiError):

@@ -85,6 +85,21 @@ class ApiSettings(Group, env_prefix="TSUKIJI_API_"):
         ["localhost", "127.0.0.1", "[::1]"],
         description='Host names the service answers to, as JSON; `["*"]` for any.',
     )
+    tls_certificate: Path | None = Field(None, description="PEM file of the certificate, with its chain.")
+    tls_key: Path | None = Field(None, description="PEM file of its private key.")
+    proxies: list[str] = Field(
+        [],
+        description='Addresses and networks of proxies that speak TLS, as JSON, like `["10.0.0.5"]`; `["*"]` for '
+        "any. Their `X-Forwarded-For` and `-Proto` are believed, as are those of this machine. Without these or TLS, "
+        "the service listens on this machine only.",
+    )
+    cors_origins: list[str] = Field(
+        [],
+        description="Origins of pages elsewhere that may call the API with a key, as JSON. None by default.",
+    )
+    requests_per_minute: int = Field(
+        0, ge=0, description="Requests of one key in a minute, counted by each API process; 0: any number."
+    )
     connections: int = Field(
         2000, ge=1, description="Maximum concurrent connections; fewer if the limit of open files is too low."
     )
@@ -193,6 +208,7 @@ class RetentionSettings(Group, env_prefix="TSUKIJI_RETENTION_"):
         ge=0,
         description="Verdicts of an import, one per file, are deleted this long after its end; 0 keeps them.",
     )
+    audit_days: float = Field(400, ge=0, description="Entries of the audit log are deleted after this; 0 keeps them.")
     webhook_days: float = Field(
         30, gt=0, description="Deliveries of webhooks are deleted this long after they succeeded or were given up."
     )

@@ -5,6 +5,7 @@ is an error. Times are RFC 3339 in UTC.
 """
 
 from tsukiji.types.analyses import Analysis, AnalysisCreate, Finding, FindingKind, LabelBalance
+from tsukiji.types.audit import AuditEntry
 from tsukiji.types.base import Answer, Box, Kind, Label, Metadata, Name, Page, Problem, Request, Review, Split
 from tsukiji.types.batches import (
     BatchCreate,
@@ -89,9 +90,11 @@ from tsukiji.types.service import (
     Key,
     KeyCreate,
     KeyCreated,
+    KeyRotate,
     SearchHit,
     SearchResult,
     SignInLink,
+    SignInLinkCreate,
     WorkerInfo,
 )
 from tsukiji.types.snapshots import ChangeKind, DatasetFormat, Snapshot, SnapshotChange, SnapshotComparison
@@ -121,6 +124,7 @@ __all__ = [
     "AnalysisCreate",
     "Answer",
     "AnyAct",
+    "AuditEntry",
     "Backbone",
     "BackboneWeights",
     "BatchCreate",
@@ -180,6 +184,7 @@ __all__ = [
     "Key",
     "KeyCreate",
     "KeyCreated",
+    "KeyRotate",
     "Kind",
     "Label",
     "LabelBalance",
@@ -220,6 +225,7 @@ __all__ = [
     "SetSplit",
     "Sha256",
     "SignInLink",
+    "SignInLinkCreate",
     "Snapshot",
     "SnapshotChange",
     "SnapshotComparison",

@@ -20,7 +20,7 @@ from db.jobs.requests import (
 )
 from db.models import Job
 from db.paging import Window
-from db.session import Session
+from db.session import Database, Session
 from tsukiji.curation import snapshots
 from tsukiji.errors import ImageTooManyBytes, ImageUnknown, Invalid, TsukijiError
 from tsukiji.ingest.archives import Entry
@@ -103,22 +103,27 @@ def refuse(item: Item, error: TsukijiError) -> Item:
 
 def from_manifest(services: Services, job: Job) -> Iterator[Item]:
     """Yield an item for every line. Errors carry the line's number."""
+    theirs = services.seen_by_caller(job)
     with local_archive(services, job) as path, path.open("rb") as file:
         lines = read_lines(read_pieces(file))
         while part := list(itertools.islice(lines, PAGE)):
-            known = look_up(services, part)
-            with closing(in_order(part, partial(resolve, services, known=known), lambda _: 0)) as items:
+            known = look_up(theirs.database, part)
+            with closing(in_order(part, partial(resolve, theirs, known=known), lambda _: 0)) as items:
                 yield from items
 
 
-def look_up(services: Services, lines: list[Line]) -> dict[str, Item]:
-    """Return what the database knows about images named by id or hash, by that name."""
+def look_up(database: Database, lines: list[Line]) -> dict[str, Item]:
+    """Return what the database knows about images named by id or hash, by that name.
+
+    A key that sees only a part of the service can name only images of that part.
+    """
     names = [line.request.image for line in lines if line.request]
     ids = [name for name in names if name.startswith(IMAGE_PREFIX)]
     hashes = [name.removeprefix(HASH_PREFIX) for name in names if name.startswith(HASH_PREFIX)]
-    with services.database.reading() as session:
+    with database.reading() as session:
         images = list(datasets.images_of(session, ids))
-        sizes = list(blobs.sizes_of(session, hashes))
+        seen = datasets.seen_hashes(session, hashes) if database.view else hashes
+        sizes = list(blobs.sizes_of(session, seen))
     known = {
         image.id: {
             "sha256": image.sha256,

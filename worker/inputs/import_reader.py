@@ -114,7 +114,8 @@ def survey(services: Services, job: Job, files: Files, asked: ImportRequest, kin
     options = with_sampled_label(asked, names)
     container = asked.filename or asked.source or ""
     layout = lay_out(names, tables, options, services.settings.limits.archive_entries, kind, container)
-    return ImportInput(services, files, layout, count - len(layout.tables & set(names)), passed)
+    pictures = count - len(layout.tables & set(names))
+    return ImportInput(services.seen_by_caller(job), files, layout, pictures, passed)
 
 
 def read_table(entry: Entry, room: int) -> bytes:

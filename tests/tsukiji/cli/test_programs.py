@@ -70,6 +70,9 @@ def test_a_relative_data_folder_means_the_caller_s(checkout, run, capfd, monkeyp
     ("arguments", "passed"),
     [
         (["create", "--name", "ci", "--json"], ["keys", "create", "--name", "ci", "--json"]),
+        (["create", "--name", "c", "--scope", "read"], ["keys", "create", "--name", "c", "--scope", "read"]),
+        (["create", "--name", "c", "--expires", "30"], ["keys", "create", "--name", "c", "--expires", "30"]),
+        (["rotate", "tsk_abcd"], ["keys", "rotate", "tsk_abcd", "--overlap-hours", "24"]),
         (["ls"], ["keys", "ls"]),
         (["revoke", "key_1"], ["keys", "revoke", "key_1"]),
     ],

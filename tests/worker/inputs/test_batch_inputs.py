@@ -7,9 +7,10 @@ import tarfile
 import pytest
 from sqlalchemy import select
 
+from db import keys
 from db.curation import datasets, image_edits
 from db.jobs import batches, jobs, leases
-from db.models import BatchItem, Chunk
+from db.models import BatchItem, Chunk, Job
 from tests.worker.conftest import picture, work
 from tsukiji.errors import StorageUnavailable
 from tsukiji.ingest.sources import Sources
@@ -149,6 +150,27 @@ def test_a_manifest_names_images_by_id_hash_and_url(services, submit, model, pho
         ("source_missing", 10),
         ("source_missing", 11),
     ]
+
+
+def test_a_manifest_of_a_bound_key_names_only_images_that_it_sees(services, submit, model, photos, pets):
+    imported = submit.import_zip(pets)
+    work(services, imported.id, run_import)
+    with services.database.transaction() as session:
+        image = datasets.all_images(session, imported.dataset_id, 1)[0]
+        seeing = keys.create(session, "seeing", ["predict", "read"], datasets=[imported.dataset_id])[0].id
+        blind = keys.create(session, "blind", ["predict"], models=[model.id])[0].id
+    lines = [
+        {"custom_id": "id", "image": image.id},
+        {"custom_id": "hash", "image": f"sha256:{image.sha256}"},
+        {"custom_id": "folder", "image": f"file://{photos}/red/0.png"},
+    ]
+    for key, errors in ((seeing, [None, None]), (blind, ["image_unknown", "image_unknown"])):
+        job = submit_manifest(services, submit, model, *lines)
+        with services.database.transaction() as session:
+            session.get(Job, job.id).created_by = key
+        planned(services, submit, job)
+        found = [item.error and item.error["code"] for item in items(services, job)]
+        assert found == [*errors, "source_not_allowed"]
 
 
 def test_a_file_of_a_manifest_that_is_too_large(services, submit, model, photos):

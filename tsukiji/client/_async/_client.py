@@ -8,6 +8,7 @@ from typing import Any, Self, Unpack, overload
 
 from tsukiji import types
 from tsukiji.client._async._analyses import Analyses
+from tsukiji.client._async._audit import Audit
 from tsukiji.client._async._batches import Batches
 from tsukiji.client._async._bound import Identified, id_of
 from tsukiji.client._async._curation import Labels
@@ -73,6 +74,7 @@ class AsyncClient:
         self.jobs = Jobs(self._transport)
         self.keys = Keys(self._transport)
         self.webhooks = Webhooks(self._transport)
+        self.audit = Audit(self._transport)
 
     async def __aenter__(self) -> Self:
         return self
@@ -177,9 +179,10 @@ class AsyncClient:
         """
         return follow_all(self._transport, after, [id_of(job) for job in jobs], kinds)
 
-    async def create_sign_in_link(self) -> types.SignInLink:
-        """Create a single-use link that signs a browser in to the page with this client's key."""
-        return await self._transport.fetch(types.SignInLink, "POST", path("sign-in-links"))
+    async def create_sign_in_link(self, key: str | Identified | None = None) -> types.SignInLink:
+        """Create a single-use link that signs a browser in with this client's key or, as an `admin`, with any key."""
+        body = {"key": None if key is None else id_of(key)}
+        return await self._transport.fetch(types.SignInLink, "POST", path("sign-in-links"), json=body)
 
     async def search(self, words: str, *, limit: int = 5) -> types.SearchResult:
         """Search data sets, models and jobs by a part of their names, up to `limit` of each."""

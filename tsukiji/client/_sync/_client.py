@@ -12,6 +12,7 @@ from tsukiji.client._base import configure, path
 from tsukiji.client._pictures import Picture
 from tsukiji.client._records import Asked, Prediction, Several
 from tsukiji.client._sync._analyses import Analyses
+from tsukiji.client._sync._audit import Audit
 from tsukiji.client._sync._batches import Batches
 from tsukiji.client._sync._bound import Identified, id_of
 from tsukiji.client._sync._curation import Labels
@@ -74,6 +75,7 @@ class Client:
         self.jobs = Jobs(self._transport)
         self.keys = Keys(self._transport)
         self.webhooks = Webhooks(self._transport)
+        self.audit = Audit(self._transport)
 
     def __enter__(self) -> Self:
         return self
@@ -176,9 +178,10 @@ class Client:
         """
         return follow_all(self._transport, after, [id_of(job) for job in jobs], kinds)
 
-    def create_sign_in_link(self) -> types.SignInLink:
-        """Create a single-use link that signs a browser in to the page with this client's key."""
-        return self._transport.fetch(types.SignInLink, "POST", path("sign-in-links"))
+    def create_sign_in_link(self, key: str | Identified | None = None) -> types.SignInLink:
+        """Create a single-use link that signs a browser in with this client's key or, as an `admin`, with any key."""
+        body = {"key": None if key is None else id_of(key)}
+        return self._transport.fetch(types.SignInLink, "POST", path("sign-in-links"), json=body)
 
     def search(self, words: str, *, limit: int = 5) -> types.SearchResult:
         """Search data sets, models and jobs by a part of their names, up to `limit` of each."""

@@ -21,7 +21,14 @@ class Sources:
 
     def __init__(self, settings: Settings, web: Web | None = None) -> None:
         self._settings = settings
+        self._allowed = settings.sources.allowed
         self._web = web or Web(settings.sources.hosts, settings.sources.url_seconds)
+
+    def web_only(self) -> "Sources":
+        """Return the sources without folders and prefixes."""
+        sources = Sources(self._settings, self._web)
+        sources._allowed = []
+        return sources
 
     def open(self, url: str) -> Source:
         """Return the folder, file, prefix, object or web address at `url`; nothing is read yet.
@@ -31,7 +38,7 @@ class Sources:
         """
         if url.partition("://")[0].lower() in SCHEMES:
             return self._web.open(url)
-        root = find_allowed(url, self._settings.sources.allowed)
+        root = find_allowed(url, self._allowed)
         scheme, place = split(url)
         if scheme == "file":
             _, allowed = split(root)

@@ -45,7 +45,7 @@ def convert(model: Classifier, preprocess: Preprocess) -> Any:
     example = torch.zeros(2, 3, preprocess.size, preprocess.size)
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the tracer's future, and of shapes that are constants here
-        traced = torch.jit.trace(Summed(model).eval(), example, check_trace=False)
+        traced = torch.jit.trace(Summed(model).eval(), example, check_trace=False)  # type: ignore[no-untyped-call]
         decoder = ts_decoder.TorchScriptPythonDecoder(traced, example_input=(example,))
     front_end = FrontEndManager().load_by_framework("pytorch")
     prepared = PrePostProcessor(front_end.convert(front_end.load(decoder)))

@@ -52,7 +52,8 @@ class OpenVinoEngine:
 
     @property
     def bytes(self) -> int:
-        weights = sum(node.get_data().nbytes for node in self._graph.get_ops() if node.get_type_name() == "Constant")
+        constants = (node for node in self._graph.get_ops() if node.get_type_name() == "Constant")
+        weights = sum(int(node.get_data().nbytes) for node in constants)
         return weights * max(1, len(self._compiled))
 
     def look(self, pixels: Pixels) -> tuple[Floats, Floats]:
