@@ -1,5 +1,6 @@
 """After the last epoch: package, evaluation, suspected labels, report."""
 
+import shutil
 import time
 from collections.abc import Sequence
 
@@ -12,10 +13,11 @@ from training.evaluate import Embed, evaluate, suspect
 from training.events import Phase
 from training.features import Embedder, views_of
 from training.run import PACKAGE_FOLDER, REPORT_FILE, Picture, Report, draft_of
+from training.served import choose_embedder
 from training.task import Task
 from training.training_state import Fitted
 from tsukiji.types.execution import Execution
-from tsukiji.vision.execution_plan import fastest
+from tsukiji.vision.package import INT8
 from tsukiji.vision.predictor import Predictor
 
 
@@ -37,13 +39,16 @@ def conclude(task: Task, fitted: Fitted, began: float) -> Report:
     export.write_package(package, run, fitted, task.preprocess)
     events.send(Phase(name="evaluating"))
     predictor = Predictor.load(package, run.device, run.recipe.batch_size)
-    own = task.embedder if run.recipe.preset == "quick" else None
-    plan = fastest(task.device, "torch", "float32", task.preprocess.size, run.threads)
-    own = own or Embedder(run, predictor.engine, task.preprocess, plan, None, task.control, events)
+    if run.recipe.preset == "quick" and task.embedder:
+        own = task.embedder
+        if task.int8:
+            shutil.copyfile(task.int8, package / INT8)
+    else:
+        own = choose_embedder(task, package, predictor)
     findings = evaluate(predictor, run, lambda pictures: own.embed(pictures)[0])
     found = suspect(run, several_views(task.embedder or own, mirror=run.recipe.flip))
-    execution = Execution(engine=own.plan.engine, precision=own.plan.precision) if own is task.embedder else None
-    export.add_evaluation(package, run, fitted, findings, execution)
+    findings.metrics.execution = Execution(engine=own.plan.engine, precision=own.plan.precision)
+    export.add_evaluation(package, run, fitted, findings)
     export.add_examples(package, run)
     report = Report(
         metrics=findings.metrics,

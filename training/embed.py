@@ -7,6 +7,7 @@ run repeats little. Unreadable pictures are skipped.
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import closing
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -19,7 +20,7 @@ from training.crop_regions import find_region
 from training.embed_request import EmbeddedPicture, EmbedRequest, read_survey
 from training.events import Events, Looked, Phase
 from training.features import SAVED_PARTS, Found
-from training.frozen import open_frozen
+from training.frozen import Samples, open_frozen
 from training.random_projection import compact
 from tsukiji.errors import ImageError
 from tsukiji.vision.backbones import preprocess_of
@@ -54,7 +55,8 @@ def look(survey: EmbedRequest, events: Events, control: Control) -> None:
     body, _ = load_backbone_weights(survey.backbone, folder=survey.weights_dir, download=survey.download)
     preprocess, device = preprocess_of(survey.backbone, survey.image_size), choose_device(survey.device)
     model = build_on(survey.backbone, body, 1)
-    engine, plan = open_frozen(model, survey.backbone, preprocess, device, survey)
+    samples = Samples(len(survey.images), partial(read_some, survey, preprocess, control), control.check)
+    engine, plan, _ = open_frozen(model, survey.backbone, preprocess, device, survey, samples)
     kept = FeatureCache(survey.features, engine.space, survey.features_bytes)
     names = [image.content for image in survey.images]
     done = set.intersection(*(set(kept.read(names, view, None)) for view in VIEWS))
@@ -76,6 +78,16 @@ def look(survey: EmbedRequest, events: Events, control: Control) -> None:
             events.send(Looked(completed=min(len(missing), passes * len(parts[0])), total=len(missing)))
     if key := weights_key(survey.backbone, survey.image_size, survey.weights_dir):
         kept.name_space(key)
+
+
+def read_some(survey: EmbedRequest, preprocess: Preprocess, control: Control, most: int) -> Pixels:
+    """Return pictures to calibrate a body on, (N, S, S, 3)."""
+    found, limits = [], DecodeLimits(**survey.limits)
+    for image in survey.images[:: -(-len(survey.images) // most)]:
+        control.check()
+        if seen := open_picture(image, preprocess, limits):
+            found.append(seen[1])
+    return np.concatenate(found)
 
 
 def open_picture(image: EmbeddedPicture, preprocess: Preprocess, limits: DecodeLimits) -> Seen | None:

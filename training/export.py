@@ -18,7 +18,6 @@ from training.run import Run
 from training.training_state import Fitted
 from tsukiji.types import EpochMetrics, Metrics, Split
 from tsukiji.types.batches import MIN_KNOWN
-from tsukiji.types.execution import Execution
 from tsukiji.vision import package
 from tsukiji.vision.backbones import backbone_of
 from tsukiji.vision.decoding.decode import DecodeLimits, decode
@@ -76,13 +75,14 @@ def write_package(folder: Path, run: Run, fitted: Fitted, preprocess: Preprocess
     _seal(folder, run)
 
 
-def add_evaluation(
-    folder: Path, run: Run, fitted: Fitted, findings: Findings, execution: Execution | None = None
-) -> None:
+def add_evaluation(folder: Path, run: Run, fitted: Fitted, findings: Findings) -> None:
     """Add calibration, statistics for "none of these", evaluation and model card, and seal the package again."""
     metrics, facts = findings.metrics, KnownFacts(method="mahalanobis", min_known=MIN_KNOWN)
     calibration = Calibration(
-        temperature=findings.temperature, thresholds=findings.thresholds, known=facts, execution=execution
+        temperature=findings.temperature,
+        thresholds=findings.thresholds,
+        known=facts,
+        execution=metrics.execution,
     )
     package.write_part(folder, package.CALIBRATION, calibration)
     save_known(findings.known, folder / package.KNOWN)

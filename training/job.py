@@ -8,7 +8,7 @@ from training import phases
 from training.control import Control
 from training.events import Events, Phase
 from training.features import Embedder
-from training.frozen import open_frozen
+from training.frozen import open_frozen, samples_of
 from training.run import Report, Run, load
 from training.task import Task
 from tsukiji.vision.backbones import preprocess_of
@@ -51,7 +51,10 @@ def prepare(run: Run, folder: Path, events: Events, control: Control) -> Task:
     body, source = load_backbone_weights(
         recipe.backbone, folder=run.weights_dir, download=run.download, weights=recipe.weights
     )
-    engine, plan = open_frozen(build_on(recipe.backbone, body, 1), recipe.backbone, preprocess, device, run)
+    # Only `quick` gains from int8: the others train a body of their own, and embed with this one once.
+    samples = samples_of(run, preprocess, control.check) if recipe.preset == "quick" else None
+    model = build_on(recipe.backbone, body, 1)
+    engine, plan, int8 = open_frozen(model, recipe.backbone, preprocess, device, run, samples)
     kept = run.features and FeatureCache(run.features, engine.space, run.features_bytes)
     embedder = Embedder(run, engine, preprocess, plan, kept or None, control, events)
-    return task(body=body, source=source, embedder=embedder)
+    return task(body=body, source=source, embedder=embedder, int8=int8)

@@ -27,6 +27,8 @@ class Task:
     """With the pretrained body; None without one."""
     events: Events
     control: Control
+    int8: Path | None = None
+    """File of the pretrained body in int8, if `embedder` computes so."""
 
 
 def rate_of(run: Run) -> float:

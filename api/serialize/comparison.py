@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from tsukiji.labels import split_labels
+from tsukiji.significance import mcnemar
 from tsukiji.types import ComparedClass
 
 Z95 = 1.959964
@@ -67,19 +68,6 @@ def pairs_of_labels(tallies: Iterable[tuple[str, str, str, int]]) -> dict[str, P
 def add_up(pairs: Iterable[Pairs]) -> Pairs:
     rows = list(pairs)
     return Pairs(*(sum(getattr(row, name) for row in rows) for name in ("both", "only_a", "only_b", "neither")))
-
-
-def mcnemar(only_a: int, only_b: int) -> float:
-    """Return the two-sided p-value of McNemar's test.
-
-    If both models were equally good, an image that only one of them gets right would be either one's with equal
-    probability. This is the score test without continuity correction: of the tests for matched pairs it keeps its level
-    best, and `difference_interval` inverts the same test, so that it excludes 0 exactly if p < 0.05. (The exact
-    binomial
-    test is too conservative: Fagerland, Lydersen and Laake, "The McNemar test for binary matched-pairs data", BMC
-    Medical Research Methodology 13 (2013).)
-    """
-    return math.erfc(abs(score(0.0, only_a, only_b, only_a + only_b)) / math.sqrt(2)) if only_a + only_b else 1.0
 
 
 def difference_interval(pairs: Pairs) -> tuple[float, float]:

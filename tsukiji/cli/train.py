@@ -72,6 +72,10 @@ def train(
             help="balanced: weight rare classes higher; none; auto, the default: balanced if classes are uneven.",
         ),
     ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option("--precision", help="float32: serve the model so; auto, the default: the fastest without loss."),
+    ] = None,
     unknown: Annotated[
         str | None,
         typer.Option(
@@ -104,6 +108,7 @@ def train(
         "weights": weights,
         "pretrained": False if no_pretrained else None,
         "class_weights": class_weights,
+        "precision": precision,
         "flip": False if no_flip else None,
     }
     source = source_of(dataset)

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from tsukiji.types.base import Answer, Metadata, Request, Split
+from tsukiji.types.execution import Execution
 
 
 class ClassMetrics(Answer):
@@ -171,6 +172,8 @@ class Metrics(Answer):
     sweep: list[SweepPoint] = []
     unknown: UnknownMetrics | None = None
     multi_label: MultiLabelMetrics | None = None
+    execution: Execution | None = None
+    """What computed the embeddings; null in evaluations by earlier versions."""
 
 
 class Leakage(Answer):

@@ -113,6 +113,12 @@ class Recipe(Request):
         "the largest class has more than twice the images of the smallest.",
     )
 
+    precision: Literal["auto", "float32"] = Field(
+        "auto",
+        description="`float32`: the model is evaluated and served so. `auto`: in the fastest precision of the machine "
+        "that trains it, bfloat16 or int8, unless held-out images show a loss.",
+    )
+
     @model_validator(mode="before")
     @classmethod
     def _fill_in(cls, values: Any) -> Any:

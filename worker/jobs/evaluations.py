@@ -21,6 +21,7 @@ from tsukiji.errors import KindMismatch, LabelsUnknown, ModelGone
 from tsukiji.ids import new_id
 from tsukiji.jobs import MEASURING
 from tsukiji.labels import SEPARATOR, split_labels
+from tsukiji.types.execution import Execution
 from tsukiji.vision.package import CALIBRATION, Calibration
 from worker.inputs.batch_inputs import PAGE, from_dataset
 from worker.jobs.batches import store
@@ -73,6 +74,7 @@ def settle(services: Services, job: Job, lease: Lease) -> None:
     else:
         classes = truth.argmax(axis=1)
         metrics, costs = measure(classes, shares, label_names), losses(classes, shares)
+    metrics.execution = executed(job)
     lease.check()
     items = items_of(services, job, rows, costs.tolist())
     counts = {"errored": job.items_errored, "seen_in_training": count_seen(services, asked.model, items)}
@@ -97,6 +99,12 @@ def settle(services: Services, job: Job, lease: Lease) -> None:
         registry.add_evaluation(session, evaluation, items)
 
     services.retry_while_unavailable(end)
+
+
+def executed(job: Job) -> Execution | None:
+    """Return what computed the embeddings of the last chunk; None if nothing was classified."""
+    told = job.engine or {}
+    return Execution(engine=told.get("engine", "torch"), precision=told["precision"]) if "precision" in told else None
 
 
 def thresholds_of(services: Services, model_id: str) -> list[float] | None:

@@ -65,7 +65,7 @@ def prepare(services: Services, job: Job, folder: Path, lease: Lease) -> Run:
         download=settings.weights.download,
         device=settings.training.device,
         engine=settings.inference.engine,
-        precision=settings.inference.precision,
+        precision="float32" if asked.recipe.precision == "float32" else settings.inference.precision,
         cache=settings.cache_dir,
         threads=settings.training.threads,
         workers=settings.training.workers,

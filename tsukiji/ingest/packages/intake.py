@@ -85,6 +85,18 @@ def check_size(folder: Path, config: ModelConfig) -> None:
         ) from error
 
 
+def leave_out_int8(folder: Path, manifest: Manifest) -> Manifest:
+    """Take the body in int8 from a verified package; return the new manifest.
+
+    It is for OpenVINO's parser, which is not made for strangers' files. The network in float32 is complete without it.
+    """
+    if package.INT8 not in manifest.files:
+        return manifest
+    (folder / package.INT8).unlink()
+    files = {name: facts for name, facts in manifest.files.items() if name != package.INT8}
+    return package.seal_again(folder, manifest.model_copy(update={"files": files}), [])
+
+
 def clean_labels(folder: Path, manifest: Manifest) -> Manifest:
     """Normalise the labels of a verified package as in data sets, and seal it again if any changed.
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tsukiji.errors import PackageInvalid, StorageFull, TsukijiError
-from tsukiji.ingest.packages.intake import check, check_size, clean_labels, limits_of, unpack
+from tsukiji.ingest.packages.intake import check, check_size, clean_labels, leave_out_int8, limits_of, unpack
 from tsukiji.ingest.packages.tensors import check_finite
 from tsukiji.kernel.storage.disk import disk_errors
 from tsukiji.vision import package, preprocess  # noqa: F401 - imports Pillow and numpy before `limit`
@@ -72,7 +72,7 @@ def take(archive: Path, folder: Path, room: Room) -> None:
     """Do the work of `unpack_apart` in this process. Raises what that raises."""
     with disk_errors():
         unpack(archive, folder, limits_of(room.max_bytes, room.max_ratio))
-    checked = check(folder, clean_labels(folder, package.verify(folder)))
+    checked = check(folder, clean_labels(folder, leave_out_int8(folder, package.verify(folder))))
     if checked.config.num_classes > room.most_labels:
         raise PackageInvalid(
             f"The model has {checked.config.num_classes} labels; at most {room.most_labels} are allowed.",

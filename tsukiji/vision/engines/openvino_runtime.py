@@ -2,7 +2,7 @@
 
 Its package asks for `openvino_telemetry`, which sends usage figures unless a file in the home folder forbids it; the
 documented way to write that file sends an event itself. Both OpenVINO and NNCF do without the module where it is not
-installed, so here it is not. `tests/tsukiji/vision/engines/test_telemetry.py` watches.
+installed, so here it is not. `tests/training/test_telemetry.py` watches.
 """
 
 import sys

@@ -4,6 +4,7 @@ Only files that this service made are read: OpenVINO's parser is not made for st
 """
 
 import hashlib
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,24 +17,35 @@ from tsukiji.vision.engines.openvino_runtime import core, openvino
 
 TOPOLOGY: Final = "topology"
 WEIGHTS: Final = "weights"
-BODY: Final = "body"
-IMAGES: Final = "images"
+LEAST_LIKENESS: Final = 0.9
+"""Of embeddings, on the pictures of the calibration; a body that loses more is not used in int8."""
 
 
-def write(path: Path, topology: bytes, weights: bytes, body: str, images: int) -> None:
-    """Write a graph in int8.
+@dataclass(frozen=True)
+class Facts:
+    """How a body was quantised.
 
-    Args:
-        path: of the file.
-        topology: the graph's XML.
-        weights: of the graph.
-        body: the space of the body in float32 (`feature_cache.space_of`).
-        images: calibrated on that many.
+    Attributes:
+        body: its space in float32 (`feature_cache.space_of`).
+        images: it was calibrated on that many.
+        likeness: mean correlation of its embeddings with those in float32.
     """
+
+    body: str
+    images: int
+    likeness: float
+
+    @property
+    def good(self) -> bool:
+        return self.likeness >= LEAST_LIKENESS
+
+
+def write(path: Path, topology: bytes, weights: bytes, facts: Facts) -> None:
+    """Write a graph in int8: its XML, and its weights."""
     tensors = {name: np.frombuffer(data, np.uint8) for name, data in ((TOPOLOGY, topology), (WEIGHTS, weights))}
-    facts = {BODY: body, IMAGES: str(images), "openvino": openvino.get_version()}
+    told = {name: str(value) for name, value in asdict(facts).items()} | {"openvino": openvino.get_version()}
     draft = path.with_name(f".{path.name}.part")
-    save_file(tensors, draft, metadata=facts)
+    save_file(tensors, draft, metadata=told)
     draft.replace(path)
 
 
@@ -53,11 +65,11 @@ def read(path: Path) -> tuple[Any, str]:
         return graph, hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def body_of(path: Path) -> str | None:
-    """Return the space of the body that a file has in int8; None if there is no such file, or it is damaged."""
+def facts_of(path: Path) -> Facts | None:
+    """Return how a body was quantised; None if there is no such file, or it is damaged."""
     try:
         with safe_open(path, "np") as file:
-            found: str | None = file.metadata().get(BODY)
-            return found
-    except (SafetensorError, OSError, AttributeError):
+            told = file.metadata()
+        return Facts(told["body"], int(told["images"]), float(told["likeness"]))
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError):
         return None

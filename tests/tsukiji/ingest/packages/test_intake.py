@@ -8,7 +8,7 @@ import pytest
 
 from tests.tsukiji.vision.packages import LABELS, seal
 from tsukiji.errors import PackageInvalid
-from tsukiji.ingest.packages.intake import check, limits_of, unpack
+from tsukiji.ingest.packages.intake import check, leave_out_int8, limits_of, unpack
 from tsukiji.vision import package
 
 LIMITS = limits_of(64 * 2**20)
@@ -170,3 +170,13 @@ def test_an_evaluation_comes_along(folder):
     seal(folder)
     evaluated = check(folder, package.verify(folder)).evaluated
     assert (evaluated.metrics.accuracy, evaluated.split, evaluated.recipe) == (0.5, "test", {"epochs": 3})
+
+
+def test_a_body_in_int8_of_strangers_is_not_taken_in(folder):
+    """It is for a parser that trusts its files; in float32 the network is complete."""
+    (folder / package.INT8).write_bytes(b"\0" * 8)
+    seal(folder)
+    manifest = leave_out_int8(folder, package.verify(folder))
+    assert package.INT8 not in manifest.files
+    assert package.verify(folder) == manifest
+    assert leave_out_int8(folder, manifest) == manifest
