@@ -59,21 +59,23 @@ def line_chart(
     y_text: Callable[[float], str] = lambda value: f"{value:g}",
     y_range: tuple[float, float] | None = None,
     x_range: tuple[float, float] | None = None,
+    y_most: float | None = None,
     width: int = WIDTH,
     height: int = 240,
 ) -> Markup:
     """Return an SVG of up to two curves over one axis.
 
     A screen reader says `title`; `x_name` is below the horizontal axis, and `y_text` writes values of the vertical
-    one. The ends of the axes are those of the data by default; `width` and `height` are in units of the text's size,
+    one. The ends of the axes are those of the data by default, the vertical one's at most `y_most`; `width` and `height` are in units of the text's size,
     so a narrow column takes a narrow chart.
     """
     xs = [x for line in lines for x, _ in line.points] or [0.0, 1.0]
     ys = [y for line in lines for _, y in line.points] + [y for line in lines for _, *ends in line.band for y in ends]
     low, high = y_range or (min(ys, default=0.0), max(ys, default=1.0))
-    spare = 0.0 if y_range else MARGIN * (high - low)
+    spare = 0.0 if y_range else MARGIN * ((high - low) or abs(high) or 1.0)
     across = Axis(*(x_range or (min(xs), max(xs))), LEFT, width - RIGHT)
-    down = Axis(low - spare, high + spare, height - BOTTOM, TOP, y_text)
+    top = high + spare if y_most is None else min(high + spare, y_most)
+    down = Axis(low - spare, top, height - BOTTOM, TOP, y_text)
     parts = [*axes(across, down, height, x_name)]
     for index, line in enumerate(lines):
         parts += curve(line, across, down, " second" if index else "")

@@ -90,7 +90,7 @@ def show_data(
             ),
             labels=[each.label for each in record.classes if each.label is not None],
             unlabelled=unlabelled(record),
-            findings=sum(found.values()),
+            findings=sum(number for kind, number in found.items() if kind != "label_next"),
             total=count_of(record, found, wanted),
             per_page=COLUMNS,
             arriving=newest_import(session, row),

@@ -105,7 +105,7 @@ def draw(history: list[types.SuggestionRound]) -> Markup | None:
     title = f"Accuracy over labels: {percent(points[-1][1])} with {points[-1][0]:.0f}"
     lines = [Line("accuracy", points, band)]
     return line_chart(
-        lines, title=title, x_name="labels", y_text=percent, x_range=(0.0, points[-1][0]), width=330, height=190
+        lines, title=title, x_name="labels", y_text=percent, y_most=1.0, x_range=(0.0, points[-1][0]), width=330, height=190
     )
 
 

@@ -10,7 +10,8 @@ import { isArchive, isPicture, upload } from "./uploads.js";
  * @param {Record<string, any>} options of POST /v1/batches
  */
 export async function startBatch(chosen, options) {
-  const pictures = chosen.filter(isPicture);
+  const largest = (await call("/v1/limits").catch(() => null))?.image_bytes ?? Infinity;
+  const pictures = chosen.filter((each) => isPicture(each) && each.file.size <= largest);
   const archive = chosen.length === 1 && isArchive(chosen[0].file) ? chosen[0].file : null;
   const control = new AbortController();
   const told = make("p", { role: "status" });
@@ -20,7 +21,7 @@ export async function startBatch(chosen, options) {
   document.body.append(dialog);
   dialog.showModal();
   try {
-    if (!archive && !pictures.length) throw new Problem(0, { detail: "There is no picture among these files.", hint: "Choose pictures, a folder of them, or a zip." });
+    if (!archive && !pictures.length) throw new Problem(0, { detail: "There is no picture among these files, or none of a size that the service takes.", hint: "Choose pictures, a folder of them, or a zip." });
     const left = chosen.length - pictures.length;
     const text = plural(pictures.length, "picture") + (left && !archive ? ` (${plural(left, "other file")} left out)` : "");
     const file = archive ?? tar(pictures, `${nameOf(pictures)}.tar`);

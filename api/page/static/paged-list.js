@@ -20,11 +20,11 @@ export class PagedList {
 
   /**
    * Read from the start.
-   * @param {string} source @param {number} until at least so many, if there are
+   * @param {string} source @param {number} until at least so many, if there are @param {() => unknown} ready is waited for
    * @returns {Promise<boolean>} false where a newer call has overtaken this one
    * @throws {Problem}
    */
-  async read(source, until) {
+  async read(source, until, ready) {
     const round = ++this.#round;
     /** @type {any[]} */
     const entries = [];
@@ -35,6 +35,8 @@ export class PagedList {
       entries.push(...page.data);
       cursor = page.next_cursor;
     } while (cursor && entries.length < until);
+    await ready();
+    if (round !== this.#round) return false;
     [this.entries, this.#cursor, this.more] = [entries, cursor, cursor !== null];
     return true;
   }

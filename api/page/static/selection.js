@@ -51,6 +51,17 @@ export class Selection {
 /** @typedef {{left: number, top: number, right: number, bottom: number}} Box in pixels from the list's corner */
 
 /**
+ * The indexes of the tiles that a box touches, of those that there may be.
+ * @param {{columns: number, side: number, step: number}} layout in pixels
+ * @param {Box} box
+ */
+export function* inBox({ columns, side, step }, { left, top, right, bottom }) {
+  const first = (/** @type {number} */ start) => Math.max(0, Math.ceil((start - side) / step));
+  for (let y = first(top); y <= Math.floor(bottom / step); y++)
+    for (let x = first(left); x <= Math.min(Math.floor(right / step), columns - 1); x++) yield y * columns + x;
+}
+
+/**
  * Draw a box with the mouse, from a press until it is let go.
  * @param {HTMLElement} list
  * @param {PointerEvent} start

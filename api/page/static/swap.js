@@ -1,15 +1,10 @@
 // Parts of a screen are drawn again by the server: this fetches the screen and puts them in place of those shown.
 import { send } from "./api.js";
+import { released } from "./press.js";
 
 /** @type {Map<string, object>} the newest swap of each part */
 const newest = new Map();
 let due = 0;
-/** @type {Element | null} */
-let pressed = null;
-
-addEventListener("pointerdown", (event) => (pressed = event.button ? null : /** @type {Element} */ (event.target)), true);
-for (const end of ["pointerup", "pointercancel"])
-  addEventListener(end, () => setTimeout(() => ((pressed = null), dispatchEvent(new Event("released")))), true); // after its click
 
 /** Fetch a screen. @param {string} address @returns {Promise<Document>} @throws {Problem} */
 export async function screen(address) {
@@ -32,7 +27,7 @@ export async function swap(address, parts, { keep = false, prepare } = {}) {
   for (const part of parts) newest.set(part, turn);
   const fresh = await screen(address);
   await prepare?.(fresh);
-  while (parts.some((part) => pressed?.closest(part))) await new Promise((resolve) => addEventListener("released", resolve, { once: true }));
+  await released((pressed) => parts.some((part) => pressed.closest(part)));
   if (parts.some((part) => newest.get(part) !== turn)) return false;
   const [shown, drawn] = [document, fresh].map((screen) => parts.map((part) => [...screen.querySelectorAll(part)]));
   if (shown.some((elements, index) => elements.length !== drawn[index].length)) {

@@ -46,8 +46,9 @@ async function filesIn(entry) {
   if (!entry) return [];
   const reader = entry.createReader();
   const found = [];
-  for (let some; (some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject))).length; ) found.push(...some); // a hundred at a time
-  return (await Promise.all(found.map(filesIn))).flat();
+  for (let some; (some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject))).length; )
+    found.push(...(await Promise.all(some.map(filesIn))).flat()); // a hundred at a time; all at once would block the page
+  return found;
 }
 
 /**

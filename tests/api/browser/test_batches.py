@@ -7,8 +7,10 @@ import pytest
 from playwright.sync_api import expect
 
 from db.jobs import jobs
+from db.paging import Window
 from tests.api.browser.test_accessibility import serious
 from tests.api.conftest import as_files, picture, pictures, work
+from tsukiji.jobs import JobKind
 
 TILES = "image-grid [role=option]"
 
@@ -42,7 +44,19 @@ def test_a_folder_without_pictures_is_told(model, signed_in, tmp_path):
     (tmp_path / "notes.txt").write_text("no picture")
     page = signed_in("/batches")
     page.set_input_files("#files", tmp_path / "notes.txt")
-    expect(page.locator("#notices")).to_contain_text("There is no picture among these files.")
+    expect(page.locator("#notices")).to_contain_text("There is no picture among these files")
+
+
+def test_what_is_too_large_is_not_sent(services, model, signed_in, tmp_path):
+    (tmp_path / "small.png").write_bytes(picture())
+    with (tmp_path / "huge.png").open("wb") as file:
+        file.truncate(services.settings.limits.image_bytes + 1)
+    page = signed_in("/batches")
+    page.set_input_files("#files", [tmp_path / "small.png", tmp_path / "huge.png"])
+    page.wait_for_url("**/batches/bat_*")
+    with services.database.reading() as session:
+        (job,) = jobs.page(session, Window(1), JobKind.BATCH).data
+        assert len(services.store.read(job.upload_sha256)) < services.settings.limits.image_bytes
 
 
 def test_it_is_live(client, services, model, signed_in):

@@ -27,7 +27,8 @@ import { make } from "../api.js";
 import { further } from "../keys.js";
 import { complain } from "../notices.js";
 import { PagedList } from "../paged-list.js";
-import { Selection, drawBox } from "../selection.js";
+import { released } from "../press.js";
+import { Selection, drawBox, inBox } from "../selection.js";
 import { lookOfImage, makeTile } from "../tile.js";
 
 const AHEAD = 500;
@@ -51,7 +52,7 @@ export class ImageGrid extends HTMLElement {
   #resize = new ResizeObserver(() => this.#measure());
   /** @type {AbortController | null} */ #listening = null;
 
-  draw = lookOfImage;
+  #draw = lookOfImage;
 
   connectedCallback() {
     this.#listening = new AbortController();
@@ -81,6 +82,15 @@ export class ImageGrid extends HTMLElement {
 
   // --- entries
 
+  get draw() {
+    return this.#draw;
+  }
+
+  set draw(draw) {
+    this.#draw = draw;
+    if (this.entries.length) this.#redraw();
+  }
+
   get entries() {
     return this.#source.entries;
   }
@@ -101,7 +111,7 @@ export class ImageGrid extends HTMLElement {
   /** @param {number} [until] reads at least so many */
   async #read(until = 1) {
     try {
-      if (await this.#source.read(this.#src, until)) this.#taken();
+      if (await this.#source.read(this.#src, until, () => released((pressed) => this.contains(pressed)))) this.#taken();
     } catch (error) {
       complain(error, () => this.#read(until));
     }
@@ -378,21 +388,8 @@ export class ImageGrid extends HTMLElement {
   /** All that a box touches is selected. @param {PointerEvent} start */
   #drag(start) {
     const base = start.ctrlKey || start.shiftKey ? this.selected.map((entry) => this.draw(entry).key) : [];
-    drawBox(this.#list, start, (box) => this.select([...base, ...this.#within(box)], base.length > 0));
-  }
-
-  /** @param {import("../selection.js").Box} box */
-  #within({ left, top, right, bottom }) {
-    const { columns, side, step } = this.#layout;
-    const found = [];
-    const span = (/** @type {number} */ a, /** @type {number} */ b) => [Math.max(0, Math.ceil((a - side) / step)), Math.floor(b / step)];
-    const [[x1, x2], [y1, y2]] = [span(left, right), span(top, bottom)];
-    for (let y = y1; y <= y2; y++)
-      for (let x = x1; x <= Math.min(x2, columns - 1); x++) {
-        const entry = this.entries[y * columns + x];
-        if (entry) found.push(this.draw(entry).key);
-      }
-    return found;
+    const within = (/** @type {import("../selection.js").Box} */ box) => [...inBox(this.#layout, box)].filter((at) => at in this.entries).map((at) => this.draw(this.entries[at]).key);
+    drawBox(this.#list, start, (box) => this.select([...base, ...within(box)], base.length > 0));
   }
 }
 
