@@ -21,6 +21,7 @@ export function notify(text, { kind = "", actions = {}, key } = {}) {
     notice.append(button);
   }
   const list = /** @type {HTMLElement} */ (document.getElementById("notices"));
+  for (const other of [...list.children]) if (other.firstChild?.textContent === text && kind) other.remove(); // said again
   while (list.children.length > 2) list.firstElementChild?.remove();
   list.append(notice);
   setTimeout(() => notice.remove(), 1000 * SECONDS * (buttons.length ? 3 : 1));

@@ -1,5 +1,5 @@
 // Parts of a screen are drawn again by the server: this fetches the screen and puts them in place of those shown.
-import { send } from "./api.js";
+import { Problem, send } from "./api.js";
 import { released } from "./press.js";
 
 /** @type {Map<string, object>} the newest swap of each part */
@@ -9,6 +9,7 @@ let due = 0;
 /** Fetch a screen. @param {string} address @returns {Promise<Document>} @throws {Problem} */
 export async function screen(address) {
   const response = await send(address, { headers: { Accept: "text/html" } });
+  if (new URL(response.url).pathname === "/sign-in") throw new Problem(401, { detail: "This browser is not signed in any more." });
   return new DOMParser().parseFromString(await response.text(), "text/html");
 }
 
@@ -31,7 +32,7 @@ export async function swap(address, parts, { keep = false, prepare } = {}) {
   if (parts.some((part) => newest.get(part) !== turn)) return false;
   const [shown, drawn] = [document, fresh].map((screen) => parts.map((part) => [...screen.querySelectorAll(part)]));
   if (shown.some((elements, index) => elements.length !== drawn[index].length)) {
-    location.replace(address.split("#")[0]); // signed out meanwhile, or the screen is another one now
+    location.replace(address.split("#")[0]); // the screen is another one now
     return false;
   }
   const here = new URL(address, location.href).href === location.href;

@@ -47,10 +47,13 @@ def url(app, services):
 
 @pytest.fixture
 def open_page(chromium, url):
-    """Open pages by `open_page(width=..., scheme=...)`; what one complains about, or asks of others, fails the test."""
+    """Open pages by `open_page(width=..., scheme=...)`; what one complains about, or asks of others, fails the test.
+
+    With `refused=True` the service may refuse requests.
+    """
     contexts, complaints = [], []
 
-    def open_context(width=1280, height=844, scheme="light", **options):
+    def open_context(width=1280, height=844, scheme="light", refused=False, **options):
         view = {"width": width, "height": height}
         context = chromium.new_context(viewport=view, color_scheme=scheme, base_url=url, **options)
         contexts.append(context)
@@ -58,7 +61,10 @@ def open_page(chromium, url):
         opened.on(
             "console",
             lambda line: (
-                complaints.append(f"{line.text} {line.location['url']}") if line.type in {"error", "warning"} else None
+                complaints.append(f"{line.text} {line.location['url']}")
+                if line.type in {"error", "warning"}
+                and not (refused and line.text.startswith("Failed to load resource"))
+                else None
             ),
         )
         opened.on("pageerror", lambda error: complaints.append(str(error)))

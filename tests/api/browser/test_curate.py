@@ -78,6 +78,21 @@ def test_poor_pictures_are_selected_in_a_grid_and_excluded_at_once(signed_in, cl
     expect(tiles).to_have_count(1)
 
 
+def test_nothing_is_lost_when_the_session_ends(signed_in, client, suspected):
+    page = signed_in("/datasets/sushi/curate/suspected-labels", refused=True)
+    expect(page.locator(".number")).to_have_text("1 of 3")
+    cookies = page.context.cookies()
+    page.context.clear_cookies()
+    page.keyboard.press("a")
+    expect(page.get_by_text("Your session has ended.")).to_have_count(1)
+    expect(page.locator(".look img")).to_be_visible()
+    assert label(client, suspected[0]) == "eel"
+    page.context.add_cookies(cookies)  # signed in again, in another tab
+    page.goto(page.url)
+    page.keyboard.press("a")
+    expect(page.get_by_text("Now salmon.")).to_be_visible()
+
+
 def test_another_tab_was_faster(signed_in, client, suspected):
     page = signed_in("/datasets/sushi/curate/suspected-labels")
     expect(page.locator(".number")).to_have_text("1 of 3")

@@ -110,3 +110,13 @@ def test_axe_finds_nothing_serious_in_an_answer(services, model, signed_in, widt
         page.evaluate(DROP, [list(picture()), 3, "drop"])
         expect(page.locator(".answer .tile")).to_have_count(3)
         assert serious(page) == {}
+
+
+def test_a_model_that_was_deleted_meanwhile_is_told(signed_in, client, model, tmp_path):
+    page = signed_in("/use", refused=True)
+    (tmp_path / "a.png").write_bytes(picture())
+    for alias in client.get(f"/v1/models/{model}").json()["aliases"]:
+        client.delete(f"/v1/aliases/{alias}")
+    assert client.delete(f"/v1/models/{model}").status_code == 204
+    page.set_input_files("#files", tmp_path / "a.png")
+    expect(page.locator("#notices")).to_contain_text("There is no model")
