@@ -66,8 +66,8 @@ def line_chart(
     """Return an SVG of up to two curves over one axis.
 
     A screen reader says `title`; `x_name` is below the horizontal axis, and `y_text` writes values of the vertical
-    one. The ends of the axes are those of the data by default, the vertical one's at most `y_most`; `width` and `height` are in units of the text's size,
-    so a narrow column takes a narrow chart.
+    one. The ends of the axes are those of the data by default, that of the vertical one at most `y_most`; `width` and
+    `height` are in units of the text's size, so a narrow column takes a narrow chart.
     """
     xs = [x for line in lines for x, _ in line.points] or [0.0, 1.0]
     ys = [y for line in lines for _, y in line.points] + [y for line in lines for _, *ends in line.band for y in ends]

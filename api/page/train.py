@@ -213,7 +213,8 @@ def draw_epochs(epochs: Sequence[EpochMetrics], *, several: bool) -> dict[str, A
     if several:
         means = [(epoch.epoch, epoch.mean_average_precision or 0.0) for epoch in epochs]
         lines.append(Line("mean average precision", means, dots=False))
-    accuracy = line_chart(lines, title="Accuracy on held-out pictures by epoch", x_name="epoch", y_text=percent, y_most=1.0)
+    title = "Accuracy on held-out pictures by epoch"
+    accuracy = line_chart(lines, title=title, x_name="epoch", y_text=percent, y_most=1.0)
     return {"loss": loss, "accuracy": accuracy}
 
 
