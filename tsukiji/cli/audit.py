@@ -20,17 +20,20 @@ COLUMNS = {
 
 
 def audit(
-    key: Annotated[str | None, typer.Option("--key", help="Only by this key: its id or name.")] = None,
-    act: Annotated[str | None, typer.Option("--act", help="Only this operation, such as create_training.")] = None,
+    key: Annotated[str | None, typer.Option("--key", help="By this key: its id or name; default: any.")] = None,
+    act: Annotated[str | None, typer.Option("--act", help="This operation, as create_training; default: any.")] = None,
     subject: Annotated[
-        str | None, typer.Option("--subject", help="Only what was done to this, by its id or name.")
+        str | None, typer.Option("--subject", help="What was done to this: its id or name; default: anything.")
     ] = None,
-    since: Annotated[datetime | None, typer.Option("--since", help="Only from then on.")] = None,
-    until: Annotated[datetime | None, typer.Option("--until", help="Only before then.")] = None,
+    since: Annotated[datetime | None, typer.Option("--since", help="From then on; default: the beginning.")] = None,
+    until: Annotated[datetime | None, typer.Option("--until", help="Before then; default: now.")] = None,
     limit: Limit = None,
     as_json: AsJson = False,
 ) -> None:
-    """List who did what, when, from where, newest first; `--json` exports it as JSON lines."""
+    """List who did what, when, from where; for administrators.
+
+    Newest first; `--json` exports all as JSON lines.
+    """
     with Client() as client:
         found = client.audit.list(key=key, act=act, subject=subject, since=since, until=until)
         print_records(found, COLUMNS, as_json, limit, FITS)

@@ -116,13 +116,13 @@ def create_key(
     name: Annotated[str, typer.Option("--name", help="Who or what uses the key.")],
     scopes: Annotated[
         list[str] | None,
-        typer.Option("--scope", help="What it may do: predict, read, label, train, admin (default). Repeatable."),
+        typer.Option("--scope", help="What it may do: predict, read, label, train, admin; default: admin. Repeatable."),
     ] = None,
     dataset: Annotated[
-        list[str] | None, typer.Option("--dataset", help="The only data set it sees. Repeatable.")
+        list[str] | None, typer.Option("--dataset", help="The only data set it sees; default: all. Repeatable.")
     ] = None,
     model: Annotated[
-        list[str] | None, typer.Option("--model", help="The only model or alias it sees. Repeatable.")
+        list[str] | None, typer.Option("--model", help="The only model or alias it sees; default: all. Repeatable.")
     ] = None,
     expires: Annotated[
         float | None, typer.Option("--expires", metavar="DAYS", help="Days until it stops working; never by default.")
