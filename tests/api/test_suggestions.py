@@ -146,7 +146,7 @@ def test_a_pile_is_accepted_by_one_act_and_comes_back_by_undo(client, pets, sugg
     taken_out = listed(client, "label:cat")[-1]["image_id"]
     accepted = act(client, "relabel", label="cat", filter={"pile": "label:cat"}, **{"except": [taken_out]})
     assert accepted["images"] == 7
-    assert "except 1" in accepted["description"]
+    assert "but 1" in accepted["description"]
     assert [image["image_id"] for image in listed(client, "label:cat")] == [taken_out]
     assert counted(client.get(PLACE).json()) == {"label:cat": 1, "label:dog": 8}
     client.post(accepted["links"]["undo"])

@@ -81,4 +81,4 @@ def test_a_part_that_cannot_be_measured_has_no_figures(stage, capsys):
 
 def test_the_documents_name_every_part():
     told = (ROOT / "docs" / "performance.md").read_text()
-    assert set(batches.PARTS) <= set(re.findall(r"^\| `(\w+)` \|", told, re.MULTILINE))
+    assert set(batches.PARTS) <= set(re.findall(r"`(\w+)`", told))

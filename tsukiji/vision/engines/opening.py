@@ -39,7 +39,7 @@ def open_engine(
     if plan.engine == "torch":
         return TorchEngine(model, backbone, preprocess, plan)
     from tsukiji.vision.engines import graphs, quantised  # noqa: PLC0415 - OpenVINO, which is optional
-    from tsukiji.vision.engines.openvino_engine import OpenVinoEngine  # noqa: PLC0415 - the same
+    from tsukiji.vision.engines.openvino_engine import OpenVinoEngine  # noqa: PLC0415 - OpenVINO again
 
     body = model.body_state()
     if plan.precision == "int8":

@@ -12,8 +12,8 @@ from typing import Any
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # `import` then raises ImportError
 
 import openvino  # noqa: E402, TID251 - after the line above, and nowhere else
-from openvino.frontend import FrontEndManager  # noqa: E402, TID251 - the same
-from openvino.preprocess import PrePostProcessor  # noqa: E402, TID251 - the same
+from openvino.frontend import FrontEndManager  # noqa: E402, TID251 - OpenVINO again
+from openvino.preprocess import PrePostProcessor  # noqa: E402, TID251 - OpenVINO again
 
 __all__ = ["FrontEndManager", "PrePostProcessor", "core", "openvino"]
 

@@ -103,7 +103,7 @@ def abilities(device: torch.device, engine: EngineName) -> list[Choice]:
     if engine == "torch":
         best = best_precision(device)
         return [("torch", "float32")] if best == "float32" else [("torch", "float32"), ("torch", best)]
-    from tsukiji.vision.engines.openvino_runtime import core  # noqa: PLC0415 - optional
+    from tsukiji.vision.engines.openvino_runtime import core  # noqa: PLC0415 - needs OpenVINO, which is optional
 
     told = core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     names: list[tuple[str, Precision]] = [("FP32", "float32"), ("BF16", "bfloat16"), ("INT8", "int8")]
@@ -149,7 +149,7 @@ def sample(plan: Plan) -> Engine:
     model, preprocess = build(NETWORK, 1).eval(), preprocess_of(NETWORK, SIDE)
     if plan.precision != "int8":
         return open_engine(model, NETWORK, preprocess, plan)
-    from tsukiji.vision.engines import graphs  # noqa: PLC0415 - optional
-    from tsukiji.vision.engines.openvino_engine import OpenVinoEngine  # noqa: PLC0415 - the same
+    from tsukiji.vision.engines import graphs  # noqa: PLC0415 - needs OpenVINO, which is optional
+    from tsukiji.vision.engines.openvino_engine import OpenVinoEngine  # noqa: PLC0415 - OpenVINO again
 
     return OpenVinoEngine(graphs.pretend_int8(graphs.convert(model, preprocess)), "", model.num_embedded, plan)
