@@ -41,13 +41,13 @@ def run_journey(client: Client, folder: Path, name: str = "journey") -> Journey:
     return Journey(dataset, training, model, evaluation, batch)
 
 
-def write_pictures(folder: Path) -> Path:
-    """Write one folder per class: a colour each, under noise, no two alike; 40 x 40 pixels."""
+def write_pictures(folder: Path, count: int = PICTURES_PER_CLASS) -> Path:
+    """Write one folder of `count` pictures per class: a colour each, under noise, no two alike; 40 x 40 pixels."""
     noise = random.Random(7)
     for label, colour in COLOURS.items():
         (folder / label).mkdir()
         plain = Image.new("RGB", (40, 40), colour)
-        for number in range(PICTURES_PER_CLASS):
+        for number in range(count):
             grain = Image.frombytes("RGB", plain.size, noise.randbytes(3 * plain.width * plain.height))
             Image.blend(plain, grain, 0.3).save(folder / label / f"{number:02}.png")
     return folder
