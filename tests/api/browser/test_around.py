@@ -45,7 +45,7 @@ def test_an_empty_data_set_fills_while_its_import_runs(signed_in, client, servic
 def test_a_new_key_is_copied(signed_in):
     page = signed_in("/keys")
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    page.get_by_label("New key").fill("camera-7")
+    page.locator("#name").fill("camera-7")
     page.keyboard.press("Enter")
     page.get_by_role("button", name="Copy").click()
     expect(page.get_by_text("Copied.")).to_be_visible()
