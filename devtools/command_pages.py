@@ -4,7 +4,7 @@ from typing import Any
 
 import typer
 
-from devtools.endpoint_pages import first_sentence
+from devtools.endpoint_pages import in_brief
 from devtools.settings_pages import ROOT
 from tsukiji.cli.app import app
 
@@ -48,7 +48,7 @@ def render() -> str:
     alone = [child for child in children(command) if not children(child)]
     groups = [child for child in children(command) if children(child)]
     sections = ["## Commands\n\n" + "".join(render_command(child, "") for child in alone)]
-    sections += [f"## {group.name}\n\n{first_sentence(group.help)}.\n\n{render_group(group)}" for group in groups]
+    sections += [f"## {group.name}\n\n{in_brief(group.help)}.\n\n{render_group(group)}" for group in groups]
     return "\n".join([HEAD, *sections])
 
 
@@ -63,7 +63,7 @@ def render_group(group: Any) -> str:
 
 def render_command(command: Any, group: str) -> str:
     arguments = [f" {shown(each)}" for each in command.params if each.param_type_name == "argument"]
-    return f"- `tsukiji {group}{command.name}{''.join(arguments)}`: {first_sentence(command.help)}\n"
+    return f"- `tsukiji {group}{command.name}{''.join(arguments)}`: {in_brief(command.help)}\n"
 
 
 def shown(argument: Any) -> str:

@@ -56,8 +56,11 @@ def render_section(heading: str, lines: list[tuple[str, str]]) -> str:
     return f"## {heading}\n\n" + "".join(line for _, line in sorted(lines, key=order))
 
 
-def first_sentence(text: str) -> str:
-    return re.split(r"(?<=[.:?]) ", " ".join(text.split()), maxsplit=1)[0].rstrip(".:")
+def in_brief(text: str) -> str:
+    """Return a description's beginning; the rest is where the description itself is shown."""
+    return re.split(
+        r"(?<=[.:;?]) |, (?=newest|oldest|without|also|with|until|if|past|most|in )", " ".join(text.split()), maxsplit=1
+    )[0].rstrip(".:;")
 
 
 def order(line: tuple[str, str]) -> str:
@@ -67,4 +70,4 @@ def order(line: tuple[str, str]) -> str:
 def render_line(method: str, path: str, operation: dict[str, Any]) -> str:
     scopes = operation.get("x-scopes")
     needed = f" ({'any key' if set(scopes) == set(SCOPES) else ', '.join(scopes)})" if scopes else ""
-    return f"- `{method} {path}`: {first_sentence(operation['description'])}{needed}\n"
+    return f"- `{method} {path}`: {in_brief(operation['description'])}{needed}\n"

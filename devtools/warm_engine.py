@@ -1,4 +1,4 @@
-"""Stands in for the module `subprocess` where tests start engines: forks of a process that has imported what they need.
+"""Replaces the module `subprocess` where tests start engines, by forks of a process that has imported what they need.
 
 An engine imports for seconds. A fork is otherwise what a new process is: its own pid, session, pipes and exit status.
 Other programs are started as ever.

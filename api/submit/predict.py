@@ -105,7 +105,7 @@ async def start_prediction(
 async def answer_unrecorded(
     services: Services, options: BatchOptions, files: list[File], target: Target, seconds: float
 ) -> Predictions | None:
-    """Return predictions of which nothing is stored; None if no worker answers.
+    """Return predictions without storing them; None if no worker answers.
 
     Raises:
         Invalid

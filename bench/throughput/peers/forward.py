@@ -17,7 +17,7 @@ from tsukiji.vision.predictor import Predictor
 
 
 def bare_forward(folder: Path, files: Sequence[Path]) -> float:
-    """Return the seconds that a package's network takes for so many images, decoded and scaled beforehand.
+    """Return the seconds that a package's network takes for the images of `files`, decoded and scaled beforehand.
 
     Many run in the worker's streams, in its passes; a single one on all cores, as the lane does it. The same inputs are
     used again and again: what the pixels show makes no difference to the time.
