@@ -14,16 +14,20 @@ from tsukiji.errors import Conflict, NotFound
 
 
 def put(session: Session, name: str, model_id: str, by: str | None = None) -> Alias:
-    """Point an alias to a model; `by` is the id of a key. A move that changes nothing is not recorded."""
-    insert_alias = upsert(session, Alias).values(name=name, model_id=model_id, updated_at=now())
+    """Point an alias of the model's project to it; `by` is the id of a key. A move that changes nothing is not
+    recorded.
+    """
+    project = session.get_one(Model, model_id).project_id
+    insert_alias = upsert(session, Alias).values(project_id=project, name=name, model_id=model_id, updated_at=now())
     moved = {"model_id": model_id, "updated_at": now()}
     # Locks the alias's row, so that the second of two concurrent moves sees the first one's history.
-    session.execute(insert_alias.on_conflict_do_update(index_elements=[Alias.name], set_=moved))
-    newest = session.scalar(select(AliasMove).where(AliasMove.name == name).order_by(AliasMove.id.desc()).limit(1))
+    session.execute(insert_alias.on_conflict_do_update(index_elements=[Alias.project_id, Alias.name], set_=moved))
+    mine = (AliasMove.project_id == project, AliasMove.name == name)
+    newest = session.scalar(select(AliasMove).where(*mine).order_by(AliasMove.id.desc()).limit(1))
     if newest is None or newest.model_id != model_id:
-        session.add(AliasMove(name=name, model_id=model_id, moved_by=by))
+        session.add(AliasMove(project_id=project, name=name, model_id=model_id, moved_by=by))
         session.flush()
-        webhooks.emit(session, "model.promoted", lambda: describe(session, name, model_id, newest, by))
+        webhooks.emit(session, project, "model.promoted", lambda: describe(session, name, model_id, newest, by))
     return find(session, name)
 
 
@@ -63,7 +67,7 @@ def find(session: Session, name: str) -> Alias:
     Raises:
         NotFound
     """
-    alias = session.get(Alias, name, populate_existing=True)
+    alias = session.scalar(select(Alias).where(Alias.name == name).execution_options(populate_existing=True))
     if alias is None:
         raise NotFound(f"There is no alias {name!r}.")
     return alias
@@ -91,6 +95,7 @@ def existing(session: Session, model_ids: set[str]) -> set[str]:
 
 
 def remove(session: Session, name: str, by: str | None = None) -> None:
-    session.delete(find(session, name))
-    session.add(AliasMove(name=name, model_id=None, moved_by=by))
+    alias = find(session, name)
+    session.delete(alias)
+    session.add(AliasMove(project_id=alias.project_id, name=name, model_id=None, moved_by=by))
     session.flush()

@@ -47,6 +47,7 @@ def create(
     key = ApiKey(id=new_id("key"), **facts, **columns)
     session.add(key)
     session.flush()
+    session.refresh(key)
     audit.about(session, key.id)
     return key, secret
 
@@ -73,8 +74,8 @@ def issue(session: Session, body: KeyCreate, by: str | None = None) -> tuple[Api
 def alias_or_id(session: Session, name: str) -> str:
     """Return the alias of this name, else the id of the model: a key that is bound to an alias follows it."""
     model = registry.find_model(session, name)
-    is_alias = name != model.id and session.get(Alias, name) is not None
-    return name if is_alias else model.id
+    is_alias = select(Alias.name).where(Alias.name == name, Alias.model_id == model.id)
+    return name if name != model.id and session.scalar(is_alias) else model.id
 
 
 def rotate(session: Session, id_or_prefix: str, overlap_hours: float) -> tuple[ApiKey, str]:
@@ -141,7 +142,7 @@ def page(session: Session, window: Window) -> Rows[ApiKey]:
 
 def lock_admins(session: Session) -> set[str]:
     """Return the ids of all valid keys that may `admin`, locked: no other transaction revokes one meanwhile."""
-    rows = session.scalars(select(ApiKey).where(*usable()).with_for_update())
+    rows = session.scalars(select(ApiKey).where(*usable()).with_for_update(of=ApiKey))
     return {key.id for key in rows if may(key.scopes, "admin")}
 
 

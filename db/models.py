@@ -1,7 +1,7 @@
 """The tables. The state machine of jobs is in `tsukiji.jobs`; the CHECKs here are built from it."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import (
     JSON,
@@ -17,9 +17,10 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    select,
 )
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, column_property, mapped_column, relationship
 
 from db.boxes import BoxText
 from db.clock import Timestamp, now
@@ -49,7 +50,38 @@ class Base(DeclarativeBase):
     type_annotation_map = {datetime: Timestamp, dict[str, Any]: Json, list[str]: Json, list[int]: Json, list[Any]: Json}  # noqa: RUF012 - SQLAlchemy's own class attribute
 
 
-class ApiKey(Base):
+DEFAULT_PROJECT: Final = "prj_default"
+"""The project that there always is; its administrators administer the service."""
+PROJECT_OPTION: Final = "project"
+
+
+def current_project(context: Any) -> str:
+    """Return the project of what is inserted: that of the `Database`, else the default one."""
+    return str(context.execution_options.get(PROJECT_OPTION, DEFAULT_PROJECT))
+
+
+class Project(Base):
+    """What data sets, models, jobs, uploads, aliases, webhooks and keys belong to; one sees nothing of another."""
+
+    __tablename__ = "projects"
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    name: Mapped[str] = mapped_column(String(200), unique=True)
+    requests_per_minute: Mapped[int | None]
+    """Of all its keys together; null: no limit."""
+    pictures_per_day: Mapped[int | None]
+    created_at: Mapped[datetime] = mapped_column(default=now())
+
+
+OTHERS = Project.__table__.alias("other_projects")
+
+
+class Owned:
+    """What belongs to a project: its rows are seen by that project's keys alone (`db.views`)."""
+
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"), default=current_project)
+
+
+class ApiKey(Owned, Base):
     __tablename__ = "api_keys"
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     name: Mapped[str] = mapped_column(String(200))
@@ -66,12 +98,27 @@ class ApiKey(Base):
     """Ids, or names of aliases."""
     requests_per_minute: Mapped[int | None]
     """Its own rate; null: as the settings say."""
+    pictures_per_day: Mapped[int | None]
+    """Null: no limit but that of its project."""
     created_at: Mapped[datetime] = mapped_column(default=now())
     expires_at: Mapped[datetime | None]
     last_used_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
     created_by: Mapped[str | None] = mapped_column(String(40))
     """The key that created it over HTTP; null if created on the server."""
+    project: Mapped[Project] = relationship(lazy="joined", innerjoin=True)
+    several: Mapped[bool] = column_property(select(OTHERS.c.id).where(OTHERS.c.id != DEFAULT_PROJECT).exists())
+    """Whether there are other projects than the default one: while there are none, nothing needs to be filtered."""
+
+
+class Usage(Base):
+    """How many pictures a key or a project sent on a day (UTC). Counted only where there is a quota."""
+
+    __tablename__ = "usages"
+    owner: Mapped[str] = mapped_column(String(40), primary_key=True)
+    """The id of the key or project."""
+    day: Mapped[str] = mapped_column(String(10), primary_key=True)
+    pictures: Mapped[int] = mapped_column(BigInteger, default=0)
 
 
 class PageSession(Base):
@@ -101,7 +148,7 @@ class Blob(Base):
     used_at: Mapped[datetime] = mapped_column(default=now(), index=True)
 
 
-class Upload(Base):
+class Upload(Owned, Base):
     """A file uploaded in parts. Once complete, its bytes are a blob, kept until the upload expires."""
 
     __tablename__ = "uploads"
@@ -132,10 +179,11 @@ class UploadPart(Base):
     """The store's own part id."""
 
 
-class Dataset(Base):
+class Dataset(Owned, Base):
     __tablename__ = "datasets"
+    __table_args__ = (UniqueConstraint("project_id", "name"),)
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
-    name: Mapped[str] = mapped_column(String(200), unique=True)
+    name: Mapped[str] = mapped_column(String(200))
     description: Mapped[str] = mapped_column(Text, default="")
     kind: Mapped[str] = mapped_column(String(12), default="single_label")
     created_at: Mapped[datetime] = mapped_column(default=now())
@@ -294,7 +342,7 @@ class Suggestion(Base):
     """Within the pile."""
 
 
-class Snapshot(Base):
+class Snapshot(Owned, Base):
     """A frozen list of images; the list itself is the blob of this hash (`tsukiji.curation.snapshots`)."""
 
     __tablename__ = "snapshots"
@@ -306,7 +354,7 @@ class Snapshot(Base):
     created_at: Mapped[datetime] = mapped_column(default=now())
 
 
-class Model(Base):
+class Model(Owned, Base):
     __tablename__ = "models"
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     name: Mapped[str] = mapped_column(String(200), index=True)
@@ -350,18 +398,19 @@ class ModelExport(Base):
     created_at: Mapped[datetime] = mapped_column(default=now())
 
 
-class Alias(Base):
+class Alias(Owned, Base):
     __tablename__ = "aliases"
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"), primary_key=True, default=current_project)
     name: Mapped[str] = mapped_column(String(200), primary_key=True)
     model_id: Mapped[str] = mapped_column(ForeignKey("models.id"), index=True)
     updated_at: Mapped[datetime] = mapped_column(default=now(), onupdate=now())
 
 
-class AliasMove(Base):
+class AliasMove(Owned, Base):
     """An alias's history: the newest row is its present model, the one before is the target of a roll-back."""
 
     __tablename__ = "alias_moves"
-    __table_args__ = (Index("ix_alias_moves_name", "name", "id"),)
+    __table_args__ = (Index("ix_alias_moves_name", "project_id", "name", "id"),)
     id: Mapped[int] = mapped_column(Identity, primary_key=True, autoincrement=True)
     name: Mapped[str] = mapped_column(String(200))
     model_id: Mapped[str | None] = mapped_column(String(40))
@@ -392,7 +441,7 @@ class Leased:
         return (table.id == self.id, table.attempt == self.attempt, table.lease_owner.is_not(None))
 
 
-class Job(Leased, Base):
+class Job(Leased, Owned, Base):
     """A job of any kind."""
 
     __tablename__ = "jobs"
@@ -402,6 +451,7 @@ class Job(Leased, Base):
         Index("ix_jobs_kind_created", "kind", "created_at", "id"),
         Index("ix_jobs_status_lease", "status", "lease_expires_at"),
         Index("ix_jobs_turn", "turn"),
+        Index("ix_jobs_project", "project_id", "age"),
     )
     age: Mapped[str] = mapped_column(String(26), unique=True)
     """The id without its prefix: sorts jobs of all kinds by creation time."""
@@ -603,7 +653,10 @@ class AuditEntry(Base):
     """One act: who did what, when, from where. Rows are only added (`db.audit`), and deleted by age."""
 
     __tablename__ = "audit_entries"
+    __table_args__ = (Index("ix_audit_entries_project", "project_id", "id"),)
     id: Mapped[int] = mapped_column(Identity, primary_key=True, autoincrement=True)
+    project_id: Mapped[str] = mapped_column(String(40), default=current_project)
+    """It remains when the project is deleted."""
     at: Mapped[datetime] = mapped_column(default=now(), index=True)
     key_id: Mapped[str | None] = mapped_column(String(40))
     """Null for commands on the server."""
@@ -644,7 +697,7 @@ class WorkerSeen(Base):
     seen_at: Mapped[datetime] = mapped_column(default=now())
 
 
-class Webhook(Base):
+class Webhook(Owned, Base):
     """An address that is told of events. Its secret signs what is sent, so it is stored itself, not a hash of it."""
 
     __tablename__ = "webhooks"

@@ -20,7 +20,8 @@ def add_snapshot(
 ) -> Snapshot:
     """Insert a snapshot; its list must be in the store."""
     keep(session, [(sha256, size)])
-    snapshot = Snapshot(id=new_id("snp"), dataset_id=dataset_id, sha256=sha256, images=images, leakage=leakage)
+    facts = {"dataset_id": dataset_id, "sha256": sha256, "images": images, "leakage": leakage}
+    snapshot = Snapshot(id=new_id("snp"), **facts)
     session.add(snapshot)
     session.flush()
     audit.about(session, snapshot.id)
@@ -74,8 +75,8 @@ def find_model(session: Session, word: str) -> Model:
         NotFound
     """
     model = session.get(Model, word)
-    if model is None and (alias := session.get(Alias, word)):
-        model = session.get(Model, alias.model_id)
+    if model is None:
+        model = session.scalar(select(Model).join(Alias, Alias.model_id == Model.id).where(Alias.name == word))
     if model is None:
         model = session.scalar(select(Model).where(Model.name == word).order_by(Model.id.desc()).limit(1))
     if model is None:

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from db import audit
 from db.audit import Actor
+from db.models import PROJECT_OPTION
 from db.outages import DatabaseFull, DatabaseUnavailable, raise_outages
 from db.views import View
 from tsukiji.kernel.settings import Settings
@@ -40,6 +41,8 @@ class Database:
 
     view: View | None = None
     actor: Actor | None = None
+    project: str | None = None
+    """Of what is inserted; None: the default project."""
 
     def __init__(self, settings: Settings) -> None:
         url = make_url(settings.database_url)
@@ -55,12 +58,22 @@ class Database:
         """Return this database with only the rows of a view, and with what an actor writes in the audit log."""
         seen = copy.copy(self)
         seen.view, seen.actor = view, actor
-        return seen
+        return seen.within(view.project) if view and view.project else seen
+
+    def within(self, project_id: str) -> "Database":
+        """Return this database, in which what is inserted belongs to a project."""
+        inside = copy.copy(self)
+        inside.project = project_id
+        return inside
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
         """A read-write unit of work: committed at the end, rolled back on any error."""
-        with self.engine.connect() as connection, Session(connection, expire_on_commit=False) as session:
+        options = {PROJECT_OPTION: self.project} if self.project else {}
+        with (
+            self.engine.connect().execution_options(**options) as connection,
+            Session(connection, expire_on_commit=False) as session,
+        ):
             if self.view:
                 self.view.narrow(session)
             if self.actor:

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from db import webhooks
 from db.blobs import upsert
-from db.models import Alarm, Blob
+from db.models import DEFAULT_PROJECT, Alarm, Blob
 
 ALARM: Final = "storage.over_budget"
 
@@ -29,5 +29,5 @@ def check(session: Session, budget_bytes: int) -> str | None:
 
 
 def tell(session: Session, event: str, data: dict[str, Any]) -> str:
-    webhooks.emit(session, event, lambda: data)
+    webhooks.emit(session, DEFAULT_PROJECT, event, lambda: data)
     return event

@@ -1,21 +1,27 @@
-"""What a key sees: for a key that is bound to data sets or models, or may not `read`, everything else does not exist.
+"""What a key sees: of other projects nothing and, if it is bound to data sets or models or may not `read`, only that.
 
 One filter on every query of such a key's requests, so that no route can forget it. Only SELECTs are filtered: rows are
-found before they are changed. Queries that must see all rows say so with `EVERYTHING`.
+found before they are changed. Queries that must see all rows say so with `EVERYTHING`. While there is one project only,
+a key that reads everything has no filter.
 """
 
+from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import lru_cache
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, event, or_, select, true
+from sqlalchemy import ColumnElement, and_, event, or_, select, true
 from sqlalchemy.orm import ORMExecuteState, Session, with_loader_criteria
 
 from db.models import (
+    DEFAULT_PROJECT,
+    OTHERS,
     Alias,
     AliasMove,
     Analysis,
     ApiKey,
+    AuditEntry,
     Base,
     Dataset,
     Evaluation,
@@ -24,10 +30,13 @@ from db.models import (
     Job,
     JobEvent,
     Model,
+    Project,
     Revision,
     Snapshot,
     Suggestion,
     Upload,
+    Webhook,
+    WebhookDelivery,
 )
 from tsukiji.scopes import may
 
@@ -35,7 +44,12 @@ EVERYTHING: Final[dict[str, Any]] = {"everything": True}
 """Execution options of a statement that no view narrows."""
 
 # Aliased tables of their own: inside a filter, SQLAlchemy must neither filter again nor correlate with the query.
-MODELS, JOBS, ALIASES = (table.__table__.alias(f"seen_{table.__tablename__}") for table in (Model, Job, Alias))
+MODELS, JOBS, ALIASES, DATASETS, WEBHOOKS = (
+    table.__table__.alias(f"seen_{table.__tablename__}") for table in (Model, Job, Alias, Dataset, Webhook)
+)
+OF_PROJECTS: Final[tuple[Any, ...]] = (Dataset, Snapshot, Model, Alias, AliasMove, Job, Upload, Webhook)
+OF_DATASETS: Final[tuple[Any, ...]] = (Image, Revision, Analysis, Finding, Suggestion)
+Criterion = tuple[type[Base], ColumnElement[bool]]
 
 
 @dataclass(frozen=True)
@@ -47,37 +61,56 @@ class View:
         reads: whether it sees those of others.
         datasets: ids of the only data sets it sees; None: all.
         models: ids and aliases of models, which it sees beside those trained on `datasets`; None: all.
+        project: the only project that it sees; None: there is no other.
+        administers: whether it sees all projects, with their keys and audit log.
     """
 
-    key_id: str
-    reads: bool
-    datasets: tuple[str, ...] | None
-    models: tuple[str, ...] | None
-    trained_on: tuple[str, ...]
+    key_id: str | None = None
+    reads: bool = True
+    datasets: tuple[str, ...] | None = None
+    models: tuple[str, ...] | None = None
+    trained_on: tuple[str, ...] = ()
+    project: str | None = None
+    administers: bool = False
 
     @property
     def bound(self) -> bool:
         """Whether the key is bound to data sets or models."""
         return self.models is not None
 
-    @cached_property
-    def options(self) -> list[Any]:
-        """The filters, as options of a statement."""
-        seen: dict[type[Base], ColumnElement[bool]] = {
-            Job: self._jobs(Job),
-            JobEvent: JobEvent.job_id.in_(select(JOBS.c.id).where(self._jobs(JOBS.c))),
-            Upload: Upload.created_by == self.key_id,
-        }
+    def criteria(self) -> Iterator[Criterion]:
+        """Yield what is filtered, by which condition; a table may come more than once."""
+        if self.project is not None:
+            yield from self._of_project(self.project)
+        if self.bound or not self.reads:
+            yield from self._of_key()
+
+    def _of_project(self, project: str) -> Iterator[Criterion]:
+        yield from ((table, table.project_id == project) for table in OF_PROJECTS)
+        ours = select(DATASETS.c.id).where(DATASETS.c.project_id == project)
+        yield from ((table, table.dataset_id.in_(ours)) for table in OF_DATASETS)
+        yield Evaluation, Evaluation.model_id.in_(select(MODELS.c.id).where(MODELS.c.project_id == project))
+        its_job = select(JOBS.c.id).where(JOBS.c.id == JobEvent.job_id, JOBS.c.project_id == project)
+        yield JobEvent, its_job.correlate(JobEvent).exists()
+        hooks = select(WEBHOOKS.c.id).where(WEBHOOKS.c.project_id == project)
+        yield WebhookDelivery, WebhookDelivery.webhook_id.in_(hooks)
+        if not self.administers:
+            yield Project, Project.id == project
+            yield ApiKey, ApiKey.project_id == project
+            yield AuditEntry, AuditEntry.project_id == project
+
+    def _of_key(self) -> Iterator[Criterion]:
+        yield Job, self._jobs(Job)
+        yield JobEvent, JobEvent.job_id.in_(select(JOBS.c.id).where(self._jobs(JOBS.c)))
+        yield Upload, Upload.created_by == self.key_id
         if self.datasets is not None:
-            seen[Dataset] = Dataset.id.in_(self.datasets)
-            for table in (Image, Revision, Analysis, Finding, Suggestion, Snapshot):
-                seen[table] = table.dataset_id.in_(self.datasets)
+            yield Dataset, Dataset.id.in_(self.datasets)
+            yield from ((table, table.dataset_id.in_(self.datasets)) for table in (*OF_DATASETS, Snapshot))
         if self.models is not None:
-            seen[Model] = self._models(Model)
-            seen[Alias] = self._of_seen_model(Alias.model_id)
-            seen[AliasMove] = self._of_seen_model(AliasMove.model_id)
-        seen[Evaluation] = self._of_seen_model(Evaluation.model_id) & self._of_seen_data(Evaluation)
-        return [with_loader_criteria(table, where, include_aliases=True) for table, where in seen.items()]
+            yield Model, self._models(Model)
+            yield Alias, self._of_seen_model(Alias.model_id)
+            yield AliasMove, self._of_seen_model(AliasMove.model_id)
+        yield Evaluation, self._of_seen_model(Evaluation.model_id) & self._of_seen_data(Evaluation)
 
     def _models(self, model: Any) -> ColumnElement[bool]:
         if self.models is None:
@@ -113,19 +146,48 @@ class View:
     def _filter(self, state: ORMExecuteState) -> None:
         everything = state.is_column_load or state.execution_options.get("everything")
         if state.is_select and state.is_orm_statement and not everything:
-            state.statement = state.statement.options(*self.options)
+            state.statement = state.statement.options(*options_of(self))
+
+
+@lru_cache(maxsize=256)
+def options_of(view: View) -> list[Any]:
+    """Return the filters of a view, as options of a statement."""
+    seen: defaultdict[type[Base], list[ColumnElement[bool]]] = defaultdict(list)
+    for table, where in view.criteria():
+        seen[table].append(where)
+    return [with_loader_criteria(table, and_(*found), include_aliases=True) for table, found in seen.items()]
 
 
 def view_of_job(session: Session, job: Job) -> View | None:
-    """Return what the key that started a job sees."""
+    """Return what the key that started a job sees; without the key, what its project sees."""
     key = session.get(ApiKey, job.created_by) if job.created_by else None
-    return view_of(key) if key else None
+    return view_of(key) if key else view_of_project(session, job.project_id)
+
+
+def view_of_project(session: Session, project_id: str) -> View | None:
+    """Return what is in a project; None: everything, as there is no other."""
+    several = session.scalar(select(OTHERS.c.id).where(OTHERS.c.id != DEFAULT_PROJECT).limit(1))
+    return View(project=project_id) if several else None
 
 
 def view_of(key: ApiKey) -> View | None:
     """Return what the key sees; None: everything."""
     reads, bound = may(key.scopes, "read"), bool(key.datasets or key.models)
-    if reads and not bound:
+    project = key.project_id if key.several else None
+    if reads and not bound and project is None:
         return None
     datasets, models = tuple(key.datasets), tuple(key.models)
-    return View(key.id, reads, datasets if reads else (), models if bound else None, datasets)
+    return View(
+        key.id if bound or not reads else None,
+        reads,
+        (datasets if reads else ()) if bound or not reads else None,
+        models if bound else None,
+        datasets,
+        project,
+        administers_service(key),
+    )
+
+
+def administers_service(key: ApiKey) -> bool:
+    """Whether a key administers the whole service: those of the default project that may `admin` do."""
+    return key.project_id == DEFAULT_PROJECT and may(key.scopes, "admin")

@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from typing import Any, Final, cast
 
-from sqlalchemy import CursorResult, Select, delete, func, select, update
+from sqlalchemy import ColumnElement, CursorResult, Select, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from db import audit
@@ -29,9 +29,12 @@ PENDING: Final = (WebhookDelivery.status == "pending",)
 # --- events ----------------------------------------------------------------------------------------------------------
 
 
-def emit(session: Session, event: str, describe: Callable[[], dict[str, Any]]) -> None:
-    """Queue an event for each enabled webhook that wants it; `describe` is called only if there is one."""
-    enabled = select(Webhook).where(Webhook.disabled_at.is_(None)).order_by(Webhook.id)
+def emit(
+    session: Session, project: str | ColumnElement[str], event: str, describe: Callable[[], dict[str, Any]]
+) -> None:
+    """Queue an event for each enabled webhook of a project that wants it; `describe` is called only if there is one."""
+    mine = (Webhook.project_id == project, Webhook.disabled_at.is_(None))
+    enabled = select(Webhook).where(*mine).order_by(Webhook.id)
     # Locked against deletion alone: a row that refers to a webhook just deleted would undo the transaction.
     hooks = session.scalars(enabled.with_for_update(read=True, key_share=True)).all()
     wanted = [hook.id for hook in hooks if wants(hook.events, event)]

@@ -50,6 +50,8 @@ def run(services: Services, work: Work, act: Act) -> bool:
     names: dict[str, Any] = {"job_id": leases.job_of(work), "work": work.id, "attempt": work.attempt}
     if isinstance(work, Job):
         names["key_id"] = work.created_by
+        names["project_id"] = work.project_id
+    services = services.within_project_of(work)
     with identified(**names):
         lease = Lease(services.database, services.settings.jobs, work)
         log.info("work_started")

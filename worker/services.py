@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from db.jobs import workers
+from db.jobs.leases import Work
 from db.jobs.requests import ClassificationRequest
-from db.models import Job
+from db.models import DEFAULT_PROJECT, Chunk, Job
 from db.session import Database, Session
 from db.views import view_of_job
 from tsukiji.ingest.sources import Sources
@@ -48,14 +49,21 @@ class Services:
 
     def seen_by_caller(self, job: Job) -> "Services":
         """Return these services as the key that started a job may use them: the rows that it sees and, if it is bound
-        to some, no folders of the service.
+        to some or of another project than the default one, no folders of the service.
         """
         with self.database.reading() as session:
             view = view_of_job(session, job)
         if view is None:
             return self
-        sources = self.sources.web_only() if view.bound else self.sources
+        foreign = view.bound or job.project_id != DEFAULT_PROJECT
+        sources = self.sources.web_only() if foreign else self.sources
         return replace(self, database=self.database.seen_by(view), sources=sources)
+
+    def within_project_of(self, work: Work) -> "Services":
+        """Return these services so that what is inserted belongs to the project of the work."""
+        if isinstance(work, Chunk):
+            return self  # its results belong to the job
+        return replace(self, database=self.database.within(work.project_id))
 
     def retry_while_unavailable(self, act: Callable[[Session], T]) -> T:
         """Run a fenced unit of work, retrying during an outage for as long as a lease could last."""

@@ -230,7 +230,8 @@ def tell_end(session: Session, job_id: str, status: JobStatus) -> None:
     kind = KIND_OF.get(job_id.partition("_")[0], "unknown")
     after_commit(session, meters().jobs_ended.labels(kind, status).inc)
     if kind != JobKind.PREDICTION:
-        webhooks.emit(session, f"{kind}.{status}", lambda: describe(find(session, job_id)))
+        project = select(Job.project_id).where(Job.id == job_id).scalar_subquery()
+        webhooks.emit(session, project, f"{kind}.{status}", lambda: describe(find(session, job_id)))
 
 
 def describe(job: Job) -> dict[str, Any]:
@@ -316,8 +317,9 @@ def close_chunks(session: Session, job_id: str, status: JobStatus, which: Abstra
 
 
 def queue_position(session: Session, job: Job) -> int | None:
-    """Return how many queued jobs of the kind are ahead of this one; None if it is not queued."""
+    """Return how many queued jobs of its kind and project are ahead of this one; None if it is not queued."""
     if job.status != JobStatus.QUEUED:
         return None
-    before = select(func.count()).where(Job.kind == job.kind, Job.status == JobStatus.QUEUED, Job.id < job.id)
+    queued = (Job.kind == job.kind, Job.status == JobStatus.QUEUED, Job.project_id == job.project_id)
+    before = select(func.count()).where(*queued, Job.id < job.id)
     return session.scalar(before, execution_options=EVERYTHING) or 0

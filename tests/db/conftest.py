@@ -21,9 +21,10 @@ def settings(request, tmp_path):
     upgrade(settings)
     yield settings
     database = Database(settings)
-    names = ", ".join(Base.metadata.tables)
+    names = ", ".join(set(Base.metadata.tables) - {"projects"})
     with database.transaction() as session:
         session.connection().exec_driver_sql(f"TRUNCATE {names} CASCADE")
+        session.connection().exec_driver_sql("DELETE FROM projects WHERE id != 'prj_default'")
     database.close()
 
 

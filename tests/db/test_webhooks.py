@@ -6,7 +6,7 @@ from sqlalchemy import select, update
 from db import aliases, storage_budget, webhooks
 from db.clock import now
 from db.jobs import jobs, leases
-from db.models import Blob, Job, Model, Webhook, WebhookDelivery
+from db.models import DEFAULT_PROJECT, Blob, Job, Model, Webhook, WebhookDelivery
 from db.paging import Window
 from db.session import Session
 from tests.requests import BLANK
@@ -191,7 +191,7 @@ def test_a_webhook_that_fails_for_long_is_disabled_and_what_waits_can_be_replaye
     assert (row.disabled_because, row.disabled_at is None) == ("failing", False)
     assert [one.status for one in deliveries(database)] == ["failed", "failed"]
     with database.transaction() as session:
-        webhooks.emit(session, "training.failed", dict)
+        webhooks.emit(session, DEFAULT_PROJECT, "training.failed", dict)
         webhooks.enable(session, hook.id)
         assert webhooks.replay(session, hook.id) == 2
     assert claim(database, hook)
