@@ -374,6 +374,8 @@ class Model(Owned, Base):
     parity: Mapped[dict[str, Any]] = mapped_column(default=dict)
     """Measured by workers on its own held-out images: its results in lower precisions, by precision and device;
     under `heatmap`, whether its heatmaps beat random ones."""
+    held_out: Mapped[dict[str, Any] | None] = mapped_column(deferred=True)
+    """The `tsukiji.vision.drift.HeldOut` of its package; null in models of earlier versions."""
     bytes: Mapped[int] = mapped_column(BigInteger)
     created_at: Mapped[datetime] = mapped_column(default=now())
 
@@ -587,6 +589,27 @@ class Prediction(Base):
     width: Mapped[int | None]
     height: Mapped[int | None]
     error: Mapped[dict[str, Any] | None]
+
+
+class BatchDrift(Base):
+    """The pictures of a batch as counts, and the test of them against those that the model's training held out.
+
+    Kept when the batch's results are deleted: no picture can be told from it.
+    """
+
+    __tablename__ = "batch_drifts"
+    __table_args__ = (Index("ix_batch_drifts_model", "model_id", "job_id"),)
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    model_id: Mapped[str] = mapped_column(String(40))
+    """No foreign key: a worker holds the job's row, which the deletion of the model waits for."""
+    distribution: Mapped[bytes] = mapped_column(LargeBinary)
+    """A `tsukiji.vision.drift.Distribution`."""
+    strange: Mapped[int | None]
+    """Null until the batch has succeeded, and without a reference; `expected` and `p_value` too."""
+    expected: Mapped[float | None]
+    p_value: Mapped[float | None]
+    exceeded: Mapped[bool] = mapped_column(default=False)
+    created_at: Mapped[datetime] = mapped_column(default=now())
 
 
 class Evaluation(Base):

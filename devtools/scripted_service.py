@@ -182,6 +182,17 @@ def evaluation(**members):
     return {**record, "split": "valid", "metrics": metrics, "created_at": NOW, **members}
 
 
+def batch_drift(**members):
+    pictures = {"images": 40, "labels": {"cat": 40}, "scores": [2] * 20, "known_scores": [2] * 20}
+    facts = {"batch_id": "bat_1", "model_id": "mdl_1", "created_at": NOW, "images": 40, "strange": 1, "expected": 2.04}
+    return {"object": "batch_drift", "pictures": pictures, **facts, **members}
+
+
+def drift(*batches, **members):
+    held_out = {"images": 80, "labels": {"cat": 40, "dog": 40}, "scores": [4] * 20, "known_scores": [4] * 20}
+    return page(*batches) | {"model_id": "mdl_1", "held_out": held_out} | members
+
+
 def comparison(**members):
     record = {"object": "comparison", "evaluation_a": "evl_1", "evaluation_b": "evl_2", "model_a": "mdl_1"}
     record |= {"model_b": "mdl_2", "images": 40, "only_a": 0, "only_b": 3, "relabelled": 0, "accuracy_a": 0.9}

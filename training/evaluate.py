@@ -21,6 +21,7 @@ from training.run import ItemResult, Picture, Run, Suspect
 from training.targets import classes_of, sets_of
 from tsukiji.labels import join_fitting
 from tsukiji.types import Metrics
+from tsukiji.vision.drift import HeldOut, fourier_features
 from tsukiji.vision.out_of_distribution import Means
 from tsukiji.vision.predictor import Predictor, sigmoid, softmax
 
@@ -37,6 +38,7 @@ class Findings:
     items: list[ItemResult]
     temperature: float
     known: Means
+    held_out: HeldOut
     thresholds: list[float] | None = None
     """Of each label, where images have several."""
 
@@ -61,9 +63,8 @@ def evaluate(predictor: Predictor, run: Run, embed: Embed) -> Findings:
     verdict = judge(
         run, logits, Vectors(predictor.known_features(learnt), vectors, unknown, predictor.model.num_middle)
     )
-    rows = zip(
-        valid, verdict.predicted, verdict.probabilities, verdict.losses, verdict.known.scores(vectors), strict=True
-    )
+    scores = verdict.known.scores(vectors)
+    rows = zip(valid, verdict.predicted, verdict.probabilities, verdict.losses, scores, strict=True)
     items = [
         ItemResult(
             index=index,
@@ -75,7 +76,14 @@ def evaluate(predictor: Predictor, run: Run, embed: Embed) -> Findings:
         )
         for index, predicted, row, loss, score in rows
     ]
-    return Findings(verdict.metrics, items, verdict.temperature, verdict.known, verdict.thresholds)
+    kept = HeldOut.of(
+        verdict.probabilities.argmax(axis=1),
+        verdict.probabilities.max(axis=1),
+        scores,
+        fourier_features(held_out, predictor.model.num_middle),
+        len(run.label_names),
+    )
+    return Findings(verdict.metrics, items, verdict.temperature, verdict.known, kept, verdict.thresholds)
 
 
 @dataclass(frozen=True)

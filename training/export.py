@@ -86,6 +86,7 @@ def add_evaluation(folder: Path, run: Run, fitted: Fitted, findings: Findings) -
     )
     package.write_part(folder, package.CALIBRATION, calibration)
     save_known(findings.known, folder / package.KNOWN)
+    package.write_part(folder, package.HELD_OUT, findings.held_out)
     evaluation = EvaluationPart(
         snapshot_sha256=run.snapshot_sha256,
         seed=run.recipe.seed,

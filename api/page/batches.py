@@ -13,7 +13,7 @@ from api.http.errors import recognise, status_of
 from api.http.idempotency import Once
 from api.page.screen import Screen, ScreenDep
 from api.page.use import first_of, offered_models, teaching
-from api.serialize import records
+from api.serialize import drift, records
 from api.serialize.predictions import Reader
 from api.serialize.result_filters import Selection, SelectionDep
 from api.serialize.summary import summarise
@@ -147,7 +147,8 @@ def show_batch(
 def describe(session: Session, job: Job, selection: Selection, cursor: str | None) -> dict[str, Any]:
     """Return the counts by outcome, and the first results that match the filter."""
     rule = selection.thresholds.rule(job)
-    summary = summarise(job, results.groups(session, job.id, rule), batches.reasons(session, job.id))
+    groups, reasons = results.groups(session, job.id, rule), batches.reasons(session, job.id)
+    summary = summarise(job, groups, reasons, drift.of_batch(session, job))
     here = Place(job.id, selection)
     wanted = selection.wanted(job)
     rows: list[results.ResultRow] = []

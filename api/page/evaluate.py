@@ -9,6 +9,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from api.http.access import needs
 from api.page import figures
 from api.page.compare import PRODUCTION, against_production, comparable, describe, own_evaluation
+from api.page.drift import describe_drift
 from api.page.screen import ScreenDep
 from api.serialize import records
 from db import aliases, registry
@@ -86,6 +87,7 @@ def show_model(
             comparable=bool(comparable(session, row)),
             production=in_production(session, row),
             exports=list_exports(session, row),
+            drift=describe_drift(session, row),
             evaluations=list_evaluations(session, row.id),
             elsewhere=[each for each in datasets.page(session, Window(DATASETS)).data if each.kind == row.kind],
             job=job and show_job(session, job),

@@ -27,7 +27,7 @@ from api.http.paging import PagingDep
 from api.http.routing import Router
 from api.http.schemas import ARCHIVE, FILES, OPTIONS, TEXT, TEXTS, body, bytes_answer, form
 from api.http.waiting import Prefer
-from api.serialize import records
+from api.serialize import drift, records
 from api.serialize.parquet import parquet_file
 from api.serialize.predictions import Reader
 from api.serialize.result_filters import SelectionDep
@@ -152,7 +152,8 @@ def delete_batch(batch: str, services: ServicesDep, caller: Caller) -> None:
 def get_summary(batch: str, session: Reading, thresholds: ThresholdsDep) -> BatchSummary:
     """Count the results so far: images of each label, decisions, images without one, errors."""
     job = find_kept(session, batch)
-    return summarise(job, results.groups(session, job.id, thresholds.rule(job)), batches.reasons(session, job.id))
+    groups = results.groups(session, job.id, thresholds.rule(job))
+    return summarise(job, groups, batches.reasons(session, job.id), drift.of_batch(session, job))
 
 
 @router.get("/{batch}/items")

@@ -13,12 +13,14 @@ from api.http.routing import Router
 from api.http.schemas import TEXT, body, bytes_answer, form
 from api.routes.images import attachment
 from api.serialize import records
+from api.serialize.drift import batch_drift, distribution
 from api.serialize.package_zip import zip_package
 from api.services import Services
 from api.submit.package_intake import take_package
 from db import registry
 from db.curation import datasets
-from tsukiji.types import LabelSuspect, Model, Page
+from db.jobs import drift
+from tsukiji.types import LabelSuspect, Model, ModelDrift, Page
 
 router = Router(prefix="/models", tags=["models"])
 
@@ -82,6 +84,18 @@ def get_package(model: str, services: ServicesDep) -> StreamingResponse:
         files = registry.model_files(session, row.id)
     headers = {"content-disposition": attachment(f"{row.name}.zip")}
     return StreamingResponse(zip_package(services.store, files), media_type="application/zip", headers=headers)
+
+
+@router.get("/{model}/drift")
+@needs("read")
+def get_drift(model: str, session: Reading, paging: PagingDep) -> ModelDrift:
+    """Show what a model's batches are like, newest first, beside the pictures that its training held out."""
+    row = registry.find_model(session, model)
+    held_out = drift.held_out_of(session, row.id)
+    rows = drift.page(session, row.id, paging.window(row.id))
+    page = paging.answer(rows, lambda each: batch_drift(each, row.label_names, held_out))
+    usual = held_out and distribution(held_out.distribution, row.label_names)
+    return ModelDrift(**dict(page), model_id=row.id, held_out=usual)
 
 
 @router.get("/{model}/suspects")

@@ -193,7 +193,7 @@ def finding(row: tuple[rows.Finding, rows.Image]) -> types.Finding:
 def model(row: rows.Model, aliases: Sequence[str] = (), evaluation_id: str | None = None) -> types.Model:
     place = f"/v1/models/{row.id}"
     links = {"self": place, "package": f"{place}/package", "predict": f"{place}/predict", "exports": f"{place}/exports"}
-    links["suspects"] = f"{place}/suspects"
+    links |= {"suspects": f"{place}/suspects", "drift": f"{place}/drift"}
     if evaluation_id:
         links["evaluation"] = f"/v1/evaluations/{evaluation_id}"
     if row.training_id:

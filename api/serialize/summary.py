@@ -8,10 +8,12 @@ from db.models import Job
 from db.predictions.decisions import BELOW_THRESHOLD, NONE_OF_THESE
 from db.predictions.results import Group
 from tsukiji.labels import split_labels
-from tsukiji.types import BatchSummary, ErrorSummary, LabelSummary
+from tsukiji.types import BatchDrift, BatchSummary, ErrorSummary, LabelSummary
 
 
-def summarise(job: Job, groups: Sequence[Group], errors: Mapping[str, int]) -> BatchSummary:
+def summarise(
+    job: Job, groups: Sequence[Group], errors: Mapping[str, int], drift: BatchDrift | None = None
+) -> BatchSummary:
     images: Counter[str] = Counter()
     decisions: Counter[str] = Counter()
     refused: Counter[str] = Counter()
@@ -29,4 +31,5 @@ def summarise(job: Job, groups: Sequence[Group], errors: Mapping[str, int]) -> B
         none_of_these=refused[NONE_OF_THESE],
         below_threshold=refused[BELOW_THRESHOLD],
         errors=[ErrorSummary(code=code, images=count) for code, count in errors.items()],
+        drift=drift,
     )

@@ -21,6 +21,7 @@ from tsukiji.ingest.packages.sandbox import Room, unpack_apart
 from tsukiji.kernel.storage.disk import disk_errors
 from tsukiji.types import Name
 from tsukiji.vision import package
+from tsukiji.vision.drift import read_held_out
 from tsukiji.vision.package import Manifest, ModelConfig
 
 NAME_CHARACTERS = 200
@@ -49,6 +50,7 @@ def take_package(services: Services, once: Once, sent: Form) -> Made:
         open_zip(services, upload, Path(scratch) / "package.zip", folder)
         manifest, config = package.read_manifest(folder), package.read_config(folder)
         image_size, evaluated = package.read_preprocess(folder).size, read_evaluation(folder)
+        held_out = read_held_out(folder)
         fingerprint = fingerprint_of([manifest.model_dump(mode="json"), name])
         if made := once.found(services, fingerprint):
             return made
@@ -57,6 +59,7 @@ def take_package(services: Services, once: Once, sent: Form) -> Made:
     def make(session: Session) -> str:
         model = model_of(manifest, config, evaluated, name, image_size)
         model.bytes = sum(blob.size for blob in blobs.values())
+        model.held_out = held_out and held_out.model_dump()
         registry.add_model(session, model, {file: (blob.sha256, blob.size) for file, blob in blobs.items()})
         if evaluated:
             metrics = evaluated.metrics.model_dump(mode="json")

@@ -13,11 +13,12 @@ from sqlalchemy.orm import Session, aliased
 from db import prediction_rows
 from db.bulk import insert_rows
 from db.clock import now
-from db.jobs import jobs
+from db.jobs import drift, jobs
 from db.models import BatchItem, Chunk, Job, Prediction
 from tsukiji.errors import ModelGone, NoImageSucceeded, TsukijiError
 from tsukiji.ids import new_id
 from tsukiji.jobs import MEASURING, OPEN, JobKind, JobStatus
+from tsukiji.vision.drift import Distribution
 
 INSERT_ROWS = 1000
 CLASSIFYING = "classifying"
@@ -120,16 +121,22 @@ def last_turn() -> ColumnElement[int]:
 
 
 def finish_chunk(
-    session: Session, chunk: Chunk, found: Sequence[dict[str, Any]], engine: dict[str, Any] | None = None
+    session: Session,
+    chunk: Chunk,
+    found: Sequence[dict[str, Any]],
+    engine: dict[str, Any] | None = None,
+    distribution: Distribution | None = None,
 ) -> bool:
     """Write a chunk's predictions, counters and end, all or nothing. False: the attempt is not current, roll back.
 
-    `engine` is what the worker ran the model with.
+    `engine` is what the worker ran the model with, `distribution` what the pictures are like.
     """
     job = jobs.lock(session, chunk.job_id)
     if not end_chunk(session, chunk, JobStatus.SUCCEEDED):
         return False
     rows = prediction_rows.write(session, job, found)
+    if distribution is not None and job.kind == JobKind.BATCH:
+        drift.add(session, job, distribution)
     count(session, chunk.job_id, rows, engine=engine)
     settle(session, chunk.job_id)
     return True
@@ -193,8 +200,8 @@ def settle(session: Session, job_id: str) -> None:
         # Attempts used by planning do not count.
         fresh: dict[str, Any] = {"max_attempts": Job.attempt + Job.max_attempts}
         jobs.move(session, job_id, JobStatus.QUEUED, phase=MEASURING, why="classified", **jobs.FREE, **fresh)
-    else:
-        jobs.move(session, job_id, JobStatus.SUCCEEDED)
+    elif jobs.move(session, job_id, JobStatus.SUCCEEDED) and job.kind == JobKind.BATCH:
+        drift.conclude(session, job_id)
 
 
 def reasons(session: Session, job_id: str) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from training.control import Control
 from training.events import Events
 from training.job import train
 from training.run import Report, Run, load
-from tsukiji.vision import package, selftest
+from tsukiji.vision import drift, package, selftest
 from tsukiji.vision.decoding.decode import DecodeLimits
 from tsukiji.vision.model import Classifier
 from tsukiji.vision.predictor import Predictor
@@ -87,6 +88,17 @@ def test_what_is_reported_is_what_the_package_answers(finished: Finished) -> Non
     step = 1 / len(report.items)  # a known score is a place among the held-out pictures, and kept features are halves
     np.testing.assert_allclose(answers.known_scores, [item.known_score for item in report.items], atol=step)
     assert package.read_calibration(folder / "package").known
+
+
+def test_the_package_keeps_what_its_held_out_images_are_like(finished: Finished) -> None:
+    folder, run, report = finished
+    kept = drift.read_held_out(folder / "package")
+    assert kept
+    counts = Counter(run.label_names[int(np.argmax(item.probabilities))] for item in report.items)
+    assert dict(zip(run.label_names, kept.labels, strict=True)) == {name: counts[name] for name in run.label_names}
+    assert sum(kept.known) == sum(kept.scores) == len(report.items)
+    assert kept.thresholds == [min(item.known_score for item in report.items)], "few images: the lowest"
+    assert drift.judge(kept.distribution, kept).p_value == 1
 
 
 def test_the_package_passes_its_own_test(finished: Finished) -> None:

@@ -49,6 +49,16 @@ MISTAKE_COLUMNS: Final[dict[str, Callable[[types.EvaluationItem], Any]]] = {
     "score": lambda found: found.score,
     "loss": lambda found: found.loss,
 }
+DRIFT_COLUMNS: Final[dict[str, Callable[[types.BatchDrift], Any]]] = {
+    "batch": lambda found: found.batch_id,
+    "images": lambda found: found.images,
+    "strange": lambda found: found.strange,
+    "expected": lambda found: None if found.expected is None else round(found.expected, 1),
+    "": lambda found: "DRIFT" if found.exceeded else "",
+    "labels": lambda found: found.label_distance,
+    "embeddings": lambda found: found.embedding_distance,
+    "created": lambda found: found.created_at,
+}
 SUSPECT_COLUMNS: Final[dict[str, Callable[[types.LabelSuspect], Any]]] = {
     "image": lambda found: found.name,
     "label": lambda found: found.label or found.labels,
@@ -179,6 +189,19 @@ def roll_back(
     """Point an alias to its previous model; running it twice restores the current one."""
     with Client() as client:
         print_records([client.aliases.rollback(alias)], ALIAS_COLUMNS, as_json)
+
+
+@app.command("drift")
+def show_drift(model: ModelName, as_json: AsJson = False) -> None:
+    """Show what a model's newest batches are like, beside the pictures that its training held out."""
+    with Client() as client:
+        found = client.models.get(model).drift()
+    if as_json:
+        print_json(found)
+        return
+    print_records(found.data, DRIFT_COLUMNS, as_json)
+    if found.held_out is None:
+        note("The model comes from an earlier version: there is nothing to compare with; train it again.")
 
 
 app.command("evaluate")(evaluations.evaluate)

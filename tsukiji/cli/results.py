@@ -161,3 +161,9 @@ def show_summary(job: Batch, threshold: float | None, min_known: float | None, a
     rows += [[f"error: {row.code}", row.images, None] for row in found.errors]
     rows.append(["waiting", found.counts.queued, None])
     print_table(["", "images", "decisions"], rows)
+    if found.drift and found.drift.exceeded:
+        note(
+            f"{found.drift.strange} images are strange to the model, where about {found.drift.expected:.0f} were to be "
+            f"expected; `tsukiji models drift {found.drift.model_id}` compares its batches.",
+            style="yellow",
+        )

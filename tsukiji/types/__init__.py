@@ -37,6 +37,7 @@ from tsukiji.types.datasets import (
     ImportSummary,
     UploadResult,
 )
+from tsukiji.types.drift import BatchDrift, ModelDrift, PictureDistribution
 from tsukiji.types.evaluations import (
     ClassMetrics,
     ComparedClass,
@@ -128,6 +129,7 @@ __all__ = [
     "Backbone",
     "BackboneWeights",
     "BatchCreate",
+    "BatchDrift",
     "BatchInput",
     "BatchOptions",
     "BatchSummary",
@@ -197,10 +199,12 @@ __all__ = [
     "Metadata",
     "Metrics",
     "Model",
+    "ModelDrift",
     "ModelExport",
     "MultiLabelMetrics",
     "Name",
     "Page",
+    "PictureDistribution",
     "Pile",
     "Prediction",
     "Predictions",

@@ -5,6 +5,7 @@ from typing import Any, Final, Literal, Self
 from pydantic import Field, model_validator
 
 from tsukiji.types.base import Answer, Box, Encoding, Label, Metadata, Problem, Request, Split, Url, check_one
+from tsukiji.types.drift import BatchDrift
 from tsukiji.types.jobs import ItemCounts
 
 MIN_KNOWN: Final = 0.05
@@ -237,3 +238,5 @@ class BatchSummary(Answer):
     below_threshold: int
     """Without a decision, because the probability is too low."""
     errors: list[ErrorSummary]
+    drift: BatchDrift | None = None
+    """The pictures beside those that the model's training held out; null before the first result."""

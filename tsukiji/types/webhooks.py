@@ -14,6 +14,7 @@ TEST_EVENT: Final = "webhook.test"
 EVENTS: Final = (
     *(f"{kind}.{end}" for kind in JobKind if kind != JobKind.PREDICTION for end in ENDS),
     "model.promoted",
+    "model.drift",
     "storage.over_budget",
     "storage.within_budget",
 )

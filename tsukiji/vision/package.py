@@ -31,6 +31,7 @@ CALIBRATION: Final = "calibration.json"
 EVALUATION: Final = "evaluation.json"
 KNOWN: Final = "known.safetensors"
 EXAMPLES: Final = "examples.json"
+HELD_OUT: Final = "held_out.json"
 INT8: Final = "int8.safetensors"
 CARD: Final = "README.md"
 

@@ -17,6 +17,7 @@ from tsukiji.errors import GpuOutOfMemory, PackageInvalid
 from tsukiji.labels import decide_set, split_labels
 from tsukiji.types import Kind
 from tsukiji.vision import package
+from tsukiji.vision.drift import HeldOut, read_held_out
 from tsukiji.vision.engines import Engine, Floats, Pixels
 from tsukiji.vision.engines.opening import open_engine
 from tsukiji.vision.engines.torch_engine import TorchEngine
@@ -55,6 +56,7 @@ class Predictor:
         plan: how to run the network.
         device: where it is.
         engine: computes embeddings.
+        held_out: the distribution of the pictures that the training held out; None in packages of earlier versions.
         model: the network.
         space: hash of everything that embeddings depend on beside the picture, see `feature_cache.space_of`.
         batch_size: images per forward pass; halved when the device runs out of memory.
@@ -69,6 +71,7 @@ class Predictor:
         plan: Plan,
         known: Known | None = None,
         engine: Engine | None = None,
+        held_out: HeldOut | None = None,
     ) -> None:
         """`engine` computes embeddings, if not PyTorch does."""
         self.kind = config.kind
@@ -80,6 +83,7 @@ class Predictor:
         self.batch_size = plan.batch_size
         self._temperature = calibration.temperature
         self._known = known
+        self.held_out = held_out
         self._torch = TorchEngine(model, config.architecture, preprocess, plan)
         self.model = self._torch.model
         self.engine = engine or self._torch
@@ -108,7 +112,7 @@ class Predictor:
         preprocess, engine = package.read_preprocess(folder), None
         if plan.engine != "torch":
             engine = open_engine(model, config.architecture, preprocess, plan, cache, folder / package.INT8)
-        return cls(model, config, preprocess, calibration, plan, known, engine)
+        return cls(model, config, preprocess, calibration, plan, known, engine, read_held_out(folder))
 
     @property
     def bytes(self) -> int:

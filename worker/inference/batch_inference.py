@@ -14,6 +14,7 @@ from tsukiji.errors import BlobCorrupt, BlobMissing, ImageError, OutputNotFinite
 from tsukiji.kernel.metrics import meters
 from tsukiji.types import Box
 from tsukiji.vision.decoding.decode import DecodeLimits, decoded, measure
+from tsukiji.vision.drift import Distribution, fourier_features
 from tsukiji.vision.engines import Pixels
 from tsukiji.vision.feature_cache import PLAIN, FeatureCache, Size, content_of
 from tsukiji.vision.predictor import Answers, Predictor
@@ -49,10 +50,18 @@ Found = dict[str, Seen | Row]
 """By `content_of` the picture; for an unreadable picture the row with its error."""
 
 
+@dataclass(frozen=True)
+class Classified:
+    """One row per item, in order, and what the readable pictures are like."""
+
+    rows: list[Row]
+    distribution: Distribution
+
+
 def predict(
     services: Services, predictor: Predictor, items: Sequence[BatchItem], lease: Lease, threshold: float = 0.0
-) -> list[Row]:
-    """Return one row per item, in order. Repeated pictures are computed once.
+) -> Classified:
+    """Classify items. Repeated pictures are computed once.
 
     A threshold above 0 replaces those of a multi-label model.
 
@@ -73,7 +82,9 @@ def predict(
     ):
         fresh |= part
     keep(kept, fresh)
-    return rows_of(predictor, items, found | fresh, threshold)
+    found |= fresh
+    rows = rows_of(predictor, items, found, threshold)
+    return Classified(rows, distribution_of(predictor, items, found, rows))
 
 
 def name_of(item: BatchItem) -> str:
@@ -179,6 +190,26 @@ def rows_of(predictor: Predictor, items: Sequence[BatchItem], found: Found, thre
             row["error"] = seen
         rows.append(row)
     return rows
+
+
+def distribution_of(
+    predictor: Predictor, items: Sequence[BatchItem], found: Found, rows: Sequence[Row]
+) -> Distribution:
+    """Count the pictures that have a result, repeated ones as often as they occur."""
+    good = [(name_of(item), row) for item, row in zip(items, rows, strict=True) if row["error"] is None]
+    places = {name: place for place, name in enumerate(dict.fromkeys(name for name, _ in good))}
+    embeddings = [seen.embedding for name in places if isinstance(seen := found[name], Seen)]
+    width, numbers = predictor.model.num_embedded, {label: at for at, label in enumerate(predictor.label_names)}
+    features = fourier_features(np.stack(embeddings) if good else np.empty((0, width)), predictor.model.num_middle)
+    known = [row["known_score"] for _, row in good]
+    return Distribution.of(
+        np.array([numbers[row["label"]] for _, row in good], np.int64),
+        np.array([row["score"] for _, row in good]),
+        None if None in known else np.array(known),
+        features[[places[name] for name, _ in good]],
+        len(numbers),
+        predictor.held_out,
+    )
 
 
 def known_scores(answers: Answers) -> list[float | None]:

@@ -24,12 +24,13 @@ def classify(models: ModelCache, services: Services, chunk: Chunk, lease: Lease)
     asked = BatchRequest.of(job)
     model = models.get(asked.model)
     began = time.monotonic()
-    rows = predict(services, model.predictor, items, lease, asked.threshold)
+    classified = predict(services, model.predictor, items, lease, asked.threshold)
+    rows = classified.rows
     explain_items(services, model.calibration, ExplanationOptions(asked.tags, asked.heatmap), items, rows, lease.check)
     services.chunk_sizing.note(asked.model, len(rows), time.monotonic() - began)
 
     def end(session: Session) -> bool:
-        if not batches.finish_chunk(session, chunk, rows, model.engine):
+        if not batches.finish_chunk(session, chunk, rows, model.engine, classified.distribution):
             raise Stale
         return job.kind == JobKind.EVALUATION and jobs.find(session, job.id).status == JobStatus.QUEUED
 

@@ -20,6 +20,7 @@ from tsukiji.errors import BlobCorrupt, BlobMissing, InternalError, TrainingCras
 from tsukiji.ids import new_id
 from tsukiji.ingest.packages.keeping import keep
 from tsukiji.types import Leakage, Metrics
+from tsukiji.vision.drift import read_held_out
 from worker import memory
 from worker.freezing import freeze
 from worker.inputs.input_files import discard
@@ -271,6 +272,7 @@ def register(services: Services, job: Job, job_run: Run, folder: Path) -> None:
     """Store the package, then end the job and insert the model with its evaluation, all or nothing."""
     report = Report.model_validate_json((folder / REPORT_FILE).read_bytes())
     files = keep(services.store, folder / PACKAGE_FOLDER)
+    held_out = read_held_out(folder / PACKAGE_FOLDER)
     evaluation_id = new_id("evl")
     result = {
         "model_id": job_run.model_id,
@@ -294,6 +296,7 @@ def register(services: Services, job: Job, job_run: Run, folder: Path) -> None:
             raise Stale
         session.refresh(current)  # its data set may have been deleted meanwhile
         model = model_of(current, job_run, report, sum(blob.size for blob in files.values()))
+        model.held_out = held_out and held_out.model_dump()
         registry.add_model(session, model, {name: (blob.sha256, blob.size) for name, blob in files.items()})
         evaluation = Evaluation(
             id=evaluation_id,

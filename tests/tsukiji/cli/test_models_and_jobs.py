@@ -1,6 +1,18 @@
 import json
 
-from devtools.scripted_service import NOW, Answer, comparison, dataset, evaluation, failed, job, model, page
+from devtools.scripted_service import (
+    NOW,
+    Answer,
+    batch_drift,
+    comparison,
+    dataset,
+    drift,
+    evaluation,
+    failed,
+    job,
+    model,
+    page,
+)
 
 ALIAS = {"object": "alias", "name": "production", "model_id": "mdl_1", "updated_at": NOW}
 
@@ -264,3 +276,15 @@ def test_mistakes_are_the_images_that_are_named_wrongly(service, run):
     assert service.asked[-1].query["order"] == ["loss"]
     service.answer("GET", "/v1/models/pets", model(evaluation_id=None))
     assert "tsukiji models evaluate MODEL" in run("models", "mistakes", "pets").stderr
+
+
+def test_the_drift_of_a_model_and_one_that_knows_no_held_out_pictures(service, run):
+    service.answer("GET", "/v1/models/pets", model())
+    service.answer(
+        "GET", "/v1/models/mdl_1/drift", drift(batch_drift(strange=9, exceeded=True), batch_drift(strange=1))
+    )
+    lines = run("models", "drift", "pets").stdout.splitlines()
+    assert [line.split("\t")[1:5] for line in lines[1:]] == [["40", "9", "2", "DRIFT"], ["40", "1", "2", ""]]
+    assert json.loads(run("models", "drift", "pets", "--json").stdout)["held_out"]["images"] == 80
+    service.answer("GET", "/v1/models/mdl_1/drift", drift(batch_drift(expected=None), held_out=None))
+    assert "earlier version" in run("models", "drift", "pets").stderr

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from devtools.scripted_service import Answer, job, lines, prediction, problem
+from devtools.scripted_service import Answer, batch_drift, job, lines, prediction, problem
 
 BATCH = "/v1/batches/bat_1"
 SUMMARY = {
@@ -52,6 +52,13 @@ def test_how_many_of_each(run):
     assert "none of these\t1\t-" in printed
     assert "error: truncated\t1\t-" in printed
     assert json.loads(run("results", "summary", "bat_1", "--json").stdout)["labels"] == SUMMARY["labels"]
+
+
+def test_more_strange_images_than_expected_are_told(service, run):
+    service.answer("GET", f"{BATCH}/summary", SUMMARY | {"drift": batch_drift(strange=9, exceeded=True)})
+    assert "9 images are strange to the model, where about 2" in run("results", "summary", "bat_1").stderr
+    service.answer("GET", f"{BATCH}/summary", SUMMARY | {"drift": batch_drift()})
+    assert "strange" not in run("results", "summary", "bat_1").stderr
 
 
 def test_deleting_asks_and_what_is_deleted_is_told(service, run):

@@ -1,7 +1,20 @@
 import pytest
 
 import tsukiji
-from devtools.scripted_service import NOW, Answer, comparison, evaluation, failed, job, model, page, prediction, problem
+from devtools.scripted_service import (
+    NOW,
+    Answer,
+    batch_drift,
+    comparison,
+    drift,
+    evaluation,
+    failed,
+    job,
+    model,
+    page,
+    prediction,
+    problem,
+)
 
 PREDICT = "/v1/models/production/predict"
 
@@ -204,3 +217,10 @@ def test_suspected_labels_are_listed_page_by_page(client, service):
     service.answer("GET", "/v1/models/pets", model())
     service.answer("GET", "/v1/models/mdl_1/suspects", page(rows[0], cursor="2"), page(rows[1]))
     assert [found.name for found in client.models.get("pets").suspects()] == ["1.png", "2.png"]
+
+
+def test_the_drift_of_a_model(client, service):
+    service.answer("GET", "/v1/models/pets", model())
+    service.answer("GET", "/v1/models/mdl_1/drift", drift(batch_drift(strange=9, exceeded=True)))
+    found = client.models.get("pets").drift()
+    assert (found.data[0].strange, found.data[0].exceeded, found.held_out.images) == (9, True, 80)

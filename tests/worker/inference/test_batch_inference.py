@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from db import registry
-from db.jobs import jobs
+from db.jobs import drift, jobs
 from db.models import Model
 from db.paging import Window
 from db.predictions import results as read
@@ -15,6 +15,7 @@ from tests.worker.conftest import picture, work
 from tests.worker.jobs.test_batches import results, run_chunks, submit_zip
 from tsukiji.ids import new_id
 from tsukiji.vision.decoding.decode import DecodeLimits, decode
+from tsukiji.vision.drift import Distribution, fourier_features, histogram
 from tsukiji.vision.model import Classifier
 from tsukiji.vision.predictor import Predictor
 from tsukiji.vision.preprocess import Preprocess
@@ -80,6 +81,23 @@ def test_a_picture_is_looked_at_once_and_never_again(services, submit, model, mo
     assert np.array_equal(ours[[1, 0]], theirs[[0, 2]])
     rows = results(services, second)
     assert [(row.width, row.height) for row in rows] == [(24, 24)] * 3
+
+
+def test_each_picture_is_counted_as_often_as_it_occurs_and_an_unreadable_one_is_not(
+    services, submit, model, models, archive
+):
+    files = {f"{number}.png": number for number in range(6)} | {"again.png": 1, "bad.jpg": b"no"}
+    job = classify(services, submit, model, models, archive, files)
+    with services.database.reading() as session:
+        found = Distribution.from_bytes(drift.of_batch(session, job.id).distribution)
+    rows = [row for row in results(services, job) if row.label]
+    assert (found.images, len(rows)) == (7, 7)
+    assert found.labels.tolist() == [sum(row.label == name for row in rows) for name in model.label_names]
+    assert found.scores.tolist() == histogram(np.array([row.score for row in rows])).tolist()
+    predictor = models.get(model.id).predictor
+    embeddings = predictor.embed([picture(number) for number in [0, 1, 2, 3, 4, 5, 1]])
+    features = fourier_features(embeddings, predictor.model.num_middle)
+    assert np.allclose(found.features, features.sum(axis=0), atol=0.05)
 
 
 def test_another_model_of_the_same_backbone_computes_only_its_head(

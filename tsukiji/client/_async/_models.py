@@ -37,6 +37,10 @@ class AsyncModel(Bound, types.Model):
         """List the images of its data set whose labels may be wrong, most suspicious first."""
         return self._transport.paged(path("models", self.id, "suspects"), types.LabelSuspect.model_validate)
 
+    async def drift(self) -> types.ModelDrift:
+        """Fetch what its newest batches are like, beside the pictures that its training held out."""
+        return await self._transport.fetch(types.ModelDrift, "GET", path("models", self.id, "drift"))
+
     async def download(self, target: str | os.PathLike[str]) -> Path:
         """Save the package, a zip without pickle, at `target`."""
         return await save(self._transport, path("models", self.id, "package"), Path(target), "application/zip")

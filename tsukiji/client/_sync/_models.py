@@ -38,6 +38,10 @@ class Model(Bound, types.Model):
         """List the images of its data set whose labels may be wrong, most suspicious first."""
         return self._transport.paged(path("models", self.id, "suspects"), types.LabelSuspect.model_validate)
 
+    def drift(self) -> types.ModelDrift:
+        """Fetch what its newest batches are like, beside the pictures that its training held out."""
+        return self._transport.fetch(types.ModelDrift, "GET", path("models", self.id, "drift"))
+
     def download(self, target: str | os.PathLike[str]) -> Path:
         """Save the package, a zip without pickle, at `target`."""
         return save(self._transport, path("models", self.id, "package"), Path(target), "application/zip")

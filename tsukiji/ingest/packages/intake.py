@@ -16,6 +16,7 @@ from tsukiji.json_input import read_json
 from tsukiji.labels import clean_label
 from tsukiji.types import Recipe
 from tsukiji.vision import package
+from tsukiji.vision.drift import read_held_out
 from tsukiji.vision.package import MAX_FILES, Example, Manifest, ModelConfig
 
 
@@ -71,6 +72,7 @@ def check(folder: Path, manifest: Manifest) -> CheckedPackage:
         check_known(headers[package.KNOWN], config, package.KNOWN)
     if evaluated := read_evaluation(folder):
         check_evaluation(evaluated, config)
+    read_held_out(folder)
     return CheckedPackage(manifest, config, _read_examples(folder, config), evaluated, headers)
 
 
