@@ -89,7 +89,7 @@ def get_package(model: str, services: ServicesDep) -> StreamingResponse:
 @router.get("/{model}/drift")
 @needs("read")
 def get_drift(model: str, session: Reading, paging: PagingDep) -> ModelDrift:
-    """Show what a model's batches are like, newest first, beside the pictures that its training held out."""
+    """Compare a model's batches, newest first, with the pictures that its training held out."""
     row = registry.find_model(session, model)
     held_out = drift.held_out_of(session, row.id)
     rows = drift.page(session, row.id, paging.window(row.id))

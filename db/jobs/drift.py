@@ -38,7 +38,7 @@ def conclude(session: Session, job_id: str) -> None:
     if verdict.exceeded:
         told = {"images": found.images, **facts}
         jobs.record(session, job_id, "log", {"message": "more strange pictures than were held out", **told})
-        webhooks.emit(session, EVENT, lambda: describe(session, row, told))
+        webhooks.emit(session, jobs.find(session, job_id).project_id, EVENT, lambda: describe(session, row, told))
 
 
 def describe(session: Session, row: BatchDrift, told: dict[str, Any]) -> dict[str, Any]:

@@ -53,8 +53,8 @@ DRIFT_COLUMNS: Final[dict[str, Callable[[types.BatchDrift], Any]]] = {
     "batch": lambda found: found.batch_id,
     "images": lambda found: found.images,
     "strange": lambda found: found.strange,
-    "expected": lambda found: None if found.expected is None else round(found.expected, 1),
-    "": lambda found: "DRIFT" if found.exceeded else "",
+    "expected": lambda found: found.expected,
+    "": lambda found: "DRIFT" if found.exceeded else None,
     "labels": lambda found: found.label_distance,
     "embeddings": lambda found: found.embedding_distance,
     "created": lambda found: found.created_at,
@@ -193,7 +193,7 @@ def roll_back(
 
 @app.command("drift")
 def show_drift(model: ModelName, as_json: AsJson = False) -> None:
-    """Show what a model's newest batches are like, beside the pictures that its training held out."""
+    """Compare a model's newest batches with its held-out pictures."""
     with Client() as client:
         found = client.models.get(model).drift()
     if as_json:

@@ -7,7 +7,7 @@ from db.clock import Timestamp
 from db.models import Json
 
 revision = "0025"
-down_revision = "0022"
+down_revision = "0023"
 branch_labels = None
 depends_on = None
 

@@ -284,7 +284,7 @@ def test_the_drift_of_a_model_and_one_that_knows_no_held_out_pictures(service, r
         "GET", "/v1/models/mdl_1/drift", drift(batch_drift(strange=9, exceeded=True), batch_drift(strange=1))
     )
     lines = run("models", "drift", "pets").stdout.splitlines()
-    assert [line.split("\t")[1:5] for line in lines[1:]] == [["40", "9", "2", "DRIFT"], ["40", "1", "2", ""]]
+    assert [line.split("\t")[1:5] for line in lines[1:]] == [["40", "9", "2.040", "DRIFT"], ["40", "1", "2.040", "-"]]
     assert json.loads(run("models", "drift", "pets", "--json").stdout)["held_out"]["images"] == 80
     service.answer("GET", "/v1/models/mdl_1/drift", drift(batch_drift(expected=None), held_out=None))
     assert "earlier version" in run("models", "drift", "pets").stderr
