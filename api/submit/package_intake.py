@@ -59,7 +59,7 @@ def take_package(services: Services, once: Once, sent: Form) -> Made:
     def make(session: Session) -> str:
         model = model_of(manifest, config, evaluated, name, image_size)
         model.bytes = sum(blob.size for blob in blobs.values())
-        model.held_out = held_out and held_out.model_dump()
+        model.held_out = None if held_out is None else held_out.model_dump()
         registry.add_model(session, model, {file: (blob.sha256, blob.size) for file, blob in blobs.items()})
         if evaluated:
             metrics = evaluated.metrics.model_dump(mode="json")

@@ -296,7 +296,7 @@ def register(services: Services, job: Job, job_run: Run, folder: Path) -> None:
             raise Stale
         session.refresh(current)  # its data set may have been deleted meanwhile
         model = model_of(current, job_run, report, sum(blob.size for blob in files.values()))
-        model.held_out = held_out and held_out.model_dump()
+        model.held_out = None if held_out is None else held_out.model_dump()
         registry.add_model(session, model, {name: (blob.sha256, blob.size) for name, blob in files.items()})
         evaluation = Evaluation(
             id=evaluation_id,
