@@ -18,6 +18,7 @@ from db import keys
 from db.audit import Actor
 from db.models import ApiKey, Blob
 from db.reconciliation import Reconciliation, reconcile
+from db.retention_preview import Due, preview
 from db.session import Database, Session
 from db.upgrade import upgrade
 from tsukiji.errors import Invalid, NotFound, TsukijiError
@@ -38,6 +39,11 @@ def main(arguments: list[str] | None = None) -> int:
     link = commands.add_parser("sign-in-link", help="make a link that signs in to the page once")
     link.add_argument("--json", action="store_true")
     link.set_defaults(act=create_sign_in_link)
+    listing = commands.add_parser("retention", help="show what the dispatcher deletes next")
+    listing.add_argument("--dry-run", action="store_true", help="delete nothing, as always")
+    listing.add_argument("--days", type=float, default=0, help="also what falls due within so many days")
+    listing.add_argument("--json", action="store_true")
+    listing.set_defaults(act=show_retention)
     add_verify_command(commands.add_parser("verify", help="compare the store with the database"))
     options = parser.parse_args(arguments)
     try:
@@ -163,11 +169,7 @@ def verify(settings: Settings, options: argparse.Namespace) -> None:
     database = Database(settings)
     flags = {"discard": not options.dry_run, "trusting": options.trust_database, "read": options.read}
     try:
-        if not has_schema(database):
-            raise NotFound(
-                "There is no database of a service at the configured location.",
-                hint="Run this with the service's own settings: its TSUKIJI_DATA_DIR, TSUKIJI_DATABASE_URL and so on.",
-            )
+        check_schema(database)
         steps = reconcile(database, open_store(settings), settings.jobs.blob_grace_hours, **flags)
         (found,) = deque(steps, maxlen=1)
     finally:
@@ -175,6 +177,38 @@ def verify(settings: Settings, options: argparse.Namespace) -> None:
     show(asdict(found), options, "\n".join(lines_of(found, settings.storage_url)))
     if not found.good:
         raise SystemExit(1)
+
+
+def show_retention(settings: Settings, options: argparse.Namespace) -> None:
+    """Show what falls due, a line for each kind.
+
+    Raises:
+        NotFound: there is no database.
+    """
+    database = Database(settings)
+    try:
+        check_schema(database)
+        with database.reading() as session:
+            for due in preview(session, settings, options.days):
+                oldest = due.oldest and due.oldest.isoformat(timespec="seconds")
+                show(asdict(due) | {"oldest": oldest}, options, retention_line(due, oldest))
+    finally:
+        database.close()
+
+
+def retention_line(due: Due, oldest: str | None) -> str:
+    rows = f" with {due.rows:,} rows" if due.rows else ""
+    freed = f", {due.bytes / 2**20:,.1f} MiB" if due.bytes else ""
+    return f"{due.kind}: {due.count:,}{rows}{freed}{f', oldest {oldest}' if oldest else ''}  ({due.rule})"
+
+
+def check_schema(database: Database) -> None:
+    """Raise NotFound if there is no database."""
+    if not has_schema(database):
+        raise NotFound(
+            "There is no database of a service at the configured location.",
+            hint="Run this with the service's own settings: its TSUKIJI_DATA_DIR, TSUKIJI_DATABASE_URL and so on.",
+        )
 
 
 def has_schema(database: Database) -> bool:

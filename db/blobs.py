@@ -47,13 +47,13 @@ def forget(session: Session, hashes: list[str]) -> list[str]:
     return list(session.scalars(statement, execution_options={"synchronize_session": False}))
 
 
-def unused() -> list[ColumnElement[bool]]:
-    """Return a "not referenced" condition for each table that refers to blobs."""
+def unused(besides: type[Base] | None = None) -> list[ColumnElement[bool]]:
+    """Return a "not referenced" condition for each table that refers to blobs, except one."""
     references = [
         exists().where(table.c[key.parent.name] == Blob.sha256)
         for table in Base.metadata.tables.values()
         for key in table.foreign_keys
-        if key.column.table is Blob.__table__
+        if key.column.table is Blob.__table__ and (besides is None or table is not besides.__table__)
     ]
     return [~reference for reference in references]
 

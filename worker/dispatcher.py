@@ -3,12 +3,15 @@
 import math
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
 
 import structlog
 
 from db import audit, blobs, storage_budget, webhooks
 from db.jobs import idempotency, jobs, leases, scheduling, uploads, workers
 from db.predictions import retention
+from db.session import Session
 from tsukiji.jobs import JobKind, Queue
 from tsukiji.kernel.metrics import meters
 from tsukiji.kernel.storage import Incoming
@@ -25,7 +28,7 @@ HOUSEKEEPING_SECONDS = 600
 PURGE_SECONDS = 1
 """Time per tick for deleting results: a batch of a million takes several ticks, so lost work is still found soon."""
 SWEEPS = 20
-"""Sweeps per housekeeping, of at most 500 blobs each."""
+"""Slices of each kind per housekeeping, of at most 500 rows each."""
 
 
 def dispatch(services: Services, stop: threading.Event) -> None:
@@ -122,26 +125,28 @@ def clean(services: Services) -> None:
     clean_uploads(services)
     check_budget(services)
     settings = services.settings.retention
-    with services.database.transaction() as session:
-        for kinds, days in (
-            (BATCHES, settings.batch_days),
-            (retention.KINDS - BATCHES, settings.prediction_days),
-            (retention.IMPORTS, settings.import_days),
-        ):
-            if days:
-                retention.give_up(session, kinds, days)
-        idempotency.forget_old(session)
-    for _ in range(SWEEPS):
-        with services.database.transaction() as session:
-            if webhooks.forget(session, settings.webhook_days) < webhooks.SLICE:
-                break
-    for _ in range(SWEEPS if settings.audit_days else 0):
-        with services.database.transaction() as session:
-            if audit.forget(session, settings.audit_days) < audit.SLICE:
-                break
+    for kinds, days in (
+        (BATCHES, settings.batch_days),
+        (retention.KINDS - BATCHES, settings.prediction_days),
+        (retention.IMPORTS, settings.import_days),
+    ):
+        if days:
+            in_slices(services, partial(retention.give_up, kinds=kinds, days=days), retention.SLICE_JOBS)
+    in_slices(services, idempotency.forget_old, idempotency.SLICE)
+    in_slices(services, partial(webhooks.forget, days=settings.webhook_days), webhooks.SLICE)
+    if settings.audit_days:
+        in_slices(services, partial(audit.forget, days=settings.audit_days), audit.SLICE)
     for _ in range(SWEEPS):
         if not sweep(services):
             return
+
+
+def in_slices(services: Services, act: Callable[[Session], int], size: int) -> None:
+    """Repeat an act, a transaction each, until it finds less than a slice; the rest follows in ten minutes."""
+    for _ in range(SWEEPS):
+        with services.database.transaction() as session:
+            if act(session) < size:
+                return
 
 
 def check_budget(services: Services) -> None:

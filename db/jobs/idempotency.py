@@ -5,15 +5,17 @@ Source: draft-ietf-httpapi-idempotency-key-header; as in AIP-155, a replay retur
 
 import hashlib
 from collections.abc import Callable
+from typing import Any, Final, cast
 
-from sqlalchemy import delete
+from sqlalchemy import CursorResult, delete, select
 from sqlalchemy.orm import Session
 
 from db.clock import now
 from db.models import IdempotencyKey
 from tsukiji.errors import IdempotencyKeyReused
 
-KEPT_HOURS = 24
+KEPT_HOURS: Final = 24
+SLICE: Final = 500
 
 
 def once(session: Session, scope: str | None, fingerprint: str, make: Callable[[], str]) -> tuple[str, bool]:
@@ -58,5 +60,8 @@ def scope_of(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
-def forget_old(session: Session) -> None:
-    session.execute(delete(IdempotencyKey).where(IdempotencyKey.created_at < now(-3600 * KEPT_HOURS)))
+def forget_old(session: Session) -> int:
+    """Delete up to `SLICE` old keys; returns how many."""
+    old = select(IdempotencyKey.scope).where(IdempotencyKey.created_at < now(-3600 * KEPT_HOURS)).limit(SLICE)
+    gone = delete(IdempotencyKey).where(IdempotencyKey.scope.in_(old)).execution_options(synchronize_session=False)
+    return cast("CursorResult[Any]", session.execute(gone)).rowcount

@@ -1,8 +1,8 @@
 """Deletion of results after their retention period, in small slices to keep locks short. Active jobs are spared."""
 
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import CursorResult, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from db.blobs import release
@@ -14,6 +14,7 @@ from tsukiji.jobs import TERMINAL, JobKind
 
 SLICE_IMAGES = 500
 """About 40 ms on SQLite, during which all other writers wait."""
+SLICE_JOBS = 500
 KINDS: Final = frozenset({JobKind.BATCH, JobKind.PREDICTION, JobKind.EVALUATION})
 """Kinds with rows for each image, and pictures of their own."""
 IMPORTS: Final = frozenset({JobKind.IMPORT})
@@ -48,14 +49,17 @@ def close(session: Session, job: Job, why: str, by: str | None = None) -> None:
         jobs.record(session, job.id, "log", {"message": "results deleted", "why": why} | ({"by": by} if by else {}))
 
 
-def give_up(session: Session, kinds: frozenset[JobKind], days: float) -> None:
-    """Expire the results of jobs that ended this many days ago, unless the job has a retention of its own."""
+def give_up(session: Session, kinds: frozenset[JobKind], days: float) -> int:
+    """Expire the results of up to `SLICE_JOBS` jobs that ended this many days ago; returns how many.
+
+    Jobs with a retention of their own are left.
+    """
     old = (Job.kind.in_(kinds), Job.status.in_(TERMINAL), Job.finished_at < now(-86400 * days))
     open_ended = (Job.retention_days.is_(None), Job.results_expire_at.is_(None), Job.results_deleted_at.is_(None))
-    session.execute(
-        update(Job).where(*old, *open_ended).values(results_expire_at=now(), version=Job.version + 1),
-        execution_options={"synchronize_session": False},
-    )
+    some = select(Job.id).where(*old, *open_ended).order_by(Job.finished_at).limit(SLICE_JOBS)
+    expired = update(Job).where(Job.id.in_(some)).values(results_expire_at=now(), version=Job.version + 1)
+    result = session.execute(expired, execution_options={"synchronize_session": False})
+    return cast("CursorResult[Any]", result).rowcount
 
 
 def next_due(session: Session) -> Job | None:

@@ -167,9 +167,14 @@ def revoke_key(
     become("db", "keys", "revoke", key, *json_flag(as_json))
 
 
-@admin.callback()
-def admin_commands() -> None:
-    """Keep `verify` a command of its own: of one command alone, Typer makes the group."""
+@admin.command("retention")
+def show_retention(
+    days: Annotated[float, typer.Option("--days", min=0, help="Also what falls due within so many days.")] = 0,
+    _dry_run: Annotated[bool, typer.Option("--dry-run", help="Delete nothing, as always.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show what the dispatcher deletes next: how many of each kind, bytes, the oldest, and the setting that says so."""
+    become("db", "retention", "--days", f"{days:g}", *json_flag(as_json))
 
 
 @admin.command("verify")

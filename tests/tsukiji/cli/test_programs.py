@@ -87,6 +87,11 @@ def test_the_store_is_verified_where_the_database_is(checkout, run, capfd):
     assert json.loads(capfd.readouterr().out)["arguments"] == ["verify", "--dry-run", "--read", "--json"]
 
 
+def test_what_is_deleted_next_is_told_by_the_database_s_program(checkout, run, capfd):
+    assert run("admin", "retention", "--dry-run", "--days", "7", "--json").exit_code == 7
+    assert json.loads(capfd.readouterr().out)["arguments"] == ["retention", "--days", "7", "--json"]
+
+
 @pytest.mark.parametrize("arguments", [["up"], ["keys", "ls"], ["demo"], ["admin", "verify"]])
 def test_a_client_alone_says_how_to_get_the_programs(run, tmp_path, monkeypatch, arguments):
     monkeypatch.setattr(tsukiji, "__file__", str(tmp_path / "site-packages" / "tsukiji" / "__init__.py"))
