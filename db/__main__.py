@@ -190,7 +190,7 @@ def show_retention(settings: Settings, options: argparse.Namespace) -> None:
         check_schema(database)
         with database.reading() as session:
             for due in preview(session, settings, options.days):
-                oldest = due.oldest and due.oldest.isoformat(timespec="seconds")
+                oldest = due.oldest.isoformat(timespec="seconds") if due.oldest else None
                 show(asdict(due) | {"oldest": oldest}, options, retention_line(due, oldest))
     finally:
         database.close()
