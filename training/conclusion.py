@@ -2,17 +2,13 @@
 
 import shutil
 import time
-from collections.abc import Sequence
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from training import export
-from training.evaluate import Embed, evaluate, suspect
+from training.evaluate import evaluate, suspect
 from training.events import Phase
-from training.features import Embedder, views_of
-from training.run import PACKAGE_FOLDER, REPORT_FILE, Picture, Report, draft_of
+from training.run import PACKAGE_FOLDER, REPORT_FILE, Report, draft_of
 from training.served import choose_embedder
 from training.task import Task
 from training.training_state import Fitted
@@ -45,8 +41,8 @@ def conclude(task: Task, fitted: Fitted, began: float) -> Report:
             shutil.copyfile(task.int8, package / INT8)
     else:
         own = choose_embedder(task, package, predictor)
-    findings = evaluate(predictor, run, lambda pictures: own.embed(pictures)[0])
-    found = suspect(run, several_views(task.embedder or own, mirror=run.recipe.flip))
+    findings = evaluate(predictor, run, own.embed)
+    found = suspect(run, (task.embedder or own).embed)
     findings.metrics.execution = Execution(engine=own.plan.engine, precision=own.plan.precision)
     export.add_evaluation(package, run, fitted, findings)
     export.add_examples(package, run)
@@ -66,17 +62,6 @@ def conclude(task: Task, fitted: Fitted, began: float) -> Report:
     with draft_of(folder / REPORT_FILE) as draft:
         draft.write_text(report.model_dump_json(), encoding="utf-8")
     return report
-
-
-def several_views(embedder: Embedder, *, mirror: bool) -> Embed:
-    """Return a function to the mean embeddings of pictures at two scales, the larger also mirrored if allowed."""
-
-    def embed(pictures: Sequence[Picture]) -> NDArray[np.float32]:
-        found = embedder.embed(pictures, views_of(mirror=mirror))
-        mean: NDArray[np.float32] = (found[:-1].mean(axis=0) + found[-1]) / 2
-        return mean
-
-    return embed
 
 
 def _name(device: torch.device) -> str:

@@ -19,7 +19,7 @@ from training.control import Control
 from training.crop_regions import find_region
 from training.embed_request import EmbeddedPicture, EmbedRequest, read_survey
 from training.events import Events, Looked, Phase
-from training.features import SAVED_PARTS, Found
+from training.features import SAVED_PARTS
 from training.frozen import Samples, open_frozen
 from training.random_projection import compact
 from tsukiji.errors import ImageError
@@ -35,6 +35,8 @@ from tsukiji.vision.weights import load_backbone_weights
 
 VIEWS: Final = (REGION, PLAIN, COMPACT)
 
+Found = dict[int, dict[str, Floats]]
+"""By view, what was found of pictures by `content`."""
 Seen = tuple[EmbeddedPicture, Pixels, tuple[int, int]]
 """A picture, its pixels (1, size, size, 3), and its width and height."""
 

@@ -6,7 +6,6 @@ import numpy as np
 import torch
 
 from training.events import Epoch, Log, Phase
-from training.features import views_of
 from training.probe import Floats, Linear, Problem, fit
 from training.run import Run
 from training.targets import Sets, sets_of, weights_of
@@ -56,9 +55,7 @@ def _features(task: Task, model: Classifier, split: Split) -> Floats:
     """Return the means of the last maps (N, num_features): adding the maxima did not improve accuracy."""
     assert task.embedder is not None
     pictures = [task.run.images[index] for index in task.run.of_split(split)]
-    # With the views used later to find label issues: each picture is decoded once.
-    views = views_of(mirror=task.run.recipe.flip)
-    means: Floats = task.embedder.embed(pictures, views)[0][:, model.num_middle + model.num_features :]
+    means: Floats = task.embedder.embed(pictures)[:, model.num_middle + model.num_features :]
     return means
 
 

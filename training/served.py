@@ -99,7 +99,7 @@ def embedder_of(task: Task, folder: Path, choice: Choice) -> Embedder:
 def judge(run: Run, predictor: Predictor, embedder: Embedder) -> Judged:
     """Return how good the network is on the held-out images with these embeddings."""
     indices = run.of_split("valid")
-    logits = predictor.decide(embedder.embed([run.images[index] for index in indices])[0])
+    logits = predictor.decide(embedder.embed([run.images[index] for index in indices]))
     if not np.isfinite(logits).all():
         return Judged(np.zeros(len(indices), np.bool_), np.nan)
     if run.kind == "single_label":

@@ -20,7 +20,7 @@ from tsukiji.errors import BlobCorrupt
 from tsukiji.vision import feature_cache as kept_file
 from tsukiji.vision.engines import Floats, Pixels
 from tsukiji.vision.execution_plan import Plan
-from tsukiji.vision.feature_cache import CLOSE, MIRRORED, PLAIN, FeatureCache, space_of
+from tsukiji.vision.feature_cache import PLAIN, FeatureCache, space_of
 from tsukiji.vision.preprocess import Preprocess
 
 SIDE = 32
@@ -81,34 +81,16 @@ def open_embedder(make_run: MakeRun, file: Path, events: Events) -> Open:
 
 def test_what_was_computed_once_is_never_computed_again(open_embedder: Open, run_pictures: list[Picture]) -> None:
     first, model = open_embedder()
-    expected = first.embed(run_pictures, (PLAIN, MIRRORED))
-    assert model.seen == 2 * len(run_pictures)
+    expected = first.embed(run_pictures)
+    assert model.seen == len(run_pictures)
     again, idle = open_embedder()
-    assert np.array_equal(again.embed(run_pictures, (PLAIN, MIRRORED)), expected)
+    assert np.array_equal(again.embed(run_pictures), expected)
     assert idle.seen == 0
-
-
-def test_views_are_of_the_picture_and_of_its_mirror_image(open_embedder: Open, run_pictures: list[Picture]) -> None:
-    embedder, _ = open_embedder()
-    plain, mirrored = embedder.embed(run_pictures, (PLAIN, MIRRORED))
-    assert plain.shape == (len(run_pictures), SIDE)
-    assert np.array_equal(plain[:, ::-1], mirrored)
-    assert not np.allclose(plain, mirrored)
-
-
-def test_the_close_view_is_the_middle_at_another_scale() -> None:
-    pixels = np.zeros((1, 48, 48, 3), np.uint8)
-    pixels[:, :, :24] = 100
-    pixels[:, :6], pixels[:, 42:], pixels[:, :, :6], pixels[:, :, 42:] = 200, 200, 200, 200  # the margin
-    close = features.look(pixels, CLOSE)
-    assert close.shape == (1, 32, 32, 3)
-    assert (close[:, :, :15] == 100).all()
-    assert (close[:, :, 18:] == 0).all()
 
 
 def test_a_picture_that_is_there_twice_is_computed_once(open_embedder: Open, run_pictures: list[Picture]) -> None:
     embedder, model = open_embedder(path=None)
-    rows = embedder.embed([run_pictures[0], run_pictures[1], run_pictures[0]])[0]
+    rows = embedder.embed([run_pictures[0], run_pictures[1], run_pictures[0]])
     assert model.seen == 2
     assert np.array_equal(rows[0], rows[2])
 
@@ -117,11 +99,11 @@ def test_a_crop_is_another_picture(open_embedder: Open, run_pictures: list[Pictu
     whole = run_pictures[0]
     cropped = whole.model_copy(update={"crop": (0, 0, 20, 20)})
     embedder, model = open_embedder()
-    rows = embedder.embed([whole, cropped])[0]
+    rows = embedder.embed([whole, cropped])
     assert model.seen == 2
     assert not np.allclose(rows[0], rows[1])
     again, idle = open_embedder()
-    assert np.array_equal(again.embed([cropped, whole])[0], rows[::-1])
+    assert np.array_equal(again.embed([cropped, whole]), rows[::-1])
     assert idle.seen == 0
 
 
@@ -136,21 +118,12 @@ def test_relabelled_and_moved_pictures_compute_nothing(open_embedder: Open, run_
     assert model.seen == 0
 
 
-def test_only_the_views_that_a_picture_lacks_are_computed(open_embedder: Open, run_pictures: list[Picture]) -> None:
-    open_embedder()[0].embed(run_pictures[:7], (PLAIN, MIRRORED))
-    open_embedder()[0].embed(run_pictures[7:])
-    embedder, model = open_embedder()
-    views = embedder.embed(run_pictures, (PLAIN, MIRRORED))
-    assert model.seen == 3
-    assert np.array_equal(views, open_embedder(space="anew")[0].embed(run_pictures, (PLAIN, MIRRORED)))
-
-
 def test_only_new_pictures_are_computed(open_embedder: Open, run_pictures: list[Picture]) -> None:
     open_embedder()[0].embed(run_pictures[:7])
     embedder, model = open_embedder()
-    rows = embedder.embed(run_pictures)[0]
+    rows = embedder.embed(run_pictures)
     assert model.seen == 3
-    assert np.array_equal(rows, open_embedder(path=None)[0].embed(run_pictures)[0].astype("<f2").astype(np.float32))
+    assert np.array_equal(rows, open_embedder(path=None)[0].embed(run_pictures).astype("<f2").astype(np.float32))
 
 
 def test_another_network_or_preprocessing_computes_anew(open_embedder: Open, run_pictures: list[Picture]) -> None:

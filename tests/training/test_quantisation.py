@@ -50,7 +50,7 @@ def pixels(count: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A cache folder with the pretrained body in int8."""
     folder = tmp_path_factory.mktemp("cache")
-    assert find_int8(body(), "resnet18", PREPROCESS, folder, Samples(120, pixels, lambda: None))
+    assert find_int8(body(), "resnet18", PREPROCESS, folder, Samples(1000, pixels, lambda: None))
     return folder
 
 
@@ -81,7 +81,7 @@ def test_embeddings_in_int8_are_like_those_in_float32(options: EngineOptions) ->
     assert file
     facts = facts_of(file)
     assert facts
-    assert facts.images == 160
+    assert facts.images == 64
     found, expected = (engine.look(pixels(20))[0] for engine in (lowered, exact))
     assert 0.9 < np.corrcoef(found.ravel(), expected.ravel())[0, 1] < 1
     assert file.stat().st_size < 0.3 * sum(tensor.nbytes for tensor in body().body_state().values())
@@ -90,7 +90,7 @@ def test_embeddings_in_int8_are_like_those_in_float32(options: EngineOptions) ->
 
 def test_a_body_is_quantised_once(options: EngineOptions, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(quantisation, "quantise", lambda *_: pytest.fail("it was quantised again"))
-    samples = Samples(500, pixels, lambda: None)
+    samples = Samples(1500, pixels, lambda: None)
     _, plan, _ = open_frozen(body(), "resnet18", PREPROCESS, torch.device("cpu"), options, samples)
     assert plan.precision == "int8"
 
@@ -105,7 +105,7 @@ def test_what_cannot_be_quantised_computes_otherwise(
         monkeypatch.setattr(quantisation, "PYTHON", ["false"])
     elif fault == "unlike":
         monkeypatch.setattr(quantisation, "quantise", lambda *_: facts_of(Path("nowhere")))
-    samples = Samples(99 if fault == "few images" else 100, pixels, lambda: None)
+    samples = Samples(999 if fault == "few images" else 1000, pixels, lambda: None)
     elsewhere = options.model_copy(update={"cache": tmp_path, "precision": "float32"})
     assert find_int8(body(), "resnet18", PREPROCESS, tmp_path, samples) is None
     _, plan, _ = open_frozen(body(), "resnet18", PREPROCESS, torch.device("cpu"), elsewhere, samples)
@@ -118,7 +118,7 @@ def test_quantising_ends_when_it_is_cancelled(tmp_path: Path, monkeypatch: pytes
 
     monkeypatch.setattr(quantisation, "PYTHON", [sys.executable, "-c", "import time; time.sleep(60)"])
     with pytest.raises(Cancelled):
-        find_int8(body(), "resnet18", PREPROCESS, tmp_path, Samples(100, pixels, cancel))
+        find_int8(body(), "resnet18", PREPROCESS, tmp_path, Samples(1000, pixels, cancel))
     assert list((tmp_path / frozen.INT8).iterdir()) == []
 
 

@@ -22,16 +22,13 @@ from tsukiji.vision.preprocess import Preprocess
 if TYPE_CHECKING:
     from torch import Tensor
 
-VERSION: Final = 4
+VERSION: Final = 5
 """Of computation and storage; another version computes everything again."""
 BUSY_SECONDS: Final = 15
 KEPT_TYPE: Final = np.dtype("<f2")
 ASKED: Final = 500
 ROWS: Final = "SELECT picture, vector, width, height FROM embeddings WHERE space = ? AND view = ? AND picture IN ({})"
 PLAIN: Final = 0
-MIRRORED: Final = 1
-CLOSE: Final = 2
-"""The middle of the picture, at another scale."""
 COMPACT: Final = 4
 """The compact embedding, for comparing many pictures (`training.random_projection`)."""
 REGION: Final = 5
