@@ -32,7 +32,7 @@ PARTS: Final = ("throughput", "growth", "workers", "shared", "predict", "accept"
 """Loaded when needed: processes that we start import this file too, and should be light."""
 MADE_UP: Final = 200
 """Generated photos, if none are given; further ones are copies of these."""
-QUICK: Final = {"images": 48, "runs": 1, "large": 400, "rounds": 5, "seconds": 2.0, "clients": 50}
+QUICK: Final = {"images": 48, "runs": 1, "large": 400, "rounds": 5, "seconds": 2.0, "clients": 50, "taught": 40}
 """Upper bounds of these options in the short form."""
 
 
@@ -57,7 +57,9 @@ def read_options() -> argparse.Namespace:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--part", action="append", choices=sorted(PARTS), help="only this one; may be repeated")
     parser.add_argument("--images", type=int, default=2000, help="photos in a batch")
+    parser.add_argument("--backbone", default="resnet34", help="whose weights are in --weights, or in a package")
     parser.add_argument("--image-size", type=int, default=224)
+    parser.add_argument("--taught", type=int, default=400, help="photos of each class that the model learns from")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--large", type=int, default=100_000, help="images of the larger batch of `growth`")
     parser.add_argument("--rounds", type=int, default=60, help="predictions and batches that are timed one by one")
@@ -83,6 +85,8 @@ def stage_of(options: argparse.Namespace, photos: list[Path], weights: Path | No
         rounds=options.rounds,
         seconds=options.seconds,
         clients=options.clients,
+        taught=options.taught,
+        backbone=options.backbone,
         precision=options.precision,
     )
 
@@ -100,7 +104,7 @@ def measure(name: str, stage: Stage) -> Figures:
 
 
 def circumstances(options: argparse.Namespace) -> Figures:
-    facts = {name: getattr(options, name) for name in ("images", "image_size", "runs", "quick")}
+    facts = {name: getattr(options, name) for name in ("images", "backbone", "image_size", "taught", "runs", "quick")}
     return facts | {"cpu_count": os.cpu_count()}
 
 

@@ -12,20 +12,26 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 import psutil
+import torch
 
 from tsukiji.cli.embedded import tail
 from tsukiji.cli.programs import programs_folder
+from tsukiji.vision.execution_plan import best_precision
 
 MODULES: Final = "bench.throughput.peers"
 STOP_SECONDS: Final = 30
 EXTRA: Final = ("litserve", "ray")
 """Peers that are named like a library of the extra `bench`."""
-SETTINGS: Final = {"forward": {"OMP_WAIT_POLICY": "PASSIVE"}}
-"""As our workers have it; the others are left as they come."""
+LOWER: Final = "_bfloat16"
+"""Of a peer's name: it computes in bfloat16, where the processor can."""
+SETTINGS: Final = {"forward": {"OMP_WAIT_POLICY": "PASSIVE"}, "fastai_bfloat16": {"TSUKIJI_BENCH_BFLOAT16": "1"}}
+"""Our engine as our workers have it; the others are left as they come."""
 
 
-def is_installed(name: str) -> bool:
-    return name not in EXTRA or find_spec(name) is not None
+def is_possible(name: str) -> bool:
+    """Return whether its library is installed, and the processor has its precision."""
+    able = not name.endswith(LOWER) or best_precision(torch.device("cpu")) == "bfloat16"
+    return able and (name not in EXTRA or find_spec(name) is not None)
 
 
 class Peer:
@@ -33,7 +39,8 @@ class Peer:
 
     def __init__(self, name: str, package: Path, scratch: Path, precision: str = "auto") -> None:
         """`precision` is that of the service, for the peer that is our own engine."""
-        self._command = [sys.executable, "-m", f"{MODULES}.{name}", str(package)]
+        program = name.removesuffix(LOWER)
+        self._command = [sys.executable, "-m", f"{MODULES}.{program}", str(package)]
         self._environment = os.environ | SETTINGS.get(name, {}) | {"TSUKIJI_INFERENCE_PRECISION": precision}
         self._log = scratch / f"{name}.log"
 

@@ -47,7 +47,7 @@ def pack(photos: Sequence[Path], count: int, archive: Path, side: int) -> Path:
 
 
 def teach(photos: Sequence[Path], folder: Path, each: int) -> Path:
-    """Write class folders to train on: up to `each` photos of each class that has enough of them."""
+    """Write class folders to train on: `each` photos of each class that has enough of them, some as copies."""
     classes: dict[str, list[Path]] = {}
     for photo in photos:
         classes.setdefault(photo.parent.name, []).append(photo)
@@ -57,7 +57,7 @@ def teach(photos: Sequence[Path], folder: Path, each: int) -> Path:
         return folder
     for name, found in enough.items():
         (folder / name).mkdir(parents=True)
-        write(found[:each], len(found[:each]), folder / name)
+        write(found[:each], each, folder / name)
     return folder
 
 

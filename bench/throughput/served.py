@@ -15,12 +15,11 @@ from bench.throughput import photos
 from bench.throughput.stage import Stage
 from tsukiji import Batch, Client
 from tsukiji.cli.embedded import service
+from tsukiji.vision.backbones import backbone_of
 
 WARM_UP: Final = 64
 SEEDS: Final = 8
 """Models tried to get a precision."""
-TAUGHT: Final = 40
-"""Photos of each class that the model learns from."""
 
 
 @dataclass(frozen=True)
@@ -96,16 +95,18 @@ def prepare(client: Client, stage: Stage, recipe: dict[str, Any], first_seed: in
 
 
 def recipe_of(stage: Stage, **changes: Any) -> dict[str, Any]:
-    """Return how to have a resnet34 in a few seconds: a head on the frozen body; without weights, a random network."""
-    recipe = {"preset": "quick"} if stage.weights else {"epochs": 1, "pretrained": False, "batch_size": 8}
-    return {**recipe, "image_size": stage.image_size, **changes}
+    """Return how to have a model in a few seconds: a head on the frozen body; without weights, a random network."""
+    packaged = any(each.package and each.package.path for each in backbone_of(stage.backbone).weights)
+    there = stage.weights or packaged
+    recipe = {"preset": "quick"} if there else {"epochs": 1, "pretrained": False, "batch_size": 8}
+    return {**recipe, "backbone": stage.backbone, "image_size": stage.image_size, **changes}
 
 
 def train(client: Client, stage: Stage, recipe: dict[str, Any]) -> str:
     """Train a model on some of the photos; returns its id."""
     dataset = client.datasets.create("lesson", exist_ok=True)
     if not dataset.images:
-        dataset.upload(photos.teach(stage.photos, stage.folder("lesson"), TAUGHT))
+        dataset.upload(photos.teach(stage.photos, stage.folder("lesson"), stage.taught))
     model = client.trainings.create(dataset, recipe).wait().model
     if model is None:
         raise RuntimeError("the training made no model")

@@ -19,7 +19,7 @@ class Stage:
     """Empty, and removed after the part."""
     photos: list[Path]
     weights: Path | None
-    """A folder with resnet34's weights."""
+    """A folder with the backbone's weights, unless a package has them."""
     images: int
     image_size: int
     runs: int
@@ -31,6 +31,9 @@ class Stage:
     """Of what is a rate."""
     clients: int
     """That poll."""
+    taught: int = 40
+    """Photos of each class that the model learns from; of a thousand in all on, a frozen body may be in int8."""
+    backbone: str = "resnet34"
     precision: str | None = None
     """In which the model must be run; the service asks its held-out images whether it may."""
 

@@ -3,12 +3,14 @@
 In turns, in every run another one first, on photos that nobody has seen; each warm, and alone on the machine: peers
 live for their turn, and the service stands still meanwhile. Medians of the runs, ratios above 1: we are faster.
 
-- `service_vs_fastai`: plain fastai, `learn.get_preds` on the files.
-- `service_vs_forward`: the product's own engine, in a process of its own, on inputs that are ready.
+- `service_vs_fastai`: plain fastai, `learn.get_preds` on the files; `service_vs_fastai_bfloat16`: under autocast.
+- `service_vs_forward`: the product's own engine, in a process of its own, on inputs that are ready;
+  `service_vs_forward_decoded`: on files, which it reads and decodes on all cores.
 - `service_vs_litserve`: LitServe's documented image classifier, batching on, asked by 64 callers at once.
 - `service_vs_ray`: Ray Data's documented batch inference; the start of its actor, which each job pays, left out.
 
-The peers have the same weights, image size and processor threads, and compute in float32, as their documentation does.
+The peers have the same weights, image size and processor threads, and compute in float32, as their documentation does,
+where their names say nothing else.
 """
 
 import itertools
@@ -21,19 +23,19 @@ from typing import Final
 
 from rich.console import Console
 
-from bench.throughput.peer import Peer, is_installed
+from bench.throughput.peer import Peer, is_possible
 from bench.throughput.served import WARM_UP, Served, classify, serve
 from bench.throughput.stage import Figures, Stage
 from bench.throughput.timing import rotated
 
 OURS: Final = "service"
-PEERS: Final = ("fastai", "forward", "litserve", "ray")
+PEERS: Final = ("fastai", "fastai_bfloat16", "forward", "litserve", "ray")
 
 
 def measure(stage: Stage) -> Figures:
-    names = [OURS, *filter(is_installed, PEERS)]
-    for name in itertools.filterfalse(is_installed, PEERS):
-        Console(stderr=True).print(f"{name} is left out: it is not installed (the extra `bench`).")
+    names = [OURS, *filter(is_possible, PEERS)]
+    for name in itertools.filterfalse(is_possible, PEERS):
+        Console(stderr=True).print(f"{name} is left out: its library (extra `bench`) or bfloat16 is not here.")
     rates: dict[str, list[float]] = defaultdict(list)
     with serve(stage) as served:
         package = served.package()

@@ -1,9 +1,9 @@
-"""The bare forward pass: our engine with a worker's plan, on prepared pixels."""
+"""The bare forward pass: our engine with a worker's plan, on prepared pixels, and on files that it decodes."""
 
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 from bench.throughput.peers.answering import answer, package_folder
@@ -14,6 +14,7 @@ from tsukiji.vision.engines import Pixels
 from tsukiji.vision.engines.selection import choose, choose_as
 from tsukiji.vision.execution_plan import take_all_cores
 from tsukiji.vision.predictor import Predictor
+from tsukiji.vision.streams import in_streams, parts_of
 
 
 def bare_forward(folder: Path, files: Sequence[Path]) -> float:
@@ -30,6 +31,19 @@ def bare_forward(folder: Path, files: Sequence[Path]) -> float:
         return timed_passes(predictor, [inputs])
     passes = [inputs[: len(files) - start] for start in range(0, len(files), size)]
     return timed_streams(predictor, passes)
+
+
+def decoded_forward(folder: Path, files: Sequence[Path]) -> float:
+    """Return the seconds from files to embeddings, in the worker's streams."""
+    predictor = load_predictor(folder)
+    plan, began = predictor.plan, time.perf_counter()
+    for _ in in_streams(plan, parts_of(files, plan.batch_size, plan.streams), partial(embed_files, predictor)):
+        pass
+    return time.perf_counter() - began
+
+
+def embed_files(predictor: Predictor, files: Sequence[Path]) -> None:
+    predictor.engine.look(ready(predictor, files))
 
 
 def timed_passes(predictor: Predictor, passes: Sequence[Pixels]) -> float:
@@ -66,4 +80,9 @@ def ready(predictor: Predictor, files: Sequence[Path]) -> Pixels:
 
 
 if __name__ == "__main__":
-    answer(lambda files: {"seconds": bare_forward(package_folder(), files)})
+    answer(
+        lambda files: {
+            "seconds": bare_forward(package_folder(), files),
+            "seconds_decoded": decoded_forward(package_folder(), files),
+        }
+    )
