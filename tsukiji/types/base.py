@@ -120,7 +120,7 @@ def shorten(value: Any) -> Any:
 class Answer(BaseModel):
     """A response. Its repr is one line; `model_dump()` has everything."""
 
-    model_config = ConfigDict(extra="allow", defer_build=True)
+    model_config = ConfigDict(extra="allow")
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         """Yield the fields that say something, as far as they fit into a line."""
@@ -143,7 +143,7 @@ class Answer(BaseModel):
 class Request(BaseModel):
     """A request."""
 
-    model_config = ConfigDict(extra="forbid", defer_build=True)
+    model_config = ConfigDict(extra="forbid")
 
 
 def check_one(request: Request, *names: str) -> None:
