@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -23,6 +23,7 @@ from db.jobs import activity, jobs
 from db.models import ApiKey
 from db.session import Database
 from db.views import view_of
+from tsukiji.errors import ProviderNotSet
 from tsukiji.kernel.cores import usable_cores
 from tsukiji.kernel.queue import Notifier, create_app
 from tsukiji.kernel.settings import Settings
@@ -30,10 +31,15 @@ from tsukiji.kernel.storage import BlobStore, open_store
 from tsukiji.vision.decoding.decode import DecodeLimits
 from tsukiji.vision.thumbnail_cache import Thumbnails
 
+if TYPE_CHECKING:
+    from api.openid import Provider
+
 MAX_HOLDS = 2000
 """Most connections held open at once, for `Prefer: wait` or for events."""
 DECODERS: Final = 2 * usable_cores() + 2
 """Concurrent decoding requests, each in a thread; some of them always wait for a disk."""
+SIGN_INS: Final = 8
+"""Concurrent conversations with the OpenID provider, which may be slow, each in a thread."""
 
 R = TypeVar("R")
 
@@ -62,6 +68,7 @@ class Services:
     poll_pacer: PollPacer = field(default_factory=PollPacer)
     decoders: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(DECODERS))
     checkers: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(usable_cores()))
+    sign_ins: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(SIGN_INS))
 
     def __post_init__(self) -> None:
         self.watch = Watch(self._look)  # of all rows: only what was seen is waited for
@@ -98,6 +105,19 @@ class Services:
         """What `/metrics` shows."""
         return registry_of(self.database, self.settings)
 
+    @cached_property
+    def provider(self) -> "Provider":
+        """The OpenID provider.
+
+        Raises:
+            ProviderNotSet
+        """
+        if not self.settings.oidc.issuer:
+            raise ProviderNotSet("This service has no OpenID provider.")
+        from api.openid import Provider  # noqa: PLC0415 - takes a third of a second, and few services need it
+
+        return Provider(self.settings.oidc)
+
     @property
     def decode_limits(self) -> DecodeLimits:
         return DecodeLimits.of(self.settings.limits)
@@ -109,6 +129,10 @@ class Services:
     async def checking(self, act: Callable[..., R], *args: object) -> R:
         """Run the check of an untrusted package, which occupies a core: at most one per core at once."""
         return await anyio.to_thread.run_sync(act, *args, limiter=self.checkers)
+
+    async def signing_in(self, act: Callable[..., R], *args: object) -> R:
+        """Run a conversation with the OpenID provider: while it is slow, only those who sign in wait."""
+        return await anyio.to_thread.run_sync(act, *args, limiter=self.sign_ins)
 
     @contextmanager
     def hold(self) -> Iterator[bool]:

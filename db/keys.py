@@ -131,13 +131,17 @@ def touch(session: Session, key_id: str) -> None:
     session.execute(update(ApiKey).where(ApiKey.id == key_id, stale).values(last_used_at=now()))
 
 
+OF_PROGRAMS: Final = ApiKey.person_id.is_(None)
+"""Keys that have a secret; those of people are in `db.people`."""
+
+
 def all_keys(session: Session) -> list[ApiKey]:
-    return list(session.scalars(select(ApiKey).order_by(ApiKey.id)))
+    return list(session.scalars(select(ApiKey).where(OF_PROGRAMS).order_by(ApiKey.id)))
 
 
 def page(session: Session, window: Window) -> Rows[ApiKey]:
     """Newest first."""
-    return fetch(session, select(ApiKey), ApiKey.id, window, newest=True)
+    return fetch(session, select(ApiKey).where(OF_PROGRAMS), ApiKey.id, window, newest=True)
 
 
 def lock_admins(session: Session) -> set[str]:
@@ -153,19 +157,15 @@ def find(session: Session, id_or_prefix: str, *, valid: bool = False) -> ApiKey:
         NotFound: no key, or with `valid` no valid one, has this id or prefix.
     """
     named = (ApiKey.id == id_or_prefix) | (ApiKey.prefix == id_or_prefix)
-    key = session.scalar(select(ApiKey).where(named, *(usable() if valid else ())))
+    key = session.scalar(select(ApiKey).where(named, OF_PROGRAMS, *(usable() if valid else ())))
     if key is None:
         raise NotFound(f"There is no {'valid ' if valid else ''}key {id_or_prefix!r}.")
     return key
 
 
-def lineage(session: Session, id_or_prefix: str) -> list[ApiKey]:
-    """Return the key and all keys created with it, directly or through other keys.
-
-    Raises:
-        NotFound: no key has this id or prefix.
-    """
-    found = [find(session, id_or_prefix)]
+def lineage(session: Session, key: ApiKey) -> list[ApiKey]:
+    """Return the key and all keys created with it, directly or through other keys."""
+    found = [key]
     for parent in found:  # grows while iterating
         found += session.scalars(select(ApiKey).where(ApiKey.created_by == parent.id))
     return found
@@ -178,12 +178,17 @@ def revoke(session: Session, id_or_prefix: str) -> ApiKey:
         NotFound: no key has this id or prefix.
     """
     key = find(session, id_or_prefix)
+    end(session, key)
+    return key
+
+
+def end(session: Session, key: ApiKey) -> None:
+    """Revoke a key of a program or a person immediately, with its page sessions and links."""
     session.execute(
         update(ApiKey).where(ApiKey.id == key.id).values(revoked_at=func.coalesce(ApiKey.revoked_at, now()))
     )
     end_sessions(session, key.id)
     session.refresh(key)
-    return key
 
 
 def end_sessions(session: Session, key_id: str) -> None:
@@ -192,7 +197,7 @@ def end_sessions(session: Session, key_id: str) -> None:
 
 
 def sign_in(session: Session, key_id: str, hours: float) -> str:
-    """Open a page session; returns the cookie's token."""
+    """Open a page session of so many hours; returns the cookie's token."""
     token = secrets.token_urlsafe(32)
     session.execute(delete(PageSession).where(PageSession.expires_at < now()))
     session.add(PageSession(hash=digest(token), key_id=key_id, expires_at=now(3600 * hours)))
@@ -236,6 +241,6 @@ def local_link(session: Session, minutes: float) -> str:
 
     Without one, a key is created and its secret discarded.
     """
-    valid = session.scalars(select(ApiKey).where(*usable()).order_by(ApiKey.id))
+    valid = session.scalars(select(ApiKey).where(OF_PROGRAMS, *usable()).order_by(ApiKey.id))
     oldest = next((key.id for key in valid if may(key.scopes, "admin")), None)
     return create_link(session, oldest or create(session, "page")[0].id, minutes)[0]

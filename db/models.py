@@ -106,6 +106,8 @@ class ApiKey(Owned, Base):
     revoked_at: Mapped[datetime | None]
     created_by: Mapped[str | None] = mapped_column(String(40))
     """The key that created it over HTTP; null if created on the server."""
+    person_id: Mapped[str | None] = mapped_column(ForeignKey("people.id"), index=True)
+    """The person who signs in to it by the provider; its secret was discarded, and its scopes are their role."""
     project: Mapped[Project] = relationship(lazy="joined", innerjoin=True)
     several: Mapped[bool] = column_property(select(OTHERS.c.id).where(OTHERS.c.id != DEFAULT_PROJECT).exists())
     """Whether there are other projects than the default one: while there are none, nothing needs to be filtered."""
@@ -119,6 +121,37 @@ class Usage(Base):
     """The id of the key or project."""
     day: Mapped[str] = mapped_column(String(10), primary_key=True)
     pictures: Mapped[int] = mapped_column(BigInteger, default=0)
+
+
+class Person(Base):
+    """Someone whom the OpenID provider has signed in; what they may do is said by their keys, one for each project."""
+
+    __tablename__ = "people"
+    __table_args__ = (UniqueConstraint("issuer", "subject"),)
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    issuer: Mapped[str] = mapped_column(String(500))
+    subject: Mapped[str] = mapped_column(String(255))
+    email: Mapped[str | None] = mapped_column(String(320), index=True)
+    name: Mapped[str | None] = mapped_column(String(200))
+    claimed_role: Mapped[str | None] = mapped_column(String(20))
+    """In the default project, as the provider's claim said at the last sign-in; null: all roles are by invitation."""
+    barred: Mapped[bool] = mapped_column(default=False)
+    """An administrator removed them from the default project: the claim alone does not let them in again."""
+    created_at: Mapped[datetime] = mapped_column(default=now())
+    signed_in_at: Mapped[datetime] = mapped_column(default=now())
+
+
+class Invitation(Owned, Base):
+    """Lets who shows a verified e-mail address into a project, once; being accepted deletes the row."""
+
+    __tablename__ = "invitations"
+    __table_args__ = (UniqueConstraint("project_id", "email"),)
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    email: Mapped[str] = mapped_column(String(320), index=True)
+    role: Mapped[str] = mapped_column(String(20))
+    created_at: Mapped[datetime] = mapped_column(default=now())
+    created_by: Mapped[str] = mapped_column(String(40))
+    expires_at: Mapped[datetime]
 
 
 class PageSession(Base):

@@ -27,7 +27,7 @@ SECTIONS = {
     "Trainings and models": "trainings models aliases evaluations",
     "Batches and predictions": "batches predict",
     "Jobs": "jobs",
-    "Keys": "keys",
+    "Keys and people": "keys people",
     "Audit log": "audit",
     "Webhooks": "webhooks",
     "The service": "service health",

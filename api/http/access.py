@@ -70,10 +70,17 @@ def check(request: Request, key: ApiKey) -> None:
         require_unbound(key)
 
 
-def actor_of(request: Request, key: ApiKey, act: str | None = None) -> Actor | None:
-    """Return who acts by this request, for the audit log; None where it only reads."""
+def actor_of(request: Request, key: ApiKey, act: str | None = None, *, safe: bool = True) -> Actor | None:
+    """Return who acts by this request, for the audit log; None where it only reads.
+
+    Args:
+        request: what they sent.
+        key: theirs.
+        act: what they do; default: what the route does.
+        safe: whether the request changes nothing if its method says so.
+    """
     act = act or need_of(request.scope["endpoint"]).act
-    if act is None or request.method in SAFE_METHODS:
+    if act is None or (safe and request.method in SAFE_METHODS):
         return None
     client = request.client.host if request.client else None
     address = f"{request.method} {request.scope['path']}"

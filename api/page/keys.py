@@ -55,7 +55,7 @@ def show(
     administers = screen.may("admin")
     with screen.services.database.reading() as session:
         page = keys.page(session, Window(LISTED, cursor, ("keys",))) if administers else Rows([screen.visitor], None)
-        lineage = keys.lineage(session, asked) if asked and administers else []
+        lineage = keys.lineage(session, keys.find(session, asked)) if asked and administers else []
         asked_keys = [api_keys.key(row, screen.visitor) for row in lineage]
         return screen.show(
             session,

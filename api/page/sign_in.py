@@ -1,6 +1,6 @@
 """Signing in with a key, and out."""
 
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request
@@ -32,10 +32,15 @@ def sign_in_address(wanted: str) -> str:
 
 
 @router.get("/sign-in")
-def show_sign_in(request: Request, visitor: Visitor, wanted: Next = "/") -> Response:
+def show_sign_in(request: Request, services: OpenServices, visitor: Visitor, wanted: Next = "/") -> Response:
     if visitor:
         return RedirectResponse(own_path(wanted), 303)
-    return render(request, "sign_in.html", wanted=own_path(wanted))
+    return render_sign_in(request, services, wanted=own_path(wanted))
+
+
+def render_sign_in(request: Request, services: Services, status: int = 200, **context: Any) -> Response:
+    """Show the ways to sign in: the provider, if there is one, and a key."""
+    return render(request, "sign_in.html", status, provider=services.settings.oidc.shown_name, **context)
 
 
 @router.post("/sign-in")
@@ -46,22 +51,26 @@ async def sign_in(request: Request, services: OpenServices) -> Response:
         secret, wanted = str(form.get("key", "")).strip(), own_path(str(form.get("next", "/")))
     token = await run_in_threadpool(open_session, request, services, secret)
     if token is None:
-        return render(request, "sign_in.html", 401, refused=True, wanted=wanted)
+        return render_sign_in(request, services, 401, refused=True, wanted=wanted)
     return signed_in(request, services, token, wanted)
 
 
 def signed_in(request: Request, services: Services, token: str, wanted: str = "/") -> Response:
     """Return the redirect that sets the cookie."""
     response = RedirectResponse(wanted, 303)
+    set_session(request, response, token, services.settings.api.session_hours)
+    return response
+
+
+def set_session(request: Request, response: Response, token: str, hours: float) -> None:
     response.set_cookie(
         COOKIE,
         token,
-        max_age=int(3600 * services.settings.api.session_hours),
+        max_age=int(3600 * hours),
         httponly=True,
         samesite="strict",
         secure=request.url.scheme == "https",
     )
-    return response
 
 
 def open_session(request: Request, services: Services, secret: str) -> str | None:

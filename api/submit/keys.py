@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from api.http.access import require
-from db import keys
+from db import keys, people
 from db.models import ApiKey
 from db.session import Session
 from tsukiji.errors import Conflict
@@ -16,10 +16,21 @@ def revoke(session: Session, key: str, caller: ApiKey, *, own: bool = False, cre
         NotFound
         Conflict: no key with the scope `admin` would be left, or it is the caller's own key without `own`.
     """
-    chosen = keys.lineage(session, key) if created else [keys.find(session, key)]
+    revoke_all(session, keys.find(session, key), caller, own=own, created=created)
+
+
+def revoke_all(session: Session, key: ApiKey, caller: ApiKey, *, own: bool, created: bool) -> None:
+    """Revoke a key of a program or a person, with `created` also what was created with it, and invitations.
+
+    Raises:
+        Conflict
+    """
+    chosen = keys.lineage(session, key) if created else [key]
     check_revocable(keys.lock_admins(session), chosen, caller, own=own)
     for row in chosen:
-        keys.revoke(session, row.id)
+        keys.end(session, row)
+    if created:
+        people.withdraw_of(session, {row.id for row in chosen})
 
 
 def check_revocable(admins: set[str], chosen: list[ApiKey], caller: ApiKey, *, own: bool) -> None:
@@ -40,8 +51,11 @@ def create_link(session: Session, caller: ApiKey, key: str | None, minutes: floa
 
     Raises:
         NotFound, ScopeMissing
+        Conflict: the caller signs in by the provider, whose sessions end as it says.
     """
     if key is None:
+        if caller.person_id:
+            raise Conflict("People sign in by the provider.", hint="Open the page in the other browser, and sign in.")
         return keys.create_link(session, caller.id, minutes)
     require(caller, "admin")
     return keys.create_link(session, keys.find(session, key, valid=True).id, minutes)

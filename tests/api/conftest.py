@@ -25,7 +25,7 @@ from tsukiji.ids import new_id
 from tsukiji.ingest.sources import Sources
 from tsukiji.jobs import Queue
 from tsukiji.kernel import log
-from tsukiji.kernel.settings import DataSettings, JobSettings, LimitSettings, Settings
+from tsukiji.kernel.settings import DataSettings, JobSettings, LimitSettings, OidcSettings, Settings
 from tsukiji.kernel.storage.memory import MemoryStore
 from worker import freezing
 from worker.runner import run
@@ -123,6 +123,29 @@ def start(app, services):
             return opened.enter_context(client)
 
         yield open_client
+
+
+@pytest.fixture(scope="session")
+def running_openid_provider():
+    from tests.api.openid_provider import running_provider  # noqa: PLC0415 - few tests need it, and it takes a second
+
+    with running_provider() as provider:
+        yield provider
+
+
+@pytest.fixture
+def openid_provider(running_openid_provider, services):
+    """An honest OpenID provider, which the service knows."""
+    running_openid_provider.reset()
+    configure_openid(services, issuer=running_openid_provider.url)
+    return running_openid_provider
+
+
+def configure_openid(services, **settings):
+    """Change the settings of the OpenID provider."""
+    known = services.settings.oidc.model_dump() | {"client_id": "tsukiji", "client_secret": "hush"} | settings
+    services.settings = services.settings.model_copy(update={"oidc": OidcSettings(**known)})
+    services.__dict__.pop("provider", None)
 
 
 @pytest.fixture

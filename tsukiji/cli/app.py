@@ -37,6 +37,7 @@ COMMANDS: Final = {
     "jobs": ("jobs:app", "Trainings, batches, predictions, imports, evaluations, analyses and exports."),
     "webhooks": ("webhooks:app", "Addresses that are told when jobs end and models are promoted."),
     "audit": ("audit:audit", "List who did what, when, from where; for administrators."),
+    "people": ("people:app", "People who sign in by an OpenID provider, and invitations."),
     "keys": ("programs:keys", "API keys; run it where the service's database is."),
     "admin": ("programs:admin", "Maintenance of the stored data; run it where the service's database and store are."),
 }

@@ -8,6 +8,7 @@ from tsukiji.errors.inputs import *
 from tsukiji.errors.jobs import *
 from tsukiji.errors.models import *
 from tsukiji.errors.requests import *
+from tsukiji.errors.sign_in import *
 from tsukiji.errors.storage import *
 from tsukiji.errors.uploads import *
 from tsukiji.errors.webhooks import *

@@ -6,13 +6,16 @@
 import re
 from pathlib import Path
 from typing import Any, Final, Literal, cast
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from tsukiji.errors import Invalid
+from tsukiji.scopes import Role
 
 UPLOAD_PARTS: Final = 10_000
+LOOPBACK: Final = r"(localhost|127\.0\.0\.1|\[::1\])"
 
 
 def check_hosts(hosts: list[str]) -> list[str]:
@@ -110,6 +113,49 @@ class ApiSettings(Group, env_prefix="TSUKIJI_API_"):
     thumbnails_mb: int = Field(1024, ge=0, description="Disk for kept thumbnails, in the cache folder; 0: none.")
     session_hours: float = Field(12, gt=0, description="How long the page stays signed in.")
     sign_in_link_minutes: float = Field(15, gt=0, description="How long a link that signs in to the page works.")
+
+
+class OidcSettings(Group, env_prefix="TSUKIJI_OIDC_"):
+    issuer: str | None = Field(
+        None,
+        description="OpenID provider by which people sign in, spelt as in its discovery document. None by default.",
+    )
+    name: str = Field("", description="What the sign-in page calls it; by default its host.")
+    client_id: str = Field(
+        "", validate_default=True, description="As registered there, with the redirect `/sign-in/provider/callback`."
+    )
+    client_secret: SecretStr = Field(SecretStr(""), description="The client's secret; empty for a public client.")
+    scopes: str = Field("openid email profile", description="What is asked for, separated by spaces.")
+    role_claim: str = Field(
+        "", description="Claim that gives people their role, like `groups` or `realm_access.roles`; else by invitation."
+    )
+    roles: dict[str, Role] = Field(
+        {}, description='What its values mean, as JSON, like `{"ml-team":"editor"}`; by default roles by their names.'
+    )
+    trust_email: bool = Field(
+        False, description="Whether an address counts as verified if the provider does not say (`email_verified`)."
+    )
+    leeway_seconds: float = Field(60, ge=0, le=600, description="By how much the provider's clock may differ.")
+    seconds: float = Field(10, gt=0, description="Timeout of one request to the provider.")
+
+    @field_validator("issuer")
+    @classmethod
+    def _is_address(cls, issuer: str | None) -> str | None:
+        if issuer and not re.fullmatch(rf"(https://[^/?#@]+|http://{LOOPBACK}(:\d+)?)(/[^?#]*)?", issuer):
+            raise ValueError("must be an https address without query; http is for providers on this machine")
+        return issuer and issuer.removesuffix("/.well-known/openid-configuration")
+
+    @field_validator("client_id")
+    @classmethod
+    def _is_given(cls, client_id: str, known: ValidationInfo) -> str:
+        if known.data.get("issuer") and not client_id:
+            raise ValueError("needed with an issuer")
+        return client_id
+
+    @property
+    def shown_name(self) -> str:
+        """What people know the provider by."""
+        return self.name or urlsplit(self.issuer or "").hostname or ""
 
 
 class LimitSettings(Group, env_prefix="TSUKIJI_LIMIT_"):
@@ -307,6 +353,7 @@ class Settings(BaseModel):
     storage: StorageSettings = Field(default_factory=StorageSettings)
     sources: SourceSettings = Field(default_factory=SourceSettings)
     api: ApiSettings = Field(default_factory=ApiSettings)
+    oidc: OidcSettings = Field(default_factory=OidcSettings)
     limits: LimitSettings = Field(default_factory=LimitSettings)
     jobs: JobSettings = Field(default_factory=JobSettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)

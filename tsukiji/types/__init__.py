@@ -54,6 +54,7 @@ from tsukiji.types.evaluations import (
 )
 from tsukiji.types.jobs import Event, ItemCounts, Job, JobEvent, JobState, Progress
 from tsukiji.types.models import Alias, AliasMove, AliasPut, ExportCreate, ExportFormat, HeatmapTest, Model, ModelExport
+from tsukiji.types.people import Invitation, InvitationCreate, Person, PersonUpdate
 from tsukiji.types.revisions import (
     AcceptCrops,
     AcceptLabels,
@@ -178,6 +179,8 @@ __all__ = [
     "ImportOptions",
     "ImportSummary",
     "Info",
+    "Invitation",
+    "InvitationCreate",
     "ItemCounts",
     "Job",
     "JobEvent",
@@ -204,6 +207,8 @@ __all__ = [
     "MultiLabelMetrics",
     "Name",
     "Page",
+    "Person",
+    "PersonUpdate",
     "PictureDistribution",
     "Pile",
     "Prediction",

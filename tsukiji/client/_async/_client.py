@@ -22,6 +22,7 @@ from tsukiji.client._async._imports import Imports
 from tsukiji.client._async._jobs import Jobs
 from tsukiji.client._async._keys import Keys
 from tsukiji.client._async._models import Aliases, Models
+from tsukiji.client._async._people import People
 from tsukiji.client._async._predictions import predict
 from tsukiji.client._async._snapshots import Snapshots
 from tsukiji.client._async._suggestions import SuggestionJobs
@@ -73,6 +74,7 @@ class AsyncClient:
         self.batches = Batches(self._transport)
         self.jobs = Jobs(self._transport)
         self.keys = Keys(self._transport)
+        self.people = People(self._transport)
         self.webhooks = Webhooks(self._transport)
         self.audit = Audit(self._transport)
 

@@ -26,6 +26,7 @@ from tsukiji.client._sync._imports import Imports
 from tsukiji.client._sync._jobs import Jobs
 from tsukiji.client._sync._keys import Keys
 from tsukiji.client._sync._models import Aliases, Models
+from tsukiji.client._sync._people import People
 from tsukiji.client._sync._predictions import predict
 from tsukiji.client._sync._snapshots import Snapshots
 from tsukiji.client._sync._suggestions import SuggestionJobs
@@ -74,6 +75,7 @@ class Client:
         self.batches = Batches(self._transport)
         self.jobs = Jobs(self._transport)
         self.keys = Keys(self._transport)
+        self.people = People(self._transport)
         self.webhooks = Webhooks(self._transport)
         self.audit = Audit(self._transport)
 
