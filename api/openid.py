@@ -44,6 +44,8 @@ SIGNATURES: Final = frozenset(f"{family}{bits}" for family in ("RS", "PS", "ES")
 """By a key that only the provider has: neither `none` nor those of a shared secret."""
 KEPT_SECONDS: Final = 3600
 """How long the discovery document and the keys are believed to be current."""
+ANSWER_SECONDS: Final = 10
+"""How long the provider may take to answer a request."""
 ENDPOINTS: Final = ("authorization_endpoint", "token_endpoint", "jwks_uri")
 TIMES: Final = frozenset({"exp", "iat", "nbf"})
 LONGEST_SUBJECT: Final = 255
@@ -59,7 +61,7 @@ class Attempt:
     Attributes:
         state: comes back in the address.
         nonce: comes back in the token.
-        verifier: proves that the code is redeemed by whoever asked for it (PKCE).
+        verifier: proves that who redeems the code has asked for it (PKCE).
     """
 
     state: str
@@ -174,7 +176,7 @@ class Provider:
         with self._lock:
             until, document = self._documents.get(url, (0.0, {}))
         if again or time.monotonic() > until:
-            with conversation(), httpx2.Client(verify=self._tls, timeout=self.settings.seconds) as client:
+            with conversation(), httpx2.Client(verify=self._tls, timeout=ANSWER_SECONDS) as client:
                 document = client.get(url, headers={"accept": "application/json"}).raise_for_status().json()
             if not isinstance(document, dict):
                 raise ProviderInvalid(f"{url} is no JSON object.")
@@ -191,7 +193,7 @@ class Provider:
             redirect_uri=redirect,
             code_challenge_method="S256",
             verify=self._tls,
-            timeout=self.settings.seconds,
+            timeout=ANSWER_SECONDS,
         )
 
     def _redeem(self, known: dict[str, Any], attempt: Attempt, redirect: str, code: str) -> dict[str, Any]:
@@ -255,7 +257,7 @@ class Provider:
         if not isinstance(url, str) or ("email" in claims and not role_missing):
             return {}
         headers = {"authorization": f"Bearer {token['access_token']}", "accept": "application/json"}
-        with conversation(), httpx2.Client(verify=self._tls, timeout=self.settings.seconds) as client:
+        with conversation(), httpx2.Client(verify=self._tls, timeout=ANSWER_SECONDS) as client:
             told = client.get(url, headers=headers).raise_for_status().json()
         if not isinstance(told, dict) or told.get("sub") != claims["sub"]:
             raise IdTokenInvalid("Its UserInfo endpoint tells of someone else (`sub`).")

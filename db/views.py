@@ -27,6 +27,7 @@ from db.models import (
     Evaluation,
     Finding,
     Image,
+    Invitation,
     Job,
     JobEvent,
     Model,
@@ -97,6 +98,7 @@ class View:
         if not self.administers:
             yield Project, Project.id == project
             yield ApiKey, ApiKey.project_id == project
+            yield Invitation, Invitation.project_id == project
             yield AuditEntry, AuditEntry.project_id == project
 
     def _of_key(self) -> Iterator[Criterion]:

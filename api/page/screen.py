@@ -13,7 +13,7 @@ from api.page import counts
 from api.page.allowed_forms import hide_others
 from api.page.rendering import render
 from api.services import Services
-from db import keys
+from db import keys, people
 from db.curation import datasets
 from db.models import ApiKey, Dataset
 from db.paging import Window
@@ -70,7 +70,9 @@ class Screen:
 
         Forms of what the visitor may not do are hidden.
         """
+        mine = people.keys_of(session, self.visitor.person_id) if self.visitor.person_id else []
         context |= {"rail": rail_of(session, current, dataset), "visitor": self.visitor, "may": self.may}
+        context |= {"projects": [key.project for key in mine] if len(mine) > 1 else []}
         page = render(self.request, template, status, dataset=dataset, **context)
         if self.may("admin"):
             return page

@@ -62,7 +62,7 @@ async def leave(request: Request, services: OpenServices, wanted: Next = "/", ch
 
 @router.get(BACK)
 async def come_back(request: Request, services: OpenServices) -> Response:
-    """Sign in whoever the provider says has come back."""
+    """Sign in the person who has come back, as the provider says."""
     kept = read_cookie(request)
     wanted = own_path(str(kept.get("next", "/")))
     try:

@@ -55,9 +55,7 @@ def remove_person(
 
 @router.get("/invitations")
 @needs("admin")
-def list_invitations(
-    session: Reading, paging: PagingDep, caller: Caller, project: Project = None
-) -> Page[Invitation]:
+def list_invitations(session: Reading, paging: PagingDep, caller: Caller, project: Project = None) -> Page[Invitation]:
     """List the invitations that were not accepted, newest first."""
     found = people.invitations(session, project_of(session, caller, project), paging.window(project))
     return paging.answer(found, serialize.invitation)

@@ -87,7 +87,7 @@ def test_a_key_sees_only_its_own_project(halves):
 def test_no_table_of_projects_is_left_out(database, halves, other):
     """Of every table with a project's id, a key of another project reads nothing; one that is new fails here."""
     owned = [mapper.class_ for mapper in Base.registry.mappers if issubclass(mapper.class_, Owned)]
-    assert len(owned) == 9
+    assert len(owned) == 10
     view = view_of(halves[1].key)
     filtered = {table for table, _ in view.criteria()}
     assert {*owned, Project, AuditEntry} <= filtered

@@ -7,7 +7,7 @@ from tsukiji.errors.requests import Invalid
 class BackboneUnavailable(TsukijiError):
     code = "backbone_unavailable"
     title = "The backbone needs a library that is not installed"
-    hint = "In the workers' checkout: pip install '.[inference]'. Or use resnet18, resnet34 or resnet50."
+    hint = "Install it in the workers' checkout: pip install '.[inference]'. Or use resnet18, resnet34 or resnet50."
 
 
 class WeightsUnavailable(TsukijiError):

@@ -15,7 +15,7 @@ class SignInError(TsukijiError):
 
     code = "sign_in_failed"
     title = "The provider did not sign you in"
-    hint = "Try again. If it happens again, an administrator finds the reason in the logs of the provider."
+    hint = "If it happens again, an administrator finds the reason in the logs of the provider."
 
 
 class SignInInterrupted(SignInError):
@@ -27,13 +27,13 @@ class SignInInterrupted(SignInError):
 class ConsentRefused(SignInError):
     code = "consent_refused"
     title = "The provider was not allowed to say who you are"
-    hint = "Start again and agree, or ask whoever looks after the provider for access to this application."
+    hint = "Start again and agree, or ask those who run the provider for access to this application."
 
 
 class ProviderUnreachable(SignInError):
     code = "provider_unreachable"
     title = "The OpenID provider does not answer"
-    hint = "Try again. An administrator checks TSUKIJI_OIDC_ISSUER, DNS and firewall; keys still sign in."
+    hint = "An administrator checks TSUKIJI_OIDC_ISSUER, DNS and firewall; try again, or sign in with a key."
     retriable = True
 
 
@@ -55,7 +55,7 @@ class ClientRefused(SignInError):
 class IdTokenInvalid(SignInError):
     code = "id_token_invalid"
     title = "The provider's token is not for this sign-in"
-    hint = "Start again. If it happens again, tell an administrator: settings are wrong, or someone interferes."
+    hint = "If it happens again, tell an administrator: settings are wrong, or someone interferes."
 
 
 class ClockSkew(SignInError):

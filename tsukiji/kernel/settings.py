@@ -118,7 +118,7 @@ class ApiSettings(Group, env_prefix="TSUKIJI_API_"):
 class OidcSettings(Group, env_prefix="TSUKIJI_OIDC_"):
     issuer: str | None = Field(
         None,
-        description="OpenID provider by which people sign in, spelt as in its discovery document. None by default.",
+        description="OpenID provider by which people sign in, spelt as it spells itself. None by default.",
     )
     name: str = Field("", description="What the sign-in page calls it; by default its host.")
     client_id: str = Field(
@@ -127,16 +127,13 @@ class OidcSettings(Group, env_prefix="TSUKIJI_OIDC_"):
     client_secret: SecretStr = Field(SecretStr(""), description="The client's secret; empty for a public client.")
     scopes: str = Field("openid email profile", description="What is asked for, separated by spaces.")
     role_claim: str = Field(
-        "", description="Claim that gives people their role, like `groups` or `realm_access.roles`; else by invitation."
+        "", description="Claim that gives roles, like `groups` or `realm_access.roles`; else invitations alone do."
     )
     roles: dict[str, Role] = Field(
-        {}, description='What its values mean, as JSON, like `{"ml-team":"editor"}`; by default roles by their names.'
+        {}, description='What its values mean, as JSON, like `{"ml-team":"editor"}`; by default they are roles.'
     )
-    trust_email: bool = Field(
-        False, description="Whether an address counts as verified if the provider does not say (`email_verified`)."
-    )
+    trust_email: bool = Field(False, description="Whether addresses count as verified where the provider does not say.")
     leeway_seconds: float = Field(60, ge=0, le=600, description="By how much the provider's clock may differ.")
-    seconds: float = Field(10, gt=0, description="Timeout of one request to the provider.")
 
     @field_validator("issuer")
     @classmethod

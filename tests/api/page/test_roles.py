@@ -6,12 +6,12 @@ import pytest
 from fastapi.routing import APIRoute
 
 from api.http.access import Need
-from api.page import docs, help_pages, sign_in, sign_in_links, style_guide
+from api.page import docs, help_pages, sign_in, sign_in_links, sign_in_provider, style_guide
 from api.page.allowed_forms import need_at
 from api.page.routes import SCREENS
 from db import keys
 
-OPEN = {docs, help_pages, sign_in, sign_in_links, style_guide}
+OPEN = {docs, help_pages, sign_in, sign_in_links, sign_in_provider, style_guide}
 
 
 @pytest.fixture
