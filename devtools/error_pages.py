@@ -48,7 +48,7 @@ AREAS = {
 }
 """Heading -> the modules whose errors it lists, in the order of their definition."""
 
-BREAK = r"(?<=[.;:]) |, (?=then|or|so|with|which|where|let|and that)"
+BREAK = r"(?<=[.;:]) |, (?=(?:then|or|and|so|with|which|where|let|since|except)\b)"
 """What follows it in a hint is where the hint itself is shown."""
 
 

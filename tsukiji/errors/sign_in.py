@@ -15,7 +15,7 @@ class SignInError(TsukijiError):
 
     code = "sign_in_failed"
     title = "The provider did not sign you in"
-    hint = "If it happens again, an administrator finds the reason in the logs of the provider."
+    hint = "An administrator finds the reason in the provider's logs; try again."
 
 
 class SignInInterrupted(SignInError):
@@ -55,7 +55,7 @@ class ClientRefused(SignInError):
 class IdTokenInvalid(SignInError):
     code = "id_token_invalid"
     title = "The provider's token is not for this sign-in"
-    hint = "If it happens again, tell an administrator: settings are wrong, or someone interferes."
+    hint = "Try again. If this repeats itself, settings are wrong, or someone interferes."
 
 
 class ClockSkew(SignInError):

@@ -118,14 +118,14 @@ class ApiSettings(Group, env_prefix="TSUKIJI_API_"):
 class OidcSettings(Group, env_prefix="TSUKIJI_OIDC_"):
     issuer: str | None = Field(
         None,
-        description="OpenID provider by which people sign in, spelt as it spells itself. None by default.",
+        description="OpenID provider by which people sign in, as it spells itself. None by default.",
     )
-    name: str = Field("", description="What the sign-in page calls it; by default its host.")
+    name: str = Field("", description="What people call it; by default its host.")
     client_id: str = Field(
         "", validate_default=True, description="As registered there, with the redirect `/sign-in/provider/callback`."
     )
-    client_secret: SecretStr = Field(SecretStr(""), description="The client's secret; empty for a public client.")
-    scopes: str = Field("openid email profile", description="What is asked for, separated by spaces.")
+    client_secret: SecretStr = Field(SecretStr(""), description="Empty for a public client.")
+    scopes: str = Field("openid email profile", description="What is asked for.")
     role_claim: str = Field(
         "", description="Claim that gives roles, like `groups` or `realm_access.roles`; else invitations alone do."
     )
