@@ -206,7 +206,9 @@ def invite(session: Session, project: str, email: str, role: Role, days: float, 
     email = fold(email)
     there = select(ApiKey.id).join(Person, Person.id == ApiKey.person_id)
     if session.scalar(there.where(Person.email == email, ApiKey.project_id == project, *keys.usable()).limit(1)):
-        raise Conflict(f"{email} is here already.", hint="Change their role instead: `tsukiji people role`.")
+        raise Conflict(
+            f"{email} is here already.", hint="Change their role instead: `tsukiji people role PERSON ROLE`."
+        )
     session.execute(delete(Invitation).where(Invitation.email == email, Invitation.project_id == project))
     facts = {"project_id": project, "email": email, "role": role, "created_by": by}
     row = Invitation(id=new_id("inv"), expires_at=now(86400 * days), **facts)

@@ -44,7 +44,7 @@ def invite(
     expires: Annotated[float, typer.Option("--expires", metavar="DAYS", help="Days until it is void.")] = 7,
     as_json: AsJson = False,
 ) -> None:
-    """Let in who signs in with this e-mail address, once; nothing is sent."""
+    """Invite an e-mail address; nothing is sent."""
     with Client() as client:
         print_records([client.people.invite(email, role=role, expires_in_days=expires)], INVITATION_COLUMNS, as_json)
 

@@ -133,7 +133,7 @@ class OidcSettings(Group, env_prefix="TSUKIJI_OIDC_"):
         {}, description='What its values mean, as JSON, like `{"ml-team":"editor"}`; by default they are roles.'
     )
     trust_email: bool = Field(False, description="Whether addresses count as verified where the provider does not say.")
-    leeway_seconds: float = Field(60, ge=0, le=600, description="By how much the provider's clock may differ.")
+    leeway_seconds: float = Field(60, ge=0, le=600, description="How much the provider's clock may differ.")
 
     @field_validator("issuer")
     @classmethod
