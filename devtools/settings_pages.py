@@ -26,7 +26,8 @@ END = """\
 - `OTEL_EXPORTER_OTLP_ENDPOINT`: where programs send traces (`tsukiji[otel]`).
 - `TSUKIJI_PROGRESS`: `off`: the client's waits and uploads show no line of progress.
 - `TSUKIJI_WORKER_NAME`: What a worker calls itself in leases and lists; role, host and process by default.
-- `TSUKIJI_TEST_POSTGRES_URL`, `TSUKIJI_TEST_REDIS_URL`, `TSUKIJI_TEST_RABBITMQ_URL`: for [tests](../../CONTRIBUTING.md#tests).
+- `TSUKIJI_TEST_POSTGRES_URL`, `TSUKIJI_TEST_REDIS_URL`, `TSUKIJI_TEST_RABBITMQ_URL`: for
+  [tests](../../CONTRIBUTING.md#tests).
 """
 ENV_HEAD = """\
 # Settings for docker-compose.yml: copy to .env, and set what is not commented out. `make docs` writes this file.

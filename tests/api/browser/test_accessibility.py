@@ -3,6 +3,10 @@
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
+from db import people
+from db.people import Identity
+from tests.api.conftest import configure_openid
+
 SCREENS = [
     "/",
     "/style",
@@ -21,6 +25,8 @@ SCREENS = [
     "/jobs",
     "/jobs/{training}",
     "/keys",
+    "/people",
+    "/people?remove={person}",
     "/webhooks",
     "/webhooks/{webhook}",
     "/search?q=sushi",
@@ -38,13 +44,18 @@ def serious(page):
 
 
 @pytest.fixture
-def ids(client, dataset, model):
+def ids(client, services, dataset, model):
     """Jobs that wait and a webhook, by what SCREENS calls them."""
     batch = client.post("/v1/batches", json={"model": model, "input": {"dataset": dataset}}).json()["id"]
     webhook = client.post("/v1/webhooks", json={"url": "https://hooks.example/tsukiji"}).json()["id"]
     client.post(f"/v1/webhooks/{webhook}/test")
     training = client.post("/v1/trainings", json={"dataset": dataset}).json()["id"]
-    return {"batch": batch, "training": training, "webhook": webhook}
+    configure_openid(services, issuer="https://id.example")
+    client.post("/v1/invitations", json={"email": "bob@example.com"})
+    anna = Identity("https://id.example", "1", "anna@example.com", name="Anna", role="editor")
+    with services.database.transaction() as session:
+        person = people.admit(session, anna).person_id
+    return {"batch": batch, "training": training, "webhook": webhook, "person": person}
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (1280, "light")])

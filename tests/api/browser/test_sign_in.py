@@ -11,6 +11,24 @@ def test_sign_in_leads_to_where_one_wanted(open_page, key):
     expect(page).to_have_url("/?from=here")
 
 
+def test_the_provider_leads_back_to_where_one_wanted(chromium, url, client, openid_provider):
+    """The provider is another site (`localhost`), so the way back must survive strict cookies."""
+    openid_provider.know("anna", email="anna@example.com", email_verified=True)
+    client.post("/v1/invitations", json={"email": "anna@example.com", "role": "labeller"})
+    context = chromium.new_context(base_url=url)
+    page = context.new_page()
+    page.goto("/jobs?kind=training")
+    page.get_by_role("link", name="Sign in with localhost").click()
+    page.locator("input[name=sub]").fill("anna")
+    page.get_by_role("button", name="Authorize").click()
+    expect(page).to_have_url(f"{url}/jobs?kind=training")
+    page.get_by_text("More", exact=True).click()
+    expect(page.get_by_text("Signed in as anna@example.com")).to_be_visible()
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("link", name="Sign in with localhost")).to_be_visible()
+    context.close()
+
+
 def test_sign_out(signed_in):
     page = signed_in("/")
     page.get_by_text("More", exact=True).click()

@@ -9,35 +9,45 @@ from tsukiji.scopes import Role
 
 
 class People(Resource):
-    def list(self, *, page_size: int | None = None) -> Paged[types.Person]:
-        """List who signs in by the provider, newest first."""
-        return self._transport.paged(path("people"), types.Person.model_validate, limit=page_size)
+    """`project`, an id or name, is for administrators of the default project; by default it is the client's own."""
 
-    def set_role(self, person: str | Identified, role: Role) -> types.Person:
+    def list(self, *, project: str | None = None, page_size: int | None = None) -> Paged[types.Person]:
+        """List who signs in by the provider, newest first."""
+        return self._transport.paged(path("people"), types.Person.model_validate, limit=page_size, project=project)
+
+    def set_role(self, person: str | Identified, role: Role, *, project: str | None = None) -> types.Person:
         """Change a person's role: `viewer`, `labeller`, `editor` or `admin`.
 
         Raises:
             ConflictError: the provider's claim gives it, it is your own, or no `admin` would be left.
         """
-        return self._transport.fetch(types.Person, "PATCH", path("people", id_of(person)), json={"role": role})
+        place, params = path("people", id_of(person)), {"project": project}
+        return self._transport.fetch(types.Person, "PATCH", place, params=params, json={"role": role})
 
-    def remove(self, person: str | Identified, *, own: bool = False, created: bool = False) -> None:
+    def remove(
+        self, person: str | Identified, *, own: bool = False, created: bool = False, project: str | None = None
+    ) -> None:
         """Remove a person and end their sessions; `created` also ends keys and invitations that they made.
 
         Raises:
             ConflictError: they are this client's key and `own` was not given, or no `admin` would be left.
         """
-        self._transport.request("DELETE", path("people", id_of(person)), params={"own": own, "created": created})
+        params = {"own": own, "created": created, "project": project}
+        self._transport.request("DELETE", path("people", id_of(person)), params=params)
 
-    def invite(self, email: str, *, role: Role = "viewer", expires_in_days: float = 7) -> types.Invitation:
+    def invite(
+        self, email: str, *, role: Role = "viewer", expires_in_days: float = 7, project: str | None = None
+    ) -> types.Invitation:
         """Let in who signs in with this address, once; nothing is sent."""
-        body = {"email": email, "role": role, "expires_in_days": expires_in_days}
+        body = {"email": email, "role": role, "expires_in_days": expires_in_days, "project": project}
         return self._transport.fetch(types.Invitation, "POST", path("invitations"), json=body)
 
-    def invitations(self, *, page_size: int | None = None) -> Paged[types.Invitation]:
+    def invitations(self, *, project: str | None = None, page_size: int | None = None) -> Paged[types.Invitation]:
         """List the invitations that were not accepted, newest first."""
-        return self._transport.paged(path("invitations"), types.Invitation.model_validate, limit=page_size)
+        place = path("invitations")
+        return self._transport.paged(place, types.Invitation.model_validate, limit=page_size, project=project)
 
-    def withdraw(self, invitation: str | Identified) -> None:
+    def withdraw(self, invitation: str | Identified, *, project: str | None = None) -> None:
         """Withdraw an invitation."""
-        self._transport.request("DELETE", path("invitations", id_of(invitation)))
+        params = {"project": project}
+        self._transport.request("DELETE", path("invitations", id_of(invitation)), params=params)
