@@ -65,6 +65,11 @@ def sizes_of(session: Session, hashes: Sequence[str]) -> Iterator[tuple[str, int
         yield from ((row[0], row[1]) for row in session.execute(query))
 
 
+def newest(session: Session, most: int) -> list[str]:
+    """Return the hashes of the blobs that were used last."""
+    return list(session.scalars(select(Blob.sha256).order_by(Blob.used_at.desc()).limit(most)))
+
+
 def is_kept(session: Session, sha256: str) -> bool:
     """Return whether these bytes have a row again."""
     return session.get(Blob, sha256) is not None

@@ -125,6 +125,10 @@ def valid(session: Session, key_ids: Collection[str]) -> set[str]:
     return set(session.scalars(select(ApiKey.id).where(ApiKey.id.in_(key_ids), *usable())))
 
 
+def any_valid(session: Session) -> bool:
+    return session.scalar(select(ApiKey.id).where(*usable()).limit(1)) is not None
+
+
 def touch(session: Session, key_id: str) -> None:
     """Note that a key is in use, at most once a minute."""
     stale = ApiKey.last_used_at.is_(None) | (ApiKey.last_used_at < now(-60))

@@ -18,7 +18,7 @@ COMMANDS: Final = {
     "demo": ("demo:demo", "Run the whole workflow, from pictures to labels; the last line is one JSON object."),
     "doctor": (
         "doctor:doctor",
-        "Check Python, the service, the key, the workers, the disk, the programs, PyTorch and the pretrained weights.",
+        "Find the usual mistakes of a set-up: machine, service, key, workers, database, store, broker, proxies.",
     ),
     "limits": ("limits:show_limits", "Show the service's limits: sizes, counts, times."),
     "watch": ("watch:watch", "Follow all jobs, live; Ctrl-C stops watching, not the jobs."),
