@@ -54,7 +54,8 @@ def show(
     """Show the keys: `asked` may be revoked and `turned` rotated once that is confirmed, `made` has a new secret."""
     administers = screen.may("admin")
     with screen.services.database.reading() as session:
-        page = keys.page(session, Window(LISTED, cursor, ("keys",))) if administers else Rows([screen.visitor], None)
+        own = [] if screen.visitor.person_id else [screen.visitor]
+        page = keys.page(session, Window(LISTED, cursor, ("keys",))) if administers else Rows(own, None)
         lineage = keys.lineage(session, keys.find(session, asked)) if asked and administers else []
         asked_keys = [api_keys.key(row, screen.visitor) for row in lineage]
         return screen.show(

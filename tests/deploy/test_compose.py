@@ -139,6 +139,7 @@ READS = {
         "sources",
         "webhooks",
         "api",
+        "oidc",
     },
     "worker-train": {"database", "log", "broker", "storage", "jobs", "metrics", "limits", "training", "weights"},
     "worker-infer": {"database", "log", "broker", "storage", "jobs", "metrics", "limits", "inference"},

@@ -75,6 +75,7 @@ def test_the_menu_leads_administrators_there(browser, join):
     anna = join("editor")
     assert 'href="/people"' not in anna.get("/").text
     assert anna.get("/people").status_code == 403
+    assert "tsk_" not in anna.get("/keys").text, "a person has no key to show"
 
 
 def test_a_person_of_several_projects_goes_from_one_to_another(services, client, join):
