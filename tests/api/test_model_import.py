@@ -21,7 +21,7 @@ from tests.tsukiji.vision.packages import LABELS, seal, write_package
 from tsukiji.ingest.packages import sandbox
 from tsukiji.kernel.cores import usable_cores
 from tsukiji.kernel.storage.memory import MemoryStore
-from tsukiji.vision import package
+from tsukiji.vision import drift, package
 from tsukiji.vision.predictor import Predictor
 
 
@@ -68,6 +68,21 @@ def test_an_imported_model_is_a_model(client, folder):
     evaluation = client.get(model["links"]["evaluation"]).json()
     assert (evaluation["metrics"]["accuracy"], evaluation["split"]) == (0.75, "valid")
     assert client.get("/v1/models/fish").json() == model
+    assert client.get("/v1/models/fish/drift").json()["held_out"] is None, "a package of an earlier version"
+
+
+def keep_held_out(folder, labels=3):
+    known = np.linspace(0.1, 1, 30)
+    kept = drift.HeldOut.of(np.arange(30) % labels, known, known, np.zeros((30, drift.FEATURES)), labels)
+    package.write_part(folder, package.HELD_OUT, kept)
+    seal(folder)
+    return zipped(folder)
+
+
+def test_what_its_held_out_pictures_are_like_comes_with_it(client, folder):
+    assert send(client, keep_held_out(folder)).status_code == 201
+    found = client.get("/v1/models/fish/drift").json()["held_out"]
+    assert (found["images"], found["labels"]) == (30, dict.fromkeys(LABELS, 10))
 
 
 def test_a_package_is_checked_in_a_process_of_its_own(client, folder, monkeypatch):
@@ -239,6 +254,10 @@ def leads_outside(folder):
     return zipped(folder, **{"../evil.json": b"{}"})
 
 
+def held_out_of_others(folder):
+    return keep_held_out(folder, len(LABELS) + 1)
+
+
 def garbage(folder):
     return b"no zip at all"
 
@@ -264,6 +283,7 @@ def garbage(folder):
         long_recipe,
         deep_recipe,
         leads_outside,
+        held_out_of_others,
         garbage,
     ],
 )

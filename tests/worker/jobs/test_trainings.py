@@ -2,19 +2,21 @@ import threading
 import time
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from sqlalchemy import update
 
 from db import blobs, registry
 from db.clock import now
 from db.curation import datasets
-from db.jobs import jobs, leases
+from db.jobs import drift, jobs, leases
 from db.models import Job
 from db.paging import Window
 from tests.worker.conftest import RECIPE, run_chunks, work
 from tsukiji.curation.snapshots import SnapshotItem
 from tsukiji.kernel.storage.memory import MemoryStore
 from tsukiji.types import Recipe
+from tsukiji.vision.drift import Distribution
 from tsukiji.vision.predictor import Predictor
 from worker.inference.model_cache import ModelCache
 from worker.jobs import trainings
@@ -100,6 +102,12 @@ def test_a_store_on_another_machine_serves_as_well(services, submit, pets):
     work(services, batch.id, plan)
     run_chunks(services, ModelCache(services))
     assert submit.find(batch).items_succeeded == 8
+    with services.database.reading() as session:
+        found, held_out = drift.of_batch(session, batch.id), drift.held_out_of(session, model.id)
+    same = Distribution.from_bytes(found.distribution)
+    assert same.labels.tolist() == held_out.labels, "its held-out pictures are classified as they were evaluated"
+    assert np.allclose(same.features, held_out.features, atol=0.05)
+    assert (found.p_value > 0.05, found.exceeded) == (True, False)
 
 
 def test_a_worker_that_stops_gives_the_training_back_and_the_next_goes_on(services, submit, dataset_id):
