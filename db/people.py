@@ -5,7 +5,7 @@ Its secret was discarded, and so sessions, scopes, rates, the audit log and revo
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
@@ -19,7 +19,9 @@ from tsukiji.errors import ClaimMissing, Conflict, EmailUnverified, NotFound, No
 from tsukiji.ids import new_id
 from tsukiji.scopes import SCOPES_OF, Role
 
-SHOWN_NAME = 200
+SHOWN_NAME: Final = 200
+KEPT_DAYS: Final = 30
+"""How long an expired invitation is listed."""
 
 
 @dataclass(frozen=True)
@@ -209,7 +211,8 @@ def invite(session: Session, project: str, email: str, role: Role, days: float, 
         raise Conflict(
             f"{email} is here already.", hint="Change their role instead: `tsukiji people role PERSON ROLE`."
         )
-    session.execute(delete(Invitation).where(Invitation.email == email, Invitation.project_id == project))
+    mine = (Invitation.email == email) & (Invitation.project_id == project)
+    session.execute(delete(Invitation).where(mine | (Invitation.expires_at < now(-86400 * KEPT_DAYS))))
     facts = {"project_id": project, "email": email, "role": role, "created_by": by}
     row = Invitation(id=new_id("inv"), expires_at=now(86400 * days), **facts)
     session.add(row)

@@ -89,3 +89,41 @@ def test_settings_do_not_change_after_they_are_read():
         settings.api.port = 1
     with pytest.raises(ValidationError):
         settings.api = settings.api
+
+
+ISSUER = {"TSUKIJI_OIDC_ISSUER": "https://id.example/realms/lab", "TSUKIJI_OIDC_CLIENT_ID": "tsukiji"}
+
+
+def test_an_openid_provider_is_set_by_the_address_of_its_document_or_its_own(monkeypatch):
+    for name, value in ISSUER.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("TSUKIJI_OIDC_CLIENT_SECRET", "hush")
+    monkeypatch.setenv("TSUKIJI_OIDC_ROLES", json.dumps({"ml": "editor"}))
+    assert load().oidc.issuer == ISSUER["TSUKIJI_OIDC_ISSUER"]
+    assert load().oidc.shown_name == "id.example"
+    assert load().oidc.roles == {"ml": "editor"}
+    assert "hush" not in repr(load()), "what prints settings must not print the secret"
+    document = ISSUER["TSUKIJI_OIDC_ISSUER"] + "/.well-known/openid-configuration"
+    monkeypatch.setenv("TSUKIJI_OIDC_ISSUER", document)
+    assert load().oidc.issuer == ISSUER["TSUKIJI_OIDC_ISSUER"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ISSUER", "http://id.example"),
+        ("ISSUER", "http://localhost.evil.example"),
+        ("ISSUER", "http://localhost@evil.example"),
+        ("ISSUER", "https://id.example?a=b"),
+        ("ISSUER", "id.example"),
+        ("CLIENT_ID", ""),
+        ("ROLES", '{"ml": "king"}'),
+        ("ROLES", "ml"),
+    ],
+)
+def test_an_openid_provider_that_is_set_wrongly_is_refused(monkeypatch, name, value):
+    for known, right in ISSUER.items():
+        monkeypatch.setenv(known, right)
+    monkeypatch.setenv(f"TSUKIJI_OIDC_{name}", value)
+    with pytest.raises(Invalid, match=f"TSUKIJI_OIDC_{name}"):
+        load()

@@ -9,6 +9,7 @@ import json
 import time
 from typing import Annotated, Any, Final
 
+import structlog
 from fastapi import APIRouter, Query, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
@@ -25,6 +26,7 @@ from db.people import Identity
 from tsukiji.errors import ClockSkew, NotInvited, SignInError, TsukijiError
 from tsukiji.kernel.log import identify
 
+log = structlog.get_logger()
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 COOKIE: Final = "tsukiji_sign_in"
@@ -127,5 +129,6 @@ def redirect_of(request: Request) -> str:
 def explain(request: Request, services: Services, error: TsukijiError, wanted: str) -> Response:
     """Show what went wrong above the ways to sign in."""
     request.state.problem = error.code
+    log.warning("sign_in_refused", code=error.code, detail=error.detail)
     other = isinstance(error, NotInvited)
     return render_sign_in(request, services, status_of(type(error)), error=error, wanted=wanted, choose=other)

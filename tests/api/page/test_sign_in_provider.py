@@ -366,6 +366,14 @@ def test_a_discovery_document_that_is_not_right(stranger, openid_provider, membe
     assert refused(stranger.get("/sign-in/provider"), "provider_invalid", 502)
 
 
+def test_the_log_says_who_was_refused_and_why(stranger, openid_provider, logged):
+    openid_provider.know("bob", email="bob@example.com", email_verified=True)
+    sign_in(stranger, openid_provider, "bob")
+    (line,) = [line for line in logged if line["event"] == "sign_in_refused"]
+    assert line["code"] == "not_invited"
+    assert "bob@example.com" in line["detail"]
+
+
 def test_the_log_has_neither_code_nor_token(stranger, openid_provider, anna, logged):
     away = stranger.get("/sign-in/provider").headers["location"]
     back = openid_provider.consent(away, anna)
