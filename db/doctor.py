@@ -5,10 +5,12 @@ nothing but a temporary file in the store.
 """
 
 import contextlib
+import json
 import socket
 import sys
 from collections.abc import Generator, Iterator
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Final
 from urllib.error import URLError
@@ -26,7 +28,7 @@ from db.blobs import newest
 from db.clock import now
 from db.jobs import workers
 from db.session import Database, Session
-from tsukiji.errors import Invalid, TsukijiError
+from tsukiji.errors import ClockSkew, Invalid, ProviderInvalid, ProviderUnreachable, TsukijiError
 from tsukiji.kernel import exposure
 from tsukiji.kernel.queue import Notifier, create_app
 from tsukiji.kernel.settings import Settings, load
@@ -44,6 +46,7 @@ SAMPLE: Final = 20
 MISSING: Final = 0.5
 """With more of them missing, it is another store."""
 PORT_SECONDS: Final = 2
+PROVIDER_SECONDS: Final = 10
 
 
 def main() -> int:
@@ -65,6 +68,7 @@ def look() -> Iterator[Diagnosis]:
     yield from timing(settings)
     yield listening(settings)
     yield port(settings)
+    yield from provider(settings)
     yield from database(settings)
     yield broker(settings)
     yield cache(settings)
@@ -104,6 +108,28 @@ def port(settings: Settings) -> Diagnosis:
     if ours:
         return fine("port", f"{number} is the service's")
     return problem("port", f"{number} is taken by another program", "Stop it, or set TSUKIJI_API_PORT.")
+
+
+def provider(settings: Settings) -> Iterator[Diagnosis]:
+    """Does the OpenID provider answer, as what it is set as, at about our time?"""
+    issuer = settings.oidc.issuer
+    if issuer is None:
+        return
+    try:
+        document = f"{issuer.rstrip('/')}/.well-known/openid-configuration"
+        with urlopen(document, timeout=PROVIDER_SECONDS) as answer:  # noqa: S310 - https, or this machine
+            named, told = json.load(answer)["issuer"], answer.headers["date"]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        yield problem("provider", f"{issuer}: {first_line(error)}", ProviderUnreachable.hint or "")
+        return
+    if str(named).rstrip("/") != issuer.rstrip("/"):
+        yield problem("provider", f"it calls itself {str(named)[:200]!r}, not {issuer!r}", ProviderInvalid.hint or "")
+        return
+    off = abs(datetime.now(UTC) - parsedate_to_datetime(told)).total_seconds() if told else 0
+    if off > settings.oidc.leeway_seconds + 1:
+        yield problem("provider", f"its clock differs by {off:.0f} s", ClockSkew.hint or "")
+    else:
+        yield fine("provider", issuer)
 
 
 # --- database and store ----------------------------------------------------------------------------------------------

@@ -30,6 +30,9 @@ class Quiet(WSGIRequestHandler):
     def log(self, *_arguments):
         pass
 
+    def date_time_string(self, timestamp=None):
+        return self.server.app.date or super().date_time_string(timestamp)
+
 
 class OpenIdProvider:
     """The provider, and what it is told to do otherwise; `reset()` makes it honest again."""
@@ -54,6 +57,8 @@ class OpenIdProvider:
         """Statuses that it answers with, by path."""
         self.errors = {}
         """OAuth errors that it answers with, by path."""
+        self.date = None
+        """What it says is the time."""
         self.make_token = None
         """Called with the claims of the ID token; returns the token that is sent instead."""
 

@@ -16,6 +16,7 @@ from db import blobs, doctor, keys
 from db.clock import now
 from db.jobs import workers
 from db.models import ApiKey
+from tests.api.openid_provider import running_provider
 from tsukiji.kernel.storage import open_store
 
 
@@ -264,3 +265,17 @@ def test_a_cache_that_cannot_be_written(embedded, tmp_path):
     (tmp_path / "cache").write_text("a file")
     found = look()["cache"]
     assert (found.ok, "TSUKIJI_STORAGE_CACHE_DIR" in found.hint) == (False, True)
+
+
+def test_an_openid_provider_that_is_away_or_another_or_of_another_time(embedded):
+    embedded.setenv("TSUKIJI_OIDC_CLIENT_ID", "tsukiji")
+    with running_provider() as provider:
+        embedded.setenv("TSUKIJI_OIDC_ISSUER", provider.url)
+        assert look()["provider"].ok
+        provider.date = "Mon, 01 Jan 2024 00:00:00 GMT"
+        assert "clock differs" in look()["provider"].detail
+        provider.documents["/.well-known/openid-configuration"] = {"issuer": "https://id.example"}
+        assert "'https://id.example'" in look()["provider"].detail
+        provider.statuses["/.well-known/openid-configuration"] = 503
+        assert "503" in look()["provider"].detail
+    assert not look()["provider"].ok
