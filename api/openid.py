@@ -254,13 +254,15 @@ class Provider:
         """Return the claims that the provider tells only at its UserInfo endpoint, if we need any."""
         url = known.get("userinfo_endpoint")
         role_missing = bool(self.settings.role_claim) and find_claim(claims, self.settings.role_claim) is None
-        if not isinstance(url, str) or ("email" in claims and not role_missing):
+        if not isinstance(url, str) or ({"email", "email_verified"} <= claims.keys() and not role_missing):
             return {}
         headers = {"authorization": f"Bearer {token['access_token']}", "accept": "application/json"}
         with conversation(), httpx2.Client(verify=self._tls, timeout=ANSWER_SECONDS) as client:
             told = client.get(url, headers=headers).raise_for_status().json()
         if not isinstance(told, dict) or told.get("sub") != claims["sub"]:
             raise IdTokenInvalid("Its UserInfo endpoint tells of someone else (`sub`).")
+        if told.get("email") != claims.get("email", told.get("email")):
+            told.pop("email_verified", None)  # it is about another address
         return {name: value for name, value in told.items() if name not in claims}
 
     def _read(self, claims: dict[str, Any]) -> SignedIn:

@@ -1,5 +1,6 @@
 """Signing in with a key, and out."""
 
+import re
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -23,8 +24,11 @@ Next = Annotated[str, Query(alias="next", max_length=2000)]
 
 
 def own_path(wanted: str) -> str:
-    """Return the path to go to after signing in; never an address of another site."""
-    return wanted if wanted.startswith("/") and not wanted.startswith(("//", "/\\")) else "/"
+    """Return the path to go to after signing in; never an address of another site.
+
+    Browsers take a backslash for a slash, and leave out tabs and line breaks: `/<tab>/evil.example` leads there.
+    """
+    return wanted if re.fullmatch(r"/(?![/\\])[^\x00-\x1f\x7f]*", wanted) else "/"
 
 
 def sign_in_address(wanted: str) -> str:

@@ -100,8 +100,11 @@ def test_acts_are_written_down_with_the_name(stranger, openid_provider, anna, cl
     assert entries[3]["act"] == "create_invitation"
 
 
-def test_what_is_asked_for_is_never_another_site(stranger, openid_provider, anna):
-    assert 'content="0; url=/"' in sign_in(stranger, openid_provider, anna, wanted="//evil.example").text
+@pytest.mark.parametrize(
+    "wanted", ["//evil.example", "/\\evil.example", "/\t/evil.example", "https://evil.example", "/\n/evil.example", ""]
+)
+def test_what_is_asked_for_is_never_another_site(stranger, openid_provider, anna, wanted):
+    assert 'content="0; url=/"' in sign_in(stranger, openid_provider, anna, wanted=wanted).text
 
 
 def test_who_is_not_invited_stays_out_and_may_choose_another_account(stranger, openid_provider):
@@ -207,6 +210,15 @@ def test_claims_that_only_userinfo_tells_count_if_they_are_of_the_same_person(st
     assert role(stranger) == ["predict", "label", "train"]
     openid_provider.documents["/userinfo"] = {"sub": "someone-else"}
     assert refused(sign_in(start(follow_redirects=False), openid_provider, "anna"), "id_token_invalid", 400)
+
+
+def test_what_userinfo_says_of_another_address_verifies_nothing(stranger, start, openid_provider, anna):
+    openid_provider.know("thief", email="thief@example.com", email_verified=True)
+    openid_provider.make_token = lambda claims: openid_provider.signed(
+        {name: value for name, value in claims.items() if name != "email_verified"} | {"email": ANNA}
+    )
+    assert refused(sign_in(stranger, openid_provider, "thief"), "email_unverified", 403)
+    assert sign_in(start(follow_redirects=False), openid_provider, anna).status_code == 200, "of the same, it does"
 
 
 # --- false answers ---------------------------------------------------------------------------------------------------
