@@ -6,7 +6,7 @@ Pages are chosen by indexed keys alone; the wide rows are fetched for one page o
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, func, null, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, false, func, null, or_, select, tuple_
 from sqlalchemy.orm import Session
 
 from db.labels import holds
@@ -161,7 +161,9 @@ def keys(job_id: str, window: Window, wanted: Wanted) -> Rows:
     else:
         query = select(BatchItem.seq, null().label("score")).where(BatchItem.job_id == job_id)
         seq = BatchItem.seq
-    if wanted.status == "unreached":
+    if wanted.status == "unreached" and conditions:
+        query = query.where(false())  # these are of predictions
+    elif wanted.status == "unreached":
         reached = select(Prediction.seq).where(Prediction.job_id == job_id, Prediction.seq == BatchItem.seq)
         query = query.where(~reached.exists())
     if wanted.true_label is not None:

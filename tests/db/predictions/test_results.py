@@ -81,6 +81,7 @@ def test_by_label_score_status_and_error(session, batch):
     assert seqs(session, job_id, status="unreached") == [22]
     assert seqs(session, job_id, status="reached") == list(range(22))
     assert seqs(session, job_id, label="bird") == []
+    assert seqs(session, job_id, status="unreached", label="dog") == [], "what has no prediction has no label"
 
 
 @pytest.mark.parametrize("limit", [1, 3, 7, 20])

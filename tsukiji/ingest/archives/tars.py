@@ -70,8 +70,9 @@ def _members(path: Path, limits: ArchiveLimits) -> Iterator[tuple["_Stream", "_M
         file = opened.enter_context(path.open("rb"))
         packed = file.read(2) == GZIP_MAGIC
         file.seek(0)
-        unpacked = opened.enter_context(gzip.GzipFile(fileobj=file)) if packed else file
-        stream = _Stream(file, cast("IO[bytes]", unpacked), limits, packed=packed)
+        source = _Packed(file)
+        unpacked = opened.enter_context(gzip.GzipFile(fileobj=source)) if packed else file
+        stream = _Stream(file, cast("IO[bytes]", unpacked), limits, source, packed=packed)
         while (member := _next(stream)) is not None:
             stream.count_entry()
             yield stream, member
@@ -85,6 +86,23 @@ def _names(path: Path, limits: ArchiveLimits) -> Iterator[bytes]:
 
 
 @dataclass
+class _Packed:
+    """The bytes of a gzip, while they unpack to something: a header's name, or empty members, may take gigabytes."""
+
+    file: IO[bytes]
+    allowed: int = HARMLESS_BYTES
+    """Position behind which nothing is read."""
+
+    def read(self, size: int, /) -> bytes:
+        if self.file.tell() > self.allowed:
+            raise OSError("it unpacks to almost nothing")
+        return self.file.read(size)
+
+    def seek(self, place: int, /) -> int:
+        return self.file.seek(place)
+
+
+@dataclass
 class _Stream:
     """The unpacked bytes, with a count."""
 
@@ -92,6 +110,7 @@ class _Stream:
     """The archive as stored."""
     unpacked: IO[bytes]
     limits: ArchiveLimits
+    source: _Packed
     packed: bool
     entries: int = 0
     expanded: int = 0
@@ -108,6 +127,7 @@ class _Stream:
         self.expanded += size
         if self.expanded > self.limits.max_expanded_bytes:
             raise ArchiveTooLarge(f"The archive unpacks to more than {self.limits.max_expanded_bytes:,} bytes.")
+        self.source.allowed = HARMLESS_BYTES + 2 * self.expanded
         try:
             data = self.unpacked.read(size)
         except DAMAGE as error:
