@@ -1,41 +1,45 @@
-"""Rates of requests, one for each key, counted by this process: a leaky bucket as one number (GCRA)."""
+"""Rates of requests, of each key and project, counted by this process: a leaky bucket as one number (GCRA)."""
 
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from tsukiji.errors import RateLimited
 
 WINDOW_SECONDS: Final = 60
-POLICY: Final = '"requests"'
 
 
 @dataclass(frozen=True)
 class Allowance:
-    """What a key has left.
+    """What a key, or all keys of a project, have left.
 
     Attributes:
-        quota: requests in a window.
-        left: how many it may send at once now.
-        full_in: seconds until it has the whole quota again.
-        wait: seconds until it may send the next one; 0: now.
+        name: of the policy.
+        quota: requests, or pictures, in a window.
+        window: in seconds.
+        left: how many may be sent at once now.
+        full_in: seconds until there is the whole quota again.
+        wait: seconds until the next one may be sent; 0: now.
     """
 
+    name: str
     quota: int
+    window: int
     left: int
     full_in: float
-    wait: float
+    wait: float = 0
 
-    @property
-    def headers(self) -> dict[str, str]:
-        """As in draft-ietf-httpapi-ratelimit-headers-10."""
-        return {
-            "ratelimit-policy": f"{POLICY};q={self.quota};w={WINDOW_SECONDS}",
-            "ratelimit": f"{POLICY};r={self.left};t={math.ceil(self.full_in)}",
-        }
+
+def headers_of(allowances: Sequence[Allowance]) -> dict[str, str]:
+    """Return headers as in draft-ietf-httpapi-ratelimit-headers-10."""
+    if not allowances:
+        return {}
+    policies = (f'"{one.name}";q={one.quota};w={one.window}' for one in allowances)
+    states = (f'"{one.name}";r={one.left};t={math.ceil(one.full_in)}' for one in allowances)
+    return {"ratelimit-policy": ", ".join(policies), "ratelimit": ", ".join(states)}
 
 
 class Rates:
@@ -48,26 +52,27 @@ class Rates:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._full_at: dict[str, float] = {}
-        """When each key will have its whole quota."""
+        """When each key or project will have its whole quota."""
         self._lock = threading.Lock()
 
-    def take(self, key_id: str, quota: int) -> Allowance:
-        """Count a request of a key that may send `quota` in a window."""
+    def take(self, owner: str, quota: int, name: str = "requests") -> Allowance:
+        """Count a request of a key or project that may send `quota` in a window."""
         each = WINDOW_SECONDS / quota
         with self._lock:
             now = self._clock()
-            used = max(0.0, self._full_at.get(key_id, 0.0) - now)
+            used = max(0.0, self._full_at.get(owner, 0.0) - now)
             wait = max(0.0, used + each - WINDOW_SECONDS)
             if wait < 1e-9:  # the rounding of sums
                 used, wait = used + each, 0.0
-                self._full_at[key_id] = now + used
-        return Allowance(quota, max(0, int((WINDOW_SECONDS - used) / each + 1e-9)), used, wait)
+                self._full_at[owner] = now + used
+        left = max(0, int((WINDOW_SECONDS - used) / each + 1e-9))
+        return Allowance(name, quota, WINDOW_SECONDS, left, used, wait)
 
 
-def check(allowance: Allowance) -> None:
+def check(whose: str, allowance: Allowance) -> None:
     """Raises: RateLimited."""
     if allowance.wait:
         raise RateLimited(
-            f"This key may send {allowance.quota} requests in {WINDOW_SECONDS} s.",
+            f"This {whose} may send {allowance.quota} requests in {WINDOW_SECONDS} s.",
             retry_after_seconds=math.ceil(allowance.wait),
         )

@@ -22,7 +22,7 @@ from db.audit import Actor
 from db.jobs import activity, jobs
 from db.models import ApiKey
 from db.session import Database
-from db.views import view_of
+from db.views import View, view_of
 from tsukiji.errors import ProviderNotSet
 from tsukiji.kernel.cores import usable_cores
 from tsukiji.kernel.queue import Notifier, create_app
@@ -80,6 +80,12 @@ class Services:
             return self
         theirs = copy.copy(self)
         theirs.database = self.database.seen_by(view, actor)
+        return theirs
+
+    def inside(self, project_id: str) -> "Services":
+        """Return these services with a database in which there is only what a project has, and no actor."""
+        theirs = copy.copy(self)
+        theirs.database = self.database.seen_by(View(project=project_id))
         return theirs
 
     def _look(self, topics: Collection[Topic]) -> dict[Topic, int]:

@@ -14,13 +14,14 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from sqlalchemy import inspect
 
-from db import keys
+from db import keys, projects
 from db.audit import Actor
-from db.models import ApiKey, Blob
+from db.models import DEFAULT_PROJECT, ApiKey, Blob
 from db.reconciliation import Reconciliation, reconcile
 from db.retention_preview import Due, preview
 from db.session import Database, Session
 from db.upgrade import upgrade
+from db.views import View, view_of_project
 from tsukiji.errors import Invalid, NotFound, TsukijiError
 from tsukiji.kernel.browser import ADDRESS_FILE, sign_in_path
 from tsukiji.kernel.settings import Settings, load
@@ -62,6 +63,8 @@ def add_key_commands(commands: Any) -> None:
     make.add_argument("--model", action="append", default=[], help="the only model or alias it sees; repeatable")
     make.add_argument("--expires", type=float, metavar="DAYS", help="days until it stops working; default: never")
     make.add_argument("--requests-per-minute", type=int, help="its own rate; default: as the settings say")
+    make.add_argument("--pictures-per-day", type=int, help="its own quota; default: none")
+    make.add_argument("--project", help="the project's id or name; default: the default one")
     renewing = commands.add_parser("rotate", help="give a key another secret; it is shown once")
     renewing.add_argument("key", help="the key's id or its first eight characters")
     renewing.add_argument("--overlap-hours", type=float, default=24, help="how long the present secret still works")
@@ -93,13 +96,14 @@ def migrate(settings: Settings, _options: argparse.Namespace) -> None:
 def create_key(settings: Settings, options: argparse.Namespace) -> None:
     given = {"name": options.name, "datasets": options.dataset, "models": options.model}
     given |= {"expires_in_days": options.expires, "requests_per_minute": options.requests_per_minute}
+    given |= {"pictures_per_day": options.pictures_per_day, "project": options.project}
     body = checked(KeyCreate, given | ({"scopes": options.scope} if options.scope else {}))
 
     def act(session: Session) -> None:
         key, secret = keys.issue(session, body)
         show(describe(key) | {"key": secret}, options, secret)
 
-    within(settings, options, act)
+    within(settings, options, act, options.project or DEFAULT_PROJECT)
 
 
 def rotate_key(settings: Settings, options: argparse.Namespace) -> None:
@@ -233,25 +237,36 @@ def lines_of(found: Reconciliation, place: str) -> Iterator[str]:
         yield f"{found.refused} Nothing was deleted. If it is, say --trust-database."
 
 
-def within(settings: Settings, options: argparse.Namespace, act: Callable[[Session], None]) -> None:
+def within(
+    settings: Settings, options: argparse.Namespace, act: Callable[[Session], None], project: str | None = None
+) -> None:
+    """Do something in a transaction, in which there is only what a project has, if one is named."""
     upgrade(settings)  # creating a key may be the first command on a new installation
     actor = Actor(None, getpass.getuser(), options.act.__name__, "python -m db", socket.gethostname())
-    database = Database(settings).seen_by(None, actor)
+    database = Database(settings)
     try:
-        with database.transaction() as session:
+        view = None if project is None else look_into(database, project)
+        with database.seen_by(view, actor).transaction() as session:
             act(session)
     finally:
         database.close()
 
 
+def look_into(database: Database, project: str) -> View | None:
+    with database.reading() as session:
+        return view_of_project(session, projects.find(session, project).id)
+
+
 def describe(key: ApiKey) -> dict[str, Any]:
     times = ("created_at", "last_used_at", "expires_at", "old_expires_at", "revoked_at")
     facts = {name: getattr(key, name) for name in ("id", "prefix", "name", "scopes", "datasets", "models", *times)}
+    facts |= {"project": key.project.name} if key.several else {}
     return facts | {name: at and at.isoformat(timespec="seconds") for name in times if (at := facts[name])}
 
 
 def line_of(row: dict[str, Any]) -> str:
-    said = [row["id"], row["prefix"], row["name"], *row["scopes"], *row["datasets"], *row["models"]]
+    project = [f"project {row['project']}"] if "project" in row else []
+    said = [row["id"], row["prefix"], row["name"], *project, *row["scopes"], *row["datasets"], *row["models"]]
     times = (f"{name.removesuffix('_at')} {row[name]}" for name in row if name.endswith("_at") and row[name])
     return "  ".join([*said, *times])
 

@@ -67,6 +67,23 @@ def _sqlite_plus(element: now_plus, compiler: SQLCompiler, **kw: Any) -> str:
     return f"strftime('{SQLITE_FORMAT}', 'now', (86400.0 * {compiler.process(element.clauses, **kw)}) || ' seconds')"
 
 
+class today(FunctionElement[str]):  # noqa: N801 - as above
+    """The day of the database's clock, in UTC, as `2026-01-31`."""
+
+    type = String(10)
+    inherit_cache = True
+
+
+@compiles(today, "postgresql")
+def _postgresql_today(_element: today, _compiler: SQLCompiler, **_kw: Any) -> str:
+    return "to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD')"
+
+
+@compiles(today, "sqlite")
+def _sqlite_today(_element: today, _compiler: SQLCompiler, **_kw: Any) -> str:
+    return "strftime('%Y-%m-%d', 'now')"
+
+
 @compiles(now, "postgresql")
 def _postgresql(element: now, compiler: SQLCompiler, **kw: Any) -> str:
     if not len(element.clauses):

@@ -11,12 +11,13 @@ from typing import Any, Final
 from sqlalchemy import BindParameter, ColumnElement, bindparam, delete, func, select, update
 from sqlalchemy.orm import Session
 
-from db import audit, registry
+from db import audit, projects, registry
 from db.clock import now
 from db.curation import datasets
-from db.models import Alias, ApiKey, PageSession, SignInLink
+from db.models import DEFAULT_PROJECT, PROJECT_OPTION, Alias, ApiKey, PageSession, SignInLink
 from db.paging import Rows, Window, fetch
-from tsukiji.errors import NotFound
+from db.views import view_of
+from tsukiji.errors import Invalid, NotFound
 from tsukiji.ids import new_id
 from tsukiji.scopes import may, sorted_scopes
 from tsukiji.types import KeyCreate
@@ -56,9 +57,14 @@ def issue(session: Session, body: KeyCreate, by: str | None = None) -> tuple[Api
     """Insert a key as requested; returns the row and the secret.
 
     Raises:
-        NotFound: there is no such data set or model.
+        NotFound: there is no such data set or model, or no such project that the session sees.
+        Invalid: it would be bound to what another project has.
     """
-    days = body.expires_in_days
+    days, columns = body.expires_in_days, {}
+    if body.project is not None:
+        columns["project_id"] = projects.find(session, body.project).id
+        if (body.datasets or body.models) and columns["project_id"] != own_project(session):
+            raise Invalid("A key of another project is bound by an administrator of that project.")
     return create(
         session,
         body.name,
@@ -68,7 +74,14 @@ def issue(session: Session, body: KeyCreate, by: str | None = None) -> tuple[Api
         models=[alias_or_id(session, name) for name in body.models],
         expires_at=None if days is None else now(86400 * days),
         requests_per_minute=body.requests_per_minute,
+        pictures_per_day=body.pictures_per_day,
+        **columns,
     )
+
+
+def own_project(session: Session) -> str:
+    """Return the project of what the session inserts."""
+    return str(session.connection().get_execution_options().get(PROJECT_OPTION, DEFAULT_PROJECT))
 
 
 def alias_or_id(session: Session, name: str) -> str:
@@ -129,6 +142,12 @@ def any_valid(session: Session) -> bool:
     return session.scalar(select(ApiKey.id).where(*usable()).limit(1)) is not None
 
 
+def is_as_before(session: Session, key: ApiKey) -> bool:
+    """Return whether a key that was read before is still valid, and sees the same."""
+    now_found = session.scalar(select(ApiKey).where(ApiKey.id == key.id, *usable()))
+    return now_found is not None and view_of(now_found) == view_of(key)
+
+
 def touch(session: Session, key_id: str) -> None:
     """Note that a key is in use, at most once a minute."""
     stale = ApiKey.last_used_at.is_(None) | (ApiKey.last_used_at < now(-60))
@@ -148,9 +167,10 @@ def page(session: Session, window: Window) -> Rows[ApiKey]:
     return fetch(session, select(ApiKey).where(OF_PROGRAMS), ApiKey.id, window, newest=True)
 
 
-def lock_admins(session: Session) -> set[str]:
-    """Return the ids of all valid keys that may `admin`, locked: no other transaction revokes one meanwhile."""
-    rows = session.scalars(select(ApiKey).where(*usable()).with_for_update(of=ApiKey))
+def lock_admins(session: Session, project_id: str) -> set[str]:
+    """Return the ids of a project's valid keys that may `admin`, locked: no other transaction revokes one meanwhile."""
+    mine = select(ApiKey).where(ApiKey.project_id == project_id, *usable())
+    rows = session.scalars(mine.with_for_update(of=ApiKey))
     return {key.id for key in rows if may(key.scopes, "admin")}
 
 
@@ -241,10 +261,12 @@ def use_link(session: Session, token: str) -> str | None:
 
 
 def local_link(session: Session, minutes: float) -> str:
-    """Return the token of a link for someone with access to the database: it signs in with the oldest `admin` key.
+    """Return the token of a link for someone with access to the database: it signs in with the oldest key that may
+    `admin` the default project.
 
     Without one, a key is created and its secret discarded.
     """
-    valid = session.scalars(select(ApiKey).where(OF_PROGRAMS, *usable()).order_by(ApiKey.id))
+    mine = select(ApiKey).where(OF_PROGRAMS, ApiKey.project_id == DEFAULT_PROJECT, *usable())
+    valid = session.scalars(mine.order_by(ApiKey.id))
     oldest = next((key.id for key in valid if may(key.scopes, "admin")), None)
     return create_link(session, oldest or create(session, "page")[0].id, minutes)[0]

@@ -727,11 +727,12 @@ class AuditEntry(Base):
 
 
 class QueueTurn(Base):
-    """When work of a key was last taken from a queue, counted in jobs of that queue: the lowest goes next."""
+    """When work of a key or project was last taken from a queue, counted in work of that queue: the lowest is next."""
 
     __tablename__ = "queue_turns"
     queue: Mapped[str] = mapped_column(String(20), primary_key=True)
     key_id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    """Or the id of the project."""
     turn: Mapped[int] = mapped_column(BigInteger)
 
 

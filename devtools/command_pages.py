@@ -47,8 +47,8 @@ def render() -> str:
     command = typer.main.get_command(app)
     alone = [child for child in children(command) if not children(child)]
     groups = [child for child in children(command) if children(child)]
-    sections = ["## Commands\n\n" + "".join(render_command(child, "") for child in alone)]
-    sections += [f"## {group.name}\n\n{in_brief(group.help)}.\n\n{render_group(group)}" for group in groups]
+    sections = ["## Commands\n\n" + "".join(render_command(child, "tsukiji ") for child in alone)]
+    sections += [f"## tsukiji {group.name}\n\n{render_group(group)}" for group in groups]
     return "\n".join([HEAD, *sections])
 
 
@@ -58,12 +58,12 @@ def children(command: Any) -> list[Any]:
 
 
 def render_group(group: Any) -> str:
-    return "".join(render_command(child, f"{group.name} ") for child in children(group))
+    return "".join(render_command(child) for child in children(group))
 
 
-def render_command(command: Any, group: str) -> str:
+def render_command(command: Any, before: str = "") -> str:
     arguments = [f" {shown(each)}" for each in command.params if each.param_type_name == "argument"]
-    return f"- `tsukiji {group}{command.name}{''.join(arguments)}`: {in_brief(command.help)}\n"
+    return f"- `{before}{command.name}{''.join(arguments)}`: {in_brief(command.help)}\n"
 
 
 def shown(argument: Any) -> str:

@@ -155,9 +155,12 @@ def commands():
 
 
 def test_every_command_is_documented_and_no_other():
-    rows = re.findall(
-        r"^- `tsukiji ([a-z]+(?: [a-z]+)?)", (ROOT / "docs" / "reference" / "cli.md").read_text("utf-8"), re.MULTILINE
-    )
+    sections = (ROOT / "docs" / "reference" / "cli.md").read_text("utf-8").split("\n## ")[1:]
+    rows = [
+        command.removeprefix("tsukiji ") if heading == "Commands" else f"{heading.removeprefix('tsukiji ')} {command}"
+        for heading, _, text in (section.partition("\n") for section in sections)
+        for command in re.findall(r"^- `((?:tsukiji )?[a-z]+)", text, re.MULTILINE)
+    ]
     assert set(rows) == commands().keys()
     assert len(rows) == len(set(rows))
 

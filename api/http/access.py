@@ -8,8 +8,8 @@ from fastapi import Request
 
 from api.http.middleware import SAFE_METHODS
 from db.audit import Actor
-from db.models import ApiKey, Job
-from tsukiji.errors import KeyBound, ScopeMissing
+from db.models import DEFAULT_PROJECT, ApiKey, Job
+from tsukiji.errors import DefaultProjectNeeded, KeyBound, ScopeMissing
 from tsukiji.scopes import SCOPES, Scope, granted, may
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -26,21 +26,25 @@ class Need:
         scopes: one of these is enough.
         bound: whether keys that are bound to data sets or models will do.
         act: what its changes are called in the audit log; None: they are not in it.
+        whole: whether it concerns the whole service: then only keys of the default project will do.
     """
 
     scopes: tuple[Scope, ...]
     bound: bool = True
     act: str | None = None
+    whole: bool = False
 
 
-def needs(*scopes: Scope, bound: bool = True, act: str = "", audited: bool = True) -> Callable[[F], F]:
+def needs(
+    *scopes: Scope, bound: bool = True, act: str = "", audited: bool = True, whole: bool = False
+) -> Callable[[F], F]:
     """Declare what a route needs; goes below the decorator that makes it one.
 
     Its act is the function's name by default. Screens of the page name the operation of the API that they do.
     """
 
     def declare(endpoint: F) -> F:
-        endpoint.__dict__["need"] = Need(scopes, bound, (act or endpoint.__name__) if audited else None)
+        endpoint.__dict__["need"] = Need(scopes, bound, (act or endpoint.__name__) if audited else None, whole)
         return endpoint
 
     return declare
@@ -62,12 +66,14 @@ def check(request: Request, key: ApiKey) -> None:
     """Check that the key may call the route of this request.
 
     Raises:
-        ScopeMissing, KeyBound
+        ScopeMissing, KeyBound, DefaultProjectNeeded
     """
     need = need_of(request.scope["endpoint"])
     require(key, *need.scopes)
     if not need.bound:
         require_unbound(key)
+    if need.whole:
+        require_default_project(key)
 
 
 def actor_of(request: Request, key: ApiKey, act: str | None = None, *, safe: bool = True) -> Actor | None:
@@ -100,6 +106,22 @@ def require_unbound(key: ApiKey) -> None:
     """Raises: KeyBound."""
     if key.datasets or key.models:
         raise KeyBound(f"The key {key.name!r} is bound to {', '.join([*key.datasets, *key.models])}.")
+
+
+def require_default_project(key: ApiKey) -> None:
+    """Raises: DefaultProjectNeeded."""
+    if key.project_id != DEFAULT_PROJECT:
+        raise DefaultProjectNeeded(f"The key {key.name!r} is of the project {key.project.name!r}.")
+
+
+def require_folders(key: ApiKey) -> None:
+    """Check that the key may name folders that the service may read: they are of no project.
+
+    Raises:
+        KeyBound, DefaultProjectNeeded
+    """
+    require_unbound(key)
+    require_default_project(key)
 
 
 def require_own(key: ApiKey, job: Job) -> None:

@@ -8,11 +8,10 @@ from typing import Final
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from starlette.concurrency import run_in_threadpool
 
-from api.http.events import KEEPALIVE_SECONDS, PAGE
+from api.http.events import KEEPALIVE_SECONDS, PAGE, check_caller
 from api.serialize import records
 from api.services import Services
 from api.watch import ACTIVITY, VALID, Topic
-from db import keys
 from db.jobs import activity
 from db.jobs.activity import Choice
 from db.models import ApiKey, Job, JobEvent
@@ -42,11 +41,9 @@ class Listener:
         """Return what is new.
 
         Raises:
-            Unauthorized: the key was revoked meanwhile.
+            Unauthorized: the key was revoked meanwhile, or sees something else now.
         """
         with services.database.reading() as session:
-            if not keys.valid(session, [caller.id]):
-                raise Unauthorized("The API key was revoked.")
             recent = activity.recent_ids(session)  # before the rows: what is committed in between is sent next time
             known = {
                 ACTIVITY["events"]: sum(recent),
@@ -59,6 +56,7 @@ class Listener:
             states = activity.by_id(session, {row.job_id for row in rows})
             events = [records.service_event(row, states[row.job_id]) for row in rows]
             at_work = self._changed(session, states)
+            check_caller(session, caller)
             return News([encode(event, begun) for event in events], at_work, self.after or 0, known, more)
 
     def _begin(self, recent: list[int]) -> None:

@@ -1,6 +1,6 @@
 """Dependencies of routes: services, sessions, the caller."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
@@ -10,8 +10,9 @@ from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBea
 from api import rates
 from api.http.access import actor_of, check
 from api.http.middleware import COOKIE
+from api.rates import Allowance
 from api.services import Services
-from db import keys
+from db import keys, quotas
 from db.models import ApiKey
 from db.session import Database
 from db.session import Session as DatabaseSession
@@ -50,26 +51,39 @@ def find_caller(
             key = keys.verify(session, credentials.credentials) if credentials else None
         else:
             key = keys.signed_in(session, token) if token else None
+        pictures = quotas.left(session, quotas.quotas_of(key)) if key else []
     if key is None:
         raise Unauthorized("The API key is missing, malformed, unknown, expired or revoked.")
-    identify(key_id=key.id)
-    count_request(request, services, key)
+    identify(key_id=key.id, project_id=key.project_id)
+    count_request(request, services, key, pictures)
     note_use(services.database, key)
     check(request, key)
     return key
 
 
-def count_request(request: Request, services: Services, key: ApiKey) -> None:
-    """Count the request of a key that has a rate, and tell it in the answer.
+def count_request(request: Request, services: Services, key: ApiKey, pictures: Sequence[quotas.Left] = ()) -> None:
+    """Count the request of a key or project that has a rate, and tell in the answer what is left, also of pictures.
 
     Raises:
         RateLimited
     """
-    quota = key.requests_per_minute or services.settings.api.requests_per_minute
-    if quota:
-        allowance = services.rates.take(key.id, quota)
-        request.state.rate_limit = allowance.headers
-        rates.check(allowance)
+    own = key.requests_per_minute or services.settings.api.requests_per_minute
+    known = (("key", key.id, own), ("project", key.project_id, key.project.requests_per_minute))
+    taken: list[Allowance] = []
+    try:
+        for whose, owner, quota in known:
+            if quota:
+                taken.append(services.rates.take(owner, quota, "requests" if whose == "key" else "project-requests"))
+                rates.check(whose, taken[-1])
+    finally:
+        left = [allowance_of(one) for one in pictures]
+        request.state.rate_limit = rates.headers_of([*taken, *left])
+
+
+def allowance_of(left: quotas.Left) -> Allowance:
+    """Return what is left of a quota of pictures, for the headers."""
+    name = "pictures" if left.quota.whose == "key" else "project-pictures"
+    return Allowance(name, left.quota.pictures, quotas.DAY_SECONDS, max(0, left.pictures), left.seconds)
 
 
 def note_use(database: Database, key: ApiKey) -> None:

@@ -88,6 +88,7 @@ STATUS: dict[type[TsukijiError], int] = {
     errors.UnsupportedMediaType: 415,
     errors.QueueFull: 429,
     errors.RateLimited: 429,
+    errors.QuotaExceeded: 429,
     errors.ResultsDeleted: 410,
     errors.ImageError: 422,
     errors.ArchiveError: 422,

@@ -15,6 +15,7 @@ from api.watch import VALID, Topic
 from db import keys
 from db.jobs import jobs
 from db.models import ApiKey, Job
+from db.session import Session
 from tsukiji.errors import Invalid, Unauthorized
 from tsukiji.jobs import TERMINAL
 from tsukiji.types import JobEvent
@@ -37,16 +38,25 @@ def read_news(services: Services, caller: ApiKey, job_id: str, after: int) -> Ne
     """Return the job and its history after an event; the job is read first, so that its end is not missed.
 
     Raises:
-        Unauthorized: the key was revoked meanwhile.
+        Unauthorized: the key was revoked meanwhile, or sees something else now.
     """
     with services.database.reading() as session:
-        if not keys.valid(session, [caller.id]):
-            raise Unauthorized("The API key was revoked.")
         last = jobs.last_events(session, [job_id]).get(job_id, 0)
         job = jobs.find(session, job_id)
         events = [records.event(row) for row in jobs.events(session, job_id, after, PAGE)]
+        check_caller(session, caller)
     known = {Topic("job", job_id): job.version, Topic("history", job_id): last, Topic("key", caller.id): VALID}
     return News(job, events, known)
+
+
+def check_caller(session: Session, caller: ApiKey) -> None:
+    """Check after a read that the key still sees what it saw when its stream began.
+
+    Raises:
+        Unauthorized
+    """
+    if not keys.is_as_before(session, caller):
+        raise Unauthorized("The API key was revoked.")
 
 
 async def follow(services: Services, caller: ApiKey, job_id: str, after: int) -> AsyncIterator[bytes]:

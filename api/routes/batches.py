@@ -7,7 +7,7 @@ from fastapi import Header, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
-from api.http.access import needs, require_unbound
+from api.http.access import needs, require_folders
 from api.http.bodies import (
     ARCHIVES,
     MANIFESTS,
@@ -92,7 +92,7 @@ async def create_batch(request: Request, services: ServicesDep, caller: Caller, 
 async def from_json(request: Request, services: Services, caller: ApiKey, once: Once) -> Made:
     body = await validated_json(BatchCreate, request)
     if body.input.source is not None:
-        require_unbound(caller)
+        require_folders(caller)
     options = BatchOptions.model_validate(body.model_dump(exclude={"input"}))
     work = await run_in_threadpool(work_of, services, body.input)
     return await run_in_threadpool(start_batch, services, caller, once, options, work)

@@ -7,7 +7,7 @@ from fastapi import Header, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
-from api.http.access import needs, require_unbound
+from api.http.access import needs, require_folders
 from api.http.bodies import (
     ARCHIVES,
     TABLES,
@@ -88,7 +88,7 @@ async def create_import(
     if kind == "application/json":
         wish = await validated_json(ImportCreate, request)
         if wish.source is not None:
-            require_unbound(caller)
+            require_folders(caller)
         arrival = await run_in_threadpool(arrival_of, services, wish)
     else:
         given = {"format": wanted, "columns": named(column), "separator": separator}

@@ -60,7 +60,7 @@ async def predict(
     target = await run_in_threadpool(find_target, services, caller, once, model, record=record)
     options, files = await receive(request, services, model)
     if not record:
-        if found := await answer_unrecorded(services, options, files, target, seconds or 0):
+        if found := await answer_unrecorded(services, caller, options, files, target, seconds or 0):
             return Response(found.model_dump_json(), media_type="application/json")
         options = options.model_copy(update={"retention_days": UNRECORDED_DAYS})
     made, seen = await start_prediction(services, caller, once, options, files, target, seconds or 0)

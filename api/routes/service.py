@@ -119,7 +119,7 @@ def check_reader(
 
 
 @health.get("/metrics", response_class=PlainTextResponse, dependencies=[Depends(check_reader)])
-@needs("read", bound=False)
+@needs("read", bound=False, whole=True)
 def get_metrics(services: OpenServices) -> Response:
     """Metrics for Prometheus; with an API key, unless `TSUKIJI_METRICS_PUBLIC`."""
     return Response(generate_latest(services.metrics), media_type=CONTENT_TYPE_PLAIN_0_0_4)

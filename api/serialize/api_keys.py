@@ -7,7 +7,7 @@ from tsukiji import types
 
 def key(row: rows.ApiKey, caller: rows.ApiKey) -> types.Key:
     known = {name: value for name, value in columns(row).items() if name in types.Key.model_fields}
-    return types.Key.model_validate(known | {"own": row.id == caller.id})
+    return types.Key.model_validate(known | {"project": row.project_id, "own": row.id == caller.id})
 
 
 def created_key(row: rows.ApiKey, caller: rows.ApiKey, secret: str) -> types.KeyCreated:

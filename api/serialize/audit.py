@@ -39,7 +39,7 @@ ChoiceDep = Annotated[Choice, Depends(read_choice)]
 
 
 def entry(row: rows.AuditEntry) -> types.AuditEntry:
-    return types.AuditEntry.model_validate(columns(row))
+    return types.AuditEntry.model_validate(columns(row) | {"project": row.project_id})
 
 
 def stream(services: Services, choice: Choice, wanted: str) -> Iterator[bytes]:

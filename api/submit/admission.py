@@ -1,9 +1,10 @@
 """Admission of jobs: limits of unfinished jobs, and the job's row. Knows no HTTP and no kind of work."""
 
-from typing import Any
+from typing import Any, Final
 
 from api.http.idempotency import Once
 from api.services import Services
+from db import quotas
 from db.jobs import jobs
 from db.jobs.requests import (
     JobRequest,
@@ -41,12 +42,19 @@ def expect_room(session: Session, services: Services, once: Once, kind: JobKind,
         check_room(session, services, kind, caller)
 
 
-def check_room(session: Session, services: Services, kind: JobKind, caller: ApiKey) -> None:
-    """Raise QueueFull if this key, or all together, have too many unfinished jobs of the kind.
+SENDS: Final = frozenset({JobKind.BATCH, JobKind.PREDICTION, JobKind.IMPORT})
+"""Kinds whose pictures count for quotas."""
 
-    The error's extra members have the number (`unfinished`, `limit`), and the caller's oldest job (`oldest`, and
-    `position`: how many of the kind are ahead of it).
+
+def check_room(session: Session, services: Services, kind: JobKind, caller: ApiKey) -> None:
+    """Raise QueueFull if this key, or all together, have too many unfinished jobs of the kind, and QuotaExceeded if no
+    picture may be sent today.
+
+    The error's extra members have the numbers (`unfinished` ones of this key, `limit`), and its oldest job (`oldest`,
+    and `position`: how many of the kind are ahead of it in its project).
     """
+    if kind in SENDS:
+        quotas.check(session, caller)
     limits, name = services.settings.limits, LIMIT_OF[kind]
     mine, all_keys = jobs.count_active(session, kind, caller.id)
     for who, count, limit in (
@@ -56,8 +64,8 @@ def check_room(session: Session, services: Services, kind: JobKind, caller: ApiK
         if count >= limit:
             oldest = jobs.oldest_active(session, kind, caller.id)
             raise QueueFull(
-                f"{who} {count} unfinished jobs of the kind {kind}; at most {limit} are allowed.",
-                unfinished=count,
+                f"{who} {limit} unfinished jobs of the kind {kind}; no more are allowed.",
+                unfinished=mine,
                 limit=limit,
                 oldest=oldest and oldest.id,
                 position=oldest and jobs.queue_position(session, oldest),

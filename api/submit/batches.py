@@ -11,7 +11,7 @@ from api.http.idempotency import Made, Once, fingerprint_of
 from api.services import Services
 from api.submit.admission import check_room, create, expect_room
 from api.submit.uploads import check_bytes, whole
-from db import blobs, registry
+from db import blobs, quotas, registry
 from db.clock import now
 from db.curation import datasets
 from db.jobs import batches
@@ -98,7 +98,7 @@ def start_batch(
     """Queue a batch, or a prediction: a small one that goes first. Files are cut into chunks here, others by a worker.
 
     Raises:
-        NotFound, QueueFull
+        NotFound, QueueFull, QuotaExceeded
     """
     idle = 0
 
@@ -106,6 +106,8 @@ def start_batch(
         nonlocal idle
         check_room(session, services, kind, caller)
         job = insert_batch(session, services, caller, options, work, kind)
+        if work.items:
+            quotas.check(session, caller, sent=len(work.items))
         idle = workers_to_wake(session, len(work.items)) if work.items else 0
         return job.id
 

@@ -10,6 +10,7 @@ from starlette.datastructures import UploadFile
 from api.http.bodies import Form, file_name, read_file
 from api.http.errors import invalid_field
 from api.services import Services
+from db import quotas
 from db.curation import datasets, image_intake
 from db.curation.datasets import NewImage
 from db.curation.image_intake import IntakeOutcome
@@ -45,8 +46,10 @@ def take_files(services: Services, caller: ApiKey, dataset: str, form: Form) -> 
 
     Raises:
         NotFound, Invalid: the data set is not there; labels or split are wrong. Nothing is kept then.
+        QuotaExceeded
     """
     with services.database.reading() as session:
+        quotas.check(session, caller)
         row = datasets.find(session, dataset)
         present = datasets.labels_of(session, row.id)
     all_fields = read_fields(form, row.kind)
@@ -57,6 +60,8 @@ def take_files(services: Services, caller: ApiKey, dataset: str, form: Form) -> 
         row = datasets.find(session, dataset)
         good = [image for image in found if isinstance(image, NewImage)]
         stored = iter(image_intake.take_in(session, row, good, "sent directly", caller))
+        if good:
+            quotas.check(session, caller, sent=len(good))
     files = [image if isinstance(image, FileVerdict) else verdict(image, next(stored)) for image in found]
     return summarise(files, look_alikes(present | labels, labels))
 

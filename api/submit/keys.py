@@ -14,7 +14,8 @@ def revoke(session: Session, key: str, caller: ApiKey, *, own: bool = False, cre
 
     Raises:
         NotFound
-        Conflict: no key with the scope `admin` would be left, or it is the caller's own key without `own`.
+        Conflict: no key that may `admin` would be left in the caller's project, or it is the caller's own key without
+            `own`.
     """
     revoke_all(session, keys.find(session, key), caller, own=own, created=created)
 
@@ -26,7 +27,7 @@ def revoke_all(session: Session, key: ApiKey, caller: ApiKey, *, own: bool, crea
         Conflict
     """
     chosen = keys.lineage(session, key) if created else [key]
-    check_revocable(keys.lock_admins(session), chosen, caller, own=own)
+    check_revocable(keys.lock_admins(session, caller.project_id), chosen, caller, own=own)
     for row in chosen:
         keys.end(session, row)
     if created:

@@ -40,7 +40,7 @@ def change_role(session: Session, project: str, person_id: str, role: Role, call
         NotFound
         Conflict: no administrator would be left, it is the caller, or the provider says which role they have.
     """
-    admins = keys.lock_admins(session)
+    admins = keys.lock_admins(session, caller.project_id)
     person, key = people.find(session, project, person_id)
     if key.id == caller.id:
         raise Conflict("This is your own role.", hint="Ask another administrator to change it.")

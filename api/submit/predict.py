@@ -24,7 +24,7 @@ from api.submit.batches import (
     request_of,
     start_batch,
 )
-from db import probabilities, registry
+from db import probabilities, quotas, registry
 from db.jobs import batches, workers
 from db.jobs.requests import BatchRequest, FilesInput
 from db.models import ApiKey, Job, Model
@@ -59,11 +59,14 @@ def find_target(services: Services, caller: ApiKey, once: Once, model: str, *, r
     Raises:
         NotFound: there is no such model.
         QueueFull: it is to be recorded, and there is no room for it.
+        QuotaExceeded: no picture may be sent today.
     """
     with services.database.reading() as session:
         found = registry.find_model(session, model)
         if record:
             expect_room(session, services, once, JobKind.PREDICTION, caller)
+        else:
+            quotas.check(session, caller)
         return Target(found, workers.rpc_addresses(session, PRESENT_SECONDS))
 
 
@@ -103,22 +106,30 @@ async def start_prediction(
 
 
 async def answer_unrecorded(
-    services: Services, options: BatchOptions, files: list[File], target: Target, seconds: float
+    services: Services, caller: ApiKey, options: BatchOptions, files: list[File], target: Target, seconds: float
 ) -> Predictions | None:
     """Return predictions without storing them; None if no worker answers.
 
     Raises:
-        Invalid
+        Invalid, QuotaExceeded
     """
     check_heatmap(options, target.model.label_names)
     answer = await ask(services, options, files, target, seconds)
     if answer is None:
         return None
+    if quotas.quotas_of(caller):
+        await run_in_threadpool(count, services, caller, len(files))
     items = items_of(services, files, lambda unkept: [digest_of([data]) for data in unkept])
     request = request_of(target.model, options, FilesInput(type="files"))
     reader = Reader(Job(kind=JobKind.PREDICTION, status=JobStatus.SUCCEEDED, request=request.to_row()))
     rows = map(result_row, items, prediction_rows(request, items, answer))
     return Predictions(model=target.model.id, predictions=[reader.prediction(row) for row in rows])
+
+
+def count(services: Services, caller: ApiKey, pictures: int) -> None:
+    """Raises: QuotaExceeded."""
+    with services.database.transaction() as session:
+        quotas.take(session, caller, pictures)
 
 
 async def ask(
@@ -158,6 +169,7 @@ def write_answered(
         columns |= completed.ended(rows, columns["retention_days"])
         job = create(session, services, caller, JobKind.PREDICTION, request, **columns)
         add_items(session, job.id, work.items)
+        quotas.take(session, caller, len(work.items))
         kept = completed.add(session, job, rows, answer.worker)
         written[:] = [Seen(job, None, job_record(job, map(result_row, work.items, kept)))]
         return job.id

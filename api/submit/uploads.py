@@ -86,7 +86,7 @@ def check_room(session: Session, services: Services, caller: ApiKey) -> None:
         ("All keys together have", uploads.count_open(session), limits.all_uploads),
     ):
         if count >= limit:
-            raise TooManyUploads(f"{who} {count} unfinished uploads; at most {limit} are allowed.", limit=limit)
+            raise TooManyUploads(f"{who} {limit} unfinished uploads; no more are allowed.", limit=limit)
 
 
 def expect(services: Services, upload_id: str, number: int, sha256: str) -> Wanted:

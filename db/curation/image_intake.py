@@ -13,6 +13,7 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from db import quotas
 from db.curation import datasets, revisions
 from db.curation.datasets import NewImage
 from db.labels import MULTI, set_text
@@ -50,8 +51,10 @@ def take_in(
         dataset: the data set to add to.
         images: decoded, with their bytes in the store.
         origin: description of the job or request; its changes share one revision where possible.
-        author: the key that requested it.
+        author: the key that requested it; its quota counts the pictures.
     """
+    if author is not None:
+        quotas.count(session, quotas.quotas_of(author), len(images))
     if dataset.kind != MULTI:
         stored = datasets.add_images(session, dataset.id, images)
         again = [(image_id, image.label) for image, (image_id, new) in zip(images, stored, strict=True) if not new]

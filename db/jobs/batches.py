@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, case, delete, func, select, update
 from sqlalchemy.orm import Session, aliased
 
-from db import prediction_rows
+from db import prediction_rows, quotas
 from db.bulk import insert_rows
 from db.clock import now
 from db.jobs import drift, jobs
@@ -71,6 +71,7 @@ def cut(session: Session, job: Job, items: int, chunk_images: int, max_attempts:
     """
     goes_on = jobs.lock(session, job.id).cancel_requested_at is None
     done = items_cut(session, job.id)
+    quotas.count(session, quotas.quotas_of_job(session, job), max(0, items - done))
     rows: list[dict[str, Any]] = [
         {
             "id": new_id("chk"),

@@ -1,16 +1,16 @@
 """Fair scheduling: which work a worker takes next. Highest priority first, then round-robin.
 
-Jobs of a queue are taken round-robin over keys, oldest job first. Chunks are taken round-robin over batches: a new
-batch joins as if it had just been served, ahead of those that really were, so that it waits for at most one chunk of
-each other batch, and new batches never starve old ones. Turns are counted, not timed: a clock that jumps delays no
-work.
+Projects take turns. Within one, jobs of a queue are taken round-robin over keys, oldest job first, and chunks
+round-robin over batches: a new batch joins as if it had just been served, ahead of those that really were, so that it
+waits for at most one chunk of each other batch, and new batches never starve old ones. Turns are counted, not timed: a
+clock that jumps delays no work.
 """
 
 import math
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, func, insert, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from db.blobs import upsert
@@ -27,6 +27,8 @@ LEAST_IMAGES: Final = 32
 """One forward pass; a smaller chunk is not worth its transaction."""
 YIELD_SECONDS: Final = 10
 KINDS: Final = {queue: [kind for kind in QUEUE_OF if QUEUE_OF[kind] == queue] for queue in Queue}
+
+OF_PROJECT, OF_KEY = aliased(QueueTurn), aliased(QueueTurn)
 
 Size = Callable[[Session, Job], int]
 """Returns how many images of a batch to take at once."""
@@ -54,11 +56,18 @@ def due(queue: Queue) -> Select[str]:
     """Return the jobs that are due, or have due chunks, in the order in which they are served."""
     if queue == Queue.INFER:
         chunks = select(Chunk.id).where(Chunk.job_id == Job.id, *due_chunks()).correlate(Job).exists()
-        batches = select(Job.id).where(Job.status.in_(OPEN), chunks)
-        return batches.order_by(Job.priority.desc(), Job.turn, Job.age.desc())
-    key = (QueueTurn.queue == queue) & (QueueTurn.key_id == func.coalesce(Job.created_by, ""))
-    mine = select(Job.id).outerjoin(QueueTurn, key).where(Job.kind.in_(KINDS[queue]), *leases.waits(Job))
-    return mine.where(leases.rested(Job)).order_by(Job.priority.desc(), func.coalesce(QueueTurn.turn, 0), Job.age)
+        batches = select(Job.id).outerjoin(OF_PROJECT, turn_of(OF_PROJECT, queue, Job.project_id))
+        first = (Job.priority.desc(), func.coalesce(OF_PROJECT.turn, 0))
+        return batches.where(Job.status.in_(OPEN), chunks).order_by(*first, Job.turn, Job.age.desc())
+    mine = select(Job.id).outerjoin(OF_PROJECT, turn_of(OF_PROJECT, queue, Job.project_id))
+    mine = mine.outerjoin(OF_KEY, turn_of(OF_KEY, queue, func.coalesce(Job.created_by, "")))
+    turns = (func.coalesce(turn, 0) for turn in (OF_PROJECT.turn, OF_KEY.turn))
+    due_ones = mine.where(Job.kind.in_(KINDS[queue]), *leases.waits(Job), leases.rested(Job))
+    return due_ones.order_by(Job.priority.desc(), *turns, Job.age)
+
+
+def turn_of(table: Any, queue: Queue, owner: Any) -> ColumnElement[bool]:
+    return and_(table.queue == queue, table.key_id == owner)
 
 
 def due_chunks() -> tuple[ColumnElement[bool], ...]:
@@ -89,7 +98,7 @@ def take(
         hours = settings.training_hours
         job = leases.claim(session, Job, job_id, worker, settings.lease_seconds, 3600 * hours)
         if isinstance(job, Job):
-            count_turn(session, queue, job.created_by or "")
+            count_turn(session, queue, job.project_id, job.created_by or "")
         return job
     job = jobs.lock(session, job_id)
     chunk = session.scalar(
@@ -99,14 +108,18 @@ def take(
         return None
     if size is not None and chunk.attempt == 0:
         split(session, chunk, size(session, job))
-    return leases.claim(session, Chunk, chunk.id, worker, settings.lease_seconds)
+    claimed = leases.claim(session, Chunk, chunk.id, worker, settings.lease_seconds)
+    if claimed is not None:
+        count_turn(session, queue, job.project_id)
+    return claimed
 
 
-def count_turn(session: Session, queue: Queue, key_id: str) -> None:
-    """Record that a key had its turn."""
+def count_turn(session: Session, queue: Queue, *owners: str) -> None:
+    """Record that a project, and a key of it, had their turn."""
     last = session.scalar(select(func.max(QueueTurn.turn)).where(QueueTurn.queue == queue)) or 0
-    row = upsert(session, QueueTurn).values(queue=queue, key_id=key_id, turn=last + 1)
-    session.execute(row.on_conflict_do_update(index_elements=["queue", "key_id"], set_={"turn": last + 1}))
+    for owner in owners:
+        row = upsert(session, QueueTurn).values(queue=queue, key_id=owner, turn=last + 1)
+        session.execute(row.on_conflict_do_update(index_elements=["queue", "key_id"], set_={"turn": last + 1}))
 
 
 def split(session: Session, chunk: Chunk, images: int) -> None:

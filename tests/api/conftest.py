@@ -32,6 +32,8 @@ from worker.runner import run
 from worker.services import Services as WorkerServices
 
 LABELS = ["eel", "squid", "tuna"]
+OPEN = {"/livez", "/readyz", "/metrics", "/problems/{code}"}
+"""Addresses without a key, or with one only by the settings."""
 NO_CHROMIUM = "Chromium is not there; `make browser` installs it, or set TSUKIJI_TEST_CHROMIUM to its path"
 
 
@@ -86,6 +88,17 @@ class Current:
 @pytest.fixture(scope="session")
 def app(tmp_path_factory):
     return create_app(make_settings(tmp_path_factory.mktemp("unused")), lambda _settings: Current.services)
+
+
+@pytest.fixture(scope="session")
+def operations(app):
+    """Path, method, and the scopes of which one is needed, of every route of the API."""
+    return [
+        (path, method, operation["x-scopes"])
+        for path, methods in app.openapi()["paths"].items()
+        for method, operation in methods.items()
+        if path not in OPEN
+    ]
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from sqlalchemy import func, select, text
 
 from db import aliases, keys, projects, webhooks
 from db.curation import datasets
-from db.jobs import jobs, leases
+from db.jobs import batches, jobs, leases, scheduling
 from db.models import (
     DEFAULT_PROJECT,
     Alias,
@@ -25,9 +25,13 @@ from db.session import RowExists
 from db.upgrade import downgrade, upgrade
 from db.views import view_of, view_of_job
 from tests.db.test_views import export
+from tests.requests import BLANK
 from tsukiji.errors import Conflict, NotFound
 from tsukiji.ids import new_id
-from tsukiji.jobs import JobKind
+from tsukiji.jobs import JobKind, Queue
+from tsukiji.kernel.settings import JobSettings
+
+OK = {"label": "a", "score": 0.9}
 
 
 class Half:
@@ -160,3 +164,37 @@ def test_old_rows_belong_to_the_default_project(database, settings):
         with pytest.raises(RowExists):
             session.flush()
         session.rollback()
+
+
+def test_projects_take_turns_whatever_the_number_of_their_keys_and_jobs(database, other):
+    keys_of = {}
+    with database.transaction() as session:
+        for project, names in ((DEFAULT_PROJECT, "ab"), (other, "c")):
+            for name in names:
+                keys_of[name] = keys.create(session, name, project_id=project)[0]
+        for number, name in enumerate("aabbcc"):
+            key = keys_of[name]
+            facts = {"created_by": key.id, "project_id": key.project_id, "age": f"{number:026}", "meta": {"key": name}}
+            jobs.create(session, JobKind.TRAINING, request=BLANK[JobKind.TRAINING], max_attempts=3, **facts)
+    served = []
+    while (job := scheduling.claim_next(database, Queue.TRAIN, "w", JobSettings())) is not None:
+        served.append(job.meta["key"])
+        with database.transaction() as session:
+            jobs.finish(session, job, {})
+    assert served == ["a", "c", "b", "c", "a", "b"]
+
+
+def test_chunks_of_projects_take_turns(database, other):
+    with database.transaction() as session:
+        for number, project in enumerate([DEFAULT_PROJECT, DEFAULT_PROJECT, DEFAULT_PROJECT, other]):
+            facts = {"project_id": project, "age": f"{number:026}", "meta": {"project": project}}
+            job = jobs.create(session, JobKind.BATCH, request=BLANK[JobKind.BATCH], max_attempts=3, **facts)
+            batches.add_items(session, job.id, [{"custom_id": str(one)} for one in range(3)])
+            batches.finish_plan(session, job, 3, 1, 3)
+    served = []
+    for _ in range(6):
+        chunk = scheduling.claim_next(database, Queue.INFER, "w", JobSettings())
+        with database.transaction() as session:
+            served.append(session.get_one(Job, chunk.job_id).project_id)
+            assert batches.finish_chunk(session, chunk, [batches.blank_prediction(chunk.first_seq) | OK])
+    assert served.count(other) == 3, "one batch of four, and half of the turns"

@@ -36,6 +36,7 @@ COMMANDS: Final = {
     "results": ("results:app", "Results of a batch, also while it runs."),
     "jobs": ("jobs:app", "Trainings, batches, predictions, imports, evaluations, analyses and exports."),
     "webhooks": ("webhooks:app", "Addresses that are told when jobs end and models are promoted."),
+    "projects": ("projects:app", "Projects: the keys of one see nothing of another; for administrators."),
     "audit": ("audit:audit", "List who did what, when, from where; for administrators."),
     "people": ("people:app", "People who sign in by an OpenID provider, and invitations."),
     "keys": ("programs:keys", "API keys; run it where the service's database is."),

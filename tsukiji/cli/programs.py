@@ -130,13 +130,18 @@ def create_key(
     requests_per_minute: Annotated[
         int | None, typer.Option("--requests-per-minute", help="Its own rate; by default as the settings say.")
     ] = None,
+    pictures_per_day: Annotated[
+        int | None, typer.Option("--pictures-per-day", help="Its own quota of pictures; none by default.")
+    ] = None,
+    project: Annotated[str | None, typer.Option("--project", help="Its project; the default one by default.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Create a key and print it; it is never shown again."""
-    named = {"--scope": scopes, "--dataset": dataset, "--model": model}
-    numbers = {"--expires": expires, "--requests-per-minute": requests_per_minute}
+    named = {"--scope": scopes, "--dataset": dataset, "--model": model, "--project": project and [project]}
+    numbers: dict[str, float | None] = {"--expires": expires, "--requests-per-minute": requests_per_minute}
+    numbers |= {"--pictures-per-day": pictures_per_day}
     options = [word for option, values in named.items() for value in values or [] for word in (option, value)]
-    options += [word for option, value in numbers.items() if value is not None for word in (option, f"{value:g}")]
+    options += [word for option, value in numbers.items() if value is not None for word in (option, f"{value:.15g}")]
     become("db", "keys", "create", "--name", name, *options, *json_flag(as_json))
 
 

@@ -33,6 +33,12 @@ class KeyBound(Forbidden):
     hint = "Use a key that is not bound; `GET /v1/keys/self` shows what this one is bound to."
 
 
+class DefaultProjectNeeded(Forbidden):
+    code = "default_project_needed"
+    title = "Only keys of the default project may do this"
+    hint = "It concerns the whole service."
+
+
 class NotFound(TsukijiError):
     code = "not_found"
     title = "Not found"
@@ -74,6 +80,19 @@ class RateLimited(TsukijiError):
     title = "Too many requests"
     hint = "Wait as long as `Retry-After` says; the `RateLimit` header says how many requests are left."
     retriable = True
+
+
+class QuotaExceeded(TsukijiError):
+    code = "quota_exceeded"
+    title = "More pictures than allowed in a day"
+    hint = "Days begin at midnight UTC, as `Retry-After` says. An administrator can raise the quota."
+    retriable = True
+
+
+class ProjectNotEmpty(Conflict):
+    code = "project_not_empty"
+    title = "The project is not empty"
+    hint = "`?confirm=NAME`, with its name, deletes all that is in it."
 
 
 class QueueFull(TsukijiError):

@@ -55,6 +55,7 @@ from tsukiji.types.evaluations import (
 from tsukiji.types.jobs import Event, ItemCounts, Job, JobEvent, JobState, Progress
 from tsukiji.types.models import Alias, AliasMove, AliasPut, ExportCreate, ExportFormat, HeatmapTest, Model, ModelExport
 from tsukiji.types.people import Invitation, InvitationCreate, Person, PersonUpdate
+from tsukiji.types.projects import Project, ProjectCreate, ProjectUpdate
 from tsukiji.types.revisions import (
     AcceptCrops,
     AcceptLabels,
@@ -216,6 +217,9 @@ __all__ = [
     "Preset",
     "Problem",
     "Progress",
+    "Project",
+    "ProjectCreate",
+    "ProjectUpdate",
     "Recipe",
     "Relabel",
     "RemoveLabels",

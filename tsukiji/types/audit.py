@@ -12,6 +12,8 @@ class AuditEntry(Answer):
     object: Literal["audit_entry"] = "audit_entry"
     id: int
     at: datetime
+    project: str = ""
+    """Id of the project that it was done in."""
     key_id: str | None = None
     """Null for commands on the server."""
     name: str

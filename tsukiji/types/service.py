@@ -1,7 +1,7 @@
 """The service itself."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -28,6 +28,10 @@ class Info(Answer):
     workers: list[WorkerInfo] = []
 
 
+PicturesPerDay = Annotated[int | None, Field(ge=1, le=1_000_000_000, description="No limit, if null.")]
+"""Pictures to classify or take in, from midnight UTC on."""
+
+
 class KeyCreate(Request):
     """A new key. Bound to data sets or models, it finds nothing else."""
 
@@ -42,6 +46,10 @@ class KeyCreate(Request):
     )
     expires_in_days: float | None = Field(None, gt=0, le=36500, description="Never, if null.")
     requests_per_minute: int | None = Field(None, ge=1, le=1_000_000, description="As the settings say, if null.")
+    pictures_per_day: PicturesPerDay = None
+    project: Name | None = Field(
+        None, description="Id or name of its project; the one of the key that creates it, if null."
+    )
 
     @model_validator(mode="after")
     def check_binding(self) -> "KeyCreate":
@@ -71,6 +79,9 @@ class Key(Answer):
     models: list[str] = []
     """Ids and aliases."""
     requests_per_minute: int | None = None
+    pictures_per_day: int | None = None
+    project: str = ""
+    """Id of its project: nothing of another exists for it."""
     created_at: datetime
     created_by: str | None = None
     """The key that created it; null where it was created on the server."""

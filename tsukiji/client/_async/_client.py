@@ -24,6 +24,7 @@ from tsukiji.client._async._keys import Keys
 from tsukiji.client._async._models import Aliases, Models
 from tsukiji.client._async._people import People
 from tsukiji.client._async._predictions import predict
+from tsukiji.client._async._projects import Projects
 from tsukiji.client._async._snapshots import Snapshots
 from tsukiji.client._async._suggestions import SuggestionJobs
 from tsukiji.client._async._trainings import Trainings
@@ -75,6 +76,7 @@ class AsyncClient:
         self.jobs = Jobs(self._transport)
         self.keys = Keys(self._transport)
         self.people = People(self._transport)
+        self.projects = Projects(self._transport)
         self.webhooks = Webhooks(self._transport)
         self.audit = Audit(self._transport)
 

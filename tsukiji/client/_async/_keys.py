@@ -19,6 +19,8 @@ class Keys(Resource):
         models: Sequence[str | Identified] = (),
         expires_in_days: float | None = None,
         requests_per_minute: int | None = None,
+        pictures_per_day: int | None = None,
+        project: str | Identified | None = None,
     ) -> types.KeyCreated:
         """Create a key; its secret is in `key`, and shown this once.
 
@@ -29,9 +31,12 @@ class Keys(Resource):
             models: the only models it sees, beside those trained on `datasets`; an alias follows its model.
             expires_in_days: None: never.
             requests_per_minute: None: as the service's settings say.
+            pictures_per_day: to classify or take in; None: no limit.
+            project: None: that of this client's key; only administrators of the default project name another.
         """
         body: dict[str, object] = {"name": name, "scopes": [*scopes], "expires_in_days": expires_in_days}
-        body |= {"requests_per_minute": requests_per_minute}
+        body |= {"requests_per_minute": requests_per_minute, "pictures_per_day": pictures_per_day}
+        body |= {"project": project and id_of(project)}
         body |= {"datasets": [id_of(one) for one in datasets], "models": [id_of(one) for one in models]}
         return await self._transport.fetch(types.KeyCreated, "POST", path("keys"), json=body)
 

@@ -28,6 +28,7 @@ from tsukiji.client._sync._keys import Keys
 from tsukiji.client._sync._models import Aliases, Models
 from tsukiji.client._sync._people import People
 from tsukiji.client._sync._predictions import predict
+from tsukiji.client._sync._projects import Projects
 from tsukiji.client._sync._snapshots import Snapshots
 from tsukiji.client._sync._suggestions import SuggestionJobs
 from tsukiji.client._sync._trainings import Trainings
@@ -76,6 +77,7 @@ class Client:
         self.jobs = Jobs(self._transport)
         self.keys = Keys(self._transport)
         self.people = People(self._transport)
+        self.projects = Projects(self._transport)
         self.webhooks = Webhooks(self._transport)
         self.audit = Audit(self._transport)
 

@@ -1,0 +1,41 @@
+"""Projects: what belongs to one is, for the keys of another, as if it were not there."""
+
+from tsukiji import types
+from tsukiji.client._async._bound import Identified, Resource, id_of
+from tsukiji.client._async._pages import AsyncPaged
+from tsukiji.client._base import path
+
+
+class Projects(Resource):
+    async def create(
+        self, name: str, *, requests_per_minute: int | None = None, pictures_per_day: int | None = None
+    ) -> types.Project:
+        """Create an empty project; `keys.create(name, project=...)` creates its first key.
+
+        Args:
+            name: no other project has it.
+            requests_per_minute: of all its keys together; None: no limit.
+            pictures_per_day: to classify or take in; None: no limit.
+        """
+        body = {"name": name, "requests_per_minute": requests_per_minute, "pictures_per_day": pictures_per_day}
+        return await self._transport.fetch(types.Project, "POST", path("projects"), json=body)
+
+    def list(self, *, page_size: int | None = None) -> AsyncPaged[types.Project]:
+        """List the projects by name; keys of other projects than the default one see their own."""
+        return self._transport.paged(path("projects"), types.Project.model_validate, limit=page_size)
+
+    async def get(self, project: str | Identified) -> types.Project:
+        return await self._transport.fetch(types.Project, "GET", path("projects", id_of(project)))
+
+    async def update(self, project: str | Identified, **changes: str | int | None) -> types.Project:
+        """Change `name`, `requests_per_minute` or `pictures_per_day`; None removes a quota."""
+        return await self._transport.fetch(types.Project, "PATCH", path("projects", id_of(project)), json=changes)
+
+    async def delete(self, project: str | Identified, *, confirm: str | None = None) -> None:
+        """Delete it with its keys; if there is anything else in it, `confirm` must be its name.
+
+        Raises:
+            ConflictError: it is not empty, or jobs of it are being cancelled: repeat the call then.
+        """
+        params = {"confirm": confirm} if confirm is not None else {}
+        await self._transport.request("DELETE", path("projects", id_of(project)), params=params)
