@@ -14,6 +14,7 @@ from hmac import compare_digest
 from typing import Any, Final
 
 import httpx2
+from authlib.common.urls import add_params_to_uri
 from authlib.integrations.base_client import OAuthError
 from authlib.integrations.httpx_client import OAuth2Client
 from authlib.oidc.core import CodeIDToken
@@ -155,6 +156,22 @@ class Provider:
         claims = self._check(known, attempt, token)
         return self._read(claims | self._more(known, claims, token))
 
+    def way_out(self) -> str:
+        """Return the address where the provider's own session is ended (OpenID Connect RP-Initiated Logout).
+
+        Raises:
+            ProviderUnreachable
+            ProviderInvalid: it has none.
+        """
+        url = self.discover().get("end_session_endpoint")
+        if not isinstance(url, str) or not self._is_secure(url):
+            raise ProviderInvalid("It names no address for signing out.", hint="Sign out at the provider itself.")
+        return str(add_params_to_uri(url, {"client_id": self.settings.client_id}))
+
+    def _is_secure(self, url: str) -> bool:
+        """Return whether an address is encrypted, or below an issuer on this machine."""
+        return url.startswith(("https://", (self.settings.issuer or "").rstrip("/") + "/"))
+
     def discover(self) -> dict[str, Any]:
         """Return the provider's discovery document.
 
@@ -167,7 +184,7 @@ class Provider:
             raise ProviderInvalid(f"It calls itself {str(known.get('issuer'))[:200]!r}, the settings {issuer!r}.")
         for name in ENDPOINTS:
             url = known.get(name)
-            if not isinstance(url, str) or not url.startswith(("https://", issuer.rstrip("/") + "/")):
+            if not isinstance(url, str) or not self._is_secure(url):
                 raise ProviderInvalid(f"Its discovery document has no secure address as `{name}`.")
         return known
 

@@ -36,10 +36,12 @@ def sign_in_address(wanted: str) -> str:
 
 
 @router.get("/sign-in")
-def show_sign_in(request: Request, services: OpenServices, visitor: Visitor, wanted: Next = "/") -> Response:
+def show_sign_in(
+    request: Request, services: OpenServices, visitor: Visitor, wanted: Next = "/", out: bool = False
+) -> Response:
     if visitor:
         return RedirectResponse(own_path(wanted), 303)
-    return render_sign_in(request, services, wanted=own_path(wanted))
+    return render_sign_in(request, services, wanted=own_path(wanted), out=out)
 
 
 def render_sign_in(request: Request, services: Services, status: int = 200, **context: Any) -> Response:
@@ -91,10 +93,10 @@ def begin_session(request: Request, services: Services, key: ApiKey) -> str:
 
 
 @router.post("/sign-out")
-def sign_out(request: Request, services: OpenServices) -> Response:
+def sign_out(request: Request, services: OpenServices, visitor: Visitor) -> Response:
     if token := request.cookies.get(COOKIE):
         with services.database.transaction() as session:
             keys.sign_out(session, token)
-    response = RedirectResponse("/sign-in", 303)
+    response = RedirectResponse("/sign-in?out=true" if visitor and visitor.person_id else "/sign-in", 303)
     response.delete_cookie(COOKIE, httponly=True, samesite="strict")
     return response

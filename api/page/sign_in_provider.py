@@ -32,6 +32,7 @@ router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 COOKIE: Final = "tsukiji_sign_in"
 AWAY: Final = "/sign-in/provider"
 BACK: Final = "/sign-in/provider/callback"
+OUT: Final = "/sign-in/provider/out"
 ATTEMPT_SECONDS: Final = 900
 """How long someone may take at the provider."""
 LONGEST_PATH: Final = 1000
@@ -73,6 +74,20 @@ async def come_back(request: Request, services: OpenServices) -> Response:
         response = explain(request, services, error, wanted)
     response.delete_cookie(COOKIE, path=AWAY, httponly=True, samesite="lax")
     return response
+
+
+@router.get(OUT)
+async def sign_out_there(request: Request, services: OpenServices) -> Response:
+    """Send the browser to where the provider ends its own session."""
+    try:
+        address = await services.signing_in(way_out, services)
+    except TsukijiError as error:
+        return explain(request, services, error, "/")
+    return RedirectResponse(address, 303, headers={"cache-control": "no-store"})
+
+
+def way_out(services: Services) -> str:  # in a thread: the provider may have to be asked, and its library imported
+    return services.provider.way_out()
 
 
 def read_cookie(request: Request) -> dict[str, Any]:

@@ -416,7 +416,15 @@ def test_a_session_ends_when_the_provider_says(stranger, start, openid_provider,
     assert refused(sign_in(start(follow_redirects=False), openid_provider, anna), "clock_skew", 400)
 
 
-def test_signing_out(stranger, openid_provider, anna):
+def test_signing_out_here_and_there(stranger, openid_provider, anna):
     sign_in(stranger, openid_provider, anna)
-    stranger.post("/sign-out")
+    answer = stranger.post("/sign-out")
     assert stranger.get("/v1/info").status_code == 401
+    assert 'href="/sign-in/provider/out"' in stranger.get(answer.headers["location"]).text
+    there = stranger.get("/sign-in/provider/out").headers["location"]
+    assert there == f"{openid_provider.url}/oauth2/end_session?client_id=tsukiji"
+
+
+def test_a_provider_without_an_address_for_signing_out(stranger, openid_provider):
+    openid_provider.documents["/.well-known/openid-configuration"] = {"end_session_endpoint": None}
+    assert refused(stranger.get("/sign-in/provider/out"), "provider_invalid", 502)
