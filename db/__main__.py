@@ -16,6 +16,7 @@ from sqlalchemy import inspect
 
 from db import keys, projects
 from db.audit import Actor
+from db.copying import copy_database
 from db.models import DEFAULT_PROJECT, ApiKey, Blob
 from db.reconciliation import Reconciliation, reconcile
 from db.retention_preview import Due, preview
@@ -45,6 +46,10 @@ def main(arguments: list[str] | None = None) -> int:
     listing.add_argument("--days", type=float, default=0, help="also what falls due within so many days")
     listing.add_argument("--json", action="store_true")
     listing.set_defaults(act=show_retention)
+    copying = commands.add_parser("copy", help="copy all rows into another, empty database")
+    copying.add_argument("--to", required=True, metavar="URL", help="the other database: postgresql://...")
+    copying.add_argument("--json", action="store_true")
+    copying.set_defaults(act=copy_rows)
     add_verify_command(commands.add_parser("verify", help="compare the store with the database"))
     options = parser.parse_args(arguments)
     try:
@@ -91,6 +96,12 @@ def add_verify_command(parser: Any) -> None:
 
 def migrate(settings: Settings, _options: argparse.Namespace) -> None:
     upgrade(settings)
+
+
+def copy_rows(settings: Settings, options: argparse.Namespace) -> None:
+    target = settings.model_copy(update={"database": settings.database.model_copy(update={"url": options.to})})
+    for name, copied in copy_database(settings, target):
+        show({"table": name, "rows": copied}, options, f"{name}: {copied:,}")
 
 
 def create_key(settings: Settings, options: argparse.Namespace) -> None:

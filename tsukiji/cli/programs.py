@@ -182,6 +182,18 @@ def show_retention(
     become("db", "retention", "--days", f"{days:g}", *json_flag(as_json))
 
 
+@admin.command("copy")
+def copy_database(
+    to: Annotated[str, typer.Option("--to", metavar="URL", help="The other database: postgresql://...")],
+    as_json: AsJson = False,
+) -> None:
+    """Copy all rows into another, empty database, as from SQLite to PostgreSQL; the service must be stopped.
+
+    The store is not touched: both databases name the same bytes.
+    """
+    become("db", "copy", "--to", to, *json_flag(as_json))
+
+
 @admin.command("verify")
 def verify_store(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Delete nothing.")] = False,
