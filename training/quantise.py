@@ -28,7 +28,7 @@ def main() -> int:
     folder = Path(sys.argv[1])
     sys.modules["torch"] = None  # type: ignore[assignment]  # NNCF would import it, in 2 s, and needs it for others
     import nncf  # noqa: PLC0415, TID251 - after the line above, and after OpenVINO without telemetry
-    from openvino._offline_transformations import apply_moc_transformations  # noqa: PLC0415, TID251 - as NNCF
+    from openvino._offline_transformations import apply_moc_transformations  # noqa: PLC0415, TID251 - optional, as NNCF is
 
     nncf.set_log_level(logging.ERROR)
     graph = core().read_model(*(folder / name for name in GRAPH))
