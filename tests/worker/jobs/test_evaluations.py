@@ -145,9 +145,9 @@ def test_cancel_while_the_last_chunk_ends(services, submit, model, models, evalu
     work(services, job.id, evaluations.run)
     real = batches.finish_chunk
 
-    def finish(session, chunk, rows, engine):
+    def finish(session, chunk, *classified):
         jobs.change(session, jobs.Job.id == job.id, status="cancelling", cancel_requested_at=jobs.now())
-        return real(session, chunk, rows, engine)
+        return real(session, chunk, *classified)
 
     for _ in waiting_chunks(services)[1:]:
         run_next(services, models)
