@@ -146,3 +146,15 @@ def test_projects_have_their_own_people(client, services, provider, join, start)
         theirs.delete(f"/v1/people/{anna['id']}", params={"project": "default"}),
     ):
         assert attempt.status_code == 404, attempt.url
+
+
+def test_a_project_goes_with_its_people_and_invitations(client, services, provider, join):
+    with services.database.transaction() as session:
+        other = projects.create(session, "other").id
+    browser, _ = join("bob", "admin", other)
+    client.post("/v1/invitations", json={"email": "eve@example.com", "project": "other"})
+    assert browser.get("/v1/info").status_code == 200
+    assert client.delete(f"/v1/projects/{other}").status_code == 204
+    assert browser.get("/v1/info").status_code == 401
+    assert client.get("/v1/people", params={"project": "other"}).status_code == 404
+    assert join("bob", "viewer")[0].get("/v1/info").status_code == 200, "and may be invited elsewhere"
