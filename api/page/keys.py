@@ -12,7 +12,7 @@ from api.page.forms import Fields
 from api.page.screen import Screen, ScreenDep
 from api.serialize import api_keys
 from api.submit.keys import revoke
-from db import aliases, keys, registry
+from db import aliases, keys, projects, registry
 from db.curation import datasets
 from db.models import ApiKey
 from db.paging import Rows, Window
@@ -28,6 +28,7 @@ Word = Annotated[str | None, Query(max_length=100)]
 LISTED: Final = 100
 OFFERED: Final = 50
 """Data sets and models to bind a key to; the API takes any."""
+MAX_PROJECTS: Final = 200
 LIFETIMES: Final = {"": "never", "7": "in a week", "30": "in 30 days", "90": "in 90 days", "365": "in a year"}
 OVERLAPS: Final = {"24": "one more day", "168": "one more week", "0": "not at all: end its sessions here too"}
 
@@ -76,6 +77,7 @@ def show(
             lifetimes=LIFETIMES,
             overlaps=OVERLAPS,
             offered=offers(session) if administers else {},
+            of_project=projects_of(session) if administers and screen.visitor.several else {},
         )
 
 
@@ -83,6 +85,11 @@ def names_of(session: Session, rows: list[ApiKey]) -> dict[str, str]:
     """Return the names of the data sets and models that keys are bound to, by id; an alias is its own name."""
     ids = {one for row in rows for one in (*row.datasets, *row.models)}
     return datasets.names(session, ids) | registry.names(session, ids)
+
+
+def projects_of(session: Session) -> dict[str, str]:
+    """Return the names of the projects that a key can be of, by id."""
+    return {row.id: row.name for row in projects.page(session, Window(MAX_PROJECTS)).data}
 
 
 def offers(session: Session) -> dict[str, Any]:
@@ -117,7 +124,8 @@ def request_of(fields: dict[str, str]) -> dict[str, Any]:
         if word and kind in chosen:
             chosen[kind].append(word)
     request: dict[str, Any] = {f"{kind}s": words for kind, words in chosen.items()}
-    return request | {"name": fields.get("name"), "expires_in_days": fields.get("expires") or None}
+    request |= {"name": fields.get("name"), "expires_in_days": fields.get("expires") or None}
+    return request | {"project": fields.get("project") or None}
 
 
 @router.post("/keys/{key}/rotate")
