@@ -65,7 +65,7 @@ def check_room(session: Session, services: Services, kind: JobKind, caller: ApiK
             oldest = jobs.oldest_active(session, kind, caller.id)
             raise QueueFull(
                 f"{who} {limit} unfinished jobs of the kind {kind}; no more are allowed.",
-                unfinished=mine,
+                unfinished=min(count, limit),
                 limit=limit,
                 oldest=oldest and oldest.id,
                 position=oldest and jobs.queue_position(session, oldest),
