@@ -17,13 +17,14 @@ from api.http.access import actor_of
 from api.http.dependencies import OpenServices
 from api.http.errors import status_of
 from api.page.rendering import render
+from api.page.screen import Visitor
 from api.page.sign_in import Next, own_path, render_sign_in, set_session
 from api.services import Services
 from db import keys, people
 from db.audit import Actor
 from db.models import ApiKey
 from db.people import Identity
-from tsukiji.errors import ClockSkew, NotInvited, SignInError, TsukijiError
+from tsukiji.errors import ClockSkew, NotInvited, SignInError, SignInInterrupted, TsukijiError
 from tsukiji.kernel.log import identify
 
 log = structlog.get_logger()
@@ -64,14 +65,15 @@ async def leave(request: Request, services: OpenServices, wanted: Next = "/", ch
 
 
 @router.get(BACK)
-async def come_back(request: Request, services: OpenServices) -> Response:
-    """Sign in the person who has come back, as the provider says."""
+async def come_back(request: Request, services: OpenServices, visitor: Visitor) -> Response:
+    """Sign in the person who has come back, as the provider says; who has done so already, and goes back, is led on."""
     kept = read_cookie(request)
     wanted = own_path(str(kept.get("next", "/")))
     try:
         response = await services.signing_in(finish, request, services, kept, wanted)
     except TsukijiError as error:
-        response = explain(request, services, error, wanted)
+        led_on = visitor is not None and isinstance(error, SignInInterrupted)
+        response = RedirectResponse("/", 303) if led_on else explain(request, services, error, wanted)
     response.delete_cookie(COOKIE, path=AWAY, httponly=True, samesite="lax")
     return response
 

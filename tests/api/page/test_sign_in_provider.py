@@ -309,6 +309,14 @@ def test_the_answer_of_another_sign_in_is_refused(stranger, start, openid_provid
     assert refused(stranger.get(back), "sign_in_interrupted", 400), "an attempt is used up by any answer"
 
 
+def test_who_goes_back_after_signing_in_is_led_on(stranger, openid_provider, anna):
+    back = openid_provider.consent(stranger.get("/sign-in/provider").headers["location"], anna)
+    stranger.get(back)
+    again = stranger.get(back)
+    assert (again.status_code, again.headers["location"]) == (303, "/")
+    assert stranger.get("/v1/info").status_code == 200
+
+
 def test_a_code_is_worth_nothing_without_its_proof(stranger, start, openid_provider, anna):
     """A thief who has the code injects it into a sign-in of their own."""
     code = parse_qs(
