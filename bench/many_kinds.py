@@ -31,7 +31,7 @@ from bench.teaching.ours import School
 from training.run import Picture
 from tsukiji.explain.window_regression import learn
 from tsukiji.kernel.settings import InferenceSettings
-from tsukiji.vision.backbones import BACKBONES
+from tsukiji.vision.backbones import BACKBONES, find_weights
 from tsukiji.vision.engines.selection import choose
 from tsukiji.vision.execution_plan import take_all_cores
 from tsukiji.vision.predictor import Predictor
@@ -51,7 +51,8 @@ def main() -> None:
     parser.add_argument("--backbones", nargs="+", choices=sorted(BACKBONES), default=list(BACKBONES))
     parser.add_argument("--seeds", type=int, default=3, help="the figures are means; `heatmaps` takes one")
     options = parser.parse_args()
-    if not options.data or options.weights is None:
+    there = options.weights or find_weights(BACKBONES[options.backbone], None)
+    if not options.data or there is None:
         raise SystemExit("Give --data and --weights: made-up pictures and random weights show nothing here.")
     if options.quick:
         options.collages, options.backbones, options.seeds = 10, ["resnet34"], 1

@@ -95,8 +95,12 @@ def decoded(seen: Sequence[Seen], preprocess: Preprocess) -> Pixels:
 
 def embed(engine: Engine, plan: Plan, pixels: Pixels) -> Floats:
     """Return embeddings (N, E)."""
-    parts = [pixels[part[0] : part[-1] + 1] for part in parts_of(range(len(pixels)), plan.batch_size, plan.streams)]
-    return np.concatenate(list(in_streams(plan, parts, lambda part: engine.look(part)[0])))
+
+    def act(part: Sequence[int]) -> Floats:
+        return engine.look(pixels[list(part)])[0]
+
+    parts = parts_of(range(len(pixels)), plan.batch_size, plan.streams)
+    return np.concatenate(list(in_streams(plan, parts, act)))
 
 
 def judge(

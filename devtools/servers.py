@@ -70,8 +70,10 @@ def redis_server() -> Iterator[str]:
     if binary:
         port = free_port()
         url = f"redis://127.0.0.1:{port}/0"
-        with _running([binary, "--port", str(port), "--bind", "127.0.0.1", "--save", ""], lambda: ping_redis(url)):
-            yield url
+        with tempfile.TemporaryDirectory(prefix="tsukiji-redis-") as folder:
+            command = [binary, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", folder]
+            with _running(command, lambda: ping_redis(url)):
+                yield url
     elif ping_redis(REDIS.url):
         with redis.Redis.from_url(REDIS.url) as client:
             client.flushdb()
