@@ -21,6 +21,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,9 @@ def main() -> None:
             measure = {"tags": tags, "multilabel": multilabel, "heatmaps": heatmaps}[part]
             rows = []
             for seed in range(1 if part == "heatmaps" else options.seeds):
-                school = School(Path(scratch) / f"{part}-{seed}", weights, (), options.image_size)
+                school = School(
+                    Path(scratch) / f"{part}-{seed}", weights, image_size=options.image_size, backbone=options.backbone
+                )
                 take_all_cores()
                 photos = gather(options.data, options.unknown, seed)
                 rows.append(measure(photos, school, options, seed))
@@ -73,7 +76,7 @@ def main() -> None:
 
 
 def tags(photos: Photos, school: School, options: Any, seed: int) -> dict[str, float]:
-    trained = school.train(photos.lesson, seed, "kinds", preset="quick", backbone=options.backbone)
+    trained = school.train(photos.lesson, seed, "kinds", preset="quick")
     plan = choose(InferenceSettings(), trained.folder, int8=False)
     predictor = Predictor.planned(trained.folder / "package", plan, trained.folder)
     plan.begin_stream()
@@ -103,7 +106,7 @@ def multilabel(photos: Photos, school: School, options: Any, seed: int) -> dict[
     learnt = mix(known, photos.distractors, photos.grounds, 3 * options.collages, seed + 2)
     held_out = mix(photos.test, photos.empty, photos.grounds, options.collages, seed + 3)
     lesson = sets.write(school.folder / "collages", learnt, held_out)
-    of_sets = School(school.folder, school.weights, (), school.image_size, "multi_label")
+    of_sets = replace(school, kind="multi_label")
     return sets.measure(lesson, of_sets, body, seed)
 
 
