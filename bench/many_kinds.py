@@ -106,7 +106,7 @@ def multilabel(photos: Photos, school: School, options: Any, seed: int) -> dict[
     learnt = mix(known, photos.distractors, photos.grounds, 3 * options.collages, seed + 2)
     held_out = mix(photos.test, photos.empty, photos.grounds, options.collages, seed + 3)
     lesson = sets.write(school.folder / "collages", learnt, held_out)
-    of_sets = replace(school, kind="multi_label")
+    of_sets = replace(school, kind="multi_label", backbone="resnet34")
     return sets.measure(lesson, of_sets, body, seed)
 
 
