@@ -43,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
     link.set_defaults(act=create_sign_in_link)
     listing = commands.add_parser("retention", help="show what the dispatcher deletes next")
     listing.add_argument("--dry-run", action="store_true", help="delete nothing, as always")
-    listing.add_argument("--days", type=float, default=0, help="also what falls due within so many days")
+    listing.add_argument("--days", type=float, default=0, help="also what falls due within this many days")
     listing.add_argument("--json", action="store_true")
     listing.set_defaults(act=show_retention)
     copying = commands.add_parser("copy", help="copy all rows into another, empty database")

@@ -221,7 +221,7 @@ def end_sessions(session: Session, key_id: str) -> None:
 
 
 def sign_in(session: Session, key_id: str, hours: float) -> str:
-    """Open a page session of so many hours; returns the cookie's token."""
+    """Open a page session of this many hours; returns the cookie's token."""
     token = secrets.token_urlsafe(32)
     session.execute(delete(PageSession).where(PageSession.expires_at < now()))
     session.add(PageSession(hash=digest(token), key_id=key_id, expires_at=now(3600 * hours)))

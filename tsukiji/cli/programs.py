@@ -174,7 +174,7 @@ def revoke_key(
 
 @admin.command("retention")
 def show_retention(
-    days: Annotated[float, typer.Option("--days", min=0, help="Also what falls due within so many days.")] = 0,
+    days: Annotated[float, typer.Option("--days", min=0, help="Also what falls due within this many days.")] = 0,
     _dry_run: Annotated[bool, typer.Option("--dry-run", help="Delete nothing, as always.")] = False,
     as_json: AsJson = False,
 ) -> None:
