@@ -6,10 +6,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DATA ?=
-BENCHMARKS := batches curation datasets fairness faults hostile overhead page poison precision reading resume storm suggestions training webhooks writers
+BENCHMARKS := batches curation datasets fairness faults hostile load overhead page poison precision reading resume storm suggestions training webhooks writers
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-long test-fast check fix bench docs lock sync-client pictures browser pin-images image-sizes
+.PHONY: help setup demo up test test-long test-fast check fix audit bench docs lock sync-client pictures browser pin-images image-sizes
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -19,7 +19,7 @@ setup: $(VENV)/.ready ## Install everything into .venv (seconds when nothing cha
 $(VENV)/.ready: pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt --editable '.[service,api,inference,lite2,training,export,s3,otel,dev]'
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt --editable '.[service,api,inference,lite2,training,export,s3,otel,fuzz,dev]'
 	@touch $@
 
 demo: setup ## The main job, end to end, with no server installed (DATA=folder for your own class folders)
@@ -44,6 +44,9 @@ check: setup ## Lint, formatting, types, import contracts; changes nothing
 	$(BIN)/lint-imports
 	@if command -v npx >/dev/null; then npx --yes --package typescript@5.9 tsc -p api/page/static/jsconfig.json; else \
 	  echo "LEFT OUT: the types of the page's script, because there is no npx (Node.js)"; fi
+
+audit: setup ## Known vulnerabilities of what is installed; asks the advisory service of PyPI
+	$(BIN)/pip-audit --skip-editable
 
 fix: setup ## Repair what lint and formatting can repair
 	$(BIN)/ruff check --fix .

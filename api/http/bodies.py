@@ -218,7 +218,7 @@ async def validated_json(model: type[Model], request: Request) -> Model:
     except ValueError as error:
         line = {"type": "json_invalid", "loc": ("body", 0), "msg": f"Invalid JSON: {error}"}
         raise RequestValidationError([line]) from error
-    return validated(model, found, "body")
+    return validated(model, found, "body", {})
 
 
 def json_of(body: bytes) -> Any:

@@ -13,6 +13,7 @@ from starlette.routing import Match, Mount
 from db.session import DatabaseFull, DatabaseUnavailable, PoolExhausted, RowExists, ValueRefused
 from tsukiji import errors
 from tsukiji.errors import Conflict, Invalid, NotFound, TsukijiError
+from tsukiji.types.base import TEXT
 
 Model = TypeVar("Model", bound=BaseModel)
 ShowError = Callable[[Request, TsukijiError], Response]
@@ -183,14 +184,14 @@ def invalid_field(pointer: str, detail: str, hint: str | None = None) -> Invalid
     )
 
 
-def validated(model: type[Model], values: Any, place: str) -> Model:
+def validated(model: type[Model], values: Any, place: str, context: Mapping[str, bool] = TEXT) -> Model:
     """Validate values of a query or form like a JSON body.
 
     Raises:
         RequestValidationError: with `place` ("body" or "query") before each location.
     """
     try:
-        return model.model_validate(values)
+        return model.model_validate(values, context=context)
     except ValidationError as error:
         found = [
             line | {"loc": (place, *line["loc"])} for line in error.errors(include_url=False, include_context=False)

@@ -72,6 +72,18 @@ BINARY = {"schema": {"type": "string", "format": "binary"}}
 ARCHIVE = {"zip": BINARY, "tar": BINARY, "gzip": BINARY}
 
 
+EVENTS: dict[str, Any] = {
+    "text/event-stream": {
+        "schema": {
+            "type": "object",
+            "description": "One event",
+            "required": ["event", "data"],
+            "properties": {"id": TEXT, "event": TEXT, "data": TEXT | {"contentMediaType": "application/json"}},
+        }
+    }
+}
+
+
 def bytes_answer(*media_types: str) -> dict[int | str, dict[str, Any]]:
     """Return `responses` of a route that returns a file."""
     return {200: {"content": dict.fromkeys(media_types, BINARY), "description": "The file"}}

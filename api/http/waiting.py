@@ -19,7 +19,8 @@ LOOK_SECONDS = 1
 """Between two checks whether the client is still connected."""
 
 Prefer = Annotated[
-    str | None, Header(description="`wait=N` holds the response for up to N seconds.", examples=["wait=30"])
+    str | None,
+    Header(alias="Prefer", description="`wait=N` holds the response for up to N seconds.", examples=["wait=30"]),
 ]
 
 

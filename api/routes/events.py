@@ -11,6 +11,7 @@ from api.http.dependencies import Caller, ServicesDep
 from api.http.events import EventStream, check_room, read_event_id
 from api.http.paging import Paging, PagingDep
 from api.http.routing import Router
+from api.http.schemas import EVENTS
 from api.serialize import records
 from api.services import Services
 from db.jobs import activity
@@ -26,7 +27,7 @@ LOUD = {JobKind.PREDICTION}
 """There may be hundreds per second: sent only on request."""
 STREAM: dict[int | str, dict[str, Any]] = {
     200: {
-        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        "content": EVENTS,
         "description": "status, progress, metric, log, done; each with its job",
     }
 }

@@ -11,6 +11,7 @@ from api.http.events import EventStream, check_room, follow, read_event_id, read
 from api.http.job_responses import answer_poll, respond, see
 from api.http.paging import PagingDep
 from api.http.routing import Router
+from api.http.schemas import EVENTS
 from api.http.waiting import Prefer
 from api.serialize import records
 from api.submit.endings import cancel, delete_results
@@ -24,7 +25,7 @@ router = Router(prefix="/jobs", tags=["jobs"])
 
 STREAM: dict[int | str, dict[str, Any]] = {
     200: {
-        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        "content": EVENTS,
         "description": "status, progress, metric, log, done",
     },
     204: {"description": "The job has finished and all events were sent"},

@@ -14,6 +14,7 @@ from db import models as rows
 from db.audit import Choice
 from db.paging import Window
 from tsukiji import types
+from tsukiji.types.base import Moment
 
 PAGE_ROWS: Final = 1000
 JSON_LINES: Final = "application/jsonl"
@@ -25,8 +26,8 @@ def read_choice(
     key: Annotated[str | None, Query(max_length=200, description="Id or name of a key.")] = None,
     act: Annotated[str | None, Query(max_length=60, description="An operation, such as `create_training`.")] = None,
     subject: Annotated[str | None, Query(max_length=200, description="Id or name of what was acted on.")] = None,
-    since: Annotated[datetime | None, Query(description="From then on; UTC without an offset.")] = None,
-    until: Annotated[datetime | None, Query(description="Before then.")] = None,
+    since: Annotated[Moment | None, Query(description="From then on; UTC without an offset.")] = None,
+    until: Annotated[Moment | None, Query(description="Before then.")] = None,
 ) -> Choice:
     return Choice(key, act, subject, in_utc(since), in_utc(until))
 

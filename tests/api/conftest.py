@@ -201,6 +201,15 @@ def as_files(blobs, field="files"):
 
 @pytest.fixture
 def dataset(client):
+    return make_dataset(client)
+
+
+@pytest.fixture
+def model(services):
+    return make_model(services)
+
+
+def make_dataset(client):
     """A data set with four pictures of each of two kinds."""
     made = client.post("/v1/datasets", json={"name": "sushi"}).json()
     for shade, label in enumerate(("eel", "tuna")):
@@ -211,8 +220,7 @@ def dataset(client):
     return made["id"]
 
 
-@pytest.fixture
-def model(services):
+def make_model(services):
     """A model as a training registers it: package, evaluation, alias."""
     with services.database.transaction() as session:
         row = Model(

@@ -5,9 +5,11 @@ import re
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
-from typing import Annotated, Any, Final, Generic, Literal, TypeVar
+from functools import cache
+from types import NoneType, UnionType
+from typing import Annotated, Any, Final, Generic, Literal, TypeVar, Union, get_args, get_origin
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 
 from tsukiji.labels import clean_label, join_labels, split_labels
 
@@ -61,7 +63,16 @@ Kind = Literal["single_label", "multi_label"]
 Review = Literal["pending", "accepted", "rejected"]
 """Of an image that came by a corrected prediction; only accepted ones are learnt from."""
 INT64: Final = 2**63
-Whole = Annotated[int, Field(ge=0, lt=INT64)]
+
+
+def check_number(value: Any) -> Any:
+    """Raise ValueError for true and false, which are 1 and 0 in Python."""
+    if isinstance(value, bool):
+        raise ValueError("send a number, not true or false")  # noqa: TRY004 - pydantic expects it
+    return value
+
+
+Whole = Annotated[int, Field(ge=0, lt=INT64), BeforeValidator(check_number)]
 """A number of things, or a place among them: whatever is counted fits into 64 bits, as it must in both databases."""
 
 
@@ -69,6 +80,16 @@ def is_int64(number: int) -> bool:
     return -INT64 <= number < INT64
 
 
+def check_moment(value: Any) -> Any:
+    """Raise ValueError for a number, which pydantic would read as seconds since 1970."""
+    try:
+        float(value)
+    except (TypeError, ValueError):
+        return value
+    raise ValueError("send a time such as 2026-11-30T12:00:00Z")
+
+
+Moment = Annotated[datetime, BeforeValidator(check_moment)]
 Edge = Whole
 
 
@@ -140,10 +161,64 @@ class Answer(BaseModel):
                 yield name, value
 
 
+TEXT: Final = {"text": True}
+"""Context of a validation whose values are text, as in forms and queries."""
+Scalar = bool | int | float | str
+
+
 class Request(BaseModel):
-    """A request."""
+    """A request. Its values are of the kinds that the schema says, except where all are text: see `TEXT`."""
 
     model_config = ConfigDict(extra="forbid")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def check_kind(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse what pydantic would convert: true and "1" for 1, 1 for true, a number for a time."""
+        if isinstance(value, Scalar) and not (info.context or {}).get("text"):
+            kinds = kinds_of(cls, info.field_name or "")
+            if kinds and not kinds & TAKEN_FOR[type(value)]:
+                wanted = " or ".join(sorted(SAID[kind] for kind in kinds))
+                raise ValueError(f"send {wanted}, not {SAID[type(value)]}")
+        return value
+
+
+SAID: Final[dict[type, str]] = {
+    bool: "true or false",
+    int: "a number",
+    float: "a number",
+    str: "text",
+    datetime: "a time",
+}
+TAKEN_FOR: Final[dict[type, set[type]]] = {
+    bool: {bool},
+    int: {int, float},
+    float: {int, float},
+    str: {str, datetime},
+}
+"""For a value of each kind: of which kinds a field may be."""
+
+
+@cache
+def kinds_of(model: type[Request], name: str) -> set[type]:
+    """Return the scalar kinds of a field; none where it takes another kind too, such as a list or a model."""
+    kinds = set(_kinds(model.model_fields[name].annotation))
+    return kinds - {NoneType} if kinds <= {*SAID, NoneType} else set()
+
+
+def _kinds(annotation: Any) -> Iterator[type]:
+    match get_origin(annotation):
+        case None:
+            yield annotation if isinstance(annotation, type) else object
+        case found if found is Annotated:
+            yield from _kinds(get_args(annotation)[0])
+        case found if found is Literal:
+            yield from map(type, get_args(annotation))
+        case found if found in {Union, UnionType}:
+            for one in get_args(annotation):
+                yield from _kinds(one)
+        case _:
+            yield object
 
 
 def check_one(request: Request, *names: str) -> None:
