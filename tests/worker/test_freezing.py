@@ -3,10 +3,10 @@
 import pytest
 from sqlalchemy import select
 
-from db import registry
+from db import projects, registry
 from db.curation import datasets
 from db.jobs import jobs, leases
-from db.models import Job, Snapshot
+from db.models import Dataset, Job, Snapshot
 from tests.worker.conftest import RECIPE, work
 from tsukiji.curation import snapshots
 from tsukiji.errors import StorageUnavailable
@@ -53,6 +53,17 @@ def test_it_is_frozen_once_however_many_attempts_there_are(services, submit, ask
     (items,) = frozen_of(services)
     assert len(items) == 24
     assert {item.split for item in items} == {"train", "valid"}
+
+
+def test_what_a_worker_inserts_belongs_to_the_project_of_the_job(services, submit, asked, dataset_id):
+    job = asked()
+    with services.database.transaction() as session:
+        other = projects.create(session, "other").id
+        for row in (session.get(Job, job.id), session.get(Dataset, dataset_id)):
+            row.project_id = other
+    work(services, job.id, freeze)
+    with services.database.reading() as session:
+        assert session.scalars(select(Snapshot.project_id)).all() == [other]
 
 
 def test_a_data_set_that_is_gone_fails_the_training(services, submit, asked, dataset_id):

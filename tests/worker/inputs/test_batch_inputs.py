@@ -7,7 +7,7 @@ import tarfile
 import pytest
 from sqlalchemy import select
 
-from db import keys
+from db import keys, projects
 from db.curation import datasets, image_edits
 from db.jobs import batches, jobs, leases
 from db.models import BatchItem, Chunk, Job
@@ -171,6 +171,23 @@ def test_a_manifest_of_a_bound_key_names_only_images_that_it_sees(services, subm
         planned(services, submit, job)
         found = [item.error and item.error["code"] for item in items(services, job)]
         assert found == [*errors, "source_not_allowed"]
+
+
+def test_a_manifest_names_nothing_of_another_project_and_no_folder(services, submit, model, photos, pets):
+    imported = submit.import_zip(pets)
+    work(services, imported.id, run_import)
+    with services.database.transaction() as session:
+        image = datasets.all_images(session, imported.dataset_id, 1)[0]
+        other = projects.create(session, "other").id
+        key = keys.create(session, "theirs", project_id=other)[0].id
+    lines = [{"image": image.id}, {"image": f"sha256:{image.sha256}"}, {"image": f"file://{photos}/red/0.png"}]
+    job = submit_manifest(services, submit, model, *lines)
+    with services.database.transaction() as session:
+        row = session.get(Job, job.id)
+        row.created_by, row.project_id = key, other
+    planned(services, submit, job)
+    codes = [item.error and item.error["code"] for item in items(services, job)]
+    assert codes == ["image_unknown", "image_unknown", "source_not_allowed"]
 
 
 def test_a_file_of_a_manifest_that_is_too_large(services, submit, model, photos):
