@@ -46,8 +46,8 @@ def remove(services: Services, project: str, confirm: str | None = None) -> None
     with inside.database.reading() as session:
         counts = projects.contents(session)
     if counts and confirm != row.name:
-        listed = ", ".join(f"{count:,} {name}" for name, count in counts.items())
-        raise ProjectNotEmpty(f"The project {row.name!r} has {listed}.", contents=counts)
+        listed = ", ".join(f"{name} ({count:,})" for name, count in counts.items())
+        raise ProjectNotEmpty(f"In the project {row.name!r} there are {listed}.", contents=counts)
     with services.database.transaction() as session:
         projects.revoke_keys(session, row.id)
     stop_jobs(inside.database, row)

@@ -92,7 +92,7 @@ class QuotaExceeded(TsukijiError):
 class ProjectNotEmpty(Conflict):
     code = "project_not_empty"
     title = "The project is not empty"
-    hint = "`?confirm=NAME`, with its name, deletes all that is in it."
+    hint = "With its name as `confirm`, all that is in it is deleted."
 
 
 class QueueFull(TsukijiError):

@@ -42,7 +42,7 @@ def test_a_project_with_something_in_it_is_deleted_by_its_name(browser, client, 
     start(secret).post("/v1/datasets", json={"name": "pets"})
     refused = browser.post(f"/projects/{lab}/delete", data={"confirm": "lab"})
     assert refused.status_code == 409
-    assert "has 1 datasets" in refused.text
+    assert "there are datasets (1)" in refused.text
     assert browser.post(f"/projects/{lab}/delete", data={"confirm": "lab <1>"}).status_code == 200
     assert client.get(f"/v1/projects/{lab}").status_code == 404
 
