@@ -75,13 +75,23 @@ class Project(Base):
 OTHERS = Project.__table__.alias("other_projects")
 
 
-class Owned:
-    """What belongs to a project: its rows are seen by that project's keys alone (`db.views`)."""
+class OfProject:
+    """What belongs to a project (`db.views` says who sees it)."""
 
     project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"), default=current_project)
 
 
-class ApiKey(Owned, Base):
+class Owned(OfProject):
+    """What the keys of its project alone see."""
+
+
+class OfDataset:
+    """What those see who see its data set."""
+
+    dataset_id: Mapped[str] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"))
+
+
+class ApiKey(OfProject, Base):
     __tablename__ = "api_keys"
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     name: Mapped[str] = mapped_column(String(200))
@@ -141,7 +151,7 @@ class Person(Base):
     signed_in_at: Mapped[datetime] = mapped_column(default=now())
 
 
-class Invitation(Owned, Base):
+class Invitation(OfProject, Base):
     """Lets who shows a verified e-mail address into a project, once; being accepted deletes the row."""
 
     __tablename__ = "invitations"
@@ -222,7 +232,7 @@ class Dataset(Owned, Base):
     created_at: Mapped[datetime] = mapped_column(default=now())
 
 
-class Image(Base):
+class Image(OfDataset, Base):
     __tablename__ = "images"
     __table_args__ = (
         UniqueConstraint("dataset_id", "sha256"),
@@ -235,7 +245,6 @@ class Image(Base):
         CheckConstraint("split IS NULL OR " + one_of("split", ("train", "valid", "test")), name="split"),
     )
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
-    dataset_id: Mapped[str] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"))
     sha256: Mapped[str] = mapped_column(ForeignKey("blobs.sha256"), index=True)
     name: Mapped[str] = mapped_column(Text)
     label: Mapped[str | None] = mapped_column(LabelText)
@@ -263,13 +272,12 @@ class Image(Base):
     created_at: Mapped[datetime] = mapped_column(default=now())
 
 
-class Revision(Base):
+class Revision(OfDataset, Base):
     """An edit of a data set: one field of any number of images. `db.curation.revisions` makes and undoes them."""
 
     __tablename__ = "revisions"
     __table_args__ = (Index("ix_revisions_dataset", "dataset_id", "id"),)
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
-    dataset_id: Mapped[str] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"))
     act: Mapped[str] = mapped_column(String(20))
     field: Mapped[str] = mapped_column(String(10))
     description: Mapped[str] = mapped_column(Text)
@@ -329,7 +337,7 @@ class ImageMeasures(Base):
     """Compared with all others already; near-duplicates of later pictures are searched by these hashes."""
 
 
-class Analysis(Base):
+class Analysis(OfDataset, Base):
     """The last analysis of a data set; its results are in `findings`."""
 
     __tablename__ = "analyses"
@@ -343,14 +351,13 @@ class Analysis(Base):
     finished_at: Mapped[datetime] = mapped_column(default=now())
 
 
-class Finding(Base):
+class Finding(OfDataset, Base):
     """Something about an image that a person should check. Lower scores come first."""
 
     __tablename__ = "findings"
     __table_args__ = (Index("ix_findings_order", "dataset_id", "kind", "score", "group_id", "image_id"),)
     image_id: Mapped[str] = mapped_column(ForeignKey("images.id", ondelete="CASCADE"), primary_key=True)
     kind: Mapped[str] = mapped_column(String(24), primary_key=True)
-    dataset_id: Mapped[str] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"))
     score: Mapped[float]
     group_id: Mapped[str] = mapped_column(String(40), default="")
     """Images that belong together; empty for a finding about one image."""
@@ -359,13 +366,12 @@ class Finding(Base):
     """The label of the image at the time of the analysis."""
 
 
-class Suggestion(Base):
+class Suggestion(OfDataset, Base):
     """Where the last round of suggestions put an image that had no label then (`training.piles`)."""
 
     __tablename__ = "suggestions"
     __table_args__ = (Index("ix_suggestions_order", "dataset_id", "pile", "rank", "image_id"),)
     image_id: Mapped[str] = mapped_column(ForeignKey("images.id", ondelete="CASCADE"), primary_key=True)
-    dataset_id: Mapped[str] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"))
     pile: Mapped[str] = mapped_column(String(220))
     label: Mapped[str | None] = mapped_column(String(200))
     """The likeliest one, also of a doubtful image; null before there are two labels."""
