@@ -1,0 +1,54 @@
+"""Values are of the kinds that the OpenAPI document says: nothing is converted silently. Forms are text, and exempt."""
+
+import pytest
+
+from tests.api.conftest import as_files, pictures
+
+BATCH = {"model": "production", "input": {"dataset": "sushi"}}
+
+
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [("priority", False), ("priority", "1"), ("threshold", True), ("tags", 1), ("tags", "true"), ("top_k", "3")],
+)
+def test_members_of_another_kind_are_refused(client, dataset, model, member, value):
+    answer = client.post("/v1/batches", json=BATCH | {member: value})
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["pointer"] == f"#/{member}"
+    assert "send " in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(("member", "value"), [("priority", 1), ("threshold", 0), ("tags", True), ("min_known", None)])
+def test_members_of_their_kind_are_taken(client, dataset, model, member, value):
+    assert client.post("/v1/batches", json=BATCH | {member: value}).status_code == 202
+
+
+def test_fields_of_forms_are_text(client, model):
+    fields = {"model": model, "top_k": "2", "tags": "true", "threshold": "0.5"}
+    assert client.post("/v1/batches", files=as_files(pictures(1)), data=fields).status_code == 202
+
+
+@pytest.mark.parametrize(("edge", "status"), [(9, 201), (True, 422), (1.5, 422)])
+def test_edges_of_a_crop_are_numbers(client, dataset, edge, status):
+    image = client.get(f"/v1/datasets/{dataset}/images").json()["data"][0]["id"]
+    body = {"act": "crop", "images": [image], "crop": [0, 0, edge, 9]}
+    assert client.post(f"/v1/datasets/{dataset}/revisions", json=body).status_code == status
+
+
+@pytest.mark.parametrize("moment", ["0.5", "1764500000", "nan", "yesterday"])
+def test_a_time_is_no_number(client, moment):
+    assert client.get("/v1/audit", params={"since": moment}).status_code == 422
+
+
+@pytest.mark.parametrize("path", ["/v1/jobs", "/v1/events", "/v1/audit"])
+def test_a_cursor_is_not_empty(client, path):
+    assert client.get(path, params={"cursor": ""}).status_code == 422
+
+
+def test_the_document_names_the_header_and_the_events(app):
+    paths = app.openapi()["paths"]
+    for path in ("/v1/jobs/{job}", "/v1/batches/{batch}", "/v1/trainings/{training}"):
+        assert "Prefer" in {found["name"] for found in paths[path]["get"]["parameters"]}
+    for path in ("/v1/events", "/v1/jobs/{job}/events"):
+        schema = paths[path]["get"]["responses"]["200"]["content"]["text/event-stream"]["schema"]
+        assert set(schema["required"]) == {"event", "data"}
