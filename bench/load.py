@@ -95,7 +95,8 @@ def measure(
     return clients.figures() | {
         "clients": number,
         "minutes": seconds / 60,
-        "seed": seed,
+        "seeds": [seed],
+        "runs": 1,
         "backbone": backbone,
         "image_size": side,
     }
