@@ -1,7 +1,7 @@
 """Opens the engine that a plan names."""
 
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from tsukiji.errors import Invalid
 from tsukiji.vision.engines.engine import Engine
@@ -38,7 +38,7 @@ def open_engine(
     """
     if plan.engine == "torch":
         return TorchEngine(model, backbone, preprocess, plan)
-    from tsukiji.vision.engines import graphs, quantised  # noqa: PLC0415 - OpenVINO, which is optional
+    from tsukiji.vision.engines import quantised  # noqa: PLC0415 - OpenVINO, which is optional
     from tsukiji.vision.engines.openvino_engine import OpenVinoEngine  # noqa: PLC0415 - OpenVINO again
 
     body = model.body_state()
@@ -48,11 +48,17 @@ def open_engine(
         graph, digest = quantised.read(int8)
         space = space_of(body, backbone, preprocess, f"openvino int8 {digest}")
         return OpenVinoEngine(graph, space, model.num_embedded, plan)
-    name = space_of(body, backbone, preprocess)
-    kept = graphs.GraphCache(cache / GRAPHS) if cache else None
-    graph = kept and kept.read(name)
-    if graph is None:
-        graph = graphs.convert(model, preprocess)
-        graph = kept.write(name, graph) if kept else graph
+    graph = float_graph(model, backbone, preprocess, cache)
     space = space_of(body, backbone, preprocess, f"openvino {plan.precision}")
     return OpenVinoEngine(graph, space, model.num_embedded, plan)
+
+
+def float_graph(model: Classifier, backbone: str, preprocess: Preprocess, cache: Path | None) -> Any:
+    """Return a network's graph in float32, from the cache folder if it was kept there; needs OpenVINO."""
+    from tsukiji.vision.engines import graphs  # noqa: PLC0415 - OpenVINO, which is optional
+
+    if cache is None:
+        return graphs.convert(model, preprocess)
+    kept, name = graphs.GraphCache(cache / GRAPHS), space_of(model.body_state(), backbone, preprocess)
+    graph = kept.read(name)
+    return kept.write(name, graphs.convert(model, preprocess)) if graph is None else graph

@@ -9,16 +9,17 @@ from typing import Final, get_args
 import numpy as np
 import torch
 
-from tsukiji.errors import Invalid
+from tsukiji.errors import Invalid, WeightsInvalid, WeightsUnavailable
 from tsukiji.kernel.settings import InferenceSettings
 from tsukiji.types.execution import EngineName, EngineSpeed, Execution, Precision
 from tsukiji.vision.backbones import preprocess_of
 from tsukiji.vision.device import choose_device
 from tsukiji.vision.engines.engine import Engine
-from tsukiji.vision.engines.opening import open_engine
+from tsukiji.vision.engines.opening import float_graph, open_engine
 from tsukiji.vision.engines.speeds import alone, installed, keep, preferred, recall
 from tsukiji.vision.execution_plan import Plan, best_precision, fastest
-from tsukiji.vision.model import build
+from tsukiji.vision.model import build, build_on
+from tsukiji.vision.weights import load_backbone_weights
 
 NETWORK: Final = "efficientnet_lite0"
 SIDE: Final = 224
@@ -123,19 +124,21 @@ def measured(device: torch.device, cache: Path) -> list[EngineSpeed]:
             return found
         choices = [one for name in get_args(EngineName) for one in abilities(device, name)]
         found = [
-            EngineSpeed(engine=engine, precision=precision, images_per_second=round(speed_of(engine, precision), 1))
+            EngineSpeed(
+                engine=engine, precision=precision, images_per_second=round(speed_of(engine, precision, cache), 1)
+            )
             for engine, precision in choices
         ]
         keep(cache, found)
         return found
 
 
-def speed_of(engine: EngineName, precision: Precision) -> float:
+def speed_of(engine: EngineName, precision: Precision, cache: Path) -> float:
     """Return the images per second of processor time with one thread; so other programs do not matter."""
     plan = Plan("cpu", precision, engine=engine, folded=True, threads=1)
     pixels = np.random.default_rng(0).integers(0, 256, (BATCH, SIDE, SIDE, 3), np.uint8)
     with ThreadPoolExecutor(1, initializer=plan.begin_stream) as thread:
-        look = thread.submit(sample, plan).result().look
+        look = thread.submit(sample, plan, cache).result().look
         thread.submit(look, pixels).result()  # compiles
         passes, began = 0, time.process_time()
         while (spent := time.process_time() - began) < LEAST_SECONDS or not passes:
@@ -144,12 +147,21 @@ def speed_of(engine: EngineName, precision: Precision) -> float:
     return passes * BATCH / spent
 
 
-def sample(plan: Plan) -> Engine:
-    """Return an engine with a network of random weights; in int8, of made-up ranges."""
-    model, preprocess = build(NETWORK, 1).eval(), preprocess_of(NETWORK, SIDE)
+def sample(plan: Plan, cache: Path) -> Engine:
+    """Return an engine with a network; in int8, of made-up ranges.
+
+    With pretrained weights, if a package has them: so the first training finds their graph converted.
+    """
+    preprocess = preprocess_of(NETWORK, SIDE)
+    try:
+        body, _ = load_backbone_weights(NETWORK, folder=None, download=False)
+        model = build_on(NETWORK, body, 1).eval()
+    except (WeightsUnavailable, WeightsInvalid):
+        model = build(NETWORK, 1).eval()
     if plan.precision != "int8":
-        return open_engine(model, NETWORK, preprocess, plan)
+        return open_engine(model, NETWORK, preprocess, plan, cache)
     from tsukiji.vision.engines import graphs  # noqa: PLC0415 - needs OpenVINO, which is optional
     from tsukiji.vision.engines.openvino_engine import OpenVinoEngine  # noqa: PLC0415 - OpenVINO again
 
-    return OpenVinoEngine(graphs.pretend_int8(graphs.convert(model, preprocess)), "", model.num_embedded, plan)
+    graph = graphs.pretend_int8(float_graph(model, NETWORK, preprocess, cache))
+    return OpenVinoEngine(graph, "", model.num_embedded, plan)

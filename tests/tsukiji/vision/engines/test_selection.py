@@ -2,15 +2,21 @@
 
 import json
 
+import numpy as np
 import pytest
 import torch
 
-from tsukiji.errors import Invalid
+from tsukiji.errors import Invalid, WeightsInvalid, WeightsUnavailable
 from tsukiji.kernel.settings import InferenceSettings
-from tsukiji.types.execution import EngineSpeed, Execution
-from tsukiji.vision.engines import selection, speeds
+from tsukiji.types.execution import Execution
+from tsukiji.vision.backbones import preprocess_of
+from tsukiji.vision.engines import graphs, selection, speeds
+from tsukiji.vision.engines.opening import open_engine
 from tsukiji.vision.engines.selection import choose, choose_as, pick
 from tsukiji.vision.engines.speeds import FILE, recall
+from tsukiji.vision.execution_plan import Plan
+from tsukiji.vision.model import build_on
+from tsukiji.vision.weights import load_backbone_weights
 
 CPU = torch.device("cpu")
 FLOAT32, BFLOAT16, INT8 = (("openvino", precision) for precision in ("float32", "bfloat16", "int8"))
@@ -26,7 +32,7 @@ def machine(monkeypatch):
         of = {TORCH: 20.0, ("torch", "bfloat16"): 40.0, FLOAT32: 50.0, BFLOAT16: 100.0, INT8: 200.0}
         of |= {("openvino", precision): speed for precision, speed in told.items()}
 
-        def speed_of(engine, precision):
+        def speed_of(engine, precision, _):
             counted.append((engine, precision))
             return of[engine, precision]
 
@@ -115,8 +121,30 @@ def test_a_model_runs_as_it_was_evaluated_if_the_machine_can(machine, tmp_path):
     assert plan("int8", engine="torch") is None
 
 
-def test_a_measurement_is_one_of_the_real_engine(monkeypatch):
+def test_a_measurement_is_one_of_the_real_engine(monkeypatch, tmp_path):
     monkeypatch.setattr(selection, "SIDE", 32)
     monkeypatch.setattr(selection, "LEAST_SECONDS", 0)
-    rows = [EngineSpeed(engine=e, precision=p, images_per_second=selection.speed_of(e, p)) for e, p in (TORCH, INT8)]
-    assert all(row.images_per_second > 0 for row in rows)
+    assert all(selection.speed_of(*choice, tmp_path) > 0 for choice in (TORCH, INT8))
+
+
+def test_the_first_training_finds_what_was_measured_converted(monkeypatch, tmp_path):
+    monkeypatch.setattr(selection, "SIDE", 32)
+    monkeypatch.setattr(selection, "LEAST_SECONDS", 0)
+    selection.speed_of("openvino", "float32", tmp_path)
+    monkeypatch.setattr(graphs, "convert", lambda *_: pytest.fail("it was converted again"))
+    body, _ = load_backbone_weights(selection.NETWORK, folder=None, download=False)
+    model, preprocess = build_on(selection.NETWORK, body, 3, "linear_v1"), preprocess_of(selection.NETWORK, 32)
+    plan = Plan("cpu", "float32", engine="openvino", threads=1)
+    engine = open_engine(model, selection.NETWORK, preprocess, plan, tmp_path)
+    assert engine.look(np.zeros((1, 32, 32, 3), np.uint8))[0].shape == (1, model.num_embedded)
+
+
+@pytest.mark.parametrize("fault", [WeightsUnavailable, WeightsInvalid])
+def test_without_good_weights_random_ones_are_measured(monkeypatch, tmp_path, fault):
+    def refuse(*_, **__):
+        raise fault("no")
+
+    monkeypatch.setattr(selection, "SIDE", 32)
+    monkeypatch.setattr(selection, "LEAST_SECONDS", 0)
+    monkeypatch.setattr(selection, "load_backbone_weights", refuse)
+    assert selection.speed_of("openvino", "float32", tmp_path) > 0
