@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit, log_expit, log_softmax
+from threadpoolctl import threadpool_limits
 
 from training.targets import Sets
 
@@ -24,6 +25,9 @@ VALIDATED_IMAGES: Final = 2000
 SEARCH_ITERATIONS: Final = 20
 """L-BFGS iterations of each fit in the cross-validation."""
 SEED: Final = 42
+THREADED: Final = 10**8
+"""Multiplications of a step from which several threads pay; below, they wait for each other by spinning, which costs
+eight times the processor time."""
 
 Floats = NDArray[np.floating]
 Step = Callable[["Linear"], bool]
@@ -91,6 +95,12 @@ def fit(problem: Problem, iterations: int, step: Step | None = None) -> tuple[Li
         iterations: most iterations of L-BFGS.
         step: called with the classifier after each of them.
     """
+    steps = problem.features.size * problem.sets.shape[1]
+    with threadpool_limits(None if steps >= THREADED else 1, user_api="blas"):
+        return _fit(problem, iterations, step)
+
+
+def _fit(problem: Problem, iterations: int, step: Step | None) -> tuple[Linear, float]:
     mean, deviation = problem.features.mean(axis=0), problem.features.std(axis=0)
     scale = 1 / np.where(deviation > 1e-6 * np.abs(mean) + 1e-12, deviation, np.inf)  # drops constant features
     rows, directions = _rotated((problem.features - mean) * scale)
