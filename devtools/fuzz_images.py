@@ -117,6 +117,8 @@ def run(seconds: float, seed: int, found: Path) -> dict[str, object]:
             (corpus / name).write_bytes(data)
         words.write_text("".join(f'"{word}"\n' for word in WORDS), "utf-8")
         command = [
+            # By way of a small process: a program inherits the peak memory of who starts it, which may be large.
+            *("sh", "-c", '"$@"; exit $?', "sh"),
             *(
                 sys.executable,
                 "-c",

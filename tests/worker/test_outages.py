@@ -22,6 +22,7 @@ from tsukiji.jobs import JobKind, Queue
 from tsukiji.kernel.queue import task_name
 from worker import dispatcher, lease
 from worker.inference import chunks
+from worker.inference.batch_inference import Classified
 from worker.inference.model_cache import Loaded
 from worker.jobs import imports
 from worker.jobs.batches import plan
@@ -65,7 +66,8 @@ def models(monkeypatch):
     """Models that find everything red, at once."""
 
     def predict(_services, _predictor, items, _lease, _threshold):
-        return [batches.blank_prediction(item.seq) | {"label": "red", "score": 1.0} for item in items]
+        rows = [batches.blank_prediction(item.seq) | {"label": "red", "score": 1.0} for item in items]
+        return Classified(rows, distribution=None)
 
     monkeypatch.setattr(chunks, "predict", predict)
     models = Mock()

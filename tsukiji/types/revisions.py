@@ -224,7 +224,6 @@ Act = (
     | AcceptCrops
     | KeepBest
 )
-AnyAct = Annotated[Act, Field(discriminator="act")]
 ActName = Literal[
     "relabel",
     "add_labels",

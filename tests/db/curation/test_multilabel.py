@@ -9,9 +9,9 @@ from db.curation.datasets import NewImage
 from db.models import Image
 from db.paging import Window
 from tsukiji.labels import join_labels, split_labels
-from tsukiji.types import AnyAct, ImageFilter
+from tsukiji.types import Act, ImageFilter
 
-ACTS = TypeAdapter(AnyAct)
+ACTS = TypeAdapter(Act)
 SETS = [["ant"], ["ant", "bee"], ["Ant"], [], None, ["bee", "wasp"], ["an", "t"]]
 
 

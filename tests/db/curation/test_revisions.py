@@ -13,9 +13,9 @@ from db.curation.datasets import NewImage
 from db.models import Image, RevisionChange
 from db.paging import Window
 from tsukiji.errors import ChangedSince, Conflict, CropOutside, LabelRefused, NotFound, RevisionUndone
-from tsukiji.types import AnyAct
+from tsukiji.types import Act
 
-ACTS = TypeAdapter(AnyAct)
+ACTS = TypeAdapter(Act)
 FIELDS = ("label", "split", "crop", "excluded", "review")
 
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
+import torch
 
 from db import registry
 from db.models import Evaluation, Model
@@ -99,6 +100,10 @@ def test_few_images_say_nothing(services, model, held_out):
     assert loaded.engine["parity"]["images"] == 19
 
 
+@pytest.mark.skipif(
+    ("openvino", "bfloat16") not in selection.abilities(torch.device("cpu"), "openvino"),
+    reason="this processor does not multiply bfloat16",
+)
 def test_openvino_is_compared_too(services, model, held_out):
     held_out(24)
     with_inference(services, engine="openvino")

@@ -14,7 +14,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from tsukiji.errors import PackageInvalid, StorageFull, TsukijiError
-from tsukiji.ingest.packages.intake import check, check_size, clean_labels, leave_out_int8, limits_of, unpack
+from tsukiji.ingest.packages.intake import (
+    check,
+    check_held_out,
+    check_size,
+    clean_labels,
+    leave_out_int8,
+    limits_of,
+    unpack,
+)
 from tsukiji.ingest.packages.tensors import check_finite
 from tsukiji.kernel.storage.disk import disk_errors
 from tsukiji.vision import package, preprocess  # noqa: F401 - imports Pillow and numpy before `limit`
@@ -79,6 +87,7 @@ def take(archive: Path, folder: Path, room: Room) -> None:
             hint="Raise TSUKIJI_LIMIT_DATASET_CLASSES, or use a model with fewer labels.",
         )
     check_size(folder, checked.config)
+    check_held_out(folder)
     for file, header in checked.headers.items():
         check_finite(folder / file, header)
 

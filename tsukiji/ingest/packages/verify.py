@@ -17,7 +17,7 @@ from typing import Final
 from pydantic import BaseModel
 
 from tsukiji.errors import PackageInvalid
-from tsukiji.ingest.packages.intake import CheckedPackage, check, check_size, limits_of, unpack
+from tsukiji.ingest.packages.intake import CheckedPackage, check, check_held_out, check_size, limits_of, unpack
 from tsukiji.ingest.packages.tensors import check_finite
 from tsukiji.vision import package
 
@@ -80,6 +80,7 @@ def _look(folder: Path) -> Iterator[Check]:
         yield Check(check="weights", ok=None, detail=f"skipped: {missing} is not installed")
     else:
         check_size(folder, config)
+        check_held_out(folder)
         for name, header in checked.headers.items():
             check_finite(folder / name, header)
         yield Check(check="weights", ok=True, detail="all are numbers and match the labels")
