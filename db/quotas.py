@@ -88,7 +88,7 @@ def take(session: Session, key: ApiKey, pictures: int) -> None:
     """Count pictures that a key sends.
 
     Raises:
-        QuotaExceeded: it may not send so many; the transaction must not go on.
+        QuotaExceeded: the day's quota does not allow that many; roll the transaction back.
     """
     count(session, quotas_of(key), pictures)
     check(session, key, sent=pictures)

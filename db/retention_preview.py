@@ -38,7 +38,7 @@ class Due:
     Attributes:
         kind: what it is.
         rule: the setting with its value.
-        count: how many: jobs, of which the results go; blobs, uploads, deliveries, entries, keys.
+        count: of jobs whose results are deleted, or of blobs, uploads, deliveries, entries or keys.
         rows: rows of images or files of those jobs; 0 for others.
         bytes: in the store.
         oldest: when the oldest of them ended, expired, or was used last.
@@ -53,7 +53,7 @@ class Due:
 
 
 def preview(session: Session, settings: Settings, days: float = 0) -> Iterator[Due]:
-    """Yield what falls due within so many days; 0: now.
+    """Yield what falls due within `days`; 0: what is due now.
 
     The bytes of pictures are freed `blob_grace_hours` after their rows.
     """

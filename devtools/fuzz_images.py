@@ -20,7 +20,7 @@ from PIL import Image, ImageDraw
 
 SECONDS = 5
 MEMORY_MB = 1024
-"""Of the whole process, of which the programs themselves take 200."""
+"""Limit of the whole process; its code alone takes 200."""
 MOST_BYTES = 32_768
 WORDS = ("IHDR", "IDAT", "acTL", "tRNS", "eXIf", "RIFF", "VP8X", "ALPH", "ftypavif", "GIF89a", "II*\\x00", "\\xff\\xda")
 KINDS = [
@@ -83,8 +83,8 @@ def fuzz(arguments: list[str]) -> None:
     import atheris  # noqa: PLC0415 - an extra, and it must be there before what it watches
 
     with atheris.instrument_imports(include=["tsukiji.vision", "PIL"]):
-        from tsukiji.errors import ImageError  # noqa: PLC0415
-        from tsukiji.vision.decoding.decode import DecodeLimits, probe  # noqa: PLC0415
+        from tsukiji.errors import ImageError  # noqa: PLC0415 - instrumented while it is imported
+        from tsukiji.vision.decoding.decode import DecodeLimits, probe  # noqa: PLC0415 - also instrumented
 
     limits = DecodeLimits(max_bytes=MOST_BYTES, max_pixels=4_000_000, max_side=8192, decoding_mb=256)
 

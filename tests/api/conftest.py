@@ -92,7 +92,7 @@ def app(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def operations(app):
-    """Path, method, and the scopes of which one is needed, of every route of the API."""
+    """Path and method of every route of the API, with its scopes; a key needs one of them."""
     return [
         (path, method, operation["x-scopes"])
         for path, methods in app.openapi()["paths"].items()

@@ -196,7 +196,7 @@ TAKEN_FOR: Final[dict[type, set[type]]] = {
     float: {int, float},
     str: {str, datetime},
 }
-"""For a value of each kind: of which kinds a field may be."""
+"""The kinds of fields that take a value of each kind."""
 
 
 @cache

@@ -32,7 +32,7 @@ class BatchDrift(Answer):
     expected: float | None = None
     """How many would be strange if all pictures were of the held-out kinds."""
     p_value: float | None = None
-    """The probability of at least so many by chance."""
+    """The probability of at least this many by chance."""
     exceeded: bool = False
     """There are more strange pictures than chance explains (`p_value` at most 0.005)."""
     label_distance: float | None = None

@@ -194,7 +194,7 @@ class Verdict:
     Attributes:
         strange: how many pictures are strange.
         expected: how many would be if all were of the kinds that were held out.
-        p_value: of at least so many by chance.
+        p_value: the probability of at least this many by chance.
     """
 
     strange: int

@@ -41,7 +41,7 @@ def sign_in(browser, provider, subject, wanted="/", **form):
 
 
 def refused(answer, code, status):
-    """Whether the sign-in page says this, with what to do, and signs nobody in."""
+    """Whether the sign-in page shows this error with its hint, and no session is opened."""
     assert (answer.status_code, code in answer.text) == (status, True), answer.text
     assert 'role="alert"' in answer.text
     assert "set-cookie" not in answer.headers or f"{COOKIE}=" not in answer.headers["set-cookie"]
