@@ -1,7 +1,7 @@
 """From pictures on disk to batches on the device. Pixels come from `tsukiji.vision`, as in inference."""
 
 import sys
-from typing import Any
+from typing import Any, Final
 
 import torch
 from fastai.data.core import DataLoaders, Datasets
@@ -14,6 +14,9 @@ from fasttransform import Transform
 from training.run import Picture, Run
 from tsukiji.vision.decoding.decode import DecodeLimits
 from tsukiji.vision.preprocess import Preprocess
+
+WORKER_BATCHES: Final = 4
+"""Batches of an epoch from which decoding in processes of its own is worth their start."""
 
 
 class Open(Transform):
@@ -69,6 +72,8 @@ def load_data(run: Run, preprocess: Preprocess, device: torch.device) -> DataLoa
     crop = Resize(preprocess.size)
     crop.split_idx = 0  # training images only
     stats = Normalize.from_stats(preprocess.mean, preprocess.std)
+    # fastai starts the decoding processes anew for every epoch: a second each time, on two cores.
+    long_enough = len(train) >= WORKER_BATCHES * recipe.batch_size
     augmented = [IntToFloatTensor, *aug_transforms(do_flip=recipe.flip), stats]
     # fastai's affine transforms run on held-out images too: an identity resampling, which changes the sixth digit.
     plain = [IntToFloatTensor, stats]
@@ -76,7 +81,7 @@ def load_data(run: Run, preprocess: Preprocess, device: torch.device) -> DataLoa
         bs=min(recipe.batch_size, len(train)),  # otherwise fastai would drop the only, incomplete batch
         after_item=[crop, Fit(preprocess), ToTensor],
         dl_kwargs=[{"after_batch": augmented}, {"after_batch": plain}],
-        num_workers=run.workers if sys.platform == "linux" else 0,  # elsewhere processes cost more than they gain
+        num_workers=run.workers if sys.platform == "linux" and long_enough else 0,  # else they cost more than they gain
         device=device,
     )
 

@@ -57,6 +57,7 @@ def test_all_that_the_checkout_has_is_in_it(wheel):
 
 @pytest.mark.slow
 @pytest.mark.long
+@pytest.mark.timeout(600)  # two trainings, beside another long test
 def test_the_main_job_runs_from_the_wheel_in_an_empty_folder(installed, tmp_path):
     pictures, empty = tmp_path / "pictures", tmp_path / "empty"
     pictures.mkdir()
