@@ -1,4 +1,4 @@
-"""`python -m db`: migrations, API keys, and verification of the store, for operators with access to both."""
+"""`python -m db`: migrations, API keys, backups, and verification of the store, for operators with access to both."""
 
 import argparse
 import getpass
@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from sqlalchemy import inspect
 
-from db import keys, projects
+from db import backups, keys, projects
 from db.audit import Actor
 from db.copying import copy_database
 from db.models import DEFAULT_PROJECT, ApiKey, Blob
@@ -50,6 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
     copying.add_argument("--to", required=True, metavar="URL", help="the other database: postgresql://...")
     copying.add_argument("--json", action="store_true")
     copying.set_defaults(act=copy_rows)
+    add_backup_commands(commands)
     add_verify_command(commands.add_parser("verify", help="compare the store with the database"))
     options = parser.parse_args(arguments)
     try:
@@ -82,7 +83,22 @@ def add_key_commands(commands: Any) -> None:
         parser.set_defaults(act=act)
 
 
+def add_backup_commands(commands: Any) -> None:
+    making = commands.add_parser("backup", help="copy rows and blobs to a folder or bucket; the service may run")
+    making.add_argument("place", help="a folder, or s3://bucket/prefix")
+    restoring = commands.add_parser("restore", help="copy a backup into an empty database and the store")
+    restoring.add_argument("place", help="the place of `backup`")
+    restoring.add_argument("--backup", metavar="NAME", help="such as 2026-01-31T020000-000; default: the newest")
+    for parser, act in ((making, back_up), (restoring, restore)):
+        parser.add_argument("--endpoint-url", help="S3-compatible server of the place; default: the service's")
+        parser.add_argument("--json", action="store_true")
+        parser.set_defaults(act=act)
+
+
 def add_verify_command(parser: Any) -> None:
+    parser.add_argument("--place", help="check a backup there instead of the store, and delete nothing")
+    parser.add_argument("--backup", metavar="NAME", help="which one; default: the newest")
+    parser.add_argument("--endpoint-url", help="S3-compatible server of the place; default: the service's")
     parser.add_argument("--dry-run", action="store_true", help="delete nothing")
     parser.add_argument("--read", action="store_true", help="read and hash all bytes")
     parser.add_argument(
@@ -102,6 +118,31 @@ def copy_rows(settings: Settings, options: argparse.Namespace) -> None:
     target = settings.model_copy(update={"database": settings.database.model_copy(update={"url": options.to})})
     for name, copied in copy_database(settings, target):
         show({"table": name, "rows": copied}, options, f"{name}: {copied:,}")
+
+
+def back_up(settings: Settings, options: argparse.Namespace) -> None:
+    """Make a backup.
+
+    Raises:
+        NotFound: there is no database.
+        SystemExit: it is as damaged as the service's own store.
+    """
+    place = backups.place_of(settings, options.place, options.endpoint_url)
+    with backups.opened(settings) as database:
+        check_schema(database)
+    (made,) = deque(backups.back_up(settings, place), maxlen=1)
+    name = made.name.removesuffix(".json")
+    size = f"{made.blobs:,} blobs, {made.bytes / 2**20:,.1f} MiB"
+    damaged = [f"damaged in the service's own store: {sha256}" for sha256 in made.damaged]
+    show({"backup": name, **made.model_dump(mode="json")}, options, "\n".join([f"{name}: {size}", *damaged]))
+    if made.damaged:
+        raise SystemExit(1)
+
+
+def restore(settings: Settings, options: argparse.Namespace) -> None:
+    place = backups.place_of(settings, options.place, options.endpoint_url)
+    counts = dict(backups.restore(place, settings, options.backup))
+    show(counts, options, "\n".join(f"{name}: {copied:,}" for name, copied in counts.items()))
 
 
 def create_key(settings: Settings, options: argparse.Namespace) -> None:
@@ -181,14 +222,21 @@ def verify(settings: Settings, options: argparse.Namespace) -> None:
         NotFound: there is no database. Creating an empty one here would make all bytes look unreferenced.
         SystemExit: something is missing or altered, or was not done.
     """
-    database = Database(settings)
-    flags = {"discard": not options.dry_run, "trusting": options.trust_database, "read": options.read}
-    try:
+    if options.place:
+        place = backups.place_of(settings, options.place, options.endpoint_url)
+        with backups.rows_of(place, options.backup) as (_, rows):
+            check_store(place, rows, options, discard=False)
+        return
+    with backups.opened(settings) as database:
         check_schema(database)
-        steps = reconcile(database, open_store(settings), settings.jobs.blob_grace_hours, **flags)
-        (found,) = deque(steps, maxlen=1)
-    finally:
-        database.close()
+        check_store(settings, database, options, discard=not options.dry_run)
+
+
+def check_store(settings: Settings, database: Database, options: argparse.Namespace, *, discard: bool) -> None:
+    """Raise SystemExit if something is missing or altered, or was not done."""
+    flags = {"discard": discard, "trusting": options.trust_database, "read": options.read}
+    steps = reconcile(database, open_store(settings), settings.jobs.blob_grace_hours, **flags)
+    (found,) = deque(steps, maxlen=1)
     show(asdict(found), options, "\n".join(lines_of(found, settings.storage_url)))
     if not found.good:
         raise SystemExit(1)

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Table, func, insert, select, text
 
 from db.jobs import workers
 from db.models import Base, Dataset, Job
-from db.session import Database
+from db.session import Database, Session
 from db.upgrade import upgrade
 from tsukiji.errors import Invalid
 from tsukiji.kernel.settings import Settings
@@ -33,8 +33,7 @@ def copy_database(source: Settings, target: Settings) -> Iterator[tuple[str, int
     old, new = Database(source), Database(target)
     try:
         with old.reading() as reading, new.transaction() as writing:
-            if workers.present(reading, ABSENT_SECONDS):
-                raise Invalid("The service runs.", hint="Stop it, wait for a minute, and copy again.")
+            check_stopped(reading)
             check_empty(writing.connection())
             yield from copy_tables(reading.connection(), writing.connection())
     finally:
@@ -42,10 +41,17 @@ def copy_database(source: Settings, target: Settings) -> Iterator[tuple[str, int
         new.close()
 
 
+def check_stopped(session: Session) -> None:
+    """Raise Invalid if a worker reported lately."""
+    if workers.present(session, ABSENT_SECONDS):
+        raise Invalid("The service runs.", hint="Stop it, wait for a minute, and try again.")
+
+
 def check_empty(target: Connection) -> None:
+    """Raise Invalid if there is a data set or a job."""
     for model in (Dataset, Job):
         if target.execute(select(model.id).limit(1)).first():
-            raise Invalid("The target has data already.", hint="Name a new, empty database with --to.")
+            raise Invalid("The target has data already.", hint="Name a new, empty database.")
 
 
 def copy_tables(source: Connection, target: Connection) -> Iterator[tuple[str, int]]:

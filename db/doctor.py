@@ -17,17 +17,14 @@ from urllib.error import URLError
 from urllib.parse import urlsplit
 from urllib.request import urlopen
 
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import make_url, select
 
-import db
 from db import keys
 from db.blobs import newest
 from db.clock import now
 from db.jobs import workers
 from db.session import Database, Session
+from db.upgrade import revision_of
 from tsukiji.errors import ClockSkew, Invalid, ProviderInvalid, ProviderUnreachable, TsukijiError
 from tsukiji.kernel import exposure
 from tsukiji.kernel.queue import Notifier, create_app
@@ -179,14 +176,11 @@ def first_line(error: Exception) -> str:
 
 def schema(session: Session) -> Generator[Diagnosis, None, bool]:
     """Compare the database's schema with the code's; returns whether they agree."""
-    config = Config()
-    config.set_main_option("script_location", str(Path(db.__file__).parent / "migrations"))
-    scripts = ScriptDirectory.from_config(config)
-    known, head = {script.revision for script in scripts.walk_revisions()}, scripts.get_current_head()
-    found = MigrationContext.configure(session.connection()).get_current_revision()
+    revision = revision_of(session.connection())
+    found, head = revision.found, revision.head
     if found == head:
         yield fine("schema", f"{found}")
-    elif found is None or found in known:
+    elif found is None or found in revision.known:
         yield problem("schema", f"{found or 'empty'}, the code needs {head}", "Migrate it: `python -m db upgrade`.")
     else:
         hint = "A newer version has migrated it: install that version here as well."

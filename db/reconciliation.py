@@ -72,7 +72,7 @@ def reconcile(
     """
     found, hours = Reconciliation(), max(hours, LEAST_HOURS)
     garbage: list[str] = []
-    for rows, stored in _pages(database, store):
+    for rows, stored in pages(database, store):
         garbage += _look(database, store, rows, stored, found, hours)
         if read:
             found.altered += [one for one in rows if one in stored and not _is_whole(store, one)]
@@ -89,7 +89,7 @@ def reconcile(
         yield found
 
 
-def _pages(database: Database, store: BlobStore) -> Iterator[tuple[dict[str, int], dict[str, Stored]]]:
+def pages(database: Database, store: BlobStore) -> Iterator[tuple[dict[str, int], dict[str, Stored]]]:
     """Yield rows (hash to size) and stored blobs of the same range of hashes, in order."""
     walk, after = store.walk(), ""
     while True:

@@ -116,6 +116,15 @@ class Database:
                 self.view.narrow(session)
             yield session
 
+    @contextmanager
+    def snapshot(self) -> Iterator[Session]:
+        """A read-only unit of work that sees the rows of one moment, however long it takes; it holds up no writer."""
+        options: dict[str, Any] = {"reading": True}
+        if self.engine.dialect.name == "postgresql":  # in SQLite every transaction is one
+            options["isolation_level"] = "REPEATABLE READ"
+        with self.engine.connect().execution_options(**options) as connection, Session(connection) as session:
+            yield session
+
     def check(self) -> None:
         """Raise SQLAlchemy's error if the database does not respond."""
         with self.reading() as session:

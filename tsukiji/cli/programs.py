@@ -20,6 +20,13 @@ admin = typer.Typer(
     no_args_is_help=True, help="Maintenance of the stored data; run it where the service's database and store are."
 )
 
+Place = Annotated[str, typer.Argument(metavar="PLACE", help="A folder, or s3://bucket/prefix.")]
+BackupName = Annotated[
+    str | None, typer.Option("--backup", metavar="NAME", help="Such as 2026-01-31T020000-000; the newest by default.")
+]
+EndpointUrl = Annotated[
+    str | None, typer.Option("--endpoint-url", help="S3-compatible server of the place; the service's by default.")
+]
 PACKAGED: Final = "_programs"
 NEEDED: Final = ("alembic", "fastapi", "fastai", "torch")
 """One module of each extra that the service needs: service, api, training, inference."""
@@ -194,8 +201,26 @@ def copy_database(
     become("db", "copy", "--to", to, *json_flag(as_json))
 
 
+@admin.command("backup")
+def back_up(place: Place, endpoint_url: EndpointUrl = None, as_json: AsJson = False) -> None:
+    """Copy rows and blobs to a folder or bucket, blobs that are there already excepted; the service may run."""
+    become("db", "backup", absolute(place), *named(endpoint_url=endpoint_url), *json_flag(as_json))
+
+
+@admin.command("restore")
+def restore(place: Place, backup: BackupName = None, endpoint_url: EndpointUrl = None, as_json: AsJson = False) -> None:
+    """Copy a backup into an empty database and the store; the service must be stopped."""
+    options = named(backup=backup, endpoint_url=endpoint_url)
+    become("db", "restore", absolute(place), *options, *json_flag(as_json))
+
+
 @admin.command("verify")
 def verify_store(
+    place: Annotated[
+        str | None, typer.Option("--place", help="Check a backup there instead of the store, and delete nothing.")
+    ] = None,
+    backup: BackupName = None,
+    endpoint_url: EndpointUrl = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Delete nothing.")] = False,
     read: Annotated[bool, typer.Option("--read", help="Read and hash all stored bytes; slow.")] = False,
     trust_database: Annotated[
@@ -209,7 +234,19 @@ def verify_store(
     May run while the service runs; the service does the same once a day.
     """
     options = {"--dry-run": dry_run, "--read": read, "--trust-database": trust_database}
-    become("db", "verify", *(flag for flag, wanted in options.items() if wanted), *json_flag(as_json))
+    given = named(place=place and absolute(place), backup=backup, endpoint_url=endpoint_url)
+    become("db", "verify", *given, *(flag for flag, wanted in options.items() if wanted), *json_flag(as_json))
+
+
+def absolute(place: str) -> str:
+    """Return a place of backups for a program that runs in another folder."""
+    return place if "://" in place else str(Path(place).absolute())
+
+
+def named(**values: str | None) -> list[str]:
+    """Return the options that have a value."""
+    given = ((f"--{name.replace('_', '-')}", value) for name, value in values.items() if value is not None)
+    return [word for option in given for word in option]
 
 
 def json_flag(as_json: bool) -> list[str]:

@@ -87,6 +87,21 @@ def test_the_store_is_verified_where_the_database_is(checkout, run, capfd):
     assert json.loads(capfd.readouterr().out)["arguments"] == ["verify", "--dry-run", "--read", "--json"]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "passed"),
+    [
+        (["backup", "there", "--json"], ["backup", "HERE/there", "--json"]),
+        (["backup", "s3://b/p", "--endpoint-url", "http://s"], ["backup", "s3://b/p", "--endpoint-url", "http://s"]),
+        (["restore", "there", "--backup", "now"], ["restore", "HERE/there", "--backup", "now"]),
+        (["verify", "--place", "there", "--read"], ["verify", "--place", "HERE/there", "--read"]),
+    ],
+)
+def test_a_place_of_backups_means_the_caller_s(checkout, run, capfd, arguments, passed):
+    here = str(Path.cwd())
+    assert run("admin", *arguments).exit_code == 7
+    assert json.loads(capfd.readouterr().out)["arguments"] == [word.replace("HERE", here) for word in passed]
+
+
 def test_what_is_deleted_next_is_told_by_the_database_s_program(checkout, run, capfd):
     assert run("admin", "retention", "--dry-run", "--days", "7", "--json").exit_code == 7
     assert json.loads(capfd.readouterr().out)["arguments"] == ["retention", "--days", "7", "--json"]

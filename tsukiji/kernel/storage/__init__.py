@@ -6,8 +6,9 @@ from tsukiji.errors import Invalid
 from tsukiji.kernel.settings import Settings
 from tsukiji.kernel.storage.blobs import Blob, BlobStore, Incoming, Source, Stored
 from tsukiji.kernel.storage.local import LocalStore
+from tsukiji.kernel.storage.pages import LocalPages, Pages
 
-__all__ = ["Blob", "BlobStore", "Incoming", "Source", "Stored", "open_store"]
+__all__ = ["Blob", "BlobStore", "Incoming", "Pages", "Source", "Stored", "open_pages", "open_store"]
 
 
 def open_store(settings: Settings) -> BlobStore:
@@ -34,3 +35,13 @@ def _open_s3(bucket: str, prefix: str, endpoint_url: str | None) -> BlobStore:
     except ModuleNotFoundError as error:
         raise Invalid("S3 storage needs boto3.", hint="In the checkout: pip install '.[s3]'.") from error
     return S3Store(bucket, prefix, endpoint_url=endpoint_url)
+
+
+def open_pages(store: BlobStore) -> Pages:
+    """Return the named texts beside the blobs of a store that `open_store` returned."""
+    if isinstance(store, LocalStore):
+        return LocalPages(store.root)
+    from tsukiji.kernel.storage.s3 import S3Pages, S3Store  # noqa: PLC0415 - boto3 is an optional extra, as above
+
+    assert isinstance(store, S3Store)
+    return S3Pages(store)

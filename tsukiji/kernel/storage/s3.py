@@ -35,6 +35,7 @@ from tsukiji.kernel.storage.blobs import (
     verify,
 )
 from tsukiji.kernel.storage.disk import disk_errors
+from tsukiji.kernel.storage.pages import FOLDER, Pages
 
 RENEWED_HOURS = 0.25
 """Older objects are marked as put again; shorter than the least age at which anything is deleted."""
@@ -54,7 +55,7 @@ class S3Store(BlobStore):
         self.bucket = bucket
         self.prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
         with s3_errors():
-            self._client = connect(endpoint_url)
+            self.client = connect(endpoint_url)
 
     def put(self, source: Source, known: Blob | None = None) -> Blob:
         with SpooledTemporaryFile(max_size=SPOOL_BYTES) as file:
@@ -63,12 +64,12 @@ class S3Store(BlobStore):
                 with disk_errors():
                     file.seek(0)
                 with s3_errors():
-                    self._client.upload_fileobj(file, self.bucket, self._key(blob.sha256), Config=TRANSFER)
+                    self.client.upload_fileobj(file, self.bucket, self._key(blob.sha256), Config=TRANSFER)
         return blob
 
     def stream(self, sha256: str, chunk: int = CHUNK_BYTES) -> Iterator[bytes]:
         with s3_errors(sha256):
-            body = self._client.get_object(Bucket=self.bucket, Key=self._key(sha256))["Body"]
+            body = self.client.get_object(Bucket=self.bucket, Key=self._key(sha256))["Body"]
             with body:
                 yield from verify(sha256, body.iter_chunks(chunk))
 
@@ -77,7 +78,7 @@ class S3Store(BlobStore):
 
     def delete(self, sha256: str) -> None:
         with s3_errors():
-            self._client.delete_object(Bucket=self.bucket, Key=self._key(sha256))
+            self.client.delete_object(Bucket=self.bucket, Key=self._key(sha256))
 
     def discard(self, sha256: str, hours: float) -> bool:
         found = self._head(self._key(sha256))
@@ -88,7 +89,7 @@ class S3Store(BlobStore):
 
     def walk(self) -> Iterator[Stored]:
         with s3_errors():
-            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=self.prefix)
+            pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=self.prefix)
             for found in (found for page in pages for found in page.get("Contents", [])):
                 sha256 = found["Key"].removeprefix(self.prefix)
                 if is_sha256(sha256):
@@ -96,17 +97,17 @@ class S3Store(BlobStore):
 
     def check(self) -> None:
         with s3_errors():
-            self._client.head_bucket(Bucket=self.bucket)
+            self.client.head_bucket(Bucket=self.bucket)
 
     def begin(self, upload_id: str) -> Incoming:
         key = self._incoming_key(upload_id)
         with s3_errors():
-            return Incoming(upload_id, self._client.create_multipart_upload(Bucket=self.bucket, Key=key)["UploadId"])
+            return Incoming(upload_id, self.client.create_multipart_upload(Bucket=self.bucket, Key=key)["UploadId"])
 
     def put_part(self, incoming: Incoming, number: int, file: IO[bytes]) -> str:
         file.seek(0)
         with s3_errors(), _upload_errors(incoming):
-            part = self._client.upload_part(**self._upload(incoming), PartNumber=number, Body=file)
+            part = self.client.upload_part(**self._upload(incoming), PartNumber=number, Body=file)
         return str(part["ETag"])
 
     def join(self, incoming: Incoming, tags: Sequence[str], sha256: str | None) -> Blob:
@@ -114,26 +115,26 @@ class S3Store(BlobStore):
         parts = {"Parts": [{"PartNumber": number, "ETag": tag} for number, tag in enumerate(tags, 1)]}
         if self._size_of(key) is None:  # otherwise joined by an earlier attempt
             with s3_errors(), _upload_errors(incoming):
-                self._client.complete_multipart_upload(**self._upload(incoming), MultipartUpload=parts)
+                self.client.complete_multipart_upload(**self._upload(incoming), MultipartUpload=parts)
         with s3_errors():
-            body = self._client.get_object(Bucket=self.bucket, Key=key)["Body"]
+            body = self.client.get_object(Bucket=self.bucket, Key=key)["Body"]
             with body:  # the server hashes parts, but never the whole
                 blob = digest_of(body.iter_chunks(CHUNK_BYTES))
         check_joined(blob, sha256)
         if not self._renew(blob):
             with s3_errors():
                 source = {"Bucket": self.bucket, "Key": key}
-                self._client.copy(source, self.bucket, self._key(blob.sha256), Config=COPY)
+                self.client.copy(source, self.bucket, self._key(blob.sha256), Config=COPY)
         return blob
 
     def drop(self, incoming: Incoming) -> None:
         with s3_errors():
             try:
-                self._client.abort_multipart_upload(**self._upload(incoming))
+                self.client.abort_multipart_upload(**self._upload(incoming))
             except ClientError as error:
                 if _code(error) not in NO_UPLOAD:
                     raise
-            self._client.delete_object(Bucket=self.bucket, Key=self._incoming_key(incoming.id))
+            self.client.delete_object(Bucket=self.bucket, Key=self._incoming_key(incoming.id))
 
     def _upload(self, incoming: Incoming) -> dict[str, str]:
         return {"Bucket": self.bucket, "Key": self._incoming_key(incoming.id), "UploadId": incoming.token}
@@ -155,7 +156,7 @@ class S3Store(BlobStore):
         if hours_since(found["LastModified"].timestamp()) > RENEWED_HOURS:
             with s3_errors():
                 source, metadata = {"Bucket": self.bucket, "Key": key}, {"MetadataDirective": "REPLACE"}
-                self._client.copy(source, self.bucket, key, ExtraArgs=metadata, Config=COPY)
+                self.client.copy(source, self.bucket, key, ExtraArgs=metadata, Config=COPY)
         return True
 
     def _size(self, sha256: str) -> int | None:
@@ -169,12 +170,37 @@ class S3Store(BlobStore):
     def _head(self, key: str) -> dict[str, Any] | None:
         with s3_errors():
             try:
-                found: dict[str, Any] = self._client.head_object(Bucket=self.bucket, Key=key)
+                found: dict[str, Any] = self.client.head_object(Bucket=self.bucket, Key=key)
             except ClientError as error:
                 if _code(error) in ABSENT:
                     return None
                 raise
             return found
+
+
+class S3Pages(Pages):
+    """Objects `<prefix>/backups/<name>` beside the blobs of a store."""
+
+    def __init__(self, store: S3Store) -> None:
+        self._store = store
+        self._prefix = f"{store.prefix}{FOLDER}/"
+
+    def write(self, name: str, content: bytes) -> None:
+        with s3_errors():
+            self._store.client.put_object(Bucket=self._store.bucket, Key=self._prefix + name, Body=content)
+
+    def read(self, name: str) -> bytes:
+        with s3_errors():
+            body = self._store.client.get_object(Bucket=self._store.bucket, Key=self._prefix + name)["Body"]
+            with body:
+                return bytes(body.read())
+
+    def names(self) -> list[str]:
+        with s3_errors():
+            lister = self._store.client.get_paginator("list_objects_v2")
+            pages = lister.paginate(Bucket=self._store.bucket, Prefix=self._prefix)
+            found = (one["Key"] for page in pages for one in page.get("Contents", []))
+            return sorted(key.removeprefix(self._prefix) for key in found)
 
 
 def connect(endpoint_url: str | None) -> Any:
