@@ -8,31 +8,13 @@ import subprocess
 import pytest
 import yaml
 
-from api.metrics import State
-from db.session import Database
 from tests.deploy import compose
 from tests.deploy.compose import ROOT
-from tsukiji.kernel.metrics import Meters
-from tsukiji.kernel.settings import DataSettings, Settings
 
 FOLDER = ROOT / "deploy" / "observability"
 DASHBOARD = json.loads((FOLDER / "dashboards" / "tsukiji.json").read_text("utf-8"))
 ALERTS = yaml.safe_load((FOLDER / "alerts.yml").read_text("utf-8"))["groups"][0]["rules"]
 SUFFIXES = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"], "gauge": [""]}
-
-
-@pytest.fixture
-def families(tmp_path, migrated_sqlite):
-    """Every metric, by its name as people write it, with its type and labels."""
-    shutil.copy(migrated_sqlite, tmp_path / "tsukiji.db")
-    settings = Settings(data=DataSettings(dir=tmp_path))
-    database = Database(settings)
-    meters = Meters()
-    labels = {meter._name: set(meter._labelnames) for meter in vars(meters).values() if hasattr(meter, "_labelnames")}
-    found = {family.name: (family.type, labels[family.name]) for family in meters.registry.collect()}
-    found |= {family.name: (family.type, set(family._labelnames)) for family in State(database, settings).collect()}
-    database.close()
-    return found
 
 
 def expressions():
