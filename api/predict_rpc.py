@@ -8,7 +8,7 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 import structlog
@@ -17,6 +17,7 @@ from tsukiji.kernel.predict_rpc import (
     HEADER_BYTES,
     RpcAddress,
     RpcBroken,
+    SimilarQuery,
     challenge,
     is_proof,
     pack,
@@ -29,6 +30,8 @@ log = structlog.get_logger(__name__)
 CONNECT_SECONDS: Final = 2
 """A worker that computes on all cores is slow to accept many connections at once."""
 ANSWER_SECONDS: Final = 10
+SIMILAR_SECONDS: Final = 30
+"""The first search of a data set reads all its features."""
 SHUN_SECONDS: Final = 30
 """An unreachable or failing worker is not used for this long."""
 AT_ONCE: Final = 64
@@ -88,6 +91,26 @@ class PredictClient:
                 return None
             except (OSError, KeyError, TypeError, ValueError) as error:
                 self._shun(address, error)
+            finally:
+                self._busy[address] -= 1
+        return None
+
+    async def find_similar(
+        self, addresses: Sequence[RpcAddress], query: SimilarQuery, files: Sequence[bytes]
+    ) -> dict[str, Any] | None:
+        """Return the first answer (see `worker.inference.similar_pictures`); None if no worker answers in time."""
+        for address in sorted(addresses, key=lambda address: self._busy[address]):
+            self._busy[address] += 1
+            try:
+                async with asyncio.timeout(SIMILAR_SECONDS):
+                    answer, _ = await self._request(address, {"similar": asdict(query)}, files)
+            except TimeoutError:
+                return None
+            except OSError as error:
+                self._shun(address, error)
+            else:
+                if "refused" not in answer:
+                    return answer
             finally:
                 self._busy[address] -= 1
         return None

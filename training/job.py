@@ -13,7 +13,7 @@ from training.run import Report, Run, load
 from training.task import Task
 from tsukiji.vision.backbones import preprocess_of
 from tsukiji.vision.device import choose_device
-from tsukiji.vision.feature_cache import FeatureCache
+from tsukiji.vision.feature_cache import FeatureCache, weights_key
 from tsukiji.vision.model import build_on
 from tsukiji.vision.weights import load_backbone_weights
 
@@ -56,5 +56,8 @@ def prepare(run: Run, folder: Path, events: Events, control: Control) -> Task:
     model = build_on(recipe.backbone, body, 1)
     engine, plan, int8 = open_frozen(model, recipe.backbone, preprocess, device, run, samples)
     kept = run.features and FeatureCache(run.features, engine.space, run.features_bytes)
+    key = weights_key(recipe.backbone, recipe.image_size, run.weights_dir)
+    if kept and key and recipe.preset == "quick" and recipe.weights is None:
+        kept.name_space(key)
     embedder = Embedder(run, engine, preprocess, plan, kept or None, control, events)
     return task(body=body, source=source, embedder=embedder, int8=int8)

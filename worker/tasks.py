@@ -66,8 +66,9 @@ class Process:
     def _start(self) -> None:
         if self._queue == Queue.INFER and self.acts and self._server:
             from worker.inference.micro_batcher import MicroBatcher  # noqa: PLC0415 - torch, which only this worker has
+            from worker.inference.similar_pictures import SimilarPictures  # noqa: PLC0415 - torch again
 
-            self._server.serve(MicroBatcher(self.services, self._models).ask)
+            self._server.serve(MicroBatcher(self.services, self._models).ask, SimilarPictures(self.services).ask)
         self.services.notifier.notify(self._queue)
         if self._queue == Queue.INFER and self.acts:
             self._models.prepare()

@@ -292,6 +292,11 @@ def names(session: Session, dataset_ids: Iterable[str]) -> dict[str, str]:
     return {row.id: row.name for row in rows}
 
 
+def ids(session: Session) -> list[str]:
+    """Return the ids of all data sets."""
+    return list(session.scalars(select(Dataset.id).order_by(Dataset.id)))
+
+
 def seen_hashes(session: Session, hashes: Sequence[str]) -> list[str]:
     """Return those of these hashes that an image has, of those that the session sees."""
     found: set[str] = set()

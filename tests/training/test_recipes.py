@@ -22,6 +22,7 @@ from training.run import load
 from training.training_state import Fitted
 from tsukiji.vision.backbones import preprocess_of
 from tsukiji.vision.decoding.decode import DecodeLimits
+from tsukiji.vision.feature_cache import find_space, weights_key
 from tsukiji.vision.model import build
 
 Train = Callable[..., Fitted]
@@ -125,6 +126,18 @@ def test_quick_answers_as_the_classifier_that_it_learnt(train: Train, folder: Pa
 def test_quick_has_no_chance_in_it(train: Train) -> None:
     first, again = (train("quick", f"{seed}", epochs=2, seed=seed) for seed in (5, 6))
     assert_same(again, first)
+
+
+def test_what_quick_looked_at_can_be_searched(
+    make_run: MakeRun, given: tuple[Path, dict[str, Tensor]], tmp_path: Path, events: Events
+) -> None:
+    recipe = RECIPE | {"preset": "quick", "pretrained": True}
+    folder = make_run(recipe=recipe, weights_dir=str(given[0]), features=str(tmp_path / "features.db"))
+    task = prepare(load(folder), folder, events, Control())
+    assert task.embedder is not None
+    key = weights_key(task.run.recipe.backbone, task.run.recipe.image_size, given[0])
+    assert key is not None
+    assert find_space(tmp_path / "features.db", key) == task.embedder.engine.space
 
 
 def test_quick_ends_after_the_epoch_in_which_it_is_told_to(

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from tsukiji import types
-from tsukiji.cli import findings, fix, snapshots, suggestions
+from tsukiji.cli import findings, fix, similar, snapshots, suggestions
 from tsukiji.cli.imports import import_pictures
 from tsukiji.cli.options import DatasetName, Limit, Yes, confirm, print_deleted
 from tsukiji.cli.output import FITS, AsJson, print_records, suggest
@@ -67,6 +67,7 @@ def remove(dataset: DatasetName, yes: Yes = False, as_json: AsJson = False) -> N
 
 app.command("check")(findings.check)
 app.command("dedupe")(findings.dedupe)
+app.command("similar")(similar.similar)
 app.command("suggest")(suggestions.suggest)
 app.command("images")(fix.list_images)
 app.command("fix")(fix.fix)

@@ -16,6 +16,12 @@ class LabelRefused(Invalid):
     hint = "GET /v1/limits shows the limits; rename the folder."
 
 
+class FeaturesMissing(Conflict):
+    code = "features_missing"
+    title = "There are no features to compare with"
+    hint = "Analyse the data set with the same backbone and image size: `tsukiji datasets check NAME`."
+
+
 class DatasetTooSmall(TsukijiError):
     code = "dataset_too_small"
     title = "The data set is too small to train on"

@@ -55,6 +55,16 @@ class ResultsDeleted(TsukijiError):
     hint = "The job keeps its counts and history. Run it again for new results."
 
 
+class WorkerUnreachable(Conflict):
+    code = "worker_unreachable"
+    title = "No inference worker answered"
+    hint = (
+        "Try again in some seconds: the features of a large data set are read first. `tsukiji doctor` shows whether a "
+        "worker is there, and TSUKIJI_INFERENCE_LANE_HOST must be an address of it that the API reaches."
+    )
+    retriable = True
+
+
 class InternalError(TsukijiError):
     code = "internal"
     hint = "Search the logs for this job's or request's id."

@@ -14,6 +14,7 @@ from io import BufferedIOBase
 from typing import IO, Any, Final
 
 from tsukiji.json_input import read_json
+from tsukiji.types import Box
 
 HEADER_BYTES: Final = 2**20
 PARTS_BYTES: Final = 2**28
@@ -35,6 +36,29 @@ class RpcAddress:
 
 
 Frame = tuple[dict[str, Any], list[bytes]]
+
+
+@dataclass(frozen=True)
+class SimilarQuery:
+    """A search for the pictures most similar to one.
+
+    Attributes:
+        datasets: ids of those to search.
+        backbone: whose features are compared.
+        image_size: of the pictures that it looks at.
+        limit: most pictures to find.
+        sha256: of the picture; None: its bytes are sent beside the query.
+        crop: the part of it that is meant.
+        image: the id of the picture's own image, which is not an answer.
+    """
+
+    datasets: list[str]
+    backbone: str
+    image_size: int
+    limit: int
+    sha256: str | None = None
+    crop: Box | None = None
+    image: str | None = None
 
 
 def pack(header: dict[str, Any], parts: Sequence[bytes] = ()) -> bytes:

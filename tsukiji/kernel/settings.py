@@ -302,6 +302,12 @@ class InferenceSettings(Group, env_prefix="TSUKIJI_INFERENCE_"):
     features_mb: int = Field(
         2048, ge=0, description="Disk for the feature cache of batches and trainings; 0: batches use none."
     )
+    similar_mb: int = Field(
+        1024,
+        ge=1,
+        description="Memory for the features of data sets that a worker searches for similar pictures, 1 kB a picture; "
+        "those of at least one data set are kept.",
+    )
     lane_host: str = Field(
         "127.0.0.1",
         description="Address of a worker's predict RPC; `auto`: its network address; empty: off.",

@@ -99,6 +99,7 @@ from tsukiji.types.service import (
     SignInLinkCreate,
     WorkerInfo,
 )
+from tsukiji.types.similar import SimilarImage, SimilarImages
 from tsukiji.types.snapshots import ChangeKind, DatasetFormat, Snapshot, SnapshotChange, SnapshotComparison
 from tsukiji.types.suggestions import Pile, SuggestedImage, SuggestionCreate, SuggestionRound, Suggestions
 from tsukiji.types.trainings import Backbone, BackboneWeights, EpochMetrics, Preset, Recipe, TrainingCreate
@@ -237,6 +238,8 @@ __all__ = [
     "Sha256",
     "SignInLink",
     "SignInLinkCreate",
+    "SimilarImage",
+    "SimilarImages",
     "Snapshot",
     "SnapshotChange",
     "SnapshotComparison",

@@ -26,7 +26,7 @@ class Refused(Exception):
     """The request is not served here; the exception's text is the reason, one word."""
 
 
-def refuse(_model_id: str, _files: list[bytes]) -> Frame:
+def refuse(_what: object, _files: list[bytes]) -> Frame:
     raise Refused("cold")
 
 
@@ -40,6 +40,7 @@ class PredictServer:
     def __init__(self, host: str) -> None:
         self.secret = token_hex(32)
         self.ask: Callable[[str, list[bytes]], Frame] = refuse
+        self.find_similar: Callable[[dict[str, Any], list[bytes]], Frame] = refuse
         self._server = Listener((host, 0), Connection)
         self._server.owner = self
         threading.Thread(target=self._server.serve_forever, args=(0.2,), name="predict-rpc", daemon=True).start()
@@ -49,9 +50,16 @@ class PredictServer:
         host, port = self._server.server_address[:2]
         return RpcAddress(worker, str(host), int(port), self.secret)
 
-    def serve(self, ask: Callable[[str, list[bytes]], Frame]) -> None:
-        """Handle requests with this function from now on; it is called by many threads, and may raise `Refused`."""
-        self.ask = ask
+    def serve(
+        self,
+        ask: Callable[[str, list[bytes]], Frame],
+        find_similar: Callable[[dict[str, Any], list[bytes]], Frame] = refuse,
+    ) -> None:
+        """Handle requests with these functions from now on; they are called by many threads, and may raise `Refused`.
+
+        The first classifies for a model, the second answers a `SimilarQuery`.
+        """
+        self.ask, self.find_similar = ask, find_similar
 
     def close(self) -> None:
         """Stop listening. Open connections end with the process."""
@@ -95,12 +103,12 @@ class Connection(socketserver.StreamRequestHandler):
         return True
 
     def _answer(self, header: dict[str, Any], files: list[bytes]) -> Frame:
+        if "model" not in header and "similar" not in header:
+            raise RpcBroken("a request without a model")
         try:
-            model_id = str(header["model"])
-        except KeyError as error:
-            raise RpcBroken("a request without a model") from error
-        try:
-            return self.server.owner.ask(model_id, files)
+            if "similar" in header:
+                return self.server.owner.find_similar(header["similar"], files)
+            return self.server.owner.ask(str(header["model"]), files)
         except Refused as why:
             return {"refused": str(why)}, []
         except Exception as error:

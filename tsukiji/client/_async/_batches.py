@@ -17,6 +17,7 @@ from tsukiji.client._async._feedback import correct
 from tsukiji.client._async._job import AsyncJob
 from tsukiji.client._async._pages import AsyncPaged
 from tsukiji.client._async._runtime import in_thread
+from tsukiji.client._async._similar import SearchOptions, similar_to
 from tsukiji.client._async._streams import AsyncStream
 from tsukiji.client._async._uploads import BY_PARTS_BYTES, UPLOAD_SECONDS, Sent, send
 from tsukiji.client._base import path
@@ -101,6 +102,12 @@ class AsyncBatch(AsyncJob):
             raise ValueError(f"{target}: results can be saved as {', '.join(self.FORMATS)}")
         params = _params(probabilities=probabilities, **wanted)
         return await save(self._transport, self._place("results"), Path(target), kind, params)
+
+    async def similar(
+        self, seq: int, *, dataset: str | Identified | None = None, **options: Unpack[SearchOptions]
+    ) -> types.SimilarImages:
+        """Find the images of all data sets, or of one, that look most like a picture of the batch."""
+        return await similar_to(self._transport, path("batches", self.id, "results", str(seq)), dataset, **options)
 
     async def correct(
         self, labels: Mapping[str | int, Labels], *, dataset: str | Identified | None = None

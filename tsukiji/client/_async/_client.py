@@ -25,6 +25,7 @@ from tsukiji.client._async._models import Aliases, Models
 from tsukiji.client._async._people import People
 from tsukiji.client._async._predictions import predict
 from tsukiji.client._async._projects import Projects
+from tsukiji.client._async._similar import SearchOptions, similar_to_picture
 from tsukiji.client._async._snapshots import Snapshots
 from tsukiji.client._async._suggestions import SuggestionJobs
 from tsukiji.client._async._trainings import Trainings
@@ -170,6 +171,12 @@ class AsyncClient:
         if prediction.job_id is None:
             raise ValueError("this prediction does not say which job it belongs to")
         return await correct(self._transport, prediction.job_id, {prediction.seq: label}, dataset)
+
+    async def similar(
+        self, picture: Picture, *, dataset: str | Identified | None = None, **options: Unpack[SearchOptions]
+    ) -> types.SimilarImages:
+        """Find the images of all data sets, or of one, that look most like a picture; see `Dataset.similar`."""
+        return await similar_to_picture(self._transport, picture, dataset, **options)
 
     def events(
         self, *, after: int | None = None, jobs: Sequence[str | Identified] = (), kinds: Sequence[str] = ()

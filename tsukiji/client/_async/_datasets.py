@@ -14,6 +14,7 @@ from tsukiji.client._async._folders import Group, Report, holds_some_of, upload_
 from tsukiji.client._async._images import Images
 from tsukiji.client._async._imports import AsyncImport
 from tsukiji.client._async._pages import AsyncPaged
+from tsukiji.client._async._similar import SearchOptions, similar_to_picture
 from tsukiji.client._async._snapshots import AsyncSnapshot, download
 from tsukiji.client._async._suggestions import AsyncSuggestionJob
 from tsukiji.client._async._thumbnails import thumbnails
@@ -21,6 +22,7 @@ from tsukiji.client._async._uploads import BY_PARTS_BYTES, UPLOAD_SECONDS, Sent,
 from tsukiji.client._base import path
 from tsukiji.client._exceptions import NotFoundError
 from tsukiji.client._files import archive_type
+from tsukiji.client._pictures import Picture
 from tsukiji.client._progress import counted
 from tsukiji.labels import look_alikes
 
@@ -241,6 +243,18 @@ class AsyncDataset(Curated, types.Dataset):
             group=group,
             image=None if image is None else id_of(image),
         )
+
+    async def similar(self, picture: Picture, **options: Unpack[SearchOptions]) -> types.SimilarImages:
+        """Find the images that look most like a picture, which is not kept; `known_score` says whether it is new.
+
+        Args:
+            picture: a path, bytes, an image of Pillow or an array.
+            options: see `SearchOptions`.
+
+        Raises:
+            ConflictError: no features are kept; `analyse()` keeps them.
+        """
+        return await similar_to_picture(self._transport, picture, self.id, **options)
 
     async def delete(self) -> None:
         await self._transport.request("DELETE", path("datasets", self.id))

@@ -21,6 +21,7 @@ from tsukiji.client._sync._feedback import correct
 from tsukiji.client._sync._job import Job
 from tsukiji.client._sync._pages import Paged
 from tsukiji.client._sync._runtime import in_thread
+from tsukiji.client._sync._similar import SearchOptions, similar_to
 from tsukiji.client._sync._streams import Stream
 from tsukiji.client._sync._uploads import BY_PARTS_BYTES, UPLOAD_SECONDS, Sent, send
 from tsukiji.ingest.skipped import SkippedFiles
@@ -102,6 +103,12 @@ class Batch(Job):
             raise ValueError(f"{target}: results can be saved as {', '.join(self.FORMATS)}")
         params = _params(probabilities=probabilities, **wanted)
         return save(self._transport, self._place("results"), Path(target), kind, params)
+
+    def similar(
+        self, seq: int, *, dataset: str | Identified | None = None, **options: Unpack[SearchOptions]
+    ) -> types.SimilarImages:
+        """Find the images of all data sets, or of one, that look most like a picture of the batch."""
+        return similar_to(self._transport, path("batches", self.id, "results", str(seq)), dataset, **options)
 
     def correct(self, labels: Mapping[str | int, Labels], *, dataset: str | Identified | None = None) -> types.Feedback:
         """Correct the labels of images, by `custom_id` or `seq`; they become labelled images pending review.

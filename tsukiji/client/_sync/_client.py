@@ -29,6 +29,7 @@ from tsukiji.client._sync._models import Aliases, Models
 from tsukiji.client._sync._people import People
 from tsukiji.client._sync._predictions import predict
 from tsukiji.client._sync._projects import Projects
+from tsukiji.client._sync._similar import SearchOptions, similar_to_picture
 from tsukiji.client._sync._snapshots import Snapshots
 from tsukiji.client._sync._suggestions import SuggestionJobs
 from tsukiji.client._sync._trainings import Trainings
@@ -169,6 +170,12 @@ class Client:
         if prediction.job_id is None:
             raise ValueError("this prediction does not say which job it belongs to")
         return correct(self._transport, prediction.job_id, {prediction.seq: label}, dataset)
+
+    def similar(
+        self, picture: Picture, *, dataset: str | Identified | None = None, **options: Unpack[SearchOptions]
+    ) -> types.SimilarImages:
+        """Find the images of all data sets, or of one, that look most like a picture; see `Dataset.similar`."""
+        return similar_to_picture(self._transport, picture, dataset, **options)
 
     def events(
         self, *, after: int | None = None, jobs: Sequence[str | Identified] = (), kinds: Sequence[str] = ()

@@ -11,6 +11,7 @@ from tsukiji.client import _views as views
 from tsukiji.client._base import path
 from tsukiji.client._exceptions import NotFoundError
 from tsukiji.client._files import archive_type
+from tsukiji.client._pictures import Picture
 from tsukiji.client._progress import counted
 from tsukiji.client._sync._analyses import AnalysisJob
 from tsukiji.client._sync._bound import Identified, Resource, id_of
@@ -19,6 +20,7 @@ from tsukiji.client._sync._folders import Group, Report, holds_some_of, upload_f
 from tsukiji.client._sync._images import Images
 from tsukiji.client._sync._imports import Import
 from tsukiji.client._sync._pages import Paged
+from tsukiji.client._sync._similar import SearchOptions, similar_to_picture
 from tsukiji.client._sync._snapshots import Snapshot, download
 from tsukiji.client._sync._suggestions import SuggestionJob
 from tsukiji.client._sync._thumbnails import thumbnails
@@ -232,6 +234,18 @@ class Dataset(Curated, types.Dataset):
             group=group,
             image=None if image is None else id_of(image),
         )
+
+    def similar(self, picture: Picture, **options: Unpack[SearchOptions]) -> types.SimilarImages:
+        """Find the images that look most like a picture, which is not kept; `known_score` says whether it is new.
+
+        Args:
+            picture: a path, bytes, an image of Pillow or an array.
+            options: see `SearchOptions`.
+
+        Raises:
+            ConflictError: no features are kept; `analyse()` keeps them.
+        """
+        return similar_to_picture(self._transport, picture, self.id, **options)
 
     def delete(self) -> None:
         self._transport.request("DELETE", path("datasets", self.id))
