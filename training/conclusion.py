@@ -8,7 +8,7 @@ import torch
 from training import export
 from training.evaluate import evaluate, suspect
 from training.events import Phase
-from training.run import PACKAGE_FOLDER, REPORT_FILE, Report, draft_of
+from training.run import PACKAGE_FOLDER, REPORT_FILE, Report, Run, draft_of
 from training.served import choose_embedder
 from training.task import Task
 from training.training_state import Fitted
@@ -41,7 +41,7 @@ def conclude(task: Task, fitted: Fitted, began: float) -> Report:
             shutil.copyfile(task.int8, package / INT8)
     else:
         own = choose_embedder(task, package, predictor)
-    findings = evaluate(predictor, run, own.embed)
+    findings = evaluate(predictor, run, own.embed, candidates_of(run, fitted))
     found = suspect(run, (task.embedder or own).embed)
     findings.metrics.execution = Execution(engine=own.plan.engine, precision=own.plan.precision)
     export.add_evaluation(package, run, fitted, findings)
@@ -62,6 +62,12 @@ def conclude(task: Task, fitted: Fitted, began: float) -> Report:
     with draft_of(folder / REPORT_FILE) as draft:
         draft.write_text(report.model_dump_json(), encoding="utf-8")
     return report
+
+
+def candidates_of(run: Run, fitted: Fitted) -> int:
+    """Return among how many epochs the held-out images chose the one to keep."""
+    chosen = run.recipe.preset == "thorough" or len(fitted.history) < run.recipe.epochs
+    return max(1, len(fitted.history)) if chosen and run.recipe.preset != "quick" else 1
 
 
 def _name(device: torch.device) -> str:

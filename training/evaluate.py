@@ -7,8 +7,8 @@ from itertools import compress
 import numpy as np
 from numpy.typing import NDArray
 
-from training import label_issues, out_of_distribution
-from training.metrics import fit_temperature, losses, measure
+from training import guarantees, label_issues, out_of_distribution
+from training.metrics import cross_fitted, fit_temperature, losses, measure
 from training.multilabel_metrics import (
     cross_decided,
     fit_set_temperature,
@@ -21,6 +21,7 @@ from training.run import ItemResult, Picture, Run, Suspect
 from training.targets import classes_of, sets_of
 from tsukiji.labels import join_fitting
 from tsukiji.types import Metrics
+from tsukiji.types.batches import MIN_KNOWN
 from tsukiji.vision.drift import HeldOut, fourier_features
 from tsukiji.vision.out_of_distribution import Means
 from tsukiji.vision.predictor import Predictor, sigmoid, softmax
@@ -43,13 +44,14 @@ class Findings:
     """Of each label, where images have several."""
 
 
-def evaluate(predictor: Predictor, run: Run, embed: Embed) -> Findings:
+def evaluate(predictor: Predictor, run: Run, embed: Embed, candidates: int = 1) -> Findings:
     """Evaluate on the images of the split `valid`.
 
     Args:
         predictor: of the finished network, without temperature and statistics.
         run: the images.
         embed: computes embeddings with this network, through the inference path.
+        candidates: among how many networks those images chose.
 
     Raises:
         Cancelled
@@ -64,6 +66,8 @@ def evaluate(predictor: Predictor, run: Run, embed: Embed) -> Findings:
         run, logits, Vectors(predictor.known_features(learnt), vectors, unknown, predictor.model.num_middle)
     )
     scores = verdict.known.scores(vectors)
+    if run.kind == "single_label":
+        promise(run, verdict, logits, scores >= MIN_KNOWN, candidates)
     rows = zip(valid, verdict.predicted, verdict.probabilities, verdict.losses, scores, strict=True)
     items = [
         ItemResult(
@@ -129,6 +133,20 @@ def judge_classes(run: Run, logits: Floats, vectors: Vectors) -> Verdict:
     metrics.unknown = rates
     predicted = [names[best] for best in probabilities.argmax(axis=1)]
     return Verdict(metrics, predicted, probabilities, losses(truth, probabilities), temperature, known)
+
+
+def promise(run: Run, verdict: Verdict, logits: Floats, known: NDArray[np.bool_], candidates: int) -> None:
+    """Add guarantees to the metrics. The held-out images chose the temperature, so each is judged by one of others."""
+    truth = classes_of(run, run.of_split("valid"))
+    guarantees.add(
+        verdict.metrics,
+        truth,
+        logits.argmax(axis=1),
+        guarantees.decision_scores(logits, truth),
+        cross_fitted(logits, truth),
+        known,
+        candidates,
+    )
 
 
 def judge_sets(run: Run, logits: Floats, vectors: Vectors) -> Verdict:

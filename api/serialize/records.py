@@ -248,7 +248,7 @@ def evaluation(row: rows.Evaluation, leakage: dict[str, Any] | None = None) -> t
 def listed_evaluation(row: rows.Evaluation, leakage: dict[str, Any] | None = None) -> types.Evaluation:
     """Return an evaluation without what is long."""
     found = evaluation(row, leakage)
-    found.metrics.curves, found.metrics.sweep = [], []
+    found.metrics.curves, found.metrics.sweep, found.metrics.selective = [], [], None
     if found.metrics.multi_label:
         found.metrics.multi_label.sweep = []
     return found

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from tsukiji.types.base import Answer, Metadata, Request, Split
 from tsukiji.types.execution import Execution
+from tsukiji.types.guarantees import Guarantee, Selective, SetLimit
 
 
 class ClassMetrics(Answer):
@@ -174,6 +175,11 @@ class Metrics(Answer):
     multi_label: MultiLabelMetrics | None = None
     execution: Execution | None = None
     """What computed the embeddings; null in evaluations by earlier versions."""
+    guarantees: list[Guarantee] = []
+    """What can be decided with at most 0.5, 1, 2 and 5% of it wrong, with a confidence of 95%."""
+    selective: Selective | None = None
+    """What those rest on; null for multi-label models, and in evaluations by earlier versions."""
+    prediction_sets: list[SetLimit] = []
 
 
 class Leakage(Answer):
@@ -204,7 +210,7 @@ class EvaluationCreate(Request):
 
 
 class Evaluation(Answer):
-    """Lists leave out the curves and the sweep of `metrics`."""
+    """Lists leave out the curves, the sweep and the guarantees' grounds of `metrics`."""
 
     object: Literal["evaluation"] = "evaluation"
     id: str

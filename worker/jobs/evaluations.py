@@ -1,8 +1,10 @@
 """Evaluating a model on a data set: planned and classified like a batch, then measured once."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from db import probabilities, registry
 from db.curation import datasets
@@ -13,6 +15,7 @@ from db.paging import Window
 from db.predictions import results
 from db.predictions.results import ResultRow, Wanted
 from db.session import Session
+from training import guarantees
 from training.metrics import losses, measure
 from training.multilabel_metrics import measure_sets, set_losses
 from training.targets import as_sets
@@ -21,12 +24,18 @@ from tsukiji.errors import KindMismatch, LabelsUnknown, ModelGone
 from tsukiji.ids import new_id
 from tsukiji.jobs import MEASURING
 from tsukiji.labels import SEPARATOR, split_labels
+from tsukiji.types import Metrics
+from tsukiji.types.batches import MIN_KNOWN
 from tsukiji.types.execution import Execution
 from tsukiji.vision.package import CALIBRATION, Calibration
 from worker.inputs.batch_inputs import PAGE, from_dataset
 from worker.jobs.batches import store
 from worker.lease import Lease, Stale
 from worker.services import Services
+
+Floats = NDArray[np.floating]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
 
 
 def run(services: Services, job: Job, lease: Lease) -> None:
@@ -67,6 +76,7 @@ def settle(services: Services, job: Job, lease: Lease) -> None:
     rows = classified(services, job, lease)
     shares = np.stack([probabilities.read(row.probabilities, len(label_names)) for row in rows])
     truth = as_sets([split_labels(row.true_label or "") for row in rows], label_names)
+    seen = seen_in_training(services, asked.model, rows)
     if asked.kind == "multi_label":
         decided = as_sets([split_labels(row.labels or SEPARATOR) for row in rows], label_names)
         metrics = measure_sets(truth, shares, decided, label_names, thresholds_of(services, asked.model))
@@ -74,10 +84,11 @@ def settle(services: Services, job: Job, lease: Lease) -> None:
     else:
         classes = truth.argmax(axis=1)
         metrics, costs = measure(classes, shares, label_names), losses(classes, shares)
+        promise(metrics, classes, shares, rows, ~seen)
     metrics.execution = executed(job)
     lease.check()
     items = items_of(services, job, rows, costs.tolist())
-    counts = {"errored": job.items_errored, "seen_in_training": count_seen(services, asked.model, items)}
+    counts = {"errored": job.items_errored, "seen_in_training": int(seen.sum())}
     evaluation_id, model_id = new_id("evl"), asked.model
     result = {"evaluation_id": evaluation_id, "model_id": model_id, "accuracy": metrics.accuracy}
 
@@ -99,6 +110,15 @@ def settle(services: Services, job: Job, lease: Lease) -> None:
         registry.add_evaluation(session, evaluation, items)
 
     services.retry_while_unavailable(end)
+
+
+def promise(metrics: Metrics, classes: Ints, shares: Floats, rows: Sequence[ResultRow], new: Bools) -> None:
+    """Add guarantees from the images that the model has not learnt from, with probabilities as batches have them."""
+    numbers = {label: number for number, label in enumerate(metrics.label_names)}
+    taken_for = np.array([numbers[row.label or ""] for row in rows])
+    scores = np.array([row.score or 0.0 for row in rows])
+    known = np.array([row.known_score is None or row.known_score >= MIN_KNOWN for row in rows])
+    guarantees.add(metrics, classes[new], taken_for[new], scores[new], shares[new], known[new])
 
 
 def executed(job: Job) -> Execution | None:
@@ -159,13 +179,13 @@ def items_of(services: Services, job: Job, rows: list[ResultRow], costs: list[fl
     return items
 
 
-def count_seen(services: Services, model_id: str, items: list[dict[str, Any]]) -> int:
-    """Count the images that the model was trained on, by their content."""
+def seen_in_training(services: Services, model_id: str, rows: list[ResultRow]) -> Bools:
+    """Return which images (N,) the model was trained on, by their content."""
     with services.database.reading() as session:
         model = session.get(Model, model_id)
         if model is None or model.snapshot_id is None:
-            return 0
+            return np.zeros(len(rows), np.bool_)
         snapshot = registry.find_snapshot(session, model.snapshot_id)
     lines = snapshots.loads(services.store.read(snapshot.sha256))
     learnt = {line.sha256 for line in lines if line.split == "train"}
-    return sum(item["sha256"] in learnt for item in items)
+    return np.array([row.sha256 in learnt for row in rows])

@@ -1,0 +1,53 @@
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from training import guarantees
+from training.metrics import measure
+
+
+def sure(images, wrong, classes=3):
+    """Logits of a model whose least sure answers are the wrong ones."""
+    truth = np.arange(images) % classes
+    logits = np.zeros((images, classes), np.float32)
+    logits[np.arange(images), truth] = np.linspace(9, 3, images)
+    logits[images - wrong :] = np.roll(logits[images - wrong :], 1, axis=1) / 6
+    return logits, truth
+
+
+def metrics_of(logits, truth, names, candidates=1):
+    shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    metrics = measure(truth, shares, names, logits)
+    scores, known = guarantees.decision_scores(logits, truth), np.ones(len(truth), np.bool_)
+    guarantees.add(metrics, truth, logits.argmax(axis=1), scores, shares, known, candidates)
+    return metrics
+
+
+def test_the_table_says_what_can_be_decided_for_each_target():
+    rows = metrics_of(*sure(400, 12), ["cat", "dog", "owl"]).guarantees
+    assert [row.target_error for row in rows] == [0.005, 0.01, 0.02, 0.05]
+    assert rows[0].threshold is None
+    assert rows[0].more_images
+    assert rows[2].coverage == pytest.approx(0.97, abs=0.02)
+    assert rows[3].coverage >= rows[2].coverage >= rows[1].coverage
+    assert [part.label for part in rows[2].by_label] == ["cat", "dog", "owl"]
+
+
+def test_no_picture_is_judged_by_a_temperature_that_it_chose():
+    logits, truth = sure(100, 10)
+    before = guarantees.decision_scores(logits, truth)
+    logits[-1] *= 100
+    after = guarantees.decision_scores(logits, truth)
+    assert before[-1] < after[-1]
+    assert not np.allclose(before[:-1], after[:-1])
+    two, truth = sure(100, 10, classes=2)
+    order = np.argsort(two.max(axis=1) - two.min(axis=1), kind="stable")
+    assert (np.diff(guarantees.decision_scores(two, truth)[order]) >= 0).all(), "one order, whatever the temperature"
+
+
+def test_prediction_sets_have_limits_for_each_coverage():
+    sets = metrics_of(*sure(400, 12), ["cat", "dog", "owl"]).prediction_sets
+    assert [row.coverage for row in sets] == [0.8, 0.9, 0.95, 0.99]
+    assert all(a.mean_size <= b.mean_size for a, b in pairwise(sets))
+    assert metrics_of(*sure(9, 0), ["cat", "dog", "owl"]).prediction_sets[-1].limit is None
