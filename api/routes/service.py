@@ -49,6 +49,7 @@ def get_info(session: Reading) -> Info:
             queue=row.queue,
             worker=row.worker,
             device=row.device,
+            version=row.version,
             seen_at=row.seen_at,
             weights=row.weights,
             engines=row.engines,

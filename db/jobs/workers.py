@@ -9,6 +9,7 @@ from db.blobs import upsert
 from db.clock import now
 from db.jobs.leases import HELD, TABLES
 from db.models import WorkerSeen
+from tsukiji import __version__
 from tsukiji.kernel.predict_rpc import RpcAddress
 
 RPC_ADDRESSES = select(WorkerSeen.worker, WorkerSeen.lane_host, WorkerSeen.lane_port, WorkerSeen.lane_secret).order_by(
@@ -25,12 +26,13 @@ def report(
     weights: list[str] | None = None,
     engines: list[dict[str, Any]] | None = None,
 ) -> None:
-    """Record a worker's heartbeat, the address of its predict RPC, the weights it can load, and its engines' speeds."""
+    """Record a worker's heartbeat: its version and device, its predict RPC's address, its weights and engines' speeds."""
     values: dict[str, Any] = {
         "queue": queue,
         "device": device,
         "weights": weights,
         "engines": engines,
+        "version": __version__,
         "seen_at": now(),
     }
     for name in ("host", "port", "secret"):

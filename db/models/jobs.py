@@ -163,4 +163,6 @@ class WorkerSeen(Base):
     """Pretrained weights that it can load; null for workers that do not train, or do not say."""
     engines: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON)
     """`EngineSpeed`s of its machine, fastest first; null for workers that embed no pictures."""
+    version: Mapped[str | None] = mapped_column(String(40))
+    """Of its program; null for workers of versions that did not say."""
     seen_at: Mapped[datetime] = mapped_column(default=now())

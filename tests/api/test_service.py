@@ -20,7 +20,7 @@ def test_info_names_the_workers(client, services):
         workers.report(session, "infer@host:1", "infer", "cpu", engines=[speed])
     info = client.get("/v1/info").json()
     assert info["workers"][0]["engines"] == [speed]
-    assert info["version"] == __version__
+    assert info["version"] == info["workers"][0]["version"] == __version__
     assert "predict" in info["features"]
     assert [(worker["queue"], worker["device"]) for worker in info["workers"]] == [("infer", "cpu")]
 

@@ -66,6 +66,10 @@ def versions(info: types.Info) -> Iterator[Diagnosis]:
     if info.version != __version__:
         detail = f"the service has {info.version}, this program {__version__}"
         yield warning("versions", detail, f"Install {info.version} here, or upgrade the service.")
+    others = sorted({f"{one.queue} {one.version}" for one in info.workers if one.version not in (None, info.version)})
+    if others:
+        detail = f"the API has {info.version}, of the workers {', '.join(others)}"
+        yield warning("versions", detail, "Stop all programs, and start all from one version: a job may need both.")
 
 
 def key(client: Client) -> Diagnosis:

@@ -14,6 +14,8 @@ class WorkerInfo(Answer):
     queue: str
     worker: str
     device: str | None = None
+    version: str | None = None
+    """Of its program; null for workers older than this field."""
     seen_at: datetime
     weights: list[str] | None = None
     """Pretrained weights that a training worker has, by their file names in the weights folder."""

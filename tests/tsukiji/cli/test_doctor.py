@@ -156,6 +156,14 @@ def test_another_version(service, findings):
     assert "Install 9.9.9 here" in result.stderr
 
 
+def test_a_worker_of_another_version(service, findings):
+    answer_well(service, workers=[ALL[0] | {"version": "0.0.1"}, *ALL[1:]])
+    result, found = findings()
+    assert found["versions"]["warning"]
+    assert "0.0.1" in found["versions"]["detail"]
+    assert "from one version" in result.stderr
+
+
 def test_a_key_that_expires_soon(service, findings):
     answer_well(service)
     soon = datetime.now(UTC) + timedelta(days=3)
