@@ -15,11 +15,14 @@ from tsukiji.ingest.importers.folder_labels import use_of
 from tsukiji.ingest.importers.folders import Folders
 from tsukiji.ingest.importers.items import Item
 from tsukiji.ingest.importers.split_words import plain_split
+from tsukiji.ingest.importers.table_reader import CSV, JSON_LINES, TEXT, suffix_of
 from tsukiji.labels import PLUS, clean_labels, clean_word, folder_labels
 from tsukiji.names import from_path
 from tsukiji.types import Box, ImportOptions, Kind, Split
 
 FETCHED: Final = ("http://", "https://", "s3://", "file://")
+LINES_PER_ITEM: Final = 10
+"""A cell may hold line breaks, and lines may be empty; more than this is no table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +127,10 @@ def lay_out(
     layout = Layout(options, kind)
     lines: list[Line] = []
     for table in tables:
-        lines.extend(Line(table.name, item, table.is_named) for item in read(layout, table, names))
-        if max_items is not None and len(lines) > max_items:
-            raise TableInvalid(f"More than {max_items:,} pictures are named.", hint="Split the table.")
+        for item in read(layout, table, names, max_items):
+            lines.append(Line(table.name, item, table.is_named))
+            if max_items is not None and len(lines) > max_items:
+                raise TableInvalid(f"More than {max_items:,} pictures are named.", hint="Split the table.")
     layout.has_tables = bool(lines)
     layout.has_labels = any(line.item.labels is not None for line in lines)
     have_labels = not layout.has_labels and options.label is None
@@ -150,11 +154,13 @@ def note_container(layout: Layout, name: str, pictures: Iterable[str]) -> None:
         warn(layout, "split_not_set", detail)
 
 
-def read(layout: Layout, table: Table, names: Collection[str]) -> Iterator[Item]:
+def read(layout: Layout, table: Table, names: Collection[str], max_items: int | None) -> Iterator[Item]:
     """Return the items of a table, and record it as one; nothing if it is no table."""
     if layout.options.format == "folders" and not table.is_named:
         return iter(())
     try:
+        if max_items is not None and has_more_lines(table, LINES_PER_ITEM * max_items):
+            raise TableInvalid(f"The table has far more lines than {max_items:,} pictures.", hint="Split the table.")
         told = formats.read(table.name, table.data, layout.options, names, layout.kind)
         items = None if told is None else begun(told.items)
         for note in told.notes if told else ():
@@ -170,6 +176,11 @@ def read(layout: Layout, table: Table, names: Collection[str]) -> Iterator[Item]
         return iter(())
     layout.tables.add(table.name)
     return items
+
+
+def has_more_lines(table: Table, lines: int) -> bool:
+    """Return whether a table of one row each line is longer: reading one of 64 MB of line breaks takes minutes."""
+    return suffix_of(table.name) in CSV | JSON_LINES | TEXT and table.data.count(b"\n") > lines
 
 
 def begun(items: Iterator[Item]) -> Iterator[Item]:

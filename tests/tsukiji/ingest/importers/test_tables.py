@@ -231,3 +231,11 @@ def test_a_table_that_was_named_goes_before_those_that_were_found():
         ("cat", None),
     ]
     assert found.faults == []
+
+
+@pytest.mark.parametrize("rows", ["1.jpg,cat\n", "\n"], ids=["pictures", "nothing"])
+def test_a_table_of_too_many_lines_is_refused_without_being_read_to_its_end(rows):
+    table = Table("labels.csv", b"file,label\n" + rows.encode() * 2_000_000, is_named=True)
+    with pytest.raises(TableInvalid, match="pictures") as refused:
+        lay_out(FILES, [table], ImportOptions(), max_items=1000)
+    assert refused.value.hint == "Split the table."
