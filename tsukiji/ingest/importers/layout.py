@@ -159,8 +159,7 @@ def read(layout: Layout, table: Table, names: Collection[str], max_items: int | 
     if layout.options.format == "folders" and not table.is_named:
         return iter(())
     try:
-        if max_items is not None and has_more_lines(table, LINES_PER_ITEM * max_items):
-            raise TableInvalid(f"The table has far more lines than {max_items:,} pictures.", hint="Split the table.")
+        check_lines(table, max_items)
         told = formats.read(table.name, table.data, layout.options, names, layout.kind)
         items = None if told is None else begun(told.items)
         for note in told.notes if told else ():
@@ -178,9 +177,12 @@ def read(layout: Layout, table: Table, names: Collection[str], max_items: int | 
     return items
 
 
-def has_more_lines(table: Table, lines: int) -> bool:
-    """Return whether a table of one row each line is longer: reading one of 64 MB of line breaks takes minutes."""
-    return suffix_of(table.name) in CSV | JSON_LINES | TEXT and table.data.count(b"\n") > lines
+def check_lines(table: Table, max_items: int | None) -> None:
+    """Raise TableInvalid if a table with a row on each line is too long to be read in minutes."""
+    if max_items is None or suffix_of(table.name) not in CSV | JSON_LINES | TEXT:
+        return
+    if table.data.count(b"\n") > LINES_PER_ITEM * max_items:
+        raise TableInvalid(f"The table has far more lines than {max_items:,} pictures.", hint="Split the table.")
 
 
 def begun(items: Iterator[Item]) -> Iterator[Item]:
