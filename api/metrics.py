@@ -18,6 +18,7 @@ from tsukiji.kernel.settings import Settings
 
 SUM_SECONDS: Final = 60
 """The sum of all stored bytes reads a row for each picture, so it is made no more often."""
+DRIFT_SECONDS: Final = 24 * 60 * 60
 
 
 class State:
@@ -35,6 +36,7 @@ class State:
             queues = metrics.queues(session)
             active = metrics.active_jobs(session)
             pending, failing = metrics.pending_deliveries(session), metrics.failing_webhooks(session)
+            strange = metrics.strange_batches(session, DRIFT_SECONDS)
             if time.monotonic() - self._summed >= SUM_SECONDS:
                 self._stored, self._summed = storage_budget.used_bytes(session), time.monotonic()
         by_queue = partial(by_label, "queue")
@@ -47,6 +49,7 @@ class State:
         )
         yield gauge("webhook_deliveries_pending", "Deliveries that wait.", (), {(): pending})
         yield gauge("webhooks_failing", "Webhooks that fail, or were disabled because they did.", (), {(): failing})
+        yield gauge("drift_batches", "Batches of the last day that differ from held-out pictures.", (), {(): strange})
         yield gauge("stored_bytes", "Bytes in the store.", (), {(): self._stored})
         budget = self._settings.storage.budget_gb * 10**9
         yield gauge("storage_budget_bytes", "Their budget; 0: none.", (), {(): budget})

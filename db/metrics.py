@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from db.clock import now
 from db.jobs import leases, workers
-from db.models import Chunk, Job, Webhook, WebhookDelivery
+from db.models import BatchDrift, Chunk, Job, Webhook, WebhookDelivery
 from tsukiji.jobs import ACTIVE, PRESENT_SECONDS, QUEUE_OF, JobKind, Queue
 
 KINDS = {queue: [kind for kind in QUEUE_OF if QUEUE_OF[kind] == queue] for queue in Queue}
@@ -56,6 +56,11 @@ def pending_deliveries(session: Session) -> int:
     return count(session, WebhookDelivery, WebhookDelivery.status == "pending")
 
 
+def strange_batches(session: Session, seconds: float) -> int:
+    """Return how many batches of this time have other pictures than those that their models were judged on."""
+    return count(session, BatchDrift, BatchDrift.exceeded & (BatchDrift.created_at > now(-seconds)))
+
+
 def failing_webhooks(session: Session) -> int:
     """Return how many fail, or were disabled because they did."""
     by_itself = Webhook.disabled_at.is_(None) | (Webhook.disabled_because != "asked")
@@ -63,5 +68,5 @@ def failing_webhooks(session: Session) -> int:
     return count(session, Webhook, failing)
 
 
-def count(session: Session, table: type[Webhook | WebhookDelivery], condition: ColumnElement[bool]) -> int:
+def count(session: Session, table: type[BatchDrift | Webhook | WebhookDelivery], condition: ColumnElement[bool]) -> int:
     return session.scalar(select(func.count()).select_from(table).where(condition)) or 0

@@ -26,7 +26,7 @@ def report(
     weights: list[str] | None = None,
     engines: list[dict[str, Any]] | None = None,
 ) -> None:
-    """Record a worker's heartbeat: its version and device, its predict RPC's address, its weights and engines' speeds."""
+    """Record a worker's heartbeat: its version, device, predict RPC's address, weights and engines' speeds."""
     values: dict[str, Any] = {
         "queue": queue,
         "device": device,

@@ -1,11 +1,13 @@
 """`/metrics`: who may read it, and what it says."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from db import webhooks
 from db.jobs import jobs, leases, workers
-from db.models import Job
+from db.models import BatchDrift, Job
 from db.session import Session
 from tests.api.conftest import as_files, pictures, run_job, work
 from tsukiji.kernel import metrics
@@ -80,12 +82,25 @@ def test_an_end_that_is_rolled_back_is_not_counted(client, services, dataset):
     assert read(client).get(("tsukiji_jobs_ended_total", "succeeded", "training"), 0) == 0
 
 
+def test_batches_of_strange_pictures_are_counted_for_a_day(client, services, model):
+    batches = [
+        client.post("/v1/batches", files=as_files(pictures(2)), data={"model": model}).json()["id"] for _ in "ab"
+    ]
+    with services.database.transaction() as session:
+        for age, batch in enumerate(batches):
+            at = datetime.now(UTC) - timedelta(days=2 * age)
+            values = {"distribution": b"", "exceeded": True, "created_at": at}
+            session.add(BatchDrift(job_id=batch, model_id=model, **values))
+    assert read(client)["tsukiji_drift_batches",] == 1
+
+
 def test_bytes_disks_and_webhooks(client, services, dataset):
     hook = client.post("/v1/webhooks", json={"url": "https://hooks.example/"}).json()["id"]
     client.post(f"/v1/webhooks/{hook}/test")
     found = read(client)
     assert found["tsukiji_webhook_deliveries_pending",] == 1
     assert found["tsukiji_webhooks_failing",] == 0
+    assert found["tsukiji_drift_batches",] == 0
     assert found["tsukiji_stored_bytes",] > 0
     assert 0 < found["tsukiji_disk_free_bytes", "data"] <= found["tsukiji_disk_total_bytes", "data"]
     with services.database.transaction() as session:

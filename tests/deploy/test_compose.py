@@ -213,6 +213,8 @@ def test_pinning_writes_digests_and_leaves_the_rest(tmp_path):
         f"POSTGRES_IMAGE=postgres:17@sha256:{'a' * 64}",
         f"REDIS_IMAGE=redis:7@sha256:{'b' * 64}",
         f"PYTHON_IMAGE=python:3.12-slim@sha256:{'a' * 64}",
+        f"PROMETHEUS_IMAGE=prom/prometheus:v3.5.0@sha256:{'a' * 64}",
+        f"GRAFANA_IMAGE=grafana/grafana:12.1.0@sha256:{'a' * 64}",
     ]
     assert (tmp_path / ".env").stat().st_mode & 0o077 == 0
 
