@@ -34,6 +34,8 @@ class Axis:
     start: float
     end: float
     text: Callable[[float], str] = field(default=lambda value: f"{value:g}")
+    counts: bool = False
+    """Its values are whole numbers, and so are its ticks."""
 
     def __post_init__(self) -> None:
         if self.high <= self.low:
@@ -47,6 +49,8 @@ class Axis:
         rough = (self.high - self.low) / TICKS
         power = 10.0 ** int(f"{rough:e}".split("e")[1])
         step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough)
+        if self.counts:
+            step = max(1.0, step)
         first = -(-self.low // step)
         return [step * (first + index) for index in range(TICKS + 2) if step * (first + index) <= self.high + 1e-9]
 
@@ -60,20 +64,22 @@ def line_chart(
     y_range: tuple[float, float] | None = None,
     x_range: tuple[float, float] | None = None,
     y_most: float | None = None,
+    x_counts: bool = False,
     width: int = WIDTH,
     height: int = 240,
 ) -> Markup:
     """Return an SVG of up to two curves over one axis.
 
     A screen reader says `title`; `x_name` is below the horizontal axis, and `y_text` writes values of the vertical
-    one. The ends of the axes are those of the data by default, that of the vertical one at most `y_most`; `width` and
-    `height` are in units of the text's size, so a narrow column takes a narrow chart.
+    one. The ends of the axes are those of the data by default, that of the vertical one at most `y_most`; with
+    `x_counts` the horizontal one has whole numbers. `width` and `height` are in units of the text's size, so a narrow
+    column takes a narrow chart.
     """
     xs = [x for line in lines for x, _ in line.points] or [0.0, 1.0]
     ys = [y for line in lines for _, y in line.points] + [y for line in lines for _, *ends in line.band for y in ends]
     low, high = y_range or (min(ys, default=0.0), max(ys, default=1.0))
     spare = 0.0 if y_range else MARGIN * ((high - low) or abs(high) or 1.0)
-    across = Axis(*(x_range or (min(xs), max(xs))), LEFT, width - RIGHT)
+    across = Axis(*(x_range or (min(xs), max(xs))), LEFT, width - RIGHT, counts=x_counts)
     top = high + spare if y_most is None else min(high + spare, y_most)
     down = Axis(low - spare, top, height - BOTTOM, TOP, y_text)
     parts = [*axes(across, down, height, x_name)]

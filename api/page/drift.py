@@ -42,7 +42,13 @@ def draw_shares(batches: Sequence[BatchDrift]) -> Markup | None:
     expected = [(at, (each.expected or 0) / each.images) for at, each in enumerate(tested, 1)]
     lines = [Line("strange", shares), Line("expected", expected, dots=False)]
     return line_chart(
-        lines, title="Strange pictures of each batch", x_name="batch", y_text=percent, y_most=1.0, height=180
+        lines,
+        title="Strange pictures of each batch",
+        x_name="batch",
+        x_counts=True,
+        y_text=percent,
+        y_most=1.0,
+        height=180,
     )
 
 

@@ -167,5 +167,7 @@ def draw_sweep(metrics: Metrics) -> Sweep | None:
         for at, name in enumerate(names[:2], start=1)
     ]
     title = f"{names[0]} and {names[1]}, by threshold"
-    chart = line_chart(curves, title=title, x_name="threshold", y_text=percent, x_range=(0.0, 1.0), height=200)
+    chart = line_chart(
+        curves, title=title, x_name="threshold", y_text=percent, x_range=(0.0, 1.0), y_most=1.0, height=200
+    )
     return Sweep(names, points, chart)

@@ -104,7 +104,13 @@ def draw(history: list[types.SuggestionRound]) -> Markup | None:
     band = [(float(each.labelled), *each.accuracy_interval) for each in rounds if each.accuracy_interval]
     title = f"Accuracy over labels: {percent(points[-1][1])} with {points[-1][0]:.0f}"
     lines = [Line("accuracy", points, band)]
-    axes: dict[str, Any] = {"x_name": "labels", "x_range": (0.0, points[-1][0]), "y_text": percent, "y_most": 1.0}
+    axes: dict[str, Any] = {
+        "x_name": "labels",
+        "x_counts": True,
+        "x_range": (0.0, points[-1][0]),
+        "y_text": percent,
+        "y_most": 1.0,
+    }
     return line_chart(lines, title=title, **axes, width=330, height=190)
 
 

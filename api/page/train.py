@@ -207,6 +207,7 @@ def draw_epochs(epochs: Sequence[EpochMetrics], *, several: bool) -> dict[str, A
         ],
         title="Loss by epoch, of training and of held-out pictures",
         x_name="epoch",
+        x_counts=True,
         y_text=lambda value: f"{value:.3g}",
     )
     lines = [Line("accuracy", [(epoch.epoch, epoch.accuracy) for epoch in epochs], dots=len(epochs) <= LISTED)]
@@ -214,7 +215,7 @@ def draw_epochs(epochs: Sequence[EpochMetrics], *, several: bool) -> dict[str, A
         means = [(epoch.epoch, epoch.mean_average_precision or 0.0) for epoch in epochs]
         lines.append(Line("mean average precision", means, dots=False))
     title = "Accuracy on held-out pictures by epoch"
-    accuracy = line_chart(lines, title=title, x_name="epoch", y_text=percent, y_most=1.0)
+    accuracy = line_chart(lines, title=title, x_name="epoch", x_counts=True, y_text=percent, y_most=1.0)
     return {"loss": loss, "accuracy": accuracy}
 
 
