@@ -25,7 +25,7 @@ def test_projects_are_created_changed_and_deleted(browser, client):
     assert page.status_code == 200
     assert "1,000" in page.text
     for text in (browser.get("/").text, browser.get("/keys").text):
-        assert '<p class="hint long">default</p>' in text, "the rail says where one is, now that there are two"
+        assert '<p class="hint project">default</p>' in text, "the rail says where one is, now that there are two"
         assert 'href="/projects"' in text
     lab = client.get("/v1/projects/lab").json()["id"]
     assert "Change lab" in browser.get(f"/projects?change={lab}").text
