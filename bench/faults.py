@@ -25,6 +25,7 @@ from typing import Any, Final
 from bench.faulting.celery_peer import Peer
 from bench.faulting.checker import Checker, Verdict
 from bench.faulting.load import PER_CLASS, RECIPE, Lesson, Users, make_pictures
+from bench.faulting.machines import Machines, machines
 from bench.faulting.programs import LEASE_SECONDS, PROGRAMS, Stack
 from bench.faulting.schedule import Faults
 from bench.faulting.servers import servers
@@ -56,6 +57,7 @@ def main() -> None:
     parser.add_argument("--stack", choices=(*PROGRAMS, CELERY), default="embedded")
     parser.add_argument("--lease", type=float, default=LEASE_SECONDS, help="seconds; the product's default is 30")
     parser.add_argument("--patient", action="store_true", help="kill workers, one when the last has been made up for")
+    parser.add_argument("--machines", action="store_true", help="also full disks, cut links, wrong clocks; as root")
     parser.add_argument("--folder", type=Path, help="an empty folder that keeps data and logs; temporary by default")
     parser.add_argument("--quick", action="store_true", help="twenty seconds of faults: shows that it works")
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
@@ -64,7 +66,13 @@ def main() -> None:
     log.configure(LogSettings(level="warning" if options.quick else "info"), "faults")
     minutes = min(options.minutes, QUICK_MINUTES) if options.quick else options.minutes
     figures, problems = run(
-        options.stack, minutes, options.seed, options.folder, options.lease, patient=options.patient
+        options.stack,
+        minutes,
+        options.seed,
+        options.folder,
+        options.lease,
+        patient=options.patient,
+        rough=options.machines,
     )
     for problem in problems[:SHOWN]:
         print(problem, file=sys.stderr)
@@ -85,20 +93,22 @@ def run(
     lease: float = LEASE_SECONDS,
     *,
     patient: bool = False,
+    rough: bool = False,
 ) -> tuple[dict[str, Any], list[str]]:
     """Return the figures, and a line for each broken promise."""
     with ExitStack() as cleanup:
         home = folder or Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="tsukiji-faults-")))
         home.mkdir(parents=True, exist_ok=True)
         beside, kind = kind == CELERY, "servers" if kind == CELERY else kind
-        started = cleanup.enter_context(servers(kind))
+        there = cleanup.enter_context(machines(home, several=kind == "servers")) if rough else Machines()
+        started = cleanup.enter_context(servers(kind, there.services))
         settings = settings_of(home, started.places)
         upgrade(settings)
         database = Database(settings)
         cleanup.callback(database.close)
         with database.transaction() as session:
             _, key = keys.create(session, "faults")
-        stack = Stack(home, kind, started, lease)
+        stack = Stack(home, kind, started, lease, there)
         if kind == "embedded":
             stack.on_death = partial(release, settings)  # as `tsukiji up` does
         cleanup.callback(stack.stop)
@@ -128,6 +138,7 @@ def run(
             "minutes": minutes,
             "seed": seed,
             "patient": patient,
+            "machines": [name for name, found in vars(there).items() if found and name != "services"],
             **(peer.figures() if peer else {}),
         }
         return figures, lines_of(verdict)

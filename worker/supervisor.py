@@ -33,6 +33,7 @@ from tsukiji.jobs import Queue
 from tsukiji.kernel.browser import ADDRESS_FILE, open_browser, sign_in_path
 from tsukiji.kernel.parent_process import heeded, watch_make
 from tsukiji.kernel.settings import Settings
+from worker.gpus import inference_places
 from worker.services import WORKER_VARIABLE, name_worker
 
 log = structlog.get_logger(__name__)
@@ -105,8 +106,7 @@ def run(
     say_how = HOW_TO_GET_A_KEY.format(folder=settings.data.dir.resolve()) if not has_keys and not first_key else ""
     with tempfile.TemporaryDirectory(prefix="tsukiji-up-") as folder:
         address = Path(folder) / "address.json"
-        children = [Child("api", ["api", "--watch-stdin", "--announce", str(address)])]
-        children += [Child(str(role), ["worker", str(role), "--watch-stdin"]) for role in (*Queue, "dispatcher")]
+        children = [Child("api", ["api", "--watch-stdin", "--announce", str(address)]), *worker_children(settings)]
         for child in children:
             child.output = output
         try:
@@ -133,6 +133,15 @@ def run(
         end = b"".join(Path(output.name).read_bytes().splitlines(keepends=True)[-LAST_LINES:])
         sys.stderr.write(f"Tsukiji did not start. The end of its log, {output.name}:\n{end.decode(errors='replace')}")
     return 1
+
+
+def worker_children(settings: Settings) -> "Iterator[Child]":
+    """Yield a worker of each queue and the dispatcher; on several GPUs an inference worker for each."""
+    for role in (*Queue, "dispatcher"):
+        places = inference_places(settings.inference.device) if role == Queue.INFER else [{}]
+        for number, variables in enumerate(places, 1):
+            name = f"{role}-{number}" if len(places) > 1 else str(role)
+            yield Child(name, ["worker", str(role), "--watch-stdin"], variables)
 
 
 @contextmanager
@@ -217,6 +226,8 @@ class Child:
 
     name: str
     arguments: list[str]
+    variables: dict[str, str] = field(default_factory=dict)
+    """Of its environment, beside ours."""
     process: subprocess.Popen[bytes] | None = None
     worker: str = ""
     started: float = 0
@@ -238,7 +249,7 @@ class Child:
             stdout=output,  # ours carries the address and the key
             stderr=output,
             start_new_session=True,  # Ctrl-C in the terminal is for us; we stop the children
-            env=os.environ | {WORKER_VARIABLE: self.worker},
+            env=os.environ | self.variables | {WORKER_VARIABLE: self.worker},
         )
         self.started = time.monotonic()
         self.restart_at = self.silent_since = None

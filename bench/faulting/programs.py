@@ -17,6 +17,7 @@ from typing import Final
 
 import structlog
 
+from bench.faulting.machines import Machines
 from bench.faulting.servers import Servers
 from devtools.servers import free_port
 from worker.services import WORKER_VARIABLE
@@ -55,6 +56,8 @@ class Program:
     number: int
     environment: dict[str, str]
     log: Path
+    prefix: tuple[str, ...] = ()
+    """Before its command: where it runs."""
     starts: int = 0
     process: subprocess.Popen[bytes] | None = None
     frozen: list[int] = field(default_factory=list)
@@ -76,7 +79,7 @@ class Program:
         self.killed = False
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                self.command,
+                [*self.prefix, *self.command],
                 cwd=ROOT,
                 env=self.environment | {WORKER_VARIABLE: self.worker},
                 stdin=subprocess.PIPE,
@@ -148,8 +151,16 @@ class Program:
 class Stack:
     """All programs of one service, its servers, and the folders of messages and bytes."""
 
-    def __init__(self, folder: Path, kind: str, servers: Servers, lease: float = LEASE_SECONDS) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        kind: str,
+        servers: Servers,
+        lease: float = LEASE_SECONDS,
+        machines: Machines | None = None,
+    ) -> None:
         self.servers = servers
+        self.machines = machines or Machines()
         self.lease = lease
         self.on_death: Callable[[str], None] = lambda _worker: None
         """What a supervisor does when a worker dies, besides restarting it."""
@@ -157,7 +168,7 @@ class Stack:
         self.died = 0
         """How many had died by themselves."""
         self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"http://{self.machines.address}:{self.port}"
         self.queue_folder = folder / "data" / "queue"
         self.drafts_folder = folder / "data" / "blobs" / "tmp"
         """Every blob is written here first."""
@@ -165,8 +176,21 @@ class Stack:
         environment = inherited | SETTINGS | servers.places
         environment |= {"TSUKIJI_JOBS_LEASE_SECONDS": str(lease), "TSUKIJI_JOBS_BEAT_SECONDS": str(lease / 3)}
         environment |= {"TSUKIJI_DATA_DIR": str(folder / "data"), "TSUKIJI_API_PORT": str(self.port)}
-        roles = enumerate(PROGRAMS[kind])
-        self.programs = [Program(role, number, environment, folder / f"{role}{number}.log") for number, role in roles]
+        if self.machines.hosts:
+            environment |= {"TSUKIJI_API_HOST": self.machines.address, "TSUKIJI_API_PROXIES": '["10.0.0.0/8"]'}
+            environment |= {"TSUKIJI_API_ALLOWED_HOSTS": f'["{self.machines.address}"]'}
+        self.programs = [
+            Program(
+                role,
+                number,
+                environment | self.machines.environment(machine),
+                folder / f"{role}{number}.log",
+                self.machines.prefix(machine),
+            )
+            for number, role in enumerate(PROGRAMS[kind])
+            for machine in [0 if number <= len(ROLES) else 1]
+        ]
+        """The first of each role are on one machine, with the API; the second, where there are any, on another."""
 
     def start(self) -> None:
         for program in self.programs:

@@ -40,8 +40,13 @@ DECK: Final = {
     "lose_messages": 1,
     "lock_storage": 1,
 }
+JUMP_SECONDS: Final = (-60, 60)
+"""Many leases, and few enough that work which waits for a later time by a wrong clock is done in the end."""
 KILLS: Final = {"kill_worker": 4, "kill_child": 3}
-OF_ALL: Final = {"lose_messages", "lock_storage", "restart_broker", "restart_database", "cut_database"}
+OF_ALL: Final = {
+    *("lose_messages", "lock_storage", "restart_broker", "restart_database", "cut_database"),
+    *("fill_disk", "cut_link", "jump_clock"),
+}
 WORKERS: Final = ("train", "infer", "infer", "intake")
 
 
@@ -138,6 +143,7 @@ class Faults:
         self._patient = patient
         self._deck: list[str] = []
         self._undo: list[tuple[float, Callable[[], None]]] = []
+        self._lasting: set[str] = set()
         self._due = time.monotonic() + self._chance.uniform(*GAP_SECONDS)
 
     def step(self) -> None:
@@ -175,7 +181,7 @@ class Faults:
     def _deal(self) -> str:
         """Return the next card: each deck starts with one of every kind, so that a short run covers them all."""
         if not self._deck:
-            cards = KILLS if self._patient else DECK | self._servers_deck()
+            cards = KILLS if self._patient else DECK | self._servers_deck() | self._machines_deck()
             firsts = list(cards)
             others = [name for name, count in cards.items() for _ in range(count - 1)]
             self._chance.shuffle(firsts)
@@ -189,6 +195,11 @@ class Faults:
             return {}
         database = "cut_database" if servers.postgres is None else "restart_database"
         return {database: 1} | ({"restart_broker": 1} if servers.broker.restartable else {})
+
+    def _machines_deck(self) -> dict[str, int]:
+        machines = self._stack.machines
+        there = {"fill_disk": machines.disk, "cut_link": machines.hosts, "jump_clock": machines.clocks}
+        return {name: 1 for name, found in there.items() if found}
 
     # --- programs ----------------------------------------------------------------------------------------------------
 
@@ -290,3 +301,35 @@ class Faults:
         others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
         with self._database.reading() as session:
             session.execute(text(f"{others} AND pid <> pg_backend_pid()"))
+
+    # --- machines ----------------------------------------------------------------------------------------------------
+
+    def fill_disk(self) -> None:
+        disk = self._stack.machines.disk
+        if disk is not None and "fill_disk" not in self._lasting:
+            disk.fill()
+            self._later("fill_disk", self._chance.uniform(*LOCKED_SECONDS), disk.free)
+
+    def cut_link(self) -> None:
+        """Cut a machine off for longer than a lease: when it is back, it still believes that it holds its work."""
+        if "cut_link" not in self._lasting:
+            host = self._chance.choice(self._stack.machines.hosts)
+            host.cut()
+            self._later("cut_link", self._stack.lease + FREEZE_SECONDS, host.join)
+
+    def jump_clock(self) -> None:
+        """Set the clock of a machine forwards or back, and right again after a while."""
+        if "jump_clock" not in self._lasting:
+            clock = self._chance.choice(self._stack.machines.clocks)
+            clock.set(self._chance.choice(JUMP_SECONDS))
+            self._later("jump_clock", self._stack.lease, lambda: clock.set(0))
+
+    def _later(self, name: str, seconds: float, undo: Callable[[], None]) -> None:
+        """Undo a fault that must not be dealt again before that."""
+
+        def end() -> None:
+            self._lasting.discard(name)
+            undo()
+
+        self._lasting.add(name)
+        self._undo.append((time.monotonic() + seconds, end))

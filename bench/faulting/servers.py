@@ -44,6 +44,18 @@ class Broker(Protocol):
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where a server runs."""
+
+    address: str = "127.0.0.1"
+    prefix: tuple[str, ...] = ()
+    """Before its command."""
+
+
+HERE: Final = Place()
+
+
+@dataclass(frozen=True)
 class Servers:
     places: dict[str, str] = field(default_factory=dict)
     """Environment variables with their addresses."""
@@ -53,12 +65,12 @@ class Servers:
 
 
 @contextmanager
-def servers(kind: str) -> Iterator[Servers]:
+def servers(kind: str, place: Place = HERE) -> Iterator[Servers]:
     with ExitStack() as cleanup:
         if kind == "embedded":
             yield Servers()
             return
-        postgres = Postgres.create()
+        postgres = Postgres.create(place)
         if postgres is None:
             log.warning("no_own_postgres", then="connections are cut where it would be restarted")
             database_url = cleanup.enter_context(postgres_database())
@@ -70,7 +82,7 @@ def servers(kind: str) -> Iterator[Servers]:
         if kind == "rabbitmq":
             broker = RabbitMQ(cleanup.enter_context(rabbitmq()))
         else:
-            broker = Redis()
+            broker = Redis(place)
             cleanup.callback(broker.kill)
         yield Servers({"TSUKIJI_DATABASE_URL": database_url, "TSUKIJI_BROKER_URL": broker.url}, broker, postgres)
 
@@ -80,10 +92,11 @@ class Redis:
 
     restartable = True
 
-    def __init__(self) -> None:
+    def __init__(self, place: Place = HERE) -> None:
         port = free_port()
-        self.url = f"redis://127.0.0.1:{port}/0"
-        self._command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        self.url = f"redis://{place.address}:{port}/0"
+        options = ["--port", str(port), "--bind", place.address, "--protected-mode", "no", "--appendonly", "no"]
+        self._command = [*place.prefix, "redis-server", *options, "--save", ""]
         self.start()
 
     def start(self) -> None:
@@ -151,29 +164,32 @@ def rabbitmqctl(*arguments: str) -> None:
 class Postgres:
     """Our own cluster in a temporary folder. Commits are synced to disk, as a restart must keep them."""
 
-    def __init__(self, binaries: Path, user: str | None) -> None:
+    def __init__(self, binaries: Path, user: str | None, place: Place) -> None:
         self._binaries, self._user = binaries, user
         self._folder = Path(tempfile.mkdtemp(prefix="tsukiji-postgres-"))
         if user:
             shutil.chown(self._folder, user, user)
         data = self._folder / "data"
         self._run("initdb", "-D", str(data), "-U", "postgres", "-A", "trust", "--no-sync").wait()
+        with (data / "pg_hba.conf").open("a") as file:
+            file.write("host all all samenet trust\n")
         port = free_port()
-        self.url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
-        options = {"listen_addresses": "127.0.0.1", "unix_socket_directories": "", "port": port}
+        self.url = f"postgresql://postgres@{place.address}:{port}/postgres"
+        options = {"listen_addresses": place.address, "unix_socket_directories": "", "port": port}
         flags = [part for key, value in options.items() for part in ("-c", f"{key}={value}")]
+        self._prefix = place.prefix
         self._server = ["postgres", "-D", str(data), *flags]
 
     @classmethod
-    def create(cls) -> "Postgres | None":
+    def create(cls, place: Place = HERE) -> "Postgres | None":
         """Return a cluster, not started yet; None without binaries, or a user to run them."""
         places = [Path(found).parent] if (found := shutil.which("initdb")) else []
         places += sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: float(path.parent.name))
         user = "postgres" if os.geteuid() == 0 else None  # it refuses to run as root
-        return cls(places[-1], user) if places else None
+        return cls(places[-1], user, place) if places else None
 
     def start(self) -> None:
-        self._process = self._run(*self._server)
+        self._process = self._run(*self._server, prefix=self._prefix)
         if not wait_until(self._answers):
             raise RuntimeError("postgres did not start")
 
@@ -190,17 +206,20 @@ class Postgres:
             self._process.wait(STOP_SECONDS)
         shutil.rmtree(self._folder)
 
-    def _run(self, program: str, *arguments: str) -> subprocess.Popen[bytes]:
+    def _run(self, program: str, *arguments: str, prefix: tuple[str, ...] = ()) -> subprocess.Popen[bytes]:
+        """Run one of its programs as its user; a prefix, such as `ip netns exec`, needs root until then."""
+        user = self._user if not prefix else None
+        change = ("setpriv", "--reuid", self._user, "--regid", self._user, "--clear-groups") if self._user else ()
         return subprocess.Popen(
-            [str(self._binaries / program), *arguments],
+            [*prefix, *(change if prefix else ()), str(self._binaries / program), *arguments],
             cwd=self._folder,
             stdin=QUIET,
             stdout=QUIET,
             stderr=QUIET,
             start_new_session=True,
-            user=self._user,
-            group=self._user,
-            extra_groups=[] if self._user else None,
+            user=user,
+            group=user,
+            extra_groups=[] if user else None,
         )
 
     def _answers(self) -> bool:

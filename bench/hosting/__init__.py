@@ -1,0 +1,1 @@
+"""The parts of `bench.hosts`: a network of namespaces, and programs on its hosts."""
