@@ -136,15 +136,17 @@ def take_turns(
 def run_bare(services: Services, models: ModelCache, model: Model, items: list[BatchItem]) -> None:
     """Classify images and write what came out: no claim, no lease, no history, no counters."""
     predictor = models.get(model.id).predictor
-    wanted = {batch_inference.name_of(item): item for item in items if item.sha256}
+    names = [batch_inference.name_of(item) for item in items]
+    wanted = {name: item for name, item in zip(names, items, strict=True) if item.sha256}
     found: batch_inference.Found = {}
     parts = parts_of(list(wanted.values()), predictor.batch_size, predictor.plan.streams)
     act = partial(batch_inference.look, services, predictor, check=lambda: None)
     for part in in_streams(predictor.plan, parts, act, batch_inference.NICENESS):
         found |= part
+    embedded = batch_inference.Embedded.of(predictor, found)
     rows = [
         {"job_id": item.job_id} | row
-        for item, row in zip(items, batch_inference.rows_of(predictor, items, found), strict=True)
+        for item, row in zip(items, batch_inference.rows_of(predictor, items, names, found, embedded), strict=True)
     ]
     with services.database.transaction() as session:
         session.execute(insert(Prediction), rows)

@@ -10,7 +10,7 @@ from contextlib import closing
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -24,10 +24,10 @@ from training.frozen import Samples, open_frozen
 from training.random_projection import compact
 from tsukiji.errors import ImageError
 from tsukiji.vision.backbones import preprocess_of
-from tsukiji.vision.decoding.decode import DecodeLimits, decoded
+from tsukiji.vision.decoding.decode import DecodeLimits, decoded, measure
 from tsukiji.vision.device import choose_device
 from tsukiji.vision.engines import Engine, Pixels
-from tsukiji.vision.feature_cache import COMPACT, PLAIN, REGION, FeatureCache, Floats, weights_key
+from tsukiji.vision.feature_cache import COMPACT, PLAIN, REGION, FeatureCache, Floats, Size, weights_key
 from tsukiji.vision.model import build_on
 from tsukiji.vision.preprocess import Preprocess
 from tsukiji.vision.streams import in_streams, parts_of
@@ -37,8 +37,15 @@ VIEWS: Final = (REGION, PLAIN, COMPACT)
 
 Found = dict[int, dict[str, Floats]]
 """By view, what was found of pictures by `content`."""
-Seen = tuple[EmbeddedPicture, Pixels, tuple[int, int]]
-"""A picture, its pixels (1, size, size, 3), and its width and height."""
+
+
+class Seen(NamedTuple):
+    """A picture, its pixels (1, size, size, 3), and the sizes of what was decoded and of the whole picture."""
+
+    image: EmbeddedPicture
+    pixels: Pixels
+    decoded: Size
+    whole: Size
 
 
 def work(folder: Path, events: Events, control: Control) -> None:
@@ -66,16 +73,18 @@ def look(survey: EmbedRequest, events: Events, control: Control) -> None:
     limits = DecodeLimits(**survey.limits)
     events.send(Phase(name="looking"))
 
-    def act(part: Sequence[EmbeddedPicture]) -> Found:
+    def act(part: Sequence[EmbeddedPicture]) -> tuple[Found, dict[str, Size]]:
         control.check()
         seen = [found for image in part if (found := open_picture(image, preprocess, limits))]
-        return embed(engine, model.num_middle, seen) if seen else {}
+        sizes = {each.image.content: each.whole for each in seen}
+        return (embed(engine, model.num_middle, seen) if seen else {}), sizes
 
     passes, parts = 0, parts_of(missing, plan.batch_size, plan.streams)
     with closing(in_streams(plan, parts, act)) as found:
         while fresh := list(islice(found, SAVED_PARTS)):
+            sizes = {name: size for _, part in fresh for name, size in part.items()}
             for view in VIEWS:
-                kept.write({name: row for part in fresh for name, row in part.get(view, {}).items()}, view)
+                kept.write({name: row for part, _ in fresh for name, row in part.get(view, {}).items()}, view, sizes)
             passes += len(fresh)
             events.send(Looked(completed=min(len(missing), passes * len(parts[0])), total=len(missing)))
     if key := weights_key(survey.backbone, survey.image_size, survey.weights_dir):
@@ -88,15 +97,16 @@ def read_some(survey: EmbedRequest, preprocess: Preprocess, control: Control, mo
     for image in survey.images[:: -(-len(survey.images) // most)]:
         control.check()
         if seen := open_picture(image, preprocess, limits):
-            found.append(seen[1])
+            found.append(seen.pixels)
     return np.concatenate(found)
 
 
 def open_picture(image: EmbeddedPicture, preprocess: Preprocess, limits: DecodeLimits) -> Seen | None:
     """Return the picture's pixels, or None if unreadable: other parts of the analysis report that."""
     try:
-        with decoded(image.path.read_bytes(), limits, crop=image.crop, target_side=preprocess.size) as picture:
-            return image, preprocess.to_pixels([picture]), picture.size
+        data = image.path.read_bytes()
+        with decoded(data, limits, crop=image.crop, target_side=preprocess.size) as picture:
+            return Seen(image, preprocess.to_pixels([picture]), picture.size, measure(data, limits))
     except (OSError, ImageError) as error:
         sys.stderr.write(f"{image.sha256}: {error}\n")
         return None
@@ -104,9 +114,9 @@ def open_picture(image: EmbeddedPicture, preprocess: Preprocess, limits: DecodeL
 
 def embed(engine: Engine, num_middle: int, batch: Sequence[Seen]) -> Found:
     """Return region, embedding and compact embedding of each picture."""
-    embeddings, summed = engine.look(np.concatenate([pixels for _, pixels, _ in batch]))
-    names = [image.content for image, _, _ in batch]
-    regions = [np.array(find_region(each, *size), np.float32) for each, (_, _, size) in zip(summed, batch, strict=True)]
+    embeddings, summed = engine.look(np.concatenate([seen.pixels for seen in batch]))
+    names = [seen.image.content for seen in batch]
+    regions = [np.array(find_region(each, *seen.decoded), np.float32) for each, seen in zip(summed, batch, strict=True)]
     rows: tuple[Iterable[Floats], ...] = (regions, embeddings, compact(embeddings, num_middle))
     return {view: dict(zip(names, each, strict=True)) for view, each in zip(VIEWS, rows, strict=True)}
 

@@ -61,6 +61,8 @@ def test_each_picture_is_kept_and_found_by_the_weights(survey: EmbedRequest, eve
     names = [image.sha256 for image in survey.images]
     kept = feature_cache_of(survey)
     assert kept.read(names, PLAIN, 256 + 1024).keys() == set(names), "a training finds its embeddings"
+    sizes = {size for _, size in kept.read_sized(names, PLAIN, None).values()}
+    assert sizes == {(50, 37 + number) for number in range(5)}, "a batch tells them, and reads no file"
     compacts = kept.read(names, COMPACT, DIMENSIONS)
     assert compacts.keys() == set(names)
     assert all(np.linalg.norm(row) == pytest.approx(1, abs=0.01) for row in compacts.values())

@@ -88,6 +88,14 @@ def test_what_was_computed_once_is_never_computed_again(open_embedder: Open, run
     assert idle.seen == 0
 
 
+def test_the_sizes_of_the_whole_pictures_are_kept_for_batches(open_embedder: Open, run_pictures: list[Picture]) -> None:
+    picture = run_pictures[3].model_copy(update={"crop": (0, 0, 20, 20)})
+    embedder, _ = open_embedder()
+    embedder.embed([picture])
+    assert embedder.kept is not None
+    assert embedder.kept.read_sized([picture.content], PLAIN, SIDE)[picture.content][1] == (50, 40)
+
+
 def test_a_picture_that_is_there_twice_is_computed_once(open_embedder: Open, run_pictures: list[Picture]) -> None:
     embedder, model = open_embedder(path=None)
     rows = embedder.embed([run_pictures[0], run_pictures[1], run_pictures[0]])

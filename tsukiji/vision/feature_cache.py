@@ -5,7 +5,7 @@ Shared by trainings and batches, in a SQLite file of its own. Any fault of the f
 
 import sqlite3
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -60,12 +60,11 @@ class FeatureCache:
             for start in range(0, len(pictures), ASKED):
                 asked = pictures[start : start + ASKED]
                 marks = ", ".join("?" * len(asked))
-                rows = file.execute(ROWS.format(marks), (self.space, view, *asked))
-                found |= {
-                    name: (np.frombuffer(vector, KEPT_TYPE).astype(np.float32), (across, down) if across else None)
-                    for name, vector, across, down in rows
-                    if width is None or len(vector) == width * KEPT_TYPE.itemsize
-                }
+                rows = file.execute(ROWS.format(marks), (self.space, view, *asked)).fetchall()
+                good = [row for row in rows if width is None or len(row[1]) == width * KEPT_TYPE.itemsize]
+                vectors = floats([row[1] for row in good])
+                for (name, _, across, down), vector in zip(good, vectors, strict=True):
+                    found[name] = vector, (across, down) if across else None
         return found
 
     def write(self, found: Mapping[str, Floats], view: int, sizes: Mapping[str, Size] | None = None) -> None:
@@ -131,6 +130,14 @@ def weights_key(backbone: str, image_size: int, folder: Path | None) -> str | No
 def content_of(sha256: str, crop: Box | None) -> str:
     """Return an identifier of pixels: equal for the same crop of the same file."""
     return sha256 if crop is None else f"{sha256}:{crop}"
+
+
+def floats(vectors: Sequence[bytes]) -> Iterable[Floats]:
+    """Return kept rows, converted at once if all are of one width."""
+    if len({len(vector) for vector in vectors}) != 1:
+        return [np.frombuffer(vector, KEPT_TYPE).astype(np.float32) for vector in vectors]
+    whole: Floats = np.frombuffer(b"".join(vectors), KEPT_TYPE).astype(np.float32).reshape(len(vectors), -1)
+    return whole
 
 
 def rounded(embeddings: Floats) -> Floats:

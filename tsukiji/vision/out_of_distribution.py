@@ -76,18 +76,17 @@ class Means(Known):
 
     def distances(self, vectors: Floats) -> Floats:
         """Return squared Mahalanobis distances (N, C), up to a factor, of vectors (N, D) to the means."""
-        rows = unit_parts(vectors, self.middle) * self.scales
-        whitened = self._whitened(rows)
-        lengths = (rows * whitened).sum(axis=1, keepdims=True)
-        return np.asarray(lengths - 2 * (whitened @ self.means.T) + self._lengths, np.float32)
+        rows: Floats = unit_parts(vectors, self.middle) * self.scales
+        along: Floats = rows @ self.axes.T
+        means_along, lengths = self._of_means
+        products = rows @ self.means.T - along @ means_along.T
+        return np.asarray((squares(rows) - squares(along))[:, None] - 2 * products + lengths, np.float32)
 
     @cached_property
-    def _lengths(self) -> Floats:
-        """Squared lengths of the means, (C,)."""
-        return np.asarray((self.means * self._whitened(self.means)).sum(axis=1), np.float32)
-
-    def _whitened(self, rows: Floats) -> Floats:
-        return np.subtract(rows, rows @ self.axes.T @ self.axes, dtype=np.float32)
+    def _of_means(self) -> tuple[Floats, Floats]:
+        """Their coordinates along the axes (C, R), and their squared lengths (C,)."""
+        along: Floats = self.means @ self.axes.T
+        return along, squares(self.means) - squares(along)
 
     def _compare(self, vectors: Floats) -> Floats:
         nearest: Floats = -self.distances(vectors).min(axis=1)
@@ -128,9 +127,15 @@ def unit_parts(vectors: Floats, middle: int) -> Floats:
 
 def normalised(vectors: Floats) -> Floats:
     """Return the rows scaled to length 1; zero rows are unchanged."""
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    lengths = np.sqrt(squares(vectors))[:, None]
     rows: Floats = (vectors / np.maximum(lengths, np.finfo(np.float32).tiny)).astype(np.float32)
     return rows
+
+
+def squares(rows: Floats) -> Floats:
+    """Return the squared lengths (N,) of rows (N, D)."""
+    found: Floats = np.einsum("nd,nd->n", rows, rows)
+    return found
 
 
 def save(known: Means, path: Path) -> None:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -51,6 +51,21 @@ Found = dict[str, Seen | Row]
 
 
 @dataclass(frozen=True)
+class Embedded:
+    """The embeddings (N, E) of all readable pictures, and the place of each by its name."""
+
+    places: dict[str, int]
+    embeddings: npt.NDArray[np.float32]
+
+    @classmethod
+    def of(cls, predictor: Predictor, found: "Found") -> Self:
+        good = {name: seen.embedding for name, seen in found.items() if isinstance(seen, Seen)}
+        nothing = np.empty((0, predictor.model.num_embedded), np.float32)
+        places = {name: place for place, name in enumerate(good)}
+        return cls(places, np.stack(list(good.values())) if good else nothing)
+
+
+@dataclass(frozen=True)
 class Classified:
     """One row per item, in order, and what the readable pictures are like."""
 
@@ -70,7 +85,8 @@ def predict(
         GpuOutOfMemory: not even one picture fits.
     """
     kept = feature_cache_of(services, predictor)
-    wanted = {name_of(item): item for item in items if item.sha256}
+    names = [name_of(item) for item in items]
+    wanted = {name: item for name, item in zip(names, items, strict=True) if item.sha256}
     found = recall(services, kept, predictor, wanted)
     fresh: Found = {}
     missing = [item for name, item in wanted.items() if name not in found]
@@ -83,8 +99,9 @@ def predict(
         fresh |= part
     keep(kept, fresh)
     found |= fresh
-    rows = rows_of(predictor, items, found, threshold)
-    return Classified(rows, distribution_of(predictor, items, found, rows))
+    embedded = Embedded.of(predictor, found)
+    rows = rows_of(predictor, items, names, found, embedded, threshold)
+    return Classified(rows, distribution_of(predictor, names, embedded, rows))
 
 
 def name_of(item: BatchItem) -> str:
@@ -170,19 +187,23 @@ def keep(kept: FeatureCache | None, found: Mapping[str, Seen | Row]) -> None:
 # --- rows ------------------------------------------------------------------------------------------------------------
 
 
-def rows_of(predictor: Predictor, items: Sequence[BatchItem], found: Found, threshold: float = 0.0) -> list[Row]:
-    """Return the items' rows: the head classifies all pictures at once."""
-    good = [name for name, seen in found.items() if isinstance(seen, Seen)]
-    places = {name: place for place, name in enumerate(good)}
-    embeddings = [seen.embedding for seen in found.values() if isinstance(seen, Seen)]
-    answers = predictor.conclude(np.stack(embeddings)) if embeddings else None
+def rows_of(
+    predictor: Predictor,
+    items: Sequence[BatchItem],
+    names: Sequence[str],
+    found: Found,
+    embedded: Embedded,
+    threshold: float = 0.0,
+) -> list[Row]:
+    """Return the rows of items, whose `name_of` are `names`: the head classifies all pictures at once."""
+    answers = predictor.conclude(embedded.embeddings) if embedded.places else None
     known = known_scores(answers) if answers else []
     rows = []
-    for item in items:
+    for item, name in zip(items, names, strict=True):
         row = blank_prediction(item.seq)
-        seen = found[name_of(item)] if item.sha256 else item.error
+        seen = found.get(name) or item.error
         if answers and isinstance(seen, Seen):
-            place = places[name_of(item)]
+            place = embedded.places[name]
             width, height = seen.size
             row |= {"width": width, "height": height}
             row |= answer(predictor, answers.probabilities[place], known[place], threshold)
@@ -193,20 +214,18 @@ def rows_of(predictor: Predictor, items: Sequence[BatchItem], found: Found, thre
 
 
 def distribution_of(
-    predictor: Predictor, items: Sequence[BatchItem], found: Found, rows: Sequence[Row]
+    predictor: Predictor, names: Sequence[str], embedded: Embedded, rows: Sequence[Row]
 ) -> Distribution:
     """Count the pictures that have a result, repeated ones as often as they occur."""
-    good = [(name_of(item), row) for item, row in zip(items, rows, strict=True) if row["error"] is None]
-    places = {name: place for place, name in enumerate(dict.fromkeys(name for name, _ in good))}
-    embeddings = [seen.embedding for name in places if isinstance(seen := found[name], Seen)]
-    width, numbers = predictor.model.num_embedded, {label: at for at, label in enumerate(predictor.label_names)}
-    features = fourier_features(np.stack(embeddings) if good else np.empty((0, width)), predictor.model.num_middle)
+    good = [(name, row) for name, row in zip(names, rows, strict=True) if row["error"] is None]
+    numbers = {label: at for at, label in enumerate(predictor.label_names)}
+    features = fourier_features(embedded.embeddings, predictor.model.num_middle)
     known = [row["known_score"] for _, row in good]
     return Distribution.of(
         np.array([numbers[row["label"]] for _, row in good], np.int64),
         np.array([row["score"] for _, row in good]),
         None if None in known else np.array(known),
-        features[[places[name] for name, _ in good]],
+        features[[embedded.places[name] for name, _ in good]],
         len(numbers),
         predictor.held_out,
     )

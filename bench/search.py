@@ -1,0 +1,190 @@
+"""Similar pictures among a million, and a new model over a million pictures that were seen.
+
+    python -m bench.search [--quick] [--json] [--rows 1000000]
+
+Rows are made up: 2,000 kinds of pictures, with as much noise as needed for neighbours as alike as those of photos.
+`search_p95_ms` is of 200 queries, one at a time, over compact embeddings; `recall_at_10` is against the cosines in
+float64; `add_1000_seconds` is the slowest of ten. `head_1m_seconds` is the time in which an inference worker
+classifies pictures whose features by `efficientnet_lite0` are kept, in chunks of 10,000 with their known scores, and
+writes them as Parquet; no blob is read. It is scaled to a million rows where there are fewer (`head_rows`: files of
+features have 5 kB a row).
+"""
+
+import argparse
+import tempfile
+import time
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Final, cast
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from pyarrow import parquet
+
+from bench.report import parse, show
+from bench.throughput.timing import p95
+from db.models import BatchItem
+from training.mahalanobis import fit
+from training.random_projection import DIMENSIONS, unit
+from tsukiji.kernel.settings import DataSettings, InferenceSettings, Settings
+from tsukiji.vision.backbones import preprocess_of
+from tsukiji.vision.execution_plan import exact
+from tsukiji.vision.feature_cache import PLAIN, FeatureCache
+from tsukiji.vision.model import build
+from tsukiji.vision.package import Calibration, ModelConfig
+from tsukiji.vision.predictor import Predictor
+from tsukiji.vision.similarity import VectorIndex, top
+from worker.inference.batch_inference import predict
+from worker.lease import Lease
+from worker.services import Services
+
+BACKBONE: Final = "efficientnet_lite0"
+LABELS: Final = tuple(f"label {number}" for number in range(10))
+KINDS: Final = 2000
+NOISE: Final = 0.7
+QUERIES: Final = 200
+JUDGED: Final = 20
+"""Queries whose answers are compared with float64, which takes seconds each."""
+ADDED: Final = 1000
+PART: Final = 20_000
+CHUNK: Final = 10_000
+MILLION: Final = 1_000_000
+
+Floats = NDArray[np.float32]
+
+
+def main() -> None:
+    parser = parse(__doc__)
+    parser.add_argument("--rows", type=int, default=MILLION, help="rows to search")
+    parser.add_argument("--head-rows", type=int, default=MILLION, help="rows to classify: 5 kB of disk each")
+    options = parser.parse_args()
+    if options.quick:
+        options.rows, options.head_rows = 20_000, 20_000
+    show("search", measure(options), as_json=options.json)
+
+
+def measure(options: argparse.Namespace) -> dict[str, Any]:
+    figures = searching(options.rows)
+    with tempfile.TemporaryDirectory() as folder:
+        seconds = classifying(options.head_rows, Path(folder))
+    scaled = seconds * MILLION / options.head_rows
+    return figures | {"head_1m_seconds": scaled, "head_rows": options.head_rows, "seed": 0, "runs": 1}
+
+
+# --- searching -------------------------------------------------------------------------------------------------------
+
+
+def searching(count: int) -> dict[str, Any]:
+    random = np.random.default_rng(0)
+    centres = random.standard_normal((KINDS, DIMENSIONS), dtype=np.float32)
+    index, kept = VectorIndex(DIMENSIONS), []
+    for start in range(0, count, PART):
+        rows = made_up(random, centres, min(PART, count - start))
+        index.add([str(start + number) for number in range(len(rows))], rows)
+        kept.append(rows)
+    adding, searching, right = [], [], 0
+    for _ in range(10):
+        rows = made_up(random, centres, ADDED)
+        began = time.perf_counter()
+        index.add([str(len(index) + place) for place in range(ADDED)], rows)
+        adding.append(time.perf_counter() - began)
+        kept.append(rows)
+    for number, query in enumerate(made_up(random, centres, QUERIES)):
+        began = time.perf_counter()
+        found = index.search(query, 10)
+        searching.append(time.perf_counter() - began)
+        if number < JUDGED:
+            cosines = np.concatenate([rows.astype(np.float64) @ query.astype(np.float64) for rows in kept])
+            right += len({name for name, _ in found} & {str(place) for place in top(cast("Floats", cosines), 10)})
+    return {
+        "search_p95_ms": 1000 * p95(searching),
+        "recall_at_10": right / (10 * JUDGED),
+        "add_1000_seconds": max(adding),
+        "rows": len(index),
+        "index_mb": index.bytes / 2**20,
+    }
+
+
+def made_up(random: np.random.Generator, centres: Floats, count: int) -> Floats:
+    kinds = centres[random.integers(0, len(centres), count)]
+    return unit(kinds + NOISE * random.standard_normal(kinds.shape, dtype=np.float32))
+
+
+# --- a new model -----------------------------------------------------------------------------------------------------
+
+
+def classifying(count: int, folder: Path) -> float:
+    """Return the seconds in which the kept pictures are classified and written."""
+    settings = Settings(data=DataSettings(dir=folder), inference=InferenceSettings(features_mb=2**20))
+    predictor = model()
+    kept = FeatureCache(settings.cache_dir / "features.db", predictor.space, 2**50)
+    names = list(remember(kept, predictor.model.num_embedded, count))
+    np.random.default_rng(1).shuffle(names)  # the order of a data set is not that of the hashes
+    services = cast("Services", SimpleNamespace(settings=settings))
+    lease = cast("Lease", SimpleNamespace(check=lambda: None))
+    began = time.perf_counter()
+    with parquet.ParquetWriter(folder / "results.parquet", SCHEMA, compression="zstd") as writer:
+        for start in range(0, count, CHUNK):
+            part = names[start : start + CHUNK]
+            items = [
+                BatchItem(job_id="bat_1", seq=start + place, custom_id=name, sha256=name)
+                for place, name in enumerate(part)
+            ]
+            writer.write_table(table(part, predict(services, predictor, items, lease).rows))
+    seconds = time.perf_counter() - began
+    written = parquet.ParquetFile(folder / "results.parquet").metadata.num_rows
+    if written != count:
+        raise RuntimeError(f"{written} of {count} rows were written")
+    return seconds
+
+
+SCHEMA: Final = pa.schema(
+    [
+        ("custom_id", pa.string()),
+        ("label", pa.string()),
+        ("score", pa.float64()),
+        ("known_score", pa.float64()),
+        ("probabilities", pa.list_(pa.float32(), len(LABELS))),
+    ]
+)
+
+
+def table(names: list[str], rows: list[dict[str, Any]]) -> pa.Table:
+    values = np.frombuffer(b"".join(row["probabilities"] for row in rows), "<f4")
+    columns = [pa.array([row[name] for row in rows]) for name in ("label", "score", "known_score")]
+    probabilities = pa.FixedSizeListArray.from_arrays(pa.array(values), len(LABELS))
+    return pa.table([pa.array(names), *columns, probabilities], schema=SCHEMA)
+
+
+def model() -> Predictor:
+    """Return a model on the backbone with statistics for known scores, untrained: that costs the same."""
+    network = build(BACKBONE, len(LABELS), "linear_v1").eval()
+    random = np.random.default_rng(0)
+    width = network.num_middle + network.num_features
+    learnt = random.random((1000, width), np.float32)
+    known = fit(learnt, np.arange(1000) % len(LABELS), random.random((200, width), np.float32), network.num_middle)
+    config = ModelConfig(
+        architecture=BACKBONE,
+        num_classes=len(LABELS),
+        num_features=network.num_features,
+        label_names=list(LABELS),
+        head="linear_v1",
+        pretrained=True,
+    )
+    return Predictor(network, config, preprocess_of(BACKBONE, 224), Calibration(), exact("cpu", 32), known)
+
+
+def remember(kept: FeatureCache, width: int, count: int) -> Iterator[str]:
+    """Keep features of pictures, and yield the names of these."""
+    some = np.random.default_rng(0).random((PART, width), np.float32)
+    for start in range(0, count, PART):
+        names = sorted(sha256(str(number).encode()).hexdigest() for number in range(start, min(start + PART, count)))
+        kept.write(dict(zip(names, some, strict=False)), PLAIN, dict.fromkeys(names, (500, 375)))
+        yield from names
+
+
+if __name__ == "__main__":
+    main()
