@@ -238,7 +238,7 @@ LIMITS = (
     (re.compile(r"/v1/batches"), ("application/jsonl", "application/x-ndjson"), "manifest_bytes"),
     (re.compile(r"(/v1)?/batches|/v1/datasets/[^/]+/images|/v1/models"), "multipart/", "request_bytes"),
     (re.compile(r"/v1/batches"), "", "archive_bytes"),
-    (re.compile(r"/v1/models/[^/]+/predict|/v1/similar|/use"), "", "predict_bytes"),
+    (re.compile(r"/v1/models/[^/]+/predict|/v1/similar|/datasets/[^/]+/similar|/use"), "", "predict_bytes"),
 )
 """Path, start of the content type, limit; the first match counts."""
 

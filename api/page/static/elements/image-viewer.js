@@ -13,6 +13,7 @@ class ImageViewer extends HTMLElement {
   #facts = make("dl", { class: "facts" });
   #title = make("h2", { id: "viewer-title" });
   #delete = make("button", { type: "button", class: "danger small" }, "Delete for good…");
+  #similar = make("a", { class: "button small", "data-key": "m" }, "More like this ", make("kbd", {}, "M"));
   #dialog = make("dialog", { class: "viewer", "aria-labelledby": "viewer-title" });
   /** @type {any} */ #image = null;
   /** @type {ImageGrid | null} */ #grid = null;
@@ -22,7 +23,7 @@ class ImageViewer extends HTMLElement {
     const step = (/** @type {number} */ by, /** @type {string} */ key, /** @type {string} */ text) => make("button", { type: "button", "data-key": key, "aria-label": text, title: text, onclick: () => this.#step(by) }, by < 0 ? "←" : "→");
     const close = make("button", { type: "button", onclick: () => this.#dialog.close() }, "Close ", make("kbd", {}, "Esc"));
     this.#delete.addEventListener("click", () => this.#remove());
-    this.#dialog.append(make("header", {}, this.#title, make("span", { class: "acts" }, step(-1, "ArrowLeft", "Previous picture"), step(1, "ArrowRight", "Next picture"), close)), this.#picture, make("footer", {}, this.#facts, this.#delete));
+    this.#dialog.append(make("header", {}, this.#title, make("span", { class: "acts" }, step(-1, "ArrowLeft", "Previous picture"), step(1, "ArrowRight", "Next picture"), close)), this.#picture, make("footer", {}, this.#facts, this.#similar, this.#delete));
     this.#dialog.addEventListener("close", () => this.#closed());
     this.replaceChildren(this.#dialog);
     document.addEventListener("open", (event) => {
@@ -43,6 +44,7 @@ class ImageViewer extends HTMLElement {
       this.#title.textContent = image.name;
       this.#picture.src = image.links.original;
       this.#picture.alt = image.name;
+      this.#similar.setAttribute("href", `/datasets/${image.dataset_id}/similar?image=${image.id}`);
       this.#delete.textContent = "Delete for good…";
       this.#tell(image, []);
       if (!this.#dialog.open) this.#dialog.showModal();
