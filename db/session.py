@@ -5,9 +5,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
-from sqlalchemy import Engine, create_engine, event, make_url, text
+from sqlalchemy import URL, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import DataError as ValueRefused
 from sqlalchemy.exc import IntegrityError as RowExists
 from sqlalchemy.exc import TimeoutError as PoolExhausted
@@ -28,6 +28,10 @@ BUSY_SECONDS = 15
 SQLITE_CONNECTIONS = 40
 """As many as the API has threads: a new connection sets its pragmas and reads the whole schema first."""
 RETRY_SECONDS = 0.5
+KEEPALIVE: Final = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 4}
+"""Seconds, seconds, and how many unanswered ones end a connection: half a minute in all."""
+GONE_MILLISECONDS: Final = 30_000
+"""The same for one that has sent something."""
 AFTER_COMMIT = "after_commit"
 
 
@@ -49,9 +53,7 @@ class Database:
         if url.get_backend_name() == "sqlite":
             self.engine = open_sqlite(url.render_as_string(hide_password=False))
         else:
-            self.engine = create_engine(
-                url, pool_size=settings.database.pool_size, max_overflow=20, pool_pre_ping=True, pool_recycle=1800
-            )
+            self.engine = open_postgres(url, settings.database.pool_size)
         raise_outages(self.engine)
 
     def seen_by(self, view: View | None, actor: Actor | None = None) -> "Database":
@@ -132,6 +134,25 @@ class Database:
 
     def close(self) -> None:
         self.engine.dispose()
+
+
+def open_postgres(url: URL, pool_size: int) -> Engine:
+    """Open PostgreSQL so that neither end waits for one that vanished: by default that takes hours.
+
+    A machine that loses its power says no good-bye, and what its transactions had locked would stay locked.
+    """
+    options = {"pool_size": pool_size, "max_overflow": 20, "pool_pre_ping": True, "pool_recycle": 1800}
+    engine = create_engine(url, connect_args=KEEPALIVE | {"tcp_user_timeout": GONE_MILLISECONDS}, **options)
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _record: Any) -> None:
+        server = {f"tcp_{name}": value for name, value in KEEPALIVE.items()} | {"tcp_user_timeout": GONE_MILLISECONDS}
+        connection.autocommit = True  # a setting within a transaction would end with it
+        for name, value in server.items():
+            connection.execute(f"SET {name} = {value}")
+        connection.autocommit = False
+
+    return engine
 
 
 def open_sqlite(url: str) -> Engine:
