@@ -31,6 +31,25 @@ def put(session: Session, name: str, model_id: str, by: str | None = None) -> Al
     return find(session, name)
 
 
+def promise(session: Session, name: str, target_error: float | None, confidence: float) -> Alias:
+    """Set the target of batches and predictions that name the alias and no threshold of their own.
+
+    Raises:
+        NotFound
+    """
+    alias = find(session, name)
+    alias.target_error, alias.confidence = target_error, confidence
+    session.flush()
+    return find(session, name)
+
+
+def named(session: Session, word: str) -> Alias | None:
+    """Return the alias that a model is named by, if it is."""
+    if session.get(Model, word) is not None:
+        return None
+    return session.scalar(select(Alias).where(Alias.name == word))
+
+
 def describe(session: Session, name: str, model_id: str, before: AliasMove | None, by: str | None) -> dict[str, Any]:
     """Return what webhooks are told of a move."""
     return {

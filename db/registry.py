@@ -13,6 +13,7 @@ from db.models import Alias, Evaluation, EvaluationItem, LabelSuspect, Model, Mo
 from db.paging import Rows, Window, fetch
 from tsukiji.errors import Conflict, NotFound
 from tsukiji.ids import new_id
+from tsukiji.types import Metrics
 
 
 def add_snapshot(
@@ -152,6 +153,15 @@ def find_evaluation(session: Session, evaluation_id: str) -> Evaluation:
     if evaluation is None:
         raise NotFound(f"There is no evaluation {evaluation_id!r}.")
     return evaluation
+
+
+def selective_metrics(session: Session, model_id: str) -> Metrics | None:
+    """Return the metrics that guarantees for a model rest on: those of its evaluation on most images that it has not
+    learnt from. None if all are by earlier versions.
+    """
+    query = select(Evaluation.metrics).where(Evaluation.model_id == model_id).order_by(Evaluation.id)
+    found = [Metrics.model_validate(metrics) for metrics in session.scalars(query) if metrics.get("selective")]
+    return max(found, key=lambda metrics: metrics.selective.images if metrics.selective else 0, default=None)
 
 
 def page_evaluations(session: Session, window: Window, model_id: str | None = None) -> Rows[Evaluation]:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from training.metrics import SEED, cross_fitted, fit_temperature
 from tsukiji.guarantee import conformal, selective
 from tsukiji.types import Metrics
+from tsukiji.types.batches import COVERAGES
 from tsukiji.types.guarantees import SetLimit
 from tsukiji.vision.predictor import softmax
 
@@ -34,7 +35,7 @@ def add(
         found = selective.evidence(scores, truth, taken_for, known, metrics.label_names, candidates)
         metrics.selective = found
         metrics.guarantees = [selective.guarantee(found, target) for target in selective.TARGETS]
-        metrics.prediction_sets = set_limits(shares, truth, conformal.COVERAGES)
+        metrics.prediction_sets = set_limits(shares, truth, COVERAGES)
 
 
 def decision_scores(logits: Floats, truth: Ints) -> Floats:

@@ -94,6 +94,7 @@ STATUS: dict[type[TsukijiError], int] = {
     errors.ImageError: 422,
     errors.ArchiveError: 422,
     errors.DatasetTooSmall: 422,
+    errors.GuaranteeUnmet: 422,
     errors.PackageInvalid: 422,
     errors.StorageFull: 507,
     errors.StorageUnavailable: 503,

@@ -6,6 +6,7 @@ from fastapi import FastAPI
 from pydantic.json_schema import models_json_schema
 
 from tsukiji.types import Act, BatchCreate, ImportCreate, ManifestLine
+from tsukiji.types.batches import COVERAGES
 
 PROBLEM: dict[str, Any] = {
     "description": "A problem (RFC 9457)",
@@ -33,6 +34,9 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "top_k": {"type": "integer", "minimum": 1, "maximum": 100, "default": 3},
     "threshold": {"type": "number", "minimum": 0, "maximum": 1, "default": 0},
     "min_known": {"type": "number", "minimum": 0, "maximum": 1},
+    "target_error": {"type": "number", "exclusiveMinimum": 0, "maximum": 0.5},
+    "confidence": {"type": "number", "minimum": 0.5, "maximum": 0.999, "default": 0.95},
+    "prediction_set": {"type": "number", "enum": list(COVERAGES)},
     "tags": {"type": "boolean", "default": False},
     "heatmap": {"type": "string"},
     "priority": {"type": "integer", "minimum": 0, "maximum": 4, "default": 0},

@@ -5,8 +5,9 @@ from api.http.dependencies import Caller, Reading, Transaction
 from api.http.paging import PagingDep
 from api.http.routing import Router
 from api.serialize import records
+from api.submit.guarantees import promised
 from db import aliases, registry
-from tsukiji.types import Alias, AliasMove, AliasPut, Name, Page
+from tsukiji.types import Alias, AliasMove, AliasPut, BatchOptions, Name, Page
 
 router = Router(prefix="/aliases", tags=["aliases"])
 
@@ -23,7 +24,9 @@ def list_aliases(session: Reading, paging: PagingDep) -> Page[Alias]:
 def put_alias(name: Name, body: AliasPut, session: Transaction, caller: Caller) -> Alias:
     """Point the alias to a model; the change is atomic."""
     model = registry.find_model(session, body.model)
-    return records.alias(aliases.put(session, name, model.id, by=caller.id))
+    promised(session, model, BatchOptions.model_validate(body.model_dump()))
+    aliases.put(session, name, model.id, by=caller.id)
+    return records.alias(aliases.promise(session, name, body.target_error, body.confidence))
 
 
 @router.get("/{name}")

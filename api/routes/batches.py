@@ -27,7 +27,7 @@ from api.http.paging import PagingDep
 from api.http.routing import Router
 from api.http.schemas import ARCHIVE, FILES, OPTIONS, TEXT, TEXTS, body, bytes_answer, form
 from api.http.waiting import Prefer
-from api.serialize import drift, records
+from api.serialize import drift, guarantees, records
 from api.serialize.parquet import parquet_file
 from api.serialize.predictions import Reader
 from api.serialize.result_filters import SelectionDep
@@ -44,7 +44,7 @@ from db.models import Job as JobRow
 from db.predictions import results
 from db.session import Session
 from tsukiji.jobs import JobKind
-from tsukiji.types import BatchCreate, BatchOptions, BatchSummary, BodyOptions, Job, Page, Prediction
+from tsukiji.types import BatchCreate, BatchGuarantee, BatchOptions, BatchSummary, BodyOptions, Job, Page, Prediction
 
 router = Router(prefix="/batches", tags=["batches"])
 
@@ -154,6 +154,16 @@ def get_summary(batch: str, session: Reading, thresholds: ThresholdsDep) -> Batc
     job = find_kept(session, batch)
     groups = results.groups(session, job.id, thresholds.rule(job))
     return summarise(job, groups, batches.reasons(session, job.id), drift.of_batch(session, job))
+
+
+@router.get("/{batch}/guarantee")
+@needs("read", "predict")
+def get_guarantee(batch: str, session: Reading) -> BatchGuarantee:
+    """Tell what was promised with `target_error`, whether it holds, and which random decisions people are to check.
+
+    Answers are feedback: `POST /v1/jobs/{job}/feedback` with the true labels.
+    """
+    return guarantees.of_batch(session, find_kept(session, batch))
 
 
 @router.get("/{batch}/items")

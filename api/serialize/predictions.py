@@ -13,6 +13,7 @@ from db.jobs.requests import BatchRequest
 from db.models import Job
 from db.predictions.results import ResultRow
 from tsukiji import types
+from tsukiji.guarantee.conformal import chance, members, places
 from tsukiji.jobs import TERMINAL, JobStatus
 from tsukiji.labels import all_labels, cell, join_labels, one_label, split_labels
 
@@ -57,6 +58,7 @@ class Reader:
         self.unreached = unreached(job)
         self.label_names = asked.label_names
         self.top_k = min(asked.top_k, len(self.label_names))
+        self.with_sets, self.set_limit = asked.prediction_set is not None, asked.set_limit
         self._number_of = {label: number for number, label in enumerate(self.label_names)}
 
     def prediction(self, row: ResultRow, *, complete: bool = False) -> types.Prediction:
@@ -86,6 +88,7 @@ class Reader:
             abstained=refusal is not None,
             abstain_reason=refusal,
             scores=[types.Score(label=label, score=score) for label, score in self.best(row.label, values)],
+            prediction_set=self.prediction_set(row, values) if self.with_sets else None,
             tags=None if row.tags is None else [types.Tag.model_validate(tag) for tag in row.tags],
             heatmap=self.heatmap(row),
             probabilities=values.tolist() if complete else None,
@@ -98,6 +101,13 @@ class Reader:
         text = self.rule.decided(row.labels, self.label_names, values.tolist())
         refusal = self.rule.refusal(row.score or 0.0, row.known_score, text)
         return [] if refusal else split_labels(text), refusal
+
+    def prediction_set(self, row: ResultRow, values: Probabilities) -> list[str]:
+        """Return the labels that join the set, likeliest first; none if the picture's chance leaves all out."""
+        shares = values[None, :]
+        inside = members(places(shares, np.array([chance(row.sha256 or "")])), self.set_limit)[0]
+        order = np.argsort(-values, kind="stable")
+        return [self.label_names[number] for number in order if inside[number]]
 
     def heatmap(self, row: ResultRow) -> types.Heatmap | None:
         if row.heatmap is None:
@@ -132,7 +142,8 @@ class Reader:
         """Return the columns of a table and their values, without the complete probabilities."""
         best = {f"{name}_{rank}": kind for rank in range(1, self.top_k + 1) for name, kind in BEST.items()}
         head = {"labels" if self.rule.several and name == "decision" else name: kind for name, kind in HEAD.items()}
-        return head | best | ({"tags": str} if self.tagged else {})
+        asked = {"prediction_set": self.with_sets, "tags": self.tagged}
+        return head | best | {name: str for name, wanted in asked.items() if wanted}
 
     @property
     def probability_columns(self) -> list[str]:
@@ -160,6 +171,7 @@ class Reader:
             row.height,
             *best,
             *[None] * (2 * self.top_k - len(best)),
+            *([cell(join_labels(self.prediction_set(row, values))) if row.label else None] if self.with_sets else []),
             *([None if row.tags is None else json.dumps(row.tags, ensure_ascii=False)] if self.tagged else []),
         ]
 

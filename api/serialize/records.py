@@ -221,7 +221,7 @@ def export_place(model_id: str, wanted: str) -> str:
 
 
 def alias(row: rows.Alias) -> types.Alias:
-    return types.Alias(name=row.name, model_id=row.model_id, updated_at=row.updated_at)
+    return types.Alias.model_validate(columns(row))
 
 
 def alias_move(row: rows.AliasMove, existing: AbstractSet[str]) -> types.AliasMove:

@@ -10,8 +10,9 @@ from api.http.errors import invalid_field, validated
 from api.http.idempotency import Made, Once, fingerprint_of
 from api.services import Services
 from api.submit.admission import check_room, create, expect_room
+from api.submit.guarantees import promised, with_alias
 from api.submit.uploads import check_bytes, whole
-from db import blobs, quotas, registry
+from db import aliases, blobs, quotas, registry
 from db.clock import now
 from db.curation import datasets
 from db.jobs import batches
@@ -40,6 +41,9 @@ FIELDS = {
     "top_k",
     "threshold",
     "min_known",
+    "target_error",
+    "confidence",
+    "prediction_set",
     "tags",
     "heatmap",
     "priority",
@@ -145,11 +149,13 @@ def described(
 
     Raises:
         NotFound: the model does not exist.
-        Invalid: the model does not know the label of the requested heatmap.
+        Invalid: the model does not know the label of the requested heatmap, or cannot promise anything.
+        GuaranteeUnmet: its held-out images do not allow what is asked for.
     """
     model = registry.find_model(session, options.model)
+    options = with_alias(options, aliases.named(session, options.model))
     check_heatmap(options, model.label_names)
-    request = request_of(model, options, work.source)
+    request = request_of(model, options, work.source, promised(session, model, options))
     columns: dict[str, Any] = {"model_id": model.id, "meta": options.metadata}
     columns["dataset_id"] = work.source.dataset if isinstance(work.source, DatasetInput) else None
     columns["deadline_at"] = now(options.deadline_seconds or 3600 * services.settings.jobs.batch_hours)
@@ -162,20 +168,22 @@ def described(
     return request, columns
 
 
-def request_of(model: Model, options: BatchOptions, source: Input) -> BatchRequest:
-    return BatchRequest(
-        model=model.id,
-        model_name=model.name,
-        kind=cast("Kind", model.kind),
-        label_names=model.label_names,
-        top_k=options.top_k,
-        threshold=options.threshold,
-        min_known=options.min_known,
-        retention_days=options.retention_days,
-        tags=options.tags,
-        heatmap=options.heatmap,
-        input=source,
-    )
+def request_of(model: Model, options: BatchOptions, source: Input, promises: dict[str, Any]) -> BatchRequest:
+    """Return the request as a row has it; `promises` are those of `api.submit.guarantees`."""
+    values = {
+        "model": model.id,
+        "model_name": model.name,
+        "kind": cast("Kind", model.kind),
+        "label_names": model.label_names,
+        "top_k": options.top_k,
+        "threshold": options.threshold,
+        "min_known": options.min_known,
+        "retention_days": options.retention_days,
+        "tags": options.tags,
+        "heatmap": options.heatmap,
+        "input": source,
+    }
+    return BatchRequest(**(values | promises))
 
 
 def check_heatmap(options: BatchOptions, label_names: Sequence[str]) -> None:

@@ -24,10 +24,11 @@ from api.submit.batches import (
     request_of,
     start_batch,
 )
-from db import probabilities, quotas, registry
+from api.submit.guarantees import promised, with_alias
+from db import aliases, probabilities, quotas, registry
 from db.jobs import batches, workers
 from db.jobs.requests import BatchRequest, FilesInput
-from db.models import ApiKey, Job, Model
+from db.models import Alias, ApiKey, Job, Model
 from db.predictions import completed
 from db.predictions.results import ResultRow
 from db.session import Session
@@ -51,6 +52,8 @@ class Target:
 
     model: Model
     addresses: list[RpcAddress]
+    alias: Alias | None = None
+    """That it was named by."""
 
 
 def find_target(services: Services, caller: ApiKey, once: Once, model: str, *, record: bool = True) -> Target:
@@ -67,7 +70,7 @@ def find_target(services: Services, caller: ApiKey, once: Once, model: str, *, r
             expect_room(session, services, once, JobKind.PREDICTION, caller)
         else:
             quotas.check(session, caller)
-        return Target(found, workers.rpc_addresses(session, PRESENT_SECONDS))
+        return Target(found, workers.rpc_addresses(session, PRESENT_SECONDS), aliases.named(session, model))
 
 
 def read_files(services: Services, sent: Form) -> list[File]:
@@ -111,19 +114,28 @@ async def answer_unrecorded(
     """Return predictions without storing them; None if no worker answers.
 
     Raises:
-        Invalid, QuotaExceeded
+        Invalid, GuaranteeUnmet, QuotaExceeded
     """
     check_heatmap(options, target.model.label_names)
+    request = await run_in_threadpool(unrecorded_request, services, with_alias(options, target.alias), target)
     answer = await ask(services, options, files, target, seconds)
     if answer is None:
         return None
     if quotas.quotas_of(caller):
         await run_in_threadpool(count, services, caller, len(files))
     items = items_of(services, files, lambda unkept: [digest_of([data]) for data in unkept])
-    request = request_of(target.model, options, FilesInput(type="files"))
     reader = Reader(Job(kind=JobKind.PREDICTION, status=JobStatus.SUCCEEDED, request=request.to_row()))
     rows = map(result_row, items, prediction_rows(request, items, answer))
     return Predictions(model=target.model.id, predictions=[reader.prediction(row) for row in rows])
+
+
+def unrecorded_request(services: Services, options: BatchOptions, target: Target) -> BatchRequest:
+    """Raises: Invalid, GuaranteeUnmet."""
+    promises: dict[str, Any] = {}
+    if options.target_error is not None or options.prediction_set is not None:
+        with services.database.reading() as session:
+            promises = promised(session, target.model, options)
+    return request_of(target.model, options, FilesInput(type="files"), promises)
 
 
 def count(services: Services, caller: ApiKey, pictures: int) -> None:
@@ -160,7 +172,9 @@ def write_answered(
     Raises:
         NotFound: the model was deleted meanwhile.
     """
-    asked = options.model_copy(update={"model": target.model.id})  # an alias may have moved meanwhile
+    asked = with_alias(options, target.alias).model_copy(
+        update={"model": target.model.id}
+    )  # an alias may have moved meanwhile
     written: list[Seen] = []
 
     def make(session: Session) -> str:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session, aliased
 from db import prediction_rows, quotas
 from db.bulk import insert_rows
 from db.clock import now
-from db.jobs import drift, jobs
+from db.jobs import drift, guarantees, jobs
 from db.models import BatchItem, Chunk, Job, Prediction
 from tsukiji.errors import ModelGone, NoImageSucceeded, TsukijiError
 from tsukiji.ids import new_id
@@ -203,6 +203,7 @@ def settle(session: Session, job_id: str) -> None:
         jobs.move(session, job_id, JobStatus.QUEUED, phase=MEASURING, why="classified", **jobs.FREE, **fresh)
     elif jobs.move(session, job_id, JobStatus.SUCCEEDED) and job.kind == JobKind.BATCH:
         drift.conclude(session, job_id)
+        guarantees.conclude(session, job_id)
 
 
 def reasons(session: Session, job_id: str) -> dict[str, int]:

@@ -101,6 +101,13 @@ class BatchRequest(ClassificationRequest):
     top_k: int = 3
     threshold: float = 0.0
     min_known: float | None = None
+    target_error: float | None = None
+    """What `threshold` was derived from."""
+    confidence: float = 0.95
+    prediction_set: float | None = None
+    """The coverage of prediction sets."""
+    set_limit: float | None = None
+    """Labels join a set up to this limit; null: all do."""
     retention_days: float | None = None
     tags: bool = False
     heatmap: str | None = None

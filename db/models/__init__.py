@@ -17,7 +17,7 @@ from db.models.access import (
     current_project,
 )
 from db.models.base import CONVENTION, Base, Identity, Json, LabelText, one_of
-from db.models.batches import BatchDrift, BatchItem, Chunk, Prediction
+from db.models.batches import BatchDrift, BatchGuarantee, BatchItem, Chunk, GuaranteeCheck, Prediction
 from db.models.curation import Analysis, Finding, ImageMeasures, ImageMiniature, LabelSuspect, Suggestion
 from db.models.datasets import Dataset, Image, ImageName, OfDataset, Revision, RevisionChange, Snapshot
 from db.models.jobs import IdempotencyKey, ImportItem, Job, JobEvent, Leased, QueueTurn, WorkerSeen
@@ -38,6 +38,7 @@ __all__ = [
     "AuditEntry",
     "Base",
     "BatchDrift",
+    "BatchGuarantee",
     "BatchItem",
     "Blob",
     "Chunk",
@@ -45,6 +46,7 @@ __all__ = [
     "Evaluation",
     "EvaluationItem",
     "Finding",
+    "GuaranteeCheck",
     "IdempotencyKey",
     "Identity",
     "Image",

@@ -87,3 +87,24 @@ class BatchDrift(Base):
     p_value: Mapped[float | None]
     exceeded: Mapped[bool] = mapped_column(default=False)
     created_at: Mapped[datetime] = mapped_column(default=now())
+
+
+class BatchGuarantee(Base):
+    """What was promised of a batch's decisions; its sample is drawn when the batch has succeeded."""
+
+    __tablename__ = "batch_guarantees"
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    decided: Mapped[int]
+    broken: Mapped[bool] = mapped_column(default=False)
+
+
+class GuaranteeCheck(Base):
+    """A decision of the sample, in its order, and what a person said of it."""
+
+    __tablename__ = "guarantee_checks"
+    job_id: Mapped[str] = mapped_column(ForeignKey("batch_guarantees.job_id", ondelete="CASCADE"), primary_key=True)
+    place: Mapped[int] = mapped_column(primary_key=True)
+    seq: Mapped[int]
+    correct: Mapped[bool | None]
+    """Null until a person has told the label."""
+    checked_at: Mapped[datetime | None]

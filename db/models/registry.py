@@ -62,6 +62,9 @@ class Alias(Owned, Base):
     project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"), primary_key=True, default=current_project)
     name: Mapped[str] = mapped_column(String(200), primary_key=True)
     model_id: Mapped[str] = mapped_column(ForeignKey("models.id"), index=True)
+    target_error: Mapped[float | None]
+    """Of batches and predictions that name the alias and no threshold of their own."""
+    confidence: Mapped[float] = mapped_column(default=0.95)
     updated_at: Mapped[datetime] = mapped_column(default=now(), onupdate=now())
 
 

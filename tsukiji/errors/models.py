@@ -53,6 +53,12 @@ class TrainingCrashed(TsukijiError):
     retriable = True
 
 
+class GuaranteeUnmet(TsukijiError):
+    code = "guarantee_unmet"
+    title = "Nothing can be decided with so few errors and this confidence"
+    hint = "Allow more errors or less confidence; or label more images and evaluate the model on them."
+
+
 class ModelGone(TsukijiError):
     code = "model_gone"
     title = "The model was deleted"

@@ -8,12 +8,9 @@ has one answer. A model that is right more often than asked for therefore has em
 
 import hashlib
 import math
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-
-COVERAGES: Final = (0.8, 0.9, 0.95, 0.99)
 
 Floats = NDArray[np.floating]
 Ints = NDArray[np.int64]

@@ -52,6 +52,7 @@ from tsukiji.types.evaluations import (
     MultiLabelMetrics,
     UnknownMetrics,
 )
+from tsukiji.types.guarantees import BatchGuarantee, Guarantee
 from tsukiji.types.jobs import Event, ItemCounts, Job, JobEvent, JobState, Progress
 from tsukiji.types.models import Alias, AliasMove, AliasPut, ExportCreate, ExportFormat, HeatmapTest, Model, ModelExport
 from tsukiji.types.people import Invitation, InvitationCreate, Person, PersonUpdate
@@ -131,6 +132,7 @@ __all__ = [
     "BackboneWeights",
     "BatchCreate",
     "BatchDrift",
+    "BatchGuarantee",
     "BatchInput",
     "BatchOptions",
     "BatchSummary",
@@ -166,6 +168,7 @@ __all__ = [
     "Finding",
     "FindingKind",
     "FolderRole",
+    "Guarantee",
     "Heatmap",
     "HeatmapTest",
     "Image",

@@ -1,8 +1,8 @@
 """Batches and predictions: requests, results and summaries."""
 
-from typing import Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from tsukiji.types.base import Answer, Box, Encoding, Label, Metadata, Problem, Request, Split, Url, check_one
 from tsukiji.types.drift import BatchDrift
@@ -13,6 +13,18 @@ MIN_KNOWN: Final = 0.05
 
 LIKELIEST: Final = "top"
 """Requests a heatmap of each picture's likeliest label."""
+
+
+def check_coverage(value: float) -> float:
+    """Raise ValueError if models have no limit for it."""
+    if value not in COVERAGES:
+        raise ValueError(f"must be one of {', '.join(map(str, COVERAGES))}")
+    return value
+
+
+COVERAGES: Final = (0.8, 0.9, 0.95, 0.99)
+"""Of prediction sets."""
+Coverage = Annotated[float, AfterValidator(check_coverage)]
 
 
 class BatchInput(Request):
@@ -89,6 +101,18 @@ class BatchOptions(Request):
         description="Below this known score the decision is null: none of these. If null, the model's own, which "
         "keeps 95% of held-out images of its classes; 0 never abstains.",
     )
+    target_error: float | None = Field(
+        None,
+        gt=0,
+        le=0.5,
+        description="Decide as much as can be decided with at most this part of it wrong, and leave the rest to a "
+        "person: a threshold is derived from the model's held-out images. Excludes `threshold` and `min_known`.",
+    )
+    confidence: float = Field(0.95, ge=0.5, le=0.999, description="With which `target_error` is kept.")
+    prediction_set: Coverage | None = Field(
+        None,
+        description="Also return a set of labels for each picture that has the true one with this probability.",
+    )
     tags: bool = Field(
         False,
         description="Also locate labels in each picture. This is weak localisation by a model trained on whole "
@@ -117,6 +141,12 @@ class BatchOptions(Request):
         description="Higher runs first; batches with the same priority take turns. Predictions run before all batches.",
     )
     metadata: Metadata = {}
+
+    @model_validator(mode="after")
+    def _has_one_threshold(self) -> Self:
+        if self.target_error is not None and (self.threshold or self.min_known is not None):
+            raise ValueError("`target_error` chooses the threshold: leave out `threshold` and `min_known`")
+        return self
 
 
 class BatchCreate(BatchOptions):
@@ -191,6 +221,8 @@ class Prediction(Answer):
     abstained: bool = False
     abstain_reason: str | None = None
     scores: list[Score] = []
+    prediction_set: list[str] | None = None
+    """Labels, likeliest first, that have the true one with the requested probability; null unless requested."""
     tags: list[Tag] | None = None
     """Labels found in parts of the picture, likeliest first; null unless requested."""
     heatmap: Heatmap | None = None

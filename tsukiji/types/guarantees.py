@@ -1,5 +1,7 @@
 """Guarantees: how often decisions are wrong, at most."""
 
+from typing import Literal
+
 from tsukiji.types.base import Answer
 
 
@@ -60,3 +62,45 @@ class SetLimit(Answer):
     limit: float | None
     mean_size: float
     """Labels in a set, on the held-out images."""
+
+
+class GuaranteeCheck(Answer):
+    """One decision of the sample that a person checks."""
+
+    seq: int
+    custom_id: str
+    decision: str
+    """What the batch decided."""
+
+
+class BatchGuarantee(Answer):
+    """What was promised of a batch's decisions, whether it holds, and what people found in a random sample of them.
+
+    `status`: `pending` while the batch runs; `promised` before, and `confirmed` once the sample shows that at most
+    `target_error` is wrong; `broken` once it shows more; `withdrawn` if the pictures are not like those that the
+    promise rests on.
+    """
+
+    object: Literal["batch_guarantee"] = "batch_guarantee"
+    batch_id: str
+    model_id: str
+    target_error: float
+    confidence: float
+    threshold: float
+    status: Literal["pending", "promised", "confirmed", "broken", "withdrawn"]
+    reason: str | None = None
+    """Why it does not hold, or cannot be told yet."""
+    decided: int | None = None
+    """Images with a decision; null until the batch has succeeded."""
+    left: int | None = None
+    """Images without one, for a person."""
+    sample: int = 0
+    """Random decisions to check: so many confirm the target even if one is wrong."""
+    checked: int = 0
+    """Those answered, counted in the order of the sample up to the first one that is not."""
+    wrong: int = 0
+    interval: tuple[float, float] | None = None
+    """The part of all decisions that is wrong is in here with this confidence, whenever one looks."""
+    checks: list[GuaranteeCheck] = []
+    """What is not checked yet of the sample, in its order, at most 100."""
+    links: dict[str, str] = {}

@@ -72,12 +72,19 @@ class ModelExport(Answer):
 
 class AliasPut(Request):
     model: str = Field(description="Model id, alias or name.")
+    target_error: float | None = Field(
+        None, gt=0, le=0.5, description="Of batches and predictions that name the alias and no threshold of their own."
+    )
+    confidence: float = Field(0.95, ge=0.5, le=0.999, description="With which `target_error` is kept.")
 
 
 class Alias(Answer):
     object: Literal["alias"] = "alias"
     name: str
     model_id: str
+    target_error: float | None = None
+    """Of batches and predictions that name the alias and no threshold of their own."""
+    confidence: float = 0.95
     updated_at: datetime
 
 

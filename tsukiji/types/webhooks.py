@@ -13,6 +13,7 @@ TEST_EVENT: Final = "webhook.test"
 """Sent on request, to any webhook."""
 EVENTS: Final = (
     *(f"{kind}.{end}" for kind in JobKind if kind != JobKind.PREDICTION for end in ENDS),
+    "batch.guarantee_broken",
     "model.promoted",
     "model.drift",
     "storage.over_budget",
