@@ -55,15 +55,15 @@ def threshold_for(metrics: Metrics, target_error: float, confidence: float) -> f
     found = guarantee(metrics.selective, target_error, confidence)
     if found.threshold is not None:
         return found.threshold
-    rest = f"not with these {found.images} images"
+    wish = f"At most {100 * target_error:g}% wrong with a confidence of {100 * confidence:g}%"
+    rest = f"{wish}: not with these {found.images} images"
     if found.more_images is None:
         raise GuaranteeUnmet(
-            f"At most {target_error:.1%} wrong with a confidence of {confidence:.0%}: {rest}, of which the surest are "
-            "wrong too often.",
+            f"{rest}: the surest of them are wrong too often.",
             hint="Allow more errors, or train a better model.",
         )
     more = f"{float(f'{found.more_images:.2g}'):,.0f}"
     raise GuaranteeUnmet(
-        f"At most {target_error:.1%} wrong with a confidence of {confidence:.0%}: {rest}; label about {more} more.",
+        f"{rest}; label about {more} more.",
         more_images=found.more_images,
     )

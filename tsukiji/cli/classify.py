@@ -11,6 +11,7 @@ import typer
 
 from tsukiji import types
 from tsukiji.cli.completion import complete_model
+from tsukiji.cli.guarantees import told
 from tsukiji.cli.options import Encoding, FailOnItemError, Timeout
 from tsukiji.cli.outcomes import ExitCode
 from tsukiji.cli.output import AsJson, note, print_fields, print_json, print_records, suggest, text
@@ -41,6 +42,22 @@ MinKnown = Annotated[
         max=1,
         help="Minimum known score; below it: none of these. 0: never. By default the model's own.",
     ),
+]
+TargetError = Annotated[
+    float | None,
+    typer.Option(
+        "--target-error",
+        min=0,
+        max=0.5,
+        help="Instead: decide as much as can be decided with at most this part of it wrong, and leave the rest to you.",
+    ),
+]
+Confidence = Annotated[
+    float | None, typer.Option("--confidence", min=0.5, max=0.999, help="Of --target-error; 0.95 by default.")
+]
+PredictionSet = Annotated[
+    float | None,
+    typer.Option("--prediction-set", help="Also labels that have the true one this often: 0.8, 0.9, 0.95 or 0.99."),
 ]
 Tags = Annotated[bool, typer.Option("--tags", help="Also locate labels in the picture; rough, not a trained detector.")]
 HeatmapOf = Annotated[
@@ -107,6 +124,9 @@ def classify(
     top: Top = 3,
     threshold: Threshold = 0.0,
     min_known: MinKnown = None,
+    target_error: TargetError = None,
+    confidence: Confidence = None,
+    prediction_set: PredictionSet = None,
     tags: Tags = False,
     heatmap: HeatmapOf = None,
     keep_days: KeepDays = None,
@@ -128,6 +148,7 @@ def classify(
             "min_known": min_known,
             "priority": priority,
         }
+        options |= {"target_error": target_error, "confidence": confidence, "prediction_set": prediction_set}
         options |= {"tags": tags, "heatmap": heatmap, "retention_days": keep_days}
         job = start(client, paths or [], source, options, encoding)
         note(f"batch {job.id}")
@@ -135,7 +156,9 @@ def classify(
             tell_warnings(job)
             show_job(job, as_json)
             return
-        finish(wait(job, timeout), target, as_json, columns_of(tags=tags))
+        finish(wait(job, timeout), target, as_json, columns_of(tags=tags, sets=prediction_set is not None))
+        if job.request.get("target_error") is not None:
+            note(told(job.guarantee()))
         if target:
             suggest("results", "summary", short_id(job.id))
         else:
@@ -150,6 +173,9 @@ def predict(
     top: Top = 3,
     threshold: Threshold = 0.0,
     min_known: MinKnown = None,
+    target_error: TargetError = None,
+    confidence: Confidence = None,
+    prediction_set: PredictionSet = None,
     tags: Tags = False,
     heatmap: HeatmapOf = None,
     heatmaps_to: HeatmapsTo = None,
@@ -167,13 +193,16 @@ def predict(
             top_k=top,
             threshold=threshold,
             min_known=min_known,
+            target_error=target_error,
+            confidence=confidence,
+            prediction_set=prediction_set,
             tags=tags,
             heatmap=wanted,
             record=not no_record,
         )
         if heatmaps_to:
             save_heatmaps(client, found, heatmaps_to)
-    print_records(found, columns_of(tags=tags), as_json)
+    print_records(found, columns_of(tags=tags, sets=prediction_set is not None), as_json)
     if fail_on_item_error and any(prediction.error for prediction in found):
         raise typer.Exit(ExitCode.ITEM_ERRORS)
 
@@ -201,8 +230,9 @@ def meant(client: Client, command: str) -> str:
     return newest.id
 
 
-def columns_of(*, tags: bool) -> dict[str, Any]:
-    return COLUMNS | ({"tags": places} if tags else {})
+def columns_of(*, tags: bool, sets: bool) -> dict[str, Any]:
+    shown = {"set": lambda found: found.prediction_set} if sets else {}
+    return COLUMNS | shown | ({"tags": places} if tags else {})
 
 
 def places(found: types.Prediction) -> str:

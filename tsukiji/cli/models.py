@@ -173,11 +173,15 @@ def alias(
 def promote(
     model: ModelName,
     alias: Annotated[str, typer.Argument(metavar="ALIAS", help="The alias to set.")],
+    target_error: Annotated[
+        float | None,
+        typer.Option("--target-error", min=0, max=0.5, help="Of what is classified by it without a --threshold."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Point an alias to a model; `rollback` undoes it."""
     with Client() as client:
-        print_records([client.aliases.set(alias, model)], ALIAS_COLUMNS, as_json)
+        print_records([client.aliases.set(alias, model, target_error=target_error)], ALIAS_COLUMNS, as_json)
     suggest("classify", "FOLDER", *([] if alias == PRODUCTION else ["--model", alias]))
 
 

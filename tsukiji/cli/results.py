@@ -8,6 +8,7 @@ import typer
 
 from tsukiji import types
 from tsukiji.cli.classify import COLUMNS, HeatmapsTo, MinKnown, check_target, save_heatmaps
+from tsukiji.cli.guarantees import told
 from tsukiji.cli.options import BatchId, Yes, check_label, confirm, print_deleted
 from tsukiji.cli.outcomes import ExitCode
 from tsukiji.cli.output import AsJson, labels_of, note, print_fields, print_json, print_records, print_table
@@ -81,6 +82,25 @@ def summary(batch: BatchId, threshold: Threshold = None, min_known: MinKnown = N
     """Count the images of each label."""
     with Client() as client:
         show_summary(client.batches.get(batch), threshold, min_known, as_json)
+
+
+@app.command("guarantee")
+def guarantee(batch: BatchId, as_json: AsJson = False) -> None:
+    """Show what was promised with --target-error, whether it holds, and random decisions to check.
+
+    `tsukiji results correct` takes the true label of each, also of those that are right.
+    """
+    with Client() as client:
+        found = client.batches.get(batch).guarantee()
+    if as_json:
+        print_json(found)
+        return
+    print_table(["image", "decided"], [[row.custom_id, row.decision] for row in found.checks])
+    note(told(found), style="yellow" if found.status in {"broken", "withdrawn"} else None)
+    if found.interval and found.checked:
+        low, high = found.interval
+        share = f"{low:.1%} to {high:.1%} of all decisions"
+        note(f"{found.checked} of {found.sample} checked, {found.wrong} wrong: {share}")
 
 
 @app.command("correct")

@@ -41,6 +41,9 @@ class Asked(TypedDict, total=False):
     top_k: int
     threshold: float
     min_known: float | None
+    target_error: float | None
+    confidence: float | None
+    prediction_set: float | None
     tags: bool
     heatmap: str | None
     record: bool

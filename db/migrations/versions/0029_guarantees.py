@@ -6,7 +6,7 @@ from alembic import op
 from db.clock import Timestamp
 
 revision = "0029"
-down_revision = "0026"
+down_revision = "0033"
 branch_labels = None
 depends_on = None
 

@@ -239,3 +239,42 @@ def test_heatmaps_of_a_batch_are_saved(service, run, tmp_path):
     assert [file.read_bytes() for file in (tmp_path / "maps").iterdir()] == [b"png"]
     service.answer("GET", "/v1/batches/bat_1/results", lines(prediction("b.png")))
     assert "no heatmaps" in run("results", "get", "bat_1", "--heatmaps-to", tmp_path / "maps").stderr
+
+
+def guarantee(**members):
+    found = {
+        "batch_id": "bat_1",
+        "model_id": "mdl_1",
+        "target_error": 0.02,
+        "confidence": 0.95,
+        "threshold": 0.8,
+        "status": "promised",
+        "decided": 300,
+        "left": 12,
+        "sample": 240,
+        "checks": [{"seq": 7, "custom_id": "a.png", "decision": "cat"}],
+    }
+    return found | members
+
+
+def test_a_target_is_sent_and_what_was_promised_is_told(service, run, pictures):
+    asked = {"target_error": 0.02, "confidence": 0.95, "label_names": ["cat", "dog"]}
+    service.answer("GET", "/v1/jobs/bat_1", job("succeeded", "bat_1", "batch", counts=GOOD, request=asked))
+    service.answer("GET", "/v1/batches/bat_1/guarantee", guarantee())
+    result = run("classify", pictures, "--model", "pets", "--target-error", "0.02", "--prediction-set", "0.9")
+    assert (service.asked[0].field("target_error"), service.asked[0].field("prediction_set")) == (["0.02"], ["0.9"])
+    assert service.asked[0].field("confidence") == []
+    assert "300 decided, 12 left to a person. Promised: at most 2% wrong, with a confidence of 95%" in result.stderr
+    assert "`tsukiji results guarantee bat_1` lists 240 to check" in result.stderr
+    assert result.stdout.splitlines()[0] == "image\tdecision\tlikeliest\tset"
+
+
+def test_the_sample_to_check_and_what_it_says(service, run):
+    service.answer("GET", "/v1/batches/bat_1", job("succeeded", "bat_1", "batch", counts=GOOD))
+    found = guarantee(status="broken", reason="too many", checked=50, wrong=9, interval=[0.06, 0.3])
+    service.answer("GET", "/v1/batches/bat_1/guarantee", found)
+    result = run("results", "guarantee", "bat_1")
+    assert result.stdout.splitlines() == ["image\tdecided", "a.png\tcat"]
+    assert "Broken: at most 2% wrong, with a confidence of 95%: too many" in result.stderr
+    assert "50 of 240 checked, 9 wrong: 6.0% to 30.0% of all decisions" in result.stderr
+    assert json.loads(run("results", "guarantee", "bat_1", "--json").stdout)["status"] == "broken"

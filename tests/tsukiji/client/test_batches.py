@@ -242,3 +242,28 @@ def test_how_long_results_are_kept(client, service, tmp_path):
     write(tmp_path, "1.png")
     client.batches.create(model="pets", images=[tmp_path], retention_days=2.5)
     assert service.asked[0].field("retention_days") == ["2.5"]
+
+
+def test_a_target_is_sent_and_what_was_promised_is_fetched(client, service, tmp_path):
+    write(tmp_path, "1.png")
+    promised = {"batch_id": "bat_1", "model_id": "mdl_1", "target_error": 0.02, "confidence": 0.9, "threshold": 0.8}
+    checks = [{"seq": 3, "custom_id": "1.png", "decision": "cat"}]
+    service.answer("GET", f"{BATCHES}/bat_1/guarantee", promised | {"status": "promised", "checks": checks})
+    options = {"target_error": 0.02, "confidence": 0.9, "prediction_set": 0.95}
+    batch = client.batches.create(model="pets", images=[tmp_path / "1.png"], **options)
+    assert {name: service.asked[0].field(name) for name in options} == {
+        name: [str(value)] for name, value in options.items()
+    }
+    found = batch.guarantee()
+    assert (found.status, found.checks[0].custom_id) == ("promised", "1.png")
+
+
+def test_a_prediction_and_an_alias_take_a_target(client, service):
+    service.answer("POST", "/v1/models/pets/predict", {"model": "mdl_1", "predictions": [prediction("1.png")]})
+    client.predict(b"picture", "pets", target_error=0.01, prediction_set=0.9)
+    asked = service.asked[-1]
+    assert (asked.field("target_error"), asked.field("prediction_set")) == (["0.01"], ["0.9"])
+    record = {"name": "careful", "model_id": "mdl_1", "target_error": 0.01, "updated_at": "2026-01-01T00:00:00Z"}
+    service.answer("PUT", "/v1/aliases/careful", record)
+    assert client.aliases.set("careful", "mdl_1", target_error=0.01).target_error == 0.01
+    assert service.asked[-1].json == {"model": "mdl_1", "target_error": 0.01, "confidence": 0.95}

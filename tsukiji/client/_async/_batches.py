@@ -88,6 +88,16 @@ class AsyncBatch(AsyncJob):
         params = {"threshold": threshold, "min_known": min_known}
         return await self._transport.fetch(types.BatchSummary, "GET", self._place("summary"), params=params)
 
+    async def guarantee(self) -> types.BatchGuarantee:
+        """Tell what was promised with `target_error`, whether it holds, and which random decisions to check.
+
+        Answers are given with `correct`: the true labels of `checks`, also of those that are right.
+
+        Raises:
+            NotFoundError: nothing was promised.
+        """
+        return await self._transport.fetch(types.BatchGuarantee, "GET", self._place("guarantee"))
+
     async def download(
         self, target: str | os.PathLike[str], *, probabilities: bool = False, **wanted: Unpack[Selection]
     ) -> Path:
@@ -145,6 +155,9 @@ class Batches(Resource):
         top_k: int = 3,
         threshold: float = 0.0,
         min_known: float | None = None,
+        target_error: float | None = None,
+        confidence: float | None = None,
+        prediction_set: float | None = None,
         tags: bool = False,
         heatmap: str | None = None,
         priority: int = 0,
@@ -168,6 +181,10 @@ class Batches(Resource):
             top_k: how many labels each result lists.
             threshold: the decision is None below this probability.
             min_known: the decision is None below this known score; None: the model's own threshold.
+            target_error: instead of both: decide as much as can be decided with at most this part of it wrong.
+            confidence: with which that is kept; default 0.95.
+            prediction_set: also return sets of labels that have the true one with this probability: 0.8, 0.9, 0.95 or
+                0.99.
             tags: also return labels of parts of each picture with boxes: weak localisation, no trained detector.
             heatmap: also return a heatmap of the evidence for this label, or for each picture's likeliest: "top".
             priority: 0 to 4; higher goes first, and batches of one priority share the workers.
@@ -187,6 +204,9 @@ class Batches(Resource):
         options: dict[str, Any] = {"model": id_of(model), "top_k": top_k, "threshold": threshold}
         given = {
             "min_known": min_known,
+            "target_error": target_error,
+            "confidence": confidence,
+            "prediction_set": prediction_set,
             "tags": tags or None,
             "heatmap": heatmap,
             "priority": priority or None,

@@ -113,6 +113,9 @@ class AsyncClient:
         top_k: int = 3,
         threshold: float = 0.0,
         min_known: float | None = None,
+        target_error: float | None = None,
+        confidence: float | None = None,
+        prediction_set: float | None = None,
         tags: bool = False,
         heatmap: str | None = None,
         record: bool = True,
@@ -126,6 +129,10 @@ class AsyncClient:
             top_k: how many labels each prediction lists.
             threshold: the decision is None below this probability.
             min_known: the decision is None ("none of these") below this known score; None: the model's own; 0: off.
+            target_error: instead of both: decide what can be decided with at most this part of all decisions wrong.
+            confidence: with which that is kept; default 0.95.
+            prediction_set: also return a set of labels that has the true one with this probability: 0.8, 0.9, 0.95 or
+                0.99.
             tags: also return labels of parts of each picture with boxes: weak localisation, no trained detector.
             heatmap: also return a heatmap of the evidence for this label, or for each picture's likeliest: "top".
             record: False: faster, and the service stores neither pictures nor results, so that they cannot be
@@ -140,6 +147,9 @@ class AsyncClient:
             top_k=top_k,
             threshold=threshold,
             min_known=min_known,
+            target_error=target_error,
+            confidence=confidence,
+            prediction_set=prediction_set,
             tags=tags,
             heatmap=heatmap,
             record=record,

@@ -113,9 +113,14 @@ class Models(Resource):
 
 
 class Aliases(Resource):
-    async def set(self, name: str, model: str | Identified) -> types.Alias:
-        """Point the alias `name` to a model."""
-        return await self._transport.fetch(types.Alias, "PUT", path("aliases", name), json={"model": id_of(model)})
+    async def set(
+        self, name: str, model: str | Identified, *, target_error: float | None = None, confidence: float = 0.95
+    ) -> types.Alias:
+        """Point the alias `name` to a model; a target is of batches and predictions that name no threshold."""
+        asked = {"model": id_of(model)} | (
+            {"target_error": target_error, "confidence": confidence} if target_error else {}
+        )
+        return await self._transport.fetch(types.Alias, "PUT", path("aliases", name), json=asked)
 
     async def get(self, name: str) -> types.Alias:
         return await self._transport.fetch(types.Alias, "GET", path("aliases", name))
