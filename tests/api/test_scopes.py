@@ -210,6 +210,7 @@ NOT_MADE = (
     "/exports/{format}",
     "/predictions/{prediction}",
     "/similar",
+    "/guarantee",
 )
 """What the other half lacks, or has lost: an answer of 404 proves nothing there."""
 
