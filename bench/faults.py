@@ -1,15 +1,17 @@
 """A service under faults: every accepted job must finish exactly once, whatever dies meanwhile.
 
-`python -m bench.faults --minutes M --seed S --stack embedded|servers|rabbitmq|celery [--json]` runs the programs of a
-service under load from simulated users, applies a seeded schedule of faults to them and their servers, lets the work
-finish, and compares all results with rows and blobs. Exit status 1 if anything is lost, stuck, wrong or duplicated.
-`celery` is `servers` with a peer, plain Celery workers on the same Redis under the same faults: `peer_lost` and
-`peer_twice` count its tasks.
+`python -m bench.faults --minutes M --seed S --stack STACK [--machines] [--json]` runs the programs of a service under
+load from simulated users, applies a seeded schedule of faults to them and their servers, lets the work finish, and
+compares all results with rows and blobs. Exit status 1 if anything is lost, stuck, wrong or duplicated. `celery` is
+`servers` with a peer, plain Celery workers on the same Redis under the same faults: `peer_lost` and `peer_twice` count
+its tasks; `celery-rabbitmq` is the same on RabbitMQ. With `--machines`, as root, the disk fills up too, links between
+hosts are cut (`servers`), and clocks are wrong.
 """
 
 import argparse
 import os
 import random
+import re
 import signal
 import statistics
 import sys
@@ -47,14 +49,15 @@ ROLL_CALL_SECONDS: Final = 120
 PATIENT_RETRIES: Final = 12
 SHOWN: Final = 20
 QUICK_MINUTES: Final = 0.35
-CELERY: Final = "celery"
+CELERY: Final = {"celery": "servers", "celery-rabbitmq": "rabbitmq"}
+"""Stacks with a peer on the same broker."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=1, help="how long faults happen; the draining comes on top")
     parser.add_argument("--seed", type=int, default=0, help="of the schedule and of the load")
-    parser.add_argument("--stack", choices=(*PROGRAMS, CELERY), default="embedded")
+    parser.add_argument("--stack", choices=(*PROGRAMS, *CELERY), default="embedded")
     parser.add_argument("--lease", type=float, default=LEASE_SECONDS, help="seconds; the product's default is 30")
     parser.add_argument("--patient", action="store_true", help="kill workers, one when the last has been made up for")
     parser.add_argument("--machines", action="store_true", help="also full disks, cut links, wrong clocks; as root")
@@ -99,7 +102,7 @@ def run(
     with ExitStack() as cleanup:
         home = folder or Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="tsukiji-faults-")))
         home.mkdir(parents=True, exist_ok=True)
-        beside, kind = kind == CELERY, "servers" if kind == CELERY else kind
+        asked, kind = kind, CELERY.get(kind, kind)
         there = cleanup.enter_context(machines(home, several=kind == "servers")) if rough else Machines()
         started = cleanup.enter_context(servers(kind, there.services))
         settings = settings_of(home, started.places)
@@ -118,9 +121,8 @@ def run(
         cleanup.callback(users.close)
         faults = Faults(stack, users, database, Notifier(create_app(settings)), seed, patient=patient)
         peer = None
-        if beside and started.broker:
-            url = started.broker.url.removesuffix("/0") + "/1"
-            peer = Peer(home, url, lease, seed, dict(os.environ))
+        if asked in CELERY and started.broker:
+            peer = Peer(home, re.sub(r"/0$", "/1", started.broker.url), lease, seed, dict(os.environ))
             cleanup.callback(peer.stop)
             peer.start()
             faults.on_fault = peer.meet
@@ -134,7 +136,7 @@ def run(
         verdict.wrong += users.unanswered
         verdict.deaf = deaf
         figures = figures_of(users, faults, stack, verdict) | {
-            "stack": CELERY if peer else kind,
+            "stack": asked,
             "minutes": minutes,
             "seed": seed,
             "patient": patient,

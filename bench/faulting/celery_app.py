@@ -1,7 +1,7 @@
-"""A plain Celery service on Redis, configured for reliability according to Celery's documentation.
+"""A plain Celery service on Redis or RabbitMQ, configured for reliability according to Celery's documentation.
 
-Late acknowledgement, rejection when a worker is lost, a result backend, and a visibility timeout of one lease. A task
-works for some seconds and then commits its rows together.
+Late acknowledgement, rejection when a worker is lost, a result backend (on RabbitMQ its own, with messages that are
+kept), and on Redis a visibility timeout of one lease. A task works for some seconds and then commits its rows together.
 """
 
 import os
@@ -16,13 +16,26 @@ TABLE: Final = "CREATE TABLE IF NOT EXISTS results (task TEXT, row INTEGER)"
 URL: Final = os.environ.get("PEER_URL", "redis://127.0.0.1:6379/1")
 TIMEOUT: Final = float(os.environ.get("PEER_TIMEOUT", "6"))
 
-app = celery.Celery("peer", broker=URL, backend=URL, set_as_current=False)
+
+def options(url: str, timeout: float) -> dict[str, Any]:
+    """Return the settings that depend on the broker."""
+    if not url.startswith("redis"):
+        return {"broker_url": url, "result_backend": "rpc://", "result_persistent": True}
+    visible = {"visibility_timeout": timeout}
+    return {
+        "broker_url": url,
+        "result_backend": url,
+        "broker_transport_options": visible,
+        "result_backend_transport_options": visible,
+    }
+
+
+app = celery.Celery("peer", set_as_current=False)
 app.conf.update(
+    **options(URL, TIMEOUT),
     task_acks_late=True,
     task_reject_on_worker_lost=True,
     worker_prefetch_multiplier=1,
-    broker_transport_options={"visibility_timeout": TIMEOUT},
-    result_backend_transport_options={"visibility_timeout": TIMEOUT},
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
 )

@@ -1,4 +1,4 @@
-"""The peer of `bench.faults --stack celery`: tasks for plain Celery workers under the same faults."""
+"""The peer of `bench.faults --stack celery` or `celery-rabbitmq`: plain Celery workers under the same faults."""
 
 import random
 import signal
@@ -46,8 +46,7 @@ class Peer:
         places = {"PEER_URL": url, "PEER_TIMEOUT": str(lease), "PEER_ROWS": str(self._rows)}
         logs = [folder / f"peer{number}.log" for number in range(WORKERS)]
         self._programs = [PeerWorker("celery", number, environment | places, log) for number, log in enumerate(logs)]
-        celery_app.app.conf.update(broker_url=url, result_backend=url)
-        celery_app.app.conf.broker_transport_options = {"visibility_timeout": lease}
+        celery_app.app.conf.update(**celery_app.options(url, lease))
         self._thread = threading.Thread(target=self._submit, daemon=True)
 
     def start(self) -> None:
@@ -115,6 +114,8 @@ class Peer:
             return Counter(dict(connection.execute("SELECT task, count(*) FROM results GROUP BY task").fetchall()))
 
     def _submit(self) -> None:
+        with celery_app.app.connection() as connection:
+            refusals = (KombuError, OSError, *connection.connection_errors, *connection.channel_errors)
         while not self._stop.wait(PAUSE_SECONDS):
             if len(self.accepted) - len(self._written()) >= AT_ONCE:
                 continue
@@ -122,6 +123,6 @@ class Peer:
             seconds = self._chance.uniform(*(LONG_SECONDS if self._chance.random() < 1 / 6 else SHORT_SECONDS))
             try:
                 celery_app.work.apply_async((seconds,), task_id=task, retry=False)
-            except (KombuError, OSError):
+            except refusals:
                 continue  # never accepted
             self.accepted.append(task)

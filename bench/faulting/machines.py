@@ -56,6 +56,7 @@ class Clock:
             "FAKETIME_TIMESTAMP_FILE": str(self.file),
             "FAKETIME_CACHE_DURATION": "1",
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            "NO_FAKE_STAT": "1",  # the kernel, which dates files, has the right time
         }
 
     def set(self, seconds: float) -> None:

@@ -30,6 +30,8 @@ log = structlog.get_logger(__name__)
 
 QUIET: Final = subprocess.DEVNULL
 STOP_SECONDS: Final = 20
+PEER_QUEUE: Final = "celery"
+"""Of Celery itself: what loses our messages loses a peer's too."""
 
 
 class Broker(Protocol):
@@ -128,9 +130,9 @@ class RabbitMQ:
 
     def lose(self) -> None:
         with kombu.Connection(self.url) as connection:
-            for queue in Queue:
+            for name in (*map(task_name, Queue), PEER_QUEUE):
                 try:
-                    connection.default_channel.queue_purge(task_name(queue))
+                    connection.default_channel.queue_purge(name)
                 except connection.channel_errors:  # not created by a worker yet; the error closed the channel
                     connection.close()
 
