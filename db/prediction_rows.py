@@ -32,5 +32,9 @@ def write(session: Session, job: Job, rows: Sequence[dict[str, Any]]) -> list[di
 
 def count(rows: Sequence[dict[str, Any]]) -> None:
     errored = sum(row["error"] is not None for row in rows)
+    count_images(len(rows) - errored, errored)
+
+
+def count_images(succeeded: int, errored: int) -> None:
     meters().images_classified.labels("errored").inc(errored)
-    meters().images_classified.labels("succeeded").inc(len(rows) - errored)
+    meters().images_classified.labels("succeeded").inc(succeeded)

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
-from db.jobs import workers
+from db.jobs import batches, workers
 from db.jobs.leases import Work
 from db.jobs.requests import ClassificationRequest
 from db.models import DEFAULT_PROJECT, Chunk, Job
@@ -26,6 +26,8 @@ from worker.shutdown import stopping
 
 T = TypeVar("T")
 WORKER_VARIABLE = "TSUKIJI_WORKER_NAME"
+PARTS_LONGER: Final = 8
+"""How many times longer a chunk with a part takes than others: few and large files serve every reader."""
 
 
 @dataclass
@@ -43,9 +45,8 @@ class Services:
         """Return how many images of a batch to take at once."""
         there = workers.count(session, Queue.INFER, PRESENT_SECONDS)
         left = int(job.items_total - job.completed)
-        return self.chunk_sizing.images(
-            ClassificationRequest.of(job).model, self.settings.jobs.chunk_seconds, left, there
-        )
+        seconds = self.settings.jobs.chunk_seconds * (PARTS_LONGER if batches.has_parts(job) else 1)
+        return self.chunk_sizing.images(ClassificationRequest.of(job).model, seconds, left, there)
 
     def seen_by_caller(self, job: Job) -> "Services":
         """Return these services as the key that started a job may use them: the rows that it sees and, if it is bound

@@ -19,6 +19,7 @@ from api.serialize.result_filters import Selection, SelectionDep
 from api.serialize.summary import summarise
 from api.submit import endings
 from api.submit.batches import FIELDS, Work, check_early, keep_files, read_options, start_batch, work_of
+from db import stored_results
 from db.jobs import batches, jobs
 from db.jobs.requests import ArchiveInput, BatchRequest
 from db.models import Job, Model
@@ -29,6 +30,7 @@ from tsukiji import types
 from tsukiji.errors import Invalid, TsukijiError
 from tsukiji.ingest.archives import is_archive
 from tsukiji.jobs import TERMINAL, JobKind
+from tsukiji.kernel.storage import BlobStore
 from tsukiji.types.batches import BatchInput, BatchOptions, BatchSummary
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
@@ -138,23 +140,24 @@ def show_batch(
         context |= teaching(session, model, asked)
         if job.results_deleted_at is not None:
             return screen.show(session, "batch.html", current="batches", status=410, deleted=True, **context)
-        context |= describe(session, job, selection, cursor)
+        context |= describe(session, screen.services.store, job, selection, cursor)
         if item is not None:
-            context["opened"] = find_item(session, job, selection, item)
+            context["opened"] = find_item(session, screen.services.store, job, selection, item)
         return screen.show(session, "batch.html", current="batches", **context)
 
 
-def describe(session: Session, job: Job, selection: Selection, cursor: str | None) -> dict[str, Any]:
+def describe(session: Session, store: BlobStore, job: Job, selection: Selection, cursor: str | None) -> dict[str, Any]:
     """Return the counts by outcome, and the first results that match the filter."""
     rule = selection.thresholds.rule(job)
-    groups, reasons = results.groups(session, job.id, rule), batches.reasons(session, job.id)
+    groups, reasons = stored_results.groups(session, store, job, rule), batches.reasons(session, job.id)
     summary = summarise(job, groups, reasons, drift.of_batch(session, job))
     here = Place(job.id, selection)
     wanted = selection.wanted(job)
     rows: list[results.ResultRow] = []
     following = None
     if wanted is not None:
-        rows, following = results.page(session, job.id, Window(PICTURES, cursor, (job.id, repr(selection))), wanted)
+        window = Window(PICTURES, cursor, (job.id, repr(selection)))
+        rows, following = stored_results.page(session, store, job, window, wanted)
     reader = Reader(job, selection.thresholds)
     return {
         "here": here,
@@ -244,9 +247,9 @@ def count_of(summary: BatchSummary, wanted: dict[str, Any], selection: Selection
     return None
 
 
-def find_item(session: Session, job: Job, selection: Selection, seq: int) -> types.Prediction | None:
+def find_item(session: Session, store: BlobStore, job: Job, selection: Selection, seq: int) -> types.Prediction | None:
     """Return one result; None if there is none with this number."""
-    rows, _ = results.page(session, job.id, Window(1, Window().cursor_after(seq - 1)))
+    rows, _ = stored_results.page(session, store, job, Window(1, Window().cursor_after(seq - 1)))
     found = [row for row in rows if row.seq == seq]
     return Reader(job, selection.thresholds).prediction(found[0]) if found else None
 

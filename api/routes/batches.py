@@ -37,6 +37,7 @@ from api.serialize.thresholds import ThresholdsDep
 from api.services import Services
 from api.submit.batches import FIELDS, Work, check_early, keep_files, read_options, start_batch, work_of
 from api.submit.endings import delete_results
+from db import stored_results
 from db.jobs import batches, jobs
 from db.jobs.requests import ArchiveInput, ManifestInput
 from db.models import ApiKey
@@ -149,10 +150,10 @@ def delete_batch(batch: str, services: ServicesDep, caller: Caller) -> None:
 
 @router.get("/{batch}/summary")
 @needs("read", "predict")
-def get_summary(batch: str, session: Reading, thresholds: ThresholdsDep) -> BatchSummary:
+def get_summary(batch: str, session: Reading, services: ServicesDep, thresholds: ThresholdsDep) -> BatchSummary:
     """Count the results so far: images of each label, decisions, images without one, errors."""
     job = find_kept(session, batch)
-    groups = results.groups(session, job.id, thresholds.rule(job))
+    groups = stored_results.groups(session, services.store, job, thresholds.rule(job))
     return summarise(job, groups, batches.reasons(session, job.id), drift.of_batch(session, job))
 
 
@@ -168,14 +169,16 @@ def get_guarantee(batch: str, session: Reading) -> BatchGuarantee:
 
 @router.get("/{batch}/items")
 @needs("read", "predict")
-def list_items(batch: str, session: Reading, paging: PagingDep, selection: SelectionDep) -> Page[Prediction]:
+def list_items(
+    batch: str, session: Reading, services: ServicesDep, paging: PagingDep, selection: SelectionDep
+) -> Page[Prediction]:
     """List the images with their results so far, in input order or by score."""
     window = paging.window(repr(selection))
     job = find_kept(session, batch)
     wanted = selection.wanted(job)
     if wanted is None:
         return paging.page([], None)
-    rows, cursor = results.page(session, job.id, window, wanted)
+    rows, cursor = stored_results.page(session, services.store, job, window, wanted)
     reader = Reader(job, selection.thresholds)
     return paging.page([reader.prediction(row) for row in rows], cursor)
 

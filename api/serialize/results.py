@@ -8,7 +8,8 @@ from api.serialize.csv_tables import csv_lines
 from api.serialize.predictions import Reader
 from api.serialize.result_filters import Selection
 from api.services import Services
-from db.jobs import jobs
+from db import stored_results
+from db.jobs import batches, jobs
 from db.models import Job
 from db.paging import Window
 from db.predictions import results
@@ -16,6 +17,8 @@ from db.predictions.results import ResultRow
 from tsukiji.jobs import TERMINAL
 
 PAGE_ROWS = 1000
+PART_ROWS = 10_000
+"""Each page opens its parts again."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,8 @@ class Results:
                 wanted = self.selection.wanted(job, reached=job.status not in TERMINAL)
                 if wanted is None:
                     return
-                rows, cursor = results.page(session, job.id, Window(PAGE_ROWS, cursor), wanted)
+                window = Window(PART_ROWS if batches.has_parts(job) else PAGE_ROWS, cursor)
+                rows, cursor = stored_results.page(session, self.services.store, job, window, wanted)
             yield Reader(job, self.selection.thresholds), rows
             if cursor is None:
                 return

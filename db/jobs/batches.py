@@ -1,20 +1,27 @@
-"""Batches: items, chunks and written predictions. A chunk takes effect once, however often it runs.
+"""Batches: items, chunks and written results. A chunk takes effect once, however often it runs.
+
+Items and predictions are rows, or of a batch with an `output` files (`db.parts`): then the chunk's row says which, how
+many pictures they hold, and why there are none.
 
 A batch may be cut into chunks while it is being planned, so that workers classify the first images while the last are
 read. Until then the planner holds the job's lease, and the job's state describes the planning.
 """
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, case, delete, func, select, update
+from sqlalchemy import ColumnElement, case, delete, exists, func, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
-from db import prediction_rows, quotas
+from db import blobs, prediction_rows, quotas
 from db.bulk import insert_rows
 from db.clock import now
 from db.jobs import drift, guarantees, jobs
 from db.models import BatchItem, Chunk, Job, Prediction
+from db.session import after_commit
 from tsukiji.errors import ModelGone, NoImageSucceeded, TsukijiError
 from tsukiji.ids import new_id
 from tsukiji.jobs import MEASURING, OPEN, JobKind, JobStatus
@@ -23,6 +30,30 @@ from tsukiji.vision.drift import Distribution
 INSERT_ROWS = 1000
 CLASSIFYING = "classifying"
 """The phase of a batch from its first claimed chunk on."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A file with the results of a chunk: what its row tells of it."""
+
+    sha256: str
+    bytes: int
+    succeeded: int
+    errors: dict[str, int] = field(default_factory=dict)
+    """Images by error code."""
+    groups: list[tuple[str, str | None, int]] = field(default_factory=list)
+    """Images by label, or set of labels, and reason for no decision: `db.predictions.results.Group`."""
+    url: str | None = None
+    """Where it is, unless in the store."""
+
+    @property
+    def errored(self) -> int:
+        return sum(self.errors.values())
+
+
+def has_parts(job: Job) -> bool:
+    """Return whether a job's items and results are files."""
+    return job.request.get("output") is not None
 
 
 def add_items(session: Session, job_id: str, items: Sequence[dict[str, Any]], first_seq: int = 0) -> None:
@@ -64,6 +95,12 @@ def items_cut(session: Session, job_id: str) -> int:
     return session.scalar(select(func.max(Chunk.last_seq) + 1).where(Chunk.job_id == job_id)) or 0
 
 
+def last_chunk(session: Session, job_id: str) -> Chunk | None:
+    """Return the chunk with the last items so far."""
+    query = select(Chunk).where(Chunk.job_id == job_id).order_by(Chunk.last_seq.desc())
+    return session.scalar(query.limit(1))
+
+
 def cut(session: Session, job: Job, items: int, chunk_images: int, max_attempts: int) -> list[str]:
     """Cut the first `items` items, except those in chunks already, into chunks; returns the new chunks' ids.
 
@@ -87,6 +124,21 @@ def cut(session: Session, job: Job, items: int, chunk_images: int, max_attempts:
     if not done:
         jobs.change(session, Job.id == job.id, turn=last_turn())
     return [row["id"] for row in rows]
+
+
+def add_list(session: Session, job: Job, held: tuple[str, int], first: int, last: int, max_attempts: int) -> None:
+    """Add the next chunk of a batch whose items are no rows: those of a list in the store (its hash and bytes).
+
+    A batch that is being cancelled gets none.
+    """
+    if jobs.lock(session, job.id).cancel_requested_at is not None:
+        return
+    blobs.keep(session, [held])
+    quotas.count(session, quotas.quotas_of_job(session, job), last + 1 - first)
+    span = {"first_seq": first, "last_seq": last, "items_sha256": held[0]}
+    insert_rows(session, Chunk, [{"id": new_id("chk"), "job_id": job.id, "max_attempts": max_attempts} | span])
+    if not first:
+        jobs.change(session, Job.id == job.id, turn=last_turn())
 
 
 def finish_plan(session: Session, job: Job, items: int, chunk_images: int, max_attempts: int) -> list[str]:
@@ -138,7 +190,25 @@ def finish_chunk(
     rows = prediction_rows.write(session, job, found)
     if distribution is not None and job.kind == JobKind.BATCH:
         drift.add(session, job, distribution)
-    count(session, chunk.job_id, rows, engine=engine)
+    count(session, chunk.job_id, len(rows), sum(row["error"] is not None for row in rows), engine=engine)
+    settle(session, chunk.job_id)
+    return True
+
+
+def finish_part(
+    session: Session, chunk: Chunk, part: Part, engine: dict[str, Any] | None, distribution: Distribution | None
+) -> bool:
+    """Commit a chunk's part, with the counters and the end, all or nothing; otherwise as `finish_chunk`."""
+    job = jobs.lock(session, chunk.job_id)
+    if part.url is None:
+        blobs.keep(session, [(part.sha256, part.bytes)])
+    held = part.sha256 if part.url is None else None
+    if not end_chunk(session, chunk, JobStatus.SUCCEEDED, part=asdict(part), part_sha256=held):
+        return False
+    if distribution is not None:
+        drift.add(session, job, distribution)
+    count(session, chunk.job_id, part.succeeded + part.errored, part.errored, engine=engine)
+    after_commit(session, partial(prediction_rows.count_images, part.succeeded, part.errored))
     settle(session, chunk.job_id)
     return True
 
@@ -148,12 +218,14 @@ def fail_chunk(session: Session, chunk: Chunk, error: TsukijiError) -> bool:
     job = jobs.lock(session, chunk.job_id)
     if isinstance(error, ModelGone):
         return jobs.fail(session, chunk.job_id, error)  # finished predictions are kept
-    if not end_chunk(session, chunk, JobStatus.FAILED):
+    if not end_chunk(session, chunk, JobStatus.FAILED, error=error.to_dict()):
         return False
-    why = {"error": error.to_dict()}
-    rows = [blank_prediction(seq) | why for seq in range(chunk.first_seq, chunk.last_seq + 1)]
-    prediction_rows.write(session, job, rows)
-    count(session, chunk.job_id, rows)
+    images = chunk.last_seq + 1 - chunk.first_seq
+    if not has_parts(job):
+        why = {"error": error.to_dict()}
+        rows = [blank_prediction(seq) | why for seq in range(chunk.first_seq, chunk.last_seq + 1)]
+        prediction_rows.write(session, job, rows)
+    count(session, chunk.job_id, images, images)
     settle(session, chunk.job_id)
     return True
 
@@ -172,14 +244,13 @@ def blank_prediction(seq: int) -> dict[str, Any]:
     return {"seq": seq, **dict.fromkeys(names)}
 
 
-def count(session: Session, job_id: str, rows: Sequence[dict[str, Any]], **columns: Any) -> None:
+def count(session: Session, job_id: str, images: int, errored: int, **columns: Any) -> None:
     """Add finished items to the batch's counters, and set columns of it."""
-    errored = sum(row["error"] is not None for row in rows)
     jobs.change(
         session,
         Job.id == job_id,
-        completed=Job.completed + len(rows),
-        items_succeeded=Job.items_succeeded + len(rows) - errored,
+        completed=Job.completed + images,
+        items_succeeded=Job.items_succeeded + images - errored,
         items_errored=Job.items_errored + errored,
         **columns,
     )
@@ -187,7 +258,7 @@ def count(session: Session, job_id: str, rows: Sequence[dict[str, Any]], **colum
 
 def settle(session: Session, job_id: str) -> None:
     """End a planned batch after its last chunk; an evaluation is queued for measuring instead."""
-    open_chunks = select(func.count()).where(Chunk.job_id == job_id, Chunk.status.in_(OPEN))
+    open_chunks = select(exists().where(Chunk.job_id == job_id, Chunk.status.in_(OPEN)))
     job = jobs.find(session, job_id)
     if not job.planned or job.phase == MEASURING or session.scalar(open_chunks):
         return
@@ -208,10 +279,22 @@ def settle(session: Session, job_id: str) -> None:
 
 def reasons(session: Session, job_id: str) -> dict[str, int]:
     """Return the error codes of a batch with their image counts, most frequent first."""
+    if has_parts(jobs.find(session, job_id)):
+        return dict(reasons_of_parts(session, job_id).most_common())
     code = Prediction.error["code"].as_string()
     query = select(code, func.count()).where(Prediction.job_id == job_id, Prediction.label.is_(None))
     return {row[0]: row[1] for row in session.execute(query.group_by(code).order_by(func.count().desc()))}
 
 
-def end_chunk(session: Session, chunk: Chunk, status: JobStatus) -> bool:
-    return jobs.write(session, Chunk, *chunk.fence, status=status, **jobs.FREE)
+def reasons_of_parts(session: Session, job_id: str) -> Counter[str]:
+    """Return the same of a batch with parts, from the rows of its chunks."""
+    found: Counter[str] = Counter()
+    facts = select(Chunk.part["errors"], Chunk.error["code"].as_string(), Chunk.last_seq + 1 - Chunk.first_seq)
+    ended = or_(Chunk.part.is_not(None), Chunk.error.is_not(None))
+    for errors, code, images in session.execute(facts.where(Chunk.job_id == job_id, ended)):
+        found.update({code: images} if code else errors)
+    return found
+
+
+def end_chunk(session: Session, chunk: Chunk, status: JobStatus, **values: Any) -> bool:
+    return jobs.write(session, Chunk, *chunk.fence, status=status, **values, **jobs.FREE)

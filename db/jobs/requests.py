@@ -44,6 +44,14 @@ class DatasetInput(BaseModel):
     split: Split | None = None
 
 
+class Output(BaseModel):
+    """Results as Parquet parts, one for each chunk; the items are no rows either."""
+
+    to: Literal["parquet"] = "parquet"
+    url: str | None = None
+    """An allowed folder or S3 prefix; null: the service's own store."""
+
+
 Input = FilesInput | ArchiveInput | ManifestInput | SourceInput | DatasetInput
 
 
@@ -113,6 +121,8 @@ class BatchRequest(ClassificationRequest):
     heatmap: str | None = None
     """A label, or `LIKELIEST`."""
     input: Annotated[Input, Field(discriminator="type")] = FilesInput()
+    output: Output | None = None
+    """Null: rows."""
 
 
 class EvaluationRequest(ClassificationRequest):

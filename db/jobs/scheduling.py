@@ -127,7 +127,12 @@ def split(session: Session, chunk: Chunk, images: int) -> None:
     last = chunk.first_seq + images - 1
     if last >= chunk.last_seq:
         return
-    rest = {"first_seq": last + 1, "last_seq": chunk.last_seq, "max_attempts": chunk.max_attempts}
+    rest = {
+        "first_seq": last + 1,
+        "last_seq": chunk.last_seq,
+        "max_attempts": chunk.max_attempts,
+        "items_sha256": chunk.items_sha256,
+    }
     session.execute(insert(Chunk).values(id=new_id("chk"), job_id=chunk.job_id, **rest))
     session.execute(update(Chunk).where(Chunk.id == chunk.id).values(last_seq=last))
 

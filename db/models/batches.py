@@ -26,6 +26,14 @@ class Chunk(Leased, Base):
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
     first_seq: Mapped[int]
     last_seq: Mapped[int]
+    items_sha256: Mapped[str | None] = mapped_column(ForeignKey("blobs.sha256"), index=True)
+    """A list with these items and possibly others (`db.parts.item_lists`), of a batch whose items are not rows."""
+    part_sha256: Mapped[str | None] = mapped_column(ForeignKey("blobs.sha256"), index=True)
+    """The results (`db.parts.tables`), if they are in the store."""
+    part: Mapped[dict[str, Any] | None]
+    """What is in them, and where they are: `db.jobs.batches.Part`."""
+    error: Mapped[dict[str, Any] | None]
+    """Why none of these items has a result."""
 
 
 class BatchItem(Base):

@@ -185,6 +185,9 @@ class LimitSettings(Group, env_prefix="TSUKIJI_LIMIT_"):
     manifest_bytes: int = Field(200 * 2**20, ge=1, description="Bytes of one manifest.")
     table_bytes: int = Field(64 * 2**20, ge=1, description="Bytes of a table of labels, or of all in one archive.")
     batch_items: int = Field(100_000, ge=1, description="Images in one batch.")
+    parquet_items: int = Field(
+        2_000_000_000, ge=1, le=2_000_000_000, description="Images in one batch with Parquet output."
+    )
     webhooks: int = Field(50, ge=0, description="Webhooks.")
     dataset_classes: int = Field(500, ge=2, description="Labels in one data set.")
     class_min_images: int = Field(5, ge=2, description="Labelled images each class needs before a training.")

@@ -27,6 +27,8 @@ NICENESS: Final = 5
 """Lower priority than API and synchronous predictions, higher than trainings (`training.program`)."""
 
 Row = dict[str, Any]
+Read = Callable[[str], bytes]
+"""Returns the bytes with this hash; raises BlobMissing or BlobCorrupt."""
 
 
 @dataclass(frozen=True)
@@ -74,26 +76,32 @@ class Classified:
 
 
 def predict(
-    services: Services, predictor: Predictor, items: Sequence[BatchItem], lease: Lease, threshold: float = 0.0
+    services: Services,
+    predictor: Predictor,
+    items: Sequence[BatchItem],
+    lease: Lease,
+    threshold: float = 0.0,
+    read: Read | None = None,
 ) -> Classified:
     """Classify items. Repeated pictures are computed once.
 
-    A threshold above 0 replaces those of a multi-label model.
+    A threshold above 0 replaces those of a multi-label model. Pictures are read from the store, unless by `read`.
 
     Raises:
         Stopped: the lease requires it.
         GpuOutOfMemory: not even one picture fits.
     """
+    read = read or services.store.read
     kept = feature_cache_of(services, predictor)
     names = [name_of(item) for item in items]
     wanted = {name: item for name, item in zip(names, items, strict=True) if item.sha256}
-    found = recall(services, kept, predictor, wanted)
+    found = recall(services, kept, predictor, wanted, read)
     fresh: Found = {}
     missing = [item for name, item in wanted.items() if name not in found]
     for part in in_streams(
         predictor.plan,
         parts_of(missing, predictor.batch_size, predictor.plan.streams),
-        lambda part: look(services, predictor, part, lease.check),
+        lambda part: look(services, predictor, part, lease.check, read),
         NICENESS,
     ):
         fresh |= part
@@ -108,7 +116,9 @@ def name_of(item: BatchItem) -> str:
     return content_of(item.sha256 or "", item.crop)
 
 
-def look(services: Services, predictor: Predictor, items: Sequence[BatchItem], check: Callable[[], None]) -> Found:
+def look(
+    services: Services, predictor: Predictor, items: Sequence[BatchItem], check: Callable[[], None], read: Read
+) -> Found:
     """Read, decode and classify pictures in one forward pass; `check` is called in between, and may raise."""
     found: Found = {}
     pixels: list[Pixels] = []
@@ -116,7 +126,7 @@ def look(services: Services, predictor: Predictor, items: Sequence[BatchItem], c
     check()
     for item in items:
         try:
-            data = services.store.read(item.sha256 or "")
+            data = read(item.sha256 or "")
             picture = look_at(data, services.decode_limits, predictor.preprocess, item.crop)
         except (ImageError, BlobMissing, BlobCorrupt) as error:
             found[name_of(item)] = error.to_dict()
@@ -157,7 +167,7 @@ def feature_cache_of(services: Services, predictor: Predictor) -> FeatureCache |
 
 
 def recall(
-    services: Services, kept: FeatureCache | None, predictor: Predictor, wanted: Mapping[str, BatchItem]
+    services: Services, kept: FeatureCache | None, predictor: Predictor, wanted: Mapping[str, BatchItem], read: Read
 ) -> Found:
     """Return cached embeddings. Trainings store no picture sizes, so these are read from the files' headers."""
     if kept is None:
@@ -165,14 +175,14 @@ def recall(
     rows = kept.read_sized(list(wanted), PLAIN, predictor.model.num_embedded)
     meters().feature_cache.labels("hit").inc(len(rows))
     meters().feature_cache.labels("miss").inc(len(wanted) - len(rows))
-    sized = ((name, row, size or size_of(services, wanted[name])) for name, (row, size) in rows.items())
+    sized = ((name, row, size or size_of(services, wanted[name], read)) for name, (row, size) in rows.items())
     return {name: Seen(row, size) for name, row, size in sized if size}
 
 
-def size_of(services: Services, item: BatchItem) -> Size | None:
+def size_of(services: Services, item: BatchItem, read: Read) -> Size | None:
     """Return a picture's size; None if unreadable, which inference then reports."""
     try:
-        return measure(services.store.read(item.sha256 or ""), services.decode_limits)
+        return measure(read(item.sha256 or ""), services.decode_limits)
     except (ImageError, BlobMissing, BlobCorrupt):
         return None
 

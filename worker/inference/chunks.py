@@ -4,7 +4,7 @@ import time
 
 from db.jobs import batches, jobs
 from db.jobs.requests import BatchRequest
-from db.models import Chunk
+from db.models import Chunk, Job
 from db.session import Session
 from tsukiji.jobs import JobKind, JobStatus, Queue
 from tsukiji.kernel.log import identify
@@ -12,18 +12,28 @@ from tsukiji.kernel.metrics import meters
 from tsukiji.vision.device import memory_of
 from worker.inference.batch_inference import predict
 from worker.inference.explanations import ExplanationOptions, explain_items
-from worker.inference.model_cache import ModelCache
+from worker.inference.model_cache import Loaded, ModelCache
+from worker.inference.part_inference import classify_part
 from worker.lease import Lease, Stale
 from worker.services import Services
 
 
 def classify(models: ModelCache, services: Services, chunk: Chunk, lease: Lease) -> None:
     with services.database.reading() as session:
-        job, items = jobs.find(session, chunk.job_id), batches.items_of(session, chunk)
+        job = jobs.find(session, chunk.job_id)
     identify(key_id=job.created_by)
-    asked = BatchRequest.of(job)
-    model = models.get(asked.model)
-    began = time.monotonic()
+    model = models.get(BatchRequest.of(job).model)
+    act = classify_part if batches.has_parts(job) else classify_rows
+    act(services, job, chunk, model, lease)
+    for state, size in memory_of(model.predictor.plan.device).items():
+        meters().gpu_memory_bytes.labels(model.predictor.plan.device, state).set(size)
+
+
+def classify_rows(services: Services, job: Job, chunk: Chunk, model: Loaded, lease: Lease) -> None:
+    """Classify a chunk whose items are rows."""
+    with services.database.reading() as session:
+        items = batches.items_of(session, chunk)
+    asked, began = BatchRequest.of(job), time.monotonic()
     classified = predict(services, model.predictor, items, lease, asked.threshold)
     rows = classified.rows
     explain_items(services, model.calibration, ExplanationOptions(asked.tags, asked.heatmap), items, rows, lease.check)
@@ -36,7 +46,5 @@ def classify(models: ModelCache, services: Services, chunk: Chunk, lease: Lease)
 
     with meters().write_seconds.time():
         measured = services.retry_while_unavailable(end)
-    for state, size in memory_of(model.predictor.plan.device).items():
-        meters().gpu_memory_bytes.labels(model.predictor.plan.device, state).set(size)
     if measured:
         services.notifier.notify(Queue.INTAKE)  # that was the last chunk: measure the evaluation

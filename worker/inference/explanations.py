@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from PIL import Image
@@ -15,7 +16,7 @@ from tsukiji.types import Box
 from tsukiji.types.batches import LIKELIEST
 from tsukiji.vision.decoding.decode import decoded, measure
 from tsukiji.vision.streams import in_streams, parts_of
-from worker.inference.batch_inference import NICENESS, Found, Row, name_of
+from worker.inference.batch_inference import NICENESS, Found, Read, Row, name_of
 from worker.inference.explanation_calibration import MORE_SIDE, ExplanationCalibration
 from worker.services import Services
 
@@ -55,6 +56,7 @@ def explain_items(
     items: Sequence[BatchItem],
     rows: Sequence[Row],
     check: Callable[[], None],
+    read: Read | None = None,
 ) -> None:
     """Add the requested explanations to the items' rows; `check` is called in between, and may raise.
 
@@ -81,7 +83,8 @@ def explain_items(
         found: Found = {}
         for item in part:
             check()
-            found[name_of(item)] = examine(services, calibration, options, item, labels[name_of(item)])
+            data = partial(read or services.store.read, item.sha256 or "")
+            found[name_of(item)] = examine(services, calibration, options, item, labels[name_of(item)], data)
         return found
 
     wanted = {name_of(item): item for item in items if name_of(item) in labels}
@@ -102,11 +105,12 @@ def examine(
     options: ExplanationOptions,
     item: BatchItem,
     likeliest: str,
+    data: Callable[[], bytes],
 ) -> Row:
     """Return the requested columns; none if the picture was deleted meanwhile."""
     found: Row = {}
     try:
-        with read(services, item, MORE_SIDE * calibration.predictor.preprocess.size) as part:
+        with decode_part(services, data(), item, MORE_SIDE * calibration.predictor.preprocess.size) as part:
             if options.tags:
                 found["tags"] = tags(calibration, part)
             if options.heatmap is not None:
@@ -118,13 +122,12 @@ def examine(
 
 
 @contextmanager
-def read(services: Services, item: BatchItem, side: int) -> Iterator[Part]:
+def decode_part(services: Services, data: bytes, item: BatchItem, side: int) -> Iterator[Part]:
     """Yield the picture, decoded for `side` pixels; its memory counts until the block ends.
 
     Raises:
-        ImageError, BlobMissing, BlobCorrupt
+        ImageError
     """
-    data = services.store.read(item.sha256 or "")
     box = item.crop or (0, 0, *measure(data, services.decode_limits))
     with decoded(data, services.decode_limits, crop=item.crop, target_side=side) as pixels:
         yield Part(pixels, box)

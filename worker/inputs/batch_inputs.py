@@ -18,7 +18,7 @@ from db.jobs.requests import (
     ManifestInput,
     SourceInput,
 )
-from db.models import Job
+from db.models import Image, Job
 from db.paging import Window
 from db.session import Database, Session
 from tsukiji.curation import snapshots
@@ -170,28 +170,37 @@ def read_url(services: Services, url: str) -> bytes:
 
 
 def from_dataset(services: Services, job: Job, source: DatasetInput) -> Iterator[Item]:
-    """Yield an item for every image in use of the data set, or of one split as in the model's training.
+    """Yield an item for every image in use of the data set, or of one split."""
+    return map(item_of, images_of(services, job, source))
+
+
+def item_of(image: Image) -> Item:
+    return {
+        "custom_id": custom_id(image.label, image.name),
+        "sha256": image.sha256,
+        "bytes": image.bytes,
+        "true_label": image.label,
+        "crop": image.crop,
+        "error": None,
+    }
+
+
+def images_of(services: Services, job: Job, source: DatasetInput, after: str | None = None) -> Iterator[Image]:
+    """Yield every image in use of the data set, or of one split as in the model's training: those `after` this id.
 
     Images that the training did not include have the data set's splits.
     """
     with services.database.reading() as session:
         dataset_id = datasets.find(session, source.dataset).id
         splits = trained_splits(services, session, job, dataset_id) if source.split else None
-    window: Window | None = Window(PAGE)
+    window: Window | None = Window(PAGE, None if after is None else Window().cursor_after(after))
     while window:
         with services.database.reading() as session:
             rows = datasets.page_in_use(session, dataset_id, window)
         for image in rows.data:
             split = (splits or {}).get(image.sha256, image.split or image.drawn_split)
             if source.split in {None, split}:
-                yield {
-                    "custom_id": custom_id(image.label, image.name),
-                    "sha256": image.sha256,
-                    "bytes": image.bytes,
-                    "true_label": image.label,
-                    "crop": image.crop,
-                    "error": None,
-                }
+                yield image
         window = Window(PAGE, rows.next_cursor) if rows.next_cursor else None
 
 

@@ -3,10 +3,13 @@
 An archive or a manifest is cut while it is read: workers classify the first images while the next are read, and an
 attempt continues where the one before stopped, since it reads the same. Inputs that may change between two attempts (a
 data set, a folder) are cut when complete.
+
+A batch with an output has no rows of items: they are listed in files, each the items of a chunk, whatever the input. An
+attempt continues behind the last one listed, by its place.
 """
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from db import blobs
@@ -14,11 +17,14 @@ from db.jobs import batches, jobs
 from db.jobs.requests import ArchiveInput, BatchRequest, ManifestInput
 from db.jobs.scheduling import workers_to_wake
 from db.models import Job
+from db.parts.item_lists import ListedItem, encode
+from db.parts.item_lists import items_of as listed_items
 from tsukiji.errors import BatchEmpty, BatchTooLarge
 from tsukiji.ingest.skipped import SkippedFiles
 from tsukiji.jobs import Queue
 from worker.inputs.batch_inputs import PAGE, Item, items_of
 from worker.inputs.input_files import discard
+from worker.inputs.listed_items import rows_of
 from worker.inputs.sanitize import kept
 from worker.lease import Lease, renew
 from worker.services import Services
@@ -27,18 +33,26 @@ UNCHANGING: Final = (ArchiveInput, ManifestInput)
 """Inputs that are the same at each attempt."""
 FIRST_PAGE: Final = 64
 """Items; later pages grow: workers begin early, and a large batch takes few transactions."""
+FIRST_LIST: Final = 1024
+"""The same of lists."""
+LIST_BYTES: Final = 64 * 2**20
 
 
 def plan(services: Services, job: Job, lease: Lease) -> None:
-    """Write the items as they are read."""
+    """Write the items as they are read: as rows, or as lists."""
     passed = SkippedFiles()
 
-    def checked() -> Iterable[Item]:
-        for item in items_of(services, job, passed):
+    def checked(items: Iterable[Item]) -> Iterator[Item]:
+        for item in items:
             lease.check()
             yield item
 
-    store(services, job, checked(), passed, cut_early=isinstance(BatchRequest.of(job).input, UNCHANGING))
+    if batches.has_parts(job):
+        done, last = begin(services, job), last_list(services, job)
+        store_lists(services, job, checked(rows_of(services, job, passed, done, last)), passed, done)
+        return
+    items = checked(items_of(services, job, passed))
+    store(services, job, items, passed, cut_early=isinstance(BatchRequest.of(job).input, UNCHANGING))
 
 
 def store(
@@ -56,9 +70,53 @@ def store(
     count = begin(services, job)
     stream = itertools.islice(items, count, None)
     while page := list(itertools.islice(stream, min(PAGE, max(FIRST_PAGE, count)))):
-        check_size(services, count + len(page))
+        check_size(services.settings.limits.batch_items, count + len(page))
         add_page(services, job, page, count, cut_early=cut_early)
         count += len(page)
+    finish(services, job, count, passed)
+
+
+def store_lists(services: Services, job: Job, rows: Iterator[Item], passed: SkippedFiles, count: int) -> None:
+    """Store lists of the items after the first `count`, each the next chunk. Memory is constant.
+
+    Raises:
+        BatchEmpty, BatchTooLarge
+        Stale: the attempt is not current.
+    """
+    settings = services.settings.jobs
+    while page := take_list(rows, min(settings.chunk_images, max(FIRST_LIST, count))):
+        check_size(services.settings.limits.parquet_items, count + len(page))
+        blob = services.store.put(encode(page, count))
+        first, count = count, count + len(page)
+        with services.database.transaction() as session:
+            renew(session, job, settings, items_total=count, total=count, phase="reading")
+            batches.add_list(session, job, (blob.sha256, blob.size), first, count - 1, settings.max_attempts)
+            idle = workers_to_wake(session, len(page))
+        services.notifier.notify(Queue.INFER, idle)
+    finish(services, job, count, passed)
+
+
+def take_list(rows: Iterator[Item], most: int) -> list[Item]:
+    """Return the next items: at most so many, and pictures of about `LIST_BYTES`."""
+    page: list[Item] = []
+    held = 0
+    for row in rows:
+        page.append(row)
+        held += len(row.get("content") or b"")
+        if len(page) >= most or held >= LIST_BYTES:
+            break
+    return page
+
+
+def last_list(services: Services, job: Job) -> list[ListedItem]:
+    """Return the items of the last chunk of an earlier attempt; none at the first."""
+    with services.database.reading() as session:
+        chunk = batches.last_chunk(session, job.id)
+    return [] if chunk is None else list(listed_items(services.store, chunk))
+
+
+def finish(services: Services, job: Job, count: int, passed: SkippedFiles | None) -> None:
+    """End the planning; if there are no items, fail."""
     warnings = [] if passed is None else kept(passed.warnings())
     if not count:
         source = BatchRequest.of(job).input.model_dump(exclude_unset=True)
@@ -96,8 +154,7 @@ def add_page(services: Services, job: Job, page: list[Item], first_seq: int, *, 
     services.notifier.notify(Queue.INFER, idle)
 
 
-def check_size(services: Services, items: int) -> None:
+def check_size(allowed: int, items: int) -> None:
     """Raise BatchTooLarge beyond the limit."""
-    allowed = services.settings.limits.batch_items
     if items > allowed:
         raise BatchTooLarge(f"A batch may have {allowed} images.")

@@ -67,12 +67,16 @@ class Entry:
         error: why it is refused, or None.
         unpack: returns its bytes, or raises a `TsukijiError`.
         guessed: the code page by which the name was decoded, if guessed; else None.
+        place: the path below its source, if it can be read again by that: not in an archive, and only if UTF-8.
+        size: of its bytes as announced by a source; 0 if unknown.
     """
 
     name: str
     error: ArchiveError | None
     unpack: Callable[[], bytes]
     guessed: str | None = None
+    place: str | None = None
+    size: int = 0
 
     def read(self) -> bytes:
         """Return the file's bytes, never more than announced.
@@ -83,9 +87,14 @@ class Entry:
         if self.error:
             raise self.error
         data = self.unpack()
-        if data.startswith(ARCHIVE_MAGIC) or data.startswith(TAR_MAGIC, TAR_MAGIC_AT):
-            raise EntryNested(f"{self.name} is an archive.")
+        check_plain(self.name, data)
         return data
+
+
+def check_plain(name: str, data: bytes) -> None:
+    """Raise EntryNested if a file is an archive."""
+    if data.startswith(ARCHIVE_MAGIC) or data.startswith(TAR_MAGIC, TAR_MAGIC_AT):
+        raise EntryNested(f"{name} is an archive.")
 
 
 class Names:

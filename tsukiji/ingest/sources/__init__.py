@@ -11,7 +11,7 @@ from tsukiji.ingest.sources.source import Source
 from tsukiji.ingest.sources.web import SCHEMES, Web
 from tsukiji.kernel.settings import Settings
 
-__all__ = ["Source", "Sources", "Web", "find_allowed"]
+__all__ = ["Source", "Sources", "Web", "find_allowed", "join_url"]
 
 UP = ".."
 
@@ -71,6 +71,11 @@ def find_allowed(url: str, allowed: list[str]) -> str:
             if is_below(url, root):
                 return root
     raise SourceNotAllowed(f"{url[:200]!r} is not in an allowed folder or prefix.")
+
+
+def join_url(root: str, place: str) -> str:
+    """Return the URL of a file below a folder or prefix."""
+    return f"{root.rstrip('/')}/{place}"
 
 
 def is_below(url: str, root: str) -> bool:

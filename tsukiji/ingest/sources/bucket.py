@@ -26,16 +26,18 @@ class BucketSource(Source):
     key: str
     """Without leading and trailing slashes; empty for the whole bucket."""
 
-    def entries(self, max_bytes: int) -> Iterator[Entry]:
+    def entries(self, max_bytes: int, after: str | None = None) -> Iterator[Entry]:
         prefix = f"{self.key}/" if self.key else ""
-        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
+        start = {} if after is None else {"StartAfter": prefix + after}
+        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix, **start)
         with self._errors():
             for page in pages:
                 for found in page.get("Contents", []):
                     name = found["Key"].removeprefix(prefix)
                     if not name.endswith("/"):  # consoles' marker of an empty folder
                         shown, error = fault(name, found["Size"], max_bytes, plain=True)
-                        yield Entry(shown, error, partial(self._read, found["Key"], max_bytes))
+                        read = partial(self._read, found["Key"], max_bytes)
+                        yield Entry(shown, error, read, None, name, found["Size"])
 
     def read(self, max_bytes: int) -> bytes:
         return self._read(self.key, max_bytes)

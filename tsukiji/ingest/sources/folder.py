@@ -22,6 +22,7 @@ from tsukiji.names import leftover
 
 ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
 DENIED = {errno.EACCES, errno.EPERM}
+Rank = tuple[tuple[int, str], ...]
 
 
 @dataclass(frozen=True)
@@ -31,18 +32,23 @@ class FolderSource(Source):
     root: Path
     below: tuple[str, ...]
 
-    def entries(self, max_bytes: int) -> Iterator[Entry]:
+    def entries(self, max_bytes: int, after: str | None = None) -> Iterator[Entry]:
+        done = () if after is None else _rank(after)
         spelling = Spelling(None, "utf-8")
         with self._opened(self.below) as top, self._errors():
             for place, folders, files, here in os.fwalk(".", dir_fd=top, onerror=_raise):
                 above = os.path.normpath(place)
                 passed = [name for name in folders if leftover(name) or _is_link(name, here)]
-                folders[:] = sorted(set(folders).difference(passed))
+                top_rank = () if above == "." else tuple((1, part) for part in above.split("/"))
+                left = set(folders).difference(passed)
+                folders[:] = sorted(name for name in left if _goes_on((*top_rank, (1, name)), done))
                 for name in sorted([*files, *passed]):
+                    if (*top_rank, (0, name)) <= done:
+                        continue
                     raw = os.fsencode(name if above == "." else f"{above}/{name}")
                     if not (spelling.is_guessed or is_utf8(raw)):
                         spelling = spelling_of(self._names())
-                    yield _entry(name, spelling.read(raw), here, max_bytes)
+                    yield _entry(name, raw, spelling.read(raw), here, max_bytes)
 
     def _names(self) -> Iterator[bytes]:
         """Yield the names of all files and folders, from a separate pass."""
@@ -88,12 +94,24 @@ class FolderSource(Source):
                 raise
 
 
-def _entry(name: str, spelled: tuple[str, str | None], folder: int, max_bytes: int) -> Entry:
+def _rank(place: str) -> Rank:
+    """Return where a path comes in the order of the walk: the files of a folder before those of its folders."""
+    *above, name = place.split("/")
+    return *((1, part) for part in above), (0, name)
+
+
+def _goes_on(folder: Rank, done: Rank) -> bool:
+    """Return whether there may be files below a folder that come after the last one done."""
+    return folder >= done[: len(folder)]
+
+
+def _entry(name: str, raw: bytes, spelled: tuple[str, str | None], folder: int, max_bytes: int) -> Entry:
     shown, guessed = spelled
     facts = _facts(name, folder)
     size, mode = (facts.st_size, facts.st_mode) if facts else (0, stat.S_IFREG)  # deleted: reading will report that
     shown, error = fault(shown, size, max_bytes, plain=stat.S_ISREG(mode) or leftover(name) is not None)
-    return Entry(shown, error, partial(_read_entry, name, shown, folder, max_bytes), guessed)
+    place = raw.decode() if is_utf8(raw) else None
+    return Entry(shown, error, partial(_read_entry, name, shown, folder, max_bytes), guessed, place, size)
 
 
 def _read_entry(name: str, shown: str, folder: int, max_bytes: int) -> bytes:

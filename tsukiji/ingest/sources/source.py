@@ -20,8 +20,13 @@ class Source(Protocol):
     """
 
     @abstractmethod
-    def entries(self, max_bytes: int) -> Iterator[Entry]:
-        """Yield every file below, in a fixed order; a refused or too large one with its error."""
+    def entries(self, max_bytes: int, after: str | None = None) -> Iterator[Entry]:
+        """Yield every file below, in a fixed order; a refused or too large one with its error.
+
+        Args:
+            max_bytes: of one file.
+            after: begin behind this `place`, whether or not it still exists.
+        """
 
     @abstractmethod
     def read(self, max_bytes: int) -> bytes:

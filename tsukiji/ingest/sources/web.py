@@ -120,7 +120,7 @@ class WebSource(Source):
     url: str
     place: httpx2.URL
 
-    def entries(self, max_bytes: int) -> Iterator[Entry]:
+    def entries(self, max_bytes: int, after: str | None = None) -> Iterator[Entry]:
         raise UrlNotAllowed(f"{self.url[:200]!r} is not a folder.", hint="Name the pictures one by one, in a table.")
 
     def read(self, max_bytes: int) -> bytes:

@@ -1,0 +1,33 @@
+"""Results of batches wherever they are: rows, or parts in the store."""
+
+from sqlalchemy.orm import Session
+
+from db.jobs.batches import has_parts
+from db.models import Job
+from db.paging import Window
+from db.parts.reading import PartReader
+from db.predictions import results
+from db.predictions.decisions import Rule
+from db.predictions.results import Group, ResultRow, Wanted
+from tsukiji.kernel.storage import BlobStore
+
+
+def page(
+    session: Session, store: BlobStore, job: Job, window: Window, wanted: Wanted | None = None
+) -> tuple[list[ResultRow], str | None]:
+    """Return one page of a batch's images.
+
+    Raises:
+        Invalid: the cursor is malformed.
+        BlobMissing, BlobCorrupt: a part was damaged.
+    """
+    if has_parts(job):
+        return PartReader(session, store, job).page(window, wanted or Wanted())
+    return results.page(session, job.id, window, wanted)
+
+
+def groups(session: Session, store: BlobStore, job: Job, rule: Rule) -> list[Group]:
+    """Count a batch's classified images by label and outcome."""
+    if has_parts(job):
+        return PartReader(session, store, job).groups(rule)
+    return results.groups(session, job.id, rule)
