@@ -24,6 +24,7 @@ from db.models import ApiKey
 from db.session import Database
 from db.views import View, view_of
 from tsukiji.errors import ProviderNotSet
+from tsukiji.ingest.sources import Sources
 from tsukiji.kernel.cores import usable_cores
 from tsukiji.kernel.queue import Notifier, create_app
 from tsukiji.kernel.settings import Settings
@@ -105,6 +106,11 @@ class Services:
     @cached_property
     def thumbnails(self) -> Thumbnails:
         return Thumbnails(self.settings.cache_dir / "thumbnails.db", self.settings.api.thumbnails_mb * 2**20)
+
+    @cached_property
+    def sources(self) -> Sources:
+        """What results that were not copied are read from again."""
+        return Sources(self.settings)
 
     @cached_property
     def metrics(self) -> CollectorRegistry:

@@ -16,6 +16,7 @@ from db.models import (
     Base,
     BatchItem,
     Blob,
+    Chunk,
     IdempotencyKey,
     ImportItem,
     Job,
@@ -99,7 +100,14 @@ def results_due(session: Session, kind: str, rule: str, mine: Select[str]) -> Du
     here = exists().where(BatchItem.sha256 == Blob.sha256, BatchItem.job_id.in_(mine))
     elsewhere = exists().where(BatchItem.sha256 == Blob.sha256, BatchItem.job_id.not_in(mine))
     freed = select(func.coalesce(func.sum(Blob.bytes), 0)).where(here, ~elsewhere, *unused(besides=BatchItem))
-    return Due(kind, rule, count, rows, int(session.scalar(freed) or 0), oldest)
+    files = select(func.sum(Blob.bytes)).where(exists().where(Chunk.job_id.in_(mine), is_file_of(Chunk)))
+    size = sum(int(session.scalar(query) or 0) for query in (freed, files))
+    return Due(kind, rule, count, rows, size, oldest)
+
+
+def is_file_of(chunk: type[Chunk]) -> ColumnElement[bool]:
+    """Return whether a blob is the list or the part of a chunk."""
+    return or_(chunk.items_sha256 == Blob.sha256, chunk.part_sha256 == Blob.sha256)
 
 
 def uploads_due(session: Session, rule: str, ahead: float) -> Due:

@@ -35,7 +35,7 @@ from api.serialize.results import Results
 from api.serialize.summary import summarise
 from api.serialize.thresholds import ThresholdsDep
 from api.services import Services
-from api.submit.batches import FIELDS, Work, check_early, keep_files, read_options, start_batch, work_of
+from api.submit.batches import FIELDS, Work, check_early, keep_files, ordered, read_options, start_batch
 from api.submit.endings import delete_results
 from db import stored_results
 from db.jobs import batches, jobs
@@ -94,8 +94,8 @@ async def from_json(request: Request, services: Services, caller: ApiKey, once: 
     body = await validated_json(BatchCreate, request)
     if body.input.source is not None:
         require_folders(caller)
-    options = BatchOptions.model_validate(body.model_dump(exclude={"input"}))
-    work = await run_in_threadpool(work_of, services, body.input)
+    options = BatchOptions.model_validate(body.model_dump(exclude={"input", "output"}))
+    work = await run_in_threadpool(ordered, services, body)
     return await run_in_threadpool(start_batch, services, caller, once, options, work)
 
 

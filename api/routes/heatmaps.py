@@ -2,13 +2,13 @@
 
 from starlette.responses import Response
 
+from api import result_items
 from api.http.access import needs
 from api.http.dependencies import ServicesDep
 from api.http.routing import Router
 from api.http.schemas import bytes_answer
 from api.services import Services
 from db.jobs import jobs
-from db.models import BatchItem, Prediction
 from db.predictions import results
 from tsukiji.errors import NotFound
 from tsukiji.explain.overlay import LONGEST_SIDE, draw_heatmap
@@ -48,14 +48,15 @@ def draw(services: Services, kind: JobKind, job_id: str, seq: int) -> Response:
     with services.database.reading() as session:
         job = jobs.find(session, job_id, kind)
         results.check_kept(job)
-        item, found = session.get(BatchItem, (job.id, seq)), session.get(Prediction, (job.id, seq))
-    if item is None or item.sha256 is None or found is None or not (found.heatmap and found.heatmap.get("values")):
+        shown = result_items.find(services, session, job, seq)
+    found = shown and shown.found
+    if shown is None or not (found and found.heatmap and found.heatmap.get("values")):
         hint = "Request one with `heatmap`, and check `heatmap.withheld` in the results."
         raise NotFound(f"{job_id} has no heatmap of image {seq}.", hint=hint)
-    left, upper, right, lower = item.crop or (0, 0, found.width or 1, found.height or 1)
-    data = services.store.read(item.sha256)
+    left, upper, right, lower = shown.item.crop or (0, 0, found.width or 1, found.height or 1)
+    data = shown.read()
     at = found.heatmap["box"]
     box = at[0] - left, at[1] - upper, at[2] - left, at[3] - upper
-    with decoded(data, services.decode_limits, crop=item.crop, target_side=LONGEST_SIDE) as picture:
+    with decoded(data, services.decode_limits, crop=shown.item.crop, target_side=LONGEST_SIDE) as picture:
         png = draw_heatmap(picture, (right - left, lower - upper), found.heatmap["values"], box)
     return Response(png, media_type=MEDIA_TYPE, headers={"cache-control": "private, max-age=3600"})

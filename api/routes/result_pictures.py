@@ -4,19 +4,20 @@ from typing import Annotated, Literal
 
 from fastapi import Query
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
+from api import result_items
 from api.http.access import needs
 from api.http.dependencies import ServicesDep
 from api.http.routing import Router
 from api.http.schemas import bytes_answer
+from api.result_items import ResultItem
 from api.services import Services
 from db.jobs import jobs
-from db.models import BatchItem
 from db.predictions import results
 from tsukiji.errors import NotFound
 from tsukiji.jobs import JobKind
-from tsukiji.types.base import Box, Whole
+from tsukiji.types.base import Whole
 from tsukiji.vision.decoding.decode import thumbnail
 
 router = Router()
@@ -49,18 +50,19 @@ async def get_prediction_picture(
 
 
 async def send_picture(services: Services, kind: JobKind, job_id: str, seq: int, variant: str) -> Response:
-    item, sha256, kept = await run_in_threadpool(find_item, services, kind, job_id, seq, variant)
+    shown, kept = await run_in_threadpool(find_item, services, kind, job_id, seq, variant)
     if variant == "original":
         headers = CACHED | {"content-disposition": "attachment"}
-        return StreamingResponse(services.store.stream(sha256), media_type="application/octet-stream", headers=headers)
-    small = kept or await services.decoding(draw, services, sha256, item.crop, SIDES[variant])
+        data = await run_in_threadpool(shown.read)
+        return Response(data, media_type="application/octet-stream", headers=headers)
+    small = kept or await services.decoding(draw, services, shown, SIDES[variant])
     return Response(small, media_type="image/webp", headers=CACHED)
 
 
 def find_item(
     services: Services, kind: JobKind, job_id: str, seq: int, variant: str
-) -> tuple[BatchItem, str, bytes | None]:
-    """Return the item, the hash of its picture, and the small copy if it was drawn before.
+) -> tuple[ResultItem, bytes | None]:
+    """Return the item, and the small copy if it was drawn before.
 
     Raises:
         NotFound: there is no such image, or no bytes of it were kept.
@@ -69,20 +71,21 @@ def find_item(
     with services.database.reading() as session:
         job = jobs.find(session, job_id, kind)
         results.check_kept(job)
-        item = session.get(BatchItem, (job.id, seq))
-    if item is None or item.sha256 is None:
+        shown = result_items.find(services, session, job, seq)
+    if shown is None or shown.item.sha256 is None:
         raise NotFound(f"{job_id} has no picture {seq}.")
-    known = variant == "thumb" and item.crop is None
-    return item, item.sha256, services.thumbnails.read(item.sha256, SIDES["thumb"]) if known else None
+    known = variant == "thumb" and shown.item.crop is None
+    return shown, services.thumbnails.read(shown.item.sha256, SIDES["thumb"]) if known else None
 
 
-def draw(services: Services, sha256: str, crop: Box | None, side: int) -> bytes:
+def draw(services: Services, shown: ResultItem, side: int) -> bytes:
     """Return the small copy; a thumbnail of the whole picture is kept.
 
     Raises:
         ImageError
     """
-    small = thumbnail(services.store.read(sha256), side, services.decode_limits, crop=crop)
-    if crop is None and side == SIDES["thumb"]:
+    crop, sha256 = shown.item.crop, shown.item.sha256
+    small = thumbnail(shown.read(), side, services.decode_limits, crop=crop)
+    if crop is None and sha256 and side == SIDES["thumb"]:
         services.thumbnails.write(sha256, side, small)
     return small

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from api.http.bodies import Form, file_name, read_file
@@ -23,6 +23,7 @@ from db.jobs.requests import (
     FilesInput,
     Input,
     ManifestInput,
+    Output,
     SourceInput,
 )
 from db.jobs.scheduling import workers_to_wake
@@ -32,7 +33,7 @@ from tsukiji.errors import ImageTooManyBytes, TsukijiError
 from tsukiji.ingest.sources import find_allowed
 from tsukiji.jobs import JobKind, Queue
 from tsukiji.kernel.storage import Blob
-from tsukiji.types import BatchInput, BatchOptions, Kind
+from tsukiji.types import BatchCreate, BatchInput, BatchOptions, Kind
 from tsukiji.types.batches import LIKELIEST
 
 PREDICTION_PRIORITY = 5
@@ -76,6 +77,7 @@ class Work:
     source: Input
     items: Sequence[Item] = ()
     upload: Blob | None = None
+    output: Output | None = None
 
     @property
     def fingerprint(self) -> list[Any]:
@@ -83,6 +85,7 @@ class Work:
             self.source.model_dump(exclude_unset=True),
             [item.row for item in self.items],
             self.upload and self.upload.sha256,
+            *([self.output.model_dump()] if self.output else []),
         ]
 
 
@@ -155,7 +158,8 @@ def described(
     model = registry.find_model(session, options.model)
     options = with_alias(options, aliases.named(session, options.model))
     check_heatmap(options, model.label_names)
-    request = request_of(model, options, work.source, promised(session, model, options))
+    output = {"output": work.output} if work.output else {}
+    request = request_of(model, options, work.source, promised(session, model, options) | output)
     columns: dict[str, Any] = {"model_id": model.id, "meta": options.metadata}
     columns["dataset_id"] = work.source.dataset if isinstance(work.source, DatasetInput) else None
     columns["deadline_at"] = now(options.deadline_seconds or 3600 * services.settings.jobs.batch_hours)
@@ -169,7 +173,7 @@ def described(
 
 
 def request_of(model: Model, options: BatchOptions, source: Input, promises: dict[str, Any]) -> BatchRequest:
-    """Return the request as a row has it; `promises` are those of `api.submit.guarantees`."""
+    """Return the request as a row has it; `promises` are those of `api.submit.guarantees`, and further members."""
     values = {
         "model": model.id,
         "model_name": model.name,
@@ -201,6 +205,16 @@ def priority_of(kind: JobKind, options: BatchOptions) -> int:
 def add_items(session: Session, job_id: str, items: Sequence[Item]) -> None:
     blobs.keep(session, [(item.blob.sha256, item.blob.size) for item in items if item.blob])
     batches.add_items(session, job_id, [item.row for item in items])
+
+
+def ordered(services: Services, body: BatchCreate) -> Work:
+    """Return the work of a batch described in JSON, with where its results go.
+
+    Raises:
+        NotFound, UploadIncomplete, TooLarge, SourceNotAllowed
+    """
+    work = work_of(services, body.input)
+    return work if body.output is None else replace(work, output=Output(to=body.output.to))
 
 
 def work_of(services: Services, source: BatchInput) -> Work:

@@ -3,17 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from api import result_items
 from api.http.errors import invalid_field
+from api.result_items import ResultItem
 from api.services import Services
 from db.curation import datasets, label_edits, revisions
 from db.curation.datasets import NewImage
-from db.jobs import batches, guarantees, jobs
+from db.jobs import guarantees, jobs
 from db.jobs.requests import BatchRequest
 from db.labels import text_of
-from db.models import ApiKey, BatchItem, Job, Model
+from db.models import ApiKey, Job, Model
 from db.predictions import results
 from db.session import Session
-from tsukiji.errors import BlobCorrupt, BlobMissing, Conflict, ImageError
+from tsukiji.errors import Conflict, TsukijiError
 from tsukiji.jobs import JobKind
 from tsukiji.labels import count_labels, label_members
 from tsukiji.types import Correction, Feedback, FeedbackCreate, FeedbackItem, Problem
@@ -26,15 +28,15 @@ KINDS = frozenset({JobKind.BATCH, JobKind.PREDICTION})
 class Corrected:
     """An item with its correct label, and the picture to store or the error."""
 
-    item: BatchItem
+    item: ResultItem
     label: str | None
     found: NewImage | Problem
 
     def answer(self, image_id: str | None = None, label: str | None = None, *, new: bool = False) -> FeedbackItem:
         error = self.found if isinstance(self.found, Problem) else None
         return FeedbackItem(
-            seq=self.item.seq,
-            custom_id=self.item.custom_id,
+            seq=self.item.item.seq,
+            custom_id=self.item.item.custom_id,
             verdict="rejected" if error else "accepted" if new else "duplicate",
             **label_members(label),
             image_id=image_id,
@@ -55,7 +57,7 @@ def take_feedback(services: Services, caller: ApiKey, job_id: str, body: Feedbac
         job = find_job(session, job_id)
         dataset = datasets.find(session, body.dataset or own_dataset(session, job))
         dataset_id = dataset.id
-        items = named_items(session, job, body.corrections)
+        items = named_items(services, session, job, body.corrections)
         labels = [text_of(dataset, right.label, right.labels) for right in body.corrections]
     corrected = [look(services, item, label) for item, label in zip(items, labels, strict=True)]
     with services.database.transaction() as session:
@@ -81,20 +83,22 @@ def own_dataset(session: Session, job: Job) -> str:
     return model.dataset_id
 
 
-def named_items(session: Session, job: Job, corrections: Sequence[Correction]) -> list[BatchItem]:
+def named_items(services: Services, session: Session, job: Job, corrections: Sequence[Correction]) -> list[ResultItem]:
     """Return an item for each correction.
 
     Raises:
         Invalid
     """
-    found = batches.items_named(
+    found = result_items.find_named(
+        services,
         session,
-        job.id,
+        job,
         [body.seq for body in corrections if body.seq is not None],
         [body.custom_id for body in corrections if body.custom_id is not None],
     )
-    known: dict[int | str, BatchItem] = {item.seq: item for item in found} | {item.custom_id: item for item in found}
-    items: list[BatchItem] = []
+    numbered: dict[int | str, ResultItem] = {each.item.seq: each for each in found}
+    known = numbered | {each.item.custom_id: each for each in found}
+    items: list[ResultItem] = []
     for number, body in enumerate(corrections):
         name: int | str = body.seq if body.seq is not None else body.custom_id or ""
         if name not in known:
@@ -105,14 +109,19 @@ def named_items(session: Session, job: Job, corrections: Sequence[Correction]) -
     return items
 
 
-def look(services: Services, item: BatchItem, label: str | None) -> Corrected:
+def look(services: Services, named: ResultItem, label: str | None) -> Corrected:
+    """Read a picture, and store it: results in parts are of pictures elsewhere."""
+    item = named.item
     if item.sha256 is None:
-        return Corrected(item, label, Problem.model_validate(item.error))
+        return Corrected(named, label, Problem.model_validate(item.error))
     try:
-        data = services.store.read(item.sha256)
+        data = named.read()
         facts = probe(data, services.decode_limits)
-    except (ImageError, BlobMissing, BlobCorrupt) as error:
-        return Corrected(item, label, Problem.model_validate(error.to_dict()))
+        services.store.put(data)
+    except TsukijiError as error:
+        if error.retriable:
+            raise
+        return Corrected(named, label, Problem.model_validate(error.to_dict()))
     image = NewImage(
         name=item.custom_id,
         label=label,
@@ -127,7 +136,7 @@ def look(services: Services, item: BatchItem, label: str | None) -> Corrected:
         crop=item.crop,
         review="pending",
     )
-    return Corrected(item, label, image)
+    return Corrected(named, label, image)
 
 
 def keep(

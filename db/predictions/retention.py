@@ -15,6 +15,7 @@ from tsukiji.jobs import TERMINAL, JobKind
 SLICE_IMAGES = 500
 """About 40 ms on SQLite, during which all other writers wait."""
 SLICE_JOBS = 500
+SLICE_CHUNKS = 100
 KINDS: Final = frozenset({JobKind.BATCH, JobKind.PREDICTION, JobKind.EVALUATION})
 """Kinds with rows for each image, and pictures of their own."""
 IMPORTS: Final = frozenset({JobKind.IMPORT})
@@ -72,6 +73,8 @@ def delete_slice(session: Session, job_id: str) -> bool:
     """Delete the results of some images or files, and release their pictures; False when none were left."""
     lowest = (select(func.min(table.seq)).where(table.job_id == job_id) for table in (BatchItem, ImportItem))
     first = min((seq for seq in map(session.scalar, lowest) if seq is not None), default=None)
+    if first is None and delete_files(session, job_id):
+        return True
     if first is None:
         session.execute(delete(Chunk).where(Chunk.job_id == job_id))
         jobs.change(session, Job.id == job_id, results_expire_at=None)
@@ -88,3 +91,13 @@ def delete_slice(session: Session, job_id: str) -> bool:
         statement = delete(table).where(table.job_id == job_id, seq <= last)
         session.execute(statement, execution_options={"synchronize_session": False})
     return True
+
+
+def delete_files(session: Session, job_id: str) -> bool:
+    """Release the lists and parts of some chunks, and delete these; False when none were left."""
+    some = select(Chunk.id).where(Chunk.job_id == job_id, Chunk.items_sha256.is_not(None)).limit(SLICE_CHUNKS)
+    ids = list(session.scalars(some))
+    for held in (Chunk.items_sha256, Chunk.part_sha256):
+        release(session, select(held).where(Chunk.id.in_(ids), held.is_not(None)))  # type: ignore[arg-type]
+    session.execute(delete(Chunk).where(Chunk.id.in_(ids)), execution_options={"synchronize_session": False})
+    return bool(ids)

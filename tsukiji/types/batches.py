@@ -149,8 +149,17 @@ class BatchOptions(Request):
         return self
 
 
+class BatchOutput(Request):
+    """Results as Parquet files, one for each chunk of the batch: for millions of images, which are no rows then."""
+
+    to: Literal["parquet"]
+
+
 class BatchCreate(BatchOptions):
     input: BatchInput
+    output: BatchOutput | None = Field(
+        None, description="Where results go: `parquet` files for millions of images; rows of the database if null."
+    )
 
 
 class BodyOptions(BatchOptions):

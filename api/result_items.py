@@ -1,0 +1,52 @@
+"""Images of batches and predictions with their results, one by one: from rows, or from lists and parts."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from api.services import Services
+from db.jobs import batches
+from db.models import BatchItem, Job, Prediction
+from db.parts.pictures import read_found
+from db.parts.reading import Found, PartReader
+from db.session import Session
+
+
+@dataclass(frozen=True)
+class ResultItem:
+    """An image and its result, if it has one. `read` returns the picture's bytes, and raises a `TsukijiError`."""
+
+    item: BatchItem
+    found: Prediction | None
+    read: Callable[[], bytes]
+
+
+def find(services: Services, session: Session, job: Job, seq: int) -> ResultItem | None:
+    """Return the image with this number; None if there is none."""
+    if batches.has_parts(job):
+        return next((of_part(services, found) for found in PartReader(session, services.store, job).find([seq])), None)
+    item = session.get(BatchItem, (job.id, seq))
+    return None if item is None else of_row(services, item, session.get(Prediction, (job.id, seq)))
+
+
+def find_named(
+    services: Services, session: Session, job: Job, seqs: Sequence[int], custom_ids: Sequence[str]
+) -> list[ResultItem]:
+    """Return the images with these numbers or names, last first; all of them if several share a name."""
+    if batches.has_parts(job):
+        found: Iterable[Found] = PartReader(session, services.store, job).find(seqs, custom_ids)
+        return [of_part(services, each) for each in found][::-1]
+    return [of_row(services, item) for item in batches.items_named(session, job.id, seqs, custom_ids)]
+
+
+def of_row(services: Services, item: BatchItem, found: Prediction | None = None) -> ResultItem:
+    return ResultItem(item, found, partial(services.store.read, item.sha256 or ""))
+
+
+def of_part(services: Services, found: Found) -> ResultItem:
+    row = found.row
+    known = {"seq": row.seq, "custom_id": row.custom_id, "sha256": row.sha256, "true_label": row.true_label}
+    item = BatchItem(job_id=found.chunk.job_id, crop=found.crop, error=row.error, **known)
+    result = Prediction(seq=row.seq, heatmap=row.heatmap, width=row.width, height=row.height)
+    largest = services.settings.limits.image_bytes
+    return ResultItem(item, result, partial(read_found, services.store, services.sources, found, largest))
