@@ -24,7 +24,7 @@ class ResultItem:
 def find(services: Services, session: Session, job: Job, seq: int) -> ResultItem | None:
     """Return the image with this number; None if there is none."""
     if batches.has_parts(job):
-        return next((of_part(services, found) for found in PartReader(session, services.store, job).find([seq])), None)
+        return next((of_part(services, found) for found in PartReader(session, services.files, job).find([seq])), None)
     item = session.get(BatchItem, (job.id, seq))
     return None if item is None else of_row(services, item, session.get(Prediction, (job.id, seq)))
 
@@ -34,7 +34,7 @@ def find_named(
 ) -> list[ResultItem]:
     """Return the images with these numbers or names, last first; all of them if several share a name."""
     if batches.has_parts(job):
-        found: Iterable[Found] = PartReader(session, services.store, job).find(seqs, custom_ids)
+        found: Iterable[Found] = PartReader(session, services.files, job).find(seqs, custom_ids)
         return [of_part(services, each) for each in found][::-1]
     return [of_row(services, item) for item in batches.items_named(session, job.id, seqs, custom_ids)]
 

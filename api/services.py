@@ -21,9 +21,11 @@ from db import keys
 from db.audit import Actor
 from db.jobs import activity, jobs
 from db.models import ApiKey
+from db.parts.files import PartStore
 from db.session import Database
 from db.views import View, view_of
 from tsukiji.errors import ProviderNotSet
+from tsukiji.ingest.outputs import Outputs
 from tsukiji.ingest.sources import Sources
 from tsukiji.kernel.cores import usable_cores
 from tsukiji.kernel.queue import Notifier, create_app
@@ -111,6 +113,11 @@ class Services:
     def sources(self) -> Sources:
         """What results that were not copied are read from again."""
         return Sources(self.settings)
+
+    @cached_property
+    def files(self) -> PartStore:
+        """Where lists and parts of batches are."""
+        return PartStore(self.store, Outputs(self.settings))
 
     @cached_property
     def metrics(self) -> CollectorRegistry:

@@ -5,15 +5,15 @@ from sqlalchemy.orm import Session
 from db.jobs.batches import has_parts
 from db.models import Job
 from db.paging import Window
+from db.parts.files import PartStore
 from db.parts.reading import PartReader
 from db.predictions import results
 from db.predictions.decisions import Rule
 from db.predictions.results import Group, ResultRow, Wanted
-from tsukiji.kernel.storage import BlobStore
 
 
 def page(
-    session: Session, store: BlobStore, job: Job, window: Window, wanted: Wanted | None = None
+    session: Session, files: PartStore, job: Job, window: Window, wanted: Wanted | None = None
 ) -> tuple[list[ResultRow], str | None]:
     """Return one page of a batch's images.
 
@@ -22,12 +22,12 @@ def page(
         BlobMissing, BlobCorrupt: a part was damaged.
     """
     if has_parts(job):
-        return PartReader(session, store, job).page(window, wanted or Wanted())
+        return PartReader(session, files, job).page(window, wanted or Wanted())
     return results.page(session, job.id, window, wanted)
 
 
-def groups(session: Session, store: BlobStore, job: Job, rule: Rule) -> list[Group]:
+def groups(session: Session, files: PartStore, job: Job, rule: Rule) -> list[Group]:
     """Count a batch's classified images by label and outcome."""
     if has_parts(job):
-        return PartReader(session, store, job).groups(rule)
+        return PartReader(session, files, job).groups(rule)
     return results.groups(session, job.id, rule)

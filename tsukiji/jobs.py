@@ -75,6 +75,9 @@ QUEUE_OF: Final = {
 
 MEASURING: Final = "measuring"
 """The phase of an evaluation whose images are all classified: the job is claimed once more, and measured."""
+LISTING: Final = "listing"
+"""The same of a batch with parts: they are completed, and listed."""
+CONCLUDING: Final = frozenset({MEASURING, LISTING})
 
 PREFIX_OF: Final = {
     JobKind.TRAINING: "trn",

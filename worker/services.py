@@ -6,6 +6,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -13,8 +14,10 @@ from db.jobs import batches, workers
 from db.jobs.leases import Work
 from db.jobs.requests import ClassificationRequest
 from db.models import DEFAULT_PROJECT, Chunk, Job
+from db.parts.files import PartStore
 from db.session import Database, Session
 from db.views import view_of_job
+from tsukiji.ingest.outputs import Outputs
 from tsukiji.ingest.sources import Sources
 from tsukiji.jobs import PRESENT_SECONDS, Queue
 from tsukiji.kernel.queue import Notifier, create_app
@@ -40,6 +43,11 @@ class Services:
     worker: str
     """Owner of the leases; shared by a worker and its child, so that a supervisor can end them."""
     chunk_sizing: ChunkSizing = field(default_factory=ChunkSizing)
+
+    @cached_property
+    def files(self) -> PartStore:
+        """Where lists and parts of batches are."""
+        return PartStore(self.store, Outputs(self.settings))
 
     def chunk_size(self, session: Session, job: Job) -> int:
         """Return how many images of a batch to take at once."""

@@ -103,7 +103,7 @@ class Process:
 
                 return {
                     JobKind.IMPORT: imports.run,
-                    JobKind.BATCH: batches.plan,
+                    JobKind.BATCH: batches.run,
                     JobKind.EVALUATION: evaluate,
                     JobKind.EXPORT: exports.run,
                     JobKind.ANALYSIS: analyses.run,

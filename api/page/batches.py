@@ -24,13 +24,13 @@ from db.jobs import batches, jobs
 from db.jobs.requests import ArchiveInput, BatchRequest
 from db.models import Job, Model
 from db.paging import Window
+from db.parts.files import PartStore
 from db.predictions import results
 from db.session import Session
 from tsukiji import types
 from tsukiji.errors import Invalid, TsukijiError
 from tsukiji.ingest.archives import is_archive
 from tsukiji.jobs import TERMINAL, JobKind
-from tsukiji.kernel.storage import BlobStore
 from tsukiji.types.batches import BatchInput, BatchOptions, BatchSummary
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
@@ -140,16 +140,16 @@ def show_batch(
         context |= teaching(session, model, asked)
         if job.results_deleted_at is not None:
             return screen.show(session, "batch.html", current="batches", status=410, deleted=True, **context)
-        context |= describe(session, screen.services.store, job, selection, cursor)
+        context |= describe(session, screen.services.files, job, selection, cursor)
         if item is not None:
-            context["opened"] = find_item(session, screen.services.store, job, selection, item)
+            context["opened"] = find_item(session, screen.services.files, job, selection, item)
         return screen.show(session, "batch.html", current="batches", **context)
 
 
-def describe(session: Session, store: BlobStore, job: Job, selection: Selection, cursor: str | None) -> dict[str, Any]:
+def describe(session: Session, files: PartStore, job: Job, selection: Selection, cursor: str | None) -> dict[str, Any]:
     """Return the counts by outcome, and the first results that match the filter."""
     rule = selection.thresholds.rule(job)
-    groups, reasons = stored_results.groups(session, store, job, rule), batches.reasons(session, job.id)
+    groups, reasons = stored_results.groups(session, files, job, rule), batches.reasons(session, job.id)
     summary = summarise(job, groups, reasons, drift.of_batch(session, job))
     here = Place(job.id, selection)
     wanted = selection.wanted(job)
@@ -157,7 +157,7 @@ def describe(session: Session, store: BlobStore, job: Job, selection: Selection,
     following = None
     if wanted is not None:
         window = Window(PICTURES, cursor, (job.id, repr(selection)))
-        rows, following = stored_results.page(session, store, job, window, wanted)
+        rows, following = stored_results.page(session, files, job, window, wanted)
     reader = Reader(job, selection.thresholds)
     return {
         "here": here,
@@ -247,9 +247,9 @@ def count_of(summary: BatchSummary, wanted: dict[str, Any], selection: Selection
     return None
 
 
-def find_item(session: Session, store: BlobStore, job: Job, selection: Selection, seq: int) -> types.Prediction | None:
+def find_item(session: Session, files: PartStore, job: Job, selection: Selection, seq: int) -> types.Prediction | None:
     """Return one result; None if there is none with this number."""
-    rows, _ = stored_results.page(session, store, job, Window(1, Window().cursor_after(seq - 1)))
+    rows, _ = stored_results.page(session, files, job, Window(1, Window().cursor_after(seq - 1)))
     found = [row for row in rows if row.seq == seq]
     return Reader(job, selection.thresholds).prediction(found[0]) if found else None
 

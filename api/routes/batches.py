@@ -92,7 +92,7 @@ async def create_batch(request: Request, services: ServicesDep, caller: Caller, 
 
 async def from_json(request: Request, services: Services, caller: ApiKey, once: Once) -> Made:
     body = await validated_json(BatchCreate, request)
-    if body.input.source is not None:
+    if body.input.source is not None or (body.output and body.output.url is not None):
         require_folders(caller)
     options = BatchOptions.model_validate(body.model_dump(exclude={"input", "output"}))
     work = await run_in_threadpool(ordered, services, body)
@@ -153,7 +153,7 @@ def delete_batch(batch: str, services: ServicesDep, caller: Caller) -> None:
 def get_summary(batch: str, session: Reading, services: ServicesDep, thresholds: ThresholdsDep) -> BatchSummary:
     """Count the results so far: images of each label, decisions, images without one, errors."""
     job = find_kept(session, batch)
-    groups = stored_results.groups(session, services.store, job, thresholds.rule(job))
+    groups = stored_results.groups(session, services.files, job, thresholds.rule(job))
     return summarise(job, groups, batches.reasons(session, job.id), drift.of_batch(session, job))
 
 
@@ -178,7 +178,7 @@ def list_items(
     wanted = selection.wanted(job)
     if wanted is None:
         return paging.page([], None)
-    rows, cursor = stored_results.page(session, services.store, job, window, wanted)
+    rows, cursor = stored_results.page(session, services.files, job, window, wanted)
     reader = Reader(job, selection.thresholds)
     return paging.page([reader.prediction(row) for row in rows], cursor)
 

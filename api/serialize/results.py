@@ -50,7 +50,7 @@ class Results:
                 if wanted is None:
                     return
                 window = Window(PART_ROWS if batches.has_parts(job) else PAGE_ROWS, cursor)
-                rows, cursor = stored_results.page(session, self.services.store, job, window, wanted)
+                rows, cursor = stored_results.page(session, self.services.files, job, window, wanted)
             yield Reader(job, self.selection.thresholds), rows
             if cursor is None:
                 return

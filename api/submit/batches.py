@@ -30,6 +30,7 @@ from db.jobs.scheduling import workers_to_wake
 from db.models import ApiKey, Job, Model
 from db.session import Session
 from tsukiji.errors import ImageTooManyBytes, TsukijiError
+from tsukiji.ingest.outputs import check_allowed
 from tsukiji.ingest.sources import find_allowed
 from tsukiji.jobs import JobKind, Queue
 from tsukiji.kernel.storage import Blob
@@ -211,10 +212,14 @@ def ordered(services: Services, body: BatchCreate) -> Work:
     """Return the work of a batch described in JSON, with where its results go.
 
     Raises:
-        NotFound, UploadIncomplete, TooLarge, SourceNotAllowed
+        NotFound, UploadIncomplete, TooLarge, SourceNotAllowed, OutputNotAllowed
     """
     work = work_of(services, body.input)
-    return work if body.output is None else replace(work, output=Output(to=body.output.to))
+    if body.output is None:
+        return work
+    if body.output.url is not None:
+        check_allowed(services.settings, body.output.url)
+    return replace(work, output=Output.model_validate(body.output.model_dump(exclude_none=True)))
 
 
 def work_of(services: Services, source: BatchInput) -> Work:

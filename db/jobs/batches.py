@@ -24,7 +24,7 @@ from db.models import BatchItem, Chunk, Job, Prediction
 from db.session import after_commit
 from tsukiji.errors import ModelGone, NoImageSucceeded, TsukijiError
 from tsukiji.ids import new_id
-from tsukiji.jobs import MEASURING, OPEN, JobKind, JobStatus
+from tsukiji.jobs import CONCLUDING, LISTING, MEASURING, OPEN, JobKind, JobStatus
 from tsukiji.vision.drift import Distribution
 
 INSERT_ROWS = 1000
@@ -200,9 +200,7 @@ def finish_part(
 ) -> bool:
     """Commit a chunk's part, with the counters and the end, all or nothing; otherwise as `finish_chunk`."""
     job = jobs.lock(session, chunk.job_id)
-    if part.url is None:
-        blobs.keep(session, [(part.sha256, part.bytes)])
-    held = part.sha256 if part.url is None else None
+    held = keep_part(session, part)
     if not end_chunk(session, chunk, JobStatus.SUCCEEDED, part=asdict(part), part_sha256=held):
         return False
     if distribution is not None:
@@ -257,10 +255,10 @@ def count(session: Session, job_id: str, images: int, errored: int, **columns: A
 
 
 def settle(session: Session, job_id: str) -> None:
-    """End a planned batch after its last chunk; an evaluation is queued for measuring instead."""
+    """End a planned batch after its last chunk; an evaluation is queued for measuring instead, parts for listing."""
     open_chunks = select(exists().where(Chunk.job_id == job_id, Chunk.status.in_(OPEN)))
     job = jobs.find(session, job_id)
-    if not job.planned or job.phase == MEASURING or session.scalar(open_chunks):
+    if not job.planned or job.phase in CONCLUDING or session.scalar(open_chunks):
         return
     unfinished = job.kind == JobKind.EVALUATION or job.items_succeeded + job.items_errored < job.items_total
     if job.cancel_requested_at is not None and unfinished:
@@ -268,13 +266,42 @@ def settle(session: Session, job_id: str) -> None:
     elif job.items_succeeded == 0:
         error = NoImageSucceeded(reasons=reasons(session, job_id))
         jobs.move(session, job_id, JobStatus.FAILED, error=error.to_dict(), why=error.code)
-    elif job.kind == JobKind.EVALUATION:
+    elif job.kind == JobKind.EVALUATION or has_parts(job):
         # Attempts used by planning do not count.
         fresh: dict[str, Any] = {"max_attempts": Job.attempt + Job.max_attempts}
-        jobs.move(session, job_id, JobStatus.QUEUED, phase=MEASURING, why="classified", **jobs.FREE, **fresh)
+        phase = MEASURING if job.kind == JobKind.EVALUATION else LISTING
+        jobs.move(session, job_id, JobStatus.QUEUED, phase=phase, why="classified", **jobs.FREE, **fresh)
     elif jobs.move(session, job_id, JobStatus.SUCCEEDED) and job.kind == JobKind.BATCH:
         drift.conclude(session, job_id)
         guarantees.conclude(session, job_id)
+
+
+def conclude(session: Session, job: Job) -> bool:
+    """End a batch whose parts are listed. False: the attempt is not current, roll back."""
+    if not jobs.finish(session, job, job.result or {}):
+        return False
+    drift.conclude(session, job.id)
+    return True
+
+
+def failed_chunks(session: Session, job_id: str) -> list[Chunk]:
+    """Return the chunks of a batch with parts that have none."""
+    mine = (Chunk.job_id == job_id, Chunk.status == JobStatus.FAILED, Chunk.part.is_(None))
+    return list(session.scalars(select(Chunk).where(*mine).order_by(Chunk.first_seq)))
+
+
+def complete_part(session: Session, chunk: Chunk, part: Part) -> None:
+    """Give a failed chunk a part with its errors."""
+    held = keep_part(session, part)
+    session.execute(update(Chunk).where(Chunk.id == chunk.id).values(part=asdict(part), part_sha256=held))
+
+
+def keep_part(session: Session, part: Part) -> str | None:
+    """Record that a part is in the store, if it is; returns the reference to it."""
+    if part.url is not None:
+        return None
+    blobs.keep(session, [(part.sha256, part.bytes)])
+    return part.sha256
 
 
 def reasons(session: Session, job_id: str) -> dict[str, int]:

@@ -15,7 +15,7 @@ from db.jobs import batches, jobs
 from db.jobs.jobs import FREE
 from db.models import Chunk, Job
 from tsukiji.errors import TsukijiError, WorkerLost
-from tsukiji.jobs import MEASURING, OPEN, JobStatus
+from tsukiji.jobs import CONCLUDING, OPEN, JobStatus
 
 Work = Job | Chunk
 TABLES: tuple[type[Work], ...] = (Job, Chunk)
@@ -52,7 +52,7 @@ def job_of(work: Work) -> str:
 def waits(table: type[Work]) -> tuple[ColumnElement[bool], ...]:
     """Return the conditions of queued work, whether or not it is backing off."""
     waiting = (table.status == JobStatus.QUEUED, table.attempt < table.max_attempts)
-    whole = or_(Job.planned.is_(False), Job.phase == MEASURING)  # the job itself is claimed, not its chunks
+    whole = or_(Job.planned.is_(False), Job.phase.in_(CONCLUDING))  # the job itself is claimed, not its chunks
     return (*waiting, whole) if table is Job else waiting
 
 

@@ -2,13 +2,17 @@
 
 import io
 import json
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 from pyarrow import parquet
 
 from db.boxes import read_box, write_box
+from db.models import Chunk
+from tsukiji.ingest.outputs import Outputs
 from tsukiji.kernel.storage import BlobStore
+from tsukiji.kernel.storage.blobs import verify
 from tsukiji.labels import is_set, join_labels, split_labels
 from tsukiji.types import Box
 
@@ -23,6 +27,38 @@ def opened(store: BlobStore, sha256: str) -> parquet.ParquetFile:
     """
     path = store.local_path(sha256)
     return parquet.ParquetFile(path or io.BytesIO(store.read(sha256)), memory_map=path is not None)
+
+
+@dataclass(frozen=True)
+class PartStore:
+    """Where lists and parts are: lists in the store, parts there or at a destination of the batch's own."""
+
+    blobs: BlobStore
+    outputs: Outputs
+
+    def opened(self, chunk: Chunk) -> parquet.ParquetFile:
+        """Open the part of a chunk.
+
+        Raises:
+            BlobMissing, BlobCorrupt, OutputNotAllowed
+        """
+        url = (chunk.part or {}).get("url")
+        if url is None:
+            return opened(self.blobs, chunk.part_sha256 or "")
+        return parquet.ParquetFile(io.BytesIO(self.read(chunk)))
+
+    def read(self, chunk: Chunk) -> bytes:
+        """Return a part's bytes, verified. Raises what `opened` raises."""
+        part = chunk.part or {}
+        if part.get("url") is None:
+            return self.blobs.read(chunk.part_sha256 or "")
+        folder, _, name = part["url"].rpartition("/")
+        return b"".join(verify(part["sha256"], [self.outputs.open(folder).read(name)]))
+
+
+def part_name(chunk: Chunk) -> str:
+    """Return the name of a chunk's part: no other attempt gives the same."""
+    return f"part-{chunk.first_seq:010}-{'errors' if chunk.error else chunk.attempt}.parquet"
 
 
 def labels_columns(texts: list[str | None]) -> tuple[list[str | None], list[list[str] | None]]:

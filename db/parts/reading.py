@@ -20,11 +20,10 @@ from db.jobs.batches import blank_prediction
 from db.models import BatchItem, Chunk, Job
 from db.paging import Window
 from db.parts import item_lists, tables
-from db.parts.files import opened, text_box
+from db.parts.files import PartStore, text_box
 from db.parts.tables import Flags
 from db.predictions.decisions import Rule
 from db.predictions.results import Group, ResultRow, Wanted, key_of
-from tsukiji.kernel.storage import BlobStore
 from tsukiji.labels import split_labels
 from tsukiji.types import Box
 
@@ -47,7 +46,7 @@ class PartReader:
     """Reads the results of one batch."""
 
     session: Session
-    store: BlobStore
+    files: PartStore
     job: Job
 
     def page(self, window: Window, wanted: Wanted) -> tuple[list[ResultRow], str | None]:
@@ -65,7 +64,7 @@ class PartReader:
         """Count the classified images by label and outcome: for the batch's own rule from the rows of its chunks."""
         rule.check_stored()
         counts: dict[tuple[str, str | None], int] = {}
-        for chunk in self._chunks(-1):
+        for chunk in self.chunks():
             if chunk.part is None:
                 continue
             found = chunk.part["groups"] if rule == Rule.of(self.job) else self._counted(chunk, rule)
@@ -75,7 +74,7 @@ class PartReader:
 
     def find(self, seqs: Sequence[int], custom_ids: Sequence[str] = ()) -> Iterator[Found]:
         """Yield the items with these numbers or names."""
-        for chunk in self._chunks(-1) if custom_ids else self._chunks_at(seqs):
+        for chunk in self.chunks() if custom_ids else self._chunks_at(seqs):
             table = self._table(chunk, ["seq", "custom_id"])
             numbered = pc.is_in(table["seq"], pa.array(seqs, pa.int64()))
             named = pc.or_(numbered, pc.is_in(table["custom_id"], pa.array(custom_ids, pa.string())))
@@ -87,7 +86,7 @@ class PartReader:
     def _in_order(self, window: Window, wanted: Wanted) -> list[ResultRow]:
         last = window.after(int)
         rows: list[ResultRow] = []
-        for chunk in self._chunks(-1 if last is None else last):
+        for chunk in self.chunks(-1 if last is None else last):
             rows += self._rows(chunk, wanted, last, window.limit + 1 - len(rows))
             if len(rows) > window.limit:
                 break
@@ -98,7 +97,7 @@ class PartReader:
         if not is_reached(chunk):
             if wanted.conditions() or wanted.status == "reached":
                 return []
-            waiting = (listed.item for listed in item_lists.items_of(self.store, chunk))
+            waiting = (listed.item for listed in item_lists.items_of(self.files.blobs, chunk))
             return [
                 tables.unreached_row(item)
                 for item in waiting
@@ -119,7 +118,7 @@ class PartReader:
         best = np.empty((0, 2))
         if wanted.status == "unreached":
             return []
-        for chunk in self._chunks(-1):
+        for chunk in self.chunks():
             if chunk.part is None:
                 continue
             table = self._table(chunk, tables.KEYS)
@@ -134,7 +133,7 @@ class PartReader:
 
     # --- chunks ------------------------------------------------------------------------------------------------------
 
-    def _chunks(self, last: int) -> Iterator[Chunk]:
+    def chunks(self, last: int = -1) -> Iterator[Chunk]:
         """Yield the chunks with items after this one, in their order."""
         query = select(Chunk).where(Chunk.job_id == self.job.id).order_by(Chunk.first_seq).limit(CHUNKS)
         while page := list(self.session.scalars(query.where(Chunk.last_seq > last))):
@@ -145,7 +144,7 @@ class PartReader:
         """Yield the chunks that have these items."""
         last = -1
         for seq in sorted(seqs):
-            if seq > last and (chunk := next(self._chunks(seq - 1), None)) is not None and chunk.first_seq <= seq:
+            if seq > last and (chunk := next(self.chunks(seq - 1), None)) is not None and chunk.first_seq <= seq:
                 yield chunk
                 last = chunk.last_seq
 
@@ -156,8 +155,8 @@ class PartReader:
     def _table(self, chunk: Chunk, columns: list[str]) -> pa.Table:
         """Return columns of a chunk's results."""
         if chunk.part is None:
-            return self._without_part(chunk).select(columns)
-        with opened(self.store, chunk.part_sha256 or "") as file:
+            return without_part(self.files, self.job, chunk).select(columns)
+        with self.files.opened(chunk) as file:
             return file.read(columns)
 
     def _take(self, chunk: Chunk, places: Places) -> list[dict[str, Any]]:
@@ -165,20 +164,21 @@ class PartReader:
         if not len(places):
             return []
         if chunk.part is None:
-            rows: list[dict[str, Any]] = self._without_part(chunk).take(places).to_pylist()
+            rows: list[dict[str, Any]] = without_part(self.files, self.job, chunk).take(places).to_pylist()
             return rows
         found: list[dict[str, Any]] = []
-        with opened(self.store, chunk.part_sha256 or "") as file:
+        with self.files.opened(chunk) as file:
             for number, mine in groupby(places.tolist(), lambda place: place // tables.GROUP_ROWS):
                 first = number * tables.GROUP_ROWS
                 found += file.read_row_group(number).take([place - first for place in mine]).to_pylist()
         return found
 
-    def _without_part(self, chunk: Chunk) -> pa.Table:
-        """Return the rows of a chunk that has no part: each with the chunk's error, if there is one."""
-        listed = list(item_lists.items_of(self.store, chunk))
-        rows = [blank_prediction(each.item.seq) | {"error": chunk.error} for each in listed]
-        return tables.table_of([each.item for each in listed], [each.image for each in listed], rows, Rule.of(self.job))
+
+def without_part(files: PartStore, job: Job, chunk: Chunk) -> pa.Table:
+    """Return the rows of a chunk that has no part: each with the chunk's error, if there is one."""
+    listed = list(item_lists.items_of(files.blobs, chunk))
+    rows = [blank_prediction(each.item.seq) | {"error": chunk.error} for each in listed]
+    return tables.table_of([each.item for each in listed], [each.image for each in listed], rows, Rule.of(job))
 
 
 def is_reached(chunk: Chunk) -> bool:

@@ -10,6 +10,12 @@ class SourceNotAllowed(Invalid):
     hint = "TSUKIJI_SOURCES_ALLOWED lists the folders and S3 prefixes that may be read; the service's operator sets it."
 
 
+class OutputNotAllowed(Invalid):
+    code = "output_not_allowed"
+    title = "Results may not be written to this location"
+    hint = "TSUKIJI_OUTPUTS_ALLOWED lists the folders and S3 prefixes for results; the service's operator sets it."
+
+
 class SourceMissing(Invalid):
     code = "source_missing"
     title = "The folder, prefix or file does not exist"

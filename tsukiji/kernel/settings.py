@@ -52,11 +52,18 @@ class StorageSettings(Group, env_prefix="TSUKIJI_STORAGE_"):
     )
 
 
+def check_places(urls: list[str]) -> list[str]:
+    """Raise ValueError unless all are absolute folders or prefixes."""
+    if wrong := [url for url in urls if not re.match(r"file:///[^/]|s3://[^/]", url) or ".." in url.split("/")]:
+        raise ValueError(f"{wrong[0]!r} is neither file:///folder nor s3://bucket/prefix")
+    return urls
+
+
 class SourceSettings(Group, env_prefix="TSUKIJI_SOURCES_"):
     allowed: list[str] = Field(
         [],
-        description="Locations that jobs may read pictures from, as JSON: folders on the `intake` workers' machines "
-        "and S3 "
+        description="Locations that jobs may read pictures from, as JSON: folders on the `intake` workers' machines, "
+        "with Parquet output on those of `infer` workers and the API too; and S3 "
         'prefixes, like `["file:///photos","s3://bucket/prefix"]`. None by default.',
     )
 
@@ -76,9 +83,20 @@ class SourceSettings(Group, env_prefix="TSUKIJI_SOURCES_"):
     @field_validator("allowed")
     @classmethod
     def _are_places(cls, urls: list[str]) -> list[str]:
-        if wrong := [url for url in urls if not re.match(r"file:///[^/]|s3://[^/]", url) or ".." in url.split("/")]:
-            raise ValueError(f"{wrong[0]!r} is neither file:///folder nor s3://bucket/prefix")
-        return urls
+        return check_places(urls)
+
+
+class OutputSettings(Group, env_prefix="TSUKIJI_OUTPUTS_"):
+    allowed: list[str] = Field(
+        [],
+        description="Locations that batches may write Parquet parts to, as JSON: folders that all workers and the API "
+        'have, and S3 prefixes, like `["s3://bucket/results"]`. None by default.',
+    )
+
+    @field_validator("allowed")
+    @classmethod
+    def _are_places(cls, urls: list[str]) -> list[str]:
+        return check_places(urls)
 
 
 class ApiSettings(Group, env_prefix="TSUKIJI_API_"):
@@ -358,6 +376,7 @@ class Settings(BaseModel):
     broker: BrokerSettings = Field(default_factory=BrokerSettings)
     storage: StorageSettings = Field(default_factory=StorageSettings)
     sources: SourceSettings = Field(default_factory=SourceSettings)
+    outputs: OutputSettings = Field(default_factory=OutputSettings)
     api: ApiSettings = Field(default_factory=ApiSettings)
     oidc: OidcSettings = Field(default_factory=OidcSettings)
     limits: LimitSettings = Field(default_factory=LimitSettings)

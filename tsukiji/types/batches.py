@@ -153,6 +153,9 @@ class BatchOutput(Request):
     """Results as Parquet files, one for each chunk of the batch: for millions of images, which are no rows then."""
 
     to: Literal["parquet"]
+    url: Url | None = Field(
+        None, description="Folder or S3 prefix of your own that the service may write to; its own store if null."
+    )
 
 
 class BatchCreate(BatchOptions):

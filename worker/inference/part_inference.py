@@ -13,18 +13,17 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from db.jobs import batches
-from db.jobs.batches import Part
+from db.jobs import batches, jobs
 from db.jobs.requests import BatchRequest, SourceInput
 from db.models import BatchItem, Chunk, Job
 from db.parts import tables
-from db.parts.files import encoded
 from db.parts.item_lists import STORED, ListedItem, items_of
 from db.parts.pictures import read_listed
 from db.predictions.decisions import Rule
 from db.session import Session
 from tsukiji.errors import TsukijiError
 from tsukiji.ingest.sources import Sources
+from tsukiji.jobs import JobStatus, Queue
 from tsukiji.kernel.metrics import meters
 from tsukiji.kernel.pipeline import submit_ahead
 from tsukiji.kernel.storage.blobs import digest_of
@@ -34,6 +33,7 @@ from worker.inference.explanations import ExplanationOptions, explain_items
 from worker.inference.model_cache import Loaded
 from worker.inputs.sanitize import kept
 from worker.lease import Lease, Stale
+from worker.part_files import store_part
 from worker.services import Services
 
 GROUP_IMAGES: Final = 1024
@@ -64,14 +64,18 @@ def classify_part(services: Services, job: Job, chunk: Chunk, model: Loaded, lea
         distribution = new if distribution is None else distribution + new
     table = pa.concat_tables(found)
     services.chunk_sizing.note(BatchRequest.of(job).model, len(table), time.monotonic() - began)
-    part = store_part(services, table, rule)
+    lease.check()
+    part = store_part(services, job, chunk, table)
 
-    def end(session: Session) -> None:
+    def end(session: Session) -> bool:
         if not batches.finish_part(session, chunk, part, model.engine, distribution):
             raise Stale
+        return jobs.find(session, job.id).status == JobStatus.QUEUED
 
     with meters().write_seconds.time():
-        services.retry_while_unavailable(end)
+        classified_all = services.retry_while_unavailable(end)
+    if classified_all:
+        services.notifier.notify(Queue.INTAKE)
 
 
 def look(
@@ -86,12 +90,6 @@ def look(
     options = ExplanationOptions(asked.tags, asked.heatmap)
     explain_items(services, model.calibration, options, items, classified.rows, lease.check, read)
     return classified
-
-
-def store_part(services: Services, table: pa.Table, rule: Rule) -> Part:
-    blob = services.store.put(encoded(table, tables.GROUP_ROWS))
-    groups, errors = tables.counted(table, rule)
-    return Part(blob.sha256, blob.size, len(table) - sum(errors.values()), errors, groups)
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------

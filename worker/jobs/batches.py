@@ -21,11 +21,12 @@ from db.parts.item_lists import ListedItem, encode
 from db.parts.item_lists import items_of as listed_items
 from tsukiji.errors import BatchEmpty, BatchTooLarge
 from tsukiji.ingest.skipped import SkippedFiles
-from tsukiji.jobs import Queue
+from tsukiji.jobs import LISTING, Queue
 from worker.inputs.batch_inputs import PAGE, Item, items_of
 from worker.inputs.input_files import discard
 from worker.inputs.listed_items import rows_of
 from worker.inputs.sanitize import kept
+from worker.jobs.part_listing import conclude
 from worker.lease import Lease, renew
 from worker.services import Services
 
@@ -36,6 +37,14 @@ FIRST_PAGE: Final = 64
 FIRST_LIST: Final = 1024
 """The same of lists."""
 LIST_BYTES: Final = 64 * 2**20
+
+
+def run(services: Services, job: Job, lease: Lease) -> None:
+    """Do the batch's next step as a job; the rest is done in chunks."""
+    if job.phase == LISTING:
+        conclude(services, job, lease)
+    else:
+        plan(services, job, lease)
 
 
 def plan(services: Services, job: Job, lease: Lease) -> None:
@@ -130,6 +139,8 @@ def finish(services: Services, job: Job, count: int, passed: SkippedFiles | None
         idle = workers_to_wake(session, count)
     discard(services, job.upload_sha256)
     services.notifier.notify(Queue.INFER, idle)
+    if batches.has_parts(job):
+        services.notifier.notify(Queue.INTAKE)  # its chunks may all have ended meanwhile
 
 
 def begin(services: Services, job: Job) -> int:

@@ -142,10 +142,10 @@ def test_planning_that_fails_keeps_what_is_done_and_leaves_no_work(
     job = submit_zip(services, submit, model, archive({f"{number}.png": number for number in range(10)}))
     check = batches.check_size
 
-    def late(services, items):
+    def late(allowed, items):
         if items == 8:
             run_chunks(services, models)
-        check(services, items)
+        check(allowed, items)
 
     monkeypatch.setattr(batches, "check_size", late)
     work(services, job.id, plan)

@@ -1,8 +1,10 @@
 """Batches with Parquet output: what is promised of batches holds, and no image is a row."""
 
 import io
+import json
 from functools import partial
 
+import pyarrow as pa
 import pytest
 from pyarrow import parquet
 from sqlalchemy import func, select, update
@@ -16,11 +18,14 @@ from db.predictions import retention
 from db.predictions.decisions import Rule
 from db.predictions.results import Wanted
 from db.upgrade import upgrade
-from tests.worker.conftest import picture, run_chunks, run_next, work
-from tsukiji.kernel.settings import DatabaseSettings, LimitSettings, SourceSettings
-from worker import dispatcher
+from tests.worker.conftest import picture, run_next, work
+from tests.worker.conftest import run_chunks as run_chunks_only
+from tsukiji.errors import BlobCorrupt
+from tsukiji.kernel.settings import DatabaseSettings, LimitSettings, OutputSettings, SourceSettings
+from worker import dispatcher, part_files
 from worker.inference import part_inference
 from worker.jobs.batches import plan
+from worker.jobs.batches import run as batch_run
 from worker.jobs.imports import run as run_import
 from worker.services import open_services
 
@@ -72,11 +77,18 @@ def start(services, submit, model):
     return submitted
 
 
+def run_chunks(services, models, job=None):
+    """Do all chunks, and the end of this job."""
+    run_chunks_only(services, models)
+    if job is not None:
+        work(services, job.id, batch_run)
+
+
 def page(services, job, window=None, **wanted):
     with services.database.reading() as session:
         row = jobs.find(session, job.id)
         wanted.setdefault("rule", Rule.of(row))
-        return stored_results.page(session, services.store, row, window or Window(1000), Wanted(**wanted))
+        return stored_results.page(session, services.files, row, window or Window(1000), Wanted(**wanted))
 
 
 def rows(services, job, **wanted):
@@ -100,7 +112,7 @@ def finished(services, start, photos, models):
     for output in (OUTPUT, None):
         job = start({"type": "source", "source": f"file://{photos}"}, output)
         work(services, job.id, plan)
-        run_chunks(services, models)
+        run_chunks(services, models, job)
         both.append(job)
     return both
 
@@ -170,7 +182,7 @@ def test_the_summary_is_the_same_by_any_threshold(services, finished):
         for job in finished:
             with services.database.reading() as session:
                 row = jobs.find(session, job.id)
-                groups = stored_results.groups(session, services.store, row, Rule.of(row).changed(threshold, None))
+                groups = stored_results.groups(session, services.files, row, Rule.of(row).changed(threshold, None))
                 counts.append((sorted(map(str, groups)), batch_rows.reasons(session, job.id)))
         assert counts[0] == counts[1]
 
@@ -207,7 +219,7 @@ def test_a_manifest_names_addresses_that_the_worker_reads(services, start, model
     blob = services.store.put("\n".join(lines).encode())
     job = start({"type": "manifest"}, upload_sha256=blob.sha256)
     work(services, job.id, plan)
-    run_chunks(services, models)
+    run_chunks(services, models, job)
     found = rows(services, job)
     assert [row.custom_id for row in found] == ["a", "b", "c", "d", "line 5"]
     codes = [row.error and row.error["code"] for row in found]
@@ -246,7 +258,7 @@ def test_planning_goes_on_where_a_killed_attempt_stopped(services, submit, start
     (photos / "night" / "new.png").write_bytes((photos / "night" / "0.png").read_bytes())
     rest(services, job)
     work(services, job.id, plan)
-    run_chunks(services, models)
+    run_chunks(services, models, job)
     names = [row.custom_id for row in rows(services, job)]
     assert len(names) == len(set(names)) == 13
     assert submit.find(job).status == "succeeded"
@@ -260,18 +272,18 @@ def rest(services, job):
 def test_a_chunk_that_is_lost_takes_effect_once(services, submit, start, models, photos, monkeypatch):
     job = start({"type": "source", "source": f"file://{photos}"})
     work(services, job.id, plan)
-    encode = part_inference.encoded
+    encode = part_files.encoded
 
     def late(table, rows):
         """Take the chunk from this attempt while it writes its part; another one ends it."""
-        monkeypatch.setattr(part_inference, "encoded", encode)
+        monkeypatch.setattr(part_files, "encoded", encode)
         with services.database.transaction() as session:
             session.execute(update(Chunk).values(lease_owner=None, status="queued"))
         run_chunks(services, models)
         return encode(table, rows)
 
-    monkeypatch.setattr(part_inference, "encoded", late)
-    run_chunks(services, models)
+    monkeypatch.setattr(part_files, "encoded", late)
+    run_chunks(services, models, job)
     ended = submit.find(job)
     assert (ended.status, ended.completed, ended.items_succeeded) == ("succeeded", 12, 10)
     assert [row.seq for row in rows(services, job)] == list(range(12))
@@ -299,7 +311,7 @@ def test_a_chunk_that_kills_its_workers_fails_with_its_images(services, submit, 
     with monkeypatch.context() as patched:
         patched.setattr(part_inference, "predict", partial(fail, RuntimeError("boom")))
         run_next(services, models)
-    run_chunks(services, models)
+    run_chunks(services, models, job)
     ended = submit.find(job)
     assert (ended.status, ended.completed) == ("succeeded", 12)
     assert {row.error["code"] for row in rows(services, job)[:4]} == {"internal"}
@@ -342,3 +354,43 @@ def test_parts_are_plain_tables_for_other_programs(services, finished):
     good = [row for row in table.to_pylist() if row["status"] == "succeeded"]
     assert all(row["probabilities"][["blue", "red"].index(row["label"])] == pytest.approx(row["score"]) for row in good)
     assert all(row["image"].startswith("file://") for row in good)
+
+
+# --- a place of the user's own ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def own(services, tmp_path):
+    """A folder that results may be written to."""
+    outputs = OutputSettings(allowed=[f"file://{tmp_path}/results"])
+    services.settings = services.settings.model_copy(update={"outputs": outputs})
+    services.__dict__.pop("files", None)
+    return tmp_path / "results"
+
+
+def test_parts_in_a_folder_are_one_table_with_a_delta_log(services, submit, start, models, photos, own):
+    job = start({"type": "source", "source": f"file://{photos}"}, OUTPUT | {"url": f"file://{own}/mine"})
+    work(services, job.id, plan)
+    folder = own / "mine" / f"batch={job.id}"
+    folder.mkdir(parents=True)
+    (folder / "part-0000000000-0.parquet").write_bytes(b"left by an attempt that was killed")
+    run_chunks(services, models, job)
+    assert submit.find(job).status == "succeeded"
+    log = [json.loads(line) for line in (folder / "_delta_log/00000000000000000000.json").read_text().splitlines()]
+    listed = {line["add"]["path"]: line["add"]["size"] for line in log if "add" in line}
+    assert listed == {path.name: path.stat().st_size for path in folder.glob("*.parquet")}
+    schema = json.loads(log[1]["metaData"]["schemaString"])
+    whole = pa.concat_tables(parquet.read_table(path, partitioning=None) for path in sorted(folder.glob("*.parquet")))
+    assert [field["name"] for field in schema["fields"]] == whole.column_names
+    assert whole["seq"].to_pylist() == [row.seq for row in rows(services, job)] == list(range(12))
+    assert all(chunk.part_sha256 is None for chunk in chunks_of(services, job)), "the store has none of it"
+
+
+def test_a_part_that_its_owner_changed_is_not_read_as_ours(services, start, models, photos, own):
+    job = start({"type": "source", "source": f"file://{photos}"}, OUTPUT | {"url": f"file://{own}"})
+    work(services, job.id, plan)
+    run_chunks(services, models, job)
+    (first, second, *_) = sorted((own / f"batch={job.id}").glob("*.parquet"))
+    first.write_bytes(second.read_bytes())
+    with pytest.raises(BlobCorrupt):
+        rows(services, job)
