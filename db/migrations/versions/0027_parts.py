@@ -6,7 +6,7 @@ from alembic import op
 from db.models import Json
 
 revision = "0027"
-down_revision = "0026"
+down_revision = "0033"
 branch_labels = None
 depends_on = None
 
