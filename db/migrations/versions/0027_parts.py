@@ -6,7 +6,7 @@ from alembic import op
 from db.models import Json
 
 revision = "0027"
-down_revision = "0033"
+down_revision = "0029"
 branch_labels = None
 depends_on = None
 
