@@ -61,7 +61,7 @@ def take_feedback(services: Services, caller: ApiKey, job_id: str, body: Feedbac
         labels = [text_of(dataset, right.label, right.labels) for right in body.corrections]
     corrected = [look(services, item, label) for item, label in zip(items, labels, strict=True)]
     with services.database.transaction() as session:
-        told = {one.item.seq: one.label for one in corrected if one.label is not None}
+        told = {one.item.item.seq: one.label for one in corrected if one.label is not None}
         found = guarantees.decisions(session, job.id, list(told))
         guarantees.note_answers(session, job, {seq: label == told[seq] for seq, (_, label) in found.items()})
         return keep(session, services, caller, datasets.find(session, dataset_id).id, job, corrected)
