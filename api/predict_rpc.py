@@ -15,6 +15,8 @@ import structlog
 
 from tsukiji.kernel.predict_rpc import (
     HEADER_BYTES,
+    Frame,
+    MapQuery,
     RpcAddress,
     RpcBroken,
     SimilarQuery,
@@ -30,7 +32,7 @@ log = structlog.get_logger(__name__)
 CONNECT_SECONDS: Final = 2
 """A worker that computes on all cores is slow to accept many connections at once."""
 ANSWER_SECONDS: Final = 10
-SIMILAR_SECONDS: Final = 30
+COMPARE_SECONDS: Final = 30
 """The first search of a data set reads all its features."""
 SHUN_SECONDS: Final = 30
 """An unreachable or failing worker is not used for this long."""
@@ -95,21 +97,22 @@ class PredictClient:
                 self._busy[address] -= 1
         return None
 
-    async def find_similar(
-        self, addresses: Sequence[RpcAddress], query: SimilarQuery, files: Sequence[bytes]
-    ) -> dict[str, Any] | None:
+    async def compare(
+        self, addresses: Sequence[RpcAddress], query: SimilarQuery | MapQuery, files: Sequence[bytes] = ()
+    ) -> Frame | None:
         """Return the first answer (see `worker.inference.similar_pictures`); None if no worker answers in time."""
+        header = {"compare": "map" if isinstance(query, MapQuery) else "similar", "query": asdict(query)}
         for address in sorted(addresses, key=lambda address: self._busy[address]):
             self._busy[address] += 1
             try:
-                async with asyncio.timeout(SIMILAR_SECONDS):
-                    answer, _ = await self._request(address, {"similar": asdict(query)}, files)
+                async with asyncio.timeout(COMPARE_SECONDS):
+                    answer = await self._request(address, header, files)
             except TimeoutError:
                 return None
             except OSError as error:
                 self._shun(address, error)
             else:
-                if "refused" not in answer:
+                if "refused" not in answer[0]:
                     return answer
             finally:
                 self._busy[address] -= 1

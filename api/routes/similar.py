@@ -13,15 +13,16 @@ from api.http.errors import validated
 from api.http.routing import Router
 from api.http.schemas import BINARY, FILES, body, form
 from api.services import Services
-from api.submit import similar
+from api.submit import dataset_maps, similar
 from api.submit.similar import Where
 from tsukiji.types import Backbone
 from tsukiji.types.base import Box, Whole
-from tsukiji.types.similar import SimilarImages
+from tsukiji.types.similar import DatasetMap, SimilarImages
 
 router = Router(tags=["images"])
 
 MOST: Final = 200
+MOST_POINTS: Final = 50_000
 
 
 class CropQuery(BaseModel):
@@ -82,6 +83,21 @@ async def list_similar_to_picture(request: Request, services: ServicesDep, where
     """
     data = await receive(request, services)
     return await similar.search(services, *await run_in_threadpool(similar.of_picture, services, where), [data])
+
+
+@router.get("/datasets/{dataset}/map", tags=["datasets"])
+@needs("read")
+async def get_dataset_map(
+    dataset: str,
+    services: ServicesDep,
+    limit: Annotated[int, Query(ge=1, le=MOST_POINTS, description="Most images in it, chosen evenly.")] = 5000,
+    backbone: Annotated[
+        Literal[Backbone, "auto"], Query(description="Whose features are used, as of an analysis.")
+    ] = "auto",
+    image_size: Annotated[int, Query(ge=32, le=1024, multiple_of=16, description="Input size in pixels.")] = 224,
+) -> DatasetMap:
+    """Place the images of a data set in a plane, by the principal components of their kept features."""
+    return await dataset_maps.draw(services, Where(dataset, backbone, image_size, limit))
 
 
 async def receive(request: Request, services: Services) -> bytes:

@@ -17,7 +17,7 @@ from db.session import Session
 from tsukiji import errors
 from tsukiji.errors import InternalError, NotFound, TsukijiError, WorkerUnreachable
 from tsukiji.jobs import PRESENT_SECONDS, JobKind
-from tsukiji.kernel.predict_rpc import RpcAddress, SimilarQuery
+from tsukiji.kernel.predict_rpc import Frame, MapQuery, RpcAddress, SimilarQuery
 from tsukiji.types.base import Box
 from tsukiji.types.similar import SimilarImage, SimilarImages
 
@@ -87,14 +87,22 @@ async def search(
         WorkerUnreachable: none answered in time.
         FeaturesMissing, ImageError, WeightsUnavailable: what the worker says.
     """
-    answer = await services.predict_client.find_similar(addresses, query, list(files))
-    if answer is None:
-        raise WorkerUnreachable
-    if error := answer.get("error"):
-        raise KINDS.get(error["code"], InternalError)(error["detail"], hint=error["hint"])
+    answer, _ = await ask(services, query, addresses, files)
     images = await run_in_threadpool(shown, services, answer["found"])
     facts = {name: answer[name] for name in ("searched", "missing", "known_score")}
     return SimilarImages(backbone=query.backbone, images=images, **facts)
+
+
+async def ask(
+    services: Services, query: SimilarQuery | MapQuery, addresses: list[RpcAddress], files: Iterable[bytes] = ()
+) -> Frame:
+    """Return a worker's answer. Raises: what `search` raises."""
+    answer = await services.predict_client.compare(addresses, query, list(files))
+    if answer is None:
+        raise WorkerUnreachable
+    if error := answer[0].get("error"):
+        raise KINDS.get(error["code"], InternalError)(error["detail"], hint=error["hint"])
+    return answer
 
 
 def shown(services: Services, found: list[tuple[str, float]]) -> list[SimilarImage]:

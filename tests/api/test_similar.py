@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from db.curation import analyses
 from db.jobs import workers
+from db.models import Evaluation, EvaluationItem
 from tests.api.conftest import as_files, picture
 from tests.api.test_scopes import make_key
 from training.random_projection import DIMENSIONS, unit
@@ -38,6 +40,7 @@ def worker(services, monkeypatch):
     engine = SimpleNamespace(space=SPACE, look=lambda pixels: (seen(pixels[..., 0].mean()), None))
     body = similar_pictures.Body(engine, preprocess_of(BACKBONE, 224))
     monkeypatch.setattr(similar_pictures, "open_body", lambda *_: body)
+    monkeypatch.setattr(similar_pictures, "PATIENCE", 0)  # else what is missing is looked for some milliseconds later
     yield mine
     server.close()
 
@@ -193,3 +196,35 @@ def test_rows_are_compared_as_written():
     index = similar_pictures.VectorIndex(DIMENSIONS)
     index.add(list("abcde"), rows)
     assert index.search(rows[2], 2)[0] == ("c", pytest.approx(1))
+
+
+def test_a_map_has_what_is_alike_near_each_other(client, services, reds):
+    more = add(client, "reds", 3)
+    client.post("/v1/datasets/reds/revisions", json={"act": "relabel", "label": "dark", "images": [reds[0]["id"]]})
+    found = client.get("/v1/datasets/reds/map").json()
+    assert (found["images"], found["missing"], len(found["points"])) == (12, 1, 12)
+    assert found["explained"][0] > found["explained"][1] > 0
+    at = {int(point["name"][:-4]): np.array([point["x"], point["y"]]) for point in found["points"]}
+    assert np.linalg.norm(at[0] - at[20]) < np.linalg.norm(at[0] - at[100]) < np.linalg.norm(at[0] - at[220])
+    (dark,) = [point for point in found["points"] if point["label"]]
+    assert (dark["image_id"], dark["label"], dark["predicted"], dark["findings"]) == (reds[0]["id"], "dark", None, [])
+    keep(services, more, 3)
+    client.post("/v1/datasets/reds/revisions", json={"act": "exclude", "images": [reds[20]["id"]]})
+    found = client.get("/v1/datasets/reds/map?limit=50").json()
+    assert {"3.png", "20.png"} & {point["name"] for point in found["points"]} == {"3.png"}
+    assert len(client.get("/v1/datasets/reds/map?limit=5").json()["points"]) == 5
+
+
+def test_a_map_says_what_was_predicted_and_found(client, services, reds, model):
+    dataset = client.get("/v1/datasets/reds").json()["id"]
+    image = reds[40]["id"]
+    with services.database.transaction() as session:
+        row = {"image_id": image, "kind": "outlier", "score": 0.1, "group_id": "", "suggestion": None}
+        analyses.replace(session, dataset, [row])
+        session.add(Evaluation(id="evl_9", model_id=model, dataset_id=dataset, split="all", metrics={}))
+        session.flush()
+        facts = {"name": "40.png", "sha256": reds[40]["sha256"], "true_label": "a", "score": 0.9, "loss": 0.1}
+        facts |= {"probabilities": b"", "image_id": image}
+        session.add(EvaluationItem(evaluation_id="evl_9", seq=0, predicted_label="b", **facts))
+    (point,) = [each for each in client.get("/v1/datasets/reds/map").json()["points"] if each["image_id"] == image]
+    assert (point["findings"], point["predicted"]) == (["outlier"], ["b"])

@@ -1,14 +1,18 @@
 """Records that are drawn in notebooks, and need no connection."""
 
 from contextlib import suppress
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from pydantic import PrivateAttr
 
 from tsukiji import types
 from tsukiji.client import _views as views
+from tsukiji.client._frames import frame
 from tsukiji.client._html import PICTURE_BYTES
 from tsukiji.client._pictures import Picture, read
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Prediction(types.Prediction):
@@ -29,6 +33,18 @@ class Comparison(types.Comparison):
 
     def _repr_html_(self) -> str:
         return views.comparison(self)
+
+
+class DatasetMap(types.DatasetMap):
+    """The images of a data set in a plane."""
+
+    def to_pandas(self) -> "pd.DataFrame":
+        """Return a row for each image: `image_id`, `name`, `x`, `y`, `label`, `predicted`, `findings`, ...
+
+        Raises:
+            ImportError: pandas is not installed.
+        """
+        return frame(self.points)
 
 
 Several = list[Any] | tuple[Picture, ...]

@@ -61,6 +61,16 @@ class SimilarQuery:
     image: str | None = None
 
 
+@dataclass(frozen=True)
+class MapQuery:
+    """A question for the positions of a data set's images in the plane, of at most `limit` of them."""
+
+    dataset: str
+    backbone: str
+    image_size: int
+    limit: int
+
+
 def pack(header: dict[str, Any], parts: Sequence[bytes] = ()) -> bytes:
     line = json.dumps(header | {"sizes": [len(part) for part in parts]}, separators=(",", ":"))
     return b"".join([line.encode(), b"\n", *parts])

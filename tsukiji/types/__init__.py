@@ -100,7 +100,7 @@ from tsukiji.types.service import (
     SignInLinkCreate,
     WorkerInfo,
 )
-from tsukiji.types.similar import SimilarImage, SimilarImages
+from tsukiji.types.similar import DatasetMap, MapPoint, SimilarImage, SimilarImages
 from tsukiji.types.snapshots import ChangeKind, DatasetFormat, Snapshot, SnapshotChange, SnapshotComparison
 from tsukiji.types.suggestions import Pile, SuggestedImage, SuggestionCreate, SuggestionRound, Suggestions
 from tsukiji.types.trainings import Backbone, BackboneWeights, EpochMetrics, Preset, Recipe, TrainingCreate
@@ -150,6 +150,7 @@ __all__ = [
     "Dataset",
     "DatasetCreate",
     "DatasetFormat",
+    "DatasetMap",
     "DeleteLabel",
     "Dismiss",
     "EpochMetrics",
@@ -201,6 +202,7 @@ __all__ = [
     "LabelSuspect",
     "Leakage",
     "ManifestLine",
+    "MapPoint",
     "MergeLabels",
     "Metadata",
     "Metrics",

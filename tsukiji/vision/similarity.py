@@ -62,6 +62,13 @@ class VectorIndex:
         best = top(cosines, count)
         return [(self._names[place], min(float(cosines[place]), 1.0)) for place in best.tolist()]
 
+    def sample(self, count: int) -> tuple[list[str], Floats]:
+        """Return at most `count` rows, evenly chosen from the first to the last, with their names."""
+        places = spread(self._size, count)
+        rows = [self._blocks[place // BLOCK][place % BLOCK] for place in places.tolist()]
+        empty = np.empty((0, self._width), np.float32)
+        return [self._names[place] for place in places.tolist()], np.stack(rows) if rows else empty
+
     def known_score(self, nearest: float) -> float | None:
         """Return the fraction of rows that are less similar to their own nearest neighbour; None if there are too few.
 
@@ -77,7 +84,7 @@ class VectorIndex:
 
     def _nearest_of_sample(self, size: int) -> Floats:
         """Return the cosines of some rows to the nearest other row, sorted."""
-        places = np.unique(np.linspace(0, size - 1, min(size, SAMPLE)).astype(np.intp))
+        places = spread(size, SAMPLE)
         rows = np.stack([self._blocks[place // BLOCK][place % BLOCK] for place in places.tolist()])
         best = np.full(len(places), -1, np.float32)
         for start, block in self._filled(size):
@@ -98,6 +105,12 @@ class VectorIndex:
         """Return the first place and the rows of each block."""
         starts = range(0, size, BLOCK)
         return [(start, block[: size - start]) for start, block in zip(starts, self._blocks, strict=False)]
+
+
+def spread(size: int, count: int) -> NDArray[np.intp]:
+    """Return at most `count` of the places below `size`, evenly chosen."""
+    count = min(size, count)
+    return np.arange(count, dtype=np.intp) * size // max(count, 1)
 
 
 def top(values: Floats, count: int) -> NDArray[np.intp]:

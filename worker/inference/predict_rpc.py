@@ -26,7 +26,15 @@ class Refused(Exception):
     """The request is not served here; the exception's text is the reason, one word."""
 
 
-def refuse(_what: object, _files: list[bytes]) -> Frame:
+Compare = Callable[[str, dict[str, Any], list[bytes]], Frame]
+"""From `similar` or `map`, the members of `SimilarQuery` or `MapQuery`, and files, to an answer."""
+
+
+def refuse(_model_id: str, _files: list[bytes]) -> Frame:
+    raise Refused("cold")
+
+
+def refuse_to_compare(_what: str, _query: dict[str, Any], _files: list[bytes]) -> Frame:
     raise Refused("cold")
 
 
@@ -40,7 +48,7 @@ class PredictServer:
     def __init__(self, host: str) -> None:
         self.secret = token_hex(32)
         self.ask: Callable[[str, list[bytes]], Frame] = refuse
-        self.find_similar: Callable[[dict[str, Any], list[bytes]], Frame] = refuse
+        self.compare: Compare = refuse_to_compare
         self._server = Listener((host, 0), Connection)
         self._server.owner = self
         threading.Thread(target=self._server.serve_forever, args=(0.2,), name="predict-rpc", daemon=True).start()
@@ -53,13 +61,13 @@ class PredictServer:
     def serve(
         self,
         ask: Callable[[str, list[bytes]], Frame],
-        find_similar: Callable[[dict[str, Any], list[bytes]], Frame] = refuse,
+        compare: "Compare | None" = None,
     ) -> None:
         """Handle requests with these functions from now on; they are called by many threads, and may raise `Refused`.
 
-        The first classifies for a model, the second answers a `SimilarQuery`.
+        The first classifies for a model, the second compares kept features.
         """
-        self.ask, self.find_similar = ask, find_similar
+        self.ask, self.compare = ask, compare or refuse_to_compare
 
     def close(self) -> None:
         """Stop listening. Open connections end with the process."""
@@ -103,11 +111,11 @@ class Connection(socketserver.StreamRequestHandler):
         return True
 
     def _answer(self, header: dict[str, Any], files: list[bytes]) -> Frame:
-        if "model" not in header and "similar" not in header:
+        if "model" not in header and "compare" not in header:
             raise RpcBroken("a request without a model")
         try:
-            if "similar" in header:
-                return self.server.owner.find_similar(header["similar"], files)
+            if "compare" in header:
+                return self.server.owner.compare(header["compare"], header["query"], files)
             return self.server.owner.ask(str(header["model"]), files)
         except Refused as why:
             return {"refused": str(why)}, []

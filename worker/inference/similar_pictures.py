@@ -1,4 +1,4 @@
-"""The most similar pictures of data sets, by kept features of one body; answers on the predict RPC.
+"""The most similar pictures of data sets, and their maps, by kept features of one body; answers on the predict RPC.
 
 The features of a data set are read once, stay in memory until evicted, and are completed by what was added or looked
 at since. Pictures that nothing is kept of are looked at where they are asked about, and never searched.
@@ -19,13 +19,14 @@ from training.frozen import open_frozen
 from training.random_projection import DIMENSIONS, compact
 from tsukiji.errors import FeaturesMissing, TsukijiError
 from tsukiji.ids import before
-from tsukiji.kernel.predict_rpc import Frame, SimilarQuery
+from tsukiji.kernel.predict_rpc import Frame, MapQuery, SimilarQuery
 from tsukiji.types import Backbone
 from tsukiji.vision.backbones import preprocess_of
 from tsukiji.vision.device import choose_device
 from tsukiji.vision.engines import Engine
 from tsukiji.vision.feature_cache import COMPACT, PLAIN, FeatureCache, Floats, content_of, find_space, weights_key
 from tsukiji.vision.model import build_on
+from tsukiji.vision.plane import principal_plane
 from tsukiji.vision.preprocess import Preprocess
 from tsukiji.vision.shapes import architecture_of
 from tsukiji.vision.similarity import VectorIndex
@@ -51,16 +52,27 @@ class SimilarPictures:
         self._bodies: dict[tuple[str, int], Body] = {}
         self._reading = threading.Lock()
 
-    def ask(self, query: Mapping[str, Any], files: Sequence[bytes]) -> Frame:
-        """Return `found` (ids of images and cosines, the most similar first), `searched`, `missing` and `known_score`;
-        or an `error`.
+    def ask(self, what: str, query: Mapping[str, Any], files: Sequence[bytes]) -> Frame:
+        """Return the answer to a `SimilarQuery` (`similar`) or a `MapQuery` (`map`), or an `error`.
+
+        `similar`: `found` (ids of images and cosines, the most similar first), `searched`, `missing`, `known_score`.
+        `map`: `images`, `missing`, `explained`; beside it lines of ids, and their positions in float32.
         """
         try:
-            return self._answer(SimilarQuery(**query), files), []
+            return self._map(MapQuery(**query)) if what == "map" else (self._search(SimilarQuery(**query), files), [])
         except TsukijiError as error:
             return {"error": error.to_dict()}, []
 
-    def _answer(self, query: SimilarQuery, files: Sequence[bytes]) -> dict[str, Any]:
+    def _map(self, query: MapQuery) -> Frame:
+        there = self._searchable(self._kept(query), query.backbone, query.dataset)
+        names, rows = there.index.sample(query.limit)
+        if not names:
+            raise FeaturesMissing(f"No features by {query.backbone} are kept of this data set's pictures.")
+        positions, explained = principal_plane(rows)
+        facts = {"images": len(there.index), "missing": len(there.missing), "explained": explained}
+        return facts, ["\n".join(names).encode(), positions.astype("<f4").tobytes()]
+
+    def _search(self, query: SimilarQuery, files: Sequence[bytes]) -> dict[str, Any]:
         kept = self._kept(query)
         sets = [self._searchable(kept, query.backbone, dataset_id) for dataset_id in query.datasets]
         if not any(len(each.index) for each in sets):
@@ -75,7 +87,7 @@ class SimilarPictures:
             "known_score": found[0][2].index.known_score(found[0][0]) if found else None,
         }
 
-    def _kept(self, query: SimilarQuery) -> FeatureCache:
+    def _kept(self, query: SimilarQuery | MapQuery) -> FeatureCache:
         key = weights_key(query.backbone, query.image_size, self._services.settings.weights_dir)
         space = key and find_space(self._file, key)
         if not space:

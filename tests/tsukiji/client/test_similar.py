@@ -48,3 +48,14 @@ def test_an_image_a_part_of_it_and_a_picture_of_a_batch(client, service):
     }
     assert client.batches.get("bat_1").similar(3, backbone="resnet18").missing == 1
     assert service.asked_for("GET", "/v1/batches/bat_1/results/3/similar")[0].query == {"backbone": ["resnet18"]}
+
+
+def test_a_map_is_a_data_frame(client, service):
+    service.answer("GET", "/v1/datasets/pets", dataset())
+    point = {"image_id": "img_1", "name": "a.jpg", "x": 0.5, "y": -1.0, "label": "cat", "labels": ["cat"]}
+    facts = {"dataset_id": "dst_1", "backbone": "resnet34", "images": 1, "missing": 0, "explained": [0.4, 0.2]}
+    service.answer("GET", "/v1/datasets/dst_1/map", facts | {"points": [point]})
+    found = client.datasets.get("pets").map(limit=10)
+    assert service.asked_for("GET", "/v1/datasets/dst_1/map")[0].query == {"limit": ["10"]}
+    (row,) = found.to_pandas().to_dict("records")
+    assert (row["image_id"], row["x"], row["y"], row["label"]) == ("img_1", 0.5, -1.0, "cat")

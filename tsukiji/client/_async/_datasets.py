@@ -24,6 +24,7 @@ from tsukiji.client._exceptions import NotFoundError
 from tsukiji.client._files import archive_type
 from tsukiji.client._pictures import Picture
 from tsukiji.client._progress import counted
+from tsukiji.client._records import DatasetMap
 from tsukiji.labels import look_alikes
 
 
@@ -255,6 +256,17 @@ class AsyncDataset(Curated, types.Dataset):
             ConflictError: no features are kept; `analyse()` keeps them.
         """
         return await similar_to_picture(self._transport, picture, self.id, **options)
+
+    async def map(self, **options: Unpack[SearchOptions]) -> DatasetMap:
+        """Place the images in a plane, those that look alike near each other; `to_pandas()` has a row for each.
+
+        Args:
+            options: see `SearchOptions`; of more than `limit` images (default: 5,000) these are chosen evenly.
+
+        Raises:
+            ConflictError: no features are kept; `analyse()` keeps them.
+        """
+        return await self._transport.fetch(DatasetMap, "GET", path("datasets", self.id, "map"), params=dict(options))
 
     async def delete(self) -> None:
         await self._transport.request("DELETE", path("datasets", self.id))

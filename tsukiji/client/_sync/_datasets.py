@@ -13,6 +13,7 @@ from tsukiji.client._exceptions import NotFoundError
 from tsukiji.client._files import archive_type
 from tsukiji.client._pictures import Picture
 from tsukiji.client._progress import counted
+from tsukiji.client._records import DatasetMap
 from tsukiji.client._sync._analyses import AnalysisJob
 from tsukiji.client._sync._bound import Identified, Resource, id_of
 from tsukiji.client._sync._curation import Chosen, Curated
@@ -246,6 +247,17 @@ class Dataset(Curated, types.Dataset):
             ConflictError: no features are kept; `analyse()` keeps them.
         """
         return similar_to_picture(self._transport, picture, self.id, **options)
+
+    def map(self, **options: Unpack[SearchOptions]) -> DatasetMap:
+        """Place the images in a plane, those that look alike near each other; `to_pandas()` has a row for each.
+
+        Args:
+            options: see `SearchOptions`; of more than `limit` images (default: 5,000) these are chosen evenly.
+
+        Raises:
+            ConflictError: no features are kept; `analyse()` keeps them.
+        """
+        return self._transport.fetch(DatasetMap, "GET", path("datasets", self.id, "map"), params=dict(options))
 
     def delete(self) -> None:
         self._transport.request("DELETE", path("datasets", self.id))

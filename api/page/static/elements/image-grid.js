@@ -110,6 +110,7 @@ export class ImageGrid extends HTMLElement {
 
   /** @param {number} [until] reads at least so many */
   async #read(until = 1) {
+    if (!this.#src) return;
     try {
       if (await this.#source.read(this.#src, until, () => released((pressed) => this.contains(pressed)))) this.#taken();
     } catch (error) {
