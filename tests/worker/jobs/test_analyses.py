@@ -17,6 +17,7 @@ from tests.worker.conftest import work
 from tsukiji.jobs import JobKind
 from tsukiji.kernel.settings import WeightsSettings
 from tsukiji.vision.model import build
+from worker.inference.similar_pictures import SimilarPictures
 from worker.jobs import analyses as worker_analyses
 from worker.jobs import imports as worker_imports
 from worker.jobs.analyses import run
@@ -230,6 +231,23 @@ def test_features_find_outliers_wrong_labels_and_what_to_label(services, weights
     asked = found(dataset, "label_next")
     assert {name for name, _, _ in asked} == set(unlabelled)
     assert {suggestion["label"] for _, _, suggestion in asked} == {"red"}
+
+
+@pytest.mark.slow
+def test_what_an_analysis_looked_at_is_found_by_the_picture_itself(services, weights, fill, analyse):
+    """The body that looks at a picture that is sent is that of the analysis."""
+    files = {f"cat/{seed}.jpg": encoded(photo(seed)) for seed in range(6)}
+    dataset = fill(files)
+    assert analyse(dataset).result["unavailable"] == []
+    with services.database.reading() as session:
+        names = {picture.id: picture.name for picture in analyses.pictures(session, dataset)}
+    similar = SimilarPictures(services)
+    query = {"datasets": [dataset], "backbone": "resnet18", "image_size": 32, "limit": 3}
+    for name in ("cat/3.jpg", "cat/5.jpg"):
+        answer, _ = similar.ask("similar", query, [files[name]])
+        (image, cosine), *_ = answer["found"]
+        assert (names[image], cosine) == (name, pytest.approx(1, abs=0.005))
+        assert (answer["searched"], answer["missing"]) == (6, 0)
 
 
 @pytest.mark.slow
