@@ -9,11 +9,11 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from api.http.access import needs
 from api.http.bodies import ARCHIVES, keep_archive, read_form
-from api.http.errors import recognise, status_of
+from api.http.errors import recognise, status_of, validated
 from api.http.idempotency import Once
 from api.page.screen import Screen, ScreenDep
 from api.page.use import first_of, offered_models, teaching
-from api.serialize import drift, records
+from api.serialize import drift, guarantees, records
 from api.serialize.predictions import Reader
 from api.serialize.result_filters import Selection, SelectionDep
 from api.serialize.summary import summarise
@@ -85,6 +85,8 @@ async def start_from_files(screen: ScreenDep) -> Response:
             form.files[:] = [file for file in form.files if file.size]
             if not form.files:
                 raise Invalid("No file was chosen.", hint="Choose pictures or a zip and try again.")
+            if form.fields.get("target_error") == [""]:
+                del form.fields["target_error"]
             options = read_options(form)
             await run_in_threadpool(check_early, services, screen.visitor, Once(None), options)
             first = form.files[0]
@@ -107,10 +109,12 @@ def start_from_dataset(
     dataset: Annotated[str, Form(max_length=200)],
     split: Annotated[types.Split | None, Form()] = None,
     threshold: Annotated[float, Form(ge=0, le=1)] = 0.0,
+    target_error: Annotated[float | None, Form(gt=0, le=0.5)] = None,
 ) -> Response:
     services = screen.services
     try:
-        options = BatchOptions(model=model, threshold=threshold)
+        asked = {"model": model, "threshold": threshold, "target_error": target_error}
+        options = validated(BatchOptions, asked, "body")
         work = work_of(services, BatchInput(dataset=dataset, split=split))
         made = start_batch(services, screen.visitor, Once(None), options, work)
     except TsukijiError as error:
@@ -148,7 +152,7 @@ def show_batch(
 
 def describe(session: Session, files: PartStore, job: Job, selection: Selection, cursor: str | None) -> dict[str, Any]:
     """Return the counts by outcome, and the first results that match the filter."""
-    rule = selection.thresholds.rule(job)
+    rule, asked = selection.thresholds.rule(job), BatchRequest.of(job)
     groups, reasons = stored_results.groups(session, files, job, rule), batches.reasons(session, job.id)
     summary = summarise(job, groups, reasons, drift.of_batch(session, job))
     here = Place(job.id, selection)
@@ -165,6 +169,7 @@ def describe(session: Session, files: PartStore, job: Job, selection: Selection,
         "bound": rule.min_known,
         "summary": summary,
         "chips": list_chips(summary, here),
+        "promise": None if asked.target_error is None else guarantees.of_batch(session, job),
         "reasons": [(each, here.link({"error": each.code}), selection.error == each.code) for each in summary.errors],
         "orders": [(text, here.link(order=name), selection.order == name) for name, text in ORDERS.items()],
         "items": [reader.prediction(row) for row in rows],

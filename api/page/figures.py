@@ -8,7 +8,8 @@ from markupsafe import Markup
 
 from api.page.charts import Line, line_chart
 from api.page.rendering import percent
-from tsukiji.types import Metrics
+from tsukiji.guarantee.selective import overall
+from tsukiji.types import Guarantee, Metrics
 from tsukiji.types.evaluations import CalibrationMetrics
 
 READABLE: Final = 20
@@ -150,6 +151,43 @@ class Sweep:
     def start(self) -> int:
         """The index of the slider's current point."""
         return min(range(len(self.points)), key=lambda index: abs((self.points[index][0] or 0.0) - START))
+
+
+TARGETS: Final = (0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.075, 0.1)
+"""Where the slider of wrong labels stops, and at which it begins."""
+FIRST_TARGET: Final = TARGETS.index(0.02)
+
+
+@dataclass(frozen=True)
+class Promises:
+    """What can be decided with at most so much of it wrong: the table's rows, and the slider's texts."""
+
+    rows: list[tuple[Guarantee, str, str]]
+    """With what is decided, and the threshold, as texts."""
+    texts: list[tuple[str, str, str]]
+    start: int = FIRST_TARGET
+
+
+def describe_promises(metrics: Metrics) -> Promises | None:
+    found = metrics.selective
+    if found is None:
+        return None
+    stops = [overall(found, target) for target in TARGETS]
+    texts = [(f"{100 * row.target_error:g}%", decided_text(row), threshold_text(row)) for row in stops]
+    return Promises([(row, decided_text(row), threshold_text(row)) for row in metrics.guarantees], texts)
+
+
+def decided_text(row: Guarantee) -> str:
+    """Return how much can be decided, or how many pictures are missing."""
+    if row.threshold is not None:
+        return percent(row.coverage)
+    if row.more_images is None:
+        return "nothing: the surest are wrong too often"
+    return f"nothing yet: label about {float(f'{row.more_images:.2g}'):,.0f} more"
+
+
+def threshold_text(row: Guarantee) -> str:
+    return "–" if row.threshold is None else f"{row.threshold:.3f}"
 
 
 def draw_sweep(metrics: Metrics) -> Sweep | None:

@@ -7,7 +7,7 @@ from db import registry
 from db.models import Alias, Model
 from db.session import Session
 from tsukiji.errors import GuaranteeUnmet
-from tsukiji.guarantee.selective import guarantee
+from tsukiji.guarantee.selective import overall
 from tsukiji.types import BatchOptions, Metrics
 
 
@@ -52,7 +52,7 @@ def threshold_for(metrics: Metrics, target_error: float, confidence: float) -> f
         GuaranteeUnmet
     """
     assert metrics.selective is not None
-    found = guarantee(metrics.selective, target_error, confidence)
+    found = overall(metrics.selective, target_error, confidence)
     if found.threshold is not None:
         return found.threshold
     wish = f"At most {100 * target_error:g}% wrong with a confidence of {100 * confidence:g}%"

@@ -17,7 +17,11 @@ TARGET = 0.05
 
 @pytest.fixture
 def promising(services, model):
-    """The model, evaluated on 400 images, the 20 least sure of which it got wrong."""
+    return promise_of(services, model)
+
+
+def promise_of(services, model):
+    """Return the model, evaluated on 400 images, the 20 least sure of which it got wrong."""
     truth, images = np.arange(400) % 3, np.arange(400)
     scores = np.linspace(0.99, 0.5, 400)
     taken_for = np.where(images >= 380, (truth + 1) % 3, truth)

@@ -77,10 +77,16 @@ def guarantee(found: Selective, target_error: float, confidence: float = CONFIDE
 
     The confidence is that of all decisions together, and of each label alone.
     """
+    whole = overall(found, target_error, confidence)
     level = (1 - confidence) / found.candidates
-    whole = _of_steps(found.all_labels, found.images, target_error, confidence, level)
     whole.by_label = [_of_steps(part, part.images, target_error, confidence, level) for part in found.by_label]
     return whole
+
+
+def overall(found: Selective, target_error: float, confidence: float = CONFIDENCE) -> Guarantee:
+    """Return the same, but not for each label."""
+    level = (1 - confidence) / found.candidates
+    return _of_steps(found.all_labels, found.images, target_error, confidence, level)
 
 
 def _of_steps(steps: ErrorSteps, images: int, rate: float, confidence: float, level: float) -> Guarantee:
@@ -130,7 +136,7 @@ def bounds(images: int, rate: float, level: float) -> tuple[Ints, Ints]:
     tails = walk(None)[1]
 
     def allowed_at(factor: float) -> Ints:
-        limits = (level * factor * points / images).tolist()
+        limits = (level * factor * np.sqrt(points / images)).tolist()
         return np.array(
             [np.searchsorted(tail, limit, side="right") - 1 for tail, limit in zip(tails, limits, strict=True)]
         )

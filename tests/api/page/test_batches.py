@@ -5,6 +5,7 @@ import re
 import pytest
 
 from tests.api.conftest import archive, as_files, picture, pictures, work
+from tests.api.test_guarantees import finish, promise_of
 
 
 @pytest.fixture
@@ -13,6 +14,11 @@ def batch(client, services, model):
     job = client.post("/v1/batches", files=as_files(pictures(4)), data={"model": model}).json()
     work(services, errors={3}, known_score=0.2)
     return job["id"]
+
+
+@pytest.fixture
+def promising(services, model):
+    return promise_of(services, model)
 
 
 def chips(page):
@@ -141,3 +147,27 @@ def test_names_cannot_break_out(browser, client, services, model):
 
 def test_without_a_model_it_says_how_to_make_one(browser):
     assert "There is no model yet" in browser.get("/batches").text
+
+
+def test_a_target_is_promised_and_a_sample_is_to_be_checked(browser, client, services, promising, dataset):
+    sent = {"model": promising, "threshold": "0", "target_error": "0.05"}
+    assert "Promised once it has succeeded" in browser.post("/batches", files=as_files(pictures(4)), data=sent).text
+    (job,) = client.get("/v1/batches").json()["data"]
+    finish(services)
+    text = browser.get(f"/batches/{job['id']}").text
+    assert "at most 5% of what is decided is wrong, with a confidence of 95%" in text
+    assert "Check 4 random decisions" in text
+    corrections = [{"seq": seq, "label": "tuna"} for seq in range(4)]
+    client.post(f"/v1/jobs/{job['id']}/feedback", json={"corrections": corrections, "dataset": dataset})
+    text = browser.get(f"/batches/{job['id']}").text
+    assert "<strong>Confirmed:</strong>" in text
+    assert "0 of 4 checked are wrong: 0.0% to 0.0% of all" in text
+
+
+def test_no_target_or_one_that_cannot_be_kept(browser, client, promising, dataset):
+    browser.post("/batches", files=as_files(pictures(2)), data={"model": promising, "target_error": ""})
+    (job,) = client.get("/v1/batches").json()["data"]
+    assert job["request"].get("target_error") is None
+    asked = {"model": promising, "dataset": dataset, "target_error": "0.005"}
+    assert "label about" in browser.post("/batches/dataset", data=asked).text
+    assert "leave out" in browser.post("/batches/dataset", data=asked | {"threshold": "0.9"}).text

@@ -2,11 +2,13 @@
 
 import re
 
+import numpy as np
 import pytest
 
 from db import registry
 from db.models import Evaluation, Model
 from tests.api.conftest import LABELS
+from tsukiji.guarantee import selective
 from tsukiji.ids import new_id
 from tsukiji.labels import join_labels
 
@@ -183,3 +185,25 @@ def test_exports_evaluations_aliases_and_deletion(browser, client, services, dat
     browser.post(f"/models/{made}/remove-alias", data={"alias": "staging"})
     assert browser.post(f"/models/{made}/delete").url.path == f"/datasets/{dataset}/evaluate"
     assert client.get(f"/v1/models/{made}").status_code == 404
+
+
+def promises(images=400, wrong=8):
+    scores, missed = np.linspace(0.99, 0.5, images), np.arange(images) >= images - wrong
+    truth = np.arange(images) % 3
+    found = selective.evidence(scores, truth, np.where(missed, (truth + 1) % 3, truth), scores > 0, LABELS)
+    rows = [selective.guarantee(found, target) for target in selective.TARGETS]
+    return {"selective": found.model_dump(), "guarantees": [row.model_dump() for row in rows]}
+
+
+def test_how_many_wrong_labels_one_can_live_with_is_a_table_and_a_slider(browser, services):
+    made = add_model(services, LABELS, [("eel", "eel", None)], further=promises())
+    text = browser.get(f"/models/{made}").text
+    assert "How many wrong labels can you live with?" in text
+    rows = re.findall(r'<tr><td class="number">([^<]+)</td><td>([^<]+)</td><td class="number">([^<]+)<', text)
+    assert [row[0] for row in rows] == ["0.5%", "1%", "2%", "5%"]
+    assert rows[0][1].startswith("nothing yet: label about")
+    assert rows[0][2] == "–"
+    assert rows[3][1:] == ("100.0%", "0.500")
+    assert "<output>2%</output>" in text
+    older = add_model(services, LABELS, [("eel", "eel", None)])
+    assert "How many wrong labels" not in browser.get(f"/models/{older}").text
