@@ -1,9 +1,11 @@
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from training import guarantees
+from training.conclusion import candidates_of
 from training.metrics import measure
 
 
@@ -51,3 +53,12 @@ def test_prediction_sets_have_limits_for_each_coverage():
     assert [row.coverage for row in sets] == [0.8, 0.9, 0.95, 0.99]
     assert all(a.mean_size <= b.mean_size for a, b in pairwise(sets))
     assert metrics_of(*sure(9, 0), ["cat", "dog", "owl"]).prediction_sets[-1].limit is None
+
+
+@pytest.mark.parametrize(
+    ("preset", "epochs", "done", "candidates"),
+    [("quick", 40, 12, 1), ("standard", 5, 5, 1), ("standard", 5, 3, 3), ("thorough", 5, 5, 5)],
+)
+def test_epochs_among_which_the_held_out_pictures_chose_are_paid_for(preset, epochs, done, candidates):
+    recipe = SimpleNamespace(preset=preset, epochs=epochs)
+    assert candidates_of(SimpleNamespace(recipe=recipe), SimpleNamespace(history=[None] * done)) == candidates
