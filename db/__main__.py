@@ -86,6 +86,7 @@ def add_key_commands(commands: Any) -> None:
 def add_backup_commands(commands: Any) -> None:
     making = commands.add_parser("backup", help="copy rows and blobs to a folder or bucket; the service may run")
     making.add_argument("place", help="a folder, or s3://bucket/prefix")
+    making.add_argument("--keep", type=int, metavar="N", help="delete all but the N newest there; default: none")
     restoring = commands.add_parser("restore", help="copy a backup into an empty database and the store")
     restoring.add_argument("place", help="the place of `backup`")
     restoring.add_argument("--backup", metavar="NAME", help="such as 2026-01-31T020000-000; default: the newest")
@@ -130,13 +131,17 @@ def back_up(settings: Settings, options: argparse.Namespace) -> None:
     place = backups.place_of(settings, options.place, options.endpoint_url)
     with backups.opened(settings) as database:
         check_schema(database)
+    if options.keep is not None and options.keep < 1:
+        raise Invalid("--keep is at least 1.")
     (made,) = deque(backups.back_up(settings, place), maxlen=1)
     name = made.name.removesuffix(".json")
     size = f"{made.blobs:,} blobs, {made.bytes / 2**20:,.1f} MiB"
     damaged = [f"damaged in the service's own store: {sha256}" for sha256 in made.damaged]
     show({"backup": name, **made.model_dump(mode="json")}, options, "\n".join([f"{name}: {size}", *damaged]))
     if made.damaged:
-        raise SystemExit(1)
+        raise SystemExit(1)  # and no older one is deleted
+    if options.keep:
+        backups.prune(place, options.keep)
 
 
 def restore(settings: Settings, options: argparse.Namespace) -> None:

@@ -5,6 +5,7 @@ database, whatever the service uses. The page that names it is written last, and
 """
 
 import tempfile
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -17,9 +18,9 @@ from sqlalchemy import delete, select
 
 from db import blobs
 from db.clock import now
-from db.copying import check_empty, check_stopped, copy_tables
-from db.models import Upload, WorkerSeen
-from db.reconciliation import pages
+from db.copying import SLICE, check_empty, check_stopped, copy_tables
+from db.models import Blob, Upload, WorkerSeen
+from db.reconciliation import pages, reconcile
 from db.session import Database
 from db.upgrade import revision_of, upgrade
 from tsukiji.errors import BlobCorrupt, BlobMissing, Invalid, NotFound
@@ -126,6 +127,28 @@ def copy_blob(sha256: str, source: BlobStore, target: BlobStore) -> bool:
     except (BlobMissing, BlobCorrupt):
         return False
     return True
+
+
+def prune(place: Settings, keep: int) -> int:
+    """Delete all backups but the newest ones, then blobs that none of these has; returns how many blobs.
+
+    Blobs younger than the grace period are left: another backup may be about to name them.
+    """
+    store = open_store(place)
+    listed = open_pages(store)
+    names = listed.names()
+    for name in names[:-keep]:
+        listed.delete(name)
+    with rows_of(place) as (newest, wanted):
+        with wanted.transaction() as session:
+            blobs.keep(session, [(newest.rows, 0)])  # rows are blobs there, too; their size is not asked for
+        for name in names[-keep:-1]:
+            with rows_of(place, name) as (backup, rows), rows.reading() as reading, wanted.transaction() as session:
+                blobs.keep(session, [(backup.rows, 0)])
+                for page in reading.execute(select(Blob.sha256, Blob.bytes)).partitions(SLICE):
+                    blobs.keep(session, [(sha256, size) for sha256, size in page])
+        (found,) = deque(reconcile(wanted, store, place.jobs.blob_grace_hours, trusting=True), maxlen=1)
+    return found.discarded
 
 
 def restore(place: Settings, service: Settings, name: str | None = None) -> Iterator[tuple[str, int]]:

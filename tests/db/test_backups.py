@@ -130,6 +130,32 @@ def test_what_is_there_already_is_not_copied_again(service, tmp_path, monkeypatc
     )
 
 
+def test_old_backups_go_with_what_they_alone_have(service, place, elsewhere, monkeypatch):
+    """A picture that was deleted in the service is gone from the place, too, when the last backup with it goes."""
+    store, kept = open_store(service), open_store(place)
+    first = make(service, place)
+    with backups.opened(service) as database, database.transaction() as session:
+        gone = store.put(PICTURES[0]).sha256
+        session.execute(backups.delete(Image).where(Image.sha256 == gone))
+        session.execute(backups.delete(Blob).where(Blob.sha256 == gone))
+        later = store.put(b"one more")
+        blobs.keep(session, [(later.sha256, later.size)])
+    make(service, place)
+    newest = make(service, place)
+    assert backups.prune(place, 2) == 0  # all is young: another backup may be about to name it
+    monkeypatch.setattr("tsukiji.kernel.storage.local.hours_since", lambda _: 48)
+    monkeypatch.setattr("tsukiji.kernel.storage.s3.hours_since", lambda _: 48)
+    assert backups.prune(place, 2) == 2  # the picture, and the rows of the first backup
+    assert not kept.exists(gone)
+    assert not kept.exists(first.rows)
+    assert len(open_pages(kept).names()) == 2
+    for name in open_pages(kept).names():
+        with backups.rows_of(place, name) as (_, rows):
+            (found,) = backups.deque(backups.reconcile(rows, kept, 24, discard=False, read=True), maxlen=1)
+            assert (found.known, found.missing, found.altered) == (12, [], [])
+    assert dict(backups.restore(place, elsewhere, newest.name))["images"] == 11
+
+
 def test_rows_that_come_during_a_backup_are_not_in_it(service, database, tmp_path, elsewhere, monkeypatch):
     def copy(reading, writing):
         next(tables := copy_tables(reading, writing))

@@ -202,9 +202,18 @@ def copy_database(
 
 
 @admin.command("backup")
-def back_up(place: Place, endpoint_url: EndpointUrl = None, as_json: AsJson = False) -> None:
+def back_up(
+    place: Place,
+    keep: Annotated[
+        int | None,
+        typer.Option("--keep", min=1, metavar="N", help="Delete all but the N newest; by default none."),
+    ] = None,
+    endpoint_url: EndpointUrl = None,
+    as_json: AsJson = False,
+) -> None:
     """Copy rows and blobs to a folder or bucket, blobs that are there already excepted; the service may run."""
-    become("db", "backup", absolute(place), *named(endpoint_url=endpoint_url), *json_flag(as_json))
+    options = named(keep=None if keep is None else str(keep), endpoint_url=endpoint_url)
+    become("db", "backup", absolute(place), *options, *json_flag(as_json))
 
 
 @admin.command("restore")

@@ -91,6 +91,7 @@ def test_the_store_is_verified_where_the_database_is(checkout, run, capfd):
     ("arguments", "passed"),
     [
         (["backup", "there", "--json"], ["backup", "HERE/there", "--json"]),
+        (["backup", "there", "--keep", "7"], ["backup", "HERE/there", "--keep", "7"]),
         (["backup", "s3://b/p", "--endpoint-url", "http://s"], ["backup", "s3://b/p", "--endpoint-url", "http://s"]),
         (["restore", "there", "--backup", "now"], ["restore", "HERE/there", "--backup", "now"]),
         (["verify", "--place", "there", "--read"], ["verify", "--place", "HERE/there", "--read"]),

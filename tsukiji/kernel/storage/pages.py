@@ -19,6 +19,9 @@ class Pages(Protocol):
     def read(self, name: str) -> bytes: ...
 
     @abstractmethod
+    def delete(self, name: str) -> None: ...
+
+    @abstractmethod
     def names(self) -> list[str]:
         """Return all names, sorted."""
 
@@ -36,6 +39,10 @@ class LocalPages(Pages):
     def read(self, name: str) -> bytes:
         with disk_errors():
             return (self._folder / name).read_bytes()
+
+    def delete(self, name: str) -> None:
+        with disk_errors():
+            (self._folder / name).unlink(missing_ok=True)
 
     def names(self) -> list[str]:
         with disk_errors():

@@ -195,6 +195,10 @@ class S3Pages(Pages):
             with body:
                 return bytes(body.read())
 
+    def delete(self, name: str) -> None:
+        with s3_errors():
+            self._store.client.delete_object(Bucket=self._store.bucket, Key=self._prefix + name)
+
     def names(self) -> list[str]:
         with s3_errors():
             lister = self._store.client.get_paginator("list_objects_v2")
