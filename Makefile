@@ -19,7 +19,7 @@ setup: $(VENV)/.ready ## Install everything into .venv (seconds when nothing cha
 $(VENV)/.ready: pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt --editable '.[service,api,inference,lite2,training,export,s3,otel,fuzz,dev]'
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt --editable '.[service,api,inference,lite2,training,export,s3,otel,ray,fuzz,dev]'
 	@touch $@
 
 demo: setup ## The main job, end to end, with no server installed (DATA=folder for your own class folders)

@@ -140,7 +140,8 @@ def run_bare(services: Services, models: ModelCache, model: Model, items: list[B
     wanted = {name: item for name, item in zip(names, items, strict=True) if item.sha256}
     found: batch_inference.Found = {}
     parts = parts_of(list(wanted.values()), predictor.batch_size, predictor.plan.streams)
-    act = partial(batch_inference.look, services, predictor, check=lambda: None, read=services.store.read)
+    reading = batch_inference.Reading(services.store.read, services.decode_limits)
+    act = partial(batch_inference.look, reading, predictor)
     for part in in_streams(predictor.plan, parts, act, batch_inference.NICENESS):
         found |= part
     embedded = batch_inference.Embedded.of(predictor, found)

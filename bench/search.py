@@ -16,7 +16,6 @@ import time
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, Final, cast
 
 import numpy as np
@@ -33,16 +32,15 @@ from training.mahalanobis import fit
 from training.random_projection import DIMENSIONS, unit
 from tsukiji.kernel.settings import DataSettings, InferenceSettings, Settings
 from tsukiji.vision.backbones import preprocess_of
+from tsukiji.vision.decoding.decode import DecodeLimits
 from tsukiji.vision.execution_plan import exact
 from tsukiji.vision.feature_cache import PLAIN, FeatureCache
 from tsukiji.vision.model import build
 from tsukiji.vision.package import Calibration, ModelConfig
 from tsukiji.vision.predictor import Predictor
 from tsukiji.vision.similarity import VectorIndex, top
-from worker.inference.batch_inference import predict
+from worker.inference.batch_inference import Reading, predict
 from worker.inference.part_inference import GROUP_IMAGES
-from worker.lease import Lease
-from worker.services import Services
 
 BACKBONE: Final = "efficientnet_lite0"
 LABELS: Final = tuple(f"label {number}" for number in range(10))
@@ -119,6 +117,10 @@ def made_up(random: np.random.Generator, centres: Floats, count: int) -> Floats:
 # --- a new model -----------------------------------------------------------------------------------------------------
 
 
+def unread(sha256: str) -> bytes:
+    raise RuntimeError(f"{sha256} is not kept")
+
+
 def classifying(count: int, folder: Path) -> float:
     """Return the seconds in which the kept pictures are classified and written."""
     settings = Settings(data=DataSettings(dir=folder), inference=InferenceSettings(features_mb=2**20))
@@ -126,9 +128,7 @@ def classifying(count: int, folder: Path) -> float:
     kept = FeatureCache(settings.cache_dir / "features.db", predictor.space, 2**50)
     names = list(remember(kept, predictor.model.num_embedded, count))
     np.random.default_rng(1).shuffle(names)  # the order of a data set is not that of the hashes
-    store = SimpleNamespace(read=refuse)
-    services = cast("Services", SimpleNamespace(settings=settings, store=store))
-    lease, rule, written = cast("Lease", SimpleNamespace(check=lambda: None)), Rule(0.0, 0.01), 0
+    reading, rule, written = Reading(refuse, DecodeLimits(), kept), Rule(0.0, 0.01), 0
     began = time.perf_counter()
     for start in range(0, count, CHUNK):
         items = [
@@ -137,7 +137,7 @@ def classifying(count: int, folder: Path) -> float:
         ]
         groups = [items[begin : begin + GROUP_IMAGES] for begin in range(0, len(items), GROUP_IMAGES)]
         found = [
-            tables.table_of(group, [None] * len(group), predict(services, predictor, group, lease).rows, rule)
+            tables.table_of(group, [None] * len(group), predict(predictor, group, reading).rows, rule)
             for group in groups
         ]
         part = pa.concat_tables(found)

@@ -94,7 +94,7 @@ async def from_json(request: Request, services: Services, caller: ApiKey, once: 
     body = await validated_json(BatchCreate, request)
     if body.input.source is not None or (body.output and body.output.url is not None):
         require_folders(caller)
-    options = BatchOptions.model_validate(body.model_dump(exclude={"input", "output"}))
+    options = BatchOptions.model_validate(body.model_dump(exclude={"input", "output", "runner"}))
     work = await run_in_threadpool(ordered, services, body)
     return await run_in_threadpool(start_batch, services, caller, once, options, work)
 

@@ -15,7 +15,7 @@ from api.submit.uploads import check_bytes, whole
 from db import aliases, blobs, quotas, registry
 from db.clock import now
 from db.curation import datasets
-from db.jobs import batches
+from db.jobs import batches, cluster_batches
 from db.jobs.requests import (
     ArchiveInput,
     BatchRequest,
@@ -139,6 +139,8 @@ def insert_batch(
     """Insert a batch or a prediction; it is cut into chunks immediately if its items exist."""
     request, columns = described(session, services, options, work, kind)
     job = create(session, services, caller, kind, request, **columns)
+    if work.output and work.output.runner == "ray":
+        cluster_batches.begin(session, job, services.settings.jobs.lease_seconds)
     if work.items:
         add_items(session, job.id, work.items)
         settings = services.settings.jobs
@@ -222,7 +224,8 @@ def ordered(services: Services, body: BatchCreate) -> Work:
         return work
     if body.output.url is not None:
         check_allowed(services.settings, body.output.url)
-    return replace(work, output=Output.model_validate(body.output.model_dump(exclude_none=True)))
+    runner = {} if body.runner == "service" else {"runner": body.runner}
+    return replace(work, output=Output.model_validate(body.output.model_dump(exclude_none=True) | runner))
 
 
 def work_of(services: Services, source: BatchInput) -> Work:

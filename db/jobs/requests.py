@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from db.models import Job
 from tsukiji.jobs import JobKind
 from tsukiji.types import ImportOptions, Kind, Recipe, Split
+from tsukiji.types.batches import Runner
 
 
 class FilesInput(BaseModel):
@@ -50,6 +51,8 @@ class Output(BaseModel):
     to: Literal["parquet"] = "parquet"
     url: str | None = None
     """An allowed folder or S3 prefix; null: the service's own store."""
+    runner: Runner = "service"
+    """`ray`: a program on the user's cluster classifies and reports."""
 
 
 Input = FilesInput | ArchiveInput | ManifestInput | SourceInput | DatasetInput

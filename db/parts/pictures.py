@@ -1,5 +1,6 @@
 """The picture of an item: in the store, at its address, or in the list."""
 
+from db.models import BatchItem
 from db.parts.item_lists import STORED, ListedItem, items_of
 from db.parts.reading import Found
 from tsukiji.errors import BlobCorrupt, ImageTooManyBytes
@@ -35,7 +36,10 @@ def read_found(store: BlobStore, sources: Sources, found: Found, largest: int) -
         BlobCorrupt: it has been changed since it was classified.
         SourceError, ImageTooManyBytes, ArchiveError
     """
-    (listed,) = items_of(store, found.chunk, content=found.image is None, seq=found.row.seq)
+    if found.chunk.items_sha256 is None:  # classified on a cluster, which lists for itself
+        listed = ListedItem(BatchItem(custom_id=found.row.custom_id), found.image, 0, None)
+    else:
+        (listed,) = items_of(store, found.chunk, content=found.image is None, seq=found.row.seq)
     data = read_listed(store, sources, listed, largest)
     if digest_of([data]).sha256 != found.row.sha256:
         hint = "Classify it again."

@@ -37,6 +37,10 @@ def photos(services, tmp_path):
 
 @pytest.fixture
 def worker(services, photos):
+    return worker_of(services)
+
+
+def worker_of(services):
     settings = services.settings
     return WorkerServices(settings, services.database, services.store, services.notifier, Sources(settings), "test")
 

@@ -65,7 +65,7 @@ def outage():
 def models(monkeypatch):
     """Models that find everything red, at once."""
 
-    def predict(_services, _predictor, items, _lease, _threshold):
+    def predict(_predictor, items, _reading, _threshold):
         rows = [batches.blank_prediction(item.seq) | {"label": "red", "score": 1.0} for item in items]
         return Classified(rows, distribution=None)
 

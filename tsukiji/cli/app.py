@@ -29,6 +29,7 @@ COMMANDS: Final = {
     ),
     "classify": ("classify:classify", "Label pictures in the background and wait for the results."),
     "predict": ("classify:predict", "Label up to 16 pictures at once."),
+    "batch-ray": ("batch_ray:batch_ray", "Label a folder or S3 prefix on a Ray cluster of your own."),
     "datasets": ("datasets:app", "Labelled pictures that the service keeps."),
     "uploads": ("uploads:app", "Large files in parts; `classify` and `datasets import` also use them."),
     "models": ("models:app", "Trained models, and the aliases that point to them."),

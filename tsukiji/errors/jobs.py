@@ -49,6 +49,18 @@ class JobNotDone(Conflict):
     hint = "Cancel it or wait until it finishes, then delete it."
 
 
+class JobNotRunning(Conflict):
+    code = "job_not_running"
+    title = "No program runs this job any more"
+    hint = "It ended, or was not heard of for too long. Start another batch."
+
+
+class ClusterFailed(TsukijiError):
+    code = "cluster_failed"
+    title = "The program on the cluster ended with an error"
+    hint = "Its output says more. What it reported before is kept."
+
+
 class ResultsDeleted(TsukijiError):
     code = "results_deleted"
     title = "The results were deleted"

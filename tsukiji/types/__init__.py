@@ -23,6 +23,7 @@ from tsukiji.types.batches import (
     Score,
     Tag,
 )
+from tsukiji.types.cluster import ClusterReport, PartReport
 from tsukiji.types.datasets import (
     ClassCount,
     Column,
@@ -141,6 +142,7 @@ __all__ = [
     "ChangeKind",
     "ClassCount",
     "ClassMetrics",
+    "ClusterReport",
     "Column",
     "ComparedClass",
     "ComparedImage",
@@ -212,6 +214,7 @@ __all__ = [
     "MultiLabelMetrics",
     "Name",
     "Page",
+    "PartReport",
     "Person",
     "PersonUpdate",
     "PictureDistribution",

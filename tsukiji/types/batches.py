@@ -158,11 +158,28 @@ class BatchOutput(Request):
     )
 
 
+Runner = Literal["service", "ray"]
+
+
 class BatchCreate(BatchOptions):
     input: BatchInput
     output: BatchOutput | None = Field(
         None, description="Where results go: `parquet` files for millions of images; rows of the database if null."
     )
+    runner: Runner = Field(
+        "service",
+        description="`ray`: a program on your own cluster classifies the images of the source and reports "
+        "(`tsukiji batch-ray`); the service keeps the job and reads the results.",
+    )
+
+    @model_validator(mode="after")
+    def _has_what_its_runner_needs(self) -> Self:
+        if self.runner == "ray":
+            if self.input.source is None or self.output is None or self.output.url is None:
+                raise ValueError("`runner: ray` requires `input.source`, and `output` with a `url`")
+            if self.tags or self.heatmap:
+                raise ValueError("`runner: ray` makes no tags and no heatmaps")
+        return self
 
 
 class BodyOptions(BatchOptions):

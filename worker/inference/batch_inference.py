@@ -75,37 +75,51 @@ class Classified:
     distribution: Distribution
 
 
-def predict(
-    services: Services,
-    predictor: Predictor,
-    items: Sequence[BatchItem],
-    lease: Lease,
-    threshold: float = 0.0,
-    read: Read | None = None,
-) -> Classified:
+@dataclass(frozen=True)
+class Reading:
+    """How pictures become embeddings.
+
+    Attributes:
+        read: returns a picture's bytes by their hash.
+        limits: of decoding.
+        kept: embeddings from before; None: each is computed.
+        check: called between pictures; may raise.
+    """
+
+    read: Read
+    limits: DecodeLimits
+    kept: FeatureCache | None = None
+    check: Callable[[], None] = lambda: None
+
+    @classmethod
+    def of(cls, services: Services, predictor: Predictor, lease: Lease, read: Read | None = None) -> Self:
+        """Return the reading of a worker: from the store, unless by `read`; `lease` may stop it."""
+        kept = feature_cache_of(services, predictor)
+        return cls(read or services.store.read, services.decode_limits, kept, lease.check)
+
+
+def predict(predictor: Predictor, items: Sequence[BatchItem], reading: Reading, threshold: float = 0.0) -> Classified:
     """Classify items. Repeated pictures are computed once.
 
-    A threshold above 0 replaces those of a multi-label model. Pictures are read from the store, unless by `read`.
+    A threshold above 0 replaces those of a multi-label model.
 
     Raises:
         Stopped: the lease requires it.
         GpuOutOfMemory: not even one picture fits.
     """
-    read = read or services.store.read
-    kept = feature_cache_of(services, predictor)
     names = [name_of(item) for item in items]
     wanted = {name: item for name, item in zip(names, items, strict=True) if item.sha256}
-    found = recall(services, kept, predictor, wanted, read)
+    found = recall(reading, predictor, wanted)
     fresh: Found = {}
     missing = [item for name, item in wanted.items() if name not in found]
     for part in in_streams(
         predictor.plan,
         parts_of(missing, predictor.batch_size, predictor.plan.streams),
-        lambda part: look(services, predictor, part, lease.check, read),
+        lambda part: look(reading, predictor, part),
         NICENESS,
     ):
         fresh |= part
-    keep(kept, fresh)
+    keep(reading.kept, fresh)
     found |= fresh
     embedded = Embedded.of(predictor, found)
     rows = rows_of(predictor, items, names, found, embedded, threshold)
@@ -116,25 +130,23 @@ def name_of(item: BatchItem) -> str:
     return content_of(item.sha256 or "", item.crop)
 
 
-def look(
-    services: Services, predictor: Predictor, items: Sequence[BatchItem], check: Callable[[], None], read: Read
-) -> Found:
-    """Read, decode and classify pictures in one forward pass; `check` is called in between, and may raise."""
+def look(reading: Reading, predictor: Predictor, items: Sequence[BatchItem]) -> Found:
+    """Read, decode and embed pictures in one forward pass."""
     found: Found = {}
     pixels: list[Pixels] = []
     sizes: dict[str, Size] = {}
-    check()
+    reading.check()
     for item in items:
         try:
-            data = read(item.sha256 or "")
-            picture = look_at(data, services.decode_limits, predictor.preprocess, item.crop)
+            data = reading.read(item.sha256 or "")
+            picture = look_at(data, reading.limits, predictor.preprocess, item.crop)
         except (ImageError, BlobMissing, BlobCorrupt) as error:
             found[name_of(item)] = error.to_dict()
             continue
         pixels.append(picture.pixels)
         sizes[name_of(item)] = picture.width, picture.height
     if pixels:
-        check()
+        reading.check()
         with meters().forward_seconds.time():
             embeddings = predictor.embed_pixels(np.concatenate(pixels))
         meters().forward_images.inc(len(embeddings))
@@ -166,23 +178,21 @@ def feature_cache_of(services: Services, predictor: Predictor) -> FeatureCache |
     return FeatureCache(settings.cache_dir / "features.db", predictor.space, settings.inference.features_mb * 2**20)
 
 
-def recall(
-    services: Services, kept: FeatureCache | None, predictor: Predictor, wanted: Mapping[str, BatchItem], read: Read
-) -> Found:
+def recall(reading: Reading, predictor: Predictor, wanted: Mapping[str, BatchItem]) -> Found:
     """Return cached embeddings. Trainings store no picture sizes, so these are read from the files' headers."""
-    if kept is None:
+    if reading.kept is None:
         return {}
-    rows = kept.read_sized(list(wanted), PLAIN, predictor.model.num_embedded)
+    rows = reading.kept.read_sized(list(wanted), PLAIN, predictor.model.num_embedded)
     meters().feature_cache.labels("hit").inc(len(rows))
     meters().feature_cache.labels("miss").inc(len(wanted) - len(rows))
-    sized = ((name, row, size or size_of(services, wanted[name], read)) for name, (row, size) in rows.items())
+    sized = ((name, row, size or size_of(reading, wanted[name])) for name, (row, size) in rows.items())
     return {name: Seen(row, size) for name, row, size in sized if size}
 
 
-def size_of(services: Services, item: BatchItem, read: Read) -> Size | None:
+def size_of(reading: Reading, item: BatchItem) -> Size | None:
     """Return a picture's size; None if unreadable, which inference then reports."""
     try:
-        return measure(read(item.sha256 or ""), services.decode_limits)
+        return measure(reading.read(item.sha256 or ""), reading.limits)
     except (ImageError, BlobMissing, BlobCorrupt):
         return None
 

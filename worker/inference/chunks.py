@@ -10,7 +10,7 @@ from tsukiji.jobs import JobKind, JobStatus, Queue
 from tsukiji.kernel.log import identify
 from tsukiji.kernel.metrics import meters
 from tsukiji.vision.device import memory_of
-from worker.inference.batch_inference import predict
+from worker.inference.batch_inference import Reading, predict
 from worker.inference.explanations import ExplanationOptions, explain_items
 from worker.inference.model_cache import Loaded, ModelCache
 from worker.inference.part_inference import classify_part
@@ -34,7 +34,7 @@ def classify_rows(services: Services, job: Job, chunk: Chunk, model: Loaded, lea
     with services.database.reading() as session:
         items = batches.items_of(session, chunk)
     asked, began = BatchRequest.of(job), time.monotonic()
-    classified = predict(services, model.predictor, items, lease, asked.threshold)
+    classified = predict(model.predictor, items, Reading.of(services, model.predictor, lease), asked.threshold)
     rows = classified.rows
     explain_items(services, model.calibration, ExplanationOptions(asked.tags, asked.heatmap), items, rows, lease.check)
     services.chunk_sizing.note(asked.model, len(rows), time.monotonic() - began)

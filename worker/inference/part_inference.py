@@ -5,7 +5,7 @@ an attempt leaves that has lost its lease is never read, and is deleted as bytes
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
@@ -22,13 +22,12 @@ from db.parts.pictures import read_listed
 from db.predictions.decisions import Rule
 from db.session import Session
 from tsukiji.errors import TsukijiError
-from tsukiji.ingest.sources import Sources
 from tsukiji.jobs import JobStatus, Queue
 from tsukiji.kernel.metrics import meters
 from tsukiji.kernel.pipeline import submit_ahead
 from tsukiji.kernel.storage.blobs import digest_of
 from tsukiji.vision.drift import Distribution
-from worker.inference.batch_inference import Classified, predict
+from worker.inference.batch_inference import Classified, Reading, predict
 from worker.inference.explanations import ExplanationOptions, explain_items
 from worker.inference.model_cache import Loaded
 from worker.inputs.sanitize import kept
@@ -56,7 +55,7 @@ def classify_part(services: Services, job: Job, chunk: Chunk, model: Loaded, lea
     """
     rule, found, began = Rule.of(job), [], time.monotonic()
     distribution: Distribution | None = None
-    for group, pictures in groups_read(services, job, chunk, lease):
+    for group, pictures in groups_of(services, job, chunk, lease):
         classified = look(services, job, model, [each.item for each in group], pictures, lease)
         images = [each.image for each in group]
         found.append(tables.table_of([each.item for each in group], images, classified.rows, rule))
@@ -86,7 +85,8 @@ def look(
     def read(sha256: str) -> bytes:
         return pictures[sha256] if sha256 in pictures else services.store.read(sha256)
 
-    classified = predict(services, model.predictor, items, lease, asked.threshold, read)
+    reading = Reading.of(services, model.predictor, lease, read)
+    classified = predict(model.predictor, items, reading, asked.threshold)
     options = ExplanationOptions(asked.tags, asked.heatmap)
     explain_items(services, model.calibration, options, items, classified.rows, lease.check, read)
     return classified
@@ -95,13 +95,24 @@ def look(
 # --- reading ---------------------------------------------------------------------------------------------------------
 
 
-def groups_read(services: Services, job: Job, chunk: Chunk, lease: Lease) -> Iterator[tuple[Group, Bytes]]:
-    """Yield the items of a chunk in groups with their pictures, a group ahead; those in the store are not read yet."""
+def groups_of(services: Services, job: Job, chunk: Chunk, lease: Lease) -> Iterator[tuple[Group, Bytes]]:
+    """Yield the items of a chunk in groups with their pictures."""
     named = isinstance(BatchRequest.of(job).input, SourceInput)
     sources = services.sources if named else services.seen_by_caller(job).sources
-    listed = items_of(services.store, chunk, content=True)
+    largest = services.settings.limits.image_bytes
+    yield from groups_read(
+        items_of(services.store, chunk, content=True),
+        partial(read_listed, services.store, sources, largest=largest),
+        lease.check,
+    )
+
+
+def groups_read(
+    listed: Iterator[ListedItem], read: Callable[[ListedItem], bytes], check: Callable[[], None]
+) -> Iterator[tuple[Group, Bytes]]:
+    """Yield items in groups with their pictures, a group ahead; those in the store are not read yet."""
     with ThreadPoolExecutor(READERS, "pictures") as readers, ThreadPoolExecutor(1, "groups") as pool:
-        act = partial(read_group, services, sources, readers, lease)
+        act = partial(read_group, read, readers, check)
         with closing(submit_ahead(pool, act, grouped(listed), 1)) as found:
             for group, pictures in found:
                 yield group, pictures.result()
@@ -125,16 +136,18 @@ def weight(listed: ListedItem) -> int:
     return listed.size or UNKNOWN_BYTES
 
 
-def read_group(services: Services, sources: Sources, readers: ThreadPoolExecutor, lease: Lease, group: Group) -> Bytes:
+def read_group(
+    read: Callable[[ListedItem], bytes], readers: ThreadPoolExecutor, check: Callable[[], None], group: Group
+) -> Bytes:
     """Read the pictures of a group, and set the hash of each item, or its error."""
 
-    def read(listed: ListedItem) -> tuple[str, bytes] | None:
+    def look(listed: ListedItem) -> tuple[str, bytes] | None:
         item = listed.item
         if item.error is not None or (listed.image or "").startswith(STORED):
             return None
-        lease.check()
+        check()
         try:
-            data = read_listed(services.store, sources, listed, services.settings.limits.image_bytes)
+            data = read(listed)
         except TsukijiError as error:
             if error.retriable:  # the source is down, so not the picture's fault
                 raise
@@ -143,7 +156,7 @@ def read_group(services: Services, sources: Sources, readers: ThreadPoolExecutor
         item.sha256 = digest_of([data]).sha256
         return item.sha256, data
 
-    return dict(found for found in readers.map(read, group) if found)
+    return dict(found for found in readers.map(look, group) if found)
 
 
 def told(error: TsukijiError) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from tsukiji.errors import ImageUnknown, Invalid, TsukijiError
 from tsukiji.ingest.archives import Entry
 from tsukiji.ingest.manifests import Line, read_lines
 from tsukiji.ingest.skipped import SkippedFiles
-from tsukiji.ingest.sources import join_url
+from tsukiji.ingest.sources import Sources, join_url
 from tsukiji.kernel.storage.blobs import read_pieces
 from worker.inputs.batch_inputs import PAGE, images_of, item_of, look_up, refuse, refused
 from worker.inputs.input_files import local_archive, opened, wanted
@@ -40,7 +40,7 @@ def all_rows(services: Services, job: Job, passed: SkippedFiles, after: str | No
         case ArchiveInput() as archive:
             return from_archive(services, job, passed, archive)
         case SourceInput() as named:
-            return from_source(services, named.source, passed, after)
+            return from_source(services.sources, named.source, services.settings.limits.image_bytes, passed, after)
         case ManifestInput():
             return from_manifest(services, job)
         case DatasetInput() as dataset:
@@ -50,8 +50,11 @@ def all_rows(services: Services, job: Job, passed: SkippedFiles, after: str | No
             raise Invalid("The files of this job were sent with its request.")
 
 
-def from_source(services: Services, source: str, passed: SkippedFiles, after: str | None) -> Iterator[Row]:
-    found = services.sources.open(source).entries(services.settings.limits.image_bytes, after)
+def from_source(
+    sources: Sources, source: str, largest: int, passed: SkippedFiles, after: str | None = None
+) -> Iterator[Row]:
+    """Yield the pictures of a folder or prefix, each of at most `largest` bytes."""
+    found = sources.open(source).entries(largest, after)
     for entry in wanted(found, passed):
         row = {"custom_id": kept(entry.name), "place": entry.place, "bytes": entry.size}
         if entry.error:

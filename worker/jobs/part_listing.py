@@ -10,7 +10,6 @@ import pyarrow as pa
 from db.jobs import batches
 from db.models import Job
 from db.parts import tables
-from db.parts.files import part_name
 from db.parts.reading import PartReader, without_part
 from tsukiji.ingest.outputs import Output
 from worker.lease import Lease, Stale, renew
@@ -33,7 +32,7 @@ def conclude(services: Services, job: Job, lease: Lease) -> None:
     if (url := destination(job)) is not None:
         with services.database.reading() as session:
             chunks = PartReader(session, services.files, job).chunks()
-            sizes = {part_name(chunk): (chunk.part or {})["bytes"] for chunk in chunks}
+            sizes = {part["url"].rpartition("/")[2]: part["bytes"] for chunk in chunks if (part := chunk.part)}
         output = services.files.outputs.open(url)
         output.write(LOG, "".join(f"{json.dumps(line)}\n" for line in delta_log(job, sizes)).encode())
         delete_strays(output, sizes)

@@ -128,6 +128,31 @@ class Batch(Job):
         """
         return correct(self._transport, self.id, labels, dataset)
 
+    def report(
+        self,
+        *,
+        parts: Sequence[types.PartReport] = (),
+        images: int | None = None,
+        engine: Mapping[str, Any] | None = None,
+        done: bool = False,
+        error: str | None = None,
+    ) -> None:
+        """Tell what a program on a cluster has done of this batch, and refresh it; without members, that it lives.
+
+        Args:
+            parts: written since the last report.
+            images: how many there are in all.
+            engine: what computes them.
+            done: all parts are told.
+            error: why the program ends instead.
+
+        Raises:
+            ConflictError: the batch has ended, or nothing was heard of it for a minute.
+        """
+        told = types.ClusterReport(parts=list(parts), images=images, engine=engine, done=done, error=error)
+        body = told.model_dump(mode="json", exclude_unset=True)
+        self._absorb(self._transport.json("POST", self._place("reports"), json=body))
+
     def delete(self) -> None:
         """Delete the results and pictures of a finished batch; its record is kept.
 
@@ -227,6 +252,30 @@ class Batches(Resource):
         batch = Batch.bind(self._transport, response.json())
         batch._passed = passed  # noqa: SLF001 - ours
         return batch
+
+    def create_on_cluster(
+        self,
+        *,
+        model: str | Identified,
+        source: str,
+        output: str,
+        threshold: float = 0.0,
+        min_known: float | None = None,
+    ) -> Batch:
+        """Announce a batch that a program on a cluster of one's own runs, and reports (`Batch.report`).
+
+        Args:
+            model: id, alias or name, or the model itself.
+            source: the URL of a folder or S3 prefix that the service, too, may read.
+            output: the URL of the folder or prefix for its parts, in `batch=ID` below it.
+            threshold: the decision is None below this probability.
+            min_known: the decision is None below this known score; None: the model's own threshold.
+        """
+        body: dict[str, Any] = {"model": id_of(model), "threshold": threshold, "input": {"source": source}}
+        body |= {"output": {"to": "parquet", "url": output}, "runner": "ray"}
+        if min_known is not None:
+            body["min_known"] = min_known
+        return Batch.bind(self._transport, (self._post(json=body)).json())
 
     def get(self, job_id: str) -> Batch:
         return self._transport.fetch(Batch, "GET", path("batches", job_id))
