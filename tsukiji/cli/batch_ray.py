@@ -32,7 +32,7 @@ def batch_ray(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Classify a folder or prefix on your own Ray cluster; the service keeps the job and reads the results.
+    """Label a folder or S3 prefix on a Ray cluster of your own. The service keeps the job and reads the results.
 
     The nodes need `tsukiji[service,inference,ray]` of the service's version, and access to source and output.
     """

@@ -226,7 +226,7 @@ def restore(place: Place, backup: BackupName = None, endpoint_url: EndpointUrl =
 @admin.command("verify")
 def verify_store(
     place: Annotated[
-        str | None, typer.Option("--place", help="Check a backup there instead of the store, and delete nothing.")
+        str | None, typer.Option("--place", help="Check a backup there, and delete nothing; by default the store.")
     ] = None,
     backup: BackupName = None,
     endpoint_url: EndpointUrl = None,

@@ -101,7 +101,19 @@ OPTIONAL = {
     "datasets check": "which findings",
 }
 """Without their options these do or leave out nothing."""
-MORE = {"--source", "--heatmap", "--heatmaps-to", "--output", "--only", "--label", "--split", "--group", "--column"}
+MORE = {
+    "--target-error",
+    "--prediction-set",
+    "--source",
+    "--heatmap",
+    "--heatmaps-to",
+    "--output",
+    "--only",
+    "--label",
+    "--split",
+    "--group",
+    "--column",
+}
 """Without these nothing of the kind is done; the help says what they add."""
 
 
