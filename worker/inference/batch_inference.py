@@ -1,6 +1,5 @@
 """Batch inference: cached embeddings are looked up, other pictures are read, decoded and classified in streams."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self
@@ -216,17 +215,14 @@ def rows_of(
     threshold: float = 0.0,
 ) -> list[Row]:
     """Return the rows of items, whose `name_of` are `names`: the head classifies all pictures at once."""
-    answers = predictor.conclude(embedded.embeddings) if embedded.places else None
-    known = known_scores(answers) if answers else []
+    answered = results_of(predictor, predictor.conclude(embedded.embeddings), threshold) if embedded.places else []
     rows = []
     for item, name in zip(items, names, strict=True):
         row = blank_prediction(item.seq)
         seen = found.get(name) or item.error
-        if answers and isinstance(seen, Seen):
-            place = embedded.places[name]
-            width, height = seen.size
-            row |= {"width": width, "height": height}
-            row |= answer(predictor, answers.probabilities[place], known[place], threshold)
+        if isinstance(seen, Seen):
+            row["width"], row["height"] = seen.size
+            row |= answered[embedded.places[name]]
         else:
             row["error"] = seen
         rows.append(row)
@@ -239,7 +235,8 @@ def distribution_of(
     """Count the pictures that have a result, repeated ones as often as they occur."""
     good = [(name, row) for name, row in zip(names, rows, strict=True) if row["error"] is None]
     numbers = {label: at for at, label in enumerate(predictor.label_names)}
-    features = fourier_features(embedded.embeddings, predictor.model.num_middle)
+    with np.errstate(invalid="ignore"):  # those that are not numbers have no result, and do not count
+        features = fourier_features(embedded.embeddings, predictor.model.num_middle)
     known = [row["known_score"] for _, row in good]
     return Distribution.of(
         np.array([numbers[row["label"]] for _, row in good], np.int64),
@@ -251,25 +248,24 @@ def distribution_of(
     )
 
 
-def known_scores(answers: Answers) -> list[float | None]:
-    """Return a known score for each picture; None if the model has no statistics for it."""
-    if answers.known_scores is None:
-        return [None] * len(answers.probabilities)
-    return [float(score) for score in answers.known_scores]
-
-
-def answer(
-    predictor: Predictor, probabilities: npt.NDArray[np.float32], known_score: float | None, threshold: float = 0.0
-) -> Row:
-    """Return the result for a picture, or an error if it contains NaN."""
-    if not np.isfinite(probabilities).all() or not math.isfinite(known_score or 0):
-        return {"error": OutputNotFinite("The model's probabilities for this picture are not numbers.").to_dict()}
-    several = predictor.kind == "multi_label"
-    best = int(probabilities.argmax())
-    return {
-        "label": predictor.label_names[best],
-        "score": float(probabilities[best]),
-        "labels": predictor.decide_set(probabilities, threshold) if several else None,
-        "known_score": known_score,
-        "probabilities": probabilities.astype("<f4").tobytes(),
-    }
+def results_of(predictor: Predictor, answers: Answers, threshold: float = 0.0) -> list[Row]:
+    """Return the result for each picture, or an error where it contains NaN."""
+    shares, known, several = answers.probabilities, answers.known_scores, predictor.kind == "multi_label"
+    known_scores = [None] * len(shares) if known is None else known.tolist()
+    finite = np.asarray(np.isfinite(shares).all(axis=1))
+    if known is not None:
+        finite = finite & np.isfinite(known)
+    best, data, width = shares.argmax(axis=1), shares.astype("<f4").tobytes(), 4 * shares.shape[1]
+    scores = np.take_along_axis(shares, best[:, None], axis=1)[:, 0].tolist()
+    return [
+        {
+            "label": predictor.label_names[label],
+            "score": scores[place],
+            "labels": predictor.decide_set(shares[place], threshold) if several else None,
+            "known_score": known_scores[place],
+            "probabilities": data[place * width : (place + 1) * width],
+        }
+        if good
+        else {"error": OutputNotFinite("The model's probabilities for this picture are not numbers.").to_dict()}
+        for place, (label, good) in enumerate(zip(best.tolist(), finite.tolist(), strict=True))
+    ]

@@ -20,7 +20,7 @@ from tsukiji.kernel.predict_rpc import Frame
 from tsukiji.vision.engines import Pixels
 from tsukiji.vision.execution_plan import take_all_cores
 from tsukiji.vision.predictor import Answers, Predictor
-from worker.inference.batch_inference import answer, known_scores, look_at
+from worker.inference.batch_inference import look_at, results_of
 from worker.inference.model_cache import ModelCache
 from worker.inference.predict_rpc import Refused
 from worker.services import Services
@@ -74,13 +74,14 @@ class MicroBatcher:
         if not pictures:
             return {"rows": rows}, []
         answers, place = self._put(PredictRequest(model_id, pictures)).answers.result(PATIENCE_SECONDS)
-        known, parts = known_scores(answers), []
+        mine = slice(place, place + len(pictures))
+        known = None if answers.known_scores is None else answers.known_scores[mine]
+        found, parts = iter(results_of(predictor, Answers(answers.probabilities[mine], known))), []
         for row in rows:
             if "error" not in row:
-                row.update(answer(predictor, answers.probabilities[place], known[place]))
+                row.update(next(found))
                 if "error" not in row:
                     parts.append(row.pop("probabilities"))
-                place += 1
         return {"rows": rows}, parts
 
     def _put(self, request: PredictRequest) -> PredictRequest:
