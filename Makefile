@@ -6,7 +6,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DATA ?=
-BENCHMARKS := batches curation datasets fairness faults guarantee hostile hosts load overhead page poison precision reading resume search storm suggestions training webhooks writers
+BENCHMARKS := batches curation datasets fairness faults guarantee hostile hosts load overhead page parquet poison precision reading resume search storm suggestions training webhooks writers
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up test test-long test-fast check fix audit bench docs lock sync-client pictures browser pin-images image-sizes

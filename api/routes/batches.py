@@ -40,12 +40,24 @@ from api.submit.endings import delete_results
 from db import stored_results
 from db.jobs import batches, jobs
 from db.jobs.requests import ArchiveInput, ManifestInput
-from db.models import ApiKey
+from db.models import ApiKey, Chunk
 from db.models import Job as JobRow
+from db.parts.files import part_name
 from db.predictions import results
 from db.session import Session
 from tsukiji.jobs import JobKind
-from tsukiji.types import BatchCreate, BatchGuarantee, BatchOptions, BatchSummary, BodyOptions, Job, Page, Prediction
+from tsukiji.types import (
+    BatchCreate,
+    BatchGuarantee,
+    BatchOptions,
+    BatchPart,
+    BatchSummary,
+    BodyOptions,
+    Job,
+    Page,
+    Prediction,
+)
+from tsukiji.types.base import Whole
 
 router = Router(prefix="/batches", tags=["batches"])
 
@@ -202,6 +214,38 @@ def get_results(
     kind = FORMATS[chosen] + ("; charset=utf-8" if chosen == "csv" else "")
     headers = {"content-disposition": f'attachment; filename="{job.id}.{chosen}"'}
     return StreamingResponse(stream(found, chosen), media_type=kind, headers=headers)
+
+
+@router.get("/{batch}/parts")
+@needs("read", "predict")
+def list_parts(batch: str, session: Reading, paging: PagingDep) -> Page[BatchPart]:
+    """List the Parquet files of a batch with `output`, in input order: together they are one table."""
+    job = find_kept(session, batch)
+    return paging.answer(batches.page_of_parts(session, job.id, paging.window()), part_record)
+
+
+@router.get("/{batch}/parts/{seq}", response_class=Response, responses=bytes_answer(FORMATS["parquet"]))
+@needs("read", "predict")
+def get_part(batch: str, seq: Whole, services: ServicesDep) -> Response:
+    """Get the Parquet file that begins with this image."""
+    with services.database.reading() as session:
+        chunk = batches.part_at(session, find_kept(session, batch).id, seq)
+    headers = {"content-disposition": f'attachment; filename="{part_name(chunk)}"'}
+    return Response(services.files.read(chunk), media_type=FORMATS["parquet"], headers=headers)
+
+
+def part_record(chunk: Chunk) -> BatchPart:
+    part = batches.Part(**(chunk.part or {}))
+    return BatchPart(
+        name=part_name(chunk),
+        first_seq=chunk.first_seq,
+        succeeded=part.succeeded,
+        errored=part.errored,
+        bytes=part.bytes,
+        sha256=part.sha256,
+        url=part.url,
+        links={"content": f"/v1/batches/{chunk.job_id}/parts/{chunk.first_seq}"},
+    )
 
 
 def stream(found: Results, wanted: str) -> Iterator[bytes]:

@@ -21,8 +21,9 @@ from db.bulk import insert_rows
 from db.clock import now
 from db.jobs import drift, guarantees, jobs
 from db.models import BatchItem, Chunk, Job, Prediction
+from db.paging import Rows, Window, fetch
 from db.session import after_commit
-from tsukiji.errors import ModelGone, NoImageSucceeded, TsukijiError
+from tsukiji.errors import ModelGone, NoImageSucceeded, NotFound, TsukijiError
 from tsukiji.ids import new_id
 from tsukiji.jobs import CONCLUDING, LISTING, MEASURING, OPEN, JobKind, JobStatus
 from tsukiji.vision.drift import Distribution
@@ -282,6 +283,29 @@ def conclude(session: Session, job: Job) -> bool:
         return False
     drift.conclude(session, job.id)
     return True
+
+
+def page_of_parts(session: Session, job_id: str, window: Window) -> Rows[Chunk]:
+    """Return the chunks that have a part, in their order."""
+    return fetch(session, select(Chunk).where(Chunk.job_id == job_id, has_part()), Chunk.first_seq, window)
+
+
+def part_at(session: Session, job_id: str, first_seq: int) -> Chunk:
+    """Return the chunk whose part begins with this image.
+
+    Raises:
+        NotFound
+    """
+    mine = (Chunk.job_id == job_id, Chunk.first_seq == first_seq, has_part())
+    if (chunk := session.scalar(select(Chunk).where(*mine))) is None:
+        raise NotFound(f"{job_id} has no part that begins with image {first_seq}.")
+    return chunk
+
+
+def has_part() -> ColumnElement[bool]:
+    """Return the condition; a null of JSON is one, too."""
+    found: ColumnElement[bool] = Chunk.part["sha256"].as_string().is_not(None)
+    return found
 
 
 def failed_chunks(session: Session, job_id: str) -> list[Chunk]:

@@ -1,6 +1,7 @@
 """Results in parts, read over HTTP as results in rows are."""
 
 import csv
+import hashlib
 import io
 import json
 
@@ -14,7 +15,7 @@ from db.predictions.decisions import Rule
 from tests.api.conftest import claim_chunk, picture, predict
 from tests.api.test_auth import SAME_SITE
 from tsukiji.ingest.sources import Sources
-from tsukiji.kernel.settings import SourceSettings
+from tsukiji.kernel.settings import OutputSettings, SourceSettings
 from worker.inference import part_inference
 from worker.jobs.batches import run as run_batch
 from worker.lease import Lease
@@ -133,6 +134,39 @@ def test_corrections_become_images_of_the_data_set(client, batch, dataset):
     answer = client.post(f"/v1/jobs/{batch}/feedback", json={"corrections": right, "dataset": dataset})
     assert answer.status_code == 201, answer.text
     assert (answer.json()["accepted"], answer.json()["rejected"]) == (2, 0)
+
+
+def test_parts_are_listed_and_are_files(client, batch):
+    (part,) = client.get(f"/v1/batches/{batch}/parts").json()["data"]
+    assert (part["first_seq"], part["succeeded"], part["errored"], part["url"]) == (0, 4, 1, None)
+    data = client.get(part["links"]["content"]).content
+    assert (len(data), hashlib.sha256(data).hexdigest()) == (part["bytes"], part["sha256"])
+    assert parquet.read_table(io.BytesIO(data))["decision"].to_pylist() == ["tuna", "tuna", None, "tuna", "tuna"]
+    assert client.get(f"/v1/batches/{batch}/parts/3").status_code == 404
+
+
+def test_results_may_go_where_the_settings_allow_it(client, services, model, photos, worker, tmp_path):
+    url = f"file://{tmp_path}/results"
+    body = {"model": model, "input": {"source": f"file://{photos}"}, "output": {"to": "parquet", "url": url}}
+    refused = client.post("/v1/batches", json=body)
+    assert (refused.status_code, refused.json()["code"]) == (422, "output_not_allowed")
+    allowed = services.settings.model_copy(update={"outputs": OutputSettings(allowed=[url])})
+    services.settings = worker.settings = allowed
+    for each in (services, worker):
+        each.__dict__.pop("files", None)
+    job_id = client.post("/v1/batches", json=body).json()["id"]
+    classify(worker, job_id)
+    (part,) = client.get(f"/v1/batches/{job_id}/parts").json()["data"]
+    assert part["url"] == f"{url}/batch={job_id}/{part['name']}"
+    assert (tmp_path / "results" / f"batch={job_id}" / part["name"]).stat().st_size == part["bytes"]
+    assert len(client.get(f"/v1/batches/{job_id}/results").text.splitlines()) == 5
+
+
+def test_a_guarantee_needs_rows(client, model, photos):
+    body = {"model": model, "input": {"source": f"file://{photos}"}, "output": {"to": "parquet"}, "target_error": 0.1}
+    answer = client.post("/v1/batches", json=body)
+    assert answer.status_code == 422
+    assert "sampled from rows" in answer.text
 
 
 def test_deleted_results_are_gone(client, batch):

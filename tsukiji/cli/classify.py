@@ -80,6 +80,15 @@ Paths = Annotated[
     list[Path] | None,
     typer.Argument(metavar="[PATH...]", exists=True, help="Files, folders, one zip or tar, or one manifest (.jsonl)."),
 ]
+Output = Annotated[
+    str | None,
+    typer.Option(
+        "-o",
+        "--output",
+        help="Save as .csv, .jsonl or .parquet. For millions of images: `parquet` keeps results as Parquet files in "
+        "the service, a URL writes them to a folder or S3 prefix that it may write to.",
+    ),
+]
 Source = Annotated[
     str | None, typer.Option("--source", help="Instead: URL of a folder or S3 prefix that the service may read.")
 ]
@@ -132,13 +141,14 @@ def classify(
     keep_days: KeepDays = None,
     priority: Annotated[int, typer.Option("--priority", min=0, max=4, help="Higher runs first.")] = 0,
     encoding: Encoding = None,
-    target: Annotated[Path | None, typer.Option("-o", "--output", help="Save as .csv, .jsonl or .parquet.")] = None,
+    output: Output = None,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Start it and return at once.")] = False,
     timeout: Timeout = None,
     fail_on_item_error: FailOnItemError = False,
     as_json: AsJson = False,
 ) -> None:
     """Label pictures in the background and wait for the results. Bad pictures are listed and do not stop the others."""
+    parts, target = destination(output)
     check_target(target)
     with Client() as client:
         options = {
@@ -150,6 +160,7 @@ def classify(
         }
         options |= {"target_error": target_error, "confidence": confidence, "prediction_set": prediction_set}
         options |= {"tags": tags, "heatmap": heatmap, "retention_days": keep_days}
+        options["output"] = parts
         job = start(client, paths or [], source, options, encoding)
         note(f"batch {job.id}")
         if no_wait:
@@ -295,6 +306,8 @@ def finish(job: Batch, target: Path | None, as_json: bool, columns: dict[str, An
     if target:
         note(f"saved {job.download(target)}")
         show_job(job, as_json)
+    elif job.request.get("output"):
+        show_job(job, as_json)
     else:
         print_records(job.results(), columns, as_json)
     if job.counts:
@@ -311,6 +324,13 @@ def list_bad(job: Batch, errored: int) -> None:
         note(f"  {text(found.custom_id)}: {describe(found)}")
     if errored > BAD_SHOWN:
         note(f"  and {errored - BAD_SHOWN} more: `tsukiji results get {job.id} --status errored` lists all")
+
+
+def destination(output: str | None) -> tuple[str | None, Path | None]:
+    """Return where the service writes Parquet parts, or else the file to save the results in."""
+    if output == "parquet" or (output and "://" in output):
+        return output, None
+    return None, Path(output) if output else None
 
 
 def check_target(target: Path | None) -> None:

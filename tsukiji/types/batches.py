@@ -273,6 +273,21 @@ class Predictions(Answer):
     predictions: list[Prediction]
 
 
+class BatchPart(Answer):
+    """A Parquet file with the results of some images in a row."""
+
+    name: str
+    first_seq: int
+    succeeded: int
+    errored: int
+    bytes: int
+    sha256: str
+    url: str | None = None
+    """Where it is, if not in the service's own store."""
+    links: dict[str, str] = {}
+    """`content`: the file."""
+
+
 class LabelSummary(Answer):
     """How many images a label is the likeliest of, and how many were decided for it.
 

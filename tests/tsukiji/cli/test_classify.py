@@ -278,3 +278,13 @@ def test_the_sample_to_check_and_what_it_says(service, run):
     assert "Broken: at most 2% wrong, with a confidence of 95%: too many" in result.stderr
     assert "50 of 240 checked, 9 wrong: 6.0% to 30.0% of all decisions" in result.stderr
     assert json.loads(run("results", "guarantee", "bat_1", "--json").stdout)["status"] == "broken"
+
+
+def test_results_as_parquet_stay_with_the_service(service, run, pictures):
+    request = {"output": {"to": "parquet"}, "label_names": ["cat"]}
+    service.answer("GET", "/v1/jobs/bat_1", job("succeeded", "bat_1", "batch", counts=GOOD, request=request))
+    result = run("classify", "--source", "s3://photos", "--model", "pets", "--output", "parquet")
+    assert result.exit_code == 0
+    assert json.loads(service.asked[0].body)["output"] == {"to": "parquet"}
+    assert "a.png" not in result.stdout
+    assert "2 classified" in result.stderr

@@ -1,10 +1,12 @@
 import io
+import json
 import zipfile
 
 import pytest
 
 import tsukiji
 from devtools.scripted_service import Answer, job, lines, model, page, prediction, problem
+from tests.tsukiji.uploads import record
 from tsukiji.client import _files
 
 BATCHES = "/v1/batches"
@@ -267,3 +269,39 @@ def test_a_prediction_and_an_alias_take_a_target(client, service):
     service.answer("PUT", "/v1/aliases/careful", record)
     assert client.aliases.set("careful", "mdl_1", target_error=0.01).target_error == 0.01
     assert service.asked[-1].json == {"model": "mdl_1", "target_error": 0.01, "confidence": 0.95}
+
+
+def test_results_may_be_parquet_whatever_the_input(client, service, tmp_path):
+    write(tmp_path, "in/1.png", "in/2.png", "lines.jsonl")
+    service.answer("POST", "/v1/uploads", record(status="completed"))
+    own = "s3://theirs/results"
+    client.batches.create(model="pets", source="s3://photos", output="parquet")
+    client.batches.create(model="pets", images=[tmp_path / "in"], output="parquet")
+    client.batches.create(model="pets", manifest=tmp_path / "lines.jsonl", output=own)
+    source, images, manifest = (json.loads(asked.body) for asked in service.asked if asked.path == BATCHES)
+    assert (source["input"], source["output"]) == ({"source": "s3://photos"}, {"to": "parquet"})
+    assert (images["input"], images["output"]) == ({"upload": "upl_1"}, {"to": "parquet"})
+    assert (manifest["input"], manifest["output"]) == ({"manifest": "upl_1"}, {"to": "parquet", "url": own})
+
+
+def test_parts_are_saved_in_a_folder(client, service, tmp_path):
+    facts = {
+        "name": "part-0000000000-1.parquet",
+        "first_seq": 0,
+        "succeeded": 2,
+        "errored": 0,
+        "bytes": 4,
+        "sha256": "0",
+    }
+    service.answer("GET", f"{BATCHES}/bat_1", job("succeeded", "bat_1", "batch"))
+    service.answer("GET", f"{BATCHES}/bat_1/parts", page(facts))
+    service.answer("GET", f"{BATCHES}/bat_1/parts/0", Answer(b"PAR1", headers={"content-type": PARQUET}))
+    folder = client.batches.get("bat_1").save_parts(tmp_path / "out")
+    assert (folder / facts["name"]).read_bytes() == b"PAR1"
+
+
+def test_a_batch_is_a_data_frame(client, service):
+    pytest.importorskip("pandas")
+    service.answer("GET", f"{BATCHES}/bat_1", job("succeeded", "bat_1", "batch"))
+    service.answer("GET", f"{BATCHES}/bat_1/results", lines(prediction("a.png"), prediction("b.png")))
+    assert list(client.batches.get("bat_1").to_pandas()["custom_id"]) == ["a.png", "b.png"]

@@ -4,7 +4,7 @@ import os
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypedDict, Unpack
 
 import httpx2
 from pydantic import PrivateAttr
@@ -24,6 +24,9 @@ from tsukiji.client._base import path
 from tsukiji.client._files import LocalFile, archive_type, fit_one_request, packed, pictures_at
 from tsukiji.client._records import Prediction
 from tsukiji.ingest.skipped import SkippedFiles
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Selection(TypedDict, total=False):
@@ -71,6 +74,10 @@ class AsyncBatch(AsyncJob):
         """
         return AsyncStream(self._read(_params(probabilities=probabilities, **wanted)))
 
+    async def to_pandas(self, **wanted: Unpack[Selection]) -> "pd.DataFrame":
+        """Return the results so far, optionally filtered, as a data frame; needs `tsukiji[pandas]`."""
+        return await self.results(**wanted).to_pandas()
+
     async def _read(self, params: Mapping[str, Any]) -> AsyncIterator[Prediction]:
         async with self._transport.stream(
             "GET", self._place("results"), params=params, headers={"Accept": self.FORMATS[".jsonl"]}
@@ -82,6 +89,22 @@ class AsyncBatch(AsyncJob):
     def items(self, **wanted: Unpack[Selection]) -> AsyncPaged[Prediction]:
         """List the images page by page, including queued ones; pages are fetched on demand."""
         return self._transport.paged(self._place("items"), Prediction.model_validate, **wanted)
+
+    def parts(self) -> AsyncPaged[types.BatchPart]:
+        """List the Parquet files of a batch with `output`; together they are one table."""
+        return self._transport.paged(self._place("parts"), types.BatchPart.model_validate)
+
+    async def save_parts(self, folder: str | os.PathLike[str]) -> Path:
+        """Save the Parquet files in a folder, for DuckDB, Polars, Spark or Ray to read `*.parquet` as one table.
+
+        Raises:
+            GoneError: they were deleted.
+        """
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        async for part in self.parts():
+            place = path("batches", self.id, "parts", str(part.first_seq))
+            await save(self._transport, place, Path(folder) / part.name, self.FORMATS[".parquet"], {})
+        return Path(folder)
 
     async def summary(self, *, threshold: float | None = None, min_known: float | None = None) -> types.BatchSummary:
         """Count the images so far: per label, decisions, those without one, errors."""
@@ -190,6 +213,7 @@ class Batches(Resource):
         retention_days: float | None = None,
         progress: Sent | bool | None = None,
         encoding: str | None = None,
+        output: str | None = None,
     ) -> AsyncBatch:
         """Classify many pictures: exactly one of images, archive, manifest, source and dataset.
 
@@ -218,6 +242,8 @@ class Batches(Resource):
             retention_days: when results and pictures are deleted after the end; 0: never; default: the service's.
             progress: called with the confirmed and total bytes of a large archive.
             encoding: code page of names in an archive that does not state it (`cp932`); None: guessed.
+            output: for millions of images: "parquet" keeps results as Parquet files instead of rows, the URL of an
+                allowed folder or S3 prefix of your own writes them there. They are read as other results.
 
         Raises:
             ValueError: none or several of them; or no pictures among the images.
@@ -239,6 +265,8 @@ class Batches(Resource):
             "retention_days": retention_days,
         }
         options |= {name: value for name, value in given.items() if value is not None}
+        if output is not None:
+            options["output"] = {"to": "parquet"} if output == "parquet" else {"to": "parquet", "url": output}
         passed = SkippedFiles()
         if dataset is not None:
             response = await self._post(json=options | {"input": _dataset_input(dataset, split)})
@@ -246,6 +274,9 @@ class Batches(Resource):
             response = await self._post(json=options | {"input": {"source": source}})
         elif archive is not None:
             response = await self._post_archive(Path(archive), options, progress, encoding)
+        elif manifest is not None and output is not None:
+            upload = await send(self._transport, Path(manifest), progress)
+            response = await self._post(json=options | {"input": {"manifest": upload.id}})
         elif manifest is not None:
             response = await self._post_body(Path(manifest), options, "application/jsonl")
         else:
@@ -295,7 +326,7 @@ class Batches(Resource):
         self, file: Path, options: dict[str, Any], progress: Sent | bool | None, encoding: str | None
     ) -> httpx2.Response:
         named = {"encoding": encoding} if encoding else {}
-        if file.stat().st_size >= BY_PARTS_BYTES:
+        if file.stat().st_size >= BY_PARTS_BYTES or "output" in options:
             upload = await send(self._transport, file, progress)
             return await self._post(json=options | {"input": {"upload": upload.id, **named}})
         return await self._post_body(file, options | named, archive_type(file))
@@ -309,7 +340,7 @@ class Batches(Resource):
     ) -> httpx2.Response:
         if not files:
             raise ValueError(f"`images` contains no pictures. {passed}".rstrip(". "))
-        if not fit_one_request(files):
+        if not fit_one_request(files) or "output" in options:
             with ExitStack() as stack:
                 archive = await in_thread(stack.enter_context, packed(files))
                 return await self._post_archive(archive, options, progress, None)

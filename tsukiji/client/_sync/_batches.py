@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypedDict, Unpack
 
 import httpx2
 from pydantic import PrivateAttr
@@ -25,6 +25,9 @@ from tsukiji.client._sync._similar import SearchOptions, similar_to
 from tsukiji.client._sync._streams import Stream
 from tsukiji.client._sync._uploads import BY_PARTS_BYTES, UPLOAD_SECONDS, Sent, send
 from tsukiji.ingest.skipped import SkippedFiles
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Selection(TypedDict, total=False):
@@ -72,6 +75,10 @@ class Batch(Job):
         """
         return Stream(self._read(_params(probabilities=probabilities, **wanted)))
 
+    def to_pandas(self, **wanted: Unpack[Selection]) -> "pd.DataFrame":
+        """Return the results so far, optionally filtered, as a data frame; needs `tsukiji[pandas]`."""
+        return self.results(**wanted).to_pandas()
+
     def _read(self, params: Mapping[str, Any]) -> Iterator[Prediction]:
         with self._transport.stream(
             "GET", self._place("results"), params=params, headers={"Accept": self.FORMATS[".jsonl"]}
@@ -83,6 +90,22 @@ class Batch(Job):
     def items(self, **wanted: Unpack[Selection]) -> Paged[Prediction]:
         """List the images page by page, including queued ones; pages are fetched on demand."""
         return self._transport.paged(self._place("items"), Prediction.model_validate, **wanted)
+
+    def parts(self) -> Paged[types.BatchPart]:
+        """List the Parquet files of a batch with `output`; together they are one table."""
+        return self._transport.paged(self._place("parts"), types.BatchPart.model_validate)
+
+    def save_parts(self, folder: str | os.PathLike[str]) -> Path:
+        """Save the Parquet files in a folder, for DuckDB, Polars, Spark or Ray to read `*.parquet` as one table.
+
+        Raises:
+            GoneError: they were deleted.
+        """
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        for part in self.parts():
+            place = path("batches", self.id, "parts", str(part.first_seq))
+            save(self._transport, place, Path(folder) / part.name, self.FORMATS[".parquet"], {})
+        return Path(folder)
 
     def summary(self, *, threshold: float | None = None, min_known: float | None = None) -> types.BatchSummary:
         """Count the images so far: per label, decisions, those without one, errors."""
@@ -189,6 +212,7 @@ class Batches(Resource):
         retention_days: float | None = None,
         progress: Sent | bool | None = None,
         encoding: str | None = None,
+        output: str | None = None,
     ) -> Batch:
         """Classify many pictures: exactly one of images, archive, manifest, source and dataset.
 
@@ -217,6 +241,8 @@ class Batches(Resource):
             retention_days: when results and pictures are deleted after the end; 0: never; default: the service's.
             progress: called with the confirmed and total bytes of a large archive.
             encoding: code page of names in an archive that does not state it (`cp932`); None: guessed.
+            output: for millions of images: "parquet" keeps results as Parquet files instead of rows, the URL of an
+                allowed folder or S3 prefix of your own writes them there. They are read as other results.
 
         Raises:
             ValueError: none or several of them; or no pictures among the images.
@@ -238,6 +264,8 @@ class Batches(Resource):
             "retention_days": retention_days,
         }
         options |= {name: value for name, value in given.items() if value is not None}
+        if output is not None:
+            options["output"] = {"to": "parquet"} if output == "parquet" else {"to": "parquet", "url": output}
         passed = SkippedFiles()
         if dataset is not None:
             response = self._post(json=options | {"input": _dataset_input(dataset, split)})
@@ -245,6 +273,9 @@ class Batches(Resource):
             response = self._post(json=options | {"input": {"source": source}})
         elif archive is not None:
             response = self._post_archive(Path(archive), options, progress, encoding)
+        elif manifest is not None and output is not None:
+            upload = send(self._transport, Path(manifest), progress)
+            response = self._post(json=options | {"input": {"manifest": upload.id}})
         elif manifest is not None:
             response = self._post_body(Path(manifest), options, "application/jsonl")
         else:
@@ -290,7 +321,7 @@ class Batches(Resource):
         self, file: Path, options: dict[str, Any], progress: Sent | bool | None, encoding: str | None
     ) -> httpx2.Response:
         named = {"encoding": encoding} if encoding else {}
-        if file.stat().st_size >= BY_PARTS_BYTES:
+        if file.stat().st_size >= BY_PARTS_BYTES or "output" in options:
             upload = send(self._transport, file, progress)
             return self._post(json=options | {"input": {"upload": upload.id, **named}})
         return self._post_body(file, options | named, archive_type(file))
@@ -304,7 +335,7 @@ class Batches(Resource):
     ) -> httpx2.Response:
         if not files:
             raise ValueError(f"`images` contains no pictures. {passed}".rstrip(". "))
-        if not fit_one_request(files):
+        if not fit_one_request(files) or "output" in options:
             with ExitStack() as stack:
                 archive = in_thread(stack.enter_context, packed(files))
                 return self._post_archive(archive, options, progress, None)
