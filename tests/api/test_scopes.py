@@ -212,6 +212,7 @@ NOT_MADE = (
     "/similar",
     "/map",
     "/guarantee",
+    "/parts/{seq}",
 )
 """What the other half lacks, or has lost: an answer of 404 proves nothing there."""
 
