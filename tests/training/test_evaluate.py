@@ -90,6 +90,18 @@ def test_what_is_reported_is_what_the_package_answers(finished: Finished) -> Non
     assert package.read_calibration(folder / "package").known
 
 
+def test_what_can_be_promised_rests_on_the_held_out_images_that_are_known(finished: Finished) -> None:
+    _, run, report = finished
+    found = report.metrics.selective
+    assert found
+    known = [item for item in report.items if item.known_score >= 0.05]
+    assert (found.images, found.candidates, found.all_labels.images) == (len(report.items), 1, len(known))
+    wrong = sum(item.predicted != run.images[item.index].label for item in known)
+    assert len(found.all_labels.decided) == wrong + 1
+    assert [row.more_images is not None for row in report.metrics.guarantees] == [True] * 4, "too few images"
+    assert [row.coverage for row in report.metrics.prediction_sets] == [0.8, 0.9, 0.95, 0.99]
+
+
 def test_the_package_keeps_what_its_held_out_images_are_like(finished: Finished) -> None:
     folder, run, report = finished
     kept = drift.read_held_out(folder / "package")

@@ -6,7 +6,7 @@ from playwright.sync_api import expect
 from db.jobs import jobs, leases
 from db.models import Job
 from tests.api.conftest import LABELS
-from tests.api.page.test_evaluate import add_model
+from tests.api.page.test_evaluate import add_model, promises
 
 
 @pytest.fixture
@@ -63,6 +63,19 @@ def test_the_threshold_moves_coverage_and_accuracy(signed_in, services):
     slider.focus()
     page.keyboard.press("End")
     expect(page.locator("threshold-slider output")).to_have_text(["0.90", "10.0%", "95.0%"])
+
+
+def test_how_many_wrong_labels_moves_what_is_decided(signed_in, services):
+    made = add_model(services, LABELS, [("eel", "eel", None)], further=promises())
+    page = signed_in(f"/models/{made}")
+    slider = page.get_by_role("slider", name="Wrong labels at most")
+    shown = page.locator("#promises output")
+    expect(shown.first).to_have_text("2%")
+    slider.focus()
+    page.keyboard.press("End")
+    expect(shown).to_have_text(["10%", "100.0%", "0.500"])
+    page.keyboard.press("Home")
+    expect(shown).to_contain_text(["0.5%", "nothing yet: label about", "–"])
 
 
 def test_a_training_draws_itself_while_it_runs(signed_in, client, services, dataset):

@@ -208,6 +208,9 @@ def test_what_the_model_learnt_from_is_told(services, submit, model, models, eva
     held_out, everything = found(services, model)
     assert (held_out.split, held_out.metrics["images"], held_out.seen_in_training) == ("valid", 8, 0)
     assert (everything.split, everything.metrics["images"], everything.seen_in_training) == ("all", 24, 16)
+    assert [row.metrics["selective"]["images"] for row in (held_out, everything)] == [8, 8], (
+        "what was learnt is no proof"
+    )
 
 
 def test_of_another_data_set_the_splits_are_its_own(services, submit, model, models, evaluate, pets_dataset):
