@@ -159,7 +159,7 @@ def test_every_command_is_documented_and_no_other():
     rows = [
         command.removeprefix("tsukiji ") if heading == "Commands" else f"{heading.removeprefix('tsukiji ')} {command}"
         for heading, _, text in (section.partition("\n") for section in sections)
-        for command in re.findall(r"^- `((?:tsukiji )?[a-z]+)", text, re.MULTILINE)
+        for command in re.findall(r"^- `((?:tsukiji )?[a-z-]+)", text, re.MULTILINE)
     ]
     assert set(rows) == commands().keys()
     assert len(rows) == len(set(rows))

@@ -48,7 +48,7 @@ class StorageSettings(Group, env_prefix="TSUKIJI_STORAGE_"):
     endpoint_url: str | None = Field(None, description="S3-compatible server other than AWS.")
     cache_dir: Path | None = Field(None, description="Where workers keep local copies; in the data folder by default.")
     budget_gb: float = Field(
-        0, ge=0, description="Webhooks are told when the store holds more than this; 0: no budget. Nothing is refused."
+        0, ge=0, description="Webhooks are told when the store holds more than this; nothing is refused. 0: no budget."
     )
 
 
@@ -62,15 +62,14 @@ def check_places(urls: list[str]) -> list[str]:
 class SourceSettings(Group, env_prefix="TSUKIJI_SOURCES_"):
     allowed: list[str] = Field(
         [],
-        description="Locations that jobs may read pictures from, as JSON: folders on the `intake` workers' machines, "
-        "with Parquet output on those of `infer` workers and the API too; and S3 "
-        'prefixes, like `["file:///photos","s3://bucket/prefix"]`. None by default.',
+        description="Where jobs may read pictures: S3 prefixes, and folders of the `intake` workers' machines, with "
+        'Parquet output also of the `infer` workers\' and the API\'s: `["file:///photos","s3://bucket/prefix"]`.',
     )
 
     hosts: list[str] = Field(
         [],
-        description="Web hosts that pictures may be fetched from, as JSON, like "
-        '`["images.example.com","*.example.org"]`; `["*"]` for any public host. None by default.',
+        description='Web hosts that pictures may be fetched from: `["images.example.com","*.example.org"]`; `["*"]`: '
+        "any public host.",
     )
     url_seconds: float = Field(20, gt=0, description="Timeout for fetching one picture.")
     url_connections: int = Field(8, ge=1, le=64, description="Pictures that a worker fetches at once.")
@@ -89,8 +88,8 @@ class SourceSettings(Group, env_prefix="TSUKIJI_SOURCES_"):
 class OutputSettings(Group, env_prefix="TSUKIJI_OUTPUTS_"):
     allowed: list[str] = Field(
         [],
-        description="Locations that batches may write Parquet parts to, as JSON: folders that all workers and the API "
-        'have, and S3 prefixes, like `["s3://bucket/results"]`. None by default.',
+        description="Where batches may write Parquet parts: S3 prefixes, and folders that all workers and the API "
+        'share: `["s3://bucket/results"]`.',
     )
 
     @field_validator("allowed")
@@ -104,19 +103,19 @@ class ApiSettings(Group, env_prefix="TSUKIJI_API_"):
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 chooses a free one.")
     allowed_hosts: list[str] = Field(
         ["localhost", "127.0.0.1", "[::1]"],
-        description='Host names the service answers to, as JSON; `["*"]` for any.',
+        description='Host names the service answers to; `["*"]`: any.',
     )
     tls_certificate: Path | None = Field(None, description="PEM file of the certificate, with its chain.")
     tls_key: Path | None = Field(None, description="PEM file of its private key.")
     proxies: list[str] = Field(
         [],
-        description='Addresses and networks of proxies that speak TLS, as JSON, like `["10.0.0.5"]`; `["*"]` for '
-        "any. Their `X-Forwarded-For` and `-Proto` are believed, as are those of this machine. Without these or TLS, "
-        "the service listens on this machine only.",
+        description='Addresses and networks of proxies that speak TLS: `["10.0.0.5"]`; `["*"]`: any. Their '
+        "`X-Forwarded-For` and `-Proto` are believed, as are those of this machine. Without proxies or TLS, the "
+        "service listens on this machine only.",
     )
     cors_origins: list[str] = Field(
         [],
-        description="Origins of pages elsewhere that may call the API with a key, as JSON. None by default.",
+        description="Origins of pages elsewhere that may call the API with a key.",
     )
     requests_per_minute: int = Field(
         0, ge=0, description="Requests of one key in a minute, counted by each API process; 0: any number."
@@ -136,7 +135,7 @@ class ApiSettings(Group, env_prefix="TSUKIJI_API_"):
 class OidcSettings(Group, env_prefix="TSUKIJI_OIDC_"):
     issuer: str | None = Field(
         None,
-        description="OpenID provider by which people sign in, as it spells itself. None by default.",
+        description="OpenID provider by which people sign in, as it spells itself.",
     )
     name: str = Field("", description="What people call it; by default its host.")
     client_id: str = Field(
@@ -148,7 +147,7 @@ class OidcSettings(Group, env_prefix="TSUKIJI_OIDC_"):
         "", description="Claim that gives roles, like `groups` or `realm_access.roles`; else invitations alone do."
     )
     roles: dict[str, Role] = Field(
-        {}, description='What its values mean, as JSON, like `{"ml-team":"editor"}`; by default they are roles.'
+        {}, description='What its values mean: `{"ml-team":"editor"}`; by default they are roles.'
     )
     trust_email: bool = Field(False, description="Whether addresses count as verified where the provider does not say.")
     leeway_seconds: float = Field(60, ge=0, le=600, description="How much the provider's clock may differ.")
@@ -183,8 +182,8 @@ class LimitSettings(Group, env_prefix="TSUKIJI_LIMIT_"):
     decoding_mb: int = Field(
         1024,
         ge=1,
-        description="Memory for pictures that one process decodes at the same time, in megabytes; "
-        "others wait, and a picture that needs more is decoded alone.",
+        description="Memory for the pictures that one process decodes at once; others wait, and a picture that needs "
+        "more is decoded alone.",
     )
     request_files: int = Field(100, ge=1, description="Files in one multipart request.")
     request_bytes: int = Field(256 * 2**20, ge=1, description="Bytes of one multipart request.")
@@ -199,7 +198,7 @@ class LimitSettings(Group, env_prefix="TSUKIJI_LIMIT_"):
         16 * 2**20, ge=1, description="Bytes of one part of an upload; S3 requires at least 5 MiB."
     )
     uploads: int = Field(20, ge=1, description="Unfinished uploads of one key.")
-    all_uploads: int = Field(100, ge=1, description="Unfinished uploads of all keys together.")
+    all_uploads: int = Field(100, ge=1, description="Unfinished uploads of all keys.")
     manifest_bytes: int = Field(200 * 2**20, ge=1, description="Bytes of one manifest.")
     table_bytes: int = Field(64 * 2**20, ge=1, description="Bytes of a table of labels, or of all in one archive.")
     batch_items: int = Field(100_000, ge=1, description="Images in one batch.")
@@ -210,18 +209,16 @@ class LimitSettings(Group, env_prefix="TSUKIJI_LIMIT_"):
     dataset_classes: int = Field(500, ge=2, description="Labels in one data set.")
     class_min_images: int = Field(5, ge=2, description="Labelled images each class needs before a training.")
     queued_trainings: int = Field(20, ge=1, description="Unfinished trainings of one key.")
-    queued_batches: int = Field(100, ge=1, description="Unfinished batches of one key; the same for predictions.")
+    queued_batches: int = Field(100, ge=1, description="Unfinished batches of one key; as many predictions.")
     queued_imports: int = Field(
-        50, ge=1, description="Unfinished imports of one key; the same for exports, analyses and suggestions."
+        50, ge=1, description="Unfinished imports of one key; as many exports, analyses, suggestions."
     )
-    all_queued_trainings: int = Field(100, ge=1, description="Unfinished trainings of all keys together.")
-    all_queued_batches: int = Field(
-        1000, ge=1, description="Unfinished batches of all keys together; the same for predictions."
-    )
+    all_queued_trainings: int = Field(100, ge=1, description="Unfinished trainings of all keys.")
+    all_queued_batches: int = Field(1000, ge=1, description="Unfinished batches of all keys; as many predictions.")
     all_queued_imports: int = Field(
         200,
         ge=1,
-        description="Unfinished imports of all keys together; the same for exports, analyses and suggestions.",
+        description="Unfinished imports of all keys; as many exports, analyses, suggestions.",
     )
 
     def part_bytes(self, size: int) -> int:
@@ -281,13 +278,13 @@ class RetentionSettings(Group, env_prefix="TSUKIJI_RETENTION_"):
 class WebhookSettings(Group, env_prefix="TSUKIJI_WEBHOOKS_"):
     hosts: list[str] = Field(
         ["*"],
-        description="Hosts that webhooks may be sent to, as JSON. One written out may be private, with any port; "
+        description="Hosts that webhooks may be sent to. One written out may be private, at any port; "
         "`*.example.org` and `*` mean public addresses and the default port.",
     )
     seconds: float = Field(15, gt=0, description="Timeout of one attempt, up to the answer's status.")
     retry_seconds: list[float] = Field(
         [5, 60, 300, 1800, 3600, 7200, 14400, 21600, 36000],
-        description="Pauses after failed attempts, as JSON; after the last one the delivery is given up.",
+        description="Pauses after failed attempts; after the last the delivery is given up.",
     )
     disable_hours: float = Field(
         72, gt=0, description="A webhook is disabled when a delivery is given up, and none succeeded for this long."
@@ -326,8 +323,8 @@ class InferenceSettings(Group, env_prefix="TSUKIJI_INFERENCE_"):
     similar_mb: int = Field(
         1024,
         ge=1,
-        description="Memory for the features of data sets that a worker searches for similar pictures, 1 kB a picture; "
-        "those of at least one data set are kept.",
+        description="Memory for the features in which a worker searches similar pictures, 1 kB each; those of one "
+        "data set are always kept.",
     )
     lane_host: str = Field(
         "127.0.0.1",
