@@ -56,6 +56,8 @@ from worker.inputs.listed_items import from_source
 
 LIST_IMAGES: Final = 1024
 """Pictures of a list, and rows of its part."""
+FIRST_LIST: Final = 64
+"""Later ones grow, so that a small source has work for all actors."""
 REPORT_SECONDS: Final = 10
 """Longest silence towards the service, which takes the program for lost after a minute."""
 
@@ -131,10 +133,9 @@ class Classifier:
         self._output.write(name, data)
         url, succeeded = join_url(self._work.folder, name), len(table) - sum(errors.values())
         part = Part(digest_of([data]).sha256, len(data), succeeded, errors, groups, url)
-        return {
+        return asdict(part) | {
             "first_seq": first_seq,
             "last_seq": first_seq + len(table) - 1,
-            "part": asdict(part),
             "distribution": None if distribution is None else base64.b64encode(distribution.to_bytes()).decode(),
             "engine": self._predictor.plan.to_dict(),
         }
@@ -205,7 +206,7 @@ def put_lists(work: Work, passed: SkippedFiles) -> Iterator[tuple[int, Any]]:
     """
     settings = work.settings
     rows, first = from_source(Sources(settings), work.source, settings.limits.image_bytes, passed), 0
-    while page := list(islice(rows, LIST_IMAGES)):
+    while page := list(islice(rows, min(LIST_IMAGES, max(FIRST_LIST, first)))):
         yield len(page), ray.put(pa.table({"first_seq": [first], "items": [encode(page, first)]}))
         first += len(page)
     if not first:

@@ -14,6 +14,7 @@ from tests.worker.conftest import picture, run_chunks, work
 from tsukiji.errors import BatchEmpty
 from tsukiji.ingest.skipped import SkippedFiles
 from tsukiji.kernel.settings import SourceSettings
+from tsukiji.types import PartReport
 from tsukiji.types.batches import MIN_KNOWN
 from worker.jobs.batches import plan
 
@@ -74,6 +75,7 @@ def test_two_nodes_say_what_the_service_says(
     with services.database.reading() as session:
         expected, _ = stored_page(session, None, jobs.find(session, job.id), Window(1000))
 
+    monkeypatch.setattr(ray_batches, "FIRST_LIST", 5)
     monkeypatch.setattr(ray_batches, "LIST_IMAGES", 5)
     asked = order(tmp_path, address=cluster, threshold=0.5)
     cpus = ray_batches.connect(asked)
@@ -84,16 +86,16 @@ def test_two_nodes_say_what_the_service_says(
     lists = list(ray_batches.put_lists(todo, passed))
     told = list(ray_batches.parts_of(todo, zipped(package_folder), [block for _, block in lists], None))
     assert sorted(one["first_seq"] for one in told) == list(range(0, IMAGES + 1, 5))
-    files = [one["part"]["url"].removeprefix("file://") for one in sorted(told, key=lambda one: one["first_seq"])]
+    reports = [PartReport(**{name: value for name, value in one.items() if name != "engine"}) for one in told]
+    assert sum(report.succeeded for report in reports) == IMAGES
+    files = [one["url"].removeprefix("file://") for one in sorted(told, key=lambda one: one["first_seq"])]
     rows = [row for file in files for row in parquet.read_table(file).to_pylist()]
     assert [row["custom_id"] for row in rows] == [row.custom_id for row in expected]
     assert [(row["label"], row["score"], row["known_score"]) for row in rows] == [
         (row.label, row.score, row.known_score) for row in expected
     ]
     assert [row["error"] for row in rows] == [row.error and row.error["code"] for row in expected]
-    assert (
-        sum(sum(one["part"]["errors"].values()) for one in told) == sum(row.error is not None for row in expected) > 0
-    )
+    assert sum(sum(one["errors"].values()) for one in told) == sum(row.error is not None for row in expected) > 0
 
 
 def test_a_source_without_pictures_is_an_error(tmp_path):
