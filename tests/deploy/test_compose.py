@@ -137,17 +137,18 @@ READS = {
         "limits",
         "retention",
         "sources",
+        "outputs",
         "webhooks",
         "api",
         "oidc",
     },
     "worker-train": {"database", "log", "broker", "storage", "jobs", "metrics", "limits", "training", "weights"},
-    "worker-infer": {"database", "log", "broker", "storage", "jobs", "metrics", "limits", "inference"},
+    "worker-infer": {"database", "log", "broker", "storage", "jobs", "metrics", "limits", "outputs", "inference"},
     "worker-intake": {
         *("database", "log", "broker", "storage", "jobs", "metrics", "limits"),
-        *("sources", "training", "weights", "analysis"),
+        *("sources", "outputs", "training", "weights", "analysis"),
     },
-    "dispatcher": {"database", "log", "broker", "storage", "jobs", "metrics", "retention", "webhooks"},
+    "dispatcher": {"database", "log", "broker", "storage", "jobs", "metrics", "retention", "outputs", "webhooks"},
 }
 SET_BY_IMAGES = {"TSUKIJI_DATA_DIR", "TSUKIJI_STORAGE_CACHE_DIR", "TSUKIJI_WEIGHTS_DIR"}
 
