@@ -173,7 +173,14 @@ def describe_promises(metrics: Metrics) -> Promises | None:
     if found is None:
         return None
     stops = [overall(found, target) for target in TARGETS]
-    texts = [(f"{100 * row.target_error:g}%", decided_text(row), threshold_text(row)) for row in stops]
+    texts = [
+        (
+            f"{100 * row.target_error:g}%",
+            "none yet" if row.threshold is None else decided_text(row),
+            threshold_text(row),
+        )
+        for row in stops
+    ]
     return Promises([(row, decided_text(row), threshold_text(row)) for row in metrics.guarantees], texts)
 
 
