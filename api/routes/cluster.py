@@ -28,9 +28,9 @@ def report_batch(batch: str, body: ClusterReport, services: ServicesDep, caller:
 
     The answer is the job: the status `cancelling` asks the program to stop and to report `done`.
     """
-    require_folders(caller)
     with services.database.transaction() as session:
         require_own(caller, jobs.find(session, batch, JobKind.BATCH))
+        require_folders(caller)
         job = cluster_batches.renew(session, batch, services.settings.jobs.lease_seconds)
         folder = folder_of(job.request["output"]["url"], job.id)
         for told in body.parts:

@@ -160,7 +160,7 @@ class BucketOutput(Output):
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
-        from tsukiji.kernel.storage.s3 import s3_errors  # noqa: PLC0415 - as above
+        from tsukiji.kernel.storage.s3 import s3_errors  # noqa: PLC0415 - boto3 is an optional extra
 
         with s3_errors(f"s3://{self.bucket}/{self.prefix}"):
             yield

@@ -84,7 +84,7 @@ def test_tags_stand_beside_the_answer_that_is_the_same_without(classify):
 def test_boxes_are_in_pixels_of_the_whole_picture(services, monkeypatch, classify):
     monkeypatch.setattr(explanations, "find_tags", lambda *_: [Tag("red", 0.9, None, (2, 3, 12, 9))])
     monkeypatch.setattr(
-        explanations, "read", lambda *_: nullcontext(explanations.Part(picture(1), (100, 200, 148, 248)))
+        explanations, "decode_part", lambda *_: nullcontext(explanations.Part(picture(1), (100, 200, 148, 248)))
     )
     row = classify(tags=True)[0]
     assert row.tags == [{"label": "red", "score": 0.9, "known_score": None, "box": [104, 206, 124, 218]}]
