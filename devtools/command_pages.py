@@ -1,10 +1,11 @@
 """docs/reference/cli.md: its fixed part, and every command from its definition."""
 
+import re
 from typing import Any
 
 import typer
 
-from devtools.endpoint_pages import in_brief
+from devtools.endpoint_pages import PLAIN, in_brief
 from devtools.settings_pages import ROOT
 from tsukiji.cli.app import app
 
@@ -63,7 +64,9 @@ def render_group(group: Any) -> str:
 
 def render_command(command: Any, before: str = "") -> str:
     arguments = [f" {shown(each)}" for each in command.params if each.param_type_name == "argument"]
-    return f"- `{before}{command.name}{''.join(arguments)}`: {in_brief(command.help)}\n"
+    brief = in_brief(command.help)
+    said = "" if re.fullmatch(PLAIN, brief) else f": {brief}"
+    return f"- `{before}{command.name}{''.join(arguments)}`{said}\n"
 
 
 def shown(argument: Any) -> str:

@@ -33,8 +33,14 @@ SECTIONS = {
 }
 """Heading -> tags of the OpenAPI document."""
 
-PLAIN = r"(List|Get|Poll|Delete|Create) (the|an?|it)( \w+)?"
-"""What method and path say already."""
+PLAIN = r"(List|Get|Show|Poll|Delete|Create) (the|an?|it|one)( \w+)?"
+"""What method and path say already, or a command's name."""
+
+BREAK = (
+    r"(?<=[.:;?]) |, (?=newest|oldest|worst|without|also|with|until|if|past|most|in |by |as |which|whether|whatever|"
+    r"shown|or like|group |blobs |those |only |all on|once)"
+)
+"""What follows it in a description is where the description itself is shown."""
 
 OUTSIDE = "- `GET /healthz`: as `GET /livez`.\n"
 
@@ -60,9 +66,7 @@ def render_section(heading: str, lines: list[tuple[str, str]]) -> str:
 
 def in_brief(text: str) -> str:
     """Return a description's beginning; the rest is where the description itself is shown."""
-    return re.split(
-        r"(?<=[.:;?]) |, (?=newest|oldest|without|also|with|until|if|past|most|in )", " ".join(text.split()), maxsplit=1
-    )[0].rstrip(".:;")
+    return re.split(BREAK, " ".join(text.split()), maxsplit=1)[0].rstrip(".:;")
 
 
 def order(line: tuple[str, str]) -> str:
