@@ -254,7 +254,7 @@ def work(services: Services, queue: Queue, acts: Acts, job_id: str) -> None:
         time.sleep(LOOK_SECONDS)
 
 
-def classify_at_once(_services: Any, _predictor: Any, items: list[Any], *_: Any) -> Classified:
+def classify_at_once(_predictor: Any, items: list[Any], *_: Any) -> Classified:
     found = {"label": "red", "score": 0.75, "probabilities": SHARES, "width": 8, "height": 8}
     rows = [batches.blank_prediction(item.seq) | found for item in items]
     images = len(items)
