@@ -9,7 +9,7 @@ from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from starlette.concurrency import run_in_threadpool
 
 from api.http.events import KEEPALIVE_SECONDS, PAGE, check_caller
-from api.serialize import records
+from api.serialize import job_records
 from api.services import Services
 from api.watch import ACTIVITY, VALID, Topic
 from db.jobs import activity
@@ -54,7 +54,7 @@ class Listener:
             begun = self.after or 0
             rows, more = self._new_events(session, recent, begun)
             states = activity.by_id(session, {row.job_id for row in rows})
-            events = [records.service_event(row, states[row.job_id]) for row in rows]
+            events = [job_records.service_event(row, states[row.job_id]) for row in rows]
             at_work = self._changed(session, states)
             check_caller(session, caller)
             return News([encode(event, begun) for event in events], at_work, self.after or 0, known, more)
@@ -130,5 +130,5 @@ def encode(event: Event, after: int) -> bytes:
 
 def encode_progress(job: Job) -> bytes:
     """Progress is in the row, not in the history: it has no id and is not replayed."""
-    state = records.job_state(job).model_dump_json()
+    state = job_records.job_state(job).model_dump_json()
     return format_sse_event(event="progress", data_str=f'{{"event":"progress","job":{state}}}')

@@ -9,7 +9,7 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from api.http.errors import TooManyStreams
-from api.serialize import records
+from api.serialize import job_records
 from api.services import MAX_HOLDS, Services
 from api.watch import VALID, Topic
 from db import keys
@@ -43,7 +43,7 @@ def read_news(services: Services, caller: ApiKey, job_id: str, after: int) -> Ne
     with services.database.reading() as session:
         last = jobs.last_events(session, [job_id]).get(job_id, 0)
         job = jobs.find(session, job_id)
-        events = [records.event(row) for row in jobs.events(session, job_id, after, PAGE)]
+        events = [job_records.event(row) for row in jobs.events(session, job_id, after, PAGE)]
         check_caller(session, caller)
     known = {Topic("job", job_id): job.version, Topic("history", job_id): last, Topic("key", caller.id): VALID}
     return News(job, events, known)
@@ -132,6 +132,6 @@ def encode(event: JobEvent) -> bytes:
 
 def encode_progress(job: Job) -> bytes:
     """Progress is in the row, not in the history: it has no id and is not replayed."""
-    envelope = records.job(job)
+    envelope = job_records.job(job)
     data = envelope.model_dump_json(include={"id", "status", "phase", "progress", "counts", "attempt"})
     return format_sse_event(event="progress", data_str=data)

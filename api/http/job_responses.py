@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 from api.http.idempotency import Made
 from api.http.waiting import hold, parse_wait
 from api.poll_pacing import pause_for
-from api.serialize import records
+from api.serialize import job_records
 from api.serialize.predictions import Reader
 from api.services import Services
 from db.jobs import jobs
@@ -76,10 +76,10 @@ def answer_start(services: Services, made: Made, status: int = 202) -> JSONRespo
 
 def respond(services: Services, seen: Seen, status: int, headers: dict[str, str] | None = None) -> JSONResponse:
     """Return the job with its headers; 202 has a Location. Reads no rows, so it needs no thread."""
-    body = records.job(seen.job, seen.position, seen.result)
+    body = job_records.job(seen.job, seen.position, seen.result)
     extra = said(services, seen) | (headers or {})
     if status == 202:
-        extra["location"] = records.job_place(seen.job)
+        extra["location"] = job_records.job_place(seen.job)
     return JSONResponse(body.model_dump(mode="json"), status, headers=extra)
 
 

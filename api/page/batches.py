@@ -13,7 +13,7 @@ from api.http.errors import recognise, status_of, validated
 from api.http.idempotency import Once
 from api.page.screen import Screen, ScreenDep
 from api.page.use import first_of, offered_models, teaching
-from api.serialize import drift, guarantees, records
+from api.serialize import drift, guarantees, job_records
 from api.serialize.predictions import Reader
 from api.serialize.result_filters import Selection, SelectionDep
 from api.serialize.summary import summarise
@@ -65,7 +65,7 @@ def list_batches(
         offered = offered_models(session)
         page = jobs.page(session, Window(LISTED, cursor, ("batches",)), JobKind.BATCH)
         context: dict[str, Any] = {
-            "batches": [records.job(job) for job in page.data],
+            "batches": [job_records.job(job) for job in page.data],
             "next": page.next_cursor,
             "first": cursor is None,
             "chosen": model or first_of(offered),
@@ -135,7 +135,7 @@ def show_batch(
         job = jobs.find(session, batch, JobKind.BATCH)
         asked, model = BatchRequest.of(job), session.get(Model, BatchRequest.of(job).model)
         context: dict[str, Any] = {
-            "job": records.job(job, jobs.queue_position(session, job)),
+            "job": job_records.job(job, jobs.queue_position(session, job)),
             "asked": asked,
             "gone": model is None,
             "running": job.status not in TERMINAL,

@@ -16,7 +16,7 @@ from api.page import counts, curate_acts
 from api.page.curate_queues import LISTED, QUALITY, QUEUES, Entry, Queue, count_all, find_place, findings_of, read
 from api.page.screen import ScreenDep
 from api.page.train import at_once
-from api.serialize import records
+from api.serialize import job_records, records
 from api.submit.features import start_analysis
 from db.curation import analyses, datasets, image_edits, revisions
 from db.jobs import jobs
@@ -166,7 +166,7 @@ def find_analysis(session: Session, row: Dataset) -> Any:
 def find_job(session: Session, dataset_id: str) -> Job | None:
     """Return the last analysis of the data set as a job."""
     found = jobs.page(session, Window(1), JobKind.ANALYSIS, dataset_id=dataset_id).data
-    return records.job(found[0]) if found else None
+    return job_records.job(found[0]) if found else None
 
 
 def find_done(session: Session, dataset_id: str, done: str | None) -> Any:

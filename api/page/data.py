@@ -12,7 +12,7 @@ from api.http.bodies import read_form
 from api.http.image_filters import FilterDep
 from api.page import counts
 from api.page.screen import Screen, ScreenDep
-from api.serialize import records
+from api.serialize import job_records, records
 from api.submit.freezing import freeze
 from api.submit.image_intake import take_files
 from db.curation import datasets
@@ -140,7 +140,7 @@ def delete_dataset(dataset: str, screen: ScreenDep, name: Annotated[str, Form(ma
 
 def newest_import(session: Session, row: DatasetRow) -> Job | None:
     found = jobs.page(session, Window(1), JobKind.IMPORT, dataset_id=row.id).data
-    return records.job(found[0]) if found else None
+    return job_records.job(found[0]) if found else None
 
 
 class Place:

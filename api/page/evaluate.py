@@ -11,7 +11,7 @@ from api.page import figures
 from api.page.compare import PRODUCTION, against_production, comparable, describe, own_evaluation
 from api.page.drift import describe_drift
 from api.page.screen import ScreenDep
-from api.serialize import records
+from api.serialize import job_records, records
 from db import aliases, registry
 from db.curation import datasets
 from db.jobs import exports, jobs
@@ -213,4 +213,4 @@ def list_evaluations(session: Session, model_id: str) -> list[tuple[Evaluation, 
 
 def show_job(session: Session, job_id: str) -> Any:
     """Return an evaluation's job that was started from this screen."""
-    return records.job(jobs.find(session, job_id, JobKind.EVALUATION))
+    return job_records.job(jobs.find(session, job_id, JobKind.EVALUATION))

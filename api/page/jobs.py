@@ -12,7 +12,7 @@ from api.http.access import needs, require
 from api.http.idempotency import Made, Once
 from api.page.job_words import KINDS, STATES, describe, line_of, screen_of, who_did, worker_name
 from api.page.screen import Screen, ScreenDep
-from api.serialize import records
+from api.serialize import job_records
 from api.submit import endings
 from api.submit.evaluations import start_evaluation
 from api.submit.exports import start_export
@@ -70,7 +70,7 @@ def here(**query: str | None) -> str:
 def outline(session: Session, row: Job) -> dict[str, Any]:
     """Return a job as the list shows it."""
     return {
-        "job": records.job(row, jobs.queue_position(session, row)),
+        "job": job_records.job(row, jobs.queue_position(session, row)),
         "told": describe(session, row),
         "place": screen_of(row.kind, row.id),
         "state": STATES[JobStatus(row.status)],

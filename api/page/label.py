@@ -13,7 +13,7 @@ from api.page.charts import Line, line_chart
 from api.page.rendering import percent
 from api.page.screen import ScreenDep
 from api.page.train import at_once
-from api.serialize import records
+from api.serialize import job_records, records
 from api.submit.features import start_suggestion
 from db.curation import datasets, image_edits, revisions, suggestions
 from db.jobs import jobs
@@ -63,7 +63,7 @@ def show_label(screen: ScreenDep, dataset: str) -> HTMLResponse:
             round=found,
             piles=piles,
             sure=[pile for pile in piles if pile["record"].label is not None],
-            job=records.job(active) if active else None,
+            job=job_records.job(active) if active else None,
             curve=None if found is None else draw(found.history),
             settled=found is not None and has_settled(found.history),
             edits=[records.revision(edit) for edit in edits],

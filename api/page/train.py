@@ -15,7 +15,7 @@ from api.page.charts import Line, line_chart
 from api.page.forms import Fields
 from api.page.rendering import percent
 from api.page.screen import Screen, ScreenDep
-from api.serialize import records
+from api.serialize import job_records
 from api.submit import endings
 from api.submit.backbones import choose
 from api.submit.trainings import start_training
@@ -116,7 +116,7 @@ def show_train(
         backbones=list_backbones(session),
         weights=WEIGHTS_OF,
         others=[row for row in datasets.page(session, Window(OTHERS)).data if row.id != dataset.id],
-        trainings=[records.job(row) for row in rows],
+        trainings=[job_records.job(row) for row in rows],
     )
 
 
@@ -170,7 +170,7 @@ def show_training(training: str, screen: ScreenDep) -> HTMLResponse:
         row = jobs.find(session, training, JobKind.TRAINING)
         asked = TrainingRequest.of(row)
         epochs = [EpochMetrics.model_validate(epoch) for epoch in jobs.metrics(session, row.id)]
-        job = records.job(row, jobs.queue_position(session, row))
+        job = job_records.job(row, jobs.queue_position(session, row))
         return screen.show(
             session,
             "training.html",

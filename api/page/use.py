@@ -16,7 +16,7 @@ from api.http.idempotency import Once
 from api.http.job_responses import result_of
 from api.http.waiting import has_ended, hold
 from api.page.screen import Screen, ScreenDep
-from api.serialize import records
+from api.serialize import job_records, records
 from api.submit.batches import read_options
 from api.submit.predict import find_target, read_files, start_prediction
 from db import aliases, registry
@@ -137,7 +137,7 @@ def describe(session: Session, prediction: str, item: int | None) -> dict[str, A
     asked = BatchRequest.of(job)
     model = session.get(Model, asked.model)
     context: dict[str, Any] = {
-        "job": records.job(job),
+        "job": job_records.job(job),
         "asked": asked,
         "chosen": chosen_name(session, asked.model) if model else None,
         "gone": model is None,

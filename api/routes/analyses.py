@@ -12,7 +12,7 @@ from api.http.job_responses import answer_poll, answer_start
 from api.http.paging import PagingDep
 from api.http.routing import Router
 from api.http.waiting import Prefer
-from api.serialize import records
+from api.serialize import job_records, records
 from api.submit.features import start_analysis
 from db.curation import analyses, datasets
 from db.jobs import jobs
@@ -38,7 +38,7 @@ def create_analysis(
 @needs("read")
 def list_analyses(session: Reading, paging: PagingDep) -> Page[Job]:
     """List the analyses, newest first."""
-    return paging.answer(jobs.page(session, paging.window(), JobKind.ANALYSIS), records.job)
+    return paging.answer(jobs.page(session, paging.window(), JobKind.ANALYSIS), job_records.job)
 
 
 @router.get("/analyses/{analysis}", response_model=Job)

@@ -27,7 +27,7 @@ from api.http.paging import PagingDep
 from api.http.routing import Router
 from api.http.schemas import ARCHIVE, FILES, OPTIONS, TEXT, TEXTS, body, bytes_answer, form
 from api.http.waiting import Prefer
-from api.serialize import drift, guarantees, records
+from api.serialize import drift, guarantees, job_records
 from api.serialize.parquet import parquet_file
 from api.serialize.predictions import Reader
 from api.serialize.result_filters import SelectionDep
@@ -142,7 +142,7 @@ async def from_body(request: Request, services: Services, caller: ApiKey, once: 
 @needs("read", "predict")
 def list_batches(session: Reading, paging: PagingDep) -> Page[Job]:
     """List the batches, newest first."""
-    return paging.answer(jobs.page(session, paging.window(), JobKind.BATCH), records.job)
+    return paging.answer(jobs.page(session, paging.window(), JobKind.BATCH), job_records.job)
 
 
 @router.get("/{batch}", response_model=Job)

@@ -12,7 +12,7 @@ from api.http.events import EventStream, check_room, read_event_id
 from api.http.paging import Paging, PagingDep
 from api.http.routing import Router
 from api.http.schemas import EVENTS
-from api.serialize import records
+from api.serialize import job_records
 from api.services import Services
 from db.jobs import activity
 from db.jobs.activity import Choice
@@ -92,6 +92,6 @@ def list_events(
     with services.database.reading() as session:
         found = activity.page(session, choice, paging.window(jobs, kinds))
         states = activity.by_id(session, {row.job_id for row in found.data})
-        page = paging.answer(found, lambda row: records.service_event(row, states[row.job_id]))
+        page = paging.answer(found, lambda row: job_records.service_event(row, states[row.job_id]))
     link = {name: value for name, value in paging.response.headers.items() if name == "link"}
     return JSONResponse(page.model_dump(mode="json"), headers=link)

@@ -26,7 +26,7 @@ from api.http.paging import PagingDep
 from api.http.routing import Router
 from api.http.schemas import ARCHIVE, BINARY, body, bytes_answer
 from api.http.waiting import Prefer
-from api.serialize import records
+from api.serialize import job_records, records
 from api.serialize.import_verdicts import CSV, JSON_LINES, Verdicts
 from api.services import Services
 from api.submit.admission import expect_room
@@ -149,7 +149,7 @@ def find_kept(session: Session, import_id: str) -> JobRow:
 @needs("read")
 def list_imports(session: Reading, paging: PagingDep) -> Page[Job]:
     """List the imports, newest first."""
-    return paging.answer(jobs.page(session, paging.window(), JobKind.IMPORT), records.job)
+    return paging.answer(jobs.page(session, paging.window(), JobKind.IMPORT), job_records.job)
 
 
 @router.get("/imports/{import_id}", response_model=Job)

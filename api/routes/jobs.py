@@ -13,7 +13,7 @@ from api.http.paging import PagingDep
 from api.http.routing import Router
 from api.http.schemas import EVENTS
 from api.http.waiting import Prefer
-from api.serialize import records
+from api.serialize import job_records
 from api.submit.endings import cancel, delete_results
 from api.submit.feedback import take_feedback
 from db.jobs import jobs
@@ -38,7 +38,7 @@ def list_jobs(
     session: Reading, paging: PagingDep, kind: JobKind | None = None, status: JobStatus | None = None
 ) -> Page[Job]:
     """List all jobs, newest first."""
-    return paging.answer(jobs.page(session, paging.window(kind, status), kind, status), records.job)
+    return paging.answer(jobs.page(session, paging.window(kind, status), kind, status), job_records.job)
 
 
 @router.get("/{job}", response_model=Job)
@@ -108,6 +108,6 @@ def list_events(job: str, services: ServicesDep, paging: PagingDep) -> Response:
     more = len(events) > window.limit
     events = events[: window.limit]
     rows = Rows(events, window.cursor_after(events[-1].id) if more else None)
-    page = paging.answer(rows, records.event)
+    page = paging.answer(rows, job_records.event)
     link = {name: value for name, value in paging.response.headers.items() if name == "link"}
     return JSONResponse(page.model_dump(mode="json"), headers=link)

@@ -12,7 +12,7 @@ from api.http.job_responses import answer_poll, answer_start
 from api.http.paging import PagingDep
 from api.http.routing import Router
 from api.http.waiting import Prefer
-from api.serialize import records
+from api.serialize import job_records, records
 from api.submit.features import start_suggestion
 from db.curation import datasets, suggestions
 from db.jobs import jobs
@@ -51,7 +51,7 @@ async def get_suggestion_job(
 @needs("read")
 def list_suggestion_jobs(session: Reading, paging: PagingDep) -> Page[Job]:
     """List the rounds of suggestions, newest first."""
-    return paging.answer(jobs.page(session, paging.window(), JobKind.SUGGESTION), records.job)
+    return paging.answer(jobs.page(session, paging.window(), JobKind.SUGGESTION), job_records.job)
 
 
 @router.get("/datasets/{dataset}/suggestions")

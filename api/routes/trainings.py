@@ -10,7 +10,7 @@ from api.http.job_responses import answer_poll, answer_start
 from api.http.paging import OfDataset, PagingDep
 from api.http.routing import Router
 from api.http.waiting import Prefer
-from api.serialize import records
+from api.serialize import job_records
 from api.submit.trainings import start_training
 from db.curation import datasets
 from db.jobs import jobs
@@ -33,7 +33,7 @@ def list_trainings(session: Reading, paging: PagingDep, dataset: OfDataset = Non
     """List the trainings, newest first."""
     window = paging.window(dataset)
     dataset_id = None if dataset is None else datasets.find(session, dataset).id
-    return paging.answer(jobs.page(session, window, JobKind.TRAINING, dataset_id=dataset_id), records.job)
+    return paging.answer(jobs.page(session, window, JobKind.TRAINING, dataset_id=dataset_id), job_records.job)
 
 
 @router.get("/{training}", response_model=Job)
@@ -56,4 +56,4 @@ def list_metrics(training: str, session: Reading) -> Page[EpochMetrics]:
 def finish_training(training: str, session: Transaction, caller: Caller) -> Job:
     """Finish now and keep the best model so far. To keep nothing, cancel the job."""
     job = jobs.find(session, training, JobKind.TRAINING)
-    return records.job(jobs.request_finish(session, job.id, by=caller.id))
+    return job_records.job(jobs.request_finish(session, job.id, by=caller.id))

@@ -1,6 +1,6 @@
 """What was promised of a batch, as an answer."""
 
-from api.serialize import records
+from api.serialize import job_records
 from db.jobs import drift, guarantees
 from db.jobs.requests import BatchRequest
 from db.models import GuaranteeCheck, Job
@@ -36,7 +36,7 @@ def of_batch(session: Session, job: Job) -> types.BatchGuarantee:
         return told
     sample = guarantees.checks(session, job.id)
     found = guarantees.count(row, sample, asked)
-    told.decided, told.left = row.decided, records.counts(job).succeeded - row.decided
+    told.decided, told.left = row.decided, job_records.counts(job).succeeded - row.decided
     told.reason = withdrawn(session, job)
     told.status = "withdrawn" if told.reason else "promised"
     if found is not None:

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from api.serialize import records
+from api.serialize import job_records
 from db.models import Job
 from db.predictions.decisions import BELOW_THRESHOLD, NONE_OF_THESE
 from db.predictions.results import Group
@@ -26,7 +26,7 @@ def summarise(
             refused[group.refusal] += group.images
     labels = sorted(images, key=lambda label: (-images[label], label))
     return BatchSummary(
-        counts=records.counts(job),
+        counts=job_records.counts(job),
         labels=[LabelSummary(label=label, images=images[label], decisions=decisions[label]) for label in labels],
         none_of_these=refused[NONE_OF_THESE],
         below_threshold=refused[BELOW_THRESHOLD],
