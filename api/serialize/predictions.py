@@ -6,7 +6,7 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from api.serialize.records import job_place
+from api.serialize.job_records import job_place
 from api.serialize.thresholds import AS_ASKED, Thresholds
 from db import probabilities
 from db.jobs.requests import BatchRequest

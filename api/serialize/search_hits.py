@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from api.serialize.records import job_place
+from api.serialize.job_records import job_place
 from db import models as rows
 from db import registry, search
 from db.session import Session
