@@ -118,7 +118,7 @@ class ApiSettings(Group, env_prefix="TSUKIJI_API_"):
         description="Origins of pages elsewhere that may call the API with a key.",
     )
     requests_per_minute: int = Field(
-        0, ge=0, description="Requests of one key in a minute, counted by each API process; 0: any number."
+        0, ge=0, description="Requests of one key, counted by each API process; 0: any number."
     )
     connections: int = Field(
         2000, ge=1, description="Maximum concurrent connections; fewer if the limit of open files is too low."
@@ -235,9 +235,7 @@ class JobSettings(Group, env_prefix="TSUKIJI_JOBS_"):
         30, gt=0, description="A worker that does not renew its lease for this long loses its work."
     )
     beat_seconds: float = Field(10, gt=0, description="How often a worker renews its lease.")
-    tick_seconds: float = Field(
-        2, gt=0, description="How often the dispatcher looks for lost work and notifies workers of waiting work."
-    )
+    tick_seconds: float = Field(2, gt=0, description="How often the dispatcher looks for lost and waiting work.")
     max_attempts: int = Field(3, ge=1, description="Attempts of one job or chunk before it fails with worker_lost.")
     chunk_seconds: float = Field(8, gt=0, description="Target duration of one chunk of a batch.")
     chunk_images: int = Field(10_000, ge=1, description="Maximum images in one chunk.")
@@ -248,10 +246,10 @@ class JobSettings(Group, env_prefix="TSUKIJI_JOBS_"):
     training_hours: float = Field(24, gt=0, description="Deadline of a training or import, from its first start.")
     batch_hours: float = Field(24, gt=0, description="Default deadline of a batch, from its submission.")
     worker_memory_mb: int = Field(
-        0, ge=0, description="A worker above this memory is replaced; 0: half of the container's or machine's memory."
+        0, ge=0, description="A worker above this memory is replaced; 0: half of the container's or machine's."
     )
     training_memory_mb: int = Field(
-        0, ge=0, description="A training above this memory fails; 0: 90% of the container's or machine's memory."
+        0, ge=0, description="A training above this memory fails; 0: 90% of the container's or machine's."
     )
     blob_grace_hours: float = Field(24, ge=0, description="Unreferenced bytes are deleted after this time.")
     upload_hours: float = Field(24, gt=0, description="An upload is deleted this long after its last part.")
@@ -259,19 +257,17 @@ class JobSettings(Group, env_prefix="TSUKIJI_JOBS_"):
 
 class RetentionSettings(Group, env_prefix="TSUKIJI_RETENTION_"):
     batch_days: float = Field(
-        0, ge=0, description="Results and pictures of a batch are deleted this long after its end; 0 keeps them."
+        0, ge=0, description="How long results and pictures of a batch are kept after its end; 0: for ever."
     )
-    prediction_days: float = Field(
-        7, ge=0, description="The same for predictions, and for the images behind evaluations; 0 keeps them."
-    )
+    prediction_days: float = Field(7, ge=0, description="The same for predictions and for the images of evaluations.")
     import_days: float = Field(
         90,
         ge=0,
-        description="Verdicts of an import, one per file, are deleted this long after its end; 0 keeps them.",
+        description="The same for verdicts of an import.",
     )
-    audit_days: float = Field(400, ge=0, description="Entries of the audit log are deleted after this; 0 keeps them.")
+    audit_days: float = Field(400, ge=0, description="How long entries of the audit log are kept; 0: for ever.")
     webhook_days: float = Field(
-        30, gt=0, description="Deliveries of webhooks are deleted this long after they succeeded or were given up."
+        30, gt=0, description="How long deliveries of webhooks are kept after they succeeded or were given up."
     )
 
 
@@ -287,7 +283,7 @@ class WebhookSettings(Group, env_prefix="TSUKIJI_WEBHOOKS_"):
         description="Pauses after failed attempts; after the last the delivery is given up.",
     )
     disable_hours: float = Field(
-        72, gt=0, description="A webhook is disabled when a delivery is given up, and none succeeded for this long."
+        72, gt=0, description="A webhook is disabled when a delivery is given up and none succeeded for this long."
     )
 
     @field_validator("hosts")
@@ -299,12 +295,11 @@ class WebhookSettings(Group, env_prefix="TSUKIJI_WEBHOOKS_"):
 class InferenceSettings(Group, env_prefix="TSUKIJI_INFERENCE_"):
     device: str = Field("auto", description="`auto`, `cpu`, `cuda`, `cuda:1`, `mps`.")
     engine: Literal["auto", "torch", "openvino"] = Field(
-        "auto", description="What computes embeddings; `auto`: the fastest here, measured once. OpenVINO is for CPUs."
+        "auto", description="What computes embeddings; `auto`: the fastest, measured once. OpenVINO is for CPUs."
     )
     precision: Literal["auto", "float32", "bfloat16", "float16", "int8"] = Field(
         "auto",
-        description="Precision of inference and training features; `auto`: what a model was evaluated in, or the "
-        "fastest with the same results.",
+        description="Precision of features; `auto`: what a model was evaluated in, or the fastest with equal results.",
     )
     memory_format: Literal["auto", "channels_last", "contiguous"] = Field(
         "auto", description="Memory layout of pictures."
