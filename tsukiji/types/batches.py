@@ -169,7 +169,7 @@ class BatchCreate(BatchOptions):
     runner: Runner = Field(
         "service",
         description="`ray`: a program on your own cluster classifies the images of the source and reports "
-        "(`tsukiji batch-ray`); the service keeps the job and reads the results.",
+        "(command `batch-ray`); the service keeps the job and reads the results.",
     )
 
     @model_validator(mode="after")
