@@ -158,8 +158,8 @@ def read(layout: Layout, table: Table, names: Collection[str], max_items: int | 
     """Return the items of a table, and record it as one; nothing if it is no table."""
     if layout.options.format == "folders" and not table.is_named:
         return iter(())
+    check_lines(table, max_items)
     try:
-        check_lines(table, max_items)
         told = formats.read(table.name, table.data, layout.options, names, layout.kind)
         items = None if told is None else begun(told.items)
         for note in told.notes if told else ():
