@@ -21,7 +21,7 @@ from tsukiji.names import from_path
 from tsukiji.types import Box, ImportOptions, Kind, Split
 
 FETCHED: Final = ("http://", "https://", "s3://", "file://")
-LINES_PER_ITEM: Final = 10
+LINES_PER_ITEM: Final = 50
 """A cell may hold line breaks, and lines may be empty; more than this is no table."""
 
 
@@ -158,8 +158,8 @@ def read(layout: Layout, table: Table, names: Collection[str], max_items: int | 
     """Return the items of a table, and record it as one; nothing if it is no table."""
     if layout.options.format == "folders" and not table.is_named:
         return iter(())
-    check_lines(table, max_items)
     try:
+        check_lines(table, max_items)
         told = formats.read(table.name, table.data, layout.options, names, layout.kind)
         items = None if told is None else begun(told.items)
         for note in told.notes if told else ():
