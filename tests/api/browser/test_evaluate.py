@@ -75,7 +75,7 @@ def test_how_many_wrong_labels_moves_what_is_decided(signed_in, services):
     page.keyboard.press("End")
     expect(shown).to_have_text(["10%", "100.0%", "0.500"])
     page.keyboard.press("Home")
-    expect(shown).to_contain_text(["0.5%", "nothing yet: label about", "–"])
+    expect(shown).to_have_text(["0.5%", "none yet", "–"])
 
 
 def test_a_training_draws_itself_while_it_runs(signed_in, client, services, dataset):
