@@ -67,7 +67,7 @@ def classify(worker, job_id, chunks=1000):
         with worker.database.reading() as session:
             job = jobs.find(session, job_id)
         (group, _) = next(
-            part_inference.groups_read(worker, job, chunk, Lease(worker.database, worker.settings.jobs, chunk))
+            part_inference.groups_of(worker, job, chunk, Lease(worker.database, worker.settings.jobs, chunk))
         )
         items = [each.item for each in group]
         rows = [predict(item, (0.1, 0.2, 0.7), failed=item.seq == 2) for item in items]
