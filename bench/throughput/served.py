@@ -1,6 +1,7 @@
 """A service with a trained model, and its programs."""
 
 import json
+import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -72,6 +73,7 @@ def serve(stage: Stage, recipe: dict[str, Any] | None = None) -> Iterator[Served
         RuntimeError: no model may compute in this precision.
     """
     folder = stage.folder("service")
+    os.environ.setdefault("TSUKIJI_INFERENCE_PRECISION", "auto")  # that of `tsukiji demo` is float32
     with service(folder) as client:
         model, precision = prepare(client, stage, recipe or recipe_of(stage))
         told = json.loads((folder / "announced.json").read_text())
