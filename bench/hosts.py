@@ -200,7 +200,7 @@ class Story:
 
 
 def suffer(users: Users, story: Story, jobs: int) -> None:
-    """Go on until the story is over and so many jobs are accepted, then let everything finish."""
+    """Go on until the story is over and enough jobs are accepted, then let everything finish."""
     users.start()
     while not story.over or len(users.accepted) < jobs:
         story.step()

@@ -72,7 +72,7 @@ def load_data(run: Run, preprocess: Preprocess, device: torch.device) -> DataLoa
     crop = Resize(preprocess.size)
     crop.split_idx = 0  # training images only
     stats = Normalize.from_stats(preprocess.mean, preprocess.std)
-    # fastai starts the decoding processes anew for every epoch: a second each time, on two cores.
+    # fastai starts the decoding processes again for every epoch: a second each time, on two cores.
     long_enough = len(train) >= WORKER_BATCHES * recipe.batch_size
     augmented = [IntToFloatTensor, *aug_transforms(do_flip=recipe.flip), stats]
     # fastai's affine transforms run on held-out images too: an identity resampling, which changes the sixth digit.

@@ -60,7 +60,7 @@ class Clock:
         }
 
     def set(self, seconds: float) -> None:
-        """Let it be wrong by so many seconds."""
+        """Let it be wrong by these seconds."""
         draft = self.file.with_suffix(".new")
         draft.write_text(f"{seconds:+.0f}\n")
         draft.replace(self.file)
@@ -142,7 +142,7 @@ def make_clocks(home: Path, count: int) -> list[Clock]:
 
 
 def take(handle: int, size: int) -> bool:
-    """Make a file larger by so many bytes, if the disk has them."""
+    """Make a file larger by these bytes, if the disk has them."""
     try:
         os.posix_fallocate(handle, os.fstat(handle).st_size, max(1, size))
     except OSError:

@@ -114,7 +114,7 @@ class Machine:
                 program.revive()
 
     def lose(self) -> None:
-        """Cut the link, then kill everything: nobody is told, as when a machine loses its power."""
+        """Cut the link, then kill everything: no one is told, as when a machine loses its power."""
         self.lost = True
         self.host.cut()
         for program in self.programs:

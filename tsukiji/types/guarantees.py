@@ -95,7 +95,7 @@ class BatchGuarantee(Answer):
     left: int | None = None
     """Images without one, for a person."""
     sample: int = 0
-    """Random decisions to check: so many confirm the target even if one is wrong."""
+    """Random decisions to check: as many as confirm the target even if one is wrong."""
     checked: int = 0
     """Those answered, counted in the order of the sample up to the first one that is not."""
     wrong: int = 0

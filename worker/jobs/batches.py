@@ -106,7 +106,7 @@ def store_lists(services: Services, job: Job, rows: Iterator[Item], passed: Skip
 
 
 def take_list(rows: Iterator[Item], most: int) -> list[Item]:
-    """Return the next items: at most so many, and pictures of about `LIST_BYTES`."""
+    """Return the next items: at most `most`, and pictures of about `LIST_BYTES`."""
     page: list[Item] = []
     held = 0
     for row in rows:

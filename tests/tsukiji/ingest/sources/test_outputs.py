@@ -1,6 +1,5 @@
 import pytest
 
-from tests.tsukiji.kernel.storage.conftest import s3_client, s3_endpoint  # noqa: F401 - fixtures
 from tsukiji.errors import BlobMissing, OutputNotAllowed
 from tsukiji.ingest.outputs import Outputs
 from tsukiji.kernel.settings import OutputSettings, Settings, StorageSettings
