@@ -87,8 +87,16 @@ def test_a_training_process_that_hangs_is_ended_and_the_training_tried_again(ser
     row = submit.find(training)
     assert (row.status, row.attempt) == ("queued", 1)
     assert submit.history(training)[-1].data["why"] == "stalled"
-    with pytest.raises(ProcessLookupError):
-        os.kill(pids[0], 0)
+    assert wait_until(lambda: is_gone(pids[0]), 10)
+
+
+def is_gone(pid):
+    """Return whether a process has ended, and been waited for by its parent."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
 
 
 def test_a_training_that_takes_too_much_memory_fails_and_says_so(services, submit, training):

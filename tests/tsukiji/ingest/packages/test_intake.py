@@ -54,7 +54,7 @@ def test_a_zip_of_a_package_is_the_package(folder, zipped, target, prefix):
 def test_a_file_that_has_no_business_there_is_refused_and_not_written(folder, zipped, target, tmp_path, name):
     with pytest.raises(PackageInvalid):
         unpack(zipped(folder, **{name: b"evil"}), target, LIMITS)
-    assert not [path for path in tmp_path.parent.rglob("*") if path.name.endswith(("evil.json", ".pkl", "run.py"))]
+    assert not [path for path in tmp_path.rglob("*") if path.name.endswith(("evil.json", ".pkl", "run.py"))]
 
 
 def test_what_is_no_zip_is_refused(tmp_path, target):
