@@ -1,4 +1,4 @@
-"""A service on three hosts, of which one is lost: every accepted job must finish exactly once.
+"""A service on three hosts, one of them lost: every accepted job must finish exactly once.
 
 `python -m bench.hosts [--jobs 100] [--cut 60] [--lease SECONDS] [--seed S] [--json]`, as root on Linux. Hosts are
 network namespaces: `services` has PostgreSQL, Redis and an S3-compatible server, `one` the API and a worker of each

@@ -61,7 +61,7 @@ SAMPLE_SECONDS: Final = 0.25
 LOOK_SECONDS: Final = 0.5
 """Between two looks for work, where workers of a service wait for a message."""
 WARM_UP: Final = 64
-PICTURE: Final = b"a picture that nobody looks at"
+PICTURE: Final = b"a picture that is not decoded"
 SHARES: Final = np.array([0.25, 0.75], "<f4").tobytes()
 
 

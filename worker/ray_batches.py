@@ -270,7 +270,7 @@ class Reports:
 
 
 def main() -> None:
-    """Run the order on standard input; print the ended batch's id, and its counts, as JSON."""
+    """Run the order on standard input; print the ended batch's id."""
     order = Order.model_validate_json(sys.stdin.read())
     try:
         with Client() as client:

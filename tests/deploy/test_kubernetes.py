@@ -117,7 +117,7 @@ def test_programs_can_write_where_their_images_say(rendered):
         image = Image(f"deploy/{'api' if name in {'api', 'migrate'} else 'worker'}.Dockerfile").environment
         assert {"/tmp", image["TMPDIR"], image["TSUKIJI_DATA_DIR"]} <= mounts.keys(), name  # noqa: S108 - in the pod
         assert set(mounts.values()) == kinds, name
-    assert "/dev/shm" in {mount["mountPath"] for mount in programs(rendered)["worker-train"]["volumeMounts"]}  # noqa: S108
+    assert "/dev/shm" in {mount["mountPath"] for mount in programs(rendered)["worker-train"]["volumeMounts"]}  # noqa: S108 - in the pod
 
 
 def test_memory_has_the_bounds_of_compose(rendered):

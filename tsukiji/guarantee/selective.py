@@ -24,7 +24,7 @@ POINTS: Final = 250
 HALVINGS: Final = 12
 MOST_STEPS: Final = 5000
 PARTS: Final = 10
-"""So many of the surest parts are tried with more pictures."""
+"""How many of the surest parts are tried with more pictures."""
 MOST_FACTOR: Final = 1000.0
 GROWTH: Final = 1.05
 

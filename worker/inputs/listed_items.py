@@ -27,7 +27,7 @@ Row = dict[str, Any]
 
 
 def rows_of(services: Services, job: Job, passed: SkippedFiles, done: int, last: list[ListedItem]) -> Iterator[Row]:
-    """Yield the items after the first `done`, the last of which are given: those of the last list."""
+    """Yield the items after the first `done`; `last` are those of the last list."""
     places = [item.place for item in last]
     after = next((place for place in reversed(places) if place is not None), None)
     skipped = done if after is None else places[::-1].index(after)
