@@ -3,6 +3,7 @@
 import fcntl
 import gc
 import os
+import secrets
 import signal
 import tempfile
 from collections import Counter
@@ -100,6 +101,37 @@ def rabbitmq_url(rabbitmq_server):
     with (Path(tempfile.gettempdir()) / "tsukiji-tests-rabbitmq.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield rabbitmq_server
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint():
+    """The URL of a server that speaks S3, one for the whole run."""
+    from moto.server import ThreadedMotoServer  # noqa: PLC0415 - few tests need it, and it takes a second
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    yield "http://{}:{}".format(*server.get_host_and_port())
+    server.stop()
+
+
+@pytest.fixture
+def s3_client(s3_endpoint, monkeypatch):
+    """A client of it; its credentials are where programs look for them."""
+    import boto3  # noqa: PLC0415 - few tests need it, and it takes half a second
+
+    for name, value in {"ACCESS_KEY_ID": "test", "SECRET_ACCESS_KEY": "test", "DEFAULT_REGION": "us-east-1"}.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    client = boto3.client("s3", endpoint_url=s3_endpoint)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def s3_bucket(s3_client):
+    """The name of an empty bucket there."""
+    name = f"tests-{secrets.token_hex(4)}"
+    s3_client.create_bucket(Bucket=name)
+    return name
 
 
 @pytest.fixture(scope="session")

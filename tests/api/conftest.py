@@ -111,10 +111,7 @@ def services(settings):
 @pytest.fixture
 def freeze(client, services):
     """Do the first phase of a training as a worker does, and return the job as it is then told."""
-    store, notifier = services.store, services.notifier
-    of_worker = WorkerServices(
-        services.settings, services.database, store, notifier, Sources(services.settings), "train@test"
-    )
+    of_worker = worker_of(services, "train@test")
 
     def freeze(job_id):
         with services.database.transaction() as session:
@@ -123,6 +120,59 @@ def freeze(client, services):
         return client.get(f"/v1/jobs/{job_id}").json()
 
     return freeze
+
+
+def worker_of(services, name="worker@test"):
+    """The services of a worker on the rows and bytes of the application."""
+    settings = services.settings
+    return WorkerServices(settings, services.database, services.store, services.notifier, Sources(settings), name)
+
+
+@pytest.fixture
+def similarity_worker(services, monkeypatch):
+    """A worker that can be asked which images look alike."""
+    from tests.api import similar  # noqa: PLC0415 - few tests need it, and it loads PyTorch
+
+    with similar.answering(worker_of(services), monkeypatch) as worker:
+        yield worker
+
+
+@pytest.fixture
+def reds(client, services, similarity_worker):
+    """Images of all shades of red, with their features; by red."""
+    from tests.api import similar  # noqa: PLC0415 - few tests need it, and it loads PyTorch
+
+    images = similar.add(client, "reds", *similar.REDS)
+    similar.keep(services, images, *similar.REDS)
+    return images
+
+
+@pytest.fixture
+def suggestion_worker(services):
+    return worker_of(services)
+
+
+@pytest.fixture
+def pets(client, services):
+    """24 images without labels, cats and dogs by their features; {name: id}, cats first."""
+    from tests.api import suggesting  # noqa: PLC0415 - few tests need it, and it loads PyTorch
+
+    return suggesting.add_pets(client, services)
+
+
+@pytest.fixture
+def suggest(client, services, suggestion_worker, pets):
+    """Ask for a round, let a worker do it, and return what is shown."""
+    from tests.api import suggesting  # noqa: PLC0415 - few tests need it, and it loads PyTorch
+
+    def suggest():
+        job = client.post(suggesting.PLACE, json={}).json()
+        suggesting.work(services, suggestion_worker, job["id"])
+        job = client.get(f"/v1/suggestions/{job['id']}").json()
+        assert (job["status"], job["error"]) == ("succeeded", None)
+        return client.get(suggesting.PLACE).json()
+
+    return suggest
 
 
 @pytest.fixture

@@ -8,8 +8,7 @@ from db.models import BatchItem, Job
 from db.parts import tables
 from db.parts.files import encoded
 from db.predictions.decisions import Rule
-from tests.api.conftest import claim_chunk, predict
-from tests.api.test_parts import worker_of
+from tests.api.conftest import claim_chunk, predict, worker_of
 from tsukiji.kernel.settings import OutputSettings, SourceSettings
 from tsukiji.kernel.storage.blobs import digest_of
 from worker.jobs.batches import run as run_batch

@@ -12,16 +12,14 @@ from db.jobs import batches, jobs, leases
 from db.models import Job
 from db.parts import tables
 from db.predictions.decisions import Rule
-from tests.api.conftest import claim_chunk, picture, predict
+from tests.api.conftest import claim_chunk, picture, predict, worker_of
 from tests.api.test_auth import SAME_SITE
-from tsukiji.ingest.sources import Sources
 from tsukiji.kernel.settings import OutputSettings, SourceSettings
 from worker.inference import part_inference
 from worker.jobs.batches import run as run_batch
 from worker.lease import Lease
 from worker.part_files import store_part
 from worker.runner import run
-from worker.services import Services as WorkerServices
 
 
 @pytest.fixture
@@ -39,11 +37,6 @@ def photos(services, tmp_path):
 @pytest.fixture
 def worker(services, photos):
     return worker_of(services)
-
-
-def worker_of(services):
-    settings = services.settings
-    return WorkerServices(settings, services.database, services.store, services.notifier, Sources(settings), "test")
 
 
 def send(client, model, photos, **options):

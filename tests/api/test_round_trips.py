@@ -17,17 +17,15 @@ from hypothesis import strategies as st
 from api.serialize.dataset_exports import SUFFIX, export
 from api.serialize.export_layout import ExportItem
 from db.jobs.requests import ImportRequest
-from tests.api.conftest import archive, pictures
+from tests.api.conftest import archive, pictures, worker_of
 from tests.worker.conftest import work
 from tsukiji.ingest.archives import ArchiveLimits, Entry, entries
-from tsukiji.ingest.sources import Sources
 from tsukiji.kernel.settings import Settings
 from tsukiji.kernel.storage.memory import MemoryStore
 from tsukiji.labels import clean_label, join_labels
 from worker.inputs.import_reader import survey
 from worker.inputs.input_files import wanted as kept
 from worker.jobs.imports import run
-from worker.services import Services as WorkerServices
 
 PNG = b"\x89PNG\r\n\x1a\n"
 SERVICES = SimpleNamespace(store=MemoryStore(), settings=Settings())
@@ -150,12 +148,9 @@ SENT = {
 
 
 @pytest.fixture
-def intake(services, settings):
+def intake(services):
     """Does the work of an import, on the rows and the bytes of the application."""
-    found = WorkerServices(
-        settings, services.database, services.store, services.notifier, Sources(settings), "worker@tests"
-    )
-    return lambda job_id: work(found, job_id, run)
+    return lambda job_id: work(worker_of(services), job_id, run)
 
 
 def images_of(client, dataset):

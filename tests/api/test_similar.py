@@ -1,82 +1,18 @@
 """Images that look most like a picture, answered by a worker from kept features."""
 
 import io
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from db.curation import analyses
-from db.jobs import workers
 from db.models import Evaluation, EvaluationItem
 from tests.api.conftest import as_files, picture
+from tests.api.similar import BACKBONE, REDS, add, keep
 from tests.api.test_scopes import make_key
 from training.random_projection import DIMENSIONS, unit
-from tsukiji.ingest.sources import Sources
-from tsukiji.vision.backbones import preprocess_of
-from tsukiji.vision.feature_cache import COMPACT, FeatureCache, weights_key
-from tsukiji.vision.shapes import architecture_of
 from worker.inference import similar_pictures
-from worker.inference.predict_rpc import PredictServer
-from worker.inference.similar_pictures import SimilarPictures
-from worker.services import Services as WorkerServices
-
-BACKBONE = "efficientnet_lite0"
-SPACE = "made-up"
-FACTS = architecture_of(BACKBONE)
-WIDTH = FACTS.num_middle + 2 * FACTS.num_features
-
-
-@pytest.fixture
-def worker(services, monkeypatch):
-    """A worker whose body sees in a picture how red it is."""
-    settings = services.settings
-    mine = WorkerServices(settings, services.database, services.store, services.notifier, Sources(settings), "w1")
-    server = PredictServer("127.0.0.1")
-    server.serve(None, SimilarPictures(mine).ask)
-    with services.database.transaction() as session:
-        workers.report(session, "w1", "infer", None, server.address("w1"))
-    engine = SimpleNamespace(space=SPACE, look=lambda pixels: (seen(pixels[..., 0].mean()), None))
-    body = similar_pictures.Body(engine, preprocess_of(BACKBONE, 224))
-    monkeypatch.setattr(similar_pictures, "open_body", lambda *_: body)
-    monkeypatch.setattr(similar_pictures, "PATIENCE", 0)  # else what is missing is looked for some milliseconds later
-    yield mine
-    server.close()
-
-
-def seen(red):
-    """Features that turn with the red of a picture."""
-    row = np.zeros((1, WIDTH), np.float32)
-    row[0, -2:] = np.cos(red / 200), np.sin(red / 200)
-    return row
-
-
-def add(client, dataset, *reds):
-    """Add pictures of these reds; returns their images by red."""
-    files = [("files", (f"{red}.png", picture((red, 60, 90)), "image/png")) for red in reds]
-    client.post("/v1/datasets", json={"name": dataset})
-    assert client.post(f"/v1/datasets/{dataset}/images", files=files).status_code == 201
-    images = client.get(f"/v1/datasets/{dataset}/images?limit=200").json()["data"]
-    return {int(image["name"][:-4]): image for image in images}
-
-
-def keep(services, images, *reds):
-    """Keep what an analysis would: compact features."""
-    kept = FeatureCache(services.settings.cache_dir / "features.db", SPACE, 2**30)
-    rows = {images[red]["sha256"]: similar_pictures.compact(seen(red), FACTS.num_middle)[0] for red in reds}
-    kept.write(rows, COMPACT)
-    kept.name_space(weights_key(BACKBONE, 224, services.settings.weights_dir))
-
-
-REDS = range(0, 240, 20)
-
-
-@pytest.fixture
-def reds(client, services, worker):
-    images = add(client, "reds", *REDS)
-    keep(services, images, *REDS)
-    return images
 
 
 def found(answer):
@@ -116,7 +52,7 @@ def test_a_picture_that_is_sent_is_compared_and_not_kept(client, services, reds)
     assert client.get("/v1/datasets/reds").json()["images"] == len(REDS)
 
 
-def test_a_new_kind_of_picture_has_a_low_known_score(client, worker, services):
+def test_a_new_kind_of_picture_has_a_low_known_score(client, similarity_worker, services):
     images = add(client, "reds", *range(0, 60, 2), 255)
     keep(services, images, *range(0, 60, 2))
     scores = [
@@ -166,7 +102,7 @@ def test_without_a_worker_the_answer_says_what_to_do(client, services):
     assert (answer.status_code, answer.json()["code"]) == (409, "worker_unreachable")
 
 
-def test_without_features_the_answer_says_what_to_do(client, services, worker):
+def test_without_features_the_answer_says_what_to_do(client, services, similarity_worker):
     images = add(client, "reds", 1, 2)
     for others in ((), (9,)):
         if others:

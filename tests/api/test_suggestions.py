@@ -1,86 +1,12 @@
 """Suggestions: unlabelled images in piles, which one act accepts; a round by a worker on features that are kept."""
 
-import numpy as np
 import pytest
 
 from db.jobs import leases
 from db.models import Job
 from tests.api.conftest import as_files, limited, picture
-from tsukiji.ingest.sources import Sources
-from tsukiji.vision.feature_cache import PLAIN, FeatureCache, weights_key
-from tsukiji.vision.shapes import architecture_of
+from tests.api.suggesting import BACKBONE, PLACE, act, keep, label, work
 from worker.jobs import suggestions
-from worker.runner import run
-from worker.services import Services as WorkerServices
-
-PLACE = "/v1/datasets/pets/suggestions"
-BACKBONE = "efficientnet_lite0"
-
-
-@pytest.fixture
-def worker(services):
-    settings = services.settings
-    return WorkerServices(settings, services.database, services.store, services.notifier, Sources(settings), "w1")
-
-
-@pytest.fixture
-def pets(client, services):
-    """24 images without labels, cats and dogs by their features; {name: id}, cats first."""
-    client.post("/v1/datasets", json={"name": "pets"})
-    for number in range(24):
-        sent = as_files([picture((number * 10, 60, 90))])
-        name = f"{'cat' if number < 12 else 'dog'}-{number:02}.png"
-        client.post("/v1/datasets/pets/images", files=[("files", (name, sent[0][1][1], "image/png"))])
-    images = client.get("/v1/datasets/pets/images?limit=100").json()["data"]
-    keep(services, {image["sha256"]: image["name"][:3] for image in images})
-    return {image["name"]: image["id"] for image in sorted(images, key=lambda image: image["name"])}
-
-
-def keep(services, kinds):
-    """Put features of pictures where the backbone leaves them: alike within a kind."""
-    facts = architecture_of(BACKBONE)
-    random = np.random.default_rng(0)
-    centres = {kind: np.random.default_rng(ord(kind[0])).random(facts.num_features) for kind in set(kinds.values())}
-    kept = FeatureCache(services.settings.cache_dir / "features.db", "made-up", 2**30)
-    blank = np.zeros(facts.num_middle + facts.num_features)
-    found = {
-        sha256: np.concatenate([blank, centres[kind] + 0.1 * random.random(facts.num_features)])
-        for sha256, kind in kinds.items()
-    }
-    kept.write(found, PLAIN)
-    kept.name_space(weights_key(BACKBONE, 224, services.settings.weights_dir))
-
-
-@pytest.fixture
-def suggest(client, services, worker, pets):
-    """Ask for a round, let a worker do it, and return what is shown."""
-
-    def suggest():
-        job = client.post(PLACE, json={}).json()
-        work(services, worker, job["id"])
-        job = client.get(f"/v1/suggestions/{job['id']}").json()
-        assert (job["status"], job["error"]) == ("succeeded", None)
-        return client.get(PLACE).json()
-
-    return suggest
-
-
-def work(services, worker, job_id):
-    with services.database.transaction() as session:
-        job = leases.claim(session, Job, job_id, "w1", 30)
-    run(worker, job, suggestions.run)
-
-
-def act(client, act, **more):
-    answer = client.post("/v1/datasets/pets/revisions", json={"act": act, **more})
-    assert answer.status_code == 201, answer.text
-    return answer.json()
-
-
-def label(client, pets, count=4):
-    """Label the first images of both kinds."""
-    for kind, start in (("cat", 0), ("dog", 12)):
-        act(client, "relabel", label=kind, images=list(pets.values())[start : start + count])
 
 
 def listed(client, pile):
@@ -215,19 +141,19 @@ def test_near_duplicates_do_not_vouch_for_each_other():
     assert len(set(groups.tolist())) == 3
 
 
-def test_a_worker_that_dies_leaves_the_round_to_another(client, services, worker, pets, monkeypatch):
+def test_a_worker_that_dies_leaves_the_round_to_another(client, services, suggestion_worker, pets, monkeypatch):
     label(client, pets)
     job = client.post(PLACE, json={}).json()
     with monkeypatch.context() as broken:
         broken.setattr(suggestions, "sort", lambda *_: 1 / 0)
-        work(services, worker, job["id"])
+        work(services, suggestion_worker, job["id"])
     assert client.get(f"/v1/suggestions/{job['id']}").json()["status"] == "queued"
     assert client.get(PLACE).status_code == 404
-    work(services, worker, job["id"])
+    work(services, suggestion_worker, job["id"])
     assert counted(client.get(PLACE).json()) == {"label:cat": 8, "label:dog": 8}
 
 
-def test_a_worker_that_lost_its_lease_writes_nothing(client, services, worker, pets, monkeypatch):
+def test_a_worker_that_lost_its_lease_writes_nothing(client, services, suggestion_worker, pets, monkeypatch):
     label(client, pets)
     job = client.post(PLACE, json={}).json()
     real = suggestions.sort
@@ -238,7 +164,7 @@ def test_a_worker_that_lost_its_lease_writes_nothing(client, services, worker, p
         return real(*arguments)
 
     monkeypatch.setattr(suggestions, "sort", taken_over)
-    work(services, worker, job["id"])
+    work(services, suggestion_worker, job["id"])
     assert client.get(PLACE).status_code == 404
     assert listed(client, "label:cat") == []
 

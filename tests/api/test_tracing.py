@@ -8,11 +8,9 @@ from starlette.testclient import TestClient
 from api.main import create_app
 from db.jobs import jobs
 from db.models import Chunk
-from tests.api.conftest import as_files, claim_chunk, pictures
-from tsukiji.ingest.sources import Sources
+from tests.api.conftest import as_files, claim_chunk, pictures, worker_of
 from tsukiji.kernel import tracing
 from worker.runner import run
-from worker.services import Services as WorkerServices
 
 CALLER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -41,9 +39,7 @@ def test_a_request_and_the_chunk_that_it_led_to_are_one_trace(client, services, 
     client.get("/livez")
     with services.database.transaction() as session:
         chunk = claim_chunk(session)
-    settings, database, store = services.settings, services.database, services.store
-    worker = WorkerServices(settings, database, store, services.notifier, Sources(settings), "infer@test")
-    run(worker, chunk, lambda _services, _chunk, _lease: None)
+    run(worker_of(services), chunk, lambda _services, _chunk, _lease: None)
     request, work = spans()["POST /v1/batches"], spans()["chunk"]
     assert f"{request.context.trace_id:032x}" == CALLER.split("-")[1], "the caller's trace goes on"
     assert work.context.trace_id == request.context.trace_id

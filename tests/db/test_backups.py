@@ -1,12 +1,9 @@
 """A backup has all rows of one moment and their blobs; what is half made, or damaged, is never taken for whole."""
 
 import json
-import secrets
 from datetime import datetime
 
-import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 from sqlalchemy import func, select
 
 from db import backups, blobs, keys
@@ -21,28 +18,6 @@ from tsukiji.kernel.settings import DataSettings, Settings
 from tsukiji.kernel.storage import open_pages, open_store
 
 PICTURES = [f"picture {number}".encode() for number in range(12)]
-
-
-@pytest.fixture(scope="module")
-def s3_endpoint():
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
-@pytest.fixture
-def bucket(request, monkeypatch):
-    """The URL and the server of an empty bucket."""
-    endpoint = request.getfixturevalue("s3_endpoint")
-    for name, value in {"ACCESS_KEY_ID": "test", "SECRET_ACCESS_KEY": "test", "DEFAULT_REGION": "us-east-1"}.items():
-        monkeypatch.setenv(f"AWS_{name}", value)
-    client = boto3.client("s3", endpoint_url=endpoint)
-    name = f"backups-{secrets.token_hex(4)}"
-    client.create_bucket(Bucket=name)
-    client.close()
-    return f"s3://{name}/some/prefix", endpoint
 
 
 @pytest.fixture
@@ -67,7 +42,8 @@ def service(settings, database):
 def place(request, service, tmp_path):
     if request.param == "folder":
         return backups.place_of(service, str(tmp_path / "backup"), None)
-    return backups.place_of(service, *request.getfixturevalue("bucket"))
+    bucket, endpoint = map(request.getfixturevalue, ("s3_bucket", "s3_endpoint"))
+    return backups.place_of(service, f"s3://{bucket}/some/prefix", endpoint)
 
 
 @pytest.fixture

@@ -6,10 +6,8 @@ import threading
 from contextlib import contextmanager
 from datetime import timedelta
 
-import boto3
 import pytest
 import redis
-from moto.server import ThreadedMotoServer
 from sqlalchemy import text, update
 
 from db import blobs, doctor, keys
@@ -208,22 +206,12 @@ def test_a_store_that_is_not_the_one_that_the_database_knows(environment, databa
     assert "same TSUKIJI_STORAGE_URL" in found.hint
 
 
-@pytest.fixture(scope="module")
-def s3():
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    yield "http://{}:{}".format(*server.get_host_and_port())
-    server.stop()
-
-
-def test_a_bucket_that_is_missing(embedded, s3):
-    for name, value in {"ACCESS_KEY_ID": "a", "SECRET_ACCESS_KEY": "b", "DEFAULT_REGION": "us-east-1"}.items():
-        embedded.setenv(f"AWS_{name}", value)
-    embedded.setenv("TSUKIJI_STORAGE_ENDPOINT_URL", s3)
+def test_a_bucket_that_is_missing(embedded, s3_client, s3_endpoint):
+    embedded.setenv("TSUKIJI_STORAGE_ENDPOINT_URL", s3_endpoint)
     embedded.setenv("TSUKIJI_STORAGE_URL", "s3://nowhere/tsukiji")
     found = look()["store"]
     assert (found.ok, "create it" in found.hint) == (False, True)
-    boto3.client("s3", endpoint_url=s3).create_bucket(Bucket="nowhere")
+    s3_client.create_bucket(Bucket="nowhere")
     assert look()["store"].ok
 
 

@@ -10,7 +10,6 @@ from playwright.sync_api import expect, sync_playwright
 
 from devtools.servers import wait_until
 from tests.api.conftest import NO_CHROMIUM
-from tests.api.test_suggestions import pets, suggest, worker  # noqa: F401 - fixtures
 
 expect.set_options(timeout=30_000)  # a busy machine is no error
 

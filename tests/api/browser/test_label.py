@@ -9,12 +9,12 @@ from playwright.sync_api import expect
 from sqlalchemy import select
 
 from db.models import Job
-from tests.api.test_suggestions import act, label, work
+from tests.api.suggesting import act, label, work
 from tsukiji.jobs import JobStatus
 
 
 @pytest.fixture
-def sorting(services, worker):
+def sorting(services, suggestion_worker):
     """A worker that does each round as it is asked for."""
     stop = threading.Event()
 
@@ -23,7 +23,7 @@ def sorting(services, worker):
             with services.database.reading() as session:
                 waiting = session.scalar(select(Job.id).where(Job.status == JobStatus.QUEUED))
             if waiting:
-                work(services, worker, waiting)
+                work(services, suggestion_worker, waiting)
             time.sleep(0.02)
 
     thread = threading.Thread(target=run)

@@ -3,14 +3,13 @@
 from playwright.sync_api import expect
 
 from tests.api.browser.test_accessibility import serious
-from tests.api.test_similar import reds, worker  # noqa: F401 - fixtures
 
 
 def labels_of(client):
     return {each["name"]: each["label"] for each in client.get("/v1/datasets/reds/images?limit=99").json()["data"]}
 
 
-def test_what_a_line_is_drawn_around_is_labelled_by_one_key(client, signed_in, reds):  # noqa: F811 - the fixture
+def test_what_a_line_is_drawn_around_is_labelled_by_one_key(client, signed_in, reds):
     client.post("/v1/datasets/reds/revisions", json={"act": "relabel", "label": "dark", "images": [reds[0]["id"]]})
     page = signed_in("/datasets/reds/map")
     first, second, last = (page.locator(f'circle[data-image="{reds[red]["id"]}"]') for red in (220, 200, 0))

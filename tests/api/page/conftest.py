@@ -3,7 +3,6 @@
 import pytest
 
 from tests.api.test_auth import SAME_SITE
-from tests.api.test_suggestions import pets, suggest, worker  # noqa: F401 - fixtures
 
 
 @pytest.fixture

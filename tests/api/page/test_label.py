@@ -5,7 +5,7 @@ import re
 import pytest
 
 from tests.api.conftest import as_files, picture
-from tests.api.test_suggestions import label
+from tests.api.suggesting import label
 from tsukiji.curation import preflight
 
 

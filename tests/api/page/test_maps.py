@@ -3,11 +3,11 @@
 import re
 
 from api.page.maps import coloured
-from tests.api.test_similar import add, keep, reds, worker  # noqa: F401 - fixtures
+from tests.api.similar import add
 from tsukiji.types.similar import MapPoint
 
 
-def test_pictures_are_points_with_the_colours_of_their_labels(browser, client, reds):  # noqa: F811 - the fixture
+def test_pictures_are_points_with_the_colours_of_their_labels(browser, client, reds):
     for label, wanted in (("dark", (0, 20, 40)), ("red", (200, 220))):
         body = {"act": "relabel", "label": label, "images": [reds[red]["id"] for red in wanted]}
         client.post("/v1/datasets/reds/revisions", json=body)
@@ -21,7 +21,7 @@ def test_pictures_are_points_with_the_colours_of_their_labels(browser, client, r
     assert re.findall(r'<g class="c(\d)">', browser.get("/datasets/reds/map?by=finding").text) == ["0"]
 
 
-def test_without_features_it_says_what_to_do(browser, client, services, worker):  # noqa: F811 - the fixture
+def test_without_features_it_says_what_to_do(browser, client, services, similarity_worker):
     add(client, "reds", 1, 2)
     page = browser.get("/datasets/reds/map")
     assert (page.status_code, "datasets check" in page.text) == (409, True)

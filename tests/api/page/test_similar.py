@@ -3,14 +3,14 @@
 import re
 
 from tests.api.conftest import picture
-from tests.api.test_similar import add, keep, reds, worker  # noqa: F401 - fixtures
+from tests.api.similar import add, keep
 
 
 def shown(page):
     return re.findall(r'<img src="[^"]*" alt="(\d+)\.png" loading', page.text)
 
 
-def test_from_a_picture_to_those_like_it(browser, reds):  # noqa: F811 - the fixture
+def test_from_a_picture_to_those_like_it(browser, reds):
     opened = browser.get(f"/datasets/reds?image={reds[100]['id']}")
     (place,) = set(re.findall(r'href="(/datasets/\w+/similar\?image=\w+)"', opened.text))
     page = browser.get(place)
@@ -19,7 +19,7 @@ def test_from_a_picture_to_those_like_it(browser, reds):  # noqa: F811 - the fix
     assert "of 12 pictures" in page.text
 
 
-def test_a_picture_that_is_sent_is_compared(browser, reds):  # noqa: F811 - the fixture
+def test_a_picture_that_is_sent_is_compared(browser, reds):
     assert "compared, and not kept" in browser.get("/datasets/reds/similar").text
     sent = [("files", ("a.png", picture((142, 60, 90)), "image/png"))]
     page = browser.post("/datasets/reds/similar", files=sent)
@@ -30,7 +30,7 @@ def test_a_picture_that_is_sent_is_compared(browser, reds):  # noqa: F811 - the 
     assert 'role="alert"' in page.text
 
 
-def test_what_is_missing_is_said(browser, client, services, worker):  # noqa: F811 - the fixture
+def test_what_is_missing_is_said(browser, client, services, similarity_worker):
     images = add(client, "reds", 1, 2, 3)
     page = browser.get(f"/datasets/reds/similar?image={images[1]['id']}")
     assert (page.status_code, "datasets check" in page.text) == (409, True)

@@ -8,7 +8,6 @@ from devtools.scripted_service import Answer, dataset, job, lines, model, page, 
 from tests.tsukiji.cli.terminal import on_a_terminal
 from tests.tsukiji.cli.test_imports import accept
 from tests.tsukiji.cli.test_models_and_jobs import evaluated
-from tests.tsukiji.cli.test_train import trained as trained  # noqa: PLC0414 - a fixture of that file
 
 CLASSES = [{"label": "cat", "images": 2}, {"label": "dog", "images": 1}]
 GONE = problem(404, "not_found", "There is no such data set.")

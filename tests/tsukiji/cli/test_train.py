@@ -1,26 +1,8 @@
 import json
 
-import pytest
-
-from devtools.scripted_service import STREAM, Answer, evaluation, events, failed, job, model, page
+from devtools.scripted_service import Answer, evaluation, failed, job
+from tests.tsukiji.cli.conftest import RESULT
 from tests.tsukiji.cli.terminal import on_a_terminal
-
-RESULT = {"model_id": "mdl_1", "evaluation_id": "evl_1", "weights_source": "none", "warnings": ["few images of dog"]}
-METRIC = {"epoch": 1, "train_loss": 0.5, "valid_loss": 0.25, "accuracy": 0.75, "seconds": 3}
-PROGRESS = {"epoch": 1, "epochs": 1, "batch": 1, "batches": 2, "loss": 0.7, "accuracy": None}
-
-
-@pytest.fixture
-def trained(service):
-    service.answer("POST", "/v1/trainings", Answer(job("queued"), 202))
-    service.answer("GET", "/v1/jobs/trn_1", job("succeeded", result=RESULT))
-    service.answer("GET", "/v1/evaluations/evl_1", evaluation())
-    service.answer("GET", "/v1/models/mdl_1", model())
-    service.answer("GET", "/v1/models", page(model()))
-    history = events((1, "status", {"status": "running"}), (None, "progress", PROGRESS), (2, "metric", METRIC))
-    done = events((3, "done", {"status": "succeeded"}))
-    service.answer("GET", "/v1/jobs/trn_1/events", Answer(history + done, headers=STREAM))
-    return service
 
 
 def test_prints_how_good_it_is(trained, run):

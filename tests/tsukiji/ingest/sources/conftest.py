@@ -7,10 +7,6 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tests.tsukiji.kernel.storage.conftest import s3_client, s3_endpoint
-
-__all__ = ["certificate", "s3_client", "s3_endpoint"]
-
 
 @pytest.fixture
 def certificate(tmp_path):

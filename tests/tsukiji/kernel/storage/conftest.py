@@ -1,17 +1,14 @@
 """Every kind of store, empty, with a way to damage its blobs."""
 
 import os
-import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-import boto3
 import pytest
 from moto.backends import get_backend
 from moto.core import DEFAULT_ACCOUNT_ID
-from moto.server import ThreadedMotoServer
 
 from tsukiji.kernel.settings import Settings, StorageSettings
 from tsukiji.kernel.storage import BlobStore, open_store
@@ -26,32 +23,12 @@ class Case:
     """Overwrite what is kept under a hash."""
 
 
-@pytest.fixture(scope="session")
-def s3_endpoint():
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
 @pytest.fixture
-def s3_client(s3_endpoint, monkeypatch):
-    for name, value in {"ACCESS_KEY_ID": "test", "SECRET_ACCESS_KEY": "test", "DEFAULT_REGION": "us-east-1"}.items():
-        monkeypatch.setenv(f"AWS_{name}", value)
-    client = boto3.client("s3", endpoint_url=s3_endpoint)
-    yield client
-    client.close()
-
-
-@pytest.fixture
-def s3_case(s3_client, s3_endpoint):
-    bucket = f"blobs-{secrets.token_hex(4)}"
-    s3_client.create_bucket(Bucket=bucket)
-    settings = StorageSettings(url=f"s3://{bucket}/some/prefix", endpoint_url=s3_endpoint)
+def s3_case(s3_client, s3_endpoint, s3_bucket):
+    settings = StorageSettings(url=f"s3://{s3_bucket}/some/prefix", endpoint_url=s3_endpoint)
 
     def damage(sha256, content):
-        s3_client.put_object(Bucket=bucket, Key=f"some/prefix/{sha256}", Body=content)
+        s3_client.put_object(Bucket=s3_bucket, Key=f"some/prefix/{sha256}", Body=content)
 
     return Case(open_store(Settings(storage=settings)), damage)
 
