@@ -16,7 +16,6 @@ from fastai.vision.all import (
     Resize,
     accuracy,
     aug_transforms,
-    imagenet_stats,
     set_seed,
     vision_learner,
 )
@@ -39,14 +38,14 @@ def teach(lesson: Lesson, backbone: Backbone, body: dict[str, torch.Tensor] | No
     """Train the last layers of a network for ten epochs, from the loaders to the held-out predictions."""
     began = time.perf_counter()
     set_seed(seed, reproducible=True)
-    learner = make_learner(load(lesson, size), backbone, body)
+    learner = make_learner(load(lesson, backbone, size), backbone, body)
     with learner.no_bar(), learner.no_logging():
         learner.fit_one_cycle(EPOCHS)
         _, accurate = learner.validate()
     return Taught(time.perf_counter() - began, float(accurate))
 
 
-def load(lesson: Lesson, size: int) -> DataLoaders:
+def load(lesson: Lesson, backbone: Backbone, size: int) -> DataLoaders:
     held_out = [number for number, picture in enumerate(lesson.pictures) if picture.split == "valid"]
     labels = {picture.path: picture.label for picture in lesson.pictures}
     block = DataBlock(
@@ -55,7 +54,7 @@ def load(lesson: Lesson, size: int) -> DataLoaders:
         get_y=lambda path: labels[Path(path)],
         splitter=IndexSplitter(held_out),
         item_tfms=Resize(size),
-        batch_tfms=[*aug_transforms(), Normalize.from_stats(*imagenet_stats)],
+        batch_tfms=[*aug_transforms(), Normalize.from_stats(backbone.mean, backbone.std)],
     )
     return block.dataloaders(None, bs=min(BATCH_SIZE, len(lesson.of_split("train"))))
 

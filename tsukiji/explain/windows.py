@@ -12,7 +12,6 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
-from torch.nn.functional import grid_sample
 
 from tsukiji.errors import GpuOutOfMemory
 from tsukiji.vision.engines import Floats
@@ -102,13 +101,21 @@ def _embed(predictor: Predictor, pixels: NDArray[np.uint8], parts: Floats) -> Fl
 def _cut(maps: Tensor, rois: Tensor) -> Tensor:
     """Return windows (M, C, BINS, BINS) of maps (1, C, h, w); windows are left, upper, right, lower as fractions.
 
-    Equals ROI Align with one sample per bin. torchvision's own takes seconds to import.
+    Equals ROI Align with one sample per bin, as one product of matrices: a quarter of `grid_sample`'s time.
     """
-    at = (torch.arange(BINS, device=rois.device) + 0.5) / BINS
-    across = rois[:, :1] + (rois[:, 2:3] - rois[:, :1]) * at
-    down = rois[:, 1:2] + (rois[:, 3:] - rois[:, 1:2]) * at
-    shape = (len(rois), BINS, BINS)
-    points = torch.stack([across[:, None, :].expand(shape), down[:, :, None].expand(shape)], -1)
-    grid = points.reshape(1, -1, BINS, 2) * 2 - 1
-    found = grid_sample(maps, grid, mode="bilinear", padding_mode="border", align_corners=False)
-    return found.reshape(maps.shape[1], *shape).transpose(0, 1)
+    height, width = maps.shape[2:]
+    down, across = _weights(rois[:, 1::2], height), _weights(rois[:, ::2], width)
+    weights = down[:, :, None, :, None] * across[:, None, :, None, :]
+    found = weights.reshape(-1, height * width) @ maps[0].flatten(1).T
+    return found.reshape(len(rois), BINS, BINS, -1).permute(0, 3, 1, 2)
+
+
+def _weights(ends: Tensor, length: int) -> Tensor:
+    """Return the weight of each line of a map in each bin, (M, BINS, length), by linear interpolation.
+
+    `ends` are the starts and ends of windows, (M, 2), as fractions.
+    """
+    bins = (torch.arange(BINS, device=ends.device) + 0.5) / BINS
+    places = ends[:, :1] + (ends[:, 1:] - ends[:, :1]) * bins
+    lines = (places * length - 0.5).clamp(0, length - 1)
+    return (1 - (lines[..., None] - torch.arange(length, device=ends.device)).abs()).clamp(min=0)
