@@ -47,6 +47,7 @@ def teach(lesson: Lesson, backbone: Backbone, body: dict[str, torch.Tensor] | No
 
 def load(lesson: Lesson, backbone: Backbone, size: int) -> DataLoaders:
     held_out = [number for number, picture in enumerate(lesson.pictures) if picture.split == "valid"]
+    weights = backbone.pretrained()
     labels = {picture.path: picture.label for picture in lesson.pictures}
     block = DataBlock(
         blocks=(ImageBlock, CategoryBlock),
@@ -54,7 +55,7 @@ def load(lesson: Lesson, backbone: Backbone, size: int) -> DataLoaders:
         get_y=lambda path: labels[Path(path)],
         splitter=IndexSplitter(held_out),
         item_tfms=Resize(size),
-        batch_tfms=[*aug_transforms(), Normalize.from_stats(backbone.mean, backbone.std)],
+        batch_tfms=[*aug_transforms(), Normalize.from_stats(weights.mean, weights.std)],
     )
     return block.dataloaders(None, bs=min(BATCH_SIZE, len(lesson.of_split("train"))))
 
