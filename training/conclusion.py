@@ -6,10 +6,13 @@ import time
 import torch
 
 from training import export
+from training.cross_fitting import Probe
 from training.evaluate import evaluate, suspect
 from training.events import Phase
+from training.probe import Linear
 from training.run import PACKAGE_FOLDER, REPORT_FILE, Report, Run, draft_of
 from training.served import choose_embedder
+from training.targets import weights_of
 from training.task import Task
 from training.training_state import Fitted
 from tsukiji.types.execution import Execution
@@ -41,7 +44,8 @@ def conclude(task: Task, fitted: Fitted, began: float) -> Report:
             shutil.copyfile(task.int8, package / INT8)
     else:
         own = choose_embedder(task, package, predictor)
-    findings = evaluate(predictor, run, own.embed, candidates_of(run, fitted))
+    probe = probe_of(task, fitted, predictor.model.num_middle)
+    findings = evaluate(predictor, run, own.embed, candidates_of(run, fitted), probe)
     found = suspect(run, (task.embedder or own).embed)
     findings.metrics.execution = Execution(engine=own.plan.engine, precision=own.plan.precision)
     export.add_evaluation(package, run, fitted, findings)
@@ -62,6 +66,20 @@ def conclude(task: Task, fitted: Fitted, began: float) -> Report:
     with draft_of(folder / REPORT_FILE) as draft:
         draft.write_text(report.model_dump_json(), encoding="utf-8")
     return report
+
+
+def probe_of(task: Task, fitted: Fitted, middle: int) -> Probe | None:
+    """Return how the head was fitted, if it is a linear probe."""
+    if fitted.penalty is None:
+        return None
+
+    def step(_: Linear) -> bool:
+        task.control.check()
+        task.events.alive()
+        return True
+
+    labels, weights = len(task.run.label_names), weights_of(task.run)
+    return Probe(labels, middle, fitted.penalty, fitted.epoch, weights, step)
 
 
 def candidates_of(run: Run, fitted: Fitted) -> int:

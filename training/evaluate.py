@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training import guarantees, label_issues, out_of_distribution
+from training.cross_fitting import Judged, Labelled, Probe, cross_fit
 from training.metrics import cross_fitted, fit_temperature, losses, measure
 from training.multilabel_metrics import (
     cross_decided,
@@ -20,7 +21,7 @@ from training.multilabel_metrics import (
 from training.run import ItemResult, Picture, Run, Suspect
 from training.targets import classes_of, sets_of
 from tsukiji.labels import join_fitting
-from tsukiji.types import Metrics
+from tsukiji.types import Metrics, Split
 from tsukiji.types.batches import MIN_KNOWN
 from tsukiji.vision.drift import HeldOut, fourier_features
 from tsukiji.vision.out_of_distribution import Means
@@ -44,7 +45,7 @@ class Findings:
     """Of each label, where images have several."""
 
 
-def evaluate(predictor: Predictor, run: Run, embed: Embed, candidates: int = 1) -> Findings:
+def evaluate(predictor: Predictor, run: Run, embed: Embed, candidates: int = 1, probe: Probe | None = None) -> Findings:
     """Evaluate on the images of the split `valid`.
 
     Args:
@@ -52,6 +53,7 @@ def evaluate(predictor: Predictor, run: Run, embed: Embed, candidates: int = 1) 
         run: the images.
         embed: computes embeddings with this network, through the inference path.
         candidates: among how many networks those images chose.
+        probe: the network's head, if it is one on a frozen body.
 
     Raises:
         Cancelled
@@ -62,12 +64,12 @@ def evaluate(predictor: Predictor, run: Run, embed: Embed, candidates: int = 1) 
     unknown = predictor.known_features(embed(run.unknown)) if run.unknown else None
     logits, vectors = predictor.decide(held_out), predictor.known_features(held_out)
     judge = judge_sets if run.kind == "multi_label" else judge_classes
-    verdict = judge(
-        run, logits, Vectors(predictor.known_features(learnt), vectors, unknown, predictor.model.num_middle)
-    )
+    seen = Vectors(predictor.known_features(learnt), vectors, unknown, predictor.model.num_middle)
+    verdict = judge(run, logits, seen)
     scores = verdict.known.scores(vectors)
     if run.kind == "single_label":
-        promise(run, verdict, logits, scores >= MIN_KNOWN, candidates)
+        others = None if probe is None else judge_learnt(run, seen, probe, verdict.temperature)
+        promise(run, verdict, logits, scores >= MIN_KNOWN, candidates, others)
     rows = zip(valid, verdict.predicted, verdict.probabilities, verdict.losses, scores, strict=True)
     items = [
         ItemResult(
@@ -135,18 +137,25 @@ def judge_classes(run: Run, logits: Floats, vectors: Vectors) -> Verdict:
     return Verdict(metrics, predicted, probabilities, losses(truth, probabilities), temperature, known)
 
 
-def promise(run: Run, verdict: Verdict, logits: Floats, known: NDArray[np.bool_], candidates: int) -> None:
+def promise(
+    run: Run, verdict: Verdict, logits: Floats, known: NDArray[np.bool_], candidates: int, others: Judged | None
+) -> None:
     """Add guarantees to the metrics. The held-out images chose the temperature, so each is judged by one of others."""
     truth = classes_of(run, run.of_split("valid"))
-    guarantees.add(
-        verdict.metrics,
-        truth,
-        logits.argmax(axis=1),
-        guarantees.decision_scores(logits, truth),
-        cross_fitted(logits, truth),
-        known,
-        candidates,
-    )
+    held_out = Judged(truth, logits.argmax(axis=1), guarantees.decision_scores(logits, truth), known)
+    guarantees.add(verdict.metrics, held_out, cross_fitted(logits, truth), candidates, others)
+
+
+def judge_learnt(run: Run, vectors: Vectors, probe: Probe, temperature: float) -> Judged | None:
+    """Return what heads like this one, that have not seen them, say of the train images."""
+
+    def labelled(split: Split, features: Floats) -> Labelled:
+        indices = run.of_split(split)
+        units = [run.images[index].unit for index in indices]
+        alone = [-1 - index if unit is None else unit for index, unit in zip(indices, units, strict=True)]
+        return Labelled(features, classes_of(run, indices), np.array(alone))
+
+    return cross_fit(labelled("train", vectors.learnt), labelled("valid", vectors.held_out), probe, temperature)
 
 
 def judge_sets(run: Run, logits: Floats, vectors: Vectors) -> Verdict:

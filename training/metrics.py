@@ -187,12 +187,12 @@ def cross_fitted(logits: Floats, truth: Ints) -> Floats:
     return probabilities
 
 
-def folds(truth: Ints) -> Ints:
-    """Return each image's fold, 0 to 4: drawn with a fixed seed, stratified by class."""
+def folds(truth: Ints, count: int = FOLDS) -> Ints:
+    """Return each image's fold, below `count`: drawn with a fixed seed, stratified by class."""
     drawn = np.random.default_rng(SEED).permutation(len(truth))
     by_class = drawn[np.argsort(truth[drawn], kind="stable")]
     fold_of = np.empty(len(truth), np.int64)
-    fold_of[by_class] = np.arange(len(truth)) % FOLDS
+    fold_of[by_class] = np.arange(len(truth)) % count
     return fold_of
 
 

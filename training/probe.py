@@ -87,20 +87,23 @@ class Problem:
         return found
 
 
-def fit(problem: Problem, iterations: int, step: Step | None = None) -> tuple[Linear, float]:
+def fit(
+    problem: Problem, iterations: int, step: Step | None = None, penalty: float | None = None
+) -> tuple[Linear, float]:
     """Return the classifier and its penalty.
 
     Args:
         problem: at least one image.
         iterations: most iterations of L-BFGS.
         step: called with the classifier after each of them.
+        penalty: chosen by cross-validation by default.
     """
     steps = problem.features.size * problem.sets.shape[1]
     with threadpool_limits(None if steps >= THREADED else 1, user_api="blas"):
-        return _fit(problem, iterations, step)
+        return _fit(problem, iterations, step, penalty)
 
 
-def _fit(problem: Problem, iterations: int, step: Step | None) -> tuple[Linear, float]:
+def _fit(problem: Problem, iterations: int, step: Step | None, penalty: float | None) -> tuple[Linear, float]:
     mean, deviation = problem.features.mean(axis=0), problem.features.std(axis=0)
     scale = 1 / np.where(deviation > 1e-6 * np.abs(mean) + 1e-12, deviation, np.inf)  # drops constant features
     rows, directions = _rotated((problem.features - mean) * scale)
@@ -110,7 +113,7 @@ def _fit(problem: Problem, iterations: int, step: Step | None) -> tuple[Linear, 
         weights = scale[:, None] * (directions @ found.weights)
         return Linear(weights, found.biases - mean @ weights)
 
-    penalty = choose_penalty(rotated)
+    penalty = choose_penalty(rotated) if penalty is None else penalty
     found = solve(rotated, penalty, iterations, step and (lambda linear: step(of_features(linear))))
     return of_features(found), penalty
 

@@ -48,7 +48,7 @@ def quick(task: Task) -> Fitted:
     control.check()
     task.events.send(Log(message=f"L2 penalty {penalty:g}, by cross-validation"))
     model.head.load_state_dict(_head(linear))
-    return Fitted(model.state_dict(), history, len(history), task.source, rate_of(run), "linear_v1")
+    return Fitted(model.state_dict(), history, len(history), task.source, rate_of(run), "linear_v1", penalty)
 
 
 def _features(task: Task, model: Classifier, split: Split) -> Floats:

@@ -36,6 +36,8 @@ class Picture(BaseModel):
     image_id: str | None = None
     crop: Box | None = None
     """The part of the picture in use."""
+    unit: int | None = None
+    """Pictures with the same number belong together, see `tsukiji.curation.groups`; None: alone."""
 
     @property
     def labels(self) -> list[str]:

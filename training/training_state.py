@@ -20,6 +20,8 @@ class Fitted:
     source: str
     learning_rate: float
     head: Head = "fastai_concat_v1"
+    penalty: float | None = None
+    """Of a linear probe, see `training.probe`."""
 
 
 @dataclass

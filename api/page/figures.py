@@ -165,6 +165,8 @@ class Promises:
     rows: list[tuple[Guarantee, str, str]]
     """With what is decided, and the threshold, as texts."""
     texts: list[tuple[str, str, str]]
+    rests_on: str
+    """How many pictures of which kind."""
     start: int = FIRST_TARGET
 
 
@@ -181,7 +183,10 @@ def describe_promises(metrics: Metrics) -> Promises | None:
         )
         for row in stops
     ]
-    return Promises([(row, decided_text(row), threshold_text(row)) for row in metrics.guarantees], texts)
+    held_out = f"{found.images - found.cross_fitted:,} held-out ones"
+    others = f", and {found.cross_fitted:,} others by models that have not seen those" if found.cross_fitted else ""
+    rows = [(row, decided_text(row), threshold_text(row)) for row in metrics.guarantees]
+    return Promises(rows, texts, held_out + others)
 
 
 def decided_text(row: Guarantee) -> str:

@@ -9,6 +9,7 @@ from db.models import Evaluation, Model
 from tests.api.conftest import LABELS, as_files, claim_chunk, pictures, predict, work
 from tests.api.test_drift import HELD_OUT, classify
 from training import guarantees
+from training.cross_fitting import Judged
 from training.metrics import measure
 from tsukiji.vision.drift import FEATURES, Distribution
 
@@ -28,7 +29,7 @@ def promise_of(services, model):
     shares = np.tile((1 - scores)[:, None] / 2, (1, 3))
     shares[images, taken_for] = scores
     metrics = measure(truth, shares, LABELS)
-    guarantees.add(metrics, truth, taken_for, scores, shares, np.ones(400, np.bool_))
+    guarantees.add(metrics, Judged(truth, taken_for, scores, np.ones(400, np.bool_)), shares)
     with services.database.transaction() as session:
         session.execute(update(Evaluation).where(Evaluation.model_id == model).values(metrics=metrics.model_dump()))
         session.get(Model, model).held_out = HELD_OUT.model_dump()

@@ -90,16 +90,28 @@ def test_what_is_reported_is_what_the_package_answers(finished: Finished) -> Non
     assert package.read_calibration(folder / "package").known
 
 
-def test_what_can_be_promised_rests_on_the_held_out_images_that_are_known(finished: Finished) -> None:
+def test_what_can_be_promised_rests_on_held_out_images_that_are_known_and_on_cross_fitted_ones(
+    finished: Finished,
+) -> None:
     _, run, report = finished
     found = report.metrics.selective
     assert found
     known = [item for item in report.items if item.known_score >= 0.05]
-    assert (found.images, found.candidates, found.all_labels.images) == (len(report.items), 1, len(known))
     wrong = sum(item.predicted != run.images[item.index].label for item in known)
-    assert len(found.all_labels.decided) == wrong + 1
-    assert [row.more_images is not None for row in report.metrics.guarantees] == [True] * 4, "too few images"
+    learnt = len(run.of_split("train"))
+    assert (found.images, found.cross_fitted, found.candidates) == (len(report.items) + learnt, learnt, 1)
+    assert found.all_labels.images == len(known) + learnt
+    assert len(found.all_labels.decided) > wrong + 1, "the wrong label is found wrong, though it was learnt"
+    assert [row.threshold for row in report.metrics.guarantees] == [None] * 4, "too few images"
     assert [row.coverage for row in report.metrics.prediction_sets] == [0.8, 0.9, 0.95, 0.99]
+
+
+def test_images_that_belong_to_a_held_out_one_are_no_grounds_for_promises(
+    again: Again, options: dict[str, Any]
+) -> None:
+    report = again(images=[picture | {"unit": 0} for picture in options["images"]])
+    assert report.metrics.selective
+    assert report.metrics.selective.images == len(report.items)
 
 
 def test_the_package_keeps_what_its_held_out_images_are_like(finished: Finished) -> None:

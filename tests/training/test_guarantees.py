@@ -6,7 +6,9 @@ import pytest
 
 from training import guarantees
 from training.conclusion import candidates_of
+from training.cross_fitting import Judged
 from training.metrics import measure
+from tsukiji.guarantee.selective import overall
 
 
 def sure(images, wrong, classes=3):
@@ -18,11 +20,11 @@ def sure(images, wrong, classes=3):
     return logits, truth
 
 
-def metrics_of(logits, truth, names, candidates=1):
+def metrics_of(logits, truth, names, candidates=1, cross_fitted=None):
     shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     metrics = measure(truth, shares, names, logits)
     scores, known = guarantees.decision_scores(logits, truth), np.ones(len(truth), np.bool_)
-    guarantees.add(metrics, truth, logits.argmax(axis=1), scores, shares, known, candidates)
+    guarantees.add(metrics, Judged(truth, logits.argmax(axis=1), scores, known), shares, candidates, cross_fitted)
     return metrics
 
 
@@ -53,6 +55,35 @@ def test_prediction_sets_have_limits_for_each_coverage():
     assert [row.coverage for row in sets] == [0.8, 0.9, 0.95, 0.99]
     assert all(a.mean_size <= b.mean_size for a, b in pairwise(sets))
     assert metrics_of(*sure(9, 0), ["cat", "dog", "owl"]).prediction_sets[-1].limit is None
+
+
+def judged(images, wrong):
+    """Pictures of which the least sure answers are wrong, as `sure` has them."""
+    logits, truth = sure(images, wrong)
+    return Judged(truth, logits.argmax(axis=1), guarantees.decision_scores(logits, truth), truth >= 0)
+
+
+def test_cross_fitted_pictures_count_unless_the_held_out_ones_are_wrong_more_often():
+    names = ["cat", "dog", "owl"]
+    alone = metrics_of(*sure(120, 1), names)
+    more = metrics_of(*sure(120, 1), names, cross_fitted=judged(480, 4))
+    assert (alone.selective.images, alone.selective.cross_fitted) == (120, 0)
+    assert (more.selective.images, more.selective.cross_fitted) == (600, 480)
+    row = more.guarantees[2]
+    assert (alone.guarantees[2].threshold, row.images, row.cross_fitted) == (None, 600, 480)
+    assert row.decided > 570
+    assert more.prediction_sets == alone.prediction_sets, "these are of the served model"
+    better = metrics_of(*sure(120, 6), names, cross_fitted=judged(480, 4))
+    assert (better.selective.images, better.selective.cross_fitted) == (120, 0)
+
+
+def test_coverage_is_that_of_new_pictures_some_of_which_will_be_strange():
+    logits, truth = sure(100, 1)
+    held_out = Judged(truth, logits.argmax(axis=1), guarantees.decision_scores(logits, truth), np.arange(100) >= 10)
+    found = guarantees.grounds(held_out, judged(500, 3), ["cat", "dog", "owl"])
+    row = overall(found, 0.05)
+    assert row.decided == 590
+    assert row.coverage == pytest.approx(0.95), "a twentieth of new ones is strange"
 
 
 @pytest.mark.parametrize(

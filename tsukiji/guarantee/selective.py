@@ -9,12 +9,14 @@ fixed sequence of tests (Angelopoulos et al., "Learn then Test", 2021) stops at 
 """
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tsukiji.types.batches import MIN_KNOWN
 from tsukiji.types.guarantees import ErrorSteps, Guarantee, Selective
 
 TARGETS: Final = (0.005, 0.01, 0.02, 0.05)
@@ -51,7 +53,13 @@ def steps_of(scores: Floats, wrong: Bools, label: str | None = None) -> ErrorSte
 
 
 def evidence(
-    scores: Floats, truth: Ints, taken_for: Ints, known: Bools, label_names: list[str], candidates: int = 1
+    scores: Floats,
+    truth: Ints,
+    taken_for: Ints,
+    known: Bools,
+    label_names: Sequence[str],
+    candidates: int = 1,
+    cross_fitted: int = 0,
 ) -> Selective:
     """Return what guarantees rest on: of N held-out pictures, those that are not "none of these".
 
@@ -62,6 +70,7 @@ def evidence(
         known: whether each resembles what the model knows, (N,).
         label_names: of the classes.
         candidates: among how many networks these pictures chose: each of them counts as a test.
+        cross_fitted: how many of the pictures are not held out, see `training.cross_fitting`.
     """
     scores, wrong, taken_for = scores[known], (truth != taken_for)[known], taken_for[known]
     by_label = [
@@ -69,7 +78,13 @@ def evidence(
         for number, name in enumerate(label_names)
         if (mine := taken_for == number).any()
     ]
-    return Selective(images=len(truth), candidates=candidates, all_labels=steps_of(scores, wrong), by_label=by_label)
+    return Selective(
+        images=len(truth),
+        cross_fitted=cross_fitted,
+        candidates=candidates,
+        all_labels=steps_of(scores, wrong),
+        by_label=by_label,
+    )
 
 
 def guarantee(found: Selective, target_error: float, confidence: float = CONFIDENCE) -> Guarantee:
@@ -86,7 +101,11 @@ def guarantee(found: Selective, target_error: float, confidence: float = CONFIDE
 def overall(found: Selective, target_error: float, confidence: float = CONFIDENCE) -> Guarantee:
     """Return the same, but not for each label."""
     level = (1 - confidence) / found.candidates
-    return _of_steps(found.all_labels, found.images, target_error, confidence, level)
+    whole = _of_steps(found.all_labels, found.images, target_error, confidence, level)
+    if others := found.cross_fitted:
+        # More of these count as known than of new pictures.
+        whole.cross_fitted, whole.coverage = others, (1 - MIN_KNOWN) * whole.decided / found.all_labels.images
+    return whole
 
 
 def _of_steps(steps: ErrorSteps, images: int, rate: float, confidence: float, level: float) -> Guarantee:

@@ -22,7 +22,9 @@ class Selective(Answer):
     """What guarantees for this model rest on."""
 
     images: int
-    """Held-out images, with those that are none of the labels."""
+    """Held-out images, with those that are none of the labels, and cross-fitted ones."""
+    cross_fitted: int = 0
+    """How many of these the model learnt from: others, fitted like it on the rest, judged them."""
     candidates: int = 1
     """Epochs among which these images chose; each counts as a test of its own."""
     all_labels: ErrorSteps
@@ -31,6 +33,8 @@ class Selective(Answer):
 
 class Guarantee(Answer):
     """With this confidence at most `target_error` of what the threshold decides is wrong, for images like these.
+
+    Where it rests on cross-fitted images, that is of models fitted like this one, on average.
 
     Without a `threshold` that cannot be promised with these images.
     """
@@ -41,14 +45,16 @@ class Guarantee(Answer):
     confidence: float
     threshold: float | None = None
     coverage: float = 0.0
-    """Fraction of the held-out images that would be decided."""
+    """Fraction of these images that would be decided."""
     decided: int = 0
     errors: int = 0
     """Of those decided."""
     bound: float | None = None
     """Upper limit of the fraction that is wrong, from these errors; at most the target."""
     images: int
-    """Held-out images that this rests on."""
+    """Images that this rests on."""
+    cross_fitted: int = 0
+    """How many of them are cross-fitted, see `Selective`; told of all decisions together."""
     more_images: int | None = None
     """About how many more labelled images would do; null if none would: the surest are wrong too often."""
     by_label: list["Guarantee"] = []

@@ -16,6 +16,7 @@ from db.predictions import results
 from db.predictions.results import ResultRow, Wanted
 from db.session import Session
 from training import guarantees
+from training.cross_fitting import Judged
 from training.metrics import losses, measure
 from training.multilabel_metrics import measure_sets, set_losses
 from training.targets import as_sets
@@ -118,7 +119,7 @@ def promise(metrics: Metrics, classes: Ints, shares: Floats, rows: Sequence[Resu
     taken_for = np.array([numbers[row.label or ""] for row in rows])
     scores = np.array([row.score or 0.0 for row in rows])
     known = np.array([row.known_score is None or row.known_score >= MIN_KNOWN for row in rows])
-    guarantees.add(metrics, classes[new], taken_for[new], scores[new], shares[new], known[new])
+    guarantees.add(metrics, Judged(classes[new], taken_for[new], scores[new], known[new]), shares[new])
 
 
 def executed(job: Job) -> Execution | None:

@@ -2,6 +2,7 @@
 
 import time
 from array import array
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, assert_never
 
@@ -16,6 +17,7 @@ from training.events import Alive, Checkpoint, Done, Epoch, Event, Failed, Log, 
 from training.run import PACKAGE_FOLDER, REPORT_FILE, RUN_FILE, Picture, Report, Run
 from tsukiji import errors
 from tsukiji.curation import snapshots
+from tsukiji.curation.groups import group
 from tsukiji.errors import BlobCorrupt, BlobMissing, InternalError, TrainingCrashed, TsukijiError, WorkStalled
 from tsukiji.ids import new_id
 from tsukiji.ingest.packages.keeping import keep
@@ -58,7 +60,9 @@ def prepare(services: Services, job: Job, folder: Path, lease: Lease) -> Run:
         kind=asked.kind,
         model_id=new_id("mdl"),
         model_name=asked.name,
-        images=[picture(services, item, folder, lease) for item in items],
+        images=[
+            picture(services, item, folder, lease, unit) for item, unit in zip(items, units_of(items), strict=True)
+        ],
         unknown=unknown_pictures(services, asked.unknown_snapshot, folder, lease),
         snapshot_sha256=snapshot.sha256,
         leakage=Leakage.model_validate(snapshot.leakage) if snapshot.leakage else None,
@@ -105,7 +109,18 @@ def vars_of(services: Services) -> dict[str, Any]:
     return {name: getattr(limits, name) for name in limits.__dataclass_fields__}
 
 
-def picture(services: Services, item: snapshots.SnapshotItem, folder: Path, lease: Lease) -> Picture:
+def units_of(items: Sequence[snapshots.SnapshotItem]) -> list[int]:
+    """Return for each item a number that those that belong together share; near-duplicates by their hashes alone."""
+    numbers = [0] * len(items)
+    for number, unit in enumerate(group(items).units):
+        for position in unit:
+            numbers[position] = number
+    return numbers
+
+
+def picture(
+    services: Services, item: snapshots.SnapshotItem, folder: Path, lease: Lease, unit: int | None = None
+) -> Picture:
     lease.check()
     path = local(services, item.sha256, folder / "images" / item.sha256)
     return Picture(
@@ -116,6 +131,7 @@ def picture(services: Services, item: snapshots.SnapshotItem, folder: Path, leas
         name=item.name,
         image_id=item.image_id,
         crop=item.crop,
+        unit=unit,
     )
 
 

@@ -187,10 +187,12 @@ def test_exports_evaluations_aliases_and_deletion(browser, client, services, dat
     assert client.get(f"/v1/models/{made}").status_code == 404
 
 
-def promises(images=400, wrong=8):
+def promises(images=400, wrong=8, cross_fitted=0):
     scores, missed = np.linspace(0.99, 0.5, images), np.arange(images) >= images - wrong
     truth = np.arange(images) % 3
-    found = selective.evidence(scores, truth, np.where(missed, (truth + 1) % 3, truth), scores > 0, LABELS)
+    found = selective.evidence(
+        scores, truth, np.where(missed, (truth + 1) % 3, truth), scores > 0, LABELS, 1, cross_fitted
+    )
     rows = [selective.guarantee(found, target) for target in selective.TARGETS]
     return {"selective": found.model_dump(), "guarantees": [row.model_dump() for row in rows]}
 
@@ -205,5 +207,9 @@ def test_how_many_wrong_labels_one_can_live_with_is_a_table_and_a_slider(browser
     assert rows[0][2] == ""
     assert rows[3][1:] == ("100.0%", "0.500")
     assert "<output>2%</output>" in text
+    assert "for pictures like the 400 held-out ones;" in text
+    more = add_model(services, LABELS, [("eel", "eel", None)], further=promises(cross_fitted=320))
+    told = "for pictures like the 80 held-out ones, and 320 others by models that have not seen those;"
+    assert told in browser.get(f"/models/{more}").text
     older = add_model(services, LABELS, [("eel", "eel", None)])
     assert "How many wrong labels" not in browser.get(f"/models/{older}").text

@@ -53,6 +53,14 @@ def test_the_engine_is_told_of_crops(services, tmp_path):
     assert (told.crop, told.path.read_bytes()) == ((1, 2, 20, 20), b"bytes")
 
 
+def test_the_engine_is_told_which_pictures_belong_together():
+    names = [("a", "film"), ("b", None), ("c", "film"), ("d", None)]
+    items = [SnapshotItem(name, name * 64, name, "red", "train", group=group) for name, group in names]
+    units = trainings.units_of(items)
+    assert units[0] == units[2]
+    assert len(set(units)) == 3
+
+
 def test_a_training_registers_a_model_and_its_evaluation(services, submit, dataset_id):
     job = submit.training(dataset_id)
     work(services, job.id, trainings.run)
