@@ -178,13 +178,13 @@ def main() -> None:
             outcome = run_once(settings, seed, options.examples)
         cases += outcome.cases
         statuses += outcome.statuses
+        for kind in outcome.failures.keys() - failures.keys():
+            print(f"--- {kind}\n{outcome.failures[kind]}\n", flush=True)
         failures = outcome.failures | failures
         seed += 1
         print(
             f"{cases:,} cases, {time.monotonic() - began:.0f} s, {len(failures)} failures", file=sys.stderr, flush=True
         )
-    for kind, sample in failures.items():
-        print(f"--- {kind}\n{sample}\n", flush=True)
     seeds = [options.seed, seed - 1]
     facts = {"stack": options.stack, "cases": cases, "seeds": seeds, "failures": len(failures)}
     print(json.dumps(facts | {"seconds": round(time.monotonic() - began), "statuses": dict(sorted(statuses.items()))}))

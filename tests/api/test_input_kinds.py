@@ -1,8 +1,12 @@
 """Values are of the kinds that the OpenAPI document says: nothing is converted silently. Forms are text, and exempt."""
 
+from typing import Annotated, get_args, get_origin
+
 import pytest
+from pydantic import TypeAdapter, ValidationError
 
 from tests.api.conftest import as_files, pictures
+from tsukiji.types import Request
 
 BATCH = {"model": "production", "input": {"dataset": "sushi"}}
 
@@ -28,11 +32,51 @@ def test_fields_of_forms_are_text(client, model):
     assert client.post("/v1/batches", files=as_files(pictures(1)), data=fields).status_code == 202
 
 
-@pytest.mark.parametrize(("edge", "status"), [(9, 201), (True, 422), (1.5, 422)])
+@pytest.mark.parametrize(("edge", "status"), [(9, 201), (9.0, 201), (True, 422), (1.5, 422), ("9", 422)])
 def test_edges_of_a_crop_are_numbers(client, dataset, edge, status):
     image = client.get(f"/v1/datasets/{dataset}/images").json()["data"][0]["id"]
     body = {"act": "crop", "images": [image], "crop": [0, 0, edge, 9]}
     assert client.post(f"/v1/datasets/{dataset}/revisions", json=body).status_code == status
+
+
+def test_no_number_inside_a_list_or_object_is_taken_from_text():
+    """Of any request: `Request` itself sees only the whole member."""
+    numbers = [
+        (model.__name__, name, inner)
+        for model in subclasses(Request)
+        for name, field in model.model_fields.items()
+        for inner in inner_annotations(field.annotation)
+        if is_number(inner)
+    ]
+    assert len({model for model, _, _ in numbers}) >= 3
+    taken = [(model, name, other) for model, name, inner in numbers for other in ("1", True) if takes(inner, other)]
+    assert not taken
+
+
+def takes(annotation, value):
+    try:
+        TypeAdapter(annotation).validate_python(value)
+    except ValidationError:
+        return False
+    return True
+
+
+def subclasses(model):
+    for child in model.__subclasses__():
+        yield child
+        yield from subclasses(child)
+
+
+def inner_annotations(annotation):
+    """Yield what lists and objects consist of."""
+    for one in get_args(annotation):
+        if get_origin(annotation) in {list, tuple, dict}:
+            yield one
+        yield from inner_annotations(one)
+
+
+def is_number(annotation):
+    return is_number(get_args(annotation)[0]) if get_origin(annotation) is Annotated else annotation in {int, float}
 
 
 @pytest.mark.parametrize("moment", ["0.5", "1764500000", "nan", "yesterday"])

@@ -65,14 +65,7 @@ Review = Literal["pending", "accepted", "rejected"]
 INT64: Final = 2**63
 
 
-def check_number(value: Any) -> Any:
-    """Raise ValueError for true and false, which are 1 and 0 in Python."""
-    if isinstance(value, bool):
-        raise ValueError("send a number, not true or false")  # noqa: TRY004 - pydantic expects it
-    return value
-
-
-Whole = Annotated[int, Field(ge=0, lt=INT64), BeforeValidator(check_number)]
+Whole = Annotated[int, Field(ge=0, lt=INT64)]
 """A number of things, or a place among them: whatever is counted fits into 64 bits, as it must in both databases."""
 
 
@@ -90,7 +83,18 @@ def check_moment(value: Any) -> Any:
 
 
 Moment = Annotated[datetime, BeforeValidator(check_moment)]
-Edge = Whole
+
+
+def check_number(value: Any) -> Any:
+    """Raise ValueError for true, false and text, which pydantic would convert. `Request` does it for whole members;
+    this is for numbers inside lists and objects.
+    """
+    if isinstance(value, bool | str):
+        raise ValueError("send a number, not text, true or false")  # noqa: TRY004 - pydantic expects it
+    return value
+
+
+Edge = Annotated[Whole, BeforeValidator(check_number)]
 
 
 def check_box(box: tuple[int, int, int, int]) -> tuple[int, int, int, int]:

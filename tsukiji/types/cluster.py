@@ -2,11 +2,11 @@
 
 from typing import Annotated, Any
 
-from pydantic import Base64Bytes, Field
+from pydantic import Base64Bytes, BeforeValidator, Field
 
-from tsukiji.types.base import Request
+from tsukiji.types.base import Request, check_number
 
-Count = Annotated[int, Field(ge=0, le=2**53)]
+Count = Annotated[int, Field(ge=0, le=2**53), BeforeValidator(check_number)]
 
 
 class PartReport(Request):
