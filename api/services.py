@@ -15,7 +15,6 @@ from prometheus_client import CollectorRegistry
 from api.metrics import registry_of
 from api.poll_pacing import PollPacer
 from api.predict_rpc import PredictClient
-from api.rates import Rates
 from api.watch import ACTIVITY, VALID, Topic, Watch
 from db import keys
 from db.audit import Actor
@@ -67,7 +66,6 @@ class Services:
     """Set at shutdown: held connections are released."""
     held: Held = field(default_factory=Held)
     predict_client: PredictClient = field(default_factory=PredictClient)
-    rates: Rates = field(default_factory=Rates)
     poll_pacer: PollPacer = field(default_factory=PollPacer)
     decoders: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(DECODERS))
     checkers: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(usable_cores()))

@@ -141,12 +141,12 @@ def prune(place: Settings, keep: int) -> int:
         listed.delete(name)
     with rows_of(place) as (newest, wanted):
         with wanted.transaction() as session:
-            blobs.keep(session, [(newest.rows, 0)])  # rows are blobs there, too; their size is not asked for
+            blobs.keep(session, [(newest.rows, 0)], made=True)  # rows are blobs there, too; their size is not asked for
         for name in names[-keep:-1]:
             with rows_of(place, name) as (backup, rows), rows.reading() as reading, wanted.transaction() as session:
-                blobs.keep(session, [(backup.rows, 0)])
+                blobs.keep(session, [(backup.rows, 0)], made=True)
                 for page in reading.execute(select(Blob.sha256, Blob.bytes)).partitions(SLICE):
-                    blobs.keep(session, [(sha256, size) for sha256, size in page])
+                    blobs.keep(session, [(sha256, size) for sha256, size in page], made=True)
         (found,) = deque(reconcile(wanted, store, place.jobs.blob_grace_hours, trusting=True), maxlen=1)
     return found.discarded
 

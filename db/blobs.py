@@ -1,12 +1,13 @@
 """Reference tracking of stored bytes, and garbage collection of unreferenced ones."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import cast
+from typing import Any, cast
 
 from sqlalchemy import ColumnElement, Select, delete, exists, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from db import stored_bytes
 from db.clock import now
 from db.models import Base, Blob
 
@@ -18,10 +19,14 @@ def upsert(session: Session, table: type[Base]) -> postgresql.Insert:
     return postgresql.insert(table)
 
 
-def keep(session: Session, blobs: Iterable[tuple[str, int]]) -> None:
-    """Record blobs (sha256, size) that are in the store, in the transaction that refers to them."""
-    rows = [{"sha256": sha256, "bytes": size} for sha256, size in sorted(set(blobs))]
+def keep(session: Session, blobs: Iterable[tuple[str, int]], *, made: bool = False) -> None:
+    """Record blobs (sha256, size) that are in the store, in the transaction that refers to them.
+
+    They count for the project's quota, which refuses them unless they were `made` here: the outcome of work.
+    """
+    rows: list[dict[str, Any]] = [{"sha256": sha256, "bytes": size} for sha256, size in sorted(set(blobs))]
     if rows:
+        stored_bytes.note(session, sum(row["bytes"] for row in rows), made=made)
         session.execute(
             upsert(session, Blob).on_conflict_do_update(index_elements=[Blob.sha256], set_={"used_at": now()}), rows
         )

@@ -84,6 +84,23 @@ def _sqlite_today(_element: today, _compiler: SQLCompiler, **_kw: Any) -> str:
     return "strftime('%Y-%m-%d', 'now')"
 
 
+class epoch(FunctionElement[float]):  # noqa: N801 - as above
+    """The database's clock when the statement runs, in seconds since 1970."""
+
+    type = Float()
+    inherit_cache = True
+
+
+@compiles(epoch, "postgresql")
+def _postgresql_epoch(_element: epoch, _compiler: SQLCompiler, **_kw: Any) -> str:
+    return "extract(epoch FROM clock_timestamp())::double precision"
+
+
+@compiles(epoch, "sqlite")
+def _sqlite_epoch(_element: epoch, _compiler: SQLCompiler, **_kw: Any) -> str:
+    return "((julianday('now') - 2440587.5) * 86400.0)"
+
+
 @compiles(now, "postgresql")
 def _postgresql(element: now, compiler: SQLCompiler, **kw: Any) -> str:
     if not len(element.clauses):

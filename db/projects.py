@@ -20,6 +20,7 @@ from db.models import (
     PageSession,
     Project,
     QueueTurn,
+    Rate,
     SignInLink,
     Snapshot,
     Upload,
@@ -38,18 +39,19 @@ SMALL: Final = 16
 UNSYNCED: Final[dict[str, Any]] = {"synchronize_session": False}
 
 
-def create(
-    session: Session, name: str, requests_per_minute: int | None = None, pictures_per_day: int | None = None
-) -> Project:
+def create(session: Session, name: str, **quotas: int | None) -> Project:
     """Insert a project.
+
+    Args:
+        session: of the transaction.
+        name: no other project has it.
+        quotas: `requests_per_minute`, `pictures_per_day` and `max_stored_bytes`; none by default.
 
     Raises:
         Conflict: the name is taken.
     """
     check_free(session, name)
-    row = Project(
-        id=new_id("prj"), name=name, requests_per_minute=requests_per_minute, pictures_per_day=pictures_per_day
-    )
+    row = Project(id=new_id("prj"), name=name, **quotas)
     session.add(row)
     session.flush()
     audit.about(session, row.id)
@@ -147,7 +149,7 @@ def remove(session: Session, project_id: str) -> None:
         RowExists: something was added meanwhile.
     """
     mine = select(ApiKey.id).where(ApiKey.project_id == project_id)
-    for owner in (Usage.owner, QueueTurn.key_id):
+    for owner in (Usage.owner, Rate.owner, QueueTurn.key_id):
         gone = delete(owner.class_).where((owner == project_id) | owner.in_(mine))
         session.execute(gone, execution_options=UNSYNCED)
     session.execute(delete(ApiKey).where(ApiKey.project_id == project_id), execution_options=UNSYNCED)

@@ -20,7 +20,7 @@ def add_snapshot(
     session: Session, dataset_id: str, sha256: str, size: int, images: int, leakage: dict[str, Any] | None = None
 ) -> Snapshot:
     """Insert a snapshot; its list must be in the store."""
-    keep(session, [(sha256, size)])
+    keep(session, [(sha256, size)], made=True)
     facts = {"dataset_id": dataset_id, "sha256": sha256, "images": images, "leakage": leakage}
     snapshot = Snapshot(id=new_id("snp"), **facts)
     session.add(snapshot)
@@ -62,7 +62,7 @@ def leakages(session: Session, snapshot_ids: Iterable[str | None]) -> dict[str |
 
 def add_model(session: Session, model: Model, files: Mapping[str, tuple[str, int]]) -> None:
     """Insert a model with its package's files, name -> (sha256, bytes), which must be in the store."""
-    keep(session, files.values())
+    keep(session, files.values(), made=model.training_id is not None)
     session.add(model)
     session.flush()
     rows = [{"model_id": model.id, "name": name, "sha256": sha, "bytes": size} for name, (sha, size) in files.items()]

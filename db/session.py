@@ -13,9 +13,9 @@ from sqlalchemy.exc import IntegrityError as RowExists
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlalchemy.orm import Session
 
-from db import audit
+from db import audit, stored_bytes
 from db.audit import Actor
-from db.models import PROJECT_OPTION
+from db.models import DEFAULT_PROJECT, PROJECT_OPTION
 from db.outages import DatabaseFull, DatabaseUnavailable, raise_outages
 from db.views import View
 from tsukiji.kernel.settings import Settings
@@ -84,6 +84,7 @@ class Database:
                 yield session
                 if self.actor:
                     audit.write(session, self.actor)
+                stored_bytes.settle(session, self.project or DEFAULT_PROJECT)
                 session.commit()
                 for act in session.info.pop(AFTER_COMMIT, ()):
                     act()

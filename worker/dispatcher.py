@@ -8,7 +8,7 @@ from functools import partial
 
 import structlog
 
-from db import audit, blobs, quotas, storage_budget, webhooks
+from db import audit, blobs, quotas, rates, storage_budget, webhooks
 from db.jobs import idempotency, jobs, leases, scheduling, uploads, workers
 from db.predictions import retention
 from db.session import Session
@@ -138,6 +138,7 @@ def clean(services: Services) -> None:
         in_slices(services, partial(audit.forget, days=settings.audit_days), audit.SLICE)
     with services.database.transaction() as session:
         quotas.forget_old(session)
+        rates.forget_old(session)
     for _ in range(SWEEPS):
         if not sweep(services):
             return

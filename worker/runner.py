@@ -47,12 +47,11 @@ def work_next(services: Services, queue: Queue, acts: Acts) -> bool:
 
 def run(services: Services, work: Work, act: Act) -> bool:
     """Do claimed work; returns whether to continue with more."""
-    names: dict[str, Any] = {"job_id": leases.job_of(work), "work": work.id, "attempt": work.attempt}
-    if isinstance(work, Job):
-        names["key_id"] = work.created_by
-        names["project_id"] = work.project_id
-    services = services.within_project_of(work)
-    with identified(**names):
+    job_id = leases.job_of(work)
+    with services.database.reading() as session:
+        key_id, project_id = jobs.owner_of(session, job_id)
+    services = services.within_project(project_id)
+    with identified(job_id=job_id, work=work.id, attempt=work.attempt, key_id=key_id, project_id=project_id):
         lease = Lease(services.database, services.settings.jobs, work)
         log.info("work_started")
         if isinstance(work, Job) and work.attempt == 1 and work.started_at:

@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from db.jobs import batches, workers
-from db.jobs.leases import Work
 from db.jobs.requests import ClassificationRequest
-from db.models import DEFAULT_PROJECT, Chunk, Job
+from db.models import DEFAULT_PROJECT, Job
 from db.parts.files import PartStore
 from db.session import Database, Session
 from db.views import view_of_job
@@ -68,11 +67,9 @@ class Services:
         sources = self.sources.web_only() if foreign else self.sources
         return replace(self, database=self.database.seen_by(view), sources=sources)
 
-    def within_project_of(self, work: Work) -> "Services":
-        """Return these services so that what is inserted belongs to the project of the work."""
-        if isinstance(work, Chunk):
-            return self  # its results belong to the job
-        return replace(self, database=self.database.within(work.project_id))
+    def within_project(self, project_id: str) -> "Services":
+        """Return these services so that what is inserted belongs to a project."""
+        return replace(self, database=self.database.within(project_id))
 
     def retry_while_unavailable(self, act: Callable[[Session], T]) -> T:
         """Run a fenced unit of work, retrying during an outage for as long as a lease could last."""

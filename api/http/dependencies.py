@@ -7,13 +7,13 @@ from typing import Annotated
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 
-from api import rates
 from api.http.access import actor_of, check
 from api.http.middleware import COOKIE
-from api.rates import Allowance
+from api.rates import check_rate, headers_of
 from api.services import Services
-from db import keys, quotas
+from db import keys, quotas, rates
 from db.models import ApiKey
+from db.rates import Allowance
 from db.session import Database
 from db.session import Session as DatabaseSession
 from tsukiji.errors import Unauthorized
@@ -69,15 +69,15 @@ def count_request(request: Request, services: Services, key: ApiKey, pictures: S
     """
     own = key.requests_per_minute or services.settings.api.requests_per_minute
     known = (("key", key.id, own), ("project", key.project_id, key.project.requests_per_minute))
+    rated = [(whose, owner, rate) for whose, owner, rate in known if rate]
     taken: list[Allowance] = []
     try:
-        for whose, owner, quota in known:
-            if quota:
-                taken.append(services.rates.take(owner, quota, "requests" if whose == "key" else "project-requests"))
-                rates.check(whose, taken[-1])
+        for whose, owner, rate in rated:
+            with services.database.transaction() as session:
+                taken.append(rates.take(session, owner, rate, "requests" if whose == "key" else "project-requests"))
+            check_rate(whose, taken[-1])
     finally:
-        left = [allowance_of(one) for one in pictures]
-        request.state.rate_limit = rates.headers_of([*taken, *left])
+        request.state.rate_limit = headers_of([*taken, *map(allowance_of, pictures)])
 
 
 def allowance_of(left: quotas.Left) -> Allowance:

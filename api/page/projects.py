@@ -1,5 +1,6 @@
 """Projects: the list, creating, renaming and deleting them, and their quotas. Administrators of one see that one."""
 
+from contextlib import suppress
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query
@@ -24,6 +25,7 @@ Word = Annotated[str | None, Query(max_length=200)]
 
 LISTED: Final = 100
 QUOTAS: Final = ("requests_per_minute", "pictures_per_day")
+GIGABYTE: Final = 10**9
 
 
 @router.get("/projects")
@@ -57,7 +59,11 @@ def show(
 
 
 def request_of(fields: dict[str, str]) -> dict[str, Any]:
-    return {"name": fields.get("name"), **{name: fields.get(name) or None for name in QUOTAS}}
+    quotas: dict[str, Any] = {name: fields.get(name) or None for name in QUOTAS}
+    if gigabytes := fields.get("max_stored_gb"):
+        with suppress(ValueError, OverflowError):  # the type says what is wrong with it
+            gigabytes = str(round(float(gigabytes) * GIGABYTE))
+    return {"name": fields.get("name"), "max_stored_bytes": gigabytes or None, **quotas}
 
 
 @router.post("/projects")

@@ -6,4 +6,5 @@ from tsukiji import types
 
 
 def project(row: rows.Project) -> types.Project:
-    return types.Project.model_validate(columns(row) | {"default": row.id == rows.DEFAULT_PROJECT})
+    known = {name: value for name, value in columns(row).items() if name != "stored_bytes"}  # it may be too high
+    return types.Project.model_validate(known | {"default": row.id == rows.DEFAULT_PROJECT})

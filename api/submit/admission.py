@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from api.http.idempotency import Once
 from api.services import Services
-from db import quotas
+from db import quotas, stored_bytes
 from db.jobs import jobs
 from db.jobs.requests import (
     JobRequest,
@@ -47,14 +47,15 @@ SENDS: Final = frozenset({JobKind.BATCH, JobKind.PREDICTION, JobKind.IMPORT})
 
 
 def check_room(session: Session, services: Services, kind: JobKind, caller: ApiKey) -> None:
-    """Raise QueueFull if this key, or all together, have too many unfinished jobs of the kind, and QuotaExceeded if no
-    picture may be sent today.
+    """Raise QueueFull if this key, or all together, have too many unfinished jobs of the kind, QuotaExceeded if no
+    picture may be sent today, and StorageQuotaExceeded if nothing more may be stored.
 
     The error's extra members have the numbers (`unfinished` ones of this key, `limit`), and its oldest job (`oldest`,
     and `position`: how many of the kind are ahead of it in its project).
     """
     if kind in SENDS:
         quotas.check(session, caller)
+    stored_bytes.check(session, caller.project_id)
     limits, name = services.settings.limits, LIMIT_OF[kind]
     mine, all_keys = jobs.count_active(session, kind, caller.id)
     for who, count, limit in (

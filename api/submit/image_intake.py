@@ -10,7 +10,7 @@ from starlette.datastructures import UploadFile
 from api.http.bodies import Form, file_name, read_file
 from api.http.errors import invalid_field
 from api.services import Services
-from db import quotas
+from db import quotas, stored_bytes
 from db.curation import datasets, image_intake
 from db.curation.datasets import NewImage
 from db.curation.image_intake import IntakeOutcome
@@ -46,10 +46,11 @@ def take_files(services: Services, caller: ApiKey, dataset: str, form: Form) -> 
 
     Raises:
         NotFound, Invalid: the data set is not there; labels or split are wrong. Nothing is kept then.
-        QuotaExceeded
+        QuotaExceeded, StorageQuotaExceeded
     """
     with services.database.reading() as session:
         quotas.check(session, caller)
+        stored_bytes.check(session, caller.project_id)
         row = datasets.find(session, dataset)
         present = datasets.labels_of(session, row.id)
     all_fields = read_fields(form, row.kind)

@@ -22,6 +22,8 @@ def update(session: Session, project: str, body: ProjectUpdate) -> Project:
     name = values.pop("name", None)
     if name is not None:
         projects.rename(session, row, name)
+    if "max_stored_bytes" in values:
+        row.stored_bytes = None  # while there was no quota, nothing was counted
     for column, value in values.items():
         setattr(row, column, value)
     session.flush()

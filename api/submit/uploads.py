@@ -7,6 +7,7 @@ from typing import IO
 
 from api.http.idempotency import Made, Once, fingerprint_of
 from api.services import Services
+from db import stored_bytes
 from db.jobs import uploads
 from db.models import ApiKey, Upload, UploadPart
 from db.session import Session
@@ -43,7 +44,7 @@ def begin(services: Services, caller: ApiKey, once: Once, body: UploadCreate) ->
     """Return an upload of these bytes, and whether it is a new one: a hash finds the upload that was begun before.
 
     Raises:
-        TooLarge, TooManyUploads
+        TooLarge, TooManyUploads, StorageQuotaExceeded
     """
     limits, hours = services.settings.limits, services.settings.jobs.upload_hours
     if body.bytes > limits.archive_bytes:
@@ -56,6 +57,7 @@ def begin(services: Services, caller: ApiKey, once: Once, body: UploadCreate) ->
 
     def make(session: Session) -> str:
         check_room(session, services, caller)
+        stored_bytes.check(session, caller.project_id, body.bytes)
         columns = {"name": body.name, "bytes": body.bytes, "sha256": body.sha256, "created_by": caller.id}
         columns |= {"part_bytes": limits.part_bytes(body.bytes), "token": incoming.token}
         begun[:] = [uploads.add(session, incoming.id, hours, **columns).id]

@@ -134,7 +134,7 @@ def add_list(session: Session, job: Job, held: tuple[str, int], first: int, last
     """
     if jobs.lock(session, job.id).cancel_requested_at is not None:
         return
-    blobs.keep(session, [held])
+    blobs.keep(session, [held], made=True)
     quotas.count(session, quotas.quotas_of_job(session, job), last + 1 - first)
     span = {"first_seq": first, "last_seq": last, "items_sha256": held[0]}
     insert_rows(session, Chunk, [{"id": new_id("chk"), "job_id": job.id, "max_attempts": max_attempts} | span])
@@ -324,7 +324,7 @@ def keep_part(session: Session, part: Part) -> str | None:
     """Record that a part is in the store, if it is; returns the reference to it."""
     if part.url is not None:
         return None
-    blobs.keep(session, [(part.sha256, part.bytes)])
+    blobs.keep(session, [(part.sha256, part.bytes)], made=True)
     return part.sha256
 
 

@@ -25,7 +25,7 @@ def put(session: Session, model_id: str, wanted: str, sha256: str, size: int, fa
         find_model(session, model_id)
     except NotFound as error:
         raise ModelGone(f"The model {model_id} was deleted.") from error
-    keep(session, [(sha256, size)])
+    keep(session, [(sha256, size)], made=True)
     made = {"sha256": sha256, "bytes": size, "facts": facts, "created_at": now()}
     row = upsert(session, ModelExport).values(model_id=model_id, format=wanted, **made)
     session.execute(row.on_conflict_do_update(index_elements=[ModelExport.model_id, ModelExport.format], set_=made))

@@ -14,7 +14,7 @@ from db import webhooks
 from db.bulk import insert_rows
 from db.clock import now, now_plus
 from db.jobs.requests import REQUEST_OF, FeaturesRequest, JobRequest
-from db.models import Chunk, Job, JobEvent
+from db.models import DEFAULT_PROJECT, Chunk, Job, JobEvent
 from db.paging import Rows, Window, fetch
 from db.session import after_commit
 from db.views import EVERYTHING
@@ -77,6 +77,12 @@ def find(session: Session, job_id: str, kind: JobKind | None = None) -> Job:
     if job is None or (kind is not None and job.kind != kind):
         raise NotFound(f"There is no {kind or 'job'} {job_id!r}.")
     return job
+
+
+def owner_of(session: Session, job_id: str) -> tuple[str | None, str]:
+    """Return the key that started a job, and its project."""
+    row = session.execute(select(Job.created_by, Job.project_id).where(Job.id == job_id)).first()
+    return (row[0], row[1]) if row else (None, DEFAULT_PROJECT)  # it was deleted meanwhile
 
 
 def trace_of(session: Session, job_id: str) -> str | None:

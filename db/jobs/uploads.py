@@ -6,6 +6,7 @@ from typing import Any, cast
 from sqlalchemy import ColumnElement, CursorResult, Update, delete, func, select, update
 from sqlalchemy.orm import Session
 
+from db import stored_bytes
 from db.blobs import keep, release, upsert
 from db.clock import now
 from db.models import Upload, UploadPart
@@ -19,6 +20,7 @@ def add(session: Session, upload_id: str, hours: float, **columns: Any) -> Uploa
     upload = Upload(id=upload_id, expires_at=now(3600 * hours), **columns)
     session.add(upload)
     session.flush()
+    stored_bytes.note(session, upload.bytes)
     return upload
 
 

@@ -28,6 +28,9 @@ class Project(Base):
     requests_per_minute: Mapped[int | None]
     """Of all its keys together; null: no limit."""
     pictures_per_day: Mapped[int | None]
+    max_stored_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    stored_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    """Never less than is stored, if there is a quota; null: to be counted (`db.stored_bytes`)."""
     created_at: Mapped[datetime] = mapped_column(default=now())
 
 
@@ -84,6 +87,18 @@ class Usage(Base):
     """The id of the key or project."""
     day: Mapped[str] = mapped_column(String(10), primary_key=True)
     pictures: Mapped[int] = mapped_column(BigInteger, default=0)
+
+
+class Rate(Base):
+    """When a key or project will have its whole rate of requests again, if it has one (`db.rates`).
+
+    Unlogged in PostgreSQL: empty after a crash, and no request waits for the disk.
+    """
+
+    __tablename__ = "rates"
+    owner: Mapped[str] = mapped_column(String(40), primary_key=True)
+    full_at: Mapped[float]
+    """In seconds since 1970, by the database's clock."""
 
 
 class Person(Base):

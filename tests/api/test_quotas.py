@@ -1,4 +1,4 @@
-"""Quotas of pictures for keys and projects, and rates of projects."""
+"""Quotas of pictures and of stored bytes, and rates of projects."""
 
 import pytest
 
@@ -101,3 +101,58 @@ def test_what_a_worker_counts_counts_once(limited, services, dataset, model):
             job = session.get_one(Job, started)
             batches.cut(session, job, items, 4, 3)
     assert camera.get("/v1/models").headers["ratelimit"].startswith('"pictures";r=12;')
+
+
+def store(client, most):
+    """Let the default project store so many bytes."""
+    assert client.patch("/v1/projects/default", json={"max_stored_bytes": most}).json()["max_stored_bytes"] == most
+
+
+def is_over(answer):
+    return (answer.status_code, answer.json()["code"]) == (413, "storage_quota_exceeded")
+
+
+def test_a_project_that_is_full_takes_nothing_in_but_reads_and_deletes(client, dataset, model):
+    store(client, 1)
+    images = f"/v1/datasets/{dataset}/images"
+    predict = f"/v1/models/{model}/predict"
+    for answer in (
+        client.post(images, files=as_files([picture((9, 9, 9))]), data={"label": "eel"}),
+        client.post("/v1/uploads", json={"bytes": 1}),
+        client.post("/v1/trainings", json={"dataset": dataset}),
+        client.post(f"/v1/datasets/{dataset}/imports", content=b"url\n", headers={"Content-Type": "text/csv"}),
+        client.post(predict, files=as_files([picture()]), headers={"Prefer": "wait=0"}),
+        send(client, model, 1),
+    ):
+        assert is_over(answer)
+        assert "This project may store 1 bytes; 0 are left" in answer.json()["detail"]
+        assert not answer.json()["retriable"]
+        assert "retry-after" not in answer.headers
+    assert client.get(images).status_code == 200
+    assert client.delete(f"/v1/datasets/{dataset}").status_code == 204
+    store(client, None)
+    assert client.post("/v1/uploads", json={"bytes": 1}).status_code == 201
+
+
+def test_what_is_sent_must_fit_and_what_is_deleted_makes_room(client, dataset):
+    upload = client.post("/v1/uploads", json={"bytes": 100_000}).json()["id"]
+    before = client.get(f"/v1/datasets/{dataset}/images").json()["data"]
+    store(client, sum(image["bytes"] for image in before) + 100_010)
+    images, sent = f"/v1/datasets/{dataset}/images", {"files": as_files([picture((9, 9, 9))])}
+    assert is_over(client.post(images, **sent, data={"label": "eel"}))
+    assert len(client.get(images).json()["data"]) == len(before)
+    assert client.delete(f"/v1/uploads/{upload}").status_code == 204
+    assert client.post(images, **sent, data={"label": "eel"}).status_code == 201
+    assert is_over(client.post("/v1/uploads", json={"bytes": 100_000}))
+
+
+def test_other_projects_and_older_data_do_not_count(client, start, dataset):
+    lab = client.post("/v1/projects", json={"name": "lab", "max_stored_bytes": 10}).json()
+    assert set(lab) == {"object", "id", "name", "default", "created_at", "max_stored_bytes"} | {
+        "requests_per_minute",
+        "pictures_per_day",
+    }
+    theirs = start(client.post("/v1/keys", json={"name": "lab", "project": "lab"}).json()["key"])
+    assert theirs.post("/v1/uploads", json={"bytes": 10}).status_code == 201
+    assert is_over(theirs.post("/v1/uploads", json={"bytes": 1}))
+    assert client.post("/v1/uploads", json={"bytes": 10}).status_code == 201

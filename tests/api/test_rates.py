@@ -1,37 +1,23 @@
 """Rates of requests for each key."""
 
 import pytest
+from starlette.testclient import TestClient
 
-from api.rates import Rates
+from api.main import create_app
+from api.services import Services
+from db.session import Database
+from tests.api.conftest import RecordedWakeups
 from tsukiji.kernel.settings import ApiSettings
-
-
-class Clock:
-    now = 1000.0
-
-    def __call__(self):
-        return self.now
+from tsukiji.kernel.storage.memory import MemoryStore
 
 
 @pytest.fixture
-def clock():
-    return Clock()
-
-
-@pytest.fixture
-def rates(clock):
-    return Rates(clock)
-
-
-def test_the_quota_may_be_used_at_once_and_then_comes_back_evenly(rates, clock):
-    assert [rates.take("a", 3).left for _ in range(3)] == [2, 1, 0]
-    assert rates.take("a", 3).wait == pytest.approx(20)
-    assert rates.take("b", 3).left == 2, "each key has its own"
-    clock.now += 20
-    assert rates.take("a", 3).wait == 0
-    assert rates.take("a", 3).wait == pytest.approx(20), "a refused request uses nothing"
-    clock.now += 3600
-    assert rates.take("a", 3).left == 2
+def second(settings):
+    """A second API process of the same service, as far as a test can be one."""
+    made = Services(settings, Database(settings), MemoryStore(), RecordedWakeups())
+    with TestClient(create_app(settings, lambda _settings: made), base_url="http://127.0.0.1:8000") as client:
+        yield client
+    made.database.close()
 
 
 def test_a_key_over_its_rate_is_told_when_to_come_back(client, start, services):
@@ -54,3 +40,15 @@ def test_the_setting_is_for_keys_without_a_rate_of_their_own(client, start, serv
     assert client.get("/v1/info").status_code == 200
     assert client.get("/v1/info").status_code == 429
     assert [start(fast).get("/v1/info").status_code for _ in range(3)] == [200] * 3
+
+
+def test_api_processes_share_one_rate(client, start, second):
+    made = client.post("/v1/keys", json={"name": "slow", "scopes": ["read"], "requests_per_minute": 3}).json()
+    slow = start(made["key"])
+    second.headers.update(slow.headers)
+    answers = [one.get("/v1/datasets") for one in (slow, second, slow)]
+    assert [answer.headers["ratelimit"].split(";")[1] for answer in answers] == ["r=2", "r=1", "r=0"]
+    for one in (second, slow):
+        refused = one.get("/v1/datasets")
+        assert refused.status_code == 429
+        assert 18 <= int(refused.headers["retry-after"]) <= 20

@@ -18,14 +18,23 @@ Requests = Annotated[
 Pictures = Annotated[
     int | None, typer.Option("--pictures-per-day", min=0, help="To classify or add; 0: no limit; default: as it is.")
 ]
+Stored = Annotated[
+    float | None,
+    typer.Option("--max-stored-gb", min=0, help="Pictures, models, results, uploads; 0: no limit; default: as it is."),
+]
 
 COLUMNS = {
     "name": lambda project: project.name,
     "id": lambda project: project.id,
     "requests per minute": lambda project: project.requests_per_minute,
     "pictures per day": lambda project: project.pictures_per_day,
+    "stored GB": lambda project: project.max_stored_bytes and project.max_stored_bytes / 10**9,
     "created": lambda project: project.created_at,
 }
+
+
+def bytes_of(gigabytes: float | None) -> int | None:
+    return None if gigabytes is None else round(gigabytes * 10**9)
 
 
 @app.command("ls")
@@ -40,10 +49,12 @@ def create_project(
     name: Annotated[str, typer.Argument(metavar="NAME", help="No other project has it.")],
     requests_per_minute: Requests = None,
     pictures_per_day: Pictures = None,
+    max_stored_gb: Stored = None,
     as_json: AsJson = False,
 ) -> None:
     """Create an empty project."""
     quotas = {"requests_per_minute": requests_per_minute or None, "pictures_per_day": pictures_per_day or None}
+    quotas["max_stored_bytes"] = bytes_of(max_stored_gb) or None
     with Client() as client:
         print_records([client.projects.create(name, **quotas)], COLUMNS, as_json)
     suggest("keys", "create", "--project", name, "--name", "NAME")
@@ -55,10 +66,12 @@ def update_project(
     name: Annotated[str | None, typer.Option("--name", help="Its new name; it keeps its name by default.")] = None,
     requests_per_minute: Requests = None,
     pictures_per_day: Pictures = None,
+    max_stored_gb: Stored = None,
     as_json: AsJson = False,
 ) -> None:
     """Rename a project, or change its quotas."""
     quotas = {"requests_per_minute": requests_per_minute, "pictures_per_day": pictures_per_day}
+    quotas["max_stored_bytes"] = bytes_of(max_stored_gb)
     changes: dict[str, str | int | None] = {key: value or None for key, value in quotas.items() if value is not None}
     changes |= {"name": name} if name is not None else {}
     with Client() as client:

@@ -89,6 +89,14 @@ class QuotaExceeded(TsukijiError):
     retriable = True
 
 
+class StorageQuotaExceeded(TooLarge):
+    code = "storage_quota_exceeded"
+    title = "More bytes than the project may store"
+    hint = (
+        "Delete data sets, models, results or uploads that are no longer needed; an administrator can raise the quota."
+    )
+
+
 class ProjectNotEmpty(Conflict):
     code = "project_not_empty"
     title = "The project is not empty"

@@ -117,9 +117,7 @@ class ApiSettings(Group, env_prefix="TSUKIJI_API_"):
         [],
         description="Origins of pages elsewhere that may call the API with a key.",
     )
-    requests_per_minute: int = Field(
-        0, ge=0, description="Requests of one key, counted by each API process; 0: any number."
-    )
+    requests_per_minute: int = Field(0, ge=0, description="Requests of one key; 0: any number.")
     connections: int = Field(
         2000, ge=1, description="Maximum concurrent connections; fewer if the limit of open files is too low."
     )

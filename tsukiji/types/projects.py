@@ -5,11 +5,16 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from tsukiji.types.base import Answer, Name, Request
+from tsukiji.types.base import INT64, Answer, Name, Request
 from tsukiji.types.service import PicturesPerDay
 
 RequestsPerMinute = Annotated[
     int | None, Field(ge=1, le=1_000_000, description="Of all its keys together; no limit, if null.")
+]
+
+MaxStoredBytes = Annotated[
+    int | None,
+    Field(ge=1, lt=INT64, description="Of pictures, models, results and uploads in the store; no limit, if null."),
 ]
 
 
@@ -19,6 +24,7 @@ class ProjectCreate(Request):
     name: Name
     requests_per_minute: RequestsPerMinute = None
     pictures_per_day: PicturesPerDay = None
+    max_stored_bytes: MaxStoredBytes = None
 
 
 class ProjectUpdate(Request):
@@ -27,6 +33,7 @@ class ProjectUpdate(Request):
     name: Name | None = None
     requests_per_minute: RequestsPerMinute = None
     pictures_per_day: PicturesPerDay = None
+    max_stored_bytes: MaxStoredBytes = None
 
 
 class Project(Answer):
@@ -39,4 +46,5 @@ class Project(Answer):
     """Is it the one that there always is? Its administrators administer the service."""
     requests_per_minute: int | None = None
     pictures_per_day: int | None = None
+    max_stored_bytes: int | None = None
     created_at: datetime

@@ -262,7 +262,7 @@ class EngineMonitor:
         }
 
         def write(session: Session) -> None:
-            blobs.keep(session, [(blob.sha256, blob.size)])
+            blobs.keep(session, [(blob.sha256, blob.size)], made=True)
             renew(session, job, settings, **progress)
             for epoch in self._epochs:
                 jobs.record(session, job.id, "metric", epoch, attempt=job.attempt, worker=worker)

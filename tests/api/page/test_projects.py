@@ -21,14 +21,20 @@ def test_a_page_without_projects_does_not_name_them(browser, dataset):
 
 
 def test_projects_are_created_changed_and_deleted(browser, client):
-    page = browser.post("/projects", data={"name": "lab", "pictures_per_day": "1000"})
+    page = browser.post("/projects", data={"name": "lab", "pictures_per_day": "1000", "max_stored_gb": "1.5"})
     assert page.status_code == 200
     assert "1,000" in page.text
+    assert client.get("/v1/projects/lab").json()["max_stored_bytes"] == 1_500_000_000
     for text in (browser.get("/").text, browser.get("/keys").text):
         assert '<p class="hint project">default</p>' in text, "the rail says where one is, now that there are two"
         assert 'href="/projects"' in text
     lab = client.get("/v1/projects/lab").json()["id"]
-    assert "Change lab" in browser.get(f"/projects?change={lab}").text
+    form = browser.get(f"/projects?change={lab}").text
+    assert "Change lab" in form
+    assert 'value="1.5"' in form
+    for wrong in ("much", "inf", "-1", "1e300"):
+        refused = browser.post(f"/projects/{lab}", data={"name": "lab", "max_stored_gb": wrong})
+        assert (refused.status_code, 'role="alert"' in refused.text) == (422, True)
     browser.post(f"/projects/{lab}", data={"name": "lab 2", "pictures_per_day": ""})
     assert client.get(f"/v1/projects/{lab}").json()["pictures_per_day"] is None
     taken = browser.post(f"/projects/{lab}", data={"name": "default"})

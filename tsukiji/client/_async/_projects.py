@@ -8,7 +8,12 @@ from tsukiji.client._base import path
 
 class Projects(Resource):
     async def create(
-        self, name: str, *, requests_per_minute: int | None = None, pictures_per_day: int | None = None
+        self,
+        name: str,
+        *,
+        requests_per_minute: int | None = None,
+        pictures_per_day: int | None = None,
+        max_stored_bytes: int | None = None,
     ) -> types.Project:
         """Create an empty project; `keys.create(name, project=...)` creates its first key.
 
@@ -16,8 +21,10 @@ class Projects(Resource):
             name: no other project has it.
             requests_per_minute: of all its keys together; None: no limit.
             pictures_per_day: to classify or take in; None: no limit.
+            max_stored_bytes: of pictures, models, results and uploads in the store; None: no limit.
         """
-        body = {"name": name, "requests_per_minute": requests_per_minute, "pictures_per_day": pictures_per_day}
+        quotas = {"requests_per_minute": requests_per_minute, "pictures_per_day": pictures_per_day}
+        body = {"name": name, **quotas, "max_stored_bytes": max_stored_bytes}
         return await self._transport.fetch(types.Project, "POST", path("projects"), json=body)
 
     def list(self, *, page_size: int | None = None) -> AsyncPaged[types.Project]:
@@ -28,7 +35,7 @@ class Projects(Resource):
         return await self._transport.fetch(types.Project, "GET", path("projects", id_of(project)))
 
     async def update(self, project: str | Identified, **changes: str | int | None) -> types.Project:
-        """Change `name`, `requests_per_minute` or `pictures_per_day`; None removes a quota."""
+        """Change `name`, `requests_per_minute`, `pictures_per_day` or `max_stored_bytes`; None removes a quota."""
         return await self._transport.fetch(types.Project, "PATCH", path("projects", id_of(project)), json=changes)
 
     async def delete(self, project: str | Identified, *, confirm: str | None = None) -> None:
