@@ -9,6 +9,7 @@ hosts are cut (`servers`), and clocks are wrong.
 """
 
 import argparse
+import hashlib
 import os
 import random
 import re
@@ -28,7 +29,7 @@ from bench.faulting.celery_peer import Peer
 from bench.faulting.checker import Checker, Verdict
 from bench.faulting.load import PER_CLASS, RECIPE, Lesson, Users, make_pictures
 from bench.faulting.machines import Machines, machines
-from bench.faulting.programs import LEASE_SECONDS, PROGRAMS, Stack
+from bench.faulting.programs import LEASE_SECONDS, PROGRAMS, Stack, results_of
 from bench.faulting.schedule import Faults
 from bench.faulting.servers import servers
 from bench.report import show
@@ -38,8 +39,14 @@ from db.upgrade import upgrade
 from tsukiji import Client
 from tsukiji.kernel import log
 from tsukiji.kernel.queue import Notifier, create_app
-from tsukiji.kernel.settings import BrokerSettings, DatabaseSettings, DataSettings, LogSettings, Settings
-from tsukiji.kernel.storage import open_store
+from tsukiji.kernel.settings import (
+    BrokerSettings,
+    DatabaseSettings,
+    DataSettings,
+    LogSettings,
+    OutputSettings,
+    Settings,
+)
 from worker.supervisor import release
 
 STEP_SECONDS: Final = 0.1
@@ -116,7 +123,7 @@ def run(
             stack.on_death = partial(release, settings)  # as `tsukiji up` does
         cleanup.callback(stack.stop)
         stack.start()
-        lesson = teach(stack.url, key, home / "lesson")
+        lesson = teach(stack.url, key, home / "lesson", settings.outputs.allowed[0])
         users = Users(stack.url, key, seed, lesson)
         cleanup.callback(users.close)
         faults = Faults(stack, users, database, Notifier(create_app(settings)), seed, patient=patient)
@@ -131,7 +138,7 @@ def run(
             peer.drain(DRAIN_SECONDS)
         deaf = call_roll(stack, users)
         with database.reading() as session:
-            verdict = Checker(session, open_store(settings)).check(users.accepted)
+            verdict = Checker(session, settings).check(users.accepted)
         verdict.twice += users.twice
         verdict.wrong += users.unanswered
         verdict.deaf = deaf
@@ -152,19 +159,22 @@ def settings_of(home: Path, places: dict[str, str]) -> Settings:
         data=DataSettings(dir=home / "data"),
         database=DatabaseSettings(url=places.get("TSUKIJI_DATABASE_URL")),
         broker=BrokerSettings(url=places.get("TSUKIJI_BROKER_URL")),
+        outputs=OutputSettings(allowed=[results_of(home)]),
     )
 
 
-def teach(url: str, key: str, folder: Path) -> Lesson:
-    """Make a data set and a model before the faults."""
+def teach(url: str, key: str, folder: Path, place: str) -> Lesson:
+    """Make a data set and a model before the faults; `place` is where results may go."""
+    sent: dict[str, str] = {}
     for name, data in make_pictures(random.Random(0), 2 * PER_CLASS).items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(data)
+        sent[name] = hashlib.sha256(data).hexdigest()
     with Client(url, key, max_retries=PATIENT_RETRIES) as client:
         dataset = client.datasets.create("lesson")
         dataset.upload(folder)
         training = client.trainings.create(dataset, RECIPE | {"epochs": 1}).wait(READY_SECONDS)
-    return Lesson(training.id, dataset.id, (training.result or {})["model_id"])
+    return Lesson(training.id, dataset.id, (training.result or {})["model_id"], sent, place)
 
 
 def suffer(users: Users, faults: Faults, seconds: float, peer: Peer | None = None) -> None:

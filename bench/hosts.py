@@ -35,7 +35,6 @@ from db.session import Database
 from db.upgrade import upgrade
 from tsukiji.kernel import log
 from tsukiji.kernel.settings import LogSettings
-from tsukiji.kernel.storage import open_store
 
 STEP_SECONDS: Final = 0.1
 QUIET_SECONDS: Final = 15.0
@@ -95,7 +94,7 @@ def run(options: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
             cleanup.callback(machine.stop)
             machine.start()
         url = f"http://{others[0].address}:{PORT}"
-        lesson = teach(url, key, home / "lesson")
+        lesson = teach(url, key, home / "lesson", settings.outputs.allowed[0])
         users = Users(url, key, options.seed, lesson)
         cleanup.callback(users.close)
         quiet = QUICK_QUIET if options.quick else QUIET_SECONDS
@@ -103,7 +102,7 @@ def run(options: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
         suffer(users, story, options.jobs)
         deaf = call_roll(machines, users)
         with database.reading() as session:
-            verdict = Checker(session, open_store(settings)).check(users.accepted)
+            verdict = Checker(session, settings).check(users.accepted)
     verdict.twice += users.twice
     verdict.wrong += users.unanswered
     verdict.deaf = deaf

@@ -15,6 +15,7 @@ from db.session import Session
 from tsukiji.jobs import JobKind, Queue
 from tsukiji.kernel.metrics import meters
 from tsukiji.kernel.storage import Incoming
+from worker.jobs.part_listing import list_ended
 from worker.services import Services
 from worker.store_reconciliation import Round
 from worker.webhooks import Deliverer
@@ -42,6 +43,7 @@ def dispatch(services: Services, stop: threading.Event) -> None:
             renotifier.notify()
             deliverer.start_due()
             purge(services)
+            list_ended(services)
             round_.advance()
             if time.monotonic() - housekeeping > HOUSEKEEPING_SECONDS:
                 clean(services)

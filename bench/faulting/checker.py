@@ -5,10 +5,13 @@ that was not requested. `given_up`: ended with `worker_lost`. Each is a line tha
 workers that are alive but take no work, which others may hide; the roll call finds them.
 """
 
+import io
+import json
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+from pyarrow import parquet
 from sqlalchemy import func, select
 
 from bench.faulting.load import Accepted
@@ -25,10 +28,14 @@ from db.models import (
     ModelFile,
     Prediction,
 )
+from db.parts.files import PartStore
 from db.session import Session
 from tsukiji.errors import TsukijiError
+from tsukiji.ingest.outputs import Outputs, folder_of
 from tsukiji.jobs import TERMINAL, JobKind, JobStatus
-from tsukiji.kernel.storage import BlobStore
+from tsukiji.kernel.settings import Settings
+from tsukiji.kernel.storage import open_store
+from worker.jobs.part_listing import LOG
 
 
 @dataclass
@@ -43,9 +50,10 @@ class Verdict:
 
 
 class Checker:
-    def __init__(self, session: Session, store: BlobStore) -> None:
+    def __init__(self, session: Session, settings: Settings) -> None:
         self.verdict = Verdict()
-        self._session, self._store = session, store
+        self._session, self._store = session, open_store(settings)
+        self._files = PartStore(self._store, Outputs(settings))
 
     def check(self, accepted: list[Accepted]) -> Verdict:
         """Check every accepted job, and that there are no others."""
@@ -90,21 +98,56 @@ class Checker:
     # --- batches -----------------------------------------------------------------------------------------------------
 
     def _check_batch(self, job: Job, promise: Accepted) -> None:
+        if any(chunk.status not in TERMINAL for chunk in self._chunks_of(job)):
+            self.verdict.stuck.append(f"{job.id}: {job.status} with chunks {self._chunks(job)}")
+        if promise.parts:
+            self._check_parts(job, promise)
+            return
         items = self._session.scalars(select(BatchItem).where(BatchItem.job_id == job.id)).all()
         predicted = list(self._session.scalars(select(Prediction).where(Prediction.job_id == job.id)))
         names = Counter(item.custom_id for item in items)
         name_of = {item.seq: item.custom_id for item in items}
-        results = Counter(name_of.get(row.seq, f"no item {row.seq}") for row in predicted)
         self._count_twice(job, "items", names)
-        self._count_twice(job, "results", results)
-        counters = (job.items_succeeded, job.items_errored, job.completed)
-        good = sum(row.label is not None for row in predicted)
-        if counters != (good, len(predicted) - good, len(predicted)):
-            self.verdict.twice.append(f"{job.id}: counters {counters}, but {good} of {len(predicted)} results are good")
-        if any(chunk.status not in TERMINAL for chunk in self._chunks_of(job)):
-            self.verdict.stuck.append(f"{job.id}: {job.status} with chunks {self._chunks(job)}")
+        found = [(name_of.get(row.seq, f"no item {row.seq}"), row.label) for row in predicted]
+        self._check_results(job, promise, found)
         if items and {item.custom_id: item.sha256 for item in items} != promise.sent:
             self.verdict.lost.append(f"{job.id}: its items are not what was sent")
+
+    def _check_parts(self, job: Job, promise: Accepted) -> None:
+        """Read the parts that rows name, and in a place of the user's own what its log names: the same."""
+        parts = [chunk for chunk in self._chunks_of(job) if chunk.part is not None]
+        rows = [row for chunk in parts for row in self._rows_of(chunk)]
+        self._check_results(job, promise, [(row["custom_id"], row["label"]) for row in rows])
+        if any(promise.sent.get(row["custom_id"]) != row["sha256"] for row in rows):
+            self.verdict.wrong.append(f"{job.id}: a part has pictures that were not sent")
+        url = job.request["output"].get("url")
+        names = sorted(chunk.part["url"].rpartition("/")[2] for chunk in parts if url and chunk.part)
+        if url and names and self._listed(folder_of(url, job.id)) != names:
+            self.verdict.lost.append(f"{job.id}: {job.status}, its log does not name the parts {names}")
+
+    def _rows_of(self, chunk: Chunk) -> list[dict[str, Any]]:
+        try:
+            rows: list[dict[str, Any]] = parquet.read_table(io.BytesIO(self._files.read(chunk))).to_pylist()
+        except TsukijiError as error:
+            self.verdict.lost.append(f"{chunk.job_id}: a part: {error.code}")
+            return []
+        return rows
+
+    def _listed(self, folder: str) -> list[str]:
+        try:
+            log = self._files.outputs.open(folder).read(LOG).decode()
+        except TsukijiError:
+            return []
+        return sorted(line["add"]["path"] for line in map(json.loads, log.splitlines()) if "add" in line)
+
+    def _check_results(self, job: Job, promise: Accepted, found: list[tuple[str, str | None]]) -> None:
+        """Compare results, as names with labels, with the counters and with what was sent."""
+        results = Counter(name for name, _ in found)
+        self._count_twice(job, "results", results)
+        counters = (job.items_succeeded, job.items_errored, job.completed)
+        good = sum(label is not None for _, label in found)
+        if counters != (good, len(found) - good, len(found)):
+            self.verdict.twice.append(f"{job.id}: counters {counters}, but {good} of {len(found)} results are good")
         if job.status == JobStatus.SUCCEEDED and (results.keys() != promise.sent.keys() or good != len(promise.sent)):
             self.verdict.lost.append(f"{job.id}: {good} good results of {len(promise.sent)} pictures")
 

@@ -27,6 +27,9 @@ AT_ONCE: Final = {JobKind.BATCH: 3, JobKind.TRAINING: 1, JobKind.IMPORT: 1}
 """Unfinished jobs of each kind: few enough to find a free worker, so that a wait for one is a wait for recovery."""
 CANCELLED: Final = 0.12
 SENT_TWICE: Final = 0.25
+ARCHIVED: Final = 0.3
+IN_PARTS: Final = 0.25
+"""Share of batches with Parquet output: of these, half in the place of the lesson."""
 PAUSE_SECONDS: Final = 0.4
 
 
@@ -44,6 +47,8 @@ class Accepted:
     """sha256 by custom id, or by name in the archive."""
     epochs: int = 0
     dataset: str = ""
+    parts: bool = False
+    """Its results are Parquet files."""
     cancelled: bool = False
     told: str = ""
     """The first final state reported by the service; it must be the last one too."""
@@ -51,11 +56,16 @@ class Accepted:
 
 @dataclass(frozen=True)
 class Lesson:
-    """Made before the faults: a data set to train on, and a model to classify with."""
+    """Made before the faults: a data set to train on, and a model to classify with.
+
+    `pictures` are those of the data set, as `Accepted.sent`; `place` is the URL of a folder or prefix for results.
+    """
 
     training: str
     dataset: str
     model: str
+    pictures: dict[str, str]
+    place: str
 
 
 class Users:
@@ -67,7 +77,7 @@ class Users:
         self.unanswered: list[str] = []
         self.stop = threading.Event()
         self.deadline = float("inf")
-        self._dataset, self._model = lesson.dataset, lesson.model
+        self._lesson = lesson
         self._http = httpx2.Client(
             base_url=url, headers={"Authorization": f"Bearer {key}"}, trust_env=False, timeout=20
         )
@@ -145,17 +155,25 @@ class Users:
             self.call("POST", f"/v1/jobs/{job.id}/cancel")
 
     def _batch(self, chance: random.Random) -> tuple[str, Accepted, dict[str, Any]]:
+        if chance.random() < IN_PARTS:
+            output = {"to": "parquet"} | ({"url": self._lesson.place} if chance.random() < 0.5 else {})
+            body = {"model": self._lesson.model, "input": {"dataset": self._lesson.dataset}, "output": output}
+            return "/v1/batches", Accepted("", JobKind.BATCH, self._lesson.pictures, parts=True), {"json": body}
         pictures = make_pictures(chance, chance.randint(8, 24))
         sent = {name: hashlib.sha256(data).hexdigest() for name, data in pictures.items()}
         job = Accepted("", JobKind.BATCH, sent)
-        if chance.random() < 0.3:
-            return "/v1/batches", job, archive(pictures) | {"params": {"model": self._model}}
+        if chance.random() < ARCHIVED:
+            return "/v1/batches", job, archive(pictures) | {"params": {"model": self._lesson.model}}
         files = [("files", (name, data, "image/png")) for name, data in pictures.items()]
-        return "/v1/batches", job, {"files": files, "data": {"model": self._model, "custom_ids": list(pictures)}}
+        return "/v1/batches", job, {"files": files, "data": {"model": self._lesson.model, "custom_ids": list(pictures)}}
 
     def _training(self, chance: random.Random) -> tuple[str, Accepted, dict[str, Any]]:
         epochs = chance.randint(2, 3)
-        body = {"dataset": self._dataset, "recipe": RECIPE | {"epochs": epochs}, "name": f"load-{chance.random()}"}
+        body = {
+            "dataset": self._lesson.dataset,
+            "recipe": RECIPE | {"epochs": epochs},
+            "name": f"load-{chance.random()}",
+        }
         return "/v1/trainings", Accepted("", JobKind.TRAINING, epochs=epochs), {"json": body}
 
     def _import(self, chance: random.Random) -> tuple[str, Accepted, dict[str, Any]]:

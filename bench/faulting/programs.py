@@ -4,6 +4,7 @@ A program that dies is restarted after a short pause, like by a container's rest
 watches its standard input, which ends with us, even if we are killed.
 """
 
+import json
 import os
 import signal
 import subprocess
@@ -176,6 +177,7 @@ class Stack:
         environment = inherited | SETTINGS | servers.places
         environment |= {"TSUKIJI_JOBS_LEASE_SECONDS": str(lease), "TSUKIJI_JOBS_BEAT_SECONDS": str(lease / 3)}
         environment |= {"TSUKIJI_DATA_DIR": str(folder / "data"), "TSUKIJI_API_PORT": str(self.port)}
+        environment |= {"TSUKIJI_OUTPUTS_ALLOWED": json.dumps([results_of(folder)])}
         if self.machines.hosts:
             environment |= {"TSUKIJI_API_HOST": self.machines.address, "TSUKIJI_API_PROXIES": '["10.0.0.0/8"]'}
             environment |= {"TSUKIJI_API_ALLOWED_HOSTS": f'["{self.machines.address}"]'}
@@ -229,6 +231,11 @@ class Stack:
         deadline = time.monotonic() + STOP_SECONDS
         for program in self.programs:
             program.stop(deadline)
+
+
+def results_of(folder: Path) -> str:
+    """Return the URL of the folder that batches may write parts to."""
+    return f"file://{folder}/results"
 
 
 def send(number: signal.Signals, pids: list[int]) -> None:

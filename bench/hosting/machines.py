@@ -1,5 +1,6 @@
 """What runs on the hosts of `bench.hosts`: the three servers on one, programs of the service on the others."""
 
+import json
 import os
 import signal
 import subprocess
@@ -17,7 +18,14 @@ from bench.faulting.programs import SETTINGS, STOP_SECONDS, Program
 from bench.faulting.servers import QUIET, Place, Postgres, Redis
 from bench.hosting.network import Host, NamespacesMissing
 from devtools.servers import free_port, wait_until
-from tsukiji.kernel.settings import BrokerSettings, DatabaseSettings, DataSettings, Settings, StorageSettings
+from tsukiji.kernel.settings import (
+    BrokerSettings,
+    DatabaseSettings,
+    DataSettings,
+    OutputSettings,
+    Settings,
+    StorageSettings,
+)
 
 ROLES: Final = {"one": ("api", "dispatcher", "intake", "infer", "train"), "two": ("infer", "train")}
 BUCKET: Final = "tsukiji"
@@ -42,6 +50,7 @@ def services(host: Host, home: Path) -> Iterator[Settings]:
             database=DatabaseSettings(url=postgres.url),
             broker=BrokerSettings(url=broker.url),
             storage=StorageSettings(url=f"s3://{BUCKET}/blobs", endpoint_url=cleanup.enter_context(bucket(place))),
+            outputs=OutputSettings(allowed=[f"s3://{BUCKET}/results"]),
         )
 
 
@@ -89,6 +98,7 @@ class Machine:
             "TSUKIJI_BROKER_URL": settings.broker_url,
             "TSUKIJI_STORAGE_URL": settings.storage_url,
             "TSUKIJI_STORAGE_ENDPOINT_URL": str(settings.storage.endpoint_url),
+            "TSUKIJI_OUTPUTS_ALLOWED": json.dumps(settings.outputs.allowed),
             "TSUKIJI_DATA_DIR": str(folder / "data"),
             "TSUKIJI_JOBS_LEASE_SECONDS": str(lease),
             "TSUKIJI_JOBS_BEAT_SECONDS": str(lease / 3),

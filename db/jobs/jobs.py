@@ -7,7 +7,7 @@ from collections.abc import Collection
 from collections.abc import Set as AbstractSet
 from typing import Any, Final, cast
 
-from sqlalchemy import ClauseElement, ColumnElement, CursorResult, bindparam, func, insert, select, update
+from sqlalchemy import ClauseElement, ColumnElement, CursorResult, bindparam, case, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from db import webhooks
@@ -20,7 +20,7 @@ from db.session import after_commit
 from db.views import EVERYTHING
 from tsukiji.errors import DeadlineExceeded, NotFound, TsukijiError
 from tsukiji.ids import new_id
-from tsukiji.jobs import ACTIVE, PREFIX_OF, TERMINAL, JobKind, JobStatus, sources_of
+from tsukiji.jobs import ACTIVE, LISTING, PREFIX_OF, TERMINAL, JobKind, JobStatus, sources_of
 from tsukiji.kernel.metrics import meters
 from tsukiji.kernel.tracing import traceparent
 
@@ -211,7 +211,8 @@ def move(
     if to in TERMINAL:
         values |= FREE | {
             "finished_at": now(),
-            "phase": None,
+            "phase": None if to == JobStatus.SUCCEEDED else unlisted(),
+            "rests_until": None,
             "eta_seconds": None,
             "checkpoint_sha256": None,
             "upload_sha256": None,
@@ -229,6 +230,11 @@ def move(
     if to in TERMINAL:
         tell_end(session, job_id, to)
     return True
+
+
+def unlisted() -> ColumnElement[str | None]:
+    """Return the last phase of a job that ended early: parts in a place of the user's own are still to be listed."""
+    return case((Job.request["output"]["url"].as_string().is_not(None), LISTING))
 
 
 def tell_end(session: Session, job_id: str, status: JobStatus) -> None:

@@ -105,12 +105,12 @@ def beat(session: Session, work: Work, lease_seconds: float, **progress: Any) ->
 
 
 def signals(session: Session, work: Work) -> Signals:
-    """Return the signals without renewing the lease."""
-    if session.scalar(select(type(work).id).where(*work.fence)) is None:
-        return Signals(lost=True)
-    flags = (Job.cancel_requested_at.is_not(None), Job.finish_requested_at.is_not(None))
-    cancel, finish = session.execute(select(*flags).where(Job.id == job_of(work))).one()
-    return Signals(cancel=cancel, finish=finish)
+    """Return the signals without renewing the lease, in one statement: every worker asks each half second."""
+    flags = select(Job.cancel_requested_at.is_not(None), Job.finish_requested_at.is_not(None)).where(*work.fence)
+    if isinstance(work, Chunk):
+        flags = flags.join(Chunk, Chunk.job_id == Job.id)
+    found = session.execute(flags).one_or_none()
+    return Signals(lost=True) if found is None else Signals(cancel=found[0], finish=found[1])
 
 
 def drop(session: Session, work: Work, why: str) -> None:

@@ -20,7 +20,7 @@ from db.predictions.results import Wanted
 from db.upgrade import upgrade
 from tests.worker.conftest import picture, run_next, work
 from tests.worker.conftest import run_chunks as run_chunks_only
-from tsukiji.errors import BlobCorrupt
+from tsukiji.errors import BlobCorrupt, ModelGone
 from tsukiji.kernel.settings import DatabaseSettings, LimitSettings, OutputSettings, SourceSettings
 from worker import dispatcher, part_files
 from worker.inference import part_inference
@@ -384,6 +384,49 @@ def test_parts_in_a_folder_are_one_table_with_a_delta_log(services, submit, star
     assert [field["name"] for field in schema["fields"]] == whole.column_names
     assert whole["seq"].to_pylist() == [row.seq for row in rows(services, job)] == list(range(12))
     assert all(chunk.part_sha256 is None for chunk in chunks_of(services, job)), "the store has none of it"
+
+
+def names_in(folder):
+    log = (folder / "_delta_log/00000000000000000000.json").read_text().splitlines()
+    return sorted(line["add"]["path"] for line in map(json.loads, log) if "add" in line)
+
+
+def test_a_cancelled_batch_lists_its_partial_results(services, submit, start, models, photos, own):
+    job = start({"type": "source", "source": f"file://{photos}"}, OUTPUT | {"url": f"file://{own}"})
+    work(services, job.id, plan)
+    failed = chunks_of(services, job)[0]
+    with services.database.transaction() as session:
+        session.execute(update(Chunk).where(Chunk.id == failed.id).values(status="failed", error={"code": "internal"}))
+    run_next(services, models)
+    with services.database.transaction() as session:
+        jobs.request_cancel(session, job.id)
+    folder = own / f"batch={job.id}"
+    (folder / "part-0000000008-9.parquet").write_bytes(b"of an attempt that was lost")
+    dispatcher.list_ended(services)
+    parts = sorted(folder.glob("*.parquet"))
+    assert names_in(folder) == [path.name for path in parts]
+    table = pa.concat_tables(parquet.read_table(path, partitioning=None) for path in parts)
+    assert table["seq"].to_pylist() == [row.seq for row in rows(services, job, status="reached")] == list(range(8))
+    assert (submit.find(job).status, submit.find(job).phase) == ("cancelled", None)
+
+
+def test_a_place_that_is_away_is_listed_later(services, submit, start, models, photos, own):
+    job = start({"type": "source", "source": f"file://{photos}"}, OUTPUT | {"url": f"file://{own}"})
+    work(services, job.id, plan)
+    run_next(services, models)
+    with services.database.transaction() as session:
+        jobs.fail(session, job.id, ModelGone("It was deleted."))
+    folder, away = own / f"batch={job.id}", own.with_name("away")
+    own.rename(away)
+    own.write_bytes(b"no folder")
+    dispatcher.list_ended(services)
+    assert submit.find(job).phase == "listing"
+    own.unlink()
+    away.rename(own)
+    rest(services, job)
+    dispatcher.list_ended(services)
+    assert names_in(folder) == [path.name for path in folder.glob("*.parquet")]
+    assert submit.find(job).phase is None
 
 
 def test_a_part_that_its_owner_changed_is_not_read_as_ours(services, start, models, photos, own):
