@@ -10,6 +10,7 @@
 | `shared` | `shared_backbone_ratio` |
 | `predict` | `predict_overhead_ms`, `predict_concurrent_ratio`, `predict_unrecorded_...` the same; `infer_memory_mb` |
 | `accept` | `accept_ms`, `accept_vs_write` |
+| `cluster` | `batch_ray_vs_service`, `batch_ray_start_seconds`, `batch_ray_differing` |
 | `polling` | `poll_p95_ms`, `poll_slowdown` |
 
 Each figure is defined at the top of its module in `bench/throughput/`. A part that cannot be measured here reports the
@@ -28,7 +29,7 @@ from rich.console import Console
 from bench.report import parse, pictures, show, weights_folder
 from bench.throughput.stage import Figures, PartMissing, Stage
 
-PARTS: Final = ("throughput", "growth", "workers", "shared", "predict", "accept", "polling")
+PARTS: Final = ("throughput", "growth", "workers", "shared", "predict", "accept", "cluster", "polling")
 """Loaded when needed: processes that we start import this file too, and should be light."""
 MADE_UP: Final = 200
 """Generated photos, if none are given; further ones are copies of these."""

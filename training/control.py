@@ -29,7 +29,7 @@ class Cancelled(Exception):
 
 
 class Control:
-    """The commands received so far. `cancel` and `finish` arrive as lines; end-of-file means that the parent is gone.
+    """The commands received so far: lines `cancel`, `finish`, `pause`, `resume`; end-of-file: the parent is gone.
 
     Reads the descriptor with `os.read`: a daemon thread blocked in `sys.stdin` aborts the interpreter at its exit.
     """
@@ -38,6 +38,8 @@ class Control:
         self._descriptor = descriptor
         self._cancel = threading.Event()
         self._finish = threading.Event()
+        self._go = threading.Event()
+        self._go.set()
 
     @property
     def finishing(self) -> bool:
@@ -46,6 +48,8 @@ class Control:
 
     @property
     def cancelling(self) -> bool:
+        """Return whether to stop and keep nothing. Asked between steps, it waits while the training is paused."""
+        self._go.wait()
         return self._cancel.is_set()
 
     def check(self) -> None:
@@ -55,10 +59,16 @@ class Control:
 
     def obey(self, order: str) -> None:
         """Handle one line; unknown ones are ignored, so that an older engine works with a newer worker."""
-        if order.strip() == "cancel":
-            self._cancel.set()
-        elif order.strip() == "finish":
-            self._finish.set()
+        match order.strip():
+            case "cancel":
+                self._cancel.set()
+                self._go.set()
+            case "finish":
+                self._finish.set()
+            case "pause":
+                self._go.clear()
+            case "resume":
+                self._go.set()
 
     def watch(self) -> None:
         """Start listening; from now on this process does not outlive its parent."""

@@ -65,6 +65,8 @@ class Lease:
         end_process: Callable[[int], object] = os._exit,
     ) -> None:
         self.signals = Signals()
+        self.renewals: list[Callable[[Session], None]] = []
+        """Renew what belongs to the work, such as a device, in the transaction that renews its lease."""
         self._database = database
         self._settings = settings
         self._work = work
@@ -125,6 +127,8 @@ class Lease:
 
     def _renew(self) -> Signals:
         with self._database.transaction() as session:
+            for renewal in list(self.renewals):
+                renewal(session)
             return leases.beat(session, self._work, self._settings.lease_seconds)
 
     def _learn(self) -> Signals:

@@ -187,7 +187,7 @@ def run(order: Order, client: Client) -> Batch:
 
 def connect(order: Order) -> int:
     """Connect to the cluster, or start one here; returns the processors for each actor."""
-    variables = {"PYTHONPATH": str(programs_folder()), "RAY_USAGE_STATS_ENABLED": "0"}
+    variables = {"PYTHONPATH": str(programs_folder()), "RAY_USAGE_STATS_ENABLED": "0", "OMP_WAIT_POLICY": "PASSIVE"}
     ray.init(address=order.address, include_dashboard=False, runtime_env={"env_vars": variables}, log_to_driver=False)
     DataContext.get_current().enable_progress_bars = False
     return order.cpus or min(int(node["Resources"].get("CPU", 1)) for node in ray.nodes() if node["Alive"])

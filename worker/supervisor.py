@@ -33,7 +33,7 @@ from tsukiji.jobs import Queue
 from tsukiji.kernel.browser import ADDRESS_FILE, open_browser, sign_in_path
 from tsukiji.kernel.parent_process import heeded, watch_make
 from tsukiji.kernel.settings import Settings
-from worker.gpus import inference_places
+from worker.gpus import inference_places, shared_device
 from worker.services import WORKER_VARIABLE, name_worker
 
 log = structlog.get_logger(__name__)
@@ -137,11 +137,12 @@ def run(
 
 def worker_children(settings: Settings) -> "Iterator[Child]":
     """Yield a worker of each queue and the dispatcher; on several GPUs an inference worker for each."""
+    shared = shared_device(settings)
     for role in (*Queue, "dispatcher"):
         places = inference_places(settings.inference.device) if role == Queue.INFER else [{}]
         for number, variables in enumerate(places, 1):
             name = f"{role}-{number}" if len(places) > 1 else str(role)
-            yield Child(name, ["worker", str(role), "--watch-stdin"], variables)
+            yield Child(name, ["worker", str(role), "--watch-stdin"], variables | shared)
 
 
 @contextmanager

@@ -28,6 +28,7 @@ READY_SECONDS: Final = 300
 LOOK_SECONDS: Final = 0.1
 PATIENT_RETRIES: Final = 10
 """Of the first call: the API is starting."""
+ONE_THREAD: Final = {"OMP_NUM_THREADS": "1"}
 OTHERS: Final = ("api", "dispatcher", "intake")
 
 
@@ -41,7 +42,7 @@ def measure(stage: Stage) -> Figures:
             for count in rotated((1, 2), run):
                 name = f"{run}-{count}"
                 workers = [
-                    Program("infer", number, environment, stage.scratch / f"infer-{name}-{number}.log")
+                    Program("infer", number, environment | ONE_THREAD, stage.scratch / f"infer-{name}-{number}.log")
                     for number in range(count)
                 ]
                 with pinned(workers, cores):
@@ -89,13 +90,18 @@ def own_cores() -> Sequence[int]:
 
 
 @contextmanager
-def programs(stage: Stage, key: str) -> Iterator[tuple[Client, dict[str, str]]]:
-    """Run a service that was stopped, without workers for training and inference; yields a worker's environment."""
+def programs(
+    stage: Stage, key: str, roles: Sequence[str] = OTHERS, **more: str
+) -> Iterator[tuple[Client, dict[str, str]]]:
+    """Run programs of a service that was stopped, by default all but workers for training and inference.
+
+    `more` are further variables of theirs, as in `environment_of`. Yields a client, and a worker's environment.
+    """
     port = str(free_port())
     settings = settings_of(stage.scratch / "service" / "data", {})
     inference = {name: value for name, value in os.environ.items() if name.startswith("TSUKIJI_INFERENCE_")}
-    environment = environment_of(settings, API_HOST="127.0.0.1", API_PORT=port) | inference | {"OMP_NUM_THREADS": "1"}
-    found = [Program(role, 0, environment, stage.scratch / f"{role}.log") for role in OTHERS]
+    environment = environment_of(settings, API_HOST="127.0.0.1", API_PORT=port, **more) | inference
+    found = [Program(role, 0, environment, stage.scratch / f"{role}.log") for role in roles]
     with running(found), Client(f"http://127.0.0.1:{port}", key, max_retries=PATIENT_RETRIES) as client:
         client.info()
         yield client, environment

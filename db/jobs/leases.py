@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from db.clock import now
 from db.jobs import batches, jobs
 from db.jobs.jobs import FREE
-from db.models import Chunk, Job
+from db.models import Chunk, Job, SharedDevice
 from tsukiji.errors import TsukijiError, WorkerLost
 from tsukiji.jobs import CONCLUDING, OPEN, JobStatus
 
@@ -220,6 +220,8 @@ def release(session: Session, worker: str | None = None) -> None:
     for table in TABLES:
         held = table.lease_owner.is_not(None) if worker is None else table.lease_owner == worker
         session.execute(update(table).where(held).values(lease_expires_at=now(-1)))
+    device = SharedDevice.worker.is_not(None) if worker is None else SharedDevice.worker == worker
+    session.execute(update(SharedDevice).where(device).values(expires_at=now(-1)))
 
 
 def worker_lost(attempts: int) -> TsukijiError:

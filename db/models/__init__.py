@@ -21,7 +21,7 @@ from db.models.base import CONVENTION, Base, Identity, Json, LabelText, one_of
 from db.models.batches import BatchDrift, BatchGuarantee, BatchItem, Chunk, GuaranteeCheck, Prediction
 from db.models.curation import Analysis, Finding, ImageMeasures, ImageMiniature, LabelSuspect, Suggestion
 from db.models.datasets import Dataset, Image, ImageName, OfDataset, Revision, RevisionChange, Snapshot
-from db.models.jobs import IdempotencyKey, ImportItem, Job, JobEvent, Leased, QueueTurn, WorkerSeen
+from db.models.jobs import IdempotencyKey, ImportItem, Job, JobEvent, Leased, QueueTurn, SharedDevice, WorkerSeen
 from db.models.registry import Alias, AliasMove, Evaluation, EvaluationItem, Model, ModelExport, ModelFile
 from db.models.storage import Blob, Upload, UploadPart
 from db.models.webhooks import Alarm, Webhook, WebhookDelivery
@@ -76,6 +76,7 @@ __all__ = [
     "Rate",
     "Revision",
     "RevisionChange",
+    "SharedDevice",
     "SignInLink",
     "Snapshot",
     "Suggestion",

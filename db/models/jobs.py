@@ -148,6 +148,23 @@ class QueueTurn(Base):
     turn: Mapped[int] = mapped_column(BigInteger)
 
 
+class SharedDevice(Base):
+    """A device on which workers of two queues take turns: who has it, and who waits for it."""
+
+    __tablename__ = "shared_devices"
+    name: Mapped[str] = mapped_column(String(120), primary_key=True)
+    queue: Mapped[str] = mapped_column(String(20))
+    """Whose turn it is, or was."""
+    worker: Mapped[str | None] = mapped_column(String(120))
+    expires_at: Mapped[datetime | None]
+    seconds: Mapped[float] = mapped_column(default=0.0)
+    """How long the last turn took."""
+    waiting: Mapped[str | None] = mapped_column(String(20))
+    """The queue that waits."""
+    waits_until: Mapped[datetime | None]
+    """It asks again before that, unless it no longer waits."""
+
+
 class WorkerSeen(Base):
     """A worker process's last heartbeat."""
 

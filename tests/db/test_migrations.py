@@ -1,6 +1,8 @@
+import re
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import inspect, select, text
+import pytest
+from sqlalchemy import Engine, event, inspect, select, text
 
 from db.jobs import jobs, scheduling
 from db.models import BatchItem, JobEvent
@@ -71,3 +73,52 @@ def test_sqlite_is_set_up_for_several_processes(database):
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
         assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
         assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar() == 15000
+
+
+FIRST_RELEASE = "0027"
+"""Its last migration: what follows runs on tables that are large and in use."""
+LARGE = {"images", "batch_items", "predictions", "job_events", "evaluation_items", "import_items", "blobs", "jobs"}
+LONG = re.compile(
+    r"(?i)^\s*(?:CREATE (?:UNIQUE )?INDEX (?!CONCURRENTLY)\S+ ON (?P<indexed>\w+)"
+    r"|ALTER TABLE (?P<altered>\w+) (?:ALTER COLUMN \w+ (?:TYPE|SET NOT NULL)|ADD CONSTRAINT (?!.*NOT VALID))"
+    r"|UPDATE (?P<written>\w+) SET)"
+)
+"""What locks a table of PostgreSQL for as long as it takes to read or write all of it."""
+
+
+def locked_for_long(statement):
+    """Return the large table that a statement locks for long; None if it locks none."""
+    found = LONG.match(statement)
+    tables = {name for name in found.groupdict().values() if name} if found else set()
+    return next(iter(tables & LARGE), None)
+
+
+@pytest.mark.parametrize(
+    ("statement", "table"),
+    [
+        ("CREATE INDEX ix_images_x ON images (x)", "images"),
+        ("CREATE INDEX CONCURRENTLY ix_images_x ON images (x)", None),
+        ("CREATE UNIQUE INDEX uq_aliases ON aliases (name)", None),
+        ("ALTER TABLE predictions ALTER COLUMN label TYPE VARCHAR(300)", "predictions"),
+        ("ALTER TABLE jobs ADD CONSTRAINT ck_jobs_kind CHECK (kind IN ('a'))", "jobs"),
+        ("ALTER TABLE jobs ADD CONSTRAINT ck_jobs_kind CHECK (kind IN ('a')) NOT VALID", None),
+        ("ALTER TABLE images ADD COLUMN x INTEGER", None),
+        ("UPDATE images SET x=1", "images"),
+    ],
+)
+def test_a_long_lock_is_recognised(statement, table):
+    assert locked_for_long(statement) == table
+
+
+def test_no_migration_since_the_first_release_locks_a_large_table_for_long(database, settings):
+    if database.engine.dialect.name == "sqlite":
+        return  # it has one writer at a time, and is upgraded with the service stopped
+    downgrade(settings, FIRST_RELEASE)
+    statements = []
+    event.listen(Engine, "before_cursor_execute", note := lambda *run: statements.append(run[2]))
+    try:
+        upgrade(settings)
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+    assert any(statement.lstrip().startswith("CREATE TABLE") for statement in statements)
+    assert [statement for statement in statements if locked_for_long(statement)] == []

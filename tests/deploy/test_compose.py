@@ -246,8 +246,21 @@ def test_the_overlay_gives_a_gpu_to_both_workers_that_compute():
     for name, setting in (("worker-train", "TSUKIJI_TRAINING_DEVICE"), ("worker-infer", "TSUKIJI_INFERENCE_DEVICE")):
         (device,) = services[name]["deploy"]["resources"]["reservations"]["devices"]
         assert device == {"driver": "nvidia", "device_ids": ["0"], "capabilities": ["gpu"]}
-        assert services[name]["environment"] == {setting: "cuda"}
+        assert services[name]["environment"] == {setting: "cuda", "TSUKIJI_JOBS_SHARED_DEVICE": "gpu-0"}
     assert {services[name]["build"]["args"]["TORCH"] for name in WORKERS} == {"cuda"}
+
+
+def test_all_overlays_fit_together():
+    text = (ROOT / "docker-compose.yml").read_text("utf-8")
+    files = re.search(r"COMPOSE_FILE=(\S+)", text)[1].split(":")
+    assert set(files) == {path.name for path in ROOT.glob("docker-compose*.yml")}
+    services = compose.fill_in(compose.read(*files), {"POSTGRES_PASSWORD": "chosen"})["services"]
+    assert services.keys() == SERVERS | PROGRAMS | {"prometheus", "grafana"}
+    assert services["api"]["environment"]["TSUKIJI_METRICS_PUBLIC"] == "true"
+    shared = {services[name]["environment"]["TSUKIJI_JOBS_SHARED_DEVICE"] for name in ("worker-train", "worker-infer")}
+    assert len(shared) == 1, "they take turns"
+    apart = compose.fill_in(compose.read(*files), {"POSTGRES_PASSWORD": "chosen", "INFER_GPU": "1"})["services"]
+    assert apart["worker-infer"]["environment"]["TSUKIJI_JOBS_SHARED_DEVICE"] == "gpu-1"
 
 
 def test_the_two_kinds_of_images_are_told_apart_by_name():

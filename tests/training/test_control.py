@@ -1,5 +1,6 @@
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -13,6 +14,27 @@ def test_orders_are_lines() -> None:
     control.obey("finish\r")
     assert control.finishing
     control.check()
+    control.obey("cancel")
+    with pytest.raises(Cancelled):
+        control.check()
+
+
+def test_a_paused_training_waits_between_two_steps() -> None:
+    control, steps = Control(), []
+    control.obey("pause")
+
+    def step() -> None:
+        control.check()
+        steps.append(1)
+
+    thread = threading.Thread(target=step, daemon=True)
+    thread.start()
+    thread.join(0.05)
+    assert (thread.is_alive(), steps) == (True, [])
+    control.obey("resume")
+    thread.join(10)
+    assert steps == [1]
+    control.obey("pause")
     control.obey("cancel")
     with pytest.raises(Cancelled):
         control.check()

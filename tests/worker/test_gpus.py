@@ -51,6 +51,17 @@ def test_with_one_gpu_or_none_all_is_as_before(smi, text, code):
     assert workers() == ONE_EACH
 
 
+@pytest.mark.parametrize(
+    ("text", "device", "shared"), [(TWO[:70], "auto", True), (TWO[:70], "cpu", False), (TWO, "auto", False)]
+)
+def test_trainings_and_batches_take_turns_on_the_only_gpu(smi, text, device, shared):
+    smi(text)
+    settings = Settings(inference=InferenceSettings(device=device))
+    names = {child.variables.get(gpus.SHARED) for child in supervisor.worker_children(settings)}
+    assert len(names) == 1
+    assert str(names.pop()).endswith(FIRST) == shared
+
+
 def test_without_a_driver_there_is_no_gpu(smi):
     assert workers() == ONE_EACH
 

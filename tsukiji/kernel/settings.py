@@ -251,6 +251,11 @@ class JobSettings(Group, env_prefix="TSUKIJI_JOBS_"):
     )
     blob_grace_hours: float = Field(24, ge=0, description="Unreferenced bytes are deleted after this time.")
     upload_hours: float = Field(24, gt=0, description="An upload is deleted this long after its last part.")
+    shared_device: str = Field(
+        "",
+        max_length=120,
+        description="`train` and `infer` workers of the same name take turns on their GPU; `tsukiji up` names it.",
+    )
 
 
 class RetentionSettings(Group, env_prefix="TSUKIJI_RETENTION_"):

@@ -1,6 +1,7 @@
 """Classifying a chunk of a batch: its predictions, counters and end are committed together."""
 
 import time
+from contextlib import nullcontext
 
 from db.jobs import batches, jobs
 from db.jobs.requests import BatchRequest
@@ -10,6 +11,7 @@ from tsukiji.jobs import JobKind, JobStatus, Queue
 from tsukiji.kernel.log import identify
 from tsukiji.kernel.metrics import meters
 from tsukiji.vision.device import memory_of
+from worker.device_turn import DeviceTurn
 from worker.inference.batch_inference import Reading, predict
 from worker.inference.explanations import ExplanationOptions, explain_items
 from worker.inference.model_cache import Loaded, ModelCache
@@ -24,7 +26,9 @@ def classify(models: ModelCache, services: Services, chunk: Chunk, lease: Lease)
     identify(key_id=job.created_by)
     model = models.get(BatchRequest.of(job).model)
     act = classify_part if batches.has_parts(job) else classify_rows
-    act(services, job, chunk, model, lease)
+    urgent = job.kind == JobKind.PREDICTION  # milliseconds, for which no one waits
+    with nullcontext() if urgent else DeviceTurn(services, Queue.INFER, lease):
+        act(services, job, chunk, model, lease)
     for state, size in memory_of(model.predictor.plan.device).items():
         meters().gpu_memory_bytes.labels(model.predictor.plan.device, state).set(size)
 

@@ -21,9 +21,11 @@ from tsukiji.curation.groups import group
 from tsukiji.errors import BlobCorrupt, BlobMissing, InternalError, TrainingCrashed, TsukijiError, WorkStalled
 from tsukiji.ids import new_id
 from tsukiji.ingest.packages.keeping import keep
+from tsukiji.jobs import Queue
 from tsukiji.types import Leakage, Metrics
 from tsukiji.vision.drift import read_held_out
 from worker import memory
+from worker.device_turn import DeviceTurn
 from worker.freezing import freeze
 from worker.inputs.input_files import discard
 from worker.jobs.engine import Engine
@@ -44,8 +46,9 @@ def run(services: Services, job: Job, lease: Lease) -> None:
         job = freeze(services, job, lease)
         job_run = prepare(services, job, folder, lease)
         settings = services.settings
-        with Engine(folder, settings.jobs.stop_seconds, settings.training.threads) as engine:
-            EngineMonitor(services, job, lease, engine).follow()
+        turn = DeviceTurn(services, Queue.TRAIN, lease)
+        with turn, Engine(folder, settings.jobs.stop_seconds, settings.training.threads) as engine:
+            EngineMonitor(services, job, lease, engine, turn).follow()
         register(services, job, job_run, folder)
 
 
@@ -147,8 +150,10 @@ def local(services: Services, sha256: str, target: Path) -> Path:
 class EngineMonitor:
     """Follows a running engine: writes its events to the row, and sends the row's signals to the engine."""
 
-    def __init__(self, services: Services, job: Job, lease: Lease, engine: Engine) -> None:
-        self._services, self._job, self._lease, self._engine = services, job, lease, engine
+    def __init__(
+        self, services: Services, job: Job, lease: Lease, engine: Engine, turn: DeviceTurn | None = None
+    ) -> None:
+        self._services, self._job, self._lease, self._engine, self._turn = services, job, lease, engine, turn
         self._heard = time.monotonic()
         self._written = self._weighed = 0.0
         self._detail: dict[str, Any] = {}
@@ -167,6 +172,7 @@ class EngineMonitor:
         """
         for event in self._engine.events(TICK_SECONDS):
             self._pass_signals()
+            self._share_device()
             self._look_after(silent=event is None)
             if event is not None:
                 self._take(event)
@@ -206,6 +212,18 @@ class EngineMonitor:
         if self._lease.signals.finish and not self._finishing:
             self._finishing = True
             self._engine.order("finish")
+
+    def _share_device(self) -> None:
+        """Let batches have their turn: the engine waits between two steps."""
+        if self._turn is None:
+            return
+        if self._turn.held and self._turn.is_over:
+            self._engine.order("pause")
+            self._turn.give_back()
+        elif not self._turn.held and self._turn.take():
+            self._engine.order("resume")
+        if not self._turn.held:
+            self._heard = time.monotonic()
 
     def _look_after(self, *, silent: bool) -> None:
         """Raise if the engine hangs, or exceeds its memory limit, before the system's OOM killer acts."""
