@@ -6,12 +6,13 @@ from typing import Final
 
 from starlette.concurrency import run_in_threadpool
 
+from api import result_items
 from api.serialize import records
 from api.services import Services
 from api.submit.backbones import settle_backbone
 from db.curation import datasets
 from db.jobs import jobs, workers
-from db.models import BatchItem
+from db.jobs.batches import has_parts
 from db.predictions import results
 from db.session import Session
 from tsukiji import errors
@@ -49,20 +50,26 @@ def of_image(services: Services, image: str, crop: Box | None, where: Where) -> 
         return replace(query, sha256=row.sha256, crop=crop or row.crop, image=row.id), addresses
 
 
-def of_result(services: Services, batch: str, seq: int, where: Where) -> tuple[SimilarQuery, list[RpcAddress]]:
-    """Return the query for a picture of a batch, and the workers to ask.
+def of_result(
+    services: Services, batch: str, seq: int, where: Where
+) -> tuple[SimilarQuery, list[RpcAddress], list[bytes]]:
+    """Return the query for a picture of a batch, the workers to ask, and the picture unless the store has it.
 
     Raises:
         NotFound, ResultsDeleted
+        BlobMissing, BlobCorrupt, SourceError, ImageTooManyBytes, ArchiveError: it cannot be read where it was.
     """
     with services.database.reading() as session:
         job = jobs.find(session, batch, JobKind.BATCH)
         results.check_kept(job)
-        item = session.get(BatchItem, (job.id, seq))
-        if item is None or item.sha256 is None:
+        found = result_items.find(services, session, job, seq)
+        if found is None or found.item.sha256 is None:
             raise NotFound(f"{batch} has no picture {seq}.")
         query, addresses = _query(session, where)
-        return replace(query, sha256=item.sha256, crop=item.crop), addresses
+        query = replace(query, crop=found.item.crop)
+    if has_parts(job):
+        return query, addresses, [found.read()]
+    return replace(query, sha256=found.item.sha256), addresses, []
 
 
 def of_picture(services: Services, where: Where) -> tuple[SimilarQuery, list[RpcAddress]]:

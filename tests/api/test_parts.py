@@ -181,3 +181,13 @@ def test_the_page_shows_the_results(start, key, batch):
     page = browser.get(f"/batches/{batch}").text
     assert "tuna" in page
     assert "truncated" in page
+
+
+def test_a_picture_that_is_no_row_is_compared_with_those_of_data_sets(client, batch, reds, photos):
+    place = f"/v1/batches/{batch}/results"
+    answer = client.get(f"{place}/3/similar?limit=1")
+    assert [one["image"]["name"] for one in answer.json()["images"]] == ["0.png"], answer.text
+    (photos / "3.png").unlink()
+    gone = client.get(f"{place}/3/similar")
+    assert gone.status_code == 422
+    assert "3.png" in gone.json()["detail"]

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tomllib
 from importlib.metadata import PackageNotFoundError, packages_distributions, requires
+from itertools import chain
 
 import pytest
 from packaging.requirements import Requirement
@@ -136,3 +137,13 @@ def test_an_image_holds_all_that_its_programs_import(name):
         check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_every_requirement_is_locked_at_a_version_that_it_allows():
+    """`make lock` was run after the last change of pyproject.toml, with all extras: those of tests and images too."""
+    lines = [Requirement(line) for line in (ROOT / "constraints.txt").read_text("utf-8").splitlines()]
+    locked = {canonicalize_name(line.name): next(iter(line.specifier)).version for line in lines}
+    asked = [Requirement(each) for each in chain(PROJECT["dependencies"], *PROJECT["optional-dependencies"].values())]
+    others = [each for each in asked if each.name != PROJECT["name"]]
+    assert [each for each in others if canonicalize_name(each.name) not in locked] == []
+    assert [each for each in others if not each.specifier.contains(locked[canonicalize_name(each.name)])] == []

@@ -1,6 +1,7 @@
 """Batches on Ray: two nodes on this machine say what the service says, picture by picture."""
 
 import io
+import json
 import zipfile
 
 import pytest
@@ -103,3 +104,25 @@ def test_a_source_without_pictures_is_an_error(tmp_path):
     todo = ray_batches.Work.of(order(tmp_path), f"file://{tmp_path}/out", Rule(0.0, MIN_KNOWN), 1)
     with pytest.raises(BatchEmpty, match="no pictures"):
         list(ray_batches.put_lists(todo, SkippedFiles()))
+
+
+def test_an_actor_reads_and_writes_s3(s3_endpoint, s3_client, s3_bucket, package_folder, photos, tmp_path, monkeypatch):
+    """What an actor does, without a cluster around it."""
+    monkeypatch.setenv("TSUKIJI_STORAGE_ENDPOINT_URL", s3_endpoint)
+    for path in photos.iterdir():
+        s3_client.upload_file(str(path), s3_bucket, f"photos/{path.name}")
+    places = {"source": f"s3://{s3_bucket}/photos", "output": f"s3://{s3_bucket}/out"}
+    asked = ray_batches.Order(model="pets", **places)
+    todo = ray_batches.Work.of(asked, f"{asked.output}/batch=bat_1", Rule(0.0, MIN_KNOWN), 1)
+    monkeypatch.setattr(ray, "get", lambda held: held)
+    monkeypatch.setattr(ray, "put", lambda made: made)
+    actor = ray_batches.Classifier(zipped(package_folder), todo)
+    ((images, items),) = ray_batches.put_lists(todo, SkippedFiles())
+    (told,) = map(json.loads, actor(items)["told"].to_pylist())
+    bucket, key = told["url"].removeprefix("s3://").split("/", 1)
+    part = s3_client.get_object(Bucket=bucket, Key=key)["Body"].read()
+    rows = parquet.read_table(io.BytesIO(part)).to_pylist()
+    assert {row["custom_id"] for row in rows if row["label"]} == {path.name for path in photos.glob("*.png")}
+    assert {row["error"] for row in rows} == {None, "not_an_image"}
+    assert rows[0]["image"].startswith(places["source"])
+    assert (told["succeeded"], len(rows)) == (IMAGES, images)
