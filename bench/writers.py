@@ -9,6 +9,7 @@ target: 95 of 100 writes wait less than 200 ms, and nobody is told that the data
 """
 
 import argparse
+import json
 import multiprocessing
 import random
 import statistics
@@ -25,7 +26,7 @@ import httpx2
 
 from bench.bookkeeping import environment_of, running, settings_of
 from bench.faulting.load import Lesson, Users
-from bench.faulting.programs import PROGRAMS, Program
+from bench.faulting.programs import PROGRAMS, Program, results_of
 from bench.faults import teach
 from bench.report import show
 from db import keys
@@ -104,12 +105,14 @@ def measure(home: Path, minutes: float, count: int) -> dict[str, Any]:
         with database.transaction() as session:
             _, key = keys.create(session, "writers")
         port = free_port()
-        environment = environment_of(settings, API_PORT=str(port), **LOAD)
+        environment = environment_of(
+            settings, API_PORT=str(port), OUTPUTS_ALLOWED=json.dumps([results_of(home)]), **LOAD
+        )
         roles = enumerate(PROGRAMS["embedded"])
         programs = [Program(role, number, environment, home / f"{role}.log") for number, role in roles]
         cleanup.enter_context(running(programs))
         url = f"http://127.0.0.1:{port}"
-        lesson = teach(url, key, home / "lesson")
+        lesson = teach(url, key, home / "lesson", results_of(home))
         users = [Watched(url, key, seed, lesson) for seed in range(count)]
         for user in users:
             cleanup.callback(user.close)

@@ -1,6 +1,8 @@
 """OpenVINO answers as PyTorch does, in every kind of thread, and keeps what it converts."""
 
 import os
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,6 +24,7 @@ from tsukiji.vision.predictor import Predictor
 FLOAT32 = Plan("cpu", engine="openvino", batch_size=4)
 BFLOAT16 = Plan("cpu", "bfloat16", engine="openvino", batch_size=4)
 SIDE = 64
+ROOT = Path(__file__).parents[4]
 
 
 def pixels_of(count=5, side=SIDE):
@@ -111,3 +114,27 @@ def test_streams_answer_alike_at_once_and_by_their_priority():
 def test_what_was_not_quantised_is_not_int8(tmp_path):
     with pytest.raises(Invalid, match="not quantised"):
         Predictor.planned(write_package(tmp_path / "model"), Plan("cpu", "int8", engine="openvino"))
+
+
+FIRST_USES = """
+import threading, time
+import numpy as np
+from tsukiji.vision.engines.openvino_runtime import openvino
+
+class Slow(np.lib.NumpyVersion):
+    def __init__(self, text):
+        time.sleep(0.2)
+        super().__init__(text)
+
+np.lib.NumpyVersion = Slow  # asked for while the table of NumPy's functions is filled
+threads = [threading.Thread(target=openvino.Type.f32.to_dtype) for _ in range(2)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+"""
+
+
+def test_two_threads_may_be_the_first_to_compute():
+    """One held the interpreter's lock and waited for the other, which waited for that lock: the whole process hung."""
+    subprocess.run([sys.executable, "-c", FIRST_USES], cwd=ROOT, timeout=60, check=True)
