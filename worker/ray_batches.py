@@ -54,8 +54,9 @@ from worker.inference.batch_inference import Reading, predict
 from worker.inference.part_inference import groups_read
 from worker.inputs.listed_items import from_source
 
-LIST_IMAGES: Final = 1024
-"""Pictures of a list, and rows of its part."""
+LIST_IMAGES: Final = 4096
+"""Pictures of a list, and rows of its part. An actor does one after the other, and waits for each's first group."""
+GROUP_IMAGES: Final = 256
 FIRST_LIST: Final = 64
 """Later ones grow, so that a small source has work for all actors."""
 REPORT_SECONDS: Final = 10
@@ -121,7 +122,7 @@ class Classifier:
     def _classify(self, items: bytes, first_seq: int) -> dict[str, Any]:
         """Write the part of a list, and return what the service is told of it."""
         rule, found, distribution = self._work.rule, [], None
-        for group, pictures in groups_read(iter(items_in(items)), self._read, lambda: None):
+        for group, pictures in groups_read(items_in(items), self._read, lambda: None, GROUP_IMAGES):
             asked = [each.item for each in group]
             reading = Reading(pictures.__getitem__, self._limits)
             classified = predict(self._predictor, asked, reading, rule.threshold)

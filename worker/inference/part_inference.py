@@ -108,22 +108,25 @@ def groups_of(services: Services, job: Job, chunk: Chunk, lease: Lease) -> Itera
 
 
 def groups_read(
-    listed: Iterator[ListedItem], read: Callable[[ListedItem], bytes], check: Callable[[], None]
+    listed: Iterator[ListedItem],
+    read: Callable[[ListedItem], bytes],
+    check: Callable[[], None],
+    most: int = GROUP_IMAGES,
 ) -> Iterator[tuple[Group, Bytes]]:
-    """Yield items in groups with their pictures, a group ahead; those in the store are not read yet."""
+    """Yield items in groups of `most` with their pictures, a group ahead; those in the store are not read yet."""
     with ThreadPoolExecutor(READERS, "pictures") as readers, ThreadPoolExecutor(1, "groups") as pool:
         act = partial(read_group, read, readers, check)
-        with closing(submit_ahead(pool, act, grouped(listed), 1)) as found:
+        with closing(submit_ahead(pool, act, grouped(listed, most), 1)) as found:
             for group, pictures in found:
                 yield group, pictures.result()
 
 
-def grouped(listed: Iterator[ListedItem]) -> Iterator[Group]:
+def grouped(listed: Iterator[ListedItem], most: int) -> Iterator[Group]:
     """Yield the items in groups limited by number and bytes."""
     group: Group = []
     size = 0
     for each in listed:
-        if group and (len(group) == GROUP_IMAGES or size + weight(each) > GROUP_BYTES):
+        if group and (len(group) == most or size + weight(each) > GROUP_BYTES):
             yield group
             group, size = [], 0
         group.append(each)
