@@ -10,6 +10,7 @@ from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
 import pytest
 import structlog
 from hypothesis import settings
@@ -84,6 +85,32 @@ def postgres_url():
 
 
 @pytest.fixture(scope="session")
+def migrated_postgres(postgres_url):
+    """The same, with the tables of the service."""
+    from db.upgrade import upgrade  # noqa: PLC0415 - tests of the client and of the engine need no database
+    from tests.settings import make_settings  # noqa: PLC0415
+    from tests.statements import share_compiled_statements  # noqa: PLC0415
+    from tsukiji.kernel.settings import DatabaseSettings  # noqa: PLC0415
+
+    share_compiled_statements()
+    upgrade(make_settings(database=DatabaseSettings(url=postgres_url)))
+    return postgres_url
+
+
+@pytest.fixture
+def empty_postgres(migrated_postgres):
+    """The URL of a migrated database without rows but the default project's."""
+    from db.models import Base  # noqa: PLC0415 - tests of the client and of the engine need no database
+
+    yield migrated_postgres
+    tables = [table.name for table in reversed(Base.metadata.sorted_tables)]
+    kept = {"projects": " WHERE id != 'prj_default'"}
+    rows = [f"DELETE FROM {name}{kept.get(name, '')}" for name in tables]  # noqa: S608 - our own tables
+    with psycopg.connect(migrated_postgres) as connection:
+        connection.execute("; ".join(rows))  # to truncate tables makes new files of each and of its indexes
+
+
+@pytest.fixture(scope="session")
 def redis_url():
     with required(servers.redis_server()) as url:
         yield url
@@ -139,9 +166,12 @@ def migrated_sqlite(tmp_path_factory):
     """A migrated, empty SQLite database, made once and copied for each test."""
     from db.session import Database  # noqa: PLC0415 - tests of the client and of the engine need no database
     from db.upgrade import upgrade  # noqa: PLC0415
-    from tsukiji.kernel.settings import DataSettings, Settings  # noqa: PLC0415
+    from tests.settings import make_settings  # noqa: PLC0415
+    from tests.statements import share_compiled_statements  # noqa: PLC0415
+    from tsukiji.kernel.settings import DataSettings  # noqa: PLC0415
 
-    settings = Settings(data=DataSettings(dir=tmp_path_factory.mktemp("migrated")))
+    share_compiled_statements()
+    settings = make_settings(data=DataSettings(dir=tmp_path_factory.mktemp("migrated")))
     upgrade(settings)
     database = Database(settings)
     with database.engine.connect() as connection:

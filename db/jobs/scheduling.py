@@ -8,6 +8,7 @@ clock that jumps delays no work.
 
 import math
 from collections.abc import Callable
+from functools import cache
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Select, and_, func, insert, or_, select, update
@@ -52,6 +53,7 @@ def claim_next(
                 return work
 
 
+@cache  # to build it costs more than to run it
 def due(queue: Queue) -> Select[str]:
     """Return the jobs that are due, or have due chunks, in the order in which they are served."""
     if queue == Queue.INFER:
@@ -70,6 +72,7 @@ def turn_of(table: Any, queue: Queue, owner: Any) -> ColumnElement[bool]:
     return and_(table.queue == queue, table.key_id == owner)
 
 
+@cache
 def due_chunks() -> tuple[ColumnElement[bool], ...]:
     """Return the conditions of a due chunk."""
     return (*leases.waits(Chunk), leases.rested(Chunk), or_(Chunk.attempt == 0, ~newcomers()))

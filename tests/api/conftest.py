@@ -20,12 +20,13 @@ from db import aliases, keys, registry
 from db.jobs import batches, jobs, leases, scheduling
 from db.models import Evaluation, Job, Model
 from db.session import Database
+from tests.settings import make_settings
 from tsukiji.errors import BrokerUnavailable
 from tsukiji.ids import new_id
 from tsukiji.ingest.sources import Sources
 from tsukiji.jobs import Queue
 from tsukiji.kernel import log
-from tsukiji.kernel.settings import DataSettings, JobSettings, LimitSettings, OidcSettings, Settings
+from tsukiji.kernel.settings import DataSettings, JobSettings, LimitSettings, OidcSettings
 from tsukiji.kernel.storage.memory import MemoryStore
 from worker import freezing
 from worker.runner import run
@@ -71,12 +72,12 @@ def logged():
 @pytest.fixture
 def settings(tmp_path, migrated_sqlite):
     shutil.copy(migrated_sqlite, tmp_path / "tsukiji.db")
-    return make_settings(tmp_path)
+    return settings_in(tmp_path)
 
 
-def make_settings(folder):
+def settings_in(folder):
     limits = LimitSettings(class_min_images=2, image_bytes=200_000, json_bytes=20_000, predict_bytes=600_000)
-    return Settings(data=DataSettings(dir=folder), limits=limits)
+    return make_settings(data=DataSettings(dir=folder), limits=limits)
 
 
 class Current:
@@ -87,7 +88,7 @@ class Current:
 
 @pytest.fixture(scope="session")
 def app(tmp_path_factory):
-    return create_app(make_settings(tmp_path_factory.mktemp("unused")), lambda _settings: Current.services)
+    return create_app(settings_in(tmp_path_factory.mktemp("unused")), lambda _settings: Current.services)
 
 
 @pytest.fixture(scope="session")

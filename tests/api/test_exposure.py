@@ -4,7 +4,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from api.main import create_app
-from tests.api.conftest import make_settings
+from tests.api.conftest import settings_in
 from tsukiji.errors import Invalid
 from tsukiji.kernel import exposure
 from tsukiji.kernel.settings import ApiSettings
@@ -45,7 +45,7 @@ ASKED = {"Origin": "https://lab.example", "Access-Control-Request-Method": "POST
 def test_other_origins_are_answered_only_if_listed(stranger, services, tmp_path):
     assert "access-control-allow-origin" not in stranger.options("/v1/datasets", headers=ASKED).headers
     assert "access-control-allow-origin" not in stranger.get("/v1/info", headers=ASKED).headers
-    settings = make_settings(tmp_path).model_copy(update={"api": ApiSettings(cors_origins=["https://lab.example"])})
+    settings = settings_in(tmp_path).model_copy(update={"api": ApiSettings(cors_origins=["https://lab.example"])})
     with TestClient(create_app(settings, lambda _settings: services), base_url="http://127.0.0.1:8000") as listed:
         allowed = listed.options("/v1/datasets", headers=ASKED | {"Access-Control-Request-Headers": "authorization"})
         assert allowed.headers["access-control-allow-origin"] == "https://lab.example"

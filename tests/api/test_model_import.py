@@ -16,7 +16,7 @@ from api.services import Services
 from api.submit import package_intake
 from db import keys
 from db.session import Database
-from tests.api.conftest import Current, RecordedWakeups, archive, limited, make_settings
+from tests.api.conftest import Current, RecordedWakeups, archive, limited, settings_in
 from tests.tsukiji.vision.packages import LABELS, seal, write_package
 from tsukiji.ingest.packages import sandbox
 from tsukiji.kernel.cores import usable_cores
@@ -116,7 +116,7 @@ def test_a_model_goes_from_one_installation_to_another_and_answers_alike(
     package_here = client.get(here["links"]["package"]).content
     (tmp_path / "there").mkdir()
     shutil.copy(migrated_sqlite, tmp_path / "there" / "tsukiji.db")
-    settings = limited(make_settings(tmp_path / "there"), request_bytes=128 * 2**20)
+    settings = limited(settings_in(tmp_path / "there"), request_bytes=128 * 2**20)
     there = Current.services = Services(settings, Database(settings), MemoryStore(), RecordedWakeups())
     try:
         with there.database.transaction() as session:

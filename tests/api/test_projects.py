@@ -14,7 +14,7 @@ from db.jobs import leases
 from db.jobs.activity import Choice
 from db.models import ApiKey, AuditEntry, Base, Job, Project
 from db.session import Database
-from tests.api.conftest import Current, RecordedWakeups, as_files, make_settings, picture, run_job
+from tests.api.conftest import Current, RecordedWakeups, as_files, picture, run_job, settings_in
 from tests.api.test_scopes import Half, fill, make_key
 from tsukiji.jobs import JobKind
 from tsukiji.kernel.storage.memory import MemoryStore
@@ -64,7 +64,7 @@ class Built:
     """Two projects, built once: first the default one alone, then the other."""
 
     def __init__(self, app, operations, folder):
-        settings = make_settings(folder)
+        settings = settings_in(folder)
         made = Current.services = Services(settings, Database(settings), MemoryStore(), RecordedWakeups())
         self.store = made.store
         _, admin = make_key(made, "admin")
@@ -96,7 +96,7 @@ def built(app, migrated_sqlite, operations, tmp_path_factory):
 @pytest.fixture
 def settings(tmp_path, built):
     (tmp_path / "tsukiji.db").write_bytes(built.database)
-    return make_settings(tmp_path)
+    return settings_in(tmp_path)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from db import keys
 from db.clock import now
 from db.models import Analysis, Evaluation, Finding, Job, Model
 from db.session import Database, Session
-from tests.api.conftest import Current, RecordedWakeups, as_files, make_settings, picture, pictures, work
+from tests.api.conftest import Current, RecordedWakeups, as_files, picture, pictures, settings_in, work
 from tsukiji.ids import new_id
 from tsukiji.kernel.storage.memory import MemoryStore
 from tsukiji.scopes import SCOPES, may
@@ -170,7 +170,7 @@ def built(app, migrated_sqlite, tmp_path_factory):
     """Two halves, built once: a copy of the database, the store, and what is in them."""
     folder = tmp_path_factory.mktemp("halves")
     shutil.copy(migrated_sqlite, folder / "tsukiji.db")
-    settings = make_settings(folder)
+    settings = settings_in(folder)
     made = Current.services = Services(settings, Database(settings), MemoryStore(), RecordedWakeups())
     with TestClient(app, base_url="http://127.0.0.1:8000", headers=make_key(made, "admin")[1]) as client:
         halves = Half(client, made, "ours"), Half(client, made, "theirs")
@@ -185,7 +185,7 @@ def halves(built):
 @pytest.fixture
 def settings(tmp_path, built):
     (tmp_path / "tsukiji.db").write_bytes(built[0])
-    return make_settings(tmp_path)
+    return settings_in(tmp_path)
 
 
 @pytest.fixture

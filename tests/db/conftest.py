@@ -3,29 +3,19 @@ import shutil
 import pytest
 
 from db import keys
-from db.models import Base
 from db.session import Database
-from db.upgrade import upgrade
-from tsukiji.kernel.settings import DatabaseSettings, DataSettings, Settings
+from tests.settings import make_settings
+from tsukiji.kernel.settings import DatabaseSettings, DataSettings
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def settings(request, tmp_path):
     """Settings of a migrated, empty database of each kind."""
+    data = DataSettings(dir=tmp_path)
     if request.param == "sqlite":
         shutil.copy(request.getfixturevalue("migrated_sqlite"), tmp_path / "tsukiji.db")
-        yield Settings(data=DataSettings(dir=tmp_path))
-        return
-    url = request.getfixturevalue("postgres_url")
-    settings = Settings(data=DataSettings(dir=tmp_path), database=DatabaseSettings(url=url))
-    upgrade(settings)
-    yield settings
-    database = Database(settings)
-    names = ", ".join(set(Base.metadata.tables) - {"projects"})
-    with database.transaction() as session:
-        session.connection().exec_driver_sql(f"TRUNCATE {names} CASCADE")
-        session.connection().exec_driver_sql("DELETE FROM projects WHERE id != 'prj_default'")
-    database.close()
+        return make_settings(data=data)
+    return make_settings(data=data, database=DatabaseSettings(url=request.getfixturevalue("empty_postgres")))
 
 
 @pytest.fixture

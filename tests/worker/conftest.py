@@ -13,10 +13,11 @@ from db.curation import datasets
 from db.jobs import jobs, leases, scheduling
 from db.models import Job, Model
 from devtools import warm_engine
+from tests.settings import make_settings
 from tsukiji.curation import snapshots, splits
 from tsukiji.ids import new_id
 from tsukiji.jobs import JobKind, Queue
-from tsukiji.kernel.settings import DataSettings, JobSettings, Settings, TrainingSettings
+from tsukiji.kernel.settings import DataSettings, JobSettings, TrainingSettings
 from tsukiji.types import Recipe
 from tsukiji.vision import package
 from tsukiji.vision.model import build
@@ -42,7 +43,7 @@ def warm(monkeypatch):
 @pytest.fixture
 def services(tmp_path, migrated_sqlite):
     """A worker's services on the embedded database, store and queue."""
-    settings = Settings(
+    settings = make_settings(
         data=DataSettings(dir=tmp_path),
         jobs=JobSettings(lease_seconds=5, beat_seconds=1, tick_seconds=0.05, chunk_images=4),
         training=TrainingSettings(device="cpu", workers=0),

@@ -12,13 +12,13 @@ import pytest
 
 from db.curation import datasets, import_verdicts
 from db.paging import Window
-from db.upgrade import upgrade
+from tests.settings import make_settings
 from tests.tsukiji.ingest.importers import samples
 from tests.tsukiji.ingest.sources.internet import PUBLIC, Network, serving
 from tests.worker.conftest import Submissions, picture, work
 from tsukiji.ingest.sources import Sources, Web
 from tsukiji.jobs import JobKind
-from tsukiji.kernel.settings import DatabaseSettings, DataSettings, LimitSettings, Settings, SourceSettings
+from tsukiji.kernel.settings import DatabaseSettings, DataSettings, LimitSettings, SourceSettings
 from worker.jobs import imports as intake
 from worker.jobs.imports import run
 from worker.services import open_services
@@ -338,14 +338,9 @@ def any_services(request, tmp_path):
     if request.param == "sqlite":
         yield request.getfixturevalue("services")
         return
-    url = request.getfixturevalue("postgres_url")
-    settings = Settings(data=DataSettings(dir=tmp_path), database=DatabaseSettings(url=url))
-    upgrade(settings)
-    services = open_services(settings)
+    database = DatabaseSettings(url=request.getfixturevalue("empty_postgres"))
+    services = open_services(make_settings(data=DataSettings(dir=tmp_path), database=database))
     yield services
-    with services.database.transaction() as session:
-        for row in datasets.page(session, Window(200)).data:
-            datasets.remove(session, row.id)
     services.database.close()
 
 

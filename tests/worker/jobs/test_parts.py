@@ -12,12 +12,11 @@ from sqlalchemy import func, select, update
 from db import stored_results
 from db.jobs import batches as batch_rows
 from db.jobs import drift, jobs
-from db.models import Base, BatchItem, Blob, Chunk, Job, Prediction
+from db.models import BatchItem, Blob, Chunk, Job, Prediction
 from db.paging import Window
 from db.predictions import retention
 from db.predictions.decisions import Rule
 from db.predictions.results import Wanted
-from db.upgrade import upgrade
 from tests.worker.conftest import picture, run_next, work
 from tests.worker.conftest import run_chunks as run_chunks_only
 from tsukiji.errors import BlobCorrupt, ModelGone
@@ -42,14 +41,9 @@ def services(request, services, tmp_path):
         services.sources = type(services.sources)(settings)
         yield services
         return
-    url = request.getfixturevalue("postgres_url")
-    settings = settings.model_copy(update={"database": DatabaseSettings(url=url)})
-    upgrade(settings)
-    theirs = open_services(settings)
+    url = request.getfixturevalue("empty_postgres")
+    theirs = open_services(settings.model_copy(update={"database": DatabaseSettings(url=url)}))
     yield theirs
-    with theirs.database.transaction() as session:
-        names = ", ".join(set(Base.metadata.tables) - {"projects"})
-        session.connection().exec_driver_sql(f"TRUNCATE {names} CASCADE")
     theirs.database.close()
 
 
