@@ -8,7 +8,6 @@ clock that jumps delays no work.
 
 import math
 from collections.abc import Callable
-from functools import cache
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Select, and_, func, insert, or_, select, update
@@ -29,7 +28,8 @@ LEAST_IMAGES: Final = 32
 YIELD_SECONDS: Final = 10
 KINDS: Final = {queue: [kind for kind in QUEUE_OF if QUEUE_OF[kind] == queue] for queue in Queue}
 
-OF_PROJECT, OF_KEY = aliased(QueueTurn), aliased(QueueTurn)
+OF_PROJECT, OF_KEY, NEW = aliased(QueueTurn), aliased(QueueTurn), aliased(Job)
+"""Made once: an alias costs more than the query in which it is used."""
 
 Size = Callable[[Session, Job], int]
 """Returns how many images of a batch to take at once."""
@@ -53,7 +53,6 @@ def claim_next(
                 return work
 
 
-@cache  # to build it costs more than to run it
 def due(queue: Queue) -> Select[str]:
     """Return the jobs that are due, or have due chunks, in the order in which they are served."""
     if queue == Queue.INFER:
@@ -72,7 +71,6 @@ def turn_of(table: Any, queue: Queue, owner: Any) -> ColumnElement[bool]:
     return and_(table.queue == queue, table.key_id == owner)
 
 
-@cache
 def due_chunks() -> tuple[ColumnElement[bool], ...]:
     """Return the conditions of a due chunk."""
     return (*leases.waits(Chunk), leases.rested(Chunk), or_(Chunk.attempt == 0, ~newcomers()))
@@ -83,10 +81,9 @@ def newcomers() -> ColumnElement[bool]:
 
     A retried chunk may kill its worker again, so new batches are planned before it is tried.
     """
-    new = aliased(Job)
-    moment = new.created_at.between(now(-YIELD_SECONDS), now())
-    wait = (new.status == JobStatus.QUEUED, new.planned.is_(False), new.kind.in_([JobKind.BATCH, JobKind.EVALUATION]))
-    return select(new.id).where(*wait, moment).exists()
+    moment = NEW.created_at.between(now(-YIELD_SECONDS), now())
+    wait = (NEW.status == JobStatus.QUEUED, NEW.planned.is_(False), NEW.kind.in_([JobKind.BATCH, JobKind.EVALUATION]))
+    return select(NEW.id).where(*wait, moment).exists()
 
 
 def take(

@@ -34,9 +34,14 @@ print(Predictor.load(Path(sys.argv[1]), "cpu").label_names, "fastai" in sys.modu
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory, pictures: list[dict[str, Any]]) -> Iterator[tuple[Path, Engine]]:
-    """An undisturbed training of two epochs, and its folder."""
-    folder = write_run(tmp_path_factory.mktemp("finished") / "run", pictures, RECIPE)
-    engine = Engine(folder, fresh=True)
+    """An undisturbed training of two epochs, with decoding processes, and its folder.
+
+    The path of its temporary folder is long.
+    """
+    there = tmp_path_factory.mktemp("finished")
+    folder, long = write_run(there / "run", pictures, RECIPE, workers=2), there / ("t" * 100)
+    long.mkdir()
+    engine = Engine(folder, fresh=True, TMPDIR=str(long))
     assert engine.wait() == Exit.DONE
     yield folder, engine
     close(engine)
@@ -173,12 +178,6 @@ def test_damaged_picture_is_named(
     assert "Traceback" not in error["detail"]
 
 
-def test_decoding_processes_work_where_temporary_paths_are_long(
-    make_run: MakeRun, start: Start, tmp_path: Path
-) -> None:
+def test_decoding_processes_work_where_temporary_paths_are_long(finished: tuple[Path, Engine]) -> None:
     """Their sockets lie in the temporary folder; where one's path is too long, every picture was lost in silence."""
-    long = tmp_path / ("t" * 100)
-    long.mkdir()
-    engine = start(make_run(workers=2, recipe={"epochs": 1}), fresh=True, TMPDIR=str(long))
-    assert engine.wait() == Exit.DONE
-    assert engine.of("epoch")[0]["valid_loss"] > 0
+    assert [event["valid_loss"] > 0 for event in finished[1].of("epoch")] == [True, True]
