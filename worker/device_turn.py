@@ -54,8 +54,9 @@ class DeviceTurn:
         due = self._name and time.monotonic() - self._began >= max(LEAST_SECONDS, self._owed)
         if not due or not self._is_time():
             return False
-        with self._services.database.reading() as session:
-            return devices.is_wanted(session, self._name, self._queue)
+        return self._services.retry_while_unavailable(
+            lambda session: devices.is_wanted(session, self._name, self._queue)
+        )
 
     def give_back(self) -> None:
         """Let the other queue have its turn."""

@@ -55,12 +55,8 @@ def test_without_a_shared_device_nothing_is_asked(services):
 def test_who_waits_can_be_stopped_and_takes_nothing(shared):
     with DeviceTurn(shared, Queue.TRAIN, Held()), pytest.raises(Stopped):
         DeviceTurn(other(shared), Queue.INFER, Held(looks=3)).__enter__()
-    with DeviceTurn(
-        shared,
-        Queue.TRAIN,
-        Held(),
-    ):
-        pass
+    with DeviceTurn(other(shared), Queue.INFER, Held()) as turn:
+        assert turn.held
 
 
 def test_a_training_gives_way_to_a_batch_and_goes_on(shared, submit, pets, model, models, monkeypatch):
