@@ -5,38 +5,31 @@ run repeats little. Unreadable pictures are skipped.
 """
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from training import program
 from training.control import Control
-from training.crop_regions import find_region
 from training.embed_request import EmbeddedPicture, EmbedRequest, read_survey
 from training.events import Events, Looked, Phase
-from training.features import SAVED_PARTS
+from training.features import SAVED_PARTS, VIEWS, Views, keep, view
 from training.frozen import Samples, open_frozen
-from training.random_projection import compact
 from tsukiji.errors import ImageError
 from tsukiji.vision.backbones import preprocess_of
 from tsukiji.vision.decoding.decode import DecodeLimits, decoded, measure
 from tsukiji.vision.device import choose_device
-from tsukiji.vision.engines import Engine, Pixels
-from tsukiji.vision.feature_cache import COMPACT, PLAIN, REGION, FeatureCache, Floats, Size, weights_key
+from tsukiji.vision.engines import Pixels
+from tsukiji.vision.feature_cache import FeatureCache, Size, weights_key
 from tsukiji.vision.model import build_on
 from tsukiji.vision.preprocess import Preprocess
 from tsukiji.vision.streams import in_streams, parts_of
 from tsukiji.vision.weights import load_backbone_weights
-
-VIEWS: Final = (REGION, PLAIN, COMPACT)
-
-Found = dict[int, dict[str, Floats]]
-"""By view, what was found of pictures by `content`."""
 
 
 class Seen(NamedTuple):
@@ -68,23 +61,24 @@ def look(survey: EmbedRequest, events: Events, control: Control) -> None:
     engine, plan, _ = open_frozen(model, survey.backbone, preprocess, device, survey, samples)
     kept = FeatureCache(survey.features, engine.space, survey.features_bytes)
     names = [image.content for image in survey.images]
-    done = set.intersection(*(set(kept.read(names, view, None)) for view in VIEWS))
+    done = set.intersection(*(set(kept.read(names, number, None)) for number in VIEWS))
     missing = [image for image in survey.images if image.content not in done]
     limits = DecodeLimits(**survey.limits)
     events.send(Phase(name="looking"))
 
-    def act(part: Sequence[EmbeddedPicture]) -> tuple[Found, dict[str, Size]]:
+    def act(part: Sequence[EmbeddedPicture]) -> tuple[Views, dict[str, Size]]:
         control.check()
         seen = [found for image in part if (found := open_picture(image, preprocess, limits))]
+        if not seen:
+            return {}, {}
+        names, pixels = [each.image.content for each in seen], np.concatenate([each.pixels for each in seen])
         sizes = {each.image.content: each.whole for each in seen}
-        return (embed(engine, model.num_middle, seen) if seen else {}), sizes
+        return view(engine, model.num_middle, names, pixels, [each.decoded for each in seen]), sizes
 
     passes, parts = 0, parts_of(missing, plan.batch_size, plan.streams)
     with closing(in_streams(plan, parts, act)) as found:
         while fresh := list(islice(found, SAVED_PARTS)):
-            sizes = {name: size for _, part in fresh for name, size in part.items()}
-            for view in VIEWS:
-                kept.write({name: row for part, _ in fresh for name, row in part.get(view, {}).items()}, view, sizes)
+            keep(kept, fresh)
             passes += len(fresh)
             events.send(Looked(completed=min(len(missing), passes * len(parts[0])), total=len(missing)))
     if key := weights_key(survey.backbone, survey.image_size, survey.weights_dir):
@@ -110,15 +104,6 @@ def open_picture(image: EmbeddedPicture, preprocess: Preprocess, limits: DecodeL
     except (OSError, ImageError) as error:
         sys.stderr.write(f"{image.sha256}: {error}\n")
         return None
-
-
-def embed(engine: Engine, num_middle: int, batch: Sequence[Seen]) -> Found:
-    """Return region, embedding and compact embedding of each picture."""
-    embeddings, summed = engine.look(np.concatenate([seen.pixels for seen in batch]))
-    names = [seen.image.content for seen in batch]
-    regions = [np.array(find_region(each, *seen.decoded), np.float32) for each, seen in zip(summed, batch, strict=True)]
-    rows: tuple[Iterable[Floats], ...] = (regions, embeddings, compact(embeddings, num_middle))
-    return {view: dict(zip(names, each, strict=True)) for view, each in zip(VIEWS, rows, strict=True)}
 
 
 if __name__ == "__main__":

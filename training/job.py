@@ -59,5 +59,5 @@ def prepare(run: Run, folder: Path, events: Events, control: Control) -> Task:
     key = weights_key(recipe.backbone, recipe.image_size, run.weights_dir)
     if kept and key and recipe.preset == "quick" and recipe.weights is None:
         kept.name_space(key)
-    embedder = Embedder(run, engine, preprocess, plan, kept or None, control, events)
+    embedder = Embedder(run, engine, preprocess, plan, kept or None, control, events, model.num_middle)
     return task(body=body, source=source, embedder=embedder, int8=int8)

@@ -93,7 +93,7 @@ def embedder_of(task: Task, folder: Path, choice: Choice) -> Embedder:
     plan = fastest(task.device, *choice, task.preprocess.size, run.threads)
     model = load_model(folder, config).eval()
     engine = open_engine(model, config.architecture, task.preprocess, plan, None, folder / package.INT8)
-    return Embedder(run, engine, task.preprocess, plan, None, task.control, task.events)
+    return Embedder(run, engine, task.preprocess, plan, None, task.control, task.events, model.num_middle)
 
 
 def judge(run: Run, predictor: Predictor, embedder: Embedder) -> Judged:

@@ -14,7 +14,9 @@ from safetensors.torch import save_file
 from torchvision.models import resnet18
 
 from tests.training.conftest import RECIPE, write_run
+from training import embed
 from training.control import Control
+from training.embed_request import EmbeddedPicture, EmbedRequest
 from training.events import Events
 from training.job import train
 from training.run import Report, Run, load
@@ -112,6 +114,28 @@ def test_images_that_belong_to_a_held_out_one_are_no_grounds_for_promises(
     report = again(images=[picture | {"unit": 0} for picture in options["images"]])
     assert report.metrics.selective
     assert report.metrics.selective.images == len(report.items)
+
+
+def test_an_analysis_after_a_training_looks_at_no_picture_that_was_learnt_from_or_held_out(
+    finished: Finished, options: dict[str, Any], events: Events, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, run, _ = finished
+    images = [
+        EmbeddedPicture(path=picture.path, sha256=picture.sha256, crop=picture.crop)
+        for picture in run.images
+        if picture.split != "test"
+    ]
+    survey = EmbedRequest(
+        backbone=run.recipe.backbone,
+        image_size=run.recipe.image_size,
+        images=images,
+        features=Path(options["features"]),
+        weights_dir=Path(options["weights_dir"]),
+        precision=options["precision"],
+        device="cpu",
+    )
+    monkeypatch.setattr(embed, "open_picture", lambda *_: pytest.fail("it was decoded again"))
+    embed.look(survey, events, Control())
 
 
 def test_the_package_keeps_what_its_held_out_images_are_like(finished: Finished) -> None:

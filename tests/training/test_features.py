@@ -15,12 +15,13 @@ from training import features
 from training.control import Cancelled, Control
 from training.events import Events
 from training.features import Embedder
+from training.random_projection import DIMENSIONS, compact
 from training.run import Picture, load
 from tsukiji.errors import BlobCorrupt
 from tsukiji.vision import feature_cache as kept_file
 from tsukiji.vision.engines import Floats, Pixels
 from tsukiji.vision.execution_plan import Plan
-from tsukiji.vision.feature_cache import PLAIN, FeatureCache, space_of
+from tsukiji.vision.feature_cache import COMPACT, PLAIN, REGION, FeatureCache, space_of
 from tsukiji.vision.preprocess import Preprocess
 
 SIDE = 32
@@ -74,7 +75,7 @@ def open_embedder(make_run: MakeRun, file: Path, events: Events) -> Open:
         store = FeatureCache(path, space, most_bytes) if path else None
         preprocess = Preprocess(size=SIDE)
         plan = Plan(batch_size=4, streams=1)
-        return Embedder(run, model, preprocess, plan, store, control or Control(), events), model
+        return Embedder(run, model, preprocess, plan, store, control or Control(), events, SIDE // 4), model
 
     return begin
 
@@ -94,6 +95,17 @@ def test_the_sizes_of_the_whole_pictures_are_kept_for_batches(open_embedder: Ope
     embedder.embed([picture])
     assert embedder.kept is not None
     assert embedder.kept.read_sized([picture.content], PLAIN, SIDE)[picture.content][1] == (50, 40)
+
+
+def test_what_an_analysis_asks_for_is_kept_too(open_embedder: Open, run_pictures: list[Picture]) -> None:
+    embedder, _ = open_embedder()
+    expected, names = embedder.embed(run_pictures), [picture.content for picture in run_pictures]
+    assert embedder.kept is not None
+    for number, width in ((REGION, 4), (PLAIN, SIDE), (COMPACT, DIMENSIONS)):
+        assert embedder.kept.read(names, number, width).keys() == set(names)
+    known = compact(expected, SIDE // 4)
+    found = embedder.kept.read(names, COMPACT, DIMENSIONS)
+    assert np.allclose([found[name] for name in names], known, atol=2e-3)
 
 
 def test_a_picture_that_is_there_twice_is_computed_once(open_embedder: Open, run_pictures: list[Picture]) -> None:
