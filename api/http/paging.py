@@ -45,9 +45,7 @@ def paging(
     request: Request,
     response: Response,
     limit: Annotated[int, Query(ge=1, description="At most 200; larger values mean 200.")] = 50,
-    cursor: Annotated[
-        str | None, Query(min_length=1, description=CURSOR, json_schema_extra={"pattern": "^[A-Za-z0-9_=-]+$"})
-    ] = None,
+    cursor: Annotated[str | None, Query(description=CURSOR, pattern="^[A-Za-z0-9_=-]+$")] = None,
 ) -> Paging:
     return Paging(request, response, min(limit, MAX_LIMIT), cursor)
 

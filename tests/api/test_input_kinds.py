@@ -84,9 +84,10 @@ def test_a_time_is_no_number(client, moment):
     assert client.get("/v1/audit", params={"since": moment}).status_code == 422
 
 
-@pytest.mark.parametrize("path", ["/v1/jobs", "/v1/events", "/v1/audit"])
-def test_a_cursor_is_not_empty(client, path):
-    assert client.get(path, params={"cursor": ""}).status_code == 422
+@pytest.mark.parametrize("path", ["/v1/jobs", "/v1/events", "/v1/audit", "/v1/jobs/trn_1/events"])
+@pytest.mark.parametrize("cursor", ["", "1.95e+16", "a b", "é"])
+def test_what_cannot_be_a_cursor_is_refused_by_streams_as_well(client, path, cursor):
+    assert client.get(path, params={"cursor": cursor}).status_code == 422
 
 
 def test_the_document_names_the_header_and_the_events(app):
