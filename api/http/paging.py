@@ -12,6 +12,7 @@ from tsukiji.types import Answer, Page
 
 MAX_LIMIT = 200
 CURSOR = "`next_cursor` of the previous page, unchanged; valid only with the same path and parameters."
+BASE64 = "^[A-Za-z0-9_=-]+$"
 
 Row = TypeVar("Row")
 Item = TypeVar("Item", bound=Answer)
@@ -45,7 +46,9 @@ def paging(
     request: Request,
     response: Response,
     limit: Annotated[int, Query(ge=1, description="At most 200; larger values mean 200.")] = 50,
-    cursor: Annotated[str | None, Query(description=CURSOR, pattern="^[A-Za-z0-9_=-]+$")] = None,
+    cursor: Annotated[
+        str | None, Query(description=CURSOR, pattern=BASE64, json_schema_extra={"pattern": BASE64})
+    ] = None,
 ) -> Paging:
     return Paging(request, response, min(limit, MAX_LIMIT), cursor)
 
