@@ -84,6 +84,8 @@ def test_embeddings_in_int8_are_like_those_in_float32(options: EngineOptions) ->
     assert facts.images == 64
     found, expected = (engine.look(pixels(20))[0] for engine in (lowered, exact))
     assert 0.9 < np.corrcoef(found.ravel(), expected.ravel())[0, 1] < 1
+    for maps, exactly in zip(*(engine.stages(pixels(20)) for engine in (lowered, exact)), strict=True):
+        assert 0.9 < np.corrcoef(maps.ravel(), exactly.ravel())[0, 1] < 1
     assert file.stat().st_size < 0.3 * sum(tensor.nbytes for tensor in body().body_state().values())
     assert lowered.space != exact.space
 

@@ -92,7 +92,7 @@ def _starts(length: float, window: float) -> list[float]:
 
 @torch.inference_mode()
 def _embed(predictor: Predictor, pixels: NDArray[np.uint8], parts: Floats) -> Floats:
-    middle, maps = predictor.model.stages(predictor.normalise(pixels[None]))
+    middle, maps = (torch.from_numpy(each).to(predictor.device) for each in predictor.engine.stages(pixels[None]))
     rois = torch.from_numpy(parts).to(predictor.device)
     embeddings: Floats = predictor.model.pool(_cut(middle, rois), _cut(maps, rois)).cpu().numpy()
     return embeddings

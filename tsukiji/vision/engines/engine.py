@@ -32,3 +32,10 @@ class Engine(Protocol):
         Raises:
             torch.OutOfMemoryError: the device's memory does not suffice for so many pictures.
         """
+
+    def stages(self, pixels: Pixels) -> tuple[Floats, Floats]:
+        """Return the maps of pictures (N, H, W, 3) of any size, as `Classifier.stages` does.
+
+        Raises:
+            torch.OutOfMemoryError: as for `look`.
+        """

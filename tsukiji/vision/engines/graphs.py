@@ -57,6 +57,13 @@ def convert(model: Classifier, preprocess: Preprocess) -> Any:
     return prepared.build()
 
 
+def maps_of(graph: Any) -> Any:
+    """Return the part of a graph of `convert` that ends at the maps: those before the last stage, and the last."""
+    embeddings, sums = (result.input(0).get_source_output().get_node() for result in graph.get_results())
+    means = embeddings.input(0).get_source_output().get_node()
+    return openvino.Model([node.input(0).get_source_output() for node in (means, sums)], graph.get_parameters())
+
+
 def pretend_int8(graph: Any) -> Any:
     """Return the graph, changed to compute in int8 with made-up ranges: about as fast as one that is calibrated."""
     ops = openvino.opset13

@@ -10,11 +10,14 @@ import numpy as np
 import torch
 
 from tsukiji.vision.engines.engine import Floats, Pixels
+from tsukiji.vision.engines.graphs import maps_of
 from tsukiji.vision.engines.openvino_runtime import core
 from tsukiji.vision.execution_plan import Plan
 
 HINTS: Final = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}
 """Of what is not quantised: float32 beside int8, so that processors with and without bfloat16 answer alike."""
+ANY_SIDES: Final = (-1, -1)
+"""Costs a fifth of the speed, so only where sides vary."""
 
 
 @dataclass(frozen=True)
@@ -30,9 +33,9 @@ class Compiled:
         except IndexError:
             request = self.graph.create_infer_request()
         found = request.infer([pixels], share_inputs=True)
-        embeddings, responses = np.array(found[0]), np.array(found[1])  # the request's own memory is used again
+        first, second = np.array(found[0]), np.array(found[1])  # the request's own memory is used again
         self.idle.append(request)
-        return embeddings, responses
+        return first, second
 
 
 class OpenVinoEngine:
@@ -47,7 +50,7 @@ class OpenVinoEngine:
         self.num_embedded = num_embedded
         self._graph = graph
         self._plan = plan
-        self._compiled: dict[tuple[int, ...], Compiled] = {}
+        self._compiled: dict[tuple[Any, ...], Compiled] = {}
         self._compiling = threading.Lock()
 
     @property
@@ -57,21 +60,25 @@ class OpenVinoEngine:
         return weights * max(1, len(self._compiled))
 
     def look(self, pixels: Pixels) -> tuple[Floats, Floats]:
-        return self._compiled_for(*pixels.shape[1:3]).infer(np.ascontiguousarray(pixels))
+        return self._compiled_for(pixels.shape[1:3]).infer(np.ascontiguousarray(pixels))
 
-    def _compiled_for(self, height: int, width: int) -> Compiled:
+    def stages(self, pixels: Pixels) -> tuple[Floats, Floats]:
+        return self._compiled_for(None).infer(np.ascontiguousarray(pixels))
+
+    def _compiled_for(self, sides: tuple[int, ...] | None) -> Compiled:
+        """Return the graph for pictures of these sides, or, without, that of the maps of pictures of any sides."""
         threads = torch.get_num_threads()
         streams = self._plan.streams if threads == 1 else 1
-        key = (height, width, streams, streams * threads, niceness())
+        key = (sides, streams, streams * threads, niceness())
         if key not in self._compiled:
             with self._compiling:
                 if key not in self._compiled:
-                    self._compiled[key] = self._compile(height, width, streams, streams * threads)
+                    self._compiled[key] = self._compile(sides, streams, streams * threads)
         return self._compiled[key]
 
-    def _compile(self, height: int, width: int, streams: int, threads: int) -> Compiled:
-        graph = self._graph.clone()
-        graph.reshape([-1, height, width, 3])  # sides that vary, too, would cost a fifth of the speed
+    def _compile(self, sides: tuple[int, ...] | None, streams: int, threads: int) -> Compiled:
+        graph = self._graph.clone() if sides else maps_of(self._graph.clone())
+        graph.reshape([-1, *(sides or ANY_SIDES), 3])
         options = {
             "INFERENCE_PRECISION_HINT": HINTS[self._plan.precision],
             "NUM_STREAMS": str(streams),

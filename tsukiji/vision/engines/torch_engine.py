@@ -49,6 +49,11 @@ class TorchEngine:
         embeddings, responses = self._look(self.normalise(pixels))
         return embeddings.cpu().numpy(), responses.cpu().numpy()
 
+    @torch.inference_mode()
+    def stages(self, pixels: Pixels) -> tuple[Floats, Floats]:
+        middle, maps = self.model.stages(self.normalise(pixels))
+        return middle.cpu().numpy(), maps.cpu().numpy()
+
     def normalise(self, pixels: Pixels) -> Tensor:
         """Return the network's input, on its device: as `Preprocess.to_array`, in the plan's precision."""
         batch = torch.from_numpy(pixels)

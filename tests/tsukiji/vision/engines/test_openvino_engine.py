@@ -43,6 +43,18 @@ def test_embeddings_are_those_of_pytorch_at_any_size(backbone):
             assert np.allclose(found, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
 
 
+@pytest.mark.parametrize("backbone", ["resnet18", "efficientnet_lite0", "mobilenetv3_large_100"])
+def test_maps_are_those_of_pytorch_at_any_proportions(backbone):
+    preprocess = preprocess_of(backbone, SIDE)
+    engine = open_engine(trained_looking(backbone), backbone, preprocess, FLOAT32)
+    torchs = open_engine(trained_looking(backbone), backbone, preprocess, Plan("cpu"))
+    for height, width in ((96, 64), (64, 128)):
+        pixels = np.random.default_rng(0).integers(0, 256, (1, height, width, 3), np.uint8)
+        for found, expected in zip(engine.stages(pixels), torchs.stages(pixels), strict=True):
+            assert found.shape == expected.shape
+            assert np.allclose(found, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
+
+
 def test_a_package_answers_the_same(tmp_path):
     folder, images = write_package(tmp_path / "model"), [noise(40, 90, seed) for seed in range(6)]
     expected = Predictor.load(folder, "cpu").predict(images)
