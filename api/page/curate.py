@@ -36,6 +36,8 @@ router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 SHOWN: Final = 4
 """Pictures of each queue on the first screen."""
 GRID: Final = 60
+SUSPECTS: Final = 48
+"""Suspected labels that are decided at once: no more than one looks at."""
 NEIGHBOURS: Final = 6
 MOST_GROUPS: Final = 10_000
 
@@ -46,6 +48,7 @@ class ActForm(BaseModel):
     act: str = "{}"
     undo: str | None = None
     next: str | None = None
+    keep: list[str] = []
     label: str | None = None
     images: list[str] = []
     left: int | None = None
@@ -66,7 +69,17 @@ class ActForm(BaseModel):
         box = [self.left, self.upper, self.right, self.lower]
         if body.get("act") == "crop" and None not in box:
             body["crop"] = box
+        if self.keep and isinstance(body.get("labels"), list):
+            body["labels"] = [
+                each for each in body["labels"] if not (isinstance(each, dict) and each.get("image") in self.keep)
+            ]
         return body
+
+    def bodies(self) -> list[dict[str, Any]]:
+        """Return the edits: first what is kept as it is, then the act, unless nothing is left of it."""
+        body = self.body()
+        kept = [{"act": "dismiss", "images": self.keep, "findings": ["suspected_label"]}] if self.keep else []
+        return kept if kept and not body.get("labels") else [*kept, body]
 
 
 @router.get("/datasets/{dataset}/curate")
@@ -122,11 +135,14 @@ def show_queue(
         waits = count_all(session, row.id)
         context = {"queues": LISTED, "counts": waits, "queue": wanted, "done": find_done(session, row.id, done)}
         context["waiting"] = [each for each in LISTED if waits[each.name] and each is not wanted]
-        grid = wanted.view == "grid" and at is None
-        shown = show_grid(session, row, wanted, kind, cursor) if grid else show_entry(session, row, wanted, at)
+        if wanted.view == "grid" and at is None:
+            template, shown = "curate_grid.html", show_grid(session, row, wanted, kind, cursor)
+        elif wanted.name == "suspected-labels" and at is None and waits[wanted.name] > 1:
+            template, shown = "curate_suspects.html", show_suspects(session, row)
+        else:
+            template, shown = "curate_queue.html", show_entry(session, row, wanted, at)
         if not (shown.get("findings") or shown.get("offers")):
             context["preset"] = at_once(screen, session, row)  # nothing waits here: the way on
-        template = "curate_grid.html" if grid else "curate_queue.html"
         return screen.show(session, template, current="curate", dataset=row, **context, **shown)
 
 
@@ -141,10 +157,10 @@ def act(screen: ScreenDep, dataset: str, queue: str, form: Annotated[ActForm, Fo
             revisions.undo(session, row.id, form.undo, screen.visitor)
             done = None
         else:
-            named = validated(Named, form.body(), "body")
-            body = validated(ACT_OF[named.act], form.body(), "body")
             most = screen.services.settings.limits.dataset_classes
-            done = image_edits.carry_out(session, row.id, body, screen.visitor, most_labels=most).id
+            for given in form.bodies():
+                body = validated(ACT_OF[validated(Named, given, "body").act], given, "body")
+                done = image_edits.carry_out(session, row.id, body, screen.visitor, most_labels=most).id
     query = "&".join(f"{name}={value}" for name, value in (("at", form.next), ("done", done)) if value)
     return RedirectResponse(f"/datasets/{dataset}/curate/{queue}?{query}", 303)
 
@@ -204,6 +220,14 @@ def show_grid(session: Session, row: Dataset, queue: Queue, kind: str | None, cu
         "findings": [records.finding(each) for each in page.data],
         "next_cursor": page.next_cursor,
     }
+
+
+def show_suspects(session: Session, row: Dataset) -> dict[str, Any]:
+    """Return the first suspected labels side by side, and the act that changes all of them."""
+    page = analyses.page(session, row.id, Window(SUSPECTS, None, ("suspected_label",)), kind="suspected_label")
+    found = [records.finding(each) for each in page.data]
+    changes = [{"image": each.image_id, **curate_acts.given(each.suggestion or {})} for each in found]
+    return {"findings": found, "act": {"act": "accept_labels", "labels": changes}}
 
 
 def show_entry(session: Session, row: Dataset, queue: Queue, at: str | None) -> dict[str, Any]:

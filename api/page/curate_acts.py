@@ -1,7 +1,7 @@
 """The edits offered for an entry of a queue, each with the body of its `POST /v1/datasets/{d}/revisions`."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -105,8 +105,16 @@ def exclude(ids: Sequence[str]) -> Offer:
 
 
 def relabel(ids: Sequence[str], wanted: str | Sequence[str] | None) -> dict[str, Any]:
-    given = {"label": wanted} if wanted is None or isinstance(wanted, str) else {"labels": list(wanted)}
-    return {"act": "relabel", "images": list(ids), **given}
+    return {"act": "relabel", "images": list(ids), **as_member(wanted)}
+
+
+def given(suggestion: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the suggested label or labels as a member of an act."""
+    return as_member(suggestion.get("labels") or suggestion.get("label"))
+
+
+def as_member(wanted: str | Sequence[str] | None) -> dict[str, Any]:
+    return {"label": wanted} if wanted is None or isinstance(wanted, str) else {"labels": list(wanted)}
 
 
 def relabels(image: Image, labels: Sequence[str], *, several: bool) -> list[Offer]:

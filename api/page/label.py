@@ -33,7 +33,7 @@ SHOWN: Final = 24
 """Pictures of a pile without script; with script all of them are there."""
 ACTS: Final = 6
 HANDS: Final = ((0.97, 48), (0.0, 24))
-"""Doubtful pictures that are labelled at once as suggested, from which accuracy on: no more than one looks at."""
+"""Doubtful pictures that are accepted at once as suggested, from which accuracy on: no more than one looks at."""
 SETTLED: Final = 0.01
 """Where half of the labels gave an accuracy within this of today's, more labels hardly change it."""
 SETTLED_LABELS: Final = 60
@@ -49,6 +49,7 @@ def show_label(screen: ScreenDep, dataset: str) -> HTMLResponse:
         active = jobs.active_of(session, JobKind.SUGGESTION, row.id)
         edits = revisions.page(session, row.id, Window(ACTS)).data
         piles = [] if found is None else [describe(session, row, pile) for pile in found.piles]
+        takes = count_accepted(piles, hand_of(found)) if found and found.accuracy is not None else None
         return screen.show(
             session,
             "label.html",
@@ -57,12 +58,12 @@ def show_label(screen: ScreenDep, dataset: str) -> HTMLResponse:
             multi=row.kind == MULTI,
             images=sum(labels.values()),
             unlabelled=labels.get(None, 0),
-            hand=hand_of(found),
+            takes=takes,
+            accepted=[pile["accepted"] for pile in piles],
             preset=at_once(screen, session, row) if len(labels) > 1 else None,
             labels=sorted(label for label in labels if label),
             round=found,
             piles=piles,
-            sure=[pile for pile in piles if pile["record"].label is not None],
             job=job_records.job(active) if active else None,
             curve=None if found is None else draw(found.history),
             settled=found is not None and has_settled(found.history),
@@ -85,8 +86,23 @@ def describe(session: Session, row: Dataset, pile: types.Pile) -> dict[str, Any]
         "record": pile,
         "doubtful": pile.pile == DOUBTFUL,
         "cluster": pile.label is None and pile.pile != DOUBTFUL,
+        "accepted": 0 if pile.label is None else pile.images,
         "images": [records.suggested_image(found) for found in first],
     }
+
+
+def count_accepted(piles: list[dict[str, Any]], hand: int) -> str | None:
+    """Note how many pictures of each pile one key accepts, and return the text on its button.
+
+    It takes the piles of labels, and the doubtful as well if they can all be looked at beside them; without such piles,
+    as many of the doubtful as can. None if there is nothing to accept.
+    """
+    sure = [pile for pile in piles if pile["accepted"]]
+    doubtful = next((pile for pile in piles if pile["doubtful"]), None)
+    if doubtful and not any(pile["cluster"] for pile in piles) and (not sure or doubtful["record"].images <= hand):
+        doubtful["accepted"] = min(doubtful["record"].images, hand)
+        return "Accept the first" if doubtful["accepted"] < doubtful["record"].images else "Accept all"
+    return {0: None, 1: "Accept the pile:", 2: "Accept both piles:"}.get(len(sure), f"Accept all {len(sure)} piles:")
 
 
 def hand_of(found: types.Suggestions | None) -> int:

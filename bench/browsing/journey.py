@@ -28,11 +28,11 @@ def journey(person: Person, client: Client, folder: Path, truth: dict[str, str])
     wait_for_images(client, len(truth))
     person.look("data")
     before = person.acts
-    person.press("l")
+    person.press("l", "label with the model")
     accuracy = label(person, client, truth)
     labelling = person.acts - before
     train(person, "train")
-    person.press("Enter")
+    person.press("Enter", "look at the model")
     expect(page.get_by_role("table").first).to_be_visible()
     person.look("matrix")
     found = mend(person, client, truth)
@@ -43,6 +43,7 @@ def journey(person: Person, client: Client, folder: Path, truth: dict[str, str])
         "acts_label_400": labelling,
         "label_accuracy": accuracy,
         "planted_found": found,
+        "acts": person.done,
     }
 
 
@@ -62,8 +63,7 @@ def label(person: Person, client: Client, truth: dict[str, str]) -> float:
     page.locator("label-piles:not([busy])").wait_for()
     person.look("piles")
     while (accuracy := right(client, truth)) < RIGHT and person.acts < MOST_ACTS:
-        if not accept_piles(person, truth):
-            label_doubtful(person, truth)
+        accept(person, truth)
         page.locator("label-piles:not([busy])").wait_for()
     person.look("labelled")
     return accuracy
@@ -87,18 +87,18 @@ def name_group(person: Person, name: str, truth: dict[str, str]) -> None:
     left = groups.count()
     take_out(person, group, name, truth)
     if index:
-        person.click(group.get_by_role("combobox"))
+        person.click(group.get_by_role("combobox"), f"the name of group {index + 1}")
     elif not group.get_by_role("combobox").evaluate("(field) => field === document.activeElement"):
-        person.press("n")
+        person.press("n", "name the first group")
     person.write(name)
-    person.press("Enter")
+    person.press("Enter", "give the group its label")
     expect(groups).not_to_have_count(left)
 
 
 def take_out(person: Person, pile: Locator, name: str, truth: dict[str, str]) -> None:
     for each in shown(pile):
         if truth[each] != name:
-            person.click(bring(pile, each))
+            person.click(bring(pile, each), f"a stranger among {name}")
 
 
 def bring(pile: Locator, name: str) -> Locator:
@@ -109,38 +109,22 @@ def bring(pile: Locator, name: str) -> Locator:
     return pile.locator(f'.tile[title="{name}"]')
 
 
-def accept_piles(person: Person, truth: dict[str, str]) -> bool:
-    """Look through the piles of labels, take strangers out, and accept all; returns whether there were any."""
-    piles = person.page.locator("[data-kind=label]").all()
-    for pile in piles:
-        take_out(person, pile, pile.get_attribute("data-label") or "", truth)
-    if not piles:
-        return False
-    person.press("a")
+def accept(person: Person, truth: dict[str, str]) -> None:
+    """Look through the pictures that the bold button takes, click those whose suggestion is wrong, and press its key.
+
+    There are two labels here: a click gives the other one.
+    """
+    for pile in person.page.locator("[data-counts]").all():
+        shown(pile)
+        some: list[list[str]] = pile.locator("image-grid").evaluate(
+            "(grid, most) => grid.entries.slice(0, most).map((entry) => [entry.name, entry.label])",
+            int(pile.get_attribute("data-counts") or 0),
+        )
+        for each, suggested in some:
+            if truth[each] != suggested:
+                person.click(bring(pile, each), f"what is no {suggested}")
+    person.press("a", "accept")
     person.page.locator("label-piles[busy]").wait_for()
-    return True
-
-
-def label_doubtful(person: Person, truth: dict[str, str]) -> None:
-    """Of the first doubtful pictures select those whose suggestion is wrong, label them by key, and take the others."""
-    page = person.page
-    grid = page.locator("[data-kind=doubtful] image-grid")
-    grid.locator(".tile[title]").first.wait_for()
-    hand = int(page.locator("[data-suggested]").get_attribute("data-suggested") or 0)
-    some: list[list[str]] = grid.evaluate(
-        "(grid, most) => grid.entries.slice(0, most).map((entry) => [entry.name, entry.label])", hand
-    )
-    pile = page.locator("[data-kind=doubtful]")
-    for name in sorted(set(truth.values())):
-        wrong = [each for each, suggested in some if truth[each] == name != suggested]
-        for index, each in enumerate(wrong):
-            person.click(bring(pile, each), modifiers=["ControlOrMeta"] if index else [])
-        if wrong:
-            button = page.locator("selection-bar").get_by_role("button", name=name)
-            person.press(button.locator("kbd").inner_text())
-            expect(page.locator("selection-bar .toolbar")).to_be_hidden()
-    person.press("y")
-    page.locator("label-piles[busy]").wait_for()
 
 
 def right(client: Client, truth: dict[str, str]) -> float:
@@ -150,7 +134,7 @@ def right(client: Client, truth: dict[str, str]) -> float:
 
 def train(person: Person, name: str) -> None:
     page = person.page
-    person.press("t")
+    person.press("t", "train")
     expect(page.get_by_role("link", name="Look at the model")).to_be_visible()
     person.look(name)
 
@@ -163,29 +147,28 @@ def mend(person: Person, client: Client, truth: dict[str, str]) -> int:
     planted = images[:: len(images) // PLANTED][:PLANTED]
     for image in planted:
         dataset.relabel(names[names.index(truth[image.name]) - 1], images=[image.id])
-    person.click(page.get_by_role("navigation", name="Work").get_by_role("link", name="Curate"))
-    person.press("c")
-    shown_now = page.locator(".look img").first
-    shown_now.wait_for()
+    person.press("c", "check the labels")
+    suspects = page.locator(".suspect")
+    suspects.first.wait_for()
     person.look("suspected")
-    wrong = {image.name for image in planted}
-    while wrong and page.get_by_role("heading", name="Suspected labels").count() and shown_now.count():
-        name = shown_now.get_attribute("alt") or ""
-        person.press("Enter" if name in wrong else "k")
-        wrong.discard(name)
-        page.wait_for_function("(alt) => document.querySelector('.look img')?.alt !== alt", arg=name)
+    names_shown = suspects.locator("img").evaluate_all("(images) => images.map((image) => image.alt)")
+    now = {image.name: image.label for image in dataset.pictures()}
+    for name in names_shown:
+        if now[name] == truth[name]:
+            person.click(suspects.locator(f'label:has(img[alt="{name}"])'), "a label that is right")
+    person.press("Enter", "change the others as suggested")
+    expect(page.get_by_role("heading", name="Nothing waits here")).to_be_visible()
     person.look("mended")
-    return PLANTED - len(wrong)
+    return sum(image.name in names_shown for image in planted)
 
 
 def classify(person: Person, folder: Path) -> None:
     page = person.page
-    person.click(page.get_by_role("navigation", name="Work").get_by_role("link", name="Batches"))
-    expect(page.get_by_text("Drop them anywhere")).to_be_visible()
+    expect(page.get_by_text("anywhere on this window")).to_be_visible()
     person.drop(folder)
     expect(page).to_have_url(re.compile("/batches/bat_"))
     download = page.locator(".primary", has_text="Download CSV")  # the main act once it has ended
     expect(download).to_be_visible()
     person.look("batch")
     with page.expect_download():
-        person.press("d")
+        person.press("d", "download CSV")

@@ -11,25 +11,29 @@ class Person:
 
     def __init__(self, page: Page, folder: Path) -> None:
         self.page = page
-        self.acts = 0
+        self.done: list[str] = []
         self._folder = folder
         self._pictures = 0
 
-    def click(self, target: Locator, **how: Any) -> None:
-        self.acts += 1
+    @property
+    def acts(self) -> int:
+        return len(self.done)
+
+    def click(self, target: Locator, what: str, **how: Any) -> None:
+        self.done.append(f"click {what}")
         target.click(**how)
 
-    def press(self, key: str) -> None:
-        self.acts += 1
+    def press(self, key: str, why: str) -> None:
+        self.done.append(f"{key}: {why}")
         self.page.keyboard.press(key)
 
     def write(self, text: str) -> None:
-        self.acts += len(text)
+        self.done += [f"type {letter}" for letter in text]
         self.page.keyboard.type(text)
 
     def drop(self, folder: Path) -> None:
         """Drag a folder from the desktop to the middle of the window, and let it go: one act."""
-        self.acts += 1
+        self.done.append(f"drop {folder.name}")
         mouse = self.page.context.new_cdp_session(self.page)
         dragged = {"items": [], "files": [str(folder)], "dragOperationsMask": 1}
         for kind in ("dragEnter", "dragOver", "drop"):

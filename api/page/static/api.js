@@ -14,9 +14,7 @@ export class Problem extends Error {
 /** A screen that is gone, or that failed. */
 const UNSHOWN = { detail: "This cannot be shown now.", hint: "Reload the page." };
 
-/**
- * @typedef {{method?: string, json?: unknown, body?: BodyInit, headers?: Record<string, string>, signal?: AbortSignal}} Options
- */
+/** @typedef {{method?: string, json?: unknown, body?: BodyInit, headers?: Record<string, string>, signal?: AbortSignal}} Options */
 
 /**
  * Call the service and return its answer.

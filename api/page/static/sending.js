@@ -15,10 +15,7 @@ const BLAMES_A_FILE = [413, 415, 422];
 const PASSES = [0, 408, 429, 502, 503, 504];
 const LEFT_BEHIND = /(^|\/)(\.[^/]*|__macosx|thumbs\.db|ehthumbs\.db|desktop\.ini|@eadir)(\/|$)/i;
 
-/**
- * Sort what was dropped, by names and sizes alone.
- * @param {Chosen[]} chosen @param {number} largest bytes that a picture may have
- */
+/** Sort what was dropped, by names and sizes alone. @param {Chosen[]} chosen @param {number} largest bytes that a picture may have */
 export function sort(chosen, largest) {
   const kept = chosen.filter(({ path }) => !LEFT_BEHIND.test(path));
   const archives = kept.filter(({ file }) => isArchive(file));

@@ -24,10 +24,7 @@ function header(name, size, type) {
 /** @param {number} size of what is padded to whole blocks */
 const padding = (size) => new Uint8Array((BLOCK - (size % BLOCK)) % BLOCK);
 
-/**
- * @param {import("./uploads.js").Chosen[]} files
- * @param {string} name of the tar
- */
+/** @param {import("./uploads.js").Chosen[]} files @param {string} name of the tar */
 export function tar(files, name) {
   const parts = files.flatMap(({ file, path }) => {
     const encoded = new TextEncoder().encode(path);

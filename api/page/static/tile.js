@@ -35,21 +35,18 @@ export function makeTile(look, index, picture, state) {
   if (!picture?.hasAttribute("src") && look.thumb)
     picture = make("img", { "data-src": look.thumb, alt: "", decoding: "async", width: "192", height: "192" });
   picture?.setAttribute("draggable", "false");
-  return make(
-    "li",
-    {
-      role: "option",
-      class: `tile ${look.state ?? ""} ${look.out ? "out" : ""}`,
-      "aria-posinset": String(index + 1),
-      "aria-label": [look.name, look.note, look.corner, look.out].filter(Boolean).join(", "),
-      "data-out": look.out,
-      "data-image": look.key,
-      "data-index": String(index),
-      title: look.name,
-      ...state,
-    },
-    ...(picture ? [picture] : []),
-    ...(look.corner ? [make("span", { class: "corner" }, look.corner)] : []),
-    ...(look.note ? [make("span", { class: "note" }, look.note)] : []),
-  );
+  const tile = make("li", { role: "option", "aria-posinset": String(index + 1), "data-image": look.key, "data-index": String(index), title: look.name, ...state }, ...(picture ? [picture] : []));
+  return dress(tile, look);
+}
+
+/** Say of a picture what there is to say. @param {HTMLElement} tile @param {Look} look */
+export function dress(tile, look) {
+  tile.className = `tile ${look.state ?? ""} ${look.out ? "out" : ""}`;
+  tile.setAttribute("aria-label", [look.name, look.note, look.corner, look.out].filter(Boolean).join(", "));
+  tile.toggleAttribute("data-out", Boolean(look.out));
+  if (look.out) tile.setAttribute("data-out", look.out);
+  for (const said of tile.querySelectorAll(".corner, .note")) said.remove();
+  if (look.corner) tile.append(make("span", { class: "corner" }, look.corner));
+  if (look.note) tile.append(make("span", { class: "note" }, look.note));
+  return tile;
 }

@@ -33,10 +33,7 @@ export async function dropped(transfer) {
   return (await Promise.all(entries.map((entry) => filesIn(entry)))).flat();
 }
 
-/**
- * @param {any} entry a FileSystemEntry, or a file where the browser has none
- * @returns {Promise<Chosen[]>}
- */
+/** @param {any} entry a FileSystemEntry, or a file where the browser has none @returns {Promise<Chosen[]>} */
 async function filesIn(entry) {
   if (entry instanceof File) return [{ file: entry, path: entry.name }];
   if (entry?.isFile) {

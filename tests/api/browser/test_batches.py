@@ -40,6 +40,16 @@ def test_a_folder_is_sent_as_a_tar_that_can_be_read(client, services, model, sig
         assert sent.read() == picture((1, 0, 0))
 
 
+def test_a_model_classifies_the_folder_that_is_given_to_its_page(client, model, signed_in, tmp_path):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.png").write_bytes(picture())
+    page = signed_in(f"/models/{model}")
+    page.set_input_files("#folder", tmp_path / "photos")
+    page.wait_for_url("**/batches/bat_*")
+    (job,) = client.get("/v1/batches").json()["data"]
+    assert job["request"]["model"] == model
+
+
 def test_a_folder_without_pictures_is_told(model, signed_in, tmp_path):
     (tmp_path / "notes.txt").write_text("no picture")
     page = signed_in("/batches")

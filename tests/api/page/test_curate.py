@@ -82,7 +82,7 @@ def test_the_overview_counts_what_waits(browser, suspected):
 
 
 def test_accepting_a_suggestion_shows_the_next_and_offers_the_undo(browser, client, suspected):
-    page = browser.get("/datasets/sushi/curate/suspected-labels").text
+    page = browser.get(f"/datasets/sushi/curate/suspected-labels?at={suspected[0]}").text
     assert "1 of 3" in page
     act = json.dumps(acts(page)["Change to salmon"])
     page = browser.post("/datasets/sushi/curate/suspected-labels", data={"act": act, "next": suspected[1]}).text
@@ -90,16 +90,28 @@ def test_accepting_a_suggestion_shows_the_next_and_offers_the_undo(browser, clie
     assert "1 of 2" in page
     assert f"/v1/images/{suspected[1]}/content" in page
     (revision,) = re.findall(r'name="undo" value="(\w+)"', page)
-    page = browser.post("/datasets/sushi/curate/suspected-labels", data={"undo": revision}).text
+    undo = {"undo": revision, "next": suspected[0]}
+    page = browser.post("/datasets/sushi/curate/suspected-labels", data=undo).text
     assert client.get(f"/v1/images/{suspected[0]}").json()["label"] != "salmon"
     assert "1 of 3" in page
 
 
-def test_a_kept_label_does_not_come_back(browser, client, services, dataset, suspected):
+def test_all_suspects_are_changed_at_once_but_those_that_are_right(browser, client, suspected):
     page = browser.get("/datasets/sushi/curate/suspected-labels").text
+    (act,) = [act for act in acts(page).values() if act["act"] == "accept_labels"]
+    assert act["labels"] == [{"image": image, "label": "salmon"} for image in suspected]
+    data = {"act": json.dumps(act), "keep": suspected[1]}
+    page = browser.post("/datasets/sushi/curate/suspected-labels", data=data).text
+    assert "Nothing waits here" in page
+    labels = [client.get(f"/v1/images/{image}").json()["label"] for image in suspected]
+    assert [label == "salmon" for label in labels] == [True, False, True]
+
+
+def test_a_kept_label_does_not_come_back(browser, client, services, dataset, suspected):
+    page = browser.get(f"/datasets/sushi/curate/suspected-labels?at={suspected[0]}").text
     (keep,) = [act for text, act in acts(page).items() if text.startswith("Keep")]
     browser.post("/datasets/sushi/curate/suspected-labels", data={"act": json.dumps(keep)})
-    assert "of 2" in browser.get("/datasets/sushi/curate/suspected-labels").text
+    assert "Change these 2" in browser.get("/datasets/sushi/curate/suspected-labels").text
     page = browser.get(f"/datasets/sushi/curate/suspected-labels?at={suspected[0]}").text
     assert ">settled<" in page, "the back button shows what was decided"
 

@@ -16,6 +16,10 @@ class CurationQueue extends HTMLElement {
       const text = this.querySelector("[data-chosen]");
       if (text) text.textContent = count ? `${count.toLocaleString("en")} selected` : "";
     });
+    this.addEventListener("change", () => {
+      const [text, kept] = [this.querySelector("[data-changes]"), this.querySelectorAll("[name=keep]:checked").length];
+      if (text) text.textContent = `Change ${Number(text.getAttribute("data-changes")) - kept}${kept ? `, keep ${kept}` : ""}`;
+    });
     swapLinks("a[data-turn]", (address) => this.#show(address));
     this.#prepare();
   }
@@ -99,13 +103,15 @@ class CurationQueue extends HTMLElement {
     if (revision) this.#compare(revision, act, shown);
   }
 
-  /**
-   * The body of the act, with what the fields of the form say.
-   * @param {HTMLFormElement} form @param {string} value
-   */
+  /** The body of the act, with what the fields of the form say. @param {HTMLFormElement} form @param {string} value */
   #read(form, value) {
     const act = JSON.parse(value);
     const fields = new FormData(form);
+    const keep = fields.getAll("keep");
+    if (act.act === "accept_labels") {
+      const labels = act.labels.filter((/** @type {any} */ each) => !keep.includes(each.image));
+      return [...(keep.length ? [{ act: "dismiss", images: keep, findings: ["suspected_label"] }] : []), ...(labels.length ? [{ ...act, labels }] : [])];
+    }
     if (fields.has("label")) act.label = String(fields.get("label")).trim();
     if (act.act === "crop" && fields.has("left")) act.crop = ["left", "upper", "right", "lower"].map((name) => Number(fields.get(name)));
     const grid = /** @type {import("./image-grid.js").ImageGrid | null} */ (form.querySelector("image-grid"));
@@ -115,10 +121,7 @@ class CurationQueue extends HTMLElement {
     return null;
   }
 
-  /**
-   * Say so where another tab or person was faster.
-   * @param {any} revision @param {any} act @param {string} shown the label that was seen
-   */
+  /** Say so where another tab or person was faster. @param {any} revision @param {any} act @param {string} shown the label that was seen */
   async #compare(revision, act, shown) {
     if (!revision.images) notify("It was so already: somebody else, or another tab, was faster.");
     if (act.act !== "relabel" || act.images.length !== 1 || !revision.images || !shown) return;

@@ -20,6 +20,7 @@
 //   update(keys, change)   puts change(entry) in the place of these entries; null takes one out
 //   reveal(key)            moves the focus to an entry
 //   refresh()              reads the list again and keeps the place
+//   retouch()              draws what is said of the pictures again
 // Events (all bubble)
 //   selection              the selection changed; detail { adding }: true where others may stay selected (ctrl, shift)
 //   open                   double click or Enter; detail { entry }
@@ -29,7 +30,7 @@ import { complain } from "../notices.js";
 import { PagedList } from "../paged-list.js";
 import { released } from "../press.js";
 import { Selection, drawBox, inBox } from "../selection.js";
-import { lookOfImage, makeTile } from "../tile.js";
+import { dress, lookOfImage, makeTile } from "../tile.js";
 
 const AHEAD = 500;
 const FRAME_MS = 8;
@@ -240,6 +241,10 @@ export class ImageGrid extends HTMLElement {
       if (performance.now() > until) return this.#schedule();
       /** @type {HTMLImageElement} */ (picture).src = picture.getAttribute("data-src") ?? "";
     }
+  }
+
+  retouch() {
+    for (const [index, tile] of this.#tiles) dress(tile, this.draw(this.entries[index]));
   }
 
   /** @param {number} index */

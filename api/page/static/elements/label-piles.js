@@ -1,5 +1,5 @@
-// Piles of pictures to be labelled: a click takes a picture out of a pile, a key accepts the pile, and what is left is
-// sorted again by itself. Around what the server renders in #piles and #progress.
+// Piles of pictures to be labelled: a key accepts them, and what is left is sorted again by itself. A click takes a picture
+// out of its pile; of two labels it gives the other one first. Around what the server renders in #piles and #progress.
 import { call, ended, make, percent, plural } from "../api.js";
 import { fixedOrder } from "../label-keys.js";
 import { complain, edit, notify } from "../notices.js";
@@ -9,13 +9,15 @@ import { swap } from "../swap.js";
 
 const NEW_LABELS = 8; // given one by one since the piles were sorted, before they are sorted again
 const KEYS = 9;
-const TAKES_OUT = '[data-pile]:not([data-kind="doubtful"])';
+const TAKES_OUT = "[data-pile]:has(image-grid[toggle])";
 const MOST_NAMED = 10_000; // images that one act may name
 
 class LabelPiles extends HTMLElement {
   #new = 0;
   #sorting = false;
   #stale = false;
+  /** What clicks made of pictures: another label, or null, taken out. @type {WeakMap<Element, Map<string, string | null>>} */
+  #clicked = new WeakMap();
   /** @type {AbortController | null} */ #listening = null;
 
   connectedCallback() {
@@ -24,9 +26,7 @@ class LabelPiles extends HTMLElement {
     this.addEventListener("selection", (event) => this.#takeOut(event), { signal });
     this.addEventListener("submit", (event) => this.#submit(event), { signal });
     document.addEventListener("click", (event) => {
-      const button = /** @type {Element} */ (event.target).closest?.("[data-suggested], [data-all]");
-      if (button?.hasAttribute("data-all")) this.#accept([...this.querySelectorAll('[data-kind="label"]')].map((pile) => [pile, pile.getAttribute("data-label") ?? ""]));
-      else if (button) this.#takeSuggested(Number(button.getAttribute("data-suggested")));
+      if (/** @type {Element} */ (event.target).closest?.("[data-all]")) this.#accept([...this.querySelectorAll("[data-counts]")].map((pile) => [pile, pile.getAttribute("data-label") ?? ""]));
     }, { signal });
     document.addEventListener("submit", (event) => this.#sortByHand(event), { signal });
     document.addEventListener("edited", (event) => this.#given(/** @type {CustomEvent} */ (event).detail), { signal });
@@ -58,16 +58,18 @@ class LabelPiles extends HTMLElement {
       const button = pile.querySelector("[data-accept]");
       if (at >= 0) this.#give(button, String(at + 1));
     }
-    this.#count();
-    const hand = Number(this.querySelector("[data-suggested]")?.getAttribute("data-suggested"));
     for (const grid of /** @type {NodeListOf<ImageGrid>} */ (this.querySelectorAll("image-grid"))) {
       const doubtful = grid.closest('[data-kind="doubtful"]');
+      const hand = Number(doubtful?.getAttribute("data-counts"));
       grid.draw = (entry) => {
         const look = { key: entry.image_id, thumb: entry.links.thumb, name: entry.name };
+        const given = this.#clicked.get(grid)?.get(entry.image_id);
+        if (given !== undefined) return { ...look, note: given ?? undefined, state: given ? "other" : "", out: given === null ? "left out" : undefined };
         if (!doubtful || !entry.label) return look;
         return { ...look, note: `${entry.label}? ${percent(entry.score)}`, state: hand && !grid.entries.slice(0, hand).includes(entry) ? "later" : "" };
       };
     }
+    this.#count();
     const group = this.querySelector('[data-kind="cluster"]');
     const field = group?.querySelector('input[name="label"]');
     if (!group || !field) return;
@@ -90,20 +92,33 @@ class LabelPiles extends HTMLElement {
 
   /** @param {Event} event */
   #takeOut(event) {
-    if (!(/** @type {Element} */ (event.target).closest(TAKES_OUT))) return;
+    const grid = /** @type {ImageGrid} */ (event.target);
+    if (!grid.hasAttribute("toggle")) return;
     event.stopPropagation(); // what is taken out is not to be labelled by the bar
+    const { adding } = /** @type {CustomEvent} */ (event).detail;
+    const [before, after, chosen] = [this.#clicked.get(grid), new Map(), new Set(grid.selection?.images)];
+    const labels = this.#labels;
+    for (const { image_id: id, label } of grid.entries) {
+      const former = before?.get(id);
+      if (chosen.has(id)) after.set(id, former !== undefined ? former : label && labels.length === 2 ? labels.find((each) => each !== label) : null);
+      else if (adding && former) after.set(id, null); // it had the other label: now it has none
+    }
+    this.#clicked.set(grid, after);
+    if (after.size > chosen.size) return grid.select(after.keys(), true);
+    grid.retouch();
     this.#count();
   }
 
   /** Say how many the buttons take: all but those that were taken out. */
   #count() {
     let sum = 0;
-    for (const pile of this.querySelectorAll(TAKES_OUT)) {
-      const left = Number(pile.getAttribute("data-count")) - (/** @type {ImageGrid | null} */ (pile.querySelector("image-grid"))?.count ?? 0);
+    for (const pile of this.querySelectorAll("[data-pile]")) {
+      const out = [...(this.#clicked.get(pile.querySelector("image-grid") ?? pile)?.values() ?? [])].filter((label) => label === null);
+      const left = Number(pile.getAttribute("data-counts") ?? pile.getAttribute("data-count")) - out.length;
       const button = pile.querySelector("[data-accept]");
       const key = button?.querySelector("kbd");
       button?.replaceChildren(`${pile.getAttribute("data-kind") === "cluster" ? "Label" : "Accept"} ${left.toLocaleString("en")}`, ...(key ? [" ", key] : []));
-      sum += left;
+      if (pile.hasAttribute("data-counts")) sum += left;
     }
     const all = document.querySelector("[data-all] [data-left]");
     if (all) all.textContent = sum.toLocaleString("en");
@@ -119,33 +134,30 @@ class LabelPiles extends HTMLElement {
     if (label) this.#accept([[pile, label]]);
   }
 
-  /** Label piles, but for what was taken out of them. @param {[Element, string][]} chosen */
+  /** Label piles, but for what was taken out of them; of the doubtful the first, as suggested. @param {[Element, string][]} chosen */
   async #accept(chosen) {
     const piles = chosen.filter(([pile]) => !pile.hasAttribute("aria-busy"));
+    /** @type {any[]} */
     const acts = [];
     let sum = 0;
     for (const [pile, label] of piles) {
-      const grid = /** @type {ImageGrid | null} */ (pile.querySelector("image-grid"));
-      const out = grid?.selection?.images ?? [];
-      const count = Number(pile.getAttribute("data-count")) - out.length;
+      const grid = /** @type {ImageGrid} */ (pile.querySelector("image-grid"));
+      const clicked = this.#clicked.get(grid) ?? new Map();
+      const count = Number(pile.getAttribute("data-count"));
+      const seen = label ? grid.entries : grid.entries.slice(0, Number(pile.getAttribute("data-counts")));
       // What was seen is what is labelled: a round that has ended meanwhile may have put others into this pile.
-      const images = grid?.entries.map((entry) => entry.image_id).filter((id) => !out.includes(id));
-      const whole = { filter: { pile: pile.getAttribute("data-pile") }, ...(out.length ? { except: out } : {}) };
-      if (count) acts.push({ act: "relabel", label, ...(images?.length === count && count <= MOST_NAMED ? { images } : whole) });
-      sum += count;
+      const whole = label && (seen.length < count || count > MOST_NAMED);
+      const named = whole ? grid.entries.filter((entry) => clicked.has(entry.image_id)) : seen;
+      const labels = named.map(({ image_id: image, label: suggested }) => ({ image, label: clicked.has(image) ? clicked.get(image) : label || suggested })).filter((each) => each.label);
+      if (whole) acts.push({ act: "relabel", label, filter: { pile: pile.getAttribute("data-pile") }, ...(clicked.size ? { except: [...clicked.keys()] } : {}) });
+      for (const [given, some] of Map.groupBy(labels, (each) => each.label)) acts.push({ act: "relabel", label: given, images: some.map((each) => each.image) });
+      sum += labels.length + (whole ? count - clicked.size : 0);
     }
     if (!piles.length) return;
-    if (!acts.length) return notify("Everything was taken out.");
+    if (!sum) return notify("Everything was taken out.");
     for (const [pile] of piles) pile.setAttribute("aria-busy", "true");
-    const text = `${plural(sum, "picture")} labelled ${acts.map((act) => act.label).join(", ")}.`;
-    if (!(await this.#edit(acts, text))) for (const [pile] of piles) pile.removeAttribute("aria-busy");
-  }
-
-  /** Label the first doubtful pictures as suggested; what is wrong among them was labelled by key before. @param {number} hand */
-  async #takeSuggested(hand) {
-    const grid = /** @type {ImageGrid | null} */ (this.querySelector('[data-kind="doubtful"] image-grid'));
-    const labels = (grid?.entries ?? []).slice(0, hand).filter((entry) => entry.label).map((entry) => ({ image: entry.image_id, label: entry.label }));
-    if (labels.length) await this.#edit({ act: "accept_labels", labels }, `${plural(labels.length, "picture")} labelled as suggested.`);
+    const given = [...new Set(acts.map((act) => act.label))].sort().join(", ");
+    if (!(await this.#edit(acts, `${plural(sum, "picture")} labelled ${given}.`))) for (const [pile] of piles) pile.removeAttribute("aria-busy");
   }
 
   /** @param {Record<string, unknown> | Record<string, unknown>[]} acts @param {string} text */

@@ -9,7 +9,7 @@ class StartBatch extends HTMLElement {
     const form = /** @type {HTMLFormElement} */ (this.querySelector("form[data-files]"));
     const drop = form.querySelector(".drop");
     const start = (/** @type {import("../uploads.js").Chosen[]} */ chosen) => {
-      const field = (/** @type {string} */ name) => /** @type {HTMLSelectElement} */ (form.elements.namedItem(name)).value;
+      const field = (/** @type {string} */ name) => /** @type {HTMLSelectElement | null} */ (form.elements.namedItem(name))?.value ?? "";
       if (chosen.length) startBatch(chosen, { model: field("model"), threshold: Number(field("threshold")), target_error: Number(field("target_error")) || undefined });
     };
     for (const input of /** @type {NodeListOf<HTMLInputElement>} */ (form.querySelectorAll("input[type=file]")))
