@@ -77,25 +77,6 @@ def test_all_suspects_are_decided_by_one_key_and_undone(signed_in, client, suspe
     expect(page.locator(".suspect")).to_have_count(3)
 
 
-def test_all_suspects_are_decided_by_one_key_and_undone(signed_in, client, suspected):
-    page = signed_in("/datasets/sushi/curate/suspected-labels")
-    bold = page.locator("button.primary")
-    expect(bold).to_contain_text("Change these 3")
-    page.locator(".suspect label").nth(1).click()
-    expect(bold).to_contain_text("Change 2, keep 1")
-    page.locator("h1").click()
-    page.keyboard.press("Enter")
-    expect(page.get_by_text("Nothing waits here")).to_be_visible()
-    assert [label(client, image) for image in suspected] == ["salmon", "eel", "salmon"]
-    page.keyboard.press("u")
-    expect(page.locator(".suspect")).to_have_count(3)
-    assert [label(client, image) for image in suspected] == ["eel"] * 3
-    page.keyboard.press("o")
-    expect(page.locator(".number")).to_have_text("1 of 3")
-    page.keyboard.press("o")
-    expect(page.locator(".suspect")).to_have_count(3)
-
-
 def test_poor_pictures_are_selected_in_a_grid_and_excluded_at_once(signed_in, client, services, dataset, images):
     note(services, dataset, [(image, "blurry", 0.1 * n, "", None) for n, image in enumerate(images[:4])])
     page = signed_in("/datasets/sushi/curate/quality")

@@ -54,13 +54,6 @@ def leave_out(pile, name):
     option.click()
 
 
-def leave_out(pile, name):
-    """Click a picture: once it gets the other of two labels, and then none."""
-    option = pile.get_by_role("option", name=name)
-    option.click()
-    option.click()
-
-
 def test_what_was_taken_out_of_a_pile_stays_out_when_the_piles_are_drawn_again(
     signed_in, client, pets, sorted_pets, sorting
 ):
