@@ -60,7 +60,7 @@ def test_labels_are_decided_by_keys_and_undone(signed_in, client, suspected):
 
 def test_all_suspects_are_decided_by_one_key_and_undone(signed_in, client, suspected):
     page = signed_in("/datasets/sushi/curate/suspected-labels")
-    bold = page.locator("button.primary")
+    bold = page.locator("main button.primary")
     expect(bold).to_contain_text("Change these 3")
     page.locator(".suspect label").nth(1).click()
     expect(bold).to_contain_text("Change 2, keep 1")
