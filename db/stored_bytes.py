@@ -44,7 +44,7 @@ def settle(session: Session, project_id: str) -> None:
     added = update(Project).where(*quota_kept).values(stored_bytes=Project.stored_bytes + size)
     row = session.execute(added.returning(Project.max_stored_bytes, Project.stored_bytes), execution_options=UNSYNCED)
     for quota, stored in row.all():
-        if stored is None or stored > quota:
+        if quota is not None and (stored is None or stored > quota):
             session.flush()
             exact = count(session, project_id)
             session.execute(update(Project).where(*quota_kept).values(stored_bytes=exact), execution_options=UNSYNCED)
