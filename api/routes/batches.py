@@ -171,12 +171,12 @@ def get_summary(batch: str, session: Reading, services: ServicesDep, thresholds:
 
 @router.get("/{batch}/guarantee")
 @needs("read", "predict")
-def get_guarantee(batch: str, session: Reading) -> BatchGuarantee:
+def get_guarantee(batch: str, session: Reading, services: ServicesDep) -> BatchGuarantee:
     """Tell what was promised with `target_error`, whether it holds, and which random decisions people are to check.
 
     Answers are feedback: `POST /v1/jobs/{job}/feedback` with the true labels.
     """
-    return guarantees.of_batch(session, find_kept(session, batch))
+    return guarantees.of_batch(session, services.files, find_kept(session, batch))
 
 
 @router.get("/{batch}/items")

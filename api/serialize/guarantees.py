@@ -1,9 +1,11 @@
 """What was promised of a batch, as an answer."""
 
 from api.serialize import job_records
+from db import stored_results
 from db.jobs import drift, guarantees
 from db.jobs.requests import BatchRequest
 from db.models import GuaranteeCheck, Job
+from db.parts.files import PartStore
 from db.session import Session
 from tsukiji import types
 from tsukiji.errors import NotFound
@@ -13,7 +15,7 @@ from tsukiji.types.guarantees import GuaranteeCheck as Check
 NEXT_CHECKS = 100
 
 
-def of_batch(session: Session, job: Job) -> types.BatchGuarantee:
+def of_batch(session: Session, files: PartStore, job: Job) -> types.BatchGuarantee:
     """Return what was promised, whether it holds, and what is to be checked.
 
     Raises:
@@ -46,7 +48,7 @@ def of_batch(session: Session, job: Job) -> types.BatchGuarantee:
             told.status, told.reason = "broken", "the sample has more errors than were promised"
         elif found.interval[1] <= asked.target_error:
             told.status, told.reason = "confirmed", None
-    told.checks = listed(session, job, [check for check in sample if check.correct is None][:NEXT_CHECKS])
+    told.checks = listed(session, files, job, [check for check in sample if check.correct is None][:NEXT_CHECKS])
     return told
 
 
@@ -63,8 +65,8 @@ def withdrawn(session: Session, job: Job) -> str | None:
     return None
 
 
-def listed(session: Session, job: Job, sample: list[GuaranteeCheck]) -> list[Check]:
-    found = guarantees.decisions(session, job.id, [check.seq for check in sample])
+def listed(session: Session, files: PartStore, job: Job, sample: list[GuaranteeCheck]) -> list[Check]:
+    found = stored_results.decisions(session, files, job, [check.seq for check in sample])
     return [
         Check(seq=check.seq, custom_id=found[check.seq][0], decision=found[check.seq][1])
         for check in sample

@@ -161,9 +161,8 @@ def described(
     model = registry.find_model(session, options.model)
     options = with_alias(options, aliases.named(session, options.model))
     check_heatmap(options, model.label_names)
-    if work.output and options.target_error is not None:
-        detail = "decisions with a guarantee are sampled from rows; leave it out, or give a `threshold`"
-        raise invalid_field("#/output", detail)
+    if work.output and work.output.runner == "ray" and options.target_error is not None:
+        raise invalid_field("#/target_error", "a cluster's program decides by a `threshold`; give one instead")
     output = {"output": work.output} if work.output else {}
     request = request_of(model, options, work.source, promised(session, model, options) | output)
     columns: dict[str, Any] = {"model_id": model.id, "meta": options.metadata}

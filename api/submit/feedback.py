@@ -7,6 +7,7 @@ from api import result_items
 from api.http.errors import invalid_field
 from api.result_items import ResultItem
 from api.services import Services
+from db import stored_results
 from db.curation import datasets, label_edits, revisions
 from db.curation.datasets import NewImage
 from db.jobs import guarantees, jobs
@@ -59,11 +60,14 @@ def take_feedback(services: Services, caller: ApiKey, job_id: str, body: Feedbac
         dataset_id = dataset.id
         items = named_items(services, session, job, body.corrections)
         labels = [text_of(dataset, right.label, right.labels) for right in body.corrections]
+        promised = BatchRequest.of(job).target_error is not None
+        seqs = [each.item.seq for each in items] if promised else []
+        decided = stored_results.decisions(session, services.files, job, seqs)
     corrected = [look(services, item, label) for item, label in zip(items, labels, strict=True)]
     with services.database.transaction() as session:
         told = {one.item.item.seq: one.label for one in corrected if one.label is not None}
-        found = guarantees.decisions(session, job.id, list(told))
-        guarantees.note_answers(session, job, {seq: label == told[seq] for seq, (_, label) in found.items()})
+        right = {seq: label == told[seq] for seq, (_, label) in decided.items() if seq in told}
+        guarantees.note_answers(session, job, right)
         return keep(session, services, caller, datasets.find(session, dataset_id).id, job, corrected)
 
 

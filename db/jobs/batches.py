@@ -278,11 +278,13 @@ def settle(session: Session, job_id: str) -> None:
         guarantees.conclude(session, job_id)
 
 
-def conclude(session: Session, job: Job) -> bool:
-    """End a batch whose parts are listed. False: the attempt is not current, roll back."""
+def conclude(session: Session, job: Job, drawn: guarantees.Drawn | None) -> bool:
+    """End a batch whose parts are listed, with its sample. False: the attempt is not current, roll back."""
     if not jobs.finish(session, job, job.result or {}):
         return False
     drift.conclude(session, job.id)
+    if drawn is not None:
+        guarantees.keep(session, job.id, drawn)
     return True
 
 

@@ -32,8 +32,16 @@ class Checked:
     interval: tuple[float, float]
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """How many decisions a batch made, and the numbers of those to check, in random order."""
+
+    decided: int
+    seqs: Sequence[int]
+
+
 def conclude(session: Session, job_id: str) -> None:
-    """Draw the sample of a batch that has succeeded, if anything was promised of it."""
+    """Draw the sample of a batch with rows that has succeeded, if anything was promised of it."""
     asked = BatchRequest.of(jobs.find(session, job_id))
     if asked.target_error is None:
         return
@@ -41,13 +49,23 @@ def conclude(session: Session, job_id: str) -> None:
     known = Prediction.known_score.is_(None) | (Prediction.known_score >= MIN_KNOWN)
     decided = (Prediction.job_id == job_id, Prediction.score >= asked.threshold, known)
     seqs = session.scalars(select(Prediction.seq).where(*decided).order_by(Prediction.seq)).all()
-    session.add(BatchGuarantee(job_id=job_id, decided=len(seqs)))
+    keep(session, job_id, Drawn(len(seqs), [seqs[place] for place in draw(asked, len(seqs))]))
+
+
+def draw(asked: BatchRequest, decided: int) -> list[int]:
+    """Return the places among all decisions of those to check, in random order."""
+    if not decided or asked.target_error is None:
+        return []
+    return random.SystemRandom().sample(range(decided), sample_size(decided, asked.target_error, asked.confidence))
+
+
+def keep(session: Session, job_id: str, drawn: Drawn) -> None:
+    """Write a batch's sample."""
+    session.add(BatchGuarantee(job_id=job_id, decided=drawn.decided))
     session.flush()
-    if not seqs:
-        return
-    size = sample_size(len(seqs), asked.target_error, asked.confidence)
-    drawn = random.SystemRandom().sample(seqs, size)
-    insert_rows(session, GuaranteeCheck, [{"job_id": job_id, "place": at, "seq": seq} for at, seq in enumerate(drawn)])
+    rows = [{"job_id": job_id, "place": at, "seq": seq} for at, seq in enumerate(drawn.seqs)]
+    if rows:
+        insert_rows(session, GuaranteeCheck, rows)
 
 
 def of_batch(session: Session, job_id: str) -> BatchGuarantee | None:

@@ -75,10 +75,11 @@ class PartReader:
     def find(self, seqs: Sequence[int], custom_ids: Sequence[str] = ()) -> Iterator[Found]:
         """Yield the items with these numbers or names."""
         for chunk in self.chunks() if custom_ids else self._chunks_at(seqs):
-            table = self._table(chunk, ["seq", "custom_id"])
-            numbered = pc.is_in(table["seq"], pa.array(seqs, pa.int64()))
-            named = pc.or_(numbered, pc.is_in(table["custom_id"], pa.array(custom_ids, pa.string())))
-            for row in self._take(chunk, np.flatnonzero(named.to_numpy())):
+            wanted = np.isin(np.arange(chunk.first_seq, chunk.last_seq + 1), seqs)
+            if custom_ids:
+                names = self.table(chunk, ["custom_id"])["custom_id"]
+                wanted |= pc.is_in(names, pa.array(custom_ids, pa.string())).to_numpy()
+            for row in self._take(chunk, np.flatnonzero(wanted)):
                 yield Found(tables.result_row(row), text_box(row["crop"]), row["image"], chunk)
 
     # --- pages -------------------------------------------------------------------------------------------------------
@@ -105,7 +106,7 @@ class PartReader:
             ][:limit]
         if wanted.status == "unreached":
             return []
-        keys = self._table(chunk, tables.KEYS)
+        keys = self.table(chunk, tables.KEYS)
         fits = mask(keys, wanted)
         if last is not None:
             fits &= keys["seq"].to_numpy() > last
@@ -121,7 +122,7 @@ class PartReader:
         for chunk in self.chunks():
             if chunk.part is None:
                 continue
-            table = self._table(chunk, tables.KEYS)
+            table = self.table(chunk, tables.KEYS)
             keys = np.stack([tables.numbers(table, "score"), tables.numbers(table, "seq")], axis=1)[mask(table, wanted)]
             best = np.concatenate([best, sign * keys])
             if last is not None:
@@ -149,10 +150,10 @@ class PartReader:
                 last = chunk.last_seq
 
     def _counted(self, chunk: Chunk, rule: Rule) -> list[tuple[str, str | None, int]]:
-        groups, _ = tables.counted(self._table(chunk, tables.KEYS), rule)
+        groups, _ = tables.counted(self.table(chunk, tables.KEYS), rule)
         return groups
 
-    def _table(self, chunk: Chunk, columns: list[str]) -> pa.Table:
+    def table(self, chunk: Chunk, columns: list[str]) -> pa.Table:
         """Return columns of a chunk's results."""
         if chunk.part is None:
             return without_part(self.files, self.job, chunk).select(columns)

@@ -59,6 +59,11 @@ def blank(seq):
     return BatchItem(seq=seq, custom_id=f"{seq}.jpg", sha256="0" * 64)
 
 
+def test_a_cluster_decides_by_a_threshold(client, model, place):
+    refused = client.post("/v1/batches", json=body(model, place, target_error=0.05))
+    assert (refused.status_code, "by a `threshold`" in refused.text) == (422, True)
+
+
 def test_it_runs_at_once_and_no_worker_takes_it(client, services, batch):
     assert (batch["status"], batch["phase"]) == ("running", "classifying")
     with services.database.transaction() as session:

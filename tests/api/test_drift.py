@@ -36,10 +36,13 @@ def classify(client, services, model, known, images=8):
                 return sent.json()["id"]
             items = batches.items_of(session, chunk)
             rows = [predict(item, (0.1, 0.2, 0.7), False, known) for item in items]
-            scores = np.full(len(items), float(known))
-            features = np.zeros((len(items), FEATURES))
-            found = Distribution.of(np.full(len(items), 2), scores, scores, features, 3, HELD_OUT)
-            assert batches.finish_chunk(session, chunk, rows, None, found)
+            assert batches.finish_chunk(session, chunk, rows, None, distribution(len(items), known))
+
+
+def distribution(images, known):
+    """Return the counts of pictures taken for tuna, with this known score."""
+    scores = np.full(images, float(known))
+    return Distribution.of(np.full(images, 2), scores, scores, np.zeros((images, FEATURES)), 3, HELD_OUT)
 
 
 def test_a_model_s_batches_are_shown_beside_its_held_out_pictures(client, services, watched):

@@ -14,8 +14,11 @@ from db.parts import tables
 from db.predictions.decisions import Rule
 from tests.api.conftest import claim_chunk, picture, predict, worker_of
 from tests.api.test_auth import SAME_SITE
+from tests.api.test_drift import distribution
+from tests.api.test_guarantees import TARGET, look, promise_of, tell
 from tsukiji.kernel.settings import OutputSettings, SourceSettings
 from worker.inference import part_inference
+from worker.jobs import batches as planning
 from worker.jobs.batches import run as run_batch
 from worker.lease import Lease
 from worker.part_files import store_part
@@ -46,8 +49,11 @@ def send(client, model, photos, **options):
     return answer.json()["id"]
 
 
-def classify(worker, job_id, chunks=1000):
-    """Plan a batch, and do its chunks as a worker does: the third picture cannot be read."""
+def classify(worker, job_id, chunks=1000, known=None):
+    """Plan a batch, and do its chunks as a worker does: the third picture cannot be read.
+
+    With a known score the pictures are counted for the test of drift, too.
+    """
     with worker.database.transaction() as session:
         job = leases.claim(session, Job, job_id, worker.worker, 30)
     if job:
@@ -63,11 +69,12 @@ def classify(worker, job_id, chunks=1000):
             part_inference.groups_of(worker, job, chunk, Lease(worker.database, worker.settings.jobs, chunk))
         )
         items = [each.item for each in group]
-        rows = [predict(item, (0.1, 0.2, 0.7), failed=item.seq == 2) for item in items]
+        rows = [predict(item, (0.1, 0.2, 0.7), item.seq == 2, known and max(known, 0.05)) for item in items]
+        seen = None if known is None else distribution(sum(row["error"] is None for row in rows), known)
         table = tables.table_of(items, [each.image for each in group], rows, Rule.of(job))
         with worker.database.transaction() as session:
             part = store_part(worker, job, chunk, table)
-            assert batches.finish_part(session, chunk, part, None, None)
+            assert batches.finish_part(session, chunk, part, None, seen)
     with worker.database.transaction() as session:
         ended = leases.claim(session, Job, job_id, worker.worker, 30)
     if ended:
@@ -155,11 +162,55 @@ def test_results_may_go_where_the_settings_allow_it(client, services, model, pho
     assert len(client.get(f"/v1/batches/{job_id}/results").text.splitlines()) == 5
 
 
-def test_a_guarantee_needs_rows(client, model, photos):
-    body = {"model": model, "input": {"source": f"file://{photos}"}, "output": {"to": "parquet"}, "target_error": 0.1}
-    answer = client.post("/v1/batches", json=body)
-    assert answer.status_code == 422
-    assert "sampled from rows" in answer.text
+def promised(client, services, model, photos, worker, known=0.6):
+    """Return a batch of five pictures in three parts, with a target."""
+    job_id = send(client, promise_of(services, model), photos, target_error=TARGET)
+    classify(worker, job_id, known=known)
+    return {"id": job_id}
+
+
+@pytest.fixture
+def small_lists(monkeypatch):
+    monkeypatch.setattr(planning, "FIRST_LIST", 2)
+
+
+@pytest.mark.usefixtures("small_lists")
+def test_decisions_are_sampled_from_parts_and_checked_as_those_of_rows(
+    client, services, model, photos, worker, dataset
+):
+    job = promised(client, services, model, photos, worker)
+    assert len(client.get(f"/v1/batches/{job['id']}/parts").json()["data"]) == 3
+    found = look(client, job)
+    assert (found["status"], found["decided"], found["left"]) == ("promised", 4, 0)
+    names = {row["seq"]: (row["custom_id"], row["decision"]) for row in found["checks"]}
+    assert names == {seq: (f"{seq}.png", "tuna") for seq in (0, 1, 3, 4)}, "the third has no decision"
+    assert tell(client, job, dict.fromkeys(names, "tuna"), dataset=dataset).status_code == 201
+    found = look(client, job)
+    assert (found["status"], found["checked"], found["wrong"], found["checks"]) == ("confirmed", 4, 0, [])
+    client.delete(f"/v1/batches/{job['id']}")
+    assert client.get(f"/v1/batches/{job['id']}/guarantee").status_code == 410
+
+
+@pytest.mark.usefixtures("small_lists")
+def test_a_promise_of_parts_is_broken_by_wrong_decisions(client, services, model, photos, worker, dataset):
+    job = promised(client, services, model, photos, worker)
+    tell(client, job, dict.fromkeys((row["seq"] for row in look(client, job)["checks"]), "squid"), dataset=dataset)
+    assert look(client, job)["status"] == "broken"
+
+
+def test_drift_withdraws_a_promise_of_parts(client, services, model, photos, worker):
+    found = look(client, promised(client, services, model, photos, worker, known=0.0))
+    assert (found["status"], "4 images are unlike" in found["reason"]) == ("withdrawn", True)
+
+
+def test_parts_have_no_decisions_below_the_threshold_of_a_target(client, services, model, photos, worker):
+    job_id = send(client, promise_of(services, model, lowest=0.75), photos, target_error=TARGET)
+    classify(worker, job_id, known=0.6)
+    found = look(client, {"id": job_id})
+    assert (found["decided"], found["left"], found["checks"]) == (0, 4, [])
+    (part,) = client.get(f"/v1/batches/{job_id}/parts").json()["data"]
+    table = parquet.read_table(io.BytesIO(client.get(part["links"]["content"]).content))
+    assert table["decision"].null_count == 5
 
 
 def test_deleted_results_are_gone(client, batch):

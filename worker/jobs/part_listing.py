@@ -12,6 +12,7 @@ from db.jobs import batches
 from db.models import Job
 from db.parts import listing, tables
 from db.parts.reading import PartReader, without_part
+from db.parts.sampling import sample
 from db.session import Session
 from tsukiji.errors import TsukijiError
 from tsukiji.ingest.outputs import Output
@@ -39,8 +40,10 @@ def conclude(services: Services, job: Job, lease: Lease) -> None:
         renew(session, job, services.settings.jobs)
 
     list_parts(services, job, hold)
+    with services.database.reading() as session:
+        drawn = sample(PartReader(session, services.files, job))
     with services.database.transaction() as session:
-        if not batches.conclude(session, job):
+        if not batches.conclude(session, job, drawn):
             raise Stale
 
 
