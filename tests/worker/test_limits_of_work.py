@@ -22,6 +22,7 @@ from worker.inference.model_cache import ModelCache
 from worker.jobs import trainings
 from worker.jobs.batches import plan
 from worker.jobs.engine import Engine
+from worker.jobs.engine_monitor import EngineMonitor
 from worker.jobs.imports import run as run_import
 from worker.supervisor import Child
 
@@ -75,7 +76,7 @@ def training(services, submit, pets):
 def test_a_training_process_that_hangs_is_ended_and_the_training_tried_again(services, submit, training, monkeypatch):
     with_jobs(services, stall_seconds=1)
     monkeypatch.setattr(
-        trainings.EngineMonitor,
+        EngineMonitor,
         "_on_phase",
         lambda self, _event: os.killpg(self._engine.pid, signal.SIGSTOP),  # it lives, and says nothing any more
     )

@@ -12,7 +12,8 @@ from training.conversion import Conversion, read_facts, target_of, write_request
 from tsukiji.errors import BlobCorrupt, BlobMissing, InternalError, ModelGone, TrainingCrashed
 from worker.inference.model_packages import fetch_package
 from worker.jobs.engine import Engine
-from worker.jobs.trainings import EngineMonitor, local, vars_of
+from worker.jobs.engine_monitor import EngineMonitor
+from worker.jobs.trainings import local, vars_of
 from worker.lease import Lease, Stale
 from worker.services import Services
 

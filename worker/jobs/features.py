@@ -15,7 +15,8 @@ from tsukiji.types import Box
 from tsukiji.vision.backbones import backbone_of, find_weights
 from tsukiji.vision.feature_cache import FeatureCache, Floats, content_of, find_space, weights_key
 from worker.jobs.engine import Engine
-from worker.jobs.trainings import EngineMonitor, local, vars_of
+from worker.jobs.engine_monitor import EngineMonitor
+from worker.jobs.trainings import local, vars_of
 from worker.lease import Lease
 from worker.services import Services
 
