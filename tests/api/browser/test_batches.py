@@ -69,6 +69,20 @@ def test_what_is_too_large_is_not_sent(services, model, signed_in, tmp_path):
         assert len(services.store.read(job.upload_sha256)) < services.settings.limits.image_bytes
 
 
+def test_the_list_is_drawn_again_without_keeping_a_person_from_the_batch(model, signed_in, tmp_path):
+    (tmp_path / "small.png").write_bytes(picture())
+    page = signed_in("/batches")
+    held = []
+    page.route("**/batches/bat_*", lambda route: held.append(route))  # noqa: PLW0108 - Playwright takes no built-in
+    with page.expect_response(
+        lambda answer: answer.url.endswith("/batches") and answer.request.method == "GET"
+    ) as drawn:
+        page.set_input_files("#files", tmp_path / "small.png")
+    drawn.value.finished()  # the first batch of the list, which was empty
+    held[0].continue_()
+    page.wait_for_url("**/batches/bat_*")
+
+
 def test_it_is_live(client, services, model, signed_in):
     job = client.post("/v1/batches", files=as_files(pictures(3)), data={"model": model}).json()
     page = signed_in(f"/batches/{job['id']}")
