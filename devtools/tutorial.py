@@ -97,7 +97,7 @@ def classify(page: Page, look: Look) -> None:
     page.get_by_role("button", name="Classify the data set").click()
     download = page.get_by_role("link", name="Download CSV")
     download.wait_for()
-    page.locator("image-grid img, .tiles img").first.wait_for()
+    expect(page.get_by_role("button", name="Cancel")).to_be_hidden()
     look("batch")
     with page.expect_download():
         download.click()
@@ -105,6 +105,7 @@ def classify(page: Page, look: Look) -> None:
 
 def save(page: Page, name: str) -> None:
     page.wait_for_load_state("networkidle")
+    page.wait_for_function("[...document.images].every((image) => image.src && image.complete)")
     with Image.open(io.BytesIO(page.screenshot())) as shot:
         shot.convert("RGB").quantize(COLOURS).save(PICTURES / f"{name}.png", optimize=True)
 

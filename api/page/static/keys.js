@@ -4,7 +4,7 @@
 import { make } from "./api.js";
 
 const FIELDS = "input:not([type=checkbox]):not([type=radio]):not([type=range]):not([type=button]), textarea, select, [contenteditable]";
-const TAKES_ENTER = "a, button, input, select, textarea, summary, [role=option]";
+const TAKES_ENTER = "a, button, input, select, textarea, summary, image-grid:not([toggle]) [role=option]";
 const BOLD = ".primary:not(:disabled)";
 const sheet = /** @type {HTMLDialogElement} */ (document.getElementById("keys-sheet"));
 const enabled = /** @type {HTMLInputElement} */ (document.getElementById("keys-on"));

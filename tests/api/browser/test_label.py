@@ -73,7 +73,8 @@ def test_what_was_taken_out_of_a_pile_stays_out_when_the_piles_are_drawn_again(
     assert client.get(f"/v1/images/{pets[names[0]]}").json()["label"] is None
 
 
-def test_one_key_accepts_all_piles_but_what_was_taken_out(signed_in, client, sorted_pets, sorting):
+@pytest.mark.parametrize("pressed", ["a", "Enter"])  # the focus is on the picture that was clicked last
+def test_one_key_accepts_all_piles_but_what_was_taken_out(signed_in, client, sorted_pets, sorting, pressed):
     page = signed_in("/datasets/pets/label")
     piles = page.locator("[data-kind=label]")
     expect(piles).to_have_count(2)
@@ -83,7 +84,7 @@ def test_one_key_accepts_all_piles_but_what_was_taken_out(signed_in, client, sor
     expect(piles.first.get_by_role("option", name=other)).to_contain_text("dog" if other[:3] == "cat" else "cat")
     left = sum(int(pile.get_attribute("data-counts")) for pile in page.locator("[data-counts]").all()) - 1
     expect(page.locator(".head .primary")).to_contain_text(re.compile(f"Accept (both piles:|all) {left}"))
-    page.keyboard.press("a")
+    page.keyboard.press(pressed)
     expect(page.locator("#notices")).to_contain_text(f"{left} pictures labelled cat, dog.")
     labelled = {
         image["name"]: image["label"] for image in client.get("/v1/datasets/pets/images?limit=100").json()["data"]

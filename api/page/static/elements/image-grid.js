@@ -9,7 +9,7 @@
 //   dataset  id of the data set
 //   total    how many entries the list has, if known, so that the scroll bar is right from the start
 //   label    the accessible name
-//   toggle   a click adds to the selection or takes from it; the selection bar leaves such grids alone
+//   toggle   a click adds to the selection or takes from it, Enter is the screen's; the selection bar leaves such grids alone
 //   empty    what is said where the list is empty
 // Properties and methods
 //   draw(entry)            what a tile shows (Look in tile.js); assign your own for lists of other things than images
@@ -33,7 +33,8 @@ import { Selection, drawBox, inBox } from "../selection.js";
 import { dress, lookOfImage, makeTile } from "../tile.js";
 
 const AHEAD = 500;
-const FRAME_MS = 8;
+const FRAME_MS = 4;
+const LOADS = 16; // pictures that a frame begins to load: that is work after the script has run, which its clock misses
 const CALM_MS = 80;
 
 export class ImageGrid extends HTMLElement {
@@ -235,10 +236,11 @@ export class ImageGrid extends HTMLElement {
 
   /** Loads the pictures of the tiles, not while they rush by; the rest in the next frame. @param {number} until */
   #load(until) {
+    let begun = 0;
     for (const tile of this.#tiles.values()) {
       const picture = tile.querySelector("img:not([src])");
       if (!picture) continue;
-      if (performance.now() > until) return this.#schedule();
+      if (performance.now() > until || begun++ === LOADS) return this.#schedule();
       /** @type {HTMLImageElement} */ (picture).src = picture.getAttribute("data-src") ?? "";
     }
   }
@@ -384,7 +386,7 @@ export class ImageGrid extends HTMLElement {
       if (event.shiftKey) this.#pick(index, { range: true });
       else this.#anchor = index;
     } else if (event.key === " ") this.#pick(this.#active, { toggle: true, range: event.shiftKey });
-    else if (event.key === "Enter") this.#open(this.#active);
+    else if (event.key === "Enter" && !this.hasAttribute("toggle")) this.#open(this.#active);
     else if (event.key === "Escape" && this.count) this.clear();
     else if (event.key === "a" && (event.ctrlKey || event.metaKey)) this.selectAll();
     else return;
