@@ -104,8 +104,8 @@ def classify(page: Page, look: Look) -> None:
 
 
 def save(page: Page, name: str) -> None:
+    expect(page.locator("img:not([src])")).to_have_count(0)  # a grid loads its pictures in portions
     page.wait_for_load_state("networkidle")
-    page.wait_for_function("[...document.images].every((image) => image.src && image.complete)")
     with Image.open(io.BytesIO(page.screenshot())) as shot:
         shot.convert("RGB").quantize(COLOURS).save(PICTURES / f"{name}.png", optimize=True)
 
