@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from api.services import Services
+from db.items import Item
 from db.jobs import batches
-from db.models import BatchItem, Job, Prediction
+from db.models import Job, Prediction
 from db.parts.pictures import read_found
 from db.parts.reading import Found, PartReader
 from db.session import Session
@@ -16,7 +17,7 @@ from db.session import Session
 class ResultItem:
     """An image and its result, if it has one. `read` returns the picture's bytes, and raises a `TsukijiError`."""
 
-    item: BatchItem
+    item: Item
     found: Prediction | None
     read: Callable[[], bytes]
 
@@ -25,8 +26,8 @@ def find(services: Services, session: Session, job: Job, seq: int) -> ResultItem
     """Return the image with this number; None if there is none."""
     if batches.has_parts(job):
         return next((of_part(services, found) for found in PartReader(session, services.files, job).find([seq])), None)
-    item = session.get(BatchItem, (job.id, seq))
-    return None if item is None else of_row(services, item, session.get(Prediction, (job.id, seq)))
+    items = batches.items_named(session, job.id, [seq])
+    return of_row(services, items[0], session.get(Prediction, (job.id, seq))) if items else None
 
 
 def find_named(
@@ -39,14 +40,13 @@ def find_named(
     return [of_row(services, item) for item in batches.items_named(session, job.id, seqs, custom_ids)]
 
 
-def of_row(services: Services, item: BatchItem, found: Prediction | None = None) -> ResultItem:
+def of_row(services: Services, item: Item, found: Prediction | None = None) -> ResultItem:
     return ResultItem(item, found, partial(services.store.read, item.sha256 or ""))
 
 
 def of_part(services: Services, found: Found) -> ResultItem:
     row = found.row
-    known = {"seq": row.seq, "custom_id": row.custom_id, "sha256": row.sha256, "true_label": row.true_label}
-    item = BatchItem(job_id=found.chunk.job_id, crop=found.crop, error=row.error, **known)
+    item = Item(row.seq, row.custom_id, row.sha256, found.crop, row.true_label, row.error)
     result = Prediction(seq=row.seq, heatmap=row.heatmap, width=row.width, height=row.height)
     largest = services.settings.limits.image_bytes
     return ResultItem(item, result, partial(read_found, services.store, services.sources, found, largest))

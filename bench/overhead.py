@@ -25,7 +25,9 @@ from sqlalchemy import delete, insert, select
 
 from bench.bookkeeping import add_batch, add_model, make_pictures, settings_of, store
 from bench.report import show
-from db.models import BatchItem, Chunk, Model, Prediction
+from db.items import Item
+from db.jobs import batches
+from db.models import Chunk, Model, Prediction
 from db.upgrade import upgrade
 from devtools.servers import postgres_database
 from tsukiji.jobs import Queue
@@ -115,16 +117,14 @@ def take_turns(
     with services.database.transaction() as session:
         session.execute(delete(Chunk).where(Chunk.job_id == bare_id))  # a worker takes whatever waits
     with services.database.reading() as session:
-        query = select(BatchItem).where(BatchItem.job_id == bare_id).order_by(BatchItem.seq)
-        items = list(session.scalars(query))
-        session.expunge_all()
+        items = batches.items_named(session, bare_id, range(images))[::-1]
     turns = []
     acts_of_worker = {CHUNK: partial(chunks.classify, models)}
     for number in range(len(chunk_ids)):
         part = items[number * size : (number + 1) * size]
         acts: list[Callable[[], object]] = [
             lambda: work_next(services, Queue.INFER, acts_of_worker),
-            lambda part=part: run_bare(services, models, model, part),  # type: ignore[misc]
+            lambda part=part: run_bare(services, models, model, bare_id, part),  # type: ignore[misc]
         ]
         order = (0, 1) if number % 2 == 0 else (1, 0)
         taken = {which: seconds(acts[which]) for which in order}
@@ -133,7 +133,7 @@ def take_turns(
     return turns
 
 
-def run_bare(services: Services, models: ModelCache, model: Model, items: list[BatchItem]) -> None:
+def run_bare(services: Services, models: ModelCache, model: Model, job_id: str, items: list[Item]) -> None:
     """Classify images and write what came out: no claim, no lease, no history, no counters."""
     predictor = models.get(model.id).predictor
     names = [batch_inference.name_of(item) for item in items]
@@ -146,7 +146,7 @@ def run_bare(services: Services, models: ModelCache, model: Model, items: list[B
         found |= part
     embedded = batch_inference.Embedded.of(predictor, found)
     rows = [
-        {"job_id": item.job_id} | row
+        {"job_id": job_id} | row
         for item, row in zip(items, batch_inference.rows_of(predictor, items, names, found, embedded), strict=True)
     ]
     with services.database.transaction() as session:

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from bench.report import parse, show
 from bench.throughput.timing import p95
-from db.models import BatchItem
+from db.items import Item
 from db.parts import tables
 from db.parts.files import encoded
 from db.predictions.decisions import Rule
@@ -131,10 +131,7 @@ def classifying(count: int, folder: Path) -> float:
     reading, rule, written = Reading(refuse, DecodeLimits(), kept), Rule(0.0, 0.01), 0
     began = time.perf_counter()
     for start in range(0, count, CHUNK):
-        items = [
-            BatchItem(job_id="bat_1", seq=start + place, custom_id=name, sha256=name)
-            for place, name in enumerate(names[start : start + CHUNK])
-        ]
+        items = [Item(start + place, name, name) for place, name in enumerate(names[start : start + CHUNK])]
         groups = [items[begin : begin + GROUP_IMAGES] for begin in range(0, len(items), GROUP_IMAGES)]
         found = [
             tables.table_of(group, [None] * len(group), predict(predictor, group, reading).rows, rule)

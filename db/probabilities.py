@@ -16,6 +16,11 @@ def narrow(probabilities: bytes | None) -> bytes | None:
     return np.frombuffer(probabilities, "<f4").astype("<f2").tobytes()
 
 
+def rounded(values: NDArray[np.float32], labels: int) -> NDArray[np.float32]:
+    """Return probabilities of `labels` labels with the precision of the stored form."""
+    return values if labels <= EXACT_LABELS else values.astype("<f2").astype(np.float32)
+
+
 def read(kept: bytes | None, labels: int) -> NDArray[np.float32]:
     """Return the probabilities of `labels` labels, in order; the number of bytes tells the precision."""
     data = kept or b""

@@ -154,7 +154,7 @@ def load(folder: Path, settings: Settings) -> Predictor:
 def items_in(items: bytes) -> Iterator[ListedItem]:
     """Yield the items of a list."""
     for rows in parquet.ParquetFile(io.BytesIO(items)).iter_batches():
-        yield from (listed(row, "") for row in rows.to_pylist())
+        yield from map(listed, rows.to_pylist())
 
 
 # --- the driver ------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ read. Until then the planner holds the job's lease, and the job's state describe
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from functools import cache, partial
 from typing import Any
 
@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session, aliased
 from db import blobs, prediction_rows, quotas
 from db.bulk import insert_rows
 from db.clock import now
+from db.items import Item
 from db.jobs import drift, guarantees, jobs
 from db.models import BatchItem, Chunk, Job, Prediction
 from db.paging import Rows, Window, fetch
@@ -68,17 +69,20 @@ def add_items(session: Session, job_id: str, items: Sequence[dict[str, Any]], fi
         insert_rows(session, BatchItem, rows[start : start + INSERT_ROWS])
 
 
-def items_of(session: Session, chunk: Chunk) -> list[BatchItem]:
+def items_of(session: Session, chunk: Chunk) -> list[Item]:
     """Return the items of a chunk in their order."""
-    mine = (BatchItem.job_id == chunk.job_id, BatchItem.seq.between(chunk.first_seq, chunk.last_seq))
-    return list(session.scalars(select(BatchItem).where(*mine).order_by(BatchItem.seq)))
+    return items_where(session, chunk.job_id, BatchItem.seq.between(chunk.first_seq, chunk.last_seq))
 
 
-def items_named(session: Session, job_id: str, seqs: Sequence[int], custom_ids: Sequence[str]) -> list[BatchItem]:
-    """Return the items with these numbers or names; all of them if several share a name."""
-    named = BatchItem.seq.in_(seqs) | BatchItem.custom_id.in_(custom_ids)
-    query = select(BatchItem).where(BatchItem.job_id == job_id, named)
-    return list(session.scalars(query.order_by(BatchItem.seq.desc())))
+def items_named(session: Session, job_id: str, seqs: Sequence[int], custom_ids: Sequence[str] = ()) -> list[Item]:
+    """Return the items with these numbers or names, last first; all of them if several share a name."""
+    return items_where(session, job_id, BatchItem.seq.in_(seqs) | BatchItem.custom_id.in_(custom_ids))[::-1]
+
+
+def items_where(session: Session, job_id: str, condition: ColumnElement[bool]) -> list[Item]:
+    columns = [getattr(BatchItem, each.name) for each in fields(Item)]
+    rows = session.execute(select(*columns).where(BatchItem.job_id == job_id, condition).order_by(BatchItem.seq))
+    return [Item(*row) for row in rows]
 
 
 def clear_items(session: Session, job_id: str) -> int:

@@ -11,7 +11,8 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from db.models import BatchItem, Chunk
+from db.items import Item
+from db.models import Chunk
 from db.parts.files import box_text, encoded, json_text, labels_columns, labels_text, opened, text_box, text_json
 from tsukiji.kernel.storage import BlobStore
 
@@ -45,7 +46,7 @@ class ListedItem:
         place: its name within the source; None for other inputs.
     """
 
-    item: BatchItem
+    item: Item
     image: str | None
     size: int
     place: str | None
@@ -71,13 +72,12 @@ def items_of(store: BlobStore, chunk: Chunk, *, content: bool = False, seq: int 
             seqs = file.metadata.row_group(number).column(0).statistics
             if seqs.min <= last and seqs.max >= first:
                 group = file.read_row_group(number, SCHEMA.names if content else FACTS)
-                yield from (listed(row, chunk.job_id) for row in group.filter(within).to_pylist())
+                yield from map(listed, group.filter(within).to_pylist())
 
 
-def listed(row: dict[str, Any], job_id: str) -> ListedItem:
+def listed(row: dict[str, Any]) -> ListedItem:
     image = row["image"]
-    item = BatchItem(
-        job_id=job_id,
+    item = Item(
         seq=row["seq"],
         custom_id=row["custom_id"],
         sha256=image.removeprefix(STORED) if image and image.startswith(STORED) else None,

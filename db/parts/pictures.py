@@ -1,6 +1,6 @@
 """The picture of an item: in the store, at its address, or in the list."""
 
-from db.models import BatchItem
+from db.items import Item
 from db.parts.item_lists import STORED, ListedItem, items_of
 from db.parts.reading import Found
 from tsukiji.errors import BlobCorrupt, ImageTooManyBytes
@@ -37,7 +37,7 @@ def read_found(store: BlobStore, sources: Sources, found: Found, largest: int) -
         SourceError, ImageTooManyBytes, ArchiveError
     """
     if found.chunk.items_sha256 is None:  # classified on a cluster, which lists for itself
-        listed = ListedItem(BatchItem(custom_id=found.row.custom_id), found.image, 0, None)
+        listed = ListedItem(Item(found.row.seq, found.row.custom_id), found.image, 0, None)
     else:
         (listed,) = items_of(store, found.chunk, content=found.image is None, seq=found.row.seq)
     data = read_listed(store, sources, listed, largest)

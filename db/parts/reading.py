@@ -16,8 +16,9 @@ import pyarrow.compute as pc
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from db.items import Item
 from db.jobs.batches import blank_prediction
-from db.models import BatchItem, Chunk, Job
+from db.models import Chunk, Job
 from db.paging import Window
 from db.parts import item_lists, tables
 from db.parts.files import PartStore, text_box
@@ -187,7 +188,7 @@ def is_reached(chunk: Chunk) -> bool:
     return chunk.part is not None or chunk.error is not None
 
 
-def shows(label: str | None, item: BatchItem) -> bool:
+def shows(label: str | None, item: Item) -> bool:
     return label is None or (item.true_label is not None and label in split_labels(item.true_label))
 
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from db import probabilities
-from db.models import BatchItem
+from db.items import Item
 from db.parts.files import box_text, json_text, labels_columns, labels_text, text_json
 from db.predictions.decisions import BELOW_THRESHOLD, NONE_OF_THESE, Rule
 from db.predictions.results import ResultRow
@@ -51,7 +51,7 @@ Row = Mapping[str, Any]
 Flags = npt.NDArray[np.bool_]
 
 
-def table_of(items: Sequence[BatchItem], images: Sequence[str | None], found: Sequence[Row], rule: Rule) -> pa.Table:
+def table_of(items: Sequence[Item], images: Sequence[str | None], found: Sequence[Row], rule: Rule) -> pa.Table:
     """Return a table of items, where their pictures are, and their predictions as `db.prediction_rows` takes them."""
     sets = [None if row["labels"] is None else split_labels(row["labels"]) for row in found]
     reasons = [
@@ -77,16 +77,19 @@ def table_of(items: Sequence[BatchItem], images: Sequence[str | None], found: Se
         "heatmap": [json_text(row["heatmap"]) for row in found],
         "error": [row["error"] and row["error"]["code"] for row in found],
         "problem": [json_text(row["error"]) for row in found],
-        "probabilities": [rounded(row["probabilities"]) for row in found],
+        "probabilities": chances_column([row["probabilities"] for row in found]),
     }
     return pa.table(columns, schema=SCHEMA)
 
 
-def rounded(data: bytes | None) -> npt.NDArray[np.float32] | None:
-    """Return float32 with the precision of rows."""
-    if data is None:
-        return None
-    return probabilities.read(probabilities.narrow(data), len(data) // 4)
+def chances_column(found: Sequence[bytes | None]) -> pa.Array:
+    """Return probabilities, which are float32 of equally many labels, with the precision of rows."""
+    missing = np.array([data is None for data in found], np.bool_)
+    good = [data for data in found if data is not None]
+    labels = len(good[0]) // 4 if good else 0
+    values = probabilities.rounded(np.frombuffer(b"".join(good), "<f4"), labels)
+    offsets = np.concatenate([[0], np.cumsum(~missing)]) * labels
+    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), values, mask=pa.array(missing))
 
 
 def counted(table: pa.Table, rule: Rule) -> tuple[list[tuple[str, str | None, int]], dict[str, int]]:
@@ -141,7 +144,7 @@ def result_row(row: Row) -> ResultRow:
     )
 
 
-def unreached_row(item: BatchItem) -> ResultRow:
+def unreached_row(item: Item) -> ResultRow:
     """Return the row of an item that has no result yet."""
     values: dict[str, Any] = dict.fromkeys(ResultRow._fields)
     values |= {"seq": item.seq, "custom_id": item.custom_id, "sha256": item.sha256, "true_label": item.true_label}

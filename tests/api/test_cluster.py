@@ -3,8 +3,9 @@
 import pytest
 
 from db.clock import now
+from db.items import Item
 from db.jobs import jobs, leases
-from db.models import BatchItem, Job
+from db.models import Job
 from db.parts import tables
 from db.parts.files import encoded
 from db.predictions.decisions import Rule
@@ -56,7 +57,7 @@ def part(services, batch, place, first, images, name=None):
 
 
 def blank(seq):
-    return BatchItem(seq=seq, custom_id=f"{seq}.jpg", sha256="0" * 64)
+    return Item(seq=seq, custom_id=f"{seq}.jpg", sha256="0" * 64)
 
 
 def test_a_cluster_decides_by_a_threshold(client, model, place):

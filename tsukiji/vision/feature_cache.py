@@ -26,7 +26,7 @@ VERSION: Final = 5
 """Of computation and storage; another version computes everything again."""
 BUSY_SECONDS: Final = 15
 KEPT_TYPE: Final = np.dtype("<f2")
-ASKED: Final = 500
+ASKED: Final = 5000
 ROWS: Final = "SELECT picture, vector, width, height FROM embeddings WHERE space = ? AND view = ? AND picture IN ({})"
 PLAIN: Final = 0
 COMPACT: Final = 4

@@ -76,11 +76,28 @@ class Means(Known):
 
     def distances(self, vectors: Floats) -> Floats:
         """Return squared Mahalanobis distances (N, C), up to a factor, of vectors (N, D) to the means."""
-        rows: Floats = unit_parts(vectors, self.middle) * self.scales
-        along: Floats = rows @ self.axes.T
-        means_along, lengths = self._of_means
-        products = rows @ self.means.T - along @ means_along.T
-        return np.asarray((squares(rows) - squares(along))[:, None] - 2 * products + lengths, np.float32)
+        projected = np.zeros((len(vectors), len(self.axes) + len(self.means)), np.float32)
+        lengths = np.zeros(len(vectors), np.float32)
+        for part in (slice(None, self.middle), slice(self.middle, None)):
+            # Scaled to length 1, as `unit_parts` does, after the products: these are much smaller than the vectors.
+            plain, scaled = (np.square(vectors[:, part]) @ self._squared[part]).T
+            factors = 1 / np.maximum(np.sqrt(plain), np.finfo(np.float32).tiny)
+            projected += vectors[:, part] @ self._projection[part] * factors[:, None]
+            lengths += scaled * factors * factors
+        along, products = np.split(projected, [len(self.axes)], axis=1)
+        means_along, means_lengths = self._of_means
+        products = products - along @ means_along.T
+        return np.asarray((lengths - squares(along))[:, None] - 2 * products + means_lengths, np.float32)
+
+    @cached_property
+    def _projection(self) -> Floats:
+        """From unit vectors to their coordinates along the axes, and their products with the means, (D, R + C)."""
+        return np.ascontiguousarray((np.concatenate([self.axes, self.means]) * self.scales).T)
+
+    @cached_property
+    def _squared(self) -> Floats:
+        """The factors of squared features in the plain and in the scaled squared length, (D, 2)."""
+        return np.stack([np.ones_like(self.scales[0]), np.square(self.scales[0])], axis=1)
 
     @cached_property
     def _of_means(self) -> tuple[Floats, Floats]:

@@ -7,8 +7,8 @@ from typing import Any, Final, Self
 import numpy as np
 import numpy.typing as npt
 
+from db.items import Item
 from db.jobs.batches import blank_prediction
-from db.models import BatchItem
 from tsukiji.errors import BlobCorrupt, BlobMissing, ImageError, OutputNotFinite
 from tsukiji.kernel.metrics import meters
 from tsukiji.types import Box
@@ -97,7 +97,7 @@ class Reading:
         return cls(read or services.store.read, services.decode_limits, kept, lease.check)
 
 
-def predict(predictor: Predictor, items: Sequence[BatchItem], reading: Reading, threshold: float = 0.0) -> Classified:
+def predict(predictor: Predictor, items: Sequence[Item], reading: Reading, threshold: float = 0.0) -> Classified:
     """Classify items. Repeated pictures are computed once.
 
     A threshold above 0 replaces those of a multi-label model.
@@ -125,11 +125,11 @@ def predict(predictor: Predictor, items: Sequence[BatchItem], reading: Reading, 
     return Classified(rows, distribution_of(predictor, names, embedded, rows))
 
 
-def name_of(item: BatchItem) -> str:
+def name_of(item: Item) -> str:
     return content_of(item.sha256 or "", item.crop)
 
 
-def look(reading: Reading, predictor: Predictor, items: Sequence[BatchItem]) -> Found:
+def look(reading: Reading, predictor: Predictor, items: Sequence[Item]) -> Found:
     """Read, decode and embed pictures in one forward pass."""
     found: Found = {}
     pixels: list[Pixels] = []
@@ -177,7 +177,7 @@ def feature_cache_of(services: Services, predictor: Predictor) -> FeatureCache |
     return FeatureCache(settings.cache_dir / "features.db", predictor.space, settings.inference.features_mb * 2**20)
 
 
-def recall(reading: Reading, predictor: Predictor, wanted: Mapping[str, BatchItem]) -> Found:
+def recall(reading: Reading, predictor: Predictor, wanted: Mapping[str, Item]) -> Found:
     """Return cached embeddings. Trainings store no picture sizes, so these are read from the files' headers."""
     if reading.kept is None:
         return {}
@@ -188,7 +188,7 @@ def recall(reading: Reading, predictor: Predictor, wanted: Mapping[str, BatchIte
     return {name: Seen(row, size) for name, row, size in sized if size}
 
 
-def size_of(reading: Reading, item: BatchItem) -> Size | None:
+def size_of(reading: Reading, item: Item) -> Size | None:
     """Return a picture's size; None if unreadable, which inference then reports."""
     try:
         return measure(reading.read(item.sha256 or ""), reading.limits)
@@ -208,7 +208,7 @@ def keep(kept: FeatureCache | None, found: Mapping[str, Seen | Row]) -> None:
 
 def rows_of(
     predictor: Predictor,
-    items: Sequence[BatchItem],
+    items: Sequence[Item],
     names: Sequence[str],
     found: Found,
     embedded: Embedded,

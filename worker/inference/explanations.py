@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 from PIL import Image
 
-from db.models import BatchItem
+from db.items import Item
 from tsukiji.errors import BlobCorrupt, BlobMissing, ImageError
 from tsukiji.explain.heatmap import explain, seen_part
 from tsukiji.explain.tags import find_tags
@@ -53,7 +53,7 @@ def explain_items(
     services: Services,
     calibration: ExplanationCalibration,
     options: ExplanationOptions,
-    items: Sequence[BatchItem],
+    items: Sequence[Item],
     rows: Sequence[Row],
     check: Callable[[], None],
     read: Read | None = None,
@@ -79,7 +79,7 @@ def explain_items(
     if options.heatmap:
         calibration.heatmaps  # noqa: B018 - the same
 
-    def look(part: Sequence[BatchItem]) -> Found:
+    def look(part: Sequence[Item]) -> Found:
         found: Found = {}
         for item in part:
             check()
@@ -103,7 +103,7 @@ def examine(
     services: Services,
     calibration: ExplanationCalibration,
     options: ExplanationOptions,
-    item: BatchItem,
+    item: Item,
     likeliest: str,
     data: Callable[[], bytes],
 ) -> Row:
@@ -122,7 +122,7 @@ def examine(
 
 
 @contextmanager
-def decode_part(services: Services, data: bytes, item: BatchItem, side: int) -> Iterator[Part]:
+def decode_part(services: Services, data: bytes, item: Item, side: int) -> Iterator[Part]:
     """Yield the picture, decoded for `side` pixels; its memory counts until the block ends.
 
     Raises:

@@ -13,9 +13,10 @@ from typing import Any, Final
 
 import pyarrow as pa
 
+from db.items import Item
 from db.jobs import batches, jobs
 from db.jobs.requests import BatchRequest, SourceInput
-from db.models import BatchItem, Chunk, Job
+from db.models import Chunk, Job
 from db.parts import tables
 from db.parts.item_lists import STORED, ListedItem, items_of
 from db.parts.pictures import read_listed
@@ -77,9 +78,7 @@ def classify_part(services: Services, job: Job, chunk: Chunk, model: Loaded, lea
         services.notifier.notify(Queue.INTAKE)
 
 
-def look(
-    services: Services, job: Job, model: Loaded, items: list[BatchItem], pictures: Bytes, lease: Lease
-) -> Classified:
+def look(services: Services, job: Job, model: Loaded, items: list[Item], pictures: Bytes, lease: Lease) -> Classified:
     asked = BatchRequest.of(job)
 
     def read(sha256: str) -> bytes:
