@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from db import probabilities
+from db.parts import tables
 from db.probabilities import EXACT_LABELS
 
 
@@ -32,3 +33,14 @@ def test_many_labels_take_half_the_bytes_and_lose_little(labels):
 def test_no_probabilities():
     assert probabilities.narrow(None) is None
     assert probabilities.read(None, 3).size == 0
+
+
+@pytest.mark.parametrize("labels", [3, 60])
+def test_a_column_of_parts_has_what_rows_have(labels):
+    rows = np.random.default_rng(0).random((2, labels), np.float32)
+    found = [rows[0].tobytes(), None, rows[1].tobytes()]
+    expected = [
+        None if row is None else probabilities.read(probabilities.narrow(row), labels).tolist() for row in found
+    ]
+    assert tables.chances_column(found).to_pylist() == expected
+    assert tables.chances_column([None, None]).to_pylist() == [None, None]

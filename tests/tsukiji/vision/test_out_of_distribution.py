@@ -92,3 +92,18 @@ def test_values_that_cannot_be_are_refused(tmp_path, tensors):
     save_file(HELD_OUT | tensors, tmp_path / "known.safetensors")
     with pytest.raises(PackageInvalid, match=r"known\.safetensors"):
         out_of_distribution.load(tmp_path / "known.safetensors", MIDDLE, SIDE - MIDDLE)
+
+
+def test_distances_are_those_of_the_definition():
+    random = np.random.default_rng(0)
+    middle, width, classes, rank = 5, 12, 3, 4
+    scales, means = random.uniform(0.5, 2, (1, width)), random.normal(size=(classes, width))
+    axes = random.normal(size=(rank, width)) / width
+    vectors = random.gamma(2, size=(7, width)).astype(np.float32)
+    statistics = (each.astype(np.float32) for each in (scales, means, axes))
+    known = out_of_distribution.Means(np.zeros(1, np.float32), middle, *statistics)
+    parts = (vectors[:, :middle], vectors[:, middle:])
+    unit = np.concatenate([part / np.linalg.norm(part, axis=1, keepdims=True) for part in parts], axis=1) * scales
+    apart = unit[:, None] - means
+    expected = (apart**2).sum(-1) - ((apart @ axes.T) ** 2).sum(-1)
+    assert np.allclose(known.distances(vectors), expected, rtol=1e-4, atol=1e-4)
