@@ -87,3 +87,13 @@ def test_no_screen_gives_a_name_that_its_frame_has():
     for screen in templates.glob("*.html"):
         if '{% extends "screen.html" %}' in screen.read_text("utf-8"):
             assert not frame & set(re.findall(r"\{% set (\w+)", screen.read_text("utf-8"))), screen.name
+
+
+def test_what_scrolls_can_be_reached_by_keys_and_has_a_name():
+    places = [
+        (template.name, place)
+        for template in Path(api.page.__file__).parent.glob("templates/*.html")
+        for place in re.findall(r'<div class="scroll.*', template.read_text("utf-8"))
+    ]
+    assert len(places) > 10
+    assert not [each for each in places if not re.search(r'tabindex="0" role="region" aria-label="[^"]+"', each[1])]
