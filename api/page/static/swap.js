@@ -5,6 +5,10 @@ import { released } from "./press.js";
 /** @type {Map<string, object>} the newest swap of each part */
 const newest = new Map();
 let due = 0;
+let left = -Infinity; // when a person followed a link, or a form or script led on
+const LEAVING = 10_000; // milliseconds; what stays that long was a download
+
+addEventListener("beforeunload", () => { left = Date.now(); });
 
 /** Fetch a screen. @param {string} address @returns {Promise<Document>} @throws {Problem} */
 export async function screen(address) {
@@ -32,7 +36,8 @@ export async function swap(address, parts, { keep = false, prepare } = {}) {
   if (parts.some((part) => newest.get(part) !== turn)) return false;
   const [shown, drawn] = [document, fresh].map((screen) => parts.map((part) => [...screen.querySelectorAll(part)]));
   if (shown.some((elements, index) => elements.length !== drawn[index].length)) {
-    location.replace(address.split("#")[0]); // the screen is another one now
+    // The screen is another one now. Loading it would keep a person from the one that is on its way.
+    if (Date.now() - left > LEAVING) location.replace(address.split("#")[0]);
     return false;
   }
   const here = new URL(address, location.href).href === location.href;
