@@ -5,9 +5,7 @@ import { released } from "./press.js";
 /** @type {Map<string, object>} the newest swap of each part */
 const newest = new Map();
 let due = 0;
-let left = -Infinity; // when a person followed a link, or a form or script led on
-const LEAVING = 10_000; // milliseconds; what stays that long was a download
-
+let left = -10_000; // when something led to another screen; what stays for ten seconds was a download
 addEventListener("beforeunload", () => { left = Date.now(); });
 
 /** Fetch a screen. @param {string} address @returns {Promise<Document>} @throws {Problem} */
@@ -36,8 +34,8 @@ export async function swap(address, parts, { keep = false, prepare } = {}) {
   if (parts.some((part) => newest.get(part) !== turn)) return false;
   const [shown, drawn] = [document, fresh].map((screen) => parts.map((part) => [...screen.querySelectorAll(part)]));
   if (shown.some((elements, index) => elements.length !== drawn[index].length)) {
-    // The screen is another one now. Loading it would keep a person from the one that is on its way.
-    if (Date.now() - left > LEAVING) location.replace(address.split("#")[0]);
+    // The screen is another one now; to load it would keep a person from the one that is on its way.
+    if (Date.now() - left > 10_000) location.replace(address.split("#")[0]);
     return false;
   }
   const here = new URL(address, location.href).href === location.href;
