@@ -3,7 +3,7 @@
 A project stores the blobs that its rows name, each once, and what its unfinished uploads announced. A transaction ends
 by adding what it stored to the counter of its project, whose row is locked from then on: two at once cannot exceed the
 quota together. The counter is never too low. Before it says no, the rows are counted, which have neither what was
-deleted nor twice what was sent again.
+deleted nor what was sent again.
 """
 
 from typing import Final
@@ -53,7 +53,7 @@ def settle(session: Session, project_id: str) -> None:
 
 
 def check(session: Session, project_id: str, size: int = 1) -> None:
-    """Check, before bytes are sent, that so many would fit.
+    """Check that this many bytes would fit, before they are sent.
 
     Raises:
         StorageQuotaExceeded

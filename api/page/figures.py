@@ -166,7 +166,7 @@ class Promises:
     """With what is decided, and the threshold, as texts."""
     texts: list[tuple[str, str, str]]
     rests_on: str
-    """How many pictures of which kind."""
+    """The pictures behind them, counted, as text."""
     start: int = FIRST_TARGET
 
 

@@ -1,4 +1,4 @@
-"""Turns on a device that workers of two queues share: a lease, and the wish of the other queue for the next turn.
+"""Turns on a device that workers of two queues share: a lease, and the request of the other queue for the next turn.
 
 The queue that had the last turn does not take the next while the other waits, so that they alternate.
 """
@@ -13,8 +13,8 @@ from db.clock import now
 from db.models import SharedDevice
 from tsukiji.jobs import Queue
 
-WISH_SECONDS: Final = 5
-"""Who waits asks again within this time."""
+REQUEST_SECONDS: Final = 5
+"""A waiting worker asks again within this time."""
 
 
 def take(session: Session, name: str, queue: Queue, worker: str, lease_seconds: float) -> float | None:
@@ -25,7 +25,7 @@ def take(session: Session, name: str, queue: Queue, worker: str, lease_seconds: 
     held = {"queue": queue, "worker": worker, "expires_at": now(lease_seconds), "waiting": None, "waits_until": None}
     if change(session, name, free, or_(SharedDevice.queue != queue, unwanted(queue)), **held):
         return session.scalar(select(SharedDevice.seconds).where(SharedDevice.name == name))
-    change(session, name, unwanted(queue), waiting=queue, waits_until=now(WISH_SECONDS))
+    change(session, name, unwanted(queue), waiting=queue, waits_until=now(REQUEST_SECONDS))
     return None
 
 
@@ -46,8 +46,8 @@ def give_back(session: Session, name: str, worker: str, seconds: float) -> None:
 
 def unwanted(queue: Queue) -> ColumnElement[bool]:
     """Return the condition that no other queue waits."""
-    nobody = or_(SharedDevice.waiting.is_(None), SharedDevice.waits_until < now())
-    return or_(nobody, SharedDevice.waiting == queue)
+    none_waits = or_(SharedDevice.waiting.is_(None), SharedDevice.waits_until < now())
+    return or_(none_waits, SharedDevice.waiting == queue)
 
 
 def change(session: Session, name: str, *conditions: ColumnElement[bool], **values: Any) -> bool:

@@ -104,7 +104,7 @@ def test_what_a_worker_counts_counts_once(limited, services, dataset, model):
 
 
 def store(client, most):
-    """Let the default project store so many bytes."""
+    """Set the default project's quota of bytes."""
     assert client.patch("/v1/projects/default", json={"max_stored_bytes": most}).json()["max_stored_bytes"] == most
 
 

@@ -58,7 +58,7 @@ def test_prediction_sets_have_limits_for_each_coverage():
 
 
 def judged(images, wrong):
-    """Pictures of which the least sure answers are wrong, as `sure` has them."""
+    """Pictures, as of `sure`, whose least sure answers are wrong."""
     logits, truth = sure(images, wrong)
     return Judged(truth, logits.argmax(axis=1), guarantees.decision_scores(logits, truth), truth >= 0)
 

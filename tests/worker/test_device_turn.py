@@ -19,7 +19,7 @@ from worker.lease import Stopped
 
 
 class Held:
-    """Stands in for the lease of work."""
+    """A fake lease."""
 
     def __init__(self, looks=10**6):
         self.renewals, self._left = [], looks

@@ -15,7 +15,7 @@ from worker.jobs.imports import run
 
 @pytest.fixture
 def quota(services):
-    """Let the default project store so many bytes more than it has."""
+    """Let the default project store this many bytes more than it has."""
 
     def quota(more):
         with services.database.transaction() as session:
