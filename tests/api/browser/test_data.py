@@ -125,6 +125,21 @@ def test_several_labels_are_added_and_removed(signed_in, client):
     assert counts(client, "garden") == {"bee": 1}
 
 
+def test_a_reload_does_not_keep_a_person_from_the_next_screen(signed_in, pets):
+    page = signed_in(f"/datasets/{pets}")
+    held = []
+    page.route("**/datasets/*/label", lambda route: held.append(route))  # noqa: PLW0108 - Playwright takes no built-in
+    page.locator("[data-fresh]").first.evaluate("(part) => part.removeAttribute('data-fresh')")
+    with page.expect_response(lambda answer: answer.url.endswith(pets)) as drawn:
+        page.evaluate(
+            "import('/static/swap.js').then(({ freshen }) => { setTimeout(freshen, 100);"
+            " document.querySelector('a[href$=\"/label\"]').click() })"
+        )
+    drawn.value.finished()
+    held[0].continue_()
+    page.wait_for_url("**/label")
+
+
 def test_a_folder_makes_a_data_set_with_its_folders_as_labels(signed_in, client, folder):
     page = signed_in("/")
     add_folder(page, folder)
