@@ -28,7 +28,7 @@ def measure(
         return find_tags(predictor, image, reader)
 
     def brute(image: Image.Image) -> list[Tag]:
-        return look_at(predictor, image, [to_pixels(box, image.size) for box in boxes_of(*image.size)[1:]])
+        return look_at(predictor, image, [to_pixels(box, image.size) for box in boxes_of(*image.size)[1:]], side=1)
 
     truth = [mixture.labels for mixture in mixtures]
     tags = [ours(mixture.image) for mixture in mixtures]

@@ -6,7 +6,7 @@ probable and similar to the training pictures. docs/decisions/ has the compariso
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -19,6 +19,8 @@ from tsukiji.vision.predictor import Predictor
 
 PLACES: Final = 3
 """Most places to classify. Each costs a forward pass, and may be wrong."""
+PLACE_SIDE: Final = 6 / 7
+"""Side of a classified place relative to the network's: three quarters of the time, and as good."""
 CANDIDATES: Final = 10
 """Windows around which others vote on a box, before places are selected."""
 VOTERS: Final = 0.5
@@ -118,9 +120,14 @@ def _vote(boxes: Floats, promise: Floats, index: int) -> Floats:
     return box
 
 
-def look_at(predictor: Predictor, image: Image.Image, boxes: Sequence[Box]) -> list[Tag]:
-    """Return the tags of parts of an RGB picture that hardly overlap, surest first."""
-    answers = predictor.answer([image.crop(box) for box in boxes])
+def look_at(predictor: Predictor, image: Image.Image, boxes: Sequence[Box], side: float = PLACE_SIDE) -> list[Tag]:
+    """Return the tags of parts of an RGB picture that hardly overlap, surest first.
+
+    `side` is that of a part as the network sees it, relative to a whole picture's.
+    """
+    stride = predictor.model.stride
+    seen = replace(predictor.preprocess, size=max(1, round(predictor.preprocess.size * side / stride)) * stride)
+    answers = predictor.conclude(predictor.embed_pixels(seen.to_pixels([image.crop(box) for box in boxes])))
     known = answers.known_scores
     found = [
         Tag(

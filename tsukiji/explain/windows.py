@@ -4,6 +4,7 @@ Windows are cropped from the feature maps, not from the picture (ROI Align, He e
 any number of them costs one pass.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -94,20 +95,33 @@ def _starts(length: float, window: float) -> list[float]:
 def _embed(predictor: Predictor, pixels: NDArray[np.uint8], parts: Floats) -> Floats:
     middle, maps = (torch.from_numpy(each).to(predictor.device) for each in predictor.engine.stages(pixels[None]))
     rois = torch.from_numpy(parts).to(predictor.device)
-    embeddings: Floats = predictor.model.pool(_cut(middle, rois), _cut(maps, rois)).cpu().numpy()
+    heights, counts = rois[:, 1::2].unique_consecutive(dim=0, return_counts=True)
+    rows = counts.tolist()
+    pools = map(predictor.model.pool, _means(middle, rois).split(rows), _cut(maps, rois, heights, rows))
+    embeddings: Floats = torch.cat(list(pools)).cpu().numpy()
     return embeddings
 
 
-def _cut(maps: Tensor, rois: Tensor) -> Tensor:
-    """Return windows (M, C, BINS, BINS) of maps (1, C, h, w); windows are left, upper, right, lower as fractions.
+def _means(maps: Tensor, rois: Tensor) -> Tensor:
+    """Return the means of windows (M, C, 1, 1) of maps (1, C, h, w): of the samples of `_cut`."""
+    height, width = maps.shape[2:]
+    down, across = (_weights(rois[:, end::2], size).mean(1) for end, size in ((1, height), (0, width)))
+    weights = (down[:, :, None] * across[:, None]).flatten(1)
+    return (weights @ maps[0].flatten(1).T)[..., None, None]
 
-    Equals ROI Align with one sample per bin, as one product of matrices: a quarter of `grid_sample`'s time.
+
+def _cut(maps: Tensor, rois: Tensor, heights: Tensor, rows: Sequence[int]) -> Iterator[Tensor]:
+    """Yield windows (n, C, BINS, BINS) of maps (1, C, h, w), `rows` at a time, which share their `heights`.
+
+    Windows are left, upper, right, lower as fractions, (M, 4). Equals ROI Align with one sample per bin. A row shares
+    the interpolation of lines, and is pooled while in the cache: half the time of all at once.
     """
     height, width = maps.shape[2:]
-    down, across = _weights(rois[:, 1::2], height), _weights(rois[:, ::2], width)
-    weights = down[:, :, None, :, None] * across[:, None, :, None, :]
-    found = weights.reshape(-1, height * width) @ maps[0].flatten(1).T
-    return found.reshape(len(rois), BINS, BINS, -1).permute(0, 3, 1, 2)
+    lines = _weights(heights, height).flatten(0, 1) @ maps[0].permute(1, 2, 0).flatten(1)
+    across = _weights(rois[:, ::2], width).split(rows)
+    for row, columns in zip(lines.reshape(len(heights), BINS, width, -1), across, strict=True):
+        found = (columns.flatten(0, 1) @ row).unflatten(1, (-1, BINS))
+        yield found.transpose(0, 1).contiguous().permute(0, 3, 1, 2)
 
 
 def _weights(ends: Tensor, length: int) -> Tensor:

@@ -171,7 +171,7 @@ class Predictor:
         return self.embed_pixels(self.preprocess.to_pixels(images))
 
     def embed_pixels(self, pixels: Pixels) -> Floats:
-        """Return embeddings (N, E) of fitted pictures, uint8 (N, size, size, 3).
+        """Return embeddings (N, E) of fitted pictures, uint8 (N, H, W, 3), normally of `preprocess.size`.
 
         Raises:
             GpuOutOfMemory: not even one picture fits.

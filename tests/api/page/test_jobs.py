@@ -86,7 +86,10 @@ def test_an_import_of_sent_files_cannot_be_started_again(browser, imported):
 def test_each_kind_says_what_it_is(browser, client, dataset, model, kind):
     sent = {
         "batch": ("/v1/batches", {"json": {"model": model, "input": {"dataset": dataset}}}),
-        "prediction": (f"/v1/models/{model}/predict", {"files": as_files([picture()])}),
+        "prediction": (
+            f"/v1/models/{model}/predict",
+            {"files": as_files([picture()]), "headers": {"Prefer": "wait=0"}},
+        ),
         "evaluation": ("/v1/evaluations", {"json": {"model": model, "dataset": dataset}}),
         "export": (f"/v1/models/{model}/exports", {"json": {"format": "onnx"}}),
         "suggestion": (f"/v1/datasets/{dataset}/suggestions", {"json": {}}),
