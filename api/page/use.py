@@ -107,6 +107,7 @@ def show(
         address = str(screen.request.base_url).rstrip("/")
         context |= {"code": code, "calls": calls(address, chosen, context.get("asked")) if chosen else {}}
         context["most"] = screen.services.settings.limits.predict_images
+        context["largest"] = screen.services.settings.limits.image_bytes
         return screen.show(session, "use.html", current="use", status=status, error=error, **offered, **context)
 
 

@@ -78,12 +78,12 @@ export async function* pages(path) {
  * Wait for the end of a job; `onChange` sees it each time it changed.
  * @param {{id: string, done: boolean}} job
  * @param {(job: any) => void} [onChange]
- * @param {AbortSignal} [signal]
+ * @param {{call: typeof call}} [by] asks
  * @returns {Promise<any>}
  */
-export async function ended(job, onChange = () => {}, signal) {
+export async function ended(job, onChange = () => {}, by = { call }) {
   while (!job.done) {
-    job = await call(`/v1/jobs/${job.id}`, { headers: { Prefer: "wait=20" }, signal });
+    job = await by.call(`/v1/jobs/${job.id}`, { headers: { Prefer: "wait=20" } });
     onChange(job);
   }
   return job;

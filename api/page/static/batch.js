@@ -1,8 +1,9 @@
 // Start a batch of files: one archive as it is, pictures as a tar that is made here; sent in parts.
-import { Problem, call, make, plural } from "./api.js";
+import { call, make, plural } from "./api.js";
 import { complain } from "./notices.js";
+import { Patience } from "./patience.js";
 import { tar } from "./tar.js";
-import { isArchive, isPicture, upload } from "./uploads.js";
+import { NO_PICTURE, isArchive, isPicture, upload } from "./uploads.js";
 
 /**
  * Send the files, start the batch, and open its screen.
@@ -13,25 +14,25 @@ export async function startBatch(chosen, options) {
   const largest = (await call("/v1/limits").catch(() => null))?.image_bytes ?? Infinity;
   const pictures = chosen.filter((each) => isPicture(each) && each.file.size <= largest);
   const archive = chosen.length === 1 && isArchive(chosen[0].file) ? chosen[0].file : null;
-  const control = new AbortController();
+  let text = "";
+  const patience = new Patience(() => told.textContent = `Sending ${text}${patience.waiting && `; ${patience.waiting}`}`);
   const told = make("p", { role: "status" });
   const bar = make("progress", { class: "tall", max: 1, "aria-label": "Progress" });
-  const stop = make("button", { type: "button", onclick: () => control.abort() }, "Cancel");
-  const dialog = make("dialog", { "aria-label": "Starting a batch", oncancel: () => control.abort() }, make("div", { class: "stack" }, told, bar, make("div", { class: "acts" }, stop)));
+  const stop = make("button", { type: "button", onclick: () => patience.cancel() }, "Cancel");
+  const dialog = make("dialog", { "aria-label": "Starting a batch", oncancel: () => patience.cancel() }, make("div", { class: "stack" }, told, bar, make("div", { class: "acts" }, stop)));
   document.body.append(dialog);
   dialog.showModal();
   try {
-    if (!archive && !pictures.length) throw new Problem(0, { detail: "There is no picture among these files, or none of a size that the service takes.", hint: "Choose pictures, a folder of them, or a zip." });
+    if (!archive && !pictures.length) throw NO_PICTURE;
     const left = chosen.length - pictures.length;
-    const text = plural(pictures.length, "picture") + (left && !archive ? ` (${plural(left, "other file")} left out)` : "");
-    const file = archive ?? tar(pictures, `${nameOf(pictures)}.tar`);
-    told.textContent = archive ? `Sending ${file.name}` : `Sending ${text}`;
-    const input = { upload: await upload(file, (share) => (bar.value = share), control.signal) };
-    const job = await call("/v1/batches", { json: { ...options, input } });
+    text = archive ? archive.name : plural(pictures.length, "picture") + (left ? ` (${plural(left, "other file")} left out)` : "");
+    patience.change();
+    const id = await upload(archive ?? tar(pictures, `${nameOf(pictures)}.tar`), patience, (share) => (bar.value = share));
+    const job = await patience.call("/v1/batches", { json: { ...options, input: { upload: id } }, headers: { "Idempotency-Key": id } });
     location.assign(`/batches/${job.id}`);
   } catch (error) {
     dialog.remove();
-    if (!control.signal.aborted) complain(error, () => startBatch(chosen, options));
+    if (!patience.cancelled) complain(error, () => startBatch(chosen, options));
   }
 }
 

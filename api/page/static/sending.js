@@ -1,6 +1,7 @@
 // Sends pictures and archives into a data set: what it has already is not sent, what a lost connection cut is sent again.
-import { Problem, call, ended } from "./api.js";
+import { Problem, ended } from "./api.js";
 import { hash } from "./hash.js";
+import { Patience } from "./patience.js";
 import { isArchive, isPicture, upload } from "./uploads.js";
 
 /** @typedef {import("./uploads.js").Chosen} Chosen */
@@ -10,9 +11,7 @@ import { isArchive, isPicture, upload } from "./uploads.js";
 const FILES = 100;
 const BYTES = 16 * 2 ** 20;
 const PARALLEL = 3;
-const LONGEST_WAIT = 30;
 const BLAMES_A_FILE = [413, 415, 422];
-const PASSES = [0, 408, 429, 502, 503, 504];
 const LEFT_BEHIND = /(^|\/)(\.[^/]*|__macosx|thumbs\.db|ehthumbs\.db|desktop\.ini|@eadir)(\/|$)/i;
 
 /** Sort what was dropped, by names and sizes alone. @param {Chosen[]} chosen @param {number} largest bytes that a picture may have */
@@ -26,62 +25,16 @@ export function sort(chosen, largest) {
 }
 
 /** One run of sending. `change` is called whenever something changed. */
-export class Sending {
+export class Sending extends Patience {
   /** @type {Verdict[]} */ verdicts = [];
   total = 0;
-  /** What is waited for, if anything; a person has to continue where `stopped`. */
-  waiting = "";
-  stopped = false;
-  #stop = new AbortController();
-  /** @type {() => void} */ #wake = () => {};
+  /** How far an archive is, once one is sent. @type {{text: string, share: number} | null} */ archive = null;
 
   /** @param {string} dataset id @param {string} kind @param {() => void} change */
   constructor(dataset, kind, change) {
+    super(change);
     this.dataset = dataset;
     this.kind = kind;
-    this.change = change;
-    addEventListener("online", () => this.resume(), { signal: this.#stop.signal });
-  }
-
-  cancel() {
-    this.#stop.abort();
-    this.resume();
-  }
-
-  get cancelled() {
-    return this.#stop.signal.aborted;
-  }
-
-  /** Go on at once after a pause. */
-  resume() {
-    this.#wake();
-  }
-
-  /** @param {number} [seconds] for good without */
-  #pause(seconds) {
-    return new Promise((resolve) => {
-      this.#wake = () => resolve(undefined);
-      if (seconds) setTimeout(resolve, 1000 * seconds);
-    });
-  }
-
-  /** Call until the service answers. @param {string} path @param {any} options */
-  async #call(path, options = {}) {
-    for (let attempt = 0; ; attempt++) {
-      try {
-        const answer = await call(path, { ...options, signal: this.#stop.signal });
-        if (this.waiting) (this.waiting = ""), this.change();
-        return answer;
-      } catch (error) {
-        if (this.cancelled || !(error instanceof Problem) || ![...PASSES, 401].includes(error.status)) throw error;
-        if (error.status === 0 && attempt > 2 && options.body && (await call("/v1/limits").catch(() => null))) throw new Problem(422, { title: "The file cannot be read any more" });
-        this.stopped = error.status === 401;
-        this.waiting = this.stopped ? "your session has ended; sign in in another tab, then continue" : error.status === 429 ? "waiting for the service" : "waiting for the connection";
-        this.change();
-        await this.#pause(this.stopped ? undefined : Math.min(LONGEST_WAIT, 2 ** attempt));
-        this.stopped = false;
-      }
-    }
   }
 
   /** @param {Verdict[]} verdicts */
@@ -121,7 +74,7 @@ export class Sending {
       else this.refuse(found, "The file cannot be read");
     }
     if (!hashed.length || this.cancelled) return [];
-    const { known, labels = {} } = await this.#call(`/v1/datasets/${this.dataset}/images/check`, { json: { sha256: hashed.map(([, sha256]) => sha256) } });
+    const { known, labels = {} } = await this.call(`/v1/datasets/${this.dataset}/images/check`, { json: { sha256: hashed.map(([, sha256]) => sha256) } });
     const there = new Set(known);
     const missing = hashed.filter(([{ path }, sha256]) => {
       const brings = place(path)?.labels ?? [];
@@ -147,7 +100,7 @@ export class Sending {
     const split = place(files[0].path)?.split;
     if (split) body.append("split", split);
     try {
-      this.#settle((await this.#call(`/v1/datasets/${this.dataset}/images`, { body })).files);
+      this.#settle((await this.call(`/v1/datasets/${this.dataset}/images`, { body })).files);
     } catch (error) {
       if (this.cancelled) return;
       if (!(error instanceof Problem) || !BLAMES_A_FILE.includes(error.status)) throw error;
@@ -160,14 +113,18 @@ export class Sending {
 
   /**
    * Send an archive in parts, those that are missing, and import it.
-   * @param {File} file @param {(text: string, share: number) => void} report
+   * @param {File} file
    * @returns {Promise<{accepted: number, duplicates: number, rejected: number, errors: {code: string, images: number}[], job: any}>}
    */
-  async sendArchive(file, report) {
-    const id = await upload(file, (share) => report("Sending", share), this.#stop.signal);
-    let job = await this.#call(`/v1/datasets/${this.dataset}/imports`, { json: { upload: id } });
-    job = await ended(job, ({ progress }) => report("Importing", progress.fraction), this.#stop.signal);
-    return { ...(await this.#call(`/v1/imports/${job.id}/summary`)), job };
+  async sendArchive(file) {
+    const report = (/** @type {string} */ text, /** @type {number} */ share) => {
+      this.archive = { text: `${text} ${file.name}: ${Math.floor(100 * share)}%`, share };
+      this.change();
+    };
+    const id = await upload(file, this, (share) => report("Sending", share));
+    let job = await this.call(`/v1/datasets/${this.dataset}/imports`, { json: { upload: id }, headers: { "Idempotency-Key": id } });
+    job = await ended(job, ({ progress }) => report("Importing", progress.fraction), this);
+    return { ...(await this.call(`/v1/imports/${job.id}/summary`)), job };
   }
 }
 

@@ -57,6 +57,17 @@ def test_a_folder_without_pictures_is_told(model, signed_in, tmp_path):
     expect(page.locator("#notices")).to_contain_text("There is no picture among these files")
 
 
+def test_a_session_that_ends_while_files_are_sent_loses_nothing(model, signed_in, url, key, tmp_path):
+    (tmp_path / "small.png").write_bytes(picture())
+    page = signed_in("/batches", refused=True)
+    page.context.clear_cookies()
+    page.set_input_files("#files", tmp_path / "small.png")
+    expect(page.get_by_role("dialog")).to_contain_text("your session has ended: sign in in another tab")
+    page.request.post("/sign-in", form={"key": key}, headers={"Origin": url})
+    page.evaluate("dispatchEvent(new Event('focus'))")  # back in this tab
+    page.wait_for_url("**/batches/bat_*")
+
+
 def test_what_is_too_large_is_not_sent(services, model, signed_in, tmp_path):
     (tmp_path / "small.png").write_bytes(picture())
     with (tmp_path / "huge.png").open("wb") as file:

@@ -1,6 +1,5 @@
 """The screen Data in a browser: selection, labels, undo, sending files."""
 
-import io
 import re
 import zipfile
 
@@ -32,6 +31,14 @@ def folder(tmp_path):
     (top / "notes.txt").write_text("hello")
     (top / "film.mp4").write_bytes(b"0")
     return top
+
+
+@pytest.fixture
+def eels(tmp_path):
+    """A zip of one picture."""
+    with zipfile.ZipFile(tmp_path / "eels.zip", "w") as packed:
+        packed.writestr("eel/1.png", picture((1, 2, 3)))
+    return tmp_path / "eels.zip"
 
 
 def counts(client, name):
@@ -192,17 +199,51 @@ def test_a_lost_connection_is_waited_for(signed_in, client, pets, folder):
     expect(page.get_by_text("5 pictures added")).to_be_visible()
 
 
-def test_a_zip_is_sent_in_parts_and_imported(signed_in, services, pets, tmp_path):
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w") as packed:
-        packed.writestr("eel/1.png", picture((1, 2, 3)))
-    (tmp_path / "eels.zip").write_bytes(archive.getvalue())
+def test_a_zip_waits_for_the_connection_and_for_a_person_to_sign_in(signed_in, url, key, pets, eels):
+    page = signed_in("/datasets/pets", refused=True)
+    page.evaluate("""() => {
+        const whole = window.fetch;
+        window.fetch = (path, options) => {
+            if (!window.back && path.includes("/parts/")) throw new TypeError("no connection");
+            return whole(path, options);
+        };
+    }""")
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Add files or a zip").click()
+    chooser.value.set_files(eels)
+    expect(page.get_by_text("Sending eels.zip: 0%; waiting for the connection")).to_be_visible()
+    page.context.clear_cookies()
+    page.evaluate("window.back = true")
+    page.get_by_role("button", name="Continue now").click()
+    expect(page.get_by_text("Sending eels.zip: 0%; your session has ended: sign in in another tab")).to_be_visible()
+    page.request.post("/sign-in", form={"key": key}, headers={"Origin": url})
+    with page.expect_response("**/v1/datasets/*/imports") as answer:
+        page.evaluate("dispatchEvent(new Event('focus'))")  # back in this tab
+    assert answer.value.status == 202
+
+
+def test_sending_to_a_data_set_that_was_deleted_meanwhile_is_not_said_to_be_done(signed_in, client, pets, eels):
+    page = signed_in("/datasets/pets", refused=True)
+
+    def delete(route):
+        client.delete("/v1/datasets/pets")
+        route.continue_()
+
+    page.route("**/parts/1", delete)
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Add files or a zip").click()
+    chooser.value.set_files(eels)
+    expect(page.locator("#notices")).to_contain_text("There is no data set")
+    expect(page.get_by_role("alert").filter(has_text="Stopped; send it again to add the rest")).to_be_visible()
+
+
+def test_a_zip_is_sent_in_parts_and_imported(signed_in, services, pets, eels):
     page = signed_in("/datasets/pets")
     page.evaluate("Object.defineProperty(crypto, 'subtle', { value: undefined })")  # as where it came without HTTPS
     with page.expect_file_chooser() as chooser:
         page.get_by_role("button", name="Add files or a zip").click()
     with page.expect_response("**/v1/datasets/*/imports") as answer:
-        chooser.value.set_files(tmp_path / "eels.zip")
+        chooser.value.set_files(eels)
     assert answer.value.status == 202
 
 

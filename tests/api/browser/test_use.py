@@ -75,6 +75,15 @@ def test_what_is_no_picture_is_told_and_leaves_no_broken_picture(services, model
         expect(page.get_by_role("alert")).to_contain_text("cut short")
 
 
+def test_a_film_is_told_at_once_and_never_sent(services, model, signed_in):
+    page = signed_in("/use")
+    sent = []
+    page.on("request", lambda request: sent.append(request.url) if request.url.endswith("/predict") else None)
+    page.set_input_files("#files", {"name": "film.mp4", "mimeType": "video/mp4", "buffer": b"0"})
+    expect(page.locator("#notices")).to_contain_text("There is no picture among these files")
+    assert sent == []
+
+
 def test_a_wrong_answer_is_taught_and_taken_back(client, dataset, services, model, signed_in):
     page = signed_in("/use")
     with Worker(services):

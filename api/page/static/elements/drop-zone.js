@@ -41,13 +41,13 @@ class DropZone extends HTMLElement {
     addEventListener("dragenter", (event) => carries(event) && (this.#veil.hidden = !++this.#depth), { signal });
     addEventListener("dragleave", (event) => carries(event) && (this.#veil.hidden = !(this.#depth = Math.max(0, this.#depth - 1))), { signal });
     addEventListener("dragover", (event) => carries(event) && event.preventDefault(), { signal });
-    addEventListener("drop", async (event) => {
+    addEventListener("drop", (event) => {
       this.#veil.hidden = true;
       this.#depth = 0;
       if (!event.dataTransfer || !carries(event)) return;
       event.preventDefault();
       this.#say("Reading the folder…");
-      this.#take(await dropped(event.dataTransfer));
+      dropped(event.dataTransfer).then((found) => this.#take(found), (error) => (complain(error), this.#end(null)));
     }, { signal });
     addEventListener("beforeunload", (event) => this.#sending && event.preventDefault(), { signal });
   }
@@ -124,12 +124,13 @@ class DropZone extends HTMLElement {
     try {
       await sending.send(sorted.pictures, place);
       for (const { file } of sorted.archives)
-        if (!sending.cancelled) summaries.push(await sending.sendArchive(file, (text, share) => this.#say(`${text} ${file.name}: ${Math.floor(100 * share)}%`, share)));
+        if (!sending.cancelled) summaries.push(await sending.sendArchive(file));
     } catch (error) {
-      if (!sending.cancelled) complain(error);
+      if (!sending.cancelled) complain(error, () => this.#send(dataset, sorted, place)); // what is there is not sent again
+      sending.cancel(); // what it sends in parallel as well
     }
     this.#sending = null;
-    this.#end({ sorted, verdicts: sending.verdicts, summaries, dataset, cancelled: sending.cancelled });
+    this.#end({ sorted, verdicts: sending.verdicts, summaries, dataset, stopped: sending.cancelled });
   }
 
   #progress() {
@@ -138,9 +139,9 @@ class DropZone extends HTMLElement {
       const sending = this.#sending;
       if (!sending) return;
       const done = sending.verdicts.length;
-      if (!sending.total) return this.#say(sending.waiting || "Reading…");
-      const text = `${done.toLocaleString("en")} of ${sending.total.toLocaleString("en")} pictures ${sending.waiting ? `sent; ${sending.waiting}` : "sent"}`;
-      this.#say(text, done / sending.total);
+      const pictures = sending.total ? { text: `${done.toLocaleString("en")} of ${sending.total.toLocaleString("en")} pictures sent`, share: done / sending.total } : { text: "Reading…" };
+      const { text, share } = sending.archive ?? pictures;
+      this.#say(sending.waiting ? `${text}; ${sending.waiting}` : text, share);
     }, TOLD_MS);
   }
 
@@ -165,7 +166,7 @@ class DropZone extends HTMLElement {
     this.#due = 0;
     this.#panel.hidden = true;
     if (!result) return;
-    const { sorted, verdicts, summaries = [], dataset, cancelled } = result;
+    const { sorted, verdicts, summaries = [], dataset, stopped } = result;
     const count = (/** @type {string} */ kind) => verdicts.filter((/** @type {any} */ each) => each.verdict === kind).length;
     const sum = (/** @type {string} */ field) => summaries.reduce((/** @type {number} */ all, /** @type {any} */ each) => all + each[field], 0);
     const accepted = count("accepted") + sum("accepted");
@@ -178,9 +179,9 @@ class DropZone extends HTMLElement {
       rejected.length + sum("rejected") && `${(rejected.length + sum("rejected")).toLocaleString("en")} could not be taken`,
       sorted.others.length && `${plural(sorted.others.length, "file")} not sent, being no ${sorted.others.length === 1 ? "picture" : "pictures"} (${endings(sorted.others)})`,
     ].filter(Boolean);
-    if (cancelled) parts.push("stopped; send it again to add the rest");
+    if (stopped) parts.push("stopped; send it again to add the rest");
     const failed = summaries.map((/** @type {any} */ each) => each.job.error).filter(Boolean);
-    if (accepted + known && !rejected.length && !sum("rejected") && !sorted.others.length && !failed.length && !cancelled && this.#leave(dataset)) return;
+    if (accepted + known && !rejected.length && !sum("rejected") && !sorted.others.length && !failed.length && !stopped && this.#leave(dataset)) return;
     const lists = [...reasons].map(([reason, files]) => listing(`${reason} (${files.length.toLocaleString("en")})`, files.map((/** @type {any} */ each) => each.name)));
     for (const { job, errors } of summaries) if (errors.length) lists.push(make("p", {}, ...errors.map((/** @type {any} */ each) => `${each.code}: ${each.images}. `), make("a", { href: `${job.links.results}?format=csv&verdict=rejected` }, "List as CSV")));
     for (const error of failed) lists.push(make("p", { class: "notice rose" }, `${error.detail ?? error.title} ${error.hint ?? ""}`));

@@ -1,9 +1,10 @@
 // Try a model: pictures that are chosen, dropped, pasted or photographed are sent at once; the server draws the answer.
-import { call, ended, make, send } from "../api.js";
+import { call, ended, make, plural, send } from "../api.js";
 import { complain, notify } from "../notices.js";
 import { startBatch } from "../batch.js";
 import { swap, swapLinks } from "../swap.js";
 import "../teach.js";
+import { NO_PICTURE, isPicture } from "../uploads.js";
 
 const PARTS = ["#tried", "#call"];
 
@@ -35,11 +36,6 @@ class TryPicture extends HTMLElement {
       const image = /** @type {HTMLElement} */ (event.target);
       if (image.matches?.(".stage img")) image.hidden = true; // of a kind that this browser cannot show, or no picture at all
     }, true);
-    document.addEventListener("click", (event) => {
-      if (!(/** @type {HTMLElement} */ (event.target).matches("[data-copy]"))) return;
-      const done = navigator.clipboard?.writeText(this.querySelector("#call code")?.textContent ?? "") ?? Promise.reject(); // https only
-      done.then(() => notify("Copied."), () => notify("This browser does not copy here: select the text instead."));
-    });
     this.#camera();
     swapLinks("a[data-swap]", (address) => this.#show(address));
     this.#follow();
@@ -65,9 +61,10 @@ class TryPicture extends HTMLElement {
 
   /** @param {File[]} dropped */
   async #ask(dropped) {
-    const images = dropped.filter((file) => file.type.startsWith("image/"));
-    const files = images.length ? images : dropped;
-    if (!files.length) return;
+    if (!dropped.length) return;
+    const files = dropped.filter((file) => isPicture({ file, path: file.name }) && file.size <= Number(this.getAttribute("largest")));
+    if (!files.length) return complain(NO_PICTURE);
+    if (files.length < dropped.length) notify(`${plural(dropped.length - files.length, "file")} left out: no pictures, or too large.`);
     const most = Number(this.getAttribute("most"));
     const options = { model: this.#find("model").value, threshold: Number(this.#find("threshold").value), heatmap: this.#find("heatmap").checked ? "top" : undefined, tags: this.#find("tags").checked || undefined };
     if (files.length > most) {
