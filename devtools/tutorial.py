@@ -7,6 +7,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -15,11 +16,13 @@ from playwright.sync_api import Locator, Page, expect, sync_playwright
 
 from devtools.settings_pages import ROOT
 from tsukiji.cli.embedded import service
+from tsukiji.client import Client
 from tsukiji.kernel import log
 from tsukiji.kernel.settings import LogSettings
 
 PICTURES: Final = ROOT / "docs" / "images"
 WAIT_MS: Final = 600_000
+ROUNDS: Final = (0, 24, 48, 96)
 COLOURS: Final = 128
 """The page has few; so pictures stay below 200 KB."""
 
@@ -103,6 +106,24 @@ def classify(page: Page, look: Look) -> None:
         download.click()
 
 
+def label(client: Client, page: Page, look: Look, folder: Path) -> None:
+    """Look at piles of 500 digits, after rounds with ever more labels."""
+    kinds = write_digits(folder, 500)
+    dataset = client.datasets.create("to sort")
+    dataset.upload(folder)
+    images = {image.name: image.id for image in dataset.pictures()}
+    names = sorted(images)
+    for start, end in pairwise(ROUNDS):
+        for kind in sorted(set(kinds.values())):
+            chosen = [images[name] for name in names[start:end] if kinds[name] == kind]
+            if chosen:
+                dataset.relabel(kind, chosen)
+        dataset.suggest().wait()
+    page.goto(f"/datasets/{dataset.id}/label")
+    page.locator("image-grid img").first.wait_for()
+    look("label")
+
+
 def save(page: Page, name: str) -> None:
     expect(page.locator("img:not([src])")).to_have_count(0)  # a grid loads its pictures in portions
     page.wait_for_load_state("networkidle")
@@ -119,6 +140,20 @@ def write_digit(path: Path) -> Path:
     return path
 
 
+def write_digits(folder: Path, number: int) -> dict[str, str]:
+    """Write digits; return which each file shows."""
+    from sklearn.datasets import load_digits  # noqa: PLC0415 - slow, and needed for nothing else
+
+    digits = load_digits()
+    folder.mkdir()
+    kinds = {}
+    for at in range(number):
+        name = f"{at:03}.png"
+        Image.fromarray(((16 - digits.images[at]) * 15.9).astype("uint8")).resize((96, 96)).save(folder / name)
+        kinds[name] = str(digits.target[at])
+    return kinds
+
+
 def main() -> None:
     binary = os.environ.get("TSUKIJI_TEST_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
     if not binary:
@@ -133,6 +168,7 @@ def main() -> None:
             context.request.post("/sign-in", form={"key": key}, headers={"Origin": client.url})
             page = context.new_page()
             follow(page, lambda name: save(page, name), write_digit(folder / "eight.png"))
+            label(client, page, lambda name: save(page, name), folder / "digits")
             browser.close()
 
 

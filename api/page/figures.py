@@ -119,7 +119,7 @@ def label_rows(metrics: Metrics, sort: str) -> list[dict[str, Any]]:
 
 def describe_calibration(found: CalibrationMetrics) -> tuple[str, str]:
     """Return a word for the quality of the calibration, and what it means."""
-    points = f"off by {100 * found.ece_after:.1f} points (ECE)"
+    points = f"off by {100 * found.ece_after:.1f} points on average"
     if found.ece_after < HONEST:
         return "honest", points
     images = sum(bin_.images for bin_ in found.bins)

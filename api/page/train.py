@@ -45,12 +45,12 @@ PRESETS: Final = {
     "searched; best with a GPU.",
 }
 WORTH_A_LOOK: Final = {
-    "leaky_splits": "the same picture in training and held out: the accuracy will be too good",
-    "conflicting_labels": "the same picture under two labels",
-    "suspected_label": "labels that may be wrong",
-    "exact_duplicates": "duplicates",
-    "near_duplicates": "near-duplicates",
-    "outlier": "pictures unlike the others",
+    "leaky_splits": "The same picture in training and held out, which makes the accuracy too good",
+    "conflicting_labels": "The same picture under two labels",
+    "suspected_label": "Labels that may be wrong",
+    "exact_duplicates": "Duplicates",
+    "near_duplicates": "Near-duplicates",
+    "outlier": "Pictures unlike the others",
 }
 PHASES: Final = {
     "waiting": "waiting for a worker",
