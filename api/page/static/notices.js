@@ -38,6 +38,8 @@ export function complain(error, again) {
     notify("Your session has ended. Sign in again in another tab; what you see here is kept.", { kind: "rose", actions: { "Sign in": open } });
     return;
   }
+  if (error instanceof Problem && error.status === 404)
+    return notify("This was deleted meanwhile. Reload the page to see what is there.", { kind: "rose", actions: { Reload: () => location.reload() } });
   const known = error instanceof Problem ? `${error.message} ${error.hint}` : "Something went wrong on this page. Reload it.";
   if (!(error instanceof Problem)) console.error(error);
   notify(known, { kind: "rose", actions: again ? { "Try again": again } : {} });

@@ -233,7 +233,7 @@ def test_sending_to_a_data_set_that_was_deleted_meanwhile_is_not_said_to_be_done
     with page.expect_file_chooser() as chooser:
         page.get_by_role("button", name="Add files or a zip").click()
     chooser.value.set_files(eels)
-    expect(page.locator("#notices")).to_contain_text("There is no data set")
+    expect(page.locator("#notices")).to_contain_text("This was deleted meanwhile")
     expect(page.get_by_role("alert").filter(has_text="Stopped; send it again to add the rest")).to_be_visible()
 
 

@@ -128,4 +128,4 @@ def test_a_model_that_was_deleted_meanwhile_is_told(signed_in, client, model, tm
         client.delete(f"/v1/aliases/{alias}")
     assert client.delete(f"/v1/models/{model}").status_code == 204
     page.set_input_files("#files", tmp_path / "a.png")
-    expect(page.locator("#notices")).to_contain_text("There is no model")
+    expect(page.locator("#notices")).to_contain_text("This was deleted meanwhile")
