@@ -145,7 +145,8 @@ def run(
         figures = figures_of(users, faults, stack, verdict) | {
             "stack": asked,
             "minutes": minutes,
-            "seed": seed,
+            "seeds": [seed],
+            "runs": 1,
             "patient": patient,
             "machines": [name for name, found in vars(there).items() if found and name != "services"],
             **(peer.figures() if peer else {}),
