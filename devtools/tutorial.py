@@ -125,7 +125,7 @@ def label(client: Client, page: Page, look: Look, folder: Path) -> None:
 
 
 def save(page: Page, name: str) -> None:
-    expect(page.locator("img:not([src])")).to_have_count(0)  # a grid loads its pictures in portions
+    expect(page.locator("image-grid img:not([src])")).to_have_count(0)  # a grid loads its pictures in portions
     page.wait_for_load_state("networkidle")
     with Image.open(io.BytesIO(page.screenshot())) as shot:
         shot.convert("RGB").quantize(COLOURS).save(PICTURES / f"{name}.png", optimize=True)
