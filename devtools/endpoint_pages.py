@@ -33,7 +33,10 @@ SECTIONS = {
 }
 """Heading -> tags of the OpenAPI document."""
 
-PLAIN = r"(List|Get|Show|Poll|Delete|Create) (the|an?|it|one)( \w+)?"
+PLAIN = (
+    r"(List|Get|Show|Poll|Delete|Create|Cancel|Rename|Import|Compare)"
+    r"( (the|an?|it|one|two))?( empty)?( data)?( [\w-]+)?( by (id|name|id or name))?"
+)
 """What method and path say already, or a command's name."""
 
 BREAK = (
