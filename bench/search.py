@@ -72,7 +72,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         seconds = classifying(options.head_rows, Path(folder))
     scaled = seconds * MILLION / options.head_rows
-    return figures | {"head_1m_seconds": scaled, "head_rows": options.head_rows, "seed": 0, "runs": 1}
+    return figures | {"head_1m_seconds": scaled, "head_rows": options.head_rows, "seeds": [0], "runs": 1}
 
 
 # --- searching -------------------------------------------------------------------------------------------------------
