@@ -6,6 +6,7 @@ any number of them costs one pass.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -94,10 +95,11 @@ def _starts(length: float, window: float) -> list[float]:
 def _embed(predictor: Predictor, pixels: NDArray[np.uint8], parts: Floats) -> Floats:
     middle, maps = (torch.from_numpy(each).to(predictor.device) for each in predictor.engine.stages(pixels[None]))
     rois = torch.from_numpy(parts).to(predictor.device)
-    heights, counts = rois[:, 1::2].unique_consecutive(dim=0, return_counts=True)
-    rows = counts.tolist()
-    pools = map(predictor.model.pool, _means(middle, rois).split(rows), _cut(maps, rois, heights, rows))
-    embeddings: Floats = torch.cat(list(pools)).cpu().numpy()
+    changes = np.flatnonzero((parts[1:, 1::2] != parts[:-1, 1::2]).any(axis=1)) + 1
+    rows = [slice(*ends) for ends in pairwise([0, *changes.tolist(), len(parts)])]
+    means = _means(middle, rois)
+    pooled = [predictor.model.pool(means[row], cut) for row, cut in zip(rows, _cut(maps, rois, rows), strict=True)]
+    embeddings: Floats = torch.cat(pooled).cpu().numpy()
     return embeddings
 
 
@@ -109,17 +111,18 @@ def _means(maps: Tensor, rois: Tensor) -> Tensor:
     return (weights @ maps[0].flatten(1).T)[..., None, None]
 
 
-def _cut(maps: Tensor, rois: Tensor, heights: Tensor, rows: Sequence[int]) -> Iterator[Tensor]:
-    """Yield windows (n, C, BINS, BINS) of maps (1, C, h, w), `rows` at a time, which share their `heights`.
+def _cut(maps: Tensor, rois: Tensor, rows: Sequence[slice]) -> Iterator[Tensor]:
+    """Yield windows (n, C, BINS, BINS) of maps (1, C, h, w), a row of the same height at a time.
 
     Windows are left, upper, right, lower as fractions, (M, 4). Equals ROI Align with one sample per bin. A row shares
     the interpolation of lines, and is pooled while in the cache: half the time of all at once.
     """
     height, width = maps.shape[2:]
+    heights = rois[[row.start for row in rows], 1::2]
     lines = _weights(heights, height).flatten(0, 1) @ maps[0].permute(1, 2, 0).flatten(1)
-    across = _weights(rois[:, ::2], width).split(rows)
-    for row, columns in zip(lines.reshape(len(heights), BINS, width, -1), across, strict=True):
-        found = (columns.flatten(0, 1) @ row).unflatten(1, (-1, BINS))
+    across = _weights(rois[:, ::2], width)
+    for row, line in zip(rows, lines.reshape(len(rows), BINS, width, -1), strict=True):
+        found = (across[row].flatten(0, 1) @ line).unflatten(1, (-1, BINS))
         yield found.transpose(0, 1).contiguous().permute(0, 3, 1, 2)
 
 

@@ -6,7 +6,7 @@ from PIL import Image, ImageDraw
 
 from tests.tsukiji.vision.packages import LABELS, write_package
 from tests.tsukiji.vision.pictures import noise
-from tsukiji.explain import tags, window_regression
+from tsukiji.explain import tags, window_regression, windows
 from tsukiji.explain.collages import make_collage
 from tsukiji.explain.tags import find_tags
 from tsukiji.explain.window_regression import learn
@@ -14,6 +14,8 @@ from tsukiji.explain.windows import Windows, boxes_of, fit, look_closely
 from tsukiji.vision.predictor import Predictor
 
 COLOURS = {"cat": (220, 30, 30), "dog": (30, 30, 220)}
+SHARP = 1.6
+"""Pixels of the pass where things are told apart: of 64 pixels a side the product's 1.2 leave maps of three by two."""
 SIZES = [(1, 1), (2, 300), (3000, 30), (64, 64), (700, 500)]
 
 
@@ -36,6 +38,7 @@ def thing(kind, seed):
 @pytest.fixture(scope="module")
 def reader(predictor):
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(windows, "MORE_PIXELS", SHARP)
         patch.setattr(window_regression, "COLLAGES", 60)
         patch.setattr(window_regression, "RIDGE", 0.3)  # few windows of a random network
         return learn(predictor, [(thing(LABELS[seed % 2], seed), seed % 2) for seed in range(40)])
@@ -79,7 +82,8 @@ def test_a_picture_of_any_size_has_tags_within_it_or_none(predictor, reader, siz
 
 
 @pytest.mark.usefixtures("credulous")
-def test_the_places_of_things_are_looked_at_first(predictor, reader):
+def test_the_places_of_things_are_looked_at_first(predictor, reader, monkeypatch):
+    monkeypatch.setattr(windows, "MORE_PIXELS", SHARP)
     picture = Image.new("RGB", (480, 240), (128, 128, 128))
     picture.paste(thing("cat", 101).resize((200, 200)), (0, 20))
     picture.paste(thing("dog", 102).resize((200, 200)), (280, 20))
